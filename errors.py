@@ -1,0 +1,129 @@
+"""Everything that can go wrong for a caller, as one tree.
+
+ThumbnailError
+├── BadRequest 400
+│   ├── InvalidURL           invalid_url
+│   ├── BlockedTarget        blocked_url
+│   └── InvalidOption        invalid_option
+├── RateLimited 429          rate_limited
+├── CaptureError
+│   ├── CaptureFailed 502    capture_failed
+│   ├── CaptureTimeout 504   capture_timeout
+│   ├── UpstreamQuota 503    upstream_quota
+│   └── UpstreamUnavailable 503  upstream_unavailable
+├── OverCapacity 503         over_capacity
+├── StorageUnavailable 503   storage_unavailable
+└── NotFound 404             not_found
+
+`detail` is for the caller and holds nothing but our own words and the caller's field names; the cause goes to the
+log through `raise … from err`.
+"""
+
+from typing import ClassVar
+
+
+class ThumbnailError(Exception):
+    """An error with a public face: HTTP status, stable code, title, and whether trying again can help."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal error"
+    retryable: ClassVar[bool] = False
+    retry_after: int | None = None
+
+    def __init__(self, detail: str = "", *, retry_after: int | None = None) -> None:
+        """Keep `detail` (public text) and `retry_after` (whole seconds, sent as `Retry-After`)."""
+        super().__init__(detail)
+        self.detail = detail
+        if retry_after is not None:
+            self.retry_after = retry_after
+
+
+class BadRequest(ThumbnailError):
+    status = 400
+    code = "invalid_option"
+    title = "Bad request"
+
+
+class InvalidURL(BadRequest):
+    code = "invalid_url"
+    title = "Invalid URL"
+
+
+class BlockedTarget(BadRequest):
+    """The URL guard refused the target. Private and unresolvable look alike outside; `verdict` is for the log."""
+
+    code = "blocked_url"
+    title = "Blocked URL"
+
+    def __init__(self, detail: str, *, verdict: str = "") -> None:
+        super().__init__(detail)
+        self.verdict = verdict
+
+
+class InvalidOption(BadRequest):
+    code = "invalid_option"
+    title = "Invalid option"
+
+
+class NotFound(ThumbnailError):
+    status = 404
+    code = "not_found"
+    title = "Not found"
+
+
+class RateLimited(ThumbnailError):
+    status = 429
+    code = "rate_limited"
+    title = "Too many requests"
+    retryable = True
+
+
+class CaptureError(ThumbnailError):
+    """The picture could not be taken."""
+
+
+class CaptureFailed(CaptureError):
+    status = 502
+    code = "capture_failed"
+    title = "Capture failed"
+    retryable = True
+
+
+class CaptureTimeout(CaptureError):
+    status = 504
+    code = "capture_timeout"
+    title = "Capture timed out"
+    retryable = True
+
+
+class UpstreamQuota(CaptureError):
+    status = 503
+    code = "upstream_quota"
+    title = "Screenshot quota used up"
+    retryable = True
+    retry_after = 3600
+
+
+class UpstreamUnavailable(CaptureError):
+    status = 503
+    code = "upstream_unavailable"
+    title = "Screenshot API unavailable"
+    retryable = True
+    retry_after = 30
+
+
+class OverCapacity(ThumbnailError):
+    status = 503
+    code = "over_capacity"
+    title = "Over capacity"
+    retryable = True
+    retry_after = 5
+
+
+class StorageUnavailable(ThumbnailError):
+    status = 503
+    code = "storage_unavailable"
+    title = "Storage unavailable"
+    retryable = True
+    retry_after = 30
