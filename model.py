@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 SCHEMA = 1  # part of every key: raise it when the meaning of an option changes
 
@@ -16,7 +16,7 @@ class CaptureOptions:
     width: int = 1280
     height: int = 720
     full_page: bool = False
-    scale: float = 1
+    scale: float = 1.0
     delay: int = 0
     wait_until: str = "load"
     wait_for: str | None = None
@@ -48,7 +48,40 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """A cache key: 256 bits of hash, and the canonical text it stands for, compared on reading."""
+
+    digest: str
+    canonical: str
+
+
+@dataclass(frozen=True, slots=True)
 class ThumbnailRequest:
+    """A validated wish: what to capture, how to hand it out, how to deliver it."""
+
     capture: CaptureOptions
     rendition: Rendition = field(default_factory=Rendition)
     delivery: Delivery = field(default_factory=Delivery)
+    capture_key: Key = field(init=False, compare=False)
+    rendition_key: Key = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        master = {"schema": SCHEMA, "capture": asdict(self.capture)}
+        object.__setattr__(self, "capture_key", _key("master", master))
+        object.__setattr__(self, "rendition_key", _key("rendition", master | {"rendition": asdict(self.rendition)}))
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Bytes that decoded as `content_type`, `width` × `height` pixels (0 × 0 for a PDF), captured at `captured_at` (UTC)."""
+
+    body: bytes
+    content_type: str
+    width: int
+    height: int
+    captured_at: datetime
+
+
+def _key(kind: str, options: dict[str, object]) -> Key:
+    canonical = json.dumps({"kind": kind} | options, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return Key(hashlib.sha256(canonical.encode()).hexdigest(), canonical)
