@@ -25,6 +25,7 @@ class CaptureOptions:
     block_ads: bool = True
     block_cookie_banners: bool = True
     dark_mode: bool = False
+    medium: str = "screen"  # or "print", which makes a PDF
 
 
 @dataclass(frozen=True, slots=True)

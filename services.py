@@ -1,0 +1,87 @@
+"""Composition root: every collaborator is made here, once, from the settings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+import netguard
+from cache import PictureCache
+from capture import DIALECTS, CaptureClient
+from config import Settings
+from errors import ThumbnailError
+from netguard import Guard
+from pipeline import Lifetimes, Thumbnailer
+from storage import LocalStorage, PictureStorage, S3Storage
+from validation import Validator
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    validator: Validator
+    thumbnailer: Thumbnailer
+    storage: PictureStorage
+    redis: "redis.Redis"
+    client: CaptureClient
+
+    def ready(self) -> dict[str, bool]:
+        """Ask every dependency whether it can do its work; each answers within seconds."""
+        return {
+            "redis": _works(self.redis.ping),
+            "capture": _works(self.client.ping),
+            "storage": _works(self.storage.check),
+        }
+
+
+def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) -> Services:
+    """Make the services of one process. Opens no connection yet."""
+    guard = Guard(frozenset(settings.allowed_ports), netguard.exemptions(settings.private_targets), lookup)
+    client = _capture_client(settings)
+    connection = _redis(settings.redis_url)
+    storage = _storage(settings)
+    thumbnailer = Thumbnailer(
+        PictureCache(connection),
+        client,
+        storage,
+        guard if settings.resolve_targets else None,
+        Lifetimes(settings.capture_timeout, settings.cache_ttl, settings.stale_ttl),
+        settings.capture_concurrency,
+    )
+    validator = Validator(guard, block_ads=settings.block_ads)
+    return Services(settings, validator, thumbnailer, storage, connection, client)
+
+
+def _redis(url: str) -> "redis.Redis":
+    # Short time-outs and no retries: whoever asks can do without the answer better than wait for it.
+    return redis.Redis.from_url(
+        url, socket_connect_timeout=0.5, socket_timeout=1.0, retry=Retry(NoBackoff(), 1), health_check_interval=30
+    )
+
+
+def _capture_client(settings: Settings) -> CaptureClient:
+    dialect = DIALECTS[settings.capture_api]
+    key = settings.capture_api_key.get_secret_value() if settings.capture_api_key else None
+    return CaptureClient(
+        dialect, settings.capture_url or dialect.default_url, key, pool=settings.capture_concurrency
+    )
+
+
+def _storage(settings: Settings) -> PictureStorage:
+    if settings.s3_bucket is None:
+        return LocalStorage(settings.persist_dir)
+    return S3Storage(
+        settings.s3_bucket,
+        region=settings.s3_region,
+        endpoint_url=settings.s3_endpoint_url,
+        public_url=settings.s3_public_url,
+    )
+
+
+def _works(check: Callable[[], object]) -> bool:
+    try:
+        return check() is not False
+    except (redis.RedisError, ThumbnailError, OSError):
+        return False

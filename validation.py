@@ -1,0 +1,220 @@
+"""Untrusted mapping → ThumbnailRequest. Syntax only: nothing here looks a name up or touches the network.
+
+The URL is read by the WHATWG algorithm, the browser's own, so that what is judged is what will be opened.
+Every refusal names the field and its valid values.
+"""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl
+
+import can_ada
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+import netguard
+from errors import BlockedTarget, InvalidOption, InvalidURL
+from model import CaptureOptions, Delivery, Rendition, ThumbnailRequest
+from netguard import Guard, Verdict
+
+MAX_URL_BYTES = 2048
+NOT_PUBLIC = "url: the target is not a public web address"
+
+_DEFAULT_PORTS = {"http:": 80, "https:": 443}
+_AUTHORITY = re.compile(r"[a-z]+:/*([^/?#]*)", re.IGNORECASE)
+# C0, space, DEL, C1, NBSP and other spaces, backslash; bidi controls and zero-width characters: what a browser
+# would repair or a reader would not see. (A soft hyphen is left to IDNA, which drops it.)
+_UNWELCOME = re.compile(
+    "[\x00-\x20\x7f-\xa0\\\\\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ud800-\udfff]"
+)
+_CLIENT_ROUTES = ("#/", "#!")  # fragments that choose a page in the browser; any other only scrolls
+
+
+def parse_url(text: str, guard: Guard) -> str:
+    """Give the canonical spelling of `text`. Raises InvalidURL or BlockedTarget."""
+    if not text:
+        raise InvalidURL("url: is missing; give an absolute http:// or https:// URL")
+    if len(text) > MAX_URL_BYTES or len(text.encode(errors="replace")) > MAX_URL_BYTES:
+        raise InvalidURL(f"url: is too long; at most {MAX_URL_BYTES} bytes of UTF-8")
+    if _UNWELCOME.search(text):
+        raise InvalidURL("url: holds a space, a control, a backslash or an invisible character; percent-encode it")
+    url = _parse_whatwg(text)
+    _screen(url, guard)
+    if not url.hash.startswith(_CLIENT_ROUTES):
+        url.hash = ""
+    return str(url.href)
+
+
+def target_of(url: str) -> tuple[str, int]:
+    """Give host and port of a canonical `url`."""
+    parsed = can_ada.parse(url)
+    return parsed.hostname, int(parsed.port or _DEFAULT_PORTS[parsed.protocol])
+
+
+def _parse_whatwg(text: str) -> can_ada.URL:
+    try:
+        url = can_ada.parse(text)
+    except ValueError:
+        raise InvalidURL("url: is not an absolute http:// or https:// URL") from None
+    if url.protocol not in _DEFAULT_PORTS:
+        raise InvalidURL("url: must start with http:// or https://")
+    authority = _authority(text)
+    if "@" in authority:
+        raise InvalidURL("url: must not hold a user name or a password")
+    url.hostname = url.hostname.removesuffix(".")
+    _require_plain_address(url.hostname, authority)
+    return url
+
+
+def _authority(text: str) -> str:
+    """The host and port as the caller wrote them: the scheme is known to be http or https by now."""
+    match = _AUTHORITY.match(text)
+    return match[1] if match else ""
+
+
+def _require_plain_address(hostname: str, authority: str) -> None:
+    """Refuse an address in any but its usual spelling: octal, hex, short and full-width forms only serve to hide."""
+    if netguard.literal(hostname) and re.sub(r":[0-9]*$", "", authority).lower() != hostname:
+        raise InvalidURL("url: write an address in its usual form, such as 93.184.216.34 or [2606:4700::1111]")
+
+
+def _screen(url: can_ada.URL, guard: Guard) -> None:
+    port = int(url.port or _DEFAULT_PORTS[url.protocol])
+    verdict = guard.screen(url.hostname, port)
+    if verdict is Verdict.BAD_NAME:
+        raise InvalidURL("url: the host is not a domain name; labels of letters, digits, - and _, at most 253 in all")
+    if verdict is Verdict.PORT:
+        ports = " or ".join(map(str, sorted(guard.ports)))
+        raise BlockedTarget(f"url: the port must be {ports}", verdict=verdict)
+    if not verdict.ok and verdict is not Verdict.NEEDS_LOOKUP:
+        raise BlockedTarget(NOT_PUBLIC, verdict=verdict)
+
+
+_BOOLEANS = dict.fromkeys(("true", "1", "yes", "on", ""), True) | dict.fromkeys(("false", "0", "no", "off"), False)
+
+
+def _boolean(value: object) -> object:
+    return _BOOLEANS.get(value.lower(), value) if isinstance(value, str) else value
+
+
+Boolean = Annotated[bool, BeforeValidator(_boolean)]
+_BOOLEAN = "true or false"
+
+
+def _whole(default: int | None, low: int, high: int, unit: str = "") -> Any:
+    return Field(default, ge=low, le=high, description=f"a whole number{unit} from {low} to {high}")
+
+
+def _selector(longest: int) -> Any:
+    return Field(None, min_length=1, max_length=longest, description=f"CSS of 1 to {longest} characters")
+
+
+class Options(BaseModel):
+    """The options as a caller writes them; `None` stands for "not given"."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(description="an absolute http:// or https:// URL")
+    width: int = _whole(1280, 320, 3840, " of CSS pixels")
+    height: int = _whole(720, 240, 2160, " of CSS pixels")
+    full_page: Boolean = Field(default=False, description=_BOOLEAN)
+    scale: float = Field(1.0, ge=1, le=3, description="a number from 1 to 3")
+    delay: int = _whole(0, 0, 10000, " of milliseconds")
+    wait_until: Literal["load", "domcontentloaded", "networkidle"] = Field(
+        "load", description="load, domcontentloaded or networkidle"
+    )
+    wait_for: str | None = _selector(256)
+    selector: str | None = _selector(256)
+    hide: str | None = _selector(1024)
+    block_ads: Boolean | None = Field(None, description=_BOOLEAN)
+    block_cookie_banners: Boolean | None = Field(None, description=_BOOLEAN)
+    dark_mode: Boolean = Field(default=False, description=_BOOLEAN)
+
+    w: int | None = _whole(None, 16, 3840, " of pixels")
+    h: int | None = _whole(None, 16, 3840, " of pixels")
+    fit: Literal["cover", "contain", "inside"] = Field("cover", description="cover, contain or inside")
+    format: Literal["png", "webp", "jpeg", "avif", "pdf"] = Field("png", description="png, webp, jpeg, avif or pdf")
+    quality: int = _whole(80, 1, 100)
+
+    ttl: int | None = _whole(None, 60, 2592000, " of seconds")
+    fresh: Boolean = Field(default=False, description=_BOOLEAN)
+
+
+class Validator:
+    """Turns queries and JSON bodies into requests, by the rules of one installation. Pure, so queries are memoised."""
+
+    def __init__(self, guard: Guard, *, block_ads: bool = True) -> None:
+        self._guard = guard
+        self._block_ads = block_ads
+        self.parse_query = lru_cache(maxsize=4096)(self._parse_query)
+
+    def parse_json(self, body: object) -> ThumbnailRequest:
+        """Read a decoded JSON body. Raises InvalidOption, InvalidURL or BlockedTarget."""
+        if not isinstance(body, Mapping):
+            raise InvalidOption('the body must be a JSON object such as {"url": "https://example.com/"}')
+        return self._parse(body)
+
+    def _parse_query(self, query: bytes) -> ThumbnailRequest:
+        """Read a raw query string. Raises InvalidOption, InvalidURL or BlockedTarget."""
+        try:
+            pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=64)
+        except ValueError:
+            raise InvalidOption("the query has more than 64 options") from None
+        _refuse_repeated(pairs)
+        return self._parse(dict(pairs))
+
+    def _parse(self, given: Mapping[Any, Any]) -> ThumbnailRequest:
+        _refuse_unknown(given)
+        if given.get("url") is None:
+            raise InvalidURL("url: is missing; give an absolute http:// or https:// URL")
+        try:
+            options = Options.model_validate(given)
+        except ValidationError as err:
+            raise _invalid(err) from None
+        return self._build(options, parse_url(options.url, self._guard))
+
+    def _build(self, options: Options, url: str) -> ThumbnailRequest:
+        ads = self._block_ads if options.block_ads is None else options.block_ads
+        banners = self._block_ads if options.block_cookie_banners is None else options.block_cookie_banners
+        picked = {name: getattr(options, name) for name in _CAPTURE_NAMES}
+        capture = CaptureOptions(
+            **picked | {"url": url, "block_ads": ads, "block_cookie_banners": banners, "medium": _medium(options)}
+        )
+        rendition = Rendition(options.w, options.h, options.fit, options.format, options.quality)
+        return ThumbnailRequest(capture, rendition, Delivery(options.ttl, options.fresh))
+
+
+_CAPTURE_NAMES = frozenset(CaptureOptions.__dataclass_fields__) & frozenset(Options.model_fields)
+_IMAGE_ONLY = frozenset({"w", "h", "fit", "quality"})
+
+
+def _medium(options: Options) -> str:
+    """A PDF is printed, not drawn: another capture, and one that cannot be scaled."""
+    if options.format != "pdf":
+        return "screen"
+    for name in sorted(_IMAGE_ONLY & options.model_fields_set):
+        raise InvalidOption(f"{name}: cannot be combined with format=pdf")
+    return "print"
+
+
+def _refuse_repeated(pairs: Iterable[tuple[str, str]]) -> None:
+    for name, count in Counter(name for name, _ in pairs).items():
+        if count > 1 and name in Options.model_fields:
+            raise InvalidOption(f"{name}: is given {count} times; give it once")
+
+
+def _refuse_unknown(given: Mapping[Any, Any]) -> None:
+    for name in given:
+        if name not in Options.model_fields:
+            nearest = difflib.get_close_matches(str(name), Options.model_fields, n=1)
+            hint = f"did you mean {nearest[0]}?" if nearest else "a page's URL must be percent-encoded as a whole"
+            raise InvalidOption(f"{str(name)[:40]}: is not an option; {hint}")
+
+
+def _invalid(err: ValidationError) -> InvalidOption | InvalidURL:
+    name = str(err.errors(include_url=False, include_input=False)[0]["loc"][0])
+    kind = InvalidURL if name == "url" else InvalidOption
+    return kind(f"{name}: must be {Options.model_fields[name].description}")
