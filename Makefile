@@ -1,0 +1,38 @@
+# Every target makes what it needs; `make` alone lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+CODE := $(wildcard *.py) $(wildcard demo engine scripts web)
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run test lint lock check-image
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: setup ## start everything on http://127.0.0.1:8000 (PORT=8001 for another port)
+	@$(BIN)/python scripts/run.py
+
+test: setup-dev ## run the tests (ARGS="-k name" for some of them)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup-dev ## ruff, mypy, hadolint, and the deployment files' syntax
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy $(CODE)
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/python scripts/parse_files.py
+
+setup: ## install what is missing: .venv, the pinned requirements, Chromium, Redis, fonts (PYTHON=python3.12)
+	@$(PYTHON) scripts/setup.py
+
+setup-dev:
+	@$(PYTHON) scripts/setup.py --dev
+
+lock: setup-dev ## compile requirements*.in into requirements*.txt (UPGRADE=--upgrade for newest versions)
+	$(COMPILE) $(UPGRADE) requirements.in -o requirements.txt
+	$(COMPILE) $(UPGRADE) requirements-dev.in -c requirements.txt -o requirements-dev.txt
+
+check-image: setup-dev ## run the Dockerfile's install steps in a chroot (root and some minutes)
+	$(BIN)/python scripts/check_image.py

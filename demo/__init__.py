@@ -1,0 +1,1 @@
+"""Pages to try the service on, without internet."""

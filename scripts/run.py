@@ -1,0 +1,130 @@
+"""`make run`: start what the Procfile lists, say where it answers, stop all of it together.
+
+What the settings name elsewhere (REDIS_URL, a screenshot API) is not started here.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import dotenv
+from honcho.environ import parse_procfile
+from supervisor import supervise
+
+ROOT = Path(__file__).resolve().parent.parent
+LOOPBACK = "127.0.0.1"
+
+Env = dict[str, str]
+
+
+def main() -> int:
+    os.chdir(ROOT)
+    settings = read_settings()
+    refuse_taken_port(settings)
+    commands = chosen(settings)
+    env = wired(settings, commands)
+    (ROOT / "data").mkdir(exist_ok=True)
+    print(f"Starting {', '.join(commands)}. The first picture can be had in a few seconds.", flush=True)
+    return supervise(commands, env, health_checks(env, commands), banner(env, commands))
+
+
+def read_settings() -> Env:
+    """Merge `.env` under the environment, as the web process does; an empty value is none."""
+    merged = dotenv.dotenv_values(".env") | os.environ
+    return {name: value for name, value in merged.items() if value}
+
+
+def refuse_taken_port(settings: Mapping[str, str]) -> None:
+    host, port = web_address(settings)
+    try:
+        with socket.create_server((host, port)):
+            pass
+    except OSError as err:
+        sys.exit(
+            f"Cannot listen on {host}:{port} ({os.strerror(err.errno or 0)}). Choose another port: make run PORT={port + 1}"
+        )
+
+
+def web_address(settings: Mapping[str, str]) -> tuple[str, int]:
+    port = settings.get("PORT", "8000")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        sys.exit(f"PORT must be a number from 1 to 65535, and is {port}.")
+    return settings.get("WEB_HOST", LOOPBACK), int(port)
+
+
+def chosen(settings: Mapping[str, str]) -> Env:
+    """Give the Procfile's commands by name, less those whose part a real service plays."""
+    commands = parse_procfile((ROOT / "Procfile").read_text(encoding="utf-8")).processes
+    absent = {"redis"} if given(settings, "REDIS_URL") else set()
+    if captures_elsewhere(settings):
+        absent |= {"engine", "demo"}  # pages on our loopback are nothing to a hosted API
+    return {name: command for name, command in commands.items() if name not in absent}
+
+
+def captures_elsewhere(settings: Mapping[str, str]) -> bool:
+    if given(settings, "CAPTURE_URL"):
+        return True
+    default = "snapsharp" if given(settings, "SNAPSHARP_API_KEY") else "engine"
+    return settings.get("CAPTURE_API", default) != "engine"
+
+
+def given(settings: Mapping[str, str], name: str) -> bool:
+    return name in settings or f"{name}_FILE" in settings
+
+
+def wired(settings: Mapping[str, str], commands: Mapping[str, str]) -> Env:
+    """Add what makes the parts find each other; a port that the settings name stays."""
+    redis, engine, demo = free_ports(3)
+    env = {"PORT": "8000", "REDIS_PORT": redis, "ENGINE_PORT": engine, "DEMO_PORT": demo} | dict(settings)
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
+    if sys.stdout.isatty():
+        env.setdefault("LOG_FORMAT", "console")  # the processes write to a pipe and cannot see the terminal
+    if "redis" in commands:
+        env["REDIS_URL"] = f"redis://{LOOPBACK}:{env['REDIS_PORT']}/0"
+    if "engine" in commands:
+        env["CAPTURE_URL"] = f"http://{LOOPBACK}:{env['ENGINE_PORT']}"
+    if "demo" in commands:
+        targets = [settings.get("PRIVATE_TARGETS", ""), f"{LOOPBACK}:{env['DEMO_PORT']}"]
+        env["PRIVATE_TARGETS"] = ",".join(filter(None, targets))
+    return env
+
+
+def free_ports(count: int) -> list[str]:
+    """Find ports that nothing listens on, all held until the last is found so that they differ."""
+    sockets = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
+    ports = [str(each.getsockname()[1]) for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def banner(env: Mapping[str, str], commands: Mapping[str, str]) -> str:
+    web = "http://{}:{}".format(*reachable(env))
+    target = f"http://{LOOPBACK}:{env['DEMO_PORT']}/" if "demo" in commands else "https://example.com/"
+    lines = [
+        "",
+        f"  web       {web}",
+        f"  captures  {env['CAPTURE_URL'] if 'engine' in commands else 'by the API that your settings name'}",
+        f"  cache     {env['REDIS_URL'] if 'redis' in commands else 'the Redis that your settings name'}",
+        f"  pictures  {'s3://' + env['S3_BUCKET'] if 'S3_BUCKET' in env else env.get('PERSIST_DIR', 'data/media')}",
+        f"  demo      {target}" if "demo" in commands else "",
+        "",
+        "Ctrl-C stops everything. A first picture:",
+        f"curl -fsS -o thumb.png '{web}/thumb?url={target}&w=640'",
+    ]
+    return "\n".join(lines)
+
+
+def reachable(env: Mapping[str, str]) -> tuple[str, int]:
+    host, port = web_address(env)
+    return (LOOPBACK if host == "0.0.0.0" else host), port  # noqa: S104 - compared, not bound
+
+
+def health_checks(env: Mapping[str, str], commands: Mapping[str, str]) -> list[tuple[str, int]]:
+    return [reachable(env)] + ([(LOOPBACK, int(env["ENGINE_PORT"]))] if "engine" in commands else [])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

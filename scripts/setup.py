@@ -1,0 +1,131 @@
+"""`make setup`: install what is missing of the system packages, `.venv` and the pinned requirements.
+
+It runs on the system's Python, before any requirement exists: the standard library only.
+"""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+if sys.version_info < (3, 11):  # noqa: UP036 - this line is the one that tells the user of an older Python
+    sys.exit(
+        f"This needs Python 3.11 or newer, and {sys.executable} is {sys.version.split()[0]}."
+        " Name a newer one: make setup PYTHON=python3.12"
+    )
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+HEADLESS_SHELL = Path("/usr/lib/chromium/chromium-headless-shell")
+
+NO_CHROMIUM = """\
+This system's packages hold no chromium-headless-shell (Ubuntu has Chromium as a snap only, which cannot be used here).
+Install any Chromium or Chrome and name its binary: ENGINE_CHROMIUM=/path/to/chrome make run
+Or let a hosted API take the screenshots: SNAPSHARP_API_KEY=... ENGINE_CHROMIUM=none make run"""
+
+
+def main(lock: str) -> None:
+    os.chdir(ROOT)
+    install_packages(missing_packages(os.environ))
+    make_venv()
+    install_requirements(lock)
+
+
+def missing_packages(environ: Mapping[str, str]) -> list[str]:
+    """Name the packages whose purpose nothing on this machine serves yet."""
+    return [package for package, served in needs(environ).items() if not served()]
+
+
+def needs(environ: Mapping[str, str]) -> dict[str, Callable[[], bool]]:
+    """Map each package to the test of whether its purpose is served."""
+    wanted = {
+        f"python3.{sys.version_info.minor}-venv": lambda: importlib.util.find_spec("ensurepip") is not None,
+        "curl": lambda: shutil.which("curl") is not None,
+        "redis-server": lambda: shutil.which("redis-server") is not None,
+    }
+    if not environ.get("ENGINE_CHROMIUM"):
+        wanted["chromium-headless-shell"] = HEADLESS_SHELL.exists
+        wanted["chromium-sandbox"] = HEADLESS_SHELL.with_name("chrome-sandbox").exists
+    return wanted | {package: lambda package=package: has_package(package) for package in PICTURE_PACKAGES}
+
+
+# Latin, emoji, CJK, the other scripts, and the filter lists against advertisements.
+PICTURE_PACKAGES = (
+    "fonts-liberation",
+    "fonts-noto-color-emoji",
+    "fonts-wqy-zenhei",
+    "fonts-freefont-ttf",
+    "webext-ublock-origin-chromium",
+)
+
+
+def has_package(package: str) -> bool:
+    """Tell whether dpkg has it. Without dpkg we cannot know, and pictures work without: true."""
+    if not shutil.which("dpkg-query"):
+        return True
+    query = ["dpkg-query", "--show", "--showformat=${db:Status-Status}", package]
+    return subprocess.run(query, capture_output=True, text=True, check=False).stdout == "installed"
+
+
+def install_packages(packages: list[str]) -> None:
+    if not packages:
+        return
+    line = f"apt-get install -y --no-install-recommends {' '.join(packages)}"
+    if not shutil.which("apt-get"):
+        sys.exit(f"Missing here: {', '.join(packages)}. On Debian this line installs them:\n  {line}")
+    if os.geteuid() != 0 and not shutil.which("sudo"):
+        sys.exit(f"Some system packages are missing, and there is no sudo. As root, run:\n  {line}")
+    apt("update", may_fail=True)  # a broken source of somebody else's must not stop us
+    refuse_without_chromium(packages)
+    print(f"Installing with apt: {' '.join(packages)}", flush=True)
+    apt(*line.split()[1:])
+
+
+def apt(*arguments: str, may_fail: bool = False) -> None:
+    """Run apt-get as root, silently unless it fails."""
+    become_root = [] if os.geteuid() == 0 else ["sudo"]
+    command = [*become_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+    wait_for_others = ["-o", "DPkg::Lock::Timeout=300"]  # a fresh machine is often updating itself
+    done = subprocess.run([*command, *wait_for_others, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode and not may_fail:
+        sys.exit(f"{done.stdout}{done.stderr}\napt-get failed. The line was:\n  apt-get {' '.join(arguments)}")
+
+
+def refuse_without_chromium(packages: list[str]) -> None:
+    show = ["apt-cache", "show", "chromium-headless-shell"]
+    if show[-1] in packages and subprocess.run(show, capture_output=True, check=False).returncode:
+        sys.exit(NO_CHROMIUM)
+
+
+def make_venv() -> None:
+    """Make `.venv`, anew if it was left half-made or belongs to another Python."""
+    if current(VENV / ".python", sys.version):
+        return
+    print(f"Making .venv with Python {sys.version.split()[0]}", flush=True)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
+    (VENV / ".python").write_text(sys.version, encoding="utf-8")
+
+
+def install_requirements(lock: str) -> None:
+    """Install a lock file, unless the mark says that just these bytes are installed."""
+    digest = hashlib.sha256((ROOT / lock).read_bytes()).hexdigest()
+    mark = VENV / f".installed-{lock}"
+    if current(mark, digest):
+        return
+    print(f"Installing {lock} into .venv", flush=True)
+    pip = [str(VENV / "bin/python"), "-m", "pip", "--disable-pip-version-check", "-qq"]
+    if subprocess.run([*pip, "install", "--require-hashes", "-r", lock], check=False).returncode:
+        sys.exit(f"pip could not install {lock}: see above.")
+    mark.write_text(digest, encoding="utf-8")
+
+
+def current(mark: Path, text: str) -> bool:
+    return mark.exists() and mark.read_text(encoding="utf-8") == text
+
+
+if __name__ == "__main__":
+    main("requirements-dev.txt" if "--dev" in sys.argv[1:] else "requirements.txt")

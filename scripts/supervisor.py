@@ -1,0 +1,107 @@
+"""Run commands under honcho: announce when they answer, stop all when one ends, leave no process behind."""
+
+import contextlib
+import ctypes
+import http.client
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from honcho.manager import SYSTEM_PRINTER_NAME, Manager
+from honcho.printer import Message, Printer
+
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+ASKED_TO_STOP = (130, 143)  # honcho's return codes after SIGINT and SIGTERM
+
+Address = tuple[str, int]
+
+
+class Log(Printer):  # type: ignore[misc] # honcho has no types
+    """Prints honcho's lines, and keeps the first one that says that a process has stopped."""
+
+    first_stop = ""
+
+    def write(self, message: Message) -> None:
+        super().write(message)
+        if message.name == SYSTEM_PRINTER_NAME and " stopped " in message.data and not self.first_stop:
+            self.first_stop = message.data.strip()
+
+
+def supervise(commands: Mapping[str, str], env: dict[str, str], checks: list[Address], text: str) -> int:
+    """Run until a command ends or a signal says stop, and print `text` once all `checks` are healthy."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # what loses its parent becomes our child, so that we find it
+    multiprocessing.set_start_method("fork")  # honcho's processes are made to be forked
+    log = Log()
+    manager = Manager(log)
+    for name, command in commands.items():
+        manager.add_process(name, command, env=env)
+    stop_on_hangup()
+    multiprocessing.Process(target=announce, args=(checks, text), daemon=True).start()
+    loop(manager)
+    if manager.returncode in ASKED_TO_STOP:
+        return 0
+    print(f"{log.first_stop} by itself, so everything was stopped.")
+    return manager.returncode or 1
+
+
+def loop(manager: Manager) -> None:
+    try:
+        with contextlib.suppress(KeyError):  # honcho's, when it is told to stop before all have started
+            manager.loop()
+    finally:
+        end_descendants()
+
+
+def stop_on_hangup() -> None:
+    """Treat a closed terminal as SIGTERM, which honcho knows. Under nohup it stays ignored."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+
+
+def announce(checks: Iterable[Address], text: str) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # end without a traceback
+    for address in checks:
+        while not healthy(address):
+            time.sleep(0.1)
+    print(text, flush=True)
+
+
+def healthy(address: Address) -> bool:
+    """Ask /health directly: a proxy named in the environment must not stand between."""
+    connection = http.client.HTTPConnection(*address, timeout=2)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def end_descendants() -> None:
+    """Kill and reap whatever outlived the process that should have ended it, such as a killed engine's browser."""
+    while remaining := list(descendants(os.getpid())):
+        for pid in remaining:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(-1, 0)
+
+
+def descendants(ancestor: int) -> Iterator[int]:
+    parents = dict(parent_links())
+    for pid in parents:
+        above = pid
+        while above := parents.get(above, 0):
+            if above == ancestor:
+                yield pid
+
+
+def parent_links() -> Iterator[tuple[int, int]]:
+    """Yield (pid, parent's pid) of every process; `stat` holds the parent second after the name in brackets."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            yield int(stat.parent.name), int(stat.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
