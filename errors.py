@@ -77,6 +77,14 @@ class RateLimited(ThumbnailError):
     code = "rate_limited"
     title = "Too many requests"
     retryable = True
+    limit: int = 0
+
+    @classmethod
+    def over(cls, limit: int, detail: str, seconds: int) -> "RateLimited":
+        """Say that all of `limit` are used up for `seconds` more."""
+        error = cls(detail, retry_after=seconds)
+        error.limit = limit
+        return error
 
 
 class CaptureError(ThumbnailError):

@@ -1,7 +1,8 @@
 """Bytes → bytes by Pillow: identify, shrink, crop, encode, placeholder. Pure, and the only owner of PIL."""
 
 import io
-import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from PIL import Image, ImageDraw
 from model import CaptureOptions, Rendition
 
 MAX_PIXELS = 64_000_000  # 3840 × 16384 and a little: more is no screenshot but an attack on our memory
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit only warns; `_decode` refuses
 CONTENT_TYPES = {
     "png": "image/png",
     "webp": "image/webp",
@@ -18,6 +20,7 @@ CONTENT_TYPES = {
     "avif": "image/avif",
     "pdf": "application/pdf",
 }
+PLACEHOLDER_FORMATS = frozenset({"png", "webp", "jpeg", "avif"})
 _ENCODERS: dict[str, dict[str, Any]] = {
     "png": {"compress_level": 6},
     "webp": {"method": 4},
@@ -59,20 +62,23 @@ def _identify_pdf(body: bytes) -> Identity:
 
 
 def _decode(body: bytes) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(body), formats=("PNG", "JPEG", "WEBP", "AVIF"))
-        if image.width * image.height > MAX_PIXELS:
-            raise NotAPicture(f"{image.width} × {image.height} pixels are more than {MAX_PIXELS}")
+    with _translated():
+        image = Image.open(io.BytesIO(body), formats=("PNG", "JPEG", "WEBP", "AVIF"))
+    if image.width * image.height > MAX_PIXELS:
+        raise NotAPicture(f"{image.width} × {image.height} pixels are more than {MAX_PIXELS}")
+    if _ENDINGS.get(str(image.format), b"") not in body[-1024:]:
+        raise NotAPicture("the picture is cut off")
+    with _translated():
         image.load()
-        if _ENDINGS.get(str(image.format), b"") not in body[-1024:]:
-            raise NotAPicture("the picture is cut off")
-    except NotAPicture:
-        raise
+    return image
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
     except Exception as err:  # a decoder fed with hostile bytes raises whatever it likes
         raise NotAPicture(f"{type(err).__name__}: {err}") from err
-    return image
 
 
 def check_capture(identity: Identity, options: CaptureOptions) -> None:

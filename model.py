@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from urllib.parse import urlsplit
 
 SCHEMA = 1  # part of every key: raise it when the meaning of an option changes
 
@@ -65,9 +66,11 @@ class ThumbnailRequest:
     delivery: Delivery = field(default_factory=Delivery)
     capture_key: Key = field(init=False, compare=False)
     rendition_key: Key = field(init=False, compare=False)
+    host: str = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         master = {"schema": SCHEMA, "capture": asdict(self.capture)}
+        object.__setattr__(self, "host", urlsplit(self.capture.url).netloc)
         object.__setattr__(self, "capture_key", _key("master", master))
         object.__setattr__(self, "rendition_key", _key("rendition", master | {"rendition": asdict(self.rendition)}))
 

@@ -78,8 +78,8 @@ class Thumbnailer:
         self._lifetimes = lifetimes
         self._slots = threading.BoundedSemaphore(concurrency)
 
-    def get(self, request: ThumbnailRequest, charge: Charge) -> Served:
-        """Answer `request` from the cache or by a capture, which alone is charged.
+    def get(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Served:
+        """Answer `request` from the cache or by a capture, which alone is charged; `request_id` goes upstream with it.
 
         Raises BlockedTarget, InvalidOption, RateLimited, OverCapacity or a CaptureError; the last three only where
         there is no older picture to show instead.
@@ -89,7 +89,7 @@ class Thumbnailer:
         if known and self._fresh_for(known, request) > 0 and not request.delivery.fresh:
             return self._serve(known, CacheState.HIT, request)
         try:
-            master, captured = self._master(request, charge)
+            master, captured = self._master(request, charge, request_id)
         except (CaptureError, OverCapacity, RateLimited) as err:
             if known is None or request.delivery.fresh:
                 raise
@@ -99,22 +99,22 @@ class Thumbnailer:
         state = CacheState.MISS if captured else CacheState.HIT
         return self._serve(picture, state if found.reachable else CacheState.BYPASS, request)
 
-    def persist(self, request: ThumbnailRequest, charge: Charge) -> Persisted:
+    def persist(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Persisted:
         """Put the picture of `request` into permanent storage. Raises what `get` raises, and StorageUnavailable."""
-        served = self.get(request, charge)
+        served = self.get(request, charge, request_id)
         stored = self._storage.put(served.picture)
         return Persisted(served.picture, stored, served.cache in (CacheState.HIT, CacheState.STALE))
 
-    def _master(self, request: ThumbnailRequest, charge: Charge) -> tuple[Picture, bool]:
+    def _master(self, request: ThumbnailRequest, charge: Charge, request_id: str) -> tuple[Picture, bool]:
         """Give the captured picture, and whether it had to be captured."""
         known = self._cache.get(request.capture_key).picture
         if known and self._fresh_for(known, request) > 0 and not request.delivery.fresh:
             return known, False
-        self._client.check(request.capture)
+        self._client.check(request.capture, _format(request.capture))
         self._judge(request.capture)
         with self._slot():
             charge()
-            master = self._capture(request.capture)
+            master = self._capture(request.capture, request_id)
         self._keep(request.capture_key, master, request)
         return master, True
 
@@ -125,10 +125,11 @@ class Thumbnailer:
         if not verdict.ok:
             raise BlockedTarget(NOT_PUBLIC, verdict=verdict)
 
-    def _capture(self, options: CaptureOptions) -> Picture:
+    def _capture(self, options: CaptureOptions, request_id: str) -> Picture:
         began = time.monotonic()
         try:
-            body = self._client.capture(options, timeout=self._lifetimes.capture_timeout)
+            timeout = self._lifetimes.capture_timeout
+            body = self._client.capture(options, _format(options), timeout=timeout, request_id=request_id)
             identity = imaging.identify(body)
             imaging.check_capture(identity, options)
         except imaging.NotAPicture as err:
@@ -166,3 +167,8 @@ class Thumbnailer:
             yield
         finally:
             self._slots.release()
+
+
+def _format(options: CaptureOptions) -> str:
+    """The master is lossless, so that every rendition is encoded but once."""
+    return "pdf" if options.medium == "print" else "png"

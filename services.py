@@ -29,11 +29,8 @@ class Services:
 
     def ready(self) -> dict[str, bool]:
         """Ask every dependency whether it can do its work; each answers within seconds."""
-        return {
-            "redis": _works(self.redis.ping),
-            "capture": _works(self.client.ping),
-            "storage": _works(self.storage.check),
-        }
+        checks = {"redis": self.redis.ping, "capture": self.client.ping, "storage": self.storage.check}
+        return {name: _works(check) for name, check in checks.items()}
 
 
 def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) -> Services:
@@ -64,9 +61,7 @@ def _redis(url: str) -> "redis.Redis":
 def _capture_client(settings: Settings) -> CaptureClient:
     dialect = DIALECTS[settings.capture_api]
     key = settings.capture_api_key.get_secret_value() if settings.capture_api_key else None
-    return CaptureClient(
-        dialect, settings.capture_url or dialect.default_url, key, pool=settings.capture_concurrency
-    )
+    return CaptureClient(dialect, settings.capture_url or dialect.base_url, key, pool=settings.capture_concurrency)
 
 
 def _storage(settings: Settings) -> PictureStorage:

@@ -1,0 +1,57 @@
+"""The web application: wiring only. `gunicorn app:app` serves it."""
+
+import sys
+from typing import Any
+
+import structlog
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+import config
+import logs
+import services as composition
+from config import Settings
+from ratelimit import Budget, limiter
+from services import Services
+from web import errors, health, persist, telemetry, thumbs
+
+MAX_BODY_BYTES = 64 * 1024
+
+
+def create_app(settings: Settings | None = None, services: Services | None = None) -> Flask:
+    """Make the application from `settings` (default: the environment's) and `services` (default: built from them)."""
+    settings = settings or _load()
+    services = services or composition.build(settings)
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies)  # type: ignore[method-assign]
+    telemetry.observe(app)
+    flood_guard = limiter(settings.redis_url, settings.request_limit)
+    captures = Budget(flood_guard, settings.thumb_limit, "captures")
+    persists = Budget(flood_guard, settings.persist_limit, "permanent pictures")
+    app.register_blueprint(thumbs.blueprint(services, captures))
+    app.register_blueprint(persist.blueprint(services, captures, persists))
+    app.register_blueprint(health.blueprint(services))
+    flood_guard.init_app(app)
+    flood_guard.exempt(app.view_functions["health.health"])
+    errors.answer_errors(app, flood_guard)
+    return app
+
+
+def _load() -> Settings:
+    try:
+        settings = config.load()
+    except config.ConfigError as err:
+        sys.exit(str(err))
+    logs.configure(settings.log_format, settings.log_level)
+    for warning in config.unknown_variables():
+        structlog.get_logger().warning("unknown_setting", detail=warning)
+    return settings
+
+
+def __getattr__(name: str) -> Any:
+    """Make `app` when a server asks for it, not when a test imports this module."""
+    if name == "app":
+        return create_app()
+    raise AttributeError(name)

@@ -1,0 +1,102 @@
+"""Who may ask how often: the flood guard on requests and the budget of captures.
+
+Counted in Redis, so that limits hold across workers and machines; where it cannot be reached, in memory and said so.
+The pipeline knows nothing of this module but a `charge` callable.
+"""
+
+import math
+import time
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address, ip_network
+
+import limits
+import structlog
+from flask import request
+from flask_limiter import Limiter
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter, RateLimiter
+
+from errors import RateLimited
+
+_log = structlog.get_logger()
+
+
+def client_of(address: str | None) -> str:
+    """Name the client behind `address`: itself, or its /64 in IPv6, where one customer holds as much at least."""
+    try:
+        parsed = ip_address(address or "")
+    except ValueError:
+        return "unknown"
+    return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else str(parsed)
+
+
+def current_client() -> str:
+    """Name the client of the request at hand; `TRUSTED_PROXIES` has been applied by then."""
+    return client_of(request.remote_addr)
+
+
+def limiter(redis_url: str, request_limit: str) -> Limiter:
+    """Make the flood guard; it holds for every view that does not say otherwise."""
+    return Limiter(
+        current_client,
+        application_limits=[request_limit],
+        storage_uri=redis_url,
+        storage_options={"socket_connect_timeout": 0.5, "socket_timeout": 1.0},  # type: ignore[dict-item]
+        strategy="fixed-window",
+        in_memory_fallback_enabled=True,
+        key_prefix="thumb",
+    )
+
+
+class Budget:
+    """What one client may do in a while, such as 30 captures a minute."""
+
+    def __init__(self, flood_guard: Limiter, limit: str, scope: str) -> None:
+        """Count in the flood guard's storage. `scope` names what is counted, in the plural, for keys and texts."""
+        self._shared = flood_guard
+        self._limits = sorted(limits.parse_many(limit))
+        self._scope = scope
+        self._memory = FixedWindowRateLimiter(MemoryStorage())
+
+    def charge(self, client: str) -> dict[str, str]:
+        """Take one off the client's budget and give the `RateLimit-*` headers. Raises RateLimited."""
+        try:
+            return self._charge(self._shared.limiter, client)
+        except RateLimited:
+            raise
+        except Exception as err:  # noqa: BLE001 - the storage's own error, whichever it is
+            _log.warning("limits_in_memory", error=type(err).__name__)
+            return self._charge(self._memory, client)
+
+    def _charge(self, counter: RateLimiter, client: str) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        for limit in self._limits:
+            allowed = counter.hit(limit, self._scope, client)
+            reset, remaining = counter.get_window_stats(limit, self._scope, client)
+            seconds = max(math.ceil(reset - time.time()), 1)
+            if not allowed:
+                raise RateLimited.over(limit.amount, f"at most {limit} {self._scope} for one client", seconds)
+            headers = rate_headers(limit.amount, remaining, seconds)
+        return headers
+
+
+@dataclass(slots=True)
+class Charge:
+    """One request's right to a capture: called by the flow where a capture is due; keeps what to tell the client."""
+
+    budget: Budget
+    client: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self) -> None:
+        """Charge one capture. Raises RateLimited."""
+        self.headers |= self.budget.charge(self.client)
+
+
+def rate_headers(limit: int, remaining: int, reset: int) -> dict[str, str]:
+    """Write the `RateLimit-*` headers; `reset` in seconds from now."""
+    return {
+        "RateLimit-Limit": str(limit),
+        "RateLimit-Remaining": str(max(remaining, 0)),
+        "RateLimit-Reset": str(reset),
+    }

@@ -1,0 +1,24 @@
+"""`GET /health` for load balancers, `GET /ready` for orchestrators."""
+
+from flask import Blueprint, Response, jsonify
+
+from services import Services
+
+
+def blueprint(services: Services) -> Blueprint:
+    views = Blueprint("health", __name__)
+
+    @views.get("/health")
+    def health() -> Response:
+        return jsonify(ok=True)
+
+    @views.get("/ready")
+    def ready() -> tuple[Response, int]:
+        states = services.ready()
+        ok = all(states.values())
+        # Limits are counted where the cache is, and in memory while it is away.
+        described = {name: "ok" if works else "unreachable" for name, works in states.items()}
+        limits = "redis" if states["redis"] else "memory"
+        return jsonify(ok=ok, limits=limits, **described), 200 if ok else 503
+
+    return views

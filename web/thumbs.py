@@ -1,0 +1,38 @@
+"""`GET /thumb`: the query in, a picture out."""
+
+from flask import Blueprint, Response, request
+
+from pipeline import CacheState, Served
+from ratelimit import Budget, Charge, current_client
+from services import Services
+from web.pictures import picture_response
+from web.telemetry import note, request_id
+
+
+def blueprint(services: Services, captures: Budget) -> Blueprint:
+    views = Blueprint("thumbs", __name__)
+
+    @views.get("/thumb")
+    def thumb() -> Response:
+        wanted = services.validator.parse_query(request.query_string)
+        note(host=wanted.host)
+        charge = Charge(captures, current_client())
+        served = services.thumbnailer.get(wanted, charge, request_id())
+        note(cache=served.cache)
+        return picture_response(served.picture, _headers(served) | charge.headers)
+
+    return views
+
+
+_A_WEEK = 604800
+
+
+def _headers(served: Served) -> dict[str, str]:
+    stale = served.cache is CacheState.STALE or served.fresh_for == 0
+    lifetime = 60 if stale else served.fresh_for
+    grace = "" if stale else f", stale-while-revalidate={_A_WEEK}, stale-if-error={_A_WEEK}"
+    return {
+        "Cache-Control": f"public, max-age={lifetime}{grace}",
+        "X-Cache": served.cache,
+        "X-Thumb-State": "stale" if stale else "fresh",
+    }
