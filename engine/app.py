@@ -1,0 +1,144 @@
+"""SnapSharp's `/v1/screenshot` over aiohttp: request in, picture or error envelope out. Knows no browser."""
+
+import asyncio
+import hmac
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from engine import params, picture
+from engine.browser import Supervisor
+from engine.config import Settings
+from engine.errors import BlockedURL, EngineError, Unauthorized
+from engine.params import CaptureParams
+from engine.service import CaptureService, Outcome
+
+MAX_BODY = 64 << 10
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 413: "validation_error"}
+
+SERVICE = web.AppKey("service", CaptureService)
+SUPERVISOR = web.AppKey("supervisor", Supervisor)
+API_KEY = web.AppKey("api_key", str)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+log = structlog.get_logger()
+
+
+def create_app(settings: Settings, service: CaptureService, supervisor: Supervisor) -> web.Application:
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[_identify, _envelope])
+    app[SERVICE], app[SUPERVISOR] = service, supervisor
+    app[API_KEY] = settings.engine_api_key.get_secret_value() if settings.engine_api_key else ""
+    app.router.add_get("/v1/screenshot", screenshot, allow_head=False)
+    app.router.add_post("/v1/screenshot", screenshot)
+    app.router.add_get("/health", health)
+    return app
+
+
+async def screenshot(request: web.Request) -> web.Response:
+    _authorize(request)
+    wanted = (
+        params.parse_json(await request.read()) if request.method == "POST" else params.parse_query(_query(request))
+    )
+    outcome = await _take(request, wanted)
+    return web.Response(
+        body=outcome.body,
+        content_type=picture.CONTENT_TYPES[wanted.format],
+        headers={"Cache-Control": "private, no-cache", "X-Cache": "MISS"},
+    )
+
+
+async def health(request: web.Request) -> web.Response:
+    service, supervisor = request.app[SERVICE], request.app[SUPERVISOR]
+    state = {
+        "ok": supervisor.version is not None,
+        "browser": supervisor.version,
+        "sandbox": supervisor.sandbox,
+        "in_flight": service.slots.taken,
+        "queued": service.slots.queued,
+        "captures": supervisor.captures,
+        "restarts": supervisor.restarts,
+    }
+    return web.json_response(state, status=200 if state["ok"] else 503, headers={"Cache-Control": "no-store"})
+
+
+async def _take(request: web.Request, wanted: CaptureParams) -> Outcome:
+    """Take the picture and write the capture's one event. The target's path and query are nobody's business."""
+    event = log.bind(request_id=request["id"], host=wanted.target.host, format=wanted.format)
+    started = time.monotonic()
+    try:
+        outcome = await request.app[SERVICE].take(wanted)
+    except asyncio.CancelledError:
+        event.info("capture", outcome="client_gone", seconds=_since(started))
+        raise
+    except EngineError as err:
+        verdict = {"verdict": err.verdict} if isinstance(err, BlockedURL) else {}
+        event.info("capture", outcome=err.code, reason=str(err), seconds=_since(started), **verdict)
+        raise
+    except Exception:
+        event.exception("capture", outcome="internal_error", seconds=_since(started))
+        raise
+    event.info(
+        "capture",
+        outcome="ok",
+        seconds=_since(started),
+        queued=round(outcome.queued, 3),
+        bytes=len(outcome.body),
+        attempts=outcome.attempts,
+    )
+    return outcome
+
+
+def _query(request: web.Request) -> list[tuple[str, str]]:
+    return list(request.query.items())
+
+
+def _authorize(request: web.Request) -> None:
+    """Compare the key, if one is set, in constant time. Raises Unauthorized."""
+    wanted = request.app[API_KEY]
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    given = request.headers.get("X-API-Key") or (token.strip() if scheme.lower() == "bearer" else "")
+    if wanted and not hmac.compare_digest(given.encode(errors="surrogateescape"), wanted.encode()):
+        raise Unauthorized("a valid key must be sent as `Authorization: Bearer` or `X-API-Key`")
+
+
+@web.middleware
+async def _identify(request: web.Request, handler: Handler) -> web.StreamResponse:
+    given = request.headers.get("X-Request-ID", "")
+    request["id"] = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+    response = await handler(request)
+    response.headers["X-Request-ID"] = request["id"]
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+@web.middleware
+async def _envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every error into SnapSharp's envelope; an unforeseen one tells nothing."""
+    try:
+        return await handler(request)
+    except EngineError as err:
+        return _error(err.status, err.code, str(err), err.retry_after)
+    except web.HTTPException as err:
+        code = STATUS_CODES.get(err.status, "validation_error" if err.status < 500 else "internal_error")
+        return _error(err.status, code, err.reason)
+    except Exception:
+        log.exception("request failed", request_id=request["id"])
+        return _error(500, "internal_error", "internal error")
+
+
+def _error(status: int, code: str, message: str, retry_after: int | None = None) -> web.Response:
+    body = {"error": code, "message": message, "status": status}
+    headers = {"Cache-Control": "no-store"}
+    if retry_after is not None:
+        body["retry_after"] = retry_after
+        headers["Retry-After"] = str(retry_after)
+    return web.json_response(body, status=status, headers=headers)
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 3)

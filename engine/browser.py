@@ -1,0 +1,263 @@
+"""A warm Chromium: launch it, hand out fresh pages, replace it when it has died, is worn out or grows too big."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+from engine.config import Settings
+from engine.devtools import Connection, ProtocolError, Session
+from engine.errors import BrowserGone, PageFailed, Unavailable
+from engine.process import Member, ProcessGroup
+
+LAUNCH_SECONDS = 20
+DISPOSE_SECONDS = 1  # a page in an endless loop is disposed of in 10 ms: a browser that needs longer is stuck
+WATCH_SECONDS = 0.2  # a memory bomb grows by 1 GB a second
+BACKOFF_SECONDS = 1
+
+log = structlog.get_logger()
+
+
+class LaunchFailed(Unavailable):
+    """`words` is the end of what the browser said on stderr, for the log."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__("the browser cannot be started")
+        self.words = words
+
+    @property
+    def for_want_of_a_sandbox(self) -> bool:
+        return "sandbox" in self.words.lower() or "namespace" in self.words
+
+
+class Browser:
+    """One Chromium, from launch to kill."""
+
+    def __init__(self, group: ProcessGroup, connection: Connection, version: str) -> None:
+        self.group = group
+        self.version = version
+        self.captures = 0
+        self.in_flight = 0
+        self.retired = False
+        self._connection = connection
+        self._root = connection.root
+        self._pages: dict[str, str | None] = {}  # browser context → the one page that belongs in it
+
+    @classmethod
+    async def launch(cls, settings: Settings, *, sandbox: bool) -> "Browser":
+        """Start a Chromium and shake hands. Raises LaunchFailed."""
+        user = settings.engine_browser_user if os.geteuid() == 0 else None
+        try:
+            group = ProcessGroup(settings.engine_chromium, user, sandbox=sandbox)
+        except OSError as err:
+            raise LaunchFailed(str(err)) from err
+        connection = await Connection.open(group.read_fd, group.write_fd)
+        try:
+            async with asyncio.timeout(LAUNCH_SECONDS):
+                version = await connection.root.call("Browser.getVersion")
+                browser = cls(group, connection, version["product"])
+                await browser._watch_targets()
+        except (BrowserGone, TimeoutError) as err:
+            words = group.last_words()
+            await _end(group, connection)
+            raise LaunchFailed(words) from err
+        except asyncio.CancelledError:
+            await _end(group, connection)
+            raise
+        return browser
+
+    @property
+    def alive(self) -> bool:
+        return not self._connection.closed.done()
+
+    @asynccontextmanager
+    async def page(self) -> AsyncIterator[Session]:
+        """Open a page in a context of its own, and leave nothing of it behind."""
+        created = await self._root.call("Target.createBrowserContext", disposeOnDetach=True)
+        context = created["browserContextId"]
+        self._pages[context] = None
+        session_id = None
+        try:
+            session_id = await self._open_page(context)
+            yield self._connection.session(session_id)
+        finally:
+            if session_id:
+                self._connection.forget(session_id)
+            await self._dispose(context)
+
+    def kill(self) -> None:
+        """Kill the process group: every capture on it is told within milliseconds."""
+        self.group.kill()
+
+    async def end(self) -> None:
+        await _end(self.group, self._connection)
+
+    async def _watch_targets(self) -> None:
+        self._root.on("Target.targetCreated", self._target_created)
+        self._root.on("Target.detachedFromTarget", self._detached)
+        await self._root.call("Target.setDiscoverTargets", discover=True, filter=[{"type": "page"}])
+
+    async def _open_page(self, context: str) -> str:
+        self._root.send("Browser.setDownloadBehavior", behavior="deny", browserContextId=context)
+        target = await self._root.call("Target.createTarget", url="about:blank", browserContextId=context)
+        attached = await self._root.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
+        return str(attached["sessionId"])
+
+    def _target_created(self, event: dict[str, Any]) -> None:
+        """Close whatever a page opens: the first page of a context is ours, every later one a pop-up."""
+        info = event["targetInfo"]
+        context = info.get("browserContextId")
+        if context not in self._pages:
+            return
+        if self._pages[context] is None:
+            self._pages[context] = info["targetId"]
+        else:
+            self._root.send("Target.closeTarget", targetId=info["targetId"])
+
+    def _detached(self, event: dict[str, Any]) -> None:
+        if session := self._connection.forget(event["sessionId"]):
+            session.fail(PageFailed("the page closed itself"))
+
+    async def _dispose(self, context: str) -> None:
+        self._pages.pop(context, None)
+        try:
+            async with asyncio.timeout(DISPOSE_SECONDS):
+                await self._root.call("Target.disposeBrowserContext", browserContextId=context)
+        except BrowserGone:
+            pass
+        except (TimeoutError, ProtocolError):
+            log.warning("a page could not be closed: killing the browser", pid=self.group.pid)
+            self.kill()
+
+
+class Supervisor:
+    """Keeps one browser warm. Old ones finish what they have under way and end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._current: Browser | None = None
+        self._browsers: set[Browser] = set()
+        self._lock = asyncio.Lock()
+        self._watcher: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
+        self._launches = 0
+        self.sandbox = True
+        self.captures = 0
+
+    @property
+    def version(self) -> str | None:
+        return self._current.version if self._current and self._current.alive else None
+
+    @property
+    def restarts(self) -> int:
+        return max(0, self._launches - 1)
+
+    async def start(self) -> None:
+        """Launch the first browser; it alone decides whether the sandbox can be used. Raises LaunchFailed."""
+        try:
+            await self._replace()
+        except LaunchFailed as err:
+            if not err.for_want_of_a_sandbox:
+                raise
+            log.warning("the sandbox cannot be used here: Chromium runs without it", said=err.words[-500:])
+            self.sandbox = False
+            await self._replace()
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """End every browser, under way or not."""
+        if self._watcher:
+            self._watcher.cancel()
+            await asyncio.wait([self._watcher])
+        ending = [browser.end() for browser in self._browsers]
+        self._browsers.clear()
+        await asyncio.gather(*ending, *self._tasks)
+
+    @asynccontextmanager
+    async def lease(self) -> AsyncIterator[Browser]:
+        """Use the warm browser for one capture. Raises LaunchFailed when there is none and none can be started."""
+        browser = await self._ready()
+        browser.captures += 1
+        browser.in_flight += 1
+        self.captures += 1
+        try:
+            yield browser
+        finally:
+            browser.in_flight -= 1
+            self._end_if_done(browser)
+
+    async def _ready(self) -> Browser:
+        async with self._lock:
+            browser = self._current
+            if browser is None or not browser.alive or browser.captures >= self._settings.engine_max_captures:
+                browser = await self._replace()
+            return browser
+
+    async def _replace(self) -> Browser:
+        if self._current:
+            self._retire(self._current)
+        try:
+            browser = await Browser.launch(self._settings, sandbox=self.sandbox)
+        except LaunchFailed as err:
+            log.warning("the browser cannot be started", said=err.words[-500:])
+            raise
+        self._launches += 1
+        self._current = browser
+        self._browsers.add(browser)
+        log.info("browser started", pid=browser.group.pid, version=browser.version, sandbox=self.sandbox)
+        return browser
+
+    def _retire(self, browser: Browser) -> None:
+        if browser is self._current:
+            self._current = None
+        browser.retired = True
+        self._end_if_done(browser)
+
+    def _end_if_done(self, browser: Browser) -> None:
+        if browser.retired and browser in self._browsers and (browser.in_flight == 0 or not browser.alive):
+            self._browsers.discard(browser)
+            self._spawn(browser.end())
+
+    async def _watch(self) -> None:
+        """Relaunch what died, kill what grows too big."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            for browser in tuple(self._browsers):
+                if browser.in_flight and browser.alive:
+                    self._weigh(browser, await asyncio.to_thread(browser.group.members))
+            if self._current is None or not self._current.alive:
+                await self._relaunch()
+
+    async def _relaunch(self) -> None:
+        try:
+            await self._ready()
+        except LaunchFailed:
+            await asyncio.sleep(BACKOFF_SECONDS)
+
+    def _weigh(self, browser: Browser, members: list[Member]) -> None:
+        renderer_limit = self._settings.engine_renderer_limit << 20
+        for member in members:
+            if member.memory > renderer_limit and member.is_renderer:
+                log.warning("a renderer is above its memory limit: killing it", mib=member.memory >> 20)
+                member.kill()
+        limit = self._settings.engine_memory_limit << 20
+        total = sum(member.memory for member in members)
+        if total > limit + renderer_limit:  # too fast for the gentle way
+            log.warning("the browser is far above its memory limit: killing it", mib=total >> 20)
+            browser.kill()
+        elif total > limit and not browser.retired:
+            log.warning("the browser is above its memory limit: replacing it", mib=total >> 20)
+            self._retire(browser)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _end(group: ProcessGroup, connection: Connection) -> None:
+    await group.end()
+    await connection.close()

@@ -1,0 +1,147 @@
+"""Settings of the engine: its only reader of the environment.
+
+A value comes from the environment, else from `.env`, else from the file that `NAME_FILE` names, else from the
+default. One that cannot be used stops the start with a message that names the variable and its valid values.
+"""
+
+import difflib
+import os
+import pwd
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import dotenv
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+import netguard
+
+CORES = os.cpu_count() or 1
+EASYLIST = Path("/usr/share/chromium/extensions/ublock-origin/assets/thirdparties/easylist")  # Debian's uBlock Origin
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used. The text names the variable and its valid values, never a secret's value."""
+
+
+def _split(value: object) -> object:
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+def _exemptions(entries: tuple[str, ...]) -> tuple[str, ...]:
+    netguard.exemptions(entries)
+    return entries
+
+
+def _executable(path: Path) -> Path:
+    if not os.access(path, os.X_OK) or not path.is_file():
+        raise ValueError(path)
+    return path
+
+
+def _account(name: str) -> str:
+    try:
+        pwd.getpwnam(name)
+    except KeyError as err:
+        raise ValueError(name) from err
+    return name
+
+
+def _number(default: int, low: int, high: int, unit: str = "a whole number") -> Any:
+    return Field(default, ge=low, le=high, description=f"{unit} from {low} to {high}")
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
+Ports = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=65535)], ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
+]
+
+
+class Settings(BaseSettings):
+    """What an engine can set, one field a variable; memory in MiB, times in seconds."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, env_ignore_empty=True, extra="ignore", str_strip_whitespace=True, validate_default=True
+    )
+
+    engine_host: str = Field("127.0.0.1", description="an address or host name to listen on")
+    engine_port: int = _number(8001, 0, 65535, "a port")
+    engine_api_key: SecretStr | None = Field(None, description="a key")
+
+    engine_concurrency: int = _number(CORES, 1, 128)
+    engine_queue: int = Field(
+        default_factory=lambda data: 2 * data.get("engine_concurrency", CORES),
+        ge=0,
+        le=1024,
+        description="a whole number from 0 to 1024",
+    )
+    engine_deadline: float = Field(30, ge=5, le=120, description="seconds from 5 to 120")
+
+    engine_max_captures: int = _number(500, 1, 100_000)
+    engine_memory_limit: int = Field(
+        default_factory=lambda data: max(2048, 512 * data.get("engine_concurrency", CORES)),
+        ge=512,
+        le=1 << 20,
+        description="MiB from 512 to 1048576",
+    )
+    engine_renderer_limit: int = _number(1024, 128, 1 << 20, "MiB")
+
+    engine_chromium: Annotated[Path, AfterValidator(_executable)] = Field(
+        Path("/usr/lib/chromium/chromium-headless-shell"),
+        description="the path of a Chromium binary, itself and not a script that starts it "
+        "(Debian: the package chromium-headless-shell)",
+    )
+    engine_browser_user: Annotated[str, AfterValidator(_account)] = Field(
+        "nobody", description="the name of an account of this machine"
+    )
+    engine_filter_lists: Paths = Field(
+        (EASYLIST / "easylist.txt", EASYLIST / "easyprivacy.txt"),
+        description="paths of Adblock Plus filter lists, separated by commas",
+    )
+
+    allowed_ports: Ports = Field((80, 443), description="port numbers from 1 to 65535, separated by commas")
+    private_targets: Annotated[Words, AfterValidator(_exemptions)] = Field(
+        (), description="hosts, host:ports, addresses or CIDRs, separated by commas"
+    )
+    log_format: Literal["json", "console"] = Field(
+        default_factory=lambda: "console" if sys.stderr.isatty() else "json", description="json or console"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+
+def load() -> Settings:
+    """Read the settings. Raises ConfigError that names every variable that cannot be used."""
+    dotenv.load_dotenv(Path(".env"))
+    _read_secret_file("ENGINE_API_KEY")
+    try:
+        return Settings()
+    except ValidationError as err:
+        raise ConfigError("\n".join(dict.fromkeys(_describe(str(e["loc"][0])) for e in err.errors()))) from None
+
+
+def unknown_variables() -> list[str]:
+    """Describe variables that look like ours and are not: a typo must not silently leave the default in force."""
+    known = {name.upper() for name in Settings.model_fields} | {"ENGINE_API_KEY_FILE"}
+    strange = [name for name in os.environ if name.startswith("ENGINE_") and name not in known]
+    return [f"{name} is no setting of the engine{_suggest(name, known)}" for name in strange]
+
+
+def _describe(name: str) -> str:
+    return f"{name.upper()} cannot be used as it is set: it must be {Settings.model_fields[name].description}"
+
+
+def _read_secret_file(name: str) -> None:
+    path = os.environ.get(f"{name}_FILE")
+    if not path or os.environ.get(name):
+        return
+    try:
+        os.environ[name] = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(f"{name}_FILE cannot be used: it must name a readable text file") from None
+
+
+def _suggest(name: str, known: set[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {nearest[0]}?" if nearest else ""

@@ -1,0 +1,70 @@
+"""What can go wrong with a capture, as one tree; each is one line of SnapSharp's error envelope.
+
+EngineError 500              internal_error
+├── InvalidParams 400        validation_error
+├── BlockedURL 400           blocked_url
+├── Unauthorized 401         unauthorized
+├── PageFailed 422           page_failed     the page's own fault: trying again would fail again
+├── RateLimited 429          rate_limited
+├── Unavailable 503          unavailable
+│   └── BrowserGone 503      unavailable     the browser died under the capture: safe to try once more
+└── DeadlineExceeded 504     timeout
+"""
+
+from typing import ClassVar
+
+
+class EngineError(Exception):
+    """`str(error)` is public text: our own words and the caller's field names, nothing else."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    retry_after: ClassVar[int | None] = None
+
+
+class InvalidParams(EngineError):
+    status = 400
+    code = "validation_error"
+
+
+class BlockedURL(EngineError):
+    """The guard refused the target. `verdict` is for the log alone: outside, all refusals look alike."""
+
+    status = 400
+    code = "blocked_url"
+
+    def __init__(self, verdict: str) -> None:
+        super().__init__("url: the host is not a public address that may be captured")
+        self.verdict = verdict
+
+
+class Unauthorized(EngineError):
+    status = 401
+    code = "unauthorized"
+
+
+class PageFailed(EngineError):
+    status = 422
+    code = "page_failed"
+
+
+class RateLimited(EngineError):
+    status = 429
+    code = "rate_limited"
+    retry_after = 2
+
+
+class Unavailable(EngineError):
+    status = 503
+    code = "unavailable"
+    retry_after = 5
+
+
+class BrowserGone(Unavailable):
+    def __init__(self) -> None:
+        super().__init__("the browser ended under the capture")
+
+
+class DeadlineExceeded(EngineError):
+    status = 504
+    code = "timeout"

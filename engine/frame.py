@@ -1,0 +1,83 @@
+"""Follows a page's main frame: which document it shows, how far that has loaded, whether it is moving on."""
+
+import asyncio
+from typing import Any
+
+from engine.devtools import Session
+
+# A refresh that comes later than this is taken for a page that reloads itself, not for a redirect.
+REDIRECT_SECONDS = 1
+
+
+class MainFrame:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._change: asyncio.Future[None] | None = None
+        self._next: str | None = None  # loader of a navigation that has begun
+        self._scheduled = False
+        self._milestones: set[str] = set()
+        self.id = ""
+        self.url = ""
+        self.loader: str | None = None
+        self.is_error_page = False
+        for event, listener in (
+            ("Page.frameNavigated", self._navigated),
+            ("Page.lifecycleEvent", self._lifecycle),
+            ("Page.frameScheduledNavigation", self._scheduling),
+            ("Page.frameClearedScheduledNavigation", self._cleared),
+            ("Page.frameStartedNavigating", self._started),
+            ("Page.frameStoppedLoading", self._stopped),
+        ):
+            session.on(event, listener)
+
+    @property
+    def committed(self) -> bool:
+        return self.loader is not None
+
+    @property
+    def moving(self) -> bool:
+        """A redirect by script or meta refresh is under way: what is there now is not what a visitor gets to see."""
+        return self._scheduled or self._next not in (None, self.loader)
+
+    async def reach(self, milestone: str) -> None:
+        """Wait until the document that stays has passed `milestone`, a name of Page.lifecycleEvent."""
+        while self.moving or milestone not in self._milestones:
+            self._change = self._session.promise()
+            await self._change
+
+    def _changed(self) -> None:
+        if self._change and not self._change.done():
+            self._change.set_result(None)
+
+    def _navigated(self, event: dict[str, Any]) -> None:
+        frame = event["frame"]
+        if "parentId" in frame:
+            return
+        self.id, self.url, self.loader = frame["id"], frame["url"], frame["loaderId"]
+        self.is_error_page = "unreachableUrl" in frame
+        self._milestones = set()
+        self._scheduled = False
+        self._changed()
+
+    def _lifecycle(self, event: dict[str, Any]) -> None:
+        if event["loaderId"] == self.loader:
+            self._milestones.add(event["name"])
+            self._changed()
+
+    def _scheduling(self, event: dict[str, Any]) -> None:
+        if event["frameId"] == self.id and event["delay"] <= REDIRECT_SECONDS:
+            self._scheduled = True
+
+    def _cleared(self, event: dict[str, Any]) -> None:
+        if event["frameId"] == self.id:
+            self._scheduled = False
+            self._changed()
+
+    def _started(self, event: dict[str, Any]) -> None:
+        if event["frameId"] == self.id and "samedocument" not in event["navigationType"].lower():
+            self._next = event["loaderId"]
+
+    def _stopped(self, event: dict[str, Any]) -> None:
+        if event["frameId"] == self.id:
+            self._next = None
+            self._changed()

@@ -1,0 +1,180 @@
+"""One Chromium process group: start it as an ordinary user, look at its memory, kill all of it.
+
+Speaks to the operating system alone; the DevTools pipe is handed on as two file descriptors.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import fcntl
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+PIPE_SIZE = 1 << 20  # bytes: the most an ordinary user may ask for; a picture is then a few reads, not eighty
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+SMALL_SHM = 512 << 20  # bytes: a container's default /dev/shm of 64 MiB crashes renderers
+PR_SET_CHILD_SUBREAPER = 36
+
+# Chromium wants its pipe on descriptors 3 and 4. It gets them as stdin and stdout, because descriptors above 9 are not
+# portable in sh, and `preexec_fn` is unsafe beside threads.
+LAUNCHER = 'exec "$0" "$@" 3<&0 4>&1 0</dev/null 1>&2'
+
+FEATURES_OFF = "Translate,OptimizationHints,MediaRouter,AcceptCHFrame,PaintHolding,HttpsUpgrades"
+FLAGS = (
+    "--headless",
+    "--remote-debugging-pipe",
+    "--hide-scrollbars",
+    "--mute-audio",
+    "--no-first-run",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-default-apps",
+    "--disable-extensions",
+    "--disable-breakpad",
+    "--no-pings",
+    "--disable-field-trial-config",
+    "--disable-quic",
+    "--dns-prefetch-disable",
+    "--force-color-profile=srgb",
+    "--disable-background-timer-throttling",
+    "--disable-renderer-backgrounding",
+    "--disable-backgrounding-occluded-windows",
+    "--disable-hang-monitor",
+    "--block-new-web-contents",
+    f"--disable-features={FEATURES_OFF}",
+    # headless-shell obeys the first of the two, full Chromium the second.
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--js-flags=--max-old-space-size=512",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A process of the group and its resident memory in bytes."""
+
+    pid: int
+    memory: int
+
+    @property
+    def is_renderer(self) -> bool:
+        with contextlib.suppress(OSError):
+            return b"--type=renderer" in Path(f"/proc/{self.pid}/cmdline").read_bytes()
+        return False
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+
+class ProcessGroup:
+    """A running Chromium with everything it forked, in a session and a temporary directory of its own."""
+
+    def __init__(self, binary: Path, user: str | None, *, sandbox: bool) -> None:
+        """Start `binary`, as `user` where that is given. Raises OSError when it cannot be executed."""
+        adopt_orphans()
+        self.sandbox = sandbox
+        self._reaped = False
+        self._directory = Path(tempfile.mkdtemp(prefix="capture-engine-"))
+        account = pwd.getpwnam(user) if user else None
+        if account:
+            os.chown(self._directory, account.pw_uid, account.pw_gid)
+        to_browser, self.write_fd = os.pipe()
+        self.read_fd, from_browser = os.pipe()
+        fcntl.fcntl(self.read_fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+        try:
+            self.pid = self._spawn(binary, account, to_browser, from_browser)
+        except OSError:
+            os.close(self.read_fd)
+            os.close(self.write_fd)
+            self._remove_directory()
+            raise
+        finally:
+            os.close(to_browser)
+            os.close(from_browser)
+
+    def last_words(self) -> str:
+        """The end of what the browser wrote to stderr."""
+        with contextlib.suppress(OSError):
+            return (self._directory / "stderr").read_bytes()[-2000:].decode(errors="replace")
+        return ""
+
+    def members(self) -> list[Member]:
+        """Every process of the group, by one look at /proc."""
+        candidates = (self._member(path) for path in Path("/proc").iterdir() if path.name.isdigit())
+        return [member for member in candidates if member]
+
+    def kill(self) -> None:
+        if not self._reaped:  # after that the number may belong to somebody else
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    async def end(self) -> None:
+        """Kill the group, reap all of it, and remove its directory."""
+        self.kill()
+        await asyncio.to_thread(self._reap)
+        self._reaped = True
+        await asyncio.to_thread(self._remove_directory)
+
+    def _spawn(self, binary: Path, account: pwd.struct_passwd | None, stdin: int, stdout: int) -> int:
+        with (self._directory / "stderr").open("wb") as stderr:
+            process = subprocess.Popen(  # noqa: S603 - the command is the operator's
+                ["/bin/sh", "-c", LAUNCHER, str(binary), *self._flags()],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                cwd=self._directory,
+                env=self._environment(),
+                start_new_session=True,
+                user=account.pw_uid if account else None,
+                group=account.pw_gid if account else None,
+                extra_groups=[] if account else None,
+            )
+        process.returncode = 0  # `_reap` waits for it; Popen must not, and must not warn that nobody did.
+        return process.pid
+
+    def _flags(self) -> list[str]:
+        flags = [*FLAGS, f"--user-data-dir={self._directory}/profile"]
+        if not self.sandbox:
+            flags.append("--no-sandbox")
+        shm = os.statvfs("/dev/shm") if Path("/dev/shm").is_dir() else None  # noqa: S108 - looked at, not written to
+        if shm is None or shm.f_bavail * shm.f_frsize < SMALL_SHM:
+            flags.append("--disable-dev-shm-usage")
+        return flags
+
+    def _environment(self) -> dict[str, str]:
+        """A hostile page that takes over the browser finds no key in its environment."""
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ") if name in os.environ}
+        return kept | {"HOME": str(self._directory), "TMPDIR": str(self._directory)}
+
+    def _member(self, path: Path) -> Member | None:
+        try:
+            stat = (path / "stat").read_text()
+        except OSError:
+            return None
+        fields = stat.rpartition(")")[2].split()  # the name, in brackets, may hold spaces
+        return Member(int(path.name), int(fields[21]) * PAGE_SIZE) if int(fields[2]) == self.pid else None
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.waitpid(-self.pid, 0)
+
+    def _remove_directory(self) -> None:
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def adopt_orphans() -> None:
+    """Let the zygotes of a killed browser become children of this process, so that it can reap them.
+
+    prctl(2): without it they fall to PID 1, which in a container without an init is nobody who waits.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
