@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dotenv
 from honcho.environ import parse_procfile
+from setup import chromium
 from supervisor import supervise
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,6 +85,7 @@ def wired(settings: Mapping[str, str], commands: Mapping[str, str]) -> Env:
     if "redis" in commands:
         env["REDIS_URL"] = f"redis://{LOOPBACK}:{env['REDIS_PORT']}/0"
     if "engine" in commands:
+        env.setdefault("ENGINE_CHROMIUM", str(chromium()))
         env["CAPTURE_URL"] = f"http://{LOOPBACK}:{env['ENGINE_PORT']}"
     if "demo" in commands:
         targets = [settings.get("PRIVATE_TARGETS", ""), f"{LOOPBACK}:{env['DEMO_PORT']}"]

@@ -21,11 +21,13 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this line is the one that tells 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 HEADLESS_SHELL = Path("/usr/lib/chromium/chromium-headless-shell")
+# Second best: more work for each capture. The binaries themselves; the commands on the PATH are scripts or a snap.
+FULL_BROWSERS = (Path("/usr/lib/chromium/chromium"), Path("/opt/google/chrome/chrome"))
 
 NO_CHROMIUM = """\
-This system's packages hold no chromium-headless-shell (Ubuntu has Chromium as a snap only, which cannot be used here).
-Install any Chromium or Chrome and name its binary: ENGINE_CHROMIUM=/path/to/chrome make run
-Or let a hosted API take the screenshots: SNAPSHARP_API_KEY=... ENGINE_CHROMIUM=none make run"""
+apt has no chromium-headless-shell here (Ubuntu has Chromium as a snap only, which cannot be used).
+Install Google Chrome, or name any Chromium's binary:  ENGINE_CHROMIUM=/path/to/chrome make run
+Or let a hosted API take the screenshots:  SNAPSHARP_API_KEY=... make run"""
 
 
 def main(lock: str) -> None:
@@ -47,10 +49,27 @@ def needs(environ: Mapping[str, str]) -> dict[str, Callable[[], bool]]:
         "curl": lambda: shutil.which("curl") is not None,
         "redis-server": lambda: shutil.which("redis-server") is not None,
     }
-    if not environ.get("ENGINE_CHROMIUM"):
+    if wants_headless_shell(environ):
         wanted["chromium-headless-shell"] = HEADLESS_SHELL.exists
         wanted["chromium-sandbox"] = HEADLESS_SHELL.with_name("chrome-sandbox").exists
     return wanted | {package: lambda package=package: has_package(package) for package in PICTURE_PACKAGES}
+
+
+def wants_headless_shell(environ: Mapping[str, str]) -> bool:
+    """Tell whether to capture with Debian's headless shell: nothing else is named, and apt or the machine has it."""
+    if any(environ.get(name) for name in ("ENGINE_CHROMIUM", "CAPTURE_URL", "SNAPSHARP_API_KEY")):
+        return False
+    return HEADLESS_SHELL.exists() or not any(map(Path.exists, FULL_BROWSERS)) or in_apt("chromium-headless-shell")
+
+
+def chromium() -> Path:
+    """Find the browser to start: the headless shell, or a full one where there is nothing else."""
+    return next(filter(Path.exists, (HEADLESS_SHELL, *FULL_BROWSERS)), HEADLESS_SHELL)
+
+
+def in_apt(package: str) -> bool:
+    show = ["apt-cache", "show", package]
+    return bool(shutil.which(show[0])) and subprocess.run(show, capture_output=True, check=False).returncode == 0
 
 
 # Latin, emoji, CJK, the other scripts, and the filter lists against advertisements.
@@ -80,7 +99,8 @@ def install_packages(packages: list[str]) -> None:
     if os.geteuid() != 0 and not shutil.which("sudo"):
         sys.exit(f"Some system packages are missing, and there is no sudo. As root, run:\n  {line}")
     apt("update", may_fail=True)  # a broken source of somebody else's must not stop us
-    refuse_without_chromium(packages)
+    if HEADLESS_SHELL.name in packages and not in_apt(HEADLESS_SHELL.name):
+        sys.exit(NO_CHROMIUM)
     print(f"Installing with apt: {' '.join(packages)}", flush=True)
     apt(*line.split()[1:])
 
@@ -93,12 +113,6 @@ def apt(*arguments: str, may_fail: bool = False) -> None:
     done = subprocess.run([*command, *wait_for_others, *arguments], capture_output=True, text=True, check=False)
     if done.returncode and not may_fail:
         sys.exit(f"{done.stdout}{done.stderr}\napt-get failed. The line was:\n  apt-get {' '.join(arguments)}")
-
-
-def refuse_without_chromium(packages: list[str]) -> None:
-    show = ["apt-cache", "show", "chromium-headless-shell"]
-    if show[-1] in packages and subprocess.run(show, capture_output=True, check=False).returncode:
-        sys.exit(NO_CHROMIUM)
 
 
 def make_venv() -> None:

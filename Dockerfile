@@ -1,0 +1,44 @@
+# Two images from one file:
+#   docker build --target web -t thumbnails .               web process, and worker with another command
+#   docker build --target engine -t thumbnails-engine .     headless Chromium
+FROM python:3.13-slim-trixie AS base
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+# Numbers, so that Kubernetes can see that it is not root.
+RUN groupadd --gid 10001 app && useradd --uid 10001 --gid app --home-dir /tmp --no-create-home app
+COPY requirements.txt .
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
+
+FROM base AS engine
+# Unpinned on purpose: a browser must be as new as its last security update. DL3008 is about that.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install -y --no-install-recommends \
+      chromium-headless-shell \
+      chromium-sandbox \
+      fonts-freefont-ttf \
+      fonts-liberation \
+      fonts-noto-color-emoji \
+      fonts-wqy-zenhei \
+      webext-ublock-origin-chromium \
+    && rm -rf /var/lib/apt/lists/*
+COPY netguard.py ./
+COPY engine engine
+USER 10001:10001
+ENV ENGINE_HOST=0.0.0.0 ENGINE_PORT=8001
+EXPOSE 8001
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
+  CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"ENGINE_PORT\"]}/health', timeout=4)"]
+CMD ["python", "-m", "engine"]
+
+FROM base AS web
+COPY *.py ./
+COPY web web
+COPY deploy/gunicorn.conf.py deploy/
+# The folder of the local storage: a named volume mounted here takes over its owner.
+RUN install -d -o app -g app data/media
+USER 10001:10001
+ENV WEB_HOST=0.0.0.0 PORT=8000
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
+  CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/health', timeout=4)"]
+CMD ["gunicorn", "-c", "deploy/gunicorn.conf.py", "app:app"]
