@@ -32,6 +32,11 @@ class Services:
         checks = {"redis": self.redis.ping, "capture": self.client.ping, "storage": self.storage.check}
         return {name: _works(check) for name, check in checks.items()}
 
+    def close(self) -> None:
+        """Give back pooled connections."""
+        self.client.close()
+        self.redis.close()
+
 
 def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) -> Services:
     """Make the services of one process. Opens no connection yet."""

@@ -1,7 +1,6 @@
 """Every line of the SSRF corpus gets its expected verdict, with a stub resolver that answers as the line says."""
 
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 

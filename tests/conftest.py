@@ -1,0 +1,99 @@
+import socket
+from ipaddress import ip_address
+
+import pytest
+import redis as redis_library
+
+import services
+from app import create_app
+from config import Settings
+from tests.support.redis import running_redis
+from tests.support.screenshot_api import running_screenshot_api
+
+PUBLIC = "93.184.216.34"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loopback_only():
+    """Whatever a test does, no packet leaves this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not ip_address(address[0]).is_loopback:
+            raise OSError(f"tests talk to loopback alone, not to {address[0]}")
+        return connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        yield
+
+
+@pytest.fixture(scope="session")
+def redis_server():
+    with running_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server):
+    """An empty Redis."""
+    with redis_library.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+def api():
+    """A hosted screenshot API that speaks SnapSharp's contract."""
+    with running_screenshot_api("snapsharp", key="sk_live_test") as server:
+        yield server
+
+
+class Resolver:
+    """Every name is public, but those that `answers` knows better."""
+
+    def __init__(self):
+        self.answers = {}
+        self.asked = []
+
+    def __call__(self, name):
+        self.asked.append(name)
+        return self.answers.get(name, [PUBLIC])
+
+
+@pytest.fixture
+def resolver():
+    return Resolver()
+
+
+@pytest.fixture
+def settings(redis_url, api, tmp_path):
+    """What a test's application is made from; a test may change it before it asks for `client`."""
+    return {
+        "redis_url": redis_url,
+        "capture_api": "snapsharp",
+        "capture_url": api.url,
+        "capture_api_key": "sk_live_test",
+        "persist_dir": tmp_path / "media",
+    }
+
+
+@pytest.fixture
+def make_client(settings, resolver):
+    """Make clients of applications with some settings changed."""
+    made = []
+
+    def make(**changes):
+        chosen = Settings.of(**settings | changes)
+        built = services.build(chosen, resolver)
+        made.append(built)
+        return create_app(chosen, built).test_client()
+
+    yield make
+    for built in made:
+        built.close()
+
+
+@pytest.fixture
+def client(make_client):
+    return make_client()

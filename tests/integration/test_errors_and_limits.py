@@ -1,0 +1,280 @@
+"""Errors' two faces, limits, outages of Redis and of the screenshot API."""
+
+import io
+import json
+import logging
+import threading
+
+import pytest
+import redis
+from PIL import Image
+
+import logs
+from tests.support import screenshot_api as lying
+from tests.support.processes import free_port, stop, wait_until
+from tests.support.redis import running_redis
+from tests.support.screenshot_api import refuse
+
+PAGE = "https://example.com/"
+BROWSER_IMG = {"Accept": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"}
+
+
+def get(client, url=PAGE, headers=None, **options):
+    return client.get("/thumb", query_string={"url": url, **options}, headers=headers)
+
+
+def test_captures_are_limited_and_hits_are_free(make_client, api):
+    client = make_client(thumb_limit="2 per hour")
+    first = get(client)
+    get(client, "https://example.org/")
+    refused = get(client, "https://example.net/")
+
+    assert first.headers["RateLimit-Limit"] == "2"
+    assert first.headers["RateLimit-Remaining"] == "1"
+    assert (refused.status_code, refused.json["code"]) == (429, "rate_limited")
+    assert refused.headers["RateLimit-Remaining"] == "0"
+    assert 0 < int(refused.headers["Retry-After"]) <= 3600
+    assert len(api.calls) == 2
+    assert [get(client, w=w).status_code for w in (100, 200, 300)] == [200, 200, 200]
+
+
+def test_the_flood_guard_spares_health_alone(make_client):
+    client = make_client(request_limit="3 per hour")
+    statuses = [client.get("/thumb").status_code for _ in range(4)]
+
+    assert statuses == [400, 400, 400, 429]
+    assert client.get("/ready").status_code == 429
+    assert all(client.get("/health").status_code == 200 for _ in range(5))
+
+
+def test_limits_hold_across_processes(make_client):
+    one, other = make_client(thumb_limit="1 per hour"), make_client(thumb_limit="1 per hour")
+
+    assert get(one).status_code == 200
+    assert get(other, "https://example.org/").status_code == 429
+
+
+def test_each_client_has_a_budget_of_its_own(make_client):
+    client = make_client(thumb_limit="1 per hour")
+    addresses = "93.184.216.34", "93.184.216.35", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"
+    statuses = [
+        client.get("/thumb", query_string={"url": f"https://example.com/{i}"}, environ_base={"REMOTE_ADDR": address})
+        for i, address in enumerate(addresses)
+    ]
+
+    assert [response.status_code for response in statuses] == [200, 200, 200, 429, 200]
+
+
+def test_forged_forwarded_headers_do_not_help(make_client):
+    client = make_client(thumb_limit="1 per hour")
+    statuses = [get(client, f"https://example.com/{i}", {"X-Forwarded-For": f"8.8.8.{i}"}).status_code for i in range(9)]
+
+    assert statuses == [200] + [429] * 8
+
+
+def test_a_trusted_proxy_is_believed_for_the_last_hop_alone(make_client):
+    client = make_client(thumb_limit="1 per hour", trusted_proxies=1)
+    forged = [get(client, f"https://example.com/{i}", {"X-Forwarded-For": f"1.1.1.{i}, 8.8.8.8"}) for i in range(2)]
+
+    assert [response.status_code for response in forged] == [200, 429]
+    assert get(client, "https://example.com/x", {"X-Forwarded-For": "9.9.9.9"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code"),
+    [
+        (refuse(400, "validation_error"), 502, "capture_failed"),
+        (refuse(401, "unauthorized"), 503, "upstream_unavailable"),
+        (refuse(403, "plan_required"), 503, "upstream_unavailable"),
+        (refuse(404, "not_found"), 502, "capture_failed"),
+        (refuse(429, "quota_exceeded"), 503, "upstream_quota"),
+        (refuse(500, "internal"), 502, "capture_failed"),
+        (refuse(504, "timeout"), 504, "capture_timeout"),
+    ],
+)
+def test_errors_of_the_api_become_typed_and_tell_nothing_of_it(make_client, api, answer, status, code):
+    api.behave(answer, times=9)
+    response = get(make_client(capture_timeout=5))
+
+    assert (response.status_code, response.json["code"]) == (status, code)
+    assert "sk_live_test" not in response.text
+    assert "snapsharp" not in response.text.lower()
+    if status == 503:
+        assert int(response.headers["Retry-After"]) > 0
+
+
+def test_a_failing_api_leaves_the_last_good_picture(make_client, api, redis_url):
+    client = make_client(cache_ttl=60)
+    good = get(client)
+    _age_pictures(redis.Redis.from_url(redis_url), seconds=120)
+    api.behave(refuse(500, "internal"), times=9)
+    stale = get(client)
+
+    assert stale.status_code == 200
+    assert stale.data == good.data
+    assert (stale.headers["X-Cache"], stale.headers["X-Thumb-State"]) == ("STALE", "stale")
+    assert stale.headers["Cache-Control"] == "public, max-age=60"
+
+
+def _age_pictures(redis_client, seconds):
+    for key in redis_client.keys("thumb:picture:*"):
+        head, _, body = redis_client.get(key).partition(b"\n")
+        header = json.loads(head)
+        header["captured_at"] -= seconds
+        redis_client.set(key, json.dumps(header).encode() + b"\n" + body)
+
+
+def test_a_value_planted_in_another_keys_slot_is_a_miss(client, redis_url):
+    get(client)
+    get(client, "https://example.org/")
+    store = redis.Redis.from_url(redis_url)
+    keys = sorted(store.keys("thumb:picture:*"))
+    values = [store.get(key) for key in keys]
+    for key, value in zip(keys, values[1:] + values[:1], strict=True):
+        store.set(key, value)
+
+    assert get(client).headers["X-Cache"] == "MISS"
+
+
+def test_without_redis_pictures_are_captured_and_limits_go_on_in_memory(make_client, api):
+    client = make_client(redis_url=f"redis://127.0.0.1:{free_port()}/0", thumb_limit="2 per hour")
+    responses = [get(client), get(client), get(client)]
+
+    assert [response.status_code for response in responses] == [200, 200, 429]
+    assert responses[0].headers["X-Cache"] == "BYPASS"
+    ready = client.get("/ready")
+    assert ready.status_code == 503
+    assert (ready.json["redis"], ready.json["limits"], ready.json["capture"]) == ("unreachable", "memory", "ok")
+
+
+def test_a_redis_that_is_full_loses_the_cache_and_nothing_else(make_client):
+    with running_redis("--maxmemory", "1mb", "--maxmemory-policy", "noeviction") as server:
+        client = make_client(redis_url=server.url)
+        assert [get(client).status_code for _ in range(2)] == [200, 200]
+
+
+def test_a_redis_that_dies_and_comes_back_is_used_again(make_client):
+    with running_redis() as server:
+        client = make_client(redis_url=server.url)
+        assert get(client).headers["X-Cache"] == "MISS"
+        assert get(client).headers["X-Cache"] == "HIT"
+        stop(server.process)
+        assert get(client).headers["X-Cache"] == "BYPASS"
+
+
+def test_health_touches_nothing_and_ready_asks_everyone(make_client):
+    client = make_client()
+
+    assert client.get("/health").json == {"ok": True}
+    ready = client.get("/ready")
+    assert ready.status_code == 200
+    assert ready.json == {"ok": True, "redis": "ok", "capture": "ok", "storage": "ok", "limits": "redis"}
+
+
+def test_captures_in_flight_are_bounded(make_client, api):
+    client = make_client(capture_concurrency=1)
+    app = client.application
+    api.latency = 2
+    background = threading.Thread(target=lambda: get(app.test_client()))
+    background.start()
+    wait_until(lambda: len(api.calls) == 1, "the first capture")
+    refused = get(client, "https://example.org/")
+    background.join()
+
+    assert (refused.status_code, refused.json["code"]) == (503, "over_capacity")
+    assert int(refused.headers["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        lying.content_length_long, lying.chunks_cut_off, lying.truncated, lying.empty, lying.html,
+        lying.html_called_png, lying.untyped, lying.wrong_type, lying.gzip_bomb, lying.huge_png_header,
+    ],
+)  # fmt: skip
+def test_a_picture_that_is_none_is_never_shown_nor_kept(make_client, api, lie):
+    client = make_client(capture_timeout=10)
+    api.behave(lie)
+    refused = get(client)
+
+    assert (refused.status_code, refused.json["code"]) == (502, "capture_failed")
+    assert get(client).headers["X-Cache"] == "MISS"
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        (BROWSER_IMG["Accept"], "image/png"),
+        ("image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5", "image/png"),
+        ("image/webp,image/avif,image/jxl,image/heic,image/heic-sequence,video/*;q=0.8,image/png,*/*;q=0.5", "image/png"),
+        ("*/*", "application/problem+json"),
+        ("", "application/problem+json"),
+        ("application/json", "application/problem+json"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8", "application/problem+json"),
+    ],
+)  # fmt: skip
+def test_an_error_speaks_the_callers_language(client, accept, content_type):
+    assert client.get("/thumb", headers={"Accept": accept}).content_type == content_type
+
+
+def test_a_placeholder_has_the_size_of_the_picture_it_stands_for(client):
+    sizes = {
+        "": (1280, 720),
+        "w=320": (320, 180),
+        "h=90": (160, 90),
+        "w=50&h=50": (50, 50),
+        "width=640&height=480": (640, 480),
+        "width=99999&w=abc": (1280, 720),
+        "w=999999999999999999999": (1280, 720),
+    }
+    for query, size in sizes.items():
+        response = client.get(f"/thumb?{query}", headers=BROWSER_IMG)
+        assert Image.open(io.BytesIO(response.data)).size == size, query
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [("GET", "/nothing", 404, "not_found"), ("POST", "/thumb", 405, "method_not_allowed"),
+     ("GET", "/persist", 405, "method_not_allowed")],
+)  # fmt: skip
+def test_http_errors_are_problems_too(client, method, path, status, code):
+    response = client.open(path, method=method)
+
+    assert (response.status_code, response.json["code"]) == (status, code)
+    assert response.json["request_id"]
+    if status == 405:
+        assert "Allow" in response.headers
+
+
+def test_an_unexpected_error_shows_nothing_but_the_request_id(make_client, resolver, capsys):
+    client = make_client()
+
+    def broken(_):
+        raise RuntimeError("secret detail")
+
+    client.application.view_functions["health.health"] = lambda: broken(None)
+    client.application.config["PROPAGATE_EXCEPTIONS"] = False
+    response = client.get("/health")
+
+    assert (response.status_code, response.json["code"]) == (500, "internal_error")
+    assert "secret" not in response.text
+    assert response.json["request_id"]
+
+
+def test_one_event_a_request_tells_who_asked_for_what_but_never_the_query(make_client, capsys):
+    before = logging.getLogger().handlers[:]
+    logs.configure("json", "INFO")
+    try:
+        client = make_client()
+        get(client, "https://example.com/path?token=s3cret", w=32)
+        events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    finally:
+        logging.getLogger().handlers[:] = before
+    (event,) = [event for event in events if event["event"] == "request"]
+
+    assert event["host"] == "example.com"
+    assert (event["cache"], event["status"]) == ("MISS", 200)
+    assert event["ms"] >= event["capture_ms"] >= 0
+    assert len(event["request_id"]) == 32
+    assert "s3cret" not in json.dumps(events)
+    assert "/path" not in json.dumps(events)

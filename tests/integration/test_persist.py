@@ -1,0 +1,189 @@
+"""`POST /persist` into a local folder and into an S3 server over HTTP."""
+
+import hashlib
+import os
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.s3 import running_s3, s3_client
+
+PAGE = "https://example.com/"
+
+
+@pytest.fixture(scope="module")
+def s3_url():
+    with running_s3("pics") as url:
+        yield url
+
+
+@pytest.fixture
+def s3_settings(s3_url, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    return {"s3_bucket": "pics", "s3_region": "us-east-1", "s3_endpoint_url": s3_url}
+
+
+def test_a_page_gets_a_permanent_url_in_the_local_folder(client):
+    response = client.post("/persist", json={"url": PAGE, "w": 320})
+    answer = response.json
+
+    assert response.status_code == 201
+    assert answer["key"] == f"thumbs/{answer['sha256']}.png"
+    assert answer["url"] == f"http://localhost/media/{answer['key']}"
+    assert (answer["width"], answer["height"], answer["content_type"]) == (320, 180, "image/png")
+    assert answer["cached"] is False
+    assert answer["captured_at"].endswith("Z")
+
+    served = client.get(urlsplit(answer["url"]).path)
+    assert hashlib.sha256(served.data).hexdigest() == answer["sha256"]
+    assert len(served.data) == answer["bytes"]
+    assert served.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert served.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_same_picture_again_is_not_written_again(client, api):
+    first = client.post("/persist", json={"url": PAGE})
+    second = client.post("/persist", json={"url": PAGE})
+
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert second.json["url"] == first.json["url"]
+    assert second.json["cached"] is True
+    assert len(api.calls) == 1
+
+
+def test_a_picture_in_the_cache_is_promoted_without_a_capture(client, api):
+    shown = client.get("/thumb", query_string={"url": PAGE, "w": 64, "format": "webp"})
+    answer = client.post("/persist", json={"url": PAGE, "w": 64, "format": "webp"}).json
+
+    assert answer["cached"] is True
+    assert client.get(urlsplit(answer["url"]).path).data == shown.data
+    assert len(api.calls) == 1
+
+
+def test_public_url_is_the_base_of_local_urls(make_client):
+    answer = make_client(public_url="https://thumbs.example.com").post("/persist", json={"url": PAGE}).json
+
+    assert answer["url"].startswith("https://thumbs.example.com/media/thumbs/")
+
+
+def test_a_page_gets_a_permanent_url_in_s3(make_client, s3_settings, s3_url):
+    response = make_client(**s3_settings).post("/persist", json={"url": PAGE, "format": "jpeg"})
+    answer = response.json
+
+    assert response.status_code == 201
+    assert answer["url"] == f"{s3_url}/pics/{answer['key']}"
+    head = s3_client(s3_url).head_object(Bucket="pics", Key=answer["key"])
+    assert head["ContentType"] == "image/jpeg"
+    assert head["CacheControl"] == "public, max-age=31536000, immutable"
+    fetched = s3_client(s3_url).get_object(Bucket="pics", Key=answer["key"])["Body"].read()
+    assert hashlib.sha256(fetched).hexdigest() == answer["sha256"]
+
+
+def test_an_object_in_s3_is_never_overwritten(make_client, s3_settings, s3_url):
+    client = make_client(**s3_settings)
+    first = client.post("/persist", json={"url": PAGE, "w": 100})
+    before = s3_client(s3_url).head_object(Bucket="pics", Key=first.json["key"])["LastModified"]
+    second = client.post("/persist", json={"url": PAGE, "w": 100})
+
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert s3_client(s3_url).head_object(Bucket="pics", Key=first.json["key"])["LastModified"] == before
+
+
+def test_a_cdn_in_front_of_the_bucket_gives_the_base_of_urls(make_client, s3_settings):
+    client = make_client(**s3_settings, s3_public_url="https://cdn.example.com/pics/")
+    answer = client.post("/persist", json={"url": PAGE}).json
+
+    assert answer["url"] == f"https://cdn.example.com/pics/{answer['key']}"
+
+
+@pytest.mark.parametrize(
+    ("bucket", "region", "expected"),
+    [
+        ("pics", "eu-central-1", "https://pics.s3.eu-central-1.amazonaws.com/thumbs/k.png"),
+        ("pics", "us-east-1", "https://pics.s3.amazonaws.com/thumbs/k.png"),
+        ("my.pics", "eu-west-1", "https://s3.eu-west-1.amazonaws.com/my.pics/thumbs/k.png"),
+        ("pics", "cn-north-1", "https://pics.s3.cn-north-1.amazonaws.com.cn/thumbs/k.png"),
+    ],
+)
+def test_the_region_is_right_in_the_url(monkeypatch, bucket, region, expected):
+    from storage import S3Storage
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    storage = S3Storage(bucket, region=region, endpoint_url=None, public_url=None)
+    assert storage.url("thumbs/k.png") == expected
+
+
+def test_a_missing_bucket_is_a_typed_503(make_client, s3_settings):
+    response = make_client(**s3_settings | {"s3_bucket": "nowhere"}).post("/persist", json={"url": PAGE})
+
+    assert response.status_code == 503
+    assert response.json["code"] == "storage_unavailable"
+    assert response.json["retryable"] is True
+    assert int(response.headers["Retry-After"]) > 0
+    assert "nowhere" not in response.text
+
+
+def test_a_folder_that_cannot_be_written_is_a_typed_503(make_client, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    response = make_client(persist_dir=tmp_path / "file").post("/persist", json={"url": PAGE})
+
+    assert (response.status_code, response.json["code"]) == (503, "storage_unavailable")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "says"),
+    [
+        (b"url=https://example.com/", "application/x-www-form-urlencoded", 415, "application/json"),
+        (b"{", "application/json", 400, "not JSON"),
+        (b"[]", "application/json", 400, "must be a JSON object"),
+        (b"null", "application/json", 400, "must be a JSON object"),
+        (b"[" * 60000, "application/json", 400, "not JSON"),
+        (b" " * 10_000_000, "application/json", 413, "64 KiB"),
+        (b'{"url": 7}', "application/json", 400, "url: must be an absolute"),
+        (b'{"url": "https://example.com/", "widht": 7}', "application/json", 400, "did you mean width?"),
+        (b'{"url": "https://example.com/", "wait_for": "\\ud800"}', "application/json", 400, "wait_for"),
+        (b'{"url": "http://169.254.169.254/"}', "application/json", 400, "not a public web address"),
+    ],
+)
+def test_a_bad_body_is_told_what_is_wrong_and_costs_nothing(make_client, api, body, content_type, status, says):
+    client = make_client(persist_limit="1 per hour")
+    response = client.post("/persist", data=body, content_type=content_type)
+
+    assert response.status_code == status
+    assert says in response.json["detail"]
+    assert api.calls == []
+    assert client.post("/persist", json={"url": PAGE}).status_code == 201, "the one call was still there"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../secret.png", "%2e%2e/secret.png", "thumbs/../../secret.png", "secret.png", "thumbs/", "thumbs/%00.png",
+     "/etc/passwd", "thumbs/" + "0" * 64 + ".svg"],
+)  # fmt: skip
+def test_media_serves_nothing_but_what_was_persisted(client, tmp_path, path):
+    (tmp_path / "media" / "thumbs").mkdir(parents=True)
+    (tmp_path / "secret.png").write_text("secret")
+    (tmp_path / "media" / "secret.png").write_text("secret")
+
+    response = client.get(f"/media/{path}")
+    assert response.status_code in (301, 308, 404)
+    assert b"secret" not in response.data
+
+
+def test_media_follows_no_symbolic_link(client, tmp_path):
+    folder = tmp_path / "media" / "thumbs"
+    folder.mkdir(parents=True)
+    (tmp_path / "secret").write_text("secret")
+    name = "0" * 64 + ".png"
+    os.symlink(tmp_path / "secret", folder / name)
+
+    assert client.get(f"/media/thumbs/{name}").status_code == 404
+
+
+def test_persisting_has_a_limit_of_its_own(make_client):
+    client = make_client(persist_limit="2 per hour")
+    statuses = [client.post("/persist", json={"url": PAGE}).status_code for _ in range(3)]
+
+    assert statuses == [201, 200, 429]

@@ -1,0 +1,29 @@
+"""An S3 server over HTTP: moto's, in a process of its own."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import boto3
+
+from tests.support.processes import free_port, running
+
+
+@contextmanager
+def running_s3(*buckets: str) -> Iterator[str]:
+    """Give the endpoint's URL; the buckets exist."""
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with running(command, port, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        url = f"http://127.0.0.1:{port}"
+        client = s3_client(url)
+        for bucket in buckets:
+            client.create_bucket(Bucket=bucket)
+        yield url
+
+
+def s3_client(url: str):
+    return boto3.client(
+        "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+    )

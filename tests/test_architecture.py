@@ -1,0 +1,95 @@
+"""Who may import whom, as docs/architecture.md says: a line imports only from lines above it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LAYERS = [
+    {"errors", "netguard"},
+    {"config", "model", "logs"},
+    {"validation", "imaging", "access"},
+    {"cache", "coalesce", "capture", "storage", "jobs"},
+    {"pipeline"},
+    {"services"},
+    {"ratelimit"},
+    {"web", "worker"},
+    {"app"},
+]
+OURS = set().union(*LAYERS) | {"engine", "demo", "tests", "bench", "scripts"}
+OWNERS = {
+    "flask": {"app", "web", "ratelimit"},
+    "flask_limiter": {"web", "ratelimit"},
+    "werkzeug": {"app", "web"},
+    "celery": {"worker", "jobs"},
+    "redis": {"cache", "coalesce", "jobs", "services"},
+    "boto3": {"storage"},
+    "botocore": {"storage"},
+    "requests": {"capture", "jobs"},
+    "PIL": {"imaging"},
+    "aiohttp": {"engine"},
+    "dotenv": {"config", "engine"},
+}
+
+
+def imports_of(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def sources():
+    yield from ROOT.glob("*.py")
+    for folder in ("web", "engine", "capture", "demo"):
+        yield from (ROOT / folder).rglob("*.py")
+
+
+def owner(path):
+    """The module, or the package, that a file belongs to."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+FILES = sorted(sources())
+IDS = [str(path.relative_to(ROOT)) for path in FILES]
+
+
+def test_every_module_has_its_place():
+    assert {owner(path) for path in FILES} <= OURS
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_imports_only_go_up(path):
+    home = owner(path)
+    if home in ("engine", "demo"):
+        allowed = {home, "netguard"} if home == "engine" else {home}
+    else:
+        level = next(i for i, layer in enumerate(LAYERS) if home in layer)
+        allowed = set().union(*LAYERS[:level]) | {home}
+    if home == "worker":
+        allowed -= {"ratelimit"}
+    found = {name.partition(".")[0] for name in imports_of(path)} & OURS
+    assert found <= allowed, f"{home} must not import {sorted(found - allowed)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_each_outside_library_has_its_owners(path):
+    if owner(path) == "demo":
+        return
+    for name in {name.partition(".")[0] for name in imports_of(path)} & set(OWNERS):
+        assert owner(path) in OWNERS[name], f"{owner(path)} must not import {name}"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if owner(path) not in ("config", "engine", "demo")], ids=str)
+def test_the_environment_is_read_in_config_alone(path):
+    used = {node.attr for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Attribute)}
+    assert not used & {"environ", "environb", "getenv", "putenv"}
+
+
+def test_the_devtools_protocol_is_spoken_in_the_engine_alone():
+    for path in FILES:
+        if owner(path) != "engine":
+            assert "Page.captureScreenshot" not in path.read_text(encoding="utf-8")
