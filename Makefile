@@ -12,7 +12,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: setup ## start everything on http://127.0.0.1:8000 (PORT=8001 for another port)
-	@$(BIN)/python scripts/run.py
+	@$(BIN)/python -m scripts.run
 
 test: setup-dev ## run the tests (ARGS="-k name" for some of them)
 	$(BIN)/python -m pytest $(ARGS)
@@ -22,7 +22,7 @@ lint: setup-dev ## ruff, mypy, hadolint, and the deployment files' syntax
 	$(BIN)/ruff format --check
 	$(BIN)/mypy $(CODE)
 	$(BIN)/hadolint Dockerfile
-	$(BIN)/python scripts/parse_files.py
+	$(BIN)/python -m scripts.parse_files
 
 setup: ## install what is missing: .venv, the pinned requirements, Chromium, Redis, fonts (PYTHON=python3.12)
 	@$(PYTHON) scripts/setup.py
@@ -35,4 +35,4 @@ lock: setup-dev ## compile requirements*.in into requirements*.txt (UPGRADE=--up
 	$(COMPILE) $(UPGRADE) requirements-dev.in -c requirements.txt -o requirements-dev.txt
 
 check-image: setup-dev ## run the Dockerfile's install steps in a chroot (root and some minutes)
-	$(BIN)/python scripts/check_image.py
+	unshare --mount --pid --fork --kill-child $(BIN)/python -m scripts.check_image

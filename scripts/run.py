@@ -11,8 +11,9 @@ from pathlib import Path
 
 import dotenv
 from honcho.environ import parse_procfile
-from setup import chromium
-from supervisor import supervise
+
+from scripts.setup import chromium
+from scripts.supervisor import supervise
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
@@ -32,9 +33,8 @@ def main() -> int:
 
 
 def read_settings() -> Env:
-    """Merge `.env` under the environment, as the web process does; an empty value is none."""
-    merged = dotenv.dotenv_values(".env") | os.environ
-    return {name: value for name, value in merged.items() if value}
+    """Merge `.env` under the environment, as the processes do. An empty value means the default, also over `.env`."""
+    return {name: value or "" for name, value in (dotenv.dotenv_values(".env") | os.environ).items()}
 
 
 def refuse_taken_port(settings: Mapping[str, str]) -> None:
@@ -49,10 +49,10 @@ def refuse_taken_port(settings: Mapping[str, str]) -> None:
 
 
 def web_address(settings: Mapping[str, str]) -> tuple[str, int]:
-    port = settings.get("PORT", "8000")
+    port = settings.get("PORT") or "8000"
     if not port.isdecimal() or not 0 < int(port) < 65536:
         sys.exit(f"PORT must be a number from 1 to 65535, and is {port}.")
-    return settings.get("WEB_HOST", LOOPBACK), int(port)
+    return settings.get("WEB_HOST") or LOOPBACK, int(port)
 
 
 def chosen(settings: Mapping[str, str]) -> Env:
@@ -68,24 +68,25 @@ def captures_elsewhere(settings: Mapping[str, str]) -> bool:
     if given(settings, "CAPTURE_URL"):
         return True
     default = "snapsharp" if given(settings, "SNAPSHARP_API_KEY") else "engine"
-    return settings.get("CAPTURE_API", default) != "engine"
+    return (settings.get("CAPTURE_API") or default) != "engine"
 
 
 def given(settings: Mapping[str, str], name: str) -> bool:
-    return name in settings or f"{name}_FILE" in settings
+    return bool(settings.get(name) or settings.get(f"{name}_FILE"))
 
 
 def wired(settings: Mapping[str, str], commands: Mapping[str, str]) -> Env:
-    """Add what makes the parts find each other; a port that the settings name stays."""
-    redis, engine, demo = free_ports(3)
-    env = {"PORT": "8000", "REDIS_PORT": redis, "ENGINE_PORT": engine, "DEMO_PORT": demo} | dict(settings)
+    """Add what makes the parts find each other. A port that the settings name stays."""
+    env = dict(settings)
+    for name, port in zip(("REDIS_PORT", "ENGINE_PORT", "DEMO_PORT"), free_ports(3), strict=True):
+        env[name] = env.get(name) or port
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
-    if sys.stdout.isatty():
-        env.setdefault("LOG_FORMAT", "console")  # the processes write to a pipe and cannot see the terminal
+    if sys.stdout.isatty() and not env.get("LOG_FORMAT"):
+        env["LOG_FORMAT"] = "console"  # the processes write to a pipe and cannot see the terminal
     if "redis" in commands:
         env["REDIS_URL"] = f"redis://{LOOPBACK}:{env['REDIS_PORT']}/0"
     if "engine" in commands:
-        env.setdefault("ENGINE_CHROMIUM", str(chromium()))
+        env["ENGINE_CHROMIUM"] = env.get("ENGINE_CHROMIUM") or str(chromium())
         env["CAPTURE_URL"] = f"http://{LOOPBACK}:{env['ENGINE_PORT']}"
     if "demo" in commands:
         targets = [settings.get("PRIVATE_TARGETS", ""), f"{LOOPBACK}:{env['DEMO_PORT']}"]
@@ -110,13 +111,17 @@ def banner(env: Mapping[str, str], commands: Mapping[str, str]) -> str:
         f"  web       {web}",
         f"  captures  {env['CAPTURE_URL'] if 'engine' in commands else 'by the API that your settings name'}",
         f"  cache     {env['REDIS_URL'] if 'redis' in commands else 'the Redis that your settings name'}",
-        f"  pictures  {'s3://' + env['S3_BUCKET'] if 'S3_BUCKET' in env else env.get('PERSIST_DIR', 'data/media')}",
+        f"  pictures  {persisted_to(env)}",
         f"  demo      {target}" if "demo" in commands else "",
         "",
         "Ctrl-C stops everything. A first picture:",
         f"curl -fsS -o thumb.png '{web}/thumb?url={target}&w=640'",
     ]
     return "\n".join(lines)
+
+
+def persisted_to(env: Mapping[str, str]) -> str:
+    return "your bucket" if given(env, "S3_BUCKET") else env.get("PERSIST_DIR") or "data/media"
 
 
 def reachable(env: Mapping[str, str]) -> tuple[str, int]:

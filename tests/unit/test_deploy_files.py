@@ -1,0 +1,163 @@
+"""The files that a deployment reads agree with one another and with the settings."""
+
+import json
+import re
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+import yaml
+
+import config
+import engine.config
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = {name.upper() for settings in (config.Settings, engine.config.Settings) for name in settings.model_fields}
+# Read by gunicorn's configuration, and by boto3.
+OTHERS = {"PORT", "WEB_HOST", "WEB_CONCURRENCY", "WEB_THREADS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+FLY = {"web": "fly.toml", "engine": "fly.engine.toml"}
+
+
+def read(path):
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def dockerfile():
+    """Map each stage to its instructions, those that it is built upon first."""
+    stages = {}
+    for line in re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", read("Dockerfile"), flags=re.MULTILINE)).splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "FROM":
+            base, _, name = rest.partition(" AS ")
+            stages[name] = list(stages.get(base, ()))
+        elif word:
+            stages[name].append((word, rest.strip()))
+    return stages
+
+
+def values(stage, instruction):
+    return [rest for word, rest in dockerfile()[stage] if word == instruction]
+
+
+def image_environ(stage):
+    return dict(pair.split("=", 1) for line in values(stage, "ENV") for pair in line.split())
+
+
+def image_port(stage):
+    return int(image_environ(stage)[{"web": "PORT", "engine": "ENGINE_PORT"}[stage]])
+
+
+def compose():
+    return yaml.safe_load(read("docker-compose.yml"))["services"]
+
+
+def cloud_run():
+    containers = yaml.safe_load(read("deploy/cloudrun.yaml"))["spec"]["template"]["spec"]["containers"]
+    return {container["name"]: container for container in containers}
+
+
+@pytest.mark.parametrize("stage", ["web", "engine"])
+def test_an_image_runs_as_a_numbered_user_and_checks_its_health_on_its_port(stage):
+    (check,) = values(stage, "HEALTHCHECK")
+    assert values(stage, "USER") == ["10001:10001"]
+    assert "/health" in check
+    assert values(stage, "EXPOSE") == [str(image_port(stage))]
+    assert json.loads(values(stage, "CMD")[-1])
+
+
+def test_images_are_built_from_stages_that_there_are():
+    targets = {service["build"]["target"] for service in compose().values() if "build" in service}
+    targets |= {tomllib.loads(read(f"deploy/{path}"))["build"]["build-target"] for path in FLY.values()}
+    assert targets == {"web", "engine"}
+    assert targets <= dockerfile().keys()
+
+
+def test_images_hold_what_is_copied_and_nothing_else_gets_near_them():
+    ignore = read(".dockerignore").splitlines()
+    shown = {line[1:] for line in ignore if line.startswith("!")}
+    copied = {
+        word
+        for stage in dockerfile().values()
+        for instruction, rest in stage
+        if instruction == "COPY"
+        for word in rest.split()[:-1]
+    }
+    assert "*" in ignore
+    assert {path for path in copied if not any(fnmatch(path, pattern) for pattern in shown)} == set()
+    assert "demo" not in copied
+
+
+def test_a_service_waits_until_what_it_needs_is_healthy():
+    services = compose()
+    for name, service in services.items():
+        for needed, how in service.get("depends_on", {}).items():
+            assert how["condition"] == "service_healthy", name
+            assert "build" in services[needed] or "healthcheck" in services[needed], f"{needed} checks no health"
+
+
+def test_every_service_has_walls_and_a_limit():
+    for name, service in compose().items():
+        assert service["read_only"], name
+        assert service["mem_limit"], name
+        assert "no-new-privileges:true" in service["security_opt"], name
+
+
+def test_the_engine_cannot_reach_redis():
+    services = compose()
+    assert not set(services["engine"]["networks"]) & set(services["redis"]["networks"])
+    assert "ports" not in services["engine"]
+    assert "ports" not in services["redis"]
+
+
+def test_redis_makes_room_before_its_container_is_full():
+    redis = compose()["redis"]
+    assert "--maxmemory 256mb --maxmemory-policy allkeys-lru" in redis["command"]
+    assert redis["mem_limit"] == "384m"
+
+
+def test_ports_are_those_of_the_images():
+    assert compose()["web"]["ports"][0].endswith(f":{image_port('web')}")
+    assert f"http://engine:{image_port('engine')}" in compose()["web"]["environment"]["CAPTURE_URL"]
+    for stage, path in FLY.items():
+        assert tomllib.loads(read(f"deploy/{path}"))["http_service"]["internal_port"] == image_port(stage)
+    for stage, container in cloud_run().items():
+        assert container["startupProbe"]["httpGet"] == {"path": "/health", "port": image_port(stage)}
+    assert cloud_run()["web"]["ports"] == [{"containerPort": image_port("web")}]
+
+
+def test_every_variable_is_a_setting():
+    named = {name for stage in dockerfile() for name in image_environ(stage) if not name.startswith(("PYTHON", "PIP_"))}
+    named |= {name for service in compose().values() for name in service.get("environment", {})}
+    named |= {name for path in FLY.values() for name in tomllib.loads(read(f"deploy/{path}"))["env"]}
+    named |= {variable["name"] for container in cloud_run().values() for variable in container["env"]}
+    assert named - SETTINGS - OTHERS == set()
+
+
+def test_the_example_names_every_setting_and_sets_none():
+    lines = read(".env.example").splitlines()
+    assert [line for line in lines if line and not line.startswith("#")] == []
+    assert {match[1] for line in lines if (match := re.match(r"#([A-Z0-9_]+)=", line))} == SETTINGS | OTHERS
+
+
+def test_only_user_namespaces_are_freed_by_the_seccomp_profile():
+    refused = {name for rule in json.loads(read("deploy/seccomp.json"))["syscalls"] for name in rule["names"]}
+    assert {"mount", "ptrace", "bpf", "keyctl", "setns", "io_uring_setup", "init_module", "kexec_load"} <= refused
+    assert not {"clone", "clone3", "unshare", "chroot"} & refused, "Chromium's sandbox is made of these"
+
+
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])
+def test_a_lock_pins_and_hashes_everything_and_names_no_index(lock):
+    entries = re.findall(r"^(?!#)(\S[^\n]*(?:\n    [^\n]*)*)", read(lock), flags=re.MULTILINE)
+    assert entries
+    assert [
+        entry for entry in entries if not re.match(r"[a-z0-9.-]+==\S+", entry) or "--hash=sha256:" not in entry
+    ] == []
+    assert "://" not in read(lock)
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+def test_a_lock_holds_what_is_asked_for(name):
+    asked = re.findall(r"^([a-zA-Z0-9][a-zA-Z0-9-]*)", read(f"{name}.in"), flags=re.MULTILINE)
+    locked = {entry.lower() for entry in re.findall(r"^([a-z0-9.-]+)==", read(f"{name}.txt"), flags=re.MULTILINE)}
+    assert {entry.lower() for entry in asked} <= locked

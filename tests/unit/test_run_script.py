@@ -1,0 +1,69 @@
+"""What `make run` decides to start, and how the parts find each other."""
+
+import pytest
+
+from scripts import run
+
+ALL = ["redis", "engine", "web", "demo"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "started"),
+    [
+        ({}, ALL),
+        ({"REDIS_URL": "", "CAPTURE_URL": "", "SNAPSHARP_API_KEY": ""}, ALL),
+        ({"REDIS_URL": "redis://cache.example/0"}, ["engine", "web", "demo"]),
+        ({"REDIS_URL_FILE": "/run/secrets/redis"}, ["engine", "web", "demo"]),
+        ({"SNAPSHARP_API_KEY": "sk_live_1"}, ["redis", "web"]),
+        ({"SNAPSHARP_API_KEY_FILE": "/run/secrets/key"}, ["redis", "web"]),
+        ({"SNAPSHARP_API_KEY": "sk_live_1", "CAPTURE_API": "engine"}, ALL),
+        ({"CAPTURE_API": "hermesforge"}, ["redis", "web"]),
+        ({"CAPTURE_API": "engine", "CAPTURE_URL": "http://engine.example"}, ["redis", "web"]),
+        ({"S3_BUCKET": "pictures"}, ALL),
+    ],
+)
+def test_it_starts_what_no_real_service_does(settings, started):
+    assert list(run.chosen(settings)) == started
+
+
+def test_only_the_demo_pages_are_exempt_from_the_public_address_rule():
+    env = run.wired({"DEMO_PORT": "8002"}, run.chosen({}))
+    assert env["PRIVATE_TARGETS"] == "127.0.0.1:8002"
+
+
+def test_targets_that_are_exempt_already_stay_so():
+    env = run.wired({"DEMO_PORT": "8002", "PRIVATE_TARGETS": "10.1.2.3"}, run.chosen({}))
+    assert env["PRIVATE_TARGETS"] == "10.1.2.3,127.0.0.1:8002"
+
+
+def test_with_a_hosted_api_nothing_is_exempt():
+    settings = {"SNAPSHARP_API_KEY": "sk_live_1"}
+    assert "PRIVATE_TARGETS" not in run.wired(settings, run.chosen(settings))
+
+
+def test_the_parts_find_each_other_on_ports_of_their_own():
+    env = run.wired({}, run.chosen({}))
+    assert env["CAPTURE_URL"] == f"http://127.0.0.1:{env['ENGINE_PORT']}"
+    assert env["REDIS_URL"] == f"redis://127.0.0.1:{env['REDIS_PORT']}/0"
+    assert len({env["REDIS_PORT"], env["ENGINE_PORT"], env["DEMO_PORT"]}) == 3
+
+
+def test_real_services_stay_as_they_are_named():
+    settings = {"REDIS_URL": "redis://cache.example/0", "CAPTURE_URL": "http://engine.example"}
+    env = run.wired(settings, run.chosen(settings))
+    assert {name: env[name] for name in settings} == settings
+
+
+def test_the_banner_tells_no_secret_and_ends_with_a_curl_line():
+    settings = {"REDIS_URL": "redis://:hunter2@cache.example/0", "SNAPSHARP_API_KEY": "sk_live_1", "PORT": "8001"}
+    text = run.banner(settings, run.chosen(settings))
+    assert text.splitlines()[-1].startswith("curl ")
+    assert "http://127.0.0.1:8001/thumb?url=https://example.com/" in text
+    assert "hunter2" not in text
+    assert "sk_live_1" not in text
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "80 81"])
+def test_a_port_that_is_none_stops_it_with_the_variable_named(port):
+    with pytest.raises(SystemExit, match=f"PORT must be a number from 1 to 65535, and is {port}"):
+        run.web_address({"PORT": port})
