@@ -13,7 +13,7 @@ from engine.browser import LaunchFailed, Supervisor
 from engine.config import ConfigError, Settings, load, unknown_variables
 from engine.service import CaptureService
 
-GRACE_SECONDS = 3  # for captures under way when told to stop; the browser is killed after it
+GRACE_SECONDS = 1  # for captures under way when told to stop; aiohttp waits for it twice, then they are cancelled
 
 log = structlog.get_logger()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,6 +44,7 @@ class Clip:
 async def take(session: Session, params: CaptureParams, ads: AdFilter | None, deadline: float) -> bytes:
     """Take the picture that `params` describe in the fresh page of `session`, before `deadline` on the loop's clock.
 
+    `ads` is None where advertisements may show.
     Raises PageFailed when the page is at fault, InvalidParams for a selector that is none, DeadlineExceeded.
     """
     capture = Capture(session, params, deadline)
@@ -87,7 +89,7 @@ class Capture:
         if params.hide_selectors or params.block_cookie_banners:
             source = self._hiding()
             setup.append(session.send("Page.addScriptToEvaluateOnNewDocument", source=source, worldName=WORLD))
-        if params.block_ads and ads:
+        if ads:
             setup.append(self._filter(ads))
         tree = session.send("Page.getFrameTree")
         await asyncio.gather(*setup)
@@ -157,18 +159,15 @@ class Capture:
         if self._params.wait_for:
             await self._ask(scripts.WAIT_FOR, self._params.wait_for)
             self._waiting_for = None
-        await asyncio.sleep(self._params.delay / 1000)
+        await self._session.pause(self._params.delay / 1000)
         if self._params.full_page and self._params.format != "pdf":
             patience = max(0, self._deadline - END_GAME - _now() - 1)
             await self._ask(scripts.SCROLL, self._max_height(), min(PATIENCE, patience) * 1000)
 
     async def _idle(self) -> None:
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(IDLE_SECONDS):
                 await self._frame.reach("networkIdle")
-        except TimeoutError:
-            if _now() >= self._deadline - END_GAME:
-                raise
 
     async def _check_document(self) -> None:
         """Raise PageFailed unless the document came over HTTP with a status below 400."""

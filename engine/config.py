@@ -118,7 +118,9 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as err:
-        raise ConfigError("\n".join(dict.fromkeys(_describe(str(e["loc"][0])) for e in err.errors()))) from None
+        # A default that is computed from a wrong value is wrong too; it is not what needs to be told.
+        wrong = [str(e["loc"][0]) for e in err.errors() if e["type"] != "default_factory_not_called"]
+        raise ConfigError("\n".join(map(_describe, dict.fromkeys(wrong)))) from None
 
 
 def unknown_variables() -> list[str]:

@@ -4,6 +4,7 @@ Knows nothing of pages or pictures. https://chromedevtools.github.io/devtools-pr
 """
 
 import asyncio
+import contextlib
 import itertools
 import json
 import os
@@ -54,6 +55,12 @@ class Session:
         self._waiting.add(future)
         future.add_done_callback(self._settled)
         return future
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep, but wake up and raise when the session fails meanwhile."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.promise()
 
     def fail(self, error: Exception) -> None:
         self._broken = self._broken or error
@@ -124,10 +131,11 @@ class Connection:
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, ValueError):
             pass  # Hung up, or no longer speaking the protocol: either way this browser is lost.
         finally:
-            self._inbound.close()
-            self._outbound.abort()
             for session in self._sessions.values():
                 session.fail(BrowserGone())
+            self._inbound.close()
+            if not self._outbound.is_closing():  # asyncio trips over a second close
+                self._outbound.abort()
 
     def _dispatch(self, message: dict[str, Any]) -> None:
         if "id" in message:

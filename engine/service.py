@@ -30,16 +30,15 @@ class CaptureService:
         self._deadline = settings.engine_deadline
         self._filter_lists = settings.engine_filter_lists
         self._supervisor = supervisor
-        self._ads: AdFilter | None = None
+        self._ads: asyncio.Task[AdFilter | None] | None = None
         self._guard = Guard(ports=frozenset(settings.allowed_ports), exempt=exemptions(settings.private_targets))
         # A client waits at most for a third of the deadline and the deadline itself.
         self.slots = Slots(settings.engine_concurrency, settings.engine_queue, settings.engine_deadline / 3)
 
     async def start(self) -> None:
-        """Load the filter lists and launch the browser. Raises LaunchFailed."""
-        self._ads, _ = await asyncio.gather(
-            asyncio.to_thread(adblock.load, self._filter_lists), self._supervisor.start()
-        )
+        """Launch the browser; the filter lists load behind. Raises LaunchFailed."""
+        self._ads = asyncio.create_task(asyncio.to_thread(adblock.load, self._filter_lists))
+        await self._supervisor.start()
 
     async def take(self, params: CaptureParams) -> Outcome:
         """Take the picture that `params` describe.
@@ -67,8 +66,9 @@ class CaptureService:
             raise DeadlineExceeded(f"the capture took longer than {self._deadline:g} s") from None
 
     async def _once(self, params: CaptureParams, deadline: float) -> bytes:
+        ads = await asyncio.shield(self._ads) if params.block_ads and self._ads else None
         async with self._supervisor.lease() as browser, browser.page() as session:
             try:
-                return await capture.take(session, params, self._ads, deadline)
+                return await capture.take(session, params, ads, deadline)
             except (BadPicture, ProtocolError) as err:
                 raise PageFailed("the browser could not draw the page") from err

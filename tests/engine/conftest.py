@@ -1,0 +1,34 @@
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.engine import Engine, running_engine
+from tests.support.site import Site, running_site
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[Site]:
+    with running_site() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def closed_port() -> Iterator[int]:
+    """A port that is taken but not listened on: every connection is refused."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def engine(site: Site, closed_port: int) -> Iterator[Engine]:
+    with running_engine(PRIVATE_TARGETS=f"{site.address},127.0.0.1:{closed_port}", ENGINE_CONCURRENCY=2) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def hasty_engine(site: Site) -> Iterator[Engine]:
+    """For pages that never finish: 2.5 s to navigate, 5 s in all."""
+    with running_engine(PRIVATE_TARGETS=site.address, ENGINE_DEADLINE=5, ENGINE_CONCURRENCY=5) as running:
+        yield running

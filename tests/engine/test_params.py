@@ -1,0 +1,138 @@
+import json
+
+import pytest
+
+from engine.errors import InvalidParams
+from engine.params import CaptureParams, Target, parse, parse_json, parse_query
+
+URL = "https://example.com/"
+
+
+def refusal(**options) -> str:
+    with pytest.raises(InvalidParams) as caught:
+        parse({"url": URL} | options)
+    return str(caught.value)
+
+
+def test_defaults_are_those_of_the_hosted_api():
+    assert parse({"url": URL}) == CaptureParams(Target(URL, "example.com", 443))
+
+
+def test_strings_and_native_types_mean_the_same():
+    as_text = {"url": URL, "width": "1000", "full_page": "TRUE", "scale": "1.5", "quality": "7", "delay": "0"}
+    native = {"url": URL, "width": 1000, "full_page": True, "scale": 1.5, "quality": 7, "delay": 0}
+    assert parse_query(as_text.items()) == parse_json(json.dumps(native).encode()) == parse(as_text)
+
+
+@pytest.mark.parametrize("word", ["true", "1", "yes", "on", "TRUE", "On", True, 1])
+def test_booleans_are_read_as_people_write_them(word):
+    assert parse({"url": URL, "dark_mode": word}).dark_mode is True
+
+
+@pytest.mark.parametrize("word", ["false", "0", "NO", "off", False, 0])
+def test_so_are_their_opposites(word):
+    assert parse({"url": URL, "dark_mode": word}).dark_mode is False
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("width", 319, "a whole number from 320 to 3840"),
+        ("width", "1e3", "a whole number from 320 to 3840"),
+        ("width", "1_000", "a whole number from 320 to 3840"),
+        ("width", 1000.5, "a whole number from 320 to 3840"),
+        ("width", True, "a whole number from 320 to 3840"),
+        ("height", 2161, "a whole number from 240 to 2160"),
+        ("quality", 0, "a whole number from 1 to 100"),
+        ("quality", True, "a whole number from 1 to 100"),
+        ("delay", 10001, "a whole number from 0 to 10000"),
+        ("delay", -1, "a whole number from 0 to 10000"),
+        ("scale", 3.1, "a number from 1 to 3"),
+        ("scale", "nan", "a number from 1 to 3"),
+        ("scale", float("nan"), "a number from 1 to 3"),
+        ("format", "gif", "one of png, jpeg, webp, pdf"),
+        ("wait_until", "idle", "one of load, domcontentloaded, networkidle"),
+        ("full_page", "maybe", "true or false"),
+        ("full_page", "", "true or false"),
+        ("full_page", 2, "true or false"),
+        ("full_page", [], "true or false"),
+        ("selector", " ", "a CSS selector of at most 256 characters"),
+        ("wait_for", "x" * 257, "a CSS selector of at most 256 characters"),
+        ("hide_selectors", [1], "a CSS selector of at most 2048 characters"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name_with_the_valid_ones(name, value, wanted):
+    assert refusal(**{name: value}) == f"{name}: must be {wanted}"
+
+
+def test_an_unknown_option_is_refused_by_name():
+    assert refusal(full_pge="1").startswith("'full_pge' is not an option; valid options: block_ads, ")
+
+
+def test_the_hosted_apis_cache_options_are_accepted_and_do_nothing():
+    assert parse({"url": URL, "cache": "true", "cache_ttl": 60}) == parse({"url": URL})
+
+
+def test_a_null_is_an_option_left_out():
+    assert parse({"url": URL, "wait_for": None}) == parse({"url": URL})
+    assert refusal(url=None) == "url: is required"
+
+
+def test_an_option_given_twice_is_refused():
+    with pytest.raises(InvalidParams, match="'width' is given more than once"):
+        parse_query([("url", URL), ("width", "1000"), ("width", "1001")])
+
+
+def test_retina_is_a_scale_of_two_unless_a_scale_is_given():
+    assert parse({"url": URL, "retina": "1"}).scale == 2
+    assert parse({"url": URL, "retina": "1", "scale": 1.5}).scale == 1.5
+
+
+def test_a_picture_of_too_many_pixels_is_refused():
+    assert refusal(width=3840, height=2160, scale=3).startswith("scale: ")
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("HTTP://EXAMPLE.com", Target("http://example.com/", "example.com", 80)),
+        ("http://exämple.com:8080/é", Target("http://xn--exmple-cua.com:8080/%C3%A9", "xn--exmple-cua.com", 8080)),
+        ("https://example.com./a@b", Target("https://example.com./a@b", "example.com", 443)),
+        ("http://0x7f.1/", Target("http://127.0.0.1/", "127.0.0.1", 80)),
+        ("http://[::1]:81/", Target("http://[::1]:81/", "[::1]", 81)),
+    ],
+)
+def test_a_url_is_read_as_the_browser_reads_it(url, target):
+    assert parse({"url": url}).target == target
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "example.com",
+        "//example.com/",
+        "http:example.com",
+        "http:///example.com",
+        "file:///etc/passwd",
+        "data:text/html,x",
+        "javascript:alert(1)",
+        "ftp://example.com/",
+        "http://user@example.com/",
+        "http://@example.com/",
+        "http://u:p@example.com/",
+        "http://example.com\\@evil.example/",
+        "http://example.com:99999/",
+        "http://exa mple.com/",
+        "http://example.com/\n",
+        " http://example.com/",
+        "http://example.com/\u202egnp.exe",
+        "http://example.com/" + "a" * 2048,
+        "http://[::1",
+        "http://\ud800/",
+        ["http://example.com/"],
+        7,
+    ],
+)
+def test_what_is_no_plain_web_url_is_refused(url):
+    assert refusal(url=url).startswith("url: must be an absolute http or https URL")

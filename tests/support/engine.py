@@ -1,0 +1,132 @@
+"""The engine as it runs: a process of its own, stopped by its pid, and proof that it left nothing behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 30
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 15) -> Any:
+    """Wait until `condition` holds and give its value."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.02)
+    return value
+
+
+def group_members(pgid: int) -> list[int]:
+    """Every process, zombies too, whose process group is `pgid`."""
+    members = []
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit():
+            try:
+                fields = (path / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[2]) == pgid:
+                members.append(int(path.name))
+    return members
+
+
+class Engine:
+    """A running `python -m engine`. `events` is its log so far, each line decoded."""
+
+    def __init__(self, process: subprocess.Popen[str], tmp: Path) -> None:
+        self.process = process
+        self.tmp = tmp
+        self.events: list[dict[str, Any]] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        self._http = requests.Session()
+        self._http.trust_env = False
+        self.url = ""
+
+    def wait_until_ready(self) -> None:
+        ready = eventually(lambda: self.logged("ready") or self.process.poll() is not None, START_SECONDS)
+        assert ready is not True, f"the engine did not start: {self.events}"
+        host, port = ready[0]["address"][:2]
+        self.url = f"http://{host}:{port}"
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        return [entry for entry in self.events if entry.get("event") == event]
+
+    @property
+    def browser_pids(self) -> list[int]:
+        """Of every browser so far, newest last; each is its process group too."""
+        return [entry["pid"] for entry in self.logged("browser started")]
+
+    def get(self, path: str, *, timeout: float = 25, **options: Any) -> requests.Response:
+        return self._http.get(self.url + path, timeout=timeout, **options)
+
+    def post(self, path: str, *, timeout: float = 25, **options: Any) -> requests.Response:
+        return self._http.post(self.url + path, timeout=timeout, **options)
+
+    def capture(self, url: str, *, timeout: float = 25, **params: Any) -> requests.Response:
+        return self.get("/v1/screenshot", params={"url": url} | params, timeout=timeout)
+
+    def health(self) -> dict[str, Any]:
+        return self.get("/health").json()
+
+    def stop(self) -> int:
+        """Stop it as an init system would and give its exit status."""
+        self._http.close()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        self._reader.join()
+        self.process.stderr.close()
+        return status
+
+    def assert_nothing_left(self) -> None:
+        assert [pid for group in self.browser_pids for pid in group_members(group)] == []
+        assert list(self.tmp.iterdir()) == []
+
+    def _read(self) -> None:
+        for line in self.process.stderr:
+            self.events.append(json.loads(line) if line.startswith("{") else {"event": line.rstrip()})
+
+
+def start_engine(tmp: Path, settings: Mapping[str, Any]) -> subprocess.Popen[str]:
+    """Start the engine with `settings` alone: the environment and the `.env` of whoever runs the tests stay out."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
+    ours = {"ENGINE_PORT": "0", "LOG_FORMAT": "json", "TMPDIR": str(tmp), "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        [sys.executable, "-W", "error::RuntimeWarning", "-m", "engine"],
+        env=kept | ours | {name: str(value) for name, value in settings.items()},
+        cwd="/",
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def running_engine(**settings: Any) -> Iterator[Engine]:
+    """Run an engine on a free port with `settings`, upper-case names of variables; stop it, and check for leftovers."""
+    with tempfile.TemporaryDirectory() as name:
+        tmp = Path(name)
+        tmp.chmod(0o711)  # the browser runs as another user
+        engine = Engine(start_engine(tmp, settings), tmp)
+        try:
+            engine.wait_until_ready()
+            yield engine
+        finally:
+            engine.stop()
+        engine.assert_nothing_left()

@@ -1,0 +1,126 @@
+"""A small web site on loopback for the browser to look at: routes are added as a test goes, requests are recorded."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Seen:
+    method: str
+    path: str
+    headers: Mapping[str, str]
+
+
+@dataclass
+class Route:
+    """`gate` holds the answer back until it is set; `endless` sends headers and body and then never ends."""
+
+    body: bytes
+    status: int
+    content_type: str
+    headers: Mapping[str, str]
+    gate: threading.Event | None
+    endless: bool
+
+
+@dataclass
+class Site:
+    host: str
+    port: int
+    closing: threading.Event = field(default_factory=threading.Event)
+    requests: list[Seen] = field(default_factory=list)
+    routes: dict[str, Route] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    def url(self, path: str = "/") -> str:
+        return f"http://{self.address}{path}"
+
+    def add(
+        self,
+        path: str,
+        body: str | bytes = "",
+        *,
+        status: int = 200,
+        content_type: str = "text/html; charset=utf-8",
+        headers: Mapping[str, str] | None = None,
+        gate: threading.Event | None = None,
+        endless: bool = False,
+    ) -> str:
+        """Serve `body` at `path`, whatever the query, and give its URL."""
+        content = body.encode() if isinstance(body, str) else body
+        self.routes[path] = Route(content, status, content_type, headers or {}, gate, endless)
+        return self.url(path)
+
+    def hits(self, path: str) -> int:
+        """How often `path` was asked for, whatever the query."""
+        return sum(seen.path.partition("?")[0] == path for seen in self.requests)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: "_Server"
+
+    def do_GET(self) -> None:
+        site = self.server.site
+        site.requests.append(Seen(self.command, self.path, dict(self.headers)))
+        route = site.routes.get(self.path.partition("?")[0])
+        if route is None:
+            self.send_error(404)
+            return
+        if route.gate:
+            _either(route.gate, site.closing)
+        self._answer(route)
+        if route.endless:
+            self.close_connection = True
+            site.closing.wait()
+
+    do_POST = do_HEAD = do_GET  # noqa: N815 - http.server's names
+
+    def _answer(self, route: Route) -> None:
+        self.send_response(route.status)
+        self.send_header("Content-Type", route.content_type)
+        if route.status != 204:
+            self.send_header("Content-Length", str(len(route.body) + (1 << 20 if route.endless else 0)))
+        for name, value in route.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(route.body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    site: Site
+
+    def handle_error(self, *_: Any) -> None:
+        """A browser that hangs up is what many tests are about."""
+
+
+def _either(gate: threading.Event, closing: threading.Event) -> None:
+    while not gate.wait(0.02) and not closing.is_set():
+        pass
+
+
+@contextmanager
+def running_site(host: str = "127.0.0.1") -> Iterator[Site]:
+    server = _Server((host, 0), _Handler)
+    server.site = Site(host, server.server_address[1])
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield server.site
+    finally:
+        server.site.closing.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
