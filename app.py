@@ -13,7 +13,7 @@ import services as composition
 from config import Settings
 from ratelimit import Budget, limiter
 from services import Services
-from web import errors, health, persist, telemetry, thumbs
+from web import errors, health, persist, sign, telemetry, thumbs
 
 MAX_BODY_BYTES = 64 * 1024
 
@@ -36,6 +36,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     flood_guard.init_app(app)
     flood_guard.exempt(app.view_functions["health.health"])
     errors.answer_errors(app, flood_guard)
+    sign.add_command(app, services)
     return app
 
 

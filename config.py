@@ -42,7 +42,16 @@ def _exemptions(entries: tuple[str, ...]) -> tuple[str, ...]:
     return entries
 
 
+def _key_rates(entries: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in entries:
+        _rate(entry.split(":", 2)[2] if entry.count(":") > 1 else "1/minute")
+    return entries
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+KeyEntry = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}:[^:]{8,}(:.+)?$")]
+SigningKey = Annotated[str, Field(min_length=16)]
+SizeEntry = Annotated[str, Field(pattern=r"^(\d{2,4}(x\d{2,4})?|x\d{2,4})$")]
 Rate = Annotated[str, AfterValidator(_rate), Field(description="a rate such as `30 per minute`")]
 Origin = Annotated[str, AfterValidator(_origin)]
 
@@ -78,6 +87,22 @@ class Settings(BaseSettings):
     persist_limit: Rate = "5 per minute"
     request_limit: Rate = "1200 per minute"
     trusted_proxies: int = Field(0, ge=0, le=10, description="the number of proxies in front, from 0 to 10")
+
+    api_keys: Annotated[tuple[KeyEntry, ...], NoDecode, BeforeValidator(_split), AfterValidator(_key_rates)] = Field(
+        (),
+        repr=False,
+        description="`name:secret` or `name:secret:300/minute` entries, secrets of at least 8 characters",
+    )
+    signing_keys: Annotated[tuple[SigningKey, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), repr=False, description="secrets of at least 16 characters, newest first, separated by commas"
+    )
+    allowed_sizes: Annotated[tuple[SizeEntry, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="sizes such as 320, 320x180 or x180, separated by commas"
+    )
+    allowed_targets: Words = Field((), description="host patterns such as example.com or *.example.com")
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="origins such as https://cms.example.com"
+    )
 
     private_targets: Annotated[Words, AfterValidator(_exemptions)] = Field(
         (), description="hosts, host:ports, addresses or CIDRs, separated by commas"

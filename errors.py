@@ -5,6 +5,13 @@ ThumbnailError
 │   ├── InvalidURL           invalid_url
 │   ├── BlockedTarget        blocked_url
 │   └── InvalidOption        invalid_option
+├── Unauthorized 401
+│   ├── KeyRequired          key_required
+│   └── BadKey               bad_key
+├── Forbidden 403
+│   ├── BadSignature         bad_signature
+│   ├── ExpiredSignature     expired_signature
+│   └── ForbiddenHost        forbidden_host
 ├── RateLimited 429          rate_limited
 ├── CaptureError
 │   ├── CaptureFailed 502    capture_failed
@@ -64,6 +71,36 @@ class BlockedTarget(BadRequest):
 class InvalidOption(BadRequest):
     code = "invalid_option"
     title = "Invalid option"
+
+
+class Unauthorized(ThumbnailError):
+    status = 401
+    title = "Unauthorized"
+
+
+class KeyRequired(Unauthorized):
+    code = "key_required"
+
+
+class BadKey(Unauthorized):
+    code = "bad_key"
+
+
+class Forbidden(ThumbnailError):
+    status = 403
+    title = "Forbidden"
+
+
+class BadSignature(Forbidden):
+    code = "bad_signature"
+
+
+class ExpiredSignature(Forbidden):
+    code = "expired_signature"
+
+
+class ForbiddenHost(Forbidden):
+    code = "forbidden_host"
 
 
 class NotFound(ThumbnailError):

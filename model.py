@@ -67,10 +67,13 @@ class ThumbnailRequest:
     capture_key: Key = field(init=False, compare=False)
     rendition_key: Key = field(init=False, compare=False)
     host: str = field(init=False, compare=False)
+    host_name: str = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         master = {"schema": SCHEMA, "capture": asdict(self.capture)}
-        object.__setattr__(self, "host", urlsplit(self.capture.url).netloc)
+        target = urlsplit(self.capture.url)
+        object.__setattr__(self, "host", target.netloc)
+        object.__setattr__(self, "host_name", target.hostname or "")
         object.__setattr__(self, "capture_key", _key("master", master))
         object.__setattr__(self, "rendition_key", _key("rendition", master | {"rendition": asdict(self.rendition)}))
 

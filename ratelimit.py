@@ -13,6 +13,7 @@ import limits
 import structlog
 from flask import request
 from flask_limiter import Limiter
+from limits import RateLimitItem
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter, RateLimiter
 
@@ -27,7 +28,10 @@ def client_of(address: str | None) -> str:
         parsed = ip_address(address or "")
     except ValueError:
         return "unknown"
-    return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else str(parsed)
+    if isinstance(parsed, IPv6Address):
+        mapped = parsed.ipv4_mapped  # what a dual-stack socket calls an IPv4 peer
+        return str(mapped or ip_network((parsed, 64), strict=False))
+    return str(parsed)
 
 
 def current_client() -> str:
@@ -58,19 +62,23 @@ class Budget:
         self._scope = scope
         self._memory = FixedWindowRateLimiter(MemoryStorage())
 
-    def charge(self, client: str) -> dict[str, str]:
-        """Take one off the client's budget and give the `RateLimit-*` headers. Raises RateLimited."""
+    def charge(self, client: str, own_limit: str | None = None) -> dict[str, str]:
+        """Take one off the client's budget (or off its `own_limit`) and give the `RateLimit-*` headers.
+
+        Raises RateLimited.
+        """
+        chosen = sorted(limits.parse_many(own_limit)) if own_limit else self._limits
         try:
-            return self._charge(self._shared.limiter, client)
+            return self._charge(self._shared.limiter, chosen, client)
         except RateLimited:
             raise
         except Exception as err:  # noqa: BLE001 - the storage's own error, whichever it is
             _log.warning("limits_in_memory", error=type(err).__name__)
-            return self._charge(self._memory, client)
+            return self._charge(self._memory, chosen, client)
 
-    def _charge(self, counter: RateLimiter, client: str) -> dict[str, str]:
+    def _charge(self, counter: RateLimiter, chosen: list[RateLimitItem], client: str) -> dict[str, str]:
         headers: dict[str, str] = {}
-        for limit in self._limits:
+        for limit in chosen:
             allowed = counter.hit(limit, self._scope, client)
             reset, remaining = counter.get_window_stats(limit, self._scope, client)
             seconds = max(math.ceil(reset - time.time()), 1)
@@ -86,11 +94,12 @@ class Charge:
 
     budget: Budget
     client: str
+    own_limit: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
     def __call__(self) -> None:
         """Charge one capture. Raises RateLimited."""
-        self.headers |= self.budget.charge(self.client)
+        self.headers |= self.budget.charge(self.client, self.own_limit)
 
 
 def rate_headers(limit: int, remaining: int, reset: int) -> dict[str, str]:

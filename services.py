@@ -8,6 +8,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import netguard
+from access import Access, ApiKey, parse_size
 from cache import PictureCache
 from capture import DIALECTS, CaptureClient
 from config import Settings
@@ -22,6 +23,7 @@ from validation import Validator
 class Services:
     settings: Settings
     validator: Validator
+    access: Access
     thumbnailer: Thumbnailer
     storage: PictureStorage
     redis: "redis.Redis"
@@ -53,7 +55,16 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         settings.capture_concurrency,
     )
     validator = Validator(guard, block_ads=settings.block_ads)
-    return Services(settings, validator, thumbnailer, storage, connection, client)
+    return Services(settings, validator, _access(settings), thumbnailer, storage, connection, client)
+
+
+def _access(settings: Settings) -> Access:
+    return Access(
+        tuple(map(ApiKey.parse, settings.api_keys)),
+        settings.signing_keys,
+        settings.allowed_targets,
+        frozenset(map(parse_size, settings.allowed_sizes)),
+    )
 
 
 def _redis(url: str) -> "redis.Redis":

@@ -141,6 +141,8 @@ class Options(BaseModel):
 
     ttl: int | None = _whole(None, 60, 2592000, " of seconds")
     fresh: Boolean = Field(default=False, description=_BOOLEAN)
+    expires: int | None = Field(None, ge=0, description="a Unix time in seconds")
+    sig: str | None = Field(None, description="a signature")
 
 
 class Validator:

@@ -20,6 +20,7 @@ LAYERS = [
 OURS = set().union(*LAYERS) | {"engine", "demo", "tests", "bench", "scripts"}
 OWNERS = {
     "flask": {"app", "web", "ratelimit"},
+    "flask_cors": {"web"},
     "flask_limiter": {"web", "ratelimit"},
     "werkzeug": {"app", "web"},
     "celery": {"worker", "jobs"},
@@ -85,7 +86,9 @@ def test_each_outside_library_has_its_owners(path):
 
 @pytest.mark.parametrize("path", [path for path in FILES if owner(path) not in ("config", "engine", "demo")], ids=str)
 def test_the_environment_is_read_in_config_alone(path):
-    used = {node.attr for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Attribute)}
+    used = {
+        node.attr for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Attribute)
+    }
     assert not used & {"environ", "environb", "getenv", "putenv"}
 
 

@@ -10,7 +10,7 @@ from flask_limiter import Limiter, RateLimitExceeded
 from werkzeug.exceptions import HTTPException
 
 import imaging
-from errors import RateLimited, ThumbnailError
+from errors import BlockedTarget, RateLimited, ThumbnailError, Unauthorized
 from ratelimit import rate_headers
 from web.pictures import SAFE_HEADERS
 from web.telemetry import note, request_id
@@ -33,7 +33,7 @@ def answer_errors(app: Flask, limiter: Limiter) -> None:
 
 
 def _answer(err: ThumbnailError) -> Response:
-    note(code=err.code, verdict=getattr(err, "verdict", None))
+    note(code=err.code, **({"verdict": err.verdict} if isinstance(err, BlockedTarget) else {}))
     response = _respond(err.status, err.code, err.title, err.detail, retryable=err.retryable)
     response.headers.update(_headers(err))
     return response
@@ -41,6 +41,8 @@ def _answer(err: ThumbnailError) -> Response:
 
 def _headers(err: ThumbnailError) -> dict[str, str]:
     headers = {} if err.retry_after is None else {"Retry-After": str(err.retry_after)}
+    if isinstance(err, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
     if isinstance(err, RateLimited):
         headers |= rate_headers(err.limit, 0, err.retry_after or 0)
     return headers

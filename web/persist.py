@@ -8,23 +8,26 @@ from werkzeug.exceptions import BadRequest
 
 from errors import InvalidOption
 from pipeline import Persisted
-from ratelimit import Budget, Charge, current_client
+from ratelimit import Budget, Charge
 from services import Services
 from storage import CACHE_FOREVER, LocalStorage
+from web.callers import admit, allow_origins
 from web.pictures import SAFE_HEADERS
 from web.telemetry import note, request_id
 
 
 def blueprint(services: Services, captures: Budget, persists: Budget) -> Blueprint:
     views = Blueprint("persist", __name__)
+    allow_origins(views, services.settings.cors_origins)
 
     @views.post("/persist")
     def persist() -> tuple[Response, int]:
         wanted = services.validator.parse_json(_json_body())
         note(host=wanted.host)
-        client = current_client()
-        persists.charge(client)
-        persisted = services.thumbnailer.persist(wanted, Charge(captures, client), request_id())
+        caller = admit(services.access, wanted, needs_key="/persist")
+        persists.charge(caller.name)
+        charge = Charge(captures, caller.name, caller.own_limit)
+        persisted = services.thumbnailer.persist(wanted, charge, request_id())
         note(cache="HIT" if persisted.cached else "MISS")
         url = urljoin(services.settings.public_url or request.host_url, persisted.stored.url)
         return jsonify(_describe(persisted, url)), 201 if persisted.stored.created else 200

@@ -3,8 +3,9 @@
 from flask import Blueprint, Response, request
 
 from pipeline import CacheState, Served
-from ratelimit import Budget, Charge, current_client
+from ratelimit import Budget, Charge
 from services import Services
+from web.callers import admit
 from web.pictures import picture_response
 from web.telemetry import note, request_id
 
@@ -16,7 +17,10 @@ def blueprint(services: Services, captures: Budget) -> Blueprint:
     def thumb() -> Response:
         wanted = services.validator.parse_query(request.query_string)
         note(host=wanted.host)
-        charge = Charge(captures, current_client())
+        services.access.check_signature(request.query_string)
+        services.access.check_size(wanted.rendition)
+        caller = admit(services.access, wanted, needs_key="fresh=1" if wanted.delivery.fresh else "")
+        charge = Charge(captures, caller.name, caller.own_limit)
         served = services.thumbnailer.get(wanted, charge, request_id())
         note(cache=served.cache)
         return picture_response(served.picture, _headers(served) | charge.headers)

@@ -67,7 +67,9 @@ def test_each_client_has_a_budget_of_its_own(make_client):
 
 def test_forged_forwarded_headers_do_not_help(make_client):
     client = make_client(thumb_limit="1 per hour")
-    statuses = [get(client, f"https://example.com/{i}", {"X-Forwarded-For": f"8.8.8.{i}"}).status_code for i in range(9)]
+    statuses = [
+        get(client, f"https://example.com/{i}", {"X-Forwarded-For": f"8.8.8.{i}"}).status_code for i in range(9)
+    ]
 
     assert statuses == [200] + [429] * 8
 

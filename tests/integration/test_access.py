@@ -1,0 +1,188 @@
+"""API keys, signed URLs, allowed targets and sizes, CORS: over HTTP."""
+
+import time
+from urllib.parse import urlencode
+
+import pytest
+
+from access import sign
+
+PAGE = "https://example.com/"
+OLD, NEW = "an-old-signing-key-0001", "the-new-signing-key-0002"
+
+
+def signed(key=NEW, late=(), **options):
+    """Sign `options`, then add the `late` ones that no signature covers."""
+    pairs = [(name, str(value)) for name, value in ({"url": PAGE} | options).items()]
+    return "/thumb?" + urlencode([*pairs, *late, ("sig", sign(key, pairs))])
+
+
+@pytest.fixture
+def signing(make_client):
+    return make_client(signing_keys=f"{NEW},{OLD}")
+
+
+@pytest.fixture
+def keyed(make_client):
+    return make_client(api_keys="cms:correct-horse,bulk:battery-staple:1/hour", thumb_limit="2 per hour")
+
+
+def test_a_signed_url_gives_a_picture_and_an_unsigned_one_none(signing, api):
+    assert signing.get(signed()).status_code == 200
+    refused = signing.get("/thumb", query_string={"url": PAGE})
+
+    assert (refused.status_code, refused.json["code"]) == (403, "bad_signature")
+    assert len(api.calls) == 1
+
+
+def test_an_old_key_still_verifies_and_a_foreign_one_does_not(signing):
+    assert signing.get(signed(OLD)).status_code == 200
+    assert signing.get(signed("somebody-elses-key-0003")).json["code"] == "bad_signature"
+
+
+def test_one_signature_serves_a_whole_srcset(signing):
+    for late in (
+        [("w", "320")],
+        [("w", "640"), ("h", "360"), ("fit", "contain")],
+        [("format", "webp"), ("quality", "50")],
+    ):
+        assert signing.get(signed(late=late)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "late", [[("width", "1920")], [("full_page", "1")], [("delay", "5000")], [("ttl", "60")], [("fresh", "1")]]
+)
+def test_a_signature_covers_everything_that_costs(signing, late):
+    assert signing.get(signed(late=late)).json["code"] == "bad_signature"
+
+
+def test_the_signature_of_one_page_is_none_for_another(signing):
+    stolen = signed().replace("example.com", "example.org")
+
+    assert signing.get(stolen).json["code"] == "bad_signature"
+
+
+def test_an_expiry_is_inside_the_signature(signing):
+    soon, past = int(time.time()) + 600, int(time.time()) - 1
+
+    assert signing.get(signed(expires=soon)).status_code == 200
+    assert signing.get(signed(expires=past)).json["code"] == "expired_signature"
+    assert signing.get(signed(expires=past).replace(str(past), str(soon))).json["code"] == "bad_signature"
+
+
+def test_an_option_with_a_line_break_cannot_pass_for_two(signing):
+    from errors import BadSignature
+
+    with pytest.raises(BadSignature):
+        sign(NEW, [("url", PAGE), ("hide", "a\nscale=2")])
+    assert signing.get(signed() + "&hide=a%0Ascale=2").status_code == 403
+
+
+def test_sizes_off_the_ladder_are_refused(make_client):
+    client = make_client(signing_keys=NEW, allowed_sizes="320,640,320x180,x90")
+
+    for late in ([("w", "320")], [("w", "320"), ("h", "180")], [("h", "90")], []):
+        assert client.get(signed(late=late)).status_code == 200
+    refused = client.get(signed(late=[("w", "321")]))
+    assert (refused.status_code, refused.json["code"]) == (400, "invalid_option")
+    assert "320, 640, x90, 320x180" in refused.json["detail"]
+
+
+def test_the_command_prints_a_url_that_works(make_client):
+    client = make_client(signing_keys=NEW, public_url="https://thumbs.example.com")
+    result = client.application.test_cli_runner().invoke(
+        args=["sign", PAGE, "-o", "width=800", "-o", "w=100", "--expires-in", "60"]
+    )
+
+    url = result.output.strip()
+    assert url.startswith("https://thumbs.example.com/thumb?url=https%3A%2F%2Fexample.com%2F&width=800&w=100&expires=")
+    assert client.get(url.removeprefix("https://thumbs.example.com")).status_code == 200
+
+
+@pytest.mark.parametrize("headers", [{"Authorization": "Bearer correct-horse"}, {"X-API-Key": "correct-horse"}])
+def test_a_known_key_may_persist(keyed, headers):
+    assert keyed.post("/persist", json={"url": PAGE}, headers=headers).status_code == 201
+
+
+def test_without_a_key_nothing_is_persisted(keyed, api):
+    missing = keyed.post("/persist", json={"url": PAGE})
+    wrong = keyed.post("/persist", json={"url": PAGE}, headers={"X-API-Key": "incorrect-horse"})
+
+    assert (missing.status_code, missing.json["code"]) == (401, "key_required")
+    assert missing.headers["WWW-Authenticate"] == "Bearer"
+    assert (wrong.status_code, wrong.json["code"]) == (401, "bad_key")
+    assert api.calls == []
+
+
+def test_fresh_needs_a_key_where_keys_are_set(keyed):
+    query = {"url": PAGE, "fresh": 1}
+
+    assert keyed.get("/thumb", query_string={"url": PAGE}).status_code == 200
+    assert keyed.get("/thumb", query_string=query).json["code"] == "key_required"
+    assert keyed.get("/thumb", query_string=query, headers={"X-API-Key": "correct-horse"}).status_code == 200
+
+
+def test_a_key_has_a_budget_apart_from_its_address(keyed):
+    def status(page, **headers):
+        return keyed.get("/thumb", query_string={"url": f"https://example.com/{page}"}, headers=headers).status_code
+
+    assert [status(1), status(2), status(3)] == [200, 200, 429]
+    assert status(3, **{"X-API-Key": "correct-horse"}) == 200
+
+
+def test_a_key_may_carry_a_limit_of_its_own(keyed):
+    headers = {"X-API-Key": "battery-staple"}
+    statuses = [
+        keyed.get("/thumb", query_string={"url": f"https://example.com/{page}"}, headers=headers).status_code
+        for page in range(2)
+    ]
+
+    assert statuses == [200, 429]
+
+
+def test_only_allowed_targets_are_captured(make_client, api):
+    client = make_client(allowed_targets="example.com,*.example.org")
+    statuses = {
+        host: client.get("/thumb", query_string={"url": f"https://{host}/"}).status_code
+        for host in (
+            "example.com",
+            "a.example.org",
+            "b.a.example.org",
+            "example.org",
+            "badexample.com",
+            "x.example.com",
+        )
+    }
+
+    assert [host for host, status in statuses.items() if status == 200] == [
+        "example.com",
+        "a.example.org",
+        "b.a.example.org",
+    ]
+    refused = client.get("/thumb", query_string={"url": "https://example.net/"})
+    assert (refused.status_code, refused.json["code"]) == (403, "forbidden_host")
+    assert client.post("/persist", json={"url": "https://example.net/"}).status_code == 403
+
+
+def test_cors_is_off_until_an_origin_is_named(make_client):
+    headers = {"Origin": "https://cms.example.com"}
+    closed = make_client().post("/persist", json={"url": PAGE}, headers=headers)
+    open_ = make_client(cors_origins="https://cms.example.com").post("/persist", json={"url": PAGE}, headers=headers)
+
+    assert "Access-Control-Allow-Origin" not in closed.headers
+    assert open_.headers["Access-Control-Allow-Origin"] == "https://cms.example.com"
+
+
+def test_cors_names_no_other_origin_and_covers_errors(make_client):
+    client = make_client(cors_origins="https://cms.example.com")
+    stranger = client.post("/persist", json={"url": PAGE}, headers={"Origin": "https://evil.example.com"})
+    mistaken = client.post("/persist", json={}, headers={"Origin": "https://cms.example.com"})
+    preflight = client.options(
+        "/persist",
+        headers={"Origin": "https://cms.example.com", "Access-Control-Request-Method": "POST",
+                 "Access-Control-Request-Headers": "content-type"},
+    )  # fmt: skip
+
+    assert "Access-Control-Allow-Origin" not in stranger.headers
+    assert mistaken.headers["Access-Control-Allow-Origin"] == "https://cms.example.com"
+    assert "POST" in preflight.headers["Access-Control-Allow-Methods"]

@@ -1,0 +1,41 @@
+"""Who is asking: a known key, or an address; and whether that may be asked."""
+
+from dataclasses import dataclass
+
+from flask import Blueprint, request
+from flask_cors import CORS
+
+from access import Access, ApiKey
+from model import ThumbnailRequest
+from ratelimit import current_client
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The client that limits are counted for: a key before an address."""
+
+    name: str
+    key: ApiKey | None
+
+    @property
+    def own_limit(self) -> str | None:
+        return self.key.limit if self.key else None
+
+
+def admit(access: Access, wanted: ThumbnailRequest, *, needs_key: str = "") -> Caller:
+    """Tell who asks for `wanted`, and refuse who may not. `needs_key` names what is for known callers only.
+
+    Raises BadKey, KeyRequired or ForbiddenHost.
+    """
+    key = access.identify(request.headers.get("Authorization"), request.headers.get("X-API-Key"))
+    if needs_key:
+        access.require_key(key, needs_key)
+    access.check_target(wanted.host_name)
+    return Caller(f"key:{key.name}" if key else current_client(), key)
+
+
+def allow_origins(views: Blueprint, origins: tuple[str, ...]) -> None:
+    """Let scripts of `origins` call these views from a browser. None given: no CORS header at all."""
+    if origins:
+        headers = ["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"]
+        CORS(views, origins=list(origins), methods=["POST"], allow_headers=headers, max_age=600)
