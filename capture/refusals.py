@@ -1,0 +1,170 @@
+"""What it means when a screenshot API gives no picture: outcomes, error bodies, `Retry-After`, words fit for the log.
+
+Pure: bytes and headers in, values out.
+"""
+
+import email.utils
+import json
+import math
+import re
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from errors import (
+    BlockedTarget,
+    CaptureFailed,
+    CaptureTimeout,
+    ThumbnailError,
+    UpstreamQuota,
+    UpstreamUnavailable,
+)
+
+LONGEST_LOGGED = 200
+MOST_BRACKETS = 200  # deeper nesting than the interpreter's stack is not a `ValueError`
+LONGEST_RETRY_AFTER = 86_400
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a failure means for the caller (`error`, `detail`), for the client (`retried`) and for the operator (`hint`)."""
+
+    error: type[ThumbnailError]
+    detail: str
+    retried: bool = False
+    hint: str = ""
+
+
+FAILED = Outcome(CaptureFailed, "the page could not be captured")
+BROKEN = Outcome(CaptureFailed, "the screenshot API failed")
+LIED = Outcome(CaptureFailed, "the screenshot API gave no usable picture")
+GATEWAY = Outcome(CaptureFailed, "the screenshot API failed", retried=True)
+LIMITED = Outcome(UpstreamUnavailable, "the screenshot API limits the service's requests", retried=True)
+DOWN = Outcome(UpstreamUnavailable, "the screenshot API is not available", retried=True)
+UNTRUSTED = Outcome(UpstreamUnavailable, "the screenshot API is not available", hint="check the TLS of CAPTURE_URL")
+SLOW = Outcome(CaptureTimeout, "the page was not captured in time", retried=True)
+LATE = Outcome(CaptureTimeout, "the page was not captured in time")
+QUOTA = Outcome(UpstreamQuota, "the screenshot API's quota is used up", hint="the plan of CAPTURE_API_KEY is used up")
+DENIED = Outcome(
+    UpstreamUnavailable,
+    "the screenshot API refused the service's credentials or plan",
+    hint="check CAPTURE_API_KEY and its plan",
+)
+BLOCKED = Outcome(BlockedTarget, "url: the target is not a public web address")
+
+# (status, the API's code in lower case); an unknown code counts as "". See `meaning` for a status that is not here.
+OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
+    {
+        (400, ""): FAILED,
+        (401, ""): DENIED,
+        (402, ""): QUOTA,
+        (403, ""): DENIED,
+        (403, "quota_exceeded"): QUOTA,
+        (404, ""): FAILED,
+        (408, ""): LATE,
+        (422, ""): FAILED,
+        (429, ""): LIMITED,
+        (429, "plan_required"): DENIED,
+        (429, "quota_exceeded"): QUOTA,
+        (500, ""): BROKEN,
+        (502, ""): GATEWAY,
+        (503, ""): DOWN,
+        (504, ""): SLOW,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Where an API's error body holds its code, its text and the seconds to wait: paths, the first that fits counts."""
+
+    code: tuple[Path, ...] = ()
+    text: tuple[Path, ...] = (("message",),)
+    wait: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An exchange that gave no picture. `code` and `text` are the API's own words: for the log alone, and scrubbed."""
+
+    outcome: Outcome
+    status: int = 0
+    code: str = ""
+    text: str = ""
+    retry_after: float | None = None
+
+    def public(self) -> ThumbnailError:
+        """Make the caller's error, in our own words."""
+        error = self.outcome.error(self.outcome.detail)
+        if self.retry_after is not None:
+            error.retry_after = math.ceil(self.retry_after)
+        return error
+
+
+def read_refusal(
+    envelope: Envelope, outcomes: Mapping[tuple[int, str], Outcome], status: int, retry_after: str | None, body: bytes
+) -> Refusal:
+    """Judge an error answer by its status, its `Retry-After` header and as much of its body as makes sense."""
+    document = _decode(body)
+    code, text = str(_dig(document, envelope.code) or "").lower(), str(_dig(document, envelope.text) or "")
+    if status == 429 and "quota" in text.lower():
+        code = "quota_exceeded"  # some say so in their text alone; a misreading costs no more than the retries
+    wait = retry_after or _dig(document, envelope.wait)
+    outcome = outcomes.get((status, code)) or outcomes.get((status, ""), BROKEN)
+    return Refusal(outcome, status, code, text, retry_after_seconds(wait, datetime.now(UTC)))
+
+
+def _decode(body: bytes) -> object:
+    if body.count(b"[") + body.count(b"{") > MOST_BRACKETS:
+        return None
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def _dig(document: object, paths: tuple[Path, ...]) -> str | float | None:
+    for path in paths:
+        found = document
+        for name in path:
+            found = found.get(name) if isinstance(found, dict) else None
+        if isinstance(found, str | int | float):
+            return found
+    return None
+
+
+def retry_after_seconds(value: str | float | None, now: datetime) -> float | None:
+    """Read `Retry-After`: seconds or an HTTP-date (RFC 9110, 10.2.3), or a body's number; `None` if it is neither."""
+    seconds = _until(value, now) if isinstance(value, str) else value
+    # In this order a NaN, which JSON may bring, becomes 0.
+    return None if seconds is None else float(min(max(0, seconds), LONGEST_RETRY_AFTER))
+
+
+def _until(value: str, now: datetime) -> float | None:
+    if re.fullmatch(r"\s*[0-9]{1,12}\s*", value):
+        return float(value)
+    try:
+        moment = email.utils.parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now.timestamp()
+
+
+def scrubbed(text: str, target: str, api_key: str) -> str:
+    """Make an API's words fit for the log: short, no URL, no key, nothing of the target behind its host, one line."""
+    parts = urllib.parse.urlsplit(target)
+    pieces = [piece for piece in re.split(r"[/&=;]", f"{parts.path}&{parts.query}") if len(piece) > 3]
+    spellings = {
+        spelt for secret in (api_key, parts.path, parts.query, parts.fragment, *pieces) for spelt in _spellings(secret)
+    }
+    hidden = [re.escape(spelt) for spelt in sorted(spellings, key=len, reverse=True) if len(spelt) > 1]
+    text = re.sub("|".join([r"https?(?::|%3a)[^\s\"'<>]*", r"sk_\w+", *hidden]), "[…]", text, flags=re.IGNORECASE)
+    return "".join(c if c.isprintable() else " " for c in text[:LONGEST_LOGGED])
+
+
+def _spellings(secret: str) -> tuple[str, ...]:
+    return secret, urllib.parse.unquote(secret), urllib.parse.quote(secret), urllib.parse.quote(secret, safe="")

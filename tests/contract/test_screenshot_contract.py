@@ -1,0 +1,221 @@
+"""What every screenshot API that speaks SnapSharp's contract promises, the fake and the real engine alike.
+
+An implementation joins by a row in `IMPLEMENTATIONS`: a context manager that takes the key it must ask for, or `None`.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+import requests
+from PIL import Image
+
+from capture import DIALECTS, CaptureClient
+from errors import CaptureFailed, UpstreamUnavailable
+from model import CaptureOptions
+from tests.support.engine import running_engine
+from tests.support.screenshot_api import running_screenshot_api
+from tests.support.site import running_site
+
+KEY = "sk_live_0123456789abcdef"
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """Where it is, how it is spoken to, and a page that it may capture, taller than any viewport asked for here."""
+
+    dialect: str
+    url: str
+    page: str
+
+
+@contextmanager
+def fake_snapsharp(key: str | None) -> Iterator[Implementation]:
+    with running_screenshot_api("snapsharp", key) as api:
+        yield Implementation("snapsharp", api.url, "https://example.com/tall")
+
+
+@contextmanager
+def fake_engine(key: str | None) -> Iterator[Implementation]:
+    with running_screenshot_api("engine", key) as api:
+        yield Implementation("engine", api.url, "https://example.com/tall")
+
+
+@contextmanager
+def real_engine(key: str | None) -> Iterator[Implementation]:
+    with running_site() as site:
+        page = site.add("/tall", "<!doctype html><title>Tall</title><div style='height: 2000px'>A tall page</div>")
+        own = {"ENGINE_API_KEY": key} if key else {}
+        with running_engine(PRIVATE_TARGETS=site.address, ENGINE_CONCURRENCY=2, **own) as engine:
+            yield Implementation("engine", engine.url, page)
+
+
+IMPLEMENTATIONS = {"fake snapsharp": fake_snapsharp, "fake engine": fake_engine, "engine": real_engine}
+
+
+@pytest.fixture(scope="module", params=IMPLEMENTATIONS)
+def api(request):
+    with IMPLEMENTATIONS[request.param](None) as implementation:
+        yield implementation
+
+
+@pytest.fixture(scope="module", params=IMPLEMENTATIONS)
+def locked(request):
+    with IMPLEMENTATIONS[request.param](KEY) as implementation:
+        yield implementation
+
+
+@pytest.fixture(scope="module")
+def http():
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
+@contextmanager
+def client(api, key=KEY):
+    made = CaptureClient(DIALECTS[api.dialect], api.url, key, sleep=lambda _: None)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def options(api, **wishes):
+    return CaptureOptions(api.page, width=800, height=600, block_ads=False, block_cookie_banners=False, **wishes)
+
+
+def capture(api, image_format="png", **wishes):
+    with client(api) as made:
+        return made.capture(options(api, **wishes), image_format, timeout=60)
+
+
+def opened(body):
+    image = Image.open(io.BytesIO(body))
+    image.load()
+    return image
+
+
+def get(http, api, headers=None, **params):
+    return http.get(f"{api.url}/v1/screenshot", params={"url": api.page, **params}, headers=headers, timeout=60)
+
+
+def assert_envelope(answer, status, code):
+    body = answer.json()
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"].partition(";")[0] == "application/json"
+    assert (body["status"], body["error"]) == (status, code)
+    assert isinstance(body["message"], str)
+
+
+@pytest.mark.parametrize("image_format", ["png", "jpeg"])
+def test_a_picture_has_the_format_and_size_asked_for(api, image_format):
+    picture = opened(capture(api, image_format))
+
+    assert (picture.format, picture.size) == (image_format.upper(), (800, 600))
+
+
+def test_a_picture_is_not_blank(api):
+    assert len(opened(capture(api)).convert("RGB").getcolors(2**24)) > 1
+
+
+def test_a_pdf_is_a_pdf(api):
+    assert capture(api, "pdf").startswith(b"%PDF-")
+
+
+def test_a_full_page_is_taller_than_the_viewport_and_as_wide(api):
+    width, height = opened(capture(api, full_page=True)).size
+
+    assert width == 800
+    assert height > 600
+
+
+def test_twice_the_scale_is_twice_the_pixels(api):
+    assert opened(capture(api, scale=2.0)).size == (1600, 1200)
+
+
+def test_every_option_at_once_still_gives_the_picture(api):
+    wishes = replace(
+        options(api, dark_mode=True, wait_until="domcontentloaded", wait_for="body", hide=".a, #b", delay=10),
+        block_ads=True,
+        block_cookie_banners=True,
+    )
+    with client(api) as made:
+        assert opened(made.capture(wishes, "png", timeout=60)).size == (800, 600)
+
+
+@pytest.mark.parametrize("image_format", ["png", "jpeg", "webp"])
+def test_the_content_type_is_the_one_asked_for(http, api, image_format):
+    answer = get(http, api, format=image_format)
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, f"image/{image_format}")
+    assert opened(answer.content).format == image_format.upper()
+
+
+def test_png_at_1280_by_720_is_what_one_gets_unasked(http, api):
+    picture = opened(get(http, api).content)
+
+    assert (picture.format, picture.size) == ("PNG", (1280, 720))
+
+
+def test_json_by_post_gives_the_picture_too(http, api):
+    body = {"url": api.page, "width": 640, "height": 480, "full_page": False, "retina": False, "format": "png"}
+    answer = http.post(f"{api.url}/v1/screenshot", json=body, timeout=60)
+
+    assert opened(answer.content).size == (640, 480)
+
+
+@pytest.mark.parametrize("word", ["true", "false"])
+def test_booleans_are_literal(http, api, word):
+    height = opened(get(http, api, width=640, height=480, full_page=word).content).height
+
+    assert (height > 480) is (word == "true")
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"width": 319}, {"width": 3841}, {"height": 239}, {"height": 2161}, {"width": "wide"}, {"format": "bmp"},
+        {"quality": 0}, {"delay": 10_001}, {"full_page": "perhaps"}, {"wait_until": "never"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_option_out_of_range_is_a_validation_error(http, api, wish):
+    assert_envelope(get(http, api, **wish), 400, "validation_error")
+
+
+def test_a_missing_url_is_a_validation_error(http, api):
+    assert_envelope(http.get(f"{api.url}/v1/screenshot", timeout=60), 400, "validation_error")
+
+
+def test_the_client_calls_a_refusal_a_failed_capture(api):
+    made = CaptureClient(replace(DIALECTS[api.dialect], params={}), api.url, KEY)  # a client that checks nothing
+    with pytest.raises(CaptureFailed):
+        made.capture(CaptureOptions(""), "png", timeout=60)
+    made.close()
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"X-API-Key": "wrong"}], ids=str)
+def test_a_key_that_is_missing_or_wrong_is_unauthorized(http, locked, headers):
+    assert_envelope(get(http, locked, headers=headers), 401, "unauthorized")
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Authorization": f"Bearer {KEY}"}, {"X-API-Key": KEY}], ids=["bearer", "x-api-key"]
+)
+def test_a_key_may_come_in_either_header(http, locked, headers):
+    assert get(http, locked, headers=headers).status_code == 200
+
+
+def test_the_client_is_let_in_by_its_key_alone(locked):
+    with client(locked) as made:
+        assert made.capture(options(locked), "png", timeout=60)
+    with client(locked, key="wrong") as made, pytest.raises(UpstreamUnavailable):
+        made.capture(options(locked), "png", timeout=60)
+
+
+def test_health_needs_no_key(locked):
+    with client(locked) as made:
+        assert made.ping()
