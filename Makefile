@@ -1,7 +1,7 @@
 # Every target makes what it needs; `make` alone lists them.
 PYTHON ?= python3
 BIN := .venv/bin
-CODE := $(wildcard *.py) $(wildcard demo engine scripts web)
+CODE := $(wildcard *.py) $(wildcard capture demo engine scripts web)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock"
 
@@ -34,5 +34,5 @@ lock: setup-dev ## compile requirements*.in into requirements*.txt (UPGRADE=--up
 	$(COMPILE) $(UPGRADE) requirements.in -o requirements.txt
 	$(COMPILE) $(UPGRADE) requirements-dev.in -c requirements.txt -o requirements-dev.txt
 
-check-image: setup-dev ## run the Dockerfile's install steps in a chroot (root and some minutes)
+check-image: setup-dev ## carry out the Dockerfile without Docker (root and some minutes)
 	unshare --mount --pid --fork --kill-child $(BIN)/python -m scripts.check_image

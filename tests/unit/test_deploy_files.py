@@ -88,6 +88,17 @@ def test_images_hold_what_is_copied_and_nothing_else_gets_near_them():
     assert "demo" not in copied
 
 
+def test_the_web_image_holds_every_package_of_the_web_side():
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {
+        "bench",
+        "demo",
+        "engine",
+        "scripts",
+        "tests",
+    }
+    assert packages == {rest.split()[0] for rest in values("web", "COPY")} & packages
+
+
 def test_a_service_waits_until_what_it_needs_is_healthy():
     services = compose()
     for name, service in services.items():
