@@ -1,0 +1,38 @@
+"""The snippets of docs/signing.md make URLs that the service takes."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = (Path(__file__).parents[2] / "docs" / "signing.md").read_text(encoding="utf-8")
+KEY = "a-signing-key-of-the-docs"
+OPTIONS = {"url": "https://example.com/a?b=ü&c=d e"[:-2], "width": "800", "full_page": "1", "w": "320", "format": "webp"}
+CALLS = {
+    "python": (sys.executable, "-c", "import sys, json\n{code}\nprint(thumbnail({key}, json.loads({options})))"),
+    "php": ("php", "-r", "{code}\necho thumbnail({key}, json_decode({options}, true));"),
+    "js": ("node", "-e", "{code}\nconsole.log(thumbnail({key}, JSON.parse({options})))"),
+}
+
+
+def snippet(language):
+    (code,) = re.findall(rf"```{language}\n(.*?)```", DOCS, re.DOTALL)
+    return code
+
+
+@pytest.mark.parametrize("language", CALLS)
+def test_a_snippet_signs_a_url_that_is_served(make_client, language):
+    interpreter, flag, program = CALLS[language]
+    if shutil.which(interpreter) is None:
+        pytest.skip(f"no {interpreter} on this machine")
+    options = json.dumps(json.dumps(OPTIONS)).replace("$", "\\$")
+    text = program.replace("{code}", snippet(language)).replace("{key}", json.dumps(KEY)).replace("{options}", options)
+    url = subprocess.run([interpreter, flag, text], check=True, capture_output=True, text=True).stdout.strip()
+
+    client = make_client(signing_keys=KEY)
+    assert client.get(url).status_code == 200
+    assert client.get(url.replace("width=800", "width=801")).status_code == 403
