@@ -7,7 +7,7 @@ import uuid
 import structlog
 from flask import Flask, Response, g, request
 
-_VALID_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
+_VALID_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _log = structlog.get_logger()
 
 
