@@ -76,8 +76,7 @@ async def _take(request: web.Request, wanted: CaptureParams) -> Outcome:
         event.info("capture", outcome="client_gone", seconds=_since(started))
         raise
     except EngineError as err:
-        verdict = {"verdict": err.verdict} if isinstance(err, BlockedURL) else {}
-        event.info("capture", outcome=err.code, reason=str(err), seconds=_since(started), **verdict)
+        event.info("capture", outcome=err.code, reason=str(err), seconds=_since(started), **_inside(err))
         raise
     except Exception:
         event.exception("capture", outcome="internal_error", seconds=_since(started))
@@ -91,6 +90,13 @@ async def _take(request: web.Request, wanted: CaptureParams) -> Outcome:
         attempts=outcome.attempts,
     )
     return outcome
+
+
+def _inside(err: EngineError) -> dict[str, str]:
+    """What the log may know and the client may not."""
+    if isinstance(err, BlockedURL):
+        return {"verdict": err.verdict}
+    return {"cause": repr(err.__cause__)[:200]} if err.__cause__ else {}
 
 
 def _query(request: web.Request) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ import structlog
 from engine.config import Settings
 from engine.devtools import Connection, ProtocolError, Session
 from engine.errors import BrowserGone, PageFailed, Unavailable
-from engine.process import Member, ProcessGroup
+from engine.process import Member, ProcessGroup, sweep
 
 LAUNCH_SECONDS = 20
 DISPOSE_SECONDS = 1  # a page in an endless loop is disposed of in 10 ms: a browser that needs longer is stuck
@@ -157,6 +157,7 @@ class Supervisor:
 
     async def start(self) -> None:
         """Launch the first browser; it alone decides whether the sandbox can be used. Raises LaunchFailed."""
+        sweep()
         try:
             await self._replace()
         except LaunchFailed as err:
@@ -222,14 +223,20 @@ class Supervisor:
             self._spawn(browser.end())
 
     async def _watch(self) -> None:
-        """Relaunch what died, kill what grows too big."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            for browser in tuple(self._browsers):
-                if browser.in_flight and browser.alive:
-                    self._weigh(browser, await asyncio.to_thread(browser.group.members))
-            if self._current is None or not self._current.alive:
-                await self._relaunch()
+            try:
+                await self._look_after()
+            except Exception:  # One look that fails must not be the last.
+                log.exception("looking after the browser failed")
+
+    async def _look_after(self) -> None:
+        """Relaunch what died, kill what grows too big."""
+        for browser in tuple(self._browsers):
+            if browser.in_flight and browser.alive:
+                self._weigh(browser, await asyncio.to_thread(browser.group.members))
+        if self._current is None or not self._current.alive:
+            await self._relaunch()
 
     async def _relaunch(self) -> None:
         try:

@@ -122,10 +122,10 @@ class Capture:
         """The navigation limit has passed: stop the page's scripts and check that there is something to show."""
         if not self._frame.committed:
             raise DeadlineExceeded("the page did not answer in time")
-        if self._waiting_for:
-            raise PageFailed("wait_for: no element matched in time")
         self._session.send("Runtime.terminateExecution")
         await self._insist(self._check_document, (self._deadline - _now()) / 3)
+        if self._waiting_for and not await self._ask(scripts.MATCHES, self._waiting_for):
+            raise PageFailed("wait_for: no element matched in time")
 
     async def shoot(self) -> bytes:
         """Take the picture. Raises PageFailed, or picture.BadPicture for one that is not what was asked for."""
@@ -152,8 +152,6 @@ class Capture:
 
     async def _wait_as_asked(self) -> None:
         await self._check_document()
-        if self._params.wait_until != "domcontentloaded":
-            await self._ask(scripts.FONTS, 1000)
         if self._params.wait_until == "networkidle":
             await self._idle()
         if self._params.wait_for:
@@ -163,6 +161,7 @@ class Capture:
         if self._params.full_page and self._params.format != "pdf":
             patience = max(0, self._deadline - END_GAME - _now() - 1)
             await self._ask(scripts.SCROLL, self._max_height(), min(PATIENCE, patience) * 1000)
+        await self._ask(scripts.CALM, 0 if self._params.wait_until == "domcontentloaded" else 1000)
 
     async def _idle(self) -> None:
         with contextlib.suppress(TimeoutError):

@@ -20,6 +20,7 @@ PIPE_SIZE = 1 << 20  # bytes: the most an ordinary user may ask for; a picture i
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 SMALL_SHM = 512 << 20  # bytes: a container's default /dev/shm of 64 MiB crashes renderers
 PR_SET_CHILD_SUBREAPER = 36
+DIRECTORY_PREFIX = "capture-engine-"
 
 # Chromium wants its pipe on descriptors 3 and 4. It gets them as stdin and stdout, because descriptors above 9 are not
 # portable in sh, and `preexec_fn` is unsafe beside threads.
@@ -83,7 +84,9 @@ class ProcessGroup:
         adopt_orphans()
         self.sandbox = sandbox
         self._reaped = False
-        self._directory = Path(tempfile.mkdtemp(prefix="capture-engine-"))
+        self._directory = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX))
+        self._claim = os.open(self._directory, os.O_RDONLY)
+        fcntl.flock(self._claim, fcntl.LOCK_EX)
         account = pwd.getpwnam(user) if user else None
         if account:
             os.chown(self._directory, account.pw_uid, account.pw_gid)
@@ -170,6 +173,19 @@ class ProcessGroup:
 
     def _remove_directory(self) -> None:
         shutil.rmtree(self._directory, ignore_errors=True)
+        os.close(self._claim)
+
+
+def sweep() -> None:
+    """Remove the directories of engines that were killed: a lock that can be had has no owner."""
+    for directory in Path(tempfile.gettempdir()).glob(f"{DIRECTORY_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            claim = os.open(directory, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(directory)
+            finally:
+                os.close(claim)
 
 
 def adopt_orphans() -> None:

@@ -10,10 +10,7 @@ VALID_SELECTOR = "(selector) => { document.createDocumentFragment().querySelecto
 # The status of the document itself, whatever redirects led to it; 0 where it did not come over HTTP.
 STATUS = "() => performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0"
 
-# The load event waits for images and style sheets; a font that a style asks for late may still be on its way.
-FONTS = """async (patience) => {
-  await Promise.race([document.fonts.ready, new Promise(done => setTimeout(done, patience))]);
-}"""
+MATCHES = "(selector) => document.querySelector(selector) !== null"
 
 WAIT_FOR = """(selector) => new Promise(found => {
   const look = () => { if (document.querySelector(selector)) { watcher.disconnect(); found(true) } };
@@ -35,16 +32,35 @@ HIDE = """(rules, hidden) => {
   document.adoptedStyleSheets.push(sheet);
 }"""
 
-IMAGES = """const images = async (within, patience) => {
-  const missing = [...within].filter(image => image.tagName === 'IMG' && !image.complete);
-  const loaded = missing.map(image => new Promise(done => { image.onload = image.onerror = done }));
-  await Promise.race([Promise.all(loaded), new Promise(done => setTimeout(done, patience))]);
+# A page that fades in what is seen shows it half-way, or not at all, in a picture: animations that end are brought to
+# their end. The frames before that are for observers which begin them.
+TOOLS = """const pause = patience => new Promise(done => setTimeout(done, patience));
+const frame = () => Promise.race([new Promise(done => requestAnimationFrame(done)), pause(100)]);
+const calm = async () => {
+  await frame();
+  await frame();
+  for (const animation of document.getAnimations())
+    if (animation.effect?.getComputedTiming().endTime < Infinity) try { animation.finish() } catch {}
 };
-const frame = () => new Promise(done => { requestAnimationFrame(done); setTimeout(done, 100) });"""
+const images = async (within, patience) => {
+  const missing = [...within].filter(image => image.tagName === 'IMG' && !image.complete);
+  const loaded = missing.map(image => new Promise(done => {
+    image.addEventListener('load', done);
+    image.addEventListener('error', done);
+  }));
+  await Promise.race([Promise.all(loaded), pause(patience)]);
+};"""
+
+# The load event waits for images and style sheets; a font that a style asks for late may still be on its way.
+CALM = f"""async (patience) => {{
+  {TOOLS}
+  await Promise.race([document.fonts.ready, pause(patience)]);
+  await calm();
+}}"""
 
 # By viewports, so that whatever waits for being seen is seen; back to the top for sticky headers.
 SCROLL = f"""async (limit, patience) => {{
-  {IMAGES}
+  {TOOLS}
   const page = document.scrollingElement ?? document.documentElement;
   const end = Date.now() + patience;
   for (let top = 0; top < Math.min(page.scrollHeight, limit) && Date.now() < end; top += innerHeight) {{
@@ -54,16 +70,16 @@ SCROLL = f"""async (limit, patience) => {{
   }}
   await images(document.images, Math.min(3000, Math.max(0, end - Date.now())));
   scrollTo({{top: 0, behavior: 'instant'}});
-  await frame();
 }}"""
 
 ELEMENT = f"""async (selector) => {{
-  {IMAGES}
+  {TOOLS}
   const element = document.querySelector(selector);
   if (!element) return null;
   element.scrollIntoView({{block: 'center', behavior: 'instant'}});
   await frame();
   await images([element, ...element.querySelectorAll('img')], 3000);
+  await calm();
   scrollTo({{top: 0, behavior: 'instant'}});
   await frame();
   const box = element.getBoundingClientRect();

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from engine import adblock, capture
@@ -32,6 +33,8 @@ class CaptureService:
         self._supervisor = supervisor
         self._ads: asyncio.Task[AdFilter | None] | None = None
         self._guard = Guard(ports=frozenset(settings.allowed_ports), exempt=exemptions(settings.private_targets))
+        # Of its own, so that slow look-ups do not hold up the watch over the browser's memory.
+        self._judges = ThreadPoolExecutor(32, "judge")
         # A client waits at most for a third of the deadline and the deadline itself.
         self.slots = Slots(settings.engine_concurrency, settings.engine_queue, settings.engine_deadline / 3)
 
@@ -45,7 +48,9 @@ class CaptureService:
 
         Raises BlockedURL, RateLimited, InvalidParams, PageFailed, DeadlineExceeded and Unavailable.
         """
-        judgement = await asyncio.to_thread(self._guard.judge, params.target.host, params.target.port)
+        judgement = await asyncio.get_running_loop().run_in_executor(
+            self._judges, self._guard.judge, params.target.host, params.target.port
+        )
         if not judgement.ok:
             raise BlockedURL(judgement.verdict)
         arrived = time.monotonic()

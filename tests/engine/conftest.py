@@ -30,5 +30,5 @@ def engine(site: Site, closed_port: int) -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def hasty_engine(site: Site) -> Iterator[Engine]:
     """For pages that never finish: 2.5 s to navigate, 5 s in all."""
-    with running_engine(PRIVATE_TARGETS=site.address, ENGINE_DEADLINE=5, ENGINE_CONCURRENCY=5) as running:
+    with running_engine(PRIVATE_TARGETS=site.address, ENGINE_DEADLINE=5, ENGINE_CONCURRENCY=6) as running:
         yield running

@@ -103,6 +103,7 @@ def unfinished(hasty_engine: Engine, site: Site):
         "dripping 404": (site.add("/drip-404", body("red", text), endless=True, status=404), {}),
         "dripping image": (site.add("/dripping", body("green", "<img src=/drip.png>")), {}),
         "silent": (site.add("/silent", gate=site.closing), {}),
+        "found too late": (site.add("/dripping", body("green", "<img src=/drip.png>")), {"wait_for": "img"}),
         "waited for": (site.add("/bare", body("green")), {"wait_for": "#none"}),
     }
     with ThreadPoolExecutor() as pool:
@@ -124,6 +125,10 @@ def test_an_error_status_that_never_finishes_is_no_picture(unfinished):
 
 def test_a_page_without_an_answer_times_out(unfinished):
     assert failure(unfinished["silent"]) == (504, "timeout", "the page did not answer in time")
+
+
+def test_what_is_waited_for_is_looked_for_even_if_the_page_never_finishes(unfinished):
+    assert colour(unfinished["found too late"]) == GREEN
 
 
 def test_wait_for_has_a_limit(unfinished):

@@ -211,3 +211,33 @@ def test_a_redirect_by_script_or_refresh_is_followed_to_its_end(engine: Engine, 
 def test_an_http_redirect_is_followed(engine: Engine, site: Site):
     site.add("/landing", body("blue"))
     assert colour(engine.capture(site.add("/moved", status=302, headers={"Location": "/landing"}))) == BLUE
+
+
+def test_what_fades_in_when_it_is_seen_is_seen(engine: Engine, site: Site):
+    page = """<style>div{height:900px;background:green;opacity:0;transition:opacity 9s} .in{opacity:1}</style>
+        <div></div><div id=b></div><script>
+        const seen = new IntersectionObserver(all => all.forEach(e => e.isIntersecting && (e.target.className = 'in')));
+        document.querySelectorAll('div').forEach(div => seen.observe(div))</script>"""
+    url = site.add("/fading", body("white", page))
+    assert colour(engine.capture(url)) == GREEN
+    assert colour(engine.capture(url, full_page=1), (10, 1700)) == GREEN
+    assert colour(engine.capture(url, selector="#b")) == GREEN
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("image/png", png(2000, 2000, GREEN)),
+        (
+            "image/svg+xml",
+            b"<svg xmlns='http://www.w3.org/2000/svg'><rect width='100%' height='100%' fill='green'/></svg>",
+        ),
+        ("text/plain; charset=utf-8", "plain text, Grüße".encode()),
+        ("application/xml", b"<?xml version='1.0'?><a><b>text</b></a>"),
+        ("application/json", b'{"a": 1}'),
+    ],
+)
+def test_a_document_that_is_no_html_is_captured_all_the_same(engine: Engine, site: Site, kind: str, content: bytes):
+    url = site.add("/document", content, content_type=kind)
+    options = {"full_page": 1, "hide_selectors": ".none", "block_cookie_banners": 1, "wait_until": "networkidle"}
+    assert len(picture(engine.capture(url, **options)).getcolors(1 << 20)) >= 1

@@ -124,9 +124,30 @@ def test_a_term_signal_ends_everything_even_under_way(site: Site, pool: ThreadPo
         engine.assert_nothing_left()
 
 
-def test_a_key_is_asked_for_where_one_is_set(site: Site):
+def test_an_engine_that_is_killed_takes_its_browser_along_and_the_next_one_clears_up(site: Site):
+    with tempfile.TemporaryDirectory() as name:
+        tmp = Path(name)
+        tmp.chmod(0o711)
+        killed = Engine(start_engine(tmp, {"PRIVATE_TARGETS": site.address}), tmp)
+        killed.wait_until_ready()
+        killed.process.kill()
+        killed.stop()
+        eventually(lambda: group_members(killed.browser_pids[0]) == [])
+        assert list(tmp.iterdir()) != []
+        heir = Engine(start_engine(tmp, {"PRIVATE_TARGETS": site.address}), tmp)
+        heir.wait_until_ready()
+        assert len(list(tmp.iterdir())) == 1
+        assert heir.stop() == 0
+        heir.assert_nothing_left()
+
+
+@pytest.mark.parametrize("source", ["ENGINE_API_KEY", "ENGINE_API_KEY_FILE"])
+def test_a_key_is_asked_for_where_one_is_set(site: Site, tmp_path: Path, source: str):
     url = site.add("/keyed", body("green"))
-    with running_engine(PRIVATE_TARGETS=site.address, ENGINE_API_KEY="sesame") as engine:
+    secret = tmp_path / "key"
+    secret.write_text("sesame\n")
+    given = {source: "sesame" if source == "ENGINE_API_KEY" else secret}
+    with running_engine(PRIVATE_TARGETS=site.address, **given) as engine:
         assert failure(engine.capture(url))[:2] == (401, "unauthorized")
         for headers, status in (
             ({"Authorization": "Bearer sesame"}, 200),
