@@ -448,6 +448,15 @@ def test_a_refused_connection_is_tried_twice_more(snapsharp):
     assert len(sleeps) == 2
 
 
+def test_an_api_whose_tls_cannot_be_trusted_is_asked_no_second_time(snapsharp):
+    sleeps = []
+    with capture_logs() as events, pytest.raises(UpstreamUnavailable):
+        capture(snapsharp, url=snapsharp.url.replace("http:", "https:"), sleeps=sleeps)
+
+    assert sleeps == []
+    assert "CAPTURE_URL" in events[0]["hint"]
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"[]", b"null", b"17", b'"text"', b"{", b"\xff\xfe", b"[" * 60_000, b'{"error": [1]}', b'{"error": {"code": 7}}',
@@ -648,6 +657,13 @@ def test_no_pace_outlives_the_deadline(snapsharp, behaviour):
         capture(snapsharp, timeout=0.3)
 
     assert len(snapsharp.calls) == 1
+
+
+def test_a_picture_that_comes_after_the_deadline_is_not_waited_for(snapsharp):
+    snapsharp.latency = 3.0
+
+    with pytest.raises(CaptureTimeout):
+        capture(snapsharp, timeout=0.3)
 
 
 @pytest.mark.timeout(20)
