@@ -1,7 +1,9 @@
 """The files that a deployment reads agree with one another and with the settings."""
 
 import json
+import os
 import re
+import subprocess
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
@@ -129,12 +131,32 @@ def test_redis_makes_room_before_its_container_is_full():
 
 def test_ports_are_those_of_the_images():
     assert compose()["web"]["ports"][0].endswith(f":{image_port('web')}")
-    assert f"http://engine:{image_port('engine')}" in compose()["web"]["environment"]["CAPTURE_URL"]
     for stage, path in FLY.items():
         assert tomllib.loads(read(f"deploy/{path}"))["http_service"]["internal_port"] == image_port(stage)
     for stage, container in cloud_run().items():
         assert container["startupProbe"]["httpGet"] == {"path": "/health", "port": image_port(stage)}
     assert cloud_run()["web"]["ports"] == [{"containerPort": image_port("web")}]
+
+
+@pytest.mark.parametrize(
+    ("settings", "capture_url"),
+    [
+        ({}, "http://engine:8001"),
+        ({"CAPTURE_API": "engine"}, "http://engine:8001"),
+        ({"SNAPSHARP_API_KEY": "sk_live_1"}, ""),
+        ({"CAPTURE_API": "hermesforge"}, ""),
+        ({"CAPTURE_URL": "http://engines.example"}, "http://engines.example"),
+    ],
+)
+def test_in_compose_captures_come_from_our_engine_unless_another_is_named(tmp_path, settings, capture_url):
+    stub = tmp_path / "gunicorn"
+    stub.write_text('#!/bin/sh\nprintf "%s" "$CAPTURE_URL"\n', encoding="utf-8")
+    stub.chmod(0o755)
+    shell, option, script = compose()["web"]["command"]
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}"} | settings
+    command = [shell, option, script.replace("$$", "$")]
+    assert subprocess.run(command, env=environ, check=True, capture_output=True, text=True).stdout == capture_url
+    assert image_port("engine") == 8001
 
 
 def test_every_variable_is_a_setting():
