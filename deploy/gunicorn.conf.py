@@ -1,7 +1,17 @@
 """How gunicorn runs the web process: https://docs.gunicorn.org/en/stable/settings.html."""
 
 import os
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from config import ConfigError, load  # gunicorn has a setting named `config`
+
+# Read here too, so that a setting that cannot be used stops the start once, and not each worker for ever.
+try:
+    settings = load()
+except ConfigError as err:
+    sys.exit(str(err))
 
 # Loopback unless told otherwise; the image says 0.0.0.0.
 bind = f"{os.environ.get('WEB_HOST') or '127.0.0.1'}:{os.environ.get('PORT') or 8000}"
@@ -12,9 +22,8 @@ workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 threads = int(os.environ.get("WEB_THREADS") or 32)
 
 # A capture in flight may end before its worker does; the worker's heartbeat is apart from its requests.
-capture = float(os.environ.get("CAPTURE_TIMEOUT") or 60)
-timeout = int(capture) + 30
-graceful_timeout = int(capture) + 5
+timeout = int(settings.capture_timeout) + 30
+graceful_timeout = int(settings.capture_timeout) + 5
 keepalive = 5
 
 # 2,048 characters of URL are three times as many when percent-encoded; this is gunicorn's own maximum.
@@ -25,7 +34,7 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 # The application logs one event a request, with more than an access log knows.
 accesslog = None
-loglevel = (os.environ.get("LOG_LEVEL") or "info").lower()
+loglevel = settings.log_level.lower()
 
 # gunicorn would put a socket for its `gunicornc` into the home folder; signals are enough, and the image is read-only.
 control_socket_disable = True

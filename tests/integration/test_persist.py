@@ -1,7 +1,6 @@
 """`POST /persist` into a local folder and into an S3 server over HTTP."""
 
 import hashlib
-import os
 from urllib.parse import urlsplit
 
 import pytest
@@ -177,7 +176,7 @@ def test_media_follows_no_symbolic_link(client, tmp_path):
     folder.mkdir(parents=True)
     (tmp_path / "secret").write_text("secret")
     name = "0" * 64 + ".png"
-    os.symlink(tmp_path / "secret", folder / name)
+    (folder / name).symlink_to(tmp_path / "secret")
 
     assert client.get(f"/media/thumbs/{name}").status_code == 404
 

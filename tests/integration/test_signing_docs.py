@@ -11,7 +11,13 @@ import pytest
 
 DOCS = (Path(__file__).parents[2] / "docs" / "signing.md").read_text(encoding="utf-8")
 KEY = "a-signing-key-of-the-docs"
-OPTIONS = {"url": "https://example.com/a?b=ü&c=d e"[:-2], "width": "800", "full_page": "1", "w": "320", "format": "webp"}
+OPTIONS = {
+    "url": "https://example.com/a?b=ü&c=d e"[:-2],
+    "width": "800",
+    "full_page": "1",
+    "w": "320",
+    "format": "webp",
+}
 CALLS = {
     "python": (sys.executable, "-c", "import sys, json\n{code}\nprint(thumbnail({key}, json.loads({options})))"),
     "php": ("php", "-r", "{code}\necho thumbnail({key}, json_decode({options}, true));"),

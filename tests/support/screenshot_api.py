@@ -118,6 +118,16 @@ class ScreenshotAPI:
         with self._lock:
             self._scripts.append(Script(behaviour, times, url))
 
+    def hold(self, gate: threading.Event) -> None:
+        """Answer nothing until `gate` is set (or the fake closes)."""
+
+        def behaviour(answer: "Answer") -> None:
+            while not gate.wait(0.05) and not self.closing.is_set():
+                pass
+            picture(answer)
+
+        self.behave(behaviour, times=sys.maxsize)
+
     def record(self, call: Call) -> "Behaviour":
         """Note a call and say how to answer it."""
         with self._lock:

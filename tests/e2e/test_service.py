@@ -1,0 +1,139 @@
+"""The whole service as it runs: gunicorn, Redis, the engine and Chromium, on a page that the test serves."""
+
+import io
+import json
+import threading
+
+import pytest
+import requests
+from PIL import Image
+
+from tests.support.engine import running_engine
+from tests.support.processes import wait_until
+from tests.support.redis import running_redis
+from tests.support.screenshot_api import running_screenshot_api
+from tests.support.site import running_site
+from tests.support.web import running_web
+
+RED_ABOVE_BLUE = """<!doctype html><title>t</title><style>body {margin: 0} div {height: 360px}</style>
+<div style="background: #e00000"></div><div style="background: #0000e0"></div>"""
+IMG = {"Accept": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"}
+
+
+@pytest.fixture(scope="module")
+def site():
+    with running_site() as pages:
+        pages.add("/page", RED_ABOVE_BLUE)
+        pages.add("/gone", "gone", status=410)
+        yield pages
+
+
+@pytest.fixture(scope="module")
+def service(site, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("service")
+    with (
+        running_redis() as redis,
+        running_engine(PRIVATE_TARGETS=site.address) as engine,
+        running_web(
+            folder / "web.log",
+            redis_url=redis.url,
+            capture_url=engine.url,
+            private_targets=site.address,
+            persist_dir=folder / "media",
+        ) as url,
+    ):
+        yield url
+
+
+def thumb(service, site, path="/page", headers=None, **options):
+    return requests.get(f"{service}/thumb", {"url": site.url(path), **options}, headers=headers, timeout=60)
+
+
+def test_a_page_becomes_a_picture_with_its_size_and_colours(service, site):
+    first = thumb(service, site, w=320)
+    second = thumb(service, site, w=320)
+    image = Image.open(io.BytesIO(first.content)).convert("RGB")
+
+    assert (first.headers["X-Cache"], second.headers["X-Cache"]) == ("MISS", "HIT")
+    assert image.size == (320, 180)
+    assert image.getpixel((160, 40)) == (224, 0, 0)
+    assert image.getpixel((160, 140)) == (0, 0, 224)
+    assert second.content == first.content
+
+
+def test_a_persisted_picture_is_fetched_back_byte_for_byte(service, site):
+    shown = thumb(service, site, w=200, format="webp")
+    answer = requests.post(
+        f"{service}/persist", json={"url": site.url("/page"), "w": 200, "format": "webp"}, timeout=60
+    )
+
+    assert answer.status_code == 201
+    assert requests.get(answer.json()["url"], timeout=60).content == shown.content
+
+
+def test_a_page_that_answers_with_an_error_is_no_picture(service, site):
+    told = thumb(service, site, "/gone")
+    shown = thumb(service, site, "/gone", IMG, w=64)
+
+    assert (told.status_code, told.json()["code"]) == (502, "capture_failed")
+    assert (shown.status_code, shown.headers["X-Thumb-State"]) == (502, "error")
+    assert Image.open(io.BytesIO(shown.content)).size == (64, 36)
+
+
+def test_everything_is_ready(service):
+    assert requests.get(f"{service}/ready", timeout=60).json()["ok"] is True
+
+
+def test_pending_captures_hold_up_neither_hits_nor_health(tmp_path):
+    """Sixteen captures pend on two workers until the test lets them go; what is known goes out all the while."""
+    with (
+        running_redis() as redis,
+        running_screenshot_api("snapsharp", "sk_live_test") as api,
+        running_web(
+            tmp_path / "web.log",
+            redis_url=redis.url,
+            snapsharp_api_key="sk_live_test",
+            capture_url=api.url,
+            resolve_targets="false",
+            thumb_limit="100 per minute",
+            persist_dir=tmp_path / "media",
+        ) as url,
+    ):
+        known = requests.get(f"{url}/thumb", {"url": "https://example.com/"}, timeout=60)
+        gate = threading.Event()
+        api.hold(gate)
+        pending = [
+            threading.Thread(target=requests.get, args=(f"{url}/thumb", {"url": f"https://example.com/{i}"}))
+            for i in range(16)
+        ]
+        for thread in pending:
+            thread.start()
+        try:
+            wait_until(lambda: len(api.calls) == 17, "sixteen captures under way")
+            for _ in range(50):
+                hit = requests.get(f"{url}/thumb", {"url": "https://example.com/"}, timeout=10)
+                assert (hit.headers["X-Cache"], hit.content) == ("HIT", known.content)
+                assert requests.get(f"{url}/health", timeout=10).json() == {"ok": True}
+            assert all(thread.is_alive() for thread in pending)
+        finally:
+            gate.set()
+            for thread in pending:
+                thread.join()
+        events = [json.loads(line) for line in (tmp_path / "web.log").read_text().splitlines() if line.startswith("{")]
+        assert sum(event.get("cache") == "MISS" for event in events) == 17
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("CAPTURE_TIMEOUT", "soon", "CAPTURE_TIMEOUT cannot be used as it is set: it must be seconds from 1 to 600"),
+        ("CAPTURE_API", "magic", "engine, snapsharp, hermesforge or snapapi"),
+        ("ALLOWED_PORTS", "80,http", "port numbers from 1 to 65535"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_stops_the_start_by_name(tmp_path, variable, value, says):
+    log = tmp_path / "web.log"
+    with pytest.raises(AssertionError), running_web(log, **{variable: value}):
+        pass
+    assert says in log.read_text()
+    assert "Traceback" not in log.read_text()

@@ -1,0 +1,24 @@
+"""The web process as it runs: gunicorn with the configuration that is shipped."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.processes import free_port, running
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def running_web(log: Path, **settings: object) -> Iterator[str]:
+    """Run gunicorn with `settings` alone and give its URL; its log goes to the file `log`."""
+    port = free_port()
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
+    given = {name.upper(): str(value) for name, value in settings.items()}
+    env = kept | {"PORT": str(port), "LOG_FORMAT": "json", "PYTHONPATH": str(ROOT)} | given
+    command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "deploy" / "gunicorn.conf.py"), "app:app"]
+    with log.open("ab") as output, running(command, port, env=env, cwd=log.parent, stderr=output):
+        yield f"http://127.0.0.1:{port}"
