@@ -9,9 +9,10 @@ import structlog
 from aiohttp import web
 
 from engine.app import create_app
-from engine.browser import LaunchFailed, Supervisor
+from engine.browser import LaunchFailed
 from engine.config import ConfigError, Settings, load, unknown_variables
 from engine.service import CaptureService
+from engine.supervisor import Supervisor
 
 GRACE_SECONDS = 1  # for captures under way when told to stop; aiohttp waits for it twice, then they are cancelled
 

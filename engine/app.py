@@ -11,11 +11,11 @@ import structlog
 from aiohttp import web
 
 from engine import params, picture
-from engine.browser import Supervisor
 from engine.config import Settings
 from engine.errors import BlockedURL, EngineError, Unauthorized
 from engine.params import CaptureParams
 from engine.service import CaptureService, Outcome
+from engine.supervisor import Supervisor
 
 MAX_BODY = 64 << 10
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")

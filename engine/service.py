@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from engine import adblock, capture
 from engine.adblock import AdFilter
-from engine.browser import Supervisor
 from engine.config import Settings
 from engine.devtools import ProtocolError
 from engine.errors import BlockedURL, BrowserGone, DeadlineExceeded, PageFailed
 from engine.params import CaptureParams
 from engine.picture import BadPicture
 from engine.slots import Slots
+from engine.supervisor import Supervisor
 from netguard import Guard, exemptions
 
 

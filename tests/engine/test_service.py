@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.conftest import small_engine
 from tests.engine.test_hostile_pages import failure
 from tests.engine.test_options import GREEN, body, colour
-from tests.support.engine import Engine, eventually, group_members, running_engine, start_engine
+from tests.support.engine import Engine, eventually, group_members, start_engine
 from tests.support.site import Site
 
 
@@ -35,7 +36,7 @@ def test_health_says_how_the_engine_is(engine: Engine):
 def test_a_full_queue_is_answered_429_at_once(site: Site, pool: ThreadPoolExecutor):
     gate = threading.Event()
     url = site.add("/gated", body("green"), gate=gate)
-    with running_engine(PRIVATE_TARGETS=site.address, ENGINE_CONCURRENCY=1, ENGINE_QUEUE=1) as engine:
+    with small_engine(site, ENGINE_CONCURRENCY=1, ENGINE_QUEUE=1) as engine:
         first = pool.submit(engine.capture, url)
         eventually(lambda: engine.health()["in_flight"] == 1)
         second = pool.submit(engine.capture, url)
@@ -50,7 +51,7 @@ def test_a_full_queue_is_answered_429_at_once(site: Site, pool: ThreadPoolExecut
 def test_a_client_that_hangs_up_frees_its_place(site: Site):
     gate = threading.Event()
     site.add("/abandoned", body("green"), gate=gate)
-    with running_engine(PRIVATE_TARGETS=site.address, ENGINE_CONCURRENCY=1, ENGINE_QUEUE=0) as engine:
+    with small_engine(site, ENGINE_CONCURRENCY=1, ENGINE_QUEUE=0) as engine:
         host, port = engine.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as client:
             client.sendall(f"GET /v1/screenshot?url={site.url('/abandoned')} HTTP/1.1\r\nHost: e\r\n\r\n".encode())
@@ -61,7 +62,7 @@ def test_a_client_that_hangs_up_frees_its_place(site: Site):
 
 
 def test_a_browser_that_dies_idle_is_replaced(site: Site):
-    with running_engine(PRIVATE_TARGETS=site.address) as engine:
+    with small_engine(site) as engine:
         os.kill(engine.browser_pids[0], signal.SIGKILL)
         eventually(lambda: engine.health()["restarts"] == 1)
         assert colour(engine.capture(site.add("/after", body("green")))) == GREEN
@@ -71,7 +72,7 @@ def test_a_browser_that_dies_idle_is_replaced(site: Site):
 def test_captures_under_way_when_the_browser_dies_are_tried_once_more(site: Site, pool: ThreadPoolExecutor):
     gate = threading.Event()
     url = site.add("/survivor", body("green"), gate=gate)
-    with running_engine(PRIVATE_TARGETS=site.address, ENGINE_CONCURRENCY=2) as engine:
+    with small_engine(site, ENGINE_CONCURRENCY=2) as engine:
         captures = [pool.submit(engine.capture, url) for _ in range(2)]
         eventually(lambda: site.hits("/survivor") == 2)
         os.kill(engine.browser_pids[0], signal.SIGKILL)
@@ -83,7 +84,7 @@ def test_captures_under_way_when_the_browser_dies_are_tried_once_more(site: Site
 
 def test_a_capture_whose_browser_dies_twice_is_unavailable(site: Site, pool: ThreadPoolExecutor):
     url = site.add("/killer", gate=site.closing)
-    with running_engine(PRIVATE_TARGETS=site.address) as engine:
+    with small_engine(site) as engine:
         capture = pool.submit(engine.capture, url)
         for hits in (1, 2):
             eventually(lambda hits=hits: site.hits("/killer") == hits)
@@ -94,7 +95,7 @@ def test_a_capture_whose_browser_dies_twice_is_unavailable(site: Site, pool: Thr
 
 def test_a_browser_that_is_stuck_is_killed_at_the_deadline(site: Site, pool: ThreadPoolExecutor):
     url = site.add("/frozen", gate=site.closing)
-    with running_engine(PRIVATE_TARGETS=site.address, ENGINE_DEADLINE=5) as engine:
+    with small_engine(site, ENGINE_DEADLINE=5) as engine:
         capture = pool.submit(engine.capture, url)
         eventually(lambda: site.hits("/frozen") == 1)
         os.kill(engine.browser_pids[0], signal.SIGSTOP)
@@ -106,7 +107,7 @@ def test_a_browser_that_is_stuck_is_killed_at_the_deadline(site: Site, pool: Thr
 
 def test_a_browser_is_replaced_after_so_many_captures(site: Site):
     url = site.add("/many", body("green"))
-    with running_engine(PRIVATE_TARGETS=site.address, ENGINE_MAX_CAPTURES=3) as engine:
+    with small_engine(site, ENGINE_MAX_CAPTURES=3) as engine:
         assert [colour(engine.capture(url)) for _ in range(7)] == [GREEN] * 7
         health = engine.health()
         assert (health["captures"], health["restarts"]) == (7, 2)
@@ -115,7 +116,7 @@ def test_a_browser_is_replaced_after_so_many_captures(site: Site):
 
 def test_a_term_signal_ends_everything_even_under_way(site: Site, pool: ThreadPoolExecutor):
     url = site.add("/interrupted", gate=site.closing)
-    with running_engine(PRIVATE_TARGETS=site.address) as engine:
+    with small_engine(site) as engine:
         capture = pool.submit(engine.capture, url)
         eventually(lambda: site.hits("/interrupted") == 1)
         assert engine.stop() == 0
@@ -147,7 +148,7 @@ def test_a_key_is_asked_for_where_one_is_set(site: Site, tmp_path: Path, source:
     secret = tmp_path / "key"
     secret.write_text("sesame\n")
     given = {source: "sesame" if source == "ENGINE_API_KEY" else secret}
-    with running_engine(PRIVATE_TARGETS=site.address, **given) as engine:
+    with small_engine(site, **given) as engine:
         assert failure(engine.capture(url))[:2] == (401, "unauthorized")
         for headers, status in (
             ({"Authorization": "Bearer sesame"}, 200),
@@ -243,7 +244,7 @@ def test_a_wrong_setting_stops_the_start_and_names_the_variable(tmp_path: Path, 
 
 
 def test_an_empty_setting_is_an_unset_one_and_an_unknown_one_is_warned_about(site: Site):
-    with running_engine(ENGINE_CONCURRENCY="", ENGINE_QUEU="3", PRIVATE_TARGETS=site.address) as engine:
+    with small_engine(site, ENGINE_CONCURRENCY="", ENGINE_QUEU="3") as engine:
         assert engine.health()["ok"]
         assert engine.logged("ENGINE_QUEU is no setting of the engine; did you mean ENGINE_QUEUE?")
 
@@ -275,7 +276,7 @@ def test_without_a_usable_sandbox_the_engine_runs_and_says_so(site: Site):
             'case "$*" in *--no-sandbox*) exec /usr/lib/chromium/chromium-headless-shell "$@";; esac\n'
             "echo 'No usable sandbox!' >&2; exit 1",
         )
-        with running_engine(PRIVATE_TARGETS=site.address, ENGINE_CHROMIUM=chromium) as engine:
+        with small_engine(site, ENGINE_CHROMIUM=chromium) as engine:
             assert engine.health()["sandbox"] is False
             assert engine.logged("the sandbox cannot be used here: Chromium runs without it")
             assert colour(engine.capture(site.add("/open", body("green")))) == GREEN

@@ -1,0 +1,63 @@
+"""One page as the engine talks to it: its main frame, scripts in an isolated world, and patience with busy ones."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from engine import scripts
+from engine.devtools import ProtocolError, Session
+from engine.errors import PageFailed
+from engine.frame import MainFrame
+
+WORLD = "capture"
+PATIENCE = 10  # seconds in which a page must answer before its scripts are stopped
+
+Answer = TypeVar("Answer")
+
+
+class Page:
+    def __init__(self, session: Session, deadline: float) -> None:
+        self.session = session
+        self.frame = MainFrame(session)
+        self._deadline = deadline
+        session.on("Page.javascriptDialogOpening", self._dismiss)
+        session.on("Inspector.targetCrashed", self._crashed)
+
+    @property
+    def time_left(self) -> float:
+        return max(0, self._deadline - asyncio.get_running_loop().time())
+
+    async def ask(self, function: str, *arguments: object) -> Any:
+        """Call a function of `scripts` in an isolated world of the main frame. Raises PageFailed when it throws."""
+        return await self.evaluate(scripts.call(function, *arguments))
+
+    async def evaluate(self, expression: str) -> Any:
+        world = await self.session.call("Page.createIsolatedWorld", frameId=self.frame.id, worldName=WORLD)
+        outcome = await self.session.call(
+            "Runtime.evaluate",
+            expression=expression,
+            contextId=world["executionContextId"],
+            awaitPromise=True,
+            returnByValue=True,
+        )
+        if "exceptionDetails" in outcome:
+            raise PageFailed("the page could not be inspected")
+        return outcome["result"].get("value")
+
+    async def insist(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Ask; if the page is too busy to answer, stop its scripts and ask once more.
+
+        `Runtime.terminateExecution` may hit our own script instead of the page's, so a refusal is asked again too.
+        """
+        try:
+            async with asyncio.timeout(min(PATIENCE, self.time_left / 3)):
+                return await question()
+        except (TimeoutError, ProtocolError):
+            await self.session.call("Runtime.terminateExecution")
+            return await question()
+
+    def _dismiss(self, _event: dict[str, Any]) -> None:
+        self.session.send("Page.handleJavaScriptDialog", accept=False)
+
+    def _crashed(self, _event: dict[str, Any]) -> None:
+        self.session.fail(PageFailed("the page crashed or used too much memory"))
