@@ -198,7 +198,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             needs_key=True,
             # Two of its pages show a flat body, a third a nested one.
             envelope=Envelope(
-                code=(("error", "code"), ("code",), ("error",)),
+                code=(("error", "code"), ("error",)),
                 text=(("error", "message"), ("message",)),
                 wait=(("error", "details", "retryAfter"), ("details", "retryAfter")),
             ),

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 import traceback
 from contextlib import contextmanager
 from dataclasses import replace
@@ -381,6 +382,7 @@ def test_a_forked_process_opens_connections_of_its_own(snapsharp):
         ("snapapi", refuse(401, "INVALID_API_KEY", nested=True), UpstreamUnavailable),
         ("snapapi", refuse(402, "QUOTA_EXCEEDED", nested=True), UpstreamQuota),
         ("snapapi", refuse(429, "QUOTA_EXCEEDED", nested=True), UpstreamQuota),
+        ("snapapi", refuse(429, "QUOTA_EXCEEDED"), UpstreamQuota),
         ("snapapi", refuse(429, "Too Many Requests", "Monthly quota exceeded"), UpstreamQuota),
         ("snapapi", refuse(403, "Forbidden", "not on your plan"), UpstreamUnavailable),
         ("snapapi", refuse(422, "CONTENT_CHECK_FAILED", nested=True), CaptureFailed),
@@ -577,6 +579,16 @@ def test_it_reads_both_forms_of_retry_after_and_no_others(value, seconds):
     assert retry_after_seconds(value, NOW) == seconds
 
 
+def test_a_date_without_a_zone_is_gmt_wherever_the_service_runs(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert retry_after_seconds("Fri Nov 20 09:00:30 2026", NOW) == 30
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(),
     lambda values: st.lists(values) | st.dictionaries(st.sampled_from(ENVELOPE_NAMES) | st.text(), values),
@@ -664,6 +676,14 @@ def test_a_picture_that_comes_after_the_deadline_is_not_waited_for(snapsharp):
 
     with pytest.raises(CaptureTimeout):
         capture(snapsharp, timeout=0.3)
+
+
+def test_the_deadline_is_of_the_whole_answer_and_not_of_its_parts(snapsharp):
+    snapsharp.latency = 0.6
+    snapsharp.behave(fake.stalled(0.6))
+
+    with pytest.raises(CaptureTimeout):
+        capture(snapsharp, timeout=1.0)
 
 
 @pytest.mark.timeout(20)
@@ -793,6 +813,24 @@ def test_every_try_is_logged(snapsharp):
     assert [(event["attempt"], event["status"], event["reason"]) for event in events] == [
         (n, 503, "busy") for n in (1, 2, 3)
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "hidden"),
+    [
+        ("key plainkey99 is unknown", "plainkey99"),
+        ("key sk_live_another is unknown", "sk_live_another"),
+        ("went to https://cdn.example/private?a=1 and failed", "private"),
+        ("went to https%3A%2F%2Fcdn.example%2Fprivate", "private"),
+        ("HTTPS://CDN.EXAMPLE/PRIVATE", "PRIVATE"),
+        ("no file 7f3a9c", "7f3a9c"),
+        ("no page %2Forders%2F7f3a9c", "7f3a9c"),
+        ("token hunter22 is old", "hunter22"),
+        ("?token=hunter22&x=1", "x=1"),
+    ],
+)
+def test_logged_words_hide_keys_urls_and_the_targets_path_and_query(words, hidden):
+    assert hidden not in scrubbed(words, SECRET, "plainkey99")
 
 
 def test_logged_words_are_short_and_on_one_line():

@@ -462,6 +462,18 @@ def endless(status: int = 200, headers: Mapping[str, str] | None = None) -> Beha
     return behaviour
 
 
+def stalled(seconds: float) -> Behaviour:
+    """Pause between the head and the picture."""
+
+    def behaviour(answer: Answer) -> None:
+        body, content_type = drawn(answer)
+        answer.head(200, {"Content-Type": content_type, "Content-Length": str(len(body))})
+        answer.api.closing.wait(seconds)
+        answer.body(body)
+
+    return behaviour
+
+
 def drip(answer: Answer) -> None:
     """Send the picture a byte at a time, some 20 a second."""
     body, content_type = drawn(answer)
