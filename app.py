@@ -25,7 +25,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     if settings.trusted_proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies)  # type: ignore[method-assign]
+        # Proxies append to X-Forwarded-For, but replace X-Forwarded-Proto.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1)  # type: ignore[method-assign]
     telemetry.observe(app)
     flood_guard = limiter(settings.redis_url, settings.request_limit)
     captures = Budget(flood_guard, settings.thumb_limit, "captures")

@@ -1,20 +1,29 @@
-"""PictureCache: pictures by key in Redis. An outage is a miss that says so, never an error.
+"""What is known: pictures by key, and failures, in Redis with a small in-process tier before it.
 
 One value a key holds header and bytes together, and the header holds the canonical options, compared on reading:
-a value planted or misplaced under another key is a miss.
+a value planted or misplaced under another key is a miss. An outage is a miss that says so, never an error.
 """
 
 import json
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import redis
 import structlog
+from cachetools import TTLCache
 
+import errors
+from errors import ThumbnailError
 from model import Key, Picture
 
-_PREFIX = "thumb:picture:"
+T = TypeVar("T")
+
+TRUST_SECONDS = 3.0  # for how long the in-process tier answers without asking Redis
+_PICTURE, _FAILURE = "thumb:picture:", "thumb:failure:"
 _PAUSE_SECONDS = 2.0  # after a fault, ask no more for this long: a black-holed Redis must not slow every request
 _log = structlog.get_logger()
 
@@ -27,37 +36,65 @@ class Found:
     reachable: bool = True
 
 
-_UNREACHABLE = Found(None, reachable=False)
-
-
 class PictureCache:
-    def __init__(self, client: "redis.Redis") -> None:
+    """Pictures and failures by key. Freshness is the caller's to judge."""
+
+    def __init__(self, client: "redis.Redis", memory_bytes: int = 0) -> None:
+        """`memory_bytes` bounds the in-process tier; 0 is none."""
         self._client = client
+        self._memory: TTLCache[str, tuple[str, Picture]] = TTLCache(
+            memory_bytes, TRUST_SECONDS, getsizeof=lambda entry: len(entry[1].body) + 1024
+        )
+        self._failures: TTLCache[str, str] = TTLCache(4096, TRUST_SECONDS)
+        self._lock = threading.Lock()
         self._paused_until = 0.0
 
     def get(self, key: Key) -> Found:
-        """Look `key` up; freshness is the caller's to judge."""
-        if time.monotonic() < self._paused_until:
-            return _UNREACHABLE
-        try:
-            value = self._client.get(_PREFIX + key.digest)
-        except redis.RedisError as err:
-            return self._pause(err)
-        return Found(_unpack(value, key) if isinstance(value, bytes) else None)
+        """Look `key` up, in this process first."""
+        with self._lock:
+            known = self._memory.get(key.digest)
+        if known is not None and known[0] == key.canonical:
+            return Found(known[1])
+        value, reachable = self._ask(lambda: self._client.get(_PICTURE + key.digest))
+        picture = _unpack(value, key) if isinstance(value, bytes) else None
+        if picture is not None:
+            self._remember(key, picture)
+        return Found(picture, reachable)
 
     def put(self, key: Key, picture: Picture, keep: int) -> None:
         """Keep `picture` for `keep` seconds, if the cache can be reached."""
-        if time.monotonic() < self._paused_until:
-            return
-        try:
-            self._client.set(_PREFIX + key.digest, _pack(picture, key), ex=max(keep, 1))
-        except redis.RedisError as err:
-            self._pause(err)
+        self._remember(key, picture)
+        self._ask(lambda: self._client.set(_PICTURE + key.digest, _pack(picture, key), ex=max(keep, 1)))
 
-    def _pause(self, err: Exception) -> Found:
-        self._paused_until = time.monotonic() + _PAUSE_SECONDS
-        _log.warning("cache_unreachable", error=type(err).__name__, pause_seconds=_PAUSE_SECONDS)
-        return _UNREACHABLE
+    def failure(self, key: Key) -> ThumbnailError | None:
+        """Give the failure that is remembered for `key`, with the seconds left as its `retry_after`."""
+        value, _ = self._ask(lambda: self._client.get(_FAILURE + key.digest))
+        with self._lock:
+            text = value.decode() if isinstance(value, bytes) else self._failures.get(key.digest)
+        return _unpack_failure(text) if text else None
+
+    def fail(self, key: Key, err: ThumbnailError, seconds: int) -> None:
+        """Remember for `seconds` that `key` failed; in this process alone, and briefly, while Redis is away."""
+        text = json.dumps({"code": err.code, "detail": err.detail, "until": time.time() + seconds})
+        with self._lock:
+            self._failures[key.digest] = text
+        self._ask(lambda: self._client.set(_FAILURE + key.digest, text, ex=seconds))
+
+    def _remember(self, key: Key, picture: Picture) -> None:
+        if len(picture.body) + 1024 <= self._memory.maxsize:
+            with self._lock:
+                self._memory[key.digest] = (key.canonical, picture)
+
+    def _ask(self, question: Callable[[], T]) -> tuple[T | None, bool]:
+        """Put a question to Redis: the answer, and whether there was one."""
+        if time.monotonic() < self._paused_until:
+            return None, False
+        try:
+            return question(), True
+        except redis.RedisError as err:
+            self._paused_until = time.monotonic() + _PAUSE_SECONDS
+            _log.warning("cache_unreachable", error=type(err).__name__, pause_seconds=_PAUSE_SECONDS)
+            return None, False
 
 
 def _pack(picture: Picture, key: Key) -> bytes:
@@ -68,6 +105,8 @@ def _pack(picture: Picture, key: Key) -> bytes:
         "height": picture.height,
         "captured_at": picture.captured_at.timestamp(),
         "bytes": len(picture.body),
+        "etag": picture.etag,
+        "suspect": picture.suspect,
     }
     return json.dumps(header).encode() + b"\n" + picture.body
 
@@ -78,7 +117,23 @@ def _unpack(value: bytes, key: Key) -> Picture | None:
         header = json.loads(head)
         if header["key"] != key.canonical or header["bytes"] != len(body):
             return None
-        captured_at = datetime.fromtimestamp(header["captured_at"], UTC)
-        return Picture(body, header["type"], header["width"], header["height"], captured_at)
+        return Picture(
+            body,
+            header["type"],
+            header["width"],
+            header["height"],
+            datetime.fromtimestamp(header["captured_at"], UTC),
+            header["etag"],
+            suspect=header["suspect"],
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _unpack_failure(text: str) -> ThumbnailError | None:
+    try:
+        record = json.loads(text)
+        left = record["until"] - time.time()
+        return errors.by_code(record["code"], record["detail"], retry_after=max(int(left), 1)) if left > 0 else None
     except (ValueError, KeyError, TypeError):
         return None

@@ -82,6 +82,9 @@ class Settings(BaseSettings):
 
     cache_ttl: int = _seconds(86400, 60, 2592000)
     stale_ttl: int = _seconds(604800, 0, 31536000)
+    master_ttl: int = _seconds(86400, 60, 31536000)
+    master_max_bytes: int = Field(4 * 2**20, ge=0, le=25 * 2**20, description="bytes from 0 to 26214400")
+    memory_cache_bytes: int = Field(64 * 2**20, ge=0, le=2**34, description="bytes from 0 to 17179869184")
 
     thumb_limit: Rate = "30 per minute"
     persist_limit: Rate = "5 per minute"

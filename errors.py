@@ -18,6 +18,7 @@ ThumbnailError
 │   ├── CaptureTimeout 504   capture_timeout
 │   ├── UpstreamQuota 503    upstream_quota
 │   └── UpstreamUnavailable 503  upstream_unavailable
+├── Pending 202             pending
 ├── OverCapacity 503         over_capacity
 ├── StorageUnavailable 503   storage_unavailable
 └── NotFound 404             not_found
@@ -125,7 +126,9 @@ class RateLimited(ThumbnailError):
 
 
 class CaptureError(ThumbnailError):
-    """The picture could not be taken."""
+    """The picture could not be taken. `upstream` tells a fault of the screenshot API from one of the page."""
+
+    upstream: bool = False
 
 
 class CaptureFailed(CaptureError):
@@ -158,6 +161,16 @@ class UpstreamUnavailable(CaptureError):
     retry_after = 30
 
 
+class Pending(ThumbnailError):
+    """Not an error but an answer: the capture goes on, and this caller does not wait for it any longer."""
+
+    status = 202
+    code = "pending"
+    title = "Capture under way"
+    retryable = True
+    retry_after = 3
+
+
 class OverCapacity(ThumbnailError):
     status = 503
     code = "over_capacity"
@@ -172,3 +185,12 @@ class StorageUnavailable(ThumbnailError):
     title = "Storage unavailable"
     retryable = True
     retry_after = 30
+
+
+def by_code(code: str, detail: str, retry_after: int | None = None) -> ThumbnailError | None:
+    """Make the error that `code` stands for, as it was remembered somewhere; None for a code that is not ours."""
+    kind = _BY_CODE.get(code)
+    return kind(detail, retry_after=retry_after) if kind else None
+
+
+_BY_CODE = {kind.code: kind for kind in (CaptureFailed, CaptureTimeout, UpstreamQuota, UpstreamUnavailable)}

@@ -40,11 +40,12 @@ class NotAPicture(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the bytes really are: `width` × `height` pixels, 0 × 0 for a PDF."""
+    """What the bytes really are: `width` × `height` pixels, 0 × 0 for a PDF; `blank` where all pixels are alike."""
 
     content_type: str
     width: int
     height: int
+    blank: bool = False
 
 
 def identify(body: bytes) -> Identity:
@@ -52,7 +53,13 @@ def identify(body: bytes) -> Identity:
     if body.startswith(b"%PDF-"):
         return _identify_pdf(body)
     image = _decode(body)
-    return Identity(CONTENT_TYPES[str(image.format).lower()], image.width, image.height)
+    return Identity(CONTENT_TYPES[str(image.format).lower()], image.width, image.height, blank=_is_blank(image))
+
+
+def _is_blank(image: Image.Image) -> bool:
+    extrema = image.getextrema()
+    bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    return all(low == high for low, high in bands)
 
 
 def _identify_pdf(body: bytes) -> Identity:
@@ -81,20 +88,26 @@ def _translated() -> Iterator[None]:
         raise NotAPicture(f"{type(err).__name__}: {err}") from err
 
 
-def check_capture(identity: Identity, options: CaptureOptions) -> None:
-    """Raise NotAPicture unless the capture is of the type and about the size asked for."""
+def doubt(identity: Identity, options: CaptureOptions) -> str:
+    """Say why a capture may be a bad one: blank, or not about the size asked for; "" where nothing speaks against it.
+
+    Raises NotAPicture where it is not even of the type asked for.
+    """
     if (options.medium == "print") != (identity.content_type == CONTENT_TYPES["pdf"]):
         raise NotAPicture(f"asked for {options.medium}, got {identity.content_type}")
-    if options.medium == "print" or options.selector:
-        return
-    expected_width, expected_height = options.width * options.scale, options.height * options.scale
-    wide_enough = abs(identity.width - expected_width) <= expected_width * _SIZE_TOLERANCE
-    tall_enough = identity.height >= expected_height * (1 - _SIZE_TOLERANCE)
-    too_tall = not options.full_page and identity.height > expected_height * (1 + _SIZE_TOLERANCE)
-    if not wide_enough or not tall_enough or too_tall:
-        raise NotAPicture(
-            f"asked for {expected_width:.0f} × {expected_height:.0f}, got {identity.width} × {identity.height}"
-        )
+    if identity.blank:
+        return "blank"
+    if options.medium == "print" or options.selector or _is_as_asked(identity, options):
+        return ""
+    asked = f"{options.width * options.scale:.0f} × {options.height * options.scale:.0f}"
+    return f"asked for {asked}, got {identity.width} × {identity.height}"
+
+
+def _is_as_asked(identity: Identity, options: CaptureOptions) -> bool:
+    width, height = options.width * options.scale, options.height * options.scale
+    too_tall = not options.full_page and identity.height > height * (1 + _SIZE_TOLERANCE)
+    too_short = identity.height < height * (1 - _SIZE_TOLERANCE)
+    return abs(identity.width - width) <= width * _SIZE_TOLERANCE and not too_tall and not too_short
 
 
 def render(master: bytes, rendition: Rendition) -> tuple[bytes, Identity]:

@@ -46,7 +46,8 @@ class Delivery:
 
     ttl: int | None = None
     fresh: bool = False
-    wait: float | None = None
+    wait: int | None = None
+    negotiated: bool = False  # the format follows from `Accept`
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +81,22 @@ class ThumbnailRequest:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Bytes that decoded as `content_type`, `width` × `height` pixels (0 × 0 for a PDF), captured at `captured_at` (UTC)."""
+    """Bytes that decoded as `content_type`, `width` × `height` pixels (0 × 0 for a PDF), captured at `captured_at` (UTC).
+
+    `suspect` marks a capture that may be a bad one (blank, or of another size): it lives for a minute only.
+    """
 
     body: bytes
     content_type: str
     width: int
     height: int
     captured_at: datetime
+    etag: str = ""
+    suspect: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.etag:
+            object.__setattr__(self, "etag", hashlib.sha256(self.body).hexdigest()[:32])
 
 
 def _key(kind: str, options: dict[str, object]) -> Key:

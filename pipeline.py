@@ -1,12 +1,10 @@
-"""Thumbnailer: the one flow, cache → charge → capture → render → cache, and its ending in permanent storage.
+"""Thumbnailer: the one flow, cache → master → render → cache, and its ending in permanent storage.
 
 Knows neither HTTP nor Flask; the worker runs the same flow as the web process.
 """
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import TimeoutError as WaitTimeout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,14 +13,12 @@ import structlog
 
 import imaging
 from cache import PictureCache
-from capture import CaptureClient
-from errors import BlockedTarget, CaptureError, CaptureFailed, OverCapacity, RateLimited
-from model import CaptureOptions, Key, Picture, ThumbnailRequest
-from netguard import Guard
+from errors import CaptureFailed, Pending, RateLimited, ThumbnailError
+from masters import Capture, Charge, Masters
+from model import Picture, ThumbnailRequest
 from storage import PictureStorage, Stored
-from validation import NOT_PUBLIC, target_of
 
-Charge = Callable[[], None]
+SUSPECT_SECONDS = 60  # the life of a picture that may be a bad one
 _log = structlog.get_logger()
 
 
@@ -35,11 +31,12 @@ class CacheState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A picture on its way out: how it was come by, and for how many more seconds it counts as fresh."""
+    """A picture on its way out: how it was come by, for how many more seconds it is fresh, what the capture took."""
 
     picture: Picture
     cache: CacheState
     fresh_for: int
+    capture_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,51 +50,41 @@ class Persisted:
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How long, in seconds, a capture may take, a picture counts as fresh, and is kept as stale after that."""
+    """For how long, in seconds, a caller waits, a picture counts as fresh, and is kept as stale after that."""
 
-    capture_timeout: float = 60
+    patience: float = 60
     fresh: int = 86400
     stale: int = 604800
 
 
 class Thumbnailer:
-    def __init__(
-        self,
-        cache: PictureCache,
-        client: CaptureClient,
-        storage: PictureStorage,
-        guard: Guard | None,
-        lifetimes: Lifetimes,
-        concurrency: int,
-    ) -> None:
-        """`guard` judges a host before it is captured; None leaves that to the screenshot API."""
+    def __init__(self, cache: PictureCache, masters: Masters, storage: PictureStorage, lifetimes: Lifetimes) -> None:
         self._cache = cache
-        self._client = client
+        self._masters = masters
         self._storage = storage
-        self._guard = guard
         self._lifetimes = lifetimes
-        self._slots = threading.BoundedSemaphore(concurrency)
 
     def get(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Served:
-        """Answer `request` from the cache or by a capture, which alone is charged; `request_id` goes upstream with it.
+        """Answer `request`: what is known and fresh, what is known and stale while it is captured anew, or a capture.
 
-        Raises BlockedTarget, InvalidOption, RateLimited, OverCapacity or a CaptureError; the last three only where
-        there is no older picture to show instead.
+        Only a capture is charged. Raises BlockedTarget, InvalidOption, RateLimited, OverCapacity, Pending or a
+        CaptureError; none of them where there is an older picture to show instead.
         """
         found = self._cache.get(request.rendition_key)
-        known = found.picture
-        if known and self._fresh_for(known, request) > 0 and not request.delivery.fresh:
-            return self._serve(known, CacheState.HIT, request)
-        try:
-            master, captured = self._master(request, charge, request_id)
-        except (CaptureError, OverCapacity, RateLimited) as err:
-            if known is None or request.delivery.fresh:
-                raise
-            _log.warning("served_stale", reason=err.code)
-            return self._serve(known, CacheState.STALE, request)
-        picture = self._render(master, request)
-        state = CacheState.MISS if captured else CacheState.HIT
-        return self._serve(picture, state if found.reachable else CacheState.BYPASS, request)
+        if not request.delivery.fresh:
+            if found.picture is not None and self._fresh_for(found.picture, request) > 0:
+                return self._serve(found.picture, CacheState.HIT, request)
+            master = self._masters.known(request).picture
+            if master is not None and self._fresh_for(master, request) > 0:
+                return self._serve(self._render(master, request), CacheState.HIT, request)
+            older = found.picture or (self._render(master, request) if master else None)
+            if older is not None:
+                self._refresh_behind(request, charge, request_id)
+                return self._serve(older, CacheState.STALE, request)
+        capture = self._await(request, charge, request_id)
+        picture = self._render(capture.picture, request)
+        state = CacheState.MISS if found.reachable else CacheState.BYPASS
+        return self._serve(picture, state, request, capture.ms)
 
     def persist(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Persisted:
         """Put the picture of `request` into permanent storage. Raises what `get` raises, and StorageUnavailable."""
@@ -105,70 +92,48 @@ class Thumbnailer:
         stored = self._storage.put(served.picture)
         return Persisted(served.picture, stored, served.cache in (CacheState.HIT, CacheState.STALE))
 
-    def _master(self, request: ThumbnailRequest, charge: Charge, request_id: str) -> tuple[Picture, bool]:
-        """Give the captured picture, and whether it had to be captured."""
-        known = self._cache.get(request.capture_key).picture
-        if known and self._fresh_for(known, request) > 0 and not request.delivery.fresh:
-            return known, False
-        self._client.check(request.capture, _format(request.capture))
-        self._judge(request.capture)
-        with self._slot():
-            charge()
-            master = self._capture(request.capture, request_id)
-        self._keep(request.capture_key, master, request)
-        return master, True
-
-    def _judge(self, options: CaptureOptions) -> None:
-        if self._guard is None:
-            return
-        verdict = self._guard.judge(*target_of(options.url)).verdict
-        if not verdict.ok:
-            raise BlockedTarget(NOT_PUBLIC, verdict=verdict)
-
-    def _capture(self, options: CaptureOptions, request_id: str) -> Picture:
-        began = time.monotonic()
+    def _refresh_behind(self, request: ThumbnailRequest, charge: Charge, request_id: str) -> None:
+        """Start a capture that nobody waits for; what stands in its way leaves the old picture as it is."""
         try:
-            timeout = self._lifetimes.capture_timeout
-            body = self._client.capture(options, _format(options), timeout=timeout, request_id=request_id)
-            identity = imaging.identify(body)
-            imaging.check_capture(identity, options)
-        except imaging.NotAPicture as err:
-            _log.warning("capture_refused", reason=str(err))
-            raise CaptureFailed("the screenshot API did not send the picture that was asked for") from err
-        finally:
-            structlog.contextvars.bind_contextvars(capture_ms=round((time.monotonic() - began) * 1000))
-        return Picture(body, identity.content_type, identity.width, identity.height, datetime.now(UTC))
+            self._masters.join(request, charge, request_id)
+        except ThumbnailError as err:
+            _log.info("refresh_refused", reason=err.code)
+
+    def _await(self, request: ThumbnailRequest, charge: Charge, request_id: str) -> Capture:
+        """Wait for the capture as long as this caller will. Raises Pending when the capture takes longer."""
+        wait = self._lifetimes.patience if request.delivery.wait is None else request.delivery.wait
+        end = time.monotonic() + wait
+        while True:
+            flight = self._masters.join(request, charge, request_id)
+            try:
+                return flight.future.result(max(end - time.monotonic(), 0))
+            except WaitTimeout:
+                raise Pending("the page is being captured; ask again in a few seconds") from None
+            except RateLimited:
+                if flight.leading:
+                    raise
+                # The leader's budget is not ours: whoever has some left leads the next flight.
 
     def _render(self, master: Picture, request: ThumbnailRequest) -> Picture:
-        body, identity = imaging.render(master.body, request.rendition)
-        picture = Picture(body, identity.content_type, identity.width, identity.height, master.captured_at)
-        self._keep(request.rendition_key, picture, request)
+        try:
+            body, identity = imaging.render(master.body, request.rendition)
+        except imaging.NotAPicture as err:
+            raise CaptureFailed("the captured picture cannot be read") from err
+        picture = Picture(
+            body, identity.content_type, identity.width, identity.height, master.captured_at, suspect=master.suspect
+        )
+        self._cache.put(request.rendition_key, picture, self._ttl(picture, request) + self._lifetimes.stale)
         return picture
 
-    def _keep(self, key: Key, picture: Picture, request: ThumbnailRequest) -> None:
-        self._cache.put(key, picture, self._ttl(request) + self._lifetimes.stale)
-
-    def _serve(self, picture: Picture, state: CacheState, request: ThumbnailRequest) -> Served:
-        return Served(picture, state, max(self._fresh_for(picture, request), 0))
+    def _serve(
+        self, picture: Picture, state: CacheState, request: ThumbnailRequest, capture_ms: int | None = None
+    ) -> Served:
+        return Served(picture, state, max(self._fresh_for(picture, request), 0), capture_ms)
 
     def _fresh_for(self, picture: Picture, request: ThumbnailRequest) -> int:
         age = (datetime.now(UTC) - picture.captured_at).total_seconds()
-        return int(self._ttl(request) - age)
+        return int(self._ttl(picture, request) - age)
 
-    def _ttl(self, request: ThumbnailRequest) -> int:
-        return request.delivery.ttl or self._lifetimes.fresh
-
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        """Take one of the captures that may be in flight. Raises OverCapacity at once when there is none."""
-        if not self._slots.acquire(blocking=False):
-            raise OverCapacity("too many captures are under way; try again in a few seconds")
-        try:
-            yield
-        finally:
-            self._slots.release()
-
-
-def _format(options: CaptureOptions) -> str:
-    """The master is lossless, so that every rendition is encoded but once."""
-    return "pdf" if options.medium == "print" else "png"
+    def _ttl(self, picture: Picture, request: ThumbnailRequest) -> int:
+        ttl = request.delivery.ttl or self._lifetimes.fresh
+        return min(ttl, SUSPECT_SECONDS) if picture.suspect else ttl

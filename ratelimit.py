@@ -48,6 +48,8 @@ def limiter(redis_url: str, request_limit: str) -> Limiter:
         storage_options={"socket_connect_timeout": 0.5, "socket_timeout": 1.0},  # type: ignore[dict-item]
         strategy="fixed-window",
         in_memory_fallback_enabled=True,
+        # A request that is under way when another one notices the outage would otherwise become a 500.
+        swallow_errors=True,
         key_prefix="thumb",
     )
 

@@ -9,10 +9,13 @@ from redis.retry import Retry
 
 import netguard
 from access import Access, ApiKey, parse_size
+from breaker import Breaker
 from cache import PictureCache
 from capture import DIALECTS, CaptureClient
+from coalesce import LEASE_MS, Coalescer, Leases
 from config import Settings
 from errors import ThumbnailError
+from masters import MasterLimits, Masters
 from netguard import Guard
 from pipeline import Lifetimes, Thumbnailer
 from storage import LocalStorage, PictureStorage, S3Storage
@@ -28,14 +31,20 @@ class Services:
     storage: PictureStorage
     redis: "redis.Redis"
     client: CaptureClient
+    coalescer: Coalescer
 
     def ready(self) -> dict[str, bool]:
         """Ask every dependency whether it can do its work; each answers within seconds."""
-        checks = {"redis": self.redis.ping, "capture": self.client.ping, "storage": self.storage.check}
+        checks: dict[str, Callable[[], object]] = {
+            "redis": self.redis.ping,
+            "capture": self.client.ping,
+            "storage": self.storage.check,
+        }
         return {name: _works(check) for name, check in checks.items()}
 
     def close(self) -> None:
-        """Give back pooled connections."""
+        """Let captures under way end, and give back pooled connections."""
+        self.coalescer.drain(self.settings.capture_timeout)
         self.client.close()
         self.redis.close()
 
@@ -43,19 +52,25 @@ class Services:
 def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) -> Services:
     """Make the services of one process. Opens no connection yet."""
     guard = Guard(frozenset(settings.allowed_ports), netguard.exemptions(settings.private_targets), lookup)
+    connection = _redis(settings.redis_url, 1.0)
+    cache = PictureCache(connection, settings.memory_cache_bytes)
     client = _capture_client(settings)
-    connection = _redis(settings.redis_url)
-    storage = _storage(settings)
-    thumbnailer = Thumbnailer(
-        PictureCache(connection),
+    coalescer = Coalescer(Leases(connection, _redis(settings.redis_url, LEASE_MS / 1000 + 1)))
+    masters = Masters(
+        cache,
         client,
-        storage,
+        coalescer,
+        Breaker(connection),
         guard if settings.resolve_targets else None,
-        Lifetimes(settings.capture_timeout, settings.cache_ttl, settings.stale_ttl),
-        settings.capture_concurrency,
+        MasterLimits(
+            settings.capture_timeout, settings.capture_concurrency, settings.master_ttl, settings.master_max_bytes
+        ),
     )
+    storage = _storage(settings)
+    lifetimes = Lifetimes(settings.capture_timeout, settings.cache_ttl, settings.stale_ttl)
+    thumbnailer = Thumbnailer(cache, masters, storage, lifetimes)
     validator = Validator(guard, block_ads=settings.block_ads)
-    return Services(settings, validator, _access(settings), thumbnailer, storage, connection, client)
+    return Services(settings, validator, _access(settings), thumbnailer, storage, connection, client, coalescer)
 
 
 def _access(settings: Settings) -> Access:
@@ -67,10 +82,10 @@ def _access(settings: Settings) -> Access:
     )
 
 
-def _redis(url: str) -> "redis.Redis":
-    # Short time-outs and no retries: whoever asks can do without the answer better than wait for it.
+def _redis(url: str, timeout: float) -> "redis.Redis":
+    # Short time-outs and one retry: whoever asks can do without the answer better than wait for it.
     return redis.Redis.from_url(
-        url, socket_connect_timeout=0.5, socket_timeout=1.0, retry=Retry(NoBackoff(), 1), health_check_interval=30
+        url, socket_connect_timeout=0.5, socket_timeout=timeout, retry=Retry(NoBackoff(), 1), health_check_interval=30
     )
 
 

@@ -136,11 +136,14 @@ class Options(BaseModel):
     w: int | None = _whole(None, 16, 3840, " of pixels")
     h: int | None = _whole(None, 16, 3840, " of pixels")
     fit: Literal["cover", "contain", "inside"] = Field("cover", description="cover, contain or inside")
-    format: Literal["png", "webp", "jpeg", "avif", "pdf"] = Field("png", description="png, webp, jpeg, avif or pdf")
+    format: Literal["png", "webp", "jpeg", "avif", "auto", "pdf"] = Field(
+        "png", description="png, webp, jpeg, avif, auto or pdf"
+    )
     quality: int = _whole(80, 1, 100)
 
     ttl: int | None = _whole(None, 60, 2592000, " of seconds")
     fresh: Boolean = Field(default=False, description=_BOOLEAN)
+    wait: int | None = _whole(None, 0, 120, " of seconds")
     expires: int | None = Field(None, ge=0, description="a Unix time in seconds")
     sig: str | None = Field(None, description="a signature")
 
@@ -157,18 +160,23 @@ class Validator:
         """Read a decoded JSON body. Raises InvalidOption, InvalidURL or BlockedTarget."""
         if not isinstance(body, Mapping):
             raise InvalidOption('the body must be a JSON object such as {"url": "https://example.com/"}')
-        return self._parse(body)
+        if body.get("format") == "auto":
+            raise InvalidOption("format: auto is for /thumb alone; name the format that is to stay")
+        return self._parse(body, "")
 
-    def _parse_query(self, query: bytes) -> ThumbnailRequest:
-        """Read a raw query string. Raises InvalidOption, InvalidURL or BlockedTarget."""
+    def _parse_query(self, query: bytes, preferred: str = "png") -> ThumbnailRequest:
+        """Read a raw query string; `format=auto` becomes `preferred`.
+
+        Raises InvalidOption, InvalidURL or BlockedTarget.
+        """
         try:
             pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=64)
         except ValueError:
             raise InvalidOption("the query has more than 64 options") from None
         _refuse_repeated(pairs)
-        return self._parse(dict(pairs))
+        return self._parse(dict(pairs), preferred)
 
-    def _parse(self, given: Mapping[Any, Any]) -> ThumbnailRequest:
+    def _parse(self, given: Mapping[Any, Any], preferred: str) -> ThumbnailRequest:
         _refuse_unknown(given)
         if given.get("url") is None:
             raise InvalidURL("url: is missing; give an absolute http:// or https:// URL")
@@ -176,17 +184,19 @@ class Validator:
             options = Options.model_validate(given)
         except ValidationError as err:
             raise _invalid(err) from None
-        return self._build(options, parse_url(options.url, self._guard))
+        return self._build(options, parse_url(options.url, self._guard), preferred)
 
-    def _build(self, options: Options, url: str) -> ThumbnailRequest:
+    def _build(self, options: Options, url: str, preferred: str) -> ThumbnailRequest:
         ads = self._block_ads if options.block_ads is None else options.block_ads
         banners = self._block_ads if options.block_cookie_banners is None else options.block_cookie_banners
         picked = {name: getattr(options, name) for name in _CAPTURE_NAMES}
         capture = CaptureOptions(
             **picked | {"url": url, "block_ads": ads, "block_cookie_banners": banners, "medium": _medium(options)}
         )
-        rendition = Rendition(options.w, options.h, options.fit, options.format, options.quality)
-        return ThumbnailRequest(capture, rendition, Delivery(options.ttl, options.fresh))
+        format_ = preferred if options.format == "auto" else options.format
+        rendition = Rendition(options.w, options.h, options.fit, format_, options.quality)
+        delivery = Delivery(options.ttl, options.fresh, options.wait, negotiated=options.format == "auto")
+        return ThumbnailRequest(capture, rendition, delivery)
 
 
 _CAPTURE_NAMES = frozenset(CaptureOptions.__dataclass_fields__) & frozenset(Options.model_fields)

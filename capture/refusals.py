@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from errors import (
     BlockedTarget,
+    CaptureError,
     CaptureFailed,
     CaptureTimeout,
     ThumbnailError,
@@ -37,16 +38,17 @@ class Outcome:
     detail: str
     retried: bool = False
     hint: str = ""
+    upstream: bool = True  # the API's own fault, and not the page's: what a circuit breaker counts
 
 
-FAILED = Outcome(CaptureFailed, "the page could not be captured")
+FAILED = Outcome(CaptureFailed, "the page could not be captured", upstream=False)
 BROKEN = Outcome(CaptureFailed, "the screenshot API failed")
 LIED = Outcome(CaptureFailed, "the screenshot API gave no usable picture")
 GATEWAY = Outcome(CaptureFailed, "the screenshot API failed", retried=True)
 LIMITED = Outcome(UpstreamUnavailable, "the screenshot API limits the service's requests", retried=True)
 DOWN = Outcome(UpstreamUnavailable, "the screenshot API is not available", retried=True)
 UNTRUSTED = Outcome(UpstreamUnavailable, "the screenshot API is not available", hint="check the TLS of CAPTURE_URL")
-SLOW = Outcome(CaptureTimeout, "the page was not captured in time", retried=True)
+SLOW = Outcome(CaptureTimeout, "the page was not captured in time", retried=True, upstream=False)
 LATE = Outcome(CaptureTimeout, "the page was not captured in time")
 QUOTA = Outcome(UpstreamQuota, "the screenshot API's quota is used up", hint="the plan of CAPTURE_API_KEY is used up")
 DENIED = Outcome(
@@ -100,6 +102,8 @@ class Refusal:
     def public(self) -> ThumbnailError:
         """Make the caller's error, in our own words."""
         error = self.outcome.error(self.outcome.detail)
+        if isinstance(error, CaptureError):
+            error.upstream = self.outcome.upstream
         if self.retry_after is not None:
             error.retry_after = math.ceil(self.retry_after)
         return error

@@ -2,6 +2,7 @@
 
 import time
 from http import HTTPStatus
+from typing import Literal
 from urllib.parse import parse_qs
 
 import structlog
@@ -77,7 +78,7 @@ def _answer_unexpected(err: Exception) -> Response:
 
 def _respond(status: int, code: str, title: str, detail: str, *, retryable: bool = False) -> Response:
     if wants_picture():
-        response = _placeholder(status, code)
+        response = _placeholder(status, code, "pending" if status == 202 else "error")
     else:
         problem = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
         body = json.dumps(problem | {"request_id": request_id(), "retryable": retryable}) + "\n"
@@ -94,10 +95,10 @@ def wants_picture() -> bool:
     return bool(pictures > texts)
 
 
-def _placeholder(status: int, code: str) -> Response:
+def _placeholder(status: int, code: str, state: Literal["error", "pending"]) -> Response:
     width, height, format_ = _size_asked_for()
-    body = imaging.placeholder(width, height, format_, "error")
-    headers = {"X-Thumb-State": "error", "X-Error-Code": code}
+    headers = {"X-Thumb-State": state} | ({"X-Error-Code": code} if state == "error" else {})
+    body = imaging.placeholder(width, height, format_, state)
     return Response(body, status, headers, content_type=imaging.CONTENT_TYPES[format_])
 
 

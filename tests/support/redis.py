@@ -1,9 +1,12 @@
 """A real Redis on loopback, without a file of its own."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+import redis
 
 from tests.support.processes import free_port, running
 
@@ -20,3 +23,13 @@ def running_redis(*options: str) -> Iterator[RedisServer]:
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", *options]
     with running(command, port, stdout=subprocess.DEVNULL) as process:
         yield RedisServer(f"redis://127.0.0.1:{port}/0", process)
+
+
+def age_pictures(url: str, seconds: int) -> None:
+    """Make every picture in the cache look `seconds` older."""
+    with redis.Redis.from_url(url) as client:
+        for key in client.keys("thumb:picture:*"):
+            head, _, body = client.get(key).partition(b"\n")
+            header = json.loads(head)
+            header["captured_at"] -= seconds
+            client.set(key, json.dumps(header).encode() + b"\n" + body)

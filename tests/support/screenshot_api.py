@@ -118,15 +118,15 @@ class ScreenshotAPI:
         with self._lock:
             self._scripts.append(Script(behaviour, times, url))
 
-    def hold(self, gate: threading.Event) -> None:
-        """Answer nothing until `gate` is set (or the fake closes)."""
+    def hold(self, gate: threading.Event, url: str | None = None) -> None:
+        """Answer nothing, or nothing about `url`, until `gate` is set (or the fake closes)."""
 
         def behaviour(answer: "Answer") -> None:
             while not gate.wait(0.05) and not self.closing.is_set():
                 pass
             picture(answer)
 
-        self.behave(behaviour, times=sys.maxsize)
+        self.behave(behaviour, times=sys.maxsize, url=url)
 
     def record(self, call: Call) -> "Behaviour":
         """Note a call and say how to answer it."""
@@ -255,6 +255,25 @@ def picture(answer: Answer) -> None:
     else:
         body, content_type = drawn(answer)
         answer.reply(200, body, {"Content-Type": content_type})
+
+
+def sized(width: int, height: int, colour: str | None = None) -> "Behaviour":
+    """Draw a picture of this size, whatever was asked for; of one `colour` if that is given."""
+
+    def behaviour(answer: "Answer") -> None:
+        image = Image.new("RGB", (width, height), colour or "white")
+        if colour is None:
+            ImageDraw.Draw(image).ellipse((0, 0, width // 2, height // 2), fill="red")
+        target = io.BytesIO()
+        image.save(target, "PNG")
+        answer.reply(200, target.getvalue(), {"Content-Type": "image/png"})
+
+    return behaviour
+
+
+def blank(answer: "Answer") -> None:
+    """Draw a page of which nothing was painted."""
+    sized(1280, 720, "white")(answer)
 
 
 def refuse(

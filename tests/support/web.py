@@ -1,7 +1,6 @@
 """The web process as it runs: gunicorn with the configuration that is shipped."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

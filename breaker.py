@@ -1,0 +1,113 @@
+"""The circuit breaker on the screenshot API: while it is down, nobody waits for it and nobody is charged.
+
+Our own, since of the libraries one holds a lock during the call (one capture at a time) and the other is bound to an
+old Redis client. The state is shared in Redis; where that cannot be reached, each process has its own.
+"""
+
+import json
+import threading
+import time
+from typing import Any
+
+import redis
+import structlog
+
+from errors import CaptureError, ThumbnailError, UpstreamQuota, UpstreamUnavailable
+
+THRESHOLD = 5  # failures of the API in a row
+OPEN_SECONDS = 30
+LONGEST_OPEN = 3600
+PROBE_SECONDS = 60  # for how long one probe keeps others from probing too
+
+_FAILURES, _OPEN, _PROBE = "thumb:breaker:failures", "thumb:breaker:open", "thumb:breaker:probe"
+_log = structlog.get_logger()
+
+
+class Breaker:
+    def __init__(self, client: "redis.Redis", clock: Any = time.time) -> None:
+        self._client = client
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._open: dict[str, Any] | None = None
+
+    def check(self) -> None:
+        """Let a capture through, or raise UpstreamUnavailable or UpstreamQuota at once.
+
+        When the time is up, one caller is let through as the probe.
+        """
+        state = self._state()
+        if state is None:
+            return
+        left = state["until"] - self._clock()
+        if left > 0 or not self._may_probe():
+            kind = UpstreamQuota if state["code"] == UpstreamQuota.code else UpstreamUnavailable
+            raise kind("the screenshot API is not available at the moment", retry_after=max(int(left), 1))
+
+    def let_go(self) -> None:
+        """Give the probe's turn to another: this caller will not capture after all."""
+        try:
+            self._client.delete(_PROBE)
+        except redis.RedisError:
+            return
+
+    def note(self, err: ThumbnailError | None) -> None:
+        """Learn how a capture ended: None, or its error. A page's own fault says nothing of the API."""
+        if isinstance(err, UpstreamQuota):
+            self._trip(err)
+        elif isinstance(err, CaptureError) and err.upstream:
+            if self._count() >= THRESHOLD or self._state() is not None:
+                self._trip(err)
+        else:
+            self._reset()
+
+    def _state(self) -> dict[str, Any] | None:
+        try:
+            value = self._client.get(_OPEN)
+        except redis.RedisError:
+            return self._open
+        return json.loads(value) if isinstance(value, bytes) else None
+
+    def _may_probe(self) -> bool:
+        try:
+            return bool(self._client.set(_PROBE, "1", nx=True, ex=PROBE_SECONDS))
+        except redis.RedisError:
+            with self._lock:  # the first to come pushes the others' turn into the future
+                if self._open is not None and self._open["until"] <= self._clock():
+                    self._open["until"] = self._clock() + PROBE_SECONDS
+                    return True
+            return False
+
+    def _count(self) -> int:
+        with self._lock:
+            self._failures += 1
+        try:
+            with self._client.pipeline() as pipe:
+                pipe.incr(_FAILURES)
+                pipe.expire(_FAILURES, LONGEST_OPEN)
+                return int(pipe.execute()[0])
+        except redis.RedisError:
+            return self._failures
+
+    def _trip(self, err: CaptureError) -> None:
+        seconds = min(max(err.retry_after or 0, OPEN_SECONDS), LONGEST_OPEN)
+        state = {"code": err.code, "until": self._clock() + seconds}
+        self._open = state
+        _log.error("breaker_open", reason=err.code, seconds=seconds)
+        try:
+            # The state outlives its time: until a probe succeeds, only probes go through.
+            with self._client.pipeline() as pipe:
+                pipe.set(_OPEN, json.dumps(state), ex=2 * LONGEST_OPEN)
+                pipe.delete(_PROBE)
+                pipe.execute()
+        except redis.RedisError:
+            return
+
+    def _reset(self) -> None:
+        with self._lock:
+            known, self._failures, self._open = self._failures or self._open, 0, None
+        try:
+            if self._client.delete(_FAILURES, _OPEN, _PROBE) and known:
+                _log.info("breaker_closed")
+        except redis.RedisError:
+            return

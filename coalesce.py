@@ -1,0 +1,194 @@
+"""One leader a key, across threads, processes and machines: many ask, one works, all get its result.
+
+Inside a process a flight runs in a thread of its own and everybody waits for its future, each as long as they like.
+Between processes a lease in Redis says who works; its holder renews it, and when it dies another takes over within
+the lease's short life. Waiters are woken by a stream that the holder writes when it is done. Without Redis,
+coalescing still works inside each process.
+"""
+
+import concurrent.futures
+import contextvars
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import redis
+import structlog
+
+T = TypeVar("T")
+
+LEASE_MS = 2500  # a dead leader is succeeded after this long
+HEARTBEAT_SECONDS = 0.7
+DONE_SECONDS = 30  # for how long a late waiter still learns that the work is done
+_log = structlog.get_logger()
+
+_RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
+_RELEASE = """
+if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end
+redis.call('xadd', KEYS[2], '*', 'done', '1')
+return redis.call('expire', KEYS[2], ARGV[2])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Flight(Generic[T]):
+    """A piece of work under way. `leading` tells whether this caller started it."""
+
+    future: "Future[T]"
+    leading: bool
+
+
+class Coalescer:
+    """Runs work once for everybody who wants it at the same time."""
+
+    def __init__(self, leases: "Leases") -> None:
+        self._leases = leases
+        self._flights: dict[str, Future[Any]] = {}
+        self._lock = threading.Lock()
+
+    def join(self, key: str, work: Callable[[], T], recall: Callable[[], T | None], patience: float) -> Flight[T]:
+        """Join the flight of `key`, or start one that ends within `patience` seconds or fails with TimeoutError.
+
+        `work` makes the result; `recall` fetches what another process made meanwhile, or None, or raises its error.
+        """
+        with self._lock:
+            under_way = self._flights.get(key)
+            if under_way is not None:
+                return Flight(under_way, leading=False)
+            future: Future[T] = Future()
+            self._flights[key] = future
+        run = contextvars.copy_context().run
+        arguments = (self._fly, key, future, work, recall, patience)
+        threading.Thread(target=run, args=arguments, name=f"flight-{key[:8]}", daemon=True).start()
+        return Flight(future, leading=True)
+
+    def drain(self, seconds: float) -> None:
+        """Wait for what is under way, at most `seconds`, so that a process that ends throws no capture away."""
+        with self._lock:
+            futures = list(self._flights.values())
+        concurrent.futures.wait(futures, seconds)
+
+    def _fly(
+        self, key: str, future: "Future[T]", work: Callable[[], T], recall: Callable[[], T | None], patience: float
+    ) -> None:
+        try:
+            result = self._lead_or_follow(key, work, recall, time.monotonic() + patience)
+        except BaseException as err:  # noqa: BLE001 - it is raised where somebody waits for it
+            self._land(key)
+            future.set_exception(err)
+        else:
+            self._land(key)
+            future.set_result(result)
+
+    def _land(self, key: str) -> None:
+        with self._lock:
+            del self._flights[key]
+
+    def _lead_or_follow(self, key: str, work: Callable[[], T], recall: Callable[[], T | None], deadline: float) -> T:
+        while True:
+            lease = self._leases.take(key)
+            if lease.ours:
+                try:
+                    return work()
+                finally:
+                    self._leases.release(lease)
+            self._leases.wait(lease, deadline)
+            result = recall()
+            if result is not None:
+                return result
+            if time.monotonic() >= deadline:
+                raise TimeoutError
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on `key`, held by whoever knows `token`; `shared` says that other processes know of it."""
+
+    key: str
+    token: str
+    ours: bool
+    shared: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"thumb:lease:{{{self.key}}}"  # the braces keep both names in one slot of a cluster
+
+    @property
+    def done(self) -> str:
+        return f"thumb:done:{{{self.key}}}:{self.token}"
+
+
+class Leases:
+    """Leases in Redis, renewed by one thread a process for as long as they are held."""
+
+    def __init__(self, client: "redis.Redis", waiting: "redis.Redis") -> None:
+        """`waiting` is a client whose sockets may be silent for as long as a lease lives, and a second more."""
+        self._client = client
+        self._waiting = waiting
+        self._renew = client.register_script(_RENEW)
+        self._release = client.register_script(_RELEASE)
+        self._held: dict[str, Lease] = {}
+        self._heart: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def take(self, key: str) -> Lease:
+        """Take the lease, or learn who holds it. Without Redis it is ours, for this process alone."""
+        lease = Lease(key, secrets.token_hex(8), ours=True)
+        try:
+            holder = self._client.set(lease.name, lease.token, nx=True, px=LEASE_MS, get=True)
+        except redis.RedisError as err:
+            _log.warning("leases_unreachable", error=type(err).__name__)
+            return Lease(key, lease.token, ours=True, shared=False)
+        if isinstance(holder, bytes):
+            return Lease(key, holder.decode(), ours=False)
+        self._keep(lease)
+        return lease
+
+    def release(self, lease: Lease) -> None:
+        """Give the lease back and wake everybody who waits for it."""
+        with self._lock:
+            self._held.pop(lease.name, None)
+        if not lease.shared:
+            return
+        try:
+            self._release(keys=[lease.name, lease.done], args=[lease.token, DONE_SECONDS])
+        except redis.RedisError as err:
+            _log.warning("leases_unreachable", error=type(err).__name__)
+
+    def wait(self, lease: Lease, deadline: float) -> None:
+        """Sleep until the holder is done, or its lease may have run out, or `deadline` has come."""
+        left = min(deadline - time.monotonic(), LEASE_MS / 1000)
+        try:
+            self._waiting.xread({lease.done: "0"}, block=max(int(left * 1000), 1))
+        except redis.RedisError as err:
+            _log.warning("leases_unreachable", error=type(err).__name__)
+            time.sleep(0.2)  # Redis will be asked again: not in a busy loop
+
+    def _keep(self, lease: Lease) -> None:
+        with self._lock:
+            self._held[lease.name] = lease
+            if self._heart is None:
+                self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+                self._heart.start()
+
+    def _beat(self) -> None:
+        """Renew what is held; end when nothing is."""
+        while True:
+            time.sleep(HEARTBEAT_SECONDS)
+            with self._lock:
+                held = list(self._held.values())
+                if not held:
+                    self._heart = None
+                    return
+            for lease in held:
+                self._renew_one(lease)
+
+    def _renew_one(self, lease: Lease) -> None:
+        try:
+            self._renew(keys=[lease.name], args=[lease.token, LEASE_MS])
+        except redis.RedisError as err:
+            _log.warning("leases_unreachable", error=type(err).__name__)

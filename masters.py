@@ -1,0 +1,189 @@
+"""Masters: the captured picture of each capture key. Known ones come from the cache; a new one is captured once for
+everybody who wants it, charged to whoever asked first, and looked at before it replaces anything.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+import imaging
+from breaker import Breaker
+from cache import Found, PictureCache
+from capture import CaptureClient
+from coalesce import Coalescer, Flight
+from errors import BlockedTarget, CaptureError, CaptureFailed, OverCapacity, RateLimited, ThumbnailError
+from model import CaptureOptions, Picture, ThumbnailRequest
+from netguard import Guard
+from validation import NOT_PUBLIC, target_of
+
+Charge = Callable[[], None]
+PAGE_FAILURE_SECONDS = 30  # for how long a page's own failure is remembered
+LONGEST_FAILURE = 3600
+CLOCK_SKEW = timedelta(seconds=10)  # between machines; and no picture counts as old before it is a minute old
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class MasterLimits:
+    """Seconds a capture may take, captures in flight in this process, seconds and bytes that a master is kept within."""
+
+    timeout: float = 60
+    concurrency: int = 16
+    keep_seconds: int = 86400
+    keep_bytes: int = 4 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A captured picture, and how long that took; `ms` is None where another process took it."""
+
+    picture: Picture
+    ms: int | None = None
+
+
+class Masters:
+    def __init__(
+        self,
+        cache: PictureCache,
+        client: CaptureClient,
+        coalescer: Coalescer,
+        breaker: Breaker,
+        guard: Guard | None,
+        limits: MasterLimits,
+    ) -> None:
+        """`guard` judges a host before it is captured; None leaves that to the screenshot API."""
+        self._cache = cache
+        self._client = client
+        self._coalescer = coalescer
+        self._breaker = breaker
+        self._guard = guard
+        self._limits = limits
+        self._slots = threading.BoundedSemaphore(limits.concurrency)
+
+    def known(self, request: ThumbnailRequest) -> Found:
+        """Look the master up; it may be old."""
+        return self._cache.get(request.capture_key)
+
+    def join(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Flight[Capture]:
+        """Join the capture of `request`, or start it. Raises what can be told at once: InvalidOption, and a remembered
+        failure of the same capture.
+
+        The flight ends with a Capture, BlockedTarget, RateLimited, OverCapacity or a CaptureError.
+        """
+        self._client.check(request.capture, _format(request.capture))
+        if not request.delivery.fresh:
+            self._raise_remembered(request)
+        since = datetime.now(UTC) - CLOCK_SKEW
+
+        def work() -> Capture:
+            # Who looked it up just before another flight landed must not pay for a second one.
+            landed = None if request.delivery.fresh else self._recall(request, since)
+            return landed or self._capture(request, charge, request_id)
+
+        def recall() -> Capture | None:
+            return self._recall(request, since)
+
+        return self._coalescer.join(request.capture_key.digest, work, recall, self._limits.timeout + 5)
+
+    def _recall(self, request: ThumbnailRequest, since: datetime) -> Capture | None:
+        """Fetch what another process captured `since` then, or raise what it failed with."""
+        picture = self._cache.get(request.capture_key).picture
+        if picture is not None and picture.captured_at > since:
+            return Capture(picture)
+        self._raise_remembered(request)
+        return None
+
+    def _raise_remembered(self, request: ThumbnailRequest) -> None:
+        failure = self._cache.failure(request.capture_key)
+        if failure is not None:
+            raise failure
+
+    def _capture(self, request: ThumbnailRequest, charge: Charge, request_id: str) -> Capture:
+        """Do what only the leader does: judge the host, take a slot, charge, capture, keep."""
+        self._judge(request.capture)
+        began = time.monotonic()
+        with self._slot():
+            self._admit(charge)
+            picture = self._shoot_or_remember(request, request_id)
+        ms = round((time.monotonic() - began) * 1000)
+        if len(picture.body) <= self._limits.keep_bytes:
+            self._cache.put(request.capture_key, picture, self._limits.keep_seconds)
+        return Capture(picture, ms)
+
+    def _admit(self, charge: Charge) -> None:
+        """Pass the breaker, then charge: who is turned away pays nothing."""
+        self._breaker.check()
+        try:
+            charge()
+        except RateLimited:
+            self._breaker.let_go()
+            raise
+
+    def _judge(self, options: CaptureOptions) -> None:
+        if self._guard is None:
+            return
+        verdict = self._guard.judge(*target_of(options.url)).verdict
+        if not verdict.ok:
+            raise BlockedTarget(NOT_PUBLIC, verdict=verdict)
+
+    def _shoot_or_remember(self, request: ThumbnailRequest, request_id: str) -> Picture:
+        try:
+            return self._shoot_twice(request, request_id)
+        except CaptureError as err:
+            seconds = min(max(err.retry_after or 0, PAGE_FAILURE_SECONDS), LONGEST_FAILURE)
+            self._cache.fail(request.capture_key, err, seconds)
+            raise
+
+    def _shoot_twice(self, request: ThumbnailRequest, request_id: str) -> Picture:
+        """Try a suspect capture once more; it never replaces a good one."""
+        deadline = time.monotonic() + self._limits.timeout
+        picture = self._shoot(request.capture, deadline, request_id)
+        if not picture.suspect:
+            return picture
+        if time.monotonic() < deadline - 1:
+            picture = self._shoot(request.capture, deadline, request_id)
+        known = self._cache.get(request.capture_key).picture
+        if picture.suspect and known is not None and not known.suspect:
+            raise CaptureFailed("the page came out blank or in another size")
+        return picture
+
+    def _shoot(self, options: CaptureOptions, deadline: float, request_id: str) -> Picture:
+        try:
+            timeout = max(deadline - time.monotonic(), 0.1)
+            body = self._client.capture(options, _format(options), timeout=timeout, request_id=request_id)
+            identity = imaging.identify(body)
+            doubt = imaging.doubt(identity, options)
+        except ThumbnailError as err:
+            self._breaker.note(err)
+            raise
+        except imaging.NotAPicture as err:
+            _log.warning("capture_refused", reason=str(err), request_id=request_id)
+            failure = CaptureFailed("the screenshot API did not send a picture")
+            failure.upstream = True
+            self._breaker.note(failure)
+            raise failure from err
+        self._breaker.note(None)
+        if doubt:
+            _log.warning("capture_suspect", reason=doubt, request_id=request_id)
+        picture = Picture(body, identity.content_type, identity.width, identity.height, datetime.now(UTC))
+        return replace(picture, suspect=bool(doubt))
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        """Take one of the captures that may be in flight. Raises OverCapacity at once when there is none."""
+        if not self._slots.acquire(blocking=False):
+            raise OverCapacity("too many captures are under way; try again in a few seconds")
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+
+def _format(options: CaptureOptions) -> str:
+    """The master is lossless, so that every rendition is encoded but once."""
+    return "pdf" if options.medium == "print" else "png"

@@ -1,0 +1,326 @@
+"""One capture serves everyone; known pictures are free; what is old is shown while it is captured anew."""
+
+import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+from PIL import Image
+
+from tests.support.processes import wait_until
+from tests.support.redis import age_pictures
+from tests.support.screenshot_api import blank, refuse, sized
+
+PAGE = "https://example.com/"
+
+
+def get(client, url=PAGE, headers=None, **options):
+    return client.get("/thumb", query_string={"url": url, **options}, headers=headers)
+
+
+class Crowd:
+    """Callers in threads, each with a client of its own."""
+
+    def __init__(self, client, count):
+        self.app = client.application
+        self.pool = ThreadPoolExecutor(count)
+
+    def ask(self, *args, address="127.0.0.1", **options):
+        def call():
+            client = self.app.test_client()
+            return client.get("/thumb", query_string=options, environ_base={"REMOTE_ADDR": address})
+
+        return self.pool.submit(call)
+
+
+@pytest.fixture
+def held(api):
+    """Every answer of the API waits for this gate; it is opened in the end whatever happens."""
+    gate = threading.Event()
+    api.hold(gate)
+    yield gate
+    gate.set()
+
+
+def test_eighteen_renditions_of_a_page_are_one_capture(client, api):
+    for width in (160, 320, 640):
+        for ratio in (1, 2):
+            for format_ in ("png", "webp", "jpeg"):
+                assert get(client, w=width * ratio, format=format_).status_code == 200
+
+    assert len(api.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("accept", "format_"),
+    [
+        ("image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8", "AVIF"),
+        ("image/webp,*/*", "WEBP"),
+        ("image/avif;q=0.5,image/webp;q=0.9", "WEBP"),
+        ("image/avif;q=0,image/webp;q=0.1", "WEBP"),
+        ("*/*", "PNG"),
+        ("image/*", "PNG"),
+        ("", "PNG"),
+    ],
+)
+def test_the_automatic_format_is_the_best_that_accept_names(client, accept, format_):
+    response = get(client, headers={"Accept": accept}, format="auto", w=64)
+
+    assert Image.open(io.BytesIO(response.data)).format == format_
+    assert response.headers["Vary"] == "Accept"
+
+
+def test_a_named_format_does_not_vary(client):
+    assert "Vary" not in get(client, format="webp").headers
+
+
+def test_a_crowd_on_a_cold_page_is_one_capture(make_client, api, held):
+    crowd = Crowd(make_client(thumb_limit="1 per hour"), 40)
+    answers = [crowd.ask(url=PAGE, w=100 + i % 4) for i in range(40)]
+    wait_until(lambda: len(api.calls) == 1, "the capture")
+    held.set()
+
+    assert {answer.result().status_code for answer in answers} == {200}
+    assert len(api.calls) == 1
+
+
+def test_an_error_of_the_leader_is_everybodys(make_client, api):
+    client = make_client()
+    api.latency = 0.5
+    api.behave(refuse(500, "internal"), times=99)
+    crowd = Crowd(client, 8)
+    answers = [crowd.ask(url=PAGE) for _ in range(8)]
+
+    assert {answer.result().status_code for answer in answers} == {502}
+    assert len(api.calls) == 1
+
+
+def test_a_slow_page_does_not_hold_up_another(make_client, api):
+    gate = threading.Event()
+    api.hold(gate, url="https://slow.example.com/")
+    client = make_client()
+    slow = Crowd(client, 1).ask(url="https://slow.example.com/")
+    wait_until(lambda: len(api.calls) == 1, "the slow capture")
+    try:
+        assert get(client).status_code == 200
+        assert not slow.done()
+    finally:
+        gate.set()
+    assert slow.result().status_code == 200
+
+
+def test_two_processes_share_one_capture(make_client, api, held):
+    one, other = Crowd(make_client(), 2), Crowd(make_client(), 2)
+    answers = [crowd.ask(url=PAGE) for crowd in (one, other, one, other)]
+    wait_until(lambda: len(api.calls) == 1, "the capture")
+    held.set()
+
+    assert {answer.result().status_code for answer in answers} == {200}
+    assert len(api.calls) == 1
+
+
+def test_coalescing_works_in_a_process_without_redis(make_client, api, held):
+    crowd = Crowd(make_client(redis_url="redis://127.0.0.1:1/0"), 8)
+    answers = [crowd.ask(url=PAGE) for _ in range(8)]
+    wait_until(lambda: len(api.calls) == 1, "the capture")
+    held.set()
+
+    assert {answer.result().status_code for answer in answers} == {200}
+    assert len(api.calls) == 1
+
+
+def test_who_has_no_budget_left_does_not_cost_others_theirs(make_client, api, held):
+    """The first to ask may not pay; whoever asks with it and may, gets the picture."""
+    client = make_client(thumb_limit="1 per hour")
+    crowd = Crowd(client, 3)
+    spent = crowd.ask(url="https://example.org/", address="8.8.8.8")
+    wait_until(lambda: len(api.calls) == 1, "the first capture")
+    held.set()
+    assert spent.result().status_code == 200
+
+    refused, served = crowd.ask(url=PAGE, address="8.8.8.8"), crowd.ask(url=PAGE, address="9.9.9.9")
+    assert served.result().status_code == 200
+    assert refused.result().status_code in (200, 429)
+
+
+def test_a_page_with_sixty_known_thumbnails_loads_without_a_refusal(make_client):
+    client = make_client(thumb_limit="60 per hour")
+    urls = [f"https://example.com/{i}" for i in range(60)]
+    for url in urls:
+        assert get(client, url).status_code == 200
+
+    again = [get(client, url, w=w).status_code for url in urls for w in (64, 128)]
+    assert set(again) == {200}
+    assert get(client, "https://example.com/one-more").status_code == 429
+
+
+def test_an_old_picture_is_shown_at_once_and_captured_anew_behind(make_client, api, redis_url):
+    client = make_client(cache_ttl=60)
+    get(client, w=64)
+    age_pictures(redis_url, seconds=120)
+    stale = get(client, w=64)
+
+    assert (stale.headers["X-Cache"], stale.headers["X-Thumb-State"]) == ("STALE", "stale")
+    wait_until(lambda: get(client, w=64).headers["X-Cache"] == "HIT", "the refresh")
+    assert len(api.calls) == 2
+
+
+def test_an_old_picture_is_refreshed_once_however_many_look_at_it(make_client, api, redis_url):
+    client = make_client(cache_ttl=60)
+    get(client)
+    age_pictures(redis_url, seconds=120)
+    gate = threading.Event()
+    api.hold(gate)
+    try:
+        states = [get(client, w=w).headers["X-Cache"] for w in (64, 128, 64, 128)]
+        wait_until(lambda: len(api.calls) == 2, "the refresh")
+    finally:
+        gate.set()
+
+    assert set(states) == {"STALE"}
+    wait_until(lambda: get(client).headers["X-Cache"] == "HIT", "the refresh")
+    assert len(api.calls) == 2
+
+
+def test_over_budget_an_old_picture_is_shown(make_client, api, redis_url):
+    client = make_client(cache_ttl=60, thumb_limit="1 per hour")
+    get(client)
+    age_pictures(redis_url, seconds=120)
+
+    assert [get(client).headers["X-Cache"] for _ in range(3)] == ["STALE"] * 3
+    assert len(api.calls) == 1
+
+
+def test_wait_zero_gives_a_placeholder_and_the_capture_goes_on(make_client, api, held):
+    client = make_client()
+    pending = get(client, w=64, wait=0)
+    image = Image.open(io.BytesIO(get(client, w=64, wait=0, headers={"Accept": "image/*"}).data))
+    held.set()
+
+    assert (pending.status_code, pending.json["code"]) == (202, "pending")
+    assert pending.headers["Cache-Control"] == "no-store"
+    assert int(pending.headers["Retry-After"]) > 0
+    assert image.size == (64, 36)
+    wait_until(lambda: get(client, w=64, wait=0).headers.get("X-Cache") == "HIT", "the picture")
+    assert len(api.calls) == 1
+
+
+def test_a_pending_placeholder_says_so(make_client, held):
+    response = get(make_client(), wait=0, headers={"Accept": "image/*"})
+
+    assert response.headers["X-Thumb-State"] == "pending"
+    assert "X-Error-Code" not in response.headers
+
+
+def test_a_failure_is_remembered_for_a_while(make_client, api, redis_url):
+    client = make_client(thumb_limit="100 per hour")
+    api.behave(refuse(500, "internal"))
+    first = get(client)
+    again = [get(client, w=w) for w in (64, 128)]
+
+    assert {response.status_code for response in [first, *again]} == {502}
+    assert len(api.calls) == 1
+    (key,) = redis.Redis.from_url(redis_url).keys("thumb:failure:*")
+    assert 0 < redis.Redis.from_url(redis_url).ttl(key) <= 30
+    redis.Redis.from_url(redis_url).delete(key)
+
+
+def test_a_failure_is_remembered_as_long_as_the_api_says(make_client, api, redis_url):
+    api.behave(refuse(503, "unavailable", headers={"Retry-After": "300"}), times=9)
+    refused = get(make_client(capture_timeout=5))
+
+    assert refused.headers["Retry-After"] == "300"
+    (key,) = redis.Redis.from_url(redis_url).keys("thumb:failure:*")
+    assert 290 < redis.Redis.from_url(redis_url).ttl(key) <= 300
+
+
+def test_a_blank_capture_is_tried_once_more(client, api):
+    api.behave(blank)
+    response = get(client)
+
+    assert response.status_code == 200
+    assert len(api.calls) == 2
+    assert response.cache_control.max_age > 60
+
+
+def test_a_page_that_stays_blank_is_shown_for_a_minute(client, api):
+    api.behave(blank, times=2)
+    response = get(client)
+
+    assert response.status_code == 200
+    assert response.cache_control.max_age <= 60
+    assert len(api.calls) == 2
+
+
+def test_a_picture_of_another_size_is_shown_for_a_minute(client, api):
+    api.behave(sized(640, 360), times=2)
+
+    assert get(client).cache_control.max_age <= 60
+    assert len(api.calls) == 2
+
+
+def test_a_blank_capture_never_replaces_a_good_one(make_client, api, redis_url):
+    client = make_client(cache_ttl=60)
+    good = get(client)
+    age_pictures(redis_url, seconds=120)
+    api.behave(blank, times=99)
+    get(client)
+    wait_until(lambda: len(api.calls) == 3, "the refresh and its second try")
+
+    assert get(client).data == good.data
+
+
+def test_a_hot_picture_costs_no_call_to_redis(make_client, redis_url):
+    client = make_client(memory_cache_bytes=10_000_000)
+    get(client)
+    store = redis.Redis.from_url(redis_url)
+
+    def gets():
+        return store.info("commandstats").get("cmdstat_get", {"calls": 0})["calls"]
+
+    before = gets()
+    assert {get(client).headers["X-Cache"] for _ in range(20)} == {"HIT"}
+    assert gets() == before
+
+
+def test_the_in_process_tier_is_bounded_in_bytes(make_client, redis_url):
+    client = make_client(memory_cache_bytes=20_000)
+    for i in range(30):
+        assert get(client, f"https://example.com/{i}", w=200).status_code == 200
+
+    assert {get(client, f"https://example.com/{i}", w=200).headers["X-Cache"] for i in range(30)} == {"HIT"}
+
+
+def test_after_five_failures_the_api_is_left_alone(make_client, api, redis_url):
+    client = make_client(cache_ttl=60, thumb_limit="100 per hour")
+    known = get(client)
+    age_pictures(redis_url, seconds=120)
+    api.behave(refuse(500, "internal"), times=999)
+    for i in range(5):
+        assert get(client, f"https://example.com/{i}").json["code"] == "capture_failed"
+    asked = len(api.calls)
+    refused = get(client, "https://example.com/next")
+
+    assert (refused.status_code, refused.json["code"]) == (503, "upstream_unavailable")
+    assert 0 < int(refused.headers["Retry-After"]) <= 30
+    assert get(client).data == known.data
+    assert len(api.calls) == asked
+
+
+def test_a_quota_that_is_used_up_closes_the_door_at_once(make_client, api):
+    client = make_client()
+    api.behave(refuse(429, "quota_exceeded"), times=99)
+
+    assert get(client).json["code"] == "upstream_quota"
+    assert get(client, "https://example.org/").json["code"] == "upstream_quota"
+    assert len(api.calls) == 1
+
+
+def test_a_page_that_fails_says_nothing_of_the_api(make_client, api):
+    client = make_client(thumb_limit="100 per hour")
+    api.behave(refuse(404, "not_found"), times=8)
+    for i in range(8):
+        assert get(client, f"https://example.com/{i}").json["code"] == "capture_failed"
+
+    assert get(client).status_code == 200
