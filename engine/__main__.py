@@ -11,8 +11,10 @@ from aiohttp import web
 from engine.app import create_app
 from engine.browser import LaunchFailed
 from engine.config import ConfigError, Settings, load, unknown_variables
+from engine.gate import Gate
 from engine.service import CaptureService
 from engine.supervisor import Supervisor
+from netguard import Guard, exemptions
 
 GRACE_SECONDS = 1  # for captures under way when told to stop; aiohttp waits for it twice, then they are cancelled
 
@@ -51,7 +53,9 @@ def set_up_logging(settings: Settings) -> None:
 async def serve(settings: Settings) -> int:
     stop = _stop_signal()
     supervisor = Supervisor(settings)
-    service = CaptureService(settings, supervisor)
+    guard = Guard(ports=frozenset(settings.allowed_ports), exempt=exemptions(settings.private_targets))
+    gate = Gate(guard, settings.engine_concurrency)
+    service = CaptureService(settings, supervisor, gate)
     # A client that hangs up gives its place in the queue, or its browser, to the next.
     runner = web.AppRunner(
         create_app(settings, service, supervisor),
@@ -63,6 +67,7 @@ async def serve(settings: Settings) -> int:
         await service.start()
         await runner.setup()
         await web.TCPSite(runner, settings.engine_host, settings.engine_port).start()
+        gate.forbid(runner.addresses[0][1])
         log.info("ready", address=runner.addresses[0], concurrency=settings.engine_concurrency)
         await stop.wait()
     except LaunchFailed:

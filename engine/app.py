@@ -12,13 +12,14 @@ from aiohttp import web
 
 from engine import params, picture
 from engine.config import Settings
+from engine.egress import Traffic
 from engine.errors import BlockedURL, EngineError, Unauthorized
 from engine.params import CaptureParams
 from engine.service import CaptureService, Outcome
 from engine.supervisor import Supervisor
 
 MAX_BODY = 64 << 10
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 413: "validation_error"}
 
 SERVICE = web.AppKey("service", CaptureService)
@@ -57,7 +58,8 @@ async def health(request: web.Request) -> web.Response:
     state = {
         "ok": supervisor.version is not None,
         "browser": supervisor.version,
-        "sandbox": supervisor.sandbox,
+        "sandbox": supervisor.walls.sandbox,
+        "isolation": "namespace" if supervisor.walls.namespace else "flags",
         "in_flight": service.slots.taken,
         "queued": service.slots.queued,
         "captures": supervisor.captures,
@@ -70,25 +72,24 @@ async def _take(request: web.Request, wanted: CaptureParams) -> Outcome:
     """Take the picture and write the capture's one event. The target's path and query are nobody's business."""
     event = log.bind(request_id=request["id"], host=wanted.target.host, format=wanted.format)
     started = time.monotonic()
+    traffic = Traffic()
+
+    def spent() -> dict[str, object]:
+        return {"seconds": round(time.monotonic() - started, 3), "traffic": traffic.summary()}
+
     try:
-        outcome = await request.app[SERVICE].take(wanted)
+        outcome = await request.app[SERVICE].take(wanted, traffic)
     except asyncio.CancelledError:
-        event.info("capture", outcome="client_gone", seconds=_since(started))
+        event.info("capture", outcome="client_gone", **spent())
         raise
     except EngineError as err:
-        event.info("capture", outcome=err.code, reason=str(err), seconds=_since(started), **_inside(err))
+        event.info("capture", outcome=err.code, reason=str(err), **spent(), **_inside(err))
         raise
     except Exception:
-        event.exception("capture", outcome="internal_error", seconds=_since(started))
+        event.exception("capture", outcome="internal_error", **spent())
         raise
-    event.info(
-        "capture",
-        outcome="ok",
-        seconds=_since(started),
-        queued=round(outcome.queued, 3),
-        bytes=len(outcome.body),
-        attempts=outcome.attempts,
-    )
+    took = {"queued": round(outcome.queued, 3), "bytes": len(outcome.body), "attempts": outcome.attempts}
+    event.info("capture", outcome="ok", **spent(), **took)
     return outcome
 
 
@@ -144,7 +145,3 @@ def _error(status: int, code: str, message: str, retry_after: int | None = None)
         body["retry_after"] = retry_after
         headers["Retry-After"] = str(retry_after)
     return web.json_response(body, status=status, headers=headers)
-
-
-def _since(started: float) -> float:
-    return round(time.monotonic() - started, 3)

@@ -2,16 +2,18 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import structlog
 
 from engine.config import Settings
 from engine.devtools import Connection, ProtocolError, Session
 from engine.errors import BrowserGone, PageFailed, Unavailable
-from engine.process import ProcessGroup
+from engine.listeners import Listeners
+from engine.process import EGRESS_FLAGS, FLAGS, ProcessGroup
 
 LAUNCH_SECONDS = 20
 DISPOSE_SECONDS = 1  # a page in an endless loop is disposed of in 10 ms: a browser that needs longer is stuck
@@ -27,13 +29,23 @@ class LaunchFailed(Unavailable):
         self.words = words
 
     @property
-    def for_want_of_a_sandbox(self) -> bool:
+    def for_want_of_walls(self) -> bool:
+        """Whether less of `Walls` may help."""
         return "sandbox" in self.words.lower() or "namespace" in self.words
 
 
+@dataclass(frozen=True, slots=True)
+class Walls:
+    """What is between a browser and the rest of the machine besides its flags."""
+
+    namespace: bool
+    sandbox: bool
+
+
 class Browser:
-    def __init__(self, group: ProcessGroup, connection: Connection, version: str) -> None:
+    def __init__(self, group: ProcessGroup, connection: Connection, version: str, listeners: Listeners) -> None:
         self.group = group
+        self.listeners = listeners
         self.version = version
         self.captures = 0
         self.in_flight = 0
@@ -43,25 +55,28 @@ class Browser:
         self._pages: dict[str, str | None] = {}  # browser context → the one page that belongs in it
 
     @classmethod
-    async def launch(cls, settings: Settings, *, sandbox: bool) -> "Browser":
+    async def launch(cls, settings: Settings, walls: Walls, flags: Sequence[str] = (*FLAGS, *EGRESS_FLAGS)) -> Self:
         """Start a Chromium and shake hands. Raises LaunchFailed."""
+        command = [str(settings.engine_chromium), *flags, *([] if walls.sandbox else ["--no-sandbox"])]
         user = settings.engine_browser_user if os.geteuid() == 0 else None
         try:
-            group = ProcessGroup(settings.engine_chromium, user, sandbox=sandbox)
+            group = ProcessGroup(command, user, settings.engine_concurrency if walls.namespace else 0)
         except OSError as err:
             raise LaunchFailed(str(err)) from err
         connection = await Connection.open(group.read_fd, group.write_fd)
+        listeners = Listeners()
         try:
             async with asyncio.timeout(LAUNCH_SECONDS):
+                listeners = Listeners(await group.listeners())
                 version = await connection.root.call("Browser.getVersion")
-                browser = cls(group, connection, version["product"])
+                browser = cls(group, connection, version["product"], listeners)
                 await browser._watch_targets()
-        except (BrowserGone, TimeoutError) as err:
+        except (BrowserGone, OSError) as err:
             words = group.last_words()
-            await _end(group, connection)
+            await _end(group, connection, listeners)
             raise LaunchFailed(words) from err
         except asyncio.CancelledError:
-            await _end(group, connection)
+            await _end(group, connection, listeners)
             raise
         return browser
 
@@ -70,9 +85,9 @@ class Browser:
         return not self._connection.closed.done()
 
     @asynccontextmanager
-    async def page(self) -> AsyncIterator[Session]:
-        """Open a page in a context of its own, and leave nothing of it behind."""
-        created = await self._root.call("Target.createBrowserContext", disposeOnDetach=True)
+    async def page(self, proxy: str) -> AsyncIterator[Session]:
+        """Open a page in a context of its own with the `proxy` of that URL, and leave nothing of it behind."""
+        created = await self._root.call("Target.createBrowserContext", disposeOnDetach=True, **self._network(proxy))
         context = created["browserContextId"]
         self._pages[context] = None
         session_id = None
@@ -89,7 +104,10 @@ class Browser:
         self.group.kill()
 
     async def end(self) -> None:
-        await _end(self.group, self._connection)
+        await _end(self.group, self._connection, self.listeners)
+
+    def _network(self, proxy: str) -> dict[str, str]:
+        return {"proxyServer": proxy, "proxyBypassList": "<-loopback>"}
 
     async def _watch_targets(self) -> None:
         self._root.on("Target.targetCreated", self._target_created)
@@ -129,6 +147,7 @@ class Browser:
             self.kill()
 
 
-async def _end(group: ProcessGroup, connection: Connection) -> None:
+async def _end(group: ProcessGroup, connection: Connection, listeners: Listeners) -> None:
+    listeners.close()
     await group.end()
     await connection.close()

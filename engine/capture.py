@@ -9,7 +9,7 @@ from typing import Any
 from engine import scripts, shot
 from engine.adblock import AdFilter
 from engine.devtools import ProtocolError, Session
-from engine.errors import DeadlineExceeded, InvalidParams, PageFailed
+from engine.errors import DeadlineExceeded, InvalidParams, NotReached, PageFailed
 from engine.page import WORLD, Page
 from engine.params import CaptureParams
 
@@ -17,6 +17,8 @@ END_GAME = 2.5  # seconds of the deadline that are kept for the picture of a pag
 IDLE_SECONDS = 10  # after load; a page that polls is never idle
 SCROLL_SECONDS = 10
 FONT_SECONDS = 1
+ERROR_PAGE_SECONDS = 1
+ABORTED = "net::ERR_ABORTED"
 
 MILESTONES = {"load": "load", "domcontentloaded": "DOMContentLoaded", "networkidle": "load"}
 COOKIE_BANNERS = tuple(
@@ -87,8 +89,11 @@ class Capture:
         answer = await self._page.session.call("Page.navigate", url=self._params.target.href)
         if answer.get("isDownload"):
             raise PageFailed("the page is a download")
-        if error := answer.get("errorText"):
-            raise PageFailed(f"the page could not be loaded: {_public(error)}")
+        error = answer.get("errorText")
+        if error == ABORTED:  # 204, 205: no error page follows
+            raise PageFailed("the page could not be loaded: it answered without a document")
+        if error:
+            raise NotReached(f"the page could not be loaded: {_public(error)}", await self._unreached())
 
     async def settle(self) -> None:
         """Wait for everything that was asked for, and again if the page moves on meanwhile."""
@@ -114,6 +119,13 @@ class Capture:
         if self._waiting_for and not await self._page.ask(scripts.MATCHES, self._waiting_for):
             raise PageFailed("wait_for: no element matched in time")
 
+    async def _unreached(self) -> str:
+        """The URL behind all redirects: the error page tells, which comes after the answer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ERROR_PAGE_SECONDS):
+                return await self._page.frame.error_page()
+        return self._params.target.href
+
     async def hide_again(self) -> None:
         """For what came, or came back, after the document began."""
         if self._hiding:
@@ -129,8 +141,8 @@ class Capture:
 
     async def _check_document(self) -> None:
         """Raise PageFailed unless the document came over HTTP with a status below 400."""
-        if self._page.frame.is_error_page:
-            raise PageFailed("the page could not be loaded")
+        if self._page.frame.unreachable:
+            raise NotReached("the page could not be loaded", self._page.frame.unreachable)
         if not self._page.frame.url.startswith(("http:", "https:")):
             raise PageFailed("the page left for something that is not a web page")
         status = await self._page.ask(scripts.STATUS)
@@ -169,5 +181,4 @@ class Capture:
 
 def _public(error: str) -> str:
     """Chromium's name for a network error, a fixed vocabulary: `ERR_CONNECTION_REFUSED`."""
-    name = error.removeprefix("net::").partition(" ")[0][:64]
-    return "it answered without a document" if name == "ERR_ABORTED" else name  # 204, 205
+    return error.removeprefix("net::").partition(" ")[0][:64]

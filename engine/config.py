@@ -96,6 +96,7 @@ class Settings(BaseSettings):
     engine_browser_user: Annotated[str, AfterValidator(_account)] = Field(
         "nobody", description="the name of an account of this machine"
     )
+    engine_isolation: Literal["auto", "namespace", "flags"] = Field("auto", description="auto, namespace or flags")
     engine_filter_lists: Paths = Field(
         (EASYLIST / "easylist.txt", EASYLIST / "easyprivacy.txt"),
         description="paths of Adblock Plus filter lists, separated by commas",

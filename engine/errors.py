@@ -5,9 +5,11 @@ EngineError 500              internal_error
 ├── BlockedURL 400           blocked_url
 ├── Unauthorized 401         unauthorized
 ├── PageFailed 422           page_failed     the page's own fault: trying again would fail again
+│   └── NotReached 422       page_failed     its document did not come
 ├── RateLimited 429          rate_limited
 ├── Unavailable 503          unavailable
-│   └── BrowserGone 503      unavailable     the browser died under the capture: safe to try once more
+│   ├── BrowserGone 503      unavailable     the browser died under the capture: safe to try once more
+│   └── ProxyGone 503        unavailable     its egress proxy did: nothing is fetched without it
 └── DeadlineExceeded 504     timeout
 """
 
@@ -48,6 +50,14 @@ class PageFailed(EngineError):
     code = "page_failed"
 
 
+class NotReached(PageFailed):
+    """The browser could not get the document at `url`; why, the egress proxy may know better."""
+
+    def __init__(self, message: str, url: str) -> None:
+        super().__init__(message)
+        self.url = url
+
+
 class RateLimited(EngineError):
     status = 429
     code = "rate_limited"
@@ -63,6 +73,11 @@ class Unavailable(EngineError):
 class BrowserGone(Unavailable):
     def __init__(self) -> None:
         super().__init__("the browser ended under the capture")
+
+
+class ProxyGone(Unavailable):
+    def __init__(self) -> None:
+        super().__init__("the egress proxy ended under the capture")
 
 
 class DeadlineExceeded(EngineError):

@@ -19,7 +19,7 @@ class MainFrame:
         self.id = ""
         self.url = ""
         self.loader: str | None = None
-        self.is_error_page = False
+        self.unreachable: str | None = None  # what should have been there instead of an error page
         for event, listener in (
             ("Page.frameNavigated", self._navigated),
             ("Page.lifecycleEvent", self._lifecycle),
@@ -42,8 +42,17 @@ class MainFrame:
     async def reach(self, milestone: str) -> None:
         """Wait until the document that stays has passed `milestone`, a name of Page.lifecycleEvent."""
         while self.moving or milestone not in self._milestones:
-            self._change = self._session.promise()
-            await self._change
+            await self._next_change()
+
+    async def error_page(self) -> str:
+        """Wait for an error page and give the URL that could not be reached."""
+        while not self.unreachable:
+            await self._next_change()
+        return self.unreachable
+
+    async def _next_change(self) -> None:
+        self._change = self._session.promise()
+        await self._change
 
     def _changed(self) -> None:
         if self._change and not self._change.done():
@@ -54,7 +63,7 @@ class MainFrame:
         if "parentId" in frame:
             return
         self.id, self.url, self.loader = frame["id"], frame["url"], frame["loaderId"]
-        self.is_error_page = "unreachableUrl" in frame
+        self.unreachable = frame.get("unreachableUrl")
         self._milestones = set()
         self._scheduled = False
         self._changed()

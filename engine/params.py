@@ -114,11 +114,18 @@ def _target(value: object) -> Target:
     try:
         if not plain or UNSAFE_IN_URL.search(text) or len(text.encode()) > MAX_URL:
             raise ValueError  # noqa: TRY301 - one refusal for all of it
-        url = can_ada.parse(text)
+        return locate(text)
     except ValueError:
         raise ValueError(f"an absolute http or https URL without user name, at most {MAX_URL} bytes") from None
-    port = int(url.port) if url.port else {"http:": 80, "https:": 443}[url.protocol]
-    return Target(url.href, url.hostname.removesuffix("."), port)
+
+
+def locate(text: str) -> Target:
+    """Read a URL as the browser does. Raises ValueError unless it is http or https."""
+    url = can_ada.parse(text)
+    port = url.port or {"http:": 80, "https:": 443}.get(url.protocol)
+    if not port:
+        raise ValueError("neither http nor https")
+    return Target(url.href, url.hostname.removesuffix("."), int(port))
 
 
 def _whole(low: int, high: int) -> Callable[[object], int]:

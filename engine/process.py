@@ -7,14 +7,19 @@ import asyncio
 import contextlib
 import ctypes
 import fcntl
+import json
 import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from engine.launcher import LISTENERS_AT_ONCE, Launch
 
 PIPE_SIZE = 1 << 20  # bytes: the most an ordinary user may ask for; a picture is then a few reads, not eighty
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
@@ -22,9 +27,8 @@ SMALL_SHM = 512 << 20  # bytes: a container's default /dev/shm of 64 MiB crashes
 PR_SET_CHILD_SUBREAPER = 36
 DIRECTORY_PREFIX = "capture-engine-"
 
-# Chromium wants its pipe on descriptors 3 and 4. It gets them as stdin and stdout, because descriptors above 9 are not
-# portable in sh, and `preexec_fn` is unsafe beside threads.
-LAUNCHER = 'exec "$0" "$@" 3<&0 4>&1 0</dev/null 1>&2'
+LAUNCHER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("launcher.py")))
+LAUNCH_SECONDS = 10
 
 FEATURES_OFF = "Translate,OptimizationHints,MediaRouter,AcceptCHFrame,PaintHolding,HttpsUpgrades"
 FLAGS = (
@@ -42,7 +46,6 @@ FLAGS = (
     "--disable-breakpad",
     "--no-pings",
     "--disable-field-trial-config",
-    "--disable-quic",
     "--dns-prefetch-disable",
     "--force-color-profile=srgb",
     "--disable-background-timer-throttling",
@@ -51,10 +54,17 @@ FLAGS = (
     "--disable-hang-monitor",
     "--block-new-web-contents",
     f"--disable-features={FEATURES_OFF}",
+    "--js-flags=--max-old-space-size=512",
+)
+# Nothing leaves but through the proxy of a capture's context. Each of these closes a way that the others leave open.
+EGRESS_FLAGS = (
+    "--proxy-server=socks5://nowhere.invalid:1",  # for what belongs to no context
+    "--proxy-bypass-list=<-loopback>",  # a proxy is not asked about loopback unless it is said so
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    "--disable-quic",
     # headless-shell obeys the first of the two, full Chromium the second.
     "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
     "--webrtc-ip-handling-policy=disable_non_proxied_udp",
-    "--js-flags=--max-old-space-size=512",
 )
 
 
@@ -79,30 +89,47 @@ class Member:
 class ProcessGroup:
     """A running Chromium with everything it forked, in a session and a temporary directory of its own."""
 
-    def __init__(self, binary: Path, user: str | None, *, sandbox: bool) -> None:
-        """Start `binary`, as `user` where that is given. Raises OSError when it cannot be executed."""
+    def __init__(self, command: list[str], user: str | None, listeners: int) -> None:
+        """Start `command`, as `user` where that is given, in a network namespace of its own if `listeners` is not 0.
+
+        Raises OSError when nothing can be started.
+        """
         adopt_orphans()
-        self.sandbox = sandbox
+        self._listeners = listeners
         self._reaped = False
         self._directory = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX))
         self._claim = os.open(self._directory, os.O_RDONLY)
         fcntl.flock(self._claim, fcntl.LOCK_EX)
-        account = pwd.getpwnam(user) if user else None
+        account = _account(user)
         if account:
-            os.chown(self._directory, account.pw_uid, account.pw_gid)
+            os.chown(self._directory, *account)
         to_browser, self.write_fd = os.pipe()
         self.read_fd, from_browser = os.pipe()
         fcntl.fcntl(self.read_fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+        self._channel, channel = socket.socketpair()
+        launch = Launch([*command, *self._flags()], str(self._directory), account, listeners, channel.fileno())
         try:
-            self.pid = self._spawn(binary, account, to_browser, from_browser)
+            self.pid = self._spawn(launch, to_browser, from_browser)
         except OSError:
             os.close(self.read_fd)
             os.close(self.write_fd)
+            self._channel.close()
             self._remove_directory()
             raise
         finally:
             os.close(to_browser)
             os.close(from_browser)
+            channel.close()
+
+    async def listeners(self) -> list[socket.socket] | None:
+        """The bound sockets of the browser's namespace; None where it has no namespace of its own."""
+        with self._channel:
+            if not self._listeners:
+                return None
+            self._channel.settimeout(LAUNCH_SECONDS)
+            # Nothing comes from a launcher that failed: its last words tell why.
+            _, handed_over, *_ = await asyncio.to_thread(socket.recv_fds, self._channel, 1, LISTENERS_AT_ONCE)
+            return [socket.socket(fileno=number) for number in handed_over]
 
     def last_words(self) -> str:
         """The end of what the browser wrote to stderr."""
@@ -127,27 +154,23 @@ class ProcessGroup:
         self._reaped = True
         await asyncio.to_thread(self._remove_directory)
 
-    def _spawn(self, binary: Path, account: pwd.struct_passwd | None, stdin: int, stdout: int) -> int:
+    def _spawn(self, launch: Launch, stdin: int, stdout: int) -> int:
         with (self._directory / "stderr").open("wb") as stderr:
             process = subprocess.Popen(  # noqa: S603 - the command is the operator's
-                ["/bin/sh", "-c", LAUNCHER, str(binary), *self._flags()],
+                [*LAUNCHER, json.dumps(launch)],
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
                 cwd=self._directory,
                 env=self._environment(),
                 start_new_session=True,
-                user=account.pw_uid if account else None,
-                group=account.pw_gid if account else None,
-                extra_groups=[] if account else None,
+                pass_fds=[launch.channel],
             )
         process.returncode = 0  # `_reap` waits for it; Popen must not, and must not warn that nobody did.
         return process.pid
 
     def _flags(self) -> list[str]:
-        flags = [*FLAGS, f"--user-data-dir={self._directory}/profile"]
-        if not self.sandbox:
-            flags.append("--no-sandbox")
+        flags = [f"--user-data-dir={self._directory}/profile"]
         shm = os.statvfs("/dev/shm") if Path("/dev/shm").is_dir() else None  # noqa: S108 - looked at, not written to
         if shm is None or shm.f_bavail * shm.f_frsize < SMALL_SHM:
             flags.append("--disable-dev-shm-usage")
@@ -174,6 +197,11 @@ class ProcessGroup:
     def _remove_directory(self) -> None:
         shutil.rmtree(self._directory, ignore_errors=True)
         os.close(self._claim)
+
+
+def _account(user: str | None) -> tuple[int, int] | None:
+    entry = pwd.getpwnam(user) if user else None
+    return (entry.pw_uid, entry.pw_gid) if entry else None
 
 
 def sweep() -> None:

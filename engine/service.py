@@ -2,19 +2,31 @@
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from engine import adblock, capture
 from engine.adblock import AdFilter
+from engine.browser import Browser
 from engine.config import Settings
 from engine.devtools import ProtocolError
-from engine.errors import BlockedURL, BrowserGone, DeadlineExceeded, PageFailed
-from engine.params import CaptureParams
+from engine.egress import Egress, Failure, Traffic
+from engine.errors import (
+    BlockedURL,
+    BrowserGone,
+    DeadlineExceeded,
+    EngineError,
+    NotReached,
+    PageFailed,
+    ProxyGone,
+)
+from engine.gate import LOOKUPS, Gate
+from engine.params import CaptureParams, locate
 from engine.picture import BadPicture
 from engine.slots import Slots
+from engine.socks import Destination
 from engine.supervisor import Supervisor
-from netguard import Guard, exemptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +39,14 @@ class Outcome:
 
 
 class CaptureService:
-    def __init__(self, settings: Settings, supervisor: Supervisor) -> None:
+    def __init__(self, settings: Settings, supervisor: Supervisor, gate: Gate) -> None:
+        """Ask `gate` who may be reached: once at the door, and again for every connection of a page."""
         self._deadline = settings.engine_deadline
         self._filter_lists = settings.engine_filter_lists
         self._supervisor = supervisor
         self._ads: asyncio.Task[AdFilter | None] | None = None
-        self._guard = Guard(ports=frozenset(settings.allowed_ports), exempt=exemptions(settings.private_targets))
-        # Of its own, so that slow look-ups do not hold up the watch over the browser's memory.
-        self._judges = ThreadPoolExecutor(32, "judge")
+        self._gate = gate
+        self.ways_out: set[Egress] = set()
         # A client waits at most for a third of the deadline and the deadline itself.
         self.slots = Slots(settings.engine_concurrency, settings.engine_queue, settings.engine_deadline / 3)
 
@@ -43,37 +55,79 @@ class CaptureService:
         self._ads = asyncio.create_task(asyncio.to_thread(adblock.load, self._filter_lists))
         await self._supervisor.start()
 
-    async def take(self, params: CaptureParams) -> Outcome:
-        """Take the picture that `params` describe.
+    async def take(self, params: CaptureParams, traffic: Traffic) -> Outcome:
+        """Take the picture that `params` describe, and count its `traffic`.
 
         Raises BlockedURL, RateLimited, InvalidParams, PageFailed, DeadlineExceeded and Unavailable.
         """
-        judgement = await asyncio.get_running_loop().run_in_executor(
-            self._judges, self._guard.judge, params.target.host, params.target.port
-        )
+        target = Destination.of(params.target.host, params.target.port)
+        judgement = await self._gate.judge(target, asyncio.Semaphore(LOOKUPS))
         if not judgement.ok:
             raise BlockedURL(judgement.verdict)
         arrived = time.monotonic()
         async with self.slots.take():
             queued = time.monotonic() - arrived
-            body, attempts = await self._within_deadline(params)
+            body, attempts = await self._within_deadline(params, traffic)
         return Outcome(body, queued, attempts)
 
-    async def _within_deadline(self, params: CaptureParams) -> tuple[bytes, int]:
+    async def _within_deadline(self, params: CaptureParams, traffic: Traffic) -> tuple[bytes, int]:
         deadline = asyncio.get_running_loop().time() + self._deadline
         try:
             async with asyncio.timeout_at(deadline):
                 try:
-                    return await self._once(params, deadline), 1
+                    return await self._once(params, traffic, deadline), 1
                 except BrowserGone:
-                    return await self._once(params, deadline), 2
+                    return await self._once(params, traffic, deadline), 2
         except TimeoutError:
             raise DeadlineExceeded(f"the capture took longer than {self._deadline:g} s") from None
 
-    async def _once(self, params: CaptureParams, deadline: float) -> bytes:
+    async def _once(self, params: CaptureParams, traffic: Traffic, deadline: float) -> bytes:
         ads = await asyncio.shield(self._ads) if params.block_ads and self._ads else None
-        async with self._supervisor.lease() as browser, browser.page() as session:
+        async with (
+            self._supervisor.lease() as browser,
+            self._way_out(browser, traffic) as egress,
+            browser.page(egress.url) as session,
+        ):
             try:
                 return await capture.take(session, params, ads, deadline)
+            except NotReached as err:
+                raise _reason(err, egress) from err
             except (BadPicture, ProtocolError) as err:
                 raise PageFailed("the browser could not draw the page") from err
+
+    @asynccontextmanager
+    async def _way_out(self, browser: Browser, traffic: Traffic) -> AsyncIterator[Egress]:
+        """A proxy for one capture. Raises ProxyGone when it did not live to its end."""
+        egress = Egress(self._gate, traffic)
+        self.ways_out.add(egress)
+        try:
+            with browser.listeners.take() as listener:
+                await egress.open(listener)
+                yield egress
+        except (OSError, PageFailed) as err:
+            if isinstance(err, PageFailed) and egress.alive:
+                raise
+            raise ProxyGone from err
+        else:
+            if not egress.alive:  # the picture may lack what could not be fetched any more
+                raise ProxyGone
+        finally:
+            self.ways_out.discard(egress)
+            await egress.close()
+
+
+def _reason(err: NotReached, egress: Egress) -> EngineError:
+    """What the proxy knows about a document that did not come is nearer to the truth than what the browser says."""
+    try:
+        target = locate(err.url)
+    except ValueError:
+        return err
+    match egress.fate(target.host, target.port):
+        case None:
+            return err
+        case Failure.SILENT:
+            return DeadlineExceeded("the page did not answer in time")
+        case Failure() as failure:
+            return PageFailed(f"the page could not be loaded: {failure}")
+        case verdict:
+            return BlockedURL(verdict)

@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import Any
 
 import structlog
 
-from engine.browser import Browser, LaunchFailed
+from engine.browser import Browser, LaunchFailed, Walls
 from engine.config import Settings
 from engine.process import Member, sweep
 
 WATCH_SECONDS = 0.2  # a memory bomb grows by 1 GB a second
 BACKOFF_SECONDS = 1
+NAMESPACES = {"auto": (True, False), "namespace": (True,), "flags": (False,)}
 
 log = structlog.get_logger()
 
@@ -28,7 +30,7 @@ class Supervisor:
         self._watcher: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
         self._launches = 0
-        self.sandbox = True
+        self.walls = Walls(namespace=True, sandbox=True)
         self.captures = 0
 
     @property
@@ -40,16 +42,9 @@ class Supervisor:
         return max(0, self._launches - 1)
 
     async def start(self) -> None:
-        """Launch the first browser; it alone decides whether the sandbox can be used. Raises LaunchFailed."""
+        """Launch the first browser; it alone decides what walls there can be. Raises LaunchFailed."""
         sweep()
-        try:
-            await self._replace()
-        except LaunchFailed as err:
-            if not err.for_want_of_a_sandbox:
-                raise
-            log.warning("the sandbox cannot be used here: Chromium runs without it", said=err.words[-500:])
-            self.sandbox = False
-            await self._replace()
+        await self._find_walls()
         self._watcher = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
@@ -81,18 +76,34 @@ class Supervisor:
                 browser = await self._replace()
             return browser
 
+    async def _find_walls(self) -> None:
+        """Launch with as many walls as this machine allows: rather without a namespace than without a sandbox."""
+        namespaces = NAMESPACES[self._settings.engine_isolation]
+        wanted = [Walls(namespace, sandbox) for sandbox in (True, False) for namespace in namespaces]
+        for self.walls in wanted:
+            try:
+                await self._replace()
+                break
+            except LaunchFailed as err:
+                if not err.for_want_of_walls or self.walls == wanted[-1]:
+                    raise
+        if not self.walls.sandbox:
+            log.warning("the sandbox cannot be used here: Chromium runs without it")
+        if not self.walls.namespace and True in namespaces:
+            log.warning("no network namespace can be had here: Chromium is kept in by its flags alone")
+
     async def _replace(self) -> Browser:
         if self._current:
             self._retire(self._current)
         try:
-            browser = await Browser.launch(self._settings, sandbox=self.sandbox)
+            browser = await Browser.launch(self._settings, self.walls)
         except LaunchFailed as err:
-            log.warning("the browser cannot be started", said=err.words[-500:])
+            log.warning("the browser cannot be started", **asdict(self.walls), said=err.words[-500:])
             raise
         self._launches += 1
         self._current = browser
         self._browsers.add(browser)
-        log.info("browser started", pid=browser.group.pid, version=browser.version, sandbox=self.sandbox)
+        log.info("browser started", pid=browser.group.pid, version=browser.version, **asdict(self.walls))
         return browser
 
     def _retire(self, browser: Browser) -> None:

@@ -30,7 +30,8 @@ def closed_port() -> Iterator[int]:
 
 @pytest.fixture(scope="session")
 def engine(site: Site, closed_port: int) -> Iterator[Engine]:
-    with running_engine(PRIVATE_TARGETS=f"{site.address},127.0.0.1:{closed_port}", ENGINE_CONCURRENCY=2) as running:
+    exempt = f"{site.address},localhost:{site.port},127.0.0.1:{closed_port}"
+    with running_engine(PRIVATE_TARGETS=exempt, ENGINE_CONCURRENCY=2) as running:
         yield running
 
 

@@ -1,0 +1,175 @@
+"""A capture's way out: a SOCKS5 server on a listener of its own that dials only what the gate lets through.
+
+All of the browser's traffic comes through here, whatever kind of request it is: the safety of the service rests on
+this module and `netguard`. Knows nothing of browsers, pages or HTTP: connections and bytes are what it can count.
+"""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import structlog
+
+from engine import socks
+from engine.gate import LOOKUPS, Gate
+from engine.relay import Relay, Stream
+from engine.socks import Denied, Destination, Reply
+from netguard import Verdict
+
+IDLE_SECONDS = 10.0
+MAX_CONNECTIONS = 256
+MAX_BYTES = 30 << 20  # to and fro
+
+log = structlog.get_logger()
+
+
+class Failure(StrEnum):
+    """Why a connection that the guard allowed came to nothing, as Chromium calls it."""
+
+    REFUSED = "ERR_CONNECTION_REFUSED"
+    UNREACHABLE = "ERR_ADDRESS_UNREACHABLE"
+    TIMED_OUT = "ERR_CONNECTION_TIMED_OUT"
+    SILENT = "ERR_TIMED_OUT"
+    SPENT = "ERR_INSUFFICIENT_RESOURCES"
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What a capture did on the network so far, its second try included; `refused` by the guard's verdict."""
+
+    connections: int = 0
+    bytes: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def summary(self) -> dict[str, object]:
+        return {"connections": self.connections, "bytes": self.bytes, "refused": dict(self.refused)}
+
+    def spend(self, count: int) -> bool:
+        """Count bytes. False: there were too many."""
+        self.bytes += count
+        return self.bytes <= MAX_BYTES
+
+
+class Egress:
+    """One capture's proxy. Whoever opens it closes it."""
+
+    def __init__(self, gate: Gate, traffic: Traffic) -> None:
+        self._gate = gate
+        self._traffic = traffic
+        self._turns = asyncio.Semaphore(LOOKUPS)
+        self._handlers: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+        self.url = ""
+        self._fates: dict[Destination, Verdict | Failure] = {}
+
+    @property
+    def alive(self) -> bool:
+        return self._server is not None and self._server.is_serving()
+
+    def fate(self, host: str, port: int) -> Verdict | Failure | None:
+        """Tell why the last connection to there came to nothing; None where it did not fail here."""
+        return self._fates.get(Destination.of(host, port))
+
+    async def open(self, listener: socket.socket) -> None:
+        """Serve on `listener`, which stays the caller's. Raises OSError."""
+        self.url = "socks5://{}:{}".format(*listener.getsockname())
+        self._server = await asyncio.start_server(self._accept, sock=listener.dup())
+
+    async def close(self) -> None:
+        """Stop listening and cut every connection."""
+        if self._server:
+            self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        for handler in self._handlers:
+            handler.cancel()
+        await asyncio.gather(*self._handlers, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handler = asyncio.create_task(self._handle((reader, writer)))
+        self._handlers.add(handler)
+        handler.add_done_callback(self._handlers.discard)
+
+    async def _handle(self, browser: Stream) -> None:
+        try:
+            async with self._holding(browser):
+                await self._serve(browser)
+        except OSError:
+            pass  # One of the two hung up, or nobody said anything for too long.
+        except Exception:  # A fault of ours costs one connection, and is told.
+            log.exception("a connection through the egress proxy failed")
+
+    async def _serve(self, browser: Stream) -> None:
+        reader, writer = browser
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                destination = await socks.accept(reader, writer)
+            site = await self._dial(destination)
+        except Denied as denied:
+            writer.write(denied.reply)
+            return
+        async with self._holding(site):
+            writer.write(bytes(Reply.GRANTED))
+            await self._relay(destination, browser, site)
+
+    async def _dial(self, destination: Destination) -> Stream:
+        """Connect to where the gate allows. Raises Denied, and keeps the reason."""
+        self._admit(destination)
+        judgement = await self._gate.judge(destination, self._turns)
+        if not judgement.ok:
+            self._traffic.refused[judgement.verdict] += 1
+            raise self._denied(destination, judgement.verdict, Reply.NOT_ALLOWED)
+        try:
+            return await self._gate.dial(judgement.addresses, destination.port)
+        except OSError as err:
+            raise self._denied(destination, _failure(err), Reply.UNREACHABLE) from err
+
+    def _admit(self, destination: Destination) -> None:
+        self._traffic.connections += 1
+        for spent, name in (
+            (self._traffic.connections > MAX_CONNECTIONS, "too_many_connections"),
+            (self._traffic.bytes > MAX_BYTES, "too_many_bytes"),
+        ):
+            if spent:
+                self._traffic.refused[name] += 1
+                raise self._denied(destination, Failure.SPENT, Reply.NOT_ALLOWED)
+
+    def _denied(self, destination: Destination, fate: Verdict | Failure, reply: Reply) -> Denied:
+        self._fates[destination] = fate
+        return Denied(bytes(reply))
+
+    async def _relay(self, destination: Destination, browser: Stream, site: Stream) -> None:
+        self._fates.pop(destination, None)
+        relay = Relay(browser, site, self._traffic.spend)
+        try:
+            await relay.run(IDLE_SECONDS)
+        except TimeoutError:
+            if not relay.heard:
+                self._fates[destination] = Failure.SILENT
+
+    @contextlib.asynccontextmanager
+    async def _holding(self, stream: Stream) -> AsyncIterator[None]:
+        """Close `stream` in the end: what is under way may arrive, unless nobody takes it."""
+        writer = stream[1]
+        self._writers.add(writer)
+        try:
+            yield
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await writer.wait_closed()
+            writer.transport.abort()
+            self._writers.discard(writer)
+
+
+def _failure(err: OSError) -> Failure:
+    if isinstance(err, TimeoutError):
+        return Failure.TIMED_OUT
+    return Failure.REFUSED if err.errno == errno.ECONNREFUSED else Failure.UNREACHABLE
