@@ -67,7 +67,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         ),
     )
     storage = _storage(settings)
-    lifetimes = Lifetimes(settings.capture_timeout, settings.cache_ttl, settings.stale_ttl)
+    # A caller who names no time waits for the capture's own end, and is told how it ended.
+    lifetimes = Lifetimes(settings.capture_timeout + 5, settings.cache_ttl, settings.stale_ttl)
     thumbnailer = Thumbnailer(cache, masters, storage, lifetimes)
     validator = Validator(guard, block_ads=settings.block_ads)
     return Services(settings, validator, _access(settings), thumbnailer, storage, connection, client, coalescer)

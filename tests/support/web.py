@@ -9,11 +9,13 @@ from pathlib import Path
 from tests.support.processes import free_port, running
 
 ROOT = Path(__file__).parents[2]
+LOGS: list[Path] = []  # what the processes of this run wrote; searched for secrets at its end
 
 
 @contextmanager
 def running_web(log: Path, **settings: object) -> Iterator[str]:
     """Run gunicorn with `settings` alone and give its URL; its log goes to the file `log`."""
+    LOGS.append(log)
     port = free_port()
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
     given = {name.upper(): str(value) for name, value in settings.items()}
