@@ -22,7 +22,7 @@ SECRETS = (
     "the-new-signing-key",
     "an-old-signing-key",
     "s3cret",
-    "    "&sig=",sig=",
+    "&sig=",
 )
 _LEAKS: list[str] = []
 
