@@ -1,0 +1,75 @@
+"""Load by wrk: how many answers a second, and how long the slowest hundredth took."""
+
+import json
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+CONNECTIONS = 16
+SCRIPT = Path(__file__).with_name("load.lua")
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a server bore. Latencies in milliseconds; `bad` answers had a status above 399, `broken` ones never came."""
+
+    rate: float
+    p50: float
+    p99: float
+    bad: int
+    broken: int
+    bytes_each: float
+
+    @property
+    def clean(self) -> bool:
+        return not self.bad and not self.broken
+
+
+def wrk(
+    base: str,
+    paths: Sequence[str],
+    seconds: float,
+    headers: Mapping[str, str] | None = None,
+    connections: int = CONNECTIONS,
+) -> Load:
+    """Ask `base` for `paths` in turn for `seconds` whole seconds."""
+    with tempfile.NamedTemporaryFile("w", suffix=".paths") as file:
+        file.write("\n".join(paths))
+        file.flush()
+        extra = [word for pair in (headers or {}).items() for word in pair]
+        options = ["-t2", f"-c{connections}", f"-d{seconds:.0f}s", "--timeout", "20s", "-s", str(SCRIPT)]
+        command = ["wrk", *options, base, "--", file.name, *extra]
+        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    line = next(line for line in out.splitlines() if line.startswith("SUMMARY "))
+    found = json.loads(line.removeprefix("SUMMARY "))
+    rate = found["requests"] / (found["microseconds"] / 1e6)
+    each = found["bytes"] / max(found["requests"], 1)
+    return Load(rate, found["p50"] / 1000, found["p99"] / 1000, found["bad_status"], found["broken"], each)
+
+
+def median(loads: Sequence[Load]) -> Load:
+    """Take each figure's median over the rounds; count every fault."""
+
+    def middle(of: Callable[[Load], float]) -> float:
+        return statistics.median(map(of, loads))
+
+    return Load(
+        middle(lambda load: load.rate),
+        middle(lambda load: load.p50),
+        middle(lambda load: load.p99),
+        sum(load.bad for load in loads),
+        sum(load.broken for load in loads),
+        middle(lambda load: load.bytes_each),
+    )
+
+
+def alternate(contestants: Mapping[str, Callable[[], Load]], rounds: int = 3) -> dict[str, Load]:
+    """Measure one after the other, `rounds` times over, so that the machine's moods meet all of them; give medians."""
+    loads: dict[str, list[Load]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, measure in contestants.items():
+            loads[name].append(measure())
+    return {name: median(each) for name, each in loads.items()}

@@ -1,0 +1,157 @@
+"""What is measured, each as it is shipped or as its users run it, on free ports of loopback."""
+
+import os
+import string
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import requests
+
+from bench import pictures
+from tests.support.processes import free_port, running
+from tests.support.redis import RedisServer, running_redis
+from tests.support.web import running_web
+
+ROOT = Path(__file__).parents[1]
+# No request is refused in these runs, but every one is counted as in production: the limits are large, not off.
+AMPLE = "1000000000 per minute"
+SITE = "http://93.184.216.34"  # a literal public address: what a miss costs here is not the name server's time
+
+
+def path(page: str, **options: object) -> str:
+    extra = "".join(f"&{name}={value}" for name, value in options.items())
+    return f"/thumb?url={quote(f'{SITE}/{page}', safe='')}{extra}"
+
+
+@dataclass
+class Fake:
+    """The fake screenshot API."""
+
+    url: str
+
+    def calls(self) -> int:
+        return int(requests.get(f"{self.url}/calls", timeout=5).json())
+
+    def answer_after(self, seconds: float) -> None:
+        requests.post(f"{self.url}/latency", data=str(seconds), timeout=5)
+
+
+def _environ(**changes: object) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
+    return kept | {"PYTHONPATH": str(ROOT)} | {name: str(value) for name, value in changes.items()}
+
+
+@contextmanager
+def running_fake(work: Path) -> Iterator[Fake]:
+    folder = work / "pictures"
+    if not folder.exists():
+        pictures.write_all(folder)
+    port = free_port()
+    command = [sys.executable, "-m", "bench.fake_api", str(port), str(folder)]
+    with running(command, port, env=_environ()):
+        yield Fake(f"http://127.0.0.1:{port}")
+
+
+@contextmanager
+def running_ours(work: Path, redis: RedisServer, api: Fake, **changes: object) -> Iterator[str]:
+    """Our web process as it ships; its log goes to a file as in production."""
+    settings = {
+        "redis_url": redis.url,
+        "capture_api": "snapsharp",
+        "capture_url": api.url,
+        "capture_api_key": "bench-key",
+        "thumb_limit": AMPLE,
+        "request_limit": AMPLE,
+        "persist_dir": work / "media",
+    }
+    with running_web(work / "ours.log", **settings | changes) as url:
+        yield url
+
+
+@contextmanager
+def running_tutorial(work: Path, redis: RedisServer, api: Fake) -> Iterator[str]:
+    """The tutorial's design under the tutorial's command."""
+    port = free_port()
+    env = _environ(REDIS_URL=redis.url, SCREENSHOT_API=api.url, THUMB_LIMIT=AMPLE)
+    command = [sys.executable, "-m", "gunicorn", "-w", "4", "-b", f"127.0.0.1:{port}", "bench.tutorial_app:app"]
+    with (work / "tutorial.log").open("ab") as log, running(command, port, env=env, cwd=work, stderr=log):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def running_bare(work: Path, picture: Path) -> Iterator[str]:
+    """A bare WSGI function under our gunicorn configuration."""
+    port = free_port()
+    env = _environ(BENCH_PICTURE=picture, PORT=port)
+    config = str(ROOT / "deploy" / "gunicorn.conf.py")
+    command = [sys.executable, "-m", "gunicorn", "-c", config, "bench.bare_app:app"]
+    with (work / "bare.log").open("ab") as log, running(command, port, env=env, cwd=work, stderr=log):
+        yield f"http://127.0.0.1:{port}"
+
+
+@dataclass(frozen=True)
+class Field:
+    """Everybody who takes part, and the picture's bytes as ours serves them, which all of them serve."""
+
+    redis: RedisServer
+    api: Fake
+    ours: str
+    tutorial: str
+    bare: str
+    disk: str
+    edge: str
+    picture: bytes
+
+
+NGINX_DISK = string.Template("""\
+daemon off;
+worker_processes auto;
+pid nginx.pid;
+error_log stderr warn;
+events { worker_connections 1024; }
+http {
+    access_log off;
+    sendfile on;
+    types { image/png png; }
+    server {
+        listen 127.0.0.1:$port;
+        location / { root $root; }
+    }
+}
+""")
+
+
+@contextmanager
+def running_disk(work: Path, picture: Path) -> Iterator[str]:
+    """nginx with a file: what no service in front of a cache can beat."""
+    port = free_port()
+    prefix = work / "disk"
+    prefix.mkdir(exist_ok=True)
+    config = prefix / "nginx.conf"
+    config.write_text(NGINX_DISK.substitute(port=port, root=picture.parent))
+    with running(["nginx", "-p", str(prefix), "-c", str(config)], port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def running_field(work: Path) -> Iterator[Field]:
+    with ExitStack() as stack:
+        redis = stack.enter_context(running_redis())
+        api = stack.enter_context(running_fake(work))
+        ours = stack.enter_context(running_ours(work, redis, api))
+        answer = requests.get(ours + path("hot"), timeout=30)
+        answer.raise_for_status()
+        picture = work / "served" / "hot.png"
+        picture.parent.mkdir(exist_ok=True)
+        picture.write_bytes(answer.content)
+        (work / "pictures" / "1280x720.png").write_bytes(answer.content)
+        peers = stack.enter_context(running_fake(work))
+        tutorial = stack.enter_context(running_tutorial(work, redis, peers))
+        requests.get(tutorial + path("hot"), timeout=30).raise_for_status()
+        bare = stack.enter_context(running_bare(work, picture))
+        disk = stack.enter_context(running_disk(work, picture))
+        yield Field(redis, api, ours, tutorial, bare, disk, "", answer.content)
