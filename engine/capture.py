@@ -63,6 +63,7 @@ class Capture:
         setup = [
             send("Page.enable"),
             send("Inspector.enable"),
+            send("Page.addScriptToEvaluateOnNewDocument", source=scripts.ONLINE),
             send("Page.setLifecycleEventsEnabled", enabled=True),
             send(
                 "Emulation.setDeviceMetricsOverride",
