@@ -1,6 +1,7 @@
 """The web process as it runs: gunicorn with the configuration that is shipped."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +16,18 @@ LOGS: list[Path] = []  # what the processes of this run wrote; searched for secr
 @contextmanager
 def running_web(log: Path, **settings: object) -> Iterator[str]:
     """Run gunicorn with `settings` alone and give its URL; its log goes to the file `log`."""
+    with running_web_process(log, **settings) as (url, _):
+        yield url
+
+
+@contextmanager
+def running_web_process(log: Path, **settings: object) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The same, with the process: the leader of a group of its own."""
     LOGS.append(log)
     port = free_port()
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
     given = {name.upper(): str(value) for name, value in settings.items()}
     env = kept | {"PORT": str(port), "LOG_FORMAT": "json", "PYTHONPATH": str(ROOT)} | given
     command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "deploy" / "gunicorn.conf.py"), "app:app"]
-    with log.open("ab") as output, running(command, port, env=env, cwd=log.parent, stderr=output):
-        yield f"http://127.0.0.1:{port}"
+    with log.open("ab") as output, running(command, port, env=env, cwd=log.parent, stderr=output) as process:
+        yield f"http://127.0.0.1:{port}", process

@@ -1,0 +1,86 @@
+"""Coalescing across real processes: two services, one Redis, one screenshot API."""
+
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+import requests
+
+from tests.support.processes import wait_until
+from tests.support.redis import running_redis
+from tests.support.screenshot_api import running_screenshot_api
+from tests.support.web import running_web_process
+
+PAGE = "https://example.com/"
+
+
+@pytest.fixture
+def api():
+    with running_screenshot_api("snapsharp", "sk_live_test") as server:
+        yield server
+
+
+@pytest.fixture
+def services(api, tmp_path):
+    """Two web services, each with two workers."""
+    with ExitStack() as stack:
+        redis = stack.enter_context(running_redis())
+        yield [
+            stack.enter_context(
+                running_web_process(
+                    tmp_path / f"web{number}.log",
+                    redis_url=redis.url,
+                    snapsharp_api_key="sk_live_test",
+                    capture_url=api.url,
+                    resolve_targets="false",
+                    request_limit="100000 per minute",
+                    persist_dir=tmp_path / "media",
+                )
+            )
+            for number in range(2)
+        ]
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(100) as executor:
+        yield executor
+
+
+def thumb(url):
+    return requests.get(f"{url}/thumb", {"url": PAGE}, timeout=60)
+
+
+def test_a_herd_on_two_services_is_one_capture(services, api, pool):
+    gate = threading.Event()
+    api.hold(gate)
+    answers = [pool.submit(thumb, url) for url, _ in services * 50]
+    try:
+        wait_until(lambda: len(api.calls) == 1, "the capture")
+    finally:
+        gate.set()
+
+    assert {answer.result().status_code for answer in answers} == {200}
+    assert len(api.calls) == 1
+
+
+def test_a_follower_takes_over_when_the_leader_is_killed(services, api, pool):
+    (first, process), (second, _) = services
+    gate = threading.Event()
+    api.hold(gate)
+    doomed = pool.submit(thumb, first)
+    try:
+        wait_until(lambda: len(api.calls) == 1, "the first capture")
+        follower = pool.submit(thumb, second)
+        os.killpg(process.pid, signal.SIGKILL)
+        wait_until(lambda: len(api.calls) == 2, "the follower's capture")
+    finally:
+        gate.set()
+
+    assert follower.result().status_code == 200
+    with pytest.raises(requests.ConnectionError):
+        doomed.result()
+    assert len(api.calls) == 2
