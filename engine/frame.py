@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from engine.devtools import Session
+from engine.devtools import ProtocolError, Session
 
 # A refresh that comes later than this is taken for a page that reloads itself, not for a redirect.
 REDIRECT_SECONDS = 1
@@ -16,6 +16,7 @@ class MainFrame:
         self._next: str | None = None  # loader of a navigation that has begun
         self._scheduled = False
         self._milestones: set[str] = set()
+        self._asked: set[asyncio.Future[dict[str, Any]]] = set()
         self.id = ""
         self.url = ""
         self.loader: str | None = None
@@ -44,6 +45,16 @@ class MainFrame:
         while self.moving or milestone not in self._milestones:
             await self._next_change()
 
+    def ask(self, method: str, **params: Any) -> asyncio.Future[dict[str, Any]]:
+        """Call `method`, about the document that is there now: fails with ProtocolError when that is replaced.
+
+        A renderer that is left for another site's does not always answer what it was asked before.
+        """
+        reply = self._session.send(method, **params)
+        self._asked.add(reply)
+        reply.add_done_callback(self._asked.discard)
+        return reply
+
     async def error_page(self) -> str:
         """Wait for an error page and give the URL that could not be reached."""
         while not self.unreachable:
@@ -66,6 +77,9 @@ class MainFrame:
         self.unreachable = frame.get("unreachableUrl")
         self._milestones = set()
         self._scheduled = False
+        for reply in tuple(self._asked):
+            if not reply.done():
+                reply.set_exception(ProtocolError("the document was replaced"))
         self._changed()
 
     def _lifecycle(self, event: dict[str, Any]) -> None:

@@ -32,8 +32,8 @@ class Page:
         return await self.evaluate(scripts.call(function, *arguments))
 
     async def evaluate(self, expression: str) -> Any:
-        world = await self.session.call("Page.createIsolatedWorld", frameId=self.frame.id, worldName=WORLD)
-        outcome = await self.session.call(
+        world = await self.frame.ask("Page.createIsolatedWorld", frameId=self.frame.id, worldName=WORLD)
+        outcome = await self.frame.ask(
             "Runtime.evaluate",
             expression=expression,
             contextId=world["executionContextId"],

@@ -1,0 +1,39 @@
+"""The engine's browser without proxy, namespace or flags: what a page could reach if nothing held it back."""
+
+import asyncio
+from collections.abc import Mapping
+
+from engine.browser import Browser, Walls
+from engine.config import Settings
+from engine.process import FLAGS
+from tests.support.victims import Victim
+
+GUARDING = {"--no-pings", "--block-new-web-contents"}
+SECONDS = 4
+
+
+class Unguarded(Browser):
+    def _network(self, proxy):
+        return {}
+
+    def _target_created(self, event):
+        """A pop-up may stay."""
+
+
+async def hits_of(pages: Mapping[str, tuple[str, Victim]]) -> dict[str, list[str]]:
+    """Open each page, four at a time, until its victim was hit or has waited long enough."""
+    flags = [flag for flag in FLAGS if flag not in GUARDING]
+    browser = await Unguarded.launch(Settings(), Walls(namespace=False, sandbox=True), flags)
+    free = asyncio.Semaphore(4)
+
+    async def visit(url: str, victim: Victim) -> list[str]:
+        async with free, browser.page("") as session:
+            session.send("Page.navigate", url=url)
+            await asyncio.to_thread(victim.hit.wait, SECONDS)
+            return list(victim.hits)
+
+    try:
+        found = await asyncio.gather(*(visit(*page) for page in pages.values()))
+    finally:
+        await browser.end()
+    return dict(zip(pages, found, strict=True))
