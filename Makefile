@@ -1,12 +1,13 @@
 # Every target makes what it needs; `make` alone lists them.
-PYTHON ?= python3
+# The interpreter that .venv was made with stays, until another is asked for.
+PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 BIN := .venv/bin
 CODE := $(wildcard *.py) $(wildcard capture demo engine scripts web)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test lint lock check-image
+.PHONY: help setup setup-dev run test lint lock sign check-image
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +34,9 @@ setup-dev:
 lock: setup-dev ## compile requirements*.in into requirements*.txt (UPGRADE=--upgrade for newest versions)
 	$(COMPILE) $(UPGRADE) requirements.in -o requirements.txt
 	$(COMPILE) $(UPGRADE) requirements-dev.in -c requirements.txt -o requirements-dev.txt
+
+sign: setup ## print a signed URL (URL=https://example.com/ W=640 H=360)
+	@$(BIN)/flask --app app sign "$(URL)" $(if $(W),-o w=$(W)) $(if $(H),-o h=$(H))
 
 check-image: setup-dev ## carry out the Dockerfile without Docker (root and some minutes)
 	unshare --mount --pid --fork --kill-child $(BIN)/python -m scripts.check_image

@@ -69,7 +69,7 @@ class Access:
             ladder = ", ".join(sorted((_size(w, h) for w, h in self.sizes), key=lambda text: (len(text), text)))
             raise InvalidOption(f"w, h: must be one of {ladder}")
 
-    def check_signature(self, query: bytes) -> None:
+    def check_signature(self, query: bytes, expires: int | None) -> None:
         """Raise BadSignature or ExpiredSignature unless `query` was signed with one of the keys."""
         if not self.signing_keys:
             return
@@ -78,8 +78,7 @@ class Access:
         valid = [hmac.compare_digest(sign(key, pairs).encode(), shown.encode()) for key in self.signing_keys]
         if not any(valid):
             raise BadSignature("sig: is missing or does not belong to these options")
-        expires = dict(pairs).get("expires")
-        if expires and int(expires) < time.time():
+        if expires is not None and expires < time.time():
             raise ExpiredSignature("expires: the signature is no longer valid")
 
 

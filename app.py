@@ -28,7 +28,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         # Proxies append to X-Forwarded-For, but replace X-Forwarded-Proto.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1)  # type: ignore[method-assign]
     telemetry.observe(app)
-    flood_guard = limiter(settings.redis_url, settings.request_limit)
+    flood_guard = limiter(settings.redis_url, services.redis.connection_pool, settings.request_limit)
     captures = Budget(flood_guard, settings.thumb_limit, "captures")
     persists = Budget(flood_guard, settings.persist_limit, "permanent pictures")
     app.register_blueprint(thumbs.blueprint(services, captures))

@@ -9,10 +9,12 @@ import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 import dotenv
 import limits
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 import netguard
@@ -31,10 +33,18 @@ def _rate(value: str) -> str:
     return value
 
 
-def _origin(value: str) -> str:
-    if not value.startswith(("http://", "https://")):
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query or parts.fragment:
         raise ValueError(value)
     return value.rstrip("/")
+
+
+def _redis_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("redis", "rediss", "unix") or parts.port == 0:
+        raise ValueError(value)
+    return value
 
 
 def _exemptions(entries: tuple[str, ...]) -> tuple[str, ...]:
@@ -49,11 +59,14 @@ def _key_rates(entries: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+_SIDE = r"(1[6-9]|[2-9][0-9]|[1-9][0-9]{2}|[12][0-9]{3}|3[0-7][0-9]{2}|38[0-3][0-9]|3840)"  # 16 to 3840
 KeyEntry = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}:[^:]{8,}(:.+)?$")]
 SigningKey = Annotated[str, Field(min_length=16)]
-SizeEntry = Annotated[str, Field(pattern=r"^(\d{2,4}(x\d{2,4})?|x\d{2,4})$")]
+SizeEntry = Annotated[str, Field(pattern=rf"^({_SIDE}(x{_SIDE})?|x{_SIDE})$")]
 Rate = Annotated[str, AfterValidator(_rate), Field(description="a rate such as `30 per minute`")]
-Origin = Annotated[str, AfterValidator(_origin)]
+BaseURL = Annotated[str, AfterValidator(_base_url)]
+Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]+)?$")]
+HostPattern = Annotated[str, BeforeValidator(str.lower), Field(pattern=r"^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$")]
 
 
 def _seconds(default: float, low: int, high: int) -> Any:
@@ -65,17 +78,22 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", str_strip_whitespace=True)
 
-    redis_url: str = Field(
-        "redis://127.0.0.1:6379/0",
-        pattern=r"^(redis|rediss|unix)://",
-        description="a redis://, rediss:// or unix:// URL",
+    port: int = Field(8000, ge=1, le=65535, description="a port from 1 to 65535")
+    web_host: str = Field("127.0.0.1", description="an address to listen on")
+    web_concurrency: int = Field(2, ge=1, le=64, description="a number of processes from 1 to 64")
+    web_threads: int = Field(32, ge=2, le=1000, description="a number of threads from 2 to 1000")
+
+    redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
+        "redis://127.0.0.1:6379/0", description="a redis://, rediss:// or unix:// URL"
     )
 
     capture_api: Literal["engine", "snapsharp", "hermesforge", "snapapi"] = Field(
         "engine", description="engine, snapsharp, hermesforge or snapapi"
     )
-    capture_url: Origin | None = Field(None, description="the http:// or https:// base URL of the screenshot API")
-    capture_api_key: SecretStr | None = Field(None, description="the screenshot API's key")
+    capture_url: BaseURL | None = Field(None, description="the http:// or https:// base URL of the screenshot API")
+    capture_api_key: SecretStr | None = Field(
+        None, description="the screenshot API's key; SnapSharp and SnapAPI do not work without one"
+    )
     snapsharp_api_key: SecretStr | None = Field(None, description="a SnapSharp key")
     capture_timeout: float = _seconds(60, 1, 600)
     capture_concurrency: int = Field(16, ge=1, le=1000, description="a whole number from 1 to 1000")
@@ -100,9 +118,11 @@ class Settings(BaseSettings):
         (), repr=False, description="secrets of at least 16 characters, newest first, separated by commas"
     )
     allowed_sizes: Annotated[tuple[SizeEntry, ...], NoDecode, BeforeValidator(_split)] = Field(
-        (), description="sizes such as 320, 320x180 or x180, separated by commas"
+        (), description="sizes such as 320, 320x180 or x180, sides from 16 to 3840, separated by commas"
     )
-    allowed_targets: Words = Field((), description="host patterns such as example.com or *.example.com")
+    allowed_targets: Annotated[tuple[HostPattern, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="host patterns such as example.com or *.example.com, in ASCII"
+    )
     cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="origins such as https://cms.example.com"
     )
@@ -115,12 +135,12 @@ class Settings(BaseSettings):
     ] = Field((80, 443), description="port numbers from 1 to 65535, separated by commas")
     resolve_targets: bool = Field(default=True, description="true or false")
 
-    s3_bucket: str | None = Field(None, description="a bucket's name")
+    s3_bucket: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,254}$", description="a bucket's name")
     s3_region: str | None = Field(None, description="a region such as eu-central-1")
-    s3_endpoint_url: Origin | None = Field(None, description="the http:// or https:// URL of an S3-compatible server")
-    s3_public_url: Origin | None = Field(None, description="the http:// or https:// base of permanent URLs")
+    s3_endpoint_url: BaseURL | None = Field(None, description="the http:// or https:// URL of an S3-compatible server")
+    s3_public_url: BaseURL | None = Field(None, description="the http:// or https:// base of permanent URLs")
     persist_dir: Path = Field(Path("data/media"), description="a folder")
-    public_url: Origin | None = Field(None, description="the http:// or https:// URL under which the service is seen")
+    public_url: BaseURL | None = Field(None, description="the http:// or https:// URL under which the service is seen")
 
     block_ads: bool = Field(default=True, description="true or false")
     log_format: Literal["json", "console"] = Field(
@@ -138,6 +158,12 @@ class Settings(BaseSettings):
             values["capture_api_key"] = values.get("snapsharp_api_key")
         return values
 
+    @model_validator(mode="after")
+    def _know_the_key(self) -> Self:
+        if self.capture_api in ("snapsharp", "snapapi") and self.capture_api_key is None:
+            raise PydanticCustomError("capture_api_key", "a key is needed")
+        return self
+
     @classmethod
     def of(cls, **values: Any) -> Self:
         """Make settings from `values` alone, for tests and tools: the environment is not read."""
@@ -151,10 +177,11 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as err:
-        raise ConfigError("\n".join(dict.fromkeys(_describe(str(e["loc"][0])) for e in err.errors()))) from None
+        raise ConfigError("\n".join(dict.fromkeys(map(_describe, err.errors())))) from None
 
 
-def _describe(name: str) -> str:
+def _describe(error: ErrorDetails) -> str:
+    name = str(error["loc"][0]) if error["loc"] else error["type"]
     field = Settings.model_fields[name]
     return f"{name.upper()} cannot be used as it is set: it must be {field.description}"
 
@@ -171,17 +198,18 @@ def _read_secret_files() -> None:
             raise ConfigError(f"{name}_FILE cannot be used: it must name a readable text file") from None
 
 
-_PREFIXES = ("CAPTURE_", "CACHE_", "THUMB_", "PERSIST_", "S3_", "SNAPSHARP_", "ALLOWED_", "PRIVATE_TARGET", "TRUSTED_")
+_PREFIXES = ("CAPTURE_", "CACHE_", "MASTER_", "THUMB_", "PERSIST_", "S3_", "SNAPSHARP_", "ALLOWED_", "PRIVATE_TARGET")
+_NEAR = 0.85  # so alike that it is a typo of ours rather than a variable of somebody else
 
 
 def unknown_variables() -> list[str]:
     """Describe variables that look like ours and are not: a typo must not silently leave the default in force."""
     known = {name.upper() for name in Settings.model_fields}
     known |= {f"{name}_FILE" for name in known}
-    strange = [name for name in os.environ if name.startswith(_PREFIXES) and name not in known]
-    return [f"{name} is no setting of this service{_suggest(name, known)}" for name in strange]
+    nearest = {name: difflib.get_close_matches(name, known, n=1, cutoff=_NEAR) for name in os.environ.keys() - known}
+    strange = {name: near for name, near in nearest.items() if near or name.startswith(_PREFIXES)}
+    return [f"{name} is no setting of this service{_suggest(near)}" for name, near in sorted(strange.items())]
 
 
-def _suggest(name: str, known: set[str]) -> str:
-    nearest = difflib.get_close_matches(name, known, n=1)
+def _suggest(nearest: list[str]) -> str:
     return f"; did you mean {nearest[0]}?" if nearest else ""

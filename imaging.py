@@ -1,6 +1,7 @@
 """Bytes → bytes by Pillow: identify, shrink, crop, encode, placeholder. Pure, and the only owner of PIL."""
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from model import CaptureOptions, Rendition
 
-MAX_PIXELS = 64_000_000  # 3840 × 16384 and a little: more is no screenshot but an attack on our memory
+MAX_PIXELS = 64 << 20  # as many as the engine makes at most: more is no screenshot but an attack on our memory
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit only warns; `_decode` refuses
 CONTENT_TYPES = {
     "png": "image/png",
@@ -31,6 +32,8 @@ _ENCODERS: dict[str, dict[str, Any]] = {
 _OPAQUE = frozenset({"jpeg"})
 _LONGEST_SIDE = {"webp": 16383, "jpeg": 65500, "avif": 65536, "png": 65536}
 _ENDINGS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}  # decoders forgive their absence, we do not
+_PDF_TAIL = re.compile(rb"startxref\s+(\d{1,10})\s+%%EOF\s*$")
+_PDF_XREF = re.compile(rb"\s*(xref\b|\d+\s+\d+\s+obj\b)")
 _SIZE_TOLERANCE = 0.02  # an API may round or leave room for a scroll bar
 
 
@@ -63,8 +66,11 @@ def _is_blank(image: Image.Image) -> bool:
 
 
 def _identify_pdf(body: bytes) -> Identity:
-    if b"%%EOF" not in body[-1024:]:
+    tail = _PDF_TAIL.search(body[-1024:])
+    if tail is None:
         raise NotAPicture("the PDF is cut off")
+    if not _PDF_XREF.match(body, int(tail[1])):
+        raise NotAPicture("the PDF has no cross-reference table where it says")
     return Identity(CONTENT_TYPES["pdf"], 0, 0)
 
 
@@ -130,10 +136,14 @@ def _fit(image: Image.Image, rendition: Rendition) -> Image.Image:
 
 
 def _box(image: Image.Image, rendition: Rendition) -> tuple[int, int]:
-    """The size asked for; a side left out follows from the aspect ratio."""
-    width = rendition.w or round(image.width * (rendition.h or 0) / image.height)
-    height = rendition.h or round(image.height * (rendition.w or 0) / image.width)
-    return max(width, 1), max(height, 1)
+    """The size asked for. A side left out follows from the aspect ratio, and then nothing is enlarged: a page of
+    320 × 16384 pixels must not become one of 3840 × 196608.
+    """
+    if rendition.w and rendition.h:
+        return rendition.w, rendition.h
+    ratio = rendition.w / image.width if rendition.w else (rendition.h or image.height) / image.height
+    ratio = min(ratio, 1)
+    return max(round(image.width * ratio), 1), max(round(image.height * ratio), 1)
 
 
 def _cover(image: Image.Image, width: int, height: int) -> Image.Image:

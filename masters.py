@@ -162,7 +162,7 @@ class Masters:
             self._breaker.note(err)
             raise
         except imaging.NotAPicture as err:
-            _log.warning("capture_refused", reason=str(err), request_id=request_id)
+            _log.warning("capture_undecodable", reason=str(err), request_id=request_id)
             failure = CaptureFailed("the screenshot API did not send a picture")
             failure.upstream = True
             self._breaker.note(failure)

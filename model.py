@@ -47,6 +47,7 @@ class Delivery:
     ttl: int | None = None
     fresh: bool = False
     wait: int | None = None
+    expires: int | None = None  # Unix time after which a signed request is refused
     negotiated: bool = False  # the format follows from `Accept`
 
 

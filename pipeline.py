@@ -3,6 +3,8 @@
 Knows neither HTTP nor Flask; the worker runs the same flow as the web process.
 """
 
+import os
+import threading
 import time
 from concurrent.futures import TimeoutError as WaitTimeout
 from dataclasses import dataclass
@@ -63,6 +65,8 @@ class Thumbnailer:
         self._masters = masters
         self._storage = storage
         self._lifetimes = lifetimes
+        # More at a time than cores would only hold more decoded pages in memory.
+        self._rendering = threading.BoundedSemaphore(os.cpu_count() or 1)
 
     def get(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Served:
         """Answer `request`: what is known and fresh, what is known and stale while it is captured anew, or a capture.
@@ -116,7 +120,8 @@ class Thumbnailer:
 
     def _render(self, master: Picture, request: ThumbnailRequest) -> Picture:
         try:
-            body, identity = imaging.render(master.body, request.rendition)
+            with self._rendering:
+                body, identity = imaging.render(master.body, request.rendition)
         except imaging.NotAPicture as err:
             raise CaptureFailed("the captured picture cannot be read") from err
         picture = Picture(

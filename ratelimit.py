@@ -39,13 +39,13 @@ def current_client() -> str:
     return client_of(request.remote_addr)
 
 
-def limiter(redis_url: str, request_limit: str) -> Limiter:
-    """Make the flood guard; it holds for every view that does not say otherwise."""
+def limiter(redis_url: str, pool: object, request_limit: str) -> Limiter:
+    """Make the flood guard, over a Redis connection `pool`; it holds for every view that does not say otherwise."""
     return Limiter(
         current_client,
         application_limits=[request_limit],
-        storage_uri=redis_url,
-        storage_options={"socket_connect_timeout": 0.5, "socket_timeout": 1.0},  # type: ignore[dict-item]
+        storage_uri=redis_url.replace("unix://", "redis+unix://", 1),  # as the library spells it
+        storage_options={"connection_pool": pool},  # type: ignore[dict-item]
         strategy="fixed-window",
         in_memory_fallback_enabled=True,
         # A request that is under way when another one notices the outage would otherwise become a 500.

@@ -84,9 +84,11 @@ def _access(settings: Settings) -> Access:
 
 
 def _redis(url: str, timeout: float) -> "redis.Redis":
-    # Short time-outs and one retry: whoever asks can do without the answer better than wait for it.
+    # Whoever asks can do without the answer better than wait for it: a connection that Redis closed is tried once
+    # more, silence is not.
+    retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
     return redis.Redis.from_url(
-        url, socket_connect_timeout=0.5, socket_timeout=timeout, retry=Retry(NoBackoff(), 1), health_check_interval=30
+        url, socket_connect_timeout=0.5, socket_timeout=timeout, retry=retry, health_check_interval=30
     )
 
 

@@ -146,7 +146,7 @@ class S3Storage:
         try:
             self._client.head_object(Bucket=self._bucket, Key=key)
         except ClientError as err:
-            if _status(err) == 404:
+            if _status(err) in (403, 404):  # without the right to list, an absent key looks like a forbidden one
                 return False
             raise
         return True
@@ -170,9 +170,9 @@ class S3Storage:
 
 def _client(region: str | None, endpoint_url: str | None, *, path_style: bool, **more: Any) -> "S3Client":
     config = Config(
-        connect_timeout=3,
-        read_timeout=10,
-        retries={"mode": "standard", "max_attempts": 3},
+        connect_timeout=2,
+        read_timeout=8,
+        retries={"mode": "standard", "max_attempts": 2},
         # Servers other than AWS know neither the newer checksums nor always a bucket as part of the host name.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",

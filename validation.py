@@ -109,7 +109,15 @@ def _whole(default: int | None, low: int, high: int, unit: str = "") -> Any:
 
 
 def _selector(longest: int) -> Any:
-    return Field(None, min_length=1, max_length=longest, description=f"CSS of 1 to {longest} characters")
+    # Only the browser can tell a selector; what cannot be one is refused here, before it costs a capture.
+    visible = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
+    return Field(
+        None,
+        min_length=1,
+        max_length=longest,
+        pattern=visible,
+        description=f"a CSS selector of 1 to {longest} characters",
+    )
 
 
 class Options(BaseModel):
@@ -195,7 +203,9 @@ class Validator:
         )
         format_ = preferred if options.format == "auto" else options.format
         rendition = Rendition(options.w, options.h, options.fit, format_, options.quality)
-        delivery = Delivery(options.ttl, options.fresh, options.wait, negotiated=options.format == "auto")
+        delivery = Delivery(
+            options.ttl, options.fresh, options.wait, options.expires, negotiated=options.format == "auto"
+        )
         return ThumbnailRequest(capture, rendition, delivery)
 
 

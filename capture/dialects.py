@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Literal
 
-from capture.refusals import BLOCKED, OUTCOMES, Envelope, Outcome
+from capture.refusals import ENGINE_OUTCOMES, OUTCOMES, Envelope, Outcome
 from errors import InvalidOption
 from model import CaptureOptions
 
@@ -161,7 +161,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             key_header="Authorization",
             key_prefix="Bearer ",
             envelope=SNAPSHARP_ENVELOPE,
-            outcomes={**OUTCOMES, (400, "blocked_url"): BLOCKED},
+            outcomes={**OUTCOMES, **ENGINE_OUTCOMES},
         ),
         "snapsharp": Dialect(
             name="snapsharp",

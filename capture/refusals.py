@@ -18,6 +18,8 @@ from errors import (
     CaptureError,
     CaptureFailed,
     CaptureTimeout,
+    InvalidOption,
+    OverCapacity,
     ThumbnailError,
     UpstreamQuota,
     UpstreamUnavailable,
@@ -56,7 +58,9 @@ DENIED = Outcome(
     "the screenshot API refused the service's credentials or plan",
     hint="check CAPTURE_API_KEY and its plan",
 )
-BLOCKED = Outcome(BlockedTarget, "url: the target is not a public web address")
+BLOCKED = Outcome(BlockedTarget, "url: the target is not a public web address", upstream=False)
+BAD_SELECTOR = Outcome(InvalidOption, "wait_for, selector, hide: must be valid CSS selectors", upstream=False)
+BUSY = Outcome(OverCapacity, "the engine has more captures than it can take", retried=True, upstream=False)
 
 # (status, the API's code in lower case); an unknown code counts as "". See `meaning` for a status that is not here.
 OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
@@ -76,6 +80,16 @@ OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
         (502, ""): GATEWAY,
         (503, ""): DOWN,
         (504, ""): SLOW,
+    }
+)
+
+# Our own engine checks nothing that has not been checked before, but for what only a browser can tell; and its full
+# queue is no fault of it.
+ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
+    {
+        (400, "blocked_url"): BLOCKED,
+        (400, "validation_error"): BAD_SELECTOR,
+        (429, "rate_limited"): BUSY,
     }
 )
 

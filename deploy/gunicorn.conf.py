@@ -1,6 +1,5 @@
 """How gunicorn runs the web process: https://docs.gunicorn.org/en/stable/settings.html."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -14,12 +13,12 @@ except ConfigError as err:
     sys.exit(str(err))
 
 # Loopback unless told otherwise; the image says 0.0.0.0.
-bind = f"{os.environ.get('WEB_HOST') or '127.0.0.1'}:{os.environ.get('PORT') or 8000}"
+bind = f"{settings.web_host}:{settings.port}"
 
 # Threads: a request mostly waits for a capture or for Redis. Sync workers would let one slow client stop the service.
 worker_class = "gthread"
-workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
-threads = int(os.environ.get("WEB_THREADS") or 32)
+workers = settings.web_concurrency
+threads = settings.web_threads
 
 # A capture in flight may end before its worker does; the worker's heartbeat is apart from its requests.
 timeout = int(settings.capture_timeout) + 30

@@ -1,5 +1,6 @@
 """The two faces of an error: problem+json (RFC 9457), or for a caller that wants a picture, a placeholder."""
 
+import re
 import time
 from http import HTTPStatus
 from typing import Literal
@@ -53,6 +54,7 @@ _HTTP_DETAILS = {
     400: "the request could not be read",
     404: "there is nothing at this path",
     405: "this path does not know the method",
+    412: "the picture is another one by now",
     413: "the body is too large; at most 64 KiB",
     415: "the body must be JSON, sent as Content-Type: application/json",
 }
@@ -117,4 +119,5 @@ def _size_asked_for() -> tuple[int, int, str]:
 
 
 def _pixels(text: str | None, low: int) -> int | None:
-    return int(text) if text and text.isascii() and text.isdecimal() and low <= int(text[:6]) <= 3840 else None
+    readable = text is not None and re.fullmatch(r"[1-9][0-9]{1,3}", text)
+    return int(readable[0]) if readable and low <= int(readable[0]) <= 3840 else None

@@ -8,6 +8,11 @@ from services import Services
 def blueprint(services: Services) -> Blueprint:
     views = Blueprint("health", __name__)
 
+    @views.after_request
+    def never_cached(response: Response) -> Response:
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
     @views.get("/health")
     def health() -> Response:
         return jsonify(ok=True)

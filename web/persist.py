@@ -1,10 +1,9 @@
 """`POST /persist`: JSON in, a permanent URL out; and `GET /media/…` where a local folder is the storage."""
 
+import json
 from collections.abc import Callable
-from urllib.parse import urljoin
 
-from flask import Blueprint, Response, jsonify, request
-from werkzeug.exceptions import BadRequest
+from flask import Blueprint, Response, abort, jsonify, request
 
 from errors import InvalidOption
 from pipeline import Persisted
@@ -21,27 +20,44 @@ def blueprint(services: Services, captures: Budget, persists: Budget) -> Bluepri
     allow_origins(views, services.settings.cors_origins)
 
     @views.post("/persist")
-    def persist() -> tuple[Response, int]:
+    def persist() -> Response:
         wanted = services.validator.parse_json(_json_body())
         note(host=wanted.host)
         caller = admit(services.access, wanted, needs_key="/persist")
-        persists.charge(caller.name)
+        limits = persists.charge(caller.name)
         charge = Charge(captures, caller.name, caller.own_limit)
         persisted = services.thumbnailer.persist(wanted, charge, request_id())
         note(cache="HIT" if persisted.cached else "MISS")
-        url = urljoin(services.settings.public_url or request.host_url, persisted.stored.url)
-        return jsonify(_describe(persisted, url)), 201 if persisted.stored.created else 200
+        response = jsonify(_describe(persisted, _absolute(persisted.stored.url, services.settings.public_url)))
+        response.status_code = 201 if persisted.stored.created else 200
+        response.headers.update(limits)
+        return response
 
     if isinstance(services.storage, LocalStorage):
         views.get("/media/<path:key>")(_media(services.storage))
     return views
 
 
+def _absolute(url: str, public_url: str | None) -> str:
+    """A picture in a local folder has a path of this service for a URL."""
+    return (public_url or request.host_url.rstrip("/")) + url if url.startswith("/") else url
+
+
 def _json_body() -> object:
+    if not request.is_json:
+        abort(415)
     try:
-        return request.get_json()
-    except (BadRequest, RecursionError):
+        return json.loads(request.get_data(), object_pairs_hook=_unrepeated)
+    except (ValueError, RecursionError):
         raise InvalidOption('the body is not JSON; send an object such as {"url": "https://example.com/"}') from None
+
+
+def _unrepeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidOption(f"{name[:40]}: is given more than once; give it once")
+    return dict(pairs)
 
 
 def _media(storage: LocalStorage) -> Callable[[str], Response]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import lru_cache
 
-from flask import Response, request
+from flask import Response, abort, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
@@ -27,4 +27,6 @@ def picture_response(picture: Picture, headers: Mapping[str, str]) -> Response:
     response.last_modified = picture.captured_at
     response.headers.update(SAFE_HEADERS | dict(headers))
     response.make_conditional(request)
+    if response.status_code == 412:
+        abort(412)  # an error like any other: without the picture, and for no cache
     return response

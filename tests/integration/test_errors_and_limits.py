@@ -242,6 +242,9 @@ def test_a_placeholder_has_the_size_of_the_picture_it_stands_for(client):
         "width=640&height=480": (640, 480),
         "width=99999&w=abc": (1280, 720),
         "w=999999999999999999999": (1280, 720),
+        "w=00010000&h=00010001": (1280, 720),
+        "w=000100" + "9" * 5000: (1280, 720),
+        "w=\u0661\u0662\u0663": (1280, 720),
     }
     for query, size in sizes.items():
         response = client.get(f"/thumb?{query}", headers=BROWSER_IMG)

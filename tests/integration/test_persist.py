@@ -61,9 +61,9 @@ def test_a_picture_in_the_cache_is_promoted_without_a_capture(client, api):
 
 
 def test_public_url_is_the_base_of_local_urls(make_client):
-    answer = make_client(public_url="https://thumbs.example.com").post("/persist", json={"url": PAGE}).json
+    answer = make_client(public_url="https://example.org/shots/").post("/persist", json={"url": PAGE}).json
 
-    assert answer["url"].startswith("https://thumbs.example.com/media/thumbs/")
+    assert answer["url"].startswith("https://example.org/shots/media/thumbs/")
 
 
 def test_a_page_gets_a_permanent_url_in_s3(make_client, s3_settings, s3_url):
@@ -140,6 +140,8 @@ def test_a_folder_that_cannot_be_written_is_a_typed_503(make_client, tmp_path):
         (b"null", "application/json", 400, "must be a JSON object"),
         (b"[" * 60000, "application/json", 400, "not JSON"),
         (b" " * 10_000_000, "application/json", 413, "64 KiB"),
+        (b'{"url": "https://example.com/", "url": "https://example.org/"}', "application/json", 400, "url: is given"),
+        (b'{"url": "https://example.com/", "format": "auto"}', "application/json", 400, "format: auto is for /thumb"),
         (b'{"url": 7}', "application/json", 400, "url: must be an absolute"),
         (b'{"url": "https://example.com/", "widht": 7}', "application/json", 400, "did you mean width?"),
         (b'{"url": "https://example.com/", "wait_for": "\\ud800"}', "application/json", 400, "wait_for"),

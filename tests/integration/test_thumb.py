@@ -47,6 +47,13 @@ def test_an_etag_that_still_holds_gives_304_without_a_body(client):
     assert again.headers["X-Cache"] == "HIT"
 
 
+def test_a_precondition_that_fails_is_an_error_without_the_picture(client):
+    response = client.get("/thumb", query_string={"url": PAGE}, headers={"If-Match": '"another"'})
+
+    assert (response.status_code, response.headers["Cache-Control"]) == (412, "no-store")
+    assert response.content_type == "application/problem+json"
+
+
 def test_head_answers_like_get_without_a_body(client):
     response = client.head("/thumb", query_string={"url": PAGE})
 
@@ -161,6 +168,9 @@ def test_a_request_id_that_is_not_one_is_replaced(client):
         ("url=https://example.com/&url=https://example.org/", "invalid_url|invalid_option", "url: is given 2 times"),
         ("url=https://example.com/&full_page=perhaps", "invalid_option", "full_page: must be true or false"),
         ("url=https://example.com/&w=5", "invalid_option", "w: must be a whole number of pixels from 16 to 3840"),
+        ("url=https://example.com/&wait_for=%00", "invalid_option", "wait_for: must be a CSS selector of 1 to 256"),
+        ("url=https://example.com/&selector=%20", "invalid_option", "selector: must be a CSS selector"),
+        ("url=https://example.com/&wait=121", "invalid_option", "wait: must be a whole number of seconds from 0 to 120"),
         ("url=https://example.com/&ttl=5", "invalid_option", "ttl: must be a whole number of seconds from 60"),
         ("url=https://example.com/&format=pdf&w=100", "invalid_option", "w: cannot be combined with format=pdf"),
         ("url=https://example.com/a b", "invalid_url", "percent-encode"),

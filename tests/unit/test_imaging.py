@@ -1,0 +1,81 @@
+"""Identify, fit and encode: sizes that are asked for are given, and nothing grows without bound."""
+
+import io
+
+import pytest
+from PIL import Image, ImageDraw
+
+import imaging
+from imaging import NotAPicture, identify, render
+from model import CaptureOptions, Rendition
+
+
+def picture(width, height, format_="PNG", colour=None):
+    image = Image.new("RGB", (width, height), colour or "white")
+    if colour is None:
+        ImageDraw.Draw(image).rectangle((0, 0, width // 3, height // 3), fill="red")
+    target = io.BytesIO()
+    image.save(target, format_)
+    return target.getvalue()
+
+
+def size_of(body):
+    return Image.open(io.BytesIO(body)).size
+
+
+@pytest.mark.parametrize(
+    ("source", "rendition", "expected"),
+    [
+        ((1280, 720), Rendition(w=640, h=640), (640, 640)),
+        ((320, 16384), Rendition(w=2000), (320, 16384)),
+        ((320, 16384), Rendition(w=160), (160, 8192)),
+        ((1280, 1), Rendition(h=3840), (1280, 1)),
+        ((1280, 1), Rendition(w=16), (16, 1)),
+        ((100, 100), Rendition(w=3840, h=3840), (3840, 3840)),
+        ((100, 50), Rendition(w=400, h=400, fit="inside"), (100, 50)),
+        ((1280, 720), Rendition(w=100, h=100, fit="contain"), (100, 100)),
+    ],
+)
+def test_a_rendition_has_the_size_asked_for_and_grows_only_on_demand(source, rendition, expected):
+    assert size_of(render(picture(*source), rendition)[0]) == expected
+
+
+@pytest.mark.parametrize(("format_", "longest"), [("webp", 16383), ("jpeg", 16384), ("avif", 16384), ("png", 16384)])
+def test_a_very_tall_page_fits_every_format(format_, longest):
+    body, identity = render(picture(40, 16384), Rendition(format=format_))
+    assert max(size_of(body)) == identity.height == longest
+
+
+def test_cover_keeps_the_head_of_the_page():
+    image = Image.open(io.BytesIO(render(picture(300, 900), Rendition(w=90, h=90))[0])).convert("RGB")
+    assert image.getpixel((5, 5)) == (255, 0, 0)
+
+
+def test_bars_are_transparent_where_the_format_can():
+    clear = Image.open(io.BytesIO(render(picture(300, 100), Rendition(w=90, h=90, fit="contain"))[0]))
+    white = Image.open(io.BytesIO(render(picture(300, 100), Rendition(w=90, h=90, fit="contain", format="jpeg"))[0]))
+    assert clear.getpixel((1, 1))[3] == 0
+    assert white.getpixel((1, 1)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"GIF89a", picture(50, 50)[:-12], picture(50, 50)[:60], picture(50, 50, "JPEG")[:-2],
+     picture(50, 50, "WEBP")[:-20], b"%PDF-1.7 nothing", b"%PDF-1.7 x startxref 0 %%EOF", b"%PDF-1.7\n%%EOF"],
+)  # fmt: skip
+def test_what_does_not_decode_to_the_end_is_no_picture(body):
+    with pytest.raises(NotAPicture):
+        identify(body)
+
+
+def test_a_page_of_one_colour_is_doubted():
+    options = CaptureOptions("https://example.com/", width=320, height=240)
+    assert imaging.doubt(identify(picture(320, 240, colour="white")), options) == "blank"
+    assert imaging.doubt(identify(picture(320, 240)), options) == ""
+    assert "got 400 × 240" in imaging.doubt(identify(picture(400, 240)), options)
+
+
+def test_the_engine_and_we_draw_the_same_line():
+    from capture import DIALECTS
+
+    assert DIALECTS["engine"].max_pixels == imaging.MAX_PIXELS

@@ -1,0 +1,122 @@
+"""Settings are read in one place and refused by name."""
+
+import pytest
+
+import config
+
+
+@pytest.fixture
+def load(monkeypatch, tmp_path):
+    """Load settings from these variables alone."""
+
+    def load(**variables):
+        for name in list(config.os.environ):
+            if name.upper() in {field.upper() for field in config.Settings.model_fields}:
+                monkeypatch.delenv(name)
+        monkeypatch.chdir(tmp_path)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return config.load()
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CAPTURE_TIMEOUT", "soon"),
+        ("CAPTURE_TIMEOUT", "0"),
+        ("CAPTURE_API", "magic"),
+        ("CAPTURE_URL", "ftp://example.com"),
+        ("REDIS_URL", "http://localhost"),
+        ("REDIS_URL", "redis://localhost:abc/0"),
+        ("THUMB_LIMIT", "many"),
+        ("ALLOWED_PORTS", "80,http"),
+        ("ALLOWED_TARGETS", "https://example.com/"),
+        ("ALLOWED_TARGETS", "*example.com"),
+        ("ALLOWED_SIZES", "5000"),
+        ("ALLOWED_SIZES", "15"),
+        ("API_KEYS", "nameonly"),
+        ("API_KEYS", "cms:short"),
+        ("API_KEYS", "cms:long-enough:often"),
+        ("SIGNING_KEYS", "short"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://*"),
+        ("CORS_ORIGINS", "https://cms.example.com/path"),
+        ("PRIVATE_TARGETS", "10.0.0.0/99"),
+        ("PUBLIC_URL", "http://"),
+        ("S3_BUCKET", "Bad Bucket!"),
+        ("WEB_CONCURRENCY", "0"),
+        ("PORT", "abc"),
+        ("LOG_FORMAT", "xml"),
+        ("RESOLVE_TARGETS", "perhaps"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_by_name(load, name, value):
+    with pytest.raises(config.ConfigError) as refused:
+        load(**{name: value})
+    assert str(refused.value).startswith(f"{name} cannot be used as it is set: it must be ")
+
+
+@pytest.mark.parametrize("api", ["snapsharp", "snapapi"])
+def test_an_api_that_needs_a_key_is_refused_without(load, api):
+    with pytest.raises(config.ConfigError, match="CAPTURE_API_KEY cannot be used"):
+        load(CAPTURE_API=api)
+
+
+def test_a_refusal_shows_no_secret(load):
+    with pytest.raises(config.ConfigError) as refused:
+        load(SIGNING_KEYS="hunter2", API_KEYS="cms:hunter2")
+    assert "hunter2" not in str(refused.value)
+
+
+def test_the_defaults_need_nothing(load):
+    settings = load()
+    assert (settings.capture_api, settings.resolve_targets, settings.allowed_ports) == ("engine", True, (80, 443))
+
+
+def test_an_empty_value_is_none_at_all(load):
+    assert load(CAPTURE_TIMEOUT="", S3_BUCKET="").s3_bucket is None
+
+
+def test_a_snapsharp_key_alone_chooses_snapsharp(load):
+    settings = load(SNAPSHARP_API_KEY="sk_live_x")
+    assert settings.capture_api == "snapsharp"
+    assert settings.capture_api_key.get_secret_value() == "sk_live_x"
+
+
+def test_a_secret_may_come_from_a_file(load, tmp_path):
+    (tmp_path / "key").write_text("sk_live_from_file\n")
+    settings = load(SNAPSHARP_API_KEY_FILE=str(tmp_path / "key"))
+    assert settings.capture_api_key.get_secret_value() == "sk_live_from_file"
+
+
+def test_a_secret_file_that_cannot_be_read_is_named(load, tmp_path):
+    with pytest.raises(config.ConfigError, match="SNAPSHARP_API_KEY_FILE cannot be used"):
+        load(SNAPSHARP_API_KEY_FILE=str(tmp_path / "none"))
+
+
+def test_the_dotenv_file_is_read_below_the_environment(load, tmp_path):
+    (tmp_path / ".env").write_text("CACHE_TTL=100\nSTALE_TTL=200\n")
+    settings = load(CACHE_TTL="300")
+    assert (settings.cache_ttl, settings.stale_ttl) == (300, 200)
+
+
+def test_targets_are_compared_in_lower_case(load):
+    assert load(ALLOWED_TARGETS="Example.COM, *.Example.org").allowed_targets == ("example.com", "*.example.org")
+
+
+@pytest.mark.parametrize(
+    ("typo", "meant"),
+    [("SIGNING_KEY", "SIGNING_KEYS"), ("API_KEY", "API_KEYS"), ("REDIS_ULR", "REDIS_URL"), ("CACH_TTL", "CACHE_TTL"),
+     ("CAPTURE_TIMOUT", "CAPTURE_TIMEOUT"), ("WEB_CONCURENCY", "WEB_CONCURRENCY")],
+)  # fmt: skip
+def test_a_variable_that_is_nearly_ours_is_told(monkeypatch, typo, meant):
+    monkeypatch.setenv(typo, "x")
+    assert f"{typo} is no setting of this service; did you mean {meant}?" in config.unknown_variables()
+
+
+def test_other_peoples_variables_are_left_alone(monkeypatch):
+    for name in ("PATH", "HOME", "LANG", "AWS_REGION", "ENGINE_PORT", "SSH_AUTH_SOCK"):
+        monkeypatch.setenv(name, "x")
+    assert not [line for line in config.unknown_variables() if line.split()[0] in ("PATH", "HOME", "ENGINE_PORT")]
