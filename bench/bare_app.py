@@ -7,6 +7,6 @@ BODY = Path(os.environ["BENCH_PICTURE"]).read_bytes()
 HEADERS = [("Content-Type", "image/png"), ("Content-Length", str(len(BODY)))]
 
 
-def app(environ, start_response):
+def app(_environ, start_response):
     start_response("200 OK", HEADERS)
     return [BODY]

@@ -26,7 +26,9 @@ def draw_page(width: int, height: int, photo: float, seed: int = SEED) -> Image.
 
 def photograph(width: int, height: int, rng: random.Random) -> Image.Image:
     """Noise, blurred by enlarging it: compresses like a photograph, not like a drawing."""
-    small = Image.frombytes("RGB", (width // 3 + 1, height // 3 + 1), rng.randbytes((width // 3 + 1) * (height // 3 + 1) * 3))
+    small = Image.frombytes(
+        "RGB", (width // 3 + 1, height // 3 + 1), rng.randbytes((width // 3 + 1) * (height // 3 + 1) * 3)
+    )
     return small.resize((width, height), Image.Resampling.BILINEAR)
 
 

@@ -13,6 +13,7 @@ import yaml
 
 import config
 import engine.config
+import validation
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {name.upper() for settings in (config.Settings, engine.config.Settings) for name in settings.model_fields}
@@ -130,12 +131,42 @@ def test_redis_makes_room_before_its_container_is_full():
 
 
 def test_ports_are_those_of_the_images():
-    assert compose()["web"]["ports"][0].endswith(f":{image_port('web')}")
     for stage, path in FLY.items():
         assert tomllib.loads(read(f"deploy/{path}"))["http_service"]["internal_port"] == image_port(stage)
     for stage, container in cloud_run().items():
         assert container["startupProbe"]["httpGet"] == {"path": "/health", "port": image_port(stage)}
     assert cloud_run()["web"]["ports"] == [{"containerPort": image_port("web")}]
+
+
+def test_nginx_stands_before_the_web_process_and_nothing_else_is_reached_from_outside():
+    services = compose()
+    config = read("deploy/nginx.conf")
+    assert [name for name, service in services.items() if "ports" in service] == ["nginx"]
+    assert services["nginx"]["ports"][0].endswith(":8080")
+    assert "listen 8080;" in config
+    assert f"server web:{image_port('web')};" in config
+    assert services["web"]["environment"]["TRUSTED_PROXIES"] == "${TRUSTED_PROXIES:-1}"
+    assert "./deploy/nginx.conf:/etc/nginx/nginx.conf:ro" in services["nginx"]["volumes"]
+
+
+def test_nginx_writes_only_where_its_container_lets_it_and_no_more_than_there_is_room():
+    tmpfs = {mount.partition(":")[0]: mount for mount in compose()["nginx"]["tmpfs"]}
+    config = re.sub(r"#.*", "", read("deploy/nginx.conf"))
+    written = set(re.findall(r"(?:_path|pid|unix:)\s*(/[^\s;]+)", config))
+    kept, room = re.search(r"max_size=(\d+)m", config), re.search(r"size=(\d+)m", tmpfs["/var/cache/nginx"])
+    assert {path for path in written if not path.startswith(tuple(tmpfs))} == set()
+    assert "/var/cache/nginx" in written
+    assert int(kept[1]) < int(room[1]) < int(compose()["nginx"]["mem_limit"].removesuffix("m"))
+
+
+def test_nginx_waits_longer_than_a_caller_may_and_shorter_than_gunicorn_for_the_next_request():
+    config = read("deploy/nginx.conf")
+    assert {int(found) for found in re.findall(r"proxy_read_timeout (\d+)s", config)} == {130}
+    longest = next(m.le for m in validation.Options.model_fields["wait"].metadata if hasattr(m, "le"))
+    assert longest < 130
+    gunicorn = re.search(r"^keepalive = (\d+)", read("deploy/gunicorn.conf.py"), flags=re.MULTILINE)
+    idle = re.search(r"keepalive 32;\s+keepalive_timeout (\d+)s", config)
+    assert int(idle[1]) < int(gunicorn[1])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,329 @@
+"""The shipped nginx configuration in front of the web process: what is kept, what is passed on, what is held off."""
+
+import json
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.support.nginx import running_nginx
+from tests.support.processes import stop, wait_until
+from tests.support.redis import age_pictures
+from tests.support.screenshot_api import refuse
+from tests.support.site import running_site
+from tests.support.web import running_web_process
+
+PAGE = "http://93.184.216.34/"
+IMG = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+PICTURE = {"X-Thumb-State": "fresh", "Cache-Control": "public, max-age=60", "ETag": '"known"'}
+
+
+@dataclass
+class Edge:
+    """nginx at `url`; `folder` holds what it writes."""
+
+    url: str
+    folder: Path
+
+    def thumb(self, url=PAGE, headers=None, **options):
+        return self.get("/thumb", headers, url=url, **options)
+
+    def get(self, path, headers=None, **query):
+        return requests.get(self.url + path, params=query, headers=headers, timeout=30)
+
+    @property
+    def stored(self):
+        return sum(path.is_file() for path in (self.folder / "cache").rglob("*"))
+
+
+@dataclass
+class Web:
+    url: str
+    log: Path
+    process: object
+
+    @property
+    def asked(self):
+        """How many thumbnails the web process was asked for."""
+        events = (json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{"))
+        return sum(event.get("route") == "thumbs.thumb" for event in events)
+
+
+@pytest.fixture
+def folder():
+    with tempfile.TemporaryDirectory(prefix="edge") as name:  # a socket's path must be short: not tmp_path
+        yield Path(name)
+
+
+@pytest.fixture
+def web(settings, tmp_path):
+    log = tmp_path / "web.log"
+    with running_web_process(log, **settings | {"trusted_proxies": 1}) as (url, process):
+        yield Web(url, log, process)
+
+
+@pytest.fixture
+def edge(web, folder):
+    with running_nginx(folder, web.url) as url:
+        yield Edge(url, folder)
+
+
+@pytest.fixture
+def site():
+    """Stands in for the web process where a test looks at what nginx asks, or answers as it likes."""
+    with running_site() as running:
+        yield running
+
+
+@pytest.fixture
+def site_edge(site, folder):
+    with running_nginx(folder, site.url("")) as url:
+        yield Edge(url, folder)
+
+
+def test_a_known_picture_is_served_without_the_web_process(edge, web):
+    first = edge.thumb(w=320)
+    again = edge.thumb(w=320)
+
+    assert (first.status_code, first.headers["X-Edge-Cache"]) == (200, "MISS")
+    assert (again.status_code, again.headers["X-Edge-Cache"]) == (200, "HIT")
+    assert again.content == first.content
+    assert again.headers["ETag"] == first.headers["ETag"]
+    assert web.asked == 1
+
+
+def test_a_known_picture_tells_nobody_whose_budget_paid_for_it(edge):
+    first = edge.thumb()
+    again = edge.thumb()
+
+    assert first.headers["RateLimit-Limit"] == "30"
+    assert not [name for name in again.headers if name.startswith("RateLimit")]
+    assert first.headers["X-Request-ID"] != again.headers["X-Request-ID"]
+
+
+def test_a_herd_on_a_cold_page_reaches_the_web_process_once(edge, web, api):
+    api.latency = 0.5
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: edge.thumb(w=320), range(20)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    assert web.asked == 1
+    assert len(api.calls) == 1
+
+
+def test_who_has_the_picture_gets_304_from_the_edge(edge, web):
+    etag = edge.thumb().headers["ETag"]
+    answer = edge.thumb(headers={"If-None-Match": etag})
+
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert web.asked == 1
+
+
+def test_errors_and_placeholders_are_never_stored(edge, web, api):
+    api.behave(refuse(500, "internal_error"), times=20)
+    problem = edge.thumb()
+    placeholder = edge.thumb(headers={"Accept": IMG})
+    refused = edge.thumb("http://169.254.169.254/")
+    api.latency = 1
+    pending = edge.thumb("http://93.184.216.34/slow", {"Accept": IMG}, wait=0)
+
+    assert [answer.status_code for answer in (problem, placeholder, refused, pending)] == [502, 502, 400, 202]
+    assert placeholder.headers["X-Thumb-State"] == "error"
+    assert pending.headers["X-Thumb-State"] == "pending"
+    assert edge.stored == 0
+
+
+def test_a_placeholder_does_not_wait_for_somebody_elses_capture(edge, api):
+    api.latency = 2
+    with ThreadPoolExecutor(1) as pool:
+        patient = pool.submit(edge.thumb)
+        wait_until(lambda: api.calls, "the capture")
+        began = time.monotonic()
+        assert edge.thumb(wait=0, headers={"Accept": IMG}).status_code == 202
+        assert time.monotonic() - began < 1
+        assert patient.result().status_code == 200
+
+
+def test_each_class_of_browser_gets_its_own_format(edge):
+    modern = edge.thumb(format="auto", headers={"Accept": IMG})
+    old = edge.thumb(format="auto", headers={"Accept": "image/png,*/*;q=0.5"})
+    again = edge.thumb(format="auto", headers={"Accept": IMG})
+
+    assert modern.headers["Vary"] == "Accept"
+    assert modern.headers["Content-Type"] == again.headers["Content-Type"] == "image/avif"
+    assert old.headers["Content-Type"] == "image/png"
+    assert again.headers["X-Edge-Cache"] == "HIT"
+
+
+def test_a_picture_outlives_the_web_process(edge, web, redis_url):
+    edge.thumb(ttl=60, w=100)  # the master
+    age_pictures(redis_url, 58)
+    picture = edge.thumb(ttl=60, w=200)
+    assert picture.headers["Cache-Control"].startswith(("public, max-age=1,", "public, max-age=2,"))
+    stop(web.process)
+    time.sleep(2.1)
+
+    stale = edge.thumb(ttl=60, w=200)
+    unknown = edge.thumb("http://93.184.216.34/other")
+    shown = edge.thumb("http://93.184.216.34/other", {"Accept": IMG})
+
+    assert (stale.status_code, stale.content) == (200, picture.content)
+    assert stale.headers["X-Edge-Cache"] in {"STALE", "UPDATING"}
+    assert (unknown.status_code, unknown.json()["code"]) == (503, "upstream_unavailable")
+    assert unknown.json()["request_id"] == unknown.headers["X-Request-ID"]
+    assert unknown.headers["Retry-After"] == "5"
+    assert (shown.status_code, shown.headers["X-Error-Code"]) == (503, "upstream_unavailable")
+    assert shown.headers["Content-Type"] == "image/svg+xml"
+
+
+def test_an_old_picture_is_shown_while_it_is_asked_for_again(site_edge, site):
+    brief = PICTURE | {"Cache-Control": "public, max-age=1, stale-while-revalidate=604800"}
+    site.add("/thumb", "old", headers=brief, content_type="image/png")
+    site_edge.thumb()
+    site.add("/thumb", "new", headers=brief | {"ETag": '"other"'}, content_type="image/png")
+    time.sleep(2.1)
+
+    assert site_edge.thumb().text == "old"
+    wait_until(lambda: site_edge.thumb().text == "new", "the new picture")
+    assert [seen.headers.get("If-None-Match") for seen in site.requests[:2]] == [None, '"known"']
+
+
+def test_a_picture_that_is_still_right_is_kept_on_a_304(site_edge, site):
+    site.add("/thumb", "picture", headers=PICTURE | {"Cache-Control": "public, max-age=1"}, content_type="image/png")
+    site_edge.thumb()
+    site.add("/thumb", status=304, headers=PICTURE)
+    time.sleep(2.1)
+    site_edge.thumb()
+    wait_until(lambda: site_edge.thumb().headers["X-Edge-Cache"] == "HIT", "the renewed life")
+
+    assert site_edge.thumb().text == "picture"
+    assert site.hits("/thumb") == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "headers"),
+    [
+        ({"fresh": "1"}, {}),
+        ({"fresh": ""}, {}),
+        ({"expires": "1900000000", "sig": "abc"}, {}),
+        ({"wait": "0"}, {}),
+        ({}, {"Authorization": "Bearer abc"}),
+        ({}, {"X-API-Key": "abc"}),
+    ],
+)
+def test_what_is_personal_or_must_be_new_goes_past_the_cache(site_edge, site, options, headers):
+    site.add("/thumb", "picture", headers=PICTURE, content_type="image/png")
+    answers = [site_edge.thumb(headers=headers, **options) for _ in range(2)]
+
+    assert [answer.headers["X-Edge-Cache"] for answer in answers] == ["BYPASS", "BYPASS"]
+    assert site.hits("/thumb") == 2
+    assert site_edge.stored == 0
+
+
+def test_a_signed_url_is_kept_like_any_other(site_edge, site):
+    site.add("/thumb", "picture", headers=PICTURE, content_type="image/png")
+    answers = [site_edge.thumb(sig="abc", w=320) for _ in range(2)]
+
+    assert answers[1].headers["X-Edge-Cache"] == "HIT"
+    assert site_edge.thumb(sig="other", w=320).headers["X-Edge-Cache"] == "MISS"
+
+
+def test_what_calls_itself_cacheable_but_is_no_picture_is_not_stored(site_edge, site):
+    site.add("/thumb", "odd", headers={"Cache-Control": "public, max-age=60"})
+    site_edge.thumb()
+    assert site_edge.stored == 0
+
+
+def test_the_web_process_learns_who_asks_and_how(site_edge, site):
+    site.add("/persist", "{}", content_type="application/json")
+    lies = {"X-Forwarded-For": "198.51.100.7", "X-Real-IP": "198.51.100.8", "X-Forwarded-Proto": "https"}
+    answer = site_edge.get("/persist", lies | {"X-Request-ID": "callers-own-id", "Host": "thumbs.example:8443"})
+    seen = {name.lower(): value for name, value in site.requests[0].headers.items()}
+
+    assert seen["host"] == seen["x-forwarded-host"] == "thumbs.example:8443"
+    assert seen["x-forwarded-for"] == "198.51.100.7, 127.0.0.1", "one proxy is trusted: its word is the last one"
+    assert seen["x-real-ip"] == "127.0.0.1"
+    assert seen["x-forwarded-proto"] == "http"
+    assert seen["x-request-id"] == answer.headers["X-Request-ID"] == "callers-own-id"
+
+
+def test_the_web_process_charges_the_visitor_not_the_proxy(edge, web):
+    for number in range(31):
+        edge.thumb(f"http://93.184.216.34/{number}", {"X-Forwarded-For": f"198.51.100.{number}"})
+    assert edge.thumb("http://93.184.216.34/last").status_code == 429, "nobody chooses an address by a header"
+
+
+def test_an_id_that_is_none_is_replaced(site_edge, site):
+    site.add("/thumb", "picture", headers=PICTURE)
+    answer = site_edge.thumb(headers={"X-Request-ID": "not an id"})
+    assert len(answer.headers["X-Request-ID"]) == 32
+
+
+def test_the_longest_address_gets_through(edge):
+    longest = PAGE + "é" * ((2048 - len(PAGE)) // 6)  # each is `%C3%A9`, and its percent signs are encoded once more
+    assert edge.thumb(longest).status_code == 200
+    assert edge.thumb(longest).headers["X-Edge-Cache"] == "HIT"
+
+
+def test_a_flood_gets_429_in_the_services_words(site_edge, site):
+    site.add("/nothing")
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: site_edge.get("/nothing"), range(400)))
+    refused = [answer for answer in answers if answer.status_code == 429]
+    shown = site_edge.get("/nothing", {"Accept": IMG})
+
+    assert refused
+    assert len(answers) - len(refused) >= 200, "the burst that a page of thumbnails is"
+    assert refused[0].headers["Content-Type"] == "application/problem+json"
+    assert refused[0].json()["code"] == "rate_limited"
+    assert refused[0].json()["request_id"] == refused[0].headers["X-Request-ID"]
+    assert refused[0].headers["Cache-Control"] == "no-store"
+    assert (shown.status_code, shown.headers["X-Error-Code"]) == (429, "rate_limited")
+
+
+def test_known_pictures_are_never_refused(site_edge, site):
+    site.add("/thumb", "picture", headers=PICTURE, content_type="image/png")
+    site_edge.thumb()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: site_edge.thumb(), range(500)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert site.hits("/thumb") == 1
+
+
+def test_in_a_flood_old_pictures_are_shown(site_edge, site):
+    site.add("/thumb", "picture", headers=PICTURE | {"Cache-Control": "public, max-age=1"}, content_type="image/png")
+    site.add("/nothing")
+    site_edge.thumb()
+    time.sleep(2.1)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: site_edge.get("/nothing"), range(300)))
+        answers = list(pool.map(lambda _: site_edge.thumb(), range(50)))
+
+    assert {answer.text for answer in answers} == {"picture"}
+
+
+def test_health_is_asked_for_without_a_limit_and_metrics_not_from_outside(site_edge, site):
+    site.add("/health", "{}")
+    site.add("/metrics", "secret")
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: site_edge.get("/health"), range(300)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert site_edge.get("/metrics").json()["code"] == "not_found"
+
+
+def test_the_log_names_no_page(edge):
+    edge.thumb("http://93.184.216.34/secret-path")
+    lines = (edge.folder / "access.log").read_text
+    wait_until(lambda: '"path":"/thumb"' in lines(), "the log line")
+    event = json.loads(lines().splitlines()[-1])
+
+    assert "secret" not in lines()
+    assert event["status"] == 200
+    assert event["edge_cache"] == "MISS"

@@ -1,0 +1,40 @@
+"""nginx as it is deployed: the shipped configuration, with the addresses and folders of a test."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.support.processes import free_port, running
+
+CONFIG = Path(__file__).parents[2] / "deploy" / "nginx.conf"
+
+
+def adapted(folder: Path, port: int, web: str) -> str:
+    """Give the shipped configuration for `port` in front of the URL `web`, with everything it writes in `folder`."""
+    text = CONFIG.read_text(encoding="utf-8")
+    for shipped, here in (
+        ("/tmp/", f"{folder}/"),
+        ("/var/cache/nginx", f"{folder}/cache"),
+        ("/dev/stdout", f"{folder}/access.log"),
+        ("listen 8080;", f"listen 127.0.0.1:{port};"),
+        ("server web:8000;", f"server {urlsplit(web).netloc};"),
+    ):
+        assert shipped in text, f"{shipped} is not in {CONFIG.name}"
+        text = text.replace(shipped, here)
+    # As root, nginx would give its work to an account that cannot enter a test's folder.
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    return f"daemon off;\n{user}{text}"
+
+
+@contextmanager
+def running_nginx(folder: Path, web: str) -> Iterator[str]:
+    """Run nginx in front of the URL `web` and give its URL; what it writes is in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    config = folder / "nginx.conf"
+    config.write_text(adapted(folder, port, web), encoding="utf-8")
+    command = ["nginx", "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]
+    with (folder / "stderr").open("ab") as errors, running(command, port, stderr=errors):
+        yield f"http://127.0.0.1:{port}"
