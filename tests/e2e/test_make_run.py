@@ -138,3 +138,28 @@ def test_what_real_services_do_is_not_started(tmp_path, redis_url):
     assert run.said.startswith("Starting web.")
     assert "url=https://example.com/" in line
     assert "sk_live_test" not in run.said
+
+
+def readme_commands():
+    """The shell commands of the README, in order."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+
+
+def test_the_commands_of_the_readme_work_as_they_stand(tmp_path):
+    """But for the port, and for a page of the demo in the place of one that needs the internet."""
+    commands = readme_commands()
+    targets = [command for command in commands if command.startswith("make ")]
+    subprocess.run(["make", "--dry-run", *[t.split()[1] for t in targets]], cwd=ROOT, capture_output=True, check=True)
+    with running(tmp_path) as run:
+        web, demo = re.search(r"'(http://[^/]+)/thumb\?url=(.+?)&", run.read_until("^curl .*").group()).groups()
+        curls = [command for command in commands if command.startswith("curl ")]
+        for command in curls:
+            pasted = command.replace("http://localhost:8000", web).replace("https://example.com/", demo)
+            done = subprocess.run(shlex.split(pasted), cwd=tmp_path, capture_output=True, timeout=60, check=False)
+            assert done.returncode == 0, f"{command}: {done.stderr}"
+        run.press_ctrl_c()
+        run.wait()
+    assert len(curls) + len(targets) == len(commands), "every command of the README is tried"
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF-")
+    assert Image.open(io.BytesIO((tmp_path / "page.png").read_bytes())).height > 720
