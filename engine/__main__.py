@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 
@@ -22,6 +23,8 @@ log = structlog.get_logger()
 
 
 def main() -> int:
+    # A look-up that is given up holds its thread until the resolver gives up too: by default that takes 10 s a server.
+    os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:2")
     try:
         settings = load()
     except ConfigError as err:

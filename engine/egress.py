@@ -16,14 +16,10 @@ from enum import StrEnum
 import structlog
 
 from engine import socks
-from engine.gate import LOOKUPS, Gate
+from engine.gate import Gate
 from engine.relay import Relay, Stream
 from engine.socks import Denied, Destination, Reply
 from netguard import Verdict
-
-IDLE_SECONDS = 10.0
-MAX_CONNECTIONS = 256
-MAX_BYTES = 30 << 20  # to and fro
 
 log = structlog.get_logger()
 
@@ -49,19 +45,15 @@ class Traffic:
     def summary(self) -> dict[str, object]:
         return {"connections": self.connections, "bytes": self.bytes, "refused": dict(self.refused)}
 
-    def spend(self, count: int) -> bool:
-        """Count bytes. False: there were too many."""
-        self.bytes += count
-        return self.bytes <= MAX_BYTES
-
 
 class Egress:
     """One capture's proxy. Whoever opens it closes it."""
 
     def __init__(self, gate: Gate, traffic: Traffic) -> None:
         self._gate = gate
+        self._limits = gate.limits
         self._traffic = traffic
-        self._turns = asyncio.Semaphore(LOOKUPS)
+        self._turns = gate.turns()
         self._handlers: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
@@ -108,7 +100,7 @@ class Egress:
     async def _serve(self, browser: Stream) -> None:
         reader, writer = browser
         try:
-            async with asyncio.timeout(IDLE_SECONDS):
+            async with asyncio.timeout(self._limits.idle):
                 destination = await socks.accept(reader, writer)
             site = await self._dial(destination)
         except Denied as denied:
@@ -133,8 +125,8 @@ class Egress:
     def _admit(self, destination: Destination) -> None:
         self._traffic.connections += 1
         for spent, name in (
-            (self._traffic.connections > MAX_CONNECTIONS, "too_many_connections"),
-            (self._traffic.bytes > MAX_BYTES, "too_many_bytes"),
+            (self._traffic.connections > self._limits.connections, "too_many_connections"),
+            (self._traffic.bytes > self._limits.bytes, "too_many_bytes"),
         ):
             if spent:
                 self._traffic.refused[name] += 1
@@ -146,12 +138,16 @@ class Egress:
 
     async def _relay(self, destination: Destination, browser: Stream, site: Stream) -> None:
         self._fates.pop(destination, None)
-        relay = Relay(browser, site, self._traffic.spend)
+        relay = Relay(browser, site, self._spend)
         try:
-            await relay.run(IDLE_SECONDS)
+            await relay.run(self._limits.idle)
         except TimeoutError:
             if not relay.heard:
                 self._fates[destination] = Failure.SILENT
+
+    def _spend(self, count: int) -> bool:
+        self._traffic.bytes += count
+        return self._traffic.bytes <= self._limits.bytes
 
     @contextlib.asynccontextmanager
     async def _holding(self, stream: Stream) -> AsyncIterator[None]:
@@ -163,7 +159,7 @@ class Egress:
         finally:
             writer.close()
             with contextlib.suppress(OSError):
-                async with asyncio.timeout(IDLE_SECONDS):
+                async with asyncio.timeout(self._limits.idle):
                     await writer.wait_closed()
             writer.transport.abort()
             self._writers.discard(writer)

@@ -9,34 +9,50 @@ import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import netguard
 from engine.relay import Stream
 from engine.socks import Destination
 from netguard import Address, Guard, Judgement, Verdict
 
-LOOKUP_SECONDS = 2.0
-DIAL_SECONDS = 5.0
-LOOKUPS = 16  # of one capture at a time; one that is given up counts until its thread is free again
 MAX_ADDRESSES = 4  # of a name are tried, each with its share of the time
 
 
 Connect = Callable[[str, int], Awaitable[Stream]]
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds for a look-up, for dialling and without a byte; how much one capture may have."""
+
+    lookup: float = 2
+    dial: float = 5
+    idle: float = 10
+    lookups: int = 16  # at a time; one that is given up counts until its thread is free again
+    connections: int = 256
+    bytes: int = 30 << 20  # to and fro
+
+
 class Gate:
-    def __init__(self, guard: Guard, captures: int, connect: Connect = asyncio.open_connection) -> None:
+    def __init__(
+        self, guard: Guard, captures: int, limits: Limits | None = None, connect: Connect = asyncio.open_connection
+    ) -> None:
         """`captures` at a time are reckoned with; `connect` is only ever given addresses."""
+        self.limits = limits or Limits()
         self._guard = guard
         self._connect = connect
         # Twice: a look-up that is given up may outlive its capture.
-        self._lookups = ThreadPoolExecutor(2 * LOOKUPS * captures, "lookup")
+        self._lookups = ThreadPoolExecutor(2 * self.limits.lookups * captures, "lookup")
         self._own_port: int | None = None
 
     def forbid(self, port: int) -> None:
         """Refuse the engine's own port, at whatever address of this machine it is asked for."""
         self._own_port = port
+
+    def turns(self) -> asyncio.Semaphore:
+        """What the look-ups of one capture take turns by."""
+        return asyncio.Semaphore(self.limits.lookups)
 
     async def judge(self, destination: Destination, turns: asyncio.Semaphore) -> Judgement:
         """Judge `destination` for good, with one look-up where it is a name; `turns` limits those of one capture."""
@@ -53,7 +69,7 @@ class Gate:
         failure = OSError("no address")
         for address in tried:
             try:
-                async with asyncio.timeout(DIAL_SECONDS / len(tried)):
+                async with asyncio.timeout(self.limits.dial / len(tried)):
                     return await self._connect(str(address), port)
             except OSError as err:
                 failure = err
@@ -66,11 +82,14 @@ class Gate:
     async def _look_up(self, name: str, turns: asyncio.Semaphore) -> list[str]:
         """Give no answer for none, and for one that comes late."""
         await turns.acquire()
-        answer = asyncio.get_running_loop().run_in_executor(self._lookups, lambda: list(self._guard.lookup(name)))
+        answer = asyncio.get_running_loop().run_in_executor(self._lookups, self._ask, name)
         answer.add_done_callback(lambda _: turns.release())
+        await asyncio.wait([answer], timeout=self.limits.lookup)
+        return answer.result() if answer.done() else []
+
+    def _ask(self, name: str) -> list[str]:
         with contextlib.suppress(OSError, UnicodeError):
-            await asyncio.wait([answer], timeout=LOOKUP_SECONDS)
-            return answer.result() if answer.done() else []
+            return list(self._guard.lookup(name))
         return []
 
 

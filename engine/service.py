@@ -21,12 +21,13 @@ from engine.errors import (
     PageFailed,
     ProxyGone,
 )
-from engine.gate import LOOKUPS, Gate
+from engine.gate import Gate
 from engine.params import CaptureParams, locate
 from engine.picture import BadPicture
 from engine.slots import Slots
 from engine.socks import Destination
 from engine.supervisor import Supervisor
+from engine.suspects import Suspects
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class CaptureService:
         self._supervisor = supervisor
         self._ads: asyncio.Task[AdFilter | None] | None = None
         self._gate = gate
+        self._suspects = Suspects()
         self.ways_out: set[Egress] = set()
         # A client waits at most for a third of the deadline and the deadline itself.
         self.slots = Slots(settings.engine_concurrency, settings.engine_queue, settings.engine_deadline / 3)
@@ -61,9 +63,10 @@ class CaptureService:
         Raises BlockedURL, RateLimited, InvalidParams, PageFailed, DeadlineExceeded and Unavailable.
         """
         target = Destination.of(params.target.host, params.target.port)
-        judgement = await self._gate.judge(target, asyncio.Semaphore(LOOKUPS))
+        judgement = await self._gate.judge(target, self._gate.turns())
         if not judgement.ok:
             raise BlockedURL(judgement.verdict)
+        self._suspects.check(params.target.href)
         arrived = time.monotonic()
         async with self.slots.take():
             queued = time.monotonic() - arrived
@@ -77,7 +80,12 @@ class CaptureService:
                 try:
                     return await self._once(params, traffic, deadline), 1
                 except BrowserGone:
+                    self._suspects.accuse(params.target.href, self.slots.taken)
+                try:
                     return await self._once(params, traffic, deadline), 2
+                except BrowserGone:
+                    self._suspects.accuse(params.target.href, self.slots.taken)
+                    raise
         except TimeoutError:
             raise DeadlineExceeded(f"the capture took longer than {self._deadline:g} s") from None
 

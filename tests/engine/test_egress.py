@@ -1,0 +1,410 @@
+"""The egress proxy by itself: what it lets through, what it refuses, what it limits, and that nothing upsets it."""
+
+import asyncio
+import resource
+import socket
+import threading
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import socks
+from engine.egress import Egress, Failure, Traffic
+from engine.errors import Unavailable
+from engine.gate import Limits
+from engine.listeners import Listeners
+from engine.socks import Denied, Destination, Reply
+from netguard import Verdict, exemptions
+from tests.support.proxy import GREETING, PUBLIC, Proxy, Resolver, ipv4, ipv6, name, running_proxy
+
+
+def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    @wraps(test)
+    def run(*args, **kwargs):
+        asyncio.run(asyncio.wait_for(test(*args, **kwargs), 20))
+
+    return run
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    while not condition():  # noqa: ASYNC110 - the end is the test's time-out
+        await asyncio.sleep(0.01)
+
+
+async def refused(proxy: Proxy, request: bytes) -> None:
+    code, (reader, writer) = await proxy.ask(request)
+    assert code == Reply.NOT_ALLOWED
+    assert await reader.read() == b""
+    writer.close()
+
+
+@in_loop
+async def test_bytes_go_to_and_fro_and_are_counted():
+    async with running_proxy() as proxy:
+        code, (reader, writer) = await proxy.ask(name("example.com"))
+        assert code == Reply.GRANTED
+        writer.write(b"hello")
+        assert await reader.readexactly(5) == b"hello"
+        writer.close()
+        assert proxy.world.dialled == [(PUBLIC, 80)]
+        assert proxy.traffic.summary() == {"connections": 1, "bytes": 10, "refused": {}}
+        assert proxy.egress.fate("example.com", 80) is None
+
+
+@pytest.mark.parametrize("second", ["127.0.0.1", "::1", "10.0.0.1", "169.254.169.254"])
+@in_loop
+async def test_a_name_is_looked_up_once_and_the_address_that_was_judged_is_dialled(second: str):
+    resolver = Resolver([PUBLIC], [second])
+    async with running_proxy(resolver) as proxy:
+        code, _ = await proxy.ask(name("rebind.example.com"))
+        assert code == Reply.GRANTED
+        assert resolver.asked == ["rebind.example.com"]
+        assert proxy.world.dialled == [(PUBLIC, 80)]
+        await refused(proxy, name("rebind.example.com"))
+        assert len(resolver.asked) == 2
+        assert proxy.world.dialled == [(PUBLIC, 80)]
+
+
+@pytest.mark.parametrize(
+    ("request_", "verdict"),
+    [
+        (ipv4("127.0.0.1"), Verdict.LOOPBACK),
+        (ipv4("0.0.0.0"), Verdict.LOOPBACK),
+        (ipv4("169.254.169.254"), Verdict.METADATA),
+        (ipv6("::1"), Verdict.LOOPBACK),
+        (ipv6("::ffff:127.0.0.1"), Verdict.EMBEDDED_IPV4),
+        (ipv6("fd00:ec2::254"), Verdict.METADATA),
+        (name("127.0.0.1"), Verdict.LOOPBACK),
+        (name("::1"), Verdict.LOOPBACK),
+        (name("LOCALHOST."), Verdict.LOCAL_NAME),
+        (name("a..b"), Verdict.BAD_NAME),
+        (name("\0"), Verdict.BAD_NAME),
+        (name("example.com", 22), Verdict.PORT),
+        (ipv4(PUBLIC, 6379), Verdict.PORT),
+    ],
+)
+@in_loop
+async def test_what_is_refused_without_a_look_up(request_: bytes, verdict: Verdict):
+    resolver = Resolver()
+    async with running_proxy(resolver) as proxy:
+        await refused(proxy, request_)
+        assert proxy.traffic.refused == {verdict: 1}
+        assert (resolver.asked, proxy.world.dialled) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (["127.0.0.1"], Verdict.LOOPBACK),
+        ([PUBLIC, "10.0.0.1"], Verdict.PRIVATE),
+        ([], Verdict.UNRESOLVED),
+        (["nonsense"], Verdict.UNRESOLVED),
+        ([PUBLIC] + [f"93.184.216.{n}" for n in range(40)], Verdict.UNRESOLVED),
+        (OSError("SERVFAIL"), Verdict.UNRESOLVED),
+    ],
+)
+@in_loop
+async def test_what_is_refused_for_its_addresses(answer: list[str] | OSError, verdict: Verdict):
+    async with running_proxy(Resolver(answer)) as proxy:
+        await refused(proxy, name("example.com"))
+        assert proxy.egress.fate("EXAMPLE.com.", 80) == verdict
+        assert proxy.world.dialled == []
+
+
+@in_loop
+async def test_an_exemption_is_for_its_port_alone():
+    async with running_proxy(exempt=exemptions(["127.0.0.1:8080"]), ports=frozenset({80, 8080, 8081})) as proxy:
+        assert (await proxy.ask(ipv4("127.0.0.1", 8080)))[0] == Reply.GRANTED
+        await refused(proxy, ipv4("127.0.0.1", 8081))
+        assert proxy.world.dialled == [("127.0.0.1", 8080)]
+
+
+@in_loop
+async def test_the_engine_itself_is_refused_whatever_is_exempt():
+    rules = {"exempt": exemptions(["127.0.0.0/8", "10.255.255.1"]), "ports": frozenset({80, 8001})}
+    async with running_proxy(Resolver(["127.0.0.1"]), **rules) as proxy:
+        proxy.gate.forbid(8001)
+        for request in (ipv4("127.0.0.1", 8001), ipv4("127.9.9.9", 8001), name("own.example.com", 8001)):
+            await refused(proxy, request)
+        assert (await proxy.ask(ipv4("127.0.0.1", 80)))[0] == Reply.GRANTED
+        # The same port of another machine is none of ours.
+        assert (await proxy.ask(ipv4("10.255.255.1", 8001)))[0] == Reply.GRANTED
+        assert proxy.traffic.refused == {Verdict.LOOPBACK: 3}
+
+
+@in_loop
+async def test_the_addresses_are_tried_in_turn():
+    async with running_proxy(Resolver(["2606:4700::1", PUBLIC])) as proxy:
+        proxy.world.failures["2606:4700::1"] = OSError(101, "Network is unreachable")
+        assert (await proxy.ask(name("example.com")))[0] == Reply.GRANTED
+        assert proxy.world.dialled == [("2606:4700::1", 80), (PUBLIC, 80)]
+
+
+@pytest.mark.parametrize(
+    ("failure", "fate"),
+    [
+        (ConnectionRefusedError(111, "refused"), Failure.REFUSED),
+        (OSError(113, "no route"), Failure.UNREACHABLE),
+        (TimeoutError(), Failure.TIMED_OUT),
+    ],
+)
+@in_loop
+async def test_a_site_that_cannot_be_reached_is_remembered_with_the_reason(failure: OSError, fate: Failure):
+    async with running_proxy() as proxy:
+        proxy.world.failures[PUBLIC] = failure
+        code, _ = await proxy.ask(name("example.com", 443))
+        assert code == Reply.UNREACHABLE
+        assert proxy.egress.fate("example.com", 443) == fate
+        assert proxy.traffic.refused == {}
+        del proxy.world.failures[PUBLIC]
+        assert (await proxy.ask(name("example.com", 443)))[0] == Reply.GRANTED
+        assert proxy.egress.fate("example.com", 443) is None
+
+
+@in_loop
+async def test_more_connections_than_the_limit_are_refused():
+    async with running_proxy(limits=Limits(connections=2)) as proxy:
+        for _ in range(2):
+            assert (await proxy.ask(name("example.com")))[0] == Reply.GRANTED
+        await refused(proxy, name("example.com"))
+        assert proxy.traffic.refused == {"too_many_connections": 1}
+        assert proxy.egress.fate("example.com", 80) == Failure.SPENT
+
+
+@in_loop
+async def test_more_bytes_than_the_limit_cut_the_connection_and_end_all_others():
+    async with running_proxy(limits=Limits(bytes=1000)) as proxy:
+        _, (reader, writer) = await proxy.ask(name("example.com"))
+        writer.write(b"x" * 600)
+        assert len(await reader.read()) < 600
+        await refused(proxy, name("example.com"))
+        assert proxy.traffic.refused == {"too_many_bytes": 1}
+
+
+@in_loop
+async def test_a_silent_connection_is_ended():
+    async with running_proxy(limits=Limits(idle=0.1)) as proxy:
+        _, (reader, writer) = await proxy.ask(name("example.com"))
+        writer.write(b"mute")
+        assert await reader.read() == b""
+        assert proxy.egress.fate("example.com", 80) == Failure.SILENT
+
+
+@in_loop
+async def test_one_that_has_answered_and_falls_silent_is_no_failure():
+    async with running_proxy(limits=Limits(idle=0.1)) as proxy:
+        _, (reader, writer) = await proxy.ask(name("example.com"))
+        writer.write(b"hello")
+        assert await reader.read() == b"hello"
+        assert proxy.egress.fate("example.com", 80) is None
+
+
+@in_loop
+async def test_a_site_that_hangs_up_ends_the_connection():
+    async with running_proxy() as proxy:
+        _, (reader, writer) = await proxy.ask(name("example.com"))
+        writer.write(b"bye")
+        assert await reader.read() == b""
+
+
+@in_loop
+async def test_a_look_up_that_comes_late_is_none():
+    late = threading.Event()
+    async with running_proxy(lambda _: late.wait(5) and [PUBLIC], Limits(lookup=0.05)) as proxy:
+        await refused(proxy, name("slow.example.com"))
+        assert proxy.traffic.refused == {Verdict.UNRESOLVED: 1}
+        late.set()
+
+
+@in_loop
+async def test_one_capture_has_so_many_look_ups_at_a_time_the_late_ones_included():
+    release, asked = threading.Event(), []
+
+    def slow(host: str) -> list[str]:
+        asked.append(host)
+        release.wait(10)
+        return [PUBLIC]
+
+    async with running_proxy(slow, Limits(lookup=0.05, lookups=2)) as proxy:
+        hosts = [name(f"{n}.example.com") for n in range(4)]
+        asking = [asyncio.create_task(proxy.ask(host)) for host in hosts]
+        done, waiting = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+        while len(done) < 2:
+            more, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            done |= more
+        assert len(asked) == 2  # the other two wait for a thread, not for an answer
+        release.set()
+        codes = sorted([(await asked_for)[0] for asked_for in asking])
+        assert codes == [Reply.GRANTED, Reply.GRANTED, Reply.NOT_ALLOWED, Reply.NOT_ALLOWED]
+
+
+@in_loop
+async def test_a_fault_of_ours_costs_one_connection_and_not_the_proxy():
+    def broken(_: str) -> list[str]:
+        raise RuntimeError("a bug")
+
+    async with running_proxy(broken) as proxy:
+        reader, _ = await proxy.send(GREETING + name("example.com"))
+        assert await reader.read() == b"\x05\x00"
+        assert proxy.egress.alive
+
+
+@in_loop
+async def test_closing_cuts_every_connection():
+    async with running_proxy(limits=Limits(bytes=1 << 40)) as proxy:
+        _, (reader, _) = await proxy.ask(name("example.com"))
+        _, (_, stuffed) = await proxy.ask(name("example.com"))
+        stuffed.write(b"x" * (8 << 20))  # nobody reads the echo: the proxy's buffers are full
+        await until(lambda: proxy.traffic.bytes > 1 << 20)
+        assert proxy.egress.alive
+        await proxy.egress.close()
+        assert not proxy.egress.alive
+        assert await reader.read() == b""
+
+
+@in_loop
+async def test_what_a_closing_browser_does_not_take_is_not_waited_for():
+    async with running_proxy(limits=Limits(idle=0.2, bytes=1 << 40)) as proxy:
+        _, (_, writer) = await proxy.ask(name("example.com"))
+        writer.write(b"x" * (8 << 20))
+        await until(lambda: not proxy.egress._handlers)
+
+
+def test_a_proxy_that_was_never_opened_is_not_alive():
+    async def closed() -> bool:
+        async with running_proxy() as proxy:
+            other = Egress(proxy.gate, Traffic())
+            await other.close()
+            return other.alive
+
+    assert asyncio.run(closed()) is False
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", b""),
+        (b"\x04\x01\x00\x50\x7f\x00\x00\x01\x00", b""),
+        (b"\x05\x01\x02", b"\x05\xff"),
+        (b"\x05\x00", b"\x05\xff"),
+        (GREETING + b"\x04\x01\x00\x01", b"\x05\x00"),
+        (GREETING + b"\x05\x02\x00\x01\x7f\x00\x00\x01\x00\x50", b"\x05\x00" + bytes(Reply.BAD_COMMAND)),
+        (GREETING + b"\x05\x03\x00\x01\x7f\x00\x00\x01\x00\x50", b"\x05\x00" + bytes(Reply.BAD_COMMAND)),
+        (GREETING + b"\x05\x01\x00\x02", b"\x05\x00" + bytes(Reply.BAD_ADDRESS)),
+        (GREETING + b"\x05\x01\x00\x03\x02\xff\xff\x00\x50", b"\x05\x00" + bytes(Reply.BAD_ADDRESS)),
+    ],
+)
+@in_loop
+async def test_what_is_not_a_request_gets_no_connection(sent: bytes, answer: bytes):
+    async with running_proxy() as proxy:
+        reader, writer = await proxy.send(sent)
+        try:
+            assert await reader.read() == answer
+        except ConnectionResetError:  # more was sent than was read
+            assert answer == b""
+        assert proxy.traffic.connections == 0
+        writer.close()
+
+
+@in_loop
+async def test_a_client_that_says_nothing_is_ended():
+    async with running_proxy(limits=Limits(idle=0.1)) as proxy:
+        reader, _ = await proxy.send(b"\x05")
+        assert await reader.read() == b""
+
+
+def bound() -> socket.socket:
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    return listener
+
+
+@pytest.mark.parametrize("pool", [None, 1])
+def test_a_listener_is_for_one_capture_and_its_port_ends_with_it(pool: int | None):
+    listeners = Listeners([bound()] if pool else None)
+    ports = []
+    for _ in range(2):
+        with listeners.take() as listener:
+            ports.append(listener.getsockname()[1])
+            queued = socket.create_connection(listener.getsockname())
+        with queued, pytest.raises(ConnectionResetError):
+            queued.recv(1)  # not kept for the next capture
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", ports[-1]))
+    assert len(set(ports)) == 2
+    listeners.close()
+
+
+def test_a_pool_gives_out_what_it_has_and_closes_what_comes_back_late():
+    listener = bound()
+    listeners = Listeners([listener])
+    with listeners.take():
+        with pytest.raises(Unavailable), listeners.take():
+            pass
+        listeners.close()
+        assert listener.fileno() != -1
+    assert listener.fileno() == -1
+
+
+def test_without_descriptors_there_is_no_listener():
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        with pytest.raises(Unavailable), Listeners().take():
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+class Deaf:
+    def write(self, _: bytes) -> None:
+        pass
+
+
+REQUESTS = st.one_of(
+    st.binary(max_size=400),
+    st.builds(lambda rest: GREETING + rest, st.binary(max_size=400)),
+    st.builds(
+        lambda kind, rest: GREETING + b"\x05\x01\x00" + bytes([kind]) + rest,
+        st.integers(0, 255),
+        st.binary(max_size=300),
+    ),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(REQUESTS, st.integers(1, 50))
+def test_whatever_is_sent_is_a_destination_or_denied(sent: bytes, size: int):
+    async def read() -> Destination | None:
+        reader = asyncio.StreamReader()
+        asking = asyncio.create_task(socks.accept(reader, Deaf()))
+        for at in range(0, len(sent), size):
+            reader.feed_data(sent[at : at + size])
+            await asyncio.sleep(0)
+        reader.feed_eof()
+        try:
+            return await asyncio.wait_for(asking, 5)
+        except Denied:
+            return None
+
+    destination = asyncio.run(read())
+    assert destination is None or (len(destination.host) <= 255 and 0 <= destination.port < 65536)
+
+
+@settings(max_examples=60, deadline=None)
+@given(REQUESTS)
+def test_whatever_is_sent_the_proxy_goes_on_and_dials_nothing_but_what_was_judged(sent: bytes):
+    async def survive() -> None:
+        async with running_proxy() as proxy:
+            _, writer = await proxy.send(sent)
+            writer.close()
+            code, _ = await asyncio.wait_for(proxy.ask(name("example.com")), 5)
+            assert code == Reply.GRANTED
+            assert all(ip_address(host).is_global for host, _ in proxy.world.dialled)
+
+    asyncio.run(survive())

@@ -1,0 +1,104 @@
+"""The egress proxy by itself: a gate whose resolver and sites are the test's, and a client that speaks raw bytes."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Iterable
+
+from engine.egress import Egress, Traffic
+from engine.gate import Gate, Limits, Stream
+from netguard import Guard
+
+PUBLIC = "93.184.216.34"
+GREETING = b"\x05\x01\x00"
+
+
+class Resolver:
+    """Gives its answers in turn, the last one for ever, and counts how often it was asked."""
+
+    def __init__(self, *answers: list[str] | OSError) -> None:
+        self.answers = list(answers) or [[PUBLIC]]
+        self.asked: list[str] = []
+
+    def __call__(self, name: str) -> Iterable[str]:
+        answer = self.answers[min(len(self.asked), len(self.answers) - 1)]
+        self.asked.append(name)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+
+class World:
+    """Every address leads to one server on loopback that echoes; `dialled` are those that were asked for."""
+
+    def __init__(self) -> None:
+        self.dialled: list[tuple[str, int]] = []
+        self.failures: dict[str, OSError] = {}
+        self.streams: list[Stream] = []
+        self.port = 0
+
+    async def connect(self, host: str, port: int) -> Stream:
+        self.dialled.append((host, port))
+        if host in self.failures:
+            raise self.failures[host]
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def echo(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.streams.append((reader, writer))
+        with contextlib.suppress(OSError):
+            while (chunk := await reader.read(1 << 16)) and chunk != b"bye":
+                if chunk != b"mute":
+                    writer.write(chunk)
+        writer.close()
+
+
+class Proxy:
+    def __init__(self, egress: Egress, gate: Gate, world: World, traffic: Traffic) -> None:
+        self.egress, self.gate, self.world, self.traffic = egress, gate, world, traffic
+
+    async def send(self, sent: bytes) -> Stream:
+        host, port = self.egress.url.removeprefix("socks5://").split(":")
+        stream = await asyncio.open_connection(host, int(port))
+        self.world.streams.append(stream)
+        stream[1].write(sent)
+        return stream
+
+    async def ask(self, request: bytes) -> tuple[int, Stream]:
+        """Greet, send `request` and give the reply's code."""
+        stream = await self.send(GREETING + request)
+        assert await stream[0].readexactly(2) == b"\x05\x00"
+        answer = await stream[0].readexactly(10)
+        return answer[1], stream
+
+
+def name(host: str, port: int = 80) -> bytes:
+    return b"\x05\x01\x00\x03" + bytes([len(host)]) + host.encode() + port.to_bytes(2)
+
+
+def ipv4(host: str, port: int = 80) -> bytes:
+    return b"\x05\x01\x00\x01" + socket.inet_pton(socket.AF_INET, host) + port.to_bytes(2)
+
+
+def ipv6(host: str, port: int = 80) -> bytes:
+    return b"\x05\x01\x00\x04" + socket.inet_pton(socket.AF_INET6, host) + port.to_bytes(2)
+
+
+@contextlib.asynccontextmanager
+async def running_proxy(
+    lookup: Callable[[str], Iterable[str]] | None = None, limits: Limits | None = None, **rules: object
+) -> AsyncIterator[Proxy]:
+    world, traffic = World(), Traffic()
+    gate = Gate(Guard(lookup=lookup or Resolver(), **rules), 1, limits, world.connect)
+    site = await asyncio.start_server(world.echo, "127.0.0.1", 0)
+    world.port = site.sockets[0].getsockname()[1]
+    egress = Egress(gate, traffic)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        await egress.open(listener)
+        try:
+            yield Proxy(egress, gate, world, traffic)
+        finally:
+            await egress.close()
+            site.close()
+            for _, writer in world.streams:
+                writer.transport.abort()
+            await asyncio.sleep(0)  # the transports tell their protocols
