@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test lint lock sign check-image
+.PHONY: help setup setup-dev setup-bench run test lint lock bench sign check-image
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,9 +31,16 @@ setup: ## install what is missing: .venv, the pinned requirements, Chromium, Red
 setup-dev:
 	@$(PYTHON) scripts/setup.py --dev
 
+setup-bench:
+	@$(PYTHON) scripts/setup.py --dev --bench
+
 lock: setup-dev ## compile requirements*.in into requirements*.txt (UPGRADE=--upgrade for newest versions)
 	$(COMPILE) $(UPGRADE) requirements.in -o requirements.txt
 	$(COMPILE) $(UPGRADE) requirements-dev.in -c requirements.txt -o requirements-dev.txt
+	$(COMPILE) $(UPGRADE) requirements-bench.in -c requirements-dev.txt -o requirements-bench.txt
+
+bench: setup-bench ## measure everything beside its peers, ten minutes; writes bench/results.md (ARGS=hits for one part)
+	$(BIN)/python -m bench $(ARGS)
 
 sign: setup ## print a signed URL (URL=https://example.com/ W=640 H=360)
 	@$(BIN)/flask --app app sign "$(URL)" $(if $(W),-o w=$(W)) $(if $(H),-o h=$(H))

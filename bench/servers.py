@@ -12,6 +12,7 @@ from urllib.parse import quote
 import requests
 
 from bench import pictures
+from tests.support.nginx import NGINX, running_nginx
 from tests.support.processes import free_port, running
 from tests.support.redis import RedisServer, running_redis
 from tests.support.web import running_web
@@ -133,7 +134,7 @@ def running_disk(work: Path, picture: Path) -> Iterator[str]:
     prefix.mkdir(exist_ok=True)
     config = prefix / "nginx.conf"
     config.write_text(NGINX_DISK.substitute(port=port, root=picture.parent))
-    with running(["nginx", "-p", str(prefix), "-c", str(config)], port):
+    with running([NGINX, "-p", str(prefix), "-c", str(config)], port):
         yield f"http://127.0.0.1:{port}"
 
 

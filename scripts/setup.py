@@ -1,5 +1,7 @@
 """`make setup`: install what is missing of the system packages, `.venv` and the pinned requirements.
 
+`--dev` adds what tests and linting need, `--bench` what `make bench` needs on top.
+
 It runs on the system's Python, before any requirement exists: the standard library only.
 """
 
@@ -9,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 if sys.version_info < (3, 11):  # noqa: UP036 - this line is the one that tells the user of an older Python
@@ -23,6 +25,8 @@ VENV = ROOT / ".venv"
 HEADLESS_SHELL = Path("/usr/lib/chromium/chromium-headless-shell")
 # Second best: more work for each capture. The binaries themselves; the commands on the PATH are scripts or a snap.
 FULL_BROWSERS = (Path("/usr/lib/chromium/chromium"), Path("/opt/google/chrome/chrome"))
+# Debian leaves the folder of servers out of an ordinary user's PATH.
+SYSTEM_PATH = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin"
 
 NO_CHROMIUM = """\
 apt has no chromium-headless-shell here (Ubuntu has Chromium as a snap only, which cannot be used).
@@ -30,25 +34,31 @@ Install Google Chrome, or name any Chromium's binary:  ENGINE_CHROMIUM=/path/to/
 Or let a hosted API take the screenshots:  SNAPSHARP_API_KEY=... make run"""
 
 
-def main(lock: str) -> None:
+def main(kinds: set[str]) -> None:
     os.chdir(ROOT)
-    install_packages(missing_packages(os.environ))
+    install_packages(missing_packages(os.environ, kinds))
     make_venv()
-    install_requirements(lock)
+    install_requirements("requirements-dev.txt" if kinds else "requirements.txt")
+    if "bench" in kinds:
+        install_requirements("requirements-bench.txt")
 
 
-def missing_packages(environ: Mapping[str, str]) -> list[str]:
+def missing_packages(environ: Mapping[str, str], kinds: Collection[str] = ()) -> list[str]:
     """Name the packages whose purpose nothing on this machine serves yet."""
-    return [package for package, served in needs(environ).items() if not served()]
+    return [package for package, served in needs(environ, kinds).items() if not served()]
 
 
-def needs(environ: Mapping[str, str]) -> dict[str, Callable[[], bool]]:
-    """Map each package to the test of whether its purpose is served."""
+def needs(environ: Mapping[str, str], kinds: Collection[str] = ()) -> dict[str, Callable[[], bool]]:
+    """Map each package to the test of whether its purpose is served; `kinds` may hold "dev" and "bench"."""
     wanted = {
         f"python3.{sys.version_info.minor}-venv": lambda: importlib.util.find_spec("ensurepip") is not None,
         "curl": lambda: shutil.which("curl") is not None,
         "redis-server": lambda: shutil.which("redis-server") is not None,
     }
+    if kinds:
+        wanted["nginx-light"] = lambda: shutil.which("nginx", path=SYSTEM_PATH) is not None
+    if "bench" in kinds:
+        wanted["wrk"] = lambda: shutil.which("wrk") is not None
     if wants_headless_shell(environ):
         wanted["chromium-headless-shell"] = HEADLESS_SHELL.exists
         wanted["chromium-sandbox"] = HEADLESS_SHELL.with_name("chrome-sandbox").exists
@@ -142,4 +152,4 @@ def current(mark: Path, text: str) -> bool:
 
 
 if __name__ == "__main__":
-    main("requirements-dev.txt" if "--dev" in sys.argv[1:] else "requirements.txt")
+    main({argument.removeprefix("--") for argument in sys.argv[1:]})

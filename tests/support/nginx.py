@@ -1,13 +1,16 @@
 """nginx as it is deployed: the shipped configuration, with the addresses and folders of a test."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from scripts.setup import SYSTEM_PATH
 from tests.support.processes import free_port, running
 
+NGINX = shutil.which("nginx", path=SYSTEM_PATH) or "nginx"
 CONFIG = Path(__file__).parents[2] / "deploy" / "nginx.conf"
 
 
@@ -35,6 +38,6 @@ def running_nginx(folder: Path, web: str) -> Iterator[str]:
     port = free_port()
     config = folder / "nginx.conf"
     config.write_text(adapted(folder, port, web), encoding="utf-8")
-    command = ["nginx", "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]
+    command = [NGINX, "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]
     with (folder / "stderr").open("ab") as errors, running(command, port, stderr=errors):
         yield f"http://127.0.0.1:{port}"
