@@ -15,7 +15,7 @@ from enum import StrEnum
 
 import structlog
 
-from engine import socks
+from engine import listeners, socks
 from engine.gate import Gate
 from engine.relay import Relay, Stream
 from engine.socks import Denied, Destination, Reply
@@ -56,6 +56,7 @@ class Egress:
         self._turns = gate.turns()
         self._handlers: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
         self._writers: set[asyncio.StreamWriter] = set()
+        self._listener: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self.url = ""
         self._fates: dict[Destination, Verdict | Failure] = {}
@@ -71,12 +72,14 @@ class Egress:
     async def open(self, listener: socket.socket) -> None:
         """Serve on `listener`, which stays the caller's. Raises OSError."""
         self.url = "socks5://{}:{}".format(*listener.getsockname())
+        self._listener = listener
         self._server = await asyncio.start_server(self._accept, sock=listener.dup())
 
     async def close(self) -> None:
         """Stop listening and cut every connection."""
-        if self._server:
+        if self.alive and self._server and self._listener:
             self._server.close()
+            listeners.stop(self._listener)  # or connections would queue there for ever
         for writer in self._writers:
             writer.transport.abort()
         for handler in self._handlers:

@@ -22,9 +22,7 @@ class Listeners:
                 listener.listen(256)
                 yield listener
             finally:
-                # Resets what is still queued, and gives the port back: the next `listen` gets another.
-                with contextlib.suppress(OSError):
-                    listener.shutdown(socket.SHUT_RD)
+                stop(listener)
 
     def close(self) -> None:
         """Close those that are not in use; the others follow as they come back."""
@@ -47,6 +45,15 @@ class Listeners:
             if self._closed:
                 listener.close()
             self._pool.append(listener)
+
+
+def stop(listener: socket.socket) -> None:
+    """Stop listening: what is still queued is reset, the port is given back, and the next `listen` gets another.
+
+    Once only: connections of a socket that was shut down twice would all begin with an end of file.
+    """
+    if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        listener.shutdown(socket.SHUT_RD)
 
 
 def _open() -> socket.socket:

@@ -200,8 +200,9 @@ class ProcessGroup:
 
 
 def _account(user: str | None) -> tuple[int, int] | None:
+    """Whom to become; None for nobody else."""
     entry = pwd.getpwnam(user) if user else None
-    return (entry.pw_uid, entry.pw_gid) if entry else None
+    return (entry.pw_uid, entry.pw_gid) if entry and entry.pw_uid != os.geteuid() else None
 
 
 def sweep() -> None:

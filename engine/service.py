@@ -106,22 +106,22 @@ class CaptureService:
     @asynccontextmanager
     async def _way_out(self, browser: Browser, traffic: Traffic) -> AsyncIterator[Egress]:
         """A proxy for one capture. Raises ProxyGone when it did not live to its end."""
-        egress = Egress(self._gate, traffic)
-        self.ways_out.add(egress)
-        try:
-            with browser.listeners.take() as listener:
+        with browser.listeners.take() as listener:
+            egress = Egress(self._gate, traffic)
+            self.ways_out.add(egress)
+            try:
                 await egress.open(listener)
                 yield egress
-        except (OSError, PageFailed) as err:
-            if isinstance(err, PageFailed) and egress.alive:
-                raise
-            raise ProxyGone from err
-        else:
-            if not egress.alive:  # the picture may lack what could not be fetched any more
-                raise ProxyGone
-        finally:
-            self.ways_out.discard(egress)
-            await egress.close()
+            except (OSError, PageFailed) as err:
+                if isinstance(err, PageFailed) and egress.alive:
+                    raise
+                raise ProxyGone from err
+            else:
+                if not egress.alive:  # the picture may lack what could not be fetched any more
+                    raise ProxyGone
+            finally:
+                self.ways_out.discard(egress)
+                await egress.close()
 
 
 def _reason(err: NotReached, egress: Egress) -> EngineError:

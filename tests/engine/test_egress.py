@@ -17,7 +17,7 @@ from engine import socks
 from engine.egress import Egress, Failure, Traffic
 from engine.errors import Unavailable
 from engine.gate import Limits
-from engine.listeners import Listeners
+from engine.listeners import Listeners, stop
 from engine.socks import Denied, Destination, Reply
 from netguard import Verdict, exemptions
 from tests.support.proxy import GREETING, PUBLIC, Proxy, Resolver, ipv4, ipv6, name, running_proxy
@@ -337,6 +337,18 @@ def test_a_listener_is_for_one_capture_and_its_port_ends_with_it(pool: int | Non
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", ports[-1]))
     assert len(set(ports)) == 2
+    listeners.close()
+
+
+def test_a_listener_that_was_stopped_before_its_time_serves_the_next_capture():
+    listeners = Listeners([bound()])
+    with listeners.take() as listener:
+        stop(listener)
+    with listeners.take() as listener, socket.create_connection(listener.getsockname()) as client:
+        accepted, _ = listener.accept()
+        with accepted:
+            client.sendall(b"hello")
+            assert accepted.recv(5) == b"hello"
     listeners.close()
 
 

@@ -31,6 +31,27 @@ def test_health_says_how_the_engine_is(engine: Engine):
     assert health["ok"] is True
     assert "Chrome" in health["browser"]
     assert {"in_flight", "queued", "captures", "restarts", "sandbox"} <= health.keys()
+    assert health["isolation"] in ("namespace", "flags")
+
+
+@pytest.mark.parametrize("isolation", ["namespace", "flags"])
+def test_the_operator_can_choose_how_the_browser_is_kept_in(site: Site, isolation: str):
+    with small_engine(site, ENGINE_ISOLATION=isolation) as engine:
+        assert engine.health()["isolation"] == isolation
+        assert colour(engine.capture(site.add("/kept-in", body("green")))) == GREEN
+        own, browser = (Path(f"/proc/{pid}/ns/net").readlink() for pid in ("self", engine.browser_pids[0]))
+        assert (own == browser) == (isolation == "flags")
+
+
+def test_every_capture_tells_the_log_its_traffic(engine: Engine, site: Site):
+    url = site.add("/counted", body("green", "<img src=/a.png><img src=http://10.0.0.1/><img src=http://[::1]/>"))
+    answer = engine.get("/v1/screenshot", params={"url": url}, headers={"X-Request-ID": "counted-1"})
+    assert answer.status_code == 200
+    (event,) = eventually(lambda: [e for e in engine.logged("capture") if e["request_id"] == "counted-1"])
+    traffic = event["traffic"]
+    assert traffic["connections"] >= 3
+    assert traffic["bytes"] > 500
+    assert traffic["refused"] == {"private": 1, "loopback": 1}
 
 
 def test_a_full_queue_is_answered_429_at_once(site: Site, pool: ThreadPoolExecutor):
@@ -91,6 +112,11 @@ def test_a_capture_whose_browser_dies_twice_is_unavailable(site: Site, pool: Thr
             os.kill(engine.browser_pids[-1], signal.SIGKILL)
         assert failure(capture.result())[:2] == (503, "unavailable")
         assert "Retry-After" in capture.result().headers
+        # It is remembered, and costs no third browser.
+        assert failure(engine.capture(url))[:2] == (422, "page_failed")
+        eventually(lambda: engine.health()["restarts"] == 2)
+        assert site.hits("/killer") == 2
+        assert colour(engine.capture(site.add("/after", body("green")))) == GREEN
 
 
 def test_a_browser_that_is_stuck_is_killed_at_the_deadline(site: Site, pool: ThreadPoolExecutor):
@@ -232,6 +258,7 @@ def test_a_selector_that_is_none_is_a_validation_error(engine: Engine, site: Sit
         ("ENGINE_BROWSER_USER", "nobody-at-all"),
         ("PRIVATE_TARGETS", "10.0.0.0/99"),
         ("ALLOWED_PORTS", "http"),
+        ("ENGINE_ISOLATION", "none"),
         ("LOG_LEVEL", "LOUD"),
     ],
 )
@@ -278,8 +305,55 @@ def test_without_a_usable_sandbox_the_engine_runs_and_says_so(site: Site):
         )
         with small_engine(site, ENGINE_CHROMIUM=chromium) as engine:
             assert engine.health()["sandbox"] is False
+            assert engine.health()["isolation"] == "namespace"
             assert engine.logged("the sandbox cannot be used here: Chromium runs without it")
             assert colour(engine.capture(site.add("/open", body("green")))) == GREEN
+
+
+# In a user namespace its root may forbid any further one, as the kernel of another machine may.
+WITHOUT_NAMESPACES = (
+    *("unshare", "--user", "--map-root-user", "sh", "-c"),
+    'echo 0 >/proc/sys/user/max_user_namespaces && exec "$0" "$@"',
+)
+
+
+def test_where_the_kernel_gives_no_namespace_the_flags_alone_hold_and_the_engine_says_so(site: Site):
+    settings = {"PRIVATE_TARGETS": site.address, "ENGINE_FILTER_LISTS": "/nowhere.txt", "ENGINE_BROWSER_USER": "root"}
+    with tempfile.TemporaryDirectory() as name:
+        engine = Engine(start_engine(Path(name), settings, WITHOUT_NAMESPACES), Path(name))
+        try:
+            engine.wait_until_ready()
+            assert engine.health()["isolation"] == "flags"
+            assert engine.logged("no network namespace can be had here: Chromium is kept in by its flags alone")
+            assert (
+                colour(engine.capture(site.add("/flags", body("green", "<img src=http://10.0.0.1/>"))), (500, 500))
+                == GREEN
+            )
+        finally:
+            engine.stop()
+        engine.assert_nothing_left()
+
+
+def test_an_operator_who_insists_on_the_namespace_gets_no_engine_without_it():
+    settings = {"ENGINE_BROWSER_USER": "root", "ENGINE_ISOLATION": "namespace"}
+    with (
+        tempfile.TemporaryDirectory() as name,
+        start_engine(Path(name), settings, WITHOUT_NAMESPACES) as process,
+    ):
+        _, said = process.communicate(timeout=20)
+        assert process.returncode == 1
+        assert "no network namespace can be had" in said
+        assert list(Path(name).iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_temporary_directory_that_the_browser_cannot_enter_is_named():
+    with tempfile.TemporaryDirectory() as name, start_engine(Path(name), {}) as process:  # 0700
+        _, said = process.communicate(timeout=20)
+        assert process.returncode == 1
+        assert "ENGINE_BROWSER_USER" in said
+        assert "TMPDIR" in said
+        assert "sandbox cannot be used" not in said
 
 
 def test_a_browser_that_does_not_start_stops_the_start(tmp_path: Path):

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -104,12 +104,12 @@ class Engine:
             self.events.append(json.loads(line) if line.startswith("{") else {"event": line.rstrip()})
 
 
-def start_engine(tmp: Path, settings: Mapping[str, Any]) -> subprocess.Popen[str]:
+def start_engine(tmp: Path, settings: Mapping[str, Any], prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
     """Start the engine with `settings` alone: the environment and the `.env` of whoever runs the tests stay out."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
     ours = {"ENGINE_PORT": "0", "LOG_FORMAT": "json", "TMPDIR": str(tmp), "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        [sys.executable, "-W", "error::RuntimeWarning", "-m", "engine"],
+        [*prefix, sys.executable, "-W", "error::RuntimeWarning", "-m", "engine"],
         env=kept | ours | {name: str(value) for name, value in settings.items()},
         cwd="/",
         stderr=subprocess.PIPE,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from engine.browser import Browser, Walls
 from engine.config import Settings
 from engine.process import FLAGS
+from tests.support.inprocess import leave_orphans_alone
 from tests.support.victims import Victim
 
 GUARDING = {"--no-pings", "--block-new-web-contents"}
@@ -36,4 +37,5 @@ async def hits_of(pages: Mapping[str, tuple[str, Victim]]) -> dict[str, list[str
         found = await asyncio.gather(*(visit(*page) for page in pages.values()))
     finally:
         await browser.end()
+        leave_orphans_alone()
     return dict(zip(pages, found, strict=True))

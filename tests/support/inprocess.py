@@ -1,0 +1,51 @@
+"""The engine's service in the test's own process and loop, where a resolver and a network can be the test's."""
+
+import ctypes
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from engine.config import Settings
+from engine.egress import Traffic
+from engine.gate import Gate, Stream
+from engine.params import parse
+from engine.process import PR_SET_CHILD_SUBREAPER
+from engine.service import CaptureService
+from engine.supervisor import Supervisor
+from netguard import Guard
+
+Connect = Callable[[str, int], Awaitable[Stream]]
+
+
+class Service:
+    def __init__(self, service: CaptureService, supervisor: Supervisor) -> None:
+        self.service = service
+        self.supervisor = supervisor
+        self.traffic = Traffic()
+
+    async def capture(self, url: str, **params: object) -> bytes:
+        """Take a picture. Raises the engine's errors."""
+        self.traffic = Traffic()
+        return (await self.service.take(parse({"url": url} | params), self.traffic)).body
+
+    async def end_proxies(self) -> None:
+        for egress in tuple(self.service.ways_out):
+            await egress.close()
+
+
+@asynccontextmanager
+async def running_service(lookup: Callable[[str], Iterable[str]], connect: Connect) -> AsyncIterator[Service]:
+    settings = Settings(engine_filter_lists=(Path("/nowhere.txt"),), engine_concurrency=1)
+    supervisor = Supervisor(settings)
+    service = CaptureService(settings, supervisor, Gate(Guard(lookup=lookup), 1, connect=connect))
+    try:
+        await service.start()
+        yield Service(service, supervisor)
+    finally:
+        await supervisor.stop()
+        leave_orphans_alone()
+
+
+def leave_orphans_alone() -> None:
+    """Undo `adopt_orphans`: the test's process must not collect the zombies of other tests' engines."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
