@@ -9,7 +9,7 @@ from typing import Self
 from urllib.parse import parse_qsl
 
 from errors import BadKey, BadSignature, ExpiredSignature, ForbiddenHost, InvalidOption, KeyRequired
-from model import Rendition
+from model import Rendition, ThumbnailRequest
 
 Size = tuple[int | None, int | None]
 
@@ -40,6 +40,12 @@ class Access:
     signing_keys: tuple[str, ...] = field(default=(), repr=False)
     targets: tuple[str, ...] = ()
     sizes: frozenset[Size] = frozenset()
+
+    def check_public(self, query: bytes, wanted: ThumbnailRequest) -> None:
+        """Raise whatever speaks against a request for a picture, whoever makes it."""
+        self.check_signature(query, wanted.delivery.expires)
+        self.check_size(wanted.rendition)
+        self.check_target(wanted.host_name)
 
     def identify(self, authorization: str | None, api_key: str | None) -> ApiKey | None:
         """Find the key that a caller shows, if any. Raises BadKey for one that is none of ours."""

@@ -11,9 +11,10 @@ import config
 import logs
 import services as composition
 from config import Settings
-from ratelimit import Budget, limiter
+from ratelimit import Budget, Tally, limiter
 from services import Services
 from web import errors, health, persist, sign, telemetry, thumbs
+from web.front import HitFront
 
 MAX_BODY_BYTES = 64 * 1024
 
@@ -24,9 +25,6 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     services = services or composition.build(settings)
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    if settings.trusted_proxies:
-        # Proxies append to X-Forwarded-For, but replace X-Forwarded-Proto.
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1)  # type: ignore[method-assign]
     telemetry.observe(app)
     flood_guard = limiter(settings.redis_url, services.redis.connection_pool, settings.request_limit)
     captures = Budget(flood_guard, settings.thumb_limit, "captures")
@@ -38,6 +36,10 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     flood_guard.exempt(app.view_functions["health.health"])
     errors.answer_errors(app, flood_guard)
     sign.add_command(app, services)
+    app.wsgi_app = HitFront(app.wsgi_app, services, Tally(flood_guard, settings.request_limit))  # type: ignore[method-assign]
+    if settings.trusted_proxies:
+        # Proxies append to X-Forwarded-For, but replace X-Forwarded-Proto.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1)  # type: ignore[method-assign]
     return app
 
 
@@ -46,7 +48,7 @@ def _load() -> Settings:
         settings = config.load()
     except config.ConfigError as err:
         sys.exit(str(err))
-    logs.configure(settings.log_format, settings.log_level)
+    logs.configure(settings.log_format, settings.log_level, cache=True)
     for warning in config.unknown_variables():
         structlog.get_logger().warning("unknown_setting", detail=warning)
     return settings

@@ -7,8 +7,11 @@ from typing import Any
 import structlog
 
 
-def configure(log_format: str, level: str) -> None:
-    """Send structlog's and the standard library's events to standard error in one form."""
+def configure(log_format: str, level: str, *, cache: bool = False) -> None:
+    """Send structlog's and the standard library's events to standard error in one form.
+
+    `cache` fixes the loggers at their first use: for a process that configures once.
+    """
     renderer: Any = structlog.dev.ConsoleRenderer() if log_format == "console" else structlog.processors.JSONRenderer()
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -18,11 +21,16 @@ def configure(log_format: str, level: str) -> None:
     if log_format == "json":
         shared.append(structlog.processors.format_exc_info)
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,
+        # Straight to the stream: the way through the standard library costs more than a hit does.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=cache,
     )
+    _configure_standard_library(shared, renderer, level)
+
+
+def _configure_standard_library(shared: list[Any], renderer: Any, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -15,7 +15,7 @@ import structlog
 
 import imaging
 from cache import PictureCache
-from errors import CaptureFailed, Pending, RateLimited, ThumbnailError
+from errors import CaptureFailed, OverCapacity, Pending, RateLimited, ThumbnailError
 from masters import Capture, Charge, Masters
 from model import Picture, ThumbnailRequest
 from storage import PictureStorage, Stored
@@ -60,13 +60,26 @@ class Lifetimes:
 
 
 class Thumbnailer:
-    def __init__(self, cache: PictureCache, masters: Masters, storage: PictureStorage, lifetimes: Lifetimes) -> None:
+    def __init__(
+        self, cache: PictureCache, masters: Masters, storage: PictureStorage, lifetimes: Lifetimes, waiters: int
+    ) -> None:
+        """`waiters` callers at the most wait for captures: the threads that are left serve what is known."""
         self._cache = cache
         self._masters = masters
         self._storage = storage
         self._lifetimes = lifetimes
+        self._waiters = threading.BoundedSemaphore(waiters)
         # More at a time than cores would only hold more decoded pages in memory.
         self._rendering = threading.BoundedSemaphore(os.cpu_count() or 1)
+
+    def known(self, request: ThumbnailRequest) -> Served | None:
+        """Give the picture of `request` if it is known and fresh: the one question a hit costs."""
+        if request.delivery.fresh:
+            return None
+        picture = self._cache.get(request.rendition_key).picture
+        if picture is None or self._fresh_for(picture, request) <= 0:
+            return None
+        return self._serve(picture, CacheState.HIT, request)
 
     def get(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Served:
         """Answer `request`: what is known and fresh, what is known and stale while it is captured anew, or a capture.
@@ -105,7 +118,17 @@ class Thumbnailer:
 
     def _await(self, request: ThumbnailRequest, charge: Charge, request_id: str) -> Capture:
         """Wait for the capture as long as this caller will. Raises Pending when the capture takes longer."""
+        seated = self._waiters.acquire(blocking=False)
+        if not seated and request.delivery.wait is None:
+            raise OverCapacity("too many callers wait for captures; try again in a few seconds")
         wait = self._lifetimes.patience if request.delivery.wait is None else request.delivery.wait
+        try:
+            return self._join(request, charge, request_id, wait if seated else 0)
+        finally:
+            if seated:
+                self._waiters.release()
+
+    def _join(self, request: ThumbnailRequest, charge: Charge, request_id: str, wait: float) -> Capture:
         end = time.monotonic() + wait
         while True:
             flight = self._masters.join(request, charge, request_id)

@@ -69,7 +69,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     storage = _storage(settings)
     # A caller who names no time waits for the capture's own end, and is told how it ended.
     lifetimes = Lifetimes(settings.capture_timeout + 5, settings.cache_ttl, settings.stale_ttl)
-    thumbnailer = Thumbnailer(cache, masters, storage, lifetimes)
+    thumbnailer = Thumbnailer(cache, masters, storage, lifetimes, waiters=settings.web_threads * 3 // 4)
     validator = Validator(guard, block_ads=settings.block_ads)
     return Services(settings, validator, _access(settings), thumbnailer, storage, connection, client, coalescer)
 

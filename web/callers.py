@@ -1,4 +1,4 @@
-"""Who is asking: a known key, or an address; and whether that may be asked."""
+"""Who is asking: a known key, or an address; and which origins' scripts may."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,6 @@ from flask import Blueprint, request
 from flask_cors import CORS
 
 from access import Access, ApiKey
-from model import ThumbnailRequest
 from ratelimit import current_client
 
 
@@ -22,15 +21,11 @@ class Caller:
         return self.key.limit if self.key else None
 
 
-def admit(access: Access, wanted: ThumbnailRequest, *, needs_key: str = "") -> Caller:
-    """Tell who asks for `wanted`, and refuse who may not. `needs_key` names what is for known callers only.
-
-    Raises BadKey, KeyRequired or ForbiddenHost.
-    """
+def identify(access: Access, *, needs_key: str = "") -> Caller:
+    """Tell who asks. `needs_key` names what is for known callers only. Raises BadKey or KeyRequired."""
     key = access.identify(request.headers.get("Authorization"), request.headers.get("X-API-Key"))
     if needs_key:
         access.require_key(key, needs_key)
-    access.check_target(wanted.host_name)
     return Caller(f"key:{key.name}" if key else current_client(), key)
 
 

@@ -10,7 +10,7 @@ from pipeline import Persisted
 from ratelimit import Budget, Charge
 from services import Services
 from storage import CACHE_FOREVER, LocalStorage
-from web.callers import admit, allow_origins
+from web.callers import allow_origins, identify
 from web.pictures import SAFE_HEADERS
 from web.telemetry import note, request_id
 
@@ -23,7 +23,8 @@ def blueprint(services: Services, captures: Budget, persists: Budget) -> Bluepri
     def persist() -> Response:
         wanted = services.validator.parse_json(_json_body())
         note(host=wanted.host)
-        caller = admit(services.access, wanted, needs_key="/persist")
+        caller = identify(services.access, needs_key="/persist")
+        services.access.check_target(wanted.host_name)
         limits = persists.charge(caller.name)
         charge = Charge(captures, caller.name, caller.own_limit)
         persisted = services.thumbnailer.persist(wanted, charge, request_id())

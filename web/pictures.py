@@ -5,11 +5,14 @@ from functools import lru_cache
 
 from flask import Response, abort, request
 from werkzeug.datastructures import MIMEAccept
-from werkzeug.http import parse_accept_header
+from werkzeug.http import http_date, parse_accept_header
 
 from model import Picture
+from pipeline import CacheState, Served
 
 SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
+_A_WEEK = 604800
+_GRACE = f", stale-while-revalidate={_A_WEEK}, stale-if-error={_A_WEEK}"
 
 
 @lru_cache(maxsize=1024)
@@ -20,12 +23,23 @@ def preferred_format(accept: str) -> str:
     return max(modern, key=lambda name: named[f"image/{name}"], default="png")
 
 
+def picture_headers(served: Served, *, negotiated: bool) -> dict[str, str]:
+    """Write the headers of a picture; `negotiated` where its format follows from `Accept`."""
+    stale = served.cache is CacheState.STALE or served.fresh_for == 0
+    headers = {
+        "Cache-Control": "public, max-age=60" if stale else f"public, max-age={served.fresh_for}{_GRACE}",
+        "ETag": f'"{served.picture.etag}"',
+        "Last-Modified": http_date(served.picture.captured_at),
+        "X-Cache": str(served.cache),
+        "X-Thumb-State": "stale" if stale else "fresh",
+    }
+    return headers | SAFE_HEADERS | ({"Vary": "Accept"} if negotiated else {})
+
+
 def picture_response(picture: Picture, headers: Mapping[str, str]) -> Response:
     """Answer with `picture`, or 304 where the caller has these very bytes."""
     response = Response(picture.body, content_type=picture.content_type)
-    response.set_etag(picture.etag)
-    response.last_modified = picture.captured_at
-    response.headers.update(SAFE_HEADERS | dict(headers))
+    response.headers.update(dict(headers))
     response.make_conditional(request)
     if response.status_code == 412:
         abort(412)  # an error like any other: without the picture, and for no cache

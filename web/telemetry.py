@@ -1,8 +1,8 @@
 """One log event a request, and the request id that joins it to the caller's log and the screenshot API's."""
 
+import os
 import re
 import time
-import uuid
 
 import structlog
 from flask import Flask, Response, g, request
@@ -20,6 +20,20 @@ def request_id() -> str:
     return str(g.request_id)
 
 
+def request_id_of(given: str) -> str:
+    """Keep the caller's id if it is one, else make one."""
+    return given if _VALID_ID.fullmatch(given) else os.urandom(16).hex()
+
+
+def log_request(
+    request_id: str, method: str, route: str | None, status: int, began: float, size: int | None, **facts: object
+) -> None:
+    """Write the one event of a request; `began` by the monotonic clock."""
+    # The route is our own name, never the caller's path: a query holds whole URLs, a path may hold anything.
+    ms = round((time.monotonic() - began) * 1000, 1)
+    _log.info("request", request_id=request_id, method=method, route=route, status=status, ms=ms, bytes=size, **facts)
+
+
 def observe(app: Flask) -> None:
     """Give every request an id and a log event."""
     app.before_request(_begin)
@@ -27,22 +41,14 @@ def observe(app: Flask) -> None:
 
 
 def _begin() -> None:
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if _VALID_ID.fullmatch(given) else uuid.uuid4().hex
+    g.request_id = request_id_of(request.headers.get("X-Request-ID", ""))
     g.began = time.monotonic()
-    structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
 
 def _end(response: Response) -> Response:
     response.headers["X-Request-ID"] = request_id()
-    # The path is our own route's name, never the caller's text: a query holds whole URLs, a path may hold anything.
-    _log.info(
-        "request",
-        method=request.method,
-        route=request.endpoint,
-        status=response.status_code,
-        ms=round((time.monotonic() - g.began) * 1000, 1),
-        bytes=response.content_length,
-    )
+    size = response.content_length
+    log_request(request_id(), request.method, request.endpoint, response.status_code, g.began, size)
+    structlog.contextvars.clear_contextvars()  # the thread serves others next
     return response

@@ -85,7 +85,7 @@ def test_everything_is_ready(service):
 
 
 def test_pending_captures_hold_up_neither_hits_nor_health(tmp_path):
-    """Sixteen captures pend on two workers until the test lets them go; what is known goes out all the while."""
+    """Captures pend on two workers until the test lets them go; what is known goes out all the while."""
     with (
         running_redis() as redis,
         running_screenshot_api("snapsharp", "sk_live_test") as api,
@@ -102,10 +102,9 @@ def test_pending_captures_hold_up_neither_hits_nor_health(tmp_path):
         known = requests.get(f"{url}/thumb", {"url": "https://example.com/"}, timeout=60)
         gate = threading.Event()
         api.hold(gate)
-        pending = [
-            threading.Thread(target=requests.get, args=(f"{url}/thumb", {"url": f"https://example.com/{i}"}))
-            for i in range(16)
-        ]
+        # Sixteen cold pages, and a crowd on one of them that is larger than all threads together.
+        pages = [f"https://example.com/{min(i, 15)}" for i in range(200)]
+        pending = [threading.Thread(target=requests.get, args=(f"{url}/thumb", {"url": page})) for page in pages]
         for thread in pending:
             thread.start()
         try:
@@ -114,13 +113,14 @@ def test_pending_captures_hold_up_neither_hits_nor_health(tmp_path):
                 hit = requests.get(f"{url}/thumb", {"url": "https://example.com/"}, timeout=10)
                 assert (hit.headers["X-Cache"], hit.content) == ("HIT", known.content)
                 assert requests.get(f"{url}/health", timeout=10).json() == {"ok": True}
-            assert all(thread.is_alive() for thread in pending)
+            assert sum(thread.is_alive() for thread in pending) >= 16
         finally:
             gate.set()
             for thread in pending:
                 thread.join()
         events = [json.loads(line) for line in (tmp_path / "web.log").read_text().splitlines() if line.startswith("{")]
-        assert sum(event.get("cache") == "MISS" for event in events) == 17
+        assert sum(event.get("cache") == "MISS" for event in events) >= 17
+        assert {event["status"] for event in events if event["event"] == "request"} == {200, 503}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import tracemalloc
 
 import pytest
 import redis
+import structlog
 from PIL import Image
 
 import logs
@@ -46,6 +47,34 @@ def test_the_flood_guard_spares_health_alone(make_client):
     assert statuses == [400, 400, 400, 429]
     assert client.get("/ready").status_code == 429
     assert all(client.get("/health").status_code == 200 for _ in range(5))
+
+
+def test_hits_count_against_the_flood_guard_too(make_client):
+    client = make_client(request_limit="20 per hour")
+    statuses = [get(client).status_code for _ in range(25)]
+
+    assert statuses == [200] * 20 + [429] * 5
+    assert client.get("/ready").status_code == 429
+
+
+def test_what_one_request_notes_is_not_in_the_next_ones_event(make_client, capsys):
+    before = logging.getLogger().handlers[:]
+    logs.configure("json", "INFO")
+    try:
+        client = make_client()
+        get(client)
+        get(client, "http://10.0.0.1/")
+        get(client)
+        events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    finally:
+        logging.getLogger().handlers[:] = before
+        structlog.reset_defaults()
+    miss, refusal, hit = [event for event in events if event["event"] == "request"]
+
+    assert (refusal["code"], refusal["verdict"]) == ("blocked_url", "private")
+    assert (hit["cache"], hit["host"], hit["status"]) == ("HIT", "example.com", 200)
+    assert not {"code", "verdict", "capture_ms"} & hit.keys()
+    assert miss.keys() - {"capture_ms"} == hit.keys()
 
 
 def test_limits_hold_across_processes(make_client):
@@ -289,6 +318,7 @@ def test_one_event_a_request_tells_who_asked_for_what_but_never_the_query(make_c
         events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     finally:
         logging.getLogger().handlers[:] = before
+        structlog.reset_defaults()
     (event,) = [event for event in events if event["event"] == "request"]
 
     assert event["host"] == "example.com"
