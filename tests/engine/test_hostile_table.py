@@ -1,0 +1,60 @@
+"""Every hostile page of docs/security.md on one engine, which afterwards is as it was."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.engine.conftest import small_engine
+from tests.engine.test_options import GREEN, body, colour
+from tests.support.engine import Engine, eventually, group_members
+from tests.support.hostile import Measured, hostile_pages, measure
+from tests.support.site import Site
+
+PAGES = hostile_pages()
+
+
+@pytest.fixture(scope="module")
+def survivor(site: Site) -> Iterator[Engine]:
+    with small_engine(site, ENGINE_DEADLINE=5, ENGINE_CONCURRENCY=2) as engine:
+        yield engine
+
+
+def leftovers(engine: Engine) -> tuple[int, int, int]:
+    """Descriptors of the engine, processes of its browser, and temporary folders."""
+    descriptors = len(list(Path(f"/proc/{engine.process.pid}/fd").iterdir()))
+    return descriptors, len(group_members(engine.browser_pids[-1])), len(list(engine.tmp.iterdir()))
+
+
+@pytest.fixture(scope="module")
+def outcomes(survivor: Engine, site: Site) -> dict[str, Measured]:
+    """All pages, two at a time; before and after them a plain one, with the same left over."""
+    plain = site.add("/plain-before-and-after", body("green"))
+    with ThreadPoolExecutor(2) as pool:  # two connections to the engine, as later on
+        assert [colour(picture, (500, 500)) for picture in pool.map(survivor.capture, [plain] * 4)] == [GREEN] * 4
+    before = eventually(lambda: survivor.health()["in_flight"] == 0 and leftovers(survivor))
+    urls = {name: hostile.serve(site, f"/hostile-{n}") for n, (name, hostile) in enumerate(PAGES.items())}
+    with ThreadPoolExecutor(2) as pool:
+        measured = dict(
+            zip(PAGES, pool.map(lambda name: measure(survivor, PAGES[name], urls[name]), PAGES), strict=True)
+        )
+    assert colour(survivor.capture(plain), (500, 500)) == GREEN
+    survivor.plain = before, plain
+    return measured
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_it_comes_to_what_it_may(outcomes: dict[str, Measured], name: str):
+    assert outcomes[name].outcome in PAGES[name].outcomes
+
+
+def test_no_process_folder_or_descriptor_is_left_over(outcomes: dict[str, Measured], survivor: Engine):
+    before, plain = survivor.plain
+
+    def settled() -> bool:
+        assert survivor.capture(plain).status_code == 200
+        return all(now <= then for now, then in zip(leftovers(survivor), before, strict=True))
+
+    eventually(settled)
+    assert [pid for group in survivor.browser_pids[:-1] for pid in group_members(group)] == []
