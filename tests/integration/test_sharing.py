@@ -120,6 +120,34 @@ def test_two_processes_share_one_capture(make_client, api, held):
     assert len(api.calls) == 1
 
 
+def test_a_capture_that_outlives_a_lease_is_still_the_only_one(make_client, api, held, redis_url):
+    store = redis.Redis.from_url(redis_url)
+
+    def renewals():
+        return store.info("commandstats").get("cmdstat_pexpire", {"calls": 0})["calls"]
+
+    before = renewals()
+    one, other = Crowd(make_client(), 1), Crowd(make_client(), 1)
+    answers = [one.ask(url=PAGE), other.ask(url=PAGE)]
+    wait_until(lambda: renewals() >= before + 5, "five renewals of the lease, longer than it lives")
+    held.set()
+
+    assert {answer.result().status_code for answer in answers} == {200}
+    assert len(api.calls) == 1
+
+
+def test_a_master_is_kept_within_its_own_life_and_size(make_client, api, redis_url):
+    store = redis.Redis.from_url(redis_url)
+    get(make_client(master_ttl=600), w=64)
+    kept = {len(store.get(key)): store.ttl(key) for key in store.keys("thumb:picture:*")}
+    store.flushall()
+    get(make_client(master_max_bytes=100), w=64)
+
+    assert 590 < kept[max(kept)] <= 600
+    assert kept[min(kept)] > 86400
+    assert len(store.keys("thumb:picture:*")) == 1, "the rendition alone"
+
+
 def test_coalescing_works_in_a_process_without_redis(make_client, api, held):
     crowd = Crowd(make_client(redis_url="redis://127.0.0.1:1/0"), 8)
     answers = [crowd.ask(url=PAGE) for _ in range(8)]
