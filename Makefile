@@ -7,10 +7,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-bench run test lint lock bench sign check-image
+.PHONY: help setup setup-dev setup-bench run test lint lock bench security-report sign check-image
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: setup ## start everything on http://127.0.0.1:8000 (PORT=8001 for another port)
 	@$(BIN)/python -m scripts.run
@@ -41,6 +41,9 @@ lock: setup-dev ## compile requirements*.in into requirements*.txt (UPGRADE=--up
 
 bench: setup-bench ## measure everything beside its peers, ten minutes; writes bench/results.md (ARGS=hits for one part)
 	$(BIN)/python -m bench $(ARGS)
+
+security-report: setup-dev ## try the attacks of docs/security.md and print what came of them, three minutes
+	$(BIN)/python -m bench.security
 
 sign: setup ## print a signed URL (URL=https://example.com/ W=640 H=360)
 	@$(BIN)/flask --app app sign "$(URL)" $(if $(W),-o w=$(W)) $(if $(H),-o h=$(H))
