@@ -29,7 +29,7 @@ class Fake:
         self._calls += 1
         await asyncio.sleep(self._latency)
         size = f"{request.query.get('width', 1280)}x{request.query.get('height', 720)}"
-        return web.Response(body=self._pictures[size], content_type="image/png")
+        return web.Response(body=self._pictures.get(size) or self._pictures["1280x720"], content_type="image/png")
 
     async def health(self, _: web.Request) -> web.Response:
         return web.json_response({"ok": True})

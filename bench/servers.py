@@ -2,6 +2,7 @@
 
 import os
 import string
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,7 +16,7 @@ from bench import pictures
 from tests.support.nginx import NGINX, running_nginx
 from tests.support.processes import free_port, running
 from tests.support.redis import RedisServer, running_redis
-from tests.support.web import running_web
+from tests.support.web import running_web_process
 
 ROOT = Path(__file__).parents[1]
 # No request is refused in these runs, but every one is counted as in production: the limits are large, not off.
@@ -60,6 +61,15 @@ def running_fake(work: Path) -> Iterator[Fake]:
 @contextmanager
 def running_ours(work: Path, redis: RedisServer, api: Fake, **changes: object) -> Iterator[str]:
     """Our web process as it ships; its log goes to a file as in production."""
+    with running_ours_process(work, redis, api, **changes) as (url, _):
+        yield url
+
+
+@contextmanager
+def running_ours_process(
+    work: Path, redis: RedisServer, api: Fake, **changes: object
+) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The same, with gunicorn's master process."""
     settings = {
         "redis_url": redis.url,
         "capture_api": "snapsharp",
@@ -69,8 +79,8 @@ def running_ours(work: Path, redis: RedisServer, api: Fake, **changes: object) -
         "request_limit": AMPLE,
         "persist_dir": work / "media",
     }
-    with running_web(work / "ours.log", **settings | changes) as url:
-        yield url
+    with running_web_process(work / "ours.log", **settings | changes) as running:
+        yield running
 
 
 @contextmanager
@@ -110,13 +120,14 @@ class Field:
 
 NGINX_DISK = string.Template("""\
 daemon off;
-worker_processes auto;
+${user}worker_processes auto;
 pid nginx.pid;
 error_log stderr warn;
 events { worker_connections 1024; }
 http {
-    access_log off;
+    access_log $prefix/access.log combined buffer=32k flush=1s;
     sendfile on;
+    tcp_nopush on;
     types { image/png png; }
     server {
         listen 127.0.0.1:$port;
@@ -133,7 +144,8 @@ def running_disk(work: Path, picture: Path) -> Iterator[str]:
     prefix = work / "disk"
     prefix.mkdir(exist_ok=True)
     config = prefix / "nginx.conf"
-    config.write_text(NGINX_DISK.substitute(port=port, root=picture.parent))
+    user = "user root;\n" if os.geteuid() == 0 else ""  # it must be let into a temporary folder
+    config.write_text(NGINX_DISK.substitute(port=port, root=picture.parent, prefix=prefix, user=user))
     with running([NGINX, "-p", str(prefix), "-c", str(config)], port):
         yield f"http://127.0.0.1:{port}"
 
@@ -155,4 +167,5 @@ def running_field(work: Path) -> Iterator[Field]:
         requests.get(tutorial + path("hot"), timeout=30).raise_for_status()
         bare = stack.enter_context(running_bare(work, picture))
         disk = stack.enter_context(running_disk(work, picture))
-        yield Field(redis, api, ours, tutorial, bare, disk, "", answer.content)
+        edge = stack.enter_context(running_nginx(work / "edge", ours))
+        yield Field(redis, api, ours, tutorial, bare, disk, edge, answer.content)

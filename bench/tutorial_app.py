@@ -13,12 +13,13 @@ from flask import Flask, Response, jsonify, request
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 
-API_URL = os.environ["SCREENSHOT_API"]
+API_URL = os.environ.get("SCREENSHOT_API", "https://api.snapsharp.dev")
+REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 CACHE_SECONDS = 86400
 
 app = Flask(__name__)
-cache = redis.Redis.from_url(os.environ["REDIS_URL"])
-limiter = Limiter(get_remote_address, app=app, storage_uri=os.environ["REDIS_URL"])
+cache = redis.Redis.from_url(REDIS_URL)
+limiter = Limiter(get_remote_address, app=app, storage_uri=REDIS_URL)
 
 
 def cache_key(url: str, width: int, height: int, image_format: str) -> str:

@@ -1,0 +1,196 @@
+"""Captures a second: our engine, a bare DevTools loop, and the tools that start a browser for each picture."""
+
+import asyncio
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import aiohttp
+import redis as redis_library
+import requests
+
+from bench.devtools import CHROMIUM, FLAGS, bare_browser
+from bench.report import Row, count, percent, times
+from bench.servers import ROOT, Fake, running_ours
+from tests.support.engine import running_engine
+from tests.support.processes import free_port, running
+from tests.support.redis import running_redis
+
+PAGES = ("simple", "typical", "heavy")
+AT_ONCE = (1, 2, 4)
+ROUNDS = 3
+SECONDS = 2.5
+
+Capture = Callable[[str], Awaitable[int]]
+
+
+def rows(work: Path) -> list[Row]:
+    with running_pages() as site, running_engine(PRIVATE_TARGETS=urlsplit(site).netloc) as engine:
+        health = engine.health()
+        speeds = asyncio.run(_speeds(site, engine.url))
+        tools = asyncio.run(_tools(site, work))
+        memory = _memory(work, site, engine.url)
+    walls = f"sandbox {'on' if health.get('sandbox') else 'OFF'}"
+    return [*_speed_rows(speeds, walls), *_tool_rows(speeds, tools), memory]
+
+
+@contextmanager
+def running_pages() -> Iterator[str]:
+    port = free_port()
+    with running([sys.executable, "-m", "bench.pages", str(port)], port, cwd=ROOT):
+        yield f"http://127.0.0.1:{port}"
+
+
+async def captures_a_second(capture: Capture, url: str, at_once: int, seconds: float) -> float:
+    """Keep `at_once` captures under way for `seconds`; those begun in time count, and so does their time."""
+    began = time.monotonic()
+    done = 0
+
+    async def caller() -> None:
+        nonlocal done
+        while time.monotonic() - began < seconds:
+            async with asyncio.timeout(30):
+                size = await capture(f"{url}?n={time.monotonic_ns()}")
+            if size < 1000:
+                raise RuntimeError(f"no picture of {url}")
+            done += 1
+
+    await asyncio.gather(*(caller() for _ in range(at_once)))
+    return done / (time.monotonic() - began)
+
+
+async def _speeds(site: str, engine: str) -> dict[tuple[str, int], tuple[float, float]]:
+    """Map page and number at once to the captures a second of our engine and of the bare loop, taken in turn."""
+    found = {}
+    async with bare_browser() as browser, aiohttp.ClientSession() as http:
+
+        async def ours(url: str) -> int:
+            asked = f"{engine}/v1/screenshot?url={quote(url, safe='')}"
+            async with http.get(asked) as answer:
+                answer.raise_for_status()
+                return len(await answer.read())
+
+        for page in PAGES:
+            for capture in (ours, browser.capture):
+                await captures_a_second(capture, f"{site}/{page}", 2, 0.5)  # warm-up
+            for at_once in AT_ONCE:
+                mine, bare = [], []
+                for _ in range(ROUNDS):
+                    mine.append(await captures_a_second(ours, f"{site}/{page}", at_once, SECONDS))
+                    bare.append(await captures_a_second(browser.capture, f"{site}/{page}", at_once, SECONDS))
+                found[page, at_once] = statistics.median(mine), statistics.median(bare)
+    return found
+
+
+async def _tools(site: str, work: Path) -> dict[tuple[str, str], float]:
+    """Map tool and page to the best of 1 and 2 captures at once."""
+    peers = {"headless-shell command line": command_line(work), "shot-scraper": shot_scraper(work)}
+    found = {}
+    for name, capture in peers.items():
+        for page in PAGES:
+            rates = [await captures_a_second(capture, f"{site}/{page}", at_once, 3) for at_once in (1, 2)]
+            found[name, page] = max(rates)
+    return found
+
+
+def command_line(work: Path) -> Capture:
+    async def capture(url: str) -> int:
+        out = work / f"{time.monotonic_ns()}.png"
+        profile = out.with_suffix("")
+        size = "--window-size=1280,720"
+        return await _run([CHROMIUM, *FLAGS, size, f"--user-data-dir={profile}", f"--screenshot={out}", url], out)
+
+    return capture
+
+
+def shot_scraper(work: Path) -> Capture:
+    """shot-scraper with our Chromium in the place where it looks for its own."""
+    browsers = work / "browsers"
+    environ = os.environ | {"PLAYWRIGHT_BROWSERS_PATH": str(browsers)}
+    _place_browser(environ)
+    program = str(Path(sys.executable).with_name("shot-scraper"))
+
+    async def capture(url: str) -> int:
+        out = work / f"{time.monotonic_ns()}.png"
+        return await _run([program, url, "--width", "1280", "--height", "720", "--output", str(out)], out, environ)
+
+    return capture
+
+
+def _place_browser(environ: dict[str, str]) -> None:
+    """Ask Playwright where its headless shell should be, by letting it fail, and put a link there."""
+    script = "from playwright.sync_api import sync_playwright as s\nwith s() as p: p.chromium.launch()"
+    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=False)
+    expected = Path(re.search(r"Executable doesn't exist at (\S+)", done.stderr)[1])
+    expected.parent.mkdir(parents=True)
+    expected.symlink_to(CHROMIUM)
+
+
+async def _run(command: list[str], out: Path, environ: dict[str, str] | None = None) -> int:
+    quiet = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*command, stdout=quiet, stderr=quiet, env=environ)
+    await process.wait()
+    size = out.stat().st_size if out.exists() else 0
+    out.unlink(missing_ok=True)
+    return size
+
+
+def _speed_rows(speeds: dict[tuple[str, int], tuple[float, float]], walls: str) -> list[Row]:
+    found = []
+    for page in PAGES:
+        mine = [speeds[page, at_once][0] for at_once in AT_ONCE]
+        bare = [speeds[page, at_once][1] for at_once in AT_ONCE]
+        ratios = [ours / limit for ours, limit in zip(mine, bare, strict=True)]
+        found.append(
+            Row(
+                f"captures/s, {page} page, {', '.join(map(str, AT_ONCE))} at a time; guard on, {walls}",
+                ", ".join(map(count, mine)),
+                f"bare DevTools loop {', '.join(map(count, bare))}",
+                ", ".join(map(percent, ratios)),
+                "≥ 85 %",
+                min(ratios) >= 0.85,
+            )
+        )
+    return found
+
+
+def _tool_rows(speeds: dict[tuple[str, int], tuple[float, float]], tools: dict[tuple[str, str], float]) -> list[Row]:
+    found = []
+    best = {page: max(speeds[page, at_once][0] for at_once in AT_ONCE) for page in PAGES}
+    for name, goal in (("headless-shell command line", 2.4), ("shot-scraper", 5.0)):
+        theirs = {page: tools[name, page] for page in PAGES}
+        ratios = [best[page] / theirs[page] for page in PAGES]
+        found.append(
+            Row(
+                f"captures/s at best, {', '.join(PAGES)} page",
+                ", ".join(count(best[page]) for page in PAGES),
+                f"{name}, one process a capture, {', '.join(count(theirs[page]) for page in PAGES)}",
+                ", ".join(map(times, ratios)),
+                f"≥ {goal:g} ×",
+                min(ratios) >= goal,
+            )
+        )
+    return found
+
+
+def _memory(work: Path, site: str, engine: str) -> Row:
+    """What Redis holds for one real capture and three renditions of it."""
+    with running_redis() as redis, redis_library.Redis.from_url(redis.url) as client:
+        settings = {"capture_api": "engine", "private_targets": urlsplit(site).netloc}
+        with running_ours(work, redis, Fake(engine), **settings) as ours:
+            page = f"/thumb?url={quote(f'{site}/typical', safe='')}"
+            for options in ("", "&w=640&format=webp", "&w=320&format=jpeg"):
+                requests.get(ours + page + options, timeout=60).raise_for_status()
+            sizes = sorted((client.memory_usage(key) or 0 for key in client.keys("thumb:picture:*")), reverse=True)
+    return Row(
+        "Redis bytes of a typical 1280×720 page with 3 renditions (png, 640 webp, 320 jpeg)",
+        f"{sum(sizes) / 1000:.0f} kB",
+        " + ".join(f"{size / 1000:.0f}" for size in sizes) + " kB, the master among them",
+    )

@@ -1,0 +1,72 @@
+"""Many callers at once, each asking for pages of its own: what wrk cannot do."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+
+import aiohttp
+
+PATIENCE = aiohttp.ClientTimeout(total=120)
+
+
+def fetch_all(base: str, paths: Sequence[str], at_once: int) -> Counter[int]:
+    """Ask for every one of `paths`, `at_once` at a time; give the statuses."""
+    return asyncio.run(_fetch_all(base, paths, at_once))
+
+
+async def _fetch_all(base: str, paths: Sequence[str], at_once: int) -> Counter[int]:
+    statuses: Counter[int] = Counter()
+    left = iter(paths)
+
+    async def caller() -> None:
+        for path in left:
+            async with http.get(base + path) as answer:
+                await answer.read()
+                statuses[answer.status] += 1
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=PATIENCE) as http:
+        await asyncio.gather(*(caller() for _ in range(at_once)))
+    return statuses
+
+
+@contextmanager
+def pending(base: str, callers: int, cold_path: str) -> Iterator[Counter[int]]:
+    """Keep `callers` asking for cold pages (`cold_path` has a `{}`) until the block ends; who is refused, asks again.
+
+    A refusal's `Retry-After` is obeyed, but for at most a second, so that the crowd stays.
+    """
+    statuses: Counter[int] = Counter()
+    stop = threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(_besiege(base, callers, cold_path, statuses, stop)))
+    thread.start()
+    try:
+        yield statuses
+    finally:
+        stop.set()
+        thread.join()
+
+
+async def _besiege(base: str, callers: int, cold_path: str, statuses: Counter[int], stop: threading.Event) -> None:
+    numbers = count()
+
+    async def caller() -> None:
+        while True:
+            try:
+                async with http.get(base + cold_path.format(next(numbers))) as answer:
+                    await answer.read()
+                    statuses[answer.status] += 1
+                    pause = min(float(answer.headers.get("Retry-After", 0)), 1)
+            except (aiohttp.ClientError, TimeoutError, OSError):
+                statuses[0] += 1
+                pause = 0.2
+            await asyncio.sleep(pause)
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=PATIENCE) as http:
+        tasks = [asyncio.create_task(caller()) for _ in range(callers)]
+        await asyncio.to_thread(stop.wait)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

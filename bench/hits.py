@@ -1,0 +1,92 @@
+"""A known picture: how many a second, beside the tutorial's design, a bare WSGI function and nginx; and refusals."""
+
+from pathlib import Path
+
+import requests
+
+from bench.load import Load, alternate, wrk
+from bench.report import Row, count, percent, times
+from bench.servers import Field, path, running_field
+
+SECONDS = 3
+
+
+def rows(work: Path) -> list[Row]:
+    with running_field(work) as field:
+        return [*_known(field), *_refused(field)]
+
+
+def _known(field: Field) -> list[Row]:
+    hot = [path("hot")]
+    etag = requests.get(field.ours + hot[0], timeout=30).headers["ETag"]
+    for url in (field.ours, field.edge, field.tutorial, field.bare):
+        wrk(url, hot, 1)  # warm-up
+    found = alternate(
+        {
+            "tutorial": lambda: wrk(field.tutorial, hot, SECONDS),
+            "ours": lambda: wrk(field.ours, hot, SECONDS),
+            "bare": lambda: wrk(field.bare, hot, SECONDS),
+            "304": lambda: wrk(field.ours, hot, SECONDS, {"If-None-Match": etag}),
+            "edge": lambda: wrk(field.edge, hot, SECONDS),
+            "disk": lambda: wrk(field.disk, ["/hot.png"], SECONDS),
+        }
+    )
+    _must_be_clean(found)
+    ours, tutorial, bare, edge, disk = (found[name] for name in ("ours", "tutorial", "bare", "edge", "disk"))
+    beside, share = ours.rate / tutorial.rate, ours.rate / bare.rate
+    kilobytes = len(field.picture) / 1000
+    return [
+        Row(
+            f"hits/s of one picture of {kilobytes:.0f} kB, p99",
+            _shown(ours),
+            f"tutorial's design {_shown(tutorial)}",
+            times(beside),
+            "≥ 3 ×",
+            beside >= 3,
+        ),
+        Row("the same", _shown(ours), f"bare WSGI function {_shown(bare)}", percent(share), "≥ 60 %", share >= 0.6),
+        Row(
+            "304s/s",
+            _shown(found["304"]),
+            f"tutorial's 200s {_shown(tutorial)}",
+            times(found["304"].rate / tutorial.rate),
+            "≥ 4 ×",
+            found["304"].rate >= 4 * tutorial.rate,
+        ),
+        Row(
+            "hits/s through nginx (`deploy/nginx.conf`)",
+            _shown(edge),
+            f"nginx from disk {_shown(disk)}",
+            percent(edge.rate / disk.rate),
+            "≥ 90 %",
+            edge.rate >= 0.9 * disk.rate,
+        ),
+    ]
+
+
+def _refused(field: Field) -> list[Row]:
+    ours_asked = ["/thumb?url=http%3A%2F%2F169.254.169.254%2F"]
+    peer_asked = ["/thumb?url=file%3A%2F%2F%2Fetc%2Fpasswd"]  # the tutorial refuses nothing but another scheme
+    found = alternate(
+        {"ours": lambda: wrk(field.ours, ours_asked, 2), "peer": lambda: wrk(field.tutorial, peer_asked, 2)}
+    )
+    ours, peer = found["ours"], found["peer"]
+    return [
+        Row(
+            "refused requests/s (blocked URL), time to refuse",
+            f"{count(ours.rate)}, p50 {ours.p50:.1f} ms, p99 {ours.p99:.1f} ms",
+            f"tutorial's design {count(peer.rate)}",
+            times(ours.rate / peer.rate),
+        )
+    ]
+
+
+def _shown(load: Load) -> str:
+    return f"{count(load.rate)}, {load.p99:.1f} ms"
+
+
+def _must_be_clean(found: dict[str, Load]) -> None:
+    """A rate of errors would be no rate of hits."""
+    faulty = {name: load for name, load in found.items() if not load.clean}
+    if faulty:
+        raise RuntimeError(f"not every answer was a picture: {faulty}")

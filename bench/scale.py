@@ -1,0 +1,165 @@
+"""Many pictures: ten thousand of them asked for as the world does, caches of every size, and memory."""
+
+import os
+import random
+import subprocess
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from itertools import accumulate
+from pathlib import Path
+
+import redis as redis_library
+
+import netguard
+from bench import pictures
+from bench.crowd import fetch_all
+from bench.load import Load, alternate, wrk
+from bench.report import Row, count, percent, times
+from bench.servers import Fake, path, running_bare, running_fake, running_ours, running_ours_process, running_tutorial
+from bench.tutorial_app import cache_key
+from cache import PictureCache
+from model import Picture
+from netguard import Guard
+from tests.support.redis import RedisServer, running_redis
+from validation import Validator
+
+DISTINCT = 10_000
+SIZES = (1_000, 10_000, 100_000)
+KEPT_SECONDS = 86400
+
+
+def rows(work: Path) -> list[Row]:
+    with running_redis() as redis, running_fake(work) as api:
+        zipf = _zipf(work, redis, api)
+    with running_redis() as redis, running_fake(work) as api:
+        flat = _flat(work, redis, api)
+    with running_redis() as redis, running_fake(work) as api:
+        return [*zipf, *flat, _growth(work, redis, api)]
+
+
+def zipf_pages(pages: int, asked: int) -> list[str]:
+    """Draw `asked` of `pages` by Zipf's law (exponent 1), the same in every run."""
+    rng = random.Random(pictures.SEED)
+    weights = list(accumulate(1 / rank for rank in range(1, pages + 1)))
+    return [path(f"page/{number}") for number in rng.choices(range(pages), cum_weights=weights, k=asked)]
+
+
+def fill_ours(url: str, body: bytes, size: tuple[int, int], pages: range) -> None:
+    """Store `body` under the keys of `pages`, by the code that stores a rendition."""
+    picture = Picture(body, "image/png", *size, datetime.now(UTC))
+    validator = Validator(Guard(frozenset({80, 443}), netguard.exemptions(()), netguard.system_lookup))
+    with redis_library.Redis.from_url(url) as client:
+        cache = PictureCache(client)
+        for number in pages:
+            wanted = validator.parse_query(path(f"page/{number}").partition("?")[2].encode())
+            cache.put(wanted.rendition_key, picture, KEPT_SECONDS)
+
+
+def fill_tutorial(url: str, body: bytes, pages: range) -> None:
+    with redis_library.Redis.from_url(url) as client:
+        for number in pages:
+            client.set(cache_key(f"http://93.184.216.34/page/{number}", 1280, 720, "png"), body, ex=KEPT_SECONDS)
+
+
+def _zipf(work: Path, redis: RedisServer, api: Fake) -> list[Row]:
+    body = (work / "pictures" / "1280x720.png").read_bytes()
+    fill_ours(redis.url, body, (1280, 720), range(DISTINCT))
+    fill_tutorial(redis.url, body, range(DISTINCT))
+    asked = zipf_pages(DISTINCT, 50_000)
+    with ExitStack() as stack:
+        ours = stack.enter_context(running_ours(work, redis, api))
+        tutorial = stack.enter_context(running_tutorial(work, redis, api))
+        bare = stack.enter_context(running_bare(work, work / "pictures" / "1280x720.png"))
+        wrk(ours, asked, 2)
+        found = alternate(
+            {
+                "tutorial": lambda: wrk(tutorial, asked, 3),
+                "ours": lambda: wrk(ours, asked, 3),
+                "bare": lambda: wrk(bare, asked, 3),
+            }
+        )
+    if api.calls():
+        raise RuntimeError("what was to be a hit was captured")
+    mine, peer, bare_load = found["ours"], found["tutorial"], found["bare"]
+    ratio = mine.rate / peer.rate
+    return [
+        Row(
+            f"distinct hits/s ({DISTINCT:,} pictures, Zipf), p99",
+            f"{count(mine.rate)}, {mine.p99:.1f} ms",
+            f"tutorial's design {count(peer.rate)}, {peer.p99:.1f} ms; bare {count(bare_load.rate)} "
+            f"({percent(mine.rate / bare_load.rate)})",
+            times(ratio),
+            "≥ 3 ×",
+            ratio >= 3,
+        )
+    ]
+
+
+def _flat(work: Path, redis: RedisServer, api: Fake) -> list[Row]:
+    """The same thousand pages asked for, among ever more that are stored; and all of those stored."""
+    body = pictures.page_picture(320, 180, 6000)
+    same = zipf_pages(SIZES[0], 20_000)
+    loads: dict[int, Load] = {}
+    spread: dict[int, Load] = {}
+    with running_ours(work, redis, api) as ours:
+        filled = 0
+        for size in SIZES:
+            fill_ours(redis.url, body, (320, 180), range(filled, size))
+            filled = size
+            everything = zipf_pages(size, 50_000)
+            wrk(ours, same, 2)
+            found = alternate({"same": lambda: wrk(ours, same, 3), "all": lambda paths=everything: wrk(ours, paths, 3)})
+            loads[size], spread[size] = found["same"], found["all"]
+    if api.calls():
+        raise RuntimeError("what was to be a hit was captured")
+    rates = [load.rate for load in loads.values()]
+    slope = min(rates) / max(rates)
+    return [
+        Row(
+            f"hits/s with {' / '.join(f'{size:,}' for size in SIZES)} pictures cached (6 kB each; the same 1,000 asked for)",
+            " / ".join(count(rate) for rate in rates),
+            "asked for all of them by Zipf: " + " / ".join(count(load.rate) for load in spread.values()),
+            percent(slope),
+            "flat within 10 %",
+            slope >= 0.9,
+        )
+    ]
+
+
+def _growth(work: Path, redis: RedisServer, api: Fake) -> Row:
+    """Memory of the web processes before and after, once everything that is allocated once has been."""
+    with running_ours_process(work, redis, api) as (url, process):
+
+        def work_through(name: str, misses: int, seconds: float) -> float:
+            pages = [path(f"{name}/{number}", width=640, height=360, w=320, format="webp") for number in range(misses)]
+            statuses = fetch_all(url, pages, 16)
+            if set(statuses) != {200}:
+                raise RuntimeError(f"misses that fail tell nothing about memory: {statuses}")
+            hot = wrk(url, [path("hot")], seconds)
+            return hot.rate * seconds
+
+        work_through("warm", 1500, 5)
+        before = resident(process)
+        hits = 0.0
+        hits += work_through("first", 2500, 12)
+        halfway = resident(process)
+        hits += work_through("second", 2500, 12)
+        after = resident(process)
+    growth = after / before
+    return Row(
+        f"RSS of the web processes before, halfway and after {hits / 1000:.0f},000 hits and 5,000 misses",
+        " → ".join(f"{each / 2**20:.0f} MB" for each in (before, halfway, after)),
+        ratio=percent(growth),
+        goal="no growth after warm-up (within 5 %)",
+        met=growth <= 1.05,
+    )
+
+
+def resident(master: "subprocess.Popen") -> int:
+    """Sum up the resident bytes of a gunicorn and its workers."""
+    pids = [master.pid]
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            pids += map(int, (task / "children").read_text(encoding="utf-8").split())
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) for pid in pids)
+    return pages * os.sysconf("SC_PAGE_SIZE")
