@@ -1,7 +1,10 @@
 """`make security-report`: try the attacks, measure what they cost, and print the tables of docs/security.md."""
 
 import asyncio
+import random
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +44,14 @@ def main() -> None:
         print(
             "\n| captures of a page of 61 requests, in turn | median ms | to the browser without a proxy |\n|---|---|---|"
         )
-        cost(site)
+        cost()
+
+
+def serve() -> None:
+    """The site of `cost`, as a process of its own: it must not share an interpreter with what is measured."""
+    with running_site() as site:
+        print(_typical(site), flush=True)
+        sys.stdin.read()
 
 
 @contextmanager
@@ -88,8 +98,11 @@ def hostile(site: Site, mode: str) -> None:
         print(f"\nAfterwards: a plain page {plain.status_code}, browsers started {len(engine.browser_pids)}.")
 
 
-def cost(site: Site) -> None:
-    medians = asyncio.run(_cost(site, _typical(site)))
+def cost() -> None:
+    command = [sys.executable, "-m", "bench.security", "site"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        medians = asyncio.run(_cost(process.stdout.readline().strip()))
+        process.stdin.close()
     base = medians["no proxy"]
     for name, seconds in medians.items():
         print(f"| {name} | {seconds * 1000:.0f} | {(seconds / base - 1) * 100:+.1f} % |")
@@ -102,10 +115,10 @@ def _typical(site: Site) -> str:
     return site.add("/typical", "<!doctype html>" + "".join(f"<script src=/part-{n}.js></script>" for n in range(60)))
 
 
-async def _cost(site: Site, url: str) -> dict[str, float]:
+async def _cost(url: str) -> dict[str, float]:
     """The same capture by three warm browsers in turn: what disturbs one disturbs all."""
-    gate = Gate(Guard(exempt=exemptions([site.address])), 1)
     settings, params = Settings(), parse({"url": url})
+    gate = Gate(Guard(exempt=exemptions([f"{params.target.host}:{params.target.port}"])), 1)
     async with AsyncExitStack() as stack:
         browsers = {
             "no proxy": await Unguarded.launch(settings, Walls(namespace=False, sandbox=True), FLAGS),
@@ -127,11 +140,11 @@ async def _cost(site: Site, url: str) -> dict[str, float]:
             return time.perf_counter() - started
 
         times: dict[str, list[float]] = {name: [] for name in browsers}
-        for round_ in range(ROUNDS):
-            for name in sorted(browsers, key=lambda name: hash((round_, name))):  # none is always behind another
+        for _ in range(ROUNDS):
+            for name in random.sample(list(browsers), len(browsers)):  # none is always behind another
                 times[name].append(await timed(browsers[name]))
         return {name: statistics.median(seconds[5:]) for name, seconds in times.items()}
 
 
 if __name__ == "__main__":
-    main()
+    serve() if sys.argv[1:] == ["site"] else main()

@@ -16,6 +16,7 @@ from enum import StrEnum
 import structlog
 
 from engine import listeners, socks
+from engine.errors import ProxyGone
 from engine.gate import Gate
 from engine.relay import Relay, Stream
 from engine.socks import Denied, Destination, Reply
@@ -70,10 +71,13 @@ class Egress:
         return self._fates.get(Destination.of(host, port))
 
     async def open(self, listener: socket.socket) -> None:
-        """Serve on `listener`, which stays the caller's. Raises OSError."""
-        self.url = "socks5://{}:{}".format(*listener.getsockname())
-        self._listener = listener
-        self._server = await asyncio.start_server(self._accept, sock=listener.dup())
+        """Serve on `listener`, which stays the caller's. Raises ProxyGone."""
+        try:
+            self.url = "socks5://{}:{}".format(*listener.getsockname())
+            self._listener = listener
+            self._server = await asyncio.start_server(self._accept, sock=listener.dup())
+        except OSError as err:
+            raise ProxyGone from err
 
     async def close(self) -> None:
         """Stop listening and cut every connection."""

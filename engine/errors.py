@@ -77,7 +77,7 @@ class BrowserGone(Unavailable):
 
 class ProxyGone(Unavailable):
     def __init__(self) -> None:
-        super().__init__("the egress proxy ended under the capture")
+        super().__init__("the egress proxy is away")
 
 
 class DeadlineExceeded(EngineError):

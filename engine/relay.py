@@ -1,7 +1,7 @@
 """Copies bytes between two connections, both ways. Knows nothing of who is at their ends."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 
 CHUNK = 64 << 10
 
@@ -16,35 +16,42 @@ class Relay:
         self._browser = browser
         self._site = site
         self._spend = spend
+        self._clock = asyncio.get_running_loop().time
+        self._last = self._clock()
         self.heard = False
 
     async def run(self, patience: float) -> None:
         """Copy until either side ends. Raises TimeoutError when both are silent for `patience` seconds."""
-        (from_browser, to_browser), (from_site, to_site) = self._browser, self._site
-        async with asyncio.timeout(patience) as idle:
+        tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._receive())]
+        try:
+            while not any(task.done() for task in tasks):
+                left = self._last + patience - self._clock()
+                if left <= 0:
+                    raise TimeoutError
+                await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-            def seen(count: int) -> bool:
-                idle.reschedule(asyncio.get_running_loop().time() + patience)
-                return self._spend(count)
+    async def _send(self) -> None:
+        await self._copy(self._browser[0], self._site[1])
 
-            def heard(count: int) -> bool:
-                self.heard = True
-                return seen(count)
+    async def _receive(self) -> None:
+        first = await self._site[0].read(CHUNK)
+        self.heard = bool(first)
+        if first and await self._pass_on(first, self._browser[1]):
+            await self._copy(self._site[0], self._browser[1])
 
-            await _until_first(_copy(from_browser, to_site, seen), _copy(from_site, to_browser, heard))
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (chunk := await reader.read(CHUNK)) and await self._pass_on(chunk, writer):
+            pass
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Callable[[int], bool]) -> None:
-    while (chunk := await reader.read(CHUNK)) and seen(len(chunk)):
+    async def _pass_on(self, chunk: bytes, writer: asyncio.StreamWriter) -> bool:
+        # A moment is noted, and no timer set: this happens for every chunk.
+        self._last = self._clock()
+        if not self._spend(len(chunk)):
+            return False
         writer.write(chunk)
         await writer.drain()
-
-
-async def _until_first(*copies: Coroutine[None, None, None]) -> None:
-    tasks = [asyncio.create_task(copy) for copy in copies]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        return True

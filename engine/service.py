@@ -112,8 +112,8 @@ class CaptureService:
             try:
                 await egress.open(listener)
                 yield egress
-            except (OSError, PageFailed) as err:
-                if isinstance(err, PageFailed) and egress.alive:
+            except PageFailed as err:
+                if egress.alive:
                     raise
                 raise ProxyGone from err
             else:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from engine import socks
 from engine.egress import Egress, Failure, Traffic
-from engine.errors import Unavailable
+from engine.errors import ProxyGone, Unavailable
 from engine.gate import Limits
 from engine.listeners import Listeners, stop
 from engine.socks import Denied, Destination, Reply
@@ -283,6 +283,15 @@ def test_a_proxy_that_was_never_opened_is_not_alive():
             return other.alive
 
     assert asyncio.run(closed()) is False
+
+
+@in_loop
+async def test_a_proxy_that_cannot_listen_is_away():
+    async with running_proxy() as proxy:
+        closed = bound()
+        closed.close()
+        with pytest.raises(ProxyGone):
+            await Egress(proxy.gate, Traffic()).open(closed)
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,6 @@ def hostile_pages() -> dict[str, Hostile]:
         "204": served("", FAILED, status=204),
         "bad TLS": Hostile("", frozenset({FAILED}), tls=True),
         "401": served("who are you?", FAILED, status=401, headers={"WWW-Authenticate": "Basic"}),
-        "crash": page("<iframe src='chrome://crash'></iframe>", PICTURE),
     }
 
 
