@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
-from pathlib import Path
 
 CHROMIUM = "/usr/lib/chromium/chromium-headless-shell"
 FLAGS = (

