@@ -72,7 +72,8 @@ class Settings(BaseSettings):
 
     engine_concurrency: int = _number(CORES, 1, 128)
     engine_queue: int = Field(
-        default_factory=lambda data: 2 * data.get("engine_concurrency", CORES),
+        # A page with sixteen cold thumbnails should find a place in it; nobody waits longer than a third of the deadline.
+        default_factory=lambda data: 8 * data.get("engine_concurrency", CORES),
         ge=0,
         le=1024,
         description="a whole number from 0 to 1024",
