@@ -131,14 +131,14 @@ def _growth(work: Path, redis: RedisServer, api: Fake) -> Row:
     with running_ours_process(work, redis, api) as (url, process):
 
         def work_through(name: str, misses: int, seconds: float) -> float:
-            pages = [path(f"{name}/{number}", width=640, height=360, w=320, format="webp") for number in range(misses)]
+            pages = [path(f"{name}/{number}", width=320, height=240, w=160, format="webp") for number in range(misses)]
             statuses = fetch_all(url, pages, 16)
             if set(statuses) != {200}:
                 raise RuntimeError(f"misses that fail tell nothing about memory: {statuses}")
             hot = wrk(url, [path("hot")], seconds)
             return hot.rate * seconds
 
-        work_through("warm", 1000, 5)
+        work_through("warm", 2500, 10)
         before = resident(process)
         hits = 0.0
         hits += work_through("first", 2500, 12)
