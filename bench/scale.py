@@ -24,6 +24,7 @@ from tests.support.redis import RedisServer, running_redis
 from validation import Validator
 
 DISTINCT = 10_000
+HITS = 100_000
 SIZES = (1_000, 10_000, 100_000)
 KEPT_SECONDS = 86400
 
@@ -138,12 +139,12 @@ def _growth(work: Path, redis: RedisServer, api: Fake) -> Row:
             hot = wrk(url, [path("hot")], seconds)
             return hot.rate * seconds
 
-        work_through("warm", 2500, 10)
+        seconds = min(HITS / 2 / (work_through("warm", 2500, 10) / 10), 25)
         before = resident(process)
         hits = 0.0
-        hits += work_through("first", 2500, 12)
+        hits += work_through("first", 2500, seconds)
         halfway = resident(process)
-        hits += work_through("second", 2500, 12)
+        hits += work_through("second", 2500, seconds)
         after = resident(process)
     growth = after / before
     return Row(
