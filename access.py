@@ -59,8 +59,11 @@ class Access:
         return matches[0]
 
     def require_key(self, key: ApiKey | None, what: str) -> None:
-        """Raise KeyRequired if `what` is for known callers and this one is not known."""
-        if self.keys and key is None:
+        """Raise KeyRequired if `what` is for known callers and this one is not known.
+
+        Where URLs must be signed, what has no signature is for known callers even if no key is set.
+        """
+        if (self.keys or self.signing_keys) and key is None:
             raise KeyRequired(f"{what} needs an API key; send `Authorization: Bearer <key>` or `X-API-Key`")
 
     def check_target(self, host: str) -> None:

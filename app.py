@@ -25,6 +25,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     services = services or composition.build(settings)
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.extensions["services"] = services  # for the server's hooks alone
     telemetry.observe(app)
     flood_guard = limiter(settings.redis_url, services.redis.connection_pool, settings.request_limit)
     captures = Budget(flood_guard, settings.thumb_limit, "captures")

@@ -23,7 +23,7 @@ from model import Key, Picture
 T = TypeVar("T")
 
 TRUST_SECONDS = 3.0  # for how long the in-process tier answers without asking Redis
-_PICTURE, _FAILURE = "thumb:picture:", "thumb:failure:"
+_PICTURE, _FAILURE, _GOOD = "thumb:picture:", "thumb:failure:", "thumb:good:"
 _PAUSE_SECONDS = 2.0  # after a fault, ask no more for this long: a black-holed Redis must not slow every request
 _log = structlog.get_logger()
 
@@ -49,10 +49,10 @@ class PictureCache:
         self._lock = threading.Lock()
         self._paused_until = 0.0
 
-    def get(self, key: Key) -> Found:
-        """Look `key` up, in this process first."""
+    def get(self, key: Key, *, anew: bool = False) -> Found:
+        """Look `key` up, in this process first, or `anew` where another process may just have changed it."""
         with self._lock:
-            known = self._memory.get(key.digest)
+            known = None if anew else self._memory.get(key.digest)
         if known is not None and known[0] == key.canonical:
             return Found(known[1])
         value, reachable = self._ask(lambda: self._client.get(_PICTURE + key.digest))
@@ -79,6 +79,17 @@ class PictureCache:
         with self._lock:
             self._failures[key.digest] = text
         self._ask(lambda: self._client.set(_FAILURE + key.digest, text, ex=seconds))
+
+    def recover(self, key: Key, keep: int) -> None:
+        """Note for `keep` seconds that `key` was captured well, and forget that it ever failed."""
+        with self._lock:
+            self._failures.pop(key.digest, None)
+        self._ask(lambda: self._client.delete(_FAILURE + key.digest))
+        self._ask(lambda: self._client.set(_GOOD + key.digest, b"1", ex=max(keep, 1)))
+
+    def was_good(self, key: Key) -> bool:
+        """Tell whether a good picture of `key` may still be shown somewhere."""
+        return bool(self._ask(lambda: self._client.get(_GOOD + key.digest))[0])
 
     def _remember(self, key: Key, picture: Picture) -> None:
         if len(picture.body) + 1024 <= self._memory.maxsize:

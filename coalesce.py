@@ -19,6 +19,8 @@ from typing import Any, Generic, TypeVar
 import redis
 import structlog
 
+from errors import OverCapacity, ThumbnailError
+
 T = TypeVar("T")
 
 LEASE_MS = 2500  # a dead leader is succeeded after this long
@@ -45,26 +47,40 @@ class Flight(Generic[T]):
 class Coalescer:
     """Runs work once for everybody who wants it at the same time."""
 
-    def __init__(self, leases: "Leases") -> None:
+    def __init__(self, leases: "Leases", capacity: int = 64) -> None:
+        """`capacity` bounds the flights of this process, those included that wait for another process."""
         self._leases = leases
+        self._capacity = capacity
         self._flights: dict[str, Future[Any]] = {}
         self._lock = threading.Lock()
 
     def join(self, key: str, work: Callable[[], T], recall: Callable[[], T | None], patience: float) -> Flight[T]:
         """Join the flight of `key`, or start one that ends within `patience` seconds or fails with TimeoutError.
 
-        `work` makes the result; `recall` fetches what another process made meanwhile, or None, or raises its error.
+        Raises OverCapacity. `work` makes the result; `recall` fetches what another process made meanwhile, or None, or raises its error.
         """
         with self._lock:
             under_way = self._flights.get(key)
             if under_way is not None:
                 return Flight(under_way, leading=False)
+            if len(self._flights) >= self._capacity:
+                raise OverCapacity("too many captures are under way; try again in a few seconds")
             future: Future[T] = Future()
             self._flights[key] = future
+        self._start(key, future, work, recall, patience)
+        return Flight(future, leading=True)
+
+    def _start(
+        self, key: str, future: "Future[T]", work: Callable[[], T], recall: Callable[[], T | None], patience: float
+    ) -> None:
         run = contextvars.copy_context().run
         arguments = (self._fly, key, future, work, recall, patience)
-        threading.Thread(target=run, args=arguments, name=f"flight-{key[:8]}", daemon=True).start()
-        return Flight(future, leading=True)
+        thread = threading.Thread(target=run, args=arguments, name=f"flight-{key[:8]}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the machine gives no more threads
+            self._land(key)
+            future.set_exception(OverCapacity("too many captures are under way; try again in a few seconds"))
 
     def drain(self, seconds: float) -> None:
         """Wait for what is under way, at most `seconds`, so that a process that ends throws no capture away."""
@@ -78,6 +94,8 @@ class Coalescer:
         try:
             result = self._lead_or_follow(key, work, recall, time.monotonic() + patience)
         except BaseException as err:  # noqa: BLE001 - it is raised where somebody waits for it
+            if not isinstance(err, (ThumbnailError, TimeoutError)):
+                _log.exception("unexpected_error", error=type(err).__name__)  # perhaps nobody waits
             self._land(key)
             future.set_exception(err)
         else:
@@ -161,9 +179,11 @@ class Leases:
 
     def wait(self, lease: Lease, deadline: float) -> None:
         """Sleep until the holder is done, or its lease may have run out, or `deadline` has come."""
-        left = min(deadline - time.monotonic(), LEASE_MS / 1000)
+        left = int((deadline - time.monotonic()) * 1000)
         try:
-            self._waiting.xread({lease.done: "0"}, block=max(int(left * 1000), 1))
+            life = self._client.pttl(lease.name)
+            life = life if isinstance(life, int) and 0 < life <= LEASE_MS else 0
+            self._waiting.xread({lease.done: "0"}, block=max(min(left, life + 20), 1))
         except redis.RedisError as err:
             _log.warning("leases_unreachable", error=type(err).__name__)
             time.sleep(0.2)  # Redis will be asked again: not in a busy loop
@@ -172,8 +192,9 @@ class Leases:
         with self._lock:
             self._held[lease.name] = lease
             if self._heart is None:
-                self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-                self._heart.start()
+                heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+                heart.start()
+                self._heart = heart
 
     def _beat(self) -> None:
         """Renew what is held; end when nothing is."""

@@ -64,8 +64,8 @@ class BlockedTarget(BadRequest):
     code = "blocked_url"
     title = "Blocked URL"
 
-    def __init__(self, detail: str, *, verdict: str = "") -> None:
-        super().__init__(detail)
+    def __init__(self, detail: str, *, verdict: str = "", retry_after: int | None = None) -> None:
+        super().__init__(detail, retry_after=retry_after)
         self.verdict = verdict
 
 
@@ -193,4 +193,12 @@ def by_code(code: str, detail: str, retry_after: int | None = None) -> Thumbnail
     return kind(detail, retry_after=retry_after) if kind else None
 
 
-_BY_CODE = {kind.code: kind for kind in (CaptureFailed, CaptureTimeout, UpstreamQuota, UpstreamUnavailable)}
+_REMEMBERED: tuple[type[ThumbnailError], ...] = (
+    CaptureFailed,
+    CaptureTimeout,
+    UpstreamQuota,
+    UpstreamUnavailable,
+    BlockedTarget,
+    InvalidOption,
+)
+_BY_CODE = {kind.code: kind for kind in _REMEMBERED}

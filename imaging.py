@@ -212,7 +212,11 @@ def placeholder(width: int, height: int, format_: str, state: Literal["error", "
     unit = min(width, height) / 12
     if unit >= 2:
         _draw_window(ImageDraw.Draw(image), width / 2, height / 2, unit, state)
-    return _encode(image if format_ == "png" else image.convert("RGB"), format_, 80)
+    if format_ == "png":
+        target = io.BytesIO()
+        image.save(target, "PNG", compress_level=1)
+        return target.getvalue()
+    return _encode(image.convert("RGB"), format_, 80)
 
 
 def _draw_window(draw: ImageDraw.ImageDraw, x: float, y: float, unit: float, state: str) -> None:

@@ -16,12 +16,13 @@ from breaker import Breaker
 from cache import Found, PictureCache
 from capture import CaptureClient
 from coalesce import Coalescer, Flight
-from errors import BlockedTarget, CaptureError, CaptureFailed, OverCapacity, RateLimited, ThumbnailError
+from errors import BlockedTarget, CaptureError, CaptureFailed, InvalidOption, OverCapacity, RateLimited, ThumbnailError
 from model import CaptureOptions, Picture, ThumbnailRequest
 from netguard import Guard
 from validation import NOT_PUBLIC, target_of
 
 Charge = Callable[[], None]
+Deliver = Callable[[Picture], object]
 PAGE_FAILURE_SECONDS = 30  # for how long a page's own failure is remembered
 LONGEST_FAILURE = 3600
 CLOCK_SKEW = timedelta(seconds=10)  # between machines; and no picture counts as old before it is a minute old
@@ -36,6 +37,7 @@ class MasterLimits:
     concurrency: int = 16
     keep_seconds: int = 86400
     keep_bytes: int = 4 * 2**20
+    renditions_seconds: int = 691200  # for how long pictures made from a master may be shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,10 @@ class Masters:
         """Look the master up; it may be old."""
         return self._cache.get(request.capture_key)
 
-    def join(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Flight[Capture]:
-        """Join the capture of `request`, or start it. Raises what can be told at once: InvalidOption, and a remembered
+    def join(
+        self, request: ThumbnailRequest, charge: Charge, deliver: Deliver, request_id: str = ""
+    ) -> Flight[Capture]:
+        """Join the capture of `request`, or start it and `deliver` the picture before it lands. Raises what can be told at once: InvalidOption, and a remembered
         failure of the same capture.
 
         The flight ends with a Capture, BlockedTarget, RateLimited, OverCapacity or a CaptureError.
@@ -83,7 +87,7 @@ class Masters:
         def work() -> Capture:
             # Who looked it up just before another flight landed must not pay for a second one.
             landed = None if request.delivery.fresh else self._recall(request, since)
-            return landed or self._capture(request, charge, request_id)
+            return landed or self._capture(request, charge, deliver, request_id)
 
         def recall() -> Capture | None:
             return self._recall(request, since)
@@ -92,7 +96,7 @@ class Masters:
 
     def _recall(self, request: ThumbnailRequest, since: datetime) -> Capture | None:
         """Fetch what another process captured `since` then, or raise what it failed with."""
-        picture = self._cache.get(request.capture_key).picture
+        picture = self._cache.get(request.capture_key, anew=True).picture
         if picture is not None and picture.captured_at > since:
             return Capture(picture)
         self._raise_remembered(request)
@@ -103,8 +107,10 @@ class Masters:
         if failure is not None:
             raise failure
 
-    def _capture(self, request: ThumbnailRequest, charge: Charge, request_id: str) -> Capture:
-        """Do what only the leader does: judge the host, take a slot, charge, capture, keep."""
+    def _capture(self, request: ThumbnailRequest, charge: Charge, deliver: Deliver, request_id: str) -> Capture:
+        """Do what only the leader does: judge the host, take a slot, charge, capture, keep, deliver."""
+        with self._slot():
+            pass  # where there is none, the look-up of a name is not waited for
         self._judge(request.capture)
         began = time.monotonic()
         with self._slot():
@@ -113,6 +119,9 @@ class Masters:
         ms = round((time.monotonic() - began) * 1000)
         if len(picture.body) <= self._limits.keep_bytes:
             self._cache.put(request.capture_key, picture, self._limits.keep_seconds)
+        if not picture.suspect:
+            self._cache.recover(request.capture_key, self._limits.renditions_seconds)
+        deliver(picture)
         return Capture(picture, ms)
 
     def _admit(self, charge: Charge) -> None:
@@ -134,7 +143,7 @@ class Masters:
     def _shoot_or_remember(self, request: ThumbnailRequest, request_id: str) -> Picture:
         try:
             return self._shoot_twice(request, request_id)
-        except CaptureError as err:
+        except (CaptureError, BlockedTarget, InvalidOption) as err:
             seconds = min(max(err.retry_after or 0, PAGE_FAILURE_SECONDS), LONGEST_FAILURE)
             self._cache.fail(request.capture_key, err, seconds)
             raise
@@ -147,8 +156,7 @@ class Masters:
             return picture
         if time.monotonic() < deadline - 1:
             picture = self._shoot(request.capture, deadline, request_id)
-        known = self._cache.get(request.capture_key).picture
-        if picture.suspect and known is not None and not known.suspect:
+        if picture.suspect and self._cache.was_good(request.capture_key):
             raise CaptureFailed("the page came out blank or in another size")
         return picture
 

@@ -6,6 +6,7 @@ Knows neither HTTP nor Flask; the worker runs the same flow as the web process.
 import os
 import threading
 import time
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitTimeout
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -106,15 +107,20 @@ class Thumbnailer:
     def persist(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Persisted:
         """Put the picture of `request` into permanent storage. Raises what `get` raises, and StorageUnavailable."""
         served = self.get(request, charge, request_id)
+        if served.picture.suspect:
+            raise CaptureFailed("the page came out blank or in another size: that is not kept for ever")
         stored = self._storage.put(served.picture)
         return Persisted(served.picture, stored, served.cache in (CacheState.HIT, CacheState.STALE))
 
     def _refresh_behind(self, request: ThumbnailRequest, charge: Charge, request_id: str) -> None:
         """Start a capture that nobody waits for; what stands in its way leaves the old picture as it is."""
         try:
-            self._masters.join(request, charge, request_id)
+            flight = self._masters.join(request, charge, lambda master: self._render(master, request), request_id)
         except ThumbnailError as err:
             _log.info("refresh_refused", reason=err.code)
+            return
+        if flight.leading:
+            flight.future.add_done_callback(_log_refusal)
 
     def _await(self, request: ThumbnailRequest, charge: Charge, request_id: str) -> Capture:
         """Wait for the capture as long as this caller will. Raises Pending when the capture takes longer."""
@@ -131,7 +137,7 @@ class Thumbnailer:
     def _join(self, request: ThumbnailRequest, charge: Charge, request_id: str, wait: float) -> Capture:
         end = time.monotonic() + wait
         while True:
-            flight = self._masters.join(request, charge, request_id)
+            flight = self._masters.join(request, charge, lambda master: self._render(master, request), request_id)
             try:
                 return flight.future.result(max(end - time.monotonic(), 0))
             except WaitTimeout:
@@ -142,9 +148,15 @@ class Thumbnailer:
                 # The leader's budget is not ours: whoever has some left leads the next flight.
 
     def _render(self, master: Picture, request: ThumbnailRequest) -> Picture:
+        with self._rendering:
+            rendered = self._cache.get(request.rendition_key).picture
+            if rendered is not None and rendered.captured_at == master.captured_at:
+                return rendered  # by whoever held the turn before
+            return self._render_anew(master, request)
+
+    def _render_anew(self, master: Picture, request: ThumbnailRequest) -> Picture:
         try:
-            with self._rendering:
-                body, identity = imaging.render(master.body, request.rendition)
+            body, identity = imaging.render(master.body, request.rendition)
         except imaging.NotAPicture as err:
             raise CaptureFailed("the captured picture cannot be read") from err
         picture = Picture(
@@ -165,3 +177,9 @@ class Thumbnailer:
     def _ttl(self, picture: Picture, request: ThumbnailRequest) -> int:
         ttl = request.delivery.ttl or self._lifetimes.fresh
         return min(ttl, SUSPECT_SECONDS) if picture.suspect else ttl
+
+
+def _log_refusal(landed: "Future[Capture]") -> None:
+    err = landed.exception()
+    if isinstance(err, ThumbnailError):
+        _log.info("refresh_refused", reason=err.code)

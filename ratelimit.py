@@ -71,6 +71,7 @@ class Tally:
         self._shared = flood_guard
         self._limits = limits.parse_many(limit)
         self._batch = max(min(item.amount for item in self._limits) // 100, 1)
+        self._paused_until = 0.0
         self._accounts: TTLCache[str, _Account] = TTLCache(self._CLIENTS, 60)
         self._lock = threading.Lock()
 
@@ -86,6 +87,8 @@ class Tally:
             account.pending += 1
             if account.pending < self._batch and now - account.settled < self.SETTLE_SECONDS:
                 return True
+            if now < self._paused_until:
+                return True
             cost, account.pending, account.settled = account.pending, 0, now
         return self._settle(client, account, cost)
 
@@ -97,6 +100,7 @@ class Tally:
                 reset = self._shared.limiter.get_window_stats(limit, *_flood_key(client))[0]
             except Exception as err:  # noqa: BLE001 - the storage's own error, whichever it is
                 _log.warning("limits_in_memory", error=type(err).__name__)
+                self._paused_until = time.monotonic() + 2  # hits must not wait for a Redis that is silent
                 return True  # Flask-Limiter goes on in memory for all that is not a hit
             account.refused_until = time.monotonic() + reset - time.time()
             return False

@@ -55,7 +55,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     connection = _redis(settings.redis_url, 1.0)
     cache = PictureCache(connection, settings.memory_cache_bytes)
     client = _capture_client(settings)
-    coalescer = Coalescer(Leases(connection, _redis(settings.redis_url, LEASE_MS / 1000 + 1)))
+    leases = Leases(connection, _redis(settings.redis_url, LEASE_MS / 1000 + 1))
+    coalescer = Coalescer(leases, capacity=4 * settings.capture_concurrency)
     masters = Masters(
         cache,
         client,
@@ -63,7 +64,11 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         Breaker(connection),
         guard if settings.resolve_targets else None,
         MasterLimits(
-            settings.capture_timeout, settings.capture_concurrency, settings.master_ttl, settings.master_max_bytes
+            settings.capture_timeout,
+            settings.capture_concurrency,
+            settings.master_ttl,
+            settings.master_max_bytes,
+            settings.cache_ttl + settings.stale_ttl,
         ),
     )
     storage = _storage(settings)

@@ -85,7 +85,8 @@ class CaptureClient:
             answer = self._exchange(request, left)
             if isinstance(answer, bytes):
                 return answer
-            refusal = answer
+            if answer.outcome is not LATE or attempt == 1:  # a second try that ran out of time says nothing new
+                refusal = answer
             self._report(refusal, options.url, attempt, request_id)
             pause = self._pause(refusal, attempt)
             if attempt == TRIES or pause is None or pause + LEAST_TRY > deadline - time.monotonic():

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from config import ConfigError, load  # gunicorn has a setting named `config`
@@ -37,3 +38,8 @@ loglevel = settings.log_level.lower()
 
 # gunicorn would put a socket for its `gunicornc` into the home folder; signals are enough, and the image is read-only.
 control_socket_disable = True
+
+
+def worker_exit(_server: object, worker: Any) -> None:
+    """Let captures end that nobody waits for any more; gunicorn allows `graceful_timeout` for it."""
+    worker.wsgi.extensions["services"].close()

@@ -17,6 +17,7 @@ from ratelimit import rate_headers
 from web.pictures import SAFE_HEADERS
 from web.telemetry import note, request_id
 
+QUICK_PIXELS = 1 << 20  # above it, only PNG is drawn fast enough for what costs its caller nothing
 _log = structlog.get_logger()
 
 
@@ -115,7 +116,8 @@ def _size_asked_for() -> tuple[int, int, str]:
     ratio = viewport[0] / viewport[1]
     width, height = width or round((height or 0) * ratio), height or round((width or 0) / ratio)
     format_ = given.get("format", "png")
-    return max(width, 1), max(height, 1), format_ if format_ in imaging.PLACEHOLDER_FORMATS else "png"
+    quick = format_ in imaging.PLACEHOLDER_FORMATS and width * height <= QUICK_PIXELS
+    return max(width, 1), max(height, 1), format_ if quick else "png"
 
 
 def _pixels(text: str | None, low: int) -> int | None:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from werkzeug.http import parse_etags
+
 from errors import ThumbnailError
 from model import ThumbnailRequest
 from pipeline import Served
@@ -38,8 +40,8 @@ class HitFront:
         wanted, served = hit
         request_id = request_id_of(environ.get("HTTP_X_REQUEST_ID", ""))
         headers = picture_headers(served, negotiated=wanted.delivery.negotiated) | {"X-Request-ID": request_id}
-        known = environ.get("HTTP_IF_NONE_MATCH", "")
-        body, status = (b"", "304 NOT MODIFIED") if headers["ETag"] in known else (served.picture.body, "200 OK")
+        unchanged = parse_etags(environ.get("HTTP_IF_NONE_MATCH")).contains_weak(served.picture.etag)
+        body, status = (b"", "304 NOT MODIFIED") if unchanged else (served.picture.body, "200 OK")
         if body:
             headers |= {"Content-Type": served.picture.content_type, "Content-Length": str(len(body))}
         start_response(status, list(headers.items()))

@@ -25,6 +25,7 @@ def blueprint(services: Services, captures: Budget, persists: Budget) -> Bluepri
         note(host=wanted.host)
         caller = identify(services.access, needs_key="/persist")
         services.access.check_target(wanted.host_name)
+        services.access.check_size(wanted.rendition)
         limits = persists.charge(caller.name)
         charge = Charge(captures, caller.name, caller.own_limit)
         persisted = services.thumbnailer.persist(wanted, charge, request_id())

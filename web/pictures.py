@@ -19,8 +19,8 @@ _GRACE = f", stale-while-revalidate={_A_WEEK}, stale-if-error={_A_WEEK}"
 def preferred_format(accept: str) -> str:
     """Collapse an `Accept` header to the best format that it names: avif, webp, or png, which everybody can read."""
     named = {mime: quality for mime, quality in parse_accept_header(accept, MIMEAccept) if quality > 0}
-    modern = [name for name in ("avif", "webp") if f"image/{name}" in named]
-    return max(modern, key=lambda name: named[f"image/{name}"], default="png")
+    offered = [name for name in ("avif", "webp", "png") if f"image/{name}" in named]
+    return max(offered, key=lambda name: named[f"image/{name}"], default="png")
 
 
 def picture_headers(served: Served, *, negotiated: bool) -> dict[str, str]:

@@ -20,7 +20,9 @@ def blueprint(services: Services, captures: Budget) -> Blueprint:
         )
         note(host=wanted.host)
         services.access.check_public(request.query_string, wanted)
-        caller = identify(services.access, needs_key="fresh=1" if wanted.delivery.fresh else "")
+        caller = identify(
+            services.access, needs_key="fresh=1" if wanted.delivery.fresh and services.access.keys else ""
+        )
         charge = Charge(captures, caller.name, caller.own_limit)
         served = services.thumbnailer.get(wanted, charge, request_id())
         note(cache=served.cache, **_timing(served))

@@ -115,6 +115,21 @@ def test_without_a_key_nothing_is_persisted(keyed, api):
     assert api.calls == []
 
 
+def test_where_urls_are_signed_nothing_unsigned_is_captured(make_client, api):
+    client = make_client(signing_keys=NEW)
+    refused = client.post("/persist", json={"url": PAGE})
+
+    assert (refused.status_code, refused.json["code"]) == (401, "key_required")
+    assert api.calls == []
+    assert client.get(signed(fresh=1)).status_code == 200
+
+
+def test_the_ladder_of_sizes_holds_for_permanent_pictures(make_client):
+    client = make_client(allowed_sizes="320")
+
+    assert client.post("/persist", json={"url": PAGE, "w": 321}).json["code"] == "invalid_option"
+
+
 def test_fresh_needs_a_key_where_keys_are_set(keyed):
     query = {"url": PAGE, "fresh": 1}
 

@@ -1,6 +1,7 @@
 """One capture serves everyone; known pictures are free; what is old is shown while it is captured anew."""
 
 import io
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -61,6 +62,7 @@ def test_eighteen_renditions_of_a_page_are_one_capture(client, api):
         ("image/avif;q=0,image/webp;q=0.1", "WEBP"),
         ("*/*", "PNG"),
         ("image/*", "PNG"),
+        ("image/png, image/webp;q=0.5, image/avif;q=0.1", "PNG"),
         ("", "PNG"),
     ],
 )
@@ -297,6 +299,105 @@ def test_a_blank_capture_never_replaces_a_good_one(make_client, api, redis_url):
     wait_until(lambda: len(api.calls) == 3, "the refresh and its second try")
 
     assert get(client).data == good.data
+
+
+def test_a_blank_capture_does_not_replace_a_good_one_whose_master_is_gone(make_client, api, redis_url):
+    client = make_client(cache_ttl=60)
+    good = get(client)
+    age_pictures(redis_url, seconds=120)
+    store = redis.Redis.from_url(redis_url)
+    store.delete(*[key for key in store.keys("thumb:picture:*") if b'"kind\\":\\"master' in store.get(key)])
+    api.behave(blank, times=99)
+    get(client)
+    wait_until(lambda: len(api.calls) == 3, "the refresh and its second try")
+    client.application.extensions["services"].coalescer.drain(10)
+
+    assert get(client).data == good.data
+
+
+def test_a_blank_picture_is_not_made_permanent(client, api):
+    api.behave(blank, times=2)
+
+    assert client.post("/persist", json={"url": PAGE}).json["code"] == "capture_failed"
+
+
+def test_a_master_too_big_to_keep_is_refreshed_all_the_same(make_client, api, redis_url):
+    client = make_client(cache_ttl=60, master_max_bytes=100)
+    get(client)
+    age_pictures(redis_url, seconds=120)
+
+    assert get(client).headers["X-Cache"] == "STALE"
+    wait_until(lambda: get(client).headers["X-Cache"] == "HIT", "the refresh")
+    assert len(api.calls) == 2
+
+
+def test_two_processes_refresh_a_page_once_with_their_own_tiers_on(make_client, api, redis_url):
+    one = make_client(cache_ttl=60, memory_cache_bytes=10_000_000)
+    get(one)
+    age_pictures(redis_url, seconds=120)
+    both = [make_client(cache_ttl=60, memory_cache_bytes=10_000_000) for _ in range(2)]
+    gate = threading.Event()
+    api.hold(gate)
+    try:
+        assert {get(client).headers["X-Cache"] for client in both} == {"STALE"}
+        wait_until(lambda: len(api.calls) == 2, "the refresh")
+    finally:
+        gate.set()
+    for client in both:
+        client.application.extensions["services"].coalescer.drain(10)
+
+    assert len(api.calls) == 2
+
+
+def test_a_crowd_renders_a_picture_once(make_client, api, held, monkeypatch):
+    import imaging
+
+    rendered = []
+    render = imaging.render
+    monkeypatch.setattr(imaging, "render", lambda *args: rendered.append(args) or render(*args))
+    crowd = Crowd(make_client(), 20)
+    answers = [crowd.ask(url=PAGE, w=100) for _ in range(20)]
+    wait_until(lambda: len(api.calls) == 1, "the capture")
+    held.set()
+
+    assert {answer.result().status_code for answer in answers} == {200}
+    assert len(rendered) <= os.cpu_count(), "as many as take turns at once"
+
+
+def test_what_the_api_refuses_is_remembered_too(make_client, redis_url):
+    from tests.support.screenshot_api import running_screenshot_api
+
+    with running_screenshot_api("engine") as engine:
+        client = make_client(capture_api="engine", capture_url=engine.url, capture_api_key=None)
+        engine.behave(refuse(400, "blocked_url"), times=9)
+        codes = [get(client, w=w).json["code"] for w in (64, 128, 256)]
+
+    assert codes == ["blocked_url"] * 3
+    assert len(engine.calls) == 1
+
+
+def test_a_success_makes_a_failure_forgotten(make_client, api):
+    client = make_client(capture_timeout=5, master_max_bytes=100, thumb_limit="100 per hour")
+    api.behave(refuse(500, "internal"))
+    assert get(client).status_code == 502
+    assert get(client, fresh=1).status_code == 200
+
+    assert get(client, w=64).status_code == 200
+
+
+def test_pages_that_take_too_long_say_nothing_of_the_api(make_client, api):
+    client = make_client(capture_timeout=2, thumb_limit="100 per hour")
+    api.behave(refuse(504, "timeout"), times=99)
+    for i in range(6):
+        assert get(client, f"https://example.com/{i}").json["code"] == "capture_timeout"
+
+
+def test_flights_are_bounded(make_client, api, held):
+    client = make_client(capture_concurrency=1, thumb_limit="100 per hour")
+    codes = [get(client, f"https://example.com/{i}", wait=0).json["code"] for i in range(8)]
+
+    assert set(codes) <= {"pending", "over_capacity"}
+    assert threading.active_count() < 40
 
 
 def test_a_hot_picture_costs_no_call_to_redis(make_client, redis_url):

@@ -47,6 +47,21 @@ def test_an_etag_that_still_holds_gives_304_without_a_body(client):
     assert again.headers["X-Cache"] == "HIT"
 
 
+@pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*", "{}, *"])
+def test_every_form_of_an_etag_that_holds_gives_304(client, form):
+    etag = client.get("/thumb", query_string={"url": PAGE}).headers["ETag"]
+    again = client.get("/thumb", query_string={"url": PAGE}, headers={"If-None-Match": form.format(etag)})
+
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_an_etag_of_another_picture_gives_the_picture(client):
+    etag = client.get("/thumb", query_string={"url": PAGE}).headers["ETag"]
+    again = client.get("/thumb", query_string={"url": PAGE}, headers={"If-None-Match": f'"aa{etag}"'})
+
+    assert again.status_code == 200
+
+
 def test_a_precondition_that_fails_is_an_error_without_the_picture(client):
     response = client.get("/thumb", query_string={"url": PAGE}, headers={"If-Match": '"another"'})
 
