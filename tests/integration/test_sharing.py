@@ -9,6 +9,7 @@ import pytest
 import redis
 from PIL import Image
 
+import coalesce
 from tests.support.processes import wait_until
 from tests.support.redis import age_pictures
 from tests.support.screenshot_api import blank, refuse, sized
@@ -136,6 +137,33 @@ def test_a_capture_that_outlives_a_lease_is_still_the_only_one(make_client, api,
 
     assert {answer.result().status_code for answer in answers} == {200}
     assert len(api.calls) == 1
+
+
+def test_a_follower_is_woken_by_the_holder_and_not_by_the_lease_running_out(redis_url, monkeypatch):
+    """With leases of an hour, only the wake-up can end the wait."""
+    monkeypatch.setattr(coalesce, "LEASE_MS", 3_600_000)
+    done, working = threading.Event(), threading.Event()
+
+    def work():
+        working.set()
+        done.wait(30)
+        return "done"
+
+    with redis.Redis.from_url(redis_url) as client:
+        one, other = (coalesce.Coalescer(coalesce.Leases(client, client)) for _ in range(2))
+        first = one.join("key", work, lambda: None, 30)
+        assert working.wait(10)
+        second = other.join("key", work, lambda: "recalled", 30)
+        wait_until(lambda: client.info("clients")["blocked_clients"] == 1, "the follower's wait")
+        done.set()
+        assert (first.future.result(20), second.future.result(20)) == ("done", "recalled")
+
+
+def test_a_lease_that_nobody_renews_is_taken_over(redis_url):
+    with redis.Redis.from_url(redis_url) as client:
+        client.set("thumb:lease:{key}", "a dead holder's token", px=300)
+        flight = coalesce.Coalescer(coalesce.Leases(client, client)).join("key", lambda: "mine", lambda: None, 30)
+        assert flight.future.result(20) == "mine"
 
 
 def test_a_master_is_kept_within_its_own_life_and_size(make_client, api, redis_url):
