@@ -87,8 +87,7 @@ class Browser:
     @asynccontextmanager
     async def page(self, proxy: str) -> AsyncIterator[Session]:
         """Open a page in a context of its own with the `proxy` of that URL, and leave nothing of it behind."""
-        created = await self._root.call("Target.createBrowserContext", disposeOnDetach=True, **self._network(proxy))
-        context = created["browserContextId"]
+        context = await self._make_context(proxy)
         self._pages[context] = None
         session_id = None
         try:
@@ -98,6 +97,20 @@ class Browser:
             if session_id:
                 self._connection.forget(session_id)
             await self._dispose(context)
+
+    async def _make_context(self, proxy: str) -> str:
+        making = asyncio.ensure_future(
+            self._root.call("Target.createBrowserContext", disposeOnDetach=True, **self._network(proxy))
+        )
+        try:
+            return str((await asyncio.shield(making))["browserContextId"])
+        except asyncio.CancelledError:
+            making.add_done_callback(self._dispose_late)  # the browser makes it all the same
+            raise
+
+    def _dispose_late(self, made: "asyncio.Future[dict[str, Any]]") -> None:
+        if not made.cancelled() and made.exception() is None:
+            self._root.send("Target.disposeBrowserContext", browserContextId=made.result()["browserContextId"])
 
     def kill(self) -> None:
         """Kill the process group: every capture on it is told within milliseconds."""

@@ -59,6 +59,7 @@ class Egress:
         self._writers: set[asyncio.StreamWriter] = set()
         self._listener: socket.socket | None = None
         self._server: asyncio.Server | None = None
+        self._closed = False
         self.url = ""
         self._fates: dict[Destination, Verdict | Failure] = {}
 
@@ -75,14 +76,19 @@ class Egress:
         try:
             self.url = "socks5://{}:{}".format(*listener.getsockname())
             self._listener = listener
-            self._server = await asyncio.start_server(self._accept, sock=listener.dup())
+            # Known before it serves: a caller who is cancelled between the two can still close it.
+            self._server = await asyncio.start_server(self._accept, sock=listener.dup(), start_serving=False)
+            await self._server.start_serving()
         except OSError as err:
             raise ProxyGone from err
 
     async def close(self) -> None:
         """Stop listening and cut every connection."""
-        if self.alive and self._server and self._listener:
+        self._closed = True
+        served = self.alive
+        if self._server:
             self._server.close()
+        if served and self._listener:
             listeners.stop(self._listener)  # or connections would queue there for ever
         for writer in self._writers:
             writer.transport.abort()
@@ -91,6 +97,9 @@ class Egress:
         await asyncio.gather(*self._handlers, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._closed:  # accepted in the very moment of closing
+            writer.transport.abort()
+            return
         handler = asyncio.create_task(self._handle((reader, writer)))
         self._handlers.add(handler)
         handler.add_done_callback(self._handlers.discard)

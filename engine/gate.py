@@ -59,8 +59,9 @@ class Gate:
         host, port = destination.host, destination.port
         answers = await self._look_up(host, turns) if self._needs_lookup(host, port) else []
         judgement = replace(self._guard, lookup=lambda _: answers).judge(host, port)
-        if port == self._own_port and any(map(_is_local, judgement.addresses)):
-            return Judgement(Verdict.LOOPBACK)
+        exempt = judgement.verdict is Verdict.EXEMPT and port != self._own_port
+        if not exempt and any(map(_is_local, judgement.addresses)):
+            return Judgement(Verdict.LOOPBACK)  # an address of this machine, however public it looks
         return judgement
 
     async def dial(self, addresses: tuple[Address, ...], port: int) -> Stream:
@@ -96,9 +97,9 @@ class Gate:
 def _is_local(address: Address) -> bool:
     """Whether `address` is this machine's: only then can it be bound to. Sends nothing."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.bind((str(address), 0))
-        except OSError:
-            return False
+    except OSError:
+        return False
     return True

@@ -69,11 +69,14 @@ def enter(directory: str) -> None:
 
 def move_out() -> None:
     """Move to a network namespace that holds nothing but its loopback, under the same user and group."""
-    user, group = os.getuid(), os.getgid()
     try:
-        call("unshare", CLONE_NEWUSER | CLONE_NEWNET)
-    except OSError as err:
+        unshare(os.getuid(), os.getgid())
+    except OSError as err:  # AppArmor lets the namespace be made and forbids what makes it of use
         raise OSError(f"{NO_NAMESPACE}: {err.strerror}") from err
+
+
+def unshare(user: int, group: int) -> None:
+    call("unshare", CLONE_NEWUSER | CLONE_NEWNET)
     for name, line in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
         with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123 - this program starts for every browser
             file.write(line)

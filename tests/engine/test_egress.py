@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from engine import socks
 from engine.egress import Egress, Failure, Traffic
 from engine.errors import ProxyGone, Unavailable
-from engine.gate import Limits
+from engine.gate import Gate, Limits
 from engine.listeners import Listeners, stop
 from engine.socks import Denied, Destination, Reply
-from netguard import Verdict, exemptions
+from netguard import Guard, Verdict, exemptions
 from tests.support.proxy import GREETING, PUBLIC, Proxy, Resolver, ipv4, ipv6, name, running_proxy
 
 
@@ -429,3 +429,25 @@ def test_whatever_is_sent_the_proxy_goes_on_and_dials_nothing_but_what_was_judge
             assert all(ip_address(host).is_global for host, _ in proxy.world.dialled)
 
     asyncio.run(survive())
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_caller_who_goes_while_the_proxy_opens_leaves_nothing_that_serves(turns):
+    async def open_and_go() -> list[object]:
+        faults: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+        egress = Egress(Gate(Guard(), 1), Traffic())
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            opening = asyncio.create_task(egress.open(listener))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+            await egress.close()
+            for _ in range(20):
+                await asyncio.sleep(0)
+        assert not egress.alive
+        return faults
+
+    assert asyncio.run(open_and_go()) == []
