@@ -56,6 +56,7 @@ def hostile_pages() -> dict[str, Hostile]:
         "200 busy workers": script(
             "const code = URL.createObjectURL(new Blob(['while (true);'])); for (let n = 0; n < 200; n++) new Worker(code)",
             PICTURE,
+            FAILED,
             TIMEOUT,
         ),
         "reload loop": script("location.reload()", PICTURE, FAILED, TIMEOUT),
