@@ -5,6 +5,7 @@ The pipeline knows nothing of this module but a `charge` callable.
 """
 
 import math
+import re
 import threading
 import time
 from dataclasses import dataclass, field
@@ -22,13 +23,19 @@ from limits.strategies import FixedWindowRateLimiter, RateLimiter
 from errors import RateLimited
 
 _PREFIX = "thumb"
+# Some load balancers write the port too: `192.0.2.1:5555`, `[2001:db8::1]:443`; brackets also come without one.
+_WITH_PORT = re.compile(r"(?:([0-9.]+)|\[([^\]]*)\])(?::[0-9]{1,5})?")
 _log = structlog.get_logger()
 
 
 def client_of(address: str | None) -> str:
-    """Name the client behind `address`: itself, or its /64 in IPv6, where one customer holds as much at least."""
+    """Name the client behind `address`: itself, or its /64 in IPv6, where one customer holds as much at least.
+
+    A port behind it says nothing about who it is. What is no address at all is one client, "unknown".
+    """
+    matched = _WITH_PORT.fullmatch(address or "")
     try:
-        parsed = ip_address(address or "")
+        parsed = ip_address((matched[1] or matched[2]) if matched else address or "")
     except ValueError:
         return "unknown"
     if isinstance(parsed, IPv6Address):

@@ -112,6 +112,17 @@ def test_a_trusted_proxy_is_believed_for_the_last_hop_alone(make_client):
     assert get(client, "https://example.com/x", {"X-Forwarded-For": "9.9.9.9"}).status_code == 200
 
 
+@pytest.mark.parametrize("spelling", ["8.8.8.8:{}", "[2001:db8::{}]:443"])
+def test_clients_that_a_proxy_names_with_their_ports_are_told_apart(make_client, spelling):
+    client = make_client(thumb_limit="1 per hour", trusted_proxies=1)
+    names = spelling.format(5001), spelling.format(5002), "9.9.9.9:5001"
+    statuses = [
+        get(client, f"https://example.com/{i}", {"X-Forwarded-For": name}).status_code for i, name in enumerate(names)
+    ]
+
+    assert statuses == [200, 429, 200]
+
+
 @pytest.mark.parametrize(
     ("answer", "status", "code"),
     [

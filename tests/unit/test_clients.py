@@ -1,0 +1,33 @@
+"""Who counts as one client, by what a socket or a proxy calls it."""
+
+import pytest
+
+from ratelimit import client_of
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1:5555", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("[::ffff:192.0.2.1]:80", "192.0.2.1"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("[2001:db8:1:2:3::4]", "2001:db8:1:2::/64"),
+        ("[2001:db8:1:2:3::4]:443", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:5::6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("[fe80::1%eth0]:443", "fe80::/64"),
+    ],
+)
+def test_a_client_is_its_address_whatever_port_it_comes_from(address, client):
+    assert client_of(address) == client
+
+
+@pytest.mark.parametrize(
+    "address",
+    [None, "", "unknown", "_hidden", "192.0.2.1:", "192.0.2.1:port", "192.0.2.1:5555, 8.8.8.8", "[2001:db8::1", "[]",
+     "[]:80", "1.2.3:80", "[192.0.2.1:80", "example.com:80", "192.0.2.1:5555\n", "1" * 10_000 + ":80"],
+)  # fmt: skip
+def test_what_is_no_address_is_one_client(address):
+    assert client_of(address) == "unknown"
