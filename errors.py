@@ -12,6 +12,8 @@ ThumbnailError
 │   ├── BadSignature         bad_signature
 │   ├── ExpiredSignature     expired_signature
 │   └── ForbiddenHost        forbidden_host
+├── IdempotencyConflict 409  idempotency_conflict
+│   └── IdempotencyUnderWay  the same, retryable
 ├── RateLimited 429          rate_limited
 ├── CaptureError
 │   ├── CaptureFailed 502    capture_failed
@@ -108,6 +110,19 @@ class NotFound(ThumbnailError):
     status = 404
     code = "not_found"
     title = "Not found"
+
+
+class IdempotencyConflict(ThumbnailError):
+    status = 409
+    code = "idempotency_conflict"
+    title = "Idempotency conflict"
+
+
+class IdempotencyUnderWay(IdempotencyConflict):
+    """The first request with the key has not ended: whoever asks again gets its answer."""
+
+    retryable = True
+    retry_after = 2
 
 
 class RateLimited(ThumbnailError):

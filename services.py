@@ -15,6 +15,7 @@ from capture import DIALECTS, CaptureClient
 from coalesce import LEASE_MS, Coalescer, Leases
 from config import Settings
 from errors import ThumbnailError
+from idempotency import Idempotency
 from masters import MasterLimits, Masters
 from netguard import Guard
 from pipeline import Lifetimes, Thumbnailer
@@ -32,6 +33,7 @@ class Services:
     redis: "redis.Redis"
     client: CaptureClient
     coalescer: Coalescer
+    idempotency: Idempotency
 
     def ready(self) -> dict[str, bool]:
         """Ask every dependency whether it can do its work; each answers within seconds."""
@@ -76,7 +78,17 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     lifetimes = Lifetimes(settings.capture_timeout + 5, settings.cache_ttl, settings.stale_ttl)
     thumbnailer = Thumbnailer(cache, masters, storage, lifetimes, waiters=settings.web_threads * 3 // 4)
     validator = Validator(guard, block_ads=settings.block_ads)
-    return Services(settings, validator, _access(settings), thumbnailer, storage, connection, client, coalescer)
+    return Services(
+        settings,
+        validator,
+        _access(settings),
+        thumbnailer,
+        storage,
+        connection,
+        client,
+        coalescer,
+        Idempotency(connection, leases),
+    )
 
 
 def _access(settings: Settings) -> Access:

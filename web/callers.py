@@ -32,5 +32,5 @@ def identify(access: Access, *, needs_key: str = "") -> Caller:
 def allow_origins(views: Blueprint, origins: tuple[str, ...]) -> None:
     """Let scripts of `origins` call these views from a browser. None given: no CORS header at all."""
     if origins:
-        headers = ["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"]
+        headers = ["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID"]
         CORS(views, origins=list(origins), methods=["POST"], allow_headers=headers, max_age=600)

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from flask import Blueprint, Response, abort, jsonify, request
 
 from errors import InvalidOption
+from model import ThumbnailRequest
 from pipeline import Persisted
 from ratelimit import Budget, Charge
 from services import Services
 from storage import CACHE_FOREVER, LocalStorage
-from web.callers import allow_origins, identify
+from web.callers import Caller, allow_origins, identify
 from web.pictures import SAFE_HEADERS
+from web.replays import once
 from web.telemetry import note, request_id
 
 
@@ -21,11 +23,15 @@ def blueprint(services: Services, captures: Budget, persists: Budget) -> Bluepri
 
     @views.post("/persist")
     def persist() -> Response:
-        wanted = services.validator.parse_json(_json_body())
+        body = _json_body()
+        wanted = services.validator.parse_json(body)
         note(host=wanted.host)
         caller = identify(services.access, needs_key="/persist")
         services.access.check_target(wanted.host_name)
         services.access.check_size(wanted.rendition)
+        return once(services.idempotency, caller, body, lambda: answer(wanted, caller))
+
+    def answer(wanted: ThumbnailRequest, caller: Caller) -> Response:
         limits = persists.charge(caller.name)
         charge = Charge(captures, caller.name, caller.own_limit)
         persisted = services.thumbnailer.persist(wanted, charge, request_id())

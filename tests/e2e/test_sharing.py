@@ -85,3 +85,25 @@ def test_a_follower_takes_over_when_the_leader_is_killed(services, api, pool):
     with pytest.raises(requests.ConnectionError):
         doomed.result()
     assert len(api.calls) == 2
+
+
+def test_an_idempotency_key_outlives_the_process_that_held_it(services, api, pool):
+    (first, process), (second, _) = services
+    gate = threading.Event()
+    api.hold(gate)
+    doomed = pool.submit(persist, first)
+    try:
+        wait_until(lambda: len(api.calls) == 1, "the first capture")
+        assert persist(second).status_code == 409
+        os.killpg(process.pid, signal.SIGKILL)
+    finally:
+        gate.set()
+    with pytest.raises(requests.ConnectionError):
+        doomed.result()
+    wait_until(lambda: persist(second).status_code != 409, "the key's release")
+
+    assert persist(second).json()["width"] == 1280
+
+
+def persist(url):
+    return requests.post(f"{url}/persist", json={"url": PAGE}, headers={"Idempotency-Key": "order-1"}, timeout=60)

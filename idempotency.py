@@ -1,0 +1,111 @@
+"""Idempotency keys: what was answered well is answered the same way again, without its work.
+
+After draft-ietf-httpapi-idempotency-key-header. The key belongs to one caller and one endpoint for a day. Only answers
+of success are remembered: a try that failed, or whose process died, leaves the key free for the next. Without Redis
+the work is done each time.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Self, TypeVar
+
+import redis
+import structlog
+
+from coalesce import Leases
+from errors import IdempotencyConflict, IdempotencyUnderWay, InvalidOption
+
+T = TypeVar("T")
+
+KEEP_SECONDS = 86400
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a request: the `name` that its key has here, and the `fingerprint` of its body. Both are hashes."""
+
+    name: str
+    fingerprint: str
+
+    @classmethod
+    def of(cls, key: str, scope: tuple[str, str], body: object) -> Self:
+        """Name a try by its header `key` and `scope` (endpoint and caller); `body` is decoded JSON.
+
+        Raises InvalidOption.
+        """
+        if not _KEY.fullmatch(key):
+            raise InvalidOption("Idempotency-Key: must be 1 to 255 visible ASCII characters")
+        return cls(_hash([*scope, key]), _hash(body))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer as far as a replay repeats it."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+class Idempotency:
+    def __init__(self, client: "redis.Redis", leases: Leases) -> None:
+        self._client = client
+        self._leases = leases
+
+    def once(self, attempt: Attempt, work: Callable[[], T], strip: Callable[[T], Answer]) -> T | Answer:
+        """Do `work` and remember what `strip` keeps of its answer, or give what is remembered.
+
+        Raises IdempotencyConflict for another body under the key, IdempotencyUnderWay while an earlier try is at
+        work, and what `work` raises.
+        """
+        remembered = self._recall(attempt)
+        if remembered is not None:
+            return remembered
+        lease = self._leases.take(f"idempotency:{attempt.name}")
+        if not lease.ours:
+            raise IdempotencyUnderWay("Idempotency-Key: a request with this key is under way; send it again shortly")
+        try:
+            remembered = self._recall(attempt)  # of a try that ended a moment ago
+            if remembered is not None:
+                return remembered
+            answer = work()
+            self._remember(attempt, strip(answer))
+        finally:
+            self._leases.release(lease)
+        return answer
+
+    def _recall(self, attempt: Attempt) -> Answer | None:
+        try:
+            value = self._client.get(_slot(attempt))
+        except redis.RedisError as err:
+            _log.warning("idempotency_unreachable", error=type(err).__name__)
+            return None
+        if not isinstance(value, bytes):
+            return None
+        record = json.loads(value)
+        if record["fingerprint"] != attempt.fingerprint:
+            raise IdempotencyConflict("Idempotency-Key: was used with another body; use a new key for a new request")
+        return Answer(**record["answer"])
+
+    def _remember(self, attempt: Attempt, answer: Answer) -> None:
+        if not 200 <= answer.status < 300:
+            return
+        record = {"fingerprint": attempt.fingerprint, "answer": asdict(answer)}
+        try:
+            self._client.set(_slot(attempt), json.dumps(record), ex=KEEP_SECONDS)
+        except redis.RedisError as err:
+            _log.warning("idempotency_unreachable", error=type(err).__name__)
+
+
+def _slot(attempt: Attempt) -> str:
+    return f"thumb:idempotency:{attempt.name}"
+
+
+def _hash(value: object) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

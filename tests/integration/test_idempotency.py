@@ -1,0 +1,129 @@
+"""`Idempotency-Key` on `/persist`: once done is done, for this caller, this key and this body."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+
+from tests.support.processes import wait_until
+from tests.support.screenshot_api import refuse
+
+PAGE = {"url": "https://example.com/", "w": 320}
+KEYS = "ada:correct-horse,bob:battery-staple"
+
+
+def persist(client, body=None, key="order-1", secret=None, **environ):
+    headers = {"Idempotency-Key": key} | ({"X-API-Key": secret} if secret else {})
+    return client.post("/persist", json=body or PAGE, headers=headers, environ_base=environ)
+
+
+def forget_pictures(redis_url):
+    with redis.Redis.from_url(redis_url) as client:
+        for key in client.keys("thumb:picture:*"):
+            client.delete(key)
+
+
+def test_a_replay_is_the_same_answer_without_work(make_client, api, redis_url):
+    client = make_client(persist_limit="1 per hour")
+    first = persist(client)
+    forget_pictures(redis_url)
+    again = [persist(client) for _ in range(3)]
+
+    assert first.status_code == 201, "and not 200, as a second upload would be"
+    assert {(r.status_code, r.data, r.headers["Content-Type"]) for r in again} == {
+        (201, first.data, first.headers["Content-Type"])
+    }
+    assert len({r.headers["X-Request-ID"] for r in [first, *again]}) == 4, "an id belongs to one request"
+    assert len(api.calls) == 1
+
+
+def test_the_order_of_a_body_s_names_makes_no_other_body(client, api):
+    first = client.post("/persist", data='{"url": "https://example.com/", "w": 320}',
+                        headers={"Idempotency-Key": "k"}, content_type="application/json")  # fmt: skip
+    again = client.post("/persist", data='{"w":320,"url":"https://example.com/"}',
+                        headers={"Idempotency-Key": "k"}, content_type="application/json")  # fmt: skip
+
+    assert (first.status_code, again.status_code) == (201, 201)
+
+
+def test_another_body_under_the_key_is_a_conflict(client, api):
+    persist(client)
+    response = persist(client, PAGE | {"w": 640})
+
+    assert response.status_code == 409
+    assert response.json["code"] == "idempotency_conflict"
+    assert response.json["retryable"] is False
+    assert "another body" in response.json["detail"]
+    assert len(api.calls) == 1
+
+
+def test_a_key_belongs_to_its_caller(make_client):
+    client = make_client(api_keys=KEYS)
+    ada, bob = persist(client, secret="correct-horse"), persist(client, PAGE | {"w": 640}, secret="battery-staple")
+
+    assert (ada.status_code, bob.status_code) == (201, 201)
+    assert persist(client).status_code == 401, "a known key opens nothing"
+
+
+def test_without_api_keys_a_key_belongs_to_an_address(client):
+    here = persist(client, REMOTE_ADDR="10.1.1.1")
+    there = persist(client, PAGE | {"w": 640}, REMOTE_ADDR="10.1.1.2")
+
+    assert (here.status_code, there.status_code) == (201, 201)
+
+
+def test_a_failed_try_leaves_the_key_free(client, api, redis_url):
+    api.behave(refuse(500, "internal_error"))
+    failed = persist(client)
+    with redis.Redis.from_url(redis_url) as store:
+        store.delete(*store.keys("thumb:failure:*"))
+    repaired = persist(client, PAGE | {"w": 640})
+
+    assert failed.status_code >= 500
+    assert repaired.status_code == 201
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256, "two words", "t\tab", "ключ".encode().decode("latin-1")])
+def test_a_key_that_is_none_is_told_so(client, api, key):
+    response = persist(client, key=key)
+
+    assert (response.status_code, response.json["code"]) == (400, "invalid_option")
+    assert response.json["detail"] == "Idempotency-Key: must be 1 to 255 visible ASCII characters"
+    assert api.calls == []
+
+
+def test_the_longest_key_is_taken_and_kept_for_a_day(client, redis_url):
+    assert persist(client, key="~" * 255).status_code == 201
+    with redis.Redis.from_url(redis_url) as store:
+        (slot,) = store.keys("thumb:idempotency:*")
+        assert 86000 < store.ttl(slot) <= 86400
+
+
+def test_of_many_at_once_on_two_services_one_works(make_client, api):
+    clients = [make_client(), make_client()]
+    gate = threading.Event()
+    api.hold(gate)
+    with ThreadPoolExecutor(10) as pool:
+        first = pool.submit(persist, clients[0])
+        wait_until(lambda: len(api.calls) == 1, "the first try's capture")
+        try:
+            others = [pool.submit(persist, clients[i % 2].application.test_client()).result() for i in range(8)]
+        finally:
+            gate.set()
+    answered = first.result()
+
+    assert {(r.status_code, r.json["code"], r.json["retryable"]) for r in others} == {
+        (409, "idempotency_conflict", True)
+    }
+    assert all("under way" in r.json["detail"] and int(r.headers["Retry-After"]) > 0 for r in others)
+    assert answered.status_code == 201
+    assert persist(clients[1]).data == answered.data
+
+
+def test_a_dead_redis_stops_nobody(make_client, capfd):
+    client = make_client(redis_url="redis://127.0.0.1:1/0")
+    first, again = persist(client), persist(client)
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert "idempotency_unreachable" in "".join(capfd.readouterr())

@@ -1,0 +1,32 @@
+"""The header `Idempotency-Key` of a POST: the view's work is done once for each key."""
+
+from collections.abc import Callable
+
+from flask import Response, request
+
+from idempotency import Answer, Attempt, Idempotency
+from web.callers import Caller
+from web.telemetry import note
+
+_REPEATED = ("Content-Type", "Location", "Retry-After", "Preference-Applied")
+
+
+def once(idempotency: Idempotency, caller: Caller, body: object, work: Callable[[], Response]) -> Response:
+    """Give what `work` answers to `body`, or answered before to this caller under the same key.
+
+    Raises InvalidOption, IdempotencyConflict, IdempotencyUnderWay, and what `work` raises.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return work()
+    answer = idempotency.once(Attempt.of(key, (request.path, caller.name), body), work, _strip)
+    if isinstance(answer, Response):
+        return answer
+    note(replay=True)
+    return Response(answer.body, answer.status, dict(answer.headers))
+
+
+def _strip(response: Response) -> Answer:
+    """Leave out what belongs to one request alone: its id, its limits."""
+    headers = {name: response.headers[name] for name in _REPEATED if name in response.headers}
+    return Answer(response.status_code, headers, response.get_data(as_text=True))
