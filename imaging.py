@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from model import CaptureOptions, Rendition
 
@@ -34,6 +34,8 @@ _LONGEST_SIDE = {"webp": 16383, "jpeg": 65500, "avif": 65536, "png": 65536}
 _ENDINGS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}  # decoders forgive their absence, we do not
 _PDF_TAIL = re.compile(rb"startxref\s+(\d{1,10})\s+%%EOF\s*$")
 _PDF_XREF = re.compile(rb"\s*(xref\b|\d+\s+\d+\s+obj\b)")
+INVISIBLE = 4  # a `difference` up to here is not seen; see docs/architecture.md for what was measured
+_COMPARED_PIXELS = 16 << 20  # two larger pictures at once would take too much memory
 _SIZE_TOLERANCE = 0.02  # an API may round or leave room for a scroll bar
 
 
@@ -114,6 +116,34 @@ def _is_as_asked(identity: Identity, options: CaptureOptions) -> bool:
     too_tall = not options.full_page and identity.height > height * (1 + _SIZE_TOLERANCE)
     too_short = identity.height < height * (1 - _SIZE_TOLERANCE)
     return abs(identity.width - width) <= width * _SIZE_TOLERANCE and not too_tall and not too_short
+
+
+def difference(old: bytes, new: bytes, hairline: int = 1) -> int:
+    """Say how far two captures of a page differ where they differ most, from 0 (alike) to 255. Raises NotAPicture.
+
+    The mean over a patch of 12 × 12 pixels, so that one changed digit counts however large the page is; but not what is
+    at most `hairline` pixels wide, such as a blinking caret. What cannot be compared (PDF, another size, a page too
+    large to hold twice) differs.
+    """
+    if old == new:
+        return 0
+    if b"%PDF-" in (old[:5], new[:5]):
+        return 255
+    before = _decode(old)
+    if before.width * before.height > _COMPARED_PIXELS:
+        return 255
+    after = _decode(new)
+    return _largest_patch(before.convert("RGB"), after.convert("RGB"), hairline) if before.size == after.size else 255
+
+
+def _largest_patch(before: Image.Image, after: Image.Image, hairline: int) -> int:
+    red, green, blue = ImageChops.difference(before, after).split()
+    changed = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+    wide = changed
+    for step in range(1, hairline + 1):
+        wide = ImageChops.darker(wide, ImageChops.offset(changed, step, 0))
+    patches = wide.reduce(4).filter(ImageFilter.BoxBlur(1))
+    return int(patches.getextrema()[1])  # type: ignore[arg-type] # one band, so a pair of numbers
 
 
 def render(master: bytes, rendition: Rendition) -> tuple[bytes, Identity]:

@@ -117,6 +117,7 @@ class Masters:
             self._admit(charge)
             picture = self._shoot_or_remember(request, request_id)
         ms = round((time.monotonic() - began) * 1000)
+        picture = self._unless_unchanged(request, picture)
         if len(picture.body) <= self._limits.keep_bytes:
             self._cache.put(request.capture_key, picture, self._limits.keep_seconds)
         if not picture.suspect:
@@ -147,6 +148,18 @@ class Masters:
             seconds = min(max(err.retry_after or 0, PAGE_FAILURE_SECONDS), LONGEST_FAILURE)
             self._cache.fail(request.capture_key, err, seconds)
             raise
+
+    def _unless_unchanged(self, request: ThumbnailRequest, new: Picture) -> Picture:
+        """Keep the known bytes where the `new` ones differ in nothing visible: ETags stay, and browsers get 304s."""
+        known = None if request.delivery.fresh or new.suspect else self.known(request).picture
+        if known is None or known.suspect:
+            return new
+        try:
+            hairline = max(round(request.capture.scale), 1)
+            seen = imaging.difference(known.body, new.body, hairline) > imaging.INVISIBLE
+        except imaging.NotAPicture:
+            return new
+        return new if seen else replace(known, captured_at=new.captured_at)
 
     def _shoot_twice(self, request: ThumbnailRequest, request_id: str) -> Picture:
         """Try a suspect capture once more; it never replaces a good one."""

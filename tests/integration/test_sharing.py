@@ -12,7 +12,7 @@ from PIL import Image
 import coalesce
 from tests.support.processes import wait_until
 from tests.support.redis import age_pictures
-from tests.support.screenshot_api import blank, refuse, sized
+from tests.support.screenshot_api import blank, refuse, sized, with_mark
 
 PAGE = "https://example.com/"
 
@@ -239,6 +239,31 @@ def test_an_old_picture_is_refreshed_once_however_many_look_at_it(make_client, a
     assert set(states) == {"STALE"}
     wait_until(lambda: get(client).headers["X-Cache"] == "HIT", "the refresh")
     assert len(api.calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "new_look", "stays"),
+    [({}, with_mark(1, 20), True), ({"scale": 2}, with_mark(2, 20), True), ({}, with_mark(12, 20), False)],
+    ids=["a caret", "a caret at double density", "a letter"],
+)
+def test_a_new_capture_that_looks_the_same_extends_the_old_one(make_client, api, redis_url, options, new_look, stays):
+    client = make_client(cache_ttl=60)
+    before = get(client, **options)
+    age_pictures(redis_url, seconds=120)
+    api.behave(new_look)
+    get(client, **options)
+    wait_until(lambda: get(client, **options).headers["X-Cache"] == "HIT", "the refresh")
+    again = get(client, headers={"If-None-Match": before.headers["ETag"]}, **options)
+
+    assert len(api.calls) == 2
+    assert again.status_code == (304 if stays else 200)
+
+
+def test_a_caller_who_wants_it_fresh_gets_what_was_captured_now(client, api):
+    before = get(client)
+    api.behave(with_mark(1, 20))
+
+    assert get(client, fresh=1).data != before.data
 
 
 def test_over_budget_an_old_picture_is_shown(make_client, api, redis_url):

@@ -257,6 +257,20 @@ def picture(answer: Answer) -> None:
         answer.reply(200, body, {"Content-Type": content_type})
 
 
+def with_mark(width: int, height: int) -> "Behaviour":
+    """Draw the page as ever, and a white mark of `width` × `height` pixels in its middle."""
+
+    def behaviour(answer: "Answer") -> None:
+        image = Image.open(io.BytesIO(drawn(answer)[0]))
+        left, top = image.width // 2, image.height // 2
+        ImageDraw.Draw(image).rectangle((left, top, left + width - 1, top + height - 1), fill="white")
+        target = io.BytesIO()
+        image.save(target, "PNG")
+        answer.reply(200, target.getvalue(), {"Content-Type": "image/png"})
+
+    return behaviour
+
+
 def sized(width: int, height: int, colour: str | None = None) -> "Behaviour":
     """Draw a picture of this size, whatever was asked for; of one `colour` if that is given."""
 

@@ -75,6 +75,41 @@ def test_a_page_of_one_colour_is_doubted():
     assert "got 400 × 240" in imaging.doubt(identify(picture(400, 240)), options)
 
 
+def marked(x, y, width, height, size=(1280, 720)):
+    """A page with one black mark of `width` × `height` pixels."""
+    image = Image.new("RGB", size, "white")
+    ImageDraw.Draw(image).rectangle((x, y, x + width - 1, y + height - 1), fill="black")
+    target = io.BytesIO()
+    image.save(target, "PNG")
+    return target.getvalue()
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1280, 9000)])
+def test_a_small_mark_is_seen_however_large_the_page(size):
+    assert imaging.difference(marked(0, 0, 1, 1, size), marked(1203, 577, 6, 6, size)) > imaging.INVISIBLE
+
+
+def test_a_line_as_wide_as_a_hairline_is_not_seen():
+    assert imaging.difference(marked(0, 0, 1, 1), marked(300, 300, 1, 30)) <= imaging.INVISIBLE
+    assert imaging.difference(marked(0, 0, 1, 1), marked(300, 300, 2, 30)) > imaging.INVISIBLE
+    assert imaging.difference(marked(0, 0, 1, 1), marked(300, 300, 2, 30), hairline=2) <= imaging.INVISIBLE
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (marked(0, 0, 9, 9), marked(0, 0, 9, 9, size=(1280, 721))),
+        (b"%PDF-1.7 a", b"%PDF-1.7 b"),
+        (marked(0, 0, 9, 9), b"%PDF-1.7 b"),
+        (marked(0, 0, 9, 9, size=(4100, 4100)), marked(0, 0, 8, 9, size=(4100, 4100))),
+    ],
+    ids=["another height", "documents", "a document instead", "too large to hold twice"],
+)
+def test_what_cannot_be_compared_differs(old, new):
+    assert imaging.difference(old, new) == 255
+    assert imaging.difference(new, new) == 0
+
+
 def test_the_engine_and_we_draw_the_same_line():
     from capture import DIALECTS
 
