@@ -24,7 +24,6 @@ MAX_URL_BYTES = 2048
 NOT_PUBLIC = "url: the target is not a public web address"
 
 _DEFAULT_PORTS = {"http:": 80, "https:": 443}
-_AUTHORITY = re.compile(r"[a-z]+:/*([^/?#]*)", re.IGNORECASE)
 # C0, space, DEL, C1, NBSP and other spaces, backslash; bidi controls and zero-width characters: what a browser
 # would repair or a reader would not see. (A soft hyphen is left to IDNA, which drops it.)
 _UNWELCOME = re.compile(
@@ -71,8 +70,7 @@ def _parse_whatwg(text: str) -> can_ada.URL:
 
 def _authority(text: str) -> str:
     """The host and port as the caller wrote them: the scheme is known to be http or https by now."""
-    match = _AUTHORITY.match(text)
-    return match[1] if match else ""
+    return re.split(r"[/?#]", text.partition(":")[2].lstrip("/"), maxsplit=1)[0]
 
 
 def _require_plain_address(hostname: str, authority: str) -> None:

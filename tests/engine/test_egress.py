@@ -1,6 +1,7 @@
 """The egress proxy by itself: what it lets through, what it refuses, what it limits, and that nothing upsets it."""
 
 import asyncio
+import contextlib
 import resource
 import socket
 import threading
@@ -265,6 +266,17 @@ async def test_closing_cuts_every_connection():
         await proxy.egress.close()
         assert not proxy.egress.alive
         assert await reader.read() == b""
+
+
+@in_loop
+async def test_whoever_is_accepted_in_the_moment_of_closing_is_cut_off():
+    async with running_proxy(limits=Limits(idle=60)) as proxy:
+        await proxy.egress.close()
+        async with await asyncio.start_server(proxy.egress._accept, "127.0.0.1", 0) as late:
+            reader, writer = await asyncio.open_connection(*late.sockets[0].getsockname())
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+            writer.close()
 
 
 @in_loop

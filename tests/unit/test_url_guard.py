@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from errors import ThumbnailError
+from errors import InvalidURL, ThumbnailError
 from netguard import Guard
 from validation import parse_url, target_of
 
@@ -72,3 +72,20 @@ def test_the_guard_gives_the_expected_verdict(case):
     if case.value("dns") is None:
         assert resolver.asked == 0
     assert resolver.asked <= 1
+
+
+@pytest.mark.parametrize(
+    ("url", "canonical"),
+    [
+        ("https://EXAMPLE.com./a#part", "https://example.com/a"),
+        ("https://example.com/#/route", "https://example.com/#/route"),
+        ("https://example.com/#!route", "https://example.com/#!route"),
+    ],
+)
+def test_only_a_fragment_that_chooses_a_page_stays(url, canonical):
+    assert parse_url(url, Guard()) == canonical
+
+
+def test_no_url_is_told_from_a_bad_one():
+    with pytest.raises(InvalidURL, match="is missing"):
+        parse_url("", Guard())
