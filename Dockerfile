@@ -33,6 +33,7 @@ CMD ["python", "-m", "engine"]
 FROM base AS web
 COPY *.py ./
 COPY capture capture
+COPY jobs jobs
 COPY web web
 COPY deploy/gunicorn.conf.py deploy/
 # The folder of the local storage: a named volume mounted here takes over its owner.

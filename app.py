@@ -13,7 +13,7 @@ import services as composition
 from config import Settings
 from ratelimit import Budget, Tally, limiter
 from services import Services
-from web import errors, health, persist, sign, telemetry, thumbs
+from web import errors, health, jobs, persist, sign, telemetry, thumbs
 from web.front import HitFront
 
 MAX_BODY_BYTES = 64 * 1024
@@ -32,6 +32,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     persists = Budget(flood_guard, settings.persist_limit, "permanent pictures")
     app.register_blueprint(thumbs.blueprint(services, captures))
     app.register_blueprint(persist.blueprint(services, captures, persists))
+    app.register_blueprint(jobs.blueprint(services, Budget(flood_guard, settings.job_limit, "jobs")))
     app.register_blueprint(health.blueprint(services))
     flood_guard.init_app(app)
     flood_guard.exempt(app.view_functions["health.health"])

@@ -80,11 +80,15 @@ class PictureCache:
             self._failures[key.digest] = text
         self._ask(lambda: self._client.set(_FAILURE + key.digest, text, ex=seconds))
 
-    def recover(self, key: Key, keep: int) -> None:
-        """Note for `keep` seconds that `key` was captured well, and forget that it ever failed."""
+    def forgive(self, key: Key) -> None:
+        """Forget that `key` failed."""
         with self._lock:
             self._failures.pop(key.digest, None)
         self._ask(lambda: self._client.delete(_FAILURE + key.digest))
+
+    def recover(self, key: Key, keep: int) -> None:
+        """Note for `keep` seconds that `key` was captured well, and forget that it ever failed."""
+        self.forgive(key)
         self._ask(lambda: self._client.set(_GOOD + key.digest, b"1", ex=max(keep, 1)))
 
     def was_good(self, key: Key) -> bool:

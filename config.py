@@ -107,6 +107,11 @@ class Settings(BaseSettings):
     thumb_limit: Rate = "30 per minute"
     persist_limit: Rate = "5 per minute"
     request_limit: Rate = "1200 per minute"
+    job_limit: Rate = "30 per minute"
+    job_queue_limit: int = Field(10_000, ge=1, le=1_000_000, description="a whole number from 1 to 1000000")
+    job_time_limit: int = _seconds(120, 4, 3600)
+    bulk_limit: Rate = "120 per minute"
+    worker_concurrency: int = Field(2, ge=1, le=64, description="a number of processes from 1 to 64")
     trusted_proxies: int = Field(0, ge=0, le=10, description="the number of proxies in front, from 0 to 10")
 
     api_keys: Annotated[tuple[KeyEntry, ...], NoDecode, BeforeValidator(_split), AfterValidator(_key_rates)] = Field(
@@ -198,7 +203,18 @@ def _read_secret_files() -> None:
             raise ConfigError(f"{name}_FILE cannot be used: it must name a readable text file") from None
 
 
-_PREFIXES = ("CAPTURE_", "CACHE_", "MASTER_", "THUMB_", "PERSIST_", "S3_", "SNAPSHARP_", "ALLOWED_", "PRIVATE_TARGET")
+_PREFIXES = (
+    "CAPTURE_",
+    "CACHE_",
+    "MASTER_",
+    "THUMB_",
+    "PERSIST_",
+    "JOB_",
+    "S3_",
+    "SNAPSHARP_",
+    "ALLOWED_",
+    "PRIVATE_TARGET",
+)
 _NEAR = 0.85  # so alike that it is a typo of ours rather than a variable of somebody else
 
 

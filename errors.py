@@ -14,6 +14,7 @@ ThumbnailError
 │   └── ForbiddenHost        forbidden_host
 ├── IdempotencyConflict 409  idempotency_conflict
 │   └── IdempotencyUnderWay  the same, retryable
+├── NotReady 409             not_ready
 ├── RateLimited 429          rate_limited
 ├── CaptureError
 │   ├── CaptureFailed 502    capture_failed
@@ -23,6 +24,7 @@ ThumbnailError
 ├── Pending 202             pending
 ├── OverCapacity 503         over_capacity
 ├── StorageUnavailable 503   storage_unavailable
+├── QueueUnavailable 503     queue_unavailable
 └── NotFound 404             not_found
 
 `detail` is for the caller and holds nothing but our own words and the caller's field names; the cause goes to the
@@ -125,6 +127,14 @@ class IdempotencyUnderWay(IdempotencyConflict):
     retry_after = 2
 
 
+class NotReady(ThumbnailError):
+    status = 409
+    code = "not_ready"
+    title = "Not ready"
+    retryable = True
+    retry_after = 2
+
+
 class RateLimited(ThumbnailError):
     status = 429
     code = "rate_limited"
@@ -200,6 +210,14 @@ class StorageUnavailable(ThumbnailError):
     title = "Storage unavailable"
     retryable = True
     retry_after = 30
+
+
+class QueueUnavailable(ThumbnailError):
+    status = 503
+    code = "queue_unavailable"
+    title = "Queue unavailable"
+    retryable = True
+    retry_after = 10
 
 
 def by_code(code: str, detail: str, retry_after: int | None = None) -> ThumbnailError | None:

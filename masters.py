@@ -71,6 +71,10 @@ class Masters:
         """Look the master up; it may be old."""
         return self._cache.get(request.capture_key)
 
+    def forgive(self, request: ThumbnailRequest) -> None:
+        """Forget a remembered failure."""
+        self._cache.forgive(request.capture_key)
+
     def join(
         self, request: ThumbnailRequest, charge: Charge, deliver: Deliver, request_id: str = ""
     ) -> Flight[Capture]:

@@ -104,6 +104,10 @@ class Thumbnailer:
         state = CacheState.MISS if found.reachable else CacheState.BYPASS
         return self._serve(picture, state, request, capture.ms)
 
+    def forgive(self, request: ThumbnailRequest) -> None:
+        """Forget that the page failed a moment ago: this caller has waited, and means to try it again."""
+        self._masters.forgive(request)
+
     def persist(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Persisted:
         """Put the picture of `request` into permanent storage. Raises what `get` raises, and StorageUnavailable."""
         served = self.get(request, charge, request_id)

@@ -16,11 +16,27 @@ from coalesce import LEASE_MS, Coalescer, Leases
 from config import Settings
 from errors import ThumbnailError
 from idempotency import Idempotency
+from jobs import JobQueue, JobStore, celery_app
 from masters import MasterLimits, Masters
+from model import Key, Picture
 from netguard import Guard
 from pipeline import Lifetimes, Thumbnailer
 from storage import LocalStorage, PictureStorage, S3Storage
+from throughput import Throughput
 from validation import Validator
+
+
+class JobPictures:
+    """The pictures of finished jobs, for as long as their records."""
+
+    def __init__(self, cache: PictureCache) -> None:
+        self._cache = cache
+
+    def put(self, job_id: str, picture: Picture) -> None:
+        self._cache.put(Key(f"job:{job_id}", job_id), picture, 86400)
+
+    def get(self, job_id: str) -> Picture | None:
+        return self._cache.get(Key(f"job:{job_id}", job_id)).picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +50,9 @@ class Services:
     client: CaptureClient
     coalescer: Coalescer
     idempotency: Idempotency
+    jobs: JobQueue
+    throughput: Throughput
+    job_pictures: JobPictures
 
     def ready(self) -> dict[str, bool]:
         """Ask every dependency whether it can do its work; each answers within seconds."""
@@ -48,6 +67,7 @@ class Services:
         """Let captures under way end, and give back pooled connections."""
         self.coalescer.drain(self.settings.capture_timeout)
         self.client.close()
+        self.jobs.close()
         self.redis.close()
 
 
@@ -57,7 +77,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     connection = _redis(settings.redis_url, 1.0)
     cache = PictureCache(connection, settings.memory_cache_bytes)
     client = _capture_client(settings)
-    leases = Leases(connection, _redis(settings.redis_url, LEASE_MS / 1000 + 1))
+    waiting = _redis(settings.redis_url, LEASE_MS / 1000 + 1)
+    leases = Leases(connection, waiting)
     coalescer = Coalescer(leases, capacity=4 * settings.capture_concurrency)
     masters = Masters(
         cache,
@@ -88,7 +109,15 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         client,
         coalescer,
         Idempotency(connection, leases),
+        _jobs(settings, connection, waiting),
+        Throughput(connection, settings.bulk_limit),
+        JobPictures(cache),
     )
+
+
+def _jobs(settings: Settings, connection: "redis.Redis", waiting: "redis.Redis") -> JobQueue:
+    store = JobStore(connection, waiting, settings.job_time_limit / 8, settings.job_queue_limit)
+    return JobQueue(celery_app(settings.redis_url, settings.job_time_limit), store)
 
 
 def _access(settings: Settings) -> Access:

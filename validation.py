@@ -8,8 +8,9 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 import can_ada
@@ -20,7 +21,9 @@ from errors import BlockedTarget, InvalidOption, InvalidURL
 from model import CaptureOptions, Delivery, Rendition, ThumbnailRequest
 from netguard import Guard, Verdict
 
+Model = TypeVar("Model", bound=BaseModel)
 MAX_URL_BYTES = 2048
+MAX_BATCH = 100
 NOT_PUBLIC = "url: the target is not a public web address"
 
 _DEFAULT_PORTS = {"http:": 80, "https:": 443}
@@ -154,6 +157,28 @@ class Options(BaseModel):
     sig: str | None = Field(None, description="a signature")
 
 
+class JobOptions(BaseModel):
+    """What `/screenshots` takes besides the options of a thumbnail."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    urls: Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH)] | None = Field(
+        None, description=f"a list of 1 to {MAX_BATCH} absolute http:// or https:// URLs"
+    )
+    webhook_url: str | None = Field(None, description="an absolute https:// URL")
+    persist: Boolean = Field(default=False, description=_BOOLEAN)
+
+
+@dataclass(frozen=True, slots=True)
+class JobWish:
+    """A validated wish for one picture, or for a batch of them."""
+
+    pictures: tuple[ThumbnailRequest, ...]
+    batch: bool = False
+    webhook_url: str | None = None
+    persist: bool = False
+
+
 class Validator:
     """Turns queries and JSON bodies into requests, by the rules of one installation. Pure, so queries are memoised."""
 
@@ -164,11 +189,42 @@ class Validator:
 
     def parse_json(self, body: object) -> ThumbnailRequest:
         """Read a decoded JSON body. Raises InvalidOption, InvalidURL or BlockedTarget."""
-        if not isinstance(body, Mapping):
-            raise InvalidOption('the body must be a JSON object such as {"url": "https://example.com/"}')
-        if body.get("format") == "auto":
+        return self._parse_object(_object(body))
+
+    def parse_job(self, body: object) -> JobWish:
+        """Read a decoded JSON body of `/screenshots`. Raises InvalidOption, InvalidURL or BlockedTarget."""
+        given = _object(body)
+        _refuse_unknown(given, {**Options.model_fields, **JobOptions.model_fields})
+        own = _validated(JobOptions, {name: given[name] for name in given if name in JobOptions.model_fields})
+        shared = {name: given[name] for name in given if name in Options.model_fields}
+        if own.webhook_url is not None:
+            self._check_webhook(own.webhook_url)
+        if own.urls is None:
+            pictures: tuple[ThumbnailRequest, ...] = (self._parse_object(shared),)
+        elif "url" in shared:
+            raise InvalidOption("url, urls: give one of them")
+        else:
+            pictures = tuple(self._parse_one_of(own.urls, index, shared) for index in range(len(own.urls)))
+        return JobWish(pictures, own.urls is not None, own.webhook_url, own.persist)
+
+    def _parse_one_of(self, urls: list[str], index: int, shared: Mapping[Any, Any]) -> ThumbnailRequest:
+        try:
+            return self._parse_object({**shared, "url": urls[index]})
+        except (InvalidURL, BlockedTarget) as err:
+            err.detail = f"urls[{index}]{err.detail.removeprefix('url')}"
+            raise
+
+    def _check_webhook(self, url: str) -> None:
+        try:
+            parse_url(url, self._guard)
+        except (InvalidURL, BlockedTarget) as err:
+            err.detail = f"webhook_{err.detail}"
+            raise
+
+    def _parse_object(self, given: Mapping[Any, Any]) -> ThumbnailRequest:
+        if given.get("format") == "auto":
             raise InvalidOption("format: auto is for /thumb alone; name the format that is to stay")
-        return self._parse(body, "")
+        return self._parse(given, "")
 
     def _parse_query(self, query: bytes, preferred: str = "png") -> ThumbnailRequest:
         """Read a raw query string; `format=auto` becomes `preferred`.
@@ -183,13 +239,10 @@ class Validator:
         return self._parse(dict(pairs), preferred)
 
     def _parse(self, given: Mapping[Any, Any], preferred: str) -> ThumbnailRequest:
-        _refuse_unknown(given)
+        _refuse_unknown(given, Options.model_fields)
         if given.get("url") is None:
             raise InvalidURL("url: is missing; give an absolute http:// or https:// URL")
-        try:
-            options = Options.model_validate(given)
-        except ValidationError as err:
-            raise _invalid(err) from None
+        options = _validated(Options, given)
         return self._build(options, parse_url(options.url, self._guard), preferred)
 
     def _build(self, options: Options, url: str, preferred: str) -> ThumbnailRequest:
@@ -226,15 +279,24 @@ def _refuse_repeated(pairs: Iterable[tuple[str, str]]) -> None:
             raise InvalidOption(f"{name}: is given {count} times; give it once")
 
 
-def _refuse_unknown(given: Mapping[Any, Any]) -> None:
+def _object(body: object) -> Mapping[Any, Any]:
+    if not isinstance(body, Mapping):
+        raise InvalidOption('the body must be a JSON object such as {"url": "https://example.com/"}')
+    return body
+
+
+def _refuse_unknown(given: Mapping[Any, Any], known: Mapping[str, object]) -> None:
     for name in given:
-        if name not in Options.model_fields:
-            nearest = difflib.get_close_matches(str(name), Options.model_fields, n=1)
+        if name not in known:
+            nearest = difflib.get_close_matches(str(name), known, n=1)
             hint = f"did you mean {nearest[0]}?" if nearest else "a page's URL must be percent-encoded as a whole"
             raise InvalidOption(f"{str(name)[:40]}: is not an option; {hint}")
 
 
-def _invalid(err: ValidationError) -> InvalidOption | InvalidURL:
-    name = str(err.errors(include_url=False, include_input=False)[0]["loc"][0])
+def _validated(model: type[Model], given: Mapping[Any, Any]) -> Model:
+    try:
+        return model.model_validate(given)
+    except ValidationError as err:
+        name = str(err.errors(include_url=False, include_input=False)[0]["loc"][0])
     kind = InvalidURL if name == "url" else InvalidOption
-    return kind(f"{name}: must be {Options.model_fields[name].description}")
+    raise kind(f"{name}: must be {model.model_fields[name].description}")

@@ -10,7 +10,7 @@ LAYERS = [
     {"errors", "netguard"},
     {"config", "model", "logs"},
     {"validation", "imaging", "access"},
-    {"cache", "coalesce", "breaker", "capture", "storage", "jobs"},
+    {"cache", "coalesce", "breaker", "capture", "storage", "jobs", "throughput"},
     {"masters", "idempotency"},
     {"pipeline"},
     {"services"},
@@ -25,7 +25,8 @@ OWNERS = {
     "flask_limiter": {"web", "ratelimit"},
     "werkzeug": {"app", "web"},
     "celery": {"worker", "jobs"},
-    "redis": {"cache", "coalesce", "breaker", "idempotency", "jobs", "services"},
+    "kombu": {"jobs"},
+    "redis": {"cache", "coalesce", "breaker", "idempotency", "jobs", "throughput", "services"},
     "boto3": {"storage"},
     "botocore": {"storage"},
     "requests": {"capture", "jobs"},
@@ -46,7 +47,7 @@ def imports_of(path):
 
 def sources():
     yield from ROOT.glob("*.py")
-    for folder in ("web", "engine", "capture", "demo"):
+    for folder in ("web", "engine", "capture", "jobs", "demo"):
         yield from (ROOT / folder).rglob("*.py")
 
 

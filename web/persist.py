@@ -1,16 +1,15 @@
 """`POST /persist`: JSON in, a permanent URL out; and `GET /media/…` where a local folder is the storage."""
 
-import json
 from collections.abc import Callable
 
-from flask import Blueprint, Response, abort, jsonify, request
+from flask import Blueprint, Response, jsonify, request
 
-from errors import InvalidOption
 from model import ThumbnailRequest
 from pipeline import Persisted
 from ratelimit import Budget, Charge
 from services import Services
 from storage import CACHE_FOREVER, LocalStorage
+from web.bodies import absolute, json_body
 from web.callers import Caller, allow_origins, identify
 from web.pictures import SAFE_HEADERS
 from web.replays import once
@@ -23,7 +22,7 @@ def blueprint(services: Services, captures: Budget, persists: Budget) -> Bluepri
 
     @views.post("/persist")
     def persist() -> Response:
-        body = _json_body()
+        body = json_body()
         wanted = services.validator.parse_json(body)
         note(host=wanted.host)
         caller = identify(services.access, needs_key="/persist")
@@ -36,7 +35,7 @@ def blueprint(services: Services, captures: Budget, persists: Budget) -> Bluepri
         charge = Charge(captures, caller.name, caller.own_limit)
         persisted = services.thumbnailer.persist(wanted, charge, request_id())
         note(cache="HIT" if persisted.cached else "MISS")
-        response = jsonify(_describe(persisted, _absolute(persisted.stored.url, services.settings.public_url)))
+        response = jsonify(_describe(persisted, absolute(persisted.stored.url, services.settings.public_url)))
         response.status_code = 201 if persisted.stored.created else 200
         response.headers.update(limits)
         return response
@@ -44,28 +43,6 @@ def blueprint(services: Services, captures: Budget, persists: Budget) -> Bluepri
     if isinstance(services.storage, LocalStorage):
         views.get("/media/<path:key>")(_media(services.storage))
     return views
-
-
-def _absolute(url: str, public_url: str | None) -> str:
-    """A picture in a local folder has a path of this service for a URL."""
-    return (public_url or request.host_url.rstrip("/")) + url if url.startswith("/") else url
-
-
-def _json_body() -> object:
-    if not request.is_json:
-        abort(415)
-    try:
-        return json.loads(request.get_data(), object_pairs_hook=_unrepeated)
-    except (ValueError, RecursionError):
-        raise InvalidOption('the body is not JSON; send an object such as {"url": "https://example.com/"}') from None
-
-
-def _unrepeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise InvalidOption(f"{name[:40]}: is given more than once; give it once")
-    return dict(pairs)
 
 
 def _media(storage: LocalStorage) -> Callable[[str], Response]:

@@ -1,0 +1,37 @@
+"""Work that outlives its request: job records in Redis, and the Celery queues that lead to the worker."""
+
+from jobs.queue import JobQueue, celery_app
+from jobs.record import (
+    BULK,
+    CAPTURE,
+    DELIVER_WEBHOOK,
+    INTERACTIVE,
+    REFRESH,
+    Batch,
+    Errand,
+    Job,
+    JobResult,
+    Problem,
+    State,
+    new_id,
+)
+from jobs.store import JobStore, Run
+
+__all__ = [
+    "BULK",
+    "CAPTURE",
+    "DELIVER_WEBHOOK",
+    "INTERACTIVE",
+    "REFRESH",
+    "Batch",
+    "Errand",
+    "Job",
+    "JobQueue",
+    "JobResult",
+    "JobStore",
+    "Problem",
+    "Run",
+    "State",
+    "celery_app",
+    "new_id",
+]

@@ -1,0 +1,90 @@
+"""The way to the worker: Celery's messages, sent by the web process and by the worker's own clock.
+
+No result backend, and no `countdown`: a message that Celery holds back for longer than the visibility time-out is
+delivered twice. What is to happen later waits in `JobStore`.
+"""
+
+import ssl
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import celery
+import structlog
+from kombu.entity import Queue
+from kombu.exceptions import KombuError, OperationalError
+
+from errors import QueueUnavailable
+from jobs.record import BULK, INTERACTIVE, Batch, Errand, Job
+from jobs.store import JobStore
+
+VISIBILITY_MARGIN = 30  # seconds after the hard limit, when a message that nobody acknowledged is delivered again
+_log = structlog.get_logger()
+
+
+def celery_app(redis_url: str, time_limit: float = 120) -> "celery.Celery":
+    """Make the Celery application that web process and worker share. `time_limit` in seconds is a task's hard limit."""
+    app = celery.Celery("thumbnails", set_as_current=False)
+    app.conf.update(
+        broker_url=redis_url.replace("unix://", "redis+socket://", 1),
+        broker_transport_options={
+            "visibility_timeout": time_limit + VISIBILITY_MARGIN,
+            "global_keyprefix": "thumb:celery:",
+            "queue_order_strategy": "priority",  # the queues in their order, not in turns
+            "socket_timeout": 5,
+            "socket_connect_timeout": 1,
+            "unacked_restore_throttle": 1,
+        },
+        broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if urlsplit(redis_url).scheme == "rediss" else None,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        task_queues=[Queue(INTERACTIVE), Queue(BULK)],  # type: ignore[no-untyped-call]
+        task_default_queue=BULK,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_ignore_result=True,
+        task_publish_retry=False,
+        task_soft_time_limit=time_limit * 3 / 4,
+        task_time_limit=time_limit,
+        worker_prefetch_multiplier=1,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_hijack_root_logger=False,
+    )
+    return app
+
+
+class JobQueue:
+    """Hands jobs to the worker."""
+
+    def __init__(self, app: "celery.Celery", store: JobStore) -> None:
+        self._app = app
+        self.store = store
+
+    def enqueue(self, jobs: Sequence[Job], batch: Batch | None = None) -> None:
+        """Record new jobs and send their messages. Raises OverCapacity or QueueUnavailable."""
+        self.send(self.store.add(jobs, batch))
+
+    def send(self, errands: Sequence[Errand]) -> None:
+        """Send messages at once. Raises QueueUnavailable; what was recorded is then sent when it is next due."""
+        try:
+            with self._app.producer_pool.acquire(block=True, timeout=5) as producer:
+                for errand in errands:
+                    self._send(errand, producer)
+        except (KombuError, OperationalError, OSError) as err:
+            _log.error("jobs_unreachable", error=type(err).__name__)
+            raise QueueUnavailable("jobs cannot be reached at the moment; try again in a few seconds") from err
+
+    def _send(self, errand: Errand, producer: Any) -> None:
+        arguments = [errand.subject, errand.turn, errand.queue]
+        self._app.send_task(errand.task, arguments, queue=errand.queue, producer=producer, retry=False)
+
+    def send_due(self) -> int:
+        """Send what is due, and give the number."""
+        errands = self.store.claim()
+        if errands:
+            self.send(errands)
+        return len(errands)
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._app.close()

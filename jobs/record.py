@@ -1,0 +1,162 @@
+"""What a job is: the wish it was made for, the state it is in, how it ended; and its spelling in Redis."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from errors import ThumbnailError
+from model import CaptureOptions, Delivery, Rendition, ThumbnailRequest
+
+# The names of Celery's tasks and queues, known to those who enqueue and to the worker.
+CAPTURE, DELIVER_WEBHOOK, REFRESH = "capture", "deliver_webhook", "refresh"
+INTERACTIVE, BULK = "interactive", "bulk"
+
+
+class State(StrEnum):
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+    @property
+    def ended(self) -> bool:
+        return self in (State.COMPLETED, State.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a job failed, in the words that a caller of `/thumb` would have got."""
+
+    status: int
+    code: str
+    title: str
+    detail: str
+
+    @classmethod
+    def of(cls, err: ThumbnailError) -> Self:
+        return cls(err.status, err.code, err.title, err.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """The picture that a job made. `url` is where it lies for good, if it was to be persisted."""
+
+    content_type: str
+    width: int
+    height: int
+    bytes: int
+    captured_at: float
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A wish for a picture and what has become of it. Times in Unix seconds.
+
+    `owner` is the name of the API key that asked, empty where no keys are set. `turn` counts the times that the job
+    was put into a queue for a reason of its own, `retries` those of them that followed a failure.
+    """
+
+    id: str
+    wanted: ThumbnailRequest
+    created_at: float
+    owner: str = ""
+    queue: str = INTERACTIVE
+    persist: bool = False
+    webhook_url: str | None = None
+    request_id: str = ""
+    state: State = State.PENDING
+    turn: int = 1
+    retries: int = 0
+    completed_at: float | None = None
+    problem: Problem | None = None
+    result: JobResult | None = None
+    webhook: str | None = None
+
+    def wish(self) -> str:
+        """Spell what never changes."""
+        return json.dumps(
+            {
+                "capture": asdict(self.wanted.capture),
+                "rendition": asdict(self.wanted.rendition),
+                "delivery": asdict(self.wanted.delivery),
+                "created_at": self.created_at,
+                "owner": self.owner,
+                "queue": self.queue,
+                "persist": self.persist,
+                "webhook_url": self.webhook_url,
+                "request_id": self.request_id,
+            }
+        )
+
+    @classmethod
+    def read(cls, id_: str, fields: Mapping[bytes, bytes]) -> Self:
+        """Read a job as it lies in Redis: `wish`, and a field for each thing that changes."""
+        wish = json.loads(fields[b"wish"])
+        wanted = ThumbnailRequest(
+            CaptureOptions(**wish.pop("capture")),
+            Rendition(**wish.pop("rendition")),
+            Delivery(**wish.pop("delivery")),
+        )
+        problem, result = _load(fields.get(b"problem")), _load(fields.get(b"result"))
+        return cls(
+            id_,
+            wanted,
+            **wish,
+            state=State(fields[b"state"].decode()),
+            turn=int(fields[b"turn"]),
+            retries=int(fields.get(b"retries", 0)),
+            completed_at=float(fields[b"completed_at"]) if b"completed_at" in fields else None,
+            problem=Problem(**problem) if problem else None,
+            result=JobResult(**result) if result else None,
+            webhook=fields[b"webhook"].decode() if b"webhook" in fields else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Jobs that were asked for at once."""
+
+    id: str
+    owner: str
+    created_at: float
+    jobs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One message to the worker: `task` is to be done for `subject`, a job's id or whatever the task knows.
+
+    `turn` tells one errand for a subject from the next, so that a message that comes twice is known by it.
+    """
+
+    task: str
+    queue: str
+    subject: str
+    turn: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.task} {self.queue} {self.subject} {self.turn}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        task, queue, subject, turn = text.split(" ")
+        return cls(task, queue, subject, int(turn))
+
+
+def new_id() -> str:
+    """Make an id that nobody guesses: 128 random bits."""
+    return secrets.token_hex(16)
+
+
+def timestamp(seconds: float) -> str:
+    """Write a Unix time as the interface does."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _load(value: bytes | None) -> dict[str, Any] | None:
+    return json.loads(value) if value else None

@@ -1,0 +1,315 @@
+"""Job records in Redis. Every change of a state is one script, so that two who want it cannot both have it.
+
+Every unfinished job has an entry in `due`: the time at which its message is sent anew unless something happens
+before. A retry is such a time, and so is the lease of a run, which a living worker keeps pushing ahead: whatever loses
+a message or a worker, the job comes due again. A message that comes twice finds its turn over or the lease in force.
+
+None of these keys ever expires: Redis' `volatile-lru` evicts pictures, which all expire, and no jobs. What is old is
+removed here, a little with each new job. All names share a slot of a cluster.
+"""
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import redis
+import structlog
+
+from errors import OverCapacity, QueueUnavailable
+from jobs.record import CAPTURE, DELIVER_WEBHOOK, Batch, Errand, Job, JobResult, Problem, State
+
+KEEP_SECONDS = 86400
+RESEND_SECONDS = 900  # after this long without a sign of life a message counts as lost
+PRUNED_AT_ONCE = 200
+DONE_SECONDS = 60  # for how long a late waiter is still woken
+_SLICE_MS = 2000  # of waiting: the client's sockets are silent for no longer
+
+_PREFIX = "thumb:{jobs}:"
+_NAMES = ("index", "unfinished", "due", "counts")
+_KEYS = [_PREFIX + name for name in _NAMES]
+_log = structlog.get_logger()
+
+_COMMON = """
+local index, unfinished, due, counts, prefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local t = redis.call('time')
+local now = tonumber(t[1]) + tonumber(t[2]) / 1e6
+local function move(job, state)
+  redis.call('hincrby', counts, redis.call('hget', job, 'state'), -1)
+  redis.call('hincrby', counts, state, 1)
+  redis.call('hset', job, 'state', state)
+end
+local function holds(job, token)
+  local found = redis.call('hmget', job, 'state', 'token')
+  return found[1] == 'processing' and found[2] == token
+end
+"""
+
+_ADD = """
+local limit, keep, resend, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), (#ARGV - 5) / 3
+if redis.call('zcard', unfinished) + count > limit then return 0 end
+for i = 6, #ARGV, 3 do
+  redis.call('hset', prefix .. 'job:' .. ARGV[i], 'wish', ARGV[i + 1], 'state', 'pending', 'turn', 1)
+  redis.call('zadd', index, now + keep, 'job:' .. ARGV[i])
+  redis.call('zadd', unfinished, now, ARGV[i])
+  redis.call('zadd', due, now + resend, ARGV[i + 2])
+end
+if ARGV[4] ~= '' then
+  redis.call('set', prefix .. 'batch:' .. ARGV[4], ARGV[5])
+  redis.call('zadd', index, now + keep, 'batch:' .. ARGV[4])
+end
+redis.call('hincrby', counts, 'pending', count)
+return 1
+"""
+
+_BEGIN = """
+local job, errand, turn, token, lease = prefix .. 'job:' .. ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local found = redis.call('hmget', job, 'state', 'turn', 'lease')
+if not found[1] or found[2] ~= turn or (found[1] ~= 'pending' and found[1] ~= 'processing') then
+  redis.call('zrem', due, errand)
+  return 0
+end
+if found[1] == 'processing' and tonumber(found[3]) > now then return 0 end
+if found[1] == 'pending' then move(job, 'processing') end
+redis.call('hset', job, 'token', token, 'lease', now + lease)
+redis.call('zadd', due, now + lease, errand)
+return redis.call('hincrby', job, 'starts', 1)
+"""
+
+_RENEW = """
+local job, lease = prefix .. 'job:' .. ARGV[1], tonumber(ARGV[4])
+if not holds(job, ARGV[3]) then return 0 end
+redis.call('hset', job, 'lease', now + lease)
+redis.call('zadd', due, now + lease, ARGV[2])
+return 1
+"""
+
+_POSTPONE = """
+local job, seconds = prefix .. 'job:' .. ARGV[1], tonumber(ARGV[5])
+if not holds(job, ARGV[3]) then return 0 end
+move(job, 'pending')
+redis.call('hset', job, 'starts', 0)
+redis.call('hincrby', job, 'turn', 1)
+redis.call('hincrby', job, 'retries', ARGV[6])
+redis.call('hincrby', counts, 'retries', ARGV[6])
+redis.call('zrem', due, ARGV[2])
+redis.call('zadd', due, now + seconds, ARGV[4])
+return 1
+"""
+
+_FINISH = """
+local job, keep, stay = prefix .. 'job:' .. ARGV[1], tonumber(ARGV[8]), tonumber(ARGV[9])
+if not holds(job, ARGV[3]) then return 0 end
+move(job, ARGV[4])
+redis.call('hset', job, 'completed_at', now, ARGV[5], ARGV[6])
+redis.call('zrem', due, ARGV[2])
+redis.call('zrem', unfinished, ARGV[1])
+redis.call('zadd', index, now + keep, 'job:' .. ARGV[1])
+if ARGV[7] ~= '' then redis.call('zadd', due, now, ARGV[7]) end
+redis.call('xadd', prefix .. 'done:' .. ARGV[1], '*', 'state', ARGV[4])
+redis.call('expire', prefix .. 'done:' .. ARGV[1], stay)
+return 1
+"""
+
+_CLAIM = """
+local errands = redis.call('zrange', due, '-inf', now, 'byscore', 'limit', 0, ARGV[1])
+for _, errand in ipairs(errands) do redis.call('zadd', due, now + tonumber(ARGV[2]), errand) end
+return errands
+"""
+
+_PRUNE = """
+local old = redis.call('zrange', index, '-inf', now, 'byscore', 'limit', 0, ARGV[1])
+for _, name in ipairs(old) do
+  if string.sub(name, 1, 4) == 'job:' then
+    redis.call('hincrby', counts, redis.call('hget', prefix .. name, 'state'), -1)
+    redis.call('zrem', unfinished, string.sub(name, 5))
+  end
+  redis.call('del', prefix .. name)
+  redis.call('zrem', index, name)
+end
+return #old
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One worker's hold on a job; `starts` counts those that began this turn, of which all but one were killed."""
+
+    job: Job
+    errand: Errand
+    token: str
+    starts: int
+
+
+class JobStore:
+    """The records, and the times at which errands are due. Raises QueueUnavailable wherever Redis is away."""
+
+    def __init__(self, client: "redis.Redis", waiting: "redis.Redis", lease: float = 15, limit: int = 10_000) -> None:
+        """`waiting` may be silent for some seconds; `lease` is a run's life without a sign of its worker, in seconds.
+
+        `limit` bounds the unfinished jobs.
+        """
+        self._client: Any = client  # its types are of the asynchronous client too
+        self._waiting = waiting
+        self._lease = lease
+        self._limit = limit
+        scripts = {"add": _ADD, "begin": _BEGIN, "renew": _RENEW, "postpone": _POSTPONE, "finish": _FINISH}
+        scripts |= {"claim": _CLAIM, "prune": _PRUNE}
+        self._scripts = {name: self._client.register_script(_COMMON + text) for name, text in scripts.items()}
+
+    def add(self, jobs: Sequence[Job], batch: Batch | None = None) -> list[Errand]:
+        """Record new jobs, all or none, and give the errands that are to be sent for them. Raises OverCapacity."""
+        self.prune()
+        errands = [Errand(CAPTURE, job.queue, job.id) for job in jobs]
+        head = [batch.id, json.dumps(asdict(batch))] if batch else ["", ""]
+        each = [(job.id, job.wish(), str(errand)) for job, errand in zip(jobs, errands, strict=True)]
+        flat = [text for three in each for text in three]
+        if not self._call("add", self._limit, KEEP_SECONDS, RESEND_SECONDS, *head, *flat):
+            raise OverCapacity("too many jobs are waiting; try again later", retry_after=60)
+        return errands
+
+    def get(self, id_: str) -> Job | None:
+        return self.get_all([id_])[0]
+
+    def get_all(self, ids: Iterable[str]) -> list[Job | None]:
+        """Read many jobs in one exchange; None for those that there are not."""
+        names = list(ids)
+        with _translated(), self._client.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hgetall(f"{_PREFIX}job:{name}")
+            found = pipe.execute()
+        return [Job.read(name, fields) if fields else None for name, fields in zip(names, found, strict=True)]
+
+    def get_batch(self, id_: str) -> Batch | None:
+        with _translated():
+            value = self._client.get(f"{_PREFIX}batch:{id_}")
+        if not isinstance(value, bytes):
+            return None
+        record = json.loads(value)
+        return Batch(**record | {"jobs": tuple(record["jobs"])})
+
+    def begin(self, errand: Errand) -> Run | None:
+        """Take a job's turn; None where it is over, or in the hands of a living worker."""
+        token = secrets.token_hex(8)
+        starts = self._call("begin", errand.subject, str(errand), errand.turn, token, self._lease)
+        job = self.get(errand.subject) if starts else None
+        return Run(job, errand, token, starts) if job else None
+
+    @contextmanager
+    def held(self, run: Run) -> Iterator[None]:
+        """Show for as long as the block lasts that the run's worker lives."""
+        ended = threading.Event()
+        heart = threading.Thread(target=self._beat, args=(run, ended), name="lease", daemon=True)
+        heart.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            heart.join()
+
+    def _beat(self, run: Run, ended: threading.Event) -> None:
+        while not ended.wait(self._lease / 4):
+            try:
+                self._call("renew", run.job.id, str(run.errand), run.token, self._lease)
+            except QueueUnavailable:
+                continue  # the next beat may find it back, and the hold still in force
+
+    def postpone(self, run: Run, seconds: float, *, retry: bool) -> bool:
+        """Give the job another turn in `seconds`. False where the hold was lost."""
+        later = Errand(CAPTURE, run.errand.queue, run.job.id, run.errand.turn + 1)
+        return bool(
+            self._call("postpone", run.job.id, str(run.errand), run.token, str(later), seconds, 1 if retry else 0)
+        )
+
+    def complete(self, run: Run, result: JobResult) -> bool:
+        """End the job well. False where the hold was lost."""
+        return self._finish(run, State.COMPLETED, "result", json.dumps(asdict(result)))
+
+    def fail(self, run: Run, problem: Problem) -> bool:
+        """End the job with a problem. False where the hold was lost."""
+        return self._finish(run, State.FAILED, "problem", json.dumps(asdict(problem)))
+
+    def _finish(self, run: Run, state: State, field: str, value: str) -> bool:
+        webhook = str(Errand(DELIVER_WEBHOOK, run.errand.queue, run.job.id)) if run.job.webhook_url else ""
+        return bool(
+            self._call(
+                "finish",
+                run.job.id,
+                str(run.errand),
+                run.token,
+                state,
+                field,
+                value,
+                webhook,
+                KEEP_SECONDS,
+                DONE_SECONDS,
+            )
+        )
+
+    def note_webhook(self, id_: str, outcome: str) -> None:
+        """Keep on the job how its webhook went."""
+        with _translated():
+            self._client.hset(f"{_PREFIX}job:{id_}", "webhook", outcome)
+
+    def schedule(self, errand: Errand, seconds: float) -> None:
+        """Have an errand sent in `seconds`; again every quarter of an hour until somebody settles it."""
+        with _translated():
+            self._client.zadd(_PREFIX + "due", {str(errand): self._now() + seconds})
+
+    def settle(self, errand: Errand) -> None:
+        """Say that an errand is done and shall not be sent again."""
+        with _translated():
+            self._client.zrem(_PREFIX + "due", str(errand))
+
+    def claim(self, most: int = 100) -> list[Errand]:
+        """Take the errands that are due, to send them; those that come to nothing are due again later."""
+        return [Errand.parse(text.decode()) for text in self._call("claim", most, RESEND_SECONDS)]
+
+    def prune(self) -> int:
+        """Remove some of what is older than a day and give their number."""
+        return int(self._call("prune", PRUNED_AT_ONCE))
+
+    def wait(self, id_: str, seconds: float) -> Job | None:
+        """Wait until the job has ended or `seconds` are over, and give it as it then is."""
+        end = time.monotonic() + seconds
+        while True:
+            job = self.get(id_)
+            left = int((end - time.monotonic()) * 1000)
+            if job is None or job.state.ended or left <= 0:
+                return job
+            with _translated():
+                self._waiting.xread({f"{_PREFIX}done:{id_}": "0"}, block=min(left, _SLICE_MS))
+
+    def counts(self) -> dict[str, int]:
+        """Tell how many jobs are in each state, and how many retries there have been."""
+        with _translated():
+            found = self._client.hgetall(_PREFIX + "counts")
+        return {name.decode(): int(value) for name, value in found.items()}
+
+    def oldest_age(self) -> float | None:
+        """Give the seconds that the oldest unfinished job has waited; None where there is none."""
+        with _translated():
+            found = self._client.zrange(_PREFIX + "unfinished", 0, 0, withscores=True)
+            return max(self._now() - found[0][1], 0.0) if found else None
+
+    def _now(self) -> float:
+        """Redis' own clock: those of the machines may differ."""
+        seconds, micros = self._client.time()
+        return float(seconds + micros / 1e6)
+
+    def _call(self, name: str, *args: float | str) -> Any:
+        with _translated():
+            return self._scripts[name](keys=[*_KEYS, _PREFIX], args=list(args))
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except redis.RedisError as err:
+        _log.error("jobs_unreachable", error=type(err).__name__)
+        raise QueueUnavailable("jobs cannot be reached at the moment; try again in a few seconds") from err

@@ -1,0 +1,29 @@
+"""JSON bodies in, and URLs for JSON bodies out."""
+
+import json
+
+from flask import abort, request
+
+from errors import InvalidOption
+
+
+def absolute(url: str, public_url: str | None) -> str:
+    """A picture in a local folder has a path of this service for a URL."""
+    return (public_url or request.host_url.rstrip("/")) + url if url.startswith("/") else url
+
+
+def json_body() -> object:
+    if not request.is_json:
+        abort(415)
+    try:
+        return json.loads(request.get_data(), object_pairs_hook=_unrepeated)
+    except (ValueError, RecursionError):
+        raise InvalidOption('the body is not JSON; send an object such as {"url": "https://example.com/"}') from None
+
+
+def _unrepeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidOption(f"{name[:40]}: is given more than once; give it once")
+    return dict(pairs)

@@ -1,0 +1,198 @@
+"""The worker: Celery's tasks over the same services as the web process has. Imports nothing of the web.
+
+Run it by `celery -A worker worker`. Every task is told what to do by an errand, and looks in the job's record whether
+it is still to be done: a message may come twice.
+"""
+
+import random
+import sys
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import structlog
+from billiard.exceptions import SoftTimeLimitExceeded
+from celery import bootsteps
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+
+import config
+import logs
+import services as composition
+from config import Settings
+from errors import (
+    BadRequest,
+    CaptureTimeout,
+    Forbidden,
+    NotFound,
+    QueueUnavailable,
+    RateLimited,
+    ThumbnailError,
+    Unauthorized,
+)
+from jobs import BULK, CAPTURE, Errand, Job, JobResult, Problem, Run, celery_app
+from model import Picture
+from services import Services
+
+MAX_RETRIES = 5
+MAX_STARTS = 3  # of one turn; a page that kills its worker each time is given up
+LONGEST_PAUSE = 300.0
+FIRST_PAUSE = 10.0  # seconds; doubled for each further retry, all of it jitter
+_log = structlog.get_logger()
+
+
+def _load() -> Settings:
+    try:
+        return config.load()
+    except config.ConfigError as err:
+        sys.exit(str(err))
+
+
+settings = _load()
+app = celery_app(settings.redis_url, settings.job_time_limit)
+app.conf.worker_concurrency = settings.worker_concurrency
+
+
+@lru_cache(maxsize=1)
+def services() -> Services:
+    """Make the services of this process, when they are first needed."""
+    return composition.build(settings)
+
+
+@app.task(name=CAPTURE)  # type: ignore[untyped-decorator] # Celery has no types
+def capture(subject: str, turn: int, queue: str) -> None:
+    """Take the picture of a job, unless it is taken or another worker is at it."""
+    store = services().jobs.store
+    run = store.begin(Errand(CAPTURE, queue, subject, turn))
+    if run is None:
+        return
+    structlog.contextvars.bind_contextvars(job_id=subject, request_id=run.job.request_id)
+    with store.held(run):
+        outcome = _attempt(run)
+        _insist(lambda: _conclude(run, outcome))
+    structlog.contextvars.clear_contextvars()
+
+
+def _attempt(run: Run) -> JobResult | ThumbnailError:
+    """Take the picture, or say why it could not be taken."""
+    if run.starts > MAX_STARTS:
+        return CaptureTimeout(f"the worker was stopped {MAX_STARTS} times while it worked on this page")
+    try:
+        return _take(run.job)
+    except SoftTimeLimitExceeded:
+        return CaptureTimeout("the page was not captured in time")
+    except ThumbnailError as err:
+        return err
+
+
+def _take(job: Job) -> JobResult:
+    url = None
+    if job.retries:
+        services().thumbnailer.forgive(job.wanted)
+    if job.persist:
+        persisted = services().thumbnailer.persist(job.wanted, _charge(job), job.request_id)
+        picture, url = persisted.picture, persisted.stored.url
+    else:
+        picture = services().thumbnailer.get(job.wanted, _charge(job), job.request_id).picture
+    services().job_pictures.put(job.id, picture)
+    return _describe(picture, url)
+
+
+def _charge(job: Job) -> Callable[[], None]:
+    """Whoever waits for one picture is a visitor, and counted as one; a batch takes what visitors leave."""
+    throughput = services().throughput
+    return throughput.take if job.queue == BULK else throughput.count
+
+
+def _describe(picture: Picture, url: str | None) -> JobResult:
+    return JobResult(
+        picture.content_type, picture.width, picture.height, len(picture.body), picture.captured_at.timestamp(), url
+    )
+
+
+def _conclude(run: Run, outcome: JobResult | ThumbnailError) -> None:
+    store = services().jobs.store
+    if isinstance(outcome, JobResult):
+        kept = store.complete(run, outcome)
+        _log.info("job_completed" if kept else "job_taken_over", turn=run.errand.turn)
+    elif isinstance(outcome, RateLimited):
+        store.postpone(run, outcome.retry_after or 1, retry=False)
+    elif run.job.retries < MAX_RETRIES and is_transient(outcome) and run.starts <= MAX_STARTS:
+        pause = pause_before(run.job.retries + 1, outcome.retry_after)
+        store.postpone(run, pause, retry=True)
+        _log.info("job_retried", reason=outcome.code, seconds=round(pause, 1), retry=run.job.retries + 1)
+    else:
+        store.fail(run, Problem.of(outcome))
+        _log.warning("job_failed", reason=outcome.code, retries=run.job.retries)
+
+
+_PERMANENT = (BadRequest, Unauthorized, Forbidden, NotFound)
+
+
+def is_transient(err: ThumbnailError) -> bool:
+    """Tell whether the same capture may well succeed a little later."""
+    return err.retryable and not isinstance(err, _PERMANENT)
+
+
+def pause_before(retry: int, retry_after: float | None) -> float:
+    """Give the seconds before `retry` (1 is the first): full jitter on a doubling pause, never before `Retry-After`."""
+    jitter = random.uniform(0, min(FIRST_PAUSE * 2 ** (retry - 1), LONGEST_PAUSE))  # noqa: S311 - it spreads load
+    return max(jitter, min(retry_after or 0.0, LONGEST_PAUSE))
+
+
+def _insist(write: Callable[[], None]) -> None:
+    """Write an outcome down even if Redis is away for a moment: the capture behind it is paid for."""
+    for _ in range(20):
+        try:
+            return write()
+        except QueueUnavailable:
+            time.sleep(1)
+    return write()
+
+
+class Clock(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
+    """Sends what is due, once a second, in the worker's main process."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **kwargs: Any) -> None:
+        super().__init__(consumer, **kwargs)
+        self._tick: Any = None
+
+    def start(self, consumer: Any) -> None:
+        self._tick = consumer.timer.call_repeatedly(1.0, tick)
+
+    def stop(self, _consumer: Any) -> None:
+        if self._tick is not None:
+            self._tick.cancel()
+            self._tick = None
+
+    shutdown = stop
+
+
+app.steps["consumer"].add(Clock)
+
+
+def tick() -> None:
+    """Send what is due; what cannot be sent now is due again later."""
+    try:
+        services().jobs.send_due()
+    except QueueUnavailable:
+        return
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def _log_like_the_rest(**_: object) -> None:
+    logs.configure(settings.log_format, settings.log_level)
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def _begin_afresh(**_: object) -> None:
+    """Forget the services of the process that this one was forked from: no two may read from one socket."""
+    services.cache_clear()
+
+
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def _end(**_: object) -> None:
+    if services.cache_info().currsize:
+        services().close()
