@@ -4,6 +4,7 @@ A value comes from the environment, else from `.env`, else from the file that `N
 default. One that cannot be used stops the start with a message that names the variable and its valid values.
 """
 
+import base64
 import difflib
 import os
 import sys
@@ -52,6 +53,12 @@ def _exemptions(entries: tuple[str, ...]) -> tuple[str, ...]:
     return entries
 
 
+def _webhook_secret(value: str) -> str:
+    if not 24 <= len(base64.b64decode(value.removeprefix("whsec_"), validate=True)) <= 64:
+        raise ValueError
+    return value
+
+
 def _key_rates(entries: tuple[str, ...]) -> tuple[str, ...]:
     for entry in entries:
         _rate(entry.split(":", 2)[2] if entry.count(":") > 1 else "1/minute")
@@ -62,6 +69,7 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 _SIDE = r"(1[6-9]|[2-9][0-9]|[1-9][0-9]{2}|[12][0-9]{3}|3[0-7][0-9]{2}|38[0-3][0-9]|3840)"  # 16 to 3840
 KeyEntry = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}:[^:]{8,}(:.+)?$")]
 SigningKey = Annotated[str, Field(min_length=16)]
+WebhookSecret = Annotated[str, Field(pattern=r"^whsec_"), AfterValidator(_webhook_secret)]
 SizeEntry = Annotated[str, Field(pattern=rf"^({_SIDE}(x{_SIDE})?|x{_SIDE})$")]
 Rate = Annotated[str, AfterValidator(_rate), Field(description="a rate such as `30 per minute`")]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
@@ -130,6 +138,12 @@ class Settings(BaseSettings):
     )
     cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="origins such as https://cms.example.com"
+    )
+
+    webhook_secret: Annotated[tuple[WebhookSecret, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (),
+        repr=False,
+        description="`whsec_` and the base64 of 24 to 64 random bytes; several, newest first, separated by commas",
     )
 
     private_targets: Annotated[Words, AfterValidator(_exemptions)] = Field(
@@ -214,6 +228,7 @@ _PREFIXES = (
     "SNAPSHARP_",
     "ALLOWED_",
     "PRIVATE_TARGET",
+    "WEBHOOK_",
 )
 _NEAR = 0.85  # so alike that it is a typo of ours rather than a variable of somebody else
 

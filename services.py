@@ -24,6 +24,7 @@ from pipeline import Lifetimes, Thumbnailer
 from storage import LocalStorage, PictureStorage, S3Storage
 from throughput import Throughput
 from validation import Validator
+from webhooks import Courier
 
 
 class JobPictures:
@@ -53,6 +54,7 @@ class Services:
     jobs: JobQueue
     throughput: Throughput
     job_pictures: JobPictures
+    courier: Courier
 
     def ready(self) -> dict[str, bool]:
         """Ask every dependency whether it can do its work; each answers within seconds."""
@@ -112,6 +114,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         _jobs(settings, connection, waiting),
         Throughput(connection, settings.bulk_limit),
         JobPictures(cache),
+        Courier(guard, settings.webhook_secret, resolves=settings.resolve_targets),
     )
 
 

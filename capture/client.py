@@ -18,9 +18,9 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util import Timeout
 
-from capture.deadline import POOLS
 from capture.dialects import Dialect
 from capture.refusals import BROKEN, DOWN, LATE, LIED, UNTRUSTED, Outcome, Refusal, read_refusal, scrubbed
+from deadline import POOLS
 from model import CaptureOptions
 
 TRIES = 3

@@ -27,6 +27,7 @@ SECRETS = (
     "the-new-signing-key",
     "an-old-signing-key",
     "s3cret",
+    "whsec_",
     "&sig=",
 )
 _LEAKS: list[str] = []

@@ -7,10 +7,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [
-    {"errors", "netguard"},
+    {"errors", "netguard", "deadline"},
     {"config", "model", "logs"},
     {"validation", "imaging", "access"},
-    {"cache", "coalesce", "breaker", "capture", "storage", "jobs", "throughput"},
+    {"cache", "coalesce", "breaker", "capture", "storage", "jobs", "throughput", "webhooks"},
     {"masters", "idempotency"},
     {"pipeline"},
     {"services"},
@@ -29,7 +29,9 @@ OWNERS = {
     "redis": {"cache", "coalesce", "breaker", "idempotency", "jobs", "throughput", "services"},
     "boto3": {"storage"},
     "botocore": {"storage"},
-    "requests": {"capture", "jobs"},
+    "requests": {"capture"},
+    "urllib3": {"deadline", "capture", "webhooks"},
+    "standardwebhooks": {"webhooks"},
     "PIL": {"imaging"},
     "aiohttp": {"engine"},
     "dotenv": {"config", "engine"},

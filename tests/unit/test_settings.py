@@ -40,6 +40,9 @@ def load(monkeypatch, tmp_path):
         ("API_KEYS", "cms:short"),
         ("API_KEYS", "cms:long-enough:often"),
         ("SIGNING_KEYS", "short"),
+        ("WEBHOOK_SECRET", "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"),
+        ("WEBHOOK_SECRET", "whsec_c2hvcnQ="),
+        ("WEBHOOK_SECRET", "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0!"),
         ("CORS_ORIGINS", "*"),
         ("CORS_ORIGINS", "https://*"),
         ("CORS_ORIGINS", "https://cms.example.com/path"),
@@ -66,7 +69,7 @@ def test_an_api_that_needs_a_key_is_refused_without(load, api):
 
 def test_a_refusal_shows_no_secret(load):
     with pytest.raises(config.ConfigError) as refused:
-        load(SIGNING_KEYS="hunter2", API_KEYS="cms:hunter2")
+        load(SIGNING_KEYS="hunter2", API_KEYS="cms:hunter2", WEBHOOK_SECRET="whsec_hunter2")
     assert "hunter2" not in str(refused.value)
 
 

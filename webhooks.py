@@ -1,0 +1,174 @@
+"""The delivery of one webhook: judged, signed, posted to the address that was judged, and nothing believed of the answer.
+
+Signed by the Standard Webhooks scheme (https://www.standardwebhooks.com). Knows nothing of jobs, nor of when to try
+again but for the seconds between the tries.
+"""
+
+import random
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from urllib.parse import urlsplit
+
+import structlog
+import urllib3
+from standardwebhooks import Webhook
+from urllib3.util import Timeout
+
+from deadline import POOLS
+from errors import BlockedTarget, InvalidOption, InvalidURL, ThumbnailError
+from netguard import Address, Guard, Judgement, Verdict
+from validation import NOT_PUBLIC, parse_url, target_of
+
+# Seconds between tries: a restart, a deployment, an outage; about an hour in all.
+PAUSES = (10, 60, 300, 900, 2400)
+TRIES = len(PAUSES) + 1
+TOTAL_SECONDS = 10.0
+CONNECT_SECONDS = 2.5  # for TCP, and again for TLS
+MOST_ADDRESSES = 2  # with a look-up of 2 s and CONNECT_SECONDS, what fits into TOTAL_SECONDS
+_GONE = 410
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent: `id` names it in every try, `body` is JSON text. `url` is canonical, as `admit` gave it."""
+
+    id: str
+    url: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How a try ended: the receiver's status, or None where it gave none."""
+
+    status: int | None
+
+    @property
+    def delivered(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def refused_for_good(self) -> bool:
+        """Tell whether the receiver wants no further try, as 410 says."""
+        return self.status == _GONE
+
+
+def pause(tries: int, jitter: Callable[[float, float], float] = random.uniform) -> float | None:
+    """Give the seconds to wait after so many tries that failed, a fifth of them jitter; None for no further try."""
+    return PAUSES[tries - 1] * jitter(0.8, 1.2) if tries < TRIES else None
+
+
+class Courier:
+    """Delivers messages. One instance a process."""
+
+    def __init__(
+        self, guard: Guard, secrets: tuple[str, ...], *, resolves: bool = True, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """`secrets` sign, newest first; none of them is no webhooks at all. `resolves` tells `admit` to look names up."""
+        self._guard = guard
+        self._signers = tuple(map(Webhook, secrets))
+        self._resolves = resolves
+        self._given_tls = tls
+
+    def admit(self, url: str) -> str:
+        """Give the canonical spelling of a caller's `webhook_url`. Raises InvalidOption, InvalidURL or BlockedTarget."""
+        if not self._signers:
+            raise InvalidOption("webhook_url: webhooks are off here; the operator turns them on with WEBHOOK_SECRET")
+        try:
+            canonical = parse_url(url, self._guard)
+            judgement = self._judge(canonical) if self._resolves else self._screen(canonical)
+            _require_allowed(canonical, judgement.verdict)
+        except ThumbnailError as err:
+            err.detail = f"webhook_{err.detail}"  # the texts are about a field named url
+            raise
+        return canonical
+
+    def deliver(self, message: Message) -> Receipt:
+        """Try once to hand `message` over, within TOTAL_SECONDS. Never raises for what a receiver does."""
+        began = time.monotonic()
+        status, reason = self._try(message, began + TOTAL_SECONDS)
+        ms = round((time.monotonic() - began) * 1000)
+        host = urlsplit(message.url).netloc  # never the path or the query: receivers keep secrets there
+        _log.info("webhook", webhook_id=message.id, host=host, status=status, reason=reason, ms=ms)
+        return Receipt(status)
+
+    def _try(self, message: Message, deadline: float) -> tuple[int | None, str | None]:
+        judgement = self._judge(message.url)
+        try:
+            _require_allowed(message.url, judgement.verdict)
+        except ThumbnailError:
+            return None, str(judgement.verdict)
+        reason = None
+        for address in judgement.addresses[:MOST_ADDRESSES]:
+            try:
+                return self._post(message, address, deadline), None
+            except urllib3.exceptions.HTTPError as err:
+                reason = type(err).__name__  # by name alone: the text holds the URL
+                if not isinstance(err, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)):
+                    break
+        return None, reason
+
+    def _post(self, message: Message, address: Address, deadline: float) -> int:
+        """Send `message` to `address`, whatever its name resolves to by now. Raises urllib3's HTTPError."""
+        left = max(deadline - time.monotonic(), 0.1)
+        # A pool of its own: no proxy from the environment, no redirect, no connection that another address left over.
+        with self._pool(message.url, address) as pool:
+            response = pool.urlopen(
+                "POST",
+                _path(message.url),
+                body=message.body.encode(),
+                headers=self._headers(message),
+                timeout=Timeout(total=left, connect=min(left, CONNECT_SECONDS)),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+            response.close()  # its body is nothing to us
+            return response.status
+
+    def _pool(self, url: str, address: Address) -> urllib3.HTTPConnectionPool:
+        host, port = target_of(url)
+        if url.startswith("http:"):
+            return POOLS["http"](str(address), port)
+        # The certificate must be the name's, though it is an address that is dialled.
+        return POOLS["https"](str(address), port, server_hostname=host.strip("[]"), ssl_context=self._tls)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Whom to trust. Reading the system's authorities takes a while, and most processes deliver nothing."""
+        return self._given_tls or ssl.create_default_context()
+
+    def _headers(self, message: Message) -> dict[str, str]:
+        now = datetime.now(UTC)
+        return {
+            "Host": urlsplit(message.url).netloc,
+            "User-Agent": "thumbnail-service",
+            "Content-Type": "application/json",
+            "webhook-id": message.id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": " ".join(signer.sign(message.id, now, message.body) for signer in self._signers),
+        }
+
+    def _judge(self, url: str) -> Judgement:
+        return self._guard.judge(*target_of(url))
+
+    def _screen(self, url: str) -> Judgement:
+        return Judgement(self._guard.screen(*target_of(url)))
+
+
+def _require_allowed(url: str, verdict: Verdict) -> None:
+    """Refuse what is not public, and what would go over the open web in clear. Raises BlockedTarget or InvalidURL."""
+    if not verdict.ok and verdict is not Verdict.NEEDS_LOOKUP:
+        raise BlockedTarget(NOT_PUBLIC, verdict=verdict)
+    if url.startswith("http:") and verdict is not Verdict.EXEMPT:
+        raise InvalidURL("url: must start with https://")
+
+
+def _path(url: str) -> str:
+    parts = urlsplit(url)
+    return parts.path + (f"?{parts.query}" if parts.query else "")
