@@ -4,6 +4,7 @@ Run it by `celery -A worker worker`. Every task is told what to do by an errand,
 it is still to be done: a message may come twice.
 """
 
+import logging
 import random
 import sys
 import time
@@ -160,6 +161,7 @@ class Clock(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no type
         self._tick: Any = None
 
     def start(self, consumer: Any) -> None:
+        services().jobs.store.check_eviction()
         self._tick = consumer.timer.call_repeatedly(1.0, tick)
 
     def stop(self, _consumer: Any) -> None:
@@ -174,9 +176,10 @@ app.steps["consumer"].add(Clock)
 
 
 def tick() -> None:
-    """Send what is due; what cannot be sent now is due again later."""
+    """Send what is due, remove what is old; what cannot be sent now is due again later."""
     try:
         services().jobs.send_due()
+        services().jobs.store.prune()
     except QueueUnavailable:
         return
 
@@ -184,6 +187,8 @@ def tick() -> None:
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def _log_like_the_rest(**_: object) -> None:
     logs.configure(settings.log_format, settings.log_level)
+    for chatty in ("celery.app.trace", "celery.worker.strategy"):  # two lines a task, that say less than ours
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]

@@ -3,13 +3,16 @@
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from errors import ThumbnailError
 from model import CaptureOptions, Delivery, Rendition, ThumbnailRequest
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 # The names of Celery's tasks and queues, known to those who enqueue and to the worker.
 CAPTURE, DELIVER_WEBHOOK, REFRESH = "capture", "deliver_webhook", "refresh"
@@ -81,39 +84,40 @@ class Job:
         """Spell what never changes."""
         return json.dumps(
             {
-                "capture": asdict(self.wanted.capture),
-                "rendition": asdict(self.wanted.rendition),
-                "delivery": asdict(self.wanted.delivery),
+                "capture": _chosen(self.wanted.capture),
+                "rendition": _chosen(self.wanted.rendition),
+                "delivery": _chosen(self.wanted.delivery),
                 "created_at": self.created_at,
                 "owner": self.owner,
                 "queue": self.queue,
                 "persist": self.persist,
                 "webhook_url": self.webhook_url,
                 "request_id": self.request_id,
-            }
+            },
+            separators=(",", ":"),
         )
 
     @classmethod
-    def read(cls, id_: str, fields: Mapping[bytes, bytes]) -> Self:
+    def read(cls, id_: str, record: Mapping[bytes, bytes]) -> Self:
         """Read a job as it lies in Redis: `wish`, and a field for each thing that changes."""
-        wish = json.loads(fields[b"wish"])
+        wish = json.loads(record[b"wish"])
         wanted = ThumbnailRequest(
             CaptureOptions(**wish.pop("capture")),
             Rendition(**wish.pop("rendition")),
             Delivery(**wish.pop("delivery")),
         )
-        problem, result = _load(fields.get(b"problem")), _load(fields.get(b"result"))
+        problem, result = _load(record.get(b"problem")), _load(record.get(b"result"))
         return cls(
             id_,
             wanted,
             **wish,
-            state=State(fields[b"state"].decode()),
-            turn=int(fields[b"turn"]),
-            retries=int(fields.get(b"retries", 0)),
-            completed_at=float(fields[b"completed_at"]) if b"completed_at" in fields else None,
+            state=State(record[b"state"].decode()),
+            turn=int(record[b"turn"]),
+            retries=int(record.get(b"retries", 0)),
+            completed_at=float(record[b"completed_at"]) if b"completed_at" in record else None,
             problem=Problem(**problem) if problem else None,
             result=JobResult(**result) if result else None,
-            webhook=fields[b"webhook"].decode() if b"webhook" in fields else None,
+            webhook=record[b"webhook"].decode() if b"webhook" in record else None,
         )
 
 
@@ -156,6 +160,11 @@ def new_id() -> str:
 def timestamp(seconds: float) -> str:
     """Write a Unix time as the interface does."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _chosen(options: "DataclassInstance") -> dict[str, Any]:
+    """Spell what differs from the defaults: a record is kept for a day, and there may be many."""
+    return {each.name: value for each in fields(options) if (value := getattr(options, each.name)) != each.default}
 
 
 def _load(value: bytes | None) -> dict[str, Any] | None:

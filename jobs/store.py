@@ -52,6 +52,7 @@ end
 _ADD = """
 local limit, keep, resend, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), (#ARGV - 5) / 3
 if redis.call('zcard', unfinished) + count > limit then return 0 end
+if redis.call('zcard', index) + count > 10 * limit then return 0 end
 for i = 6, #ARGV, 3 do
   redis.call('hset', prefix .. 'job:' .. ARGV[i], 'wish', ARGV[i + 1], 'state', 'pending', 'turn', 1)
   redis.call('zadd', index, now + keep, 'job:' .. ARGV[i])
@@ -151,7 +152,7 @@ class JobStore:
     def __init__(self, client: "redis.Redis", waiting: "redis.Redis", lease: float = 15, limit: int = 10_000) -> None:
         """`waiting` may be silent for some seconds; `lease` is a run's life without a sign of its worker, in seconds.
 
-        `limit` bounds the unfinished jobs.
+        `limit` bounds the unfinished jobs; ten times as many are kept in all, since Redis must hold them.
         """
         self._client: Any = client  # its types are of the asynchronous client too
         self._waiting = waiting
@@ -272,6 +273,15 @@ class JobStore:
     def prune(self) -> int:
         """Remove some of what is older than a day and give their number."""
         return int(self._call("prune", PRUNED_AT_ONCE))
+
+    def check_eviction(self) -> None:
+        """Warn where Redis may evict jobs and queues: by its setting, for which hosted ones may not be asked."""
+        try:
+            policy = self._client.config_get("maxmemory-policy").get("maxmemory-policy", "")
+        except redis.RedisError:
+            return
+        if policy.startswith("allkeys"):
+            _log.warning("jobs_evictable", policy=policy, hint="set Redis' maxmemory-policy to volatile-lru")
 
     def wait(self, id_: str, seconds: float) -> Job | None:
         """Wait until the job has ended or `seconds` are over, and give it as it then is."""

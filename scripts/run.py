@@ -3,6 +3,7 @@
 What the settings name elsewhere (REDIS_URL, a screenshot API) is not started here.
 """
 
+import fcntl
 import os
 import socket
 import sys
@@ -27,7 +28,6 @@ def main() -> int:
     refuse_taken_port(settings)
     commands = chosen(settings)
     env = wired(settings, commands)
-    (ROOT / "data").mkdir(exist_ok=True)
     print(f"Starting {', '.join(commands)}. The first picture can be had in a few seconds.", flush=True)
     return supervise(commands, env, health_checks(env, commands), banner(env, commands))
 
@@ -83,7 +83,10 @@ def wired(settings: Mapping[str, str], commands: Mapping[str, str]) -> Env:
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
     if sys.stdout.isatty() and not env.get("LOG_FORMAT"):
         env["LOG_FORMAT"] = "console"  # the processes write to a pipe and cannot see the terminal
+    env["BEAT_SCHEDULE"] = env.get("BEAT_SCHEDULE") or str(ROOT / "data" / "beat-schedule")
     if "redis" in commands:
+        env["REDIS_DIR"] = env.get("REDIS_DIR") or str(free_folder(ROOT / "data"))
+        Path(env["REDIS_DIR"]).mkdir(parents=True, exist_ok=True)
         env["REDIS_URL"] = f"redis://{LOOPBACK}:{env['REDIS_PORT']}/0"
     if "engine" in commands:
         env["ENGINE_CHROMIUM"] = env.get("ENGINE_CHROMIUM") or str(chromium())
@@ -101,6 +104,25 @@ def free_ports(count: int) -> list[str]:
     for each in sockets:
         each.close()
     return ports
+
+
+def free_folder(data: Path) -> Path:
+    """Find a folder for Redis' file that no other run is using: two on one file would spoil it."""
+    number = 1
+    while in_use(folder := data / ("redis" if number == 1 else f"redis-{number}")):
+        number += 1
+    return folder
+
+
+def in_use(folder: Path) -> bool:
+    """Tell whether a Redis holds the lock that the Procfile makes it take."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def banner(env: Mapping[str, str], commands: Mapping[str, str]) -> str:

@@ -60,6 +60,7 @@ class Run:
 @contextmanager
 def running(tmp_path, **environ):
     environ = dict.fromkeys(REAL_SERVICES, "") | {"PORT": str(free_port()), "PERSIST_DIR": str(tmp_path)} | environ
+    environ |= {"REDIS_DIR": str(tmp_path / "redis"), "BEAT_SCHEDULE": str(tmp_path / "beat-schedule")}
     process = subprocess.Popen(
         [sys.executable, "-m", "scripts.run"],
         cwd=ROOT,
@@ -95,7 +96,7 @@ def test_the_printed_line_gives_a_picture_and_ctrl_c_leaves_nothing_behind(tmp_p
         status = run.wait()
     assert (picture.format, picture.size) == ("PNG", (640, 360))
     assert len(picture.convert("RGB").quantize(64).getcolors()) > 8, "a picture of one colour is of nothing"
-    assert len(family) > 8, "Redis, engine, browser, web and its workers, demo"
+    assert len(family) > 12, "Redis, engine, browser, web and its workers, worker and its pool, beat, demo"
     assert (status, alive(family)) == (0, [])
 
 
@@ -135,7 +136,7 @@ def test_what_real_services_do_is_not_started(tmp_path, redis_url):
         line = run.read_until("^curl .*").group()
         run.press_ctrl_c()
         run.wait()
-    assert run.said.startswith("Starting web.")
+    assert run.said.startswith("Starting web, worker, beat.")
     assert "url=https://example.com/" in line
     assert "sk_live_test" not in run.said
 

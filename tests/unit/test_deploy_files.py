@@ -126,8 +126,19 @@ def test_the_engine_cannot_reach_redis():
 
 def test_redis_makes_room_before_its_container_is_full():
     redis = compose()["redis"]
-    assert "--maxmemory 256mb --maxmemory-policy allkeys-lru" in redis["command"]
-    assert redis["mem_limit"] == "384m"
+    assert "--maxmemory 256mb" in redis["command"]
+    assert redis["mem_limit"] == "640m"
+
+
+@pytest.mark.parametrize("command", [compose()["redis"]["command"], read("Procfile").splitlines()[0]])
+def test_redis_evicts_pictures_and_no_jobs_and_keeps_its_queues_over_a_restart(command):
+    assert "--maxmemory-policy volatile-lru" in command
+    assert "--appendonly yes --appendfsync everysec" in command
+
+
+def test_the_worker_may_end_its_job_before_it_is_stopped():
+    limit = config.Settings.model_fields["job_time_limit"].default
+    assert int(compose()["worker"]["stop_grace_period"].removesuffix("s")) > limit
 
 
 def test_ports_are_those_of_the_images():
@@ -183,9 +194,9 @@ def test_in_compose_captures_come_from_our_engine_unless_another_is_named(tmp_pa
     stub = tmp_path / "gunicorn"
     stub.write_text('#!/bin/sh\nprintf "%s" "$CAPTURE_URL"\n', encoding="utf-8")
     stub.chmod(0o755)
-    shell, option, script = compose()["web"]["command"]
+    shell, option, script, name = compose()["web"]["entrypoint"]
     environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}"} | settings
-    command = [shell, option, script.replace("$$", "$")]
+    command = [shell, option, script.replace("$$", "$"), name, *compose()["web"]["command"]]
     assert subprocess.run(command, env=environ, check=True, capture_output=True, text=True).stdout == capture_url
     assert image_port("engine") == 8001
 

@@ -4,7 +4,8 @@ import pytest
 
 from scripts import run
 
-ALL = ["redis", "engine", "web", "demo"]
+JOBS = ["worker", "beat"]
+ALL = ["redis", "engine", "web", *JOBS, "demo"]
 
 
 @pytest.mark.parametrize(
@@ -12,13 +13,13 @@ ALL = ["redis", "engine", "web", "demo"]
     [
         ({}, ALL),
         ({"REDIS_URL": "", "CAPTURE_URL": "", "SNAPSHARP_API_KEY": ""}, ALL),
-        ({"REDIS_URL": "redis://cache.example/0"}, ["engine", "web", "demo"]),
-        ({"REDIS_URL_FILE": "/run/secrets/redis"}, ["engine", "web", "demo"]),
-        ({"SNAPSHARP_API_KEY": "sk_live_1"}, ["redis", "web"]),
-        ({"SNAPSHARP_API_KEY_FILE": "/run/secrets/key"}, ["redis", "web"]),
+        ({"REDIS_URL": "redis://cache.example/0"}, ["engine", "web", *JOBS, "demo"]),
+        ({"REDIS_URL_FILE": "/run/secrets/redis"}, ["engine", "web", *JOBS, "demo"]),
+        ({"SNAPSHARP_API_KEY": "sk_live_1"}, ["redis", "web", *JOBS]),
+        ({"SNAPSHARP_API_KEY_FILE": "/run/secrets/key"}, ["redis", "web", *JOBS]),
         ({"SNAPSHARP_API_KEY": "sk_live_1", "CAPTURE_API": "engine"}, ALL),
-        ({"CAPTURE_API": "hermesforge"}, ["redis", "web"]),
-        ({"CAPTURE_API": "engine", "CAPTURE_URL": "http://engine.example"}, ["redis", "web"]),
+        ({"CAPTURE_API": "hermesforge"}, ["redis", "web", *JOBS]),
+        ({"CAPTURE_API": "engine", "CAPTURE_URL": "http://engine.example"}, ["redis", "web", *JOBS]),
         ({"S3_BUCKET": "pictures"}, ALL),
     ],
 )
