@@ -86,14 +86,15 @@ class PictureCache:
             self._failures.pop(key.digest, None)
         self._ask(lambda: self._client.delete(_FAILURE + key.digest))
 
-    def recover(self, key: Key, keep: int) -> None:
-        """Note for `keep` seconds that `key` was captured well, and forget that it ever failed."""
+    def recover(self, key: Key, captured_at: datetime, keep: int) -> None:
+        """Note for `keep` seconds that `key` was captured well then, and forget that it ever failed."""
         self.forgive(key)
-        self._ask(lambda: self._client.set(_GOOD + key.digest, b"1", ex=max(keep, 1)))
+        self._ask(lambda: self._client.set(_GOOD + key.digest, captured_at.timestamp(), ex=max(keep, 1)))
 
-    def was_good(self, key: Key) -> bool:
-        """Tell whether a good picture of `key` may still be shown somewhere."""
-        return bool(self._ask(lambda: self._client.get(_GOOD + key.digest))[0])
+    def last_good(self, key: Key) -> datetime | None:
+        """Tell when `key` was last captured well; None where no such picture is shown any more."""
+        value, _ = self._ask(lambda: self._client.get(_GOOD + key.digest))
+        return datetime.fromtimestamp(float(value), UTC) if isinstance(value, bytes) else None
 
     def _remember(self, key: Key, picture: Picture) -> None:
         if len(picture.body) + 1024 <= self._memory.maxsize:

@@ -112,6 +112,8 @@ class Settings(BaseSettings):
     master_max_bytes: int = Field(4 * 2**20, ge=0, le=25 * 2**20, description="bytes from 0 to 26214400")
     memory_cache_bytes: int = Field(64 * 2**20, ge=0, le=2**34, description="bytes from 0 to 17179869184")
 
+    refresh_budget: int = Field(0, ge=0, le=100_000, description="captures a day from 0 (none) to 100000")
+
     thumb_limit: Rate = "30 per minute"
     persist_limit: Rate = "5 per minute"
     request_limit: Rate = "1200 per minute"
@@ -221,6 +223,7 @@ _PREFIXES = (
     "CAPTURE_",
     "CACHE_",
     "MASTER_",
+    "REFRESH_",
     "THUMB_",
     "PERSIST_",
     "JOB_",

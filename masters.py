@@ -75,6 +75,10 @@ class Masters:
         """Forget a remembered failure."""
         self._cache.forgive(request.capture_key)
 
+    def last_good(self, request: ThumbnailRequest) -> datetime | None:
+        """Tell when it was last captured well, also where the master itself is no longer kept."""
+        return self._cache.last_good(request.capture_key)
+
     def join(
         self, request: ThumbnailRequest, charge: Charge, deliver: Deliver, request_id: str = ""
     ) -> Flight[Capture]:
@@ -125,7 +129,7 @@ class Masters:
         if len(picture.body) <= self._limits.keep_bytes:
             self._cache.put(request.capture_key, picture, self._limits.keep_seconds)
         if not picture.suspect:
-            self._cache.recover(request.capture_key, self._limits.renditions_seconds)
+            self._cache.recover(request.capture_key, picture.captured_at, self._limits.renditions_seconds)
         deliver(picture)
         return Capture(picture, ms)
 
@@ -173,7 +177,7 @@ class Masters:
             return picture
         if time.monotonic() < deadline - 1:
             picture = self._shoot(request.capture, deadline, request_id)
-        if picture.suspect and self._cache.was_good(request.capture_key):
+        if picture.suspect and self.last_good(request) is not None:
             raise CaptureFailed("the page came out blank or in another size")
         return picture
 

@@ -116,6 +116,22 @@ class Thumbnailer:
         stored = self._storage.put(served.picture)
         return Persisted(served.picture, stored, served.cache in (CacheState.HIT, CacheState.STALE))
 
+    def captured_since(self, request: ThumbnailRequest, then: datetime) -> bool:
+        """Tell whether the page was captured well after `then`."""
+        last = self._masters.last_good(request)
+        return last is not None and last > then
+
+    def recapture(self, request: ThumbnailRequest, then: datetime, charge: Charge, request_id: str = "") -> bool:
+        """Capture the page anew unless it was captured since `then`; tell whether it was. Nothing is rendered.
+
+        Raises what a capture may: BlockedTarget, InvalidOption, RateLimited, OverCapacity or a CaptureError.
+        """
+        if self.captured_since(request, then):
+            return False
+        flight = self._masters.join(request, charge, lambda _: None, request_id)
+        flight.future.result(self._lifetimes.patience)
+        return True
+
     def _refresh_behind(self, request: ThumbnailRequest, charge: Charge, request_id: str) -> None:
         """Start a capture that nobody waits for; what stands in its way leaves the old picture as it is."""
         try:

@@ -21,9 +21,11 @@ from masters import MasterLimits, Masters
 from model import Key, Picture
 from netguard import Guard
 from pipeline import Lifetimes, Thumbnailer
+from refresh import Refresher
 from storage import LocalStorage, PictureStorage, S3Storage
 from throughput import Throughput
 from validation import Validator
+from views import Views
 from webhooks import Courier
 
 
@@ -50,6 +52,8 @@ class Services:
     redis: "redis.Redis"
     client: CaptureClient
     coalescer: Coalescer
+    views: Views
+    refresher: Refresher
     idempotency: Idempotency
     jobs: JobQueue
     throughput: Throughput
@@ -68,6 +72,7 @@ class Services:
     def close(self) -> None:
         """Let captures under way end, and give back pooled connections."""
         self.coalescer.drain(self.settings.capture_timeout)
+        self.views.flush()
         self.client.close()
         self.jobs.close()
         self.redis.close()
@@ -91,7 +96,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         MasterLimits(
             settings.capture_timeout,
             settings.capture_concurrency,
-            settings.master_ttl,
+            _master_keep(settings),
             settings.master_max_bytes,
             settings.cache_ttl + settings.stale_ttl,
         ),
@@ -101,6 +106,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     lifetimes = Lifetimes(settings.capture_timeout + 5, settings.cache_ttl, settings.stale_ttl)
     thumbnailer = Thumbnailer(cache, masters, storage, lifetimes, waiters=settings.web_threads * 3 // 4)
     validator = Validator(guard, block_ads=settings.block_ads)
+    views = Views(connection, settings.refresh_budget)
     return Services(
         settings,
         validator,
@@ -110,6 +116,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         connection,
         client,
         coalescer,
+        views,
+        Refresher(views, thumbnailer, settings.refresh_budget, lifetimes),
         Idempotency(connection, leases),
         _jobs(settings, connection, waiting),
         Throughput(connection, settings.bulk_limit),
@@ -121,6 +129,11 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
 def _jobs(settings: Settings, connection: "redis.Redis", waiting: "redis.Redis") -> JobQueue:
     store = JobStore(connection, waiting, settings.job_time_limit / 8, settings.job_queue_limit)
     return JobQueue(celery_app(settings.redis_url, settings.job_time_limit), store)
+
+
+def _master_keep(settings: Settings) -> int:
+    """What a refresh captures is compared with what was known, which must outlive its freshness for that."""
+    return settings.master_ttl + (settings.cache_ttl if settings.refresh_budget else 0)
 
 
 def _access(settings: Settings) -> Access:

@@ -65,4 +65,5 @@ class HitFront:
         served = self._services.thumbnailer.known(wanted)
         if served is None or not self._tally.admit(client_of(environ.get("REMOTE_ADDR"))):
             return None
+        self._services.views.note(wanted, served.picture.captured_at)
         return wanted, served

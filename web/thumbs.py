@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response, request
 
-from pipeline import Served
+from pipeline import CacheState, Served
 from ratelimit import Budget, Charge
 from services import Services
 from web.callers import identify
@@ -25,6 +25,8 @@ def blueprint(services: Services, captures: Budget) -> Blueprint:
         )
         charge = Charge(captures, caller.name, caller.own_limit)
         served = services.thumbnailer.get(wanted, charge, request_id())
+        if served.cache is not CacheState.MISS:
+            services.views.note(wanted, served.picture.captured_at)
         note(cache=served.cache, **_timing(served))
         headers = picture_headers(served, negotiated=wanted.delivery.negotiated)
         return picture_response(served.picture, headers | charge.headers)

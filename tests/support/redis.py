@@ -4,11 +4,13 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import redis
 
 from tests.support.processes import free_port, running
+from views import Seen
 
 
 @dataclass
@@ -26,10 +28,18 @@ def running_redis(*options: str) -> Iterator[RedisServer]:
 
 
 def age_pictures(url: str, seconds: int) -> None:
-    """Make every picture in the cache look `seconds` older."""
+    """Make every picture in the cache look `seconds` older, and what was noted of it."""
     with redis.Redis.from_url(url) as client:
         for key in client.keys("thumb:picture:*"):
             head, _, body = client.get(key).partition(b"\n")
             header = json.loads(head)
             header["captured_at"] -= seconds
             client.set(key, json.dumps(header).encode() + b"\n" + body)
+        for key in client.keys("thumb:good:*"):
+            client.set(key, float(client.get(key)) - seconds, keepttl=True)
+        for member, views in client.zrange("thumb:views", 0, -1, withscores=True):
+            seen = Seen.unpack(member)
+            client.zrem("thumb:views", member)
+            client.zadd(
+                "thumb:views", {replace(seen, captured_at=seen.captured_at - timedelta(seconds=seconds)).pack(): views}
+            )

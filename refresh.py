@@ -1,0 +1,66 @@
+"""Which pictures are captured again before anybody has to wait for it: those that people look at, within a budget."""
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from masters import Charge
+from pipeline import Lifetimes, Thumbnailer
+from views import Seen, Views
+
+ROUND_SECONDS = 60  # between two rounds of choosing
+_DAY = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Refresher:
+    """Chooses what is captured again, at most `budget` pictures a day (UTC)."""
+
+    views: Views
+    thumbnailer: Thumbnailer
+    budget: int
+    lifetimes: Lifetimes
+
+    def choose(self, now: datetime | None = None) -> list[Seen]:
+        """Take this round's share of what is due, the most viewed first. Raises redis.RedisError."""
+        now = now or datetime.now(UTC)
+        claimed, over = self._claim(share(self.budget), now)
+        granted = self.views.reserve(len(claimed), spendable(self.budget, now), now) if claimed else 0
+        self.views.release(claimed[granted:])
+        self.views.forget(over + claimed[:granted])
+        return claimed[:granted]
+
+    def capture(self, seen: Seen, charge: Charge, request_id: str = "") -> bool:
+        """Capture `seen` again unless somebody has; tell whether it was done. Raises what `Thumbnailer.get` does."""
+        return self.thumbnailer.recapture(seen.request, seen.captured_at, charge, request_id)
+
+    def _claim(self, most: int, now: datetime) -> tuple[list[Seen], list[Seen]]:
+        """Claim up to `most` pictures that are due; give also those met on the way that need no capture any more.
+
+        A claim lasts for the picture's ttl, so that a page which cannot be captured costs no more than one that can.
+        """
+        claimed: list[Seen] = []
+        over: list[Seen] = []
+        for seen in self.views.most_viewed():
+            if len(claimed) >= most:
+                break
+            ttl = seen.ttl or self.lifetimes.fresh
+            age = (now - seen.captured_at).total_seconds()
+            if age < ttl:
+                continue
+            if age > ttl + self.lifetimes.stale or self.thumbnailer.captured_since(seen.request, seen.captured_at):
+                over.append(seen)
+            elif self.views.claim(seen, ttl):
+                claimed.append(seen)
+        return claimed, over
+
+
+def share(budget: int) -> int:
+    """Give what one round may take: twice its part of the day, so that a quiet hour can be made up for, not at once."""
+    return math.ceil(2 * budget * ROUND_SECONDS / _DAY)
+
+
+def spendable(budget: int, now: datetime) -> int:
+    """Give how much of the day's budget may be spent by `now` (UTC): it is spread over the day."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return min(math.ceil(budget * (now - midnight).total_seconds() / _DAY), budget)

@@ -1,0 +1,230 @@
+"""What people look at is captured again before it is old, the most viewed first, within a budget; nothing else is."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis
+
+import views
+from refresh import share, spendable
+from tests.support.processes import wait_until
+from tests.support.redis import age_pictures
+from tests.support.screenshot_api import refuse, with_mark
+
+DAY = 86400
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def look(client, page, times=1, **options):
+    url = f"https://{page}.example.com/"
+    return [client.get("/thumb", query_string={"url": url, "w": 64, **options}) for _ in range(times)][-1]
+
+
+def free():
+    """Charge nothing."""
+
+
+@pytest.fixture
+def web(make_client):
+    """A client whose application counts views, and the refresher beside it."""
+    return make_client(refresh_budget=DAY)
+
+
+@pytest.fixture
+def refresher(web):
+    """The application's own, with a budget that is not yet spread thin a second after midnight."""
+    return replace(web.application.extensions["services"].refresher, budget=10**9)
+
+
+def chosen(refresher, now=None):
+    refresher.views.flush()
+    return [seen.request.host for seen in refresher.choose(now)]
+
+
+def test_the_most_viewed_is_captured_again_first(web, refresher, redis_url, monkeypatch):
+    monkeypatch.setattr(views, "_PAGE", 2)
+    for page, times in (("rare", 1), ("often", 9), ("sometimes", 4)):
+        look(web, page)
+        look(web, page, times)
+    refresher.views.flush()
+    age_pictures(redis_url, seconds=DAY + 10)
+
+    assert chosen(refresher) == ["often.example.com", "sometimes.example.com", "rare.example.com"]
+    with redis.Redis.from_url(redis_url) as store:
+        assert store.zcard("thumb:views") == 0  # one that fails is not tried again for views of long ago
+
+
+def test_a_picture_nobody_asked_for_since_its_capture_is_left_alone(web, refresher, redis_url):
+    look(web, "once")
+    refresher.views.flush()
+    age_pictures(redis_url, seconds=DAY + 10)
+
+    assert chosen(refresher) == []
+
+
+def test_a_picture_is_left_alone_until_its_own_ttl_is_over(web, refresher, redis_url):
+    for page, ttl in (("hasty", 3600), ("patient", 2 * DAY), ("usual", None)):
+        look(web, page, times=2, **({"ttl": ttl} if ttl else {}))
+    refresher.views.flush()
+    age_pictures(redis_url, seconds=3700)
+    assert chosen(refresher) == ["hasty.example.com"]
+    age_pictures(redis_url, seconds=DAY)
+    assert chosen(refresher) == ["usual.example.com"]
+
+
+def test_what_a_visitor_had_captured_meanwhile_is_left_alone(web, refresher, redis_url, api):
+    look(web, "busy", times=2)
+    refresher.views.flush()
+    age_pictures(redis_url, seconds=DAY + 10)
+    assert look(web, "busy").headers["X-Cache"] == "STALE"
+    wait_until(lambda: look(web, "busy").headers["X-Cache"] == "HIT", "the capture behind")
+
+    assert chosen(refresher) == []
+    assert len(api.calls) == 2
+
+
+def test_what_is_no_longer_shown_is_not_captured_again(make_client, redis_url):
+    client = make_client(refresh_budget=DAY, stale_ttl=3600)
+    refresher = replace(client.application.extensions["services"].refresher, budget=10**9)
+    look(client, "forgotten", times=2)
+    refresher.views.flush()
+    age_pictures(redis_url, seconds=DAY + 3700)
+
+    assert chosen(refresher) == []
+    with redis.Redis.from_url(redis_url) as store:
+        assert store.zcard("thumb:views") == 0
+
+
+def test_a_refreshed_picture_is_a_hit_for_the_next_visitor(web, refresher, redis_url, api):
+    look(web, "news", times=2)
+    refresher.views.flush()
+    age_pictures(redis_url, seconds=DAY + 10)
+    (seen,) = refresher.choose()
+    api.behave(with_mark(40, 40))
+
+    assert refresher.capture(seen, free)
+    assert not refresher.capture(seen, free)
+    again = look(web, "news")
+    assert (again.headers["X-Cache"], len(api.calls)) == ("HIT", 2)
+
+
+def test_a_refreshed_picture_that_looks_the_same_is_not_modified(web, refresher, redis_url, api):
+    """By default a captured page is kept no longer than it is fresh; with a budget it must outlive that."""
+    before = look(web, "calm", times=2)
+    refresher.views.flush()
+    with redis.Redis.from_url(redis_url) as store:
+        lives = sorted(store.ttl(key) for key in store.keys("thumb:picture:*"))
+    age_pictures(redis_url, seconds=DAY + 10)
+    (seen,) = refresher.choose()
+    api.behave(with_mark(1, 20))
+    refresher.capture(seen, free)
+
+    assert look(web, "calm").headers["ETag"] == before.headers["ETag"]
+    assert lives[0] > 1.9 * DAY
+
+
+def test_a_page_that_cannot_be_captured_is_tried_once_a_ttl(web, refresher, redis_url, api):
+    look(web, "broken", times=2)
+    refresher.views.flush()
+    age_pictures(redis_url, seconds=DAY + 10)
+    api.behave(refuse(404, "not_found"), times=99)
+    assert chosen(refresher) == ["broken.example.com"]
+    look(web, "broken")
+
+    assert chosen(refresher) == []
+
+
+def test_two_beats_spend_the_budget_once(web, refresher, redis_url):
+    for number in range(8):
+        look(web, f"page{number}", times=2)
+    refresher.views.flush()
+    age_pictures(redis_url, seconds=DAY + 10)
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    # A second after midnight two of a day's 172,800 pictures may be captured.
+    at = midnight + timedelta(days=1, seconds=1)
+    small = replace(refresher, budget=2 * DAY)
+
+    assert [len(small.choose(at)) for _ in range(3)] == [2, 0, 0]
+    assert len(small.choose(at + timedelta(seconds=1))) == 2  # what was not granted before is not lost
+
+
+@pytest.mark.parametrize("budget", [1, 10, 1000, 100_000])
+def test_the_budget_is_spread_over_the_day_and_never_exceeded(budget):
+    midnight = NOON.replace(hour=0)
+    spent, most = 0, 0
+    for minute in range(24 * 60):
+        now = midnight + timedelta(minutes=minute)
+        taken = max(min(share(budget), spendable(budget, now) - spent), 0)
+        spent, most = spent + taken, max(most, taken)
+        assert spent <= budget * (minute + 1) / 1440 + 1
+    assert 0.99 * budget - 1 <= spent <= budget
+    assert most <= 2 * budget / 1440 + 1
+
+
+def test_without_a_budget_nothing_is_counted(client, redis_url):
+    look(client, "any", times=3)
+    client.application.extensions["services"].views.flush()
+
+    with redis.Redis.from_url(redis_url) as store:
+        assert store.keys("thumb:views*") == []
+
+
+def test_counting_a_hit_costs_no_call_to_redis(make_client, redis_url):
+    client = make_client(refresh_budget=1000, memory_cache_bytes=2**20)
+    look(client, "hot", times=2)
+    with redis.Redis.from_url(redis_url) as store:
+        store.config_resetstat()
+        look(client, "hot", times=50)
+        calls = store.info("commandstats")
+
+    assert "cmdstat_zincrby" not in calls
+    assert "cmdstat_get" not in calls
+
+
+def test_views_reach_redis_by_themselves(make_client, redis_url, monkeypatch):
+    monkeypatch.setattr(views, "FLUSH_SECONDS", 0.05)
+    client = make_client(refresh_budget=1000)
+    counted = client.application.extensions["services"].views
+    look(client, "hot")
+    with redis.Redis.from_url(redis_url) as store:
+        for total in (3, 6):
+            look(client, "hot", times=3)
+            wait_until(lambda n=total: [n] == [found for _, found in store.zscan("thumb:views")[1]], "the flush")
+            wait_until(lambda: counted._flusher is None, "the end of a flusher with nothing to do")
+
+
+def test_views_are_bounded_in_the_process_and_in_redis(web, refresher, redis_url, monkeypatch):
+    monkeypatch.setattr(views, "MOST_HERE", 3)
+    monkeypatch.setattr(refresher.views, "_most", 4)
+    for number in range(5):
+        look(web, f"first{number}", times=2)
+    refresher.views.flush()
+    with redis.Redis.from_url(redis_url) as store:
+        assert store.zcard("thumb:views") == 3
+        for number in range(3):
+            look(web, f"second{number}", times=4)
+        refresher.views.flush()
+        kept = [views.Seen.unpack(member).request.host for member in store.zrange("thumb:views", 0, -1)]
+
+    assert len(kept) == 4
+    assert {f"second{number}.example.com" for number in range(3)} < set(kept)
+
+
+def test_views_do_without_redis(make_client):
+    client = make_client(refresh_budget=1000, redis_url="redis://127.0.0.1:1/0", memory_cache_bytes=2**20)
+    look(client, "any")
+    assert look(client, "any").headers["X-Cache"] == "HIT"
+
+    client.application.extensions["services"].views.flush()
+    assert look(client, "any").headers["X-Cache"] == "HIT"
+
+
+def test_what_another_version_wrote_is_passed_over(web, refresher, redis_url):
+    look(web, "ours", times=2)
+    refresher.views.flush()
+    age_pictures(redis_url, seconds=DAY + 10)
+    with redis.Redis.from_url(redis_url) as store:
+        store.zadd("thumb:views", {'{"at": 1, "capture": {"colour": "red"}}': 99, "no JSON": 98})
+
+    assert chosen(refresher) == ["ours.example.com"]
