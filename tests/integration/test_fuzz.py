@@ -25,19 +25,36 @@ JSON = st.recursive(
 )
 BODIES = st.dictionaries(NAMES, LEAVES, max_size=5).map(lambda body: {"url": "https://example.com/"} | body)
 
+# What a server hands on for a header's value: any latin-1 but a line break, and what looks like a meaning.
+FRAGMENTS = st.sampled_from(
+    ["*", ",", ";", "=", " ", '"', "W/", '"abc"', "bytes=0-1", "bytes=-5", "bytes=9-1,0-0", "items=1-", "9" * 5000, "-1",
+     "Sat, 01 Jan 2000 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -2359", "Mon, 99 Foo 0000 25:61:61", "image/png",
+     "image/*", "*/*", "q=1", "q=nan", "q=-inf", "q=1e999", "text/html", "192.0.2.1", "[2001:db8::1]:443", "::ffff:1.2.3.4",
+     "fe80::1%\xe9", ":80", "unknown", "Bearer ", "Basic ", "Digest ", "Og==", "respond-async", "wait=1", "a" * 32, "%00", "\0"]
+)  # fmt: skip
+LATIN_1 = st.text(st.characters(max_codepoint=0xFF, exclude_characters="\r\n"), max_size=40)
+MARK = "reflect\xe9d<"  # in no valid value of any header
+HEADER_VALUES = st.one_of(
+    LATIN_1, st.lists(st.one_of(FRAGMENTS, LATIN_1, st.just(MARK)), max_size=6).map("".join), st.just(MARK)
+)
+HEADER_NAMES = st.sampled_from(
+    ["If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "X-Forwarded-For",
+     "X-Forwarded-Proto", "X-Request-ID", "Accept", "Authorization", "X-API-Key", "Range", "Prefer", "Idempotency-Key",
+     "Content-Type", "Origin", "Host"]
+)  # fmt: skip
+HEADERS = st.dictionaries(HEADER_NAMES, HEADER_VALUES, min_size=1, max_size=4)
+UNLIMITED = dict.fromkeys(("thumb_limit", "persist_limit", "request_limit"), "1000000 per hour")
+
 
 @pytest.fixture
 def unlimited(make_client):
-    return make_client(
-        thumb_limit="1000000 per hour", persist_limit="1000000 per hour", request_limit="1000000 per hour"
-    )
+    return make_client(**UNLIMITED)
 
 
 @pytest.fixture
 def guarded(make_client):
     return make_client(
-        signing_keys="a-signing-key-for-fuzz", api_keys="cms:fuzz-me-not-please", request_limit="1000000 per hour",
-        thumb_limit="1000000 per hour", persist_limit="1000000 per hour",
+        signing_keys="a-signing-key-for-fuzz", api_keys="cms:fuzz-me-not-please", **UNLIMITED
     )  # fmt: skip
 
 
@@ -79,3 +96,58 @@ def test_any_signature_and_key_is_answered(guarded, pairs, secret):
 @given(st.text(max_size=60))
 def test_any_path_of_media_is_answered(unlimited, path):
     assert unlimited.get("/media/" + quote(path, errors="replace")).status_code < 500
+
+
+@pytest.fixture
+def behind_a_proxy(make_client):
+    """With every header in use: a known picture, a permanent one, an API key, an allowed origin."""
+    client = make_client(
+        trusted_proxies=1, memory_cache_bytes=1 << 20, api_keys="cms:fuzz-me-not-please",
+        cors_origins="https://cms.example", **UNLIMITED,
+    )  # fmt: skip
+    assert client.get("/thumb?url=https://example.com/").status_code == 200
+    return client
+
+
+def environ(headers):
+    """`headers` as a server hands them on."""
+    names = {"Content-Type": "CONTENT_TYPE"}
+    return {names.get(name, "HTTP_" + name.upper().replace("-", "_")): value for name, value in headers.items()}
+
+
+def answered(client, path, headers, **request):
+    response = client.open(path, environ_overrides=environ(headers), **request)
+    assert response.status_code < 500
+    assert MARK not in str(response.headers)
+    assert MARK not in response.get_data().decode("latin-1")
+
+
+KEY = {"X-API-Key": "fuzz-me-not-please"}
+PATHS = st.sampled_from(
+    ["/thumb?url=https://example.com/", "/thumb?url=https://example.com/&format=auto&w=320",
+     "/thumb?url=https://example.com/&fresh=1", "/thumb?url=nonsense", "/health", "/ready", "/media/x.png", "/nothing"]
+)  # fmt: skip
+
+
+@settings(FUZZ, max_examples=800)
+@given(HEADERS, PATHS, st.sampled_from(["GET", "GET", "HEAD", "OPTIONS"]), st.sampled_from([{}, KEY]))
+def test_any_header_is_answered_and_none_comes_back(behind_a_proxy, headers, path, method, key):
+    answered(behind_a_proxy, path, key | headers, method=method)
+
+
+@FUZZ
+@given(HEADERS, st.sampled_from([b'{"url": "https://example.com/"}', b"{}", b""]))
+def test_any_header_of_persist_is_answered_and_none_comes_back(behind_a_proxy, headers, body):
+    sent = KEY | {"Content-Type": "application/json"} | headers
+    answered(behind_a_proxy, "/persist", sent, method="POST", data=body)
+
+
+@pytest.fixture
+def permanent(behind_a_proxy):
+    return "/media/" + behind_a_proxy.post("/persist", json={"url": "https://example.com/"}, headers=KEY).json["key"]
+
+
+@FUZZ
+@given(HEADERS)
+def test_any_header_of_a_permanent_picture_is_answered_and_none_comes_back(behind_a_proxy, permanent, headers):
+    answered(behind_a_proxy, permanent, headers)
