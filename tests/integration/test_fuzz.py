@@ -23,7 +23,19 @@ LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text
 JSON = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4), max_leaves=8
 )
+URLS = st.sampled_from(
+    ["https://example.com/", "http://10.0.0.1/", "http://example.com/", "https://example.com:22/", ""]
+)
 BODIES = st.dictionaries(NAMES, LEAVES, max_size=5).map(lambda body: {"url": "https://example.com/"} | body)
+OWN_OPTIONS = st.fixed_dictionaries(
+    {}, optional={"urls": st.lists(URLS | LEAVES, max_size=3) | LEAVES, "webhook_url": URLS | LEAVES, "persist": LEAVES}
+)
+
+
+def with_own_options(body):
+    """Add those of `/screenshots`, and take the one page away as often as not."""
+    return OWN_OPTIONS.map(lambda own: {k: v for k, v in body.items() if k != "url" or len(own) % 2 == 0} | own)
+
 
 # What a server hands on for a header's value: any latin-1 but a line break, and what looks like a meaning.
 FRAGMENTS = st.sampled_from(
@@ -43,12 +55,16 @@ HEADER_NAMES = st.sampled_from(
      "Content-Type", "Origin", "Host"]
 )  # fmt: skip
 HEADERS = st.dictionaries(HEADER_NAMES, HEADER_VALUES, min_size=1, max_size=4)
-UNLIMITED = dict.fromkeys(("thumb_limit", "persist_limit", "request_limit"), "1000000 per hour")
+UNLIMITED = dict.fromkeys(("thumb_limit", "persist_limit", "request_limit", "job_limit"), "1000000 per hour")
 
 
 @pytest.fixture
 def unlimited(make_client):
     return make_client(**UNLIMITED)
+
+
+def post_json(client, path, body):
+    return client.post(path, data=json.dumps(body), content_type="application/json")  # `json=None` would be no body
 
 
 @pytest.fixture
@@ -74,13 +90,27 @@ def test_any_raw_query_is_answered(unlimited, raw):
 @FUZZ
 @given(st.one_of(JSON, BODIES))
 def test_any_json_body_of_persist_is_answered(unlimited, body):
-    assert unlimited.post("/persist", json=body).status_code < 500
+    assert post_json(unlimited, "/persist", body).status_code < 500
 
 
 @FUZZ
-@given(st.binary(max_size=200))
-def test_any_bytes_called_json_are_answered(unlimited, data):
-    assert unlimited.post("/persist", data=data, content_type="application/json").status_code < 500
+@given(st.one_of(JSON, BODIES, BODIES.flatmap(with_own_options)))
+def test_any_json_body_of_screenshots_is_answered(unlimited, body):
+    # A queue that is full says so; nobody works on it here.
+    assert post_json(unlimited, "/screenshots", body).status_code in (202, 400, 403)
+
+
+@FUZZ
+@given(st.binary(max_size=200), st.sampled_from(["/persist", "/screenshots"]))
+def test_any_bytes_called_json_are_answered(unlimited, data, path):
+    assert unlimited.post(path, data=data, content_type="application/json").status_code < 500
+
+
+@FUZZ
+@given(st.one_of(st.text(max_size=60), st.text("0123456789abcdef", min_size=32, max_size=32)), st.booleans())
+def test_any_id_of_a_job_is_answered(unlimited, id_, image):
+    path = f"/jobs/{quote(id_, safe='', errors='replace')}" + "/image" * image
+    assert unlimited.get(path).status_code in (308, 404)
 
 
 @FUZZ
@@ -125,7 +155,8 @@ def answered(client, path, headers, **request):
 KEY = {"X-API-Key": "fuzz-me-not-please"}
 PATHS = st.sampled_from(
     ["/thumb?url=https://example.com/", "/thumb?url=https://example.com/&format=auto&w=320",
-     "/thumb?url=https://example.com/&fresh=1", "/thumb?url=nonsense", "/health", "/ready", "/media/x.png", "/nothing"]
+     "/thumb?url=https://example.com/&fresh=1", "/thumb?url=nonsense", "/health", "/ready", "/media/x.png", "/nothing",
+     "/jobs/" + "0" * 32, "/jobs/x/image"]
 )  # fmt: skip
 
 
@@ -136,10 +167,14 @@ def test_any_header_is_answered_and_none_comes_back(behind_a_proxy, headers, pat
 
 
 @FUZZ
-@given(HEADERS, st.sampled_from([b'{"url": "https://example.com/"}', b"{}", b""]))
-def test_any_header_of_persist_is_answered_and_none_comes_back(behind_a_proxy, headers, body):
+@given(
+    HEADERS,
+    st.sampled_from(["/persist", "/screenshots"]),
+    st.sampled_from([b'{"url": "https://example.com/"}', b"{}", b""]),
+)
+def test_any_header_of_a_post_is_answered_and_none_comes_back(behind_a_proxy, headers, path, body):
     sent = KEY | {"Content-Type": "application/json"} | headers
-    answered(behind_a_proxy, "/persist", sent, method="POST", data=body)
+    answered(behind_a_proxy, path, sent, method="POST", data=body)
 
 
 @pytest.fixture
