@@ -10,7 +10,6 @@ from app import create_app
 from config import Settings
 from tests.support.redis import running_redis
 from tests.support.screenshot_api import running_screenshot_api
-from tests.support.web import LOGS
 
 PUBLIC = "93.184.216.34"
 
@@ -18,38 +17,7 @@ PUBLIC = "93.184.216.34"
 hypothesis.settings.register_profile("repeatable", derandomize=True, database=None)
 hypothesis.settings.load_profile("repeatable")
 
-# Keys and signatures that the tests use, and a word that stands in targets' queries: none may ever reach a log.
-SECRETS = (
-    "sk_live_test",
-    "sk_live_0123456789abcdef",
-    "correct-horse",
-    "battery-staple",
-    "the-new-signing-key",
-    "an-old-signing-key",
-    "s3cret",
-    "whsec_",
-    "&sig=",
-)
-_LEAKS: list[str] = []
-
-
-def pytest_runtest_logreport(report):
-    """Search whatever the services logged while a test ran."""
-    for name, text in report.sections:
-        _LEAKS.extend(f"{report.nodeid} ({name}): {secret}" for secret in SECRETS if secret in text)
-
-
-def pytest_sessionfinish(session):
-    for path in LOGS:
-        text = path.read_text(errors="replace") if path.exists() else ""
-        _LEAKS.extend(f"{path.name}: {secret}" for secret in SECRETS if secret in text)
-    if _LEAKS:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def pytest_terminal_summary(terminalreporter):
-    for leak in _LEAKS:
-        terminalreporter.write_line(f"SECRET IN A LOG: {leak}", red=True)
+pytest_plugins = "tests.support.leaks"
 
 
 @pytest.fixture(scope="session", autouse=True)

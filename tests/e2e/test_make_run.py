@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from scripts.supervisor import descendants
+from tests.support import leaks
 from tests.support.processes import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +43,7 @@ class Run:
     def read_until(self, pattern):
         for line in self.process.stdout:
             self.said += line
+            leaks.search(line)
             if match := re.search(pattern, line):
                 return match
         raise AssertionError(f"never said {pattern}, but:\n{self.said}")
@@ -53,7 +55,9 @@ class Run:
         os.killpg(self.process.pid, signal.SIGINT)
 
     def wait(self):
-        self.said += self.process.stdout.read()
+        rest = self.process.stdout.read()
+        self.said += rest
+        leaks.search(rest)
         return self.process.wait(timeout=20)
 
 

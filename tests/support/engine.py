@@ -15,6 +15,8 @@ from typing import Any
 
 import requests
 
+from tests.support import leaks
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 30
 
@@ -101,6 +103,7 @@ class Engine:
 
     def _read(self) -> None:
         for line in self.process.stderr:
+            leaks.search(line)
             self.events.append(json.loads(line) if line.startswith("{") else {"event": line.rstrip()})
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from scripts.setup import SYSTEM_PATH
+from tests.support import leaks
 from tests.support.processes import free_port, running
 
 NGINX = shutil.which("nginx", path=SYSTEM_PATH) or "nginx"
@@ -36,6 +37,7 @@ def running_nginx(folder: Path, web: str) -> Iterator[str]:
     """Run nginx in front of the URL `web` and give its URL; what it writes is in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
+    leaks.FILES.extend(folder / name for name in ("access.log", "error.log", "stderr"))
     config = folder / "nginx.conf"
     config.write_text(adapted(folder, port, web), encoding="utf-8")
     command = [NGINX, "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]

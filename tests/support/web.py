@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support import leaks
 from tests.support.processes import free_port, running
 
 ROOT = Path(__file__).parents[2]
-LOGS: list[Path] = []  # what the processes of this run wrote; searched for secrets at its end
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def running_web(log: Path, **settings: object) -> Iterator[str]:
 @contextmanager
 def running_web_process(log: Path, **settings: object) -> Iterator[tuple[str, subprocess.Popen]]:
     """The same, with the process: the leader of a group of its own."""
-    LOGS.append(log)
+    leaks.FILES.append(log)
     port = free_port()
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
     given = {name.upper(): str(value) for name, value in settings.items()}

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support import leaks
 from tests.support.processes import stop, wait_until
-from tests.support.web import LOGS, ROOT
+from tests.support.web import ROOT
 
 
 @contextmanager
 def running_worker(log: Path, **settings: object) -> Iterator[subprocess.Popen]:
     """Run a worker with `settings` alone, ready when it says so; the leader of a process group of its own."""
-    LOGS.append(log)
+    leaks.FILES.append(log)
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
     given = {
         name.upper(): ",".join(value) if isinstance(value, tuple) else str(value) for name, value in settings.items()

@@ -1,0 +1,78 @@
+"""A plugin: whatever a test run logs is searched for secrets, wherever the log goes. One found fails the run.
+
+pytest tells of what it captured; what a test takes for itself, by `capsys`, `capfd` or structlog's `capture_logs`, is
+searched as it is handed over. Whoever reads a process's output calls `search`, or names a file that it writes.
+"""
+
+import json
+import os
+from functools import wraps
+from pathlib import Path
+
+import pytest
+from structlog.testing import LogCapture
+
+# Keys and signatures that the tests use, and a word that stands in targets' queries: none may ever reach a log.
+SECRETS = (
+    "sk_live_test",
+    "sk_live_0123456789abcdef",
+    "correct-horse",
+    "battery-staple",
+    "the-new-signing-key",
+    "an-old-signing-key",
+    "fuzz-me-not-please",
+    "s3cret",
+    "whsec_",
+    "&sig=",
+)
+FILES: list[Path] = []  # what processes write; searched in the end
+_FOUND: list[str] = []
+
+
+def search(text: str, where: str = "") -> None:
+    """Look for secrets in a piece of a log, of the running test where nothing else is said."""
+    where = where or os.environ.get("PYTEST_CURRENT_TEST", "")
+    _FOUND.extend(f"{where}: {secret}" for secret in SECRETS if secret in text)
+
+
+def pytest_runtest_logreport(report):
+    for name, text in report.sections:
+        search(text, f"{report.nodeid} ({name})")
+
+
+def pytest_sessionfinish(session):
+    for path in FILES:
+        if path.exists():
+            search(path.read_text(errors="replace"), path.name)
+    if _FOUND:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter):
+    for found in dict.fromkeys(_FOUND):
+        terminalreporter.write_line(f"SECRET IN A LOG: {found}", red=True)
+
+
+def _searched_output(readouterr):
+    @wraps(readouterr)
+    def read(self):
+        captured = readouterr(self)
+        for stream in captured:
+            search(stream if isinstance(stream, str) else stream.decode(errors="replace"))
+        return captured
+
+    return read
+
+
+def _searched_event(capture):
+    @wraps(capture)
+    def keep(self, logger, method_name, event_dict):
+        search(json.dumps(event_dict, default=repr, ensure_ascii=False))
+        return capture(self, logger, method_name, event_dict)
+
+    return keep
+
+
+def pytest_configure():
+    pytest.CaptureFixture.readouterr = _searched_output(pytest.CaptureFixture.readouterr)
+    LogCapture.__call__ = _searched_event(LogCapture.__call__)
