@@ -7,12 +7,14 @@ old Redis client. The state is shared in Redis; where that cannot be reached, ea
 import json
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import redis
 import structlog
 
 from errors import CaptureError, ThumbnailError, UpstreamQuota, UpstreamUnavailable
+from fuse import Fuse
 
 THRESHOLD = 5  # failures of the API in a row
 OPEN_SECONDS = 30
@@ -20,12 +22,14 @@ LONGEST_OPEN = 3600
 PROBE_SECONDS = 60  # for how long one probe keeps others from probing too
 
 _FAILURES, _OPEN, _PROBE = "thumb:breaker:failures", "thumb:breaker:open", "thumb:breaker:probe"
+T = TypeVar("T")
 _log = structlog.get_logger()
 
 
 class Breaker:
-    def __init__(self, client: "redis.Redis", clock: Any = time.time) -> None:
+    def __init__(self, client: "redis.Redis", fuse: Fuse, clock: Any = time.time) -> None:
         self._client = client
+        self._fuse = fuse
         self._clock = clock
         self._lock = threading.Lock()
         self._failures = 0
@@ -46,10 +50,7 @@ class Breaker:
 
     def let_go(self) -> None:
         """Give the probe's turn to another: this caller will not capture after all."""
-        try:
-            self._client.delete(_PROBE)
-        except redis.RedisError:
-            return
+        self._ask(lambda: self._client.delete(_PROBE))
 
     def note(self, err: ThumbnailError | None) -> None:
         """Learn how a capture ended: None, or its error. A page's own fault says nothing of the API."""
@@ -62,52 +63,47 @@ class Breaker:
             self._reset()
 
     def _state(self) -> dict[str, Any] | None:
-        try:
-            value = self._client.get(_OPEN)
-        except redis.RedisError:
+        value, reachable = self._ask(lambda: self._client.get(_OPEN))
+        if not reachable:
             return self._open
         return json.loads(value) if isinstance(value, bytes) else None
 
     def _may_probe(self) -> bool:
-        try:
-            return bool(self._client.set(_PROBE, "1", nx=True, ex=PROBE_SECONDS))
-        except redis.RedisError:
-            with self._lock:  # the first to come pushes the others' turn into the future
-                if self._open is not None and self._open["until"] <= self._clock():
-                    self._open["until"] = self._clock() + PROBE_SECONDS
-                    return True
-            return False
+        won, reachable = self._ask(lambda: self._client.set(_PROBE, "1", nx=True, ex=PROBE_SECONDS))
+        if reachable:
+            return bool(won)
+        with self._lock:  # the first to come pushes the others' turn into the future
+            if self._open is not None and self._open["until"] <= self._clock():
+                self._open["until"] = self._clock() + PROBE_SECONDS
+                return True
+        return False
 
     def _count(self) -> int:
         with self._lock:
             self._failures += 1
-        try:
-            with self._client.pipeline() as pipe:
-                pipe.incr(_FAILURES)
-                pipe.expire(_FAILURES, LONGEST_OPEN)
-                return int(pipe.execute()[0])
-        except redis.RedisError:
-            return self._failures
+        with self._client.pipeline() as pipe:
+            pipe.incr(_FAILURES)
+            pipe.expire(_FAILURES, LONGEST_OPEN)
+            answers, _ = self._ask(pipe.execute)
+        return int(answers[0]) if answers else self._failures
 
     def _trip(self, err: CaptureError) -> None:
         seconds = min(max(err.retry_after or 0, OPEN_SECONDS), LONGEST_OPEN)
         state = {"code": err.code, "until": self._clock() + seconds}
         self._open = state
         _log.error("breaker_open", reason=err.code, seconds=seconds)
-        try:
-            # The state outlives its time: until a probe succeeds, only probes go through.
-            with self._client.pipeline() as pipe:
-                pipe.set(_OPEN, json.dumps(state), ex=2 * LONGEST_OPEN)
-                pipe.delete(_PROBE)
-                pipe.execute()
-        except redis.RedisError:
-            return
+        # The state outlives its time: until a probe succeeds, only probes go through.
+        with self._client.pipeline() as pipe:
+            pipe.set(_OPEN, json.dumps(state), ex=2 * LONGEST_OPEN)
+            pipe.delete(_PROBE)
+            self._ask(pipe.execute)
 
     def _reset(self) -> None:
         with self._lock:
             known, self._failures, self._open = self._failures or self._open, 0, None
-        try:
-            if self._client.delete(_FAILURES, _OPEN, _PROBE) and known:
-                _log.info("breaker_closed")
-        except redis.RedisError:
-            return
+        deleted, _ = self._ask(lambda: self._client.delete(_FAILURES, _OPEN, _PROBE))
+        if deleted and known:
+            _log.info("breaker_closed")
+
+    def _ask(self, question: Callable[[], T]) -> tuple[T | None, bool]:
+        return self._fuse.ask("breaker_unreachable", question)

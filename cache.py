@@ -10,56 +10,66 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import redis
-import structlog
 from cachetools import TTLCache
 
 import errors
 from errors import ThumbnailError
+from fuse import Fuse
 from model import Key, Picture
 
 T = TypeVar("T")
 
 TRUST_SECONDS = 3.0  # for how long the in-process tier answers without asking Redis
 _PICTURE, _FAILURE, _GOOD = "thumb:picture:", "thumb:failure:", "thumb:good:"
-_PAUSE_SECONDS = 2.0  # after a fault, ask no more for this long: a black-holed Redis must not slow every request
-_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the cache said: a picture or none, and whether it could be reached at all."""
+    """What the cache said: a picture or none, and whether it could be reached at all.
+
+    `outdated` tells that its page was captured anew since the picture was made.
+    """
 
     picture: Picture | None
     reachable: bool = True
+    outdated: bool = False
 
 
 class PictureCache:
     """Pictures and failures by key. Freshness is the caller's to judge."""
 
-    def __init__(self, client: "redis.Redis", memory_bytes: int = 0) -> None:
+    def __init__(self, client: "redis.Redis", fuse: Fuse, memory_bytes: int = 0) -> None:
         """`memory_bytes` bounds the in-process tier; 0 is none."""
         self._client = client
+        self._fuse = fuse
         self._memory: TTLCache[str, tuple[str, Picture]] = TTLCache(
             memory_bytes, TRUST_SECONDS, getsizeof=lambda entry: len(entry[1].body) + 1024
         )
         self._failures: TTLCache[str, str] = TTLCache(4096, TRUST_SECONDS)
         self._lock = threading.Lock()
-        self._paused_until = 0.0
 
-    def get(self, key: Key, *, anew: bool = False) -> Found:
-        """Look `key` up, in this process first, or `anew` where another process may just have changed it."""
-        with self._lock:
-            known = None if anew else self._memory.get(key.digest)
-        if known is not None and known[0] == key.canonical:
-            return Found(known[1])
-        value, reachable = self._ask(lambda: self._client.get(_PICTURE + key.digest))
-        picture = _unpack(value, key) if isinstance(value, bytes) else None
-        if picture is not None:
-            self._remember(key, picture)
-        return Found(picture, reachable)
+    def get(self, key: Key, *, master: Key | None = None, anew: bool = False) -> Found:
+        """Look `key` up, in this process first, or `anew` where another process may just have changed it.
+
+        `master` is the key of the capture that the picture is made from, if it is not one itself.
+        """
+        known = None if anew else self._recall(key)
+        if known is not None:
+            return Found(known)
+        names = [_PICTURE + key.digest] + ([_GOOD + master.digest] if master else [])
+        values, reachable = self._ask(lambda: cast("list[bytes | None]", self._client.mget(names)))
+        picture, *captured = values or (None,)
+        found = _unpack(picture, key) if isinstance(picture, bytes) else None
+        if found is None:
+            return Found(None, reachable)
+        latest = captured[0] if captured else None
+        if latest is not None and float(latest) > found.captured_at.timestamp():
+            return Found(found, reachable, outdated=True)
+        self._remember(key, found)
+        return Found(found, reachable)
 
     def put(self, key: Key, picture: Picture, keep: int) -> None:
         """Keep `picture` for `keep` seconds, if the cache can be reached."""
@@ -87,7 +97,7 @@ class PictureCache:
         self._ask(lambda: self._client.delete(_FAILURE + key.digest))
 
     def recover(self, key: Key, captured_at: datetime, keep: int) -> None:
-        """Note for `keep` seconds that `key` was captured well then, and forget that it ever failed."""
+        """Note for `keep` seconds when `key` was last captured well, and forget that it ever failed."""
         self.forgive(key)
         self._ask(lambda: self._client.set(_GOOD + key.digest, captured_at.timestamp(), ex=max(keep, 1)))
 
@@ -96,21 +106,18 @@ class PictureCache:
         value, _ = self._ask(lambda: self._client.get(_GOOD + key.digest))
         return datetime.fromtimestamp(float(value), UTC) if isinstance(value, bytes) else None
 
+    def _recall(self, key: Key) -> Picture | None:
+        with self._lock:
+            entry = self._memory.get(key.digest)
+        return entry[1] if entry is not None and entry[0] == key.canonical else None
+
     def _remember(self, key: Key, picture: Picture) -> None:
         if len(picture.body) + 1024 <= self._memory.maxsize:
             with self._lock:
                 self._memory[key.digest] = (key.canonical, picture)
 
     def _ask(self, question: Callable[[], T]) -> tuple[T | None, bool]:
-        """Put a question to Redis: the answer, and whether there was one."""
-        if time.monotonic() < self._paused_until:
-            return None, False
-        try:
-            return question(), True
-        except redis.RedisError as err:
-            self._paused_until = time.monotonic() + _PAUSE_SECONDS
-            _log.warning("cache_unreachable", error=type(err).__name__, pause_seconds=_PAUSE_SECONDS)
-            return None, False
+        return self._fuse.ask("cache_unreachable", question)
 
 
 def _pack(picture: Picture, key: Key) -> bytes:

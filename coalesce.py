@@ -14,12 +14,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import redis
 import structlog
 
 from errors import OverCapacity, ThumbnailError
+from fuse import Fuse
 
 T = TypeVar("T")
 
@@ -143,10 +145,11 @@ class Lease:
 class Leases:
     """Leases in Redis, renewed by one thread a process for as long as they are held."""
 
-    def __init__(self, client: "redis.Redis", waiting: "redis.Redis") -> None:
+    def __init__(self, client: "redis.Redis", waiting: "redis.Redis", fuse: Fuse) -> None:
         """`waiting` is a client whose sockets may be silent for as long as a lease lives, and a second more."""
         self._client = client
         self._waiting = waiting
+        self._fuse = fuse
         self._renew = client.register_script(_RENEW)
         self._release = client.register_script(_RELEASE)
         self._held: dict[str, Lease] = {}
@@ -156,12 +159,11 @@ class Leases:
     def take(self, key: str) -> Lease:
         """Take the lease, or learn who holds it. Without Redis it is ours, for this process alone."""
         lease = Lease(key, secrets.token_hex(8), ours=True)
-        try:
-            holder = self._client.set(lease.name, lease.token, nx=True, px=LEASE_MS, get=True)
-        except redis.RedisError as err:
-            _log.warning("leases_unreachable", error=type(err).__name__)
+        holder, reachable = self._ask(lambda: self._client.set(lease.name, lease.token, nx=True, px=LEASE_MS, get=True))
+        if not reachable:
             return Lease(key, lease.token, ours=True, shared=False)
-        if isinstance(holder, bytes):
+        # Our own token: the first reply was lost, and the question was asked again.
+        if isinstance(holder, bytes) and holder.decode() != lease.token:
             return Lease(key, holder.decode(), ours=False)
         self._keep(lease)
         return lease
@@ -170,22 +172,16 @@ class Leases:
         """Give the lease back and wake everybody who waits for it."""
         with self._lock:
             self._held.pop(lease.name, None)
-        if not lease.shared:
-            return
-        try:
-            self._release(keys=[lease.name, lease.done], args=[lease.token, DONE_SECONDS])
-        except redis.RedisError as err:
-            _log.warning("leases_unreachable", error=type(err).__name__)
+        if lease.shared:
+            self._ask(lambda: self._release(keys=[lease.name, lease.done], args=[lease.token, DONE_SECONDS]))
 
     def wait(self, lease: Lease, deadline: float) -> None:
         """Sleep until the holder is done, or its lease may have run out, or `deadline` has come."""
         left = int((deadline - time.monotonic()) * 1000)
-        try:
-            life = self._client.pttl(lease.name)
-            life = life if isinstance(life, int) and 0 < life <= LEASE_MS else 0
-            self._waiting.xread({lease.done: "0"}, block=max(min(left, life + 20), 1))
-        except redis.RedisError as err:
-            _log.warning("leases_unreachable", error=type(err).__name__)
+        life, _ = self._ask(lambda: self._client.pttl(lease.name))
+        life = life if isinstance(life, int) and 0 < life <= LEASE_MS else 0
+        block = max(min(left, life + 20), 1)
+        if not self._ask(lambda: self._waiting.xread({lease.done: "0"}, block=block))[1]:
             time.sleep(0.2)  # Redis will be asked again: not in a busy loop
 
     def _keep(self, lease: Lease) -> None:
@@ -206,10 +202,7 @@ class Leases:
                     self._heart = None
                     return
             for lease in held:
-                self._renew_one(lease)
+                self._ask(partial(self._renew, keys=[lease.name], args=[lease.token, LEASE_MS]))
 
-    def _renew_one(self, lease: Lease) -> None:
-        try:
-            self._renew(keys=[lease.name], args=[lease.token, LEASE_MS])
-        except redis.RedisError as err:
-            _log.warning("leases_unreachable", error=type(err).__name__)
+    def _ask(self, question: Callable[[], T]) -> tuple[T | None, bool]:
+        return self._fuse.ask("leases_unreachable", question)

@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=1, le=65535, description="a port from 1 to 65535")
     web_host: str = Field("127.0.0.1", description="an address to listen on")
     web_concurrency: int = Field(2, ge=1, le=64, description="a number of processes from 1 to 64")
-    web_threads: int = Field(64, ge=2, le=1000, description="a number of threads from 2 to 1000")
+    web_connections: int = Field(1000, ge=2, le=10000, description="a number of connections from 2 to 10000")
 
     redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
         "redis://127.0.0.1:6379/0", description="a redis://, rediss:// or unix:// URL"

@@ -9,24 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-import structlog
-
-import imaging
-from breaker import Breaker
 from cache import Found, PictureCache
-from capture import CaptureClient
+from camera import Camera, Charge
 from coalesce import Coalescer, Flight
-from errors import BlockedTarget, CaptureError, CaptureFailed, InvalidOption, OverCapacity, RateLimited, ThumbnailError
+from errors import BlockedTarget, CaptureError, CaptureFailed, InvalidOption, OverCapacity
 from model import CaptureOptions, Picture, ThumbnailRequest
 from netguard import Guard
 from validation import NOT_PUBLIC, target_of
 
-Charge = Callable[[], None]
 Deliver = Callable[[Picture], object]
 PAGE_FAILURE_SECONDS = 30  # for how long a page's own failure is remembered
 LONGEST_FAILURE = 3600
+LARGE_SECONDS = 30
 CLOCK_SKEW = timedelta(seconds=10)  # between machines; and no picture counts as old before it is a minute old
-_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +47,15 @@ class Masters:
     def __init__(
         self,
         cache: PictureCache,
-        client: CaptureClient,
+        camera: Camera,
         coalescer: Coalescer,
-        breaker: Breaker,
         guard: Guard | None,
         limits: MasterLimits,
     ) -> None:
         """`guard` judges a host before it is captured; None leaves that to the screenshot API."""
         self._cache = cache
-        self._client = client
+        self._camera = camera
         self._coalescer = coalescer
-        self._breaker = breaker
         self._guard = guard
         self._limits = limits
         self._slots = threading.BoundedSemaphore(limits.concurrency)
@@ -82,12 +75,11 @@ class Masters:
     def join(
         self, request: ThumbnailRequest, charge: Charge, deliver: Deliver, request_id: str = ""
     ) -> Flight[Capture]:
-        """Join the capture of `request`, or start it and `deliver` the picture before it lands. Raises what can be told at once: InvalidOption, and a remembered
-        failure of the same capture.
+        """Join the capture of `request`, or start it and `deliver` the picture before it lands.
 
-        The flight ends with a Capture, BlockedTarget, RateLimited, OverCapacity or a CaptureError.
+        Raises what can be told at once: InvalidOption, and a remembered failure of the same capture. The flight ends with a Capture, BlockedTarget, RateLimited, OverCapacity or a CaptureError.
         """
-        self._client.check(request.capture, _format(request.capture))
+        self._camera.check(request.capture)
         if not request.delivery.fresh:
             self._raise_remembered(request)
         since = datetime.now(UTC) - CLOCK_SKEW
@@ -122,25 +114,21 @@ class Masters:
         self._judge(request.capture)
         began = time.monotonic()
         with self._slot():
-            self._admit(charge)
+            self._camera.admit(charge)
             picture = self._shoot_or_remember(request, request_id)
         ms = round((time.monotonic() - began) * 1000)
         picture = self._unless_unchanged(request, picture)
-        if len(picture.body) <= self._limits.keep_bytes:
-            self._cache.put(request.capture_key, picture, self._limits.keep_seconds)
-        if not picture.suspect:
-            self._cache.recover(request.capture_key, picture.captured_at, self._limits.renditions_seconds)
+        self._keep(request, picture)
         deliver(picture)
         return Capture(picture, ms)
 
-    def _admit(self, charge: Charge) -> None:
-        """Pass the breaker, then charge: who is turned away pays nothing."""
-        self._breaker.check()
-        try:
-            charge()
-        except RateLimited:
-            self._breaker.let_go()
-            raise
+    def _keep(self, request: ThumbnailRequest, picture: Picture) -> None:
+        """Keep the master; one that is too large only for as long as those need who wait for it now."""
+        large = len(picture.body) > self._limits.keep_bytes
+        keep = min(self._limits.keep_seconds, LARGE_SECONDS) if large else self._limits.keep_seconds
+        self._cache.put(request.capture_key, picture, keep)
+        if not picture.suspect:
+            self._cache.recover(request.capture_key, picture.captured_at, self._limits.renditions_seconds)
 
     def _judge(self, options: CaptureOptions) -> None:
         if self._guard is None:
@@ -160,47 +148,21 @@ class Masters:
     def _unless_unchanged(self, request: ThumbnailRequest, new: Picture) -> Picture:
         """Keep the known bytes where the `new` ones differ in nothing visible: ETags stay, and browsers get 304s."""
         known = None if request.delivery.fresh or new.suspect else self.known(request).picture
-        if known is None or known.suspect:
+        if known is None or known.suspect or not self._camera.same(request.capture, known, new):
             return new
-        try:
-            hairline = max(round(request.capture.scale), 1)
-            seen = imaging.difference(known.body, new.body, hairline) > imaging.INVISIBLE
-        except imaging.NotAPicture:
-            return new
-        return new if seen else replace(known, captured_at=new.captured_at)
+        return replace(known, captured_at=new.captured_at)
 
     def _shoot_twice(self, request: ThumbnailRequest, request_id: str) -> Picture:
         """Try a suspect capture once more; it never replaces a good one."""
         deadline = time.monotonic() + self._limits.timeout
-        picture = self._shoot(request.capture, deadline, request_id)
+        picture = self._camera.shoot(request.capture, deadline, request_id)
         if not picture.suspect:
             return picture
         if time.monotonic() < deadline - 1:
-            picture = self._shoot(request.capture, deadline, request_id)
+            picture = self._camera.shoot(request.capture, deadline, request_id)
         if picture.suspect and self.last_good(request) is not None:
             raise CaptureFailed("the page came out blank or in another size")
         return picture
-
-    def _shoot(self, options: CaptureOptions, deadline: float, request_id: str) -> Picture:
-        try:
-            timeout = max(deadline - time.monotonic(), 0.1)
-            body = self._client.capture(options, _format(options), timeout=timeout, request_id=request_id)
-            identity = imaging.identify(body)
-            doubt = imaging.doubt(identity, options)
-        except ThumbnailError as err:
-            self._breaker.note(err)
-            raise
-        except imaging.NotAPicture as err:
-            _log.warning("capture_undecodable", reason=str(err), request_id=request_id)
-            failure = CaptureFailed("the screenshot API did not send a picture")
-            failure.upstream = True
-            self._breaker.note(failure)
-            raise failure from err
-        self._breaker.note(None)
-        if doubt:
-            _log.warning("capture_suspect", reason=doubt, request_id=request_id)
-        picture = Picture(body, identity.content_type, identity.width, identity.height, datetime.now(UTC))
-        return replace(picture, suspect=bool(doubt))
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
@@ -211,8 +173,3 @@ class Masters:
             yield
         finally:
             self._slots.release()
-
-
-def _format(options: CaptureOptions) -> str:
-    """The master is lossless, so that every rendition is encoded but once."""
-    return "pdf" if options.medium == "print" else "png"

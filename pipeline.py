@@ -3,7 +3,6 @@
 Knows neither HTTP nor Flask; the worker runs the same flow as the web process.
 """
 
-import os
 import threading
 import time
 from concurrent.futures import Future
@@ -15,10 +14,12 @@ from enum import StrEnum
 import structlog
 
 import imaging
-from cache import PictureCache
-from errors import CaptureFailed, OverCapacity, Pending, RateLimited, ThumbnailError
-from masters import Capture, Charge, Masters
-from model import Picture, ThumbnailRequest
+from cache import Found, PictureCache
+from camera import Charge
+from cores import Cores
+from errors import CaptureError, CaptureFailed, OverCapacity, Pending, RateLimited, ThumbnailError
+from masters import Capture, Masters
+from model import Picture, Rendition, ThumbnailRequest
 from storage import PictureStorage, Stored
 
 SUSPECT_SECONDS = 60  # the life of a picture that may be a bad one
@@ -62,47 +63,80 @@ class Lifetimes:
 
 class Thumbnailer:
     def __init__(
-        self, cache: PictureCache, masters: Masters, storage: PictureStorage, lifetimes: Lifetimes, waiters: int
+        self,
+        cache: PictureCache,
+        masters: Masters,
+        storage: PictureStorage,
+        lifetimes: Lifetimes,
+        waiters: int,
+        cores: Cores,
     ) -> None:
-        """`waiters` callers at the most wait for captures: the threads that are left serve what is known."""
+        """`waiters` callers at the most wait for captures: the room that is left is for what is known."""
         self._cache = cache
         self._masters = masters
         self._storage = storage
         self._lifetimes = lifetimes
         self._waiters = threading.BoundedSemaphore(waiters)
-        # More at a time than cores would only hold more decoded pages in memory.
-        self._rendering = threading.BoundedSemaphore(os.cpu_count() or 1)
+        self._cores = cores
 
     def known(self, request: ThumbnailRequest) -> Served | None:
         """Give the picture of `request` if it is known and fresh: the one question a hit costs."""
         if request.delivery.fresh:
             return None
-        picture = self._cache.get(request.rendition_key).picture
-        if picture is None or self._fresh_for(picture, request) <= 0:
+        found = self._look_up(request)
+        if found.picture is None or found.outdated or self._fresh_for(found.picture, request) <= 0:
             return None
-        return self._serve(picture, CacheState.HIT, request)
+        return self._serve(found.picture, CacheState.HIT, request)
 
     def get(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Served:
         """Answer `request`: what is known and fresh, what is known and stale while it is captured anew, or a capture.
 
-        Only a capture is charged. Raises BlockedTarget, InvalidOption, RateLimited, OverCapacity, Pending or a
-        CaptureError; none of them where there is an older picture to show instead.
+        Only a capture is charged. Raises BlockedTarget or InvalidOption; RateLimited, OverCapacity, Pending or a
+        CaptureError only where there is no older picture to show instead.
         """
-        found = self._cache.get(request.rendition_key)
-        if not request.delivery.fresh:
-            if found.picture is not None and self._fresh_for(found.picture, request) > 0:
-                return self._serve(found.picture, CacheState.HIT, request)
-            master = self._masters.known(request).picture
-            if master is not None and self._fresh_for(master, request) > 0:
-                return self._serve(self._render(master, request), CacheState.HIT, request)
-            older = found.picture or (self._render(master, request) if master else None)
-            if older is not None:
-                self._refresh_behind(request, charge, request_id)
-                return self._serve(older, CacheState.STALE, request)
+        found = self._look_up(request)
+        if request.delivery.fresh:
+            return self._capture_or_older(found, request, charge, request_id)
+        known = self._find_fresh(found, request)
+        if known is not None:
+            return self._serve(known, CacheState.HIT, request)
+        older = self._find_older(found, request)
+        if older is not None:
+            self._refresh_behind(request, charge, request_id)
+            return self._serve(older, CacheState.STALE, request)
+        return self._capture(found, request, charge, request_id)
+
+    def _look_up(self, request: ThumbnailRequest) -> Found:
+        return self._cache.get(request.rendition_key, master=request.capture_key)
+
+    def _find_fresh(self, found: Found, request: ThumbnailRequest) -> Picture | None:
+        """The rendition, or one made from the master; the former, too, if it is outdated and its master is gone."""
+        fresh = found.picture is not None and self._fresh_for(found.picture, request) > 0
+        if fresh and not found.outdated:
+            return found.picture
+        master = self._masters.known(request).picture
+        if master is not None and self._fresh_for(master, request) > 0:
+            return self._render(master, request)
+        return found.picture if fresh else None
+
+    def _find_older(self, found: Found, request: ThumbnailRequest) -> Picture | None:
+        master = None if found.picture else self._masters.known(request).picture
+        return self._render(master, request) if master else found.picture
+
+    def _capture(self, found: Found, request: ThumbnailRequest, charge: Charge, request_id: str) -> Served:
         capture = self._await(request, charge, request_id)
-        picture = self._render(capture.picture, request)
         state = CacheState.MISS if found.reachable else CacheState.BYPASS
-        return self._serve(picture, state, request, capture.ms)
+        return self._serve(self._render(capture.picture, request), state, request, capture.ms)
+
+    def _capture_or_older(self, found: Found, request: ThumbnailRequest, charge: Charge, request_id: str) -> Served:
+        try:
+            return self._capture(found, request, charge, request_id)
+        except (RateLimited, OverCapacity, Pending, CaptureError) as err:
+            older = self._find_older(found, request)
+            if older is None:
+                raise
+            _log.info("refresh_refused", reason=err.code)
+            return self._serve(older, CacheState.STALE, request)
 
     def forgive(self, request: ThumbnailRequest) -> None:
         """Forget that the page failed a moment ago: this caller has waited, and means to try it again."""
@@ -168,7 +202,7 @@ class Thumbnailer:
                 # The leader's budget is not ours: whoever has some left leads the next flight.
 
     def _render(self, master: Picture, request: ThumbnailRequest) -> Picture:
-        with self._rendering:
+        with self._cores.turn(_pixels(request.rendition, master)):
             rendered = self._cache.get(request.rendition_key).picture
             if rendered is not None and rendered.captured_at == master.captured_at:
                 return rendered  # by whoever held the turn before
@@ -176,7 +210,7 @@ class Thumbnailer:
 
     def _render_anew(self, master: Picture, request: ThumbnailRequest) -> Picture:
         try:
-            body, identity = imaging.render(master.body, request.rendition)
+            body, identity = self._cores.run(lambda: imaging.render(master.body, request.rendition))
         except imaging.NotAPicture as err:
             raise CaptureFailed("the captured picture cannot be read") from err
         picture = Picture(
@@ -203,3 +237,8 @@ def _log_refusal(landed: "Future[Capture]") -> None:
     err = landed.exception()
     if isinstance(err, ThumbnailError):
         _log.info("refresh_refused", reason=err.code)
+
+
+def _pixels(rendition: Rendition, master: Picture) -> int:
+    """About as many pixels as rendering touches: whichever is larger, what is decoded or what is encoded."""
+    return max(master.width * master.height, (rendition.w or master.width) * (rendition.h or master.height))

@@ -11,10 +11,13 @@ import netguard
 from access import Access, ApiKey, parse_size
 from breaker import Breaker
 from cache import PictureCache
+from camera import Camera
 from capture import DIALECTS, CaptureClient
 from coalesce import LEASE_MS, Coalescer, Leases
 from config import Settings
+from cores import Cores
 from errors import ThumbnailError
+from fuse import Fuse
 from idempotency import Idempotency
 from jobs import JobQueue, JobStore, celery_app
 from masters import MasterLimits, Masters
@@ -82,16 +85,17 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     """Make the services of one process. Opens no connection yet."""
     guard = Guard(frozenset(settings.allowed_ports), netguard.exemptions(settings.private_targets), lookup)
     connection = _redis(settings.redis_url, 1.0)
-    cache = PictureCache(connection, settings.memory_cache_bytes)
+    fuse = Fuse()
+    cache = PictureCache(connection, fuse, settings.memory_cache_bytes)
     client = _capture_client(settings)
     waiting = _redis(settings.redis_url, LEASE_MS / 1000 + 1)
-    leases = Leases(connection, waiting)
+    leases = Leases(connection, waiting, fuse)
     coalescer = Coalescer(leases, capacity=4 * settings.capture_concurrency)
+    cores = Cores()
     masters = Masters(
         cache,
-        client,
+        Camera(client, Breaker(connection, fuse), cores),
         coalescer,
-        Breaker(connection),
         guard if settings.resolve_targets else None,
         MasterLimits(
             settings.capture_timeout,
@@ -104,7 +108,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     storage = _storage(settings)
     # A caller who names no time waits for the capture's own end, and is told how it ended.
     lifetimes = Lifetimes(settings.capture_timeout + 5, settings.cache_ttl, settings.stale_ttl)
-    thumbnailer = Thumbnailer(cache, masters, storage, lifetimes, waiters=settings.web_threads * 3 // 4)
+    waiters = settings.web_connections * 3 // 4
+    thumbnailer = Thumbnailer(cache, masters, storage, lifetimes, waiters, cores)
     validator = Validator(guard, block_ads=settings.block_ads)
     views = Views(connection, settings.refresh_budget)
     return Services(

@@ -18,6 +18,7 @@ from bench.report import Row, count, percent, times
 from bench.servers import Fake, path, running_bare, running_fake, running_ours, running_ours_process, running_tutorial
 from bench.tutorial_app import cache_key
 from cache import PictureCache
+from fuse import Fuse
 from model import Picture
 from netguard import Guard
 from tests.support.redis import RedisServer, running_redis
@@ -50,7 +51,7 @@ def fill_ours(url: str, body: bytes, size: tuple[int, int], pages: range) -> Non
     picture = Picture(body, "image/png", *size, datetime.now(UTC))
     validator = Validator(Guard(frozenset({80, 443}), netguard.exemptions(()), netguard.system_lookup))
     with redis_library.Redis.from_url(url) as client:
-        cache = PictureCache(client)
+        cache = PictureCache(client, Fuse())
         for number in pages:
             wanted = validator.parse_query(path(f"page/{number}").partition("?")[2].encode())
             cache.put(wanted.rendition_key, picture, KEPT_SECONDS)

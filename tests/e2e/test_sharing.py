@@ -36,7 +36,6 @@ def services(api, tmp_path):
                     snapsharp_api_key="sk_live_test",
                     capture_url=api.url,
                     resolve_targets="false",
-                    web_threads=150,
                     request_limit="100000 per minute",
                     persist_dir=tmp_path / "media",
                 )

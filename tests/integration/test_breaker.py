@@ -5,6 +5,7 @@ import redis
 
 from breaker import OPEN_SECONDS, THRESHOLD, Breaker
 from errors import BlockedTarget, CaptureFailed, UpstreamQuota, UpstreamUnavailable
+from fuse import Fuse
 
 
 class Clock:
@@ -29,7 +30,7 @@ def clock():
 def breaker(request, clock):
     url = request.getfixturevalue("redis_url") if request.param == "shared" else "redis://127.0.0.1:1/0"
     with redis.Redis.from_url(url) as client:
-        yield Breaker(client, clock)
+        yield Breaker(client, Fuse(), clock)
 
 
 def fail(breaker, times):
@@ -96,7 +97,7 @@ def test_a_quota_opens_it_at_once_and_for_as_long_as_it_says(breaker, clock):
 
 def test_a_probe_that_is_not_used_is_anothers(redis_url, clock):
     with redis.Redis.from_url(redis_url) as client:
-        breaker = Breaker(client, clock)
+        breaker = Breaker(client, Fuse(), clock)
         fail(breaker, THRESHOLD)
         clock.now += OPEN_SECONDS + 1
         breaker.check()
@@ -106,7 +107,7 @@ def test_a_probe_that_is_not_used_is_anothers(redis_url, clock):
 
 def test_what_one_process_learns_all_know(redis_url, clock):
     with redis.Redis.from_url(redis_url) as client:
-        one, other = Breaker(client, clock), Breaker(client, clock)
+        one, other = Breaker(client, Fuse(), clock), Breaker(client, Fuse(), clock)
         fail(one, THRESHOLD - 1)
         fail(other, 1)
         for breaker in (one, other):

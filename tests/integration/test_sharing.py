@@ -10,6 +10,7 @@ import redis
 from PIL import Image
 
 import coalesce
+from fuse import Fuse
 from tests.support.processes import wait_until
 from tests.support.redis import age_pictures
 from tests.support.screenshot_api import blank, refuse, sized, with_mark
@@ -150,7 +151,7 @@ def test_a_follower_is_woken_by_the_holder_and_not_by_the_lease_running_out(redi
         return "done"
 
     with redis.Redis.from_url(redis_url) as client:
-        one, other = (coalesce.Coalescer(coalesce.Leases(client, client)) for _ in range(2))
+        one, other = (coalesce.Coalescer(coalesce.Leases(client, client, Fuse())) for _ in range(2))
         first = one.join("key", work, lambda: None, 30)
         assert working.wait(10)
         second = other.join("key", work, lambda: "recalled", 30)
@@ -162,7 +163,9 @@ def test_a_follower_is_woken_by_the_holder_and_not_by_the_lease_running_out(redi
 def test_a_lease_that_nobody_renews_is_taken_over(redis_url):
     with redis.Redis.from_url(redis_url) as client:
         client.set("thumb:lease:{key}", "a dead holder's token", px=300)
-        flight = coalesce.Coalescer(coalesce.Leases(client, client)).join("key", lambda: "mine", lambda: None, 30)
+        flight = coalesce.Coalescer(coalesce.Leases(client, client, Fuse())).join(
+            "key", lambda: "mine", lambda: None, 30
+        )
         assert flight.future.result(20) == "mine"
 
 
@@ -175,7 +178,19 @@ def test_a_master_is_kept_within_its_own_life_and_size(make_client, api, redis_u
 
     assert 590 < kept[max(kept)] <= 600
     assert kept[min(kept)] > 86400
-    assert len(store.keys("thumb:picture:*")) == 1, "the rendition alone"
+    lives = sorted(store.ttl(key) for key in store.keys("thumb:picture:*"))
+    assert lives[0] <= 30, "a large master serves those who wait for it, and is gone"
+    assert lives[1] > 86400
+
+
+def test_a_master_too_large_to_keep_is_captured_once_for_two_processes(make_client, api, held):
+    crowds = [Crowd(make_client(master_max_bytes=100), 4) for _ in range(2)]
+    answers = [crowd.ask(url=PAGE, w=width) for crowd in crowds for width in (64, 128)]
+    wait_until(lambda: len(api.calls) == 1, "the capture")
+    held.set()
+
+    assert {answer.result().status_code for answer in answers} == {200}
+    assert len(api.calls) == 1
 
 
 def test_coalescing_works_in_a_process_without_redis(make_client, api, held):
@@ -264,6 +279,45 @@ def test_a_caller_who_wants_it_fresh_gets_what_was_captured_now(client, api):
     api.behave(with_mark(1, 20))
 
     assert get(client, fresh=1).data != before.data
+
+
+def test_a_picture_wanted_fresh_renews_every_size_of_it(client, api):
+    small, large = get(client, w=64), get(client, w=128)
+    api.behave(with_mark(400, 400))
+    renewed = get(client, w=64, fresh=1)
+    other = get(client, w=128)
+
+    assert (renewed.headers["X-Cache"], other.headers["X-Cache"]) == ("MISS", "HIT")
+    assert renewed.headers["ETag"] != small.headers["ETag"]
+    assert other.headers["ETag"] != large.headers["ETag"]
+    assert other.headers["Last-Modified"] == renewed.headers["Last-Modified"]
+    assert len(api.calls) == 2
+
+
+def test_sizes_of_a_page_without_a_master_do_not_outdate_each_other(make_client, api, redis_url):
+    """Where no master is kept, each size is as old as it is: a capture for one is no reason to capture for all."""
+    client = make_client()
+    store = redis.Redis.from_url(redis_url)
+    for width in (64, 128):
+        get(client, w=width, fresh=1)
+        for key in store.keys("thumb:picture:*"):
+            if b'"kind":"master"' in store.get(key).replace(b"\\", b""):
+                store.delete(key)
+    states = [get(client, w=width).headers["X-Cache"] for width in (64, 128, 64)]
+
+    assert states == ["HIT", "HIT", "HIT"]
+    assert len(api.calls) == 2
+
+
+@pytest.mark.parametrize("size", [64, 128], ids=["the same size", "another size"])
+def test_a_fresh_capture_that_fails_gives_the_last_good_picture(client, api, size):
+    get(client, w=64)
+    api.behave(refuse(500), times=9)
+    answer = get(client, w=size, fresh=1)
+
+    assert answer.status_code == 200
+    assert answer.headers["X-Cache"] == "STALE"
+    assert answer.headers["X-Thumb-State"] == "stale"
 
 
 def test_over_budget_an_old_picture_is_shown(make_client, api, redis_url):

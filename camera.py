@@ -1,0 +1,84 @@
+"""Camera: one capture through the screenshot API, behind its breaker, looked at before anybody else sees it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import structlog
+
+import imaging
+from breaker import Breaker
+from capture import CaptureClient
+from cores import Cores
+from errors import CaptureFailed, RateLimited, ThumbnailError
+from model import CaptureOptions, Picture
+
+Charge = Callable[[], None]
+_log = structlog.get_logger()
+
+
+class Camera:
+    def __init__(self, client: CaptureClient, breaker: Breaker, cores: Cores) -> None:
+        self._client = client
+        self._breaker = breaker
+        self._cores = cores
+
+    def check(self, options: CaptureOptions) -> None:
+        """Raise InvalidOption if the API cannot express the options. No I/O: ask before anything is charged."""
+        self._client.check(options, _format(options))
+
+    def admit(self, charge: Charge) -> None:
+        """Pass the breaker, then charge: who is turned away pays nothing.
+
+        Raises UpstreamUnavailable, UpstreamQuota, or what `charge` raises.
+        """
+        self._breaker.check()
+        try:
+            charge()
+        except RateLimited:
+            self._breaker.let_go()
+            raise
+
+    def shoot(self, options: CaptureOptions, deadline: float, request_id: str) -> Picture:
+        """Take a picture by `deadline` (monotonic); `suspect` if it is blank or of another size.
+
+        Raises InvalidOption, BlockedTarget or a CaptureError.
+        """
+        try:
+            timeout = max(deadline - time.monotonic(), 0.1)
+            body = self._client.capture(options, _format(options), timeout=timeout, request_id=request_id)
+            picture, doubt = self._look_at(body, options)
+        except ThumbnailError as err:
+            self._breaker.note(err)
+            raise
+        except imaging.NotAPicture as err:
+            _log.warning("capture_undecodable", reason=str(err), request_id=request_id)
+            failure = CaptureFailed("the screenshot API did not send a picture")
+            failure.upstream = True
+            self._breaker.note(failure)
+            raise failure from err
+        self._breaker.note(None)
+        if doubt:
+            _log.warning("capture_suspect", reason=doubt, request_id=request_id)
+        return picture
+
+    def same(self, options: CaptureOptions, known: Picture, new: Picture) -> bool:
+        """Tell whether two captures differ in nothing visible."""
+        hairline = max(round(options.scale), 1)
+        try:
+            difference = self._cores.run(lambda: imaging.difference(known.body, new.body, hairline))
+        except imaging.NotAPicture:
+            return False
+        return difference <= imaging.INVISIBLE
+
+    def _look_at(self, body: bytes, options: CaptureOptions) -> tuple[Picture, str]:
+        identity = self._cores.run(lambda: imaging.identify(body))
+        doubt = imaging.doubt(identity, options)
+        picture = Picture(body, identity.content_type, identity.width, identity.height, datetime.now(UTC))
+        return replace(picture, suspect=bool(doubt)), doubt
+
+
+def _format(options: CaptureOptions) -> str:
+    """The master is lossless, so that every rendition is encoded but once."""
+    return "pdf" if options.medium == "print" else "png"
