@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from masters import Charge
+from camera import Charge
 from pipeline import Lifetimes, Thumbnailer
 from views import Seen, Views
 
