@@ -10,8 +10,10 @@ from engine import scripts, shot
 from engine.adblock import AdFilter
 from engine.devtools import ProtocolError, Session
 from engine.errors import DeadlineExceeded, InvalidParams, NotReached, PageFailed
+from engine.frame import DocumentReplaced
 from engine.page import WORLD, Page
 from engine.params import CaptureParams
+from engine.picture import BadPicture
 
 END_GAME = 2.5  # seconds of the deadline that are kept for the picture of a page that never finishes
 IDLE_SECONDS = 10  # after load; a page that polls is never idle
@@ -34,17 +36,17 @@ async def take(session: Session, params: CaptureParams, ads: AdFilter | None, de
     `ads` is None where advertisements may show. Raises PageFailed when the page is at fault, InvalidParams for a
     selector that is none, DeadlineExceeded for a page that does not answer, and what `shot.take` raises.
     """
-    page = Page(session, deadline)
-    capture = Capture(page, params)
+    capture = Capture(Page(session, deadline), params)
     await capture.prepare(ads)
-    try:
-        async with asyncio.timeout_at(deadline - END_GAME):
-            await capture.open()
-            await capture.settle()
-    except TimeoutError:
-        await capture.make_do()
-    await capture.hide_again()
-    return await shot.take(page, params)
+    for ready in (capture.arrive, capture.settle, capture.settle):
+        with contextlib.suppress(DocumentReplaced):
+            try:
+                async with asyncio.timeout_at(deadline - END_GAME):
+                    await ready()
+            except TimeoutError:
+                await capture.make_do()
+            return await capture.shoot()
+    raise PageFailed("the page does not stay long enough for a picture")
 
 
 class Capture:
@@ -85,6 +87,10 @@ class Capture:
         self._page.frame.id = tree["frameTree"]["frame"]["id"]
         await self._check_selectors()
 
+    async def arrive(self) -> None:
+        await self.open()
+        await self.settle()
+
     async def open(self) -> None:
         """Navigate. Raises PageFailed where nothing came that could be shown."""
         answer = await self._page.session.call("Page.navigate", url=self._params.target.href)
@@ -101,14 +107,14 @@ class Capture:
         frame = self._page.frame
         while True:
             await frame.reach(MILESTONES[self._params.wait_until])
-            document = frame.loader
+            document = frame.document
             try:
                 await self._wait_as_asked()
             except ProtocolError:
                 # The script's document is gone. It must have been replaced, or the error is our own.
-                if frame.loader == document and not frame.moving:
+                if await self._stays(document) and not frame.moving:
                     raise
-            if frame.loader == document and not frame.moving:
+            if frame.document == document and not frame.moving:
                 return
 
     async def make_do(self) -> None:
@@ -117,6 +123,8 @@ class Capture:
             raise DeadlineExceeded("the page did not answer in time")
         self._page.session.send("Runtime.terminateExecution")
         await self._page.insist(self._check_document)
+        if not await self._page.ask(scripts.DRAWABLE):
+            raise DeadlineExceeded("the page had nothing to show in time")
         if self._waiting_for and not await self._page.ask(scripts.MATCHES, self._waiting_for):
             raise PageFailed("wait_for: no element matched in time")
 
@@ -127,7 +135,31 @@ class Capture:
                 return await self._page.frame.error_page()
         return self._params.target.href
 
-    async def hide_again(self) -> None:
+    async def shoot(self) -> bytes:
+        """Take the picture of the document that was looked at last. Raises DocumentReplaced when it left meanwhile.
+
+        A page can leave at any time for what is refused or does not come: its picture would be a blank one.
+        """
+        document = self._page.frame.document
+        try:
+            await self._hide_again()
+            body = await shot.take(self._page, self._params)
+        except (PageFailed, BadPicture, ProtocolError):
+            if await self._stays(document):
+                raise
+            raise DocumentReplaced from None
+        if not await self._stays(document):
+            raise DocumentReplaced
+        return body
+
+    async def _stays(self, document: int) -> bool:
+        """Tell whether `document` is still the one that is there."""
+        with contextlib.suppress(DocumentReplaced):
+            # What happened before has been told when the answer comes.
+            await self._page.insist(lambda: self._page.frame.ask("Page.getFrameTree"))
+        return self._page.frame.document == document
+
+    async def _hide_again(self) -> None:
         """For what came, or came back, after the document began."""
         if self._hiding:
             await self._page.insist(lambda: self._page.evaluate(self._hiding))

@@ -9,6 +9,10 @@ from engine.devtools import ProtocolError, Session
 REDIRECT_SECONDS = 1
 
 
+class DocumentReplaced(ProtocolError):
+    """The document that a call was about is there no more."""
+
+
 class MainFrame:
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -20,6 +24,7 @@ class MainFrame:
         self.id = ""
         self.url = ""
         self.loader: str | None = None
+        self.document = 0  # counts them: one that a `javascript:` URL makes keeps its predecessor's loader
         self.unreachable: str | None = None  # what should have been there instead of an error page
         for event, listener in (
             ("Page.frameNavigated", self._navigated),
@@ -46,7 +51,7 @@ class MainFrame:
             await self._next_change()
 
     def ask(self, method: str, **params: Any) -> asyncio.Future[dict[str, Any]]:
-        """Call `method`, about the document that is there now: fails with ProtocolError when that is replaced.
+        """Call `method`, about the document that is there now: fails with DocumentReplaced when that is replaced.
 
         A renderer that is left for another site's does not always answer what it was asked before.
         """
@@ -75,17 +80,24 @@ class MainFrame:
             return
         self.id, self.url, self.loader = frame["id"], frame["url"], frame["loaderId"]
         self.unreachable = frame.get("unreachableUrl")
-        self._milestones = set()
         self._scheduled = False
+        self._replaced()
+
+    def _replaced(self) -> None:
+        self.document += 1
+        self._milestones = set()
         for reply in tuple(self._asked):
             if not reply.done():
-                reply.set_exception(ProtocolError("the document was replaced"))
+                reply.set_exception(DocumentReplaced)
         self._changed()
 
     def _lifecycle(self, event: dict[str, Any]) -> None:
-        if event["loaderId"] == self.loader:
-            self._milestones.add(event["name"])
-            self._changed()
+        if event["loaderId"] != self.loader:
+            return
+        if event["name"] == "init":  # of a document that a navigation brings it comes before that is told
+            self._replaced()
+        self._milestones.add(event["name"])
+        self._changed()
 
     def _scheduling(self, event: dict[str, Any]) -> None:
         if event["frameId"] == self.id and event["delay"] <= REDIRECT_SECONDS:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from engine import scripts
 from engine.devtools import ProtocolError, Session
 from engine.errors import PageFailed
-from engine.frame import MainFrame
+from engine.frame import DocumentReplaced, MainFrame
 
 WORLD = "capture"
 PATIENCE = 10  # seconds in which a page must answer before its scripts are stopped
@@ -45,13 +45,15 @@ class Page:
         return outcome["result"].get("value")
 
     async def insist(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Ask; if the page is too busy to answer, stop its scripts and ask once more.
+        """Ask; if the page is too busy to answer, stop its scripts and ask once more. Raises DocumentReplaced.
 
         `Runtime.terminateExecution` may hit our own script instead of the page's, so a refusal is asked again too.
         """
         try:
             async with asyncio.timeout(min(PATIENCE, self.time_left / 3)):
                 return await question()
+        except DocumentReplaced:
+            raise
         except (TimeoutError, ProtocolError):
             await self.session.call("Runtime.terminateExecution")
             return await question()

@@ -13,6 +13,9 @@ VALID_SELECTOR = "(selector) => { document.createDocumentFragment().querySelecto
 # The status of the document itself, whatever redirects led to it; 0 where it did not come over HTTP.
 STATUS = "() => performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0"
 
+# A document whose head never ended has nothing to draw: its screenshot never comes, its print is an empty sheet.
+DRAWABLE = "() => document.contentType !== 'text/html' || document.body !== null"
+
 MATCHES = "(selector) => document.querySelector(selector) !== null"
 
 WAIT_FOR = """(selector) => new Promise(found => {

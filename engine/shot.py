@@ -26,7 +26,10 @@ class Clip:
 
 
 async def take(page: Page, params: CaptureParams) -> bytes:
-    """Take the picture. Raises PageFailed where there is nothing to show, picture.BadPicture for a broken one."""
+    """Take the picture of the document that is there.
+
+    Raises PageFailed where there is nothing to show, picture.BadPicture for a broken one, and DocumentReplaced.
+    """
     if params.format == "pdf":
         return await _print(page)
     clip = await _clip(page, params)
@@ -74,12 +77,12 @@ async def _screenshot(page: Page, params: CaptureParams, clip: Clip | None) -> d
     if clip:
         box = {"x": clip.x, "y": clip.y, "width": clip.width, "height": clip.height, "scale": 1}
         options |= {"clip": box, "captureBeyondViewport": True}
-    return await page.session.call("Page.captureScreenshot", **options)
+    return await page.frame.ask("Page.captureScreenshot", **options)
 
 
 async def _print(page: Page) -> bytes:
     options = {"printBackground": True, "preferCSSPageSize": True, "pageRanges": f"1-{MAX_PDF_PAGES}"}
-    printed = await page.insist(lambda: page.session.call("Page.printToPDF", **options))
+    printed = await page.insist(lambda: page.frame.ask("Page.printToPDF", **options))
     body = base64.b64decode(printed["data"])
     picture.check(body, "pdf", None)
     return body
