@@ -21,28 +21,15 @@ from fuse import Fuse
 from idempotency import Idempotency
 from jobs import JobQueue, JobStore, celery_app
 from masters import MasterLimits, Masters
-from model import Key, Picture
 from netguard import Guard
 from pipeline import Lifetimes, Thumbnailer
 from refresh import Refresher
+from reports import Reports
 from storage import LocalStorage, PictureStorage, S3Storage
 from throughput import Throughput
 from validation import Validator
 from views import Views
 from webhooks import Courier
-
-
-class JobPictures:
-    """The pictures of finished jobs, for as long as their records."""
-
-    def __init__(self, cache: PictureCache) -> None:
-        self._cache = cache
-
-    def put(self, job_id: str, picture: Picture) -> None:
-        self._cache.put(Key(f"job:{job_id}", job_id), picture, 86400)
-
-    def get(self, job_id: str) -> Picture | None:
-        return self._cache.get(Key(f"job:{job_id}", job_id)).picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +47,7 @@ class Services:
     idempotency: Idempotency
     jobs: JobQueue
     throughput: Throughput
-    job_pictures: JobPictures
+    reports: Reports
     courier: Courier
 
     def ready(self) -> dict[str, bool]:
@@ -126,7 +113,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         Idempotency(connection, leases),
         _jobs(settings, connection, waiting),
         Throughput(connection, settings.bulk_limit),
-        JobPictures(cache),
+        Reports(storage, settings.public_url),
         Courier(guard, settings.webhook_secret, resolves=settings.resolve_targets),
     )
 

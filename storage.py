@@ -1,10 +1,18 @@
-"""Permanent pictures: S3 through boto3, or a local folder. A key is the hash of the bytes: written once, never over."""
+"""Pictures at rest: S3 through boto3, or a local folder.
+
+For good below `thumbs/`, where a key is the hash of the bytes: written once, never over. For a day below `jobs/`, where
+it is a job's id: nobody else's, so that it can be removed.
+"""
 
 import hashlib
 import os
 import re
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +28,7 @@ from model import Picture
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+CACHE_A_DAY = "private, max-age=86400"
 CACHE_FOREVER = "public, max-age=31536000, immutable"
 _EXTENSIONS = {
     "image/png": "png",
@@ -29,7 +38,9 @@ _EXTENSIONS = {
     "application/pdf": "pdf",
 }
 _TYPES = {extension: content_type for content_type, extension in _EXTENSIONS.items()}
-_KEY = re.compile(r"thumbs/[0-9a-f]{64}\.(png|webp|jpg|avif|pdf)")
+_KEY = re.compile(r"(thumbs/[0-9a-f]{64}|jobs/[0-9a-f]{32})\.(png|webp|jpg|avif|pdf)")
+_LOOKS_ABSENT = (403, 404)  # without the right to list, an absent key looks like a forbidden one
+_ABSENT = "there is no such picture"
 _log = structlog.get_logger()
 
 
@@ -44,16 +55,46 @@ class Stored:
 
 
 class PictureStorage(Protocol):
-    """Puts a picture once and knows its permanent URL. Raises StorageUnavailable."""
+    """Keeps pictures, for good or for a day. Raises StorageUnavailable."""
 
-    def put(self, picture: Picture) -> Stored: ...
+    def put(self, picture: Picture) -> Stored:
+        """Store a picture for good, unless it is there."""
 
-    def check(self) -> None: ...
+    def keep(self, picture: Picture, job_id: str) -> str:
+        """Store the picture of a job until it is pruned, and give its key."""
+
+    def read(self, key: str) -> tuple[bytes, str]:
+        """Give bytes and content type. Raises NotFound, also for a key that is none."""
+
+    def presign(self, key: str, seconds: int) -> str | None:
+        """Give a URL that works for so long; None where this service has to hand the picture out itself."""
+
+    def prune(self, seconds: int) -> int:
+        """Remove pictures of jobs that are older, and give their number."""
+
+    def check(self) -> None:
+        """Prove that pictures can be stored."""
+
+
+def _extension(picture: Picture) -> str:
+    return _EXTENSIONS[picture.content_type]
+
+
+def _content_type(key: str) -> str:
+    """Tell the content type by a key. Raises NotFound for one that is not ours."""
+    match = _KEY.fullmatch(key)
+    if match is None:
+        raise NotFound(_ABSENT)
+    return _TYPES[match[2]]
+
+
+def _job_key(picture: Picture, job_id: str) -> str:
+    return f"jobs/{job_id}.{_extension(picture)}"
 
 
 def _name(picture: Picture) -> tuple[str, str]:
     digest = hashlib.sha256(picture.body).hexdigest()
-    return f"thumbs/{digest}.{_EXTENSIONS[picture.content_type]}", digest
+    return f"thumbs/{digest}.{_extension(picture)}", digest
 
 
 class LocalStorage:
@@ -71,13 +112,39 @@ class LocalStorage:
             raise _unavailable(err, "PERSIST_DIR") from err
         return Stored(key, f"/media/{key}", digest, created)
 
+    def keep(self, picture: Picture, job_id: str) -> str:
+        """Write the picture of a job over any that an earlier try left. Raises StorageUnavailable."""
+        key = _job_key(picture, job_id)
+        try:
+            with _draft(self._folder / key, picture.body) as draft:
+                draft.rename(self._folder / key)
+        except OSError as err:
+            raise _unavailable(err, "PERSIST_DIR") from err
+        return key
+
     def read(self, key: str) -> tuple[bytes, str]:
-        """Give bytes and content type of `key`. Raises NotFound for anything that `put` did not name."""
-        match = _KEY.fullmatch(key)
-        path = self._folder / key
-        if match is None or path.is_symlink() or not path.is_file():
-            raise NotFound("there is no such picture")
-        return path.read_bytes(), _TYPES[match[1]]
+        """Give bytes and content type of `key`. Raises NotFound for anything that was not stored under our names."""
+        content_type, path = _content_type(key), self._folder / key
+        if path.is_symlink() or not path.is_file():
+            raise NotFound(_ABSENT)
+        return path.read_bytes(), content_type
+
+    def presign(self, key: str, seconds: int) -> None:  # noqa: ARG002 - there is nobody else to hand it out
+        return None
+
+    def prune(self, seconds: int) -> int:
+        """Remove files of jobs, drafts of killed processes too."""
+        count = 0
+        for path in (self._folder / "jobs").glob("*"):
+            try:
+                if path.stat().st_mtime < time.time() - seconds:
+                    path.unlink()
+                    count += 1
+            except FileNotFoundError:
+                continue  # another worker was faster
+            except OSError as err:
+                raise _unavailable(err, "PERSIST_DIR") from err
+        return count
 
     def check(self) -> None:
         """Prove that the folder can be written. Raises StorageUnavailable."""
@@ -91,13 +158,24 @@ class LocalStorage:
     def _write_once(self, path: Path, body: bytes) -> bool:
         if path.exists():
             return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".") as draft:
-            draft.write(body)
-            draft.flush()
-            os.fchmod(draft.fileno(), 0o644)
-            os.fsync(draft.fileno())
-            return _link_once(Path(draft.name), path)
+        with _draft(path, body) as draft:
+            return _link_once(draft, path)
+
+
+@contextmanager
+def _draft(path: Path, body: bytes) -> Iterator[Path]:
+    """Write `body` whole beside `path`; whoever asked moves it away."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+        draft = Path(file.name)
+        try:
+            file.write(body)
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+            yield draft
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def _link_once(draft: Path, path: Path) -> bool:
@@ -115,9 +193,11 @@ class S3Storage:
     def __init__(self, bucket: str, *, region: str | None, endpoint_url: str | None, public_url: str | None) -> None:
         self._bucket = bucket
         self._public_url = public_url
-        self._client = _client(region, endpoint_url, path_style=endpoint_url is not None)
-        # The SDK knows every partition's host names. A bucket with a dot would break the certificate's wildcard.
+        # A bucket with a dot would break the certificate's wildcard.
         path_style = endpoint_url is not None or "." in bucket
+        # R2 and newer regions know no older signature, which the SDK would still choose for some presigned URLs.
+        self._client = _client(region, endpoint_url, path_style=path_style, signature_version="s3v4")
+        # The SDK knows every partition's host names.
         self._namer = _client(region, endpoint_url, path_style=path_style, signature_version=UNSIGNED)
 
     def put(self, picture: Picture) -> Stored:
@@ -128,6 +208,49 @@ class S3Storage:
         except (BotoCoreError, ClientError) as err:
             raise _unavailable(err, "S3_BUCKET") from err
         return Stored(key, self.url(key), digest, created)
+
+    def keep(self, picture: Picture, job_id: str) -> str:
+        """Upload the picture of a job. Raises StorageUnavailable."""
+        key = _job_key(picture, job_id)
+        try:
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=picture.body,
+                ContentType=picture.content_type,
+                CacheControl=CACHE_A_DAY,
+            )
+        except (BotoCoreError, ClientError) as err:
+            raise _unavailable(err, "S3_BUCKET") from err
+        return key
+
+    def read(self, key: str) -> tuple[bytes, str]:
+        """Download `key`. Raises NotFound or StorageUnavailable."""
+        content_type = _content_type(key)
+        try:
+            return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read(), content_type
+        except (BotoCoreError, ClientError) as err:
+            if isinstance(err, ClientError) and _status(err) in _LOOKS_ABSENT:
+                raise NotFound(_ABSENT) from err
+            raise _unavailable(err, "S3_BUCKET") from err
+
+    def presign(self, key: str, seconds: int) -> str:
+        """Sign a URL for `seconds`; it works no longer than the credentials that sign it."""
+        parameters = {"Bucket": self._bucket, "Key": key}
+        return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
+
+    def prune(self, seconds: int) -> int:
+        """Remove objects of jobs one by one: not every server knows the call that removes many."""
+        limit, count = datetime.now(UTC) - timedelta(seconds=seconds), 0
+        try:
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix="jobs/"):
+                for found in page.get("Contents", []):
+                    if found["LastModified"] < limit and _KEY.fullmatch(found["Key"]):
+                        self._client.delete_object(Bucket=self._bucket, Key=found["Key"])
+                        count += 1
+        except (BotoCoreError, ClientError) as err:
+            raise _unavailable(err, "S3_BUCKET") from err
+        return count
 
     def url(self, key: str) -> str:
         """Give the permanent URL of `key`: below S3_PUBLIC_URL if that is set, else the bucket's own."""
@@ -146,7 +269,7 @@ class S3Storage:
         try:
             self._client.head_object(Bucket=self._bucket, Key=key)
         except ClientError as err:
-            if _status(err) in (403, 404):  # without the right to list, an absent key looks like a forbidden one
+            if _status(err) in _LOOKS_ABSENT:
                 return False
             raise
         return True
@@ -190,4 +313,4 @@ def _status(err: ClientError) -> int:
 def _unavailable(err: Exception, variable: str) -> StorageUnavailable:
     code = err.response.get("Error", {}).get("Code") if isinstance(err, ClientError) else None
     _log.error("storage_unavailable", setting=variable, error=type(err).__name__, code=code)
-    return StorageUnavailable("the picture could not be stored; try again later")
+    return StorageUnavailable("the storage of pictures cannot be used at the moment; try again later")

@@ -28,13 +28,15 @@ from errors import (
     NotFound,
     QueueUnavailable,
     RateLimited,
+    StorageUnavailable,
     ThumbnailError,
     Unauthorized,
 )
-from jobs import BULK, CAPTURE, Errand, Job, JobResult, Problem, Run, celery_app
+from jobs import BULK, CAPTURE, KEEP_SECONDS, PRUNE, Errand, Job, JobResult, Problem, Run, celery_app
 from model import Picture
 from services import Services
 
+PRUNE_SECONDS = 3600
 MAX_RETRIES = 5
 MAX_STARTS = 3  # of one turn; a page that kills its worker each time is given up
 LONGEST_PAUSE = 300.0
@@ -52,6 +54,7 @@ def _load() -> Settings:
 settings = _load()
 app = celery_app(settings.redis_url, settings.job_time_limit)
 app.conf.worker_concurrency = settings.worker_concurrency
+app.conf.beat_schedule = {"prune": {"task": PRUNE, "schedule": PRUNE_SECONDS}}
 
 
 @lru_cache(maxsize=1)
@@ -87,16 +90,23 @@ def _attempt(run: Run) -> JobResult | ThumbnailError:
 
 
 def _take(job: Job) -> JobResult:
-    url = None
     if job.retries:
         services().thumbnailer.forgive(job.wanted)
     if job.persist:
         persisted = services().thumbnailer.persist(job.wanted, _charge(job), job.request_id)
-        picture, url = persisted.picture, persisted.stored.url
-    else:
-        picture = services().thumbnailer.get(job.wanted, _charge(job), job.request_id).picture
-    services().job_pictures.put(job.id, picture)
-    return _describe(picture, url)
+        return _describe(persisted.picture, persisted.stored.key, persisted.stored.url)
+    picture = services().thumbnailer.get(job.wanted, _charge(job), job.request_id).picture
+    return _describe(picture, services().storage.keep(picture, job.id))
+
+
+@app.task(name=PRUNE)  # type: ignore[untyped-decorator]
+def prune() -> None:
+    """Remove the pictures whose jobs are forgotten."""
+    try:
+        count = services().storage.prune(KEEP_SECONDS + PRUNE_SECONDS)
+    except StorageUnavailable:
+        return  # it is in the log, and the next hour comes
+    _log.info("pictures_pruned", count=count)
 
 
 def _charge(job: Job) -> Callable[[], None]:
@@ -105,10 +115,9 @@ def _charge(job: Job) -> Callable[[], None]:
     return throughput.take if job.queue == BULK else throughput.count
 
 
-def _describe(picture: Picture, url: str | None) -> JobResult:
-    return JobResult(
-        picture.content_type, picture.width, picture.height, len(picture.body), picture.captured_at.timestamp(), url
-    )
+def _describe(picture: Picture, key: str, url: str | None = None) -> JobResult:
+    captured_at = picture.captured_at.timestamp()
+    return JobResult(key, picture.content_type, picture.width, picture.height, len(picture.body), captured_at, url)
 
 
 def _conclude(run: Run, outcome: JobResult | ThumbnailError) -> None:

@@ -6,6 +6,7 @@ from jobs.record import (
     CAPTURE,
     DELIVER_WEBHOOK,
     INTERACTIVE,
+    PRUNE,
     REFRESH,
     Batch,
     Errand,
@@ -15,13 +16,15 @@ from jobs.record import (
     State,
     new_id,
 )
-from jobs.store import JobStore, Run
+from jobs.store import KEEP_SECONDS, JobStore, Run
 
 __all__ = [
     "BULK",
     "CAPTURE",
     "DELIVER_WEBHOOK",
     "INTERACTIVE",
+    "KEEP_SECONDS",
+    "PRUNE",
     "REFRESH",
     "Batch",
     "Errand",

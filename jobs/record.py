@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 # The names of Celery's tasks and queues, known to those who enqueue and to the worker.
-CAPTURE, DELIVER_WEBHOOK, REFRESH = "capture", "deliver_webhook", "refresh"
+CAPTURE, DELIVER_WEBHOOK, PRUNE, REFRESH = "capture", "deliver_webhook", "prune", "refresh"
 INTERACTIVE, BULK = "interactive", "bulk"
 
 
@@ -46,8 +46,9 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """The picture that a job made. `url` is where it lies for good, if it was to be persisted."""
+    """The picture that a job made: its `key` in the storage, and its `url` for good if it was to be persisted."""
 
+    key: str
     content_type: str
     width: int
     height: int

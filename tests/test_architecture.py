@@ -11,7 +11,7 @@ LAYERS = [
     {"config", "model", "logs", "cores", "fuse"},
     {"validation", "imaging", "access"},
     {"cache", "coalesce", "breaker", "capture", "storage", "views", "jobs", "throughput", "webhooks"},
-    {"camera", "idempotency"},
+    {"camera", "idempotency", "reports"},
     {"masters"},
     {"pipeline"},
     {"refresh"},

@@ -2,17 +2,17 @@
 
 import re
 import time
-from dataclasses import asdict
+from datetime import UTC, datetime
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 
 from errors import NotFound, NotReady
 from jobs import BULK, INTERACTIVE, Batch, Job, State, new_id
-from jobs.record import timestamp
+from model import Picture
 from ratelimit import Budget
 from services import Services
 from validation import JobWish
-from web.bodies import absolute, json_body
+from web.bodies import json_body
 from web.callers import Caller, allow_origins, identify
 from web.pictures import SAFE_HEADERS, picture_response
 from web.replays import once
@@ -66,21 +66,23 @@ def _accept(services: Services, budget: Budget, wish: JobWish, caller: Caller) -
 
 
 def _look_up(services: Services, id_: str, owner: str) -> dict[str, object]:
-    store, public_url = services.jobs.store, services.settings.public_url
+    store, here = services.jobs.store, request.host_url.rstrip("/")
     batch = store.get_batch(id_)
     if batch is None:
-        return _describe(_own(store.get(id_), owner), public_url)
+        return services.reports.of(_own(store.get(id_), owner), here)
     if batch.owner != owner:
         raise NotFound(UNKNOWN)
-    return _sum(batch, [job for job in store.get_all(batch.jobs) if job], public_url)
+    return services.reports.of_batch(batch, [job for job in store.get_all(batch.jobs) if job], here)
 
 
 def _picture_of(services: Services, job: Job) -> Response:
     if not job.state.ended:
         raise NotReady("the job is not done; ask again in a few seconds")
-    picture = services.job_pictures.get(job.id) if job.result else None
-    if picture is None:
-        raise NotFound("there is no picture: the job failed, or its picture is gone")
+    if job.result is None:
+        raise NotFound("there is no picture: the job failed")
+    body, content_type = services.storage.read(job.result.key)
+    captured_at = datetime.fromtimestamp(job.result.captured_at, UTC)
+    picture = Picture(body, content_type, job.result.width, job.result.height, captured_at)
     headers = {"Cache-Control": "private, max-age=3600", "ETag": f'"{picture.etag}"'}
     return picture_response(picture, headers | SAFE_HEADERS)
 
@@ -124,41 +126,3 @@ def _accepted(batch: Batch | None, made: list[Job]) -> Response:
     response.headers["Location"] = f"/jobs/{batch.id if batch else made[0].id}"
     response.headers["Retry-After"] = str(POLL_SECONDS)
     return response
-
-
-def _describe(job: Job, public_url: str | None) -> dict[str, object]:
-    return {
-        "job_id": job.id,
-        "status": job.state,
-        "image_url": _image_url(job, public_url),
-        "error": asdict(job.problem) if job.problem else None,
-        "retries": job.retries,
-        "created_at": timestamp(job.created_at),
-        "completed_at": timestamp(job.completed_at) if job.completed_at else None,
-    }
-
-
-def _image_url(job: Job, public_url: str | None) -> str | None:
-    if job.result is None:
-        return None
-    return absolute(job.result.url or f"/jobs/{job.id}/image", public_url)
-
-
-def _sum(batch: Batch, jobs: list[Job], public_url: str | None) -> dict[str, object]:
-    """Describe a batch: its state is pending until a job was begun, and failed if one failed when all have ended."""
-    sums = {state.value: sum(job.state is state for job in jobs) for state in State}
-    return {
-        "batch_id": batch.id,
-        "status": _state_of(sums),
-        **sums,
-        "created_at": timestamp(batch.created_at),
-        "jobs": [_describe(job, public_url) for job in jobs],
-    }
-
-
-def _state_of(sums: dict[str, int]) -> State:
-    if sums[State.PROCESSING] or (sums[State.PENDING] and (sums[State.COMPLETED] or sums[State.FAILED])):
-        return State.PROCESSING
-    if sums[State.PENDING]:
-        return State.PENDING
-    return State.FAILED if sums[State.FAILED] else State.COMPLETED

@@ -41,16 +41,16 @@ def blueprint(services: Services, captures: Budget, persists: Budget) -> Bluepri
         return response
 
     if isinstance(services.storage, LocalStorage):
-        views.get("/media/<path:key>")(_media(services.storage))
+        views.get("/media/thumbs/<name>")(_media(services.storage))
     return views
 
 
 def _media(storage: LocalStorage) -> Callable[[str], Response]:
-    def media(key: str) -> Response:
-        body, content_type = storage.read(key)
+    def media(name: str) -> Response:
+        body, content_type = storage.read(f"thumbs/{name}")
         response = Response(body, content_type=content_type)
         response.headers.update(SAFE_HEADERS | {"Cache-Control": CACHE_FOREVER})
-        response.set_etag(key.rpartition("/")[2].partition(".")[0])  # the key is the hash of the bytes
+        response.set_etag(name.partition(".")[0])  # the name is the hash of the bytes
         response.make_conditional(request)
         return response
 

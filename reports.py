@@ -1,0 +1,58 @@
+"""A job as callers see it, in `GET /jobs/{id}` and in webhooks alike. Knows no HTTP."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from jobs import KEEP_SECONDS, Batch, Job, State
+from jobs.record import timestamp
+from storage import PictureStorage
+
+
+class Reports:
+    def __init__(self, storage: PictureStorage, public_url: str | None) -> None:
+        """`public_url` is the service's own base, where an operator has named it."""
+        self._storage = storage
+        self._public_url = public_url
+
+    def of(self, job: Job, here: str = "") -> dict[str, object]:
+        """Describe `job`. `here` is the base of URLs where no operator has named one; without any they are paths."""
+        return {
+            "job_id": job.id,
+            "status": job.state,
+            "image_url": self._image_url(job, here),
+            "error": asdict(job.problem) if job.problem else None,
+            "retries": job.retries,
+            "created_at": timestamp(job.created_at),
+            "completed_at": timestamp(job.completed_at) if job.completed_at else None,
+        }
+
+    def of_batch(self, batch: Batch, jobs: Sequence[Job], here: str = "") -> dict[str, object]:
+        """Describe a batch: its state is pending until a job was begun, and failed if one failed when all have ended."""
+        sums = {state.value: sum(job.state is state for job in jobs) for state in State}
+        return {
+            "batch_id": batch.id,
+            "status": _state_of(sums),
+            **sums,
+            "created_at": timestamp(batch.created_at),
+            "jobs": [self.of(job, here) for job in jobs],
+        }
+
+    def _image_url(self, job: Job, here: str) -> str | None:
+        """For good where the picture was persisted, else for as long as the job's record."""
+        if job.result is None:
+            return None
+        url = job.result.url or self._temporary_url(job, job.result.key)
+        return (self._public_url or here) + url if url.startswith("/") else url
+
+    def _temporary_url(self, job: Job, key: str) -> str:
+        left = (job.completed_at or 0) + KEEP_SECONDS - time.time()
+        return self._storage.presign(key, max(int(left), 1)) or f"/jobs/{job.id}/image"
+
+
+def _state_of(sums: dict[str, int]) -> State:
+    if sums[State.PROCESSING] or (sums[State.PENDING] and (sums[State.COMPLETED] or sums[State.FAILED])):
+        return State.PROCESSING
+    if sums[State.PENDING]:
+        return State.PENDING
+    return State.FAILED if sums[State.FAILED] else State.COMPLETED

@@ -1,0 +1,139 @@
+"""One contract for both storages: a local folder, and an S3 server over HTTP."""
+
+import hashlib
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from errors import NotFound, StorageUnavailable
+from model import Picture
+from storage import LocalStorage, S3Storage
+from tests.support.s3 import running_s3
+
+JOB = "0" * 31 + "a"
+
+
+def picture(body=b"a picture", content_type="image/webp"):
+    return Picture(body, content_type, 3, 2, datetime.now(UTC))
+
+
+@pytest.fixture(scope="module")
+def s3_url():
+    with running_s3("pics") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def bucket(s3_url):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        yield S3Storage("pics", region="us-east-1", endpoint_url=s3_url, public_url=None)
+
+
+@pytest.fixture
+def s3(bucket):
+    """Without pictures of jobs."""
+    bucket.prune(-60)
+    return bucket
+
+
+@pytest.fixture(params=["local", "s3"])
+def storage(request, tmp_path):
+    return LocalStorage(tmp_path) if request.param == "local" else request.getfixturevalue("s3")
+
+
+def test_what_is_stored_for_good_can_be_read(storage):
+    stored = storage.put(picture())
+
+    assert stored.key == f"thumbs/{hashlib.sha256(b'a picture').hexdigest()}.webp"
+    assert storage.read(stored.key) == (b"a picture", "image/webp")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "extension"),
+    [("image/png", "png"), ("image/webp", "webp"), ("image/jpeg", "jpg"), ("image/avif", "avif"),
+     ("application/pdf", "pdf")],
+)  # fmt: skip
+def test_a_job_s_picture_is_kept_under_its_id(storage, content_type, extension):
+    key = storage.keep(picture(content_type=content_type), JOB)
+
+    assert key == f"jobs/{JOB}.{extension}"
+    assert storage.read(key) == (b"a picture", content_type)
+
+
+def test_a_second_try_replaces_the_first(storage):
+    storage.keep(picture(b"first"), JOB)
+    key = storage.keep(picture(b"second"), JOB)
+
+    assert storage.read(key)[0] == b"second"
+
+
+def test_pruning_takes_old_pictures_of_jobs_and_no_others(storage):
+    good, key = storage.put(picture()), storage.keep(picture(), JOB)
+
+    assert storage.prune(3600) == 0
+    assert storage.read(key)
+    assert storage.prune(-60) == 1, "as if a minute had gone by"
+    with pytest.raises(NotFound):
+        storage.read(key)
+    assert storage.read(good.key)
+    assert storage.prune(-60) == 0
+
+
+@pytest.mark.parametrize("key", ["", "jobs/", "jobs/x.png", f"jobs/{JOB}", f"jobs/{JOB}.svg", f"jobs/../jobs/{JOB}.png",
+                                 f"jobs/{JOB}.png", f"/jobs/{JOB}.png", "thumbs/" + "0" * 64 + ".png"])  # fmt: skip
+def test_what_is_not_there_is_not_found(storage, key):
+    with pytest.raises(NotFound):
+        storage.read(key)
+
+
+def test_a_folder_has_no_presigned_urls(tmp_path):
+    storage = LocalStorage(tmp_path)
+    assert storage.presign(storage.keep(picture(), JOB), 60) is None
+
+
+def test_a_presigned_url_gives_the_picture_to_whoever_has_it(s3, s3_url):
+    url = s3.presign(s3.keep(picture(), JOB), 1234)
+    answer = requests.get(url, timeout=10)
+
+    assert url.startswith(f"{s3_url}/pics/jobs/{JOB}.webp?")
+    assert (answer.content, answer.headers["Content-Type"]) == (b"a picture", "image/webp")
+    signed = parse_qs(urlsplit(url).query)
+    assert signed["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+    assert signed["X-Amz-Expires"] == ["1234"]
+
+
+@pytest.mark.parametrize(
+    ("bucket", "region", "base"),
+    [
+        ("pics", "eu-central-1", "https://pics.s3.eu-central-1.amazonaws.com/jobs/"),
+        ("pics", "us-east-1", "https://pics.s3.amazonaws.com/jobs/"),
+        ("my.pics", "eu-west-1", "https://s3.eu-west-1.amazonaws.com/my.pics/jobs/"),
+    ],
+)
+def test_a_presigned_url_is_of_the_bucket_s_own_region(monkeypatch, bucket, region, base):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    url = S3Storage(bucket, region=region, endpoint_url=None, public_url="https://cdn.example.com").presign(
+        "jobs/k", 60
+    )
+
+    assert url.startswith(base)
+    assert "AWS4-HMAC-SHA256" in url
+
+
+def test_a_storage_that_is_away_is_a_typed_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    (tmp_path / "jobs").write_text("in the way")
+    away = S3Storage("nowhere", region="us-east-1", endpoint_url="http://127.0.0.1:1", public_url=None)
+
+    for storage in (LocalStorage(tmp_path), away):
+        with pytest.raises(StorageUnavailable):
+            storage.keep(picture(), JOB)
+    for ask in (lambda: away.read(f"jobs/{JOB}.png"), lambda: away.prune(60)):
+        with pytest.raises(StorageUnavailable):
+            ask()

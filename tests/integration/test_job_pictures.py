@@ -1,0 +1,62 @@
+"""Where a job's picture is to be had: from this service, from S3 for a day, or from S3 for good."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from tests.support.processes import wait_until
+from tests.support.s3 import running_s3
+from tests.support.worker import running_worker
+
+PAGE = "https://example.com/"
+
+
+def ended(client, **options):
+    """Give the report of a job that has ended."""
+    id_ = client.post("/screenshots", json={"url": PAGE, **options}).json["job_id"]
+    wait_until(lambda: client.get(f"/jobs/{id_}").json["status"] in ("completed", "failed"), "the job's end")
+    return client.get(f"/jobs/{id_}").json
+
+
+def test_without_s3_this_service_hands_the_picture_out(make_client, settings, tmp_path):
+    client = make_client()
+    with running_worker(tmp_path / "worker.log", **settings, resolve_targets="false"):
+        jobs = {format_: ended(client, format=format_) for format_ in ("webp", "pdf")}
+        kept = ended(client, persist=True)
+
+    for format_, content_type in (("webp", "image/webp"), ("pdf", "application/pdf")):
+        job = jobs[format_]
+        assert job["image_url"] == f"http://localhost/jobs/{job['job_id']}/image"
+        answer = client.get(job["image_url"])
+        assert (answer.status_code, answer.content_type) == (200, content_type)
+        assert answer.data == (tmp_path / "media" / "jobs" / f"{job['job_id']}.{format_}").read_bytes()
+        assert client.get(f"/media/jobs/{job['job_id']}.{format_}").status_code == 404, "an id opens it, not a folder"
+    assert kept["image_url"].startswith("http://localhost/media/thumbs/")
+    (tmp_path / "media" / "jobs" / f"{jobs['pdf']['job_id']}.pdf").unlink()
+    assert client.get(jobs["pdf"]["image_url"]).status_code == 404, "it was pruned"
+    assert client.get(kept["image_url"]).data == client.get(f"/jobs/{kept['job_id']}/image").data
+
+
+@pytest.fixture
+def s3_settings(settings, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with running_s3("pics") as url:
+        yield settings | {"s3_bucket": "pics", "s3_region": "us-east-1", "s3_endpoint_url": url}
+
+
+def test_with_s3_the_url_is_presigned_for_a_day_or_permanent(make_client, s3_settings, tmp_path):
+    client = make_client(**s3_settings)
+    credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    with running_worker(tmp_path / "worker.log", **s3_settings, **credentials, resolve_targets="false"):
+        passing, kept = ended(client, format="jpeg"), ended(client, format="jpeg", persist=True)
+
+    answer = requests.get(passing["image_url"], timeout=10)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/jpeg")
+    assert answer.content == client.get(f"/jobs/{passing['job_id']}/image").data
+    (expires,) = parse_qs(urlsplit(passing["image_url"]).query)["X-Amz-Expires"]
+    assert 86000 < int(expires) <= 86400
+    assert kept["image_url"].startswith(f"{s3_settings['s3_endpoint_url']}/pics/thumbs/")
+    assert urlsplit(kept["image_url"]).query == ""
+    assert not (tmp_path / "media").exists()
