@@ -28,7 +28,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.extensions["services"] = services  # for the server's hooks alone
     telemetry.observe(app)
     flood_guard = limiter(settings.redis_url, services.redis.connection_pool, settings.request_limit)
-    captures = Budget(flood_guard, settings.thumb_limit, "captures")
+    captures = Budget(flood_guard, settings.thumb_limit, "captures", services.throughput.count)
     persists = Budget(flood_guard, settings.persist_limit, "permanent pictures")
     app.register_blueprint(thumbs.blueprint(services, captures))
     app.register_blueprint(persist.blueprint(services, captures, persists))

@@ -151,9 +151,13 @@ class RateLimited(ThumbnailError):
 
 
 class CaptureError(ThumbnailError):
-    """The picture could not be taken. `upstream` tells a fault of the screenshot API from one of the page."""
+    """The picture could not be taken. `upstream` tells a fault of the screenshot API from one of the page.
+
+    `lasting` is known of some: the same request would fail again.
+    """
 
     upstream: bool = False
+    lasting: bool = False
 
 
 class CaptureFailed(CaptureError):

@@ -8,6 +8,7 @@ import math
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -129,9 +130,15 @@ def _flood_key(client: str) -> tuple[str, str, str]:
 class Budget:
     """What one client may do in a while, such as 30 captures a minute."""
 
-    def __init__(self, flood_guard: Limiter, limit: str, scope: str) -> None:
-        """Count in the flood guard's storage. `scope` names what is counted, in the plural, for keys and texts."""
+    def __init__(
+        self, flood_guard: Limiter, limit: str, scope: str, observe: Callable[[], None] = lambda: None
+    ) -> None:
+        """Count in the flood guard's storage. `scope` names what is counted, in the plural, for keys and texts.
+
+        `observe` is told of each charge, whoever pays it.
+        """
         self._shared = flood_guard
+        self._observe = observe
         self._limits = sorted(limits.parse_many(limit))
         self._scope = scope
         self._memory = FixedWindowRateLimiter(MemoryStorage())
@@ -142,6 +149,11 @@ class Budget:
         Raises RateLimited.
         """
         chosen = sorted(limits.parse_many(own_limit)) if own_limit else self._limits
+        headers = self._charge_anywhere(chosen, client)
+        self._observe()
+        return headers
+
+    def _charge_anywhere(self, chosen: list[RateLimitItem], client: str) -> dict[str, str]:
         try:
             return self._charge(self._shared.limiter, chosen, client)
         except RateLimited:

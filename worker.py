@@ -21,17 +21,7 @@ import config
 import logs
 import services as composition
 from config import Settings
-from errors import (
-    BadRequest,
-    CaptureTimeout,
-    Forbidden,
-    NotFound,
-    QueueUnavailable,
-    RateLimited,
-    StorageUnavailable,
-    ThumbnailError,
-    Unauthorized,
-)
+from errors import CaptureError, CaptureTimeout, QueueUnavailable, RateLimited, StorageUnavailable, ThumbnailError
 from jobs import BULK, CAPTURE, KEEP_SECONDS, PRUNE, Errand, Job, JobResult, Problem, Run, celery_app
 from model import Picture
 from services import Services
@@ -136,12 +126,10 @@ def _conclude(run: Run, outcome: JobResult | ThumbnailError) -> None:
         _log.warning("job_failed", reason=outcome.code, retries=run.job.retries)
 
 
-_PERMANENT = (BadRequest, Unauthorized, Forbidden, NotFound)
-
-
 def is_transient(err: ThumbnailError) -> bool:
     """Tell whether the same capture may well succeed a little later."""
-    return err.retryable and not isinstance(err, _PERMANENT)
+    lasting = isinstance(err, CaptureError) and err.lasting
+    return err.retryable and not lasting
 
 
 def pause_before(retry: int, retry_after: float | None) -> float:

@@ -9,7 +9,7 @@ import math
 import re
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 
@@ -41,9 +41,11 @@ class Outcome:
     retried: bool = False
     hint: str = ""
     upstream: bool = True  # the API's own fault, and not the page's: what a circuit breaker counts
+    lasting: bool = False  # the same request would fail again, however long one waits
 
 
 FAILED = Outcome(CaptureFailed, "the page could not be captured", upstream=False)
+REFUSED = replace(FAILED, lasting=True)
 BROKEN = Outcome(CaptureFailed, "the screenshot API failed")
 LIED = Outcome(CaptureFailed, "the screenshot API gave no usable picture")
 GATEWAY = Outcome(CaptureFailed, "the screenshot API failed", retried=True)
@@ -57,6 +59,7 @@ DENIED = Outcome(
     UpstreamUnavailable,
     "the screenshot API refused the service's credentials or plan",
     hint="check CAPTURE_API_KEY and its plan",
+    lasting=True,
 )
 BLOCKED = Outcome(BlockedTarget, "url: the target is not a public web address", upstream=False)
 BAD_SELECTOR = Outcome(InvalidOption, "wait_for, selector, hide: must be valid CSS selectors", upstream=False)
@@ -65,12 +68,12 @@ BUSY = Outcome(OverCapacity, "the engine has more captures than it can take", re
 # (status, the API's code in lower case); an unknown code counts as "". See `meaning` for a status that is not here.
 OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
     {
-        (400, ""): FAILED,
+        (400, ""): REFUSED,
         (401, ""): DENIED,
         (402, ""): QUOTA,
         (403, ""): DENIED,
         (403, "quota_exceeded"): QUOTA,
-        (404, ""): FAILED,
+        (404, ""): REFUSED,
         (408, ""): LATE,
         (422, ""): FAILED,
         (429, ""): LIMITED,
@@ -117,7 +120,7 @@ class Refusal:
         """Make the caller's error, in our own words."""
         error = self.outcome.error(self.outcome.detail)
         if isinstance(error, CaptureError):
-            error.upstream = self.outcome.upstream
+            error.upstream, error.lasting = self.outcome.upstream, self.outcome.lasting
         if self.retry_after is not None:
             error.retry_after = math.ceil(self.retry_after)
         return error

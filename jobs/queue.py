@@ -18,7 +18,7 @@ from errors import QueueUnavailable
 from jobs.record import BULK, INTERACTIVE, Batch, Errand, Job
 from jobs.store import JobStore
 
-VISIBILITY_MARGIN = 30  # seconds after the hard limit, when a message that nobody acknowledged is delivered again
+VISIBILITY = 1.25  # times the hard limit, after which a message that nobody acknowledged is delivered again
 _log = structlog.get_logger()
 
 
@@ -28,11 +28,12 @@ def celery_app(redis_url: str, time_limit: float = 120) -> "celery.Celery":
     app.conf.update(
         broker_url=redis_url.replace("unix://", "redis+socket://", 1),
         broker_transport_options={
-            "visibility_timeout": time_limit + VISIBILITY_MARGIN,
+            "visibility_timeout": time_limit * VISIBILITY,
             "global_keyprefix": "thumb:celery:",
             "queue_order_strategy": "priority",  # the queues in their order, not in turns
             "socket_timeout": 5,
             "socket_connect_timeout": 1,
+            "unacked_restore_interval": time_limit / 12,
             "unacked_restore_throttle": 1,
         },
         broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if urlsplit(redis_url).scheme == "rediss" else None,

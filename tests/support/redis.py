@@ -20,8 +20,8 @@ class RedisServer:
 
 
 @contextmanager
-def running_redis(*options: str) -> Iterator[RedisServer]:
-    port = free_port()
+def running_redis(*options: str, port: int | None = None) -> Iterator[RedisServer]:
+    port = port or free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", *options]
     with running(command, port, stdout=subprocess.DEVNULL) as process:
         yield RedisServer(f"redis://127.0.0.1:{port}/0", process)

@@ -1,6 +1,7 @@
 """The worker as it runs: Celery from its command line, with a pool of processes."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support import leaks
-from tests.support.processes import stop, wait_until
+from tests.support.processes import wait_until
 from tests.support.web import ROOT
 
 
@@ -32,7 +33,9 @@ def running_worker(log: Path, **settings: object) -> Iterator[subprocess.Popen]:
         assert process.poll() is None, log.read_text()
         yield process
     finally:
-        stop(process, grace=20)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)  # a warm shutdown takes seconds, and has a test of its own
+        process.wait()
 
 
 def children_of(process: subprocess.Popen) -> list[int]:

@@ -1,0 +1,261 @@
+"""The worker as it runs: a real Celery with a pool of processes, a real Redis, killed and restarted in the middle."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from contextlib import ExitStack
+
+import pytest
+import redis
+
+import services
+from app import create_app
+from config import Settings
+from tests.support.processes import wait_until
+from tests.support.redis import running_redis
+from tests.support.screenshot_api import refuse, running_screenshot_api
+from tests.support.web import ROOT
+from tests.support.worker import children_of, running_worker
+
+PAGE = "https://example.com/"
+SMALL = {"width": 320, "height": 240}
+STATES = ("pending", "processing", "completed", "failed")
+ENDED = ("completed", "failed")
+
+
+class Office:
+    """A web application in the test's process, and workers beside it, on one Redis and one screenshot API."""
+
+    def __init__(self, api, stack, folder, settings):
+        self.api = api
+        self.folder = folder
+        self.settings = settings
+        self._stack = stack
+        chosen = Settings.of(**settings)
+        self.services = services.build(chosen)
+        stack.callback(self.services.close)
+        self.client = create_app(chosen, self.services).test_client()
+
+    def hire(self):
+        return self._stack.enter_context(running_worker(self.folder / "worker.log", **self.settings))
+
+    def ask(self, **body):
+        """Ask for one picture, or for a batch, and give the job's path."""
+        response = self.client.post("/screenshots", json=SMALL | body)
+        assert response.status_code == 202, response.text
+        return response.headers["Location"]
+
+    def look(self, path):
+        return self.client.get(path).json
+
+    def ended(self, path, timeout=30):
+        """Wait until the job has ended and describe it."""
+        wait_until(lambda: self.look(path)["status"] in ENDED, f"the end of {path}", timeout)
+        return self.look(path)
+
+    def calls(self, url=PAGE):
+        return sum(call.params["url"] == url for call in self.api.calls)
+
+    def settled(self):
+        """Assert that Redis holds no message, nothing due, and as many ended jobs as it counts."""
+        with redis.Redis.from_url(self.settings["redis_url"]) as client:
+            queues = ["thumb:celery:" + name for name in ("interactive", "bulk", "unacked", "unacked_index")]
+            wait_until(lambda: not client.exists(*queues, "thumb:{jobs}:due", "thumb:{jobs}:unfinished"), "the quiet")
+            jobs = [client.hget(key, "state").decode() for key in client.scan_iter("thumb:{jobs}:job:*")]
+        counts = self.services.jobs.store.counts()
+        assert {name: counts.get(name, 0) for name in STATES} == {name: jobs.count(name) for name in STATES}
+
+    def log(self):
+        return (self.folder / "worker.log").read_text()
+
+
+@pytest.fixture
+def api():
+    with running_screenshot_api("snapsharp", key="sk_live_test") as server:
+        yield server
+
+
+@pytest.fixture
+def office(api, redis_url, tmp_path):
+    """Make offices; an argument changes a setting."""
+    with ExitStack() as stack:
+
+        def make(**changes):
+            settings = {
+                "redis_url": redis_url,
+                "capture_api": "snapsharp",
+                "capture_url": api.url,
+                "capture_api_key": "sk_live_test",
+                "persist_dir": tmp_path / "media",
+                "resolve_targets": False,
+                "job_limit": "10000 per minute",
+                "bulk_limit": "10000 per minute",
+                "request_limit": "100000 per minute",
+            }
+            return Office(api, stack, tmp_path, settings | changes)
+
+        yield make
+
+
+BRIEF = {"job_time_limit": 8, "capture_timeout": 5}  # a killed worker is missed after a second
+
+
+def test_a_worker_takes_the_picture_of_a_job(office):
+    office = office()
+    office.hire()
+    path = office.ask(url=PAGE, format="webp", w=100)
+    job = office.ended(path)
+    image = office.client.get(f"{path}/image")
+
+    assert (job["status"], job["error"], job["retries"]) == ("completed", None, 0)
+    assert job["image_url"] == f"http://localhost{path}/image"
+    assert job["completed_at"] >= job["created_at"]
+    assert image.content_type == "image/webp"
+    assert image.data[8:12] == b"WEBP"
+    assert office.client.get(f"{path}/image", headers={"If-None-Match": image.headers["ETag"]}).status_code == 304
+
+
+def test_the_worker_loads_no_flask(redis_url):
+    script = (
+        "import sys, worker; worker.services(); "
+        "print([name for name in ('flask', 'werkzeug', 'web', 'ratelimit') if name in sys.modules])"
+    )
+    env = os.environ | {"REDIS_URL": redis_url}
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("victim", ["child", "worker"])
+def test_a_job_outlives_its_worker_and_is_done_once_more_once(office, victim):
+    office = office(**BRIEF)
+    worker = office.hire()
+    gate = threading.Event()
+    office.api.hold(gate)
+    path = office.ask(url=PAGE)
+    wait_until(lambda: office.calls() == 1, "the capture")
+    if victim == "child":
+        for pid in children_of(worker):
+            os.kill(pid, signal.SIGKILL)
+    else:
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+        office.hire()
+    gate.set()
+
+    assert office.ended(path)["status"] == "completed"
+    assert office.calls() == 2
+    office.settled()
+
+
+def test_a_page_that_kills_its_worker_each_time_is_given_up(office):
+    office = office(job_time_limit=4, capture_timeout=2)
+    worker = office.hire()
+    office.api.hold(threading.Event())
+    path = office.ask(url=PAGE)
+    for start in range(1, 4):
+        wait_until(lambda start=start: office.calls() == start, f"capture {start}")
+        for pid in children_of(worker):
+            os.kill(pid, signal.SIGKILL)
+    job = office.ended(path)
+
+    assert (job["status"], job["error"]["code"]) == ("failed", "capture_timeout")
+    assert office.calls() == 3
+
+
+def test_a_worker_that_is_told_to_stop_ends_its_job(office):
+    office = office()
+    worker = office.hire()
+    gate = threading.Event()
+    office.api.hold(gate)
+    path = office.ask(url=PAGE)
+    wait_until(lambda: office.calls() == 1, "the capture")
+    worker.terminate()
+    wait_until(lambda: "Warm shutdown" in office.log(), "the shutdown's beginning")
+    gate.set()
+
+    assert worker.wait(20) == 0
+    assert office.look(path)["status"] == "completed"
+    assert office.calls() == 1
+
+
+def test_a_restart_of_redis_loses_nothing_and_does_nothing_twice(office, tmp_path):
+    keeps = ("--appendonly", "yes", "--appendfsync", "everysec", "--dir", str(tmp_path))
+    with ExitStack() as stack:
+        server = stack.enter_context(running_redis(*keeps))
+        office = office(redis_url=server.url)
+        office.hire()
+        office.api.latency = 0.05
+        path = office.ask(urls=[f"{PAGE}{number}" for number in range(60)])
+        wait_until(lambda: len(office.api.calls) > 10, "some captures")
+        server.process.kill()
+        server.process.wait()
+        stack.enter_context(running_redis(*keeps, port=int(server.url.split(":")[2].split("/")[0])))
+        wait_until(lambda: office.client.get(path).status_code == 200, "the way back")
+        batch = office.ended(path)
+
+    assert batch["completed"] == 60
+    assert Counter(call.params["url"] for call in office.api.calls) == {f"{PAGE}{number}": 1 for number in range(60)}
+
+
+def test_a_thousand_jobs_all_end_as_they_must(office):
+    """A tenth of the pages fail once before they can be captured, a twentieth is refused for good."""
+    office = office()
+    urls = [f"{PAGE}{number}" for number in range(1000)]
+    failing, refused = set(urls[5::10]), set(urls[9::20])
+    for url in failing:
+        office.api.behave(refuse(422, "page_error"), url=url)
+    for url in refused:
+        office.api.behave(refuse(404, "not_found"), url=url, times=9)
+    paths = [office.ask(urls=urls[first : first + 100]) for first in range(0, 1000, 100)]
+    office.hire()
+    ends = lambda: sum(office.services.jobs.store.counts().get(state, 0) for state in ENDED)  # noqa: E731
+    wait_until(lambda: ends() == 1000, "the end of all", timeout=100)
+    batches = [office.look(path) for path in paths]
+
+    jobs = dict(zip(urls, (job for batch in batches for job in batch["jobs"]), strict=True))
+    assert {url for url, job in jobs.items() if job["status"] == "failed"} == refused
+    assert {url for url, job in jobs.items() if job["retries"]} == failing
+    assert {jobs[url]["error"]["code"] for url in refused} == {"capture_failed"}
+    calls = Counter(call.params["url"] for call in office.api.calls)
+    assert calls == {url: 2 if url in failing else 1 for url in urls}
+    office.settled()
+
+
+def test_who_waits_for_one_picture_goes_ahead_of_imports(office):
+    office = office(worker_concurrency=1)
+    gate = threading.Event()
+    office.api.hold(gate, url=f"{PAGE}0")
+    batch = office.ask(urls=[f"{PAGE}{number}" for number in range(20)])
+    office.hire()
+    wait_until(lambda: office.calls(f"{PAGE}0") == 1, "the first capture")
+    single = office.ask(url=f"{PAGE}single")
+    gate.set()
+    office.ended(single)
+    office.ended(batch)
+
+    assert [call.params["url"] for call in office.api.calls][1] == f"{PAGE}single"
+
+
+def test_imports_take_what_visitors_leave(office):
+    office = office(bulk_limit="6 per hour")
+    for number in range(4):
+        assert office.client.get("/thumb", query_string={"url": f"{PAGE}visitor{number}"}).status_code == 200
+    office.hire()
+    path = office.ask(urls=[f"{PAGE}{number}" for number in range(4)])
+    wait_until(lambda: office.look(path)["completed"] == 2, "what is left")
+    wait_until(lambda: office.look(path)["pending"] == 2, "the waiting of the others")
+
+    assert office.client.get("/thumb", query_string={"url": f"{PAGE}another"}).status_code == 200
+    assert office.ended(office.ask(url=f"{PAGE}single"))["status"] == "completed"
+    assert {job["retries"] for job in office.look(path)["jobs"]} == {0}
+    assert len(office.api.calls) == 8
+
+
+def test_imports_go_on_when_there_is_room_again(office):
+    office = office(bulk_limit="5 per second")
+    office.hire()
+    assert office.ended(office.ask(urls=[f"{PAGE}{number}" for number in range(12)]))["completed"] == 12
+    assert len(office.api.calls) == 12
