@@ -50,6 +50,7 @@ class Browser:
         self.captures = 0
         self.in_flight = 0
         self.retired = False
+        self._killed = False
         self._connection = connection
         self._root = connection.root
         self._pages: dict[str, str | None] = {}  # browser context → the one page that belongs in it
@@ -82,7 +83,17 @@ class Browser:
 
     @property
     def alive(self) -> bool:
-        return not self._connection.closed.done()
+        return not self._killed and not self._connection.closed.done()
+
+    def enter(self) -> None:
+        """One capture more."""
+        self.captures += 1
+        self.in_flight += 1
+
+    def leave(self) -> None:
+        """One capture less; of a dead browser it stays known how many were under way when it died."""
+        if self.alive:
+            self.in_flight -= 1
 
     @asynccontextmanager
     async def page(self, proxy: str) -> AsyncIterator[Session]:
@@ -114,6 +125,7 @@ class Browser:
 
     def kill(self) -> None:
         """Kill the process group: every capture on it is told within milliseconds."""
+        self._killed = True
         self.group.kill()
 
     async def end(self) -> None:

@@ -80,22 +80,22 @@ class CaptureService:
                 try:
                     return await self._once(params, traffic, deadline), 1
                 except BrowserGone:
-                    self._suspects.accuse(params.target.href, self.slots.taken)
-                try:
                     return await self._once(params, traffic, deadline), 2
-                except BrowserGone:
-                    self._suspects.accuse(params.target.href, self.slots.taken)
-                    raise
         except TimeoutError:
             raise DeadlineExceeded(f"the capture took longer than {self._deadline:g} s") from None
 
     async def _once(self, params: CaptureParams, traffic: Traffic, deadline: float) -> bytes:
+        async with self._supervisor.lease() as browser:
+            try:
+                return await self._in(browser, params, traffic, deadline)
+            except BaseException:
+                if not browser.alive:  # dead, or so stuck that it was killed
+                    self._suspects.accuse(params.target.href, browser.in_flight)
+                raise
+
+    async def _in(self, browser: Browser, params: CaptureParams, traffic: Traffic, deadline: float) -> bytes:
         ads = await asyncio.shield(self._ads) if params.block_ads and self._ads else None
-        async with (
-            self._supervisor.lease() as browser,
-            self._way_out(browser, traffic) as egress,
-            browser.page(egress.url) as session,
-        ):
+        async with self._way_out(browser, traffic) as egress, browser.page(egress.url) as session:
             try:
                 return await capture.take(session, params, ads, deadline)
             except NotReached as err:

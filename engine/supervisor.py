@@ -60,13 +60,12 @@ class Supervisor:
     async def lease(self) -> AsyncIterator[Browser]:
         """Use the warm browser for one capture. Raises LaunchFailed when there is none and none can be started."""
         browser = await self._ready()
-        browser.captures += 1
-        browser.in_flight += 1
+        browser.enter()
         self.captures += 1
         try:
             yield browser
         finally:
-            browser.in_flight -= 1
+            browser.leave()
             self._end_if_done(browser)
 
     async def _ready(self) -> Browser:

@@ -1,4 +1,7 @@
-"""Remembers pages under which the browser died: one that kills it each time must not keep the others from theirs."""
+"""Remembers pages under which the browser died: one that kills it each time must not keep the others from theirs.
+
+A page is its exact URL: one that is asked for with another `?n=` each time is a new page, and costs a browser again.
+"""
 
 import hashlib
 import time
@@ -18,7 +21,7 @@ class Suspects:
         self._guilt: dict[bytes, tuple[float, float]] = {}  # hash of a URL → its share in deaths, and when the last was
 
     def accuse(self, url: str, company: int) -> None:
-        """The browser died with `company` pages open, one of them `url`."""
+        """The browser died with `company` pages open in that moment, one of them `url`."""
         key = _key(url)
         guilt = self._share(key) + 1 / company
         self._guilt.pop(key, None)  # to the end: the oldest is forgotten first

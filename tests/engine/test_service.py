@@ -119,16 +119,36 @@ def test_a_capture_whose_browser_dies_twice_is_unavailable(site: Site, pool: Thr
         assert colour(engine.capture(site.add("/after", body("green")))) == GREEN
 
 
-def test_a_browser_that_is_stuck_is_killed_at_the_deadline(site: Site, pool: ThreadPoolExecutor):
+def test_two_captures_whose_browsers_die_under_both_are_not_blamed_for_one_another(
+    site: Site, pool: ThreadPoolExecutor
+):
+    gate = threading.Event()
+    paths = ["/killer-perhaps", "/bystander-perhaps"]
+    urls = [site.add(path, body("green"), gate=gate) for path in paths]
+    with small_engine(site, ENGINE_CONCURRENCY=2) as engine:
+        captures = [pool.submit(engine.capture, url) for url in urls]
+        for hits in (1, 2):
+            eventually(lambda hits=hits: [site.hits(path) for path in paths] == [hits, hits])
+            os.kill(engine.browser_pids[-1], signal.SIGKILL)
+        assert [failure(capture.result())[1] for capture in captures] == ["unavailable"] * 2
+        gate.set()
+        assert [colour(engine.capture(url)) for url in urls] == [GREEN, GREEN]
+
+
+def test_a_browser_that_is_stuck_is_killed_at_the_deadline_and_the_page_remembered(
+    site: Site, pool: ThreadPoolExecutor
+):
     url = site.add("/frozen", gate=site.closing)
     with small_engine(site, ENGINE_DEADLINE=5) as engine:
-        capture = pool.submit(engine.capture, url)
-        eventually(lambda: site.hits("/frozen") == 1)
-        os.kill(engine.browser_pids[0], signal.SIGSTOP)
-        assert failure(capture.result())[:2] == (504, "timeout")
-        assert colour(engine.capture(site.add("/after", body("green")))) == GREEN
-        assert engine.health()["restarts"] == 1
-        eventually(lambda: group_members(engine.browser_pids[0]) == [])
+        for hits in (1, 2):
+            capture = pool.submit(engine.capture, url)
+            eventually(lambda hits=hits: site.hits("/frozen") == hits)
+            os.kill(engine.browser_pids[-1], signal.SIGSTOP)
+            assert failure(capture.result())[:2] == (504, "timeout")
+            assert colour(engine.capture(site.add("/after", body("green")))) == GREEN
+            assert engine.health()["restarts"] == hits
+        assert failure(engine.capture(url))[:2] == (422, "page_failed")
+        eventually(lambda: [group_members(pid) for pid in engine.browser_pids[:2]] == [[], []])
 
 
 def test_a_browser_is_replaced_after_so_many_captures(site: Site):
