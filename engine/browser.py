@@ -2,21 +2,29 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import structlog
 
+from engine import scripts
 from engine.config import Settings
 from engine.devtools import Connection, ProtocolError, Session
 from engine.errors import BrowserGone, PageFailed, Unavailable
+from engine.launcher import LISTENERS_AT_ONCE
 from engine.listeners import Listeners
+from engine.pages import AHEAD, BlankPage, Pages
 from engine.process import EGRESS_FLAGS, FLAGS, ProcessGroup
 
 LAUNCH_SECONDS = 20
+OPEN_SECONDS = 10  # for a thing of 50 ms
 DISPOSE_SECONDS = 1  # a page in an endless loop is disposed of in 10 ms: a browser that needs longer is stuck
+
+CRASHED = "the page crashed or used too much memory"
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -53,15 +61,18 @@ class Browser:
         self._killed = False
         self._connection = connection
         self._root = connection.root
-        self._pages: dict[str, str | None] = {}  # browser context → the one page that belongs in it
+        self._contexts: dict[str, str | None] = {}  # browser context → the one page that belongs in it
+        self._pages = Pages(self._open_page)
 
     @classmethod
     async def launch(cls, settings: Settings, walls: Walls, flags: Sequence[str] = (*FLAGS, *EGRESS_FLAGS)) -> Self:
         """Start a Chromium and shake hands. Raises LaunchFailed."""
         command = [str(settings.engine_chromium), *flags, *([] if walls.sandbox else ["--no-sandbox"])]
         user = settings.engine_browser_user if os.geteuid() == 0 else None
+        # For a page of each capture, one of its predecessor that is being closed, and those made ahead.
+        wanted = min(2 * settings.engine_concurrency + AHEAD, LISTENERS_AT_ONCE) if walls.namespace else 0
         try:
-            group = ProcessGroup(command, user, settings.engine_concurrency if walls.namespace else 0)
+            group = ProcessGroup(command, user, wanted)
         except OSError as err:
             raise LaunchFailed(str(err)) from err
         connection = await Connection.open(group.read_fd, group.write_fd)
@@ -72,6 +83,7 @@ class Browser:
                 version = await connection.root.call("Browser.getVersion")
                 browser = cls(group, connection, version["product"], listeners)
                 await browser._watch_targets()
+                browser._pages.make_ahead()
         except (BrowserGone, OSError) as err:
             words = group.last_words()
             await _end(group, connection, listeners)
@@ -95,33 +107,9 @@ class Browser:
         if self.alive:
             self.in_flight -= 1
 
-    @asynccontextmanager
-    async def page(self, proxy: str) -> AsyncIterator[Session]:
-        """Open a page in a context of its own with the `proxy` of that URL, and leave nothing of it behind."""
-        context = await self._make_context(proxy)
-        self._pages[context] = None
-        session_id = None
-        try:
-            session_id = await self._open_page(context)
-            yield self._connection.session(session_id)
-        finally:
-            if session_id:
-                self._connection.forget(session_id)
-            await self._dispose(context)
-
-    async def _make_context(self, proxy: str) -> str:
-        making = asyncio.ensure_future(
-            self._root.call("Target.createBrowserContext", disposeOnDetach=True, **self._network(proxy))
-        )
-        try:
-            return str((await asyncio.shield(making))["browserContextId"])
-        except asyncio.CancelledError:
-            making.add_done_callback(self._dispose_late)  # the browser makes it all the same
-            raise
-
-    def _dispose_late(self, made: "asyncio.Future[dict[str, Any]]") -> None:
-        if not made.cancelled() and made.exception() is None:
-            self._root.send("Target.disposeBrowserContext", browserContextId=made.result()["browserContextId"])
+    def page(self) -> AbstractAsyncContextManager[BlankPage]:
+        """Use a page in a context of its own; nothing of it is left behind. Raises Unavailable and ProtocolError."""
+        return self._pages.take()
 
     def kill(self) -> None:
         """Kill the process group: every capture on it is told within milliseconds."""
@@ -130,6 +118,7 @@ class Browser:
 
     async def end(self) -> None:
         await _end(self.group, self._connection, self.listeners)
+        await self._pages.close()
 
     def _network(self, proxy: str) -> dict[str, str]:
         return {"proxyServer": proxy, "proxyBypassList": "<-loopback>"}
@@ -139,20 +128,59 @@ class Browser:
         self._root.on("Target.detachedFromTarget", self._detached)
         await self._root.call("Target.setDiscoverTargets", discover=True, filter=[{"type": "page"}])
 
-    async def _open_page(self, context: str) -> str:
+    @asynccontextmanager
+    async def _open_page(self) -> AsyncIterator[BlankPage]:
+        with self.listeners.take() as listener:
+            proxy = "socks5://{}:{}".format(*listener.getsockname())
+            context = await self._in_time(self._make_context(proxy))
+            session = None
+            try:
+                session, frame = await self._in_time(self._make_page(context))
+                yield BlankPage(session, frame, listener)
+            finally:
+                if session:
+                    self._connection.forget(session.id)
+                await self._dispose(context)
+
+    async def _in_time(self, opening: Coroutine[Any, Any, T]) -> T:
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                return await opening
+        except TimeoutError:
+            log.warning("a page could not be opened: killing the browser", pid=self.group.pid)
+            self.kill()
+            raise BrowserGone from None
+
+    async def _make_context(self, proxy: str) -> str:
+        made = await self._root.call("Target.createBrowserContext", disposeOnDetach=True, **self._network(proxy))
+        context = str(made["browserContextId"])
+        self._contexts[context] = None
+        return context
+
+    async def _make_page(self, context: str) -> tuple[Session, str]:
+        """Open a page and set up what every capture needs, in as few round trips as can be."""
         self._root.send("Browser.setDownloadBehavior", behavior="deny", browserContextId=context)
         target = await self._root.call("Target.createTarget", url="about:blank", browserContextId=context)
         attached = await self._root.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
-        return str(attached["sessionId"])
+        session = self._connection.session(str(attached["sessionId"]))
+        session.on("Inspector.targetCrashed", lambda _: session.fail(PageFailed(CRASHED)))
+        answers = await asyncio.gather(
+            session.send("Page.enable"),
+            session.send("Inspector.enable"),
+            session.send("Page.addScriptToEvaluateOnNewDocument", source=scripts.ONLINE),
+            session.send("Page.setLifecycleEventsEnabled", enabled=True),
+            session.send("Page.getFrameTree"),
+        )
+        return session, str(answers[-1]["frameTree"]["frame"]["id"])
 
     def _target_created(self, event: dict[str, Any]) -> None:
         """Close whatever a page opens: the first page of a context is ours, every later one a pop-up."""
         info = event["targetInfo"]
         context = info.get("browserContextId")
-        if context not in self._pages:
+        if context not in self._contexts:
             return
-        if self._pages[context] is None:
-            self._pages[context] = info["targetId"]
+        if self._contexts[context] is None:
+            self._contexts[context] = info["targetId"]
         else:
             self._root.send("Target.closeTarget", targetId=info["targetId"])
 
@@ -161,7 +189,7 @@ class Browser:
             session.fail(PageFailed("the page closed itself"))
 
     async def _dispose(self, context: str) -> None:
-        self._pages.pop(context, None)
+        self._contexts.pop(context, None)
         try:
             async with asyncio.timeout(DISPOSE_SECONDS):
                 await self._root.call("Target.disposeBrowserContext", browserContextId=context)

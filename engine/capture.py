@@ -8,10 +8,11 @@ from typing import Any
 
 from engine import scripts, shot
 from engine.adblock import AdFilter
-from engine.devtools import ProtocolError, Session
+from engine.devtools import ProtocolError
 from engine.errors import DeadlineExceeded, InvalidParams, NotReached, PageFailed
 from engine.frame import DocumentReplaced
 from engine.page import WORLD, Page
+from engine.pages import BlankPage
 from engine.params import CaptureParams
 from engine.picture import BadPicture
 
@@ -30,13 +31,13 @@ COOKIE_BANNERS = tuple(
 )
 
 
-async def take(session: Session, params: CaptureParams, ads: AdFilter | None, deadline: float) -> bytes:
-    """Take the picture that `params` describe in the fresh page of `session`, before `deadline` on the loop's clock.
+async def take(blank: BlankPage, params: CaptureParams, ads: AdFilter | None, deadline: float) -> bytes:
+    """Take the picture that `params` describe in the page `blank`, before `deadline` on the loop's clock.
 
     `ads` is None where advertisements may show. Raises PageFailed when the page is at fault, InvalidParams for a
     selector that is none, DeadlineExceeded for a page that does not answer, and what `shot.take` raises.
     """
-    capture = Capture(Page(session, deadline), params)
+    capture = Capture(Page(blank, deadline), params)
     await capture.prepare(ads)
     for ready in (capture.arrive, capture.settle, capture.settle):
         with contextlib.suppress(DocumentReplaced):
@@ -60,13 +61,9 @@ class Capture:
         )
 
     async def prepare(self, ads: AdFilter | None) -> None:
-        """Set the page up while it is still blank. The calls are sent together: one round trip in all."""
+        """Set up what this capture asks for while the page is still blank: one round trip in all."""
         send, params = self._page.session.send, self._params
         setup = [
-            send("Page.enable"),
-            send("Inspector.enable"),
-            send("Page.addScriptToEvaluateOnNewDocument", source=scripts.ONLINE),
-            send("Page.setLifecycleEventsEnabled", enabled=True),
             send(
                 "Emulation.setDeviceMetricsOverride",
                 width=params.width,
@@ -83,8 +80,7 @@ class Capture:
         if ads:
             self._page.session.on("Fetch.requestPaused", self._judge(ads))
             setup.append(send("Fetch.enable", patterns=[{"urlPattern": "*"}]))
-        *_, tree = await asyncio.gather(*setup, send("Page.getFrameTree"))
-        self._page.frame.id = tree["frameTree"]["frame"]["id"]
+        await asyncio.gather(*setup)
         await self._check_selectors()
 
     async def arrive(self) -> None:

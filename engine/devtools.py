@@ -25,7 +25,7 @@ class Session:
 
     def __init__(self, connection: "Connection", session_id: str | None = None) -> None:
         self._connection = connection
-        self._id = session_id
+        self.id = session_id
         self._listeners: dict[str, Callable[[dict[str, Any]], object]] = {}
         self._waiting: set[asyncio.Future[Any]] = set()
         self._broken: Exception | None = None
@@ -37,7 +37,7 @@ class Session:
         """Send now, answer later. Calls of one session are carried out in the order sent."""
         reply = self.promise()
         if not reply.done():
-            self._connection.send(self._id, method, params, reply)
+            self._connection.send(self.id, method, params, reply)
         return reply
 
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
@@ -61,6 +61,11 @@ class Session:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.promise()
+
+    def check(self) -> None:
+        """Raise what the session broke with, if it did."""
+        if self._broken is not None:
+            raise self._broken
 
     def fail(self, error: Exception) -> None:
         self._broken = self._broken or error
@@ -106,7 +111,7 @@ class Connection:
     def session(self, session_id: str | None) -> Session:
         return self._sessions.setdefault(session_id, Session(self, session_id))
 
-    def forget(self, session_id: str) -> Session | None:
+    def forget(self, session_id: str | None) -> Session | None:
         return self._sessions.pop(session_id, None)
 
     def send(

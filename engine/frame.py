@@ -14,14 +14,14 @@ class DocumentReplaced(ProtocolError):
 
 
 class MainFrame:
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, frame: str) -> None:
         self._session = session
         self._change: asyncio.Future[None] | None = None
         self._next: str | None = None  # loader of a navigation that has begun
         self._scheduled = False
         self._milestones: set[str] = set()
         self._asked: set[asyncio.Future[dict[str, Any]]] = set()
-        self.id = ""
+        self.id = frame
         self.url = ""
         self.loader: str | None = None
         self.document = 0  # counts them: one that a `javascript:` URL makes keeps its predecessor's loader

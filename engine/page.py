@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from engine import scripts
-from engine.devtools import ProtocolError, Session
+from engine.devtools import ProtocolError
 from engine.errors import PageFailed
 from engine.frame import DocumentReplaced, MainFrame
+from engine.pages import BlankPage
 
 WORLD = "capture"
 PATIENCE = 10  # seconds in which a page must answer before its scripts are stopped
@@ -16,12 +17,11 @@ Answer = TypeVar("Answer")
 
 
 class Page:
-    def __init__(self, session: Session, deadline: float) -> None:
-        self.session = session
-        self.frame = MainFrame(session)
+    def __init__(self, blank: BlankPage, deadline: float) -> None:
+        self.session = session = blank.session
+        self.frame = MainFrame(session, blank.frame)
         self._deadline = deadline
         session.on("Page.javascriptDialogOpening", self._dismiss)
-        session.on("Inspector.targetCrashed", self._crashed)
 
     @property
     def time_left(self) -> float:
@@ -60,6 +60,3 @@ class Page:
 
     def _dismiss(self, _event: dict[str, Any]) -> None:
         self.session.send("Page.handleJavaScriptDialog", accept=False)
-
-    def _crashed(self, _event: dict[str, Any]) -> None:
-        self.session.fail(PageFailed("the page crashed or used too much memory"))

@@ -1,6 +1,7 @@
 """A capture as policy: admit it, judge its target, give it a deadline, and try once more if the browser dies."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -95,33 +96,32 @@ class CaptureService:
 
     async def _in(self, browser: Browser, params: CaptureParams, traffic: Traffic, deadline: float) -> bytes:
         ads = await asyncio.shield(self._ads) if params.block_ads and self._ads else None
-        async with self._way_out(browser, traffic) as egress, browser.page(egress.url) as session:
+        async with browser.page() as blank, self._way_out(blank.listener, traffic) as egress:
             try:
-                return await capture.take(session, params, ads, deadline)
+                return await capture.take(blank, params, ads, deadline)
             except NotReached as err:
                 raise _reason(err, egress) from err
             except (BadPicture, ProtocolError) as err:
                 raise PageFailed("the browser could not draw the page") from err
 
     @asynccontextmanager
-    async def _way_out(self, browser: Browser, traffic: Traffic) -> AsyncIterator[Egress]:
+    async def _way_out(self, listener: socket.socket, traffic: Traffic) -> AsyncIterator[Egress]:
         """A proxy for one capture. Raises ProxyGone when it did not live to its end."""
-        with browser.listeners.take() as listener:
-            egress = Egress(self._gate, traffic)
-            self.ways_out.add(egress)
-            try:
-                await egress.open(listener)
-                yield egress
-            except PageFailed as err:
-                if egress.alive:
-                    raise
-                raise ProxyGone from err
-            else:
-                if not egress.alive:  # the picture may lack what could not be fetched any more
-                    raise ProxyGone
-            finally:
-                self.ways_out.discard(egress)
-                await egress.close()
+        egress = Egress(self._gate, traffic)
+        self.ways_out.add(egress)
+        try:
+            await egress.open(listener)
+            yield egress
+        except PageFailed as err:
+            if egress.alive:
+                raise
+            raise ProxyGone from err
+        else:
+            if not egress.alive:  # the picture may lack what could not be fetched any more
+                raise ProxyGone
+        finally:
+            self.ways_out.discard(egress)
+            await egress.close()
 
 
 def _reason(err: NotReached, egress: Egress) -> EngineError:

@@ -5,10 +5,7 @@ import contextlib
 import resource
 import socket
 import threading
-from collections.abc import Callable, Coroutine
-from functools import wraps
 from ipaddress import ip_address
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -21,20 +18,8 @@ from engine.gate import Gate, Limits
 from engine.listeners import Listeners, stop
 from engine.socks import Denied, Destination, Reply
 from netguard import Guard, Verdict, exemptions
+from tests.support.loop import in_loop, until
 from tests.support.proxy import GREETING, PUBLIC, Proxy, Resolver, ipv4, ipv6, name, running_proxy
-
-
-def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    @wraps(test)
-    def run(*args, **kwargs):
-        asyncio.run(asyncio.wait_for(test(*args, **kwargs), 20))
-
-    return run
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    while not condition():  # noqa: ASYNC110 - the end is the test's time-out
-        await asyncio.sleep(0.01)
 
 
 async def refused(proxy: Proxy, request: bytes) -> None:

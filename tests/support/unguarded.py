@@ -28,8 +28,8 @@ async def hits_of(pages: Mapping[str, tuple[str, Victim]]) -> dict[str, list[str
     free = asyncio.Semaphore(4)
 
     async def visit(url: str, victim: Victim) -> list[str]:
-        async with free, browser.page("") as session:
-            session.send("Page.navigate", url=url)
+        async with free, browser.page() as blank:
+            blank.session.send("Page.navigate", url=url)
             await asyncio.to_thread(victim.hit.wait, SECONDS)
             return list(victim.hits)
 
