@@ -93,6 +93,7 @@ class Connection:
         self._inbound = inbound
         self._outbound = outbound
         self._ids = itertools.count(1)
+        self._unsent: list[bytes] = []
         self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._sessions: dict[str | None, Session] = {}
         self.root = self.session(None)
@@ -123,7 +124,16 @@ class Connection:
             message["sessionId"] = session_id
         self._replies[number] = reply
         reply.add_done_callback(lambda _: self._replies.pop(number, None))
-        self._outbound.write(json.dumps(message).encode() + b"\0")
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._unsent.append(json.dumps(message).encode() + b"\0")
+
+    def _flush(self) -> None:
+        """Write what was sent in one go: each write wakes the browser, which then takes the processor away from us."""
+        messages = b"".join(self._unsent)
+        self._unsent.clear()
+        if not self._outbound.is_closing():
+            self._outbound.write(messages)
 
     async def close(self) -> None:
         self.closed.cancel()
