@@ -108,8 +108,11 @@ class PictureCache:
 
     def _recall(self, key: Key) -> Picture | None:
         with self._lock:
-            entry = self._memory.get(key.digest)
-        return entry[1] if entry is not None and entry[0] == key.canonical else None
+            try:
+                canonical, picture = self._memory[key.digest]
+            except KeyError:
+                return None
+        return picture if canonical == key.canonical else None
 
     def _remember(self, key: Key, picture: Picture) -> None:
         if len(picture.body) + 1024 <= self._memory.maxsize:

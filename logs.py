@@ -4,7 +4,9 @@ import logging
 import sys
 from typing import Any
 
+import orjson
 import structlog
+from structlog.typing import EventDict
 
 
 def configure(log_format: str, level: str, *, cache: bool = False) -> None:
@@ -12,7 +14,7 @@ def configure(log_format: str, level: str, *, cache: bool = False) -> None:
 
     `cache` fixes the loggers at their first use: for a process that configures once.
     """
-    renderer: Any = structlog.dev.ConsoleRenderer() if log_format == "console" else structlog.processors.JSONRenderer()
+    renderer: Any = structlog.dev.ConsoleRenderer() if log_format == "console" else _as_json
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -43,3 +45,8 @@ def _configure_standard_library(shared: list[Any], renderer: Any, level: str) ->
     root.setLevel(level)
     for chatty in ("urllib3", "botocore", "boto3", "s3transfer"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _as_json(_logger: object, _method: str, event: EventDict) -> str:
+    """Write an event as one line. orjson takes a fifth of the standard library's time, which every hit pays."""
+    return orjson.dumps(event, default=repr).decode()

@@ -84,9 +84,10 @@ class Thumbnailer:
         if request.delivery.fresh:
             return None
         found = self._look_up(request)
-        if found.picture is None or found.outdated or self._fresh_for(found.picture, request) <= 0:
+        if found.picture is None or found.outdated:
             return None
-        return self._serve(found.picture, CacheState.HIT, request)
+        fresh_for = self._fresh_for(found.picture, request)
+        return Served(found.picture, CacheState.HIT, fresh_for) if fresh_for > 0 else None
 
     def get(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Served:
         """Answer `request`: what is known and fresh, what is known and stale while it is captured anew, or a capture.

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 import limits
@@ -29,6 +30,7 @@ _WITH_PORT = re.compile(r"(?:([0-9.]+)|\[([^\]]*)\])(?::[0-9]{1,5})?")
 _log = structlog.get_logger()
 
 
+@lru_cache(maxsize=4096)
 def client_of(address: str | None) -> str:
     """Name the client behind `address`: itself, or its /64 in IPv6, where one customer holds as much at least.
 
@@ -87,8 +89,9 @@ class Tally:
         """Count one request; False when the client has none left."""
         now = time.monotonic()
         with self._lock:
-            account = self._accounts.get(client)
-            if account is None:
+            try:
+                account = self._accounts[client]
+            except KeyError:
                 account = self._accounts[client] = _Account()
             if account.refused_until > now:
                 return False

@@ -4,6 +4,7 @@ The URL is read by the WHATWG algorithm, the browser's own, so that what is judg
 Every refusal names the field and its valid values.
 """
 
+import copy
 import difflib
 import re
 from collections import Counter
@@ -17,7 +18,7 @@ import can_ada
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 import netguard
-from errors import BlockedTarget, InvalidOption, InvalidURL
+from errors import BlockedTarget, InvalidOption, InvalidURL, ThumbnailError
 from model import CaptureOptions, Delivery, Rendition, ThumbnailRequest
 from netguard import Guard, Verdict
 
@@ -185,7 +186,17 @@ class Validator:
     def __init__(self, guard: Guard, *, block_ads: bool = True) -> None:
         self._guard = guard
         self._block_ads = block_ads
-        self.parse_query = lru_cache(maxsize=4096)(self._parse_query)
+        self._remembered = lru_cache(maxsize=4096)(self._parse_or_refuse)
+
+    def parse_query(self, query: bytes, preferred: str = "png") -> ThumbnailRequest:
+        """Read a raw query string; `format=auto` becomes `preferred`.
+
+        Raises InvalidOption, InvalidURL or BlockedTarget.
+        """
+        found = self._remembered(query, preferred)
+        if isinstance(found, ThumbnailError):
+            raise copy.copy(found)  # an exception that is raised collects what it passes through
+        return found
 
     def parse_json(self, body: object) -> ThumbnailRequest:
         """Read a decoded JSON body. Raises InvalidOption, InvalidURL or BlockedTarget."""
@@ -226,11 +237,13 @@ class Validator:
             raise InvalidOption("format: auto is for /thumb alone; name the format that is to stay")
         return self._parse(given, "")
 
-    def _parse_query(self, query: bytes, preferred: str = "png") -> ThumbnailRequest:
-        """Read a raw query string; `format=auto` becomes `preferred`.
+    def _parse_or_refuse(self, query: bytes, preferred: str) -> ThumbnailRequest | ThumbnailError:
+        try:
+            return self._parse_query(query, preferred)
+        except ThumbnailError as err:
+            return copy.copy(err)  # without its context, which holds the caller's input
 
-        Raises InvalidOption, InvalidURL or BlockedTarget.
-        """
+    def _parse_query(self, query: bytes, preferred: str) -> ThumbnailRequest:
         try:
             pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=64)
         except ValueError:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 # A caller with a key has limits of its own, and preconditions are rare: both are Flask's.
-_NOT_PLAIN = ("HTTP_AUTHORIZATION", "HTTP_X_API_KEY", "HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_RANGE")
+_NOT_PLAIN = frozenset(
+    ("HTTP_AUTHORIZATION", "HTTP_X_API_KEY", "HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_RANGE")
+)
 
 
 class HitFront:
@@ -40,7 +42,8 @@ class HitFront:
         wanted, served = hit
         request_id = request_id_of(environ.get("HTTP_X_REQUEST_ID", ""))
         headers = picture_headers(served, negotiated=wanted.delivery.negotiated) | {"X-Request-ID": request_id}
-        unchanged = parse_etags(environ.get("HTTP_IF_NONE_MATCH")).contains_weak(served.picture.etag)
+        asked = environ.get("HTTP_IF_NONE_MATCH")
+        unchanged = bool(asked) and parse_etags(asked).contains_weak(served.picture.etag)
         body, status = (b"", "304 NOT MODIFIED") if unchanged else (served.picture.body, "200 OK")
         if body:
             headers |= {"Content-Type": served.picture.content_type, "Content-Length": str(len(body))}
@@ -54,7 +57,7 @@ class HitFront:
     def _find(self, environ: "WSGIEnvironment") -> tuple[ThumbnailRequest, Served] | None:
         """Find what a plain request for a picture asks for, if it is known, fresh, and may be had."""
         plain = environ["PATH_INFO"] == "/thumb" and environ["REQUEST_METHOD"] in ("GET", "HEAD")
-        if not plain or any(name in environ for name in _NOT_PLAIN):
+        if not plain or not _NOT_PLAIN.isdisjoint(environ):
             return None
         query = environ["QUERY_STRING"].encode("latin-1")
         try:

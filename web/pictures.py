@@ -23,13 +23,16 @@ def preferred_format(accept: str) -> str:
     return max(offered, key=lambda name: named[f"image/{name}"], default="png")
 
 
+_http_date = lru_cache(maxsize=4096)(http_date)
+
+
 def picture_headers(served: Served, *, negotiated: bool) -> dict[str, str]:
     """Write the headers of a picture; `negotiated` where its format follows from `Accept`."""
     stale = served.cache is CacheState.STALE or served.fresh_for == 0
     headers = {
         "Cache-Control": "public, max-age=60" if stale else f"public, max-age={served.fresh_for}{_GRACE}",
         "ETag": f'"{served.picture.etag}"',
-        "Last-Modified": http_date(served.picture.captured_at),
+        "Last-Modified": _http_date(served.picture.captured_at),
         "X-Cache": str(served.cache),
         "X-Thumb-State": "stale" if stale else "fresh",
     }

@@ -338,3 +338,14 @@ def test_one_event_a_request_tells_who_asked_for_what_but_never_the_query(make_c
     assert len(event["request_id"]) == 32
     assert "s3cret" not in json.dumps(events)
     assert "/path" not in json.dumps(events)
+
+
+def test_a_refusal_that_is_remembered_reads_like_the_first(client):
+    first, again = (client.get("/thumb?url=http%3A%2F%2F10.0.0.1%2F") for _ in range(2))
+
+    assert (first.status_code, first.json["code"], first.json["detail"]) == (
+        again.status_code,
+        again.json["code"],
+        again.json["detail"],
+    )
+    assert first.json["request_id"] != again.json["request_id"]
