@@ -22,7 +22,7 @@ class Refresher:
     lifetimes: Lifetimes
 
     def choose(self, now: datetime | None = None) -> list[Seen]:
-        """Take this round's share of what is due, the most viewed first. Raises redis.RedisError."""
+        """Take this round's share of what is due, the most viewed first. Raises QueueUnavailable."""
         now = now or datetime.now(UTC)
         claimed, over = self._claim(share(self.budget), now)
         granted = self.views.reserve(len(claimed), spendable(self.budget, now), now) if claimed else 0

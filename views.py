@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Self, cast
@@ -15,6 +16,7 @@ from typing import Self, cast
 import redis
 import structlog
 
+from errors import QueueUnavailable
 from model import CaptureOptions, ThumbnailRequest
 
 FLUSH_SECONDS = 5.0
@@ -69,7 +71,7 @@ class Seen:
 class Views:
     """Views of each capture, since that capture: a newer one of the same page is counted from nought.
 
-    All but `note` and `flush` raise redis.RedisError.
+    All but `note` and `flush` raise QueueUnavailable where Redis is away.
     """
 
     def __init__(self, client: "redis.Redis", budget: int) -> None:
@@ -125,29 +127,43 @@ class Views:
     def most_viewed(self) -> Iterator[Seen]:
         """Go through what was looked at, the most viewed first."""
         for start in range(0, self._most, _PAGE):
-            page = cast("list[bytes]", self._client.zrevrange(_VIEWS, start, start + _PAGE - 1))
+            with _translated():
+                page = cast("list[bytes]", self._client.zrevrange(_VIEWS, start, start + _PAGE - 1))
             yield from filter(None, map(Seen.unpack, page))
             if len(page) < _PAGE:
                 return
 
     def forget(self, seen: Sequence[Seen]) -> None:
         if seen:
-            self._client.zrem(_VIEWS, *(each.pack() for each in seen))
+            with _translated():
+                self._client.zrem(_VIEWS, *(each.pack() for each in seen))
 
     def claim(self, seen: Seen, seconds: int) -> bool:
         """Say that the page is about to be captured; false where that was said within `seconds`."""
-        return bool(self._client.set(_claim_on(seen), b"1", nx=True, ex=max(seconds, 1)))
+        with _translated():
+            return bool(self._client.set(_claim_on(seen), b"1", nx=True, ex=max(seconds, 1)))
 
     def release(self, seen: Sequence[Seen]) -> None:
         """Take back a claim of ours that comes to nothing."""
         if seen:
-            self._client.delete(*map(_claim_on, seen))
+            with _translated():
+                self._client.delete(*map(_claim_on, seen))
 
     def reserve(self, wanted: int, allowed: int, now: datetime) -> int:
         """Take up to `wanted` captures from the day's budget, of which `allowed` may be spent by now; give how many."""
-        granted = self._reserve(keys=[_SPENT], args=[f"{now:%Y-%m-%d}", wanted, allowed])
+        with _translated():
+            granted = self._reserve(keys=[_SPENT], args=[f"{now:%Y-%m-%d}", wanted, allowed])
         return int(cast("int", granted))
 
 
 def _claim_on(seen: Seen) -> str:
     return f"{_CLAIM}{seen.request.capture_key.digest}"
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except redis.RedisError as err:
+        _log.warning("views_unreachable", error=type(err).__name__)
+        raise QueueUnavailable("views cannot be reached at the moment") from err

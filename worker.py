@@ -9,6 +9,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
@@ -22,15 +23,34 @@ import logs
 import services as composition
 from config import Settings
 from errors import CaptureError, CaptureTimeout, QueueUnavailable, RateLimited, StorageUnavailable, ThumbnailError
-from jobs import BULK, CAPTURE, KEEP_SECONDS, PRUNE, Errand, Job, JobResult, Problem, Run, celery_app
+from jobs import (
+    BULK,
+    CAPTURE,
+    INTERACTIVE,
+    KEEP_SECONDS,
+    PRUNE,
+    QUEUE_STATS,
+    RECAPTURE,
+    REFRESH,
+    Errand,
+    Job,
+    JobResult,
+    Problem,
+    Run,
+    celery_app,
+    new_id,
+)
 from model import Picture
+from refresh import ROUND_SECONDS
 from services import Services
+from views import Seen
 
 PRUNE_SECONDS = 3600
 MAX_RETRIES = 5
 MAX_STARTS = 3  # of one turn; a page that kills its worker each time is given up
 LONGEST_PAUSE = 300.0
 FIRST_PAUSE = 10.0  # seconds; doubled for each further retry, all of it jitter
+STATS_SECONDS = 60.0
 _log = structlog.get_logger()
 
 
@@ -41,10 +61,20 @@ def _load() -> Settings:
         sys.exit(str(err))
 
 
+def _every(seconds: float, task: str, queue: str = INTERACTIVE) -> dict[str, object]:
+    """Have beat send `task`; a message that nobody took before the next is worth nothing."""
+    return {"task": task, "schedule": seconds, "options": {"queue": queue, "expires": seconds}}
+
+
 settings = _load()
 app = celery_app(settings.redis_url, settings.job_time_limit)
 app.conf.worker_concurrency = settings.worker_concurrency
-app.conf.beat_schedule = {"prune": {"task": PRUNE, "schedule": PRUNE_SECONDS}}
+app.conf.beat_schedule = {
+    QUEUE_STATS: _every(STATS_SECONDS, QUEUE_STATS),
+    PRUNE: _every(PRUNE_SECONDS, PRUNE, BULK),
+}
+if settings.refresh_budget:
+    app.conf.beat_schedule[REFRESH] = _every(ROUND_SECONDS, REFRESH)
 
 
 @lru_cache(maxsize=1)
@@ -65,6 +95,46 @@ def capture(subject: str, turn: int, queue: str) -> None:
         outcome = _attempt(run)
         _insist(lambda: _conclude(run, outcome))
     structlog.contextvars.clear_contextvars()
+
+
+@app.task(name=REFRESH)  # type: ignore[untyped-decorator]
+def refresh() -> None:
+    """Have pictures that people look at captured again, at moments spread over the round."""
+    for seen in services().refresher.choose():
+        pause = random.uniform(0, ROUND_SECONDS)  # noqa: S311 - it spreads load
+        services().jobs.store.schedule(Errand(RECAPTURE, BULK, seen.pack()), pause)
+
+
+@app.task(name=RECAPTURE)  # type: ignore[untyped-decorator]
+def recapture(subject: str, turn: int, queue: str) -> None:
+    """Capture one of them, unless that has been done. What fails is not tried again: visitors will have it captured."""
+    errand, store = Errand(RECAPTURE, queue, subject, turn), services().jobs.store
+    if not store.is_due(errand):
+        return
+    try:
+        _recapture(subject)
+    except RateLimited as err:
+        store.schedule(errand, err.retry_after or 1)
+        return
+    except (ThumbnailError, TimeoutError, SoftTimeLimitExceeded) as err:
+        _log.info("refresh_refused", reason=getattr(err, "code", type(err).__name__))
+    store.settle(errand)
+
+
+def _recapture(subject: str) -> None:
+    seen = Seen.unpack(subject)
+    if seen is None:
+        return
+    services().access.check_target(seen.request.host_name)
+    request_id = new_id()
+    if services().refresher.capture(seen, services().throughput.take, request_id):
+        _log.info("refreshed", host=seen.request.host, request_id=request_id)
+
+
+@app.task(name=QUEUE_STATS)  # type: ignore[untyped-decorator]
+def queue_stats() -> None:
+    """Log where work stands."""
+    _log.info("queue_stats", **asdict(services().jobs.store.stats()))
 
 
 def _attempt(run: Run) -> JobResult | ThumbnailError:

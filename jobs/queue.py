@@ -15,7 +15,7 @@ from kombu.entity import Queue
 from kombu.exceptions import KombuError, OperationalError
 
 from errors import QueueUnavailable
-from jobs.record import BULK, INTERACTIVE, Batch, Errand, Job
+from jobs.record import BULK, KEYPREFIX, QUEUES, Batch, Errand, Job
 from jobs.store import JobStore
 
 VISIBILITY = 1.25  # times the hard limit, after which a message that nobody acknowledged is delivered again
@@ -29,7 +29,7 @@ def celery_app(redis_url: str, time_limit: float = 120) -> "celery.Celery":
         broker_url=redis_url.replace("unix://", "redis+socket://", 1),
         broker_transport_options={
             "visibility_timeout": time_limit * VISIBILITY,
-            "global_keyprefix": "thumb:celery:",
+            "global_keyprefix": KEYPREFIX,
             "queue_order_strategy": "priority",  # the queues in their order, not in turns
             "socket_timeout": 5,
             "socket_connect_timeout": 1,
@@ -39,7 +39,7 @@ def celery_app(redis_url: str, time_limit: float = 120) -> "celery.Celery":
         broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if urlsplit(redis_url).scheme == "rediss" else None,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        task_queues=[Queue(INTERACTIVE), Queue(BULK)],  # type: ignore[no-untyped-call]
+        task_queues=[Queue(name) for name in QUEUES],  # type: ignore[no-untyped-call]
         task_default_queue=BULK,
         task_acks_late=True,
         task_reject_on_worker_lost=True,
@@ -50,6 +50,8 @@ def celery_app(redis_url: str, time_limit: float = 120) -> "celery.Celery":
         worker_prefetch_multiplier=1,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
+        worker_send_task_events=True,  # for `celery events` and Flower; next to nothing where nobody listens
+        task_send_sent_event=True,
     )
     return app
 

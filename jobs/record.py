@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 # The names of Celery's tasks and queues, known to those who enqueue and to the worker.
 CAPTURE, DELIVER_WEBHOOK, PRUNE, REFRESH = "capture", "deliver_webhook", "prune", "refresh"
+RECAPTURE, QUEUE_STATS = "recapture", "queue_stats"
 INTERACTIVE, BULK = "interactive", "bulk"
+QUEUES = (INTERACTIVE, BULK)  # the first is emptied first
+KEYPREFIX = "thumb:celery:"  # of the queues, which are lists of messages, in Redis
 
 
 class State(StrEnum):
@@ -151,6 +154,19 @@ class Errand:
     def parse(cls, text: str) -> Self:
         task, queue, subject, turn = text.split(" ")
         return cls(task, queue, subject, int(turn))
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """Where work stands: messages in each queue, jobs of the last day in each state, retries ever.
+
+    `oldest_seconds` is the age of the oldest job that has not ended; None where all have.
+    """
+
+    queued: dict[str, int]
+    jobs: dict[str, int]
+    retries: int
+    oldest_seconds: float | None
 
 
 def new_id() -> str:

@@ -21,7 +21,19 @@ import redis
 import structlog
 
 from errors import OverCapacity, QueueUnavailable
-from jobs.record import CAPTURE, DELIVER_WEBHOOK, Batch, Errand, Job, JobResult, Problem, State
+from jobs.record import (
+    CAPTURE,
+    DELIVER_WEBHOOK,
+    KEYPREFIX,
+    QUEUES,
+    Batch,
+    Errand,
+    Job,
+    JobResult,
+    Problem,
+    QueueStats,
+    State,
+)
 
 KEEP_SECONDS = 86400
 RESEND_SECONDS = 900  # after this long without a sign of life a message counts as lost
@@ -266,6 +278,11 @@ class JobStore:
         with _translated():
             self._client.zrem(_PREFIX + "due", str(errand))
 
+    def is_due(self, errand: Errand) -> bool:
+        """Tell whether an errand is still to be done, now or later: its message may come once more when it is not."""
+        with _translated():
+            return self._client.zscore(_PREFIX + "due", str(errand)) is not None
+
     def claim(self, most: int = 100) -> list[Errand]:
         """Take the errands that are due, to send them; those that come to nothing are due again later."""
         return [Errand.parse(text.decode()) for text in self._call("claim", most, RESEND_SECONDS)]
@@ -294,17 +311,17 @@ class JobStore:
             with _translated():
                 self._waiting.xread({f"{_PREFIX}done:{id_}": "0"}, block=min(left, _SLICE_MS))
 
-    def counts(self) -> dict[str, int]:
-        """Tell how many jobs are in each state, and how many retries there have been."""
-        with _translated():
-            found = self._client.hgetall(_PREFIX + "counts")
-        return {name.decode(): int(value) for name, value in found.items()}
-
-    def oldest_age(self) -> float | None:
-        """Give the seconds that the oldest unfinished job has waited; None where there is none."""
-        with _translated():
-            found = self._client.zrange(_PREFIX + "unfinished", 0, 0, withscores=True)
-            return max(self._now() - found[0][1], 0.0) if found else None
+    def stats(self) -> QueueStats:
+        """Tell where work stands, from what is counted anyway: one exchange, however many jobs there are."""
+        with _translated(), self._client.pipeline(transaction=False) as pipe:
+            pipe.hgetall(_PREFIX + "counts").zrange(_PREFIX + "unfinished", 0, 0, withscores=True).time()
+            for queue in QUEUES:
+                pipe.llen(KEYPREFIX + queue)
+            counted, oldest, (seconds, micros), *lengths = pipe.execute()
+        found = {name.decode(): int(value) for name, value in counted.items()}
+        age = max(seconds + micros / 1e6 - oldest[0][1], 0.0) if oldest else None
+        states = {state.value: found.get(state, 0) for state in State}
+        return QueueStats(dict(zip(QUEUES, lengths, strict=True)), states, found.get("retries", 0), age)
 
     def _now(self) -> float:
         """Redis' own clock: those of the machines may differ."""

@@ -1,7 +1,10 @@
 """`GET /health` for load balancers, `GET /ready` for orchestrators."""
 
+from dataclasses import asdict
+
 from flask import Blueprint, Response, jsonify
 
+from errors import QueueUnavailable
 from services import Services
 
 
@@ -24,6 +27,14 @@ def blueprint(services: Services) -> Blueprint:
         # Limits are counted where the cache is, and in memory while it is away.
         described = {name: "ok" if works else "unreachable" for name, works in states.items()}
         limits = "redis" if states["redis"] else "memory"
-        return jsonify(ok=ok, limits=limits, **described), 200 if ok else 503
+        return jsonify(ok=ok, limits=limits, jobs=_jobs(services), **described), 200 if ok else 503
 
     return views
+
+
+def _jobs(services: Services) -> dict[str, object] | str:
+    """Tell where jobs stand. For people and alarms: a long queue makes no web process unready."""
+    try:
+        return asdict(services.jobs.store.stats())
+    except QueueUnavailable:
+        return "unreachable"

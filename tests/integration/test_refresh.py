@@ -7,10 +7,12 @@ import pytest
 import redis
 
 import views
+from jobs import BULK, RECAPTURE, Errand
 from refresh import share, spendable
 from tests.support.processes import wait_until
 from tests.support.redis import age_pictures
 from tests.support.screenshot_api import refuse, with_mark
+from tests.support.worker import HASTY, running_beat, running_worker
 
 DAY = 86400
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -228,3 +230,28 @@ def test_what_another_version_wrote_is_passed_over(web, refresher, redis_url):
         store.zadd("thumb:views", {'{"at": 1, "capture": {"colour": "red"}}': 99, "no JSON": 98})
 
     assert chosen(refresher) == ["ours.example.com"]
+
+
+def test_beat_has_the_worker_capture_again_what_people_look_at(make_client, settings, redis_url, api, tmp_path):
+    """And only that, and only once, although a message may come twice."""
+    settings |= {"refresh_budget": 100_000, "cache_ttl": 3600, "resolve_targets": False}
+    client = make_client()
+    counted = client.application.extensions["services"]
+    look(client, "liked", times=2)
+    look(client, "ignored")
+    counted.views.flush()
+    age_pictures(redis_url, seconds=3700)
+    (seen,) = counted.views.most_viewed()
+    errand = Errand(RECAPTURE, BULK, seen.pack())
+    api.behave(with_mark(40, 40))
+    log = tmp_path / "worker.log"
+    with running_worker(log, HASTY, **settings), running_beat(tmp_path / "beat.log", HASTY, **settings):
+        wait_until(lambda: b'"refreshed"' in log.read_bytes(), "the refresh")
+        counted.jobs.send([errand, errand])
+        wait_until(lambda: counted.jobs.store.stats().queued["bulk"] == 0, "the repeated messages")
+        rounds = log.read_bytes().count(b'"queue_stats"')
+        wait_until(lambda: log.read_bytes().count(b'"queue_stats"') >= rounds + 2, "two more rounds")
+
+    assert [call.params["url"] for call in api.calls].count("https://liked.example.com/") == 2
+    assert len(api.calls) == 3
+    assert look(client, "liked").headers["X-Cache"] == "HIT"

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,24 +12,39 @@ from tests.support import leaks
 from tests.support.processes import wait_until
 from tests.support.web import ROOT
 
+HASTY = "tests.support.hasty_worker"  # the worker with rounds of a second
+
 
 @contextmanager
-def running_worker(log: Path, **settings: object) -> Iterator[subprocess.Popen]:
+def running_worker(log: Path, app: str = "worker", **settings: object) -> Iterator[subprocess.Popen]:
     """Run a worker with `settings` alone, ready when it says so; the leader of a process group of its own."""
+    with _running_celery(log, app, "worker", b"ready.", settings) as process:
+        yield process
+
+
+@contextmanager
+def running_beat(log: Path, app: str = "worker", **settings: object) -> Iterator[subprocess.Popen]:
+    """Run Celery's beat in the folder of `log`."""
+    with _running_celery(log, app, "beat", b"beat: Starting", settings) as process:
+        yield process
+
+
+@contextmanager
+def _running_celery(
+    log: Path, app: str, command: str, sign: bytes, settings: Mapping[str, object]
+) -> Iterator[subprocess.Popen]:
     leaks.FILES.append(log)
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
     given = {
         name.upper(): ",".join(value) if isinstance(value, tuple) else str(value) for name, value in settings.items()
     }
     env = kept | {"LOG_FORMAT": "json", "PYTHONPATH": str(ROOT)} | given
-    command = [sys.executable, "-m", "celery", "--app", "worker", "--quiet", "worker", "--loglevel", "INFO"]
+    words = [sys.executable, "-m", "celery", "--app", app, "--quiet", command, "--loglevel", "INFO"]
     said = len(log.read_bytes()) if log.exists() else 0
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, env=env, cwd=log.parent, stderr=output, stdout=output, start_new_session=True
-        )
+        process = subprocess.Popen(words, env=env, cwd=log.parent, stderr=output, stdout=output, start_new_session=True)
     try:
-        wait_until(lambda: process.poll() is not None or b"ready." in log.read_bytes()[said:], "the worker's start")
+        wait_until(lambda: process.poll() is not None or sign in log.read_bytes()[said:], f"the {command}'s start")
         assert process.poll() is None, log.read_text()
         yield process
     finally:
