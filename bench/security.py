@@ -19,7 +19,7 @@ from engine.params import parse
 from engine.process import FLAGS
 from netguard import Guard, exemptions
 from tests.support.engine import Engine, running_engine
-from tests.support.hostile import hostile_pages, measure
+from tests.support.hostile import SETTINGS, measure_all
 from tests.support.site import Site, running_site
 from tests.support.unguarded import Unguarded, hits_of
 from tests.support.vectors import VECTORS
@@ -38,9 +38,7 @@ def main() -> None:
             print(f"| proxy, {mode} | {len(vectors(site, mode))} |")
         print(f"| none (control) | {control(site)} |\n")
         print(f"SSRF corpus: {corpus()} wrong verdicts of {len(ALL)}\n")
-        print("| page | outcome | seconds | peak MiB |\n|---|---|---|---|")
-        for mode in MODES[:1]:
-            hostile(site, mode)
+        hostile(site)
         print(
             "\n| captures of a page of 61 requests, in turn | median ms | median of the rounds' differences |\n|---|---|---|"
         )
@@ -88,14 +86,13 @@ def corpus() -> int:
     return sum(judge(case.url, Guard(lookup=StubResolver(case.value("dns")))) != case.verdict for case in ALL)
 
 
-def hostile(site: Site, mode: str) -> None:
-    pages = hostile_pages()
-    with engine_for(site, mode, ENGINE_DEADLINE=10) as engine:
-        for number, (name, page) in enumerate(pages.items()):
-            found = measure(engine, page, page.serve(site, f"/report-hostile-{number}"))
-            print(f"| {name} | {found.outcome} | {found.seconds:.1f} | {found.peak} |", flush=True)
+def hostile(site: Site) -> None:
+    print("| page | outcome | seconds | peak MiB |\n|---|---|---|---|")
+    with engine_for(site, "namespace", **SETTINGS) as engine:
+        for name, found in measure_all(engine, site):
+            print(found.row(name), flush=True)
         plain = engine.capture(site.add("/plain", "<p>well"))
-        print(f"\nAfterwards: a plain page {plain.status_code}, browsers started {len(engine.browser_pids)}.")
+        print(f"\nAfterwards: a plain page {plain.status_code}, browsers started {len(engine.browser_pids)}.\n")
 
 
 def cost() -> None:
