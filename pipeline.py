@@ -5,8 +5,10 @@ Knows neither HTTP nor Flask; the worker runs the same flow as the web process.
 
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitTimeout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -139,13 +141,35 @@ class Thumbnailer:
             _log.info("refresh_refused", reason=err.code)
             return self._serve(older, CacheState.STALE, request)
 
+    def obtain(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Served:
+        """Give a picture that is fresh, captured now if need be: for whoever would rather wait than be shown an older one.
+
+        Raises BlockedTarget, InvalidOption, RateLimited, OverCapacity, Pending or a CaptureError.
+        """
+        found = self._look_up(request)
+        known = None if request.delivery.fresh else self._find_fresh(found, request)
+        if known is not None:
+            return self._serve(known, CacheState.HIT, request)
+        return self._capture(found, request, charge, request_id)
+
+    def holds(self, request: ThumbnailRequest) -> bool:
+        """Tell whether there is anything to show, fresh or old, without a capture that somebody waits for."""
+        if request.delivery.fresh:
+            return False
+        return self._look_up(request).picture is not None or self._masters.known(request).picture is not None
+
     def forgive(self, request: ThumbnailRequest) -> None:
         """Forget that the page failed a moment ago: this caller has waited, and means to try it again."""
         self._masters.forgive(request)
 
-    def persist(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Persisted:
-        """Put the picture of `request` into permanent storage. Raises what `get` raises, and StorageUnavailable."""
-        served = self.get(request, charge, request_id)
+    def persist(
+        self, request: ThumbnailRequest, charge: Charge, request_id: str = "", *, patient: bool = False
+    ) -> Persisted:
+        """Put the picture of `request` into permanent storage; `patient` for no older one than `obtain` gives.
+
+        Raises what `get` or `obtain` raises, and StorageUnavailable.
+        """
+        served = (self.obtain if patient else self.get)(request, charge, request_id)
         if served.picture.suspect:
             raise CaptureFailed("the page came out blank or in another size: that is not kept for ever")
         stored = self._storage.put(served.picture)
@@ -179,12 +203,18 @@ class Thumbnailer:
 
     def _await(self, request: ThumbnailRequest, charge: Charge, request_id: str) -> Capture:
         """Wait for the capture as long as this caller will. Raises Pending when the capture takes longer."""
-        seated = self._waiters.acquire(blocking=False)
-        if not seated and request.delivery.wait is None:
-            raise OverCapacity("too many callers wait for captures; try again in a few seconds")
-        wait = self._lifetimes.patience if request.delivery.wait is None else request.delivery.wait
-        try:
+        with self.seat() as seated:
+            if not seated and request.delivery.wait is None:
+                raise OverCapacity("too many callers wait for captures; try again in a few seconds")
+            wait = self._lifetimes.patience if request.delivery.wait is None else request.delivery.wait
             return self._join(request, charge, request_id, wait if seated else 0)
+
+    @contextmanager
+    def seat(self) -> Iterator[bool]:
+        """Take a waiter's seat for as long as the block lasts; False where none is free."""
+        seated = self._waiters.acquire(blocking=False)
+        try:
+            yield seated
         finally:
             if seated:
                 self._waiters.release()

@@ -22,7 +22,7 @@ import config
 import logs
 import services as composition
 from config import Settings
-from errors import CaptureError, CaptureTimeout, QueueUnavailable, RateLimited, StorageUnavailable, ThumbnailError
+from errors import CaptureTimeout, QueueUnavailable, RateLimited, StorageUnavailable, ThumbnailError
 from jobs import (
     BULK,
     CAPTURE,
@@ -40,16 +40,14 @@ from jobs import (
     celery_app,
     new_id,
 )
+from jobs.retries import MAX_RETRIES, is_transient, pause_before
 from model import Picture
 from refresh import ROUND_SECONDS
 from services import Services
 from views import Seen
 
 PRUNE_SECONDS = 3600
-MAX_RETRIES = 5
 MAX_STARTS = 3  # of one turn; a page that kills its worker each time is given up
-LONGEST_PAUSE = 300.0
-FIRST_PAUSE = 10.0  # seconds; doubled for each further retry, all of it jitter
 STATS_SECONDS = 60.0
 _log = structlog.get_logger()
 
@@ -79,8 +77,9 @@ if settings.refresh_budget:
 
 @lru_cache(maxsize=1)
 def services() -> Services:
-    """Make the services of this process, when they are first needed."""
-    return composition.build(settings)
+    """Make the services of this process, when they are first needed. A capture must end before its job's time does."""
+    timeout = min(settings.capture_timeout, settings.job_time_limit * 0.6)
+    return composition.build(settings.model_copy(update={"capture_timeout": timeout}))
 
 
 @app.task(name=CAPTURE)  # type: ignore[untyped-decorator] # Celery has no types
@@ -147,15 +146,18 @@ def _attempt(run: Run) -> JobResult | ThumbnailError:
         return CaptureTimeout("the page was not captured in time")
     except ThumbnailError as err:
         return err
+    except Exception as err:  # noqa: BLE001 - a fault of ours would be no other at the next try
+        _log.exception("unexpected_error", error=type(err).__name__)
+        return ThumbnailError("something went wrong here; the request id helps to find it")
 
 
 def _take(job: Job) -> JobResult:
     if job.retries:
         services().thumbnailer.forgive(job.wanted)
     if job.persist:
-        persisted = services().thumbnailer.persist(job.wanted, _charge(job), job.request_id)
+        persisted = services().thumbnailer.persist(job.wanted, _charge(job), job.request_id, patient=True)
         return _describe(persisted.picture, persisted.stored.key, persisted.stored.url)
-    picture = services().thumbnailer.get(job.wanted, _charge(job), job.request_id).picture
+    picture = services().thumbnailer.obtain(job.wanted, _charge(job), job.request_id).picture
     return _describe(picture, services().storage.keep(picture, job.id))
 
 
@@ -194,18 +196,6 @@ def _conclude(run: Run, outcome: JobResult | ThumbnailError) -> None:
     else:
         store.fail(run, Problem.of(outcome))
         _log.warning("job_failed", reason=outcome.code, retries=run.job.retries)
-
-
-def is_transient(err: ThumbnailError) -> bool:
-    """Tell whether the same capture may well succeed a little later."""
-    lasting = isinstance(err, CaptureError) and err.lasting
-    return err.retryable and not lasting
-
-
-def pause_before(retry: int, retry_after: float | None) -> float:
-    """Give the seconds before `retry` (1 is the first): full jitter on a doubling pause, never before `Retry-After`."""
-    jitter = random.uniform(0, min(FIRST_PAUSE * 2 ** (retry - 1), LONGEST_PAUSE))  # noqa: S311 - it spreads load
-    return max(jitter, min(retry_after or 0.0, LONGEST_PAUSE))
 
 
 def _insist(write: Callable[[], None]) -> None:

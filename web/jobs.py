@@ -2,13 +2,14 @@
 
 import re
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from flask import Blueprint, Response, jsonify, request
 
-from errors import NotFound, NotReady
+from errors import NotFound, NotReady, QueueUnavailable
 from jobs import BULK, INTERACTIVE, Batch, Job, State, new_id
-from model import Picture
+from model import Picture, ThumbnailRequest
 from ratelimit import Budget
 from services import Services
 from validation import JobWish
@@ -36,7 +37,7 @@ def blueprint(services: Services, budget: Budget) -> Blueprint:
         for wanted in wish.pictures:
             services.access.check_target(wanted.host_name)
             services.access.check_size(wanted.rendition)
-        return once(services.idempotency, caller, body, lambda: _accept(services, budget, wish, caller))
+        return once(services.idempotency, caller, body, lambda: accept(services, budget, wish, caller))
 
     @views.get("/jobs/<id_>")
     def job(id_: str) -> Response:
@@ -55,14 +56,35 @@ def blueprint(services: Services, budget: Budget) -> Blueprint:
     return views
 
 
-def _accept(services: Services, budget: Budget, wish: JobWish, caller: Caller) -> Response:
+def accept(services: Services, budget: Budget, wish: JobWish, caller: Caller) -> Response:
+    """Make jobs of `wish`, charged to `caller`: 202 with a job or a batch, or 200 where all have ended in time.
+
+    Raises RateLimited, OverCapacity or QueueUnavailable.
+    """
     limits = budget.charge(caller.name)
     made = _jobs_of(wish, _owner(caller))
     batch = Batch(new_id(), made[0].owner, made[0].created_at, tuple(job.id for job in made)) if wish.batch else None
     services.jobs.enqueue(made, batch)
-    response = _accepted(batch, made)
-    response.headers.update(limits)
+    id_ = batch.id if batch else made[0].id
+    if _all_end(services, made, wish.pictures[0].delivery.wait or 0):
+        response = jsonify(_look_up(services, id_, made[0].owner))
+    else:
+        response = _accepted(batch, made)
+    response.headers.update(limits | {"Location": f"/jobs/{id_}"})
     return response
+
+
+def _all_end(services: Services, made: list[Job], seconds: float) -> bool:
+    """Wait until all jobs have ended, for as long as the caller will and if there is a seat."""
+    end = time.monotonic() + seconds
+    with services.thumbnailer.seat() as seated:
+        if not seconds or not seated:
+            return False
+        try:
+            jobs = [services.jobs.store.wait(job.id, max(end - time.monotonic(), 0)) for job in made]
+        except QueueUnavailable:
+            return False  # the jobs are on their way all the same
+    return all(job is not None and job.state.ended for job in jobs)
 
 
 def _look_up(services: Services, id_: str, owner: str) -> dict[str, object]:
@@ -90,9 +112,14 @@ def _picture_of(services: Services, job: Job) -> Response:
 def _jobs_of(wish: JobWish, owner: str) -> list[Job]:
     queue = BULK if wish.batch else INTERACTIVE
     return [
-        Job(new_id(), wanted, time.time(), owner, queue, wish.persist, wish.webhook_url, request_id())
+        Job(new_id(), _unhurried(wanted), time.time(), owner, queue, wish.persist, wish.webhook_url, request_id())
         for wanted in wish.pictures
     ]
+
+
+def _unhurried(wanted: ThumbnailRequest) -> ThumbnailRequest:
+    """How long the caller waits is nothing to the worker."""
+    return replace(wanted, delivery=replace(wanted.delivery, wait=None))
 
 
 def _owner(caller: Caller) -> str:
@@ -123,6 +150,5 @@ def _accepted(batch: Batch | None, made: list[Job]) -> Response:
     else:
         response = jsonify(started[0])
     response.status_code = 202
-    response.headers["Location"] = f"/jobs/{batch.id if batch else made[0].id}"
     response.headers["Retry-After"] = str(POLL_SECONDS)
     return response

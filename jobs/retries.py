@@ -1,0 +1,21 @@
+"""Which failures of a job are worth another try, and when. Pure."""
+
+import random
+
+from errors import CaptureError, ThumbnailError
+
+MAX_RETRIES = 5
+LONGEST_PAUSE = 300.0  # seconds
+FIRST_PAUSE = 10.0
+
+
+def is_transient(err: ThumbnailError) -> bool:
+    """Tell whether the same capture may well succeed a little later."""
+    lasting = isinstance(err, CaptureError) and err.lasting
+    return err.retryable and not lasting
+
+
+def pause_before(retry: int, retry_after: float | None) -> float:
+    """Give the seconds before `retry` (1 is the first): full jitter on a doubling pause, never before `Retry-After`."""
+    jitter = random.uniform(0, min(FIRST_PAUSE * 2 ** (retry - 1), LONGEST_PAUSE))  # noqa: S311 - it spreads load
+    return max(jitter, min(retry_after or 0.0, LONGEST_PAUSE))

@@ -1,0 +1,372 @@
+"""`POST /screenshots` and `GET /jobs/…` without a worker: the tests take the jobs themselves."""
+
+import threading
+import time
+
+import pytest
+import redis
+
+import services
+from config import Settings
+from errors import CaptureFailed
+from jobs import CAPTURE, INTERACTIVE, Errand, Job, JobResult, JobStore, Problem, new_id
+from model import CaptureOptions, Rendition, ThumbnailRequest
+from tests.support.processes import free_port, wait_until
+from tests.support.redis import running_redis
+
+PAGE = "https://example.com/"
+KEYS = {"api_keys": ("cms:correct-horse", "shop:battery-staple")}
+CMS = {"X-API-Key": "correct-horse"}
+SHOP = {"X-API-Key": "battery-staple"}
+
+
+@pytest.fixture
+def built(settings, resolver):
+    made = services.build(Settings.of(**settings), resolver)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(built):
+    return built.jobs.store
+
+
+def ask(client, headers=None, **body):
+    return client.post("/screenshots", json=body or {"url": PAGE}, headers=headers)
+
+
+def begin(store, id_, turn=1):
+    return store.begin(Errand(CAPTURE, INTERACTIVE, id_, turn))
+
+
+def complete(built, id_):
+    """Do a worker's part: take a job and end it with a picture."""
+    run = begin(built.jobs.store, id_) or built.jobs.store.begin(Errand(CAPTURE, "bulk", id_))
+    served = built.thumbnailer.obtain(run.job.wanted, lambda: None)
+    picture = served.picture
+    key = built.storage.keep(picture, id_)
+    result = JobResult(key, picture.content_type, picture.width, picture.height, len(picture.body), time.time())
+    assert built.jobs.store.complete(run, result)
+
+
+def fail(store, id_):
+    assert store.fail(begin(store, id_), Problem.of(CaptureFailed("the page could not be captured")))
+
+
+def test_a_wish_is_accepted_as_a_job(client):
+    response = ask(client, url=PAGE, full_page=True)
+    job = response.json
+
+    assert response.status_code == 202
+    assert job == {"job_id": job["job_id"], "status": "pending"}
+    assert len(bytes.fromhex(job["job_id"])) == 16
+    assert response.headers["Location"] == f"/jobs/{job['job_id']}"
+    assert int(response.headers["Retry-After"]) > 0
+    assert response.headers["RateLimit-Limit"] == "30"
+    assert response.headers["Cache-Control"] == "no-store"
+
+    seen = client.get(response.headers["Location"])
+    assert seen.headers["Cache-Control"] == "no-store"
+    assert seen.json == {
+        "job_id": job["job_id"],
+        "status": "pending",
+        "image_url": None,
+        "error": None,
+        "retries": 0,
+        "created_at": seen.json["created_at"],
+        "completed_at": None,
+    } | {name: seen.json[name] for name in seen.json.keys() & {"webhook"}}
+
+
+def test_a_record_keeps_the_whole_wish(store):
+    wanted = ThumbnailRequest(
+        CaptureOptions(PAGE, full_page=True, hide=".ad", scale=2.0), Rendition(w=320, format="webp")
+    )
+    job = Job(
+        new_id(), wanted, time.time(), "cms", persist=True, webhook_url="https://example.com/hook", request_id="r"
+    )
+    store.add([job])
+    assert store.get(job.id) == job
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "named"),
+    [
+        ({}, "invalid_url", "url: is missing"),
+        ({"url": PAGE, "widht": 3}, "invalid_option", "widht: is not an option; did you mean width?"),
+        ({"url": PAGE, "webhok_url": "x"}, "invalid_option", "did you mean webhook_url?"),
+        ({"url": PAGE, "width": 3}, "invalid_option", "width: must be a whole number of CSS pixels from 320 to 3840"),
+        ({"url": PAGE, "format": "auto"}, "invalid_option", "format: auto is for /thumb alone"),
+        ({"url": PAGE, "persist": "maybe"}, "invalid_option", "persist: must be true or false"),
+        ({"url": PAGE, "wait": 121}, "invalid_option", "wait: must be a whole number of seconds from 0 to 120"),
+        ({"url": PAGE, "urls": [PAGE]}, "invalid_option", "url, urls: give one of them"),
+        ({"urls": []}, "invalid_option", "urls: must be a list of 1 to 100"),
+        ({"urls": PAGE}, "invalid_option", "urls: must be a list of 1 to 100"),
+        ({"urls": [PAGE] * 101}, "invalid_option", "urls: must be a list of 1 to 100"),
+        ({"urls": [PAGE, 7]}, "invalid_option", "urls: must be a list of 1 to 100"),
+        ({"urls": [PAGE, "ftp://example.com/"]}, "invalid_url", "urls[1]: must start with http:// or https://"),
+        ({"urls": ["http://169.254.169.254/"]}, "blocked_url", "urls[0]: the target is not a public web address"),
+        ({"url": "http://127.0.0.1/"}, "blocked_url", "url: the target is not a public web address"),
+        ({"url": PAGE, "webhook_url": "https://10.0.0.1/"}, "blocked_url", "webhook_url: "),
+    ],
+)  # fmt: skip
+def test_a_wish_that_cannot_be_is_refused_by_name(client, body, code, named):
+    response = client.post("/screenshots", json=body)
+    assert (response.status_code, response.json["code"]) == (400, code)
+    assert named in response.json["detail"]
+
+
+def test_what_is_no_json_object_is_refused(client):
+    assert client.post("/screenshots", data="url=x").status_code == 415
+    assert client.post("/screenshots", data="{", content_type="application/json").status_code == 400
+    assert client.post("/screenshots", json=[PAGE]).status_code == 400
+    assert client.get("/screenshots").status_code == 405
+
+
+def test_a_batch_is_the_sum_of_its_jobs(client, built):
+    response = ask(client, urls=[f"{PAGE}{number}" for number in range(3)], w=64)
+    path, jobs = response.headers["Location"], [job["job_id"] for job in response.json["jobs"]]
+    assert (response.status_code, response.json["status"], path) == (
+        202,
+        "pending",
+        f"/jobs/{response.json['batch_id']}",
+    )
+    assert client.get(path).json["status"] == "pending"
+
+    complete(built, jobs[0])
+    seen = client.get(path).json
+    assert (seen["status"], seen["completed"], seen["pending"]) == ("processing", 1, 2)
+    fail(built.jobs.store, jobs[1])
+    complete(built, jobs[2])
+    seen = client.get(path).json
+    assert (seen["status"], seen["completed"], seen["failed"]) == ("failed", 2, 1)
+    assert [job["status"] for job in seen["jobs"]] == ["completed", "failed", "completed"]
+    assert client.get(f"{path}/image").status_code == 404
+
+
+@pytest.mark.parametrize("id_", ["0" * 32, "nonsense", "0" * 31 + "G", "%2e%2e"])
+def test_an_unknown_job_is_a_404(client, id_):
+    for path in (f"/jobs/{id_}", f"/jobs/{id_}/image"):
+        assert (client.get(path).status_code, client.get(path).json["code"]) == (404, "not_found")
+
+
+def test_a_job_is_for_the_key_that_asked_for_it(make_client):
+    client = make_client(**KEYS)
+    paths = [ask(client, CMS).headers["Location"], ask(client, CMS, urls=[PAGE]).headers["Location"]]
+    assert ask(client).json["code"] == "key_required"
+    for path in paths:
+        foreign, absent = client.get(path, headers=SHOP), client.get(f"/jobs/{'0' * 32}", headers=SHOP)
+        assert client.get(path, headers=CMS).status_code == 200
+        assert client.get(path).status_code == 401
+        assert client.get(f"{path}/image", headers=SHOP).status_code == 404
+        assert foreign.status_code == absent.status_code == 404
+        assert foreign.json["detail"] == absent.json["detail"]
+
+
+def test_targets_and_sizes_are_those_of_the_installation(make_client):
+    client = make_client(allowed_targets=("example.com",), allowed_sizes=("320x180",))
+    assert ask(client, urls=[PAGE, "https://example.org/"]).json["code"] == "forbidden_host"
+    assert "320x180" in ask(client, url=PAGE, w=64).json["detail"]
+    assert ask(client, url=PAGE, w=320, h=180).status_code == 202
+
+
+def test_jobs_have_a_budget_of_their_own(make_client, api):
+    client = make_client(job_limit="2 per hour", thumb_limit="1 per hour")
+    assert [ask(client).status_code for _ in range(3)] == [202, 202, 429]
+    assert client.get("/thumb", query_string={"url": PAGE}).status_code == 200
+
+
+def test_a_full_queue_takes_a_batch_whole_or_not_at_all(make_client, built):
+    client = make_client(job_queue_limit=3)
+    assert ask(client, urls=[PAGE] * 2).status_code == 202
+    refused = ask(client, urls=[PAGE] * 2)
+    assert (refused.status_code, refused.json["code"]) == (503, "over_capacity")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert built.jobs.store.counts()["pending"] == 2
+    assert ask(client).status_code == 202
+
+
+def test_without_redis_there_are_no_jobs_and_the_answer_says_so(make_client):
+    client = make_client(redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    for response in (ask(client), client.get(f"/jobs/{'0' * 32}"), client.get(f"/jobs/{'0' * 32}/image")):
+        assert (response.status_code, response.json["code"]) == (503, "queue_unavailable")
+        assert response.json["retryable"] is True
+        assert int(response.headers["Retry-After"]) > 0
+
+
+def test_a_picture_is_there_when_the_job_is_done(client, built):
+    id_ = ask(client, url=PAGE, w=64, format="webp").json["job_id"]
+    early = client.get(f"/jobs/{id_}/image")
+    assert (early.status_code, early.json["code"]) == (409, "not_ready")
+    assert int(early.headers["Retry-After"]) > 0
+    complete(built, id_)
+    image = client.get(f"/jobs/{id_}/image")
+    assert (image.status_code, image.content_type) == (200, "image/webp")
+    assert image.headers["Cache-Control"].startswith("private")
+    assert image.headers["X-Content-Type-Options"] == "nosniff"
+    assert client.get(f"/jobs/{id_}/image", headers={"If-None-Match": image.headers["ETag"]}).status_code == 304
+
+
+def test_a_failed_job_says_why_and_has_no_picture(client, store):
+    id_ = ask(client).json["job_id"]
+    fail(store, id_)
+    job = client.get(f"/jobs/{id_}").json
+    assert job["status"] == "failed"
+    assert job["image_url"] is None
+    assert job["error"] == {
+        "status": 502,
+        "code": "capture_failed",
+        "title": "Capture failed",
+        "detail": "the page could not be captured",
+    }
+    assert client.get(f"/jobs/{id_}/image").status_code == 404
+
+
+def test_who_waits_gets_the_finished_job_at_once(client, built):
+    def work():
+        wait_until(lambda: built.jobs.store.counts().get("pending"), "the job")
+        (found,) = list(built.redis.scan_iter("thumb:{jobs}:job:*"))
+        complete(built, found.decode().rpartition(":")[2])
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    began = time.monotonic()
+    response = ask(client, url=PAGE, wait=60)
+    worker.join()
+    assert (response.status_code, response.json["status"]) == (200, "completed")
+    assert response.headers["Location"] == f"/jobs/{response.json['job_id']}"
+    assert time.monotonic() - began < 30
+
+
+def test_who_waits_in_vain_gets_the_job_under_way(client, store):
+    response = ask(client, url=PAGE, wait=1)
+    assert (response.status_code, response.json["status"]) == (202, "pending")
+    assert store.get(response.json["job_id"]).wanted.delivery.wait is None, "that is nothing to the worker"
+
+
+ASYNC = {"Prefer": "respond-async, wait=10"}
+
+
+def thumb(client, headers=ASYNC, **query):
+    return client.get("/thumb", query_string={"url": PAGE} | query, headers=headers)
+
+
+def test_a_tool_that_rather_not_waits_gets_a_job(client, api, store):
+    response = thumb(client, wait=30)
+    assert response.status_code == 202
+    assert response.headers["Preference-Applied"] == "respond-async"
+    assert response.headers["Location"] == f"/jobs/{response.json['job_id']}"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert store.get(response.json["job_id"]).wanted.capture.url == PAGE
+    assert not api.calls
+
+
+def test_what_is_known_is_served_to_it_as_to_anybody(client, api):
+    client.get("/thumb", query_string={"url": PAGE})
+    assert thumb(client).status_code == thumb(client, w=64).status_code == 200
+    assert thumb(client, fresh=1).status_code == 202
+    assert len(api.calls) == 1
+
+
+def test_a_picture_element_never_gets_a_job(client):
+    assert thumb(client, headers=ASYNC | {"Accept": "image/avif,image/webp,*/*"}).status_code == 200
+
+
+def test_a_job_by_preference_needs_what_a_job_needs(make_client):
+    client = make_client(**KEYS, job_limit="1 per hour")
+    assert thumb(client).json["code"] == "key_required"
+    assert thumb(client, headers=ASYNC | CMS).status_code == 202
+    assert thumb(client, headers=ASYNC | CMS).status_code == 429
+
+
+def pending(store, **changes):
+    job = Job(new_id(), ThumbnailRequest(CaptureOptions(PAGE)), time.time(), **changes)
+    (errand,) = store.add([job])
+    return job, errand
+
+
+RESULT = JobResult("jobs/k.png", "image/png", 1, 1, 1, 0.0)
+
+
+def test_a_message_that_comes_twice_is_worked_on_once(store):
+    _, errand = pending(store)
+    run = store.begin(errand)
+    assert store.begin(errand) is None, "its worker lives"
+    assert store.complete(run, RESULT)
+    assert store.begin(errand) is None, "it is done"
+    assert not store.complete(run, RESULT)
+
+
+def test_a_postponed_job_knows_its_old_messages(store):
+    job, errand = pending(store)
+    assert store.postpone(store.begin(errand), 0, retry=True)
+    assert store.begin(errand) is None
+    (later,) = store.claim()
+    assert (later.subject, later.turn) == (job.id, 2)
+    assert store.begin(later).job.retries == 1
+
+
+def test_a_worker_that_gives_no_sign_loses_its_job_to_the_next(built):
+    store = JobStore(built.redis, built.redis, lease=0.2)
+    _, errand = pending(store)
+    lost = store.begin(errand)
+    claimed = []
+    wait_until(lambda: claimed.extend(store.claim()) or claimed, "the lease's end")
+    assert claimed == [errand]
+    found = store.begin(errand)
+    assert found.starts == 2
+    assert not store.complete(lost, RESULT)
+    assert store.complete(found, RESULT)
+
+
+def test_a_worker_that_lives_keeps_its_job_for_as_long_as_it_takes(built):
+    store = JobStore(built.redis, built.redis, lease=0.4)
+    _, errand = pending(store)
+    run = store.begin(errand)
+    with store.held(run):
+        time.sleep(1.2)  # three leases
+        assert store.begin(errand) is None
+        assert store.claim() == []
+    assert store.complete(run, RESULT)
+
+
+def test_old_records_are_removed_and_no_longer_counted(built, store):
+    done, errand = pending(store)
+    store.complete(store.begin(errand), RESULT)
+    young, _ = pending(store)
+    assert store.prune() == 0
+    built.redis.zadd("thumb:{jobs}:index", {f"job:{done.id}": 1})
+    assert store.prune() == 1
+    assert (store.get(done.id), store.get(young.id)) == (None, young)
+    assert store.counts() == {"pending": 1, "processing": 0, "completed": 0}
+
+
+def test_all_but_jobs_and_their_queues_may_be_evicted(client, built):
+    client.get("/thumb", query_string={"url": PAGE})
+    client.post("/persist", json={"url": PAGE}, headers={"Idempotency-Key": "k"})
+    complete(built, ask(client).json["job_id"])
+    lasting = {key.decode() for key in built.redis.scan_iter() if built.redis.ttl(key) == -1}
+    assert {key for key in lasting if not key.startswith(("thumb:{jobs}:", "thumb:celery:"))} == set()
+    assert any(":job:" in key for key in lasting)
+
+
+def test_pictures_make_room_and_jobs_stay():
+    options = ("--maxmemory", "8mb", "--maxmemory-policy", "volatile-lru")
+    with running_redis(*options) as server, redis.Redis.from_url(server.url) as connection:
+        store = JobStore(connection, connection)
+        kept = [pending(store)[0] for _ in range(50)]
+        for number in range(200):
+            connection.set(f"thumb:picture:{number}", bytes(100_000), ex=1000)
+        assert connection.info()["evicted_keys"] > 100
+        assert store.get_all(job.id for job in kept) == kept
+
+
+@pytest.mark.parametrize(("policy", "warned"), [("allkeys-lru", True), ("volatile-lru", False), ("noeviction", False)])
+def test_a_redis_that_may_evict_jobs_is_warned_about(built, store, capsys, policy, warned):
+    built.redis.config_set("maxmemory-policy", policy)
+    try:
+        store.check_eviction()
+    finally:
+        built.redis.config_set("maxmemory-policy", "noeviction")
+    assert ("jobs_evictable" in capsys.readouterr().out) is warned

@@ -1,0 +1,52 @@
+"""What a job tries again, and when."""
+
+import pytest
+
+import errors
+from capture.dialects import DIALECTS
+from capture.refusals import Refusal, read_refusal
+from jobs.retries import LONGEST_PAUSE, MAX_RETRIES, is_transient, pause_before
+
+
+def refused(status, code=""):
+    dialect = DIALECTS["snapsharp"]
+    body = f'{{"error": {{"code": "{code}"}}}}'.encode()
+    return read_refusal(dialect.envelope, dialect.outcomes, status, None, body).public()
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_what_the_api_refuses_for_good_is_not_tried_again(status):
+    assert not is_transient(refused(status))
+
+
+def test_a_plan_that_lacks_something_does_not_get_it_by_waiting():
+    (code,) = [code for status, code in DIALECTS["snapsharp"].outcomes if code == "plan_required"]
+    assert not is_transient(Refusal(DIALECTS["snapsharp"].outcomes[429, code]).public())
+
+
+@pytest.mark.parametrize("status", [408, 422, 429, 500, 502, 503, 504])
+def test_what_may_pass_is_tried_again(status):
+    assert is_transient(refused(status))
+
+
+@pytest.mark.parametrize("kind", [errors.BlockedTarget, errors.InvalidOption, errors.InvalidURL, errors.ForbiddenHost])
+def test_what_is_wrong_with_the_wish_itself_is_not_tried_again(kind):
+    assert not is_transient(kind("…"))
+
+
+@pytest.mark.parametrize("kind", [errors.OverCapacity, errors.StorageUnavailable, errors.CaptureTimeout])
+def test_what_is_only_busy_is_tried_again(kind):
+    assert is_transient(kind("…"))
+
+
+def test_pauses_grow_within_their_bound_and_differ():
+    pauses = {retry: [pause_before(retry, None) for _ in range(200)] for retry in range(1, 20)}
+    assert max(pauses[1]) <= 10
+    assert max(pauses[MAX_RETRIES]) > 100
+    assert max(map(max, pauses.values())) <= LONGEST_PAUSE == 300
+    assert all(len(set(each)) > 100 for each in pauses.values())
+
+
+def test_retry_after_is_obeyed_up_to_the_longest_pause():
+    assert pause_before(1, 60) == 60
+    assert pause_before(1, 3600) == LONGEST_PAUSE
