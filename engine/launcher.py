@@ -17,7 +17,7 @@ from typing import NamedTuple
 LISTENERS_AT_ONCE = 253  # as many descriptors as one message carries, unix(7)
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 PR_SET_DUMPABLE = 4
-NO_NAMESPACE = "no network namespace can be had"
+NO_NAMESPACE = "no network namespace can be had (see ENGINE_ISOLATION)"
 SIOCSIFFLAGS, IFF_UP_RUNNING = 0x8914, 0x41
 
 

@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import tomllib
 from fnmatch import fnmatch
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import yaml
 
 import config
 import engine.config
+import netguard
 import validation
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,6 +125,32 @@ def test_the_engine_cannot_reach_redis():
     assert not set(services["engine"]["networks"]) & set(services["redis"]["networks"])
     assert "ports" not in services["engine"]
     assert "ports" not in services["redis"]
+
+
+def test_in_compose_the_browser_has_no_route_but_through_the_proxy_or_there_is_no_engine():
+    service = compose()["engine"]
+    assert service["environment"]["ENGINE_ISOLATION"] == "${ENGINE_ISOLATION:-namespace}"
+    assert "seccomp:deploy/seccomp.json" in service["security_opt"], "or the namespace could not be made"
+
+
+NFT = shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+
+
+@pytest.mark.parametrize(("family", "table"), [("refused4", netguard._IPV4), ("refused6", netguard._IPV6)])
+def test_the_firewall_refuses_what_the_guard_refuses(family, table):
+    elements = re.search(rf"set {family} {{.*?elements = {{(.*?)}}", read("deploy/egress.nft"), flags=re.DOTALL)[1]
+    assert [ip_network(entry.strip()) for entry in elements.split(",")] == [network for network, _ in table]
+
+
+@pytest.mark.skipif(NFT is None, reason="no nft on this machine")
+def test_the_firewall_can_be_loaded_and_once_more():
+    load = (
+        f"{NFT} --file deploy/egress.nft && {NFT} --file deploy/egress.nft && {NFT} list chain inet thumbnails output"
+    )
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--net", "sh", "-c", load], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert "policy drop" in done.stdout
 
 
 def test_redis_makes_room_before_its_container_is_full():
