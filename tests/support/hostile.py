@@ -39,15 +39,16 @@ LATE = End("timeout", f"the capture took longer than {SETTINGS['ENGINE_DEADLINE'
 SILENT = End("timeout", "the page did not answer in time")
 TOO_BIG = End("page_failed", "the page crashed or used too much memory")
 UNDRAWN = End("page_failed", "the browser could not draw the page")
+FLEETING = End("page_failed", "the page does not stay long enough for a picture")
+BARE = End("timeout", "the page had nothing to show in time")
 NO_DOCUMENT = End("page_failed", "the page could not be loaded: it answered without a document")
 DOWNLOAD = End("page_failed", "the page is a download")
 BAD_TLS = End("page_failed", "the page could not be loaded: ERR_SSL_PROTOCOL_ERROR")
 REFUSED = End("page_failed", "the page answered 401")
-# Of a page that never stands still it is luck whether the picture is asked for between two documents (and drawn, or
-# not), or nothing else is.
-RESTLESS = PICTURE, UNDRAWN, LATE
-# It takes all it can get. What stops it first, the limit or the deadline, is the processor's to say.
-GREEDY = TOO_BIG, LATE
+# Of a page that never stands still it is luck between which two documents it is looked at, and asked to be drawn.
+RESTLESS = PICTURE, FLEETING, UNDRAWN, BARE, LATE
+# It takes all it can get. What ends it first, the limit or the time, is the processor's to say.
+GREEDY = TOO_BIG, BARE, LATE
 
 
 @dataclass(frozen=True)
