@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import threading
 
 import pytest
@@ -13,7 +14,7 @@ from tests.support.processes import wait_until
 from tests.support.redis import running_redis
 from tests.support.screenshot_api import running_screenshot_api
 from tests.support.site import running_site
-from tests.support.web import running_web
+from tests.support.web import running_web, running_web_process
 
 RED_ABOVE_BLUE = """<!doctype html><title>t</title><style>body {margin: 0} div {height: 360px}</style>
 <div style="background: #e00000"></div><div style="background: #0000e0"></div>"""
@@ -96,13 +97,14 @@ def test_pending_captures_hold_up_neither_hits_nor_health(tmp_path):
             capture_url=api.url,
             resolve_targets="false",
             thumb_limit="100 per minute",
+            web_connections=64,
             persist_dir=tmp_path / "media",
         ) as url,
     ):
         known = requests.get(f"{url}/thumb", {"url": "https://example.com/"}, timeout=60)
         gate = threading.Event()
         api.hold(gate)
-        # Sixteen cold pages, and a crowd on one of them that is larger than all threads together.
+        # Sixteen cold pages, and a crowd on one of them that is larger than may wait.
         pages = [f"https://example.com/{min(i, 15)}" for i in range(200)]
         pending = [threading.Thread(target=requests.get, args=(f"{url}/thumb", {"url": page})) for page in pages]
         for thread in pending:
@@ -121,6 +123,74 @@ def test_pending_captures_hold_up_neither_hits_nor_health(tmp_path):
         events = [json.loads(line) for line in (tmp_path / "web.log").read_text().splitlines() if line.startswith("{")]
         assert sum(event.get("cache") == "MISS" for event in events) >= 17
         assert {event["status"] for event in events if event["event"] == "request"} == {200, 503}
+
+
+def test_a_large_picture_under_way_does_not_hold_up_small_ones(tmp_path):
+    """Its encoder takes seconds; whatever else is asked for meanwhile, known or new, is answered before it."""
+    with (
+        running_redis() as redis,
+        running_screenshot_api("snapsharp", "sk_live_test") as api,
+        running_web(
+            tmp_path / "web.log",
+            redis_url=redis.url,
+            snapsharp_api_key="sk_live_test",
+            capture_url=api.url,
+            resolve_targets="false",
+            web_concurrency=1,
+            persist_dir=tmp_path / "media",
+        ) as url,
+    ):
+        thumb = f"{url}/thumb?url=https%3A%2F%2Fexample.com%2F"
+        requests.get(thumb, timeout=60).raise_for_status()
+        large = [f"{thumb}&w=2560&h=1440&format=avif&quality={quality}" for quality in (98, 99, 100)]
+        pending = [threading.Thread(target=requests.get, args=(one,)) for one in large]
+        for thread in pending:
+            thread.start()
+        answers = [requests.get(f"{thumb}&w={width}", timeout=60).status_code for width in (64, 64, 96, 96)]
+        still_pending = sum(thread.is_alive() for thread in pending)
+        for thread in pending:
+            thread.join()
+
+    assert answers == [200] * 4
+    assert still_pending >= 2
+
+
+def test_a_service_that_is_told_to_stop_ends_its_captures(tmp_path):
+    """The caller is gone, the process is told to end: what is paid for is kept all the same."""
+    with running_redis() as redis, running_screenshot_api("snapsharp", "sk_live_test") as api:
+        settings = {
+            "redis_url": redis.url,
+            "snapsharp_api_key": "sk_live_test",
+            "capture_url": api.url,
+            "resolve_targets": "false",
+            "persist_dir": tmp_path / "media",
+        }
+        gate = threading.Event()
+        api.hold(gate)
+        params = {"url": "https://example.com/", "wait": "0"}
+        try:
+            with running_web_process(tmp_path / "first.log", **settings) as (url, process):
+                assert requests.get(f"{url}/thumb", params, timeout=60).status_code == 202
+                wait_until(lambda: len(api.calls) == 1, "the capture")
+                process.terminate()
+                wait_until(lambda: refuses(url), "the listener's end")
+                with pytest.raises(subprocess.TimeoutExpired):  # it waits for as long as the capture takes
+                    process.wait(4)
+                gate.set()
+                assert process.wait(60) == 0
+        finally:
+            gate.set()
+        with running_web(tmp_path / "second.log", **settings) as url:
+            assert requests.get(f"{url}/thumb", params, timeout=60).headers["X-Cache"] == "HIT"
+        assert len(api.calls) == 1
+
+
+def refuses(url):
+    try:
+        requests.get(f"{url}/health", timeout=5)
+    except requests.ConnectionError:
+        return True
+    return False
 
 
 @pytest.mark.parametrize(
