@@ -65,8 +65,7 @@ class Office:
             queues = ["thumb:celery:" + name for name in ("interactive", "bulk", "unacked", "unacked_index")]
             wait_until(lambda: not client.exists(*queues, "thumb:{jobs}:due", "thumb:{jobs}:unfinished"), "the quiet")
             jobs = [client.hget(key, "state").decode() for key in client.scan_iter("thumb:{jobs}:job:*")]
-        counts = self.services.jobs.store.counts()
-        assert {name: counts.get(name, 0) for name in STATES} == {name: jobs.count(name) for name in STATES}
+        assert self.services.jobs.store.stats().jobs == {name: jobs.count(name) for name in STATES}
 
     def log(self):
         return (self.folder / "worker.log").read_text()
@@ -200,6 +199,7 @@ def test_a_restart_of_redis_loses_nothing_and_does_nothing_twice(office, tmp_pat
     assert Counter(call.params["url"] for call in office.api.calls) == {f"{PAGE}{number}": 1 for number in range(60)}
 
 
+@pytest.mark.timeout(300)
 def test_a_thousand_jobs_all_end_as_they_must(office):
     """A tenth of the pages fail once before they can be captured, a twentieth is refused for good."""
     office = office()
@@ -211,8 +211,8 @@ def test_a_thousand_jobs_all_end_as_they_must(office):
         office.api.behave(refuse(404, "not_found"), url=url, times=9)
     paths = [office.ask(urls=urls[first : first + 100]) for first in range(0, 1000, 100)]
     office.hire()
-    ends = lambda: sum(office.services.jobs.store.counts().get(state, 0) for state in ENDED)  # noqa: E731
-    wait_until(lambda: ends() == 1000, "the end of all", timeout=100)
+    store = office.services.jobs.store
+    wait_until(lambda: sum(map(store.stats().jobs.get, ENDED)) == 1000, "the end of all", timeout=200)
     batches = [office.look(path) for path in paths]
 
     jobs = dict(zip(urls, (job for batch in batches for job in batch["jobs"]), strict=True))

@@ -183,7 +183,7 @@ def test_a_full_queue_takes_a_batch_whole_or_not_at_all(make_client, built):
     refused = ask(client, urls=[PAGE] * 2)
     assert (refused.status_code, refused.json["code"]) == (503, "over_capacity")
     assert int(refused.headers["Retry-After"]) > 0
-    assert built.jobs.store.counts()["pending"] == 2
+    assert built.jobs.store.stats().jobs["pending"] == 2
     assert ask(client).status_code == 202
 
 
@@ -225,7 +225,7 @@ def test_a_failed_job_says_why_and_has_no_picture(client, store):
 
 def test_who_waits_gets_the_finished_job_at_once(client, built):
     def work():
-        wait_until(lambda: built.jobs.store.counts().get("pending"), "the job")
+        wait_until(lambda: built.jobs.store.stats().jobs["pending"], "the job")
         (found,) = list(built.redis.scan_iter("thumb:{jobs}:job:*"))
         complete(built, found.decode().rpartition(":")[2])
 
@@ -339,7 +339,7 @@ def test_old_records_are_removed_and_no_longer_counted(built, store):
     built.redis.zadd("thumb:{jobs}:index", {f"job:{done.id}": 1})
     assert store.prune() == 1
     assert (store.get(done.id), store.get(young.id)) == (None, young)
-    assert store.counts() == {"pending": 1, "processing": 0, "completed": 0}
+    assert store.stats().jobs == {"pending": 1, "processing": 0, "completed": 0, "failed": 0}
 
 
 def test_all_but_jobs_and_their_queues_may_be_evicted(client, built):
