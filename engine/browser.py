@@ -73,22 +73,22 @@ class Browser:
         wanted = min(2 * settings.engine_concurrency + AHEAD, LISTENERS_AT_ONCE) if walls.namespace else 0
         try:
             group = ProcessGroup(command, user, wanted)
-        except OSError as err:
+        except (OSError, KeyError) as err:
             raise LaunchFailed(str(err)) from err
-        connection = await Connection.open(group.read_fd, group.write_fd)
-        listeners = Listeners()
+        connection, listeners = None, Listeners()
         try:
             async with asyncio.timeout(LAUNCH_SECONDS):
+                connection = await Connection.open(group.read_fd, group.write_fd)
                 listeners = Listeners(await group.listeners())
                 version = await connection.root.call("Browser.getVersion")
                 browser = cls(group, connection, version["product"], listeners)
                 await browser._watch_targets()
                 browser._pages.make_ahead()
-        except (BrowserGone, OSError) as err:
+        except (BrowserGone, ProtocolError, KeyError, OSError) as err:
             words = group.last_words()
             await _end(group, connection, listeners)
             raise LaunchFailed(words) from err
-        except asyncio.CancelledError:
+        except BaseException:
             await _end(group, connection, listeners)
             raise
         return browser
@@ -200,7 +200,10 @@ class Browser:
             self.kill()
 
 
-async def _end(group: ProcessGroup, connection: Connection, listeners: Listeners) -> None:
+async def _end(group: ProcessGroup, connection: Connection | None, listeners: Listeners) -> None:
     listeners.close()
-    await group.end()
-    await connection.close()
+    try:
+        await group.end()
+    finally:
+        if connection:
+            await connection.close()

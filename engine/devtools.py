@@ -101,12 +101,16 @@ class Connection:
 
     @classmethod
     async def open(cls, read_fd: int, write_fd: int) -> "Connection":
+        """Speak over the two descriptors, which are closed with the connection, or if it does not come about."""
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=MESSAGE_LIMIT)
-        inbound, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_fd, "rb")
-        )
-        outbound, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(write_fd, "wb"))
+        with contextlib.ExitStack() as failed:
+            reading = failed.enter_context(os.fdopen(read_fd, "rb"))
+            writing = failed.enter_context(os.fdopen(write_fd, "wb"))
+            inbound, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), reading)
+            failed.callback(inbound.close)
+            outbound, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, writing)
+            failed.pop_all()
         return cls(reader, inbound, outbound)
 
     def session(self, session_id: str | None) -> Session:

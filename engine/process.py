@@ -92,43 +92,36 @@ class ProcessGroup:
     def __init__(self, command: list[str], user: str | None, listeners: int) -> None:
         """Start `command`, as `user` where that is given, in a network namespace of its own if `listeners` is not 0.
 
-        Raises OSError when nothing can be started.
+        Raises OSError when nothing can be started, KeyError when there is no such user.
         """
         adopt_orphans()
         self._listeners = listeners
         self._reaped = False
-        self._directory = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX))
-        self._claim = os.open(self._directory, os.O_RDONLY)
-        fcntl.flock(self._claim, fcntl.LOCK_EX)
         account = _account(user)
-        if account:
-            os.chown(self._directory, *account)
-        to_browser, self.write_fd = os.pipe()
-        self.read_fd, from_browser = os.pipe()
-        fcntl.fcntl(self.read_fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
-        self._channel, channel = socket.socketpair()
-        launch = Launch([*command, *self._flags()], str(self._directory), account, listeners, channel.fileno())
-        try:
+        with contextlib.ExitStack() as failed, contextlib.ExitStack() as handed_over:
+            self._make_directory(account, failed)
+            to_browser, self.write_fd = os.pipe()
+            handed_over.callback(os.close, to_browser)
+            failed.callback(os.close, self.write_fd)
+            self.read_fd, from_browser = os.pipe()
+            failed.callback(os.close, self.read_fd)
+            handed_over.callback(os.close, from_browser)
+            self._channel, channel = socket.socketpair()
+            failed.enter_context(self._channel)
+            handed_over.enter_context(channel)
+            fcntl.fcntl(self.read_fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+            launch = Launch([*command, *self._flags()], str(self._directory), account, listeners, channel.fileno())
             self.pid = self._spawn(launch, to_browser, from_browser)
-        except OSError:
-            os.close(self.read_fd)
-            os.close(self.write_fd)
-            self._channel.close()
-            self._remove_directory()
-            raise
-        finally:
-            os.close(to_browser)
-            os.close(from_browser)
-            channel.close()
+            failed.pop_all()
 
     async def listeners(self) -> list[socket.socket] | None:
-        """The bound sockets of the browser's namespace; None where it has no namespace of its own."""
+        """The bound sockets of the browser's namespace; None where it has no namespace of its own. Raises OSError."""
         with self._channel:
             if not self._listeners:
                 return None
-            self._channel.settimeout(LAUNCH_SECONDS)
+            await _readable(self._channel)
             # Nothing comes from a launcher that failed: its last words tell why.
-            _, handed_over, *_ = await asyncio.to_thread(socket.recv_fds, self._channel, 1, LISTENERS_AT_ONCE)
+            _, handed_over, *_ = socket.recv_fds(self._channel, 1, LISTENERS_AT_ONCE)
             return [socket.socket(fileno=number) for number in handed_over]
 
     def last_words(self) -> str:
@@ -148,11 +141,19 @@ class ProcessGroup:
                 os.killpg(self.pid, signal.SIGKILL)
 
     async def end(self) -> None:
-        """Kill the group, reap all of it, and remove its directory."""
+        """Kill the group, reap all of it, and remove its directory: also when the caller does not wait for that."""
         self.kill()
-        await asyncio.to_thread(self._reap)
-        self._reaped = True
-        await asyncio.to_thread(self._remove_directory)
+        self._channel.close()
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self._clear_up))
+
+    def _make_directory(self, account: tuple[int, int] | None, failed: contextlib.ExitStack) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX))
+        failed.callback(shutil.rmtree, self._directory, ignore_errors=True)
+        self._claim = os.open(self._directory, os.O_RDONLY)
+        failed.callback(os.close, self._claim)
+        fcntl.flock(self._claim, fcntl.LOCK_EX)
+        if account:
+            os.chown(self._directory, *account)
 
     def _spawn(self, launch: Launch, stdin: int, stdout: int) -> int:
         with (self._directory / "stderr").open("wb") as stderr:
@@ -189,14 +190,27 @@ class ProcessGroup:
         fields = stat.rpartition(")")[2].split()  # the name, in brackets, may hold spaces
         return Member(int(path.name), int(fields[21]) * PAGE_SIZE) if int(fields[2]) == self.pid else None
 
-    def _reap(self) -> None:
+    def _clear_up(self) -> None:
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.waitpid(-self.pid, 0)
-
-    def _remove_directory(self) -> None:
+        self._reaped = True
         shutil.rmtree(self._directory, ignore_errors=True)
         os.close(self._claim)
+
+
+async def _readable(channel: socket.socket) -> None:
+    """Wait until there is something to read, or nothing will come any more. Raises TimeoutError.
+
+    In the loop, not in a thread: descriptors that a thread receives for a caller who has gone are nobody's.
+    """
+    loop, heard = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(channel, heard.set)
+    try:
+        async with asyncio.timeout(LAUNCH_SECONDS):
+            await heard.wait()
+    finally:
+        loop.remove_reader(channel)
 
 
 def _account(user: str | None) -> tuple[int, int] | None:
