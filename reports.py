@@ -23,6 +23,7 @@ class Reports:
             "image_url": self._image_url(job, here),
             "error": asdict(job.problem) if job.problem else None,
             "retries": job.retries,
+            "webhook": asdict(job.webhook) if job.webhook else None,
             "created_at": timestamp(job.created_at),
             "completed_at": timestamp(job.completed_at) if job.completed_at else None,
         }

@@ -16,10 +16,11 @@ from capture import DIALECTS, CaptureClient
 from coalesce import LEASE_MS, Coalescer, Leases
 from config import Settings
 from cores import Cores
+from deliveries import Deliveries
 from errors import ThumbnailError
 from fuse import Fuse
 from idempotency import Idempotency
-from jobs import JobQueue, JobStore, celery_app
+from jobs import JobQueue, JobStore, Receivers, celery_app
 from masters import MasterLimits, Masters
 from netguard import Guard
 from pipeline import Lifetimes, Thumbnailer
@@ -49,6 +50,7 @@ class Services:
     throughput: Throughput
     reports: Reports
     courier: Courier
+    deliveries: Deliveries
 
     def ready(self) -> dict[str, bool]:
         """Ask every dependency whether it can do its work; each answers within seconds."""
@@ -99,6 +101,9 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     thumbnailer = Thumbnailer(cache, masters, storage, lifetimes, waiters, cores)
     validator = Validator(guard, block_ads=settings.block_ads)
     views = Views(connection, settings.refresh_budget)
+    jobs = _jobs(settings, connection, waiting)
+    reports = Reports(storage, settings.public_url)
+    courier = Courier(guard, settings.webhook_secret, resolves=settings.resolve_targets)
     return Services(
         settings,
         validator,
@@ -111,10 +116,11 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         views,
         Refresher(views, thumbnailer, settings.refresh_budget, lifetimes),
         Idempotency(connection, leases),
-        _jobs(settings, connection, waiting),
+        jobs,
         Throughput(connection, settings.bulk_limit),
-        Reports(storage, settings.public_url),
-        Courier(guard, settings.webhook_secret, resolves=settings.resolve_targets),
+        reports,
+        courier,
+        Deliveries(jobs.store, Receivers(connection), courier, reports),
     )
 
 

@@ -208,8 +208,6 @@ class Validator:
         _refuse_unknown(given, {**Options.model_fields, **JobOptions.model_fields})
         own = _validated(JobOptions, {name: given[name] for name in given if name in JobOptions.model_fields})
         shared = {name: given[name] for name in given if name in Options.model_fields}
-        if own.webhook_url is not None:
-            self._check_webhook(own.webhook_url)
         if own.urls is None:
             pictures: tuple[ThumbnailRequest, ...] = (self._parse_object(shared),)
         elif "url" in shared:
@@ -223,13 +221,6 @@ class Validator:
             return self._parse_object({**shared, "url": urls[index]})
         except (InvalidURL, BlockedTarget) as err:
             err.detail = f"urls[{index}]{err.detail.removeprefix('url')}"
-            raise
-
-    def _check_webhook(self, url: str) -> None:
-        try:
-            parse_url(url, self._guard)
-        except (InvalidURL, BlockedTarget) as err:
-            err.detail = f"webhook_{err.detail}"
             raise
 
     def _parse_object(self, given: Mapping[Any, Any]) -> ThumbnailRequest:

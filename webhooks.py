@@ -29,6 +29,7 @@ TRIES = len(PAUSES) + 1
 TOTAL_SECONDS = 10.0
 CONNECT_SECONDS = 2.5  # for TCP, and again for TLS
 MOST_ADDRESSES = 2  # with a look-up of 2 s and CONNECT_SECONDS, what fits into TOTAL_SECONDS
+PATIENCE_SECONDS = 2.0
 _GONE = 410
 _log = structlog.get_logger()
 
@@ -47,6 +48,12 @@ class Receipt:
     """How a try ended: the receiver's status, or None where it gave none."""
 
     status: int | None
+    seconds: float = 0.0
+
+    @property
+    def kept_waiting(self) -> bool:
+        """Tell whether there was no answer, and it took long to learn that."""
+        return self.status is None and self.seconds > PATIENCE_SECONDS
 
     @property
     def delivered(self) -> bool:
@@ -92,10 +99,10 @@ class Courier:
         """Try once to hand `message` over, within TOTAL_SECONDS. Never raises for what a receiver does."""
         began = time.monotonic()
         status, reason = self._try(message, began + TOTAL_SECONDS)
-        ms = round((time.monotonic() - began) * 1000)
+        seconds = time.monotonic() - began
         host = urlsplit(message.url).netloc  # never the path or the query: receivers keep secrets there
-        _log.info("webhook", webhook_id=message.id, host=host, status=status, reason=reason, ms=ms)
-        return Receipt(status)
+        _log.info("webhook", webhook_id=message.id, host=host, status=status, reason=reason, ms=round(seconds * 1000))
+        return Receipt(status, seconds)
 
     def _try(self, message: Message, deadline: float) -> tuple[int | None, str | None]:
         judgement = self._judge(message.url)

@@ -7,7 +7,6 @@ it is still to be done: a message may come twice.
 import logging
 import random
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import lru_cache
@@ -26,6 +25,7 @@ from errors import CaptureTimeout, QueueUnavailable, RateLimited, StorageUnavail
 from jobs import (
     BULK,
     CAPTURE,
+    DELIVER_WEBHOOK,
     INTERACTIVE,
     KEEP_SECONDS,
     PRUNE,
@@ -38,6 +38,7 @@ from jobs import (
     Problem,
     Run,
     celery_app,
+    insist,
     new_id,
 )
 from jobs.retries import MAX_RETRIES, is_transient, pause_before
@@ -92,7 +93,7 @@ def capture(subject: str, turn: int, queue: str) -> None:
     structlog.contextvars.bind_contextvars(job_id=subject, request_id=run.job.request_id)
     with store.held(run):
         outcome = _attempt(run)
-        _insist(lambda: _conclude(run, outcome))
+        insist(lambda: _conclude(run, outcome))
     structlog.contextvars.clear_contextvars()
 
 
@@ -161,6 +162,13 @@ def _take(job: Job) -> JobResult:
     return _describe(picture, services().storage.keep(picture, job.id))
 
 
+@app.task(name=DELIVER_WEBHOOK)  # type: ignore[untyped-decorator]
+def deliver_webhook(subject: str, turn: int, queue: str) -> None:
+    """Try once to tell a receiver how a job ended."""
+    with structlog.contextvars.bound_contextvars(job_id=subject, turn=turn):
+        services().deliveries.attempt(Errand(DELIVER_WEBHOOK, queue, subject, turn))
+
+
 @app.task(name=PRUNE)  # type: ignore[untyped-decorator]
 def prune() -> None:
     """Remove the pictures whose jobs are forgotten."""
@@ -196,16 +204,6 @@ def _conclude(run: Run, outcome: JobResult | ThumbnailError) -> None:
     else:
         store.fail(run, Problem.of(outcome))
         _log.warning("job_failed", reason=outcome.code, retries=run.job.retries)
-
-
-def _insist(write: Callable[[], None]) -> None:
-    """Write an outcome down even if Redis is away for a moment: the capture behind it is paid for."""
-    for _ in range(20):
-        try:
-            return write()
-        except QueueUnavailable:
-            time.sleep(1)
-    return write()
 
 
 class Clock(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types

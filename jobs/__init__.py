@@ -1,6 +1,7 @@
 """Work that outlives its request: job records in Redis, and the Celery queues that lead to the worker."""
 
 from jobs.queue import JobQueue, celery_app
+from jobs.receivers import Line, Receivers
 from jobs.record import (
     BULK,
     CAPTURE,
@@ -17,9 +18,11 @@ from jobs.record import (
     Problem,
     QueueStats,
     State,
+    WebhookProgress,
+    WebhookState,
     new_id,
 )
-from jobs.store import KEEP_SECONDS, JobStore, Run
+from jobs.store import KEEP_SECONDS, JobStore, Run, insist
 
 __all__ = [
     "BULK",
@@ -37,10 +40,15 @@ __all__ = [
     "JobQueue",
     "JobResult",
     "JobStore",
+    "Line",
     "Problem",
     "QueueStats",
+    "Receivers",
     "Run",
     "State",
+    "WebhookProgress",
+    "WebhookState",
     "celery_app",
+    "insist",
     "new_id",
 ]

@@ -60,6 +60,21 @@ class JobResult:
     url: str | None = None
 
 
+class WebhookState(StrEnum):
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookProgress:
+    """How it goes with a job's webhook; `last_status` is None where the receiver gave no answer."""
+
+    state: WebhookState = WebhookState.PENDING
+    attempts: int = 0
+    last_status: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A wish for a picture and what has become of it. Times in Unix seconds.
@@ -82,7 +97,7 @@ class Job:
     completed_at: float | None = None
     problem: Problem | None = None
     result: JobResult | None = None
-    webhook: str | None = None
+    webhook: WebhookProgress | None = None
 
     def wish(self) -> str:
         """Spell what never changes."""
@@ -121,7 +136,7 @@ class Job:
             completed_at=float(record[b"completed_at"]) if b"completed_at" in record else None,
             problem=Problem(**problem) if problem else None,
             result=JobResult(**result) if result else None,
-            webhook=record[b"webhook"].decode() if b"webhook" in record else None,
+            webhook=_progress(record.get(b"webhook")) if wish["webhook_url"] else None,
         )
 
 
@@ -182,6 +197,11 @@ def timestamp(seconds: float) -> str:
 def _chosen(options: "DataclassInstance") -> dict[str, Any]:
     """Spell what differs from the defaults: a record is kept for a day, and there may be many."""
     return {each.name: value for each in fields(options) if (value := getattr(options, each.name)) != each.default}
+
+
+def _progress(value: bytes | None) -> WebhookProgress:
+    given = _load(value) or {}
+    return WebhookProgress(**given | {"state": WebhookState(given["state"])}) if given else WebhookProgress()
 
 
 def _load(value: bytes | None) -> dict[str, Any] | None:

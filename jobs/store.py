@@ -12,7 +12,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -33,6 +33,7 @@ from jobs.record import (
     Problem,
     QueueStats,
     State,
+    WebhookProgress,
 )
 
 KEEP_SECONDS = 86400
@@ -128,6 +129,15 @@ redis.call('expire', prefix .. 'done:' .. ARGV[1], stay)
 return 1
 """
 
+_NOTE_WEBHOOK = """
+local job = prefix .. 'job:' .. ARGV[1]
+redis.call('zrem', due, ARGV[2])
+if redis.call('exists', job) == 0 then return 0 end
+redis.call('hset', job, 'webhook', ARGV[3])
+if ARGV[4] ~= '' then redis.call('zadd', due, now + tonumber(ARGV[5]), ARGV[4]) end
+return 1
+"""
+
 _CLAIM = """
 local errands = redis.call('zrange', due, '-inf', now, 'byscore', 'limit', 0, ARGV[1])
 for _, errand in ipairs(errands) do redis.call('zadd', due, now + tonumber(ARGV[2]), errand) end
@@ -171,6 +181,7 @@ class JobStore:
         self._lease = lease
         self._limit = limit
         scripts = {"add": _ADD, "begin": _BEGIN, "renew": _RENEW, "postpone": _POSTPONE, "finish": _FINISH}
+        scripts["note_webhook"] = _NOTE_WEBHOOK
         scripts |= {"claim": _CLAIM, "prune": _PRUNE}
         self._scripts = {name: self._client.register_script(_COMMON + text) for name, text in scripts.items()}
 
@@ -191,14 +202,14 @@ class JobStore:
     def get_all(self, ids: Iterable[str]) -> list[Job | None]:
         """Read many jobs in one exchange; None for those that there are not."""
         names = list(ids)
-        with _translated(), self._client.pipeline(transaction=False) as pipe:
+        with translated(), self._client.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.hgetall(f"{_PREFIX}job:{name}")
             found = pipe.execute()
         return [Job.read(name, fields) if fields else None for name, fields in zip(names, found, strict=True)]
 
     def get_batch(self, id_: str) -> Batch | None:
-        with _translated():
+        with translated():
             value = self._client.get(f"{_PREFIX}batch:{id_}")
         if not isinstance(value, bytes):
             return None
@@ -263,24 +274,24 @@ class JobStore:
             )
         )
 
-    def note_webhook(self, id_: str, outcome: str) -> None:
-        """Keep on the job how its webhook went."""
-        with _translated():
-            self._client.hset(f"{_PREFIX}job:{id_}", "webhook", outcome)
+    def note_webhook(self, errand: Errand, progress: WebhookProgress, later: Errand | None, seconds: float) -> None:
+        """Settle a try to deliver a job's webhook, keep on the job how it went, and plan the next in `seconds`."""
+        name, outcome = errand.subject, json.dumps(asdict(progress))
+        self._call("note_webhook", name, str(errand), outcome, str(later or ""), seconds)
 
     def schedule(self, errand: Errand, seconds: float) -> None:
         """Have an errand sent in `seconds`; again every quarter of an hour until somebody settles it."""
-        with _translated():
+        with translated():
             self._client.zadd(_PREFIX + "due", {str(errand): self._now() + seconds})
 
     def settle(self, errand: Errand) -> None:
         """Say that an errand is done and shall not be sent again."""
-        with _translated():
+        with translated():
             self._client.zrem(_PREFIX + "due", str(errand))
 
     def is_due(self, errand: Errand) -> bool:
         """Tell whether an errand is still to be done, now or later: its message may come once more when it is not."""
-        with _translated():
+        with translated():
             return self._client.zscore(_PREFIX + "due", str(errand)) is not None
 
     def claim(self, most: int = 100) -> list[Errand]:
@@ -308,12 +319,12 @@ class JobStore:
             left = int((end - time.monotonic()) * 1000)
             if job is None or job.state.ended or left <= 0:
                 return job
-            with _translated():
+            with translated():
                 self._waiting.xread({f"{_PREFIX}done:{id_}": "0"}, block=min(left, _SLICE_MS))
 
     def stats(self) -> QueueStats:
         """Tell where work stands, from what is counted anyway: one exchange, however many jobs there are."""
-        with _translated(), self._client.pipeline(transaction=False) as pipe:
+        with translated(), self._client.pipeline(transaction=False) as pipe:
             pipe.hgetall(_PREFIX + "counts").zrange(_PREFIX + "unfinished", 0, 0, withscores=True).time()
             for queue in QUEUES:
                 pipe.llen(KEYPREFIX + queue)
@@ -329,14 +340,24 @@ class JobStore:
         return float(seconds + micros / 1e6)
 
     def _call(self, name: str, *args: float | str) -> Any:
-        with _translated():
+        with translated():
             return self._scripts[name](keys=[*_KEYS, _PREFIX], args=list(args))
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as err:
         _log.error("jobs_unreachable", error=type(err).__name__)
         raise QueueUnavailable("jobs cannot be reached at the moment; try again in a few seconds") from err
+
+
+def insist(write: Callable[[], None]) -> None:
+    """Write an outcome down even if Redis is away for a moment: what led to it cannot be undone."""
+    for _ in range(20):
+        try:
+            return write()
+        except QueueUnavailable:
+            time.sleep(1)
+    return write()

@@ -12,7 +12,7 @@ LAYERS = [
     {"validation", "imaging", "access"},
     {"cache", "coalesce", "breaker", "capture", "storage", "views", "jobs", "throughput", "webhooks"},
     {"camera", "idempotency", "reports"},
-    {"masters"},
+    {"masters", "deliveries"},
     {"pipeline"},
     {"refresh"},
     {"services"},

@@ -59,10 +59,11 @@ def blueprint(services: Services, budget: Budget) -> Blueprint:
 def accept(services: Services, budget: Budget, wish: JobWish, caller: Caller) -> Response:
     """Make jobs of `wish`, charged to `caller`: 202 with a job or a batch, or 200 where all have ended in time.
 
-    Raises RateLimited, OverCapacity or QueueUnavailable.
+    Raises InvalidOption, InvalidURL, BlockedTarget, RateLimited, OverCapacity or QueueUnavailable.
     """
+    webhook_url = None if wish.webhook_url is None else services.courier.admit(wish.webhook_url)
     limits = budget.charge(caller.name)
-    made = _jobs_of(wish, _owner(caller))
+    made = _jobs_of(replace(wish, webhook_url=webhook_url), _owner(caller))
     batch = Batch(new_id(), made[0].owner, made[0].created_at, tuple(job.id for job in made)) if wish.batch else None
     services.jobs.enqueue(made, batch)
     id_ = batch.id if batch else made[0].id

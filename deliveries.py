@@ -1,0 +1,61 @@
+"""The webhooks of ended jobs: what is sent, when it is tried again, and the outcome on the job."""
+
+import json
+import random
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from jobs import Errand, Job, JobStore, Line, Receivers, WebhookProgress, WebhookState, insist
+from reports import Reports
+from webhooks import Courier, Message, Receipt, pause
+
+
+class Deliveries:
+    def __init__(self, store: JobStore, receivers: Receivers, courier: Courier, reports: Reports) -> None:
+        self._store = store
+        self._receivers = receivers
+        self._courier = courier
+        self._reports = reports
+
+    def attempt(self, errand: Errand) -> None:
+        """Try once to deliver, unless this try was made; a message may come twice. Raises QueueUnavailable."""
+        job = self._awaiting(errand)
+        if job is None or job.webhook_url is None:
+            self._store.settle(errand)
+            return
+        host = urlsplit(job.webhook_url).netloc
+        with self._receivers.held(host) as line:
+            if line is Line.BUSY:
+                self._store.schedule(errand, random.uniform(1, 5))  # noqa: S311 - it spreads load
+            elif line is Line.SILENT:
+                self._conclude(errand, Receipt(None))
+            elif (job := self._awaiting(errand)) and job.webhook_url:  # nobody was faster before we had our turn
+                self._conclude(errand, self._deliver(job, job.webhook_url, host))
+
+    def _awaiting(self, errand: Errand) -> Job | None:
+        """Give the job if it is this very try that it waits for."""
+        job = self._store.get(errand.subject)
+        if job is None or job.webhook is None or job.webhook.state is not WebhookState.PENDING:
+            return None
+        return job if job.webhook.attempts == errand.turn - 1 else None
+
+    def _deliver(self, job: Job, url: str, host: str) -> Receipt:
+        body = json.dumps({"event": f"screenshot.{job.state}", "job": self._reports.of(job)}, ensure_ascii=False)
+        receipt = self._courier.deliver(Message(f"msg_{job.id}", url, body))
+        if receipt.kept_waiting:
+            self._receivers.mark_silent(host)
+        return receipt
+
+    def _conclude(self, errand: Errand, receipt: Receipt) -> None:
+        progress = WebhookProgress(_state_after(receipt, errand.turn), errand.turn, receipt.status)
+        wait = pause(errand.turn) if progress.state is WebhookState.PENDING else None
+        later = None if wait is None else replace(errand, turn=errand.turn + 1)
+        insist(lambda: self._store.note_webhook(errand, progress, later, wait or 0))
+
+
+def _state_after(receipt: Receipt, attempts: int) -> WebhookState:
+    if receipt.delivered:
+        return WebhookState.DELIVERED
+    if receipt.refused_for_good or pause(attempts) is None:
+        return WebhookState.FAILED
+    return WebhookState.PENDING

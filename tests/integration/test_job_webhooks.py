@@ -1,0 +1,233 @@
+"""What a receiver is told of jobs by a real worker, and what the job tells of the receiver."""
+
+import threading
+import time
+
+import pytest
+import redis
+from standardwebhooks import Webhook
+
+import services
+from app import create_app
+from config import Settings
+from jobs import DELIVER_WEBHOOK, INTERACTIVE, Errand, Line, Receivers
+from tests.support.processes import free_port, wait_until
+from tests.support.receiver import drip, running_receiver
+from tests.support.redis import running_redis
+from tests.support.screenshot_api import running_screenshot_api
+from tests.support.worker import running_worker
+
+DUE = "thumb:{jobs}:due"
+PAGE = "https://example.com/"
+SECRET = "whsec_" + "czNjcmV0" * 5
+
+
+class Stage:
+    """A client of the web process, a worker behind it, and a receiver; `spare` is a port on which nobody listens yet."""
+
+    def __init__(self, client, redis_url, receiver, spare):
+        self.client = client
+        self.redis_url = redis_url
+        self.receiver = receiver
+        self.spare = spare
+
+    def submit(self, port=0, **body):
+        hook = f"http://127.0.0.1:{port or self.receiver.port}/hook?token=s3cret"
+        response = self.client.post("/screenshots", json=(body or {"url": PAGE}) | {"webhook_url": hook})
+        assert response.status_code == 202, response.json
+        return response.json
+
+    def job(self, id_):
+        return self.client.get(f"/jobs/{id_}").json
+
+    def outcome(self, id_):
+        wait_until(lambda: self.job(id_)["webhook"]["state"] != "pending", "the webhook's outcome")
+        return self.job(id_)["webhook"]
+
+    def hurried_outcome(self, id_):
+        """The same, with no pause between the tries."""
+        while self.job(id_)["webhook"]["state"] == "pending":
+            self.hurry()
+            time.sleep(0.05)
+        return self.job(id_)["webhook"]
+
+    def hurry(self):
+        """Make whatever waits for its time due now."""
+        with redis.Redis.from_url(self.redis_url) as store:
+            for errand in store.zrange(DUE, 0, -1):
+                store.zadd(DUE, {errand: 0}, xx=True)
+
+    def postponed(self, id_):
+        """Tell whether the errand of a job is due in a few seconds, and not in a quarter of an hour."""
+        with redis.Redis.from_url(self.redis_url) as store:
+            (errand,) = self.due(id_)
+            return 0 < store.zscore(DUE, errand) - time.time() < 60
+
+    def due(self, id_):
+        with redis.Redis.from_url(self.redis_url) as store:
+            return [errand for errand in store.zrange(DUE, 0, -1) if id_.encode() in errand]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("webhooks")
+    with (
+        running_redis() as redis_server,
+        running_screenshot_api("snapsharp", key="sk_live_test") as api,
+        running_receiver() as receiver,
+    ):
+        spare = free_port()
+        settings = {
+            "redis_url": redis_server.url,
+            "capture_api": "snapsharp",
+            "capture_url": api.url,
+            "capture_api_key": "sk_live_test",
+            "persist_dir": folder / "media",
+            "private_targets": f"127.0.0.1:{receiver.port},127.0.0.1:{spare}",
+            "webhook_secret": SECRET,
+            "resolve_targets": "false",
+            "request_limit": "100000 per minute",
+        }
+        chosen = Settings.of(**settings)
+        built = services.build(chosen)
+        with running_worker(folder / "worker.log", **settings):
+            yield Stage(create_app(chosen, built).test_client(), redis_server.url, receiver, spare)
+        built.close()
+
+
+@pytest.fixture
+def stage(running):
+    running.receiver.posts.clear()
+    running.receiver.statuses.clear()
+    running.receiver.answer = None
+    return running
+
+
+def test_a_receiver_is_told_how_each_job_ended(stage):
+    ids = [job["job_id"] for job in stage.submit(urls=[PAGE, "https://example.net/"])["jobs"]]
+    ids.append(stage.submit(url=PAGE, selector="#not-with-this-api")["job_id"])
+    outcomes = [stage.outcome(id_) for id_ in ids]
+
+    assert outcomes == [{"state": "delivered", "attempts": 1, "last_status": 204}] * 3
+    posts = stage.receiver.posts
+    assert sorted(post.headers["webhook-id"] for post in posts) == sorted(f"msg_{id_}" for id_ in ids)
+    messages = [Webhook(SECRET).verify(post.body, post.headers) for post in posts]
+    assert sorted(message["event"] for message in messages) == ["screenshot.completed"] * 2 + ["screenshot.failed"]
+    for message in messages:
+        shown = stage.job(message["job"]["job_id"])
+        assert message["event"] == f"screenshot.{shown['status']}"
+        assert message["job"].pop("webhook") == {"state": "pending", "attempts": 0, "last_status": None}
+        del shown["webhook"]
+        shown["image_url"] = shown["image_url"] and shown["image_url"].removeprefix("http://localhost")
+        assert message["job"] == shown
+
+
+def test_a_receiver_that_was_down_is_told_once_it_is_up(stage):
+    id_ = stage.submit(stage.spare)["job_id"]
+    wait_until(lambda: stage.job(id_)["webhook"]["attempts"] == 1, "the first try")
+    assert stage.job(id_)["webhook"] == {"state": "pending", "attempts": 1, "last_status": None}
+
+    with running_receiver(port=stage.spare) as receiver:
+        receiver.statuses = [503, 503]
+        assert stage.hurried_outcome(id_) == {"state": "delivered", "attempts": 4, "last_status": 204}
+        assert stage.due(id_) == []
+        assert len(receiver.posts) == 3, "two refusals and a delivery"
+        assert {post.headers["webhook-id"] for post in receiver.posts} == {f"msg_{id_}"}
+
+
+def test_five_retries_and_no_more(stage):
+    stage.receiver.statuses = [500] * 20
+    id_ = stage.submit()["job_id"]
+
+    assert stage.hurried_outcome(id_) == {"state": "failed", "attempts": 6, "last_status": 500}
+    assert len(stage.receiver.posts) == 6
+    assert stage.due(id_) == []
+    assert stage.job(id_)["status"] == "completed"
+
+
+def test_a_receiver_that_is_gone_is_not_asked_again(stage):
+    stage.receiver.statuses = [410]
+    id_ = stage.submit()["job_id"]
+
+    assert stage.outcome(id_) == {"state": "failed", "attempts": 1, "last_status": 410}
+    assert stage.due(id_) == []
+
+
+def test_a_message_to_the_worker_that_comes_twice_is_delivered_once(stage):
+    gate = threading.Event()
+
+    def wait_then_take(handler):
+        gate.wait(20)
+        handler.send_response(204)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    stage.receiver.answer = wait_then_take
+    id_ = stage.submit()["job_id"]
+    try:
+        wait_until(lambda: stage.receiver.posts, "the delivery")
+        stage.hurry()  # a copy, while the first is at work: it finds the receiver busy
+        wait_until(lambda: stage.postponed(id_), "the copy's postponement")
+    finally:
+        gate.set()
+    assert stage.outcome(id_) == {"state": "delivered", "attempts": 1, "last_status": 204}
+    stage.client.application.extensions["services"].jobs.send([Errand(DELIVER_WEBHOOK, INTERACTIVE, id_)])
+    after = stage.submit()["job_id"]  # behind that copy in the queue
+    assert stage.outcome(after)["state"] == "delivered"
+    assert [post.headers["webhook-id"] for post in stage.receiver.posts] == [f"msg_{id_}", f"msg_{after}"]
+
+
+def test_a_slow_receiver_does_not_keep_jobs_from_being_captured(stage):
+    with running_receiver(port=stage.spare) as receiver:
+        receiver.answer = drip
+        made = [stage.submit(stage.spare, url=f"https://example.com/{number}")["job_id"] for number in range(6)]
+        wait_until(lambda: receiver.posts, "the first delivery")
+        for id_ in made:
+            wait_until(lambda id_=id_: stage.job(id_)["status"] == "completed", "the captures")
+
+        assert len(receiver.posts) == 1, "one at a time, and that one still drips"
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "says"),
+    [
+        ("https://127.0.0.2/", "blocked_url", "webhook_url: the target is not a public web address"),
+        ("http://93.184.216.34/", "invalid_url", "webhook_url: must start with https://"),
+        ("ftp://example.com/", "invalid_url", "webhook_url: must start with http:// or https://"),
+        ("", "invalid_url", "webhook_url: is missing"),
+        (7, "invalid_option", "webhook_url: must be an absolute https:// URL"),
+    ],
+)
+def test_a_webhook_url_that_cannot_be_used_is_refused_and_costs_nothing(make_client, url, code, says):
+    client = make_client(job_limit="1 per hour", webhook_secret=SECRET)
+    response = client.post("/screenshots", json={"url": PAGE, "webhook_url": url})
+
+    assert (response.status_code, response.json["code"]) == (400, code)
+    assert response.json["detail"].startswith(says)
+    assert client.post("/screenshots", json={"url": PAGE}).status_code == 202
+
+
+def test_without_a_secret_a_webhook_url_is_refused(make_client):
+    response = make_client().post("/screenshots", json={"url": PAGE, "webhook_url": PAGE})
+
+    assert (response.status_code, response.json["code"]) == (400, "invalid_option")
+    assert "WEBHOOK_SECRET" in response.json["detail"]
+
+
+def test_a_receiver_is_held_by_one_and_left_alone_when_it_kept_us_waiting(redis_url):
+    with redis.Redis.from_url(redis_url) as store:
+        receivers = Receivers(store)
+        held = receivers.held
+        with held("a.example") as first, held("a.example") as second, held("b.example") as other:
+            assert (first, second, other) == (Line.FREE, Line.BUSY, Line.FREE)
+        with receivers.held("a.example") as again:
+            assert again is Line.FREE, "whoever found it busy has not given it back for the other"
+            receivers.mark_silent("a.example")
+        with receivers.held("a.example") as later, receivers.held("b.example") as other:
+            assert (later, other) == (Line.SILENT, Line.FREE)
+
+
+def test_a_receiver_s_hold_ends_with_the_process_that_had_it(redis_url):
+    with redis.Redis.from_url(redis_url) as store, Receivers(store).held("a.example"):
+        (held,) = store.keys("thumb:receiver:*")
+        assert 0 < store.ttl(held) <= 30
