@@ -136,7 +136,7 @@ class Browser:
             session = None
             try:
                 session, frame = await self._in_time(self._make_page(context))
-                yield BlankPage(session, frame, listener)
+                yield BlankPage(session, frame, listener, self._pages.make_ahead)
             finally:
                 if session:
                     self._connection.forget(session.id)

@@ -10,8 +10,8 @@ from engine import scripts, shot
 from engine.adblock import AdFilter
 from engine.devtools import ProtocolError
 from engine.errors import DeadlineExceeded, InvalidParams, NotReached, PageFailed
-from engine.frame import DocumentReplaced
-from engine.page import WORLD, Page
+from engine.frame import WORLD, DocumentReplaced
+from engine.page import Page
 from engine.pages import BlankPage
 from engine.params import CaptureParams
 from engine.picture import BadPicture
@@ -55,23 +55,24 @@ class Capture:
         self._page = page
         self._params = params
         self._waiting_for = params.wait_for
+        self._sized: asyncio.Future[dict[str, Any]]
         rules = COOKIE_BANNERS if params.block_cookie_banners else ()
         self._hiding = (
             scripts.call(scripts.HIDE, rules, params.hide_selectors) if rules or params.hide_selectors else ""
         )
 
     async def prepare(self, ads: AdFilter | None) -> None:
-        """Set up what this capture asks for while the page is still blank: one round trip in all."""
+        """Set up what this capture asks for while the page is still blank: one round trip in all, if any."""
         send, params = self._page.session.send, self._params
-        setup = [
-            send(
-                "Emulation.setDeviceMetricsOverride",
-                width=params.width,
-                height=params.height,
-                deviceScaleFactor=params.scale,
-                mobile=False,
-            ),
-        ]
+        # The browser's own business, and so in force before it navigates.
+        self._sized = send(
+            "Emulation.setDeviceMetricsOverride",
+            width=params.width,
+            height=params.height,
+            deviceScaleFactor=params.scale,
+            mobile=False,
+        )
+        setup = []
         if params.dark_mode:
             dark = {"name": "prefers-color-scheme", "value": "dark"}
             setup.append(send("Emulation.setEmulatedMedia", features=[dark]))
@@ -89,7 +90,11 @@ class Capture:
 
     async def open(self) -> None:
         """Navigate. Raises PageFailed where nothing came that could be shown."""
-        answer = await self._page.session.call("Page.navigate", url=self._params.target.href)
+        send = self._page.session.send
+        navigating = send("Page.navigate", url=self._params.target.href)
+        await self._sized
+        answer = await navigating
+        self._page.make_next()
         if answer.get("isDownload"):
             raise PageFailed("the page is a download")
         error = answer.get("errorText")
@@ -168,19 +173,25 @@ class Capture:
                 except PageFailed:
                     raise InvalidParams(f"{name}: must be a valid CSS selector") from None
 
-    async def _check_document(self) -> None:
-        """Raise PageFailed unless the document came over HTTP with a status below 400."""
+    async def _check_document(self, status_of: str = scripts.STATUS, *arguments: object) -> None:
+        """Raise PageFailed unless the document came over HTTP with a status below 400, as `status_of` finds it."""
         if self._page.frame.unreachable:
             raise NotReached("the page could not be loaded", self._page.frame.unreachable)
         if not self._page.frame.url.startswith(("http:", "https:")):
             raise PageFailed("the page left for something that is not a web page")
-        status = await self._page.ask(scripts.STATUS)
+        status = await self._page.ask(status_of, *arguments)
         if status >= 400:
             raise PageFailed(f"the page answered {status}")
 
     async def _wait_as_asked(self) -> None:
+        params = self._params
+        if params.wait_until == "networkidle" or params.wait_for or params.delay or params.full_page:
+            await self._check_document()  # before it is waited for in vain
+            await self._wait_longer()
+        await self._check_document(scripts.CALM, 0 if params.wait_until == "domcontentloaded" else FONT_SECONDS * 1000)
+
+    async def _wait_longer(self) -> None:
         params, page = self._params, self._page
-        await self._check_document()
         if params.wait_until == "networkidle":
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(IDLE_SECONDS):
@@ -192,7 +203,6 @@ class Capture:
         if params.full_page and params.format != "pdf":
             patience = min(SCROLL_SECONDS, max(0, page.time_left - END_GAME - 1))
             await page.ask(scripts.SCROLL, shot.max_height(params), patience * 1000)
-        await page.ask(scripts.CALM, 0 if params.wait_until == "domcontentloaded" else FONT_SECONDS * 1000)
 
     def _judge(self, ads: AdFilter) -> Callable[[dict[str, Any]], None]:
         """Let the page itself through, and of what it asks for all but the advertisements."""

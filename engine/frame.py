@@ -7,6 +7,7 @@ from engine.devtools import ProtocolError, Session
 
 # A refresh that comes later than this is taken for a page that reloads itself, not for a redirect.
 REDIRECT_SECONDS = 1
+WORLD = "capture"
 
 
 class DocumentReplaced(ProtocolError):
@@ -21,6 +22,7 @@ class MainFrame:
         self._scheduled = False
         self._milestones: set[str] = set()
         self._asked: set[asyncio.Future[dict[str, Any]]] = set()
+        self._world: asyncio.Future[dict[str, Any]] | None = None
         self.id = frame
         self.url = ""
         self.loader: str | None = None
@@ -60,6 +62,16 @@ class MainFrame:
         reply.add_done_callback(self._asked.discard)
         return reply
 
+    async def world(self) -> int:
+        """Give the id of an isolated world of the document that is there now."""
+        asked = self._world or self.make_world()
+        return int((await asyncio.shield(asked))["executionContextId"])  # whoever gives up may ask again
+
+    def make_world(self) -> asyncio.Future[dict[str, Any]]:
+        """Have it made: ahead of the first question, so that none costs a round trip, or instead of one that is gone."""
+        self._world = self.ask("Page.createIsolatedWorld", frameId=self.id, worldName=WORLD)
+        return self._world
+
     async def error_page(self) -> str:
         """Wait for an error page and give the URL that could not be reached."""
         while not self.unreachable:
@@ -89,6 +101,7 @@ class MainFrame:
         for reply in tuple(self._asked):
             if not reply.done():
                 reply.set_exception(DocumentReplaced)
+        self.make_world()
         self._changed()
 
     def _lifecycle(self, event: dict[str, Any]) -> None:

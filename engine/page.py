@@ -10,7 +10,6 @@ from engine.errors import PageFailed
 from engine.frame import DocumentReplaced, MainFrame
 from engine.pages import BlankPage
 
-WORLD = "capture"
 PATIENCE = 10  # seconds in which a page must answer before its scripts are stopped
 
 Answer = TypeVar("Answer")
@@ -20,6 +19,7 @@ class Page:
     def __init__(self, blank: BlankPage, deadline: float) -> None:
         self.session = session = blank.session
         self.frame = MainFrame(session, blank.frame)
+        self.make_next = blank.make_next
         self._deadline = deadline
         session.on("Page.javascriptDialogOpening", self._dismiss)
 
@@ -32,14 +32,17 @@ class Page:
         return await self.evaluate(scripts.call(function, *arguments))
 
     async def evaluate(self, expression: str) -> Any:
-        world = await self.frame.ask("Page.createIsolatedWorld", frameId=self.frame.id, worldName=WORLD)
-        outcome = await self.frame.ask(
-            "Runtime.evaluate",
-            expression=expression,
-            contextId=world["executionContextId"],
-            awaitPromise=True,
-            returnByValue=True,
-        )
+        try:
+            outcome = await self.frame.ask(
+                "Runtime.evaluate",
+                expression=expression,
+                contextId=await self.frame.world(),
+                awaitPromise=True,
+                returnByValue=True,
+            )
+        except ProtocolError:
+            self.frame.make_world()  # the next question shall find that of what is there then
+            raise
         if "exceptionDetails" in outcome:
             raise PageFailed("the page could not be inspected")
         return outcome["result"].get("value")

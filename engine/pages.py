@@ -18,12 +18,13 @@ AHEAD = 1  # each is a renderer of some 35 MB that waits
 class BlankPage:
     """A page that shows nothing yet, in a browser context of its own; `frame` is its main frame's id.
 
-    Whatever it asks of the network arrives at `listener`.
+    Whatever it asks of the network arrives at `listener`. `make_next` is to be called when the browser has time for it.
     """
 
     session: Session
     frame: str
     listener: socket.socket
+    make_next: Callable[[], None]
 
 
 OpenPage = Callable[[], AbstractAsyncContextManager[BlankPage]]
@@ -45,7 +46,6 @@ class Pages:
     async def take(self) -> AsyncIterator[BlankPage]:
         """Use a page. A capture that succeeded need not wait until it is gone. Raises what keeps it from opening."""
         life, page = await self._next()
-        self.make_ahead()
         try:
             yield page
         except BaseException:  # The page, or its whole browser, may be at fault: the next one shall not meet it.

@@ -11,7 +11,8 @@ ONLINE = "Object.defineProperty(Navigator.prototype, 'onLine', {configurable: tr
 VALID_SELECTOR = "(selector) => { document.createDocumentFragment().querySelector(selector); return true }"
 
 # The status of the document itself, whatever redirects led to it; 0 where it did not come over HTTP.
-STATUS = "() => performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0"
+_STATUS = "performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0"
+STATUS = f"() => {_STATUS}"
 
 # A document whose head never ended has nothing to draw: its screenshot never comes, its print is an empty sheet.
 DRAWABLE = "() => document.contentType !== 'text/html' || document.body !== null"
@@ -58,10 +59,14 @@ const images = async (within, patience) => {
 };"""
 
 # The load event waits for images and style sheets; a font that a style asks for late may still be on its way.
+# Gives the document's status, and at once where that is an error: nobody wants to see it calm.
 CALM = f"""async (patience) => {{
   {TOOLS}
+  const status = {_STATUS};
+  if (status >= 400) return status;
   await Promise.race([document.fonts.ready, pause(patience)]);
   await calm();
+  return status;
 }}"""
 
 # By viewports, so that whatever waits for being seen is seen; back to the top for sticky headers.
