@@ -3,11 +3,14 @@
 After draft-ietf-httpapi-idempotency-key-header. The key belongs to one caller and one endpoint for a day. Only answers
 of success are remembered: a try that failed, or whose process died, leaves the key free for the next. Without Redis
 the work is done each time.
+
+Records carry no expiry in Redis, whose `volatile-lru` would evict them with the pictures; each new one removes old ones.
 """
 
 import hashlib
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Self, TypeVar
@@ -21,6 +24,16 @@ from errors import IdempotencyConflict, IdempotencyUnderWay, InvalidOption
 T = TypeVar("T")
 
 KEEP_SECONDS = 86400
+_PREFIX = "thumb:{idempotency}:"  # the braces keep all names in one slot of a cluster
+_REMEMBER = """
+local now = tonumber(redis.call('time')[1])
+redis.call('set', KEYS[1], ARGV[1])
+redis.call('zadd', KEYS[2], now + tonumber(ARGV[2]), KEYS[1])
+for _, old in ipairs(redis.call('zrange', KEYS[2], '-inf', now, 'byscore', 'limit', 0, 100)) do
+  redis.call('del', old)
+  redis.call('zrem', KEYS[2], old)
+end
+"""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _log = structlog.get_logger()
 
@@ -56,6 +69,7 @@ class Idempotency:
     def __init__(self, client: "redis.Redis", leases: Leases) -> None:
         self._client = client
         self._leases = leases
+        self._keep = client.register_script(_REMEMBER)
 
     def once(self, attempt: Attempt, work: Callable[[], T], strip: Callable[[T], Answer]) -> T | Answer:
         """Do `work` and remember what `strip` keeps of its answer, or give what is remembered.
@@ -88,6 +102,8 @@ class Idempotency:
         if not isinstance(value, bytes):
             return None
         record = json.loads(value)
+        if record["until"] < time.time():
+            return None
         if record["fingerprint"] != attempt.fingerprint:
             raise IdempotencyConflict("Idempotency-Key: was used with another body; use a new key for a new request")
         return Answer(**record["answer"])
@@ -95,15 +111,16 @@ class Idempotency:
     def _remember(self, attempt: Attempt, answer: Answer) -> None:
         if not 200 <= answer.status < 300:
             return
-        record = {"fingerprint": attempt.fingerprint, "answer": asdict(answer)}
+        until = time.time() + KEEP_SECONDS
+        record = {"fingerprint": attempt.fingerprint, "until": until, "answer": asdict(answer)}
         try:
-            self._client.set(_slot(attempt), json.dumps(record), ex=KEEP_SECONDS)
+            self._keep(keys=[_slot(attempt), f"{_PREFIX}index"], args=[json.dumps(record), KEEP_SECONDS])
         except redis.RedisError as err:
             _log.warning("idempotency_unreachable", error=type(err).__name__)
 
 
 def _slot(attempt: Attempt) -> str:
-    return f"thumb:idempotency:{attempt.name}"
+    return f"{_PREFIX}{attempt.name}"
 
 
 def _hash(value: object) -> str:

@@ -1,6 +1,8 @@
 """`Idempotency-Key` on `/persist`: once done is done, for this caller, this key and this body."""
 
+import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,6 +12,7 @@ from tests.support.processes import wait_until
 from tests.support.screenshot_api import refuse
 
 PAGE = {"url": "https://example.com/", "w": 320}
+INDEX = "thumb:{idempotency}:index"
 KEYS = "ada:correct-horse,bob:battery-staple"
 
 
@@ -91,11 +94,41 @@ def test_a_key_that_is_none_is_told_so(client, api, key):
     assert api.calls == []
 
 
-def test_the_longest_key_is_taken_and_kept_for_a_day(client, redis_url):
+def test_the_longest_key_is_taken(client):
     assert persist(client, key="~" * 255).status_code == 201
+
+
+def test_a_key_is_known_for_a_day_and_not_evicted_with_pictures(client, redis_url):
+    persist(client)
     with redis.Redis.from_url(redis_url) as store:
-        (slot,) = store.keys("thumb:idempotency:*")
-        assert 86000 < store.ttl(slot) <= 86400
+        ((slot, until),) = store.zrange(INDEX, 0, -1, withscores=True)
+        assert 86000 < until - time.time() <= 86401
+        assert (store.ttl(slot), store.ttl(INDEX)) == (-1, -1), "volatile-lru evicts what has an end"
+
+        store.set(slot, json.dumps(json.loads(store.get(slot)) | {"until": time.time() - 1}))
+        assert persist(client).status_code == 200, "done again after its day"
+
+        store.zadd(INDEX, {slot: 0})
+        persist(client, key="order-2")
+        assert store.exists(slot) == 0
+        assert store.zcard(INDEX) == 1
+
+
+def test_a_repeated_order_of_a_job_is_one_job(client, redis_url):
+    def order(key="order-1", **body):
+        return client.post("/screenshots", json=PAGE | body, headers={"Idempotency-Key": key})
+
+    first, again, other = order(), order(), order("order-2")
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.data == first.data
+    assert again.headers["Location"] == first.headers["Location"]
+    assert again.headers["Retry-After"] == first.headers["Retry-After"]
+    assert other.json["job_id"] != first.json["job_id"]
+    assert order(w=640).status_code == 409
+    with redis.Redis.from_url(redis_url) as store:
+        assert store.zcard("thumb:{jobs}:unfinished") == 2
+    assert persist(client).status_code == 201, "a key belongs to its endpoint"
 
 
 def test_of_many_at_once_on_two_services_one_works(make_client, api):
