@@ -14,7 +14,7 @@ from camera import Camera, Charge
 from coalesce import Coalescer, Flight
 from errors import BlockedTarget, CaptureError, CaptureFailed, InvalidOption, OverCapacity
 from model import CaptureOptions, Picture, ThumbnailRequest
-from netguard import Guard
+from netguard import Guard, Verdict
 from validation import NOT_PUBLIC, target_of
 
 Deliver = Callable[[Picture], object]
@@ -134,6 +134,8 @@ class Masters:
         if self._guard is None:
             return
         verdict = self._guard.judge(*target_of(options.url)).verdict
+        if verdict is Verdict.BUSY:
+            raise OverCapacity("too many names are being looked up; try again in a few seconds")
         if not verdict.ok:
             raise BlockedTarget(NOT_PUBLIC, verdict=verdict)
 

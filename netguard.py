@@ -41,6 +41,7 @@ class Verdict(StrEnum):
     PORT = "port"
     UNRESOLVED = "unresolved"
     NEEDS_LOOKUP = "needs_lookup"
+    BUSY = "busy"  # too many look-ups hang for this one to be made: nothing is known of the name
 
     @property
     def ok(self) -> bool:
@@ -234,15 +235,26 @@ def system_lookup(name: str) -> list[str]:
     return [str(answer[4][0]) for answer in socket.getaddrinfo(name.encode("ascii"), None, type=socket.SOCK_STREAM)]
 
 
-_LOOKUPS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="lookup")
+MOST_LOOKUPS = 32  # at a time; one that hangs keeps its thread, however long ago its caller gave up
+_LOOKUPS = ThreadPoolExecutor(max_workers=MOST_LOOKUPS, thread_name_prefix="lookup")
+
+
+class Busy(Exception):
+    """A look-up could not even begin."""
 
 
 def resolve(name: str, lookup: Lookup = system_lookup, timeout: float = LOOKUP_SECONDS) -> tuple[Address, ...]:
-    """Look `name` up once, within `timeout` seconds. Gives () for no answer, too many answers, or a late one."""
+    """Look `name` up once, within `timeout` seconds. Gives () for no answer, too many answers, or a late one.
+
+    Raises Busy.
+    """
+    answer = _LOOKUPS.submit(lambda: list(lookup(name)))
     try:
-        answers = _LOOKUPS.submit(lambda: list(lookup(name))).result(timeout)
+        answers = answer.result(timeout)
         addresses = tuple(dict.fromkeys(ip_address(answer) for answer in answers))
     except (OSError, ValueError, LookupTimeout):
+        if answer.cancel():
+            raise Busy from None
         return ()
     return addresses if len(addresses) <= MAX_ANSWERS else ()
 
@@ -273,7 +285,10 @@ class Guard:
             return Judgement(screened, (address,) if screened.ok else ())
         if screened not in (Verdict.NEEDS_LOOKUP, Verdict.EXEMPT):
             return Judgement(screened)
-        addresses = resolve(host, self.lookup)
+        try:
+            addresses = resolve(host, self.lookup)
+        except Busy:
+            return Judgement(Verdict.BUSY)
         worst = next((v for v in map(judge_address, addresses) if not v.ok), Verdict.PUBLIC)
         verdict = self._weigh(host, port, addresses, worst) if addresses else Verdict.UNRESOLVED
         return Judgement(verdict, addresses if verdict.ok else ())

@@ -19,7 +19,7 @@ from standardwebhooks import Webhook
 from urllib3.util import Timeout
 
 from deadline import POOLS
-from errors import BlockedTarget, InvalidOption, InvalidURL, ThumbnailError
+from errors import BlockedTarget, InvalidOption, InvalidURL, OverCapacity, ThumbnailError
 from netguard import Address, Guard, Judgement, Verdict
 from validation import NOT_PUBLIC, parse_url, target_of
 
@@ -169,7 +169,12 @@ class Courier:
 
 
 def _require_allowed(url: str, verdict: Verdict) -> None:
-    """Refuse what is not public, and what would go over the open web in clear. Raises BlockedTarget or InvalidURL."""
+    """Refuse what is not public, and what would go over the open web in clear. Raises BlockedTarget or InvalidURL.
+
+    A look-up that could not be made says nothing of the name, and is made again at delivery: OverCapacity.
+    """
+    if verdict is Verdict.BUSY:
+        raise OverCapacity("too many names are being looked up; try again in a few seconds")
     if not verdict.ok and verdict is not Verdict.NEEDS_LOOKUP:
         raise BlockedTarget(NOT_PUBLIC, verdict=verdict)
     if url.startswith("http:") and verdict is not Verdict.EXEMPT:

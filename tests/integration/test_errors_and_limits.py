@@ -5,6 +5,7 @@ import json
 import logging
 import threading
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
@@ -12,6 +13,7 @@ import structlog
 from PIL import Image
 
 import logs
+from netguard import MOST_LOOKUPS
 from tests.support import screenshot_api as lying
 from tests.support.processes import free_port, stop, wait_until
 from tests.support.redis import age_pictures, running_redis
@@ -350,3 +352,36 @@ def test_a_refusal_that_is_remembered_reads_like_the_first(client):
         again.json["detail"],
     )
     assert first.json["request_id"] != again.json["request_id"]
+
+
+def test_while_names_hang_others_are_told_to_come_back(make_client, api, resolver):
+    """A stranger who asks for names that nobody answers for must not get good ones refused for half a minute."""
+    gate = threading.Event()
+    resolver.answers = Hanging(gate)
+    client = make_client(thumb_limit="1000 per minute")
+    with ThreadPoolExecutor(MOST_LOOKUPS) as pool:
+        hang = [pool.submit(ask, client, f"https://hang{i}.example.net/") for i in range(MOST_LOOKUPS)]
+        try:
+            assert {answer.result().json["code"] for answer in hang} == {"blocked_url"}
+            busy = ask(client, "https://example.com/")
+        finally:
+            gate.set()
+    wait_until(lambda: ask(client, "https://example.com/").status_code == 200, "a free look-up")
+
+    assert (busy.status_code, busy.json["code"], busy.headers["Retry-After"]) == (503, "over_capacity", "5")
+    assert len(api.calls) == 1
+
+
+class Hanging(dict):
+    def __init__(self, gate):
+        super().__init__()
+        self.gate = gate
+
+    def get(self, name, default):
+        if name.startswith("hang"):
+            self.gate.wait()
+        return default
+
+
+def ask(client, url):
+    return client.application.test_client().get("/thumb", query_string={"url": url})

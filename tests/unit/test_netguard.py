@@ -2,6 +2,7 @@
 
 import csv
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 import netguard
 from netguard import Exemption, Guard, Verdict, exemptions, judge_address, judge_name, resolve
+from tests.support.processes import wait_until
 
 REGISTRY = Path(__file__).parent.parent / "data" / "iana-special-purpose-2026-07-18.csv"
 
@@ -179,6 +181,20 @@ def test_a_late_answer_is_none():
         assert resolve("example.com", lambda _: [gate.wait() and "8.8.8.8"], timeout=0.05) == ()
     finally:
         gate.set()
+
+
+def test_a_name_is_not_blamed_for_others_that_hang():
+    """However many look-ups hang, a name of which nothing is known is neither public nor refused for good."""
+    gate = threading.Event()
+    hanging = Guard(lookup=lambda _: [gate.wait() and "8.8.8.8"])
+    with ThreadPoolExecutor(netguard.MOST_LOOKUPS) as pool:
+        judged = [pool.submit(hanging.judge, f"{i}.example.net", 443) for i in range(netguard.MOST_LOOKUPS)]
+        try:
+            assert {judgement.result().verdict for judgement in judged} == {Verdict.UNRESOLVED}
+            assert guard_answering("8.8.8.8").judge("example.com", 443).verdict is Verdict.BUSY
+        finally:
+            gate.set()
+    wait_until(lambda: guard_answering("8.8.8.8").judge("example.com", 443).verdict is Verdict.PUBLIC, "a free thread")
 
 
 def test_the_system_resolver_knows_this_machine():
