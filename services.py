@@ -117,7 +117,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         Refresher(views, thumbnailer, settings.refresh_budget, lifetimes),
         Idempotency(connection, leases),
         jobs,
-        Throughput(connection, settings.bulk_limit),
+        Throughput(connection, fuse, settings.bulk_limit),
         reports,
         courier,
         Deliveries(jobs.store, Receivers(connection), courier, reports),

@@ -4,17 +4,12 @@ Counted in Redis in fixed windows. Whoever waits gets a place in the order of as
 all come back at once. Without Redis nothing is counted and nobody held up: the worker gets no work then either.
 """
 
-import time
-
 import limits
 import redis
-import structlog
 from limits import RateLimitItem
 
 from errors import RateLimited
-
-_PAUSE_SECONDS = 2.0  # after a fault, count no more for this long: a silent Redis must not slow every capture
-_log = structlog.get_logger()
+from fuse import Fuse
 
 _COUNT = """
 local count = redis.call('incr', KEYS[1])
@@ -40,12 +35,12 @@ return tostring(place - now)
 
 
 class Throughput:
-    def __init__(self, client: "redis.Redis", limit: str) -> None:
+    def __init__(self, client: "redis.Redis", fuse: Fuse, limit: str) -> None:
         """`limit` is a rate such as `120 per minute`, of captures by everybody."""
         self._limits = sorted(limits.parse_many(limit))
         self._count = client.register_script(_COUNT)
         self._take = client.register_script(_TAKE)
-        self._paused_until = 0.0
+        self._fuse = fuse
 
     def count(self) -> None:
         """Count a capture that somebody waits for: never refused."""
@@ -63,12 +58,5 @@ class Throughput:
                 )
 
     def _ask(self, script: "redis.commands.core.Script", limit: RateLimitItem, args: list[int]) -> object:
-        if time.monotonic() < self._paused_until:
-            return None
         name = f"thumb:{{captures}}:{limit.amount}/{limit.get_expiry()}"
-        try:
-            return script(keys=[name, f"{name}:next"], args=args)
-        except redis.RedisError as err:
-            self._paused_until = time.monotonic() + _PAUSE_SECONDS
-            _log.warning("captures_uncounted", error=type(err).__name__)
-            return None
+        return self._fuse.ask("captures_uncounted", lambda: script(keys=[name, f"{name}:next"], args=args))[0]

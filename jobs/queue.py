@@ -7,12 +7,13 @@ delivered twice. What is to happen later waits in `JobStore`.
 import ssl
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import celery
 import structlog
 from kombu.entity import Queue
 from kombu.exceptions import KombuError, OperationalError
+from redis.connection import parse_url
 
 from errors import QueueUnavailable
 from jobs.record import BULK, KEYPREFIX, QUEUES, Batch, Errand, Job
@@ -26,7 +27,7 @@ def celery_app(redis_url: str, time_limit: float = 120) -> "celery.Celery":
     """Make the Celery application that web process and worker share. `time_limit` in seconds is a task's hard limit."""
     app = celery.Celery("thumbnails", set_as_current=False)
     app.conf.update(
-        broker_url=redis_url.replace("unix://", "redis+socket://", 1),
+        broker_url=broker_url(redis_url),
         broker_transport_options={
             "visibility_timeout": time_limit * VISIBILITY,
             "global_keyprefix": KEYPREFIX,
@@ -54,6 +55,16 @@ def celery_app(redis_url: str, time_limit: float = 120) -> "celery.Celery":
         task_send_sent_event=True,
     )
     return app
+
+
+def broker_url(redis_url: str) -> str:
+    """Spell a Redis URL as Celery reads it, which knows a database by the path of TCP's and the query of a socket's."""
+    database = parse_url(redis_url).get("db", 0)  # type: ignore[no-untyped-call]
+    parts = urlsplit(redis_url)
+    if parts.scheme == "unix":
+        return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={database}"
+    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name.startswith("ssl_")])
+    return urlunsplit((parts.scheme, parts.netloc, f"/{database}", query, ""))
 
 
 class JobQueue:
