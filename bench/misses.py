@@ -29,12 +29,12 @@ def rows(work: Path) -> list[Row]:
             shared = [_herd(ours, api, tutorial, peers_api), _renditions(ours, api, tutorial, peers_api)]
             shipped = _under_siege(ours, api, "each")
             same = _under_siege(ours, api, "same", cold=False)
-        with running_ours(work, redis, api, capture_concurrency=CALLERS // 2, web_threads=CALLERS // 2 + 32) as ours:
+        with running_ours(work, redis, api, capture_concurrency=CALLERS // 2) as ours:
             roomy = _under_siege(ours, api, "roomy")
         peer = _under_siege(tutorial, peers_api, "peer")
     return [
         _siege_row(f"hit p99 while {CALLERS} callers ask for pages that take {MISS_SECONDS:.0f} s", shipped, peer),
-        _siege_row("the same, all of them in flight (`CAPTURE_CONCURRENCY=100`, 132 threads)", roomy, peer),
+        _siege_row("the same, all of them in flight (`CAPTURE_CONCURRENCY=100`)", roomy, peer),
         _siege_row(f"hit p99 while {CALLERS} callers wait for one and the same page", same, peer),
         *shared,
     ]

@@ -3,6 +3,7 @@
 import os
 import random
 import subprocess
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -33,8 +34,8 @@ KEPT_SECONDS = 86400
 def rows(work: Path) -> list[Row]:
     with running_redis() as redis, running_fake(work) as api:
         zipf = _zipf(work, redis, api)
-    with running_redis() as redis, running_fake(work) as api:
-        flat = _flat(work, redis, api)
+    with running_fake(work) as api:
+        flat = _flat(work, api)
     with running_redis() as redis, running_fake(work) as api:
         return [*zipf, *flat, _growth(work, redis, api)]
 
@@ -97,23 +98,27 @@ def _zipf(work: Path, redis: RedisServer, api: Fake) -> list[Row]:
     ]
 
 
-def _flat(work: Path, redis: RedisServer, api: Fake) -> list[Row]:
-    """The same thousand pages asked for, among ever more that are stored; and all of those stored."""
+def _flat(work: Path, api: Fake) -> list[Row]:
+    """The same thousand pages asked for, among ever more that are stored, each number in a service of its own; and all
+    of those stored.
+    """
     body = pictures.page_picture(320, 180, 6000)
     same = zipf_pages(SIZES[0], 20_000)
-    loads: dict[int, Load] = {}
-    spread: dict[int, Load] = {}
-    with running_ours(work, redis, api) as ours:
-        filled = 0
+    with ExitStack() as stack:
+        contestants: dict[str, Callable[[], Load]] = {}
         for size in SIZES:
-            fill_ours(redis.url, body, (320, 180), range(filled, size))
-            filled = size
+            redis = stack.enter_context(running_redis())
+            fill_ours(redis.url, body, (320, 180), range(size))
+            url = stack.enter_context(running_ours(work, redis, api))
             everything = zipf_pages(size, 50_000)
-            wrk(ours, same, 2)
-            found = alternate({"same": lambda: wrk(ours, same, 2), "all": lambda paths=everything: wrk(ours, paths, 2)})
-            loads[size], spread[size] = found["same"], found["all"]
+            wrk(url, same, 2)
+            contestants[f"same {size}"] = lambda url=url: wrk(url, same, 2)
+            contestants[f"all {size}"] = lambda url=url, everything=everything: wrk(url, everything, 2)
+        found = alternate(contestants)
     if api.calls():
         raise RuntimeError("what was to be a hit was captured")
+    loads = {size: found[f"same {size}"] for size in SIZES}
+    spread = {size: found[f"all {size}"] for size in SIZES}
     rates = [load.rate for load in loads.values()]
     slope = min(rates) / max(rates)
     return [
