@@ -1,5 +1,7 @@
 """What a receiver is told of jobs by a real worker, and what the job tells of the receiver."""
 
+import os
+import signal
 import threading
 import time
 
@@ -15,7 +17,7 @@ from tests.support.processes import free_port, wait_until
 from tests.support.receiver import drip, running_receiver
 from tests.support.redis import running_redis
 from tests.support.screenshot_api import running_screenshot_api
-from tests.support.worker import running_worker
+from tests.support.worker import children_of, running_worker
 
 DUE = "thumb:{jobs}:due"
 PAGE = "https://example.com/"
@@ -25,8 +27,9 @@ SECRET = "whsec_" + "czNjcmV0" * 5
 class Stage:
     """A client of the web process, a worker behind it, and a receiver; `spare` is a port on which nobody listens yet."""
 
-    def __init__(self, client, redis_url, receiver, spare):
+    def __init__(self, client, worker, redis_url, receiver, spare):
         self.client = client
+        self.worker = worker
         self.redis_url = redis_url
         self.receiver = receiver
         self.spare = spare
@@ -90,8 +93,8 @@ def running(tmp_path_factory):
         }
         chosen = Settings.of(**settings)
         built = services.build(chosen)
-        with running_worker(folder / "worker.log", **settings):
-            yield Stage(create_app(chosen, built).test_client(), redis_server.url, receiver, spare)
+        with running_worker(folder / "worker.log", **settings) as worker:
+            yield Stage(create_app(chosen, built).test_client(), worker, redis_server.url, receiver, spare)
         built.close()
 
 
@@ -175,6 +178,25 @@ def test_a_message_to_the_worker_that_comes_twice_is_delivered_once(stage):
     after = stage.submit()["job_id"]  # behind that copy in the queue
     assert stage.outcome(after)["state"] == "delivered"
     assert [post.headers["webhook-id"] for post in stage.receiver.posts] == [f"msg_{id_}", f"msg_{after}"]
+
+
+def test_a_worker_that_is_killed_while_it_delivers_loses_nothing(stage):
+    gate = threading.Event()
+    stage.receiver.answer = lambda _handler: gate.wait(20)
+    id_ = stage.submit()["job_id"]
+    try:
+        wait_until(lambda: stage.receiver.posts, "the delivery")
+        for child in children_of(stage.worker):
+            os.kill(child, signal.SIGKILL)
+    finally:
+        stage.receiver.answer = None
+        gate.set()
+    with redis.Redis.from_url(stage.redis_url) as store:
+        store.delete(*store.keys("thumb:receiver:held:*"))  # as if the half minute of its hold were over
+
+    assert stage.hurried_outcome(id_) == {"state": "delivered", "attempts": 1, "last_status": 204}
+    assert {post.headers["webhook-id"] for post in stage.receiver.posts} == {f"msg_{id_}"}
+    assert len(stage.receiver.posts) == 2
 
 
 def test_a_slow_receiver_does_not_keep_jobs_from_being_captured(stage):
