@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import captures, hits, misses, renditions, scale
+from bench import backlog, captures, hits, misses, renditions, scale
 from bench.report import Row, table, write
 
 HERE = Path(__file__).parent
 GROUPS: dict[str, Callable[[Path], list[Row]]] = {
     "hits": hits.rows,
     "misses": misses.rows,
+    "jobs": backlog.rows,
     "scale": scale.rows,
     "captures": captures.rows,
     "renditions": renditions.rows,

@@ -11,10 +11,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import requests
+from honcho.environ import parse_procfile
 
 from bench import pictures
 from tests.support.nginx import NGINX, running_nginx
-from tests.support.processes import free_port, running
+from tests.support.processes import free_port, running, stop, wait_until
 from tests.support.redis import RedisServer, running_redis
 from tests.support.web import running_web_process
 
@@ -70,17 +71,38 @@ def running_ours_process(
     work: Path, redis: RedisServer, api: Fake, **changes: object
 ) -> Iterator[tuple[str, subprocess.Popen]]:
     """The same, with gunicorn's master process."""
-    settings = {
+    settings = _settings(work, redis, api) | {"thumb_limit": AMPLE, "request_limit": AMPLE}
+    with running_web_process(work / "ours.log", **settings | changes) as running:
+        yield running
+
+
+def _settings(work: Path, redis: RedisServer, api: Fake) -> dict[str, object]:
+    return {
         "redis_url": redis.url,
         "capture_api": "snapsharp",
         "capture_url": api.url,
         "capture_api_key": "bench-key",
-        "thumb_limit": AMPLE,
-        "request_limit": AMPLE,
         "persist_dir": work / "media",
     }
-    with running_web_process(work / "ours.log", **settings | changes) as running:
-        yield running
+
+
+@contextmanager
+def running_worker(work: Path, redis: RedisServer, api: Fake, **changes: object) -> Iterator[int]:
+    """Our worker under the Procfile's command; give its process group."""
+    command = parse_procfile((ROOT / "Procfile").read_text(encoding="utf-8")).processes["worker"]
+    settings = {name.upper(): value for name, value in (_settings(work, redis, api) | changes).items()}
+    env = _environ(LOG_FORMAT="json", **settings)
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+    log = work / "worker.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            ["sh", "-c", command], env=env, cwd=ROOT, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        wait_until(lambda: process.poll() is not None or b"ready." in log.read_bytes(), "the worker's start")
+        yield process.pid
+    finally:
+        stop(process, grace=20)
 
 
 @contextmanager

@@ -1,0 +1,127 @@
+"""What visitors notice of a long queue of jobs: hits and single misses, while a worker works on it and while it rests."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from statistics import median
+
+import requests
+
+from bench.load import Load, wrk
+from bench.report import Row, times
+from bench.report import count as figure
+from bench.servers import AMPLE, SITE, path, running_fake, running_ours, running_worker
+from tests.support.redis import running_redis
+
+JOBS = 1000
+AT_ONCE = 100  # URLs in a batch
+CAPTURE_SECONDS = 0.15  # as our engine takes for a typical page
+ROUNDS = 5
+SECONDS = 2
+MISSES = 8
+
+
+@dataclass(frozen=True)
+class Round:
+    """Hits under load, the median time of a single miss in milliseconds, and jobs ended meanwhile."""
+
+    hits: Load
+    miss_ms: float
+    done: int
+
+
+def rows(work: Path) -> list[Row]:
+    with running_redis() as redis, running_fake(work) as api, running_ours(work, redis, api, job_limit=AMPLE) as ours:
+        api.answer_after(CAPTURE_SECONDS)
+        with running_worker(work, redis, api, bulk_limit=AMPLE) as group:
+            idle, busy = _rounds(ours, group)
+    return [_hit_row(idle, busy), _miss_row(idle, busy)]
+
+
+def _rounds(ours: str, group: int) -> tuple[list[Round], list[Round]]:
+    """Measure in turns with the worker frozen and with it at work on at least `JOBS` jobs."""
+    idle: list[Round] = []
+    busy: list[Round] = []
+    pages = count()
+    requests.get(ours + path("hot"), timeout=30).raise_for_status()
+    wrk(ours, [path("hot")], 1)
+    for _ in range(ROUNDS):
+        with _frozen(group):
+            _fill(ours, pages)
+            idle.append(_measure(ours, pages))
+        busy.append(_measure(ours, pages))
+        if not busy[-1].done or _jobs(ours)["pending"] < JOBS / 2:
+            raise RuntimeError(f"the queue was not as long as it should be: {_jobs(ours)}")
+    return idle, busy
+
+
+@contextmanager
+def _frozen(group: int) -> Iterator[None]:
+    os.killpg(group, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(group, signal.SIGCONT)
+
+
+def _fill(ours: str, pages: Iterator[int]) -> None:
+    while _jobs(ours)["pending"] < JOBS:
+        urls = [f"{SITE}/job-{next(pages)}" for _ in range(AT_ONCE)]
+        requests.post(f"{ours}/screenshots", json={"urls": urls}, timeout=30).raise_for_status()
+
+
+def _jobs(ours: str) -> dict[str, int]:
+    found: dict[str, int] = requests.get(f"{ours}/ready", timeout=30).json()["jobs"]["jobs"]
+    return found
+
+
+def _measure(ours: str, pages: Iterator[int]) -> Round:
+    before = _jobs(ours)["completed"]
+    misses = [_miss(ours, path(f"miss-{next(pages)}")) for _ in range(MISSES)]
+    hits = wrk(ours, [path("hot")], SECONDS)
+    return Round(hits, median(misses) * 1000, _jobs(ours)["completed"] - before)
+
+
+def _miss(ours: str, wanted: str) -> float:
+    began = time.perf_counter()
+    answer = requests.get(ours + wanted, timeout=30)
+    answer.raise_for_status()
+    if answer.headers["X-Cache"] != "MISS":
+        raise RuntimeError("this should have been a miss")
+    return time.perf_counter() - began
+
+
+def _hit_row(idle: list[Round], busy: list[Round]) -> Row:
+    """Each round's ratio is of neighbours in time; the median of them counts."""
+    ratio = median(b.hits.p99 / i.hits.p99 for i, b in zip(idle, busy, strict=True))
+    return Row(
+        f"hit p99 while {JOBS:,} jobs are queued",
+        _shown(busy) + f"; {sum(each.done for each in busy)} jobs done meanwhile",
+        f"worker at rest {_shown(idle)}",
+        times(ratio),
+        "≤ 1.5 × idle",
+        ratio <= 1.5 and all(each.hits.clean for each in idle + busy),
+    )
+
+
+def _shown(rounds: list[Round]) -> str:
+    p99, rate = median(each.hits.p99 for each in rounds), median(each.hits.rate for each in rounds)
+    return f"{p99:.1f} ms at {figure(rate)} hits/s"
+
+
+def _miss_row(idle: list[Round], busy: list[Round]) -> Row:
+    ratio = median(b.miss_ms / i.miss_ms for i, b in zip(idle, busy, strict=True))
+    mine, rest = (median(each.miss_ms for each in rounds) for rounds in (busy, idle))
+    return Row(
+        f"a single miss meanwhile; the API takes {CAPTURE_SECONDS * 1000:.0f} ms",
+        f"{mine:.0f} ms",
+        f"worker at rest {rest:.0f} ms",
+        times(ratio),
+        "≤ 1.5 × idle",
+        ratio <= 1.5,
+    )
