@@ -121,6 +121,7 @@ class Settings(BaseSettings):
     job_queue_limit: int = Field(10_000, ge=1, le=1_000_000, description="a whole number from 1 to 1000000")
     job_time_limit: int = _seconds(120, 4, 3600)
     bulk_limit: Rate = "120 per minute"
+    worker_niceness: int = Field(10, ge=0, le=19, description="a niceness from 0 to 19")
     worker_concurrency: int = Field(2, ge=1, le=64, description="a number of processes from 1 to 64")
     trusted_proxies: int = Field(0, ge=0, le=10, description="the number of proxies in front, from 0 to 10")
 

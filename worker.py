@@ -5,17 +5,20 @@ it is still to be done: a message may come twice.
 """
 
 import logging
+import os
 import random
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from celery import bootsteps
-from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown
 
 import config
 import logs
@@ -244,6 +247,16 @@ def _log_like_the_rest(**_: object) -> None:
     logs.configure(settings.log_format, settings.log_level)
     for chatty in ("celery.app.trace", "celery.worker.strategy"):  # two lines a task, that say less than ours
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def _give_way(**_: object) -> None:
+    """Let visitors' processes have the cores first, where they share a machine with this one."""
+    os.nice(settings.worker_niceness)
+    if os.getsid(0) == os.getpid():
+        # A process in a session of its own is weighed by its session where the kernel groups by sessions: sched(7).
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(settings.worker_niceness), encoding="ascii")
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]

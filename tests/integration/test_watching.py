@@ -1,13 +1,15 @@
 """Where work stands can be seen: on /ready, in the log, and by Celery's own events."""
 
 import json
+import os
 import threading
+from pathlib import Path
 
 import pytest
 
 from jobs import BULK, CAPTURE, Errand, Problem, celery_app
 from tests.support.processes import free_port, wait_until
-from tests.support.worker import HASTY, running_beat, running_worker
+from tests.support.worker import HASTY, children_of, running_beat, running_worker
 
 URLS = [f"https://page{number}.example.com/" for number in range(3)]
 
@@ -102,3 +104,12 @@ def test_celerys_own_events_tell_of_every_job(client, settings, tmp_path, heard)
         by_task.setdefault(event.get("uuid"), {})[event["type"]] = event
     (task,) = (found for found in by_task.values() if found.get("task-received", {}).get("name") == "capture")
     assert set(task) >= {"task-received", "task-started", "task-succeeded"}
+
+
+def test_a_worker_lets_visitors_processes_have_the_cores_first(settings, tmp_path):
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    with running_worker(tmp_path / "worker.log", **settings | {"worker_niceness": 7}) as worker:
+        pids = [worker.pid, *children_of(worker)]
+        assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in pids] == [min(ours + 7, 19)] * 3
+        group = Path(f"/proc/{worker.pid}/autogroup")
+        assert not group.exists() or group.read_text().endswith("nice 7\n")
