@@ -9,18 +9,18 @@ import contextlib
 import errno
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import structlog
 
 from engine import listeners, socks
-from engine.errors import ProxyGone
+from engine.errors import ProxyGone, ResolverBusy
 from engine.gate import Gate
 from engine.relay import Relay, Stream
 from engine.socks import Denied, Destination, Reply
-from netguard import Verdict
+from netguard import Judgement, Verdict
 
 log = structlog.get_logger()
 
@@ -33,6 +33,7 @@ class Failure(StrEnum):
     TIMED_OUT = "ERR_CONNECTION_TIMED_OUT"
     SILENT = "ERR_TIMED_OUT"
     SPENT = "ERR_INSUFFICIENT_RESOURCES"
+    BUSY = "ERR_DNS_TIMED_OUT"
 
 
 @dataclass(slots=True)
@@ -50,8 +51,10 @@ class Traffic:
 class Egress:
     """One capture's proxy. Whoever opens it closes it."""
 
-    def __init__(self, gate: Gate, traffic: Traffic) -> None:
+    def __init__(self, gate: Gate, traffic: Traffic, known: Mapping[Destination, Judgement] | None = None) -> None:
+        """What is `known` is not judged again, nor looked up: its addresses hold for the whole capture."""
         self._gate = gate
+        self._known = known or {}
         self._limits = gate.limits
         self._traffic = traffic
         self._turns = gate.turns()
@@ -129,7 +132,7 @@ class Egress:
     async def _dial(self, destination: Destination) -> Stream:
         """Connect to where the gate allows. Raises Denied, and keeps the reason."""
         self._admit(destination)
-        judgement = await self._gate.judge(destination, self._turns)
+        judgement = self._known.get(destination) or await self._judge(destination)
         if not judgement.ok:
             self._traffic.refused[judgement.verdict] += 1
             raise self._denied(destination, judgement.verdict, Reply.NOT_ALLOWED)
@@ -137,6 +140,13 @@ class Egress:
             return await self._gate.dial(judgement.addresses, destination.port)
         except OSError as err:
             raise self._denied(destination, _failure(err), Reply.UNREACHABLE) from err
+
+    async def _judge(self, destination: Destination) -> Judgement:
+        try:
+            return await self._gate.judge(destination, self._turns)
+        except ResolverBusy:
+            self._traffic.refused["resolver_busy"] += 1
+            raise self._denied(destination, Failure.BUSY, Reply.FAILED) from None
 
     def _admit(self, destination: Destination) -> None:
         self._traffic.connections += 1

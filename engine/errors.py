@@ -9,7 +9,8 @@ EngineError 500              internal_error
 ├── RateLimited 429          rate_limited
 ├── Unavailable 503          unavailable
 │   ├── BrowserGone 503      unavailable     the browser died under the capture: safe to try once more
-│   └── ProxyGone 503        unavailable     its egress proxy did: nothing is fetched without it
+│   ├── ProxyGone 503        unavailable     its egress proxy did: nothing is fetched without it
+│   └── ResolverBusy 503     unavailable     names cannot be looked up: too many that hang are under way
 └── DeadlineExceeded 504     timeout
 """
 
@@ -78,6 +79,11 @@ class BrowserGone(Unavailable):
 class ProxyGone(Unavailable):
     def __init__(self) -> None:
         super().__init__("the egress proxy is away")
+
+
+class ResolverBusy(Unavailable):
+    def __init__(self) -> None:
+        super().__init__("too many names are being looked up: try again soon")
 
 
 class DeadlineExceeded(EngineError):

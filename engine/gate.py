@@ -5,13 +5,12 @@ itself is never a target.
 """
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import netguard
+from engine.lookups import Lookups
 from engine.relay import Stream
 from engine.socks import Destination
 from netguard import Address, Guard, Judgement, Verdict
@@ -30,6 +29,7 @@ class Limits:
     dial: float = 5
     idle: float = 10
     lookups: int = 16  # at a time; one that is given up counts until its thread is free again
+    door: int = 64  # the same, for those of all who ask for a capture
     connections: int = 256
     bytes: int = 30 << 20  # to and fro
 
@@ -42,8 +42,10 @@ class Gate:
         self.limits = limits or Limits()
         self._guard = guard
         self._connect = connect
+        # Two of them, so that names which hang at the door do not keep pages from theirs, nor pages the door.
+        self._at_the_door = Lookups(guard.lookup, self.limits.door, self.limits.lookup)
         # Twice: a look-up that is given up may outlive its capture.
-        self._lookups = ThreadPoolExecutor(2 * self.limits.lookups * captures, "lookup")
+        self._of_pages = Lookups(guard.lookup, 2 * self.limits.lookups * captures, self.limits.lookup)
         self._own_port: int | None = None
 
     def forbid(self, port: int) -> None:
@@ -54,10 +56,17 @@ class Gate:
         """What the look-ups of one capture take turns by."""
         return asyncio.Semaphore(self.limits.lookups)
 
+    async def admit(self, destination: Destination) -> Judgement:
+        """Judge what somebody wants captured, with one look-up where it is a name. Raises ResolverBusy."""
+        return await self._judge(destination, self._at_the_door, self.turns())
+
     async def judge(self, destination: Destination, turns: asyncio.Semaphore) -> Judgement:
-        """Judge `destination` for good, with one look-up where it is a name; `turns` limits those of one capture."""
+        """Judge where a page wants to go, likewise; `turns` limits the look-ups of one capture."""
+        return await self._judge(destination, self._of_pages, turns)
+
+    async def _judge(self, destination: Destination, lookups: Lookups, turns: asyncio.Semaphore) -> Judgement:
         host, port = destination.host, destination.port
-        answers = await self._look_up(host, turns) if self._needs_lookup(host, port) else []
+        answers = await lookups.ask(host, turns) if self._needs_lookup(host, port) else []
         judgement = replace(self._guard, lookup=lambda _: answers).judge(host, port)
         exempt = judgement.verdict is Verdict.EXEMPT and port != self._own_port
         if not exempt and any(map(_is_local, judgement.addresses)):
@@ -79,19 +88,6 @@ class Gate:
     def _needs_lookup(self, host: str, port: int) -> bool:
         screened = self._guard.screen(host, port)
         return netguard.literal(host) is None and screened in (Verdict.NEEDS_LOOKUP, Verdict.EXEMPT)
-
-    async def _look_up(self, name: str, turns: asyncio.Semaphore) -> list[str]:
-        """Give no answer for none, and for one that comes late."""
-        await turns.acquire()
-        answer = asyncio.get_running_loop().run_in_executor(self._lookups, self._ask, name)
-        answer.add_done_callback(lambda _: turns.release())
-        await asyncio.wait([answer], timeout=self.limits.lookup)
-        return answer.result() if answer.done() else []
-
-    def _ask(self, name: str) -> list[str]:
-        with contextlib.suppress(OSError, UnicodeError):
-            return list(self._guard.lookup(name))
-        return []
 
 
 def _is_local(address: Address) -> bool:

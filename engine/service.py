@@ -3,9 +3,10 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from engine import adblock, capture
 from engine.adblock import AdFilter
@@ -21,6 +22,7 @@ from engine.errors import (
     NotReached,
     PageFailed,
     ProxyGone,
+    ResolverBusy,
 )
 from engine.gate import Gate
 from engine.params import CaptureParams, locate
@@ -29,6 +31,8 @@ from engine.slots import Slots
 from engine.socks import Destination
 from engine.supervisor import Supervisor
 from engine.suspects import Suspects
+
+Proxy = Callable[[], Egress]  # a fresh one for each try
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Outcome:
 
 class CaptureService:
     def __init__(self, settings: Settings, supervisor: Supervisor, gate: Gate) -> None:
-        """Ask `gate` who may be reached: once at the door, and again for every connection of a page."""
+        """Ask `gate` who may be reached: once at the door, and for every connection of a page to anywhere else."""
         self._deadline = settings.engine_deadline
         self._filter_lists = settings.engine_filter_lists
         self._supervisor = supervisor
@@ -64,39 +68,41 @@ class CaptureService:
         Raises BlockedURL, RateLimited, InvalidParams, PageFailed, DeadlineExceeded and Unavailable.
         """
         target = Destination.of(params.target.host, params.target.port)
-        judgement = await self._gate.judge(target, self._gate.turns())
+        judgement = await self._gate.admit(target)
         if not judgement.ok:
             raise BlockedURL(judgement.verdict)
         self._suspects.check(params.target.href)
         arrived = time.monotonic()
         async with self.slots.take():
             queued = time.monotonic() - arrived
-            body, attempts = await self._within_deadline(params, traffic)
+            # The addresses that were judged are dialled: a second look-up might say something else.
+            proxy = partial(Egress, self._gate, traffic, {target: judgement})
+            body, attempts = await self._within_deadline(params, proxy)
         return Outcome(body, queued, attempts)
 
-    async def _within_deadline(self, params: CaptureParams, traffic: Traffic) -> tuple[bytes, int]:
+    async def _within_deadline(self, params: CaptureParams, proxy: Proxy) -> tuple[bytes, int]:
         deadline = asyncio.get_running_loop().time() + self._deadline
         try:
             async with asyncio.timeout_at(deadline):
                 try:
-                    return await self._once(params, traffic, deadline), 1
+                    return await self._once(params, proxy, deadline), 1
                 except BrowserGone:
-                    return await self._once(params, traffic, deadline), 2
+                    return await self._once(params, proxy, deadline), 2
         except TimeoutError:
             raise DeadlineExceeded(f"the capture took longer than {self._deadline:g} s") from None
 
-    async def _once(self, params: CaptureParams, traffic: Traffic, deadline: float) -> bytes:
+    async def _once(self, params: CaptureParams, proxy: Proxy, deadline: float) -> bytes:
         async with self._supervisor.lease() as browser:
             try:
-                return await self._in(browser, params, traffic, deadline)
+                return await self._in(browser, params, proxy, deadline)
             except BaseException:
                 if not browser.alive:  # dead, or so stuck that it was killed
                     self._suspects.accuse(params.target.href, browser.in_flight)
                 raise
 
-    async def _in(self, browser: Browser, params: CaptureParams, traffic: Traffic, deadline: float) -> bytes:
+    async def _in(self, browser: Browser, params: CaptureParams, proxy: Proxy, deadline: float) -> bytes:
         ads = await asyncio.shield(self._ads) if params.block_ads and self._ads else None
-        async with browser.page() as blank, self._way_out(blank.listener, traffic) as egress:
+        async with browser.page() as blank, self._way_out(blank.listener, proxy) as egress:
             try:
                 return await capture.take(blank, params, ads, deadline)
             except NotReached as err:
@@ -105,9 +111,9 @@ class CaptureService:
                 raise PageFailed("the browser could not draw the page") from err
 
     @asynccontextmanager
-    async def _way_out(self, listener: socket.socket, traffic: Traffic) -> AsyncIterator[Egress]:
+    async def _way_out(self, listener: socket.socket, proxy: Proxy) -> AsyncIterator[Egress]:
         """A proxy for one capture. Raises ProxyGone when it did not live to its end."""
-        egress = Egress(self._gate, traffic)
+        egress = proxy()
         self.ways_out.add(egress)
         try:
             await egress.open(listener)
@@ -135,6 +141,8 @@ def _reason(err: NotReached, egress: Egress) -> EngineError:
             return err
         case Failure.SILENT:
             return DeadlineExceeded("the page did not answer in time")
+        case Failure.BUSY:
+            return ResolverBusy()
         case Failure() as failure:
             return PageFailed(f"the page could not be loaded: {failure}")
         case verdict:

@@ -14,6 +14,7 @@ GUARDS = [
     "engine/egress.py",
     "engine/gate.py",
     "engine/listeners.py",
+    "engine/lookups.py",
     "engine/relay.py",
     "engine/socks.py",
 ]

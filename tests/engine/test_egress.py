@@ -5,6 +5,8 @@ import contextlib
 import resource
 import socket
 import threading
+import time
+from collections.abc import Iterator
 from ipaddress import ip_address
 
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from engine import socks
 from engine.egress import Egress, Failure, Traffic
-from engine.errors import ProxyGone, Unavailable
+from engine.errors import ProxyGone, ResolverBusy, Unavailable
 from engine.gate import Gate, Limits
 from engine.listeners import Listeners, stop
 from engine.socks import Denied, Destination, Reply
@@ -227,6 +229,81 @@ async def test_one_capture_has_so_many_look_ups_at_a_time_the_late_ones_included
         release.set()
         codes = sorted([(await asked_for)[0] for asked_for in asking])
         assert codes == [Reply.GRANTED, Reply.GRANTED, Reply.NOT_ALLOWED, Reply.NOT_ALLOWED]
+
+
+class Hanging:
+    """A resolver in which names of example.net hang until they may go on."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.go_on = threading.Event()
+
+    def __call__(self, host: str) -> list[str]:
+        self.asked.append(host)
+        if host.endswith("example.net"):
+            self.go_on.wait(10)
+        return [PUBLIC]
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    resolver = Hanging()
+    yield resolver
+    resolver.go_on.set()
+
+
+@in_loop
+async def test_names_that_hang_at_the_door_are_not_taken_for_an_answer_about_others(hanging: Hanging):
+    gate = Gate(Guard(lookup=hanging), 1, Limits(lookup=0.2, door=40))
+    asking = [asyncio.create_task(gate.admit(Destination(f"{n}.example.net", 80))) for n in range(40)]
+    await until(lambda: len(hanging.asked) == 40)
+    with pytest.raises(ResolverBusy):
+        await gate.admit(Destination("example.com", 80))
+    assert (await gate.admit(Destination(PUBLIC, 80))).ok  # no name, no look-up
+    # A page's own look-ups have threads of their own.
+    assert (await gate.judge(Destination("example.com", 80), gate.turns())).ok
+    assert {(await judging).verdict for judging in asking} == {Verdict.UNRESOLVED}
+    with pytest.raises(ResolverBusy):  # given up, but not over
+        await gate.admit(Destination("example.com", 80))
+    hanging.go_on.set()
+    await until(lambda: gate._at_the_door._free._value == 40)
+    assert (await gate.admit(Destination("example.com", 80))).ok
+
+
+@in_loop
+async def test_a_look_up_has_its_time_from_when_it_begins():
+    """Two that take more than half of it, and one thread."""
+    gate = Gate(Guard(lookup=lambda _: time.sleep(1.2) or [PUBLIC]), 1, Limits(lookup=2, door=1))
+    judging = [gate.admit(Destination(f"{n}.example.com", 80)) for n in range(2)]
+    assert [judgement.verdict for judgement in await asyncio.gather(*judging)] == [Verdict.PUBLIC] * 2
+
+
+@in_loop
+async def test_a_page_whose_name_finds_no_thread_is_told_so(hanging: Hanging):
+    async with running_proxy(hanging, Limits(lookup=0.1, lookups=1)) as proxy:
+        # Of two captures that are over, whose names hang on.
+        for n in range(2):
+            await proxy.gate.judge(Destination(f"{n}.example.net", 80), proxy.gate.turns())
+        code, _ = await proxy.ask(name("example.com"))
+        assert code == Reply.FAILED
+        assert proxy.egress.fate("example.com", 80) == Failure.BUSY
+        assert proxy.traffic.refused == {"resolver_busy": 1}
+        hanging.go_on.set()
+        await until(lambda: proxy.gate._of_pages._free._value == 2)
+        assert (await proxy.ask(name("example.com")))[0] == Reply.GRANTED
+
+
+@in_loop
+async def test_what_was_judged_at_the_door_is_dialled_without_another_look_up():
+    resolver = Resolver([PUBLIC], ["127.0.0.1"])
+    async with running_proxy(resolver) as proxy:
+        known = Destination("example.com", 80)
+        proxy.egress._known = {known: await proxy.gate.admit(known)}
+        for _ in range(3):
+            assert (await proxy.ask(name("EXAMPLE.com.")))[0] == Reply.GRANTED
+        assert resolver.asked == ["example.com"]
+        await refused(proxy, name("example.com", 443))  # that is somewhere else
+        assert proxy.world.dialled == [(PUBLIC, 80)] * 3
 
 
 @in_loop

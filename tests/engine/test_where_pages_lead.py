@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import BlockedURL, EngineError, PageFailed, ProxyGone
+from engine.errors import BlockedURL, EngineError, PageFailed, ProxyGone, ResolverBusy
 from engine.gate import Stream
 from tests.engine.test_options import body
 from tests.support.inprocess import Service, running_service
@@ -82,15 +82,27 @@ def quiet(site: Site) -> Site:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.location], ids=lambda case: case.url)
-def test_the_second_answer_of_a_name_is_never_dialled(quiet: Site, case: Case):
-    """The door looks the name up, and the connection once more: that one is judged, and refused."""
+def test_a_name_is_looked_up_once_for_a_capture_and_its_second_answer_never_dialled(quiet: Site, case: Case):
+    """The addresses that were judged at the door are what every connection of the capture goes to."""
+    quiet.add("/", body("green", "<img src=/a.png><script src=/b.js></script>"))
+    network = Network(quiet, case.answers)
+    result, service = outcome(network, case.url)
+    assert isinstance(result, bytes)
+    assert len(network.asked) == 1
+    assert set(network.dialled) == {PUBLIC}
+    assert service.traffic.refused == {}
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.location], ids=lambda case: case.url)
+def test_the_second_answer_of_a_name_inside_a_page_is_refused(quiet: Site, case: Case):
+    """What is not the page's own host and port is looked up for each connection."""
+    quiet.add("/", status=302, headers={"Location": "http://rebind.example.com/"})
     network = Network(quiet, case.answers)
     result, service = outcome(network, case.url)
     assert isinstance(result, BlockedURL)
-    assert len(network.asked) == 2
-    assert network.dialled == []
+    assert network.asked[1:] == ["rebind.example.com"]
+    assert network.dialled == [PUBLIC]
     assert service.traffic.refused == {"loopback": 1}
-    assert quiet.requests == []
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.location], ids=lambda case: case.location)
@@ -109,20 +121,39 @@ def test_a_redirect_to_what_is_refused_is_no_picture(quiet: Site, case: Case):
     assert quiet.hits(path) == 1
 
 
-def test_a_name_that_stays_public_is_captured_with_one_look_up_for_each_connection(quiet: Site):
-    quiet.add("/", body("green"))
-    network = Network(quiet, [[PUBLIC]])
-    result, service = outcome(network, "http://steady.example.com/")
-    assert isinstance(result, bytes)
-    assert len(network.asked) == 1 + service.traffic.connections
-    assert network.dialled == [PUBLIC] * service.traffic.connections
-
-
 def test_a_look_up_that_fails_behind_a_redirect_is_a_blocked_url_too(quiet: Site):
     """Two codes, for private and for unknown names, would let a stranger map the inside."""
     quiet.add("/away", status=302, headers={"Location": "http://unknown.example.com/"})
-    result, _ = outcome(Network(quiet, [[PUBLIC], [PUBLIC], []]), "http://known.example.com/away")
+    result, _ = outcome(Network(quiet, [[PUBLIC], []]), "http://known.example.com/away")
     assert isinstance(result, BlockedURL)
+
+
+def test_names_that_hang_do_not_make_a_good_one_a_blocked_url(quiet: Site):
+    quiet.add("/", body("green"))
+    network, go_on = Network(quiet, [[PUBLIC]]), threading.Event()
+
+    def lookup(name: str) -> Iterable[str]:
+        if name.startswith("hangs"):
+            go_on.wait(20)
+        return network.lookup(name)
+
+    async def capture() -> list[object]:
+        async with running_service(lookup, network.connect) as service:
+            hanging = [asyncio.create_task(service.capture(f"http://hangs-{n}.example.com/")) for n in range(64)]
+            results = await asyncio.gather(service.capture("http://good.example.com/"), return_exceptions=True)
+            results += await asyncio.gather(*hanging, return_exceptions=True)
+            go_on.set()
+            while network.asked.count("hangs-63.example.com") == 0:  # noqa: ASYNC110 - other threads' list
+                await asyncio.sleep(0.01)
+            return [await service.capture("http://good.example.com/"), *results]
+
+    try:
+        later, good, *others = asyncio.run(capture())
+    finally:
+        go_on.set()
+    assert isinstance(good, ResolverBusy)
+    assert {type(other) for other in others} == {BlockedURL}
+    assert isinstance(later, bytes)
 
 
 @pytest.mark.parametrize("failure", [ConnectionRefusedError(111, "refused"), OSError(113, "no route"), TimeoutError()])
