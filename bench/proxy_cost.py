@@ -1,0 +1,98 @@
+"""What the egress proxy costs a capture: the same page by three warm browsers in turn, in one run.
+
+    python -m bench.security cost [rounds]
+
+What disturbs the machine disturbs all three, so that a round's ratio says more than any of its times. Printed are the
+median of the rounds' ratios and the interval that holds the true one with 95 %.
+"""
+
+import asyncio
+import random
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import AsyncExitStack
+
+from engine import capture
+from engine.browser import Browser, Walls
+from engine.config import Settings
+from engine.egress import Egress, Traffic
+from engine.gate import Gate
+from engine.params import CaptureParams, parse
+from engine.process import FLAGS
+from netguard import Guard, exemptions
+from tests.support.site import Site, running_site
+from tests.support.unguarded import Unguarded
+
+ROUNDS = 150
+WARM_UP = 5  # rounds that do not count
+DEADLINE = 30
+PAUSE = 0.1  # in which a browser closes the page it has shown, and finishes the one that it makes ahead
+BARE = "no proxy"
+
+
+def main(rounds: int = ROUNDS) -> None:
+    command = [sys.executable, "-m", "bench.security", "site"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        times = asyncio.run(_measure(process.stdout.readline().strip(), rounds))
+        process.stdin.close()
+    print(f"| {rounds} captures of a page of 61 requests | median ms | against no proxy | 95 % of it |")
+    print("|---|---|---|---|")
+    for name, seconds in times.items():
+        ratios = [mine / bare - 1 for mine, bare in zip(seconds, times[BARE], strict=True)]
+        low, high = interval(ratios)
+        found = f"{statistics.median(ratios):+.1%} | {low:+.1%} to {high:+.1%}" if name != BARE else "|"
+        print(f"| {name} | {statistics.median(seconds) * 1000:.0f} | {found} |")
+
+
+def interval(ratios: list[float]) -> tuple[float, float]:
+    """Give the order statistics between which the true median lies with 95 %, whatever the distribution."""
+    reach = 0.98 * len(ratios) ** 0.5
+    ordered, middle = sorted(ratios), (len(ratios) - 1) / 2
+    return ordered[max(int(middle - reach), 0)], ordered[min(round(middle + reach + 0.5), len(ratios) - 1)]
+
+
+def serve() -> None:
+    """The page's site, as a process of its own: it must not share an interpreter with what is measured."""
+    with running_site() as site:
+        print(_typical(site), flush=True)
+        sys.stdin.read()
+
+
+def _typical(site: Site) -> str:
+    """60 parts of 20 kB beside the document."""
+    for number in range(60):
+        site.add(f"/part-{number}.js", f"/*{'x' * 20_000}*/", content_type="text/javascript")
+    return site.add("/typical", "<!doctype html>" + "".join(f"<script src=/part-{n}.js></script>" for n in range(60)))
+
+
+async def _measure(url: str, rounds: int) -> dict[str, list[float]]:
+    """Give the seconds of each browser's captures, round by round."""
+    settings, params = Settings(), parse({"url": url})
+    gate = Gate(Guard(exempt=exemptions([f"{params.target.host}:{params.target.port}"])), 1)
+    async with AsyncExitStack() as stack:
+        browsers = {
+            BARE: await Unguarded.launch(settings, Walls(namespace=False, sandbox=True), FLAGS),
+            "proxy and flags": await Browser.launch(settings, Walls(namespace=False, sandbox=True)),
+            "proxy and namespace": await Browser.launch(settings, Walls(namespace=True, sandbox=True)),
+        }
+        for browser in browsers.values():
+            stack.push_async_callback(browser.end)
+        times: dict[str, list[float]] = {name: [] for name in browsers}
+        for _ in range(WARM_UP + rounds):
+            for name in random.sample(list(browsers), len(browsers)):  # none is always behind another
+                times[name].append(await _capture(browsers[name], params, gate))
+                await asyncio.sleep(PAUSE)
+        return {name: seconds[WARM_UP:] for name, seconds in times.items()}
+
+
+async def _capture(browser: Browser, params: CaptureParams, gate: Gate) -> float:
+    started = time.perf_counter()
+    async with browser.page() as blank:
+        egress = Egress(gate, Traffic())
+        if not isinstance(browser, Unguarded):
+            await egress.open(blank.listener)
+        await capture.take(blank, params, None, asyncio.get_running_loop().time() + DEADLINE)
+        await egress.close()
+    return time.perf_counter() - started
