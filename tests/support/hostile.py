@@ -62,7 +62,7 @@ class Hostile:
     tls: bool = False
 
     def serve(self, site: Site, path: str) -> str:
-        url = site.add(path, self.body, **self.serving)
+        url = site.add(path, self.body, **self.serving) + "?token=s3cret"  # which no log may hold, however it ends
         return url.replace("http:", "https:") if self.tls else url
 
 
