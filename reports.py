@@ -1,12 +1,17 @@
 """A job as callers see it, in `GET /jobs/{id}` and in webhooks alike. Knows no HTTP."""
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from cachetools import TTLCache
+
 from jobs import KEEP_SECONDS, Batch, Job, State
 from jobs.record import timestamp
 from storage import PictureStorage
+
+PRESIGNED_SECONDS = 600.0  # for how long a URL is handed out again; the credentials that signed it may end
 
 
 class Reports:
@@ -14,6 +19,9 @@ class Reports:
         """`public_url` is the service's own base, where an operator has named it."""
         self._storage = storage
         self._public_url = public_url
+        # Signing takes a millisecond, a batch is asked for again and again, and what was signed ends when it did.
+        self._presigned: TTLCache[str, str] = TTLCache(4096, PRESIGNED_SECONDS)
+        self._lock = threading.Lock()
 
     def of(self, job: Job, here: str = "") -> dict[str, object]:
         """Describe `job`. `here` is the base of URLs where no operator has named one; without any they are paths."""
@@ -47,8 +55,14 @@ class Reports:
         return (self._public_url or here) + url if url.startswith("/") else url
 
     def _temporary_url(self, job: Job, key: str) -> str:
-        left = (job.completed_at or 0) + KEEP_SECONDS - time.time()
-        return self._storage.presign(key, max(int(left), 1)) or f"/jobs/{job.id}/image"
+        with self._lock:
+            url = self._presigned.get(key)
+        if url is None:
+            left = (job.completed_at or 0) + KEEP_SECONDS - time.time()
+            url = self._storage.presign(key, max(int(left), 1)) or f"/jobs/{job.id}/image"
+            with self._lock:
+                self._presigned[key] = url
+        return url
 
 
 def _state_of(sums: dict[str, int]) -> State:

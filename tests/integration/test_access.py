@@ -196,9 +196,10 @@ def test_cors_names_no_other_origin_and_covers_errors(make_client):
     preflight = client.options(
         "/persist",
         headers={"Origin": "https://cms.example.com", "Access-Control-Request-Method": "POST",
-                 "Access-Control-Request-Headers": "content-type"},
+                 "Access-Control-Request-Headers": "content-type, idempotency-key"},
     )  # fmt: skip
 
     assert "Access-Control-Allow-Origin" not in stranger.headers
     assert mistaken.headers["Access-Control-Allow-Origin"] == "https://cms.example.com"
     assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
+    assert preflight.headers["Access-Control-Allow-Headers"] == "content-type, idempotency-key"
