@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Self, cast
 
@@ -25,6 +25,9 @@ LEAST_KEPT = 10_000  # pictures counted in Redis, at some 300 bytes each; more w
 _PAGE = 500
 _VIEWS, _CLAIM, _SPENT = "thumb:views", "thumb:refreshed:", "thumb:refreshes"
 _DAYS_KEPT = 60
+_AT_ONCE = 100  # that are written to Redis in one exchange: whoever shares our thread gets a turn between two
+_DEFAULTS = [(each.name, each.default) for each in fields(CaptureOptions)]
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _log = structlog.get_logger()
 
 # Several beats may run: what is left of the day's budget is given away once. The count never expires, so that it is
@@ -52,10 +55,9 @@ class Seen:
 
     def pack(self) -> str:
         """Write it as one word, the same for the same: options that have their default are left out."""
-        options = asdict(self.capture)
-        told = {each.name: options[each.name] for each in fields(self.capture) if options[each.name] != each.default}
+        told = {name: value for name, default in _DEFAULTS if (value := getattr(self.capture, name)) != default}
         record = {"at": self.captured_at.timestamp(), "ttl": self.ttl, "capture": told}
-        return json.dumps(record, sort_keys=True, separators=(",", ":")).replace(" ", "\\u0020")
+        return _ENCODER.encode(record).replace(" ", "\\u0020")
 
     @classmethod
     def unpack(cls, text: str | bytes) -> Self | None:
@@ -66,6 +68,10 @@ class Seen:
             return cls(CaptureOptions(**record["capture"]), record["ttl"], at)
         except (ValueError, KeyError, TypeError, OverflowError):
             return None
+
+
+_Key = tuple[str, int | None, datetime]
+_Count = tuple[CaptureOptions, int]
 
 
 class Views:
@@ -81,7 +87,7 @@ class Views:
         self._most = max(LEAST_KEPT, budget)
         self._reserve = client.register_script(_RESERVE)
         self._lock = threading.Lock()
-        self._here: dict[tuple[str, int | None, datetime], tuple[CaptureOptions, int]] = {}
+        self._here: dict[_Key, _Count] = {}
         self._flusher: threading.Thread | None = None
 
     def note(self, request: ThumbnailRequest, captured_at: datetime) -> None:
@@ -96,23 +102,29 @@ class Views:
             if self._flusher is not None:
                 return
             self._flusher = threading.Thread(target=self._gather, name="views", daemon=True)
-        self._flusher.start()
+        try:
+            self._flusher.start()
+        except RuntimeError:  # the machine gives no more threads; the next look tries again
+            self._flusher = None
 
     def flush(self) -> None:
         """Add what was counted here to what Redis knows; the least viewed make room."""
         with self._lock:
             counted, self._here = self._here, {}
-        if not counted:
-            return
+        pictures = list(counted.items())
+        try:
+            for start in range(0, len(pictures), _AT_ONCE):
+                self._add(pictures[start : start + _AT_ONCE])
+        except redis.RedisError as err:
+            _log.warning("views_lost", error=type(err).__name__, pictures=len(counted))
+
+    def _add(self, counted: "Sequence[tuple[_Key, _Count]]") -> None:
         pipeline = self._client.pipeline(transaction=False)
-        for (_, ttl, captured_at), (capture, views) in counted.items():
+        for (_, ttl, captured_at), (capture, views) in counted:
             pipeline.zincrby(_VIEWS, views, Seen(capture, ttl, captured_at).pack())
         pipeline.zremrangebyrank(_VIEWS, 0, -self._most - 1)
         pipeline.expire(_VIEWS, _DAYS_KEPT * 86400)
-        try:
-            pipeline.execute()
-        except redis.RedisError as err:
-            _log.warning("views_lost", error=type(err).__name__, pictures=len(counted))
+        pipeline.execute()
 
     def _gather(self) -> None:
         """Flush every few seconds; end when nothing is looked at."""
