@@ -1,10 +1,13 @@
 """Where a job's picture is to be had: from this service, from S3 for a day, or from S3 for good."""
 
+import os
+import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 
+from jobs import BULK, PRUNE
 from tests.support.processes import wait_until
 from tests.support.s3 import running_s3
 from tests.support.worker import running_worker
@@ -24,6 +27,10 @@ def test_without_s3_this_service_hands_the_picture_out(make_client, settings, tm
     with running_worker(tmp_path / "worker.log", **settings, resolve_targets="false"):
         jobs = {format_: ended(client, format=format_) for format_ in ("webp", "pdf")}
         kept = ended(client, persist=True)
+        old = tmp_path / "media" / "jobs" / f"{ended(client)['job_id']}.png"
+        os.utime(old, (0, time.time() - 25.5 * 3600))
+        client.application.extensions["services"].jobs._app.send_task(PRUNE, queue=BULK)  # as beat does
+        wait_until(lambda: not old.exists(), "the removal of an old picture")
 
     for format_, content_type in (("webp", "image/webp"), ("pdf", "application/pdf")):
         job = jobs[format_]
@@ -33,8 +40,7 @@ def test_without_s3_this_service_hands_the_picture_out(make_client, settings, tm
         assert answer.data == (tmp_path / "media" / "jobs" / f"{job['job_id']}.{format_}").read_bytes()
         assert client.get(f"/media/jobs/{job['job_id']}.{format_}").status_code == 404, "an id opens it, not a folder"
     assert kept["image_url"].startswith("http://localhost/media/thumbs/")
-    (tmp_path / "media" / "jobs" / f"{jobs['pdf']['job_id']}.pdf").unlink()
-    assert client.get(jobs["pdf"]["image_url"]).status_code == 404, "it was pruned"
+    assert client.get(f"/jobs/{old.stem}/image").status_code == 404
     assert client.get(kept["image_url"]).data == client.get(f"/jobs/{kept['job_id']}/image").data
 
 

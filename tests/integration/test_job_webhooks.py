@@ -12,7 +12,19 @@ from standardwebhooks import Webhook
 import services
 from app import create_app
 from config import Settings
-from jobs import DELIVER_WEBHOOK, INTERACTIVE, Errand, Line, Receivers
+from jobs import (
+    DELIVER_WEBHOOK,
+    INTERACTIVE,
+    Errand,
+    Job,
+    JobResult,
+    Line,
+    Receivers,
+    WebhookProgress,
+    WebhookState,
+    new_id,
+)
+from model import CaptureOptions, ThumbnailRequest
 from tests.support.processes import free_port, wait_until
 from tests.support.receiver import drip, running_receiver
 from tests.support.redis import running_redis
@@ -234,6 +246,28 @@ def test_without_a_secret_a_webhook_url_is_refused(make_client):
 
     assert (response.status_code, response.json["code"]) == (400, "invalid_option")
     assert "WEBHOOK_SECRET" in response.json["detail"]
+
+
+def test_a_try_while_a_receiver_is_left_alone_counts_and_calls_nobody(make_client):
+    with running_receiver() as receiver:
+        host = f"127.0.0.1:{receiver.port}"
+        built = make_client(webhook_secret=SECRET, private_targets=host).application.extensions["services"]
+        id_ = completed(built.jobs.store, f"http://{host}/")
+        Receivers(built.redis).mark_silent(host)
+        built.deliveries.attempt(Errand(DELIVER_WEBHOOK, INTERACTIVE, id_))
+
+        assert built.jobs.store.get(id_).webhook == WebhookProgress(WebhookState.PENDING, 1, None)
+        assert receiver.posts == []
+        built.redis.delete(*built.redis.keys("thumb:receiver:silent:*"))
+        built.deliveries.attempt(Errand(DELIVER_WEBHOOK, INTERACTIVE, id_, turn=2))
+        assert built.jobs.store.get(id_).webhook == WebhookProgress(WebhookState.DELIVERED, 2, 204)
+
+
+def completed(store, webhook_url):
+    job = Job(new_id(), ThumbnailRequest(CaptureOptions(PAGE)), time.time(), webhook_url=webhook_url)
+    (errand,) = store.add([job])
+    store.complete(store.begin(errand), JobResult("jobs/k.png", "image/png", 1, 1, 1, time.time()))
+    return job.id
 
 
 def test_a_receiver_is_held_by_one_and_left_alone_when_it_kept_us_waiting(redis_url):
