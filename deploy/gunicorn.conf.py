@@ -40,6 +40,9 @@ keepalive = 5
 # 2,048 characters of URL are three times as many when percent-encoded; this is gunicorn's own maximum.
 limit_request_line = 8190
 
+# Whom to believe about the client is TRUSTED_PROXIES' business alone; gunicorn would believe any peer on loopback.
+forwarded_allow_ips = ""
+
 # The heartbeat file must not wait for a disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes the name safe
 

@@ -72,6 +72,13 @@ def test_a_persisted_picture_is_fetched_back_byte_for_byte(service, site):
     assert requests.get(answer.json()["url"], timeout=60).content == shown.content
 
 
+def test_without_a_trusted_proxy_nobody_says_how_the_service_is_reached(service, site):
+    lies = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "elsewhere.example", "X-Forwarded-Prefix": "/x"}
+    made = requests.post(f"{service}/persist", json={"url": site.url("/page")}, headers=lies, timeout=60).json()
+
+    assert made["url"].startswith(f"{service}/media/")
+
+
 def test_a_page_that_answers_with_an_error_is_no_picture(service, site):
     told = thumb(service, site, "/gone")
     shown = thumb(service, site, "/gone", IMG, w=64)
