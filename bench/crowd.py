@@ -2,9 +2,11 @@
 
 import asyncio
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import count
 
 import aiohttp
@@ -32,35 +34,46 @@ async def _fetch_all(base: str, paths: Sequence[str], at_once: int) -> Counter[i
     return statuses
 
 
+@dataclass
+class Answers:
+    """What the callers got: how often each status, and after how many seconds a refusal came."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    refusals: list[float] = field(default_factory=list)
+
+
 @contextmanager
-def pending(base: str, callers: int, cold_path: str) -> Iterator[Counter[int]]:
+def pending(base: str, callers: int, cold_path: str) -> Iterator[Answers]:
     """Keep `callers` asking for cold pages (`cold_path` has a `{}`) until the block ends; who is refused, asks again.
 
     A refusal's `Retry-After` is obeyed, but for at most a second, so that the crowd stays.
     """
-    statuses: Counter[int] = Counter()
+    answers = Answers()
     stop = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_besiege(base, callers, cold_path, statuses, stop)))
+    thread = threading.Thread(target=lambda: asyncio.run(_besiege(base, callers, cold_path, answers, stop)))
     thread.start()
     try:
-        yield statuses
+        yield answers
     finally:
         stop.set()
         thread.join()
 
 
-async def _besiege(base: str, callers: int, cold_path: str, statuses: Counter[int], stop: threading.Event) -> None:
+async def _besiege(base: str, callers: int, cold_path: str, answers: Answers, stop: threading.Event) -> None:
     numbers = count()
 
     async def caller() -> None:
         while True:
+            began = time.monotonic()
             try:
                 async with http.get(base + cold_path.format(next(numbers))) as answer:
                     await answer.read()
-                    statuses[answer.status] += 1
+                    answers.statuses[answer.status] += 1
+                    if answer.status == 503:
+                        answers.refusals.append(time.monotonic() - began)
                     pause = min(float(answer.headers.get("Retry-After", 0)), 1)
             except (aiohttp.ClientError, TimeoutError, OSError):
-                statuses[0] += 1
+                answers.statuses[0] += 1
                 pause = 0.2
             await asyncio.sleep(pause)
 

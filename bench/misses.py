@@ -47,6 +47,7 @@ class Siege:
     idle: Load
     besieged: list[Load]
     statuses: Counter[int]
+    refusals: list[float]
     calls: int
 
     @property
@@ -67,6 +68,7 @@ def _under_siege(url: str, api: Fake, name: str, *, cold: bool = True) -> Siege:
     idle: list[Load] = []
     besieged: list[Load] = []
     statuses: Counter[int] = Counter()
+    refusals: list[float] = []
     before = api.calls()
     for number in range(ROUNDS):
         idle.append(wrk(url, hot, 2))
@@ -74,11 +76,12 @@ def _under_siege(url: str, api: Fake, name: str, *, cold: bool = True) -> Siege:
         with pending(url, CALLERS, path(f"{name}-{number}-") + ("{}" if cold else "one")) as seen:
             time.sleep(0.4)
             besieged.append(wrk(url, hot, 2))
-        statuses += seen
+        statuses += seen.statuses
+        refusals += seen.refusals
         api.answer_after(0)
         _drain(url, hot[0])
     quiet = sorted(idle, key=lambda load: load.p99)[len(idle) // 2]
-    return Siege(quiet, besieged, statuses, api.calls() - before)
+    return Siege(quiet, besieged, statuses, refusals, api.calls() - before)
 
 
 def _drain(url: str, hot: str) -> None:
@@ -91,10 +94,14 @@ def _siege_row(measure: str, ours: Siege, peer: Siege) -> Row:
     stalled = ours.rate < ours.idle.rate / 100
     ratio = ours.p99 / ours.idle.p99
     refused = sum(n for status, n in ours.statuses.items() if status >= 400)
+    told = f"{refused / ROUNDS:.0f} requests told to come back"
+    if ours.refusals:
+        slowest = sorted(ours.refusals)[int(len(ours.refusals) * 0.99)]
+        told += f" (after {median(ours.refusals) * 1000:.0f} ms, p99 {slowest * 1000:.0f} ms)"
     return Row(
         measure,
         f"{ours.p99:.1f} ms at {count(ours.rate)} hits/s; idle {ours.idle.p99:.1f} ms at {count(ours.idle.rate)}; "
-        f"{ours.calls / ROUNDS:.0f} captures begun a round, {refused / ROUNDS:.0f} requests told to come back",
+        f"{ours.calls / ROUNDS:.0f} captures begun a round, {told}",
         f"tutorial's design {count(peer.rate)} hits/s",
         "stands still" if stalled else times(ratio),
         "≤ 2 × idle",

@@ -4,13 +4,16 @@ import io
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 import redis
 from PIL import Image
 
 import coalesce
+from cache import PictureCache
 from fuse import Fuse
+from model import CaptureOptions, Picture, ThumbnailRequest
 from tests.support.processes import wait_until
 from tests.support.redis import age_pictures
 from tests.support.screenshot_api import blank, refuse, sized, with_mark
@@ -500,12 +503,18 @@ def test_pages_that_take_too_long_say_nothing_of_the_api(make_client, api):
         assert get(client, f"https://example.com/{i}").json["code"] == "capture_timeout"
 
 
-def test_flights_are_bounded(make_client, api, held):
-    client = make_client(capture_concurrency=1, thumb_limit="100 per hour")
-    codes = [get(client, f"https://example.com/{i}", wait=0).json["code"] for i in range(8)]
+def test_captures_beyond_the_bound_are_refused_while_others_pend(make_client, api, held):
+    crowd = Crowd(make_client(capture_concurrency=2, thumb_limit="100 per hour"), 12)
+    answers = [crowd.ask(url=f"https://example.com/{i}") for i in range(12)]
+    wait_until(lambda: sum(answer.done() for answer in answers) == 10, "ten refusals")
+    refused = [answer.result() for answer in answers if answer.done()]
+    held.set()
 
-    assert set(codes) <= {"pending", "over_capacity"}
-    assert threading.active_count() < 40
+    assert {(each.status_code, each.json["code"], each.headers["Retry-After"]) for each in refused} == {
+        (503, "over_capacity", "5")
+    }
+    assert sorted(answer.result().status_code for answer in answers) == [200] * 2 + [503] * 10
+    assert len(api.calls) == 2
 
 
 def test_a_hot_picture_costs_no_call_to_redis(make_client, redis_url):
@@ -521,12 +530,16 @@ def test_a_hot_picture_costs_no_call_to_redis(make_client, redis_url):
     assert gets() == before
 
 
-def test_the_in_process_tier_is_bounded_in_bytes(make_client, redis_url):
-    client = make_client(memory_cache_bytes=20_000)
-    for i in range(30):
-        assert get(client, f"https://example.com/{i}", w=200).status_code == 200
+def test_the_in_process_tier_is_bounded_in_bytes(redis_url):
+    keys = [ThumbnailRequest(CaptureOptions(f"https://example.com/{i}")).rendition_key for i in range(30)]
+    with redis.Redis.from_url(redis_url) as store:
+        cache = PictureCache(store, Fuse(), memory_bytes=20_000)
+        for key in keys:
+            cache.put(key, Picture(b"x" * 5000, "image/png", 10, 10, datetime.now(UTC)), 60)
+        store.flushall()
+        held = [cache.get(key).picture for key in keys]
 
-    assert {get(client, f"https://example.com/{i}", w=200).headers["X-Cache"] for i in range(30)} == {"HIT"}
+    assert [picture is not None for picture in held] == [False] * 27 + [True] * 3
 
 
 def test_after_five_failures_the_api_is_left_alone(make_client, api, redis_url):
