@@ -1,11 +1,13 @@
 """A plugin: whatever a test run logs is searched for secrets, wherever the log goes. One found fails the run.
 
 pytest tells of what it captured; what a test takes for itself, by `capsys`, `capfd` or structlog's `capture_logs`, is
-searched as it is handed over. Whoever reads a process's output calls `search`, or names a file that it writes.
+searched as it is handed over. Whoever reads a process's output calls `search`; files that one writes are `watched`.
 """
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 
@@ -25,7 +27,6 @@ SECRETS = (
     "whsec_",
     "&sig=",
 )
-FILES: list[Path] = []  # what processes write; searched in the end
 _FOUND: list[str] = []
 
 
@@ -35,15 +36,22 @@ def search(text: str, where: str = "") -> None:
     _FOUND.extend(f"{where}: {secret}" for secret in SECRETS if secret in text)
 
 
+@contextmanager
+def watched(*logs: Path) -> Iterator[None]:
+    """Search the files that a process writes meanwhile, when it has ended: their folder may be gone soon after."""
+    try:
+        yield
+    finally:
+        for path in logs:
+            search(path.read_text(errors="replace") if path.exists() else "")
+
+
 def pytest_runtest_logreport(report):
     for name, text in report.sections:
         search(text, f"{report.nodeid} ({name})")
 
 
 def pytest_sessionfinish(session):
-    for path in FILES:
-        if path.exists():
-            search(path.read_text(errors="replace"), path.name)
     if _FOUND:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

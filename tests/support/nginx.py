@@ -37,9 +37,9 @@ def running_nginx(folder: Path, web: str) -> Iterator[str]:
     """Run nginx in front of the URL `web` and give its URL; what it writes is in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    leaks.FILES.extend(folder / name for name in ("access.log", "error.log", "stderr"))
     config = folder / "nginx.conf"
     config.write_text(adapted(folder, port, web), encoding="utf-8")
     command = [NGINX, "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]
-    with (folder / "stderr").open("ab") as errors, running(command, port, stderr=errors):
+    logs = [folder / name for name in ("access.log", "error.log", "stderr")]
+    with leaks.watched(*logs), logs[-1].open("ab") as errors, running(command, port, stderr=errors):
         yield f"http://127.0.0.1:{port}"

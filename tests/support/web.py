@@ -23,11 +23,14 @@ def running_web(log: Path, **settings: object) -> Iterator[str]:
 @contextmanager
 def running_web_process(log: Path, **settings: object) -> Iterator[tuple[str, subprocess.Popen]]:
     """The same, with the process: the leader of a group of its own."""
-    leaks.FILES.append(log)
     port = free_port()
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
     given = {name.upper(): str(value) for name, value in settings.items()}
     env = kept | {"PORT": str(port), "LOG_FORMAT": "json", "PYTHONPATH": str(ROOT)} | given
     command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "deploy" / "gunicorn.conf.py"), "app:app"]
-    with log.open("ab") as output, running(command, port, env=env, cwd=log.parent, stderr=output) as process:
+    with (
+        leaks.watched(log),
+        log.open("ab") as output,
+        running(command, port, env=env, cwd=log.parent, stderr=output) as process,
+    ):
         yield f"http://127.0.0.1:{port}", process

@@ -18,14 +18,14 @@ HASTY = "tests.support.hasty_worker"  # the worker with rounds of a second
 @contextmanager
 def running_worker(log: Path, app: str = "worker", **settings: object) -> Iterator[subprocess.Popen]:
     """Run a worker with `settings` alone, ready when it says so; the leader of a process group of its own."""
-    with _running_celery(log, app, "worker", b"ready.", settings) as process:
+    with leaks.watched(log), _running_celery(log, app, "worker", b"ready.", settings) as process:
         yield process
 
 
 @contextmanager
 def running_beat(log: Path, app: str = "worker", **settings: object) -> Iterator[subprocess.Popen]:
     """Run Celery's beat in the folder of `log`."""
-    with _running_celery(log, app, "beat", b"beat: Starting", settings) as process:
+    with leaks.watched(log), _running_celery(log, app, "beat", b"beat: Starting", settings) as process:
         yield process
 
 
@@ -33,7 +33,6 @@ def running_beat(log: Path, app: str = "worker", **settings: object) -> Iterator
 def _running_celery(
     log: Path, app: str, command: str, sign: bytes, settings: Mapping[str, object]
 ) -> Iterator[subprocess.Popen]:
-    leaks.FILES.append(log)
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
     given = {
         name.upper(): ",".join(value) if isinstance(value, tuple) else str(value) for name, value in settings.items()
