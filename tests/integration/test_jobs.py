@@ -349,12 +349,14 @@ def test_old_records_are_removed_and_no_longer_counted(built, store):
     assert store.stats().jobs == {"pending": 1, "processing": 0, "completed": 0, "failed": 0}
 
 
-def test_all_but_jobs_and_their_queues_may_be_evicted(client, built):
+def test_all_but_jobs_their_queues_and_orders_may_be_evicted(client, built):
     client.get("/thumb", query_string={"url": PAGE})
     client.post("/persist", json={"url": PAGE}, headers={"Idempotency-Key": "k"})
     complete(built, ask(client).json["job_id"])
     lasting = {key.decode() for key in built.redis.scan_iter() if built.redis.ttl(key) == -1}
-    assert {key for key in lasting if not key.startswith(("thumb:{jobs}:", "thumb:celery:"))} == set()
+    assert {
+        key for key in lasting if not key.startswith(("thumb:{jobs}:", "thumb:celery:", "thumb:{idempotency}:"))
+    } == set()
     assert any(":job:" in key for key in lasting)
 
 
