@@ -103,6 +103,7 @@ class Egress:
         if self._closed:  # accepted in the very moment of closing
             writer.transport.abort()
             return
+        self._writers.add(writer)  # already here: a handler that is cancelled before its first step never runs
         handler = asyncio.create_task(self._handle((reader, writer)))
         self._handlers.add(handler)
         handler.add_done_callback(self._handlers.discard)

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import gc
 import resource
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -525,3 +527,26 @@ def test_a_caller_who_goes_while_the_proxy_opens_leaves_nothing_that_serves(turn
         return faults
 
     assert asyncio.run(open_and_go()) == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("turns", range(12))
+@in_loop
+async def test_a_proxy_that_is_closed_at_any_moment_of_a_connection_leaves_no_descriptor(turns: int):
+    """Accepted, greeted, judged, dialled, answered: each takes its turns of the loop."""
+
+    def held() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    async with running_proxy() as proxy:
+        before = held()  # the server's own socket is one of them, and gone with it
+        host, port = proxy.egress.url.removeprefix("socks5://").split(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(GREETING + ipv4(PUBLIC))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await proxy.egress.close()
+            for _ in range(4):
+                await asyncio.sleep(0)
+            gc.collect()  # asyncio drops, unclosed, what it accepts in the turn in which its server is closed
+            await until(lambda: held() == before)  # our end is there instead of the server's socket
