@@ -4,16 +4,19 @@ Run it by `celery -A worker worker`. Every task is told what to do by an errand,
 it is still to be done: a message may come twice.
 """
 
+import contextvars
 import logging
 import os
 import random
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
@@ -49,6 +52,8 @@ from model import Picture
 from refresh import ROUND_SECONDS
 from services import Services
 from views import Seen
+
+T = TypeVar("T")
 
 PRUNE_SECONDS = 3600
 MAX_STARTS = 3  # of one turn; a page that kills its worker each time is given up
@@ -145,7 +150,7 @@ def _attempt(run: Run) -> JobResult | ThumbnailError:
     if run.starts > MAX_STARTS:
         return CaptureTimeout(f"the worker was stopped {MAX_STARTS} times while it worked on this page")
     try:
-        return _take(run.job)
+        return _aside(lambda: _take(run.job))
     except SoftTimeLimitExceeded:
         return CaptureTimeout("the page was not captured in time")
     except ThumbnailError as err:
@@ -153,6 +158,20 @@ def _attempt(run: Run) -> JobResult | ThumbnailError:
     except Exception as err:  # noqa: BLE001 - a fault of ours would be no other at the next try
         _log.exception("unexpected_error", error=type(err).__name__)
         return ThumbnailError("something went wrong here; the request id helps to find it")
+
+
+def _aside(work: Callable[[], T]) -> T:
+    """Do `work` in a thread: the soft limit's exception is raised in the main one, where no library swallows it."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as err:  # noqa: BLE001 - it is raised where the result is waited for
+            future.set_exception(err)
+
+    threading.Thread(target=contextvars.copy_context().run, args=(run,), name="job", daemon=True).start()
+    return future.result()
 
 
 def _take(job: Job) -> JobResult:

@@ -15,7 +15,6 @@ from kombu.entity import Queue
 from kombu.exceptions import KombuError, OperationalError
 from redis.connection import parse_url
 
-from errors import QueueUnavailable
 from jobs.record import BULK, KEYPREFIX, QUEUES, Batch, Errand, Job
 from jobs.store import JobStore
 
@@ -49,6 +48,7 @@ def celery_app(redis_url: str, time_limit: float = 120) -> "celery.Celery":
         task_soft_time_limit=time_limit * 3 / 4,
         task_time_limit=time_limit,
         worker_prefetch_multiplier=1,
+        worker_max_tasks_per_child=1000,  # whatever hangs in a thread ends with its process
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
         worker_send_task_events=True,  # for `celery events` and Flower; next to nothing where nobody listens
@@ -79,14 +79,19 @@ class JobQueue:
         self.send(self.store.add(jobs, batch))
 
     def send(self, errands: Sequence[Errand]) -> None:
-        """Send messages at once. Raises QueueUnavailable; what was recorded is then sent when it is next due."""
+        """Send messages; what cannot be sent now, say over a connection that Redis' restart broke, is due in a second.
+
+        Raises QueueUnavailable where Redis is away.
+        """
+        unsent = list(errands)
         try:
             with self._app.producer_pool.acquire(block=True, timeout=5) as producer:
-                for errand in errands:
-                    self._send(errand, producer)
+                while unsent:
+                    self._send(unsent[0], producer)
+                    del unsent[0]
         except (KombuError, OperationalError, OSError) as err:
-            _log.error("jobs_unreachable", error=type(err).__name__)
-            raise QueueUnavailable("jobs cannot be reached at the moment; try again in a few seconds") from err
+            _log.warning("jobs_unsent", error=type(err).__name__, count=len(unsent))
+            self.store.hasten(unsent)
 
     def _send(self, errand: Errand, producer: Any) -> None:
         arguments = [errand.subject, errand.turn, errand.queue]

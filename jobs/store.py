@@ -74,7 +74,7 @@ for i = 6, #ARGV, 3 do
 end
 if ARGV[4] ~= '' then
   redis.call('set', prefix .. 'batch:' .. ARGV[4], ARGV[5])
-  redis.call('zadd', index, now + keep, 'batch:' .. ARGV[4])
+  redis.call('zadd', index, now + 2 * keep, 'batch:' .. ARGV[4])
 end
 redis.call('hincrby', counts, 'pending', count)
 return 1
@@ -148,7 +148,8 @@ _PRUNE = """
 local old = redis.call('zrange', index, '-inf', now, 'byscore', 'limit', 0, ARGV[1])
 for _, name in ipairs(old) do
   if string.sub(name, 1, 4) == 'job:' then
-    redis.call('hincrby', counts, redis.call('hget', prefix .. name, 'state'), -1)
+    local state = redis.call('hget', prefix .. name, 'state')
+    if state then redis.call('hincrby', counts, state, -1) end
     redis.call('zrem', unfinished, string.sub(name, 5))
   end
   redis.call('del', prefix .. name)
@@ -283,6 +284,12 @@ class JobStore:
         """Have an errand sent in `seconds`; again every quarter of an hour until somebody settles it."""
         with translated():
             self._client.zadd(_PREFIX + "due", {str(errand): self._now() + seconds})
+
+    def hasten(self, errands: Iterable[Errand], seconds: float = 1.0) -> None:
+        """Have errands that are waiting already sent in `seconds`; those that were settled stay so."""
+        with translated():
+            at = self._now() + seconds
+            self._client.zadd(_PREFIX + "due", {str(errand): at for errand in errands}, xx=True)
 
     def settle(self, errand: Errand) -> None:
         """Say that an errand is done and shall not be sent again."""

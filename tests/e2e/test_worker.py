@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -99,6 +100,7 @@ def office(api, redis_url, tmp_path):
         yield make
 
 
+CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 BRIEF = {"job_time_limit": 8, "capture_timeout": 5}  # a killed worker is missed after a second
 
 
@@ -162,6 +164,18 @@ def test_a_page_that_kills_its_worker_each_time_is_given_up(office):
 
     assert (job["status"], job["error"]["code"]) == ("failed", "capture_timeout")
     assert office.calls() == 3
+
+
+def test_a_job_that_hangs_where_no_time_out_helps_is_let_go_and_tried_again(office):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = "http://{}:{}".format(*silent.getsockname())
+        office = office(job_time_limit=4, s3_bucket="pics", s3_region="eu-central-1", s3_endpoint_url=endpoint)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(office, "settings", office.settings | CREDENTIALS)
+            office.hire()
+        path = office.ask(url=PAGE)
+        wait_until(lambda: office.look(path)["retries"] == 1, "another try")
+    assert '"reason":"capture_timeout"' in office.log()
 
 
 def test_a_worker_that_is_told_to_stop_ends_its_job(office):

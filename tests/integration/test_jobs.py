@@ -2,6 +2,8 @@
 
 import threading
 import time
+from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -9,7 +11,19 @@ import redis
 import services
 from config import Settings
 from errors import CaptureFailed
-from jobs import CAPTURE, INTERACTIVE, Errand, Job, JobResult, JobStore, Problem, WebhookProgress, new_id
+from jobs import (
+    CAPTURE,
+    INTERACTIVE,
+    Errand,
+    Job,
+    JobQueue,
+    JobResult,
+    JobStore,
+    Problem,
+    WebhookProgress,
+    celery_app,
+    new_id,
+)
 from model import CaptureOptions, Rendition, ThumbnailRequest
 from tests.support.processes import free_port, wait_until
 from tests.support.redis import running_redis
@@ -202,6 +216,35 @@ def test_without_redis_there_are_no_jobs_and_the_answer_says_so(make_client):
         assert int(response.headers["Retry-After"]) > 0
 
 
+def test_a_restart_of_redis_between_two_jobs_goes_unnoticed(make_client, tmp_path):
+    keeps = ("--appendonly", "yes", "--dir", str(tmp_path))
+    with ExitStack() as stack:
+        server = stack.enter_context(running_redis(*keeps))
+        client = make_client(redis_url=server.url)
+        before = ask(client)
+        server.process.kill()
+        server.process.wait()
+        assert ask(client).status_code == 503
+        stack.enter_context(running_redis(*keeps, port=urlsplit(server.url).port))
+        after = [ask(client) for _ in range(3)]
+        connection = stack.enter_context(redis.Redis.from_url(server.url))
+        store, due = JobStore(connection, connection), []
+        assert [response.status_code for response in (before, *after)] == [202] * 4
+        assert [client.get(r.headers["Location"]).json["status"] for r in (before, *after)] == ["pending"] * 4
+        sent = lambda: due.extend(store.claim()) or store.stats().queued[INTERACTIVE] + len(due)  # noqa: E731
+        wait_until(lambda: sent() >= 4, "a message for each")
+        assert store.stats().queued[INTERACTIVE] > 1, "a broken connection is not kept"
+
+
+def test_what_cannot_be_sent_is_due_in_a_second(store):
+    queue = JobQueue(celery_app(f"redis://127.0.0.1:{free_port()}/0"), store)
+    job = Job(new_id(), ThumbnailRequest(CaptureOptions(PAGE)), time.time())
+    queue.enqueue([job])
+    due = []
+    wait_until(lambda: due.extend(store.claim()) or due, "the message's time")
+    assert due == [Errand(CAPTURE, INTERACTIVE, job.id)]
+
+
 def test_a_picture_is_there_when_the_job_is_done(client, built):
     id_ = ask(client, url=PAGE, w=64, format="webp").json["job_id"]
     early = client.get(f"/jobs/{id_}/image")
@@ -349,14 +392,13 @@ def test_old_records_are_removed_and_no_longer_counted(built, store):
     assert store.stats().jobs == {"pending": 1, "processing": 0, "completed": 0, "failed": 0}
 
 
-def test_all_but_jobs_their_queues_and_orders_may_be_evicted(client, built):
+def test_all_but_jobs_their_queues_and_promised_answers_may_be_evicted(client, built):
     client.get("/thumb", query_string={"url": PAGE})
     client.post("/persist", json={"url": PAGE}, headers={"Idempotency-Key": "k"})
     complete(built, ask(client).json["job_id"])
     lasting = {key.decode() for key in built.redis.scan_iter() if built.redis.ttl(key) == -1}
-    assert {
-        key for key in lasting if not key.startswith(("thumb:{jobs}:", "thumb:celery:", "thumb:{idempotency}:"))
-    } == set()
+    kept = ("thumb:{jobs}:", "thumb:celery:", "thumb:{idempotency}:")
+    assert {key for key in lasting if not key.startswith(kept)} == set()
     assert any(":job:" in key for key in lasting)
 
 
