@@ -10,6 +10,7 @@ import re
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,7 @@ from model import Picture
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+PRUNERS = 8  # calls at a time: at 20 ms each, some 30,000 pictures in a task's time
 CACHE_A_DAY = "private, max-age=86400"
 CACHE_FOREVER = "public, max-age=31536000, immutable"
 _EXTENSIONS = {
@@ -240,17 +242,24 @@ class S3Storage:
         return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
 
     def prune(self, seconds: int) -> int:
-        """Remove objects of jobs one by one: not every server knows the call that removes many."""
+        """Remove objects of jobs, one a call: not every server knows the call that removes many."""
         limit, count = datetime.now(UTC) - timedelta(seconds=seconds), 0
         try:
-            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix="jobs/"):
-                for found in page.get("Contents", []):
-                    if found["LastModified"] < limit and _KEY.fullmatch(found["Key"]):
-                        self._client.delete_object(Bucket=self._bucket, Key=found["Key"])
-                        count += 1
+            with ThreadPoolExecutor(PRUNERS) as pool:
+                for keys in self._older(limit):
+                    count += len(list(pool.map(self._remove, keys)))
         except (BotoCoreError, ClientError) as err:
             raise _unavailable(err, "S3_BUCKET") from err
         return count
+
+    def _older(self, limit: datetime) -> Iterator[list[str]]:
+        """List the keys of jobs' pictures that are older than `limit`, a page at a time."""
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix="jobs/"):
+            found = page.get("Contents", [])
+            yield [each["Key"] for each in found if each["LastModified"] < limit and _KEY.fullmatch(each["Key"])]
+
+    def _remove(self, key: str) -> None:
+        self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def url(self, key: str) -> str:
         """Give the permanent URL of `key`: below S3_PUBLIC_URL if that is set, else the bucket's own."""

@@ -83,6 +83,18 @@ def test_pruning_takes_old_pictures_of_jobs_and_no_others(storage):
     assert storage.prune(-60) == 0
 
 
+def test_pruning_takes_as_many_as_there_are(storage):
+    for number in range(20):
+        storage.keep(picture(), f"{number:032x}")
+    assert storage.prune(-60) == 20
+
+
+def test_pruning_takes_what_a_killed_process_left(tmp_path):
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / ".tmpx").write_bytes(b"half a pic")
+    assert LocalStorage(tmp_path).prune(-60) == 1
+
+
 @pytest.mark.parametrize("key", ["", "jobs/", "jobs/x.png", f"jobs/{JOB}", f"jobs/{JOB}.svg", f"jobs/../jobs/{JOB}.png",
                                  f"jobs/{JOB}.png", f"/jobs/{JOB}.png", "thumbs/" + "0" * 64 + ".png"])  # fmt: skip
 def test_what_is_not_there_is_not_found(storage, key):

@@ -235,6 +235,12 @@ def test_without_a_secret_there_are_no_webhooks():
     assert "WEBHOOK_SECRET" in refused.value.detail
 
 
+def test_nothing_is_sent_unsigned(receiver, capfd):
+    assert courier(f"{NAME}:{receiver.port}", secrets=()).deliver(message(receiver.port)).status is None
+    assert receiver.posts == []
+    assert "WEBHOOK_SECRET" in "".join(capfd.readouterr())
+
+
 def test_without_a_resolver_of_our_own_the_door_looks_nothing_up():
     resolver = Answers("127.0.0.1")
     door = Courier(Guard(lookup=resolver), (SECRET,), resolves=False, tls=TLS)
