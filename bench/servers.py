@@ -1,6 +1,7 @@
 """What is measured, each as it is shipped or as its users run it, on free ports of loopback."""
 
 import os
+import signal
 import string
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from honcho.environ import parse_procfile
 
 from bench import pictures
 from tests.support.nginx import NGINX, running_nginx
-from tests.support.processes import free_port, running, stop, wait_until
+from tests.support.processes import free_port, running, wait_until
 from tests.support.redis import RedisServer, running_redis
 from tests.support.web import running_web_process
 
@@ -102,7 +103,8 @@ def running_worker(work: Path, redis: RedisServer, api: Fake, **changes: object)
         wait_until(lambda: process.poll() is not None or b"ready." in log.read_bytes(), "the worker's start")
         yield process.pid
     finally:
-        stop(process, grace=20)
+        os.killpg(process.pid, signal.SIGKILL)  # what it has in hand is of no interest any more
+        process.wait()
 
 
 @contextmanager
