@@ -58,11 +58,12 @@ class Browser:
         self.captures = 0
         self.in_flight = 0
         self.retired = False
-        self._killed = False
+        self._company: int | None = None
         self._connection = connection
         self._root = connection.root
         self._contexts: dict[str, str | None] = {}  # browser context → the one page that belongs in it
         self._pages = Pages(self._open_page)
+        connection.closed.add_done_callback(lambda _: self._lose())
 
     @classmethod
     async def launch(cls, settings: Settings, walls: Walls, flags: Sequence[str] = (*FLAGS, *EGRESS_FLAGS)) -> Self:
@@ -95,17 +96,12 @@ class Browser:
 
     @property
     def alive(self) -> bool:
-        return not self._killed and not self._connection.closed.done()
+        return self._company is None and not self._connection.closed.done()
 
-    def enter(self) -> None:
-        """One capture more."""
-        self.captures += 1
-        self.in_flight += 1
-
-    def leave(self) -> None:
-        """One capture less; of a dead browser it stays known how many were under way when it died."""
-        if self.alive:
-            self.in_flight -= 1
+    @property
+    def company(self) -> int:
+        """How many pages of captures were open, or not quite gone yet, when it died."""
+        return max(1, self._pages.in_use if self._company is None else self._company)
 
     def page(self) -> AbstractAsyncContextManager[BlankPage]:
         """Use a page in a context of its own; nothing of it is left behind. Raises Unavailable and ProtocolError."""
@@ -113,12 +109,16 @@ class Browser:
 
     def kill(self) -> None:
         """Kill the process group: every capture on it is told within milliseconds."""
-        self._killed = True
+        self._lose()
         self.group.kill()
 
     async def end(self) -> None:
         await _end(self.group, self._connection, self.listeners)
         await self._pages.close()
+
+    def _lose(self) -> None:
+        if self._company is None:
+            self._company = self._pages.in_use
 
     def _network(self, proxy: str) -> dict[str, str]:
         return {"proxyServer": proxy, "proxyBypassList": "<-loopback>"}

@@ -37,6 +37,7 @@ class Pages:
         self._open_page = open_page
         self._ahead: deque[Life] = deque()
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
+        self.in_use = 0  # those that a capture was given, until they are gone
 
     def make_ahead(self) -> None:
         while len(self._ahead) < AHEAD:
@@ -46,6 +47,8 @@ class Pages:
     async def take(self) -> AsyncIterator[BlankPage]:
         """Use a page. A capture that succeeded need not wait until it is gone. Raises what keeps it from opening."""
         life, page = await self._next()
+        self.in_use += 1
+        life.task.add_done_callback(self._gone)
         try:
             yield page
         except BaseException:  # The page, or its whole browser, may be at fault: the next one shall not meet it.
@@ -75,6 +78,9 @@ class Pages:
         except BaseException:
             life.end()
             raise
+
+    def _gone(self, _task: asyncio.Task[None]) -> None:
+        self.in_use -= 1
 
     def _begin(self) -> "Life":
         life = Life(self._open_page)

@@ -97,7 +97,7 @@ class CaptureService:
                 return await self._in(browser, params, proxy, deadline)
             except BaseException:
                 if not browser.alive:  # dead, or so stuck that it was killed
-                    self._suspects.accuse(params.target.href, browser.in_flight)
+                    self._suspects.accuse(params.target.href, browser.company)
                 raise
 
     async def _in(self, browser: Browser, params: CaptureParams, proxy: Proxy, deadline: float) -> bytes:

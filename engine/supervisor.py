@@ -60,12 +60,13 @@ class Supervisor:
     async def lease(self) -> AsyncIterator[Browser]:
         """Use the warm browser for one capture. Raises LaunchFailed when there is none and none can be started."""
         browser = await self._ready()
-        browser.enter()
+        browser.captures += 1
+        browser.in_flight += 1
         self.captures += 1
         try:
             yield browser
         finally:
-            browser.leave()
+            browser.in_flight -= 1
             self._end_if_done(browser)
 
     async def _ready(self) -> Browser:

@@ -99,6 +99,23 @@ async def test_a_picture_does_not_wait_for_its_page_to_go_but_a_failure_does():
 
 
 @in_loop
+async def test_a_page_is_in_use_until_it_is_gone_and_a_blank_one_is_not():
+    """One that hangs while it closes is company to whoever is there when the browser is killed for it."""
+    window = Window()
+    async with pages_of(window) as pages:
+        pages.make_ahead()
+        await until(lambda: window.open == 1)
+        assert pages.in_use == 0
+        window.may_close.clear()
+        async with pages.take():
+            assert pages.in_use == 1
+        async with pages.take():
+            assert pages.in_use == 2
+        window.may_close.set()
+        await until(lambda: pages.in_use == 0)
+
+
+@in_loop
 async def test_a_page_that_breaks_while_it_waits_is_nobodys():
     window = Window()
     async with pages_of(window) as pages:
