@@ -19,7 +19,7 @@ from standardwebhooks import Webhook
 from urllib3.util import Timeout
 
 from deadline import POOLS
-from errors import BlockedTarget, InvalidOption, InvalidURL, OverCapacity, ThumbnailError
+from errors import BadRequest, BlockedTarget, InvalidOption, InvalidURL, OverCapacity, ThumbnailError
 from netguard import Address, Guard, Judgement, Verdict
 from validation import NOT_PUBLIC, parse_url, target_of
 
@@ -83,14 +83,17 @@ class Courier:
         self._given_tls = tls
 
     def admit(self, url: str) -> str:
-        """Give the canonical spelling of a caller's `webhook_url`. Raises InvalidOption, InvalidURL or BlockedTarget."""
+        """Give the canonical spelling of a caller's `webhook_url`.
+
+        Raises InvalidOption, InvalidURL, BlockedTarget or OverCapacity.
+        """
         if not self._signers:
             raise InvalidOption("webhook_url: webhooks are off here; the operator turns them on with WEBHOOK_SECRET")
         try:
             canonical = parse_url(url, self._guard)
             judgement = self._judge(canonical) if self._resolves else self._screen(canonical)
             _require_allowed(canonical, judgement.verdict)
-        except ThumbnailError as err:
+        except BadRequest as err:
             err.detail = f"webhook_{err.detail}"  # the texts are about a field named url
             raise
         return canonical

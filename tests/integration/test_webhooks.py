@@ -7,8 +7,8 @@ import time
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from errors import BlockedTarget, InvalidOption, InvalidURL, ThumbnailError
-from netguard import Guard, exemptions
+from errors import BlockedTarget, InvalidOption, InvalidURL, OverCapacity, ThumbnailError
+from netguard import Guard, Judgement, Verdict, exemptions
 from tests.support.receiver import certificates, drip, endless, running_receiver
 from tests.support.victims import running_victims
 from tests.unit.test_url_guard import ALL, StubResolver
@@ -233,6 +233,20 @@ def test_without_a_secret_there_are_no_webhooks():
     with pytest.raises(InvalidOption) as refused:
         courier(secrets=()).admit(f"https://{NAME}/")
     assert "WEBHOOK_SECRET" in refused.value.detail
+
+
+class Overrun(Guard):
+    """Has no thread left for a look-up."""
+
+    def judge(self, host, port):
+        return Judgement(Verdict.BUSY)
+
+
+def test_a_look_up_that_could_not_be_made_is_nobody_s_fault():
+    with pytest.raises(OverCapacity) as refused:
+        Courier(Overrun(), (SECRET,), tls=TLS).admit(f"https://{NAME}/")
+    assert refused.value.detail.startswith("too many names are being looked up")
+    assert Courier(Overrun(), (SECRET,), tls=TLS).deliver(message(443, scheme="https")).status is None
 
 
 def test_nothing_is_sent_unsigned(receiver, capfd):
