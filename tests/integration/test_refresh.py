@@ -264,6 +264,24 @@ def test_beat_has_the_worker_capture_again_what_people_look_at(make_client, sett
     assert look(client, "liked").headers["X-Cache"] == "HIT"
 
 
+def test_a_refresh_waits_for_its_turn_behind_visitors(make_client, settings, redis_url, api, tmp_path):
+    settings |= {"refresh_budget": 1000, "cache_ttl": 3600, "resolve_targets": False, "bulk_limit": "1 per day"}
+    client = make_client()
+    counted = client.application.extensions["services"]
+    look(client, "liked", times=2)
+    counted.views.flush()
+    age_pictures(redis_url, seconds=3700)
+    counted.throughput.count()
+    (seen,) = counted.views.most_viewed()
+    errand = Errand(RECAPTURE, BULK, seen.pack())
+    counted.jobs.store.schedule(errand, 0)
+    with redis.Redis.from_url(redis_url) as store, running_worker(tmp_path / "worker.log", **settings):
+        turn = lambda: store.zscore("thumb:{jobs}:due", str(errand)) - store.time()[0]  # noqa: E731
+        wait_until(lambda: turn() > 1000, "its being put off")  # for longer than a message that was lost
+
+    assert len(api.calls) == 1
+
+
 def _wait_for_rounds(log, count):
     """Wait until beat and worker have gone round some times more, in a second each."""
     before = log.read_bytes().count(b'"queue_stats"')
