@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from engine.devtools import ProtocolError, Session
 from engine.errors import BrowserGone, EngineError
 
-AHEAD = 1  # each is a renderer of some 35 MB that waits
+AHEAD = 1  # each is a renderer of 22 MB that waits
 
 
 @dataclass(frozen=True, slots=True)
