@@ -139,7 +139,7 @@ def test_a_browser_that_is_stuck_is_killed_at_the_deadline_and_the_page_remember
     site: Site, pool: ThreadPoolExecutor
 ):
     url = site.add("/frozen", gate=site.closing)
-    with small_engine(site, ENGINE_DEADLINE=5) as engine:
+    with small_engine(site, ENGINE_DEADLINE=7) as engine:
         for hits in (1, 2):
             capture = pool.submit(engine.capture, url)
             eventually(lambda hits=hits: site.hits("/frozen") == hits)
