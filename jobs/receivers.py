@@ -11,7 +11,7 @@ import redis
 
 from jobs.store import translated
 
-HOLD_SECONDS = 30  # longer than a delivery takes
+HOLD_SECONDS = 60  # longer than a delivery, and writing its outcome down, take
 SILENCE_SECONDS = 30
 _HELD, _SILENT = "thumb:receiver:held:", "thumb:receiver:silent:"
 
