@@ -1,12 +1,14 @@
 """Bytes → bytes by Pillow: identify, shrink, crop, encode, placeholder. Pure, and the only owner of PIL."""
 
 import io
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from tempfile import TemporaryFile
+from typing import IO, Any, Literal
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
@@ -219,9 +221,15 @@ def _has_alpha(image: Image.Image) -> bool:
 def _encode(image: Image.Image, format_: str, quality: int) -> bytes:
     prepared = _flatten(image) if format_ in _OPAQUE else image
     lossy = {} if format_ == "png" else {"quality": quality}
-    target = io.BytesIO()
-    prepared.save(target, format_.upper(), **_ENCODERS[format_], **lossy)
-    return target.getvalue()
+    with _a_file() as target:
+        prepared.save(target, format_.upper(), **_ENCODERS[format_], **lossy)
+        target.seek(0)
+        return target.read()
+
+
+def _a_file() -> IO[bytes]:
+    """Open a file in memory. Pillow's JPEG encoder frees the GIL only where what it writes to has a descriptor."""
+    return os.fdopen(os.memfd_create("picture"), "w+b") if hasattr(os, "memfd_create") else TemporaryFile()
 
 
 def _flatten(image: Image.Image) -> Image.Image:

@@ -1,6 +1,9 @@
 """Identify, fit and encode: sizes that are asked for are given, and nothing grows without bound."""
 
 import io
+import threading
+import time
+from itertools import pairwise
 
 import pytest
 from PIL import Image, ImageDraw
@@ -114,3 +117,25 @@ def test_the_engine_and_we_draw_the_same_line():
     from capture import DIALECTS
 
     assert DIALECTS["engine"].max_pixels == imaging.MAX_PIXELS
+
+
+def test_other_threads_run_while_a_large_jpeg_is_made():
+    master = io.BytesIO()
+    Image.effect_noise((3000, 2000), 60).convert("RGB").save(master, "PNG", compress_level=1)
+    beats, over = [], threading.Event()
+
+    def beat():
+        while not over.wait(0.001):
+            beats.append(time.monotonic())
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    began = time.monotonic()
+    render(master.getvalue(), Rendition(format="jpeg"))
+    ended = time.monotonic()
+    over.set()
+    thread.join()
+
+    times = [began, *(beat for beat in beats if began < beat < ended), ended]
+    longest = max(later - earlier for earlier, later in pairwise(times))
+    assert longest < (ended - began) / 3, f"no other thread ran for {longest:.2f} of {ended - began:.2f} s"
