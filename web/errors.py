@@ -17,7 +17,6 @@ from ratelimit import rate_headers
 from web.pictures import SAFE_HEADERS
 from web.telemetry import note, request_id
 
-QUICK_PIXELS = 1 << 20  # above it, only PNG is drawn fast enough for what costs its caller nothing
 _log = structlog.get_logger()
 
 
@@ -99,14 +98,12 @@ def wants_picture() -> bool:
 
 
 def _placeholder(status: int, code: str, state: Literal["error", "pending"]) -> Response:
-    width, height, format_ = _size_asked_for()
     headers = {"X-Thumb-State": state} | ({"X-Error-Code": code} if state == "error" else {})
-    body = imaging.placeholder(width, height, format_, state)
-    return Response(body, status, headers, content_type=imaging.CONTENT_TYPES[format_])
+    return Response(imaging.placeholder(*_size_asked_for(), state), status, headers, content_type="image/png")
 
 
-def _size_asked_for() -> tuple[int, int, str]:
-    """Read size and format leniently: the query may well be what is wrong."""
+def _size_asked_for() -> tuple[int, int]:
+    """Read width and height leniently: the query may well be what is wrong."""
     query = parse_qs(request.query_string.decode("ascii", "replace"))
     given = {name: values[0] for name, values in query.items()}
     viewport = _pixels(given.get("width"), 320) or 1280, _pixels(given.get("height"), 240) or 720
@@ -115,9 +112,7 @@ def _size_asked_for() -> tuple[int, int, str]:
         width, height = viewport
     ratio = viewport[0] / viewport[1]
     width, height = width or round((height or 0) * ratio), height or round((width or 0) / ratio)
-    format_ = given.get("format", "png")
-    quick = format_ in imaging.PLACEHOLDER_FORMATS and width * height <= QUICK_PIXELS
-    return max(width, 1), max(height, 1), format_ if quick else "png"
+    return max(width, 1), max(height, 1)
 
 
 def _pixels(text: str | None, low: int) -> int | None:
