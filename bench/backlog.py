@@ -13,6 +13,7 @@ from statistics import median
 import requests
 
 from bench.load import Load, wrk
+from bench.load import median as middle
 from bench.report import Row, times
 from bench.report import count as figure
 from bench.servers import AMPLE, SITE, path, running_fake, running_ours, running_worker
@@ -108,12 +109,13 @@ def _hit_row(idle: list[Round], busy: list[Round]) -> Row:
         times(ratio),
         "≤ 1.5 × idle",
         ratio <= 1.5 and all(each.hits.clean for each in idle + busy),
+        headline=True,
     )
 
 
 def _shown(rounds: list[Round]) -> str:
-    p99, rate = median(each.hits.p99 for each in rounds), median(each.hits.rate for each in rounds)
-    return f"{p99:.1f} ms at {figure(rate)} hits/s"
+    hits = middle([each.hits for each in rounds])
+    return f"{hits.p99:.1f} ms at {figure(hits.rate)} hits/s{hits.faults}"
 
 
 def _miss_row(idle: list[Round], busy: list[Round]) -> Row:

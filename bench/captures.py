@@ -154,6 +154,7 @@ def _speed_rows(speeds: Speeds, walls: str) -> list[Row]:
                 ", ".join(map(percent, ratios)),
                 "≥ 85 %",
                 min(ratios) >= 0.85,
+                headline=True,
             )
         )
     return found
@@ -172,6 +173,7 @@ def _tool_rows(speeds: Speeds) -> list[Row]:
                 ", ".join(map(times, ratios)),
                 f"≥ {goal:g} ×",
                 min(ratios) >= goal,
+                headline=True,
             )
         )
     return found

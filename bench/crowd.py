@@ -15,7 +15,7 @@ PATIENCE = aiohttp.ClientTimeout(total=120)
 
 
 def fetch_all(base: str, paths: Sequence[str], at_once: int) -> Counter[int]:
-    """Ask for every one of `paths`, `at_once` at a time; give the statuses."""
+    """Ask for every one of `paths`, `at_once` at a time; give the statuses, 0 where no answer came."""
     return asyncio.run(_fetch_all(base, paths, at_once))
 
 
@@ -25,9 +25,12 @@ async def _fetch_all(base: str, paths: Sequence[str], at_once: int) -> Counter[i
 
     async def caller() -> None:
         for path in left:
-            async with http.get(base + path) as answer:
-                await answer.read()
-                statuses[answer.status] += 1
+            try:
+                async with http.get(base + path) as answer:
+                    await answer.read()
+                    statuses[answer.status] += 1
+            except (aiohttp.ClientError, TimeoutError, OSError):
+                statuses[0] += 1
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=PATIENCE) as http:
         await asyncio.gather(*(caller() for _ in range(at_once)))

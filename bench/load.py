@@ -27,6 +27,11 @@ class Load:
     def clean(self) -> bool:
         return not self.bad and not self.broken
 
+    @property
+    def faults(self) -> str:
+        """Say in a row what was no good answer; nothing where all were."""
+        return "" if self.clean else f" ({self.bad} errors, {self.broken} broken off)"
+
 
 def wrk(
     base: str,
@@ -66,8 +71,18 @@ def median(loads: Sequence[Load]) -> Load:
     )
 
 
+def must_be_clean(loads: Mapping[str, Load]) -> None:
+    """Raise where not every answer was a good one: a rate of errors would be no rate of hits."""
+    faulty = {name: load for name, load in loads.items() if not load.clean}
+    if faulty:
+        raise RuntimeError(f"not every answer was good: {faulty}")
+
+
 def alternate(contestants: Mapping[str, Callable[[], Load]], rounds: int = 3) -> dict[str, Load]:
-    """Measure one after the other, `rounds` times over, so that the machine's moods meet all of them; give medians."""
+    """Measure one after the other, `rounds` times over, so that the machine's moods meet all of them; give medians.
+
+    Whoever measures what should fail (refusals), gives loads that are not clean; see `must_be_clean` for the others.
+    """
     loads: dict[str, list[Load]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, measure in contestants.items():

@@ -5,19 +5,21 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import median as middle
 
 import requests
 
 from bench.crowd import fetch_all, pending
-from bench.load import Load, wrk
+from bench.load import Load, median, wrk
 from bench.report import Row, count, times
 from bench.servers import Fake, path, running_fake, running_ours, running_tutorial
 from tests.support.redis import running_redis
 
 CALLERS = 200
+HERD = 500
 MISS_SECONDS = 3.0
-ROUNDS = 2
+ROUNDS = 3
+PEERS_ROUNDS = 2  # its figure is none, and its queue takes long to drain
 
 
 def rows(work: Path) -> list[Row]:
@@ -31,7 +33,7 @@ def rows(work: Path) -> list[Row]:
             same = _under_siege(ours, api, "same", cold=False)
         with running_ours(work, redis, api, capture_concurrency=CALLERS // 2) as ours:
             roomy = _under_siege(ours, api, "roomy")
-        peer = _under_siege(tutorial, peers_api, "peer")
+        peer = _under_siege(tutorial, peers_api, "peer", rounds=PEERS_ROUNDS)
     return [
         _siege_row(f"hit p99 while {CALLERS} callers ask for pages that take {MISS_SECONDS:.0f} s", shipped, peer),
         _siege_row("the same, all of them in flight (`CAPTURE_CONCURRENCY=100`)", roomy, peer),
@@ -42,24 +44,16 @@ def rows(work: Path) -> list[Row]:
 
 @dataclass(frozen=True)
 class Siege:
-    """`idle` and `besieged` are of hits; `statuses` are what the besiegers got, `calls` what the API saw."""
+    """Hits alone and `besieged`, both medians of the same rounds; what the besiegers got, and captures begun."""
 
     idle: Load
-    besieged: list[Load]
+    besieged: Load
     statuses: Counter[int]
     refusals: list[float]
     calls: int
 
-    @property
-    def p99(self) -> float:
-        return median(load.p99 for load in self.besieged)
 
-    @property
-    def rate(self) -> float:
-        return median(load.rate for load in self.besieged)
-
-
-def _under_siege(url: str, api: Fake, name: str, *, cold: bool = True) -> Siege:
+def _under_siege(url: str, api: Fake, name: str, *, cold: bool = True, rounds: int = ROUNDS) -> Siege:
     """Compare hits alone with hits while every round's crowd has its misses pending: a page each, or all the same."""
     hot = [path("hot")]
     api.answer_after(0)
@@ -70,7 +64,7 @@ def _under_siege(url: str, api: Fake, name: str, *, cold: bool = True) -> Siege:
     statuses: Counter[int] = Counter()
     refusals: list[float] = []
     before = api.calls()
-    for number in range(ROUNDS):
+    for number in range(rounds):
         idle.append(wrk(url, hot, 2))
         api.answer_after(MISS_SECONDS)
         with pending(url, CALLERS, path(f"{name}-{number}-") + ("{}" if cold else "one")) as seen:
@@ -80,8 +74,7 @@ def _under_siege(url: str, api: Fake, name: str, *, cold: bool = True) -> Siege:
         refusals += seen.refusals
         api.answer_after(0)
         _drain(url, hot[0])
-    quiet = sorted(idle, key=lambda load: load.p99)[len(idle) // 2]
-    return Siege(quiet, besieged, statuses, refusals, api.calls() - before)
+    return Siege(median(idle), median(besieged), statuses, refusals, api.calls() - before)
 
 
 def _drain(url: str, hot: str) -> None:
@@ -91,41 +84,51 @@ def _drain(url: str, hot: str) -> None:
 
 
 def _siege_row(measure: str, ours: Siege, peer: Siege) -> Row:
-    stalled = ours.rate < ours.idle.rate / 100
-    ratio = ours.p99 / ours.idle.p99
-    refused = sum(n for status, n in ours.statuses.items() if status >= 400)
-    told = f"{refused / ROUNDS:.0f} requests told to come back"
-    if ours.refusals:
-        slowest = sorted(ours.refusals)[int(len(ours.refusals) * 0.99)]
-        told += f" (after {median(ours.refusals) * 1000:.0f} ms, p99 {slowest * 1000:.0f} ms)"
+    idle, besieged = ours.idle, ours.besieged
+    stalled = besieged.rate < idle.rate / 100
+    ratio = besieged.p99 / idle.p99
     return Row(
         measure,
-        f"{ours.p99:.1f} ms at {count(ours.rate)} hits/s; idle {ours.idle.p99:.1f} ms at {count(ours.idle.rate)}; "
-        f"{ours.calls / ROUNDS:.0f} captures begun a round, {told}",
-        f"tutorial's design {count(peer.rate)} hits/s",
+        f"{besieged.p99:.1f} ms at {count(besieged.rate)} hits/s{besieged.faults}; "
+        f"idle {idle.p99:.1f} ms at {count(idle.rate)}{idle.faults}; "
+        f"{ours.calls / ROUNDS:.0f} captures begun a round, {_told(ours)}",
+        f"tutorial's design {count(peer.besieged.rate)} hits/s{peer.besieged.faults}",
         "stands still" if stalled else times(ratio),
         "≤ 2 × idle",
-        ratio <= 2 and not stalled,
+        ratio <= 2 and not stalled and besieged.clean and idle.clean,
+        headline=True,
     )
 
 
+def _told(siege: Siege) -> str:
+    """Say what the besiegers got that was no picture."""
+    refused = sum(n for status, n in siege.statuses.items() if status >= 400)
+    told = f"{refused / ROUNDS:.0f} requests told to come back"
+    if siege.refusals:
+        slowest = sorted(siege.refusals)[int(len(siege.refusals) * 0.99)]
+        told += f" (after {middle(siege.refusals) * 1000:.0f} ms, p99 {slowest * 1000:.0f} ms)"
+    return told + (f", {siege.statuses[0] / ROUNDS:.0f} got no answer" if siege.statuses[0] else "")
+
+
 def _herd(ours: str, api: Fake, tutorial: str, peers_api: Fake) -> Row:
-    """500 callers of one cold page at the same time."""
+    """Many callers of one cold page at the same time."""
     captures = []
     answers: dict[str, Counter[int]] = {}
     for url, fake in ((ours, api), (tutorial, peers_api)):
         fake.answer_after(0.5)
         before = fake.calls()
-        answers[url] = fetch_all(url, [path("herd")] * 500, 500)
+        answers[url] = fetch_all(url, [path("herd")] * HERD, HERD)
         captures.append(fake.calls() - before)
         fake.answer_after(0)
-    mine, peers = captures
+    (mine, peers), got = captures, answers[ours]
+    others = "".join(f", {n} got {status or 'no answer'}" for status, n in got.items() if status != 200)
     return Row(
-        "captures for 500 simultaneous requests of one cold page, 2 workers",
-        f"{mine}; {answers[ours][200]} got the picture, {500 - answers[ours][200]} were told to come back",
-        f"tutorial's design {peers} (4 workers)",
-        goal="1",
-        met=mine == 1,
+        f"captures for {HERD} simultaneous requests of one cold page, 2 workers",
+        f"{mine}; {got[200]} got the picture{others}",
+        f"tutorial's design {peers} (4 workers), {answers[tutorial][200]} got the picture",
+        goal="1, and the picture for all",
+        met=mine == 1 and got[200] == HERD,
+        headline=True,
     )
 
 
@@ -143,4 +146,5 @@ def _renditions(ours: str, api: Fake, tutorial: str, peers_api: Fake) -> Row:
         f"tutorial's design {peers}",
         goal="1",
         met=captures == 1,
+        headline=True,
     )

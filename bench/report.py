@@ -11,11 +11,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 HEAD = ("measure", "ours", "beside it", "ratio", "goal", "met")
+QUOTED = "| measure | ours | beside it | ratio |\n| --- | --- | --- | --- |"  # the README's table begins so
 
 
 @dataclass(frozen=True)
 class Row:
-    """`met` is None where a figure is only reported."""
+    """`met` is None where a figure is only reported; the README quotes a `headline`."""
 
     measure: str
     ours: str
@@ -23,6 +24,7 @@ class Row:
     ratio: str = ""
     goal: str = "reported"
     met: bool | None = None
+    headline: bool = False
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -52,6 +54,15 @@ def percent(value: float) -> str:
 
 def write(path: Path, rows: Sequence[Row], notes: str, load_before: float, seconds: float) -> None:
     path.write_text(f"{_preamble(load_before, seconds)}\n{table(rows)}\n\n{notes}", encoding="utf-8")
+
+
+def quote(readme: Path, rows: Iterable[Row]) -> None:
+    """Write the headlines' first four cells into the README, in the place of those of the last run."""
+    text = readme.read_text(encoding="utf-8")
+    before, _, rest = text.partition(QUOTED)
+    _old, end, after = rest.partition("\n\n")
+    lines = [f"| {' | '.join(row.cells[:4])} |" for row in rows if row.headline]
+    readme.write_text("\n".join([before + QUOTED, *lines]) + end + after, encoding="utf-8")
 
 
 def _preamble(load_before: float, seconds: float) -> str:

@@ -14,7 +14,7 @@ import redis as redis_library
 import netguard
 from bench import pictures
 from bench.crowd import fetch_all
-from bench.load import Load, alternate, wrk
+from bench.load import Load, alternate, must_be_clean, wrk
 from bench.report import Row, count, percent, times
 from bench.servers import Fake, path, running_bare, running_fake, running_ours, running_ours_process, running_tutorial
 from bench.tutorial_app import cache_key
@@ -81,6 +81,7 @@ def _zipf(work: Path, redis: RedisServer, api: Fake) -> list[Row]:
                 "bare": lambda: wrk(bare, asked, 3),
             }
         )
+    must_be_clean(found)
     if api.calls():
         raise RuntimeError("what was to be a hit was captured")
     mine, peer, bare_load = found["ours"], found["tutorial"], found["bare"]
@@ -94,6 +95,7 @@ def _zipf(work: Path, redis: RedisServer, api: Fake) -> list[Row]:
             times(ratio),
             "≥ 3 ×",
             ratio >= 3,
+            headline=True,
         )
     ]
 
@@ -115,6 +117,7 @@ def _flat(work: Path, api: Fake) -> list[Row]:
             contestants[f"same {size}"] = lambda url=url: wrk(url, same, 2)
             contestants[f"all {size}"] = lambda url=url, everything=everything: wrk(url, everything, 2)
         found = alternate(contestants)
+    must_be_clean(found)
     if api.calls():
         raise RuntimeError("what was to be a hit was captured")
     loads = {size: found[f"same {size}"] for size in SIZES}
@@ -143,6 +146,7 @@ def _growth(work: Path, redis: RedisServer, api: Fake) -> Row:
             if set(statuses) != {200}:
                 raise RuntimeError(f"misses that fail tell nothing about memory: {statuses}")
             hot = wrk(url, [path("hot")], seconds)
+            must_be_clean({name: hot})
             return hot.rate * seconds
 
         seconds = min(HITS / 2 / (work_through("warm", 2500, 10) / 10), 25)

@@ -1,0 +1,113 @@
+"""Where a web process spends its time under a load, sampled by py-spy: the shares that `bench/notes.md` gives.
+
+`python -m bench.profile [hits 304s distinct refusals]`, with py-spy on the PATH and the right to trace (root).
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+from bench.load import wrk
+from bench.pictures import page_picture
+from bench.scale import DISTINCT, fill_ours, zipf_pages
+from bench.servers import ROOT, path, running_fake, running_ours_process
+from tests.support.redis import running_redis
+
+SECONDS = 8
+LOADS = ("hits", "304s", "distinct", "refusals")
+BLOCKED = "/thumb?url=http%3A%2F%2F169.254.169.254%2F"
+# gevent's threads for names wait here; py-spy takes them for active.
+WAITING = "acquire_with_timeout (gevent/_threading.py"
+# A call by any of these is theirs, whatever they call in turn; of the rest, the frame nearest to the leaf decides.
+WHOLE = {"limits/": "limiter", "redis/": "Redis", "structlog/": "log", "logging/": "log"}
+NEAREST = {
+    "gevent/_socket": "socket",
+    "gevent/": "gevent",
+    "gunicorn": "gunicorn",
+    "flask_limiter/": "limiter",
+    "flask/": "Flask",
+    "werkzeug/": "Flask",
+    "logs.py": "log",
+    "web/telemetry.py": "log",
+}
+
+
+def main() -> None:
+    for load in sys.argv[1:] or LOADS:
+        with tempfile.TemporaryDirectory(prefix="bench-") as work:
+            samples = _samples(Path(work), load)
+        whole = sum(samples.values())
+        print(f"{load}: {whole} samples")
+        for title, key in (("by owner", owner), ("by own frame", own_frame)):
+            shares = Counter[str]()
+            for stack, count in samples.items():
+                shares[key(stack)] += count
+            print(f"  {title}: " + ", ".join(f"{each} {count / whole:.0%}" for each, count in shares.most_common(14)))
+
+
+def owner(stack: str) -> str:
+    """Say whose a sample is; `stack` is py-spy's `function (file:line);...`, the leaf last."""
+    files = re.findall(r"\(([^():]+):\d+\)", stack)
+    whole = (name for start, name in WHOLE.items() if any(file.startswith(start) for file in files))
+    return next(whole, None) or next(filter(None, map(_nearest, reversed(files))), "other")
+
+
+def _nearest(file: str) -> str | None:
+    named = next((name for start, name in NEAREST.items() if file.startswith(start)), None)
+    return named or ("ours" if (ROOT / file).is_file() else None)
+
+
+def own_frame(stack: str) -> str:
+    return re.sub(r":\d+\)$", ")", stack.rpartition(";")[2])
+
+
+def _samples(work: Path, load: str) -> Mapping[str, int]:
+    """Give how often each stack of one worker was seen at work under `load`."""
+    with _server(work, load) as (url, pid):
+        asked, headers = _requests(url, load)
+        wrk(url, asked, 2, headers)
+        out = work / "stacks"
+        options = ["--duration", f"{SECONDS}", "--rate", "500", "--format", "raw", "--output", str(out)]
+        spy = subprocess.Popen(
+            ["py-spy", "record", *options, "--pid", str(pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wrk(url, asked, SECONDS + 2, headers)
+        spy.wait()
+        lines = out.read_text(encoding="utf-8").splitlines()
+    counted = (line.rpartition(" ") for line in lines if WAITING not in line)
+    return {stack: int(count) for stack, _, count in counted}
+
+
+@contextmanager
+def _server(work: Path, load: str) -> Iterator[tuple[str, int]]:
+    """Run ours with what the load asks for; give its URL and one worker's process id."""
+    with (
+        running_redis() as redis,
+        running_fake(work) as api,
+        running_ours_process(work, redis, api) as (url, master),
+    ):
+        if load == "distinct":
+            fill_ours(redis.url, page_picture(), (1280, 720), range(DISTINCT))
+        requests.get(url + path("hot"), timeout=30).raise_for_status()
+        children = Path(f"/proc/{master.pid}/task/{master.pid}/children").read_text(encoding="utf-8")
+        yield url, int(children.split()[0])
+
+
+def _requests(url: str, load: str) -> tuple[list[str], dict[str, str]]:
+    if load == "distinct":
+        return zipf_pages(DISTINCT, 50_000), {}
+    if load == "refusals":
+        return [BLOCKED], {}
+    etag = requests.get(url + path("hot"), timeout=30).headers["ETag"]
+    return [path("hot")], {"If-None-Match": etag} if load == "304s" else {}
+
+
+if __name__ == "__main__":
+    main()
