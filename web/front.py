@@ -41,7 +41,7 @@ class HitFront:
             return self._app(environ, start_response)
         wanted, served = hit
         request_id = request_id_of(environ.get("HTTP_X_REQUEST_ID", ""))
-        headers = picture_headers(served, negotiated=wanted.delivery.negotiated) | {"X-Request-ID": request_id}
+        headers = picture_headers(served, wanted.delivery) | {"X-Request-ID": request_id}
         asked = environ.get("HTTP_IF_NONE_MATCH")
         unchanged = bool(asked) and parse_etags(asked).contains_weak(served.picture.etag)
         body, status = (b"", "304 NOT MODIFIED") if unchanged else (served.picture.body, "200 OK")

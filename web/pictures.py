@@ -1,5 +1,6 @@
 """Pictures as responses: type, validators, and the headers that keep a browser from making more of them."""
 
+import time
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -7,7 +8,7 @@ from flask import Response, abort, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import http_date, parse_accept_header
 
-from model import Picture
+from model import Delivery, Picture
 from pipeline import CacheState, Served
 
 SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
@@ -26,17 +27,27 @@ def preferred_format(accept: str) -> str:
 _http_date = lru_cache(maxsize=4096)(http_date)
 
 
-def picture_headers(served: Served, *, negotiated: bool) -> dict[str, str]:
-    """Write the headers of a picture; `negotiated` where its format follows from `Accept`."""
+def picture_headers(served: Served, delivery: Delivery) -> dict[str, str]:
+    """Write the headers of a picture that was wished for like this."""
     stale = served.cache is CacheState.STALE or served.fresh_for == 0
     headers = {
-        "Cache-Control": "public, max-age=60" if stale else f"public, max-age={served.fresh_for}{_GRACE}",
+        "Cache-Control": _cache_control(60 if stale else served.fresh_for, delivery, "" if stale else _GRACE),
         "ETag": f'"{served.picture.etag}"',
         "Last-Modified": _http_date(served.picture.captured_at),
         "X-Cache": str(served.cache),
         "X-Thumb-State": "stale" if stale else "fresh",
     }
-    return headers | SAFE_HEADERS | ({"Vary": "Accept"} if negotiated else {})
+    return headers | SAFE_HEADERS | ({"Vary": "Accept"} if delivery.negotiated else {})
+
+
+def _cache_control(max_age: int, delivery: Delivery, grace: str) -> str:
+    """Say who may keep a picture, and for how long: no cache beyond what its URL allows."""
+    if delivery.fresh:
+        return "no-store"
+    if delivery.expires is None:
+        return f"public, max-age={max_age}{grace}"
+    left = max(delivery.expires - int(time.time()) - 1, 0)
+    return f"private, max-age={min(max_age, left)}"  # shared caches may show what is old, whatever it says
 
 
 def picture_response(picture: Picture, headers: Mapping[str, str]) -> Response:

@@ -37,7 +37,7 @@ def blueprint(services: Services, captures: Budget, jobs: Budget) -> Blueprint:
         if served.cache is not CacheState.MISS:
             services.views.note(wanted, served.picture.captured_at)
         note(cache=served.cache, **_timing(served))
-        headers = picture_headers(served, negotiated=wanted.delivery.negotiated)
+        headers = picture_headers(served, wanted.delivery)
         return picture_response(served.picture, headers | charge.headers)
 
     return views

@@ -71,6 +71,18 @@ def test_an_expiry_is_inside_the_signature(signing):
     assert signing.get(signed(expires=past).replace(str(past), str(soon))).json["code"] == "bad_signature"
 
 
+def test_no_cache_keeps_a_picture_longer_than_its_url_is_valid(signing):
+    soon = int(time.time()) + 90
+    answers = [signing.get(signed(expires=soon)) for _ in range(2)]  # captured, and before Flask
+
+    assert [answer.headers["X-Cache"] for answer in answers] == ["MISS", "HIT"]
+    for answer in answers:
+        visibility, max_age = answer.headers["Cache-Control"].split(", ")
+        assert visibility == "private"
+        assert 0 < int(max_age.removeprefix("max-age=")) <= 90
+    assert signing.get(signed()).headers["Cache-Control"].startswith("public, max-age=86")
+
+
 def test_an_option_with_a_line_break_cannot_pass_for_two(signing):
     from errors import BadSignature
 

@@ -6,10 +6,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import pytest
 import requests
 
+from access import sign
 from tests.support.nginx import running_nginx
 from tests.support.processes import stop, wait_until
 from tests.support.redis import age_pictures
@@ -225,6 +229,16 @@ def test_what_is_personal_or_must_be_new_goes_past_the_cache(site_edge, site, op
     assert site_edge.stored == 0
 
 
+@pytest.mark.parametrize("query", ["f%72esh=1", "e%78pires=1900000000&sig=abc", "%77ait=0", "wait=00"])
+def test_what_is_personal_is_so_however_its_name_is_spelt(site_edge, site, query):
+    site.add("/thumb", "picture", headers=PICTURE, content_type="image/png")
+    address = f"{site_edge.url}/thumb?url=http%3A%2F%2F93.184.216.34%2F&{query}"
+    for _ in range(2):
+        with urlopen(address, timeout=30) as answer:  # as it is written: requests would decode the name
+            assert answer.headers["X-Edge-Cache"] == "BYPASS"
+    assert site_edge.stored == 0
+
+
 def test_a_signed_url_is_kept_like_any_other(site_edge, site):
     site.add("/thumb", "picture", headers=PICTURE, content_type="image/png")
     answers = [site_edge.thumb(sig="abc", w=320) for _ in range(2)]
@@ -327,3 +341,21 @@ def test_the_log_names_no_page(edge):
     assert "secret" not in lines()
     assert event["status"] == 200
     assert event["edge_cache"] == "MISS"
+
+
+@pytest.mark.parametrize("name", ["expires", "e%78pires"])
+def test_a_signed_url_ends_at_the_edge_when_it_says(settings, tmp_path, folder, name):
+    key = "a-signing-key-of-tests-0001"
+    web = running_web_process(tmp_path / "web.log", **settings | {"trusted_proxies": 1, "signing_keys": key})
+    with web as (url, _), running_nginx(folder, url) as edge:
+        assert requests.get(f"{edge}/health", timeout=30).status_code == 200, "it has started"
+        end = int(time.time()) + 5
+        shown = sign(key, [("url", PAGE), ("expires", str(end))])
+        address = f"{edge}/thumb?{urlencode({'url': PAGE})}&{name}={end}&sig={shown}"
+        with urlopen(address, timeout=30) as answer:
+            assert answer.status == 200
+        wait_until(lambda: time.time() >= end + 1, "the end")
+        with pytest.raises(HTTPError) as refused:
+            urlopen(address, timeout=30)
+
+    assert json.load(refused.value)["code"] == "expired_signature"

@@ -239,3 +239,10 @@ def test_resolving_can_be_left_to_the_screenshot_api(make_client, resolver):
 
     assert client.get("/thumb", query_string={"url": PAGE}).status_code == 200
     assert resolver.asked == []
+
+
+@pytest.mark.parametrize("name", ["fresh", "f%72esh"])
+def test_no_cache_keeps_what_must_be_new(client, name):
+    answer = client.get(f"/thumb?url=https%3A%2F%2Fexample.com%2F&{name}=1")
+
+    assert (answer.status_code, answer.headers["X-Cache"], answer.headers["Cache-Control"]) == (200, "MISS", "no-store")
