@@ -34,6 +34,13 @@ class Breaker:
         self._lock = threading.Lock()
         self._failures = 0
         self._open: dict[str, Any] | None = None
+        self._shared = True  # false where others could not be told: a Redis that is full or read-only
+
+    def require_open(self) -> None:
+        """Raise UpstreamUnavailable or UpstreamQuota while nobody is let through; take nobody's turn."""
+        state = self._state()
+        if state is not None and state["until"] > self._clock():
+            raise self._refusal(state)
 
     def check(self) -> None:
         """Let a capture through, or raise UpstreamUnavailable or UpstreamQuota at once.
@@ -41,12 +48,13 @@ class Breaker:
         When the time is up, one caller is let through as the probe.
         """
         state = self._state()
-        if state is None:
-            return
-        left = state["until"] - self._clock()
-        if left > 0 or not self._may_probe():
-            kind = UpstreamQuota if state["code"] == UpstreamQuota.code else UpstreamUnavailable
-            raise kind("the screenshot API is not available at the moment", retry_after=max(int(left), 1))
+        if state is not None and (state["until"] > self._clock() or not self._may_probe()):
+            raise self._refusal(state)
+
+    def _refusal(self, state: dict[str, Any]) -> ThumbnailError:
+        kind = UpstreamQuota if state["code"] == UpstreamQuota.code else UpstreamUnavailable
+        left = max(int(state["until"] - self._clock()), 1)
+        return kind("the screenshot API is not available at the moment", retry_after=left)
 
     def let_go(self) -> None:
         """Give the probe's turn to another: this caller will not capture after all."""
@@ -64,9 +72,9 @@ class Breaker:
 
     def _state(self) -> dict[str, Any] | None:
         value, reachable = self._ask(lambda: self._client.get(_OPEN))
-        if not reachable:
-            return self._open
-        return json.loads(value) if isinstance(value, bytes) else None
+        if isinstance(value, bytes):
+            return dict(json.loads(value))
+        return None if reachable and self._shared else self._open
 
     def _may_probe(self) -> bool:
         won, reachable = self._ask(lambda: self._client.set(_PROBE, "1", nx=True, ex=PROBE_SECONDS))
@@ -96,11 +104,11 @@ class Breaker:
         with self._client.pipeline() as pipe:
             pipe.set(_OPEN, json.dumps(state), ex=2 * LONGEST_OPEN)
             pipe.delete(_PROBE)
-            self._ask(pipe.execute)
+            self._shared = self._ask(pipe.execute)[1]
 
     def _reset(self) -> None:
         with self._lock:
-            known, self._failures, self._open = self._failures or self._open, 0, None
+            known, self._failures, self._open, self._shared = self._failures or self._open, 0, None, True
         deleted, _ = self._ask(lambda: self._client.delete(_FAILURES, _OPEN, _PROBE))
         if deleted and known:
             _log.info("breaker_closed")

@@ -28,6 +28,10 @@ class Camera:
         """Raise InvalidOption if the API cannot express the options. No I/O: ask before anything is charged."""
         self._client.check(options, _format(options))
 
+    def require_open(self) -> None:
+        """Raise UpstreamUnavailable or UpstreamQuota while nobody is let through, before anything else is done."""
+        self._breaker.require_open()
+
     def admit(self, charge: Charge) -> None:
         """Pass the breaker, then charge: who is turned away pays nothing.
 

@@ -113,3 +113,20 @@ def test_what_one_process_learns_all_know(redis_url, clock):
         for breaker in (one, other):
             with pytest.raises(UpstreamUnavailable):
                 breaker.check()
+
+
+def test_with_a_redis_that_takes_no_notes_it_opens_for_its_process(redis_url, clock):
+    with redis.Redis.from_url(redis_url) as client:
+        breaker = Breaker(client, Fuse(), clock)
+        client.config_set("maxmemory", 1)
+        client.config_set("maxmemory-policy", "noeviction")
+        try:
+            fail(breaker, THRESHOLD)
+            with pytest.raises(UpstreamUnavailable):
+                breaker.check()
+            clock.now += OPEN_SECONDS + 1
+            breaker.check()
+            breaker.note(None)
+            breaker.check()
+        finally:
+            client.config_set("maxmemory", 0)
