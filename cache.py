@@ -71,6 +71,10 @@ class PictureCache:
         self._remember(key, found)
         return Found(found, reachable)
 
+    def trust(self, key: Key, picture: Picture) -> None:
+        """Take `picture` for what is known of `key`, here and for seconds."""
+        self._remember(key, picture)
+
     def put(self, key: Key, picture: Picture, keep: int) -> None:
         """Keep `picture` for `keep` seconds, if the cache can be reached."""
         self._remember(key, picture)

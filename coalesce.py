@@ -6,7 +6,6 @@ the lease's short life. Waiters are woken by a stream that the holder writes whe
 coalescing still works inside each process.
 """
 
-import concurrent.futures
 import contextvars
 import secrets
 import threading
@@ -14,7 +13,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 import redis
@@ -30,7 +28,13 @@ HEARTBEAT_SECONDS = 0.7
 DONE_SECONDS = 30  # for how long a late waiter still learns that the work is done
 _log = structlog.get_logger()
 
-_RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
+# What has run out while Redis was silent, or was lost with it, is taken again; what was released is not.
+_RENEW = """
+local holder = redis.call('get', KEYS[1])
+if holder == ARGV[1] or (not holder and redis.call('exists', KEYS[2]) == 0) then
+  redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])
+end
+"""
 _RELEASE = """
 if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end
 redis.call('xadd', KEYS[2], '*', 'done', '1')
@@ -49,24 +53,26 @@ class Flight(Generic[T]):
 class Coalescer:
     """Runs work once for everybody who wants it at the same time."""
 
-    def __init__(self, leases: "Leases", capacity: int = 64) -> None:
+    def __init__(self, leases: "Leases | Alone", capacity: int = 64) -> None:
         """`capacity` bounds the flights of this process, those included that wait for another process."""
         self._leases = leases
         self._capacity = capacity
         self._flights: dict[str, Future[Any]] = {}
+        self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
 
     def join(self, key: str, work: Callable[[], T], recall: Callable[[], T | None], patience: float) -> Flight[T]:
         """Join the flight of `key`, or start one that ends within `patience` seconds or fails with TimeoutError.
 
-        Raises OverCapacity. `work` makes the result; `recall` fetches what another process made meanwhile, or None, or raises its error.
+        Raises OverCapacity. `work` makes the result; `recall` fetches what another process made meanwhile, or None, or
+        raises its error.
         """
         with self._lock:
             under_way = self._flights.get(key)
             if under_way is not None:
                 return Flight(under_way, leading=False)
             if len(self._flights) >= self._capacity:
-                raise OverCapacity("too many captures are under way; try again in a few seconds")
+                raise OverCapacity("too much is under way; try again in a few seconds")
             future: Future[T] = Future()
             self._flights[key] = future
         self._start(key, future, work, recall, patience)
@@ -78,17 +84,24 @@ class Coalescer:
         run = contextvars.copy_context().run
         arguments = (self._fly, key, future, work, recall, patience)
         thread = threading.Thread(target=run, args=arguments, name=f"flight-{key[:8]}", daemon=True)
+        with self._lock:
+            self._threads.add(thread)
         try:
             thread.start()
         except RuntimeError:  # the machine gives no more threads
             self._land(key)
-            future.set_exception(OverCapacity("too many captures are under way; try again in a few seconds"))
+            self._threads.discard(thread)
+            future.set_exception(OverCapacity("too much is under way; try again in a few seconds"))
 
     def drain(self, seconds: float) -> None:
-        """Wait for what is under way, at most `seconds`, so that a process that ends throws no capture away."""
+        """Wait for what is under way and what its landing sets off, at most `seconds`: a process that ends throws
+        nothing away.
+        """
+        end = time.monotonic() + seconds
         with self._lock:
-            futures = list(self._flights.values())
-        concurrent.futures.wait(futures, seconds)
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join(max(end - time.monotonic(), 0))
 
     def _fly(
         self, key: str, future: "Future[T]", work: Callable[[], T], recall: Callable[[], T | None], patience: float
@@ -103,6 +116,8 @@ class Coalescer:
         else:
             self._land(key)
             future.set_result(result)
+        with self._lock:
+            self._threads.discard(threading.current_thread())
 
     def _land(self, key: str) -> None:
         with self._lock:
@@ -140,6 +155,19 @@ class Lease:
     @property
     def done(self) -> str:
         return f"thumb:done:{{{self.key}}}:{self.token}"
+
+
+class Alone:
+    """No leases: for work that each process does for itself."""
+
+    def take(self, key: str) -> Lease:
+        return Lease(key, "", ours=True, shared=False)
+
+    def release(self, lease: Lease) -> None:
+        pass
+
+    def wait(self, lease: Lease, deadline: float) -> None:
+        pass
 
 
 class Leases:
@@ -193,16 +221,25 @@ class Leases:
                 self._heart = heart
 
     def _beat(self) -> None:
-        """Renew what is held; end when nothing is."""
+        """Renew what is held; end when nothing is. Past the fuse: a short silence must not cost what is held."""
+        pause = HEARTBEAT_SECONDS
         while True:
-            time.sleep(HEARTBEAT_SECONDS)
+            time.sleep(pause)
             with self._lock:
                 held = list(self._held.values())
                 if not held:
                     self._heart = None
                     return
+            pause = HEARTBEAT_SECONDS if self._renew_all(held) else HEARTBEAT_SECONDS / 7
+
+    def _renew_all(self, held: list[Lease]) -> bool:
+        try:
             for lease in held:
-                self._ask(partial(self._renew, keys=[lease.name], args=[lease.token, LEASE_MS]))
+                self._renew(keys=[lease.name, lease.done], args=[lease.token, LEASE_MS])
+        except redis.RedisError as err:
+            _log.warning("leases_unreachable", error=type(err).__name__)
+            return False
+        return True
 
     def _ask(self, question: Callable[[], T]) -> tuple[T | None, bool]:
         return self._fuse.ask("leases_unreachable", question)

@@ -4,8 +4,8 @@ everybody who wants it, charged to whoever asked first, and looked at before it 
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +17,6 @@ from model import CaptureOptions, Picture, ThumbnailRequest
 from netguard import Guard, Verdict
 from validation import NOT_PUBLIC, target_of
 
-Deliver = Callable[[Picture], object]
 PAGE_FAILURE_SECONDS = 30  # for how long a page's own failure is remembered
 LONGEST_FAILURE = 3600
 LARGE_SECONDS = 30
@@ -32,7 +31,7 @@ class MasterLimits:
     concurrency: int = 16
     keep_seconds: int = 86400
     keep_bytes: int = 4 * 2**20
-    renditions_seconds: int = 691200  # for how long pictures made from a master may be shown
+    good_seconds: int = 3283200  # for how long a picture made from a good capture may be shown, at the longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,27 +71,30 @@ class Masters:
         """Tell when it was last captured well, also where the master itself is no longer kept."""
         return self._cache.last_good(request.capture_key)
 
-    def join(
-        self, request: ThumbnailRequest, charge: Charge, deliver: Deliver, request_id: str = ""
-    ) -> Flight[Capture]:
-        """Join the capture of `request`, or start it and `deliver` the picture before it lands.
+    def join(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Flight[Capture]:
+        """Join the capture of `request`, or start it.
 
-        Raises what can be told at once: InvalidOption, and a remembered failure of the same capture. The flight ends with a Capture, BlockedTarget, RateLimited, OverCapacity or a CaptureError.
+        Raises what can be told at once: InvalidOption, and a remembered failure of the same capture. The flight ends
+        with a Capture, BlockedTarget, RateLimited, OverCapacity or a CaptureError.
         """
         self._camera.check(request.capture)
         if not request.delivery.fresh:
             self._raise_remembered(request)
-        since = datetime.now(UTC) - CLOCK_SKEW
+        since = self._newest_known(request) or datetime.now(UTC) - CLOCK_SKEW
 
         def work() -> Capture:
             # Who looked it up just before another flight landed must not pay for a second one.
             landed = None if request.delivery.fresh else self._recall(request, since)
-            return landed or self._capture(request, charge, deliver, request_id)
+            return landed or self._capture(request, charge, request_id)
 
         def recall() -> Capture | None:
             return self._recall(request, since)
 
         return self._coalescer.join(request.capture_key.digest, work, recall, self._limits.timeout + 5)
+
+    def _newest_known(self, request: ThumbnailRequest) -> datetime | None:
+        """For a caller who wants it fresh, only what is newer than all that is known will do."""
+        return self.last_good(request) if request.delivery.fresh else None
 
     def _recall(self, request: ThumbnailRequest, since: datetime) -> Capture | None:
         """Fetch what another process captured `since` then, or raise what it failed with."""
@@ -107,8 +109,9 @@ class Masters:
         if failure is not None:
             raise failure
 
-    def _capture(self, request: ThumbnailRequest, charge: Charge, deliver: Deliver, request_id: str) -> Capture:
-        """Do what only the leader does: judge the host, take a slot, charge, capture, keep, deliver."""
+    def _capture(self, request: ThumbnailRequest, charge: Charge, request_id: str) -> Capture:
+        """Do what only the leader does: judge the host, take a slot, charge, capture, keep."""
+        self._camera.require_open()
         with self._slot():
             pass  # where there is none, the look-up of a name is not waited for
         self._judge(request.capture)
@@ -119,7 +122,6 @@ class Masters:
         ms = round((time.monotonic() - began) * 1000)
         picture = self._unless_unchanged(request, picture)
         self._keep(request, picture)
-        deliver(picture)
         return Capture(picture, ms)
 
     def _keep(self, request: ThumbnailRequest, picture: Picture) -> None:
@@ -128,7 +130,7 @@ class Masters:
         keep = min(self._limits.keep_seconds, LARGE_SECONDS) if large else self._limits.keep_seconds
         self._cache.put(request.capture_key, picture, keep)
         if not picture.suspect:
-            self._cache.recover(request.capture_key, picture.captured_at, self._limits.renditions_seconds)
+            self._cache.recover(request.capture_key, picture.captured_at, self._limits.good_seconds)
 
     def _judge(self, options: CaptureOptions) -> None:
         if self._guard is None:
@@ -161,7 +163,8 @@ class Masters:
         if not picture.suspect:
             return picture
         if time.monotonic() < deadline - 1:
-            picture = self._camera.shoot(request.capture, deadline, request_id)
+            with suppress(CaptureError):  # what there is, is more than nothing
+                picture = self._camera.shoot(request.capture, deadline, request_id)
         if picture.suspect and self.last_good(request) is not None:
             raise CaptureFailed("the page came out blank or in another size")
         return picture

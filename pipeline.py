@@ -10,21 +10,19 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitTimeout
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 
 import structlog
 
-import imaging
 from cache import Found, PictureCache
 from camera import Charge
-from cores import Cores
 from errors import CaptureError, CaptureFailed, OverCapacity, Pending, RateLimited, ThumbnailError
 from masters import Capture, Masters
-from model import Picture, Rendition, ThumbnailRequest
+from model import Picture, ThumbnailRequest
+from renditions import Lifetimes, Renditions
 from storage import PictureStorage, Stored
 
-SUSPECT_SECONDS = 60  # the life of a picture that may be a bad one
 _log = structlog.get_logger()
 
 
@@ -54,32 +52,23 @@ class Persisted:
     cached: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Lifetimes:
-    """For how long, in seconds, a caller waits, a picture counts as fresh, and is kept as stale after that."""
-
-    patience: float = 60
-    fresh: int = 86400
-    stale: int = 604800
-
-
 class Thumbnailer:
     def __init__(
         self,
         cache: PictureCache,
         masters: Masters,
+        renditions: Renditions,
         storage: PictureStorage,
         lifetimes: Lifetimes,
         waiters: int,
-        cores: Cores,
     ) -> None:
-        """`waiters` callers at the most wait for captures: the room that is left is for what is known."""
+        """`waiters` callers at the most wait for captures and renditions: the room that is left is for what is known."""
         self._cache = cache
         self._masters = masters
+        self._renditions = renditions
         self._storage = storage
         self._lifetimes = lifetimes
         self._waiters = threading.BoundedSemaphore(waiters)
-        self._cores = cores
 
     def known(self, request: ThumbnailRequest) -> Served | None:
         """Give the picture of `request` if it is known and fresh: the one question a hit costs."""
@@ -88,7 +77,7 @@ class Thumbnailer:
         found = self._look_up(request)
         if found.picture is None or found.outdated:
             return None
-        fresh_for = self._fresh_for(found.picture, request)
+        fresh_for = self._lifetimes.fresh_for(found.picture, request)
         return Served(found.picture, CacheState.HIT, fresh_for) if fresh_for > 0 else None
 
     def get(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Served:
@@ -114,22 +103,31 @@ class Thumbnailer:
 
     def _find_fresh(self, found: Found, request: ThumbnailRequest) -> Picture | None:
         """The rendition, or one made from the master; the former, too, if it is outdated and its master is gone."""
-        fresh = found.picture is not None and self._fresh_for(found.picture, request) > 0
+        fresh = found.picture is not None and self._lifetimes.fresh_for(found.picture, request) > 0
         if fresh and not found.outdated:
             return found.picture
         master = self._masters.known(request).picture
-        if master is not None and self._fresh_for(master, request) > 0:
+        if master is not None and self._lifetimes.fresh_for(master, request) > 0:
             return self._render(master, request)
-        return found.picture if fresh else None
+        if not fresh or found.picture is None:
+            return None
+        self._cache.trust(request.rendition_key, found.picture)
+        return found.picture
 
     def _find_older(self, found: Found, request: ThumbnailRequest) -> Picture | None:
         master = None if found.picture else self._masters.known(request).picture
         return self._render(master, request) if master else found.picture
 
     def _capture(self, found: Found, request: ThumbnailRequest, charge: Charge, request_id: str) -> Served:
-        capture = self._await(request, charge, request_id)
         state = CacheState.MISS if found.reachable else CacheState.BYPASS
-        return self._serve(self._render(capture.picture, request), state, request, capture.ms)
+        with self._waiting(request) as deadline:
+            capture = self._await(request, charge, request_id, deadline)
+            picture = self._renditions.make(capture.picture, request, deadline)
+        return self._serve(picture, state, request, capture.ms)
+
+    def _render(self, master: Picture, request: ThumbnailRequest) -> Picture:
+        with self._waiting(request) as deadline:
+            return self._renditions.make(master, request, deadline)
 
     def _capture_or_older(self, found: Found, request: ThumbnailRequest, charge: Charge, request_id: str) -> Served:
         try:
@@ -187,27 +185,36 @@ class Thumbnailer:
         """
         if self.captured_since(request, then):
             return False
-        flight = self._masters.join(request, charge, lambda _: None, request_id)
+        flight = self._masters.join(request, charge, request_id)
         flight.future.result(self._lifetimes.patience)
         return True
 
     def _refresh_behind(self, request: ThumbnailRequest, charge: Charge, request_id: str) -> None:
         """Start a capture that nobody waits for; what stands in its way leaves the old picture as it is."""
         try:
-            flight = self._masters.join(request, charge, lambda master: self._render(master, request), request_id)
+            flight = self._masters.join(request, charge, request_id)
         except ThumbnailError as err:
             _log.info("refresh_refused", reason=err.code)
             return
         if flight.leading:
-            flight.future.add_done_callback(_log_refusal)
+            flight.future.add_done_callback(lambda landed: self._render_behind(landed, request))
 
-    def _await(self, request: ThumbnailRequest, charge: Charge, request_id: str) -> Capture:
-        """Wait for the capture as long as this caller will. Raises Pending when the capture takes longer."""
+    def _render_behind(self, landed: "Future[Capture]", request: ThumbnailRequest) -> None:
+        """Make what was asked for from a capture that nobody waited for."""
+        try:
+            self._renditions.make_behind(landed.result().picture, request)
+        except (ThumbnailError, TimeoutError) as err:
+            _log.info("refresh_refused", reason=getattr(err, "code", type(err).__name__))
+
+    @contextmanager
+    def _waiting(self, request: ThumbnailRequest) -> Iterator[float]:
+        """Take a seat, and give the moment (monotonic) until which this caller waits. Raises OverCapacity."""
+        wait = request.delivery.wait
         with self.seat() as seated:
-            if not seated and request.delivery.wait is None:
+            if not seated and wait is None:
                 raise OverCapacity("too many callers wait for captures; try again in a few seconds")
-            wait = self._lifetimes.patience if request.delivery.wait is None else request.delivery.wait
-            return self._join(request, charge, request_id, wait if seated else 0)
+            patience = self._lifetimes.patience if wait is None else wait
+            yield time.monotonic() + (patience if seated else 0)
 
     @contextmanager
     def seat(self) -> Iterator[bool]:
@@ -219,57 +226,22 @@ class Thumbnailer:
             if seated:
                 self._waiters.release()
 
-    def _join(self, request: ThumbnailRequest, charge: Charge, request_id: str, wait: float) -> Capture:
-        end = time.monotonic() + wait
+    def _await(self, request: ThumbnailRequest, charge: Charge, request_id: str, deadline: float) -> Capture:
+        """Wait for the capture until `deadline`. Raises Pending when it takes longer."""
         while True:
-            flight = self._masters.join(request, charge, lambda master: self._render(master, request), request_id)
+            flight = self._masters.join(request, charge, request_id)
             try:
-                return flight.future.result(max(end - time.monotonic(), 0))
+                return flight.future.result(max(deadline - time.monotonic(), 0))
             except WaitTimeout:
+                if flight.leading:
+                    flight.future.add_done_callback(lambda landed: self._render_behind(landed, request))
                 raise Pending("the page is being captured; ask again in a few seconds") from None
             except RateLimited:
                 if flight.leading:
                     raise
                 # The leader's budget is not ours: whoever has some left leads the next flight.
 
-    def _render(self, master: Picture, request: ThumbnailRequest) -> Picture:
-        with self._cores.turn(_pixels(request.rendition, master)):
-            rendered = self._cache.get(request.rendition_key).picture
-            if rendered is not None and rendered.captured_at == master.captured_at:
-                return rendered  # by whoever held the turn before
-            return self._render_anew(master, request)
-
-    def _render_anew(self, master: Picture, request: ThumbnailRequest) -> Picture:
-        try:
-            body, identity = self._cores.run(lambda: imaging.render(master.body, request.rendition))
-        except imaging.NotAPicture as err:
-            raise CaptureFailed("the captured picture cannot be read") from err
-        picture = Picture(
-            body, identity.content_type, identity.width, identity.height, master.captured_at, suspect=master.suspect
-        )
-        self._cache.put(request.rendition_key, picture, self._ttl(picture, request) + self._lifetimes.stale)
-        return picture
-
     def _serve(
         self, picture: Picture, state: CacheState, request: ThumbnailRequest, capture_ms: int | None = None
     ) -> Served:
-        return Served(picture, state, max(self._fresh_for(picture, request), 0), capture_ms)
-
-    def _fresh_for(self, picture: Picture, request: ThumbnailRequest) -> int:
-        age = (datetime.now(UTC) - picture.captured_at).total_seconds()
-        return int(self._ttl(picture, request) - age)
-
-    def _ttl(self, picture: Picture, request: ThumbnailRequest) -> int:
-        ttl = request.delivery.ttl or self._lifetimes.fresh
-        return min(ttl, SUSPECT_SECONDS) if picture.suspect else ttl
-
-
-def _log_refusal(landed: "Future[Capture]") -> None:
-    err = landed.exception()
-    if isinstance(err, ThumbnailError):
-        _log.info("refresh_refused", reason=err.code)
-
-
-def _pixels(rendition: Rendition, master: Picture) -> int:
-    """About as many pixels as rendering touches: whichever is larger, what is decoded or what is encoded."""
-    return max(master.width * master.height, (rendition.w or master.width) * (rendition.h or master.height))
+        return Served(picture, state, max(self._lifetimes.fresh_for(picture, request), 0), capture_ms)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from camera import Charge
-from pipeline import Lifetimes, Thumbnailer
+from pipeline import Thumbnailer
+from renditions import Lifetimes
 from views import Seen, Views
 
 ROUND_SECONDS = 60  # between two rounds of choosing

@@ -23,12 +23,13 @@ from idempotency import Idempotency
 from jobs import JobQueue, JobStore, Receivers, celery_app
 from masters import MasterLimits, Masters
 from netguard import Guard
-from pipeline import Lifetimes, Thumbnailer
+from pipeline import Thumbnailer
 from refresh import Refresher
+from renditions import Lifetimes, Renditions
 from reports import Reports
 from storage import LocalStorage, PictureStorage, S3Storage
 from throughput import Throughput
-from validation import Validator
+from validation import LONGEST_TTL, Validator
 from views import Views
 from webhooks import Courier
 
@@ -43,6 +44,7 @@ class Services:
     redis: "redis.Redis"
     client: CaptureClient
     coalescer: Coalescer
+    renditions: Renditions
     views: Views
     refresher: Refresher
     idempotency: Idempotency
@@ -64,6 +66,7 @@ class Services:
     def close(self) -> None:
         """Let captures under way end, and give back pooled connections."""
         self.coalescer.drain(self.settings.capture_timeout)
+        self.renditions.drain(5)
         self.views.flush()
         self.client.close()
         self.jobs.close()
@@ -91,14 +94,15 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
             settings.capture_concurrency,
             _master_keep(settings),
             settings.master_max_bytes,
-            settings.cache_ttl + settings.stale_ttl,
+            LONGEST_TTL + settings.stale_ttl + settings.master_ttl,
         ),
     )
     storage = _storage(settings)
     # A caller who names no time waits for the capture's own end, and is told how it ended.
     lifetimes = Lifetimes(settings.capture_timeout + 5, settings.cache_ttl, settings.stale_ttl)
     waiters = settings.web_connections * 3 // 4
-    thumbnailer = Thumbnailer(cache, masters, storage, lifetimes, waiters, cores)
+    renditions = Renditions(cache, cores, lifetimes)
+    thumbnailer = Thumbnailer(cache, masters, renditions, storage, lifetimes, waiters)
     validator = Validator(guard, block_ads=settings.block_ads)
     views = Views(connection, settings.refresh_budget)
     jobs = _jobs(settings, connection, waiting)
@@ -113,6 +117,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         connection,
         client,
         coalescer,
+        renditions,
         views,
         Refresher(views, thumbnailer, settings.refresh_budget, lifetimes),
         Idempotency(connection, leases),

@@ -24,6 +24,7 @@ from netguard import Guard, Verdict
 
 Model = TypeVar("Model", bound=BaseModel)
 MAX_URL_BYTES = 2048
+LONGEST_TTL = 2592000  # seconds
 MAX_BATCH = 100
 NOT_PUBLIC = "url: the target is not a public web address"
 
@@ -151,7 +152,7 @@ class Options(BaseModel):
     )
     quality: int = _whole(80, 1, 100)
 
-    ttl: int | None = _whole(None, 60, 2592000, " of seconds")
+    ttl: int | None = _whole(None, 60, LONGEST_TTL, " of seconds")
     fresh: Boolean = Field(default=False, description=_BOOLEAN)
     wait: int | None = _whole(None, 0, 120, " of seconds")
     expires: int | None = Field(None, ge=0, description="a Unix time in seconds")

@@ -11,7 +11,7 @@ LAYERS = [
     {"config", "model", "logs", "cores", "fuse"},
     {"validation", "imaging", "access"},
     {"cache", "coalesce", "breaker", "capture", "storage", "views", "jobs", "throughput", "webhooks"},
-    {"camera", "idempotency", "reports"},
+    {"camera", "renditions", "idempotency", "reports"},
     {"masters", "deliveries"},
     {"pipeline"},
     {"refresh"},

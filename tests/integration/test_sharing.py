@@ -130,17 +130,31 @@ def test_two_processes_share_one_capture(make_client, api, held):
 def test_a_capture_that_outlives_a_lease_is_still_the_only_one(make_client, api, held, redis_url):
     store = redis.Redis.from_url(redis_url)
 
-    def renewals():
-        return store.info("commandstats").get("cmdstat_pexpire", {"calls": 0})["calls"]
-
-    before = renewals()
+    before = renewals(store)
     one, other = Crowd(make_client(), 1), Crowd(make_client(), 1)
     answers = [one.ask(url=PAGE), other.ask(url=PAGE)]
-    wait_until(lambda: renewals() >= before + 5, "five renewals of the lease, longer than it lives")
+    wait_until(lambda: renewals(store) >= before + 5, "five renewals of the lease, longer than it lives")
     held.set()
 
     assert {answer.result().status_code for answer in answers} == {200}
     assert len(api.calls) == 1
+
+
+def test_a_lease_that_redis_forgets_is_taken_again(make_client, api, held, redis_url):
+    """A restart of Redis, or a silence longer than a lease lives, must not make two captures of one."""
+    store = redis.Redis.from_url(redis_url)
+    one, other = Crowd(make_client(), 1), Crowd(make_client(), 1)
+    first = one.ask(url=PAGE)
+    wait_until(lambda: len(api.calls) == 1, "the capture")
+    store.flushall()
+    wait_until(lambda: store.keys("thumb:lease:*"), "the lease again")
+    second = other.ask(url=PAGE)
+    wait_until(lambda: store.info("clients")["blocked_clients"] == 1, "a follower that waits")
+    held.set()
+
+    assert {first.result().status_code, second.result().status_code} == {200}
+    assert len(api.calls) == 1
+    wait_until(lambda: not store.keys("thumb:lease:*"), "the lease's end")
 
 
 def test_a_follower_is_woken_by_the_holder_and_not_by_the_lease_running_out(redis_url, monkeypatch):
@@ -323,6 +337,35 @@ def test_a_fresh_capture_that_fails_gives_the_last_good_picture(client, api, siz
     assert answer.headers["X-Thumb-State"] == "stale"
 
 
+def test_who_wants_it_fresh_in_another_process_gets_the_new_one_too(make_client, api, redis_url):
+    one, other = Crowd(make_client(), 1), Crowd(make_client(), 1)
+    old = one.ask(url=PAGE).result()
+    gate = threading.Event()
+
+    def held_look(answer):
+        gate.wait()
+        with_mark(400, 400)(answer)
+
+    api.behave(held_look, times=9)
+    store = redis.Redis.from_url(redis_url)
+    first = one.ask(url=PAGE, fresh=1)
+    try:
+        wait_until(lambda: len(api.calls) == 2, "the new capture")
+        second = other.ask(url=PAGE, fresh=1)
+        wait_until(lambda: store.info("clients")["blocked_clients"] == 1, "a follower that waits")
+        renewed = renewals(store)
+        wait_until(lambda: renewals(store) >= renewed + 5, "renewals for longer than a lease lives")
+    finally:
+        gate.set()
+
+    assert first.result().headers["ETag"] == second.result().headers["ETag"] != old.headers["ETag"]
+    assert len(api.calls) == 2
+
+
+def renewals(store):
+    return store.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"]
+
+
 def test_over_budget_an_old_picture_is_shown(make_client, api, redis_url):
     client = make_client(cache_ttl=60, thumb_limit="1 per hour")
     get(client)
@@ -391,6 +434,56 @@ def test_a_page_that_stays_blank_is_shown_for_a_minute(client, api):
     assert response.status_code == 200
     assert response.cache_control.max_age <= 60
     assert len(api.calls) == 2
+
+
+def test_a_blank_page_that_then_fails_is_shown_for_a_minute(client, api):
+    api.behave(blank)
+    api.behave(refuse(422, "page_failed"), times=9)
+    response = get(client)
+
+    assert response.status_code == 200
+    assert response.cache_control.max_age <= 60
+
+
+def test_that_a_page_came_out_well_is_remembered_for_as_long_as_it_may_be_shown(client, redis_url):
+    get(client, ttl=2592000)
+    with redis.Redis.from_url(redis_url) as store:
+        shown = max(store.ttl(key) for key in store.keys("thumb:picture:*"))
+        (note,) = store.keys("thumb:good:*")
+        assert store.ttl(note) >= shown
+
+
+def test_large_pictures_are_made_a_few_at_a_time(client):
+    """What costs seconds of a core and no budget is bounded, so that it never takes every connection."""
+    get(client)
+    crowd = Crowd(client, 8)
+    large = [crowd.ask(url=PAGE, w=2560, h=1440, format="avif", quality=quality) for quality in range(90, 98)]
+    refused = [answer.result() for answer in large if answer.result().status_code != 200]
+
+    assert 1 <= len(refused) <= 4
+    assert {(each.status_code, each.json["code"]) for each in refused} == {(503, "over_capacity")}
+
+
+def test_who_will_not_wait_is_not_made_to_wait_for_a_large_picture(client, api):
+    get(client)
+    at_once = get(client, w=2560, h=1440, format="avif", wait=0)
+    in_time = get(client, w=2560, h=1440, format="avif")
+
+    assert (at_once.status_code, at_once.json["code"]) == (202, "pending")
+    assert (in_time.status_code, in_time.headers["X-Cache"]) == (200, "HIT")
+    assert len(api.calls) == 1
+
+
+def test_nobody_waits_for_the_size_of_another(client, api, held):
+    crowd = Crowd(client, 2)
+    large = crowd.ask(url=PAGE, w=2560, h=1440, format="avif")
+    wait_until(lambda: len(api.calls) == 1, "the capture")
+    small = crowd.ask(url=PAGE, w=64)
+    held.set()
+
+    assert small.result().status_code == 200
+    assert not large.done()
+    assert large.result().status_code == 200
 
 
 def test_a_picture_of_another_size_is_shown_for_a_minute(client, api):
@@ -520,14 +613,32 @@ def test_captures_beyond_the_bound_are_refused_while_others_pend(make_client, ap
 def test_a_hot_picture_costs_no_call_to_redis(make_client, redis_url):
     client = make_client(memory_cache_bytes=10_000_000)
     get(client)
-    store = redis.Redis.from_url(redis_url)
+    before = look_ups(redis_url)
 
-    def gets():
-        return store.info("commandstats").get("cmdstat_get", {"calls": 0})["calls"]
-
-    before = gets()
     assert {get(client).headers["X-Cache"] for _ in range(20)} == {"HIT"}
-    assert gets() == before
+    assert look_ups(redis_url) == before
+
+
+def test_nor_does_one_whose_page_was_captured_anew_and_is_kept_by_nobody(make_client, redis_url):
+    client = make_client(memory_cache_bytes=10_000_000)
+    with redis.Redis.from_url(redis_url) as store:
+        for width in (64, 128):
+            get(client, w=width, fresh=1)
+        outdated = make_client(memory_cache_bytes=10_000_000)  # a process that has seen nothing yet
+        for key in store.keys("thumb:picture:*"):
+            if b'"kind":"master"' in store.get(key).replace(b"\\", b""):
+                store.delete(key)
+    assert get(outdated, w=64).headers["X-Cache"] == "HIT"
+    before = look_ups(redis_url)
+
+    assert {get(outdated, w=64).headers["X-Cache"] for _ in range(5)} == {"HIT"}
+    assert look_ups(redis_url) == before
+
+
+def look_ups(redis_url):
+    with redis.Redis.from_url(redis_url) as store:
+        told = store.info("commandstats")
+    return sum(told.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("get", "mget"))
 
 
 def test_the_in_process_tier_is_bounded_in_bytes(redis_url):
