@@ -14,6 +14,7 @@ import structlog
 from kombu.entity import Queue
 from kombu.exceptions import KombuError, OperationalError
 from redis.connection import parse_url
+from redis.exceptions import RedisError
 
 from jobs.record import BULK, KEYPREFIX, QUEUES, Batch, Errand, Job
 from jobs.store import JobStore
@@ -89,7 +90,7 @@ class JobQueue:
                 while unsent:
                     self._send(unsent[0], producer)
                     del unsent[0]
-        except (KombuError, OperationalError, OSError) as err:
+        except (KombuError, OperationalError, RedisError, OSError) as err:
             _log.warning("jobs_unsent", error=type(err).__name__, count=len(unsent))
             self.store.hasten(unsent)
 
