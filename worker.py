@@ -94,8 +94,8 @@ def services() -> Services:
 @app.task(name=CAPTURE)  # type: ignore[untyped-decorator] # Celery has no types
 def capture(subject: str, turn: int, queue: str) -> None:
     """Take the picture of a job, unless it is taken or another worker is at it."""
-    store = services().jobs.store
-    run = store.begin(Errand(CAPTURE, queue, subject, turn))
+    store, token = services().jobs.store, new_id()
+    run = insist(lambda: store.begin(Errand(CAPTURE, queue, subject, turn), token))
     if run is None:
         return
     structlog.contextvars.bind_contextvars(job_id=subject, request_id=run.job.request_id)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 import structlog
@@ -36,15 +36,19 @@ from jobs.record import (
     WebhookProgress,
 )
 
+T = TypeVar("T")
+
 KEEP_SECONDS = 86400
 RESEND_SECONDS = 900  # after this long without a sign of life a message counts as lost
+LOST_SECONDS = 5  # the same where no message waits in any queue
 PRUNED_AT_ONCE = 200
 DONE_SECONDS = 60  # for how long a late waiter is still woken
 _SLICE_MS = 2000  # of waiting: the client's sockets are silent for no longer
 
 _PREFIX = "thumb:{jobs}:"
 _NAMES = ("index", "unfinished", "due", "counts")
-_KEYS = [_PREFIX + name for name in _NAMES]
+_MESSAGES = [KEYPREFIX + name for name in QUEUES]
+_KEYS = [*(_PREFIX + name for name in _NAMES), _PREFIX, *_MESSAGES]
 _log = structlog.get_logger()
 
 _COMMON = """
@@ -82,11 +86,12 @@ return 1
 
 _BEGIN = """
 local job, errand, turn, token, lease = prefix .. 'job:' .. ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
-local found = redis.call('hmget', job, 'state', 'turn', 'lease')
+local found = redis.call('hmget', job, 'state', 'turn', 'lease', 'token', 'starts')
 if not found[1] or found[2] ~= turn or (found[1] ~= 'pending' and found[1] ~= 'processing') then
   redis.call('zrem', due, errand)
   return 0
 end
+if found[1] == 'processing' and found[4] == token then return tonumber(found[5]) end
 if found[1] == 'processing' and tonumber(found[3]) > now then return 0 end
 if found[1] == 'pending' then move(job, 'processing') end
 redis.call('hset', job, 'token', token, 'lease', now + lease)
@@ -138,7 +143,17 @@ if ARGV[4] ~= '' then redis.call('zadd', due, now + tonumber(ARGV[5]), ARGV[4]) 
 return 1
 """
 
+# Where no message waits, those of jobs that still wait for their first turn were lost, as happens with a connection.
 _CLAIM = """
+local age = tonumber(ARGV[2]) - tonumber(ARGV[3])
+if redis.call('exists', KEYS[6], KEYS[7]) == 0 then
+  for _, errand in ipairs(redis.call('zrange', due, now, now + age, 'byscore', 'limit', 0, ARGV[1])) do
+    local id = string.match(errand, '^capture %S+ (%S+) 1$')
+    if id and redis.call('hget', prefix .. 'job:' .. id, 'state') == 'pending' then
+      redis.call('zadd', due, now, errand)
+    end
+  end
+end
 local errands = redis.call('zrange', due, '-inf', now, 'byscore', 'limit', 0, ARGV[1])
 for _, errand in ipairs(errands) do redis.call('zadd', due, now + tonumber(ARGV[2]), errand) end
 return errands
@@ -217,9 +232,12 @@ class JobStore:
         record = json.loads(value)
         return Batch(**record | {"jobs": tuple(record["jobs"])})
 
-    def begin(self, errand: Errand) -> Run | None:
-        """Take a job's turn; None where it is over, or in the hands of a living worker."""
-        token = secrets.token_hex(8)
+    def begin(self, errand: Errand, token: str = "") -> Run | None:
+        """Take a job's turn; None where it is over, or in the hands of a living worker.
+
+        Whoever got no answer may ask again with the same `token`.
+        """
+        token = token or secrets.token_hex(8)
         starts = self._call("begin", errand.subject, str(errand), errand.turn, token, self._lease)
         job = self.get(errand.subject) if starts else None
         return Run(job, errand, token, starts) if job else None
@@ -303,7 +321,7 @@ class JobStore:
 
     def claim(self, most: int = 100) -> list[Errand]:
         """Take the errands that are due, to send them; those that come to nothing are due again later."""
-        return [Errand.parse(text.decode()) for text in self._call("claim", most, RESEND_SECONDS)]
+        return [Errand.parse(text.decode()) for text in self._call("claim", most, RESEND_SECONDS, LOST_SECONDS)]
 
     def prune(self) -> int:
         """Remove some of what is older than a day and give their number."""
@@ -348,7 +366,7 @@ class JobStore:
 
     def _call(self, name: str, *args: float | str) -> Any:
         with translated():
-            return self._scripts[name](keys=[*_KEYS, _PREFIX], args=list(args))
+            return self._scripts[name](keys=_KEYS, args=list(args))
 
 
 @contextmanager
@@ -360,11 +378,11 @@ def translated() -> Iterator[None]:
         raise QueueUnavailable("jobs cannot be reached at the moment; try again in a few seconds") from err
 
 
-def insist(write: Callable[[], None]) -> None:
-    """Write an outcome down even if Redis is away for a moment: what led to it cannot be undone."""
+def insist(question: Callable[[], T]) -> T:
+    """Ask even if Redis is away for a moment: an outcome is not lost, since what led to it cannot be undone."""
     for _ in range(20):
         try:
-            return write()
+            return question()
         except QueueUnavailable:
             time.sleep(1)
-    return write()
+    return question()

@@ -211,7 +211,7 @@ def test_a_restart_of_redis_loses_nothing_and_does_nothing_twice(office, tmp_pat
         wait_until(lambda: "jobs_unreachable" in office.log(), "an outcome that cannot be written")
         stack.enter_context(running_redis(*keeps, port=int(server.url.split(":")[2].split("/")[0])))
         wait_until(lambda: office.client.get(path).status_code == 200, "the way back")
-        batch = office.ended(path)
+        batch = office.ended(path, timeout=60)
 
     assert batch["completed"] == 60
     assert Counter(call.params["url"] for call in office.api.calls) == {f"{PAGE}{number}": 1 for number in range(60)}

@@ -348,6 +348,25 @@ def test_a_message_that_comes_twice_is_worked_on_once(store):
     assert not store.complete(run, RESULT)
 
 
+def test_who_got_no_answer_may_ask_again(store):
+    _, errand = pending(store)
+    assert store.begin(errand, "mine") == store.begin(errand, "mine")
+    assert store.begin(errand, "another") is None
+
+
+def test_messages_that_no_queue_holds_are_sent_anew(built, store):
+    (_, errand), (_, other), (begun, _) = pending(store), pending(store), pending(store)
+    store.postpone(store.begin(other), 60, retry=True)
+    store.begin(Errand(CAPTURE, INTERACTIVE, begun.id))
+    assert store.claim() == [], "they may be on their way"
+    built.redis.zincrby("thumb:{jobs}:due", -6, str(errand))
+    built.redis.lpush("thumb:celery:bulk", "a message")
+    assert store.claim() == [], "one of them may be ours"
+    built.redis.delete("thumb:celery:bulk")
+    assert store.claim() == [errand]
+    assert store.claim() == []
+
+
 def test_a_postponed_job_knows_its_old_messages(store):
     job, errand = pending(store)
     assert store.postpone(store.begin(errand), 0, retry=True)
