@@ -8,6 +8,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench import backlog, captures, hits, misses, renditions, scale
@@ -31,6 +32,8 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     chosen = parser.parse_args().groups or list(GROUPS)
+    if "captures" in chosen and find_spec("shot_scraper") is None:
+        parser.error("shot-scraper is missing: run `make bench`, or `make setup-bench` once")
     load_before = os.getloadavg()[0]
     began = time.monotonic()
     rows: list[Row] = []
