@@ -45,18 +45,18 @@ def main() -> None:
             samples = _samples(Path(work), load)
         whole = sum(samples.values())
         print(f"{load}: {whole} samples")
-        for title, key in (("by owner", owner), ("by own frame", own_frame)):
+        for title, keys in (("by owner", owner), ("at the leaf", leaf), ("anywhere in the stack", ours)):
             shares = Counter[str]()
             for stack, count in samples.items():
-                shares[key(stack)] += count
+                shares.update(dict.fromkeys(keys(stack), count))
             print(f"  {title}: " + ", ".join(f"{each} {count / whole:.0%}" for each, count in shares.most_common(14)))
 
 
-def owner(stack: str) -> str:
-    """Say whose a sample is; `stack` is py-spy's `function (file:line);...`, the leaf last."""
+def owner(stack: str) -> set[str]:
+    """Say whose a sample is, one name; `stack` is py-spy's `function (file:line);...`, the leaf last."""
     files = re.findall(r"\(([^():]+):\d+\)", stack)
     whole = (name for start, name in WHOLE.items() if any(file.startswith(start) for file in files))
-    return next(whole, None) or next(filter(None, map(_nearest, reversed(files))), "other")
+    return {next(whole, None) or next(filter(None, map(_nearest, reversed(files))), "other")}
 
 
 def _nearest(file: str) -> str | None:
@@ -64,8 +64,14 @@ def _nearest(file: str) -> str | None:
     return named or ("ours" if (ROOT / file).is_file() else None)
 
 
-def own_frame(stack: str) -> str:
-    return re.sub(r":\d+\)$", ")", stack.rpartition(";")[2])
+def leaf(stack: str) -> set[str]:
+    return {re.sub(r":\d+\)$", ")", stack.rpartition(";")[2])}
+
+
+def ours(stack: str) -> set[str]:
+    """Give the functions of our code that a sample is in, with whatever they call."""
+    frames = re.findall(r"([^;]+) \(([^():]+):\d+\)", stack)
+    return {f"{function} ({file})" for function, file in frames if (ROOT / file).is_file()}
 
 
 def _samples(work: Path, load: str) -> Mapping[str, int]:
