@@ -90,6 +90,7 @@ class Settings(BaseSettings):
     web_host: str = Field("127.0.0.1", description="an address to listen on")
     web_concurrency: int = Field(2, ge=1, le=64, description="a number of processes from 1 to 64")
     web_connections: int = Field(1000, ge=2, le=10000, description="a number of connections from 2 to 10000")
+    client_timeout: float = _seconds(60, 1, 600)
 
     redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
         "redis://127.0.0.1:6379/0", description="a redis://, rediss:// or unix:// URL"

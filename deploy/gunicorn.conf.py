@@ -5,11 +5,13 @@ from gevent import monkey
 monkey.patch_all()  # before anything else is imported, or some modules would keep threads and sockets of their own
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import gevent
 from gevent.hub import Hub
+from gunicorn.workers.ggevent import GeventWorker
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from config import ConfigError, load  # gunicorn has a setting named `config`
@@ -23,9 +25,38 @@ except ConfigError as err:
 # Loopback unless told otherwise; the image says 0.0.0.0.
 bind = f"{settings.web_host}:{settings.port}"
 
+
 # A greenlet a connection: a request mostly waits, for its client, a capture or Redis, and waiting costs next to nothing.
 # Sync workers would let one slow client stop the service; threads spend more time on handing over than on a hit.
-worker_class = "gevent"
+# gunicorn gives a request's head `keepalive` seconds, but its body and the answer all the time in the world.
+class Worker(GeventWorker):
+    """Ends connections of clients that send or read too slowly: each holds one of `worker_connections`."""
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
+        sock.settimeout(settings.client_timeout)  # holds for each answer as a whole, see gevent's `sendall`
+        req.unreader.sock = _Body(sock)
+        try:
+            return super().handle_request(listener_name, req, sock, addr)
+        except TimeoutError as err:
+            raise StopIteration from err  # this is how gunicorn is told to hang up
+        finally:
+            req.unreader.sock = sock
+            sock.settimeout(None)  # the next head has `keepalive` seconds
+
+
+class _Body:
+    """What gunicorn reads a body from: a socket with one time-out for all of it, however many pieces it comes in."""
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+        self._end = time.monotonic() + settings.client_timeout
+
+    def recv(self, size: int) -> bytes:
+        with gevent.Timeout(max(self._end - time.monotonic(), 0), TimeoutError("the body did not come in time")):
+            return self._sock.recv(size)
+
+
+worker_class = Worker
 workers = settings.web_concurrency
 worker_connections = settings.web_connections
 

@@ -2,8 +2,10 @@
 
 import io
 import json
+import socket
 import subprocess
 import threading
+from contextlib import ExitStack, suppress
 
 import pytest
 import requests
@@ -130,6 +132,63 @@ def test_pending_captures_hold_up_neither_hits_nor_health(tmp_path):
         events = [json.loads(line) for line in (tmp_path / "web.log").read_text().splitlines() if line.startswith("{")]
         assert sum(event.get("cache") == "MISS" for event in events) >= 17
         assert {event["status"] for event in events if event["event"] == "request"} == {200, 503}
+
+
+def unsent_body(address):
+    client = socket.create_connection(address)
+    client.sendall(
+        b"POST /persist HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n{"
+    )
+    return client
+
+
+def unread_pictures(address):
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    client.connect(address)
+    client.sendall(b"GET /thumb?url=https%3A%2F%2Fexample.com%2F&w=3840&h=3840 HTTP/1.1\r\nHost: x\r\n\r\n" * 40)
+    return client
+
+
+@pytest.mark.parametrize(("slow", "dripping"), [(unsent_body, False), (unsent_body, True), (unread_pictures, False)])
+def test_slow_clients_do_not_stop_health(tmp_path, slow, dripping):
+    """As many as there is room for send a part of a body, or read nothing of what they asked for."""
+    with (
+        running_redis() as redis,
+        running_screenshot_api("snapsharp", "sk_live_test") as api,
+        running_web(
+            tmp_path / "web.log",
+            redis_url=redis.url,
+            snapsharp_api_key="sk_live_test",
+            capture_url=api.url,
+            resolve_targets="false",
+            web_concurrency=1,
+            web_connections=4,
+            client_timeout=1,
+            persist_dir=tmp_path / "media",
+        ) as url,
+        ExitStack() as clients,
+    ):
+        picture = requests.get(f"{url}/thumb", {"url": "https://example.com/", "w": 3840, "h": 3840}, timeout=60)
+        assert picture.status_code == 200
+        port = int(url.rsplit(":", 1)[1])
+        connected = [clients.enter_context(slow(("127.0.0.1", port))) for _ in range(4)]
+        over = threading.Event()
+
+        def drip():
+            while not over.wait(0.2):
+                for client in connected:
+                    with suppress(OSError):
+                        client.send(b" ")
+
+        dripper = threading.Thread(target=drip if dripping else lambda: None)
+        dripper.start()
+        try:
+            assert requests.get(f"{url}/health", timeout=30).json() == {"ok": True}
+        finally:
+            over.set()
+            dripper.join()
+    assert "Traceback" not in (tmp_path / "web.log").read_text()
 
 
 def test_a_large_picture_under_way_does_not_hold_up_small_ones(tmp_path):
