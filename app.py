@@ -27,7 +27,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions["services"] = services  # for the server's hooks alone
     telemetry.observe(app)
-    flood_guard = limiter(settings.redis_url, services.redis.connection_pool, settings.request_limit)
+    flood_guard = limiter(services.redis.connection_pool, services.fuse, settings.request_limit)
     captures = Budget(flood_guard, settings.thumb_limit, "captures", services.throughput.count)
     persists = Budget(flood_guard, settings.persist_limit, "permanent pictures")
     job_budget = Budget(flood_guard, settings.job_limit, "jobs")

@@ -12,22 +12,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import TypeVar
 
 import limits
-import structlog
 from cachetools import TTLCache
 from flask import request
 from flask_limiter import Limiter
 from limits import RateLimitItem
-from limits.storage import MemoryStorage
+from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import FixedWindowRateLimiter, RateLimiter
 
 from errors import RateLimited
+from fuse import Fuse
 
 _PREFIX = "thumb"
 # Some load balancers write the port too: `192.0.2.1:5555`, `[2001:db8::1]:443`; brackets also come without one.
 _WITH_PORT = re.compile(r"(?:([0-9.]+)|\[([^\]]*)\])(?::[0-9]{1,5})?")
-_log = structlog.get_logger()
+T = TypeVar("T")
 
 
 @lru_cache(maxsize=4096)
@@ -52,13 +53,45 @@ def current_client() -> str:
     return client_of(request.remote_addr)
 
 
-def limiter(redis_url: str, pool: object, request_limit: str) -> Limiter:
+class NoAnswer(Exception):
+    """Redis could not count."""
+
+
+class FusedStorage(RedisStorage):
+    """The library's counters in Redis, behind the fuse: a silent Redis costs a request one time-out, if that."""
+
+    STORAGE_SCHEME = ["fused"]  # noqa: RUF012 - as the library declares it
+
+    def __init__(self, uri: str, *, fuse: Fuse, connection_pool: object) -> None:
+        super().__init__(uri, connection_pool)  # type: ignore[arg-type]
+        self._fuse = fuse
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        return self._ask(lambda: super(FusedStorage, self).incr(key, expiry, amount))
+
+    def get(self, key: str) -> int:
+        return self._ask(lambda: super(FusedStorage, self).get(key))
+
+    def get_expiry(self, key: str) -> float:
+        return self._ask(lambda: super(FusedStorage, self).get_expiry(key))
+
+    def check(self) -> bool:
+        return self._fuse.ask("limits_in_memory", self.get_connection().ping)[1]
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        answer, answered = self._fuse.ask("limits_in_memory", question)
+        if not answered:
+            raise NoAnswer
+        return answer  # type: ignore[return-value] # there was one
+
+
+def limiter(pool: object, fuse: Fuse, request_limit: str) -> Limiter:
     """Make the flood guard, over a Redis connection `pool`; it holds for every view that does not say otherwise."""
     return Limiter(
         current_client,
         application_limits=[request_limit],
-        storage_uri=redis_url.replace("unix://", "redis+unix://", 1),  # as the library spells it
-        storage_options={"connection_pool": pool},  # type: ignore[dict-item]
+        storage_uri="fused://",
+        storage_options={"connection_pool": pool, "fuse": fuse},  # type: ignore[dict-item]
         strategy="fixed-window",
         in_memory_fallback_enabled=True,
         # A request that is under way when another one notices the outage would otherwise become a 500.
@@ -81,7 +114,6 @@ class Tally:
         self._shared = flood_guard
         self._limits = limits.parse_many(limit)
         self._batch = max(min(item.amount for item in self._limits) // 100, 1)
-        self._paused_until = 0.0
         self._accounts: TTLCache[str, _Account] = TTLCache(self._CLIENTS, 60)
         self._lock = threading.Lock()
 
@@ -98,8 +130,6 @@ class Tally:
             account.pending += 1
             if account.pending < self._batch and now - account.settled < self.SETTLE_SECONDS:
                 return True
-            if now < self._paused_until:
-                return True
             cost, account.pending, account.settled = account.pending, 0, now
         return self._settle(client, account, cost)
 
@@ -109,9 +139,7 @@ class Tally:
                 if self._shared.limiter.hit(limit, *_flood_key(client), cost=cost):
                     continue
                 reset = self._shared.limiter.get_window_stats(limit, *_flood_key(client))[0]
-            except Exception as err:  # noqa: BLE001 - the storage's own error, whichever it is
-                _log.warning("limits_in_memory", error=type(err).__name__)
-                self._paused_until = time.monotonic() + 2  # hits must not wait for a Redis that is silent
+            except NoAnswer:
                 return True  # Flask-Limiter goes on in memory for all that is not a hit
             account.refused_until = time.monotonic() + reset - time.time()
             return False
@@ -159,10 +187,7 @@ class Budget:
     def _charge_anywhere(self, chosen: list[RateLimitItem], client: str) -> dict[str, str]:
         try:
             return self._charge(self._shared.limiter, chosen, client)
-        except RateLimited:
-            raise
-        except Exception as err:  # noqa: BLE001 - the storage's own error, whichever it is
-            _log.warning("limits_in_memory", error=type(err).__name__)
+        except NoAnswer:
             return self._charge(self._memory, chosen, client)
 
     def _charge(self, counter: RateLimiter, chosen: list[RateLimitItem], client: str) -> dict[str, str]:

@@ -42,6 +42,7 @@ class Services:
     thumbnailer: Thumbnailer
     storage: PictureStorage
     redis: "redis.Redis"
+    fuse: Fuse
     client: CaptureClient
     coalescer: Coalescer
     renditions: Renditions
@@ -115,6 +116,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         thumbnailer,
         storage,
         connection,
+        fuse,
         client,
         coalescer,
         renditions,

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import signal
 import socket
 import subprocess
 import threading
@@ -132,6 +134,39 @@ def test_pending_captures_hold_up_neither_hits_nor_health(tmp_path):
         events = [json.loads(line) for line in (tmp_path / "web.log").read_text().splitlines() if line.startswith("{")]
         assert sum(event.get("cache") == "MISS" for event in events) >= 17
         assert {event["status"] for event in events if event["event"] == "request"} == {200, 503}
+
+
+def test_a_redis_that_falls_silent_costs_one_time_out_and_no_picture(tmp_path):
+    """It takes connections and questions and gives no answer, which is worse than being gone."""
+    with (
+        running_redis() as redis,
+        running_screenshot_api("snapsharp", "sk_live_test") as api,
+        running_web(
+            tmp_path / "web.log",
+            redis_url=redis.url,
+            snapsharp_api_key="sk_live_test",
+            capture_url=api.url,
+            resolve_targets="false",
+            web_concurrency=1,
+            memory_cache_bytes=0,
+            thumb_limit="3 per hour",
+            persist_dir=tmp_path / "media",
+        ) as url,
+    ):
+
+        def ask(path):
+            return requests.get(f"{url}/thumb", {"url": f"https://example.com/{path}"}, timeout=60)
+
+        assert ask("known").headers["X-Cache"] == "MISS"
+        os.kill(redis.process.pid, signal.SIGSTOP)
+        first = ask("known")
+        answers = [first, *(ask(page) for page in range(2))]
+        refused = ask("one-too-many")
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert {answer.headers["X-Cache"] for answer in answers} == {"BYPASS"}
+    assert first.elapsed.total_seconds() < 3, "one time-out is a second; it was four of them"
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited"), "counted in memory"
 
 
 def unsent_body(address):
