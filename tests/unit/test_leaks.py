@@ -51,15 +51,15 @@ def test_read_from_a_process():
 NAMES = [line.removeprefix("def ").partition("(")[0] for line in PLANTED.splitlines() if line.startswith("def ")]
 
 
-def run(folder, source):
+def run(folder, source, *how):
     (folder / "test_planted.py").write_text(source)
     command = [sys.executable, "-m", "pytest", "-p", "tests.support.leaks", "-c", "/dev/null", "--rootdir", str(folder)]
-    return subprocess.run([*command, str(folder)], check=False, cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run([*command, *how, str(folder)], check=False, cwd=ROOT, capture_output=True, text=True)
 
 
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("planted"), PLANTED)
+@pytest.fixture(scope="module", params=[(), ("-n", "2")], ids=["one process", "two processes"])
+def planted(request, tmp_path_factory):
+    return run(tmp_path_factory.mktemp("planted"), PLANTED, *request.param)
 
 
 @pytest.mark.parametrize("name", NAMES)
