@@ -139,14 +139,26 @@ def difference(old: bytes, new: bytes, hairline: int = 1) -> int:
     return _largest_patch(before.convert("RGB"), after.convert("RGB"), hairline) if before.size == after.size else 255
 
 
+_STRIP = 256  # rows: these operations keep the GIL, so they are done in small steps
+
+
 def _largest_patch(before: Image.Image, after: Image.Image, hairline: int) -> int:
+    changed = Image.new("L", before.size)
+    for top in range(0, before.height, _STRIP):
+        strip = 0, top, before.width, min(top + _STRIP, before.height)
+        changed.paste(_changed(before.crop(strip), after.crop(strip), hairline), strip)
+    patches = changed.reduce(4).filter(ImageFilter.BoxBlur(1))
+    return int(patches.getextrema()[1])  # type: ignore[arg-type] # one band, so a pair of numbers
+
+
+def _changed(before: Image.Image, after: Image.Image, hairline: int) -> Image.Image:
+    """Say for each pixel by how much it differs; each row for itself, without what is `hairline` pixels wide."""
     red, green, blue = ImageChops.difference(before, after).split()
     changed = ImageChops.lighter(ImageChops.lighter(red, green), blue)
     wide = changed
     for step in range(1, hairline + 1):
         wide = ImageChops.darker(wide, ImageChops.offset(changed, step, 0))
-    patches = wide.reduce(4).filter(ImageFilter.BoxBlur(1))
-    return int(patches.getextrema()[1])  # type: ignore[arg-type] # one band, so a pair of numbers
+    return wide
 
 
 def render(master: bytes, rendition: Rendition) -> tuple[bytes, Identity]:

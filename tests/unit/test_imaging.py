@@ -92,6 +92,13 @@ def test_a_small_mark_is_seen_however_large_the_page(size):
     assert imaging.difference(marked(0, 0, 1, 1, size), marked(1203, 577, 6, 6, size)) > imaging.INVISIBLE
 
 
+def test_a_mark_is_seen_as_well_wherever_it_lies():
+    """Pages are compared in strips, whose seams must not show: these lie alike on the grid of patches."""
+    seen = {imaging.difference(marked(0, 0, 1, 1), marked(300, y, 6, 6)) for y in (126, 254, 510)}
+    assert len(seen) == 1
+    assert seen.pop() > imaging.INVISIBLE
+
+
 def test_a_line_as_wide_as_a_hairline_is_not_seen():
     assert imaging.difference(marked(0, 0, 1, 1), marked(300, 300, 1, 30)) <= imaging.INVISIBLE
     assert imaging.difference(marked(0, 0, 1, 1), marked(300, 300, 2, 30)) > imaging.INVISIBLE
