@@ -15,6 +15,7 @@ Size = tuple[int | None, int | None]
 
 # One signature serves a whole `srcset`: these say how a picture is handed out, not which.
 UNSIGNED = frozenset({"sig", "w", "h", "fit", "format", "quality", "wait"})
+PRINTED = ("format", "pdf")  # but this: the whole document printed is another capture, of any length
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,8 @@ def sign(key: str, options: Iterable[tuple[str, str]]) -> str:
 
     Raises BadSignature for a value with a line break, which could pass for another option.
     """
-    lines = sorted(f"{name}={value}" for name, value in options if name not in UNSIGNED)
+    signed = [pair for pair in options if pair[0] not in UNSIGNED or pair == PRINTED]
+    lines = sorted(f"{name}={value}" for name, value in signed)
     if any("\n" in line for line in lines):
         raise BadSignature("a signed option must not hold a line break")
     return hmac.new(key.encode(), "\n".join(lines).encode(), hashlib.sha256).hexdigest()

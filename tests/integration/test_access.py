@@ -50,7 +50,15 @@ def test_one_signature_serves_a_whole_srcset(signing):
 
 
 @pytest.mark.parametrize(
-    "late", [[("width", "1920")], [("full_page", "1")], [("delay", "5000")], [("ttl", "60")], [("fresh", "1")]]
+    "late",
+    [
+        [("width", "1920")],
+        [("full_page", "1")],
+        [("delay", "5000")],
+        [("ttl", "60")],
+        [("fresh", "1")],
+        [("format", "pdf")],
+    ],
 )
 def test_a_signature_covers_everything_that_costs(signing, late):
     assert signing.get(signed(late=late)).json["code"] == "bad_signature"

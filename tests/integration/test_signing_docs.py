@@ -32,13 +32,26 @@ def snippet(language):
 
 @pytest.mark.parametrize("language", CALLS)
 def test_a_snippet_signs_a_url_that_is_served(make_client, language):
+    url = run(language, OPTIONS)
+    client = make_client(signing_keys=KEY)
+
+    assert client.get(url).status_code == 200
+    assert client.get(url.replace("width=800", "width=801")).status_code == 403
+
+
+@pytest.mark.parametrize("language", CALLS)
+def test_a_snippet_signs_a_pdf_as_such(make_client, language):
+    client = make_client(signing_keys=KEY)
+    answer = client.get(run(language, {"url": "https://example.com/", "format": "pdf"}))
+
+    assert (answer.status_code, answer.content_type) == (200, "application/pdf")
+    assert client.get(run(language, {"url": "https://example.com/"}) + "&format=pdf").status_code == 403
+
+
+def run(language, options):
     interpreter, flag, program = CALLS[language]
     if shutil.which(interpreter) is None:
         pytest.skip(f"no {interpreter} on this machine")
-    options = json.dumps(json.dumps(OPTIONS)).replace("$", "\\$")
+    options = json.dumps(json.dumps(options)).replace("$", "\\$")
     text = program.replace("{code}", snippet(language)).replace("{key}", json.dumps(KEY)).replace("{options}", options)
-    url = subprocess.run([interpreter, flag, text], check=True, capture_output=True, text=True).stdout.strip()
-
-    client = make_client(signing_keys=KEY)
-    assert client.get(url).status_code == 200
-    assert client.get(url.replace("width=800", "width=801")).status_code == 403
+    return subprocess.run([interpreter, flag, text], check=True, capture_output=True, text=True).stdout.strip()
