@@ -1,6 +1,7 @@
 """The web application: wiring only. `gunicorn app:app` serves it."""
 
 import sys
+from functools import partial
 from typing import Any
 
 import structlog
@@ -13,7 +14,7 @@ import services as composition
 from config import Settings
 from ratelimit import Budget, Tally, limiter
 from services import Services
-from web import errors, health, jobs, persist, sign, telemetry, thumbs
+from web import callers, errors, health, jobs, persist, sign, telemetry, thumbs
 from web.front import HitFront
 
 MAX_BODY_BYTES = 64 * 1024
@@ -27,7 +28,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions["services"] = services  # for the server's hooks alone
     telemetry.observe(app)
-    flood_guard = limiter(services.redis.connection_pool, services.fuse, settings.request_limit)
+    asking = partial(callers.counted_client, services.access)
+    flood_guard = limiter(services.redis.connection_pool, services.fuse, settings.request_limit, asking)
     captures = Budget(flood_guard, settings.thumb_limit, "captures", services.throughput.count)
     persists = Budget(flood_guard, settings.persist_limit, "permanent pictures")
     job_budget = Budget(flood_guard, settings.job_limit, "jobs")

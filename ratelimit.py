@@ -85,10 +85,13 @@ class FusedStorage(RedisStorage):
         return answer  # type: ignore[return-value] # there was one
 
 
-def limiter(pool: object, fuse: Fuse, request_limit: str) -> Limiter:
-    """Make the flood guard, over a Redis connection `pool`; it holds for every view that does not say otherwise."""
+def limiter(pool: object, fuse: Fuse, request_limit: str, client: Callable[[], str] = current_client) -> Limiter:
+    """Make the flood guard, over a Redis connection `pool`; it holds for every view that does not say otherwise.
+
+    `client` names whose request is at hand.
+    """
     return Limiter(
-        current_client,
+        client,
         application_limits=[request_limit],
         storage_uri="fused://",
         storage_options={"connection_pool": pool, "fuse": fuse},  # type: ignore[dict-item]

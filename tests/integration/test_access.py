@@ -223,3 +223,13 @@ def test_cors_names_no_other_origin_and_covers_errors(make_client):
     assert mistaken.headers["Access-Control-Allow-Origin"] == "https://cms.example.com"
     assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
     assert preflight.headers["Access-Control-Allow-Headers"] == "content-type, idempotency-key"
+
+
+def test_a_flood_from_an_address_is_not_a_known_keys(make_client):
+    client = make_client(api_keys="cms:correct-horse", request_limit="3 per hour")
+    flood = [client.get("/ready").status_code for _ in range(4)]
+    known = [client.get("/ready", headers={"X-API-Key": "correct-horse"}).status_code for _ in range(4)]
+    wrong = client.get("/ready", headers={"X-API-Key": "not-one-of-ours"})
+
+    assert (flood[-1], wrong.status_code) == (429, 429)
+    assert (429 in known[:3], known[3]) == (False, 429)
