@@ -293,9 +293,10 @@ def _object(body: object) -> Mapping[Any, Any]:
 def _refuse_unknown(given: Mapping[Any, Any], known: Mapping[str, object]) -> None:
     for name in given:
         if name not in known:
-            nearest = difflib.get_close_matches(str(name), known, n=1)
+            shown = str(name)[:40]
+            nearest = difflib.get_close_matches(shown, known, n=1)
             hint = f"did you mean {nearest[0]}?" if nearest else "a page's URL must be percent-encoded as a whole"
-            raise InvalidOption(f"{str(name)[:40]}: is not an option; {hint}")
+            raise InvalidOption(f"{shown}: is not an option; {hint}")
 
 
 def _validated(model: type[Model], given: Mapping[Any, Any]) -> Model:

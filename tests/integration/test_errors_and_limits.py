@@ -261,6 +261,30 @@ def test_an_api_that_lies_gives_a_typed_error_and_leaves_nothing(make_client, ap
     assert peak < 120 * 2**20, "what is read is bounded: 25 MiB of answer, 64 megapixels decoded"
 
 
+FULL = 64000  # bytes, nearly all that a body may have
+COSTLY = {
+    "many names": "{" + ",".join(f'"{i:x}":1' for i in range(7500)) + "}",
+    "many names inside": '{"url":{' + ",".join(f'"{i:x}":1' for i in range(7500)) + "}}",
+    "a long name": '{"' + "width" * (FULL // 5) + '":1}',
+    "many URLs": '{"urls":[' + ",".join(["{}"] * (FULL // 3)) + "]}",
+    "a deep list": "[" * FULL,
+    "a deep object": '{"url":' * (FULL // 7),
+    "a long number": '{"url":"https://example.com/","width":' + "9" * FULL + "}",
+    "a long text for a number": '{"url":"https://example.com/","scale":"' + "1_" * (FULL // 2) + '"}',
+    "a long selector": '{"url":"https://example.com/","hide":"' + " " * FULL + '"}',
+}
+
+
+@pytest.mark.parametrize("path", ["/persist", "/screenshots"])
+@pytest.mark.parametrize("body", COSTLY)
+def test_a_body_costs_little_however_it_is_made(client, path, body):
+    began = time.thread_time()
+    refused = client.post(path, data=COSTLY[body], content_type="application/json")
+
+    assert time.thread_time() - began < 0.3, "nobody else is served meanwhile"
+    assert refused.status_code == 400
+
+
 @pytest.mark.parametrize(
     ("accept", "content_type"),
     [
