@@ -9,6 +9,9 @@ from jobs import Errand, Job, JobStore, Line, Receivers, WebhookProgress, Webhoo
 from reports import Reports
 from webhooks import Courier, Message, Receipt, pause
 
+# Seconds after which a try is made that could not be made now. It is not counted: another's slowness may be the cause.
+_LATER = {Line.BUSY: (1, 5), Line.SILENT: (15, 45)}
+
 
 class Deliveries:
     def __init__(self, store: JobStore, receivers: Receivers, courier: Courier, reports: Reports) -> None:
@@ -25,10 +28,8 @@ class Deliveries:
             return
         host = urlsplit(job.webhook_url).netloc
         with self._receivers.held(host) as line:
-            if line is Line.BUSY:
-                self._store.schedule(errand, random.uniform(1, 5))  # noqa: S311 - it spreads load
-            elif line is Line.SILENT:
-                self._conclude(errand, Receipt(None))
+            if line is not Line.FREE:
+                self._store.schedule(errand, random.uniform(*_LATER[line]))  # noqa: S311 - it spreads load
             elif (job := self._awaiting(errand)) and job.webhook_url:  # nobody was faster before we had our turn
                 self._conclude(errand, self._deliver(job, job.webhook_url, host))
 

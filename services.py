@@ -127,7 +127,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         Throughput(connection, fuse, settings.bulk_limit),
         reports,
         courier,
-        Deliveries(jobs.store, Receivers(connection), courier, reports),
+        Deliveries(jobs.store, Receivers(connection, settings.worker_concurrency), courier, reports),
     )
 
 

@@ -1,8 +1,12 @@
 """Who is delivering to which receiver of webhooks: one at a time, and nobody for a while to one that kept us waiting.
 
-A receiver that is slow or away must not keep the worker from capturing, however many jobs have something to tell it.
+A receiver that is slow or away must not keep the worker from capturing, however many jobs have something to tell it,
+and neither must many of them: one stranger may have any number of host names. So one of a worker's processes is kept
+from delivering, wherever it has more than one.
 """
 
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -13,11 +17,11 @@ from jobs.store import translated
 
 HOLD_SECONDS = 60  # longer than a delivery, and writing its outcome down, take
 SILENCE_SECONDS = 30
-_HELD, _SILENT = "thumb:receiver:held:", "thumb:receiver:silent:"
+_HELD, _SILENT, _PLACE = "thumb:receiver:held:", "thumb:receiver:silent:", "thumb:receiver:place:"
 
 
 class Line(StrEnum):
-    """What whoever wants to deliver may do: go ahead, come back a little later, or take it for tried."""
+    """What whoever wants to deliver may do: go ahead, come back in seconds, or come back when the silence is over."""
 
     FREE = "free"
     BUSY = "busy"
@@ -27,25 +31,43 @@ class Line(StrEnum):
 class Receivers:
     """Holds on receivers, by host. Raises QueueUnavailable wherever Redis is away."""
 
-    def __init__(self, client: "redis.Redis") -> None:
+    def __init__(self, client: "redis.Redis", concurrency: int = 2) -> None:
+        """`concurrency` is the number of processes of one worker."""
         self._client = client
+        self._places = max(concurrency - 1, 1)
 
     @contextmanager
     def held(self, host: str) -> Iterator[Line]:
-        """Hold `host` for as long as the block lasts, if it is free."""
+        """Hold `host`, and a place among this worker's deliveries, for as long as the block lasts, if both are free."""
         with translated():
             silent = self._client.exists(_SILENT + host)
-            free = not silent and self._client.set(_HELD + host, b"1", nx=True, ex=HOLD_SECONDS)
-        if not free:
+            holds = () if silent else self._take(host)
+        if not holds:
             yield Line.SILENT if silent else Line.BUSY
             return
         try:
             yield Line.FREE
         finally:
             with translated():
-                self._client.delete(_HELD + host)
+                self._client.delete(*holds)
 
     def mark_silent(self, host: str) -> None:
         """Note that `host` kept us waiting and then said nothing."""
         with translated():
             self._client.set(_SILENT + host, b"1", ex=SILENCE_SECONDS)
+
+    def _take(self, host: str) -> tuple[str, ...]:
+        """Take both holds and give their names, or none."""
+        held = _HELD + host
+        if not self._set(held):
+            return ()
+        worker = f"{socket.gethostname()}:{os.getppid()}"  # the parent of its pool's processes
+        for number in range(self._places):
+            place = f"{_PLACE}{worker}:{number}"
+            if self._set(place):
+                return held, place
+        self._client.delete(held)
+        return ()
+
+    def _set(self, name: str) -> bool:
+        return bool(self._client.set(name, b"1", nx=True, ex=HOLD_SECONDS))

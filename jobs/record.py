@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 # The names of Celery's tasks and queues, known to those who enqueue and to the worker.
 CAPTURE, DELIVER_WEBHOOK, PRUNE, REFRESH = "capture", "deliver_webhook", "prune", "refresh"
 RECAPTURE, QUEUE_STATS = "recapture", "queue_stats"
-INTERACTIVE, BULK = "interactive", "bulk"
-QUEUES = (INTERACTIVE, BULK)  # the first is emptied first
+INTERACTIVE, BULK, WEBHOOKS = "interactive", "bulk", "webhooks"
+QUEUES = (INTERACTIVE, BULK, WEBHOOKS)  # the first is emptied first
 KEYPREFIX = "thumb:celery:"  # of the queues, which are lists of messages, in Redis
 
 

@@ -26,6 +26,7 @@ from jobs.record import (
     DELIVER_WEBHOOK,
     KEYPREFIX,
     QUEUES,
+    WEBHOOKS,
     Batch,
     Errand,
     Job,
@@ -277,7 +278,7 @@ class JobStore:
         return self._finish(run, State.FAILED, "problem", json.dumps(asdict(problem)))
 
     def _finish(self, run: Run, state: State, field: str, value: str) -> bool:
-        webhook = str(Errand(DELIVER_WEBHOOK, run.errand.queue, run.job.id)) if run.job.webhook_url else ""
+        webhook = str(Errand(DELIVER_WEBHOOK, WEBHOOKS, run.job.id)) if run.job.webhook_url else ""
         return bool(
             self._call(
                 "finish",

@@ -63,7 +63,9 @@ class Office:
     def settled(self):
         """Assert that Redis holds no message, nothing due, and as many ended jobs as it counts."""
         with redis.Redis.from_url(self.settings["redis_url"]) as client:
-            queues = ["thumb:celery:" + name for name in ("interactive", "bulk", "unacked", "unacked_index")]
+            queues = [
+                "thumb:celery:" + name for name in ("interactive", "bulk", "webhooks", "unacked", "unacked_index")
+            ]
             wait_until(lambda: not client.exists(*queues, "thumb:{jobs}:due", "thumb:{jobs}:unfinished"), "the quiet")
             jobs = [client.hget(key, "state").decode() for key in client.scan_iter("thumb:{jobs}:job:*")]
         assert self.services.jobs.store.stats().jobs == {name: jobs.count(name) for name in STATES}

@@ -4,6 +4,8 @@ import os
 import signal
 import threading
 import time
+from contextlib import ExitStack
+from itertools import pairwise
 
 import pytest
 import redis
@@ -14,7 +16,7 @@ from app import create_app
 from config import Settings
 from jobs import (
     DELIVER_WEBHOOK,
-    INTERACTIVE,
+    WEBHOOKS,
     Errand,
     Job,
     JobResult,
@@ -33,6 +35,7 @@ from tests.support.worker import children_of, running_worker
 
 DUE = "thumb:{jobs}:due"
 PAGE = "https://example.com/"
+MANY = [f"127.0.1.{number}" for number in range(1, 5)]  # hosts of one stranger
 SECRET = "whsec_" + "czNjcmV0" * 5
 
 
@@ -46,8 +49,8 @@ class Stage:
         self.receiver = receiver
         self.spare = spare
 
-    def submit(self, port=0, **body):
-        hook = f"http://127.0.0.1:{port or self.receiver.port}/hook?token=s3cret"
+    def submit(self, port=0, host="127.0.0.1", **body):
+        hook = f"http://{host}:{port or self.receiver.port}/hook?token=s3cret"
         response = self.client.post("/screenshots", json=(body or {"url": PAGE}) | {"webhook_url": hook})
         assert response.status_code == 202, response.json
         return response.json
@@ -98,7 +101,9 @@ def running(tmp_path_factory):
             "capture_url": api.url,
             "capture_api_key": "sk_live_test",
             "persist_dir": folder / "media",
-            "private_targets": f"127.0.0.1:{receiver.port},127.0.0.1:{spare}",
+            "private_targets": ",".join(
+                [f"127.0.0.1:{receiver.port}"] + [f"{host}:{spare}" for host in ["127.0.0.1", *MANY]]
+            ),
             "webhook_secret": SECRET,
             "resolve_targets": "false",
             "request_limit": "100000 per minute",
@@ -186,7 +191,7 @@ def test_a_message_to_the_worker_that_comes_twice_is_delivered_once(stage):
     finally:
         gate.set()
     assert stage.outcome(id_) == {"state": "delivered", "attempts": 1, "last_status": 204}
-    stage.client.application.extensions["services"].jobs.send([Errand(DELIVER_WEBHOOK, INTERACTIVE, id_)])
+    stage.client.application.extensions["services"].jobs.send([Errand(DELIVER_WEBHOOK, WEBHOOKS, id_)])
     after = stage.submit()["job_id"]  # behind that copy in the queue
     assert stage.outcome(after)["state"] == "delivered"
     assert [post.headers["webhook-id"] for post in stage.receiver.posts] == [f"msg_{id_}", f"msg_{after}"]
@@ -204,7 +209,7 @@ def test_a_worker_that_is_killed_while_it_delivers_loses_nothing(stage):
         stage.receiver.answer = None
         gate.set()
     with redis.Redis.from_url(stage.redis_url) as store:
-        store.delete(*store.keys("thumb:receiver:held:*"))  # as if the minute of its hold were over
+        store.delete(*store.keys("thumb:receiver:*"))  # as if the minute of its holds were over
 
     assert stage.hurried_outcome(id_) == {"state": "delivered", "attempts": 1, "last_status": 204}
     assert {post.headers["webhook-id"] for post in stage.receiver.posts} == {f"msg_{id_}"}
@@ -220,6 +225,32 @@ def test_a_slow_receiver_does_not_keep_jobs_from_being_captured(stage):
             wait_until(lambda id_=id_: stage.job(id_)["status"] == "completed", "the captures")
 
         assert len(receiver.posts) == 1, "one at a time, and that one still drips"
+
+
+def test_slow_receivers_of_any_number_leave_the_worker_a_process_to_capture_with(stage):
+    spans = []
+
+    def drip_for_a_while(handler):
+        span = [time.monotonic(), None]
+        spans.append(span)
+        try:
+            drip(handler)
+        finally:
+            span[1] = time.monotonic()
+
+    with ExitStack() as stack:
+        for host in MANY:
+            stack.enter_context(running_receiver(host, stage.spare)).answer = drip_for_a_while
+            stage.submit(stage.spare, host)
+        wait_until(lambda: spans, "the first delivery")
+        for number in range(4):
+            job = stage.client.post("/screenshots", json={"url": f"https://example.net/{number}"}).json
+            wait_until(lambda job=job: stage.job(job["job_id"])["status"] == "completed", "the capture")
+        now = time.monotonic()
+        begun = sorted((begin, end or now) for begin, end in spans)
+
+    # A receiver notices a little late that it was given up.
+    assert all(later[0] > before[1] - 3 for before, later in pairwise(begun)), begun
 
 
 @pytest.mark.parametrize(
@@ -248,19 +279,21 @@ def test_without_a_secret_a_webhook_url_is_refused(make_client):
     assert "WEBHOOK_SECRET" in response.json["detail"]
 
 
-def test_a_try_while_a_receiver_is_left_alone_counts_and_calls_nobody(make_client):
+def test_a_try_while_a_receiver_is_left_alone_is_put_off_and_calls_nobody(make_client):
     with running_receiver() as receiver:
         host = f"127.0.0.1:{receiver.port}"
         built = make_client(webhook_secret=SECRET, private_targets=host).application.extensions["services"]
         id_ = completed(built.jobs.store, f"http://{host}/")
         Receivers(built.redis).mark_silent(host)
-        built.deliveries.attempt(Errand(DELIVER_WEBHOOK, INTERACTIVE, id_))
+        built.deliveries.attempt(Errand(DELIVER_WEBHOOK, WEBHOOKS, id_))
 
-        assert built.jobs.store.get(id_).webhook == WebhookProgress(WebhookState.PENDING, 1, None)
+        assert built.jobs.store.get(id_).webhook == WebhookProgress(WebhookState.PENDING, 0, None)
         assert receiver.posts == []
+        due = built.redis.zscore(DUE, str(Errand(DELIVER_WEBHOOK, WEBHOOKS, id_)))
+        assert 0 < due - time.time() < 60
         built.redis.delete(*built.redis.keys("thumb:receiver:silent:*"))
-        built.deliveries.attempt(Errand(DELIVER_WEBHOOK, INTERACTIVE, id_, turn=2))
-        assert built.jobs.store.get(id_).webhook == WebhookProgress(WebhookState.DELIVERED, 2, 204)
+        built.deliveries.attempt(Errand(DELIVER_WEBHOOK, WEBHOOKS, id_))
+        assert built.jobs.store.get(id_).webhook == WebhookProgress(WebhookState.DELIVERED, 1, 204)
 
 
 def completed(store, webhook_url):
@@ -272,7 +305,7 @@ def completed(store, webhook_url):
 
 def test_a_receiver_is_held_by_one_and_left_alone_when_it_kept_us_waiting(redis_url):
     with redis.Redis.from_url(redis_url) as store:
-        receivers = Receivers(store)
+        receivers = Receivers(store, 3)
         held = receivers.held
         with held("a.example") as first, held("a.example") as second, held("b.example") as other:
             assert (first, second, other) == (Line.FREE, Line.BUSY, Line.FREE)
@@ -285,5 +318,16 @@ def test_a_receiver_is_held_by_one_and_left_alone_when_it_kept_us_waiting(redis_
 
 def test_a_receiver_s_hold_ends_with_the_process_that_had_it(redis_url):
     with redis.Redis.from_url(redis_url) as store, Receivers(store).held("a.example"):
-        (held,) = store.keys("thumb:receiver:*")
-        assert 0 < store.ttl(held) <= 60
+        held = store.keys("thumb:receiver:*")
+        assert len(held) == 2, "the receiver, and the process"
+        assert all(0 < store.ttl(name) <= 60 for name in held)
+
+
+@pytest.mark.parametrize(("concurrency", "most"), [(1, 1), (2, 1), (4, 3)])
+def test_one_of_a_worker_s_processes_is_kept_from_delivering(redis_url, concurrency, most):
+    with redis.Redis.from_url(redis_url) as store, ExitStack() as stack:
+        receivers = Receivers(store, concurrency)
+        lines = [stack.enter_context(receivers.held(f"{number}.example")) for number in range(most + 2)]
+        assert lines == [Line.FREE] * most + [Line.BUSY] * 2
+        stack.close()
+        assert store.keys("thumb:receiver:*") == []

@@ -31,14 +31,14 @@ def events(log, name):
 
 def test_ready_tells_where_jobs_stand(client, settings, tmp_path):
     empty = client.get("/ready").json["jobs"]
-    assert empty["queued"] == {"interactive": 0, "bulk": 0}
+    assert empty["queued"] == {"interactive": 0, "bulk": 0, "webhooks": 0}
     assert set(empty["jobs"].values()) == {0}
     assert empty["oldest_seconds"] is None
 
     assert post(client, *URLS).status_code == 202
     waiting = client.get("/ready")
     assert waiting.status_code == 200
-    assert waiting.json["jobs"]["queued"] == {"interactive": 0, "bulk": 3}
+    assert waiting.json["jobs"]["queued"] == {"interactive": 0, "bulk": 3, "webhooks": 0}
     assert waiting.json["jobs"]["jobs"] == {"pending": 3, "processing": 0, "completed": 0, "failed": 0}
     assert waiting.json["jobs"]["oldest_seconds"] >= 0
 
@@ -47,7 +47,7 @@ def test_ready_tells_where_jobs_stand(client, settings, tmp_path):
         wait_until(lambda: store.stats().oldest_seconds is None, "the jobs' end")
     ended = client.get("/ready").json["jobs"]
     assert ended["jobs"] == {"pending": 0, "processing": 0, "completed": 3, "failed": 0}
-    assert ended["queued"] == {"interactive": 0, "bulk": 0}
+    assert ended["queued"] == {"interactive": 0, "bulk": 0, "webhooks": 0}
 
 
 def test_ready_tells_of_retries_and_of_every_state(client):
@@ -74,7 +74,7 @@ def test_the_log_tells_again_and_again_where_jobs_stand(settings, tmp_path):
         wait_until(lambda: len(events(log, "queue_stats")) >= 2, "two events")
 
     event = events(log, "queue_stats")[-1]
-    assert event["queued"] == {"interactive": 0, "bulk": 0}
+    assert event["queued"] == {"interactive": 0, "bulk": 0, "webhooks": 0}
     assert set(event) >= {"jobs", "retries", "oldest_seconds"}
 
 
