@@ -14,6 +14,7 @@ from gevent.hub import Hub
 from gunicorn.workers.ggevent import GeventWorker
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import netguard
 from config import ConfigError, load  # gunicorn has a setting named `config`
 
 # Read here too, so that a setting that cannot be used stops the start once, and not each worker for ever.
@@ -60,8 +61,9 @@ worker_class = Worker
 workers = settings.web_concurrency
 worker_connections = settings.web_connections
 
-# Names are looked up in native threads; a slow name server must not take all of them.
-Hub.threadpool_size = 32
+# Names are looked up in native threads. Those that strangers ask for may take half of them and hang: the rest is for
+# the names of the engine, Redis and S3.
+Hub.threadpool_size = 2 * netguard.MOST_LOOKUPS
 
 # A capture in flight may end before its worker does; the worker's heartbeat is apart from its requests.
 timeout = int(settings.capture_timeout) + 30

@@ -1,0 +1,41 @@
+"""Names that hang take no thread from what the service itself has to look up."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from netguard import MOST_LOOKUPS
+from tests.support.web import ROOT, running_web
+
+
+@pytest.fixture
+def slow_names(tmp_path):
+    """What makes names that start with `hang` hang in a process as long as a file is there."""
+    gate = tmp_path / "gate"
+    gate.touch()
+    return {"pythonpath": f"{ROOT / 'tests' / 'support' / 'slow_names'}{os.pathsep}{ROOT}", "hang_while": gate}
+
+
+def ask(service, host, client):
+    forwarded = {"X-Forwarded-For": client}
+    return requests.get(f"{service}/thumb", {"url": f"http://{host}/"}, headers=forwarded, timeout=60)
+
+
+def test_while_names_hang_a_capture_api_named_by_host_is_reached(settings, api, slow_names, tmp_path):
+    by_name = {"capture_url": api.url.replace("127.0.0.1", "localhost"), "capture_timeout": 5, "web_concurrency": 1}
+    log = tmp_path / "web.log"
+    with running_web(log, **settings | slow_names | by_name | {"trusted_proxies": 1, "thumb_limit": "99/hour"}) as url:
+        try:
+            with ThreadPoolExecutor(MOST_LOOKUPS) as pool:
+                clients = [f"198.51.100.{i}" for i in range(MOST_LOOKUPS)]
+                hang = list(pool.map(lambda client: ask(url, f"hang-{client}.example", client), clients))
+                busy = pool.submit(ask, url, "another.example", "192.0.2.1")
+                taken = ask(url, "93.184.216.34", "192.0.2.2")  # nothing to look up but the API
+        finally:
+            slow_names["hang_while"].unlink()  # or the process could not end
+
+    assert {answer.json()["code"] for answer in hang} == {"blocked_url"}
+    assert busy.result().json()["code"] == "over_capacity", "all threads for strangers' names hang"
+    assert (taken.status_code, taken.headers["Content-Type"]) == (200, "image/png")
