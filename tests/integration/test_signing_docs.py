@@ -48,6 +48,13 @@ def test_a_snippet_signs_a_pdf_as_such(make_client, language):
     assert client.get(run(language, {"url": "https://example.com/"}) + "&format=pdf").status_code == 403
 
 
+@pytest.mark.parametrize("language", CALLS)
+def test_a_snippet_signs_what_it_sends_whatever_the_type(make_client, language):
+    options = {"url": "https://example.com/", "full_page": False, "dark_mode": True, "scale": 2.0, "width": 800}
+
+    assert make_client(signing_keys=KEY).get(run(language, options)).status_code == 200
+
+
 def run(language, options):
     interpreter, flag, program = CALLS[language]
     if shutil.which(interpreter) is None:
