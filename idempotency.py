@@ -2,7 +2,8 @@
 
 After draft-ietf-httpapi-idempotency-key-header. The key belongs to one caller and one endpoint for a day. Only answers
 of success are remembered: a try that failed, or whose process died, leaves the key free for the next. Without Redis
-the work is done each time.
+the work is done each time. Work that goes on behind its answer names what it makes after the key's `seed`, and so finds
+what an earlier try of it had made before its process died.
 
 Records carry no expiry in Redis, whose `volatile-lru` would evict them with the pictures; each new one removes old ones.
 """
@@ -10,10 +11,11 @@ Records carry no expiry in Redis, whose `volatile-lru` would evict them with the
 import hashlib
 import json
 import re
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import redis
 import structlog
@@ -33,6 +35,15 @@ for _, old in ipairs(redis.call('zrange', KEYS[2], '-inf', now, 'byscore', 'limi
   redis.call('del', old)
   redis.call('zrem', KEYS[2], old)
 end
+"""
+# What is older than a day is replaced: the key is new again.
+_SEED = """
+local now = tonumber(redis.call('time')[1])
+local known, till = redis.call('get', KEYS[1]), redis.call('zscore', KEYS[2], KEYS[1])
+if known and till and tonumber(till) > now then return known end
+redis.call('set', KEYS[1], ARGV[1])
+redis.call('zadd', KEYS[2], now + tonumber(ARGV[2]), KEYS[1])
+return ARGV[1]
 """
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _log = structlog.get_logger()
@@ -70,6 +81,7 @@ class Idempotency:
         self._client = client
         self._leases = leases
         self._keep = client.register_script(_REMEMBER)
+        self._seed: Any = client.register_script(_SEED)  # its types are of the asynchronous client too
 
     def once(self, attempt: Attempt, work: Callable[[], T], strip: Callable[[T], Answer]) -> T | Answer:
         """Do `work` and remember what `strip` keeps of its answer, or give what is remembered.
@@ -92,6 +104,18 @@ class Idempotency:
         finally:
             self._leases.release(lease)
         return answer
+
+    def seed(self, attempt: Attempt | None) -> str:
+        """Give 128 random bits in hex, the same for each try of a request; new ones where there is no key."""
+        fresh = secrets.token_hex(16)
+        if attempt is None:
+            return fresh
+        names = [f"{_slot(attempt)}:seed:{attempt.fingerprint}", f"{_PREFIX}index"]
+        try:
+            return str(self._seed(keys=names, args=[fresh, KEEP_SECONDS]).decode())
+        except redis.RedisError as err:
+            _log.warning("idempotency_unreachable", error=type(err).__name__)
+            return fresh
 
     def _recall(self, attempt: Attempt) -> Answer | None:
         try:

@@ -21,6 +21,7 @@ from jobs.record import (
     State,
     WebhookProgress,
     WebhookState,
+    ids_of,
     new_id,
 )
 from jobs.store import KEEP_SECONDS, JobStore, Run, insist
@@ -51,6 +52,7 @@ __all__ = [
     "WebhookProgress",
     "WebhookState",
     "celery_app",
+    "ids_of",
     "insist",
     "new_id",
 ]

@@ -1,8 +1,10 @@
 """What a job is: the wish it was made for, the state it is in, how it ended; and its spelling in Redis."""
 
+import hashlib
+import itertools
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -187,6 +189,11 @@ class QueueStats:
 def new_id() -> str:
     """Make an id that nobody guesses: 128 random bits."""
     return secrets.token_hex(16)
+
+
+def ids_of(seed: str) -> Iterator[str]:
+    """Name things after a random `seed`: always the same ids, that nobody guesses who does not know it."""
+    return (hashlib.sha256(f"{seed}:{number}".encode()).hexdigest()[:32] for number in itertools.count())
 
 
 def timestamp(seconds: float) -> str:

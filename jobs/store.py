@@ -69,6 +69,7 @@ end
 
 _ADD = """
 local limit, keep, resend, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), (#ARGV - 5) / 3
+if redis.call('exists', prefix .. 'job:' .. ARGV[6]) == 1 then return 1 end
 if redis.call('zcard', unfinished) + count > limit then return 0 end
 if redis.call('zcard', index) + count > 10 * limit then return 0 end
 for i = 6, #ARGV, 3 do
@@ -203,7 +204,10 @@ class JobStore:
         self._scripts = {name: self._client.register_script(_COMMON + text) for name, text in scripts.items()}
 
     def add(self, jobs: Sequence[Job], batch: Batch | None = None) -> list[Errand]:
-        """Record new jobs, all or none, and give the errands that are to be sent for them. Raises OverCapacity."""
+        """Record new jobs, all or none, and give the errands that are to be sent for them. Raises OverCapacity.
+
+        Those of an earlier try, known by their ids, stay as they are.
+        """
         self.prune()
         errands = [Errand(CAPTURE, job.queue, job.id) for job in jobs]
         head = [batch.id, json.dumps(asdict(batch))] if batch else ["", ""]

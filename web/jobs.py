@@ -2,13 +2,14 @@
 
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from flask import Blueprint, Response, jsonify, request
 
 from errors import NotFound, NotReady, QueueUnavailable
-from jobs import BULK, INTERACTIVE, Batch, Job, State, new_id
+from jobs import BULK, INTERACTIVE, Batch, Job, State, ids_of
 from model import Picture, ThumbnailRequest
 from ratelimit import Budget
 from services import Services
@@ -16,7 +17,7 @@ from validation import JobWish
 from web.bodies import json_body
 from web.callers import Caller, allow_origins, identify
 from web.pictures import SAFE_HEADERS, picture_response
-from web.replays import once
+from web.replays import attempt_of, once
 from web.telemetry import note, request_id
 
 POLL_SECONDS = 2
@@ -37,7 +38,8 @@ def blueprint(services: Services, budget: Budget) -> Blueprint:
         for wanted in wish.pictures:
             services.access.check_target(wanted.host_name)
             services.access.check_size(wanted.rendition)
-        return once(services.idempotency, caller, body, lambda: accept(services, budget, wish, caller))
+        attempt, remembered = attempt_of(caller, body), services.idempotency
+        return once(remembered, attempt, lambda: accept(services, budget, wish, caller, remembered.seed(attempt)))
 
     @views.get("/jobs/<id_>")
     def job(id_: str) -> Response:
@@ -56,15 +58,17 @@ def blueprint(services: Services, budget: Budget) -> Blueprint:
     return views
 
 
-def accept(services: Services, budget: Budget, wish: JobWish, caller: Caller) -> Response:
+def accept(services: Services, budget: Budget, wish: JobWish, caller: Caller, seed: str) -> Response:
     """Make jobs of `wish`, charged to `caller`: 202 with a job or a batch, or 200 where all have ended in time.
 
+    The same random `seed` names the same jobs: those that there are already are not made again.
     Raises InvalidOption, InvalidURL, BlockedTarget, RateLimited, OverCapacity or QueueUnavailable.
     """
     webhook_url = None if wish.webhook_url is None else services.courier.admit(wish.webhook_url)
     limits = budget.charge(caller.name)
-    made = _jobs_of(replace(wish, webhook_url=webhook_url), _owner(caller))
-    batch = Batch(new_id(), made[0].owner, made[0].created_at, tuple(job.id for job in made)) if wish.batch else None
+    ids = ids_of(seed)
+    made = _jobs_of(replace(wish, webhook_url=webhook_url), _owner(caller), ids)
+    batch = Batch(next(ids), made[0].owner, made[0].created_at, tuple(job.id for job in made)) if wish.batch else None
     services.jobs.enqueue(made, batch)
     id_ = batch.id if batch else made[0].id
     if _all_end(services, made, wish.pictures[0].delivery.wait or 0):
@@ -110,10 +114,10 @@ def _picture_of(services: Services, job: Job) -> Response:
     return picture_response(picture, headers | SAFE_HEADERS)
 
 
-def _jobs_of(wish: JobWish, owner: str) -> list[Job]:
+def _jobs_of(wish: JobWish, owner: str, ids: Iterator[str]) -> list[Job]:
     queue = BULK if wish.batch else INTERACTIVE
     return [
-        Job(new_id(), _unhurried(wanted), time.time(), owner, queue, wish.persist, wish.webhook_url, request_id())
+        Job(next(ids), _unhurried(wanted), time.time(), owner, queue, wish.persist, wish.webhook_url, request_id())
         for wanted in wish.pictures
     ]
 

@@ -12,7 +12,7 @@ from storage import CACHE_FOREVER, LocalStorage
 from web.bodies import absolute, json_body
 from web.callers import Caller, allow_origins, identify
 from web.pictures import SAFE_HEADERS
-from web.replays import once
+from web.replays import attempt_of, once
 from web.telemetry import note, request_id
 
 
@@ -28,7 +28,7 @@ def blueprint(services: Services, captures: Budget, persists: Budget) -> Bluepri
         caller = identify(services.access, needs_key="/persist")
         services.access.check_target(wanted.host_name)
         services.access.check_size(wanted.rendition)
-        return once(services.idempotency, caller, body, lambda: answer(wanted, caller))
+        return once(services.idempotency, attempt_of(caller, body), lambda: answer(wanted, caller))
 
     def answer(wanted: ThumbnailRequest, caller: Caller) -> Response:
         limits = persists.charge(caller.name)

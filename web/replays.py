@@ -11,15 +11,20 @@ from web.telemetry import note
 _REPEATED = ("Content-Type", "Location", "Retry-After", "Preference-Applied")
 
 
-def once(idempotency: Idempotency, caller: Caller, body: object, work: Callable[[], Response]) -> Response:
-    """Give what `work` answers to `body`, or answered before to this caller under the same key.
-
-    Raises InvalidOption, IdempotencyConflict, IdempotencyUnderWay, and what `work` raises.
-    """
+def attempt_of(caller: Caller, body: object) -> Attempt | None:
+    """Name this try to have `body` worked on, if it has a key. Raises InvalidOption."""
     key = request.headers.get("Idempotency-Key")
-    if key is None:
+    return None if key is None else Attempt.of(key, (request.path, caller.name), body)
+
+
+def once(idempotency: Idempotency, attempt: Attempt | None, work: Callable[[], Response]) -> Response:
+    """Give what `work` answers, or answered before to this caller under the same key.
+
+    Raises IdempotencyConflict, IdempotencyUnderWay, and what `work` raises.
+    """
+    if attempt is None:
         return work()
-    answer = idempotency.once(Attempt.of(key, (request.path, caller.name), body), work, _strip)
+    answer = idempotency.once(attempt, work, _strip)
     if isinstance(answer, Response):
         return answer
     note(replay=True)

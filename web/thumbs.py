@@ -5,6 +5,7 @@ from dataclasses import replace
 from flask import Blueprint, Response, request
 from werkzeug.http import parse_list_header
 
+from jobs import new_id
 from model import ThumbnailRequest
 from pipeline import CacheState, Served
 from ratelimit import Budget, Charge
@@ -54,7 +55,7 @@ def _rather_a_job() -> bool:
 def _job(services: Services, budget: Budget, wanted: ThumbnailRequest) -> Response:
     caller = identify(services.access, needs_key="Prefer: respond-async")
     at_once = replace(wanted, delivery=replace(wanted.delivery, wait=None))
-    response = accept(services, budget, JobWish((at_once,)), caller)
+    response = accept(services, budget, JobWish((at_once,)), caller, new_id())
     response.headers["Preference-Applied"] = "respond-async"
     response.headers["Cache-Control"] = "no-store"
     return response

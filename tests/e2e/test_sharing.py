@@ -104,5 +104,29 @@ def test_an_idempotency_key_outlives_the_process_that_held_it(services, api, poo
     assert persist(second).json()["width"] == 1280
 
 
+def test_an_order_is_one_job_though_its_process_dies_while_the_caller_waits(services, pool):
+    (first, process), (second, _) = services
+    doomed = pool.submit(order, first)
+    wait_until(lambda: kept(second) == 1, "the job")
+    os.killpg(process.pid, signal.SIGKILL)
+    with pytest.raises(requests.ConnectionError):
+        doomed.result()
+    answers = []
+    wait_until(lambda: answers.append(order(second)) or answers[-1].status_code != 409, "the key's release", 60)
+
+    assert answers[-1].status_code == 202
+    assert kept(second) == 1
+    assert order(second).json() == answers[-1].json()
+
+
+def order(url):
+    body, headers = {"url": PAGE, "wait": 8}, {"Idempotency-Key": "order-1"}
+    return requests.post(f"{url}/screenshots", json=body, headers=headers, timeout=60)
+
+
+def kept(url):
+    return sum(requests.get(f"{url}/ready", timeout=60).json()["jobs"]["jobs"].values())
+
+
 def persist(url):
     return requests.post(f"{url}/persist", json={"url": PAGE}, headers={"Idempotency-Key": "order-1"}, timeout=60)

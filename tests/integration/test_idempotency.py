@@ -131,6 +131,26 @@ def test_a_repeated_order_of_a_job_is_one_job(client, redis_url):
     assert persist(client).status_code == 201, "a key belongs to its endpoint"
 
 
+def test_a_repeated_order_whose_answer_was_not_remembered_finds_its_jobs(client, redis_url):
+    body = {"urls": ["https://example.com/", "https://example.net/"]}
+    with redis.Redis.from_url(redis_url) as store:
+
+        def order(key="order-1"):
+            answer = client.post("/screenshots", json=body, headers={"Idempotency-Key": key})
+            store.delete(*(slot for slot in store.zrange(INDEX, 0, -1) if b":seed:" not in slot))  # as by a death
+            return answer.json
+
+        first, again, other = order(), order(), order("order-2")
+        assert again == first
+        assert store.zcard("thumb:{jobs}:unfinished") == 4
+        assert store.hget("thumb:{jobs}:counts", "pending") == b"4", "those of the first are not counted again"
+        assert other["batch_id"] != first["batch_id"]
+
+        for slot in store.zrange(INDEX, 0, -1):
+            store.zadd(INDEX, {slot: 0})
+        assert order()["batch_id"] != first["batch_id"], "a day later it is a new order"
+
+
 def test_of_many_at_once_on_two_services_one_works(make_client, api):
     clients = [make_client(), make_client()]
     gate = threading.Event()
