@@ -11,9 +11,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from engine.errors import BrowserGone
+from engine.errors import BrowserGone, PageFailed
+from engine.messages import Cut, Messages
 
-MESSAGE_LIMIT = 256 << 20  # bytes: a full-page PNG in base64 arrives as one message
+CHUNK = 1 << 20  # bytes
+PICTURES = ("Page.captureScreenshot", "Page.printToPDF")
+TOO_LONG = "the page sends or says too much at once"
 
 
 class ProtocolError(Exception):
@@ -95,6 +98,7 @@ class Connection:
         self._ids = itertools.count(1)
         self._unsent: list[bytes] = []
         self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._pictures: set[int] = set()  # numbers of those replies that may be large
         self._sessions: dict[str | None, Session] = {}
         self.root = self.session(None)
         self.closed = asyncio.create_task(self._receive_all())
@@ -103,7 +107,7 @@ class Connection:
     async def open(cls, read_fd: int, write_fd: int) -> "Connection":
         """Speak over the two descriptors, which are closed with the connection, or if it does not come about."""
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit=MESSAGE_LIMIT)
+        reader = asyncio.StreamReader(limit=CHUNK)
         with contextlib.ExitStack() as failed:
             reading = failed.enter_context(os.fdopen(read_fd, "rb"))
             writing = failed.enter_context(os.fdopen(write_fd, "wb"))
@@ -127,7 +131,9 @@ class Connection:
         if session_id is not None:
             message["sessionId"] = session_id
         self._replies[number] = reply
-        reply.add_done_callback(lambda _: self._replies.pop(number, None))
+        if method in PICTURES:
+            self._pictures.add(number)
+        reply.add_done_callback(lambda _: self._settled(number))
         if not self._unsent:
             asyncio.get_running_loop().call_soon(self._flush)
         self._unsent.append(json.dumps(message).encode() + b"\0")
@@ -144,10 +150,15 @@ class Connection:
         await asyncio.wait([self.closed])
 
     async def _receive_all(self) -> None:
+        messages = Messages(self._pictures.__contains__)
         try:
-            while True:
-                self._dispatch(json.loads((await self._reader.readuntil(b"\0"))[:-1]))
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, ValueError):
+            while chunk := await self._reader.read(CHUNK):
+                for message in messages.feed(chunk):
+                    if isinstance(message, Cut):
+                        self._give_up(message)
+                    else:
+                        self._dispatch(json.loads(message))
+        except (OSError, ValueError):
             pass  # Hung up, or no longer speaking the protocol: either way this browser is lost.
         finally:
             for session in self._sessions.values():
@@ -155,6 +166,19 @@ class Connection:
             self._inbound.close()
             if not self._outbound.is_closing():  # asyncio trips over a second close
                 self._outbound.abort()
+
+    def _settled(self, number: int) -> None:
+        self._replies.pop(number, None)
+        self._pictures.discard(number)
+
+    def _give_up(self, cut: Cut) -> None:
+        """Fail whoever waits for a message that was too long: one page, never the browser that others share."""
+        if cut.number is not None:
+            reply = self._replies.get(cut.number)
+            if reply and not reply.done():
+                reply.set_exception(PageFailed(TOO_LONG))
+        elif cut.session and (session := self._sessions.get(cut.session)):
+            session.fail(PageFailed(TOO_LONG))
 
     def _dispatch(self, message: dict[str, Any]) -> None:
         if "id" in message:

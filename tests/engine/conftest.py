@@ -11,7 +11,7 @@ from tests.support.site import Site, running_site
 
 def small_engine(site: Site, **settings: Any) -> AbstractContextManager[Engine]:
     """An engine of a test's own, without the half second that the filter lists cost."""
-    return running_engine(PRIVATE_TARGETS=site.address, ENGINE_FILTER_LISTS="/nowhere.txt", **settings)
+    return running_engine(**{"PRIVATE_TARGETS": site.address, "ENGINE_FILTER_LISTS": "/nowhere.txt"} | settings)
 
 
 @pytest.fixture(scope="session")

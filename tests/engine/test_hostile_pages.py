@@ -1,12 +1,14 @@
 """Pages that Chromium does not cope with by itself."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from tests.engine.conftest import small_engine
 from tests.engine.test_options import GREEN, RED, body, colour
 from tests.support.engine import Engine, eventually
+from tests.support.hostile import ADS
 from tests.support.site import Site
 
 
@@ -174,3 +176,30 @@ def test_a_tree_above_its_limit_is_replaced_and_nobody_notices(site: Site):
     with small_engine(site, ENGINE_MEMORY_LIMIT=700, ENGINE_RENDERER_LIMIT=4096) as engine:
         assert colour(engine.capture(site.add("/hoard", body("red", hoard)), delay=1500)) == RED
         eventually(lambda: engine.health()["restarts"] == 1)
+
+
+def peak_of_the_engine(engine: Engine) -> int:
+    """In MiB, of its own process alone."""
+    status = Path(f"/proc/{engine.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) >> 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mib", [100, 130])
+def test_a_body_that_a_page_posts_costs_neither_the_engine_nor_a_neighbour(site: Site, mib: int):
+    """With advertisements blocked the browser tells of every request, body and all."""
+    post = f"<script>fetch('/x', {{method: 'POST', body: 'x'.repeat({mib} << 20)}})</script>"
+    poster, neighbour = site.add("/poster", body("red", post)), site.add("/neighbour", body("green"))
+    with (
+        small_engine(site, ENGINE_FILTER_LISTS=ADS, ENGINE_CONCURRENCY=2, ENGINE_MEMORY_LIMIT=4096, ENGINE_DEADLINE=40) as engine,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        before = peak_of_the_engine(engine)
+        posting = pool.submit(engine.capture, poster, block_ads="true", delay=10000, timeout=60)
+        eventually(lambda: site.hits("/poster"))
+        while not posting.done():
+            assert colour(engine.capture(neighbour, block_ads="true")) == GREEN
+        answer = failure(posting.result())
+        assert answer == (422, "page_failed", "the page sends or says too much at once")
+        assert peak_of_the_engine(engine) < before + 64
+        assert engine.health()["restarts"] == 0

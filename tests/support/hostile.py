@@ -18,6 +18,7 @@ from tests.support.engine import Engine, group_members
 from tests.support.site import Site
 
 PAGE_SIZE = 4096
+ADS = Path(__file__).parents[1] / "data" / "ads.txt"
 # In seconds and MiB. 2 GB of arrays would be far above the limit, were it not for the watch.
 SETTINGS = {"ENGINE_DEADLINE": 5, "ENGINE_RENDERER_LIMIT": 640, "ENGINE_MEMORY_LIMIT": 1536, "ENGINE_CONCURRENCY": 2}
 # What a loaded machine may add: a second to close the page in, a browser's start, turns at the processor;
