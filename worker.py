@@ -253,10 +253,10 @@ app.steps["consumer"].add(Clock)
 
 
 def tick() -> None:
-    """Send what is due, remove what is old; what cannot be sent now is due again later."""
+    """Remove what is old, send what is due; what cannot be sent now, as to a full Redis, is due again later."""
     try:
-        services().jobs.send_due()
         services().jobs.store.prune()
+        services().jobs.send_due()
     except QueueUnavailable:
         return
 

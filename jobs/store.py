@@ -52,6 +52,8 @@ _MESSAGES = [KEYPREFIX + name for name in QUEUES]
 _KEYS = [*(_PREFIX + name for name in _NAMES), _PREFIX, *_MESSAGES]
 _log = structlog.get_logger()
 
+# A Redis at its `maxmemory` refuses a script's writes that may need room, but not once it has let another write pass. So
+# `zrem` goes first in all that keeps work going or makes room.
 _COMMON = """
 local index, unfinished, due, counts, prefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local t = redis.call('time')
@@ -64,6 +66,17 @@ end
 local function holds(job, token)
   local found = redis.call('hmget', job, 'state', 'token')
   return found[1] == 'processing' and found[2] == token
+end
+local function finish(id, state, field, value, errand, webhook, keep, stay)
+  local job, done = prefix .. 'job:' .. id, prefix .. 'done:' .. id
+  redis.call('zrem', due, errand)
+  move(job, state)
+  redis.call('hset', job, 'completed_at', now, field, value)
+  redis.call('zrem', unfinished, id)
+  redis.call('zadd', index, now + keep, 'job:' .. id)
+  if webhook ~= '' then redis.call('zadd', due, now, webhook) end
+  redis.call('xadd', done, '*', 'state', state)
+  redis.call('expire', done, stay)
 end
 """
 
@@ -95,6 +108,7 @@ if not found[1] or found[2] ~= turn or (found[1] ~= 'pending' and found[1] ~= 'p
 end
 if found[1] == 'processing' and found[4] == token then return tonumber(found[5]) end
 if found[1] == 'processing' and tonumber(found[3]) > now then return 0 end
+redis.call('zrem', due, errand)
 if found[1] == 'pending' then move(job, 'processing') end
 redis.call('hset', job, 'token', token, 'lease', now + lease)
 redis.call('zadd', due, now + lease, errand)
@@ -104,6 +118,7 @@ return redis.call('hincrby', job, 'starts', 1)
 _RENEW = """
 local job, lease = prefix .. 'job:' .. ARGV[1], tonumber(ARGV[4])
 if not holds(job, ARGV[3]) then return 0 end
+redis.call('zrem', due, ARGV[2])
 redis.call('hset', job, 'lease', now + lease)
 redis.call('zadd', due, now + lease, ARGV[2])
 return 1
@@ -112,27 +127,20 @@ return 1
 _POSTPONE = """
 local job, seconds = prefix .. 'job:' .. ARGV[1], tonumber(ARGV[5])
 if not holds(job, ARGV[3]) then return 0 end
+redis.call('zrem', due, ARGV[2])
 move(job, 'pending')
 redis.call('hset', job, 'starts', 0)
 redis.call('hincrby', job, 'turn', 1)
 redis.call('hincrby', job, 'retries', ARGV[6])
 redis.call('hincrby', counts, 'retries', ARGV[6])
-redis.call('zrem', due, ARGV[2])
 redis.call('zadd', due, now + seconds, ARGV[4])
 return 1
 """
 
 _FINISH = """
-local job, keep, stay = prefix .. 'job:' .. ARGV[1], tonumber(ARGV[8]), tonumber(ARGV[9])
-if not holds(job, ARGV[3]) then return 0 end
-move(job, ARGV[4])
-redis.call('hset', job, 'completed_at', now, ARGV[5], ARGV[6])
-redis.call('zrem', due, ARGV[2])
-redis.call('zrem', unfinished, ARGV[1])
-redis.call('zadd', index, now + keep, 'job:' .. ARGV[1])
-if ARGV[7] ~= '' then redis.call('zadd', due, now, ARGV[7]) end
-redis.call('xadd', prefix .. 'done:' .. ARGV[1], '*', 'state', ARGV[4])
-redis.call('expire', prefix .. 'done:' .. ARGV[1], stay)
+local id, errand, token, state, field, value, webhook, keep, stay = unpack(ARGV)
+if not holds(prefix .. 'job:' .. id, token) then return 0 end
+finish(id, state, field, value, errand, webhook, tonumber(keep), stay)
 return 1
 """
 
@@ -161,18 +169,32 @@ for _, errand in ipairs(errands) do redis.call('zadd', due, now + tonumber(ARGV[
 return errands
 """
 
+# A job whose day is over before it has ended fails, and is kept like any other that has.
 _PRUNE = """
-local old = redis.call('zrange', index, '-inf', now, 'byscore', 'limit', 0, ARGV[1])
-for _, name in ipairs(old) do
-  if string.sub(name, 1, 4) == 'job:' then
-    local state = redis.call('hget', prefix .. name, 'state')
-    if state then redis.call('hincrby', counts, state, -1) end
-    redis.call('zrem', unfinished, string.sub(name, 5))
-  end
-  redis.call('del', prefix .. name)
-  redis.call('zrem', index, name)
+local keep, problem, stay = tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local function give_up(id, turn, wish)
+  local told = cjson.decode(wish)
+  local webhook = type(told.webhook_url) == 'string' and 'deliver_webhook ' .. told.queue .. ' ' .. id .. ' 1' or ''
+  local errand = 'capture ' .. told.queue .. ' ' .. id .. ' ' .. turn
+  finish(id, 'failed', 'problem', problem, errand, webhook, keep, stay)
 end
-return #old
+local old = redis.call('zrange', index, '-inf', now, 'byscore', 'limit', 0, ARGV[1])
+local removed = 0
+for _, name in ipairs(old) do
+  redis.call('zrem', index, name)
+  local id, record = string.match(name, '^job:(.+)$'), prefix .. name
+  local found = id and redis.call('hmget', record, 'state', 'turn', 'wish', 'lease') or {}
+  if found[1] == 'processing' and tonumber(found[4]) > now then
+    redis.call('zadd', index, found[4], name)
+  elseif found[1] == 'pending' or found[1] == 'processing' then
+    give_up(id, found[2], found[3])
+  else
+    if found[1] then redis.call('hincrby', counts, found[1], -1) end
+    redis.call('del', record)
+    removed = removed + 1
+  end
+end
+return removed
 """
 
 
@@ -329,8 +351,9 @@ class JobStore:
         return [Errand.parse(text.decode()) for text in self._call("claim", most, RESEND_SECONDS, LOST_SECONDS)]
 
     def prune(self) -> int:
-        """Remove some of what is older than a day and give their number."""
-        return int(self._call("prune", PRUNED_AT_ONCE))
+        """Remove some of what ended a day ago and give their number; fail what has not ended a day after its beginning."""
+        unreached = json.dumps(asdict(Problem.of(OverCapacity("the job did not get its turn within a day"))))
+        return int(self._call("prune", PRUNED_AT_ONCE, KEEP_SECONDS, unreached, DONE_SECONDS))
 
     def check_eviction(self) -> None:
         """Warn where Redis may evict jobs and queues: by its setting, for which hosted ones may not be asked."""

@@ -13,6 +13,7 @@ from config import Settings
 from errors import CaptureFailed
 from jobs import (
     CAPTURE,
+    DELIVER_WEBHOOK,
     INTERACTIVE,
     Errand,
     Job,
@@ -409,6 +410,51 @@ def test_old_records_are_removed_and_no_longer_counted(built, store):
     assert store.prune() == 1
     assert (store.get(done.id), store.get(young.id)) == (None, young)
     assert store.stats().jobs == {"pending": 1, "processing": 0, "completed": 0, "failed": 0}
+
+
+def grow_old(connection, *jobs):
+    """Have a day pass since these jobs began, or ended."""
+    connection.zadd("thumb:{jobs}:index", {f"job:{job.id}": 1 for job in jobs}, xx=True)
+
+
+def test_a_job_that_gets_no_turn_in_a_day_fails_and_says_so(built, store):
+    job, errand = pending(store, queue="bulk", webhook_url="https://example.com/hook")
+    store.postpone(store.begin(errand), 90_000, retry=False)
+    grow_old(built.redis, job)
+    store.prune()
+
+    failed = store.get(job.id)
+    assert (failed.state, failed.problem.code, failed.completed_at is None) == ("failed", "over_capacity", False)
+    assert store.claim() == [Errand(DELIVER_WEBHOOK, "bulk", job.id)], "its webhook, and no capture"
+    assert store.stats().oldest_seconds is None
+    assert store.prune() == 0, "it is kept for a day more"
+    assert store.begin(Errand(CAPTURE, "bulk", job.id, 2)) is None
+
+
+def test_a_job_in_hand_may_end_after_its_day(built, store):
+    job, errand = pending(store)
+    run = store.begin(errand)
+    grow_old(built.redis, job)
+    store.prune()
+    assert store.complete(run, RESULT)
+
+
+def test_a_full_redis_makes_room_and_lets_begun_jobs_end():
+    with running_redis() as server, redis.Redis.from_url(server.url) as connection:
+        store = JobStore(connection, connection)
+        done, begun, waiting, postponed = (pending(store) for _ in range(4))
+        store.complete(store.begin(done[1]), RESULT)
+        runs = [store.begin(errand) for _, errand in (begun, postponed)]
+        grow_old(connection, done[0])
+        connection.config_set("maxmemory", 1)
+        with pytest.raises(redis.ResponseError, match="maxmemory"):
+            connection.set("more", 1)
+
+        assert store.complete(runs[0], RESULT)
+        assert store.postpone(runs[1], 60, retry=True)
+        assert store.fail(store.begin(waiting[1]), Problem.of(CaptureFailed("no")))
+        assert store.prune() == 1
+        assert store.get(done[0].id) is None
 
 
 def test_all_but_jobs_their_queues_and_promised_answers_may_be_evicted(client, built):
