@@ -27,18 +27,20 @@ T = TypeVar("T")
 
 KEEP_SECONDS = 86400
 _PREFIX = "thumb:{idempotency}:"  # the braces keep all names in one slot of a cluster
-_REMEMBER = """
+# What is old goes before anything new is kept: a full Redis takes nothing more, but for a script that has removed something.
+_FORGET = """
 local now = tonumber(redis.call('time')[1])
-redis.call('set', KEYS[1], ARGV[1])
-redis.call('zadd', KEYS[2], now + tonumber(ARGV[2]), KEYS[1])
 for _, old in ipairs(redis.call('zrange', KEYS[2], '-inf', now, 'byscore', 'limit', 0, 100)) do
   redis.call('del', old)
   redis.call('zrem', KEYS[2], old)
 end
 """
+_REMEMBER = """
+redis.call('set', KEYS[1], ARGV[1])
+redis.call('zadd', KEYS[2], now + tonumber(ARGV[2]), KEYS[1])
+"""
 # What is older than a day is replaced: the key is new again.
 _SEED = """
-local now = tonumber(redis.call('time')[1])
 local known, till = redis.call('get', KEYS[1]), redis.call('zscore', KEYS[2], KEYS[1])
 if known and till and tonumber(till) > now then return known end
 redis.call('set', KEYS[1], ARGV[1])
@@ -80,8 +82,8 @@ class Idempotency:
     def __init__(self, client: "redis.Redis", leases: Leases) -> None:
         self._client = client
         self._leases = leases
-        self._keep = client.register_script(_REMEMBER)
-        self._seed: Any = client.register_script(_SEED)  # its types are of the asynchronous client too
+        self._keep = client.register_script(_FORGET + _REMEMBER)
+        self._seed: Any = client.register_script(_FORGET + _SEED)  # its types are of the asynchronous client too
 
     def once(self, attempt: Attempt, work: Callable[[], T], strip: Callable[[T], Answer]) -> T | Answer:
         """Do `work` and remember what `strip` keeps of its answer, or give what is remembered.

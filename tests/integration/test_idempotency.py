@@ -114,6 +114,19 @@ def test_a_key_is_known_for_a_day_and_not_evicted_with_pictures(client, redis_ur
         assert store.zcard(INDEX) == 1
 
 
+def test_a_full_redis_still_forgets_what_is_a_day_old(client, redis_url):
+    persist(client)
+    with redis.Redis.from_url(redis_url) as store:
+        ((slot, _),) = store.zrange(INDEX, 0, -1, withscores=True)
+        store.zadd(INDEX, {slot: 0})
+        store.config_set("maxmemory", 1)
+        try:
+            persist(client, key="order-2")
+        finally:
+            store.config_set("maxmemory", 0)
+        assert store.exists(slot) == 0
+
+
 def test_a_repeated_order_of_a_job_is_one_job(client, redis_url):
     def order(key="order-1", **body):
         return client.post("/screenshots", json=PAGE | body, headers={"Idempotency-Key": key})
