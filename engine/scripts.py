@@ -56,15 +56,22 @@ const images = async (within, patience) => {
     image.addEventListener('error', done);
   }));
   await Promise.race([Promise.all(loaded), pause(patience)]);
+};
+const hideBroken = () => {
+  for (const image of document.images)
+    if (image.complete && image.currentSrc && !image.naturalWidth)
+      image.style.setProperty('visibility', 'hidden', 'important');
 };"""
 
 # The load event waits for images and style sheets; a font that a style asks for late may still be on its way.
+# An image that failed, or that the proxy refused, keeps its place in the layout and loses Chromium's torn picture.
 # Gives the document's status, and at once where that is an error: nobody wants to see it calm.
 CALM = f"""async (patience) => {{
   {TOOLS}
   const status = {_STATUS};
   if (status >= 400) return status;
   await Promise.race([document.fonts.ready, pause(patience)]);
+  hideBroken();
   await calm();
   return status;
 }}"""
@@ -90,6 +97,7 @@ ELEMENT = f"""async (selector) => {{
   element.scrollIntoView({{block: 'center', behavior: 'instant'}});
   await frame();
   await images([element, ...element.querySelectorAll('img')], 3000);
+  hideBroken();
   await calm();
   scrollTo({{top: 0, behavior: 'instant'}});
   await frame();

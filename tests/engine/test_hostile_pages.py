@@ -191,7 +191,9 @@ def test_a_body_that_a_page_posts_costs_neither_the_engine_nor_a_neighbour(site:
     post = f"<script>fetch('/x', {{method: 'POST', body: 'x'.repeat({mib} << 20)}})</script>"
     poster, neighbour = site.add("/poster", body("red", post)), site.add("/neighbour", body("green"))
     with (
-        small_engine(site, ENGINE_FILTER_LISTS=ADS, ENGINE_CONCURRENCY=2, ENGINE_MEMORY_LIMIT=4096, ENGINE_DEADLINE=40) as engine,
+        small_engine(
+            site, ENGINE_FILTER_LISTS=ADS, ENGINE_CONCURRENCY=2, ENGINE_MEMORY_LIMIT=4096, ENGINE_DEADLINE=40
+        ) as engine,
         ThreadPoolExecutor(1) as pool,
     ):
         before = peak_of_the_engine(engine)
