@@ -44,14 +44,17 @@ class Camera:
             self._breaker.let_go()
             raise
 
-    def shoot(self, options: CaptureOptions, deadline: float, request_id: str) -> Picture:
+    def shoot(self, options: CaptureOptions, deadline: float, request_id: str, *, background: bool = False) -> Picture:
         """Take a picture by `deadline` (monotonic); `suspect` if it is blank or of another size.
 
+        Where the API knows turns, one in the `background` gives way to all others.
         Raises InvalidOption, BlockedTarget or a CaptureError.
         """
         try:
             timeout = max(deadline - time.monotonic(), 0.1)
-            body = self._client.capture(options, _format(options), timeout=timeout, request_id=request_id)
+            body = self._client.capture(
+                options, _format(options), timeout=timeout, request_id=request_id, background=background
+            )
             picture, doubt = self._look_at(body, options)
         except ThumbnailError as err:
             self._breaker.note(err)

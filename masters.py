@@ -158,13 +158,13 @@ class Masters:
 
     def _shoot_twice(self, request: ThumbnailRequest, request_id: str) -> Picture:
         """Try a suspect capture once more; it never replaces a good one."""
-        deadline = time.monotonic() + self._limits.timeout
-        picture = self._camera.shoot(request.capture, deadline, request_id)
+        deadline, background = time.monotonic() + self._limits.timeout, request.delivery.background
+        picture = self._camera.shoot(request.capture, deadline, request_id, background=background)
         if not picture.suspect:
             return picture
         if time.monotonic() < deadline - 1:
             with suppress(CaptureError):  # what there is, is more than nothing
-                picture = self._camera.shoot(request.capture, deadline, request_id)
+                picture = self._camera.shoot(request.capture, deadline, request_id, background=background)
         if picture.suspect and self.last_good(request) is not None:
             raise CaptureFailed("the page came out blank or in another size")
         return picture

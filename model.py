@@ -49,6 +49,7 @@ class Delivery:
     wait: int | None = None
     expires: int | None = None  # Unix time after which a signed request is refused
     negotiated: bool = False  # the format follows from `Accept`
+    background: bool = False  # nobody waits: visitors' captures go first
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import redis
 import structlog
 
 from errors import QueueUnavailable
-from model import CaptureOptions, ThumbnailRequest
+from model import CaptureOptions, Delivery, ThumbnailRequest
 
 FLUSH_SECONDS = 5.0
 MOST_HERE = 4096  # pictures counted in a process between two flushes
@@ -51,7 +51,8 @@ class Seen:
 
     @property
     def request(self) -> ThumbnailRequest:
-        return ThumbnailRequest(self.capture)
+        """The wish to capture it again, which nobody waits for."""
+        return ThumbnailRequest(self.capture, delivery=Delivery(background=True))
 
     def pack(self) -> str:
         """Write it as one word, the same for the same: options that have their default are left out."""

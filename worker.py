@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +27,7 @@ import config
 import logs
 import services as composition
 from config import Settings
-from errors import CaptureTimeout, QueueUnavailable, RateLimited, StorageUnavailable, ThumbnailError
+from errors import CaptureTimeout, OverCapacity, QueueUnavailable, RateLimited, StorageUnavailable, ThumbnailError
 from jobs import (
     BULK,
     CAPTURE,
@@ -121,7 +121,7 @@ def recapture(subject: str, turn: int, queue: str) -> None:
         return
     try:
         _recapture(subject)
-    except RateLimited as err:
+    except (RateLimited, OverCapacity) as err:
         store.schedule(errand, err.retry_after or 1)
         return
     except (ThumbnailError, TimeoutError, SoftTimeLimitExceeded) as err:
@@ -175,12 +175,13 @@ def _aside(work: Callable[[], T]) -> T:
 
 
 def _take(job: Job) -> JobResult:
+    wanted = replace(job.wanted, delivery=replace(job.wanted.delivery, background=job.queue == BULK))
     if job.retries:
-        services().thumbnailer.forgive(job.wanted)
+        services().thumbnailer.forgive(wanted)
     if job.persist:
-        persisted = services().thumbnailer.persist(job.wanted, _charge(job), job.request_id, patient=True)
+        persisted = services().thumbnailer.persist(wanted, _charge(job), job.request_id, patient=True)
         return _describe(persisted.picture, persisted.stored.key, persisted.stored.url)
-    picture = services().thumbnailer.obtain(job.wanted, _charge(job), job.request_id).picture
+    picture = services().thumbnailer.obtain(wanted, _charge(job), job.request_id).picture
     return _describe(picture, services().storage.keep(picture, job.id))
 
 
@@ -217,7 +218,8 @@ def _conclude(run: Run, outcome: JobResult | ThumbnailError) -> None:
     if isinstance(outcome, JobResult):
         kept = store.complete(run, outcome)
         _log.info("job_completed" if kept else "job_taken_over", turn=run.errand.turn)
-    elif isinstance(outcome, RateLimited):
+    elif isinstance(outcome, RateLimited) or (isinstance(outcome, OverCapacity) and run.job.queue == BULK):
+        # To make room for visitors is no failure.
         store.postpone(run, outcome.retry_after or 1, retry=False)
     elif run.job.retries < MAX_RETRIES and is_transient(outcome) and run.starts <= MAX_STARTS:
         pause = pause_before(run.job.retries + 1, outcome.retry_after)

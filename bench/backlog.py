@@ -122,7 +122,7 @@ def _miss_row(idle: list[Round], busy: list[Round]) -> Row:
     ratio = median(b.miss_ms / i.miss_ms for i, b in zip(idle, busy, strict=True))
     mine, rest = (median(each.miss_ms for each in rounds) for rounds in (busy, idle))
     return Row(
-        f"a single miss meanwhile; the API takes {CAPTURE_SECONDS * 1000:.0f} ms",
+        f"a single miss meanwhile; a fake API without slots takes {CAPTURE_SECONDS * 1000:.0f} ms",
         f"{mine:.0f} ms",
         f"worker at rest {rest:.0f} ms",
         times(ratio),

@@ -9,7 +9,7 @@ import os
 import random
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import requests
@@ -31,6 +31,7 @@ PING_TIMEOUT = 2.0
 LONGEST_QUERY = 4096  # what servers and proxies accept for certain
 LONGEST_ERROR = 64 * 2**10
 CHUNK = 64 * 2**10
+BACKGROUND = "u=7"  # RFC 9218, section 4.1: the lowest urgency, for what no user waits for
 HEADERS = {"User-Agent": "thumbnail-service", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 log = structlog.get_logger(__name__)
@@ -71,13 +72,25 @@ class CaptureClient:
         """Raise `InvalidOption` if the API cannot express the options. No I/O: ask before anything is charged."""
         self._dialect.express(options, format)
 
-    def capture(self, options: CaptureOptions, format: str, *, timeout: float, request_id: str = "") -> bytes:  # noqa: A002
+    def capture(
+        self,
+        options: CaptureOptions,
+        format: str,  # noqa: A002
+        *,
+        timeout: float,
+        request_id: str = "",
+        background: bool = False,
+    ) -> bytes:
         """Take the picture within `timeout` seconds, retries included; the bytes are unchecked beyond their framing.
 
+        One in the `background` is told to give way to others, where the API knows that word.
         Raises `InvalidOption`, `BlockedTarget` (the engine's verdict) or a `CaptureError`.
         """
         deadline = time.monotonic() + timeout
-        request = self._request(self._dialect.express(options, format), request_id)
+        headers = {"X-Request-ID": request_id} if request_id else {}
+        if background and self._dialect.priority:
+            headers["Priority"] = BACKGROUND
+        request = self._request(self._dialect.express(options, format), headers)
         refusal = Refusal(LATE)
         for attempt in range(1, TRIES + 1):
             if (left := deadline - time.monotonic()) <= 0:
@@ -108,8 +121,8 @@ class CaptureClient:
         """Close the pooled connections."""
         self._adapter.close()
 
-    def _request(self, sent: dict[str, object], request_id: str) -> requests.Request:
-        headers = {**HEADERS, "X-Request-ID": request_id} if request_id else {**HEADERS}
+    def _request(self, sent: dict[str, object], own: Mapping[str, str]) -> requests.Request:
+        headers = {**HEADERS, **own}
         if self._api_key:
             headers[self._dialect.key_header] = self._dialect.key_prefix + self._api_key
         url = self._base_url + self._dialect.path

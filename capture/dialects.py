@@ -48,6 +48,7 @@ class Dialect:
     key_header: str = "X-API-Key"
     key_prefix: str = ""
     needs_key: bool = False
+    priority: bool = False  # it knows RFC 9218's `Priority`, by which bulk work lets visitors go first
     health: str = "/health"
 
     def express(self, options: CaptureOptions, image_format: str) -> dict[str, object]:
@@ -157,6 +158,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             params=ENGINE_PARAMS,
             json_too=True,
             max_pixels=64 << 20,
+            priority=True,
             quality="quality",
             key_header="Authorization",
             key_prefix="Bearer ",

@@ -20,6 +20,7 @@ from engine.supervisor import Supervisor
 
 MAX_BODY = 64 << 10
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+URGENCY = re.compile(r"(?:^|,)[ \t]*u=(\d+)(?![\d.])")  # members of a dictionary of RFC 8941: the last one counts
 STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 413: "validation_error"}
 
 SERVICE = web.AppKey("service", CaptureService)
@@ -78,7 +79,7 @@ async def _take(request: web.Request, wanted: CaptureParams) -> Outcome:
         return {"seconds": round(time.monotonic() - started, 3), "traffic": traffic.summary()}
 
     try:
-        outcome = await request.app[SERVICE].take(wanted, traffic)
+        outcome = await request.app[SERVICE].take(wanted, traffic, background=_is_background(request))
     except asyncio.CancelledError:
         event.info("capture", outcome="client_gone", **spent())
         raise
@@ -98,6 +99,11 @@ def _inside(err: EngineError) -> dict[str, str]:
     if isinstance(err, BlockedURL):
         return {"verdict": err.verdict}
     return {"cause": repr(err.__cause__)[:200]} if err.__cause__ else {}
+
+
+def _is_background(request: web.Request) -> bool:
+    """Whether the client says that nobody waits: the lowest urgency of `Priority`, RFC 9218, section 4.1."""
+    return URGENCY.findall(request.headers.get("Priority", ""))[-1:] == ["7"]
 
 
 def _query(request: web.Request) -> list[tuple[str, str]]:

@@ -62,8 +62,8 @@ class CaptureService:
         self._ads = asyncio.create_task(asyncio.to_thread(adblock.load, self._filter_lists))
         await self._supervisor.start()
 
-    async def take(self, params: CaptureParams, traffic: Traffic) -> Outcome:
-        """Take the picture that `params` describe, and count its `traffic`.
+    async def take(self, params: CaptureParams, traffic: Traffic, *, background: bool = False) -> Outcome:
+        """Take the picture that `params` describe, and count its `traffic`; `background` gives way to all others.
 
         Raises BlockedURL, RateLimited, InvalidParams, PageFailed, DeadlineExceeded and Unavailable.
         """
@@ -73,7 +73,7 @@ class CaptureService:
             raise BlockedURL(judgement.verdict)
         self._suspects.check(params.target.href)
         arrived = time.monotonic()
-        async with self.slots.take():
+        async with self.slots.take(background=background):
             queued = time.monotonic() - arrived
             # The addresses that were judged are dialled: a second look-up might say something else.
             proxy = partial(Egress, self._gate, traffic, {target: judgement})

@@ -1,6 +1,10 @@
-"""Admission: so many captures at a time, a short queue behind them, and a refusal for the rest."""
+"""Admission: so many captures at a time, a short queue behind them, and a refusal for the rest.
+
+Captures that somebody waits for go ahead of those in the background, which leave a slot to them where there are two.
+"""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,32 +13,77 @@ from engine.errors import RateLimited
 
 class Slots:
     def __init__(self, size: int, queue: int, patience: float) -> None:
-        """Admit `size` at a time; let `queue` more wait, each for at most `patience` seconds."""
-        self._free = asyncio.Semaphore(size)
+        """Admit `size` at a time; let `queue` more of each kind wait, each for at most `patience` seconds."""
+        self._foreground = _Line(size)
+        self._background = _Line(max(size - 1, 1))
+        self._size = size
         self._queue = queue
         self._patience = patience
-        self.taken = 0
-        self.queued = 0
+
+    @property
+    def taken(self) -> int:
+        return self._foreground.taken + self._background.taken
+
+    @property
+    def queued(self) -> int:
+        return len(self._foreground.waiting) + len(self._background.waiting)
 
     @asynccontextmanager
-    async def take(self) -> AsyncIterator[None]:
+    async def take(self, *, background: bool = False) -> AsyncIterator[None]:
         """Hold a slot. Raises RateLimited when the queue is full or does not move."""
-        await self._enter()
-        self.taken += 1
+        line = self._background if background else self._foreground
+        await self._enter(line)
         try:
             yield
         finally:
-            self.taken -= 1
-            self._free.release()
+            self._leave(line)
 
-    async def _enter(self) -> None:
-        if self._free.locked() and self.queued >= self._queue:
+    async def _enter(self, line: "_Line") -> None:
+        """Take a slot at once, or wait for one. Whoever waits has no room: rooms are given away when they come free."""
+        if self._has_room(line):
+            line.taken += 1
+            return
+        if len(line.waiting) >= self._queue:
             raise RateLimited("all browsers are busy and the queue is full: try again soon")
-        self.queued += 1
         try:
             async with asyncio.timeout(self._patience):
-                await self._free.acquire()
+                await self._wait(line)
         except TimeoutError:
             raise RateLimited("all browsers are busy: try again soon") from None
-        finally:
-            self.queued -= 1
+
+    async def _wait(self, line: "_Line") -> None:
+        turn = asyncio.get_running_loop().create_future()
+        line.waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # called in at the very moment of giving up
+                self._leave(line)
+            elif turn in line.waiting:
+                line.waiting.remove(turn)
+            raise
+
+    def _leave(self, line: "_Line") -> None:
+        line.taken -= 1
+        for each in (self._foreground, self._background):
+            while each.waiting and self._has_room(each):
+                each.call_in()
+
+    def _has_room(self, line: "_Line") -> bool:
+        return self.taken < self._size and line.taken < line.most
+
+
+class _Line:
+    """Captures of one kind: `taken` slots of at most `most`, and the turns of those who wait, first come first."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.taken = 0
+        self.waiting: deque[asyncio.Future[None]] = deque()
+
+    def call_in(self) -> None:
+        """Give the first who still waits a slot."""
+        turn = self.waiting.popleft()
+        if not turn.done():
+            self.taken += 1
+            turn.set_result(None)

@@ -15,9 +15,11 @@ import redis
 import services
 from app import create_app
 from config import Settings
+from tests.support.engine import running_engine
 from tests.support.processes import wait_until
 from tests.support.redis import running_redis
 from tests.support.screenshot_api import refuse, running_screenshot_api
+from tests.support.site import running_site
 from tests.support.web import ROOT
 from tests.support.worker import children_of, running_worker
 
@@ -258,6 +260,50 @@ def test_who_waits_for_one_picture_goes_ahead_of_imports(office):
     office.ended(batch)
 
     assert [call.params["url"] for call in office.api.calls][1:4] == singles
+
+
+def test_a_visitor_does_not_wait_for_imports_in_our_engine(office):
+    """The worker has as many captures in hand as the engine has slots."""
+    gate = threading.Event()
+    with running_site() as site, running_engine(PRIVATE_TARGETS=site.address, ENGINE_CONCURRENCY=2) as engine:
+        office = office(
+            capture_api="engine", capture_url=engine.url, private_targets=site.address, worker_concurrency=2
+        )
+        imports = [site.add(f"/import{number}", "<h1>An import", gate=gate) for number in range(4)]
+        visited, single = (site.add(path, f"<h1>{path}") for path in ("/visited", "/single"))
+        path = office.ask(urls=imports)
+        office.hire()
+        wait_until(lambda: engine.health()["queued"] == 1, "an import that waits for its turn")
+        for _ in range(2):
+            assert office.client.get("/thumb", query_string={"url": visited, "fresh": 1}).headers["X-Cache"] == "MISS"
+        assert (engine.health()["in_flight"], office.look(path)["completed"]) == (1, 0)
+        gate.set()
+        assert office.ended(path, timeout=60)["completed"] == 4
+        assert office.ended(office.ask(url=single))["status"] == "completed"
+
+
+def test_only_imports_say_that_nobody_waits_for_them(office):
+    with running_screenshot_api("engine") as engine:
+        office = office(capture_api="engine", capture_url=engine.url)
+        office.hire()
+        office.ended(office.ask(url=f"{PAGE}single"))
+        office.ended(office.ask(urls=[f"{PAGE}import"]))
+        office.ended(office.ask(urls=[f"{PAGE}kept"], persist=True))
+        office.client.get("/thumb", query_string={"url": f"{PAGE}visitor"})
+
+    told = {call.params["url"].removeprefix(PAGE): call.headers.get("Priority") for call in engine.calls}
+    assert told == {"single": None, "import": "u=7", "kept": "u=7", "visitor": None}
+
+
+def test_an_import_for_which_the_engine_has_no_room_waits_and_has_not_failed(office):
+    with running_screenshot_api("engine") as engine:
+        office = office(capture_api="engine", capture_url=engine.url)
+        engine.behave(refuse(429, "rate_limited", headers={"Retry-After": "0"}), times=3)
+        path = office.ask(urls=[PAGE])
+        office.hire()
+        job = office.ended(path)["jobs"][0]
+
+    assert (job["status"], job["retries"], len(engine.calls)) == ("completed", 0, 4)
 
 
 def test_imports_take_what_visitors_leave(office):

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.engine.conftest import small_engine
 from tests.engine.test_hostile_pages import failure
@@ -67,6 +68,34 @@ def test_a_full_queue_is_answered_429_at_once(site: Site, pool: ThreadPoolExecut
         assert int(refused.headers["Retry-After"]) == refused.json()["retry_after"] > 0
         gate.set()
         assert colour(first.result()) == colour(second.result()) == GREEN
+
+
+def test_background_captures_leave_a_slot_to_visitors(site: Site, pool: ThreadPoolExecutor):
+    gate = threading.Event()
+    slow, quick = site.add("/imported", body("green"), gate=gate), site.add("/visited", body("green"))
+
+    def import_it(priority: str) -> requests.Response:
+        return engine.get("/v1/screenshot", params={"url": slow}, headers={"Priority": priority})
+
+    with small_engine(site, ENGINE_CONCURRENCY=2) as engine:
+        imports = [pool.submit(import_it, priority) for priority in ("u=7", "u=1, i, u=7;x=2")]
+        eventually(lambda: engine.health()["queued"] == 1)
+        assert colour(engine.capture(quick)) == GREEN
+        assert [each.done() for each in imports] == [False, False]
+        gate.set()
+        assert [colour(each.result()) for each in imports] == [GREEN, GREEN]
+
+
+@pytest.mark.parametrize("priority", ["u=0", "u=3, i", "u=77", "u=7.5", "u=7, u=2", "u", "\xff;="])
+def test_any_other_priority_is_a_visitors(site: Site, pool: ThreadPoolExecutor, engine: Engine, priority: str):
+    gate = threading.Event()
+    url = site.add("/urgent", body("green"), gate=gate)
+    wishes = [
+        pool.submit(engine.get, "/v1/screenshot", params={"url": url}, headers={"Priority": priority}) for _ in range(2)
+    ]
+    eventually(lambda: engine.health()["in_flight"] == 2)
+    gate.set()
+    assert [colour(each.result()) for each in wishes] == [GREEN, GREEN]
 
 
 def test_a_client_that_hangs_up_frees_its_place(site: Site):

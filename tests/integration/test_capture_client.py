@@ -300,6 +300,15 @@ def test_it_says_who_it_is_and_which_request_it_is(api):
     assert headers["Accept-Encoding"] == "identity"
 
 
+def test_it_tells_the_engine_alone_which_captures_nobody_waits_for(api):
+    with client(api) as made:
+        made.capture(PAGE, "png", timeout=30, background=True)
+        made.capture(PAGE, "png", timeout=30)
+
+    told = [call.headers.get("Priority") for call in api.calls]
+    assert told == (["u=7", None] if api.dialect == "engine" else [None, None])
+
+
 def test_it_uses_one_connection_for_many_pictures(snapsharp):
     snapsharp.behave(refuse(400, "validation_error"), url="https://bad.example/")
     with client(snapsharp) as made:

@@ -12,7 +12,7 @@ from jobs import BULK, RECAPTURE, Errand
 from refresh import share, spendable
 from tests.support.processes import wait_until
 from tests.support.redis import age_pictures
-from tests.support.screenshot_api import refuse, with_mark
+from tests.support.screenshot_api import refuse, running_screenshot_api, with_mark
 from tests.support.worker import HASTY, running_beat, running_worker
 
 DAY = 86400
@@ -110,6 +110,19 @@ def test_a_refreshed_picture_is_a_hit_for_the_next_visitor(web, refresher, redis
     assert not refresher.capture(seen, free)
     again = look(web, "news")
     assert (again.headers["X-Cache"], len(api.calls)) == ("HIT", 2)
+
+
+def test_a_refresh_gives_way_to_visitors_in_our_engine(make_client, redis_url):
+    with running_screenshot_api("engine") as engine:
+        web = make_client(refresh_budget=DAY, capture_api="engine", capture_url=engine.url, capture_api_key=None)
+        refresher = replace(web.application.extensions["services"].refresher, budget=10**9)
+        look(web, "news", times=2)
+        refresher.views.flush()
+        age_pictures(redis_url, seconds=DAY + 10)
+        (seen,) = refresher.choose()
+        assert refresher.capture(seen, free)
+
+    assert [call.headers.get("Priority") for call in engine.calls] == [None, "u=7"]
 
 
 def test_a_refreshed_picture_that_looks_the_same_is_not_modified(web, refresher, redis_url, api):

@@ -1,0 +1,161 @@
+"""Who is admitted when: visitors first, background work in what they leave, and nobody twice."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from engine.errors import RateLimited
+from engine.slots import Slots
+from tests.support.loop import in_loop
+
+
+class Crowd:
+    """Captures by name, each of which holds its slot until it is told to end."""
+
+    def __init__(self, slots: Slots) -> None:
+        self.slots = slots
+        self.admitted: list[str] = []
+        self._ends: dict[str, asyncio.Event] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def come(self, *names: str) -> None:
+        """Let them ask in this order; whose name begins with `bulk` is in the background."""
+        for name in names:
+            self._ends[name] = asyncio.Event()
+            self._tasks[name] = asyncio.create_task(self._capture(name))
+        await _settled()
+
+    async def end(self, name: str) -> None:
+        self._ends[name].set()
+        await self._tasks[name]
+        await _settled()
+
+    async def leave(self, name: str) -> None:
+        """Hang up."""
+        self.hang_up(name)
+        await asyncio.wait([self._tasks[name]])
+        await _settled()
+
+    def hang_up(self, name: str) -> None:
+        self._tasks[name].cancel()
+
+    async def refusal_of(self, name: str) -> str:
+        with pytest.raises(RateLimited) as refused:
+            await self._tasks[name]
+        return str(refused.value)
+
+    async def end_all(self) -> None:
+        for end in self._ends.values():
+            end.set()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        assert (self.slots.taken, self.slots.queued) == (0, 0)
+
+    async def _capture(self, name: str) -> None:
+        async with self.slots.take(background=name.startswith("bulk")):
+            self.admitted.append(name)
+            await self._ends[name].wait()
+
+
+async def _settled() -> None:
+    """Let every task go as far as it can."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def crowd(size: int = 2, queue: int = 8, patience: float = 60) -> Crowd:
+    return Crowd(Slots(size, queue, patience))
+
+
+@in_loop
+async def test_background_work_leaves_a_slot_to_visitors():
+    them = crowd(size=2)
+    await them.come("bulk 1", "bulk 2", "visitor")
+    assert them.admitted == ["bulk 1", "visitor"]
+    await them.end("bulk 1")
+    assert them.admitted == ["bulk 1", "visitor", "bulk 2"]
+    await them.end_all()
+
+
+@in_loop
+async def test_visitors_may_have_every_slot():
+    them = crowd(size=2)
+    await them.come("visitor 1", "visitor 2", "bulk")
+    assert them.admitted == ["visitor 1", "visitor 2"]
+    await them.end_all()
+
+
+@in_loop
+async def test_a_visitor_goes_ahead_of_background_work_that_came_before():
+    them = crowd(size=1)
+    await them.come("visitor 1", "bulk 1", "bulk 2", "visitor 2", "visitor 3")
+    for name in ("visitor 1", "visitor 2", "visitor 3", "bulk 1"):
+        await them.end(name)
+    assert them.admitted == ["visitor 1", "visitor 2", "visitor 3", "bulk 1", "bulk 2"]
+    await them.end_all()
+
+
+@pytest.mark.parametrize(("size", "at_a_time"), [(1, 1), (2, 1), (4, 3)])
+def test_without_visitors_background_work_has_all_but_the_last_slot(size: int, at_a_time: int):
+    @in_loop
+    async def scene() -> None:
+        them = crowd(size)
+        names = [f"bulk {number}" for number in range(6)]
+        await them.come(*names)
+        for number, name in enumerate(names):
+            assert them.slots.taken == min(at_a_time, 6 - number)
+            await them.end(name)
+        assert them.admitted == names
+
+    scene()
+
+
+@in_loop
+async def test_one_who_hangs_up_in_the_queue_is_passed_over():
+    them = crowd(size=1)
+    await them.come("visitor 1", "visitor 2", "bulk", "visitor 3")
+    await them.leave("visitor 2")
+    await them.leave("bulk")
+    assert them.slots.queued == 1
+    await them.end("visitor 1")
+    assert them.admitted == ["visitor 1", "visitor 3"]
+    await them.end_all()
+
+
+@pytest.mark.parametrize("slot_first", [True, False])
+def test_one_who_hangs_up_as_the_slot_comes_free_does_not_keep_it(slot_first: bool):
+    @in_loop
+    async def scene() -> None:
+        them = crowd(size=1)
+        async with AsyncExitStack() as held:  # given back without a turn of the loop
+            await held.enter_async_context(them.slots.take())
+            await them.come("visitor", "bulk")
+            if slot_first:
+                await held.aclose()
+            them.hang_up("visitor")
+        await _settled()
+        assert them.admitted == ["bulk"]
+        await them.end_all()
+
+    scene()
+
+
+@in_loop
+async def test_background_work_that_waits_takes_no_visitors_place_in_the_queue():
+    them = crowd(size=1, queue=1)
+    await them.come("visitor 1", "bulk 1", "bulk 2", "visitor 2", "visitor 3")
+    assert "full" in await them.refusal_of("bulk 2")
+    assert "full" in await them.refusal_of("visitor 3")
+    await them.end("visitor 1")
+    assert them.admitted == ["visitor 1", "visitor 2"]
+    await them.end_all()
+
+
+@in_loop
+async def test_nobody_waits_longer_than_is_of_use():
+    them = crowd(size=1, patience=0.05)
+    await them.come("visitor 1", "visitor 2", "bulk")
+    assert "busy" in await them.refusal_of("visitor 2")
+    assert "busy" in await them.refusal_of("bulk")
+    assert them.slots.queued == 0
+    await them.end_all()
