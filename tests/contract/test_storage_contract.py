@@ -29,7 +29,7 @@ def s3_url():
 def bucket(s3_url):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "an-s3-key-of-the-tests")
         yield S3Storage("pics", region="us-east-1", endpoint_url=s3_url, public_url=None)
 
 
@@ -128,7 +128,7 @@ def test_a_presigned_url_gives_the_picture_to_whoever_has_it(s3, s3_url):
 )
 def test_a_presigned_url_is_of_the_bucket_s_own_region(monkeypatch, bucket, region, base):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "an-s3-key-of-the-tests")
     url = S3Storage(bucket, region=region, endpoint_url=None, public_url="https://cdn.example.com").presign(
         "jobs/k", 60
     )
@@ -139,7 +139,7 @@ def test_a_presigned_url_is_of_the_bucket_s_own_region(monkeypatch, bucket, regi
 
 def test_a_storage_that_is_away_is_a_typed_error(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "an-s3-key-of-the-tests")
     (tmp_path / "jobs").write_text("in the way")
     away = S3Storage("nowhere", region="us-east-1", endpoint_url="http://127.0.0.1:1", public_url=None)
 

@@ -47,14 +47,14 @@ def test_without_s3_this_service_hands_the_picture_out(make_client, settings, tm
 @pytest.fixture
 def s3_settings(settings, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "an-s3-key-of-the-tests")
     with running_s3("pics") as url:
         yield settings | {"s3_bucket": "pics", "s3_region": "us-east-1", "s3_endpoint_url": url}
 
 
 def test_with_s3_the_url_is_presigned_for_a_day_or_permanent(make_client, s3_settings, tmp_path):
     client = make_client(**s3_settings)
-    credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "an-s3-key-of-the-tests"}
     with running_worker(tmp_path / "worker.log", **s3_settings, **credentials, resolve_targets="false"):
         passing, kept = ended(client, format="jpeg"), ended(client, format="jpeg", persist=True)
 

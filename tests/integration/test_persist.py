@@ -19,7 +19,7 @@ def s3_url():
 @pytest.fixture
 def s3_settings(s3_url, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "an-s3-key-of-the-tests")
     return {"s3_bucket": "pics", "s3_region": "us-east-1", "s3_endpoint_url": s3_url}
 
 
@@ -109,7 +109,7 @@ def test_the_region_is_right_in_the_url(monkeypatch, bucket, region, expected):
     from storage import S3Storage
 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "an-s3-key-of-the-tests")
     storage = S3Storage(bucket, region=region, endpoint_url=None, public_url=None)
     assert storage.url("thumbs/k.png") == expected
 

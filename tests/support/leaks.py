@@ -6,6 +6,7 @@ searched as it is handed over. Whoever reads a process's output calls `search`; 
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import LogCapture
+
+import access
 
 # Keys and signatures that the tests use, and a word that stands in targets' queries: none may ever reach a log.
 SECRETS = (
@@ -22,11 +25,20 @@ SECRETS = (
     "battery-staple",
     "the-new-signing-key",
     "an-old-signing-key",
+    "a-signing-key-for-fuzz",
+    "a-signing-key-of-the-docs",
+    "a-signing-key-of-tests",
+    "an-s3-key-of-the-tests",
     "fuzz-me-not-please",
+    "plainkey99",
+    "hunter22",
     "s3cret",
     "whsec_",
     "&sig=",
+    "X-Amz-Signature=",
 )
+SIGNATURE = re.compile("[0-9a-f]{64}")
+_SIGNED: set[str] = set()  # every signature that was made in this process, to sign a URL or to check one
 _FOUND: list[str] = []
 
 
@@ -34,6 +46,7 @@ def search(text: str, where: str = "") -> None:
     """Look for secrets in a piece of a log, of the running test where nothing else is said."""
     where = where or os.environ.get("PYTEST_CURRENT_TEST", "")
     _FOUND.extend(f"{where}: {secret}" for secret in SECRETS if secret in text)
+    _FOUND.extend(f"{where}: a signature, {word}" for word in _SIGNED.intersection(SIGNATURE.findall(text)))
 
 
 @contextmanager
@@ -89,6 +102,17 @@ def _searched_event(capture):
     return keep
 
 
+def _remembered(sign):
+    @wraps(sign)
+    def signed(key, options):
+        made = sign(key, options)
+        _SIGNED.add(made)
+        return made
+
+    return signed
+
+
 def pytest_configure():
+    access.sign = _remembered(access.sign)  # before the tests import it
     pytest.CaptureFixture.readouterr = _searched_output(pytest.CaptureFixture.readouterr)
     LogCapture.__call__ = _searched_event(LogCapture.__call__)

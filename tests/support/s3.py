@@ -25,5 +25,9 @@ def running_s3(*buckets: str) -> Iterator[str]:
 
 def s3_client(url: str):
     return boto3.client(
-        "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+        "s3",
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="an-s3-key-of-the-tests",
     )

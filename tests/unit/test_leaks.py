@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from access import sign
+
 ROOT = Path(__file__).resolve().parents[2]
-PLANTED = r"""
+LOGGED = r"""
 import json, logging, os, subprocess, sys
 import structlog
 from structlog.testing import capture_logs
@@ -48,6 +50,22 @@ def test_written_to_a_file(tmp_path):
 def test_read_from_a_process():
     leaks.search("sk_live_test")
 """
+KEYS = ("a-signing-key-for-fuzz", "a-signing-key-of-the-docs", "a-signing-key-of-tests", "an-s3-key-of-the-tests")
+CHECKED = sign("a-key", [("url", "https://example.com/")])
+OF_KINDS = f"""
+from contextlib import suppress
+import pytest
+import access
+
+def test_a_signature_that_was_made():
+    print("sig=" + access.sign("another-key", [("url", "https://example.com/")]))
+
+def test_a_signature_that_was_checked():
+    with suppress(access.BadSignature):
+        access.Access(signing_keys=("a-key",)).check_signature(b"url=https://example.com/", None)
+    print("{CHECKED}")
+""" + "".join(f"\ndef test_key_{number}():\n    print('{key}')\n" for number, key in enumerate(KEYS))
+PLANTED = LOGGED + OF_KINDS
 NAMES = [line.removeprefix("def ").partition("(")[0] for line in PLANTED.splitlines() if line.startswith("def ")]
 
 
@@ -74,5 +92,5 @@ def test_a_run_with_a_secret_fails_though_its_tests_pass(planted):
 
 
 def test_a_run_without_one_passes(tmp_path):
-    done = run(tmp_path, PLANTED.replace("sk_live_test", "nothing"))
+    done = run(tmp_path, LOGGED.replace("sk_live_test", f"nothing {CHECKED}"))
     assert (done.returncode, "SECRET" in done.stdout) == (pytest.ExitCode.OK, False)
