@@ -5,8 +5,9 @@ import json
 import logging
 import threading
 import time
-import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import redis
@@ -224,6 +225,7 @@ def test_captures_in_flight_are_bounded(make_client, api):
     assert int(refused.headers["Retry-After"]) > 0
 
 
+SLACK = 8  # seconds that a loaded machine may add
 LIES = {
     "content_length_long": lying.content_length_long,
     "content_length_short": lying.content_length_short,
@@ -249,16 +251,27 @@ LIES = {
 def test_an_api_that_lies_gives_a_typed_error_and_leaves_nothing(make_client, api, redis_url, lie):
     client = make_client(capture_timeout=2)
     api.behave(LIES[lie], times=9)
-    tracemalloc.start()
-    try:
-        refused = get(client)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    forget_peak()
+    before, began = peak_memory(), time.monotonic()
+    refused = get(client)
+    took, grown = time.monotonic() - began, peak_memory() - before
 
     assert (refused.status_code, refused.json["code"]) in [(502, "capture_failed"), (504, "capture_timeout")]
     assert redis.Redis.from_url(redis_url).keys("thumb:picture:*") == []
-    assert peak < 120 * 2**20, "what is read is bounded: 25 MiB of answer, 64 megapixels decoded"
+    assert took < 2 + SLACK, "drop by drop it may take for ever"
+    assert grown < 200 << 20, "what is read is bounded: 25 MiB of answer, 64 megapixels decoded"
+
+
+def forget_peak():
+    """Let the kernel reckon this process's peak of resident memory from now on, where it may."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory():
+    """Bytes. Unlike `tracemalloc` it counts what Pillow and other C code take."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) << 10
 
 
 FULL = 64000  # bytes, nearly all that a body may have
