@@ -12,8 +12,9 @@ import config
 import logs
 import services as composition
 from config import Settings
-from ratelimit import Budget, Tally, limiter
+from ratelimit import Budget, JobBudgets, Tally, limiter
 from services import Services
+from validation import MAX_BATCH
 from web import callers, errors, health, jobs, persist, sign, telemetry, thumbs
 from web.front import HitFront
 
@@ -32,10 +33,14 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     flood_guard = limiter(services.redis.connection_pool, services.fuse, settings.request_limit, asking)
     captures = Budget(flood_guard, settings.thumb_limit, "captures", services.throughput.count)
     persists = Budget(flood_guard, settings.persist_limit, "permanent pictures")
-    job_budget = Budget(flood_guard, settings.job_limit, "jobs")
-    app.register_blueprint(thumbs.blueprint(services, captures, job_budget))
+    share = max(settings.job_queue_limit // 2, MAX_BATCH)  # nobody fills the queue alone
+    job_budgets = JobBudgets(
+        Budget(flood_guard, settings.job_limit, "jobs"),
+        Budget(flood_guard, f"{share} per day", "jobs, each picture of a batch being one,"),
+    )
+    app.register_blueprint(thumbs.blueprint(services, captures, job_budgets))
     app.register_blueprint(persist.blueprint(services, captures, persists))
-    app.register_blueprint(jobs.blueprint(services, job_budget))
+    app.register_blueprint(jobs.blueprint(services, job_budgets))
     app.register_blueprint(health.blueprint(services))
     flood_guard.init_app(app)
     flood_guard.exempt(app.view_functions["health.health"])

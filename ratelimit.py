@@ -183,15 +183,29 @@ class Budget:
         Raises RateLimited.
         """
         chosen = sorted(limits.parse_many(own_limit)) if own_limit else self._limits
-        headers = self._charge_anywhere(chosen, client)
+        headers = self._anywhere(lambda counter: self._charge(counter, chosen, client))
         self._observe()
         return headers
 
-    def _charge_anywhere(self, chosen: list[RateLimitItem], client: str) -> dict[str, str]:
+    def check(self, client: str, cost: int) -> None:
+        """Make sure that the client has `cost` left, and take nothing. Raises RateLimited."""
+        self._anywhere(lambda counter: self._check(counter, client, cost))
+
+    def take(self, client: str, cost: int) -> None:
+        """Take `cost` off, for what was checked and then done."""
+        self._anywhere(lambda counter: [counter.hit(each, self._scope, client, cost=cost) for each in self._limits])
+
+    def _anywhere(self, question: Callable[[RateLimiter], T]) -> T:
         try:
-            return self._charge(self._shared.limiter, chosen, client)
+            return question(self._shared.limiter)
         except NoAnswer:
-            return self._charge(self._memory, chosen, client)
+            return question(self._memory)
+
+    def _check(self, counter: RateLimiter, client: str, cost: int) -> None:
+        for limit in self._limits:
+            if not counter.test(limit, self._scope, client, cost=cost):
+                reset, _ = counter.get_window_stats(limit, self._scope, client)
+                raise self._refusal(limit, max(math.ceil(reset - time.time()), 1))
 
     def _charge(self, counter: RateLimiter, chosen: list[RateLimitItem], client: str) -> dict[str, str]:
         headers: dict[str, str] = {}
@@ -200,9 +214,23 @@ class Budget:
             reset, remaining = counter.get_window_stats(limit, self._scope, client)
             seconds = max(math.ceil(reset - time.time()), 1)
             if not allowed:
-                raise RateLimited.over(limit.amount, f"at most {limit} {self._scope} for one client", seconds)
+                raise self._refusal(limit, seconds)
             headers = rate_headers(limit.amount, remaining, seconds)
         return headers
+
+    def _refusal(self, limit: RateLimitItem, seconds: int) -> RateLimited:
+        return RateLimited.over(limit.amount, f"at most {limit} {self._scope} for one client", seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class JobBudgets:
+    """What one client may have done by jobs: how often it may ask, and how many jobs it may get, batches by their size.
+
+    The second keeps one client from filling what is there for all: a job is kept for a day.
+    """
+
+    calls: Budget
+    jobs: Budget
 
 
 @dataclass(slots=True)

@@ -37,7 +37,11 @@ class Round:
 
 
 def rows(work: Path) -> list[Row]:
-    with running_redis() as redis, running_fake(work) as api, running_ours(work, redis, api, job_limit=AMPLE) as ours:
+    with (
+        running_redis() as redis,
+        running_fake(work) as api,
+        running_ours(work, redis, api, job_limit=AMPLE, job_queue_limit=1_000_000) as ours,
+    ):
         api.answer_after(CAPTURE_SECONDS)
         with running_worker(work, redis, api, bulk_limit=AMPLE) as group:
             idle, busy = _rounds(ours, group)

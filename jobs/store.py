@@ -84,7 +84,9 @@ _ADD = """
 local limit, keep, resend, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), (#ARGV - 5) / 3
 if redis.call('exists', prefix .. 'job:' .. ARGV[6]) == 1 then return 1 end
 if redis.call('zcard', unfinished) + count > limit then return 0 end
-if redis.call('zcard', index) + count > 10 * limit then return 0 end
+if redis.call('zcard', index) + count > 10 * limit then
+  return -math.ceil(math.max(tonumber(redis.call('zrange', index, 0, 0, 'withscores')[2] or now) - now, 60))
+end
 for i = 6, #ARGV, 3 do
   redis.call('hset', prefix .. 'job:' .. ARGV[i], 'wish', ARGV[i + 1], 'state', 'pending', 'turn', 1)
   redis.call('zadd', index, now + keep, 'job:' .. ARGV[i])
@@ -235,8 +237,11 @@ class JobStore:
         head = [batch.id, json.dumps(asdict(batch))] if batch else ["", ""]
         each = [(job.id, job.wish(), str(errand)) for job, errand in zip(jobs, errands, strict=True)]
         flat = [text for three in each for text in three]
-        if not self._call("add", self._limit, KEEP_SECONDS, RESEND_SECONDS, *head, *flat):
+        added = self._call("add", self._limit, KEEP_SECONDS, RESEND_SECONDS, *head, *flat)
+        if added == 0:
             raise OverCapacity("too many jobs are waiting; try again later", retry_after=60)
+        if added < 0:  # the seconds until the oldest goes
+            raise OverCapacity("too many jobs of the last day are kept; try again later", retry_after=-added)
         return errands
 
     def get(self, id_: str) -> Job | None:

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, jsonify, request
 from errors import NotFound, NotReady, QueueUnavailable
 from jobs import BULK, INTERACTIVE, Batch, Job, State, ids_of
 from model import Picture, ThumbnailRequest
-from ratelimit import Budget
+from ratelimit import JobBudgets
 from services import Services
 from validation import JobWish
 from web.bodies import json_body
@@ -25,7 +25,7 @@ UNKNOWN = "there is no such job"
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
-def blueprint(services: Services, budget: Budget) -> Blueprint:
+def blueprint(services: Services, budgets: JobBudgets) -> Blueprint:
     views = Blueprint("jobs", __name__)
     allow_origins(views, services.settings.cors_origins)
 
@@ -39,7 +39,7 @@ def blueprint(services: Services, budget: Budget) -> Blueprint:
             services.access.check_target(wanted.host_name)
             services.access.check_size(wanted.rendition)
         attempt, remembered = attempt_of(caller, body), services.idempotency
-        return once(remembered, attempt, lambda: accept(services, budget, wish, caller, remembered.seed(attempt)))
+        return once(remembered, attempt, lambda: accept(services, budgets, wish, caller, remembered.seed(attempt)))
 
     @views.get("/jobs/<id_>")
     def job(id_: str) -> Response:
@@ -58,18 +58,20 @@ def blueprint(services: Services, budget: Budget) -> Blueprint:
     return views
 
 
-def accept(services: Services, budget: Budget, wish: JobWish, caller: Caller, seed: str) -> Response:
+def accept(services: Services, budgets: JobBudgets, wish: JobWish, caller: Caller, seed: str) -> Response:
     """Make jobs of `wish`, charged to `caller`: 202 with a job or a batch, or 200 where all have ended in time.
 
     The same random `seed` names the same jobs: those that there are already are not made again.
     Raises InvalidOption, InvalidURL, BlockedTarget, RateLimited, OverCapacity or QueueUnavailable.
     """
     webhook_url = None if wish.webhook_url is None else services.courier.admit(wish.webhook_url)
-    limits = budget.charge(caller.name)
+    budgets.jobs.check(caller.name, len(wish.pictures))
+    limits = budgets.calls.charge(caller.name)
     ids = ids_of(seed)
     made = _jobs_of(replace(wish, webhook_url=webhook_url), _owner(caller), ids)
     batch = Batch(next(ids), made[0].owner, made[0].created_at, tuple(job.id for job in made)) if wish.batch else None
     services.jobs.enqueue(made, batch)
+    budgets.jobs.take(caller.name, len(made))
     id_ = batch.id if batch else made[0].id
     if _all_end(services, made, wish.pictures[0].delivery.wait or 0):
         response = jsonify(_look_up(services, id_, made[0].owner))

@@ -8,7 +8,7 @@ from werkzeug.http import parse_list_header
 from jobs import new_id
 from model import ThumbnailRequest
 from pipeline import CacheState, Served
-from ratelimit import Budget, Charge
+from ratelimit import Budget, Charge, JobBudgets
 from services import Services
 from validation import JobWish
 from web.callers import identify
@@ -18,7 +18,7 @@ from web.pictures import picture_headers, picture_response, preferred_format
 from web.telemetry import note, request_id
 
 
-def blueprint(services: Services, captures: Budget, jobs: Budget) -> Blueprint:
+def blueprint(services: Services, captures: Budget, jobs: JobBudgets) -> Blueprint:
     views = Blueprint("thumbs", __name__)
 
     @views.get("/thumb")
@@ -52,10 +52,10 @@ def _rather_a_job() -> bool:
     )
 
 
-def _job(services: Services, budget: Budget, wanted: ThumbnailRequest) -> Response:
+def _job(services: Services, budgets: JobBudgets, wanted: ThumbnailRequest) -> Response:
     caller = identify(services.access, needs_key="Prefer: respond-async")
     at_once = replace(wanted, delivery=replace(wanted.delivery, wait=None))
-    response = accept(services, budget, JobWish((at_once,)), caller, new_id())
+    response = accept(services, budgets, JobWish((at_once,)), caller, new_id())
     response.headers["Preference-Applied"] = "respond-async"
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -10,7 +10,7 @@ import redis
 
 import services
 from config import Settings
-from errors import CaptureFailed
+from errors import CaptureFailed, OverCapacity
 from jobs import (
     CAPTURE,
     DELIVER_WEBHOOK,
@@ -207,6 +207,41 @@ def test_a_full_queue_takes_a_batch_whole_or_not_at_all(make_client, built):
     assert int(refused.headers["Retry-After"]) > 0
     assert built.jobs.store.stats().jobs["pending"] == 2
     assert ask(client).status_code == 202
+
+
+def test_one_client_does_not_fill_the_queue_for_all(make_client, built):
+    client, batch = make_client(job_queue_limit=400), [f"{PAGE}{number}" for number in range(100)]
+    assert [ask(client, urls=batch).status_code for _ in range(2)] == [202, 202]
+    refused = ask(client)
+
+    assert (refused.status_code, refused.json["code"]) == (429, "rate_limited")
+    assert refused.json["detail"] == "at most 200 per 1 day jobs, each picture of a batch being one, for one client"
+    assert 86000 < int(refused.headers["Retry-After"]) <= 86400
+    assert thumb(client).status_code == 429, "a job is a job"
+    other = client.post("/screenshots", json={"urls": batch}, environ_base={"REMOTE_ADDR": "10.9.9.9"})
+    assert other.status_code == 202
+    assert built.jobs.store.stats().jobs["pending"] == 300
+
+
+def test_what_is_refused_takes_nothing_from_a_client_s_share(make_client, built):
+    client = make_client(job_queue_limit=50)
+    assert [ask(client, urls=[PAGE] * 60).status_code for _ in range(3)] == [503] * 3
+    assert ask(client, urls=[PAGE] * 50).status_code == 202, "a hundred, and so all that there is"
+
+
+def test_too_many_kept_jobs_are_told_from_too_many_waiting(store, built):
+    few = JobStore(built.redis, built.redis, limit=1)
+    for _ in range(10):
+        job, errand = pending(few)
+        few.complete(few.begin(errand), RESULT)
+    with pytest.raises(OverCapacity, match="of the last day are kept") as kept:
+        pending(few)
+    assert 86000 < kept.value.retry_after <= 86400, "until the oldest goes"
+
+    built.redis.zadd("thumb:{jobs}:index", {f"job:{job.id}": 1})
+    pending(few)
+    with pytest.raises(OverCapacity, match="are waiting"):
+        pending(few)
 
 
 def test_without_redis_there_are_no_jobs_and_the_answer_says_so(make_client):
