@@ -54,7 +54,9 @@ class Breaker:
     def _refusal(self, state: dict[str, Any]) -> ThumbnailError:
         kind = UpstreamQuota if state["code"] == UpstreamQuota.code else UpstreamUnavailable
         left = max(int(state["until"] - self._clock()), 1)
-        return kind("the screenshot API is not available at the moment", retry_after=left)
+        error = kind("the screenshot API is not available at the moment", retry_after=left)
+        error.upstream, error.lasting, error.tried = True, state.get("lasting", False), False
+        return error
 
     def let_go(self) -> None:
         """Give the probe's turn to another: this caller will not capture after all."""
@@ -97,7 +99,7 @@ class Breaker:
 
     def _trip(self, err: CaptureError) -> None:
         seconds = min(max(err.retry_after or 0, OPEN_SECONDS), LONGEST_OPEN)
-        state = {"code": err.code, "until": self._clock() + seconds}
+        state = {"code": err.code, "lasting": err.lasting, "until": self._clock() + seconds}
         self._open = state
         _log.error("breaker_open", reason=err.code, seconds=seconds)
         # The state outlives its time: until a probe succeeds, only probes go through.

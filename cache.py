@@ -89,7 +89,7 @@ class PictureCache:
 
     def fail(self, key: Key, err: ThumbnailError, seconds: int) -> None:
         """Remember for `seconds` that `key` failed; in this process alone, and briefly, while Redis is away."""
-        text = json.dumps({"code": err.code, "detail": err.detail, "until": time.time() + seconds})
+        text = json.dumps(errors.to_record(err) | {"until": time.time() + seconds})
         with self._lock:
             self._failures[key.digest] = text
         self._ask(lambda: self._client.set(_FAILURE + key.digest, text, ex=seconds))
@@ -164,6 +164,6 @@ def _unpack_failure(text: str) -> ThumbnailError | None:
     try:
         record = json.loads(text)
         left = record["until"] - time.time()
-        return errors.by_code(record["code"], record["detail"], retry_after=max(int(left), 1)) if left > 0 else None
+        return errors.of_record(record, retry_after=max(int(left), 1)) if left > 0 else None
     except (ValueError, KeyError, TypeError):
         return None

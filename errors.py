@@ -31,7 +31,8 @@ ThumbnailError
 log through `raise … from err`.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class ThumbnailError(Exception):
@@ -153,11 +154,12 @@ class RateLimited(ThumbnailError):
 class CaptureError(ThumbnailError):
     """The picture could not be taken. `upstream` tells a fault of the screenshot API from one of the page.
 
-    `lasting` is known of some: the same request would fail again.
+    `lasting` is known of some: the same request would fail again. `tried` is false where the API was not even asked.
     """
 
     upstream: bool = False
     lasting: bool = False
+    tried: bool = True
 
 
 class CaptureFailed(CaptureError):
@@ -224,12 +226,23 @@ class QueueUnavailable(ThumbnailError):
     retry_after = 10
 
 
-def by_code(code: str, detail: str, retry_after: int | None = None) -> ThumbnailError | None:
-    """Make the error that `code` stands for, as it was remembered somewhere; None for a code that is not ours."""
-    kind = _BY_CODE.get(code)
-    return kind(detail, retry_after=retry_after) if kind else None
+def to_record(err: ThumbnailError) -> dict[str, Any]:
+    """Spell an error in JSON's types, to be remembered somewhere."""
+    marks = {name: getattr(err, name) for name in _MARKS} if isinstance(err, CaptureError) else {}
+    return {"code": err.code, "detail": err.detail} | marks
 
 
+def of_record(record: Mapping[str, Any], retry_after: int | None = None) -> ThumbnailError | None:
+    """Make the error that was remembered, from a record that may hold more; None for a code that is not ours."""
+    kind = _BY_CODE.get(record["code"])
+    err = kind(record["detail"], retry_after=retry_after) if kind else None
+    if isinstance(err, CaptureError):
+        for name in _MARKS:
+            setattr(err, name, record.get(name, getattr(err, name)))
+    return err
+
+
+_MARKS = ("upstream", "lasting", "tried")
 _REMEMBERED: tuple[type[ThumbnailError], ...] = (
     CaptureFailed,
     CaptureTimeout,

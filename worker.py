@@ -47,7 +47,7 @@ from jobs import (
     insist,
     new_id,
 )
-from jobs.retries import MAX_RETRIES, is_transient, pause_before
+from jobs.retries import MAX_RETRIES, is_transient, pause_before, pause_until, was_put_off
 from model import Picture
 from refresh import ROUND_SECONDS
 from services import Services
@@ -218,9 +218,9 @@ def _conclude(run: Run, outcome: JobResult | ThumbnailError) -> None:
     if isinstance(outcome, JobResult):
         kept = store.complete(run, outcome)
         _log.info("job_completed" if kept else "job_taken_over", turn=run.errand.turn)
-    elif isinstance(outcome, RateLimited) or (isinstance(outcome, OverCapacity) and run.job.queue == BULK):
+    elif was_put_off(outcome) or (isinstance(outcome, OverCapacity) and run.job.queue == BULK):
         # To make room for visitors is no failure.
-        store.postpone(run, outcome.retry_after or 1, retry=False)
+        store.postpone(run, pause_until(outcome), retry=False)
     elif run.job.retries < MAX_RETRIES and is_transient(outcome) and run.starts <= MAX_STARTS:
         pause = pause_before(run.job.retries + 1, outcome.retry_after)
         store.postpone(run, pause, retry=True)

@@ -2,7 +2,7 @@
 
 import random
 
-from errors import CaptureError, ThumbnailError
+from errors import CaptureError, RateLimited, ThumbnailError
 
 MAX_RETRIES = 5
 LONGEST_PAUSE = 300.0  # seconds
@@ -13,6 +13,17 @@ def is_transient(err: ThumbnailError) -> bool:
     """Tell whether the same capture may well succeed a little later."""
     lasting = isinstance(err, CaptureError) and err.lasting
     return err.retryable and not lasting
+
+
+def was_put_off(err: ThumbnailError) -> bool:
+    """Tell whether nothing was tried, but may be later: there was no place, or the screenshot API is known to be away."""
+    return isinstance(err, RateLimited) or (isinstance(err, CaptureError) and not err.tried and not err.lasting)
+
+
+def pause_until(err: ThumbnailError) -> float:
+    """Give the seconds that one who was put off waits. Places are given out one by one; an outage ends for all at once."""
+    seconds = err.retry_after or 1
+    return seconds + random.uniform(0, FIRST_PAUSE) if isinstance(err, CaptureError) else seconds  # noqa: S311
 
 
 def pause_before(retry: int, retry_after: float | None) -> float:

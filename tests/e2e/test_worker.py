@@ -72,6 +72,11 @@ class Office:
             jobs = [client.hget(key, "state").decode() for key in client.scan_iter("thumb:{jobs}:job:*")]
         assert self.services.jobs.store.stats().jobs == {name: jobs.count(name) for name in STATES}
 
+    def due_in_more_than(self, seconds):
+        """Count what waits for a time that far ahead."""
+        with redis.Redis.from_url(self.settings["redis_url"]) as client:
+            return client.zcount("thumb:{jobs}:due", client.time()[0] + seconds, "+inf")
+
     def log(self):
         return (self.folder / "worker.log").read_text()
 
@@ -244,6 +249,36 @@ def test_a_thousand_jobs_all_end_as_they_must(office):
     calls = Counter(call.params["url"] for call in office.api.calls)
     assert calls == {url: 2 if url in failing else 1 for url in urls}
     office.settled()
+
+
+def test_an_outage_of_the_api_is_waited_for_and_costs_its_jobs_no_tries(office):
+    office = office(worker_concurrency=1)
+    office.api.behave(refuse(402, "quota_exceeded"))
+    office.hire()
+    path = office.ask(urls=[f"{PAGE}{number}" for number in range(10)])
+    wait_until(lambda: '"breaker_open"' in office.log(), "the quota's end")
+    wait_until(lambda: office.due_in_more_than(1200) == 9, "the waiting of all that were not tried")
+
+    jobs = office.look(path)["jobs"]
+    assert {job["status"] for job in jobs} == {"pending"}
+    assert sorted(job["retries"] for job in jobs) == [0] * 9 + [1]
+    assert len(office.api.calls) == 1
+
+
+def test_a_wrong_key_fails_a_whole_batch_at_once(office):
+    office = office(capture_api_key="sk_live_wrong")
+    office.hire()
+    batch = office.ended(office.ask(urls=[f"{PAGE}{number}" for number in range(20)]))
+    assert (batch["failed"], {job["retries"] for job in batch["jobs"]}) == (20, {0})
+
+
+def test_a_page_that_was_refused_for_good_to_a_visitor_fails_its_job_at_once(office):
+    office = office()
+    office.api.behave(refuse(404, "not_found"))
+    assert office.client.get("/thumb", query_string={"url": PAGE} | SMALL).status_code == 502
+    office.hire()
+    assert office.ended(office.ask(url=PAGE))["retries"] == 0
+    assert office.calls() == 1
 
 
 def test_who_waits_for_one_picture_goes_ahead_of_imports(office):

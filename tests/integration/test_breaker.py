@@ -95,6 +95,17 @@ def test_a_quota_opens_it_at_once_and_for_as_long_as_it_says(breaker, clock):
     assert refused.value.retry_after == 100
 
 
+def test_what_it_refuses_was_not_tried_and_lasts_if_its_cause_does(breaker):
+    for lasting in (False, True):
+        err = UpstreamUnavailable("refused")
+        err.upstream, err.lasting = True, lasting
+        for _ in range(THRESHOLD):
+            breaker.note(err)
+        with pytest.raises(UpstreamUnavailable) as refused:
+            breaker.require_open()
+        assert (refused.value.tried, refused.value.lasting) == (False, lasting)
+
+
 def test_a_probe_that_is_not_used_is_anothers(redis_url, clock):
     with redis.Redis.from_url(redis_url) as client:
         breaker = Breaker(client, Fuse(), clock)

@@ -5,7 +5,7 @@ import pytest
 import errors
 from capture.dialects import DIALECTS
 from capture.refusals import Refusal, read_refusal
-from jobs.retries import LONGEST_PAUSE, MAX_RETRIES, is_transient, pause_before
+from jobs.retries import LONGEST_PAUSE, MAX_RETRIES, is_transient, pause_before, pause_until, was_put_off
 
 
 def refused(status, code=""):
@@ -37,6 +37,18 @@ def test_what_is_wrong_with_the_wish_itself_is_not_tried_again(kind):
 @pytest.mark.parametrize("kind", [errors.OverCapacity, errors.StorageUnavailable, errors.CaptureTimeout])
 def test_what_is_only_busy_is_tried_again(kind):
     assert is_transient(kind("…"))
+
+
+def test_what_was_not_tried_waits_for_as_long_as_it_must_and_a_little_more_each():
+    refused = errors.UpstreamQuota("…", retry_after=3600)
+    assert not was_put_off(refused)
+    refused.tried = False
+    assert was_put_off(refused)
+    pauses = {pause_until(refused) for _ in range(100)}
+    assert len(pauses) > 50
+    assert 3600 <= min(pauses) <= max(pauses) <= 3610
+    refused.lasting = True
+    assert not was_put_off(refused)
 
 
 def test_pauses_grow_within_their_bound_and_differ():
