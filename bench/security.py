@@ -26,9 +26,8 @@ MODES = ("namespace", "flags")
 
 @contextmanager
 def engine_for(site: Site, mode: str, **settings: object) -> Iterator[Engine]:
-    with running_engine(
-        PRIVATE_TARGETS=site.address, ENGINE_ISOLATION=mode, ENGINE_FILTER_LISTS="/nowhere.txt", **settings
-    ) as engine:
+    ours = {"PRIVATE_TARGETS": site.address, "ENGINE_ISOLATION": mode, "ENGINE_FILTER_LISTS": "/nowhere.txt"}
+    with running_engine(**ours | settings) as engine:
         yield engine
 
 

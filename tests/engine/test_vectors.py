@@ -9,6 +9,7 @@ import pytest
 from requests import Response
 
 from tests.support.engine import Engine, eventually, running_engine
+from tests.support.hostile import ADS
 from tests.support.site import Site
 from tests.support.unguarded import hits_of
 from tests.support.vectors import VECTORS
@@ -44,7 +45,10 @@ def isolation(request) -> str:
 
 @pytest.fixture(scope="module")
 def attacks(isolation: str, site: Site, victims: list[Victim]) -> dict[str, Attack]:
-    """The victims' ports are allowed: their address is all that is wrong with them."""
+    """The victims' ports are allowed: their address is all that is wrong with them.
+
+    With the flags alone advertisements are blocked besides: then each request goes by the engine, and none is refused.
+    """
     ports = ",".join(str(victim.port) for victim in victims)
     pages = {
         name: (vector.serve(site, name, victim.address), victim)
@@ -54,19 +58,24 @@ def attacks(isolation: str, site: Site, victims: list[Victim]) -> dict[str, Atta
         PRIVATE_TARGETS=site.address,
         ALLOWED_PORTS=ports,
         ENGINE_ISOLATION=isolation,
-        ENGINE_FILTER_LISTS="/nowhere.txt",
+        ENGINE_FILTER_LISTS=ADS,
         ENGINE_CONCURRENCY=2,
     ) as engine:
         assert engine.health()["isolation"] == isolation
         with ThreadPoolExecutor(2) as pool:
-            return dict(zip(pages, pool.map(lambda name: attack(engine, name, *pages[name]), pages), strict=True))
+            return dict(
+                zip(
+                    pages,
+                    pool.map(lambda name: attack(engine, name, *pages[name], isolation == "flags"), pages),
+                    strict=True,
+                )
+            )
 
 
-def attack(engine: Engine, name: str, url: str, victim: Victim) -> Attack:
+def attack(engine: Engine, name: str, url: str, victim: Victim, block_ads: bool) -> Attack:
     request_id = f"vector-{name}"
-    answer = engine.get(
-        "/v1/screenshot", params={"url": url, "wait_for": "#done"}, headers={"X-Request-ID": request_id}
-    )
+    params = {"url": url, "wait_for": "#done", "block_ads": block_ads}
+    answer = engine.get("/v1/screenshot", params=params, headers={"X-Request-ID": request_id})
     (event,) = eventually(lambda: [e for e in engine.logged("capture") if e["request_id"] == request_id])
     return Attack(answer, event["traffic"]["refused"], victim)
 

@@ -20,11 +20,20 @@ from tests.support.site import Site
 PAGE_SIZE = 4096
 ADS = Path(__file__).parents[1] / "data" / "ads.txt"
 # In seconds and MiB. 2 GB of arrays would be far above the limit, were it not for the watch.
-SETTINGS = {"ENGINE_DEADLINE": 5, "ENGINE_RENDERER_LIMIT": 640, "ENGINE_MEMORY_LIMIT": 1536, "ENGINE_CONCURRENCY": 2}
-# What a loaded machine may add: a second to close the page in, a browser's start, turns at the processor;
-# and what a page can grow by between two looks of the watch.
-MAX_SECONDS = SETTINGS["ENGINE_DEADLINE"] + 10
-MAX_MIB = SETTINGS["ENGINE_MEMORY_LIMIT"] + 512
+DEADLINE, RENDERER_LIMIT, MEMORY_LIMIT = 5, 640, 1536
+SETTINGS = {
+    "ENGINE_DEADLINE": DEADLINE,
+    "ENGINE_RENDERER_LIMIT": RENDERER_LIMIT,
+    "ENGINE_MEMORY_LIMIT": MEMORY_LIMIT,
+    "ENGINE_CONCURRENCY": 2,
+    "ENGINE_FILTER_LISTS": ADS,
+}
+# What a loaded machine may add: a second to close the page in, a browser's start, turns at the processor.
+MAX_SECONDS = DEADLINE + 10
+# A browser above its limit is replaced, and finishes what it has under way: it is killed where that, too, takes as much
+# as a renderer may. The rest is the engine's own process, the browser that takes over meanwhile, and what a page can
+# grow by between two looks of the watch.
+MAX_MIB = MEMORY_LIMIT + RENDERER_LIMIT + 1024
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,7 @@ class End:
 
 
 PICTURE = End("picture")
-LATE = End("timeout", f"the capture took longer than {SETTINGS['ENGINE_DEADLINE']} s")
+LATE = End("timeout", f"the capture took longer than {DEADLINE} s")
 SILENT = End("timeout", "the page did not answer in time")
 TOO_BIG = End("page_failed", "the page crashed or used too much memory")
 UNDRAWN = End("page_failed", "the browser could not draw the page")
@@ -46,10 +55,16 @@ NO_DOCUMENT = End("page_failed", "the page could not be loaded: it answered with
 DOWNLOAD = End("page_failed", "the page is a download")
 BAD_TLS = End("page_failed", "the page could not be loaded: ERR_SSL_PROTOCOL_ERROR")
 REFUSED = End("page_failed", "the page answered 401")
+BLOCKED = End("blocked_url", "url: the host is not a public address that may be captured")
+TOO_LONG = End("page_failed", "the page sends or says too much at once")
+KILLER = End("unavailable", "the browser ended under the capture")
 # Of a page that never stands still it is luck between which two documents it is looked at, and asked to be drawn.
 RESTLESS = PICTURE, FLEETING, UNDRAWN, BARE, LATE
 # It takes all it can get. What ends it first, the limit or the time, is the processor's to say.
 GREEDY = TOO_BIG, BARE, LATE
+# Whether the browser has told of the body when the page's time for loading is over is the processor's to say, too; one
+# that is still telling of another page's has little time for this one.
+POSTED = TOO_LONG, PICTURE, SILENT, KILLER, *GREEDY
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,12 @@ def script(text: str, *ends: End, **params: Any) -> Hostile:
     return page(f"<script>{text}</script>", *ends, **params)
 
 
+def post(mib: int) -> Hostile:
+    """With advertisements blocked the browser tells the engine of each request, body and all."""
+    send = f"fetch('/nowhere', {{method: 'POST', body: 'x'.repeat({mib} << 20)}})"
+    return script(send, *POSTED, block_ads="true", delay=3000)
+
+
 def served(body: str | bytes, *ends: End, **serving: Any) -> Hostile:
     return Hostile(body, ends, serving=serving)
 
@@ -92,6 +113,7 @@ def hostile_pages() -> dict[str, Hostile]:
         "meta refresh loop": page("<meta http-equiv=refresh content=0>", *RESTLESS),
         "never answers": served("", SILENT, gate=threading.Event()),
         "never finishes": served("<!doctype html><p>" + "x" * 4000, PICTURE, endless=True),
+        "drips": served("<!doctype html><p>" + "x" * 4000, PICTURE, drips=True),
         "40 MiB of text": served(b"all work and no play " * (2 << 20), *GREEDY, content_type="text/plain"),
         "gzip of 200 MB": served(gzip.compress(b"<p>x" * (50 << 20)), *GREEDY, headers={"Content-Encoding": "gzip"}),
         "2 GB of typed arrays": script(
@@ -99,11 +121,21 @@ def hostile_pages() -> dict[str, Hostile]:
             TOO_BIG,
             delay=1000,
         ),
+        "2 GB of blobs": script(
+            "const all = []; setInterval(() => all.push(new Blob([new Uint8Array(40 << 20).fill(1)])), 10)",
+            *GREEDY,
+            PICTURE,
+            KILLER,
+            delay=1500,
+        ),
+        "POST of 100 MiB": post(100),
+        "POST of 130 MiB": post(130),
         "100,000 px tall": page("<div style='height: 100000px'>x</div>", PICTURE, full_page="true"),
         "50 pop-ups": script("for (let n = 0; n < 50; n++) open('/popup')", PICTURE, delay=300),
         "download": served(b"x" * 1000, DOWNLOAD, content_type="application/octet-stream"),
         "PDF": served(b"%PDF-1.4\n%%EOF", DOWNLOAD, content_type="application/pdf"),
         "204": served("", NO_DOCUMENT, status=204),
+        "refused port": served("", BLOCKED, status=302, headers={"Location": "http://93.184.216.34:8080/"}),
         "bad TLS": Hostile("", (BAD_TLS,), tls=True),
         "401": served("who are you?", REFUSED, status=401, headers={"WWW-Authenticate": "Basic"}),
     }
@@ -111,7 +143,7 @@ def hostile_pages() -> dict[str, Hostile]:
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds, and the most memory that the browser's processes had resident together, in MiB."""
+    """Seconds, and the most memory that the engine's and the browser's processes had resident together, in MiB."""
 
     end: End
     seconds: float
@@ -154,8 +186,9 @@ def _watch(engine: Engine, peak: list[int], ended: threading.Event) -> None:
 
 
 def _resident(engine: Engine) -> int:
-    """Bytes of all processes of the engine's browsers."""
-    return sum(_resident_of(pid) for group in engine.browser_pids for pid in group_members(group))
+    """Bytes of the engine's own process and all of its browsers'."""
+    browsers = [pid for group in engine.browser_pids for pid in group_members(group)]
+    return sum(map(_resident_of, [engine.process.pid, *browsers]))
 
 
 def _resident_of(pid: int) -> int:

@@ -17,7 +17,10 @@ class Seen:
 
 @dataclass
 class Route:
-    """`gate` holds the answer back until it is set; `endless` sends headers and body and then never ends."""
+    """`gate` holds the answer back until it is set; `endless` sends headers and body and then never ends.
+
+    One that `drips` goes on for ever, a byte now and then.
+    """
 
     body: bytes
     status: int
@@ -25,6 +28,7 @@ class Route:
     headers: Mapping[str, str]
     gate: threading.Event | None
     endless: bool
+    drips: bool
 
 
 @dataclass
@@ -52,10 +56,11 @@ class Site:
         headers: Mapping[str, str] | None = None,
         gate: threading.Event | None = None,
         endless: bool = False,
+        drips: bool = False,
     ) -> str:
         """Serve `body` at `path`, whatever the query, and give its URL."""
         content = body.encode() if isinstance(body, str) else body
-        self.routes[path] = Route(content, status, content_type, headers or {}, gate, endless)
+        self.routes[path] = Route(content, status, content_type, headers or {}, gate, endless or drips, drips)
         return self.url(path)
 
     def hits(self, path: str) -> int:
@@ -79,7 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(route)
         if route.endless:
             self.close_connection = True
-            site.closing.wait()
+            while not site.closing.wait(0.2 if route.drips else None):
+                self.wfile.write(b".")
 
     do_POST = do_HEAD = do_GET  # noqa: N815 - http.server's names
 
