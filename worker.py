@@ -101,8 +101,16 @@ def capture(subject: str, turn: int, queue: str) -> None:
     structlog.contextvars.bind_contextvars(job_id=subject, request_id=run.job.request_id)
     with store.held(run):
         outcome = _attempt(run)
-        insist(lambda: _conclude(run, outcome))
+        _insist(lambda: _conclude(run, outcome))
     structlog.contextvars.clear_contextvars()
+
+
+def _insist(question: Callable[[], None]) -> None:
+    """Ask until the hard limit ends this process: the soft one is for work, and this is what has become of it."""
+    try:
+        insist(question, settings.job_time_limit)
+    except SoftTimeLimitExceeded:
+        insist(question, settings.job_time_limit)
 
 
 @app.task(name=REFRESH)  # type: ignore[untyped-decorator]

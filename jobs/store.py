@@ -155,7 +155,8 @@ if ARGV[4] ~= '' then redis.call('zadd', due, now + tonumber(ARGV[5]), ARGV[4]) 
 return 1
 """
 
-# Where no message waits, those of jobs that still wait for their first turn were lost, as happens with a connection.
+# The first message of a job is sent by whoever asks for it. Where as many messages wait as work is outstanding, none was
+# lost: it waits its turn. Where no message waits, those of jobs that still wait for their first turn were lost, as happens with a connection.
 _CLAIM = """
 local age = tonumber(ARGV[2]) - tonumber(ARGV[3])
 if redis.call('exists', KEYS[6], KEYS[7]) == 0 then
@@ -166,9 +167,20 @@ if redis.call('exists', KEYS[6], KEYS[7]) == 0 then
     end
   end
 end
-local errands = redis.call('zrange', due, '-inf', now, 'byscore', 'limit', 0, ARGV[1])
-for _, errand in ipairs(errands) do redis.call('zadd', due, now + tonumber(ARGV[2]), errand) end
-return errands
+local messages, outstanding = redis.call('llen', KEYS[6]) + redis.call('llen', KEYS[7]), redis.call('zcard', due)
+local function is_never_begun(errand)
+  local id = string.match(errand, '^capture %S+ (%S+) 1$')
+  return id and redis.call('hget', prefix .. 'job:' .. id, 'state') == 'pending'
+end
+local sent = {}
+for _, errand in ipairs(redis.call('zrange', due, '-inf', now, 'byscore', 'limit', 0, ARGV[1])) do
+  redis.call('zadd', due, now + tonumber(ARGV[2]), errand)
+  if messages < outstanding or not is_never_begun(errand) then
+    sent[#sent + 1] = errand
+    messages = messages + 1
+  end
+end
+return sent
 """
 
 # A job whose day is over before it has ended fails, and is kept like any other that has.
@@ -411,11 +423,12 @@ def translated() -> Iterator[None]:
         raise QueueUnavailable("jobs cannot be reached at the moment; try again in a few seconds") from err
 
 
-def insist(question: Callable[[], T]) -> T:
-    """Ask even if Redis is away for a moment: an outcome is not lost, since what led to it cannot be undone."""
-    for _ in range(20):
+def insist(question: Callable[[], T], seconds: float = 120) -> T:
+    """Ask for `seconds` even if Redis is away: an outcome is not lost, since what led to it cannot be undone."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
         try:
             return question()
         except QueueUnavailable:
-            time.sleep(1)
+            time.sleep(0.5)
     return question()

@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import ExitStack
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,7 +11,7 @@ import redis
 
 import services
 from config import Settings
-from errors import CaptureFailed, OverCapacity
+from errors import CaptureFailed, OverCapacity, QueueUnavailable
 from jobs import (
     CAPTURE,
     DELIVER_WEBHOOK,
@@ -23,6 +24,7 @@ from jobs import (
     Problem,
     WebhookProgress,
     celery_app,
+    insist,
     new_id,
 )
 from model import CaptureOptions, Rendition, ThumbnailRequest
@@ -401,6 +403,35 @@ def test_messages_that_no_queue_holds_are_sent_anew(built, store):
     built.redis.delete("thumb:celery:bulk")
     assert store.claim() == [errand]
     assert store.claim() == []
+
+
+def test_messages_that_only_wait_their_turn_are_not_doubled(built, store, redis_url):
+    queue = JobQueue(celery_app(redis_url), store)
+    queue.enqueue([Job(new_id(), ThumbnailRequest(CaptureOptions(PAGE)), time.time(), queue="bulk") for _ in range(30)])
+
+    def wait_a_quarter_of_an_hour():
+        for errand in built.redis.zrange("thumb:{jobs}:due", 0, -1):
+            built.redis.zincrby("thumb:{jobs}:due", -901, errand)
+        return queue.send_due()
+
+    assert [wait_a_quarter_of_an_hour() for _ in range(3)] == [0, 0, 0]
+    built.redis.rpop("thumb:celery:bulk")
+    assert wait_a_quarter_of_an_hour() == 1, "one was lost"
+    assert store.stats().queued["bulk"] == 30
+
+
+def test_who_insists_outlasts_an_absence_of_redis(monkeypatch):
+    clock = iter(range(1000))
+    monkeypatch.setattr("jobs.store.time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None))
+    answers = iter([QueueUnavailable("away")] * 90 + ["back"])
+
+    def ask():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert insist(ask) == "back"
 
 
 def test_a_postponed_job_knows_its_old_messages(store):
