@@ -24,12 +24,12 @@ class Deliveries:
         """Try once to deliver, unless this try was made; a message may come twice. Raises QueueUnavailable."""
         job = self._awaiting(errand)
         if job is None or job.webhook_url is None:
-            self._store.settle(errand)
+            self._store.agenda.settle(errand)
             return
         host = urlsplit(job.webhook_url).netloc
         with self._receivers.held(host) as line:
             if line is not Line.FREE:
-                self._store.schedule(errand, random.uniform(*_LATER[line]))  # noqa: S311 - it spreads load
+                self._store.agenda.schedule(errand, random.uniform(*_LATER[line]))  # noqa: S311 - it spreads load
             elif (job := self._awaiting(errand)) and job.webhook_url:  # nobody was faster before we had our turn
                 self._conclude(errand, self._deliver(job, job.webhook_url, host))
 
@@ -51,7 +51,7 @@ class Deliveries:
         progress = WebhookProgress(_state_after(receipt, errand.turn), errand.turn, receipt.status)
         wait = pause(errand.turn) if progress.state is WebhookState.PENDING else None
         later = None if wait is None else replace(errand, turn=errand.turn + 1)
-        insist(lambda: self._store.note_webhook(errand, progress, later, wait or 0))
+        insist(lambda: self._store.agenda.note_webhook(errand, progress, later, wait or 0))
 
 
 def _state_after(receipt: Receipt, attempts: int) -> WebhookState:

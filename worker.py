@@ -94,12 +94,12 @@ def services() -> Services:
 @app.task(name=CAPTURE)  # type: ignore[untyped-decorator] # Celery has no types
 def capture(subject: str, turn: int, queue: str) -> None:
     """Take the picture of a job, unless it is taken or another worker is at it."""
-    store, token = services().jobs.store, new_id()
-    run = insist(lambda: store.begin(Errand(CAPTURE, queue, subject, turn), token))
+    runs, token = services().jobs.store.runs, new_id()
+    run = insist(lambda: runs.begin(Errand(CAPTURE, queue, subject, turn), token))
     if run is None:
         return
     structlog.contextvars.bind_contextvars(job_id=subject, request_id=run.job.request_id)
-    with store.held(run):
+    with runs.held(run):
         outcome = _attempt(run)
         _insist(lambda: _conclude(run, outcome))
     structlog.contextvars.clear_contextvars()
@@ -118,23 +118,23 @@ def refresh() -> None:
     """Have pictures that people look at captured again, at moments spread over the round."""
     for seen in services().refresher.choose():
         pause = random.uniform(0, ROUND_SECONDS)  # noqa: S311 - it spreads load
-        services().jobs.store.schedule(Errand(RECAPTURE, BULK, seen.pack()), pause)
+        services().jobs.store.agenda.schedule(Errand(RECAPTURE, BULK, seen.pack()), pause)
 
 
 @app.task(name=RECAPTURE)  # type: ignore[untyped-decorator]
 def recapture(subject: str, turn: int, queue: str) -> None:
     """Capture one of them, unless that has been done. What fails is not tried again: visitors will have it captured."""
-    errand, store = Errand(RECAPTURE, queue, subject, turn), services().jobs.store
-    if not store.is_due(errand):
+    errand, agenda = Errand(RECAPTURE, queue, subject, turn), services().jobs.store.agenda
+    if not agenda.is_due(errand):
         return
     try:
         _recapture(subject)
     except (RateLimited, OverCapacity) as err:
-        store.schedule(errand, err.retry_after or 1)
+        agenda.schedule(errand, err.retry_after or 1)
         return
     except (ThumbnailError, TimeoutError, SoftTimeLimitExceeded) as err:
         _log.info("refresh_refused", reason=getattr(err, "code", type(err).__name__))
-    store.settle(errand)
+    agenda.settle(errand)
 
 
 def _recapture(subject: str) -> None:
@@ -222,19 +222,19 @@ def _describe(picture: Picture, key: str, url: str | None = None) -> JobResult:
 
 
 def _conclude(run: Run, outcome: JobResult | ThumbnailError) -> None:
-    store = services().jobs.store
+    runs = services().jobs.store.runs
     if isinstance(outcome, JobResult):
-        kept = store.complete(run, outcome)
+        kept = runs.complete(run, outcome)
         _log.info("job_completed" if kept else "job_taken_over", turn=run.errand.turn)
     elif was_put_off(outcome) or (isinstance(outcome, OverCapacity) and run.job.queue == BULK):
         # To make room for visitors is no failure.
-        store.postpone(run, pause_until(outcome), retry=False)
+        runs.postpone(run, pause_until(outcome), retry=False)
     elif run.job.retries < MAX_RETRIES and is_transient(outcome) and run.starts <= MAX_STARTS:
         pause = pause_before(run.job.retries + 1, outcome.retry_after)
-        store.postpone(run, pause, retry=True)
+        runs.postpone(run, pause, retry=True)
         _log.info("job_retried", reason=outcome.code, seconds=round(pause, 1), retry=run.job.retries + 1)
     else:
-        store.fail(run, Problem.of(outcome))
+        runs.fail(run, Problem.of(outcome))
         _log.warning("job_failed", reason=outcome.code, retries=run.job.retries)
 
 
@@ -248,7 +248,7 @@ class Clock(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no type
         self._tick: Any = None
 
     def start(self, consumer: Any) -> None:
-        services().jobs.store.check_eviction()
+        services().jobs.store.upkeep.check_eviction()
         self._tick = consumer.timer.call_repeatedly(1.0, tick)
 
     def stop(self, _consumer: Any) -> None:
@@ -265,7 +265,7 @@ app.steps["consumer"].add(Clock)
 def tick() -> None:
     """Remove what is old, send what is due; what cannot be sent now, as to a full Redis, is due again later."""
     try:
-        services().jobs.store.prune()
+        services().jobs.store.upkeep.prune()
         services().jobs.send_due()
     except QueueUnavailable:
         return

@@ -1,5 +1,6 @@
 """Work that outlives its request: job records in Redis, and the Celery queues that lead to the worker."""
 
+from jobs.outage import insist
 from jobs.queue import JobQueue, celery_app
 from jobs.receivers import Line, Receivers
 from jobs.record import (
@@ -24,7 +25,9 @@ from jobs.record import (
     ids_of,
     new_id,
 )
-from jobs.store import KEEP_SECONDS, JobStore, Run, insist
+from jobs.runs import Run
+from jobs.scripts import KEEP_SECONDS
+from jobs.store import JobStore
 
 __all__ = [
     "BULK",

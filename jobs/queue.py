@@ -1,7 +1,7 @@
 """The way to the worker: Celery's messages, sent by the web process and by the worker's own clock.
 
 No result backend, and no `countdown`: a message that Celery holds back for longer than the visibility time-out is
-delivered twice. What is to happen later waits in `JobStore`.
+delivered twice. What is to happen later waits in the `Agenda`.
 """
 
 import ssl
@@ -92,7 +92,7 @@ class JobQueue:
                     del unsent[0]
         except (KombuError, OperationalError, RedisError, OSError) as err:
             _log.warning("jobs_unsent", error=type(err).__name__, count=len(unsent))
-            self.store.hasten(unsent)
+            self.store.agenda.hasten(unsent)
 
     def _send(self, errand: Errand, producer: Any) -> None:
         arguments = [errand.subject, errand.turn, errand.queue]
@@ -100,7 +100,7 @@ class JobQueue:
 
     def send_due(self) -> int:
         """Send what is due, and give the number."""
-        errands = self.store.claim()
+        errands = self.store.agenda.claim()
         if errands:
             self.send(errands)
         return len(errands)

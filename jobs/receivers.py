@@ -13,7 +13,7 @@ from enum import StrEnum
 
 import redis
 
-from jobs.store import translated
+from jobs.outage import translated
 
 HOLD_SECONDS = 60  # longer than a delivery, and writing its outcome down, take
 SILENCE_SECONDS = 30

@@ -299,7 +299,7 @@ def test_a_try_while_a_receiver_is_left_alone_is_put_off_and_calls_nobody(make_c
 def completed(store, webhook_url):
     job = Job(new_id(), ThumbnailRequest(CaptureOptions(PAGE)), time.time(), webhook_url=webhook_url)
     (errand,) = store.add([job])
-    store.complete(store.begin(errand), JobResult("jobs/k.png", "image/png", 1, 1, 1, time.time()))
+    store.runs.complete(store.runs.begin(errand), JobResult("jobs/k.png", "image/png", 1, 1, 1, time.time()))
     return job.id
 
 

@@ -54,21 +54,21 @@ def ask(client, headers=None, **body):
 
 
 def begin(store, id_, turn=1):
-    return store.begin(Errand(CAPTURE, INTERACTIVE, id_, turn))
+    return store.runs.begin(Errand(CAPTURE, INTERACTIVE, id_, turn))
 
 
 def complete(built, id_):
     """Do a worker's part: take a job and end it with a picture."""
-    run = begin(built.jobs.store, id_) or built.jobs.store.begin(Errand(CAPTURE, "bulk", id_))
+    run = begin(built.jobs.store, id_) or built.jobs.store.runs.begin(Errand(CAPTURE, "bulk", id_))
     served = built.thumbnailer.obtain(run.job.wanted, lambda: None)
     picture = served.picture
     key = built.storage.keep(picture, id_)
     result = JobResult(key, picture.content_type, picture.width, picture.height, len(picture.body), time.time())
-    assert built.jobs.store.complete(run, result)
+    assert built.jobs.store.runs.complete(run, result)
 
 
 def fail(store, id_):
-    assert store.fail(begin(store, id_), Problem.of(CaptureFailed("the page could not be captured")))
+    assert store.runs.fail(begin(store, id_), Problem.of(CaptureFailed("the page could not be captured")))
 
 
 def test_a_wish_is_accepted_as_a_job(client):
@@ -235,7 +235,7 @@ def test_too_many_kept_jobs_are_told_from_too_many_waiting(store, built):
     few = JobStore(built.redis, built.redis, limit=1)
     for _ in range(10):
         job, errand = pending(few)
-        few.complete(few.begin(errand), RESULT)
+        few.runs.complete(few.runs.begin(errand), RESULT)
     with pytest.raises(OverCapacity, match="of the last day are kept") as kept:
         pending(few)
     assert 86000 < kept.value.retry_after <= 86400, "until the oldest goes"
@@ -269,7 +269,7 @@ def test_a_restart_of_redis_between_two_jobs_goes_unnoticed(make_client, tmp_pat
         store, due = JobStore(connection, connection), []
         assert [response.status_code for response in (before, *after)] == [202] * 4
         assert [client.get(r.headers["Location"]).json["status"] for r in (before, *after)] == ["pending"] * 4
-        sent = lambda: due.extend(store.claim()) or store.stats().queued[INTERACTIVE] + len(due)  # noqa: E731
+        sent = lambda: due.extend(store.agenda.claim()) or store.stats().queued[INTERACTIVE] + len(due)  # noqa: E731
         wait_until(lambda: sent() >= 4, "a message for each")
         assert store.stats().queued[INTERACTIVE] > 1, "a broken connection is not kept"
 
@@ -279,7 +279,7 @@ def test_what_cannot_be_sent_is_due_in_a_second(store):
     job = Job(new_id(), ThumbnailRequest(CaptureOptions(PAGE)), time.time())
     queue.enqueue([job])
     due = []
-    wait_until(lambda: due.extend(store.claim()) or due, "the message's time")
+    wait_until(lambda: due.extend(store.agenda.claim()) or due, "the message's time")
     assert due == [Errand(CAPTURE, INTERACTIVE, job.id)]
 
 
@@ -379,30 +379,30 @@ RESULT = JobResult("jobs/k.png", "image/png", 1, 1, 1, 0.0)
 
 def test_a_message_that_comes_twice_is_worked_on_once(store):
     _, errand = pending(store)
-    run = store.begin(errand)
-    assert store.begin(errand) is None, "its worker lives"
-    assert store.complete(run, RESULT)
-    assert store.begin(errand) is None, "it is done"
-    assert not store.complete(run, RESULT)
+    run = store.runs.begin(errand)
+    assert store.runs.begin(errand) is None, "its worker lives"
+    assert store.runs.complete(run, RESULT)
+    assert store.runs.begin(errand) is None, "it is done"
+    assert not store.runs.complete(run, RESULT)
 
 
 def test_who_got_no_answer_may_ask_again(store):
     _, errand = pending(store)
-    assert store.begin(errand, "mine") == store.begin(errand, "mine")
-    assert store.begin(errand, "another") is None
+    assert store.runs.begin(errand, "mine") == store.runs.begin(errand, "mine")
+    assert store.runs.begin(errand, "another") is None
 
 
 def test_messages_that_no_queue_holds_are_sent_anew(built, store):
     (_, errand), (_, other), (begun, _) = pending(store), pending(store), pending(store)
-    store.postpone(store.begin(other), 60, retry=True)
-    store.begin(Errand(CAPTURE, INTERACTIVE, begun.id))
-    assert store.claim() == [], "they may be on their way"
+    store.runs.postpone(store.runs.begin(other), 60, retry=True)
+    store.runs.begin(Errand(CAPTURE, INTERACTIVE, begun.id))
+    assert store.agenda.claim() == [], "they may be on their way"
     built.redis.zincrby("thumb:{jobs}:due", -6, str(errand))
     built.redis.lpush("thumb:celery:bulk", "a message")
-    assert store.claim() == [], "one of them may be ours"
+    assert store.agenda.claim() == [], "one of them may be ours"
     built.redis.delete("thumb:celery:bulk")
-    assert store.claim() == [errand]
-    assert store.claim() == []
+    assert store.agenda.claim() == [errand]
+    assert store.agenda.claim() == []
 
 
 def test_messages_that_only_wait_their_turn_are_not_doubled(built, store, redis_url):
@@ -422,7 +422,7 @@ def test_messages_that_only_wait_their_turn_are_not_doubled(built, store, redis_
 
 def test_who_insists_outlasts_an_absence_of_redis(monkeypatch):
     clock = iter(range(1000))
-    monkeypatch.setattr("jobs.store.time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None))
+    monkeypatch.setattr("jobs.outage.time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None))
     answers = iter([QueueUnavailable("away")] * 90 + ["back"])
 
     def ask():
@@ -436,44 +436,44 @@ def test_who_insists_outlasts_an_absence_of_redis(monkeypatch):
 
 def test_a_postponed_job_knows_its_old_messages(store):
     job, errand = pending(store)
-    assert store.postpone(store.begin(errand), 0, retry=True)
-    assert store.begin(errand) is None
-    (later,) = store.claim()
+    assert store.runs.postpone(store.runs.begin(errand), 0, retry=True)
+    assert store.runs.begin(errand) is None
+    (later,) = store.agenda.claim()
     assert (later.subject, later.turn) == (job.id, 2)
-    assert store.begin(later).job.retries == 1
+    assert store.runs.begin(later).job.retries == 1
 
 
 def test_a_worker_that_gives_no_sign_loses_its_job_to_the_next(built):
     store = JobStore(built.redis, built.redis, lease=0.2)
     _, errand = pending(store)
-    lost = store.begin(errand)
+    lost = store.runs.begin(errand)
     claimed = []
-    wait_until(lambda: claimed.extend(store.claim()) or claimed, "the lease's end")
+    wait_until(lambda: claimed.extend(store.agenda.claim()) or claimed, "the lease's end")
     assert claimed == [errand]
-    found = store.begin(errand)
+    found = store.runs.begin(errand)
     assert found.starts == 2
-    assert not store.complete(lost, RESULT)
-    assert store.complete(found, RESULT)
+    assert not store.runs.complete(lost, RESULT)
+    assert store.runs.complete(found, RESULT)
 
 
 def test_a_worker_that_lives_keeps_its_job_for_as_long_as_it_takes(built):
     store = JobStore(built.redis, built.redis, lease=0.4)
     _, errand = pending(store)
-    run = store.begin(errand)
-    with store.held(run):
+    run = store.runs.begin(errand)
+    with store.runs.held(run):
         time.sleep(1.2)  # three leases
-        assert store.begin(errand) is None
-        assert store.claim() == []
-    assert store.complete(run, RESULT)
+        assert store.runs.begin(errand) is None
+        assert store.agenda.claim() == []
+    assert store.runs.complete(run, RESULT)
 
 
 def test_old_records_are_removed_and_no_longer_counted(built, store):
     done, errand = pending(store)
-    store.complete(store.begin(errand), RESULT)
+    store.runs.complete(store.runs.begin(errand), RESULT)
     young, _ = pending(store)
-    assert store.prune() == 0
+    assert store.upkeep.prune() == 0
     built.redis.zadd("thumb:{jobs}:index", {f"job:{done.id}": 1})
-    assert store.prune() == 1
+    assert store.upkeep.prune() == 1
     assert (store.get(done.id), store.get(young.id)) == (None, young)
     assert store.stats().jobs == {"pending": 1, "processing": 0, "completed": 0, "failed": 0}
 
@@ -485,41 +485,41 @@ def grow_old(connection, *jobs):
 
 def test_a_job_that_gets_no_turn_in_a_day_fails_and_says_so(built, store):
     job, errand = pending(store, queue="bulk", webhook_url="https://example.com/hook")
-    store.postpone(store.begin(errand), 90_000, retry=False)
+    store.runs.postpone(store.runs.begin(errand), 90_000, retry=False)
     grow_old(built.redis, job)
-    store.prune()
+    store.upkeep.prune()
 
     failed = store.get(job.id)
     assert (failed.state, failed.problem.code, failed.completed_at is None) == ("failed", "over_capacity", False)
-    assert store.claim() == [Errand(DELIVER_WEBHOOK, "bulk", job.id)], "its webhook, and no capture"
+    assert store.agenda.claim() == [Errand(DELIVER_WEBHOOK, "bulk", job.id)], "its webhook, and no capture"
     assert store.stats().oldest_seconds is None
-    assert store.prune() == 0, "it is kept for a day more"
-    assert store.begin(Errand(CAPTURE, "bulk", job.id, 2)) is None
+    assert store.upkeep.prune() == 0, "it is kept for a day more"
+    assert store.runs.begin(Errand(CAPTURE, "bulk", job.id, 2)) is None
 
 
 def test_a_job_in_hand_may_end_after_its_day(built, store):
     job, errand = pending(store)
-    run = store.begin(errand)
+    run = store.runs.begin(errand)
     grow_old(built.redis, job)
-    store.prune()
-    assert store.complete(run, RESULT)
+    store.upkeep.prune()
+    assert store.runs.complete(run, RESULT)
 
 
 def test_a_full_redis_makes_room_and_lets_begun_jobs_end():
     with running_redis() as server, redis.Redis.from_url(server.url) as connection:
         store = JobStore(connection, connection)
         done, begun, waiting, postponed = (pending(store) for _ in range(4))
-        store.complete(store.begin(done[1]), RESULT)
-        runs = [store.begin(errand) for _, errand in (begun, postponed)]
+        store.runs.complete(store.runs.begin(done[1]), RESULT)
+        runs = [store.runs.begin(errand) for _, errand in (begun, postponed)]
         grow_old(connection, done[0])
         connection.config_set("maxmemory", 1)
         with pytest.raises(redis.ResponseError, match="maxmemory"):
             connection.set("more", 1)
 
-        assert store.complete(runs[0], RESULT)
-        assert store.postpone(runs[1], 60, retry=True)
-        assert store.fail(store.begin(waiting[1]), Problem.of(CaptureFailed("no")))
-        assert store.prune() == 1
+        assert store.runs.complete(runs[0], RESULT)
+        assert store.runs.postpone(runs[1], 60, retry=True)
+        assert store.runs.fail(store.runs.begin(waiting[1]), Problem.of(CaptureFailed("no")))
+        assert store.upkeep.prune() == 1
         assert store.get(done[0].id) is None
 
 
@@ -548,7 +548,7 @@ def test_pictures_make_room_and_jobs_stay():
 def test_a_redis_that_may_evict_jobs_is_warned_about(built, store, capsys, policy, warned):
     built.redis.config_set("maxmemory-policy", policy)
     try:
-        store.check_eviction()
+        store.upkeep.check_eviction()
     finally:
         built.redis.config_set("maxmemory-policy", "noeviction")
     assert ("jobs_evictable" in capsys.readouterr().out) is warned

@@ -264,7 +264,7 @@ def test_beat_has_the_worker_capture_again_what_people_look_at(make_client, sett
     with running_worker(log, HASTY, **settings), running_beat(tmp_path / "beat.log", HASTY, **settings):
         wait_until(lambda: b'"refreshed"' in log.read_bytes(), "the refresh")
         wait_until(lambda: b'"refresh_refused"' in log.read_bytes(), "the failure")
-        wait_until(lambda: not any(map(store.is_due, errands)), "the end of both")
+        wait_until(lambda: not any(map(store.agenda.is_due, errands)), "the end of both")
         for seen in viewed:
             counted.thumbnailer.forgive(seen.request)  # no memory of the failure shall stand in the way,
         _wait_for_rounds(log, 4)  # nor that of the worker's process, which lasts for three seconds
@@ -287,7 +287,7 @@ def test_a_refresh_waits_for_its_turn_behind_visitors(make_client, settings, red
     counted.throughput.count()
     (seen,) = counted.views.most_viewed()
     errand = Errand(RECAPTURE, BULK, seen.pack())
-    counted.jobs.store.schedule(errand, 0)
+    counted.jobs.store.agenda.schedule(errand, 0)
     with redis.Redis.from_url(redis_url) as store, running_worker(tmp_path / "worker.log", **settings):
         turn = lambda: store.zscore("thumb:{jobs}:due", str(errand)) - store.time()[0]  # noqa: E731
         wait_until(lambda: turn() > 1000, "its being put off")  # for longer than a message that was lost

@@ -53,9 +53,9 @@ def test_ready_tells_where_jobs_stand(client, settings, tmp_path):
 def test_ready_tells_of_retries_and_of_every_state(client):
     ids = [job["job_id"] for job in post(client, *URLS, "https://one.more.example.com/").json["jobs"]]
     store = client.application.extensions["services"].jobs.store
-    retried, failed, _ = [store.begin(Errand(CAPTURE, BULK, id_)) for id_ in ids[:3]]
-    store.postpone(retried, 60, retry=True)
-    store.fail(failed, Problem(502, "capture_failed", "Capture failed", "the page failed"))
+    retried, failed, _ = [store.runs.begin(Errand(CAPTURE, BULK, id_)) for id_ in ids[:3]]
+    store.runs.postpone(retried, 60, retry=True)
+    store.runs.fail(failed, Problem(502, "capture_failed", "Capture failed", "the page failed"))
 
     jobs = client.get("/ready").json["jobs"]
     assert jobs["retries"] == 1

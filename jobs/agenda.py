@@ -1,0 +1,98 @@
+"""What is to be done, and when: the errands that are outstanding, by the time at which their messages are sent anew.
+
+Every unfinished job has an entry: a retry is such a time, and so is the lease of a run. Whatever loses a message or a
+worker, the job comes due again. A message that comes twice finds its turn over or the lease in force.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from jobs.outage import translated
+from jobs.record import Errand, WebhookProgress
+from jobs.scripts import PREFIX, RESEND_SECONDS, script
+
+LOST_SECONDS = 5  # after so long a message counts as lost where none waits in any queue
+_DUE = PREFIX + "due"
+
+_NOTE_WEBHOOK = """
+local job = prefix .. 'job:' .. ARGV[1]
+redis.call('zrem', due, ARGV[2])
+if redis.call('exists', job) == 0 then return 0 end
+redis.call('hset', job, 'webhook', ARGV[3])
+if ARGV[4] ~= '' then redis.call('zadd', due, now + tonumber(ARGV[5]), ARGV[4]) end
+return 1
+"""
+
+# The first message of a job is sent by whoever asks for it. Where as many messages wait as work is outstanding, none was
+# lost: it waits its turn. Where no message waits, those of jobs that still wait for their first turn were lost, as happens with a connection.
+_CLAIM = """
+local age = tonumber(ARGV[2]) - tonumber(ARGV[3])
+if redis.call('exists', KEYS[6], KEYS[7]) == 0 then
+  for _, errand in ipairs(redis.call('zrange', due, now, now + age, 'byscore', 'limit', 0, ARGV[1])) do
+    local id = string.match(errand, '^capture %S+ (%S+) 1$')
+    if id and redis.call('hget', prefix .. 'job:' .. id, 'state') == 'pending' then
+      redis.call('zadd', due, now, errand)
+    end
+  end
+end
+local messages, outstanding = redis.call('llen', KEYS[6]) + redis.call('llen', KEYS[7]), redis.call('zcard', due)
+local function is_never_begun(errand)
+  local id = string.match(errand, '^capture %S+ (%S+) 1$')
+  return id and redis.call('hget', prefix .. 'job:' .. id, 'state') == 'pending'
+end
+local sent = {}
+for _, errand in ipairs(redis.call('zrange', due, '-inf', now, 'byscore', 'limit', 0, ARGV[1])) do
+  redis.call('zadd', due, now + tonumber(ARGV[2]), errand)
+  if messages < outstanding or not is_never_begun(errand) then
+    sent[#sent + 1] = errand
+    messages = messages + 1
+  end
+end
+return sent
+"""
+
+
+class Agenda:
+    """The times at which errands are due. Raises QueueUnavailable wherever Redis is away."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._claim = script(client, _CLAIM)
+        self._note_webhook = script(client, _NOTE_WEBHOOK)
+
+    def claim(self, most: int = 100) -> list[Errand]:
+        """Take the errands that are due, to send them; those that come to nothing are due again later."""
+        return [Errand.parse(text.decode()) for text in self._claim(most, RESEND_SECONDS, LOST_SECONDS)]
+
+    def schedule(self, errand: Errand, seconds: float) -> None:
+        """Have an errand sent in `seconds`; again every quarter of an hour until somebody settles it."""
+        with translated():
+            self._client.zadd(_DUE, {str(errand): self._now() + seconds})
+
+    def hasten(self, errands: Iterable[Errand], seconds: float = 1.0) -> None:
+        """Have errands that are waiting already sent in `seconds`; those that were settled stay so."""
+        with translated():
+            at = self._now() + seconds
+            self._client.zadd(_DUE, {str(errand): at for errand in errands}, xx=True)
+
+    def settle(self, errand: Errand) -> None:
+        """Say that an errand is done and shall not be sent again."""
+        with translated():
+            self._client.zrem(_DUE, str(errand))
+
+    def is_due(self, errand: Errand) -> bool:
+        """Tell whether an errand is still to be done, now or later: its message may come once more when it is not."""
+        with translated():
+            return self._client.zscore(_DUE, str(errand)) is not None
+
+    def note_webhook(self, errand: Errand, progress: WebhookProgress, later: Errand | None, seconds: float) -> None:
+        """Settle a try to deliver a job's webhook, keep on the job how it went, and plan the next in `seconds`."""
+        name, outcome = errand.subject, json.dumps(asdict(progress))
+        self._note_webhook(name, str(errand), outcome, str(later or ""), seconds)
+
+    def _now(self) -> float:
+        """Redis' own clock: those of the machines may differ."""
+        seconds, micros = self._client.time()
+        return float(seconds + micros / 1e6)
