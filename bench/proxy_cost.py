@@ -17,10 +17,11 @@ from contextlib import AsyncExitStack
 from engine import capture
 from engine.browser import Browser, Walls
 from engine.config import Settings
-from engine.egress import Egress, Traffic
+from engine.egress import Egress
 from engine.gate import Gate
 from engine.params import CaptureParams, parse
 from engine.process import FLAGS
+from engine.traffic import Traffic
 from netguard import Guard, exemptions
 from tests.support.site import Site, running_site
 from tests.support.unguarded import Unguarded
@@ -93,6 +94,6 @@ async def _capture(browser: Browser, params: CaptureParams, gate: Gate) -> float
         egress = Egress(gate, Traffic())
         if not isinstance(browser, Unguarded):
             await egress.open(blank.listener)
-        await capture.take(blank, params, None, asyncio.get_running_loop().time() + DEADLINE)
+        await capture.take(blank, params, None, egress.traffic, asyncio.get_running_loop().time() + DEADLINE)
         await egress.close()
     return time.perf_counter() - started

@@ -12,11 +12,11 @@ from aiohttp import web
 
 from engine import params, picture
 from engine.config import Settings
-from engine.egress import Traffic
 from engine.errors import BlockedURL, EngineError, Unauthorized
 from engine.params import CaptureParams
 from engine.service import CaptureService, Outcome
 from engine.supervisor import Supervisor
+from engine.traffic import Traffic
 
 MAX_BODY = 64 << 10
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")

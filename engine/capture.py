@@ -15,6 +15,7 @@ from engine.page import Page
 from engine.pages import BlankPage
 from engine.params import CaptureParams
 from engine.picture import BadPicture
+from engine.traffic import Traffic
 
 END_GAME = 2.5  # seconds of the deadline that are kept for the picture of a page that never finishes
 IDLE_SECONDS = 10  # after load; a page that polls is never idle
@@ -31,13 +32,15 @@ COOKIE_BANNERS = tuple(
 )
 
 
-async def take(blank: BlankPage, params: CaptureParams, ads: AdFilter | None, deadline: float) -> bytes:
+async def take(
+    blank: BlankPage, params: CaptureParams, ads: AdFilter | None, traffic: Traffic, deadline: float
+) -> bytes:
     """Take the picture that `params` describe in the page `blank`, before `deadline` on the loop's clock.
 
-    `ads` is None where advertisements may show. Raises PageFailed when the page is at fault, InvalidParams for a
+    `ads` is None where advertisements may show; `traffic` is told the page's requests. Raises PageFailed when the page is at fault, InvalidParams for a
     selector that is none, DeadlineExceeded for a page that does not answer, and what `shot.take` raises.
     """
-    capture = Capture(Page(blank, deadline), params)
+    capture = Capture(Page(blank, deadline), params, traffic)
     await capture.prepare(ads)
     for ready in (capture.arrive, capture.settle, capture.settle):
         with contextlib.suppress(DocumentReplaced):
@@ -51,9 +54,10 @@ async def take(blank: BlankPage, params: CaptureParams, ads: AdFilter | None, de
 
 
 class Capture:
-    def __init__(self, page: Page, params: CaptureParams) -> None:
+    def __init__(self, page: Page, params: CaptureParams, traffic: Traffic) -> None:
         self._page = page
         self._params = params
+        self._traffic = traffic
         self._waiting_for = params.wait_for
         self._sized: asyncio.Future[dict[str, Any]]
         rules = COOKIE_BANNERS if params.block_cookie_banners else ()
@@ -173,15 +177,16 @@ class Capture:
                 except PageFailed:
                     raise InvalidParams(f"{name}: must be a valid CSS selector") from None
 
-    async def _check_document(self, status_of: str = scripts.STATUS, *arguments: object) -> None:
-        """Raise PageFailed unless the document came over HTTP with a status below 400, as `status_of` finds it."""
+    async def _check_document(self, loaded: str = scripts.LOADED, *arguments: object) -> None:
+        """Raise PageFailed unless the document came over HTTP with a status below 400, as `loaded` finds it."""
         if self._page.frame.unreachable:
             raise NotReached("the page could not be loaded", self._page.frame.unreachable)
         if not self._page.frame.url.startswith(("http:", "https:")):
             raise PageFailed("the page left for something that is not a web page")
-        status = await self._page.ask(status_of, *arguments)
-        if status >= 400:
-            raise PageFailed(f"the page answered {status}")
+        answer = await self._page.ask(loaded, *arguments)
+        self._traffic.requests = answer["requests"]
+        if answer["status"] >= 400:
+            raise PageFailed(f"the page answered {answer['status']}")
 
     async def _wait_as_asked(self) -> None:
         params = self._params

@@ -8,9 +8,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 import structlog
@@ -20,6 +18,7 @@ from engine.errors import ProxyGone, ResolverBusy
 from engine.gate import Gate
 from engine.relay import Relay, Stream
 from engine.socks import Denied, Destination, Reply
+from engine.traffic import Traffic
 from netguard import Judgement, Verdict
 
 log = structlog.get_logger()
@@ -36,18 +35,6 @@ class Failure(StrEnum):
     BUSY = "ERR_DNS_TIMED_OUT"
 
 
-@dataclass(slots=True)
-class Traffic:
-    """What a capture did on the network so far, its second try included; `refused` by the guard's verdict."""
-
-    connections: int = 0
-    bytes: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-
-    def summary(self) -> dict[str, object]:
-        return {"connections": self.connections, "bytes": self.bytes, "refused": dict(self.refused)}
-
-
 class Egress:
     """One capture's proxy. Whoever opens it closes it."""
 
@@ -56,7 +43,7 @@ class Egress:
         self._gate = gate
         self._known = known or {}
         self._limits = gate.limits
-        self._traffic = traffic
+        self.traffic = traffic
         self._turns = gate.turns()
         self._handlers: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
         self._writers: set[asyncio.StreamWriter] = set()
@@ -135,7 +122,7 @@ class Egress:
         self._admit(destination)
         judgement = self._known.get(destination) or await self._judge(destination)
         if not judgement.ok:
-            self._traffic.refused[judgement.verdict] += 1
+            self.traffic.refused[judgement.verdict] += 1
             raise self._denied(destination, judgement.verdict, Reply.NOT_ALLOWED)
         try:
             return await self._gate.dial(judgement.addresses, destination.port)
@@ -146,17 +133,17 @@ class Egress:
         try:
             return await self._gate.judge(destination, self._turns)
         except ResolverBusy:
-            self._traffic.refused["resolver_busy"] += 1
+            self.traffic.refused["resolver_busy"] += 1
             raise self._denied(destination, Failure.BUSY, Reply.FAILED) from None
 
     def _admit(self, destination: Destination) -> None:
-        self._traffic.connections += 1
+        self.traffic.connections += 1
         for spent, name in (
-            (self._traffic.connections > self._limits.connections, "too_many_connections"),
-            (self._traffic.bytes > self._limits.bytes, "too_many_bytes"),
+            (self.traffic.connections > self._limits.connections, "too_many_connections"),
+            (self.traffic.bytes > self._limits.bytes, "too_many_bytes"),
         ):
             if spent:
-                self._traffic.refused[name] += 1
+                self.traffic.refused[name] += 1
                 raise self._denied(destination, Failure.SPENT, Reply.NOT_ALLOWED)
 
     def _denied(self, destination: Destination, fate: Verdict | Failure, reply: Reply) -> Denied:
@@ -173,8 +160,8 @@ class Egress:
                 self._fates[destination] = Failure.SILENT
 
     def _spend(self, count: int) -> bool:
-        self._traffic.bytes += count
-        return self._traffic.bytes <= self._limits.bytes
+        self.traffic.bytes += count
+        return self.traffic.bytes <= self._limits.bytes
 
     @contextlib.asynccontextmanager
     async def _holding(self, stream: Stream) -> AsyncIterator[None]:

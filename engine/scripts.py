@@ -10,9 +10,14 @@ ONLINE = "Object.defineProperty(Navigator.prototype, 'onLine', {configurable: tr
 
 VALID_SELECTOR = "(selector) => { document.createDocumentFragment().querySelector(selector); return true }"
 
-# The status of the document itself, whatever redirects led to it; 0 where it did not come over HTTP.
-_STATUS = "performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0"
-STATUS = f"() => {_STATUS}"
+# The status of the document itself, whatever redirects led to it; 0 where it did not come over HTTP. And the requests
+# of its timeline, which shows what was refused or failed too, but nothing of frames, nor a part's redirects.
+_LOADED = """const loaded = () => {
+  const navigation = performance.getEntriesByType('navigation')[0];
+  const parts = performance.getEntriesByType('resource');
+  return {status: navigation?.responseStatus ?? 0, requests: 1 + (navigation?.redirectCount ?? 0) + parts.length};
+};"""
+LOADED = f"() => {{ {_LOADED} return loaded() }}"
 
 # A document whose head never ended has nothing to draw: its screenshot never comes, its print is an empty sheet.
 DRAWABLE = "() => document.contentType !== 'text/html' || document.body !== null"
@@ -65,15 +70,15 @@ const hideBroken = () => {
 
 # The load event waits for images and style sheets; a font that a style asks for late may still be on its way.
 # An image that failed, or that the proxy refused, keeps its place in the layout and loses Chromium's torn picture.
-# Gives the document's status, and at once where that is an error: nobody wants to see it calm.
+# Gives what `LOADED` does, and at once where the status is an error: nobody wants to see that calm.
 CALM = f"""async (patience) => {{
   {TOOLS}
-  const status = {_STATUS};
-  if (status >= 400) return status;
+  {_LOADED}
+  if (loaded().status >= 400) return loaded();
   await Promise.race([document.fonts.ready, pause(patience)]);
   hideBroken();
   await calm();
-  return status;
+  return loaded();
 }}"""
 
 # By viewports, so that whatever waits for being seen is seen; back to the top for sticky headers.

@@ -13,7 +13,7 @@ from engine.adblock import AdFilter
 from engine.browser import Browser
 from engine.config import Settings
 from engine.devtools import ProtocolError
-from engine.egress import Egress, Failure, Traffic
+from engine.egress import Egress, Failure
 from engine.errors import (
     BlockedURL,
     BrowserGone,
@@ -31,6 +31,7 @@ from engine.slots import Slots
 from engine.socks import Destination
 from engine.supervisor import Supervisor
 from engine.suspects import Suspects
+from engine.traffic import Traffic
 
 Proxy = Callable[[], Egress]  # a fresh one for each try
 
@@ -104,7 +105,7 @@ class CaptureService:
         ads = await asyncio.shield(self._ads) if params.block_ads and self._ads else None
         async with browser.page() as blank, self._way_out(blank.listener, proxy) as egress:
             try:
-                return await capture.take(blank, params, ads, deadline)
+                return await capture.take(blank, params, ads, egress.traffic, deadline)
             except NotReached as err:
                 raise _reason(err, egress) from err
             except (BadPicture, ProtocolError) as err:

@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import socks
-from engine.egress import Egress, Failure, Traffic
+from engine.egress import Egress, Failure
 from engine.errors import ProxyGone, ResolverBusy, Unavailable
 from engine.gate import Gate, Limits
 from engine.listeners import Listeners, stop
 from engine.socks import Denied, Destination, Reply
+from engine.traffic import Traffic
 from netguard import Guard, Verdict, exemptions
 from tests.support.loop import in_loop, until
 from tests.support.proxy import GREETING, PUBLIC, Proxy, Resolver, ipv4, ipv6, name, running_proxy
@@ -42,7 +43,7 @@ async def test_bytes_go_to_and_fro_and_are_counted():
         assert await reader.readexactly(5) == b"hello"
         writer.close()
         assert proxy.world.dialled == [(PUBLIC, 80)]
-        assert proxy.traffic.summary() == {"connections": 1, "bytes": 10, "refused": {}}
+        assert proxy.traffic.summary() == {"connections": 1, "requests": None, "bytes": 10, "refused": {}}
         assert proxy.egress.fate("example.com", 80) is None
 
 

@@ -10,6 +10,7 @@ import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -44,15 +45,41 @@ def test_the_operator_can_choose_how_the_browser_is_kept_in(site: Site, isolatio
         assert (own == browser) == (isolation == "flags")
 
 
+def traffic_of(engine: Engine, name: str, **params: str) -> dict[str, Any]:
+    engine.get("/v1/screenshot", params=params, headers={"X-Request-ID": name})
+    (event,) = eventually(lambda: [e for e in engine.logged("capture") if e["request_id"] == name])
+    return event["traffic"]
+
+
 def test_every_capture_tells_the_log_its_traffic(engine: Engine, site: Site):
     url = site.add("/counted", body("green", "<img src=/a.png><img src=http://10.0.0.1/><img src=http://[::1]/>"))
-    answer = engine.get("/v1/screenshot", params={"url": url}, headers={"X-Request-ID": "counted-1"})
-    assert answer.status_code == 200
-    (event,) = eventually(lambda: [e for e in engine.logged("capture") if e["request_id"] == "counted-1"])
-    traffic = event["traffic"]
+    traffic = traffic_of(engine, "counted-1", url=url)
     assert traffic["connections"] >= 3
+    assert traffic["requests"] == 4
     assert traffic["bytes"] > 500
     assert traffic["refused"] == {"private": 1, "loopback": 1}
+
+
+@pytest.mark.parametrize("parts", [0, 7])
+def test_requests_are_counted_redirects_included_and_what_needs_none_is_not(engine: Engine, site: Site, parts: int):
+    images = "".join(f"<img src=/part-{n}.png>" for n in range(parts))
+    needless = (
+        "<img src='data:image/gif,x'><script>document.images[0].src = URL.createObjectURL(new Blob(['']))</script>"
+    )
+    site.add("/of-parts", body("green", needless + images))
+    moved = site.add("/moved-parts", status=302, headers={"Location": "/of-parts"})
+    assert traffic_of(engine, f"of-parts-{parts}", url=moved)["requests"] == parts + 2
+
+
+def test_requests_of_a_page_that_never_finishes_are_counted_too(hasty_engine: Engine, site: Site):
+    assert (
+        traffic_of(hasty_engine, "endless-1", url=site.add("/endless-1", body("green"), endless=True))["requests"] == 1
+    )
+
+
+def test_of_a_page_that_never_came_no_requests_are_known(engine: Engine, closed_port: int):
+    traffic = traffic_of(engine, "nothing-1", url=f"http://127.0.0.1:{closed_port}/")
+    assert (traffic["connections"] > 0, traffic["requests"]) == (True, None)
 
 
 def test_a_full_queue_is_answered_429_at_once(site: Site, pool: ThreadPoolExecutor):

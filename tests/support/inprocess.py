@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from engine.config import Settings
-from engine.egress import Traffic
 from engine.gate import Gate, Stream
 from engine.params import parse
 from engine.process import PR_SET_CHILD_SUBREAPER
 from engine.service import CaptureService
 from engine.supervisor import Supervisor
+from engine.traffic import Traffic
 from netguard import Guard
 
 Connect = Callable[[str, int], Awaitable[Stream]]

@@ -5,8 +5,9 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 
-from engine.egress import Egress, Traffic
+from engine.egress import Egress
 from engine.gate import Gate, Limits, Stream
+from engine.traffic import Traffic
 from netguard import Guard
 
 PUBLIC = "93.184.216.34"
