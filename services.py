@@ -21,13 +21,15 @@ from errors import ThumbnailError
 from fuse import Fuse
 from idempotency import Idempotency
 from jobs import JobQueue, JobStore, Receivers, celery_app
+from local_storage import LocalStorage
 from masters import MasterLimits, Masters
 from netguard import Guard
 from pipeline import Thumbnailer
 from refresh import Refresher
 from renditions import Lifetimes, Renditions
 from reports import Reports
-from storage import LocalStorage, PictureStorage, S3Storage
+from s3_storage import S3Storage
+from storage import PictureStorage
 from throughput import Throughput
 from validation import LONGEST_TTL, Validator
 from views import Views

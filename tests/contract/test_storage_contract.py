@@ -8,8 +8,9 @@ import pytest
 import requests
 
 from errors import NotFound, StorageUnavailable
+from local_storage import LocalStorage
 from model import Picture
-from storage import LocalStorage, S3Storage
+from s3_storage import S3Storage
 from tests.support.s3 import running_s3
 
 JOB = "0" * 31 + "a"

@@ -1,0 +1,157 @@
+"""Pictures in a bucket of AWS, R2, MinIO or any server that speaks S3, through boto3."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from errors import StorageUnavailable
+from model import Picture
+from storage import CACHE_FOREVER, Stored, absent, content_type_of, is_key, key_for_good, key_of_job, unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PRUNERS = 8  # calls at a time: at 20 ms each, some 30,000 pictures in a task's time
+CACHE_A_DAY = "private, max-age=86400"
+_LOOKS_ABSENT = (403, 404)  # without the right to list, an absent key looks like a forbidden one
+
+
+class S3Storage:
+    """Objects in a bucket, which hands them out itself."""
+
+    def __init__(self, bucket: str, *, region: str | None, endpoint_url: str | None, public_url: str | None) -> None:
+        self._bucket = bucket
+        self._public_url = public_url
+        # A bucket with a dot would break the certificate's wildcard.
+        path_style = endpoint_url is not None or "." in bucket
+        # R2 and newer regions know no older signature, which the SDK would still choose for some presigned URLs.
+        self._client = _client(region, endpoint_url, path_style=path_style, signature_version="s3v4")
+        # The SDK knows every partition's host names.
+        self._namer = _client(region, endpoint_url, path_style=path_style, signature_version=UNSIGNED)
+
+    def put(self, picture: Picture) -> Stored:
+        """Upload the picture unless it is there. Raises StorageUnavailable."""
+        key, digest = key_for_good(picture)
+        with _translated():
+            created = not self._exists(key) and self._upload(key, picture)
+        return Stored(key, self.url(key), digest, created)
+
+    def keep(self, picture: Picture, job_id: str) -> str:
+        """Upload the picture of a job. Raises StorageUnavailable."""
+        key = key_of_job(picture, job_id)
+        with _translated():
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=picture.body,
+                ContentType=picture.content_type,
+                CacheControl=CACHE_A_DAY,
+            )
+        return key
+
+    def read(self, key: str) -> tuple[bytes, str]:
+        """Download `key`. Raises NotFound or StorageUnavailable."""
+        content_type = content_type_of(key)
+        try:
+            return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read(), content_type
+        except (BotoCoreError, ClientError) as err:
+            if isinstance(err, ClientError) and _status(err) in _LOOKS_ABSENT:
+                raise absent() from err
+            raise _unavailable(err) from err
+
+    def presign(self, key: str, seconds: int) -> str:
+        """Sign a URL for `seconds`; it works no longer than the credentials that sign it."""
+        parameters = {"Bucket": self._bucket, "Key": key}
+        return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
+
+    def prune(self, seconds: int) -> int:
+        """Remove objects of jobs, one a call: not every server knows the call that removes many."""
+        limit, count = datetime.now(UTC) - timedelta(seconds=seconds), 0
+        with _translated(), ThreadPoolExecutor(PRUNERS) as pool:
+            for keys in self._older(limit):
+                count += len(list(pool.map(self._remove, keys)))
+        return count
+
+    def _older(self, limit: datetime) -> Iterator[list[str]]:
+        """List the keys of jobs' pictures that are older than `limit`, a page at a time."""
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix="jobs/"):
+            found = page.get("Contents", [])
+            yield [each["Key"] for each in found if each["LastModified"] < limit and is_key(each["Key"])]
+
+    def _remove(self, key: str) -> None:
+        self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    def url(self, key: str) -> str:
+        """Give the permanent URL of `key`: below S3_PUBLIC_URL if that is set, else the bucket's own."""
+        if self._public_url:
+            return f"{self._public_url}/{key}"
+        return self._namer.generate_presigned_url("get_object", Params={"Bucket": self._bucket, "Key": key})
+
+    def check(self) -> None:
+        """Prove that the bucket is there and may be used. Raises StorageUnavailable."""
+        with _translated():
+            self._client.head_bucket(Bucket=self._bucket)
+
+    def _exists(self, key: str) -> bool:
+        try:
+            self._client.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as err:
+            if _status(err) in _LOOKS_ABSENT:
+                return False
+            raise
+        return True
+
+    def _upload(self, key: str, picture: Picture) -> bool:
+        try:
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=picture.body,
+                ContentType=picture.content_type,
+                CacheControl=CACHE_FOREVER,
+                IfNoneMatch="*",
+            )
+        except ClientError as err:
+            if _status(err) in (409, 412):  # another process was faster with the same bytes
+                return False
+            raise
+        return True
+
+
+def _client(region: str | None, endpoint_url: str | None, *, path_style: bool, **more: Any) -> "S3Client":
+    config = Config(
+        connect_timeout=2,
+        read_timeout=8,
+        retries={"mode": "standard", "max_attempts": 2},
+        # Servers other than AWS know neither the newer checksums nor always a bucket as part of the host name.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={"addressing_style": "path" if path_style else "virtual"},
+        **more,
+    )
+    session = boto3.session.Session(region_name=region)
+    return session.client("s3", endpoint_url=endpoint_url, config=config)
+
+
+def _status(err: ClientError) -> int:
+    return int(err.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ClientError) as err:
+        raise _unavailable(err) from err
+
+
+def _unavailable(err: Exception) -> StorageUnavailable:
+    code = err.response.get("Error", {}).get("Code") if isinstance(err, ClientError) else None
+    return unavailable(err, "S3_BUCKET", code)
