@@ -20,6 +20,7 @@ from deliveries import Deliveries
 from errors import ThumbnailError
 from fuse import Fuse
 from idempotency import Idempotency
+from job_pictures import JobPictures
 from jobs import JobQueue, JobStore, Receivers, celery_app
 from local_storage import LocalStorage
 from masters import MasterLimits, Masters
@@ -53,6 +54,7 @@ class Services:
     idempotency: Idempotency
     jobs: JobQueue
     throughput: Throughput
+    job_pictures: JobPictures
     reports: Reports
     courier: Courier
     deliveries: Deliveries
@@ -109,6 +111,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     validator = Validator(guard, block_ads=settings.block_ads)
     views = Views(connection, settings.refresh_budget)
     jobs = _jobs(settings, connection, waiting)
+    throughput = Throughput(connection, fuse, settings.bulk_limit)
     reports = Reports(storage, settings.public_url)
     courier = Courier(guard, settings.webhook_secret, resolves=settings.resolve_targets)
     return Services(
@@ -126,7 +129,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         Refresher(views, thumbnailer, settings.refresh_budget, lifetimes),
         Idempotency(connection, leases),
         jobs,
-        Throughput(connection, fuse, settings.bulk_limit),
+        throughput,
+        JobPictures(thumbnailer, storage, throughput, jobs.store.runs),
         reports,
         courier,
         Deliveries(jobs.store, Receivers(connection, settings.worker_concurrency), courier, reports),

@@ -18,14 +18,13 @@ from jobs.record import (
     Job,
     JobResult,
     Problem,
-    QueueStats,
     State,
     WebhookProgress,
     WebhookState,
     ids_of,
     new_id,
 )
-from jobs.runs import Run
+from jobs.runs import Run, Runs
 from jobs.scripts import KEEP_SECONDS
 from jobs.store import JobStore
 
@@ -48,9 +47,9 @@ __all__ = [
     "JobStore",
     "Line",
     "Problem",
-    "QueueStats",
     "Receivers",
     "Run",
+    "Runs",
     "State",
     "WebhookProgress",
     "WebhookState",
