@@ -12,9 +12,9 @@ import config
 import logs
 import services as composition
 from config import Settings
+from options import MAX_BATCH
 from ratelimit import Budget, JobBudgets, Tally, limiter
 from services import Services
-from validation import MAX_BATCH
 from web import callers, errors, health, jobs, persist, sign, telemetry, thumbs
 from web.front import HitFront
 

@@ -15,7 +15,7 @@ from coalesce import Coalescer, Flight
 from errors import BlockedTarget, CaptureError, CaptureFailed, InvalidOption, OverCapacity
 from model import CaptureOptions, Picture, ThumbnailRequest
 from netguard import Guard, Verdict
-from validation import NOT_PUBLIC, target_of
+from urls import NOT_PUBLIC, target_of
 
 PAGE_FAILURE_SECONDS = 30  # for how long a page's own failure is remembered
 LONGEST_FAILURE = 3600

@@ -25,6 +25,7 @@ from jobs import JobQueue, JobStore, Receivers, celery_app
 from local_storage import LocalStorage
 from masters import MasterLimits, Masters
 from netguard import Guard
+from options import LONGEST_TTL
 from pipeline import Thumbnailer
 from refresh import Refresher
 from renditions import Lifetimes, Renditions
@@ -32,7 +33,7 @@ from reports import Reports
 from s3_storage import S3Storage
 from storage import PictureStorage
 from throughput import Throughput
-from validation import LONGEST_TTL, Validator
+from validation import Validator
 from views import Views
 from webhooks import Courier
 

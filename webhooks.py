@@ -21,7 +21,7 @@ from urllib3.util import Timeout
 from deadline import POOLS
 from errors import BadRequest, BlockedTarget, InvalidOption, InvalidURL, OverCapacity, ThumbnailError
 from netguard import Address, Guard, Judgement, Verdict
-from validation import NOT_PUBLIC, parse_url, target_of
+from urls import NOT_PUBLIC, parse_url, target_of
 
 # Seconds between tries: a restart, a deployment, an outage; about an hour in all.
 PAUSES = (10, 60, 300, 900, 2400)

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"errors", "netguard", "deadline"},
-    {"config", "model", "logs", "cores", "fuse"},
+    {"config", "model", "logs", "cores", "fuse", "urls", "options"},
     {"validation", "imaging", "access", "storage"},
     {
         "cache",
@@ -46,6 +46,7 @@ OWNERS = {
     "urllib3": {"deadline", "capture", "webhooks"},
     "standardwebhooks": {"webhooks"},
     "PIL": {"imaging"},
+    "can_ada": {"urls", "engine"},
     "gevent": {"cores"},
     "aiohttp": {"engine"},
     "dotenv": {"config", "engine"},

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from validation import Options
+from options import Options
 
 FUZZ = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 NAMES = st.one_of(st.sampled_from([*Options.model_fields, "widht", "URL"]), st.text(max_size=8))

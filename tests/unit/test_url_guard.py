@@ -8,7 +8,7 @@ import pytest
 
 from errors import InvalidURL, ThumbnailError
 from netguard import Guard
-from validation import parse_url, target_of
+from urls import parse_url, target_of
 
 CORPUS = Path(__file__).parent.parent / "data" / "ssrf-corpus.tsv"
 

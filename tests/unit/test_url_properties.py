@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import netguard
 from errors import ThumbnailError
 from netguard import Guard, Verdict
-from validation import parse_url, target_of
+from urls import parse_url, target_of
 
 GUARD = Guard(lookup=lambda _: ["93.184.216.34"])
 HOSTS = st.one_of(
