@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"errors", "netguard", "deadline"},
     {"config", "model", "logs", "cores", "fuse", "urls", "options"},
-    {"validation", "imaging", "access", "storage"},
+    {"validation", "imaging", "placeholder", "access", "storage"},
     {
         "cache",
         "coalesce",
@@ -45,7 +45,7 @@ OWNERS = {
     "requests": {"capture"},
     "urllib3": {"deadline", "capture", "webhooks"},
     "standardwebhooks": {"webhooks"},
-    "PIL": {"imaging"},
+    "PIL": {"imaging", "placeholder"},
     "can_ada": {"urls", "engine"},
     "gevent": {"cores"},
     "aiohttp": {"engine"},

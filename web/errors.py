@@ -11,7 +11,7 @@ from flask import Flask, Response, json, request
 from flask_limiter import Limiter, RateLimitExceeded
 from werkzeug.exceptions import HTTPException
 
-import imaging
+import placeholder
 from errors import BlockedTarget, RateLimited, ThumbnailError, Unauthorized
 from ratelimit import rate_headers
 from web.pictures import SAFE_HEADERS
@@ -99,7 +99,7 @@ def wants_picture() -> bool:
 
 def _placeholder(status: int, code: str, state: Literal["error", "pending"]) -> Response:
     headers = {"X-Thumb-State": state} | ({"X-Error-Code": code} if state == "error" else {})
-    return Response(imaging.placeholder(*_size_asked_for(), state), status, headers, content_type="image/png")
+    return Response(placeholder.draw(*_size_asked_for(), state), status, headers, content_type="image/png")
 
 
 def _size_asked_for() -> tuple[int, int]:
