@@ -1,9 +1,6 @@
 """Work that outlives its request: job records in Redis, and the Celery queues that lead to the worker."""
 
-from jobs.outage import insist
-from jobs.queue import JobQueue, celery_app
-from jobs.receivers import Line, Receivers
-from jobs.record import (
+from jobs.errand import (
     BULK,
     CAPTURE,
     DELIVER_WEBHOOK,
@@ -13,17 +10,12 @@ from jobs.record import (
     RECAPTURE,
     REFRESH,
     WEBHOOKS,
-    Batch,
     Errand,
-    Job,
-    JobResult,
-    Problem,
-    State,
-    WebhookProgress,
-    WebhookState,
-    ids_of,
-    new_id,
 )
+from jobs.outage import insist
+from jobs.queue import JobQueue, celery_app
+from jobs.receivers import Line, Receivers
+from jobs.record import Batch, Job, JobResult, Problem, State, WebhookProgress, WebhookState, ids_of, new_id
 from jobs.runs import Run, Runs
 from jobs.scripts import KEEP_SECONDS
 from jobs.store import JobStore

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from jobs.errand import Errand
 from jobs.outage import translated
-from jobs.record import Errand, WebhookProgress
+from jobs.record import WebhookProgress
 from jobs.scripts import PREFIX, RESEND_SECONDS, script
 
 LOST_SECONDS = 5  # after so long a message counts as lost where none waits in any queue

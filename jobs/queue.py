@@ -16,7 +16,8 @@ from kombu.exceptions import KombuError, OperationalError
 from redis.connection import parse_url
 from redis.exceptions import RedisError
 
-from jobs.record import BULK, KEYPREFIX, QUEUES, Batch, Errand, Job
+from jobs.errand import BULK, KEYPREFIX, QUEUES, Errand
+from jobs.record import Batch, Job
 from jobs.store import JobStore
 
 VISIBILITY = 1.25  # times the hard limit, after which a message that nobody acknowledged is delivered again

@@ -11,17 +11,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 from errors import ThumbnailError
+from jobs.errand import INTERACTIVE
 from model import CaptureOptions, Delivery, Rendition, ThumbnailRequest
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
-
-# The names of Celery's tasks and queues, known to those who enqueue and to the worker.
-CAPTURE, DELIVER_WEBHOOK, PRUNE, REFRESH = "capture", "deliver_webhook", "prune", "refresh"
-RECAPTURE, QUEUE_STATS = "recapture", "queue_stats"
-INTERACTIVE, BULK, WEBHOOKS = "interactive", "bulk", "webhooks"
-QUEUES = (INTERACTIVE, BULK, WEBHOOKS)  # the first is emptied first
-KEYPREFIX = "thumb:celery:"  # of the queues, which are lists of messages, in Redis
 
 
 class State(StrEnum):
@@ -150,27 +144,6 @@ class Batch:
     owner: str
     created_at: float
     jobs: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """One message to the worker: `task` is to be done for `subject`, a job's id or whatever the task knows.
-
-    `turn` tells one errand for a subject from the next, so that a message that comes twice is known by it.
-    """
-
-    task: str
-    queue: str
-    subject: str
-    turn: int = 1
-
-    def __str__(self) -> str:
-        return f"{self.task} {self.queue} {self.subject} {self.turn}"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        task, queue, subject, turn = text.split(" ")
-        return cls(task, queue, subject, int(turn))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from errors import QueueUnavailable
-from jobs.record import CAPTURE, DELIVER_WEBHOOK, WEBHOOKS, Errand, Job, JobResult, Problem, State
+from jobs.errand import CAPTURE, DELIVER_WEBHOOK, WEBHOOKS, Errand
+from jobs.record import Job, JobResult, Problem, State
 from jobs.scripts import DONE_SECONDS, KEEP_SECONDS, script
 
 _BEGIN = """

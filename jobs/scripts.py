@@ -7,8 +7,8 @@ removed by `jobs.upkeep`, a little with each new job. All names share a slot of 
 from collections.abc import Callable
 from typing import Any
 
+from jobs.errand import KEYPREFIX, QUEUES
 from jobs.outage import translated
-from jobs.record import KEYPREFIX, QUEUES
 
 KEEP_SECONDS = 86400
 DONE_SECONDS = 60  # for how long a late waiter is still woken

@@ -10,8 +10,9 @@ import redis
 
 from errors import OverCapacity
 from jobs.agenda import Agenda
+from jobs.errand import CAPTURE, KEYPREFIX, QUEUES, Errand
 from jobs.outage import translated
-from jobs.record import CAPTURE, KEYPREFIX, QUEUES, Batch, Errand, Job, QueueStats, State
+from jobs.record import Batch, Job, QueueStats, State
 from jobs.runs import Runs
 from jobs.scripts import KEEP_SECONDS, PREFIX, RESEND_SECONDS, script
 from jobs.upkeep import Upkeep
