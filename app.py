@@ -15,8 +15,7 @@ from config import Settings
 from options import MAX_BATCH
 from ratelimit import Budget, JobBudgets, Tally, limiter
 from services import Services
-from web import callers, errors, health, jobs, persist, sign, telemetry, thumbs
-from web.front import HitFront
+from web import callers, errors, front, health, jobs, persist, sign, telemetry, thumbs
 
 MAX_BODY_BYTES = 64 * 1024
 
@@ -42,11 +41,12 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(persist.blueprint(services, captures, persists))
     app.register_blueprint(jobs.blueprint(services, job_budgets))
     app.register_blueprint(health.blueprint(services))
+    app.before_request(front.raise_refusal)  # the front has counted it
     flood_guard.init_app(app)
     flood_guard.exempt(app.view_functions["health.health"])
     errors.answer_errors(app, flood_guard)
     sign.add_command(app, services)
-    app.wsgi_app = HitFront(app.wsgi_app, services, Tally(flood_guard, settings.request_limit))  # type: ignore[method-assign]
+    app.wsgi_app = front.HitFront(app.wsgi_app, services, Tally(flood_guard, settings.request_limit))  # type: ignore[method-assign]
     if settings.trusted_proxies:
         # Proxies append to X-Forwarded-For, but replace X-Forwarded-Proto.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1)  # type: ignore[method-assign]

@@ -71,6 +71,12 @@ class PictureCache:
         self._remember(key, found)
         return Found(found, reachable)
 
+    def knows(self, *keys: Key) -> bool:
+        """Tell whether there is a picture or a failure of any of `keys`; true where that cannot be told."""
+        names = [kind + key.digest for key in keys for kind in (_PICTURE, _FAILURE)]
+        found, reachable = self._ask(lambda: self._client.exists(*names))
+        return bool(found) or not reachable
+
     def trust(self, key: Key, picture: Picture) -> None:
         """Take `picture` for what is known of `key`, here and for seconds."""
         self._remember(key, picture)

@@ -78,6 +78,12 @@ class Coalescer:
         self._start(key, future, work, recall, patience)
         return Flight(future, leading=True)
 
+    def under_way(self, key: str) -> bool:
+        """Tell whether anybody works on `key`, here or in another process."""
+        with self._lock:
+            here = key in self._flights
+        return here or self._leases.held(key)
+
     def _start(
         self, key: str, future: "Future[T]", work: Callable[[], T], recall: Callable[[], T | None], patience: float
     ) -> None:
@@ -163,6 +169,9 @@ class Alone:
     def take(self, key: str) -> Lease:
         return Lease(key, "", ours=True, shared=False)
 
+    def held(self, key: str) -> bool:  # noqa: ARG002 - the others' concern
+        return False
+
     def release(self, lease: Lease) -> None:
         pass
 
@@ -195,6 +204,10 @@ class Leases:
             return Lease(key, holder.decode(), ours=False)
         self._keep(lease)
         return lease
+
+    def held(self, key: str) -> bool:
+        """Tell whether somebody holds the lease."""
+        return bool(self._ask(lambda: self._client.exists(Lease(key, "", ours=False).name))[0])
 
     def release(self, lease: Lease) -> None:
         """Give the lease back and wake everybody who waits for it."""

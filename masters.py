@@ -20,6 +20,7 @@ from urls import NOT_PUBLIC, target_of
 PAGE_FAILURE_SECONDS = 30  # for how long a page's own failure is remembered
 LONGEST_FAILURE = 3600
 LARGE_SECONDS = 30
+_FULL = "too many captures are under way; try again in a few seconds"
 CLOCK_SKEW = timedelta(seconds=10)  # between machines; and no picture counts as old before it is a minute old
 
 
@@ -74,12 +75,13 @@ class Masters:
     def join(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Flight[Capture]:
         """Join the capture of `request`, or start it.
 
-        Raises what can be told at once: InvalidOption, and a remembered failure of the same capture. The flight ends
-        with a Capture, BlockedTarget, RateLimited, OverCapacity or a CaptureError.
+        Raises what can be told at once: InvalidOption, a remembered failure of the same capture, and OverCapacity. The
+        flight ends with a Capture, BlockedTarget, RateLimited, OverCapacity or a CaptureError.
         """
         self._camera.check(request.capture)
         if not request.delivery.fresh:
             self._raise_remembered(request)
+        self.require_room(request)
         since = self._newest_known(request) or datetime.now(UTC) - CLOCK_SKEW
 
         def work() -> Capture:
@@ -91,6 +93,18 @@ class Masters:
             return self._recall(request, since)
 
         return self._coalescer.join(request.capture_key.digest, work, recall, self._limits.timeout + 5)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more capture may be in flight."""
+        with suppress(OverCapacity), self._slot():
+            return True
+        return False
+
+    def require_room(self, request: ThumbnailRequest) -> None:
+        """Raise OverCapacity where a flight would: callers beyond what is possible must cost next to nothing."""
+        if not self.has_room and not self._coalescer.under_way(request.capture_key.digest):
+            raise OverCapacity(_FULL)
 
     def _newest_known(self, request: ThumbnailRequest) -> datetime | None:
         """For a caller who wants it fresh, only what is newer than all that is known will do."""
@@ -173,7 +187,7 @@ class Masters:
     def _slot(self) -> Iterator[None]:
         """Take one of the captures that may be in flight. Raises OverCapacity at once when there is none."""
         if not self._slots.acquire(blocking=False):
-            raise OverCapacity("too many captures are under way; try again in a few seconds")
+            raise OverCapacity(_FULL)
         try:
             yield
         finally:

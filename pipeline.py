@@ -5,13 +5,14 @@ Knows neither HTTP nor Flask; the worker runs the same flow as the web process.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitTimeout
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 
 import structlog
 
@@ -41,6 +42,14 @@ class Served:
     cache: CacheState
     fresh_for: int
     capture_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a request: its rendition, and its master, which is looked up when it is first asked for."""
+
+    found: Found
+    master: Callable[[], Picture | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +83,16 @@ class Thumbnailer:
         """Give the picture of `request` if it is known and fresh: the one question a hit costs."""
         if request.delivery.fresh:
             return None
-        found = self._look_up(request)
+        found = self._cache.get(request.rendition_key, master=request.capture_key)
         if found.picture is None or found.outdated:
             return None
         fresh_for = self._lifetimes.fresh_for(found.picture, request)
         return Served(found.picture, CacheState.HIT, fresh_for) if fresh_for > 0 else None
+
+    def require_room(self, request: ThumbnailRequest) -> None:
+        """Raise OverCapacity where `get` could do nothing else; two short questions where all captures are taken."""
+        if not self._masters.has_room and not self._cache.knows(request.rendition_key, request.capture_key):
+            self._masters.require_room(request)
 
     def get(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Served:
         """Answer `request`: what is known and fresh, what is known and stale while it is captured anew, or a capture.
@@ -86,27 +100,29 @@ class Thumbnailer:
         Only a capture is charged. Raises BlockedTarget or InvalidOption; RateLimited, OverCapacity, Pending or a
         CaptureError only where there is no older picture to show instead.
         """
-        found = self._look_up(request)
+        known = self._look_up(request)
         if request.delivery.fresh:
-            return self._capture_or_older(found, request, charge, request_id)
-        known = self._find_fresh(found, request)
-        if known is not None:
-            return self._serve(known, CacheState.HIT, request)
-        older = self._find_older(found, request)
+            return self._capture_or_older(known, request, charge, request_id)
+        fresh = self._find_fresh(known, request)
+        if fresh is not None:
+            return self._serve(fresh, CacheState.HIT, request)
+        older = self._find_older(known, request)
         if older is not None:
             self._refresh_behind(request, charge, request_id)
             return self._serve(older, CacheState.STALE, request)
-        return self._capture(found, request, charge, request_id)
+        return self._capture(known.found, request, charge, request_id)
 
-    def _look_up(self, request: ThumbnailRequest) -> Found:
-        return self._cache.get(request.rendition_key, master=request.capture_key)
+    def _look_up(self, request: ThumbnailRequest) -> Known:
+        found = self._cache.get(request.rendition_key, master=request.capture_key)
+        return Known(found, cache(lambda: self._masters.known(request).picture))
 
-    def _find_fresh(self, found: Found, request: ThumbnailRequest) -> Picture | None:
+    def _find_fresh(self, known: Known, request: ThumbnailRequest) -> Picture | None:
         """The rendition, or one made from the master; the former, too, if it is outdated and its master is gone."""
+        found = known.found
         fresh = found.picture is not None and self._lifetimes.fresh_for(found.picture, request) > 0
         if fresh and not found.outdated:
             return found.picture
-        master = self._masters.known(request).picture
+        master = known.master()
         if master is not None and self._lifetimes.fresh_for(master, request) > 0:
             return self._render(master, request)
         if not fresh or found.picture is None:
@@ -114,9 +130,9 @@ class Thumbnailer:
         self._cache.trust(request.rendition_key, found.picture)
         return found.picture
 
-    def _find_older(self, found: Found, request: ThumbnailRequest) -> Picture | None:
-        master = None if found.picture else self._masters.known(request).picture
-        return self._render(master, request) if master else found.picture
+    def _find_older(self, known: Known, request: ThumbnailRequest) -> Picture | None:
+        master = None if known.found.picture else known.master()
+        return self._render(master, request) if master else known.found.picture
 
     def _capture(self, found: Found, request: ThumbnailRequest, charge: Charge, request_id: str) -> Served:
         state = CacheState.MISS if found.reachable else CacheState.BYPASS
@@ -129,11 +145,11 @@ class Thumbnailer:
         with self._waiting(request) as deadline:
             return self._renditions.make(master, request, deadline)
 
-    def _capture_or_older(self, found: Found, request: ThumbnailRequest, charge: Charge, request_id: str) -> Served:
+    def _capture_or_older(self, known: Known, request: ThumbnailRequest, charge: Charge, request_id: str) -> Served:
         try:
-            return self._capture(found, request, charge, request_id)
+            return self._capture(known.found, request, charge, request_id)
         except (RateLimited, OverCapacity, Pending, CaptureError) as err:
-            older = self._find_older(found, request)
+            older = self._find_older(known, request)
             if older is None:
                 raise
             _log.info("refresh_refused", reason=err.code)
@@ -144,17 +160,18 @@ class Thumbnailer:
 
         Raises BlockedTarget, InvalidOption, RateLimited, OverCapacity, Pending or a CaptureError.
         """
-        found = self._look_up(request)
-        known = None if request.delivery.fresh else self._find_fresh(found, request)
-        if known is not None:
-            return self._serve(known, CacheState.HIT, request)
-        return self._capture(found, request, charge, request_id)
+        known = self._look_up(request)
+        fresh = None if request.delivery.fresh else self._find_fresh(known, request)
+        if fresh is not None:
+            return self._serve(fresh, CacheState.HIT, request)
+        return self._capture(known.found, request, charge, request_id)
 
     def holds(self, request: ThumbnailRequest) -> bool:
         """Tell whether there is anything to show, fresh or old, without a capture that somebody waits for."""
         if request.delivery.fresh:
             return False
-        return self._look_up(request).picture is not None or self._masters.known(request).picture is not None
+        known = self._look_up(request)
+        return known.found.picture is not None or known.master() is not None
 
     def forgive(self, request: ThumbnailRequest) -> None:
         """Forget that the page failed a moment ago: this caller has waited, and means to try it again."""

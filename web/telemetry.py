@@ -7,8 +7,9 @@ import time
 import structlog
 from flask import Flask, Response, g, request
 
+import logs
+
 _VALID_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_log = structlog.get_logger()
 
 
 def note(**facts: object) -> None:
@@ -25,13 +26,11 @@ def request_id_of(given: str) -> str:
     return given if _VALID_ID.fullmatch(given) else os.urandom(16).hex()
 
 
-def log_request(
-    request_id: str, method: str, route: str | None, status: int, began: float, size: int | None, **facts: object
-) -> None:
-    """Write the one event of a request; `began` by the monotonic clock."""
+def log_request(method: str, route: str | None, status: int, began: float, size: int | None, **facts: object) -> None:
+    """Write the one event of a request; `began` by the monotonic clock, `size` in bytes."""
     # The route is our own name, never the caller's path: a query holds whole URLs, a path may hold anything.
     ms = round((time.monotonic() - began) * 1000, 1)
-    _log.info("request", request_id=request_id, method=method, route=route, status=status, ms=ms, bytes=size, **facts)
+    logs.info("request", method=method, route=route, status=status, ms=ms, bytes=size, **facts)
 
 
 def observe(app: Flask) -> None:
@@ -49,6 +48,7 @@ def _begin() -> None:
 def _end(response: Response) -> Response:
     response.headers["X-Request-ID"] = request_id()
     size = response.content_length
-    log_request(request_id(), request.method, request.endpoint, response.status_code, g.began, size)
+    facts = structlog.contextvars.get_contextvars()
+    log_request(request.method, request.endpoint, response.status_code, g.began, size, **facts)
     structlog.contextvars.clear_contextvars()  # the thread serves others next
     return response

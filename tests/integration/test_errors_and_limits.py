@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -61,21 +61,37 @@ def test_hits_count_against_the_flood_guard_too(make_client):
     assert client.get("/ready").status_code == 429
 
 
-def test_what_one_request_notes_is_not_in_the_next_ones_event(make_client, capsys):
-    before = logging.getLogger().handlers[:]
+def test_refusals_count_against_the_flood_guard_too(make_client):
+    client = make_client(request_limit="20 per hour")
+    statuses = [get(client, f"http://10.0.0.{i}/").status_code for i in range(25)]
+
+    assert statuses == [400] * 20 + [429] * 5
+
+
+@contextmanager
+def logged(capsys, monkeypatch):
+    """Log as in production while the block lasts; gives a list that has the events of its requests in the end."""
+    before, events = logging.getLogger().handlers[:], []
+    monkeypatch.setattr(logs, "_write_line", None)  # puts back what `configure` sets
     logs.configure("json", "INFO")
     try:
-        client = make_client()
-        get(client)
-        get(client, "http://10.0.0.1/")
-        get(client)
-        events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        yield events
     finally:
         logging.getLogger().handlers[:] = before
         structlog.reset_defaults()
-    miss, refusal, hit = [event for event in events if event["event"] == "request"]
+    lines = map(json.loads, capsys.readouterr().err.splitlines())
+    events += [event for event in lines if event["event"] == "request"]
 
-    assert (refusal["code"], refusal["verdict"]) == ("blocked_url", "private")
+
+def test_what_one_request_notes_is_not_in_the_next_ones_event(make_client, capsys, monkeypatch):
+    client = make_client()
+    with logged(capsys, monkeypatch) as events:
+        get(client)
+        get(client, "http://10.0.0.1/")
+        get(client)
+    miss, refusal, hit = events
+
+    assert (refusal["code"], refusal["verdict"], refusal["status"]) == ("blocked_url", "private", 400)
     assert (hit["cache"], hit["host"], hit["status"]) == ("HIT", "example.com", 200)
     assert not {"code", "verdict", "capture_ms"} & hit.keys()
     assert miss.keys() - {"capture_ms"} == hit.keys()
@@ -377,23 +393,17 @@ def test_an_unexpected_error_shows_nothing_but_the_request_id(make_client, resol
     assert response.json["request_id"]
 
 
-def test_one_event_a_request_tells_who_asked_for_what_but_never_the_query(make_client, capsys):
-    before = logging.getLogger().handlers[:]
-    logs.configure("json", "INFO")
-    try:
-        client = make_client()
+def test_one_event_a_request_tells_who_asked_for_what_but_never_the_query(make_client, capsys, monkeypatch):
+    client = make_client()
+    with logged(capsys, monkeypatch) as events:
         get(client, "https://example.com/path?token=s3cret", w=32)
-        events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    finally:
-        logging.getLogger().handlers[:] = before
-        structlog.reset_defaults()
-    (event,) = [event for event in events if event["event"] == "request"]
+    (event,) = events
 
     assert event["host"] == "example.com"
     assert (event["cache"], event["status"]) == ("MISS", 200)
     assert event["ms"] >= event["capture_ms"] >= 0
     assert len(event["request_id"]) == 32
-    assert "s3cret" not in json.dumps(events)
+    assert "s3cret" not in json.dumps(event)
     assert "/path" not in json.dumps(events)
 
 

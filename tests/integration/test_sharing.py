@@ -610,6 +610,40 @@ def test_captures_beyond_the_bound_are_refused_while_others_pend(make_client, ap
     assert len(api.calls) == 2
 
 
+def test_where_no_capture_may_be_begun_what_is_known_or_under_way_is_still_given(make_client, api):
+    one, other = (make_client(capture_concurrency=1, thumb_limit="100 per hour") for _ in range(2))
+    known = get(one)
+    api.behave(refuse(422, "page_failed"))
+    failed = get(one, "https://example.com/failed")
+    crowd, others, gate = Crowd(one, 4), Crowd(other, 4), threading.Event()
+    api.hold(gate)
+    try:
+        first = crowd.ask(url="https://example.com/first")
+        second = others.ask(url="https://example.com/second")
+        wait_until(lambda: len(api.calls) == 4, "both captures")
+        joining = [crowd.ask(url="https://example.com/first", w=64), crowd.ask(url="https://example.com/second")]
+        made = get(one, w=64)
+        again = get(one, "https://example.com/failed")
+        refused = get(one, "https://example.com/third", wait=0)
+    finally:
+        gate.set()
+
+    assert (known.status_code, made.status_code, made.headers["X-Cache"]) == (200, 200, "HIT")
+    assert failed.json["code"] == again.json["code"] == "capture_failed"
+    assert refused.json["code"] == "over_capacity", "nothing is pending, and nothing says so"
+    assert [each.result().status_code for each in (first, second, *joining)] == [200] * 4
+    assert len(api.calls) == 4
+
+
+def test_who_may_not_ask_is_told_that_and_not_that_too_many_do(make_client, api, held):
+    client = make_client(capture_concurrency=1, api_keys=("cms:0123456789abcdef0123456789abcdef",))
+    crowd = Crowd(client, 1)
+    crowd.ask(url=PAGE)
+    wait_until(lambda: len(api.calls) == 1, "the capture")
+
+    assert get(client, "https://example.org/", fresh=1).json["code"] == "key_required"
+
+
 def test_a_hot_picture_costs_no_call_to_redis(make_client, redis_url):
     client = make_client(memory_cache_bytes=10_000_000)
     get(client)
