@@ -4,6 +4,7 @@ import json
 import statistics
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,24 @@ def median(loads: Sequence[Load]) -> Load:
         sum(load.broken for load in loads),
         middle(lambda load: load.bytes_each),
     )
+
+
+def wait_for_quiet(patience: float = 20) -> None:
+    """Wait until the machine's processors have little to do, but no longer than `patience` seconds."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        busy, whole = _jiffies()
+        time.sleep(0.3)
+        now_busy, now_whole = _jiffies()
+        if now_busy - busy < 0.1 * (now_whole - whole):
+            return
+
+
+def _jiffies() -> tuple[int, int]:
+    """What the processors have spent at work, and altogether: `proc_stat(5)`."""
+    spent = [int(each) for each in Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=11)[1:9]]
+    idle = spent[3] + spent[4]
+    return sum(spent) - idle, sum(spent)
 
 
 def must_be_clean(loads: Mapping[str, Load]) -> None:

@@ -10,7 +10,7 @@ from statistics import median as middle
 import requests
 
 from bench.crowd import fetch_all, pending
-from bench.load import Load, median, wrk
+from bench.load import Load, median, wait_for_quiet, wrk
 from bench.report import Row, count, times
 from bench.servers import Fake, path, running_fake, running_ours, running_tutorial
 from tests.support.redis import running_redis
@@ -68,7 +68,7 @@ def _under_siege(url: str, api: Fake, name: str, *, cold: bool = True, rounds: i
         idle.append(wrk(url, hot, 2))
         api.answer_after(MISS_SECONDS)
         with pending(url, CALLERS, path(f"{name}-{number}-") + ("{}" if cold else "one")) as seen:
-            time.sleep(0.4)
+            _let_begin(api)
             besieged.append(wrk(url, hot, 2))
         statuses += seen.statuses
         refusals += seen.refusals
@@ -77,10 +77,18 @@ def _under_siege(url: str, api: Fake, name: str, *, cold: bool = True, rounds: i
     return Siege(median(idle), median(besieged), statuses, refusals, api.calls() - before)
 
 
+def _let_begin(api: Fake) -> None:
+    """Wait until no more captures are begun: all that may be pending are."""
+    before = -1
+    while before != (before := api.calls()):
+        time.sleep(0.2)
+
+
 def _drain(url: str, hot: str) -> None:
-    """Let what the crowd left behind end."""
+    """Let what the crowd left behind end, renditions too."""
     time.sleep(MISS_SECONDS)
     requests.get(url + hot, timeout=60)
+    wait_for_quiet()
 
 
 def _siege_row(measure: str, ours: Siege, peer: Siege) -> Row:
