@@ -34,6 +34,15 @@ def _exemptions(entries: tuple[str, ...]) -> tuple[str, ...]:
     return entries
 
 
+def _address(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    host, _, port = value.rpartition(":")
+    if not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(value)
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
 def _executable(path: Path) -> Path:
     if not os.access(path, os.X_OK) or not path.is_file():
         raise ValueError(path)
@@ -54,6 +63,7 @@ def _number(default: int, low: int, high: int, unit: str = "a whole number") -> 
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
+Address = Annotated[tuple[str, int] | None, NoDecode, BeforeValidator(_address)]
 Ports = Annotated[
     tuple[Annotated[int, Field(ge=1, le=65535)], ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
 ]
@@ -98,6 +108,7 @@ class Settings(BaseSettings):
         "nobody", description="the name of an account of this machine"
     )
     engine_isolation: Literal["auto", "namespace", "flags"] = Field("auto", description="auto, namespace or flags")
+    engine_egress: Address = Field(None, description="host:port of an outlet, `python -m engine.outlet`")
     engine_filter_lists: Paths = Field(
         (EASYLIST / "easylist.txt", EASYLIST / "easyprivacy.txt"),
         description="paths of Adblock Plus filter lists, separated by commas",
@@ -111,6 +122,10 @@ class Settings(BaseSettings):
         default_factory=lambda: "console" if sys.stderr.isatty() else "json", description="json or console"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+    def guard(self) -> netguard.Guard:
+        """The rules for targets."""
+        return netguard.Guard(ports=frozenset(self.allowed_ports), exempt=netguard.exemptions(self.private_targets))
 
 
 def load() -> Settings:

@@ -16,7 +16,7 @@ import structlog
 from engine import listeners, socks
 from engine.errors import ProxyGone, ResolverBusy
 from engine.gate import Gate
-from engine.relay import Relay, Stream
+from engine.relay import Relay, Stream, ending, has_ended
 from engine.socks import Denied, Destination, Reply
 from engine.traffic import Traffic
 from netguard import Judgement, Verdict
@@ -49,12 +49,18 @@ class Egress:
         self._writers: set[asyncio.StreamWriter] = set()
         self._listener: socket.socket | None = None
         self._server: asyncio.Server | None = None
+        self._line: Stream | None = None
+        self._cut_off = False  # from the proxy behind this one
         self._closed = False
         self.url = ""
         self._fates: dict[Destination, Verdict | Failure] = {}
 
     @property
     def alive(self) -> bool:
+        return self._serving and not self._cut_off and not (self._line and has_ended(self._line))
+
+    @property
+    def _serving(self) -> bool:
         return self._server is not None and self._server.is_serving()
 
     def fate(self, host: str, port: int) -> Verdict | Failure | None:
@@ -66,6 +72,9 @@ class Egress:
         try:
             self.url = "socks5://{}:{}".format(*listener.getsockname())
             self._listener = listener
+            self._line = await self._gate.line()
+            if self._line:
+                self._writers.add(self._line[1])
             # Known before it serves: a caller who is cancelled between the two can still close it.
             self._server = await asyncio.start_server(self._accept, sock=listener.dup(), start_serving=False)
             await self._server.start_serving()
@@ -75,7 +84,7 @@ class Egress:
     async def close(self) -> None:
         """Stop listening and cut every connection."""
         self._closed = True
-        served = self.alive
+        served = self._serving
         if self._server:
             self._server.close()
         if served and self._listener:
@@ -108,10 +117,14 @@ class Egress:
         reader, writer = browser
         try:
             async with asyncio.timeout(self._limits.idle):
-                destination = await socks.accept(reader, writer)
+                destination = (await socks.accept(reader, writer, socks.CONNECT)).destination
             site = await self._dial(destination)
         except Denied as denied:
             writer.write(denied.reply)
+            return
+        except ProxyGone:
+            self._cut_off = True
+            writer.write(bytes(Reply.FAILED))
             return
         async with self._holding(site):
             writer.write(bytes(Reply.GRANTED))
@@ -126,6 +139,9 @@ class Egress:
             raise self._denied(destination, judgement.verdict, Reply.NOT_ALLOWED)
         try:
             return await self._gate.dial(judgement.addresses, destination.port)
+        except PermissionError as err:  # judged once more behind us, or by a firewall
+            self.traffic.refused["second_judge"] += 1
+            raise self._denied(destination, Verdict.PRIVATE, Reply.NOT_ALLOWED) from err
         except OSError as err:
             raise self._denied(destination, _failure(err), Reply.UNREACHABLE) from err
 
@@ -165,18 +181,12 @@ class Egress:
 
     @contextlib.asynccontextmanager
     async def _holding(self, stream: Stream) -> AsyncIterator[None]:
-        """Close `stream` in the end: what is under way may arrive, unless nobody takes it."""
-        writer = stream[1]
-        self._writers.add(writer)
+        self._writers.add(stream[1])
         try:
-            yield
+            async with ending(stream, self._limits.idle):
+                yield
         finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                async with asyncio.timeout(self._limits.idle):
-                    await writer.wait_closed()
-            writer.transport.abort()
-            self._writers.discard(writer)
+            self._writers.discard(stream[1])
 
 
 def _failure(err: OSError) -> Failure:

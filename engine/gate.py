@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import netguard
-from engine.lookups import Lookups
+from engine.lookups import Lookup, Lookups
 from engine.relay import Stream
 from engine.socks import Destination
+from engine.upstream import Upstream
 from netguard import Address, Guard, Judgement, Verdict
 
 MAX_ADDRESSES = 4  # of a name are tried, each with its share of the time
@@ -36,16 +37,26 @@ class Limits:
 
 class Gate:
     def __init__(
-        self, guard: Guard, captures: int, limits: Limits | None = None, connect: Connect = asyncio.open_connection
+        self,
+        guard: Guard,
+        captures: int,
+        limits: Limits | None = None,
+        connect: Connect = asyncio.open_connection,
+        upstream: Upstream | None = None,
     ) -> None:
-        """`captures` at a time are reckoned with; `connect` is only ever given addresses."""
+        """`captures` at a time are reckoned with; `connect` is only ever given addresses.
+
+        Where there is an `upstream` it looks up and connects, and nothing goes past it.
+        """
         self.limits = limits or Limits()
-        self._guard = guard
-        self._connect = connect
+        self.guard = guard
+        self._upstream = upstream
+        self._connect = upstream.connect if upstream else connect
+        lookup: Lookup = upstream.lookup if upstream else lambda destination: guard.lookup(destination.host)
         # Two of them, so that names which hang at the door do not keep pages from theirs, nor pages the door.
-        self._at_the_door = Lookups(guard.lookup, self.limits.door, self.limits.lookup)
+        self._at_the_door = Lookups(lookup, self.limits.door, self.limits.lookup)
         # Twice: a look-up that is given up may outlive its capture.
-        self._of_pages = Lookups(guard.lookup, 2 * self.limits.lookups * captures, self.limits.lookup)
+        self._of_pages = Lookups(lookup, 2 * self.limits.lookups * captures, self.limits.lookup)
         self._own_port: int | None = None
 
     def forbid(self, port: int) -> None:
@@ -57,7 +68,7 @@ class Gate:
         return asyncio.Semaphore(self.limits.lookups)
 
     async def admit(self, destination: Destination) -> Judgement:
-        """Judge what somebody wants captured, with one look-up where it is a name. Raises ResolverBusy."""
+        """Judge what somebody wants captured, with one look-up where it is a name. Raises Unavailable."""
         return await self._judge(destination, self._at_the_door, self.turns())
 
     async def judge(self, destination: Destination, turns: asyncio.Semaphore) -> Judgement:
@@ -66,15 +77,19 @@ class Gate:
 
     async def _judge(self, destination: Destination, lookups: Lookups, turns: asyncio.Semaphore) -> Judgement:
         host, port = destination.host, destination.port
-        answers = await lookups.ask(host, turns) if self._needs_lookup(host, port) else []
-        judgement = replace(self._guard, lookup=lambda _: answers).judge(host, port)
+        answers = await lookups.ask(destination, turns) if self._needs_lookup(host, port) else []
+        judgement = replace(self.guard, lookup=lambda _: answers).judge(host, port)
         exempt = judgement.verdict is Verdict.EXEMPT and port != self._own_port
         if not exempt and any(map(_is_local, judgement.addresses)):
             return Judgement(Verdict.LOOPBACK)  # an address of this machine, however public it looks
         return judgement
 
+    async def line(self) -> Stream | None:
+        """A connection that ends when the upstream does; None where there is none. Raises ProxyGone."""
+        return await self._upstream.line() if self._upstream else None
+
     async def dial(self, addresses: tuple[Address, ...], port: int) -> Stream:
-        """Connect to the first of `addresses` that answers. Raises OSError."""
+        """Connect to the first of `addresses` that answers. Raises OSError and ProxyGone."""
         tried = addresses[:MAX_ADDRESSES]
         failure = OSError("no address")
         for address in tried:
@@ -86,7 +101,7 @@ class Gate:
         raise failure
 
     def _needs_lookup(self, host: str, port: int) -> bool:
-        screened = self._guard.screen(host, port)
+        screened = self.guard.screen(host, port)
         return netguard.literal(host) is None and screened in (Verdict.NEEDS_LOOKUP, Verdict.EXEMPT)
 
 

@@ -2,10 +2,14 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from engine.errors import ResolverBusy
-from netguard import Lookup
+from engine.socks import Destination
+
+# Blocks. Raises OSError, UnicodeError, and errors of the engine.
+Lookup = Callable[[Destination], Iterable[str]]
 
 
 class Lookups:
@@ -17,19 +21,20 @@ class Lookups:
         # Waited for here: what waits in an executor's own queue lets its time pass and cannot be told from what hangs.
         self._free = asyncio.Semaphore(threads)
 
-    async def ask(self, name: str, turns: asyncio.Semaphore) -> list[str]:
-        """Give the addresses of `name`: none for one without, and for an answer that comes late.
+    async def ask(self, destination: Destination, turns: asyncio.Semaphore) -> list[str]:
+        """Give the addresses of a name: none for one without, and for an answer that comes late.
 
-        A look-up that is given up holds its thread, and its turn of `turns`, until it ends. Raises ResolverBusy.
+        A look-up that is given up holds its thread, and its turn of `turns`, until it ends. Raises ResolverBusy, and what
+        the look-up raises of the engine's own.
         """
         with contextlib.ExitStack() as held:
             await turns.acquire()
             held.callback(turns.release)
             await self._wait_for_a_thread()
             held.callback(self._free.release)
-            answer = asyncio.get_running_loop().run_in_executor(self._threads, self._ask, name)
+            answer = asyncio.get_running_loop().run_in_executor(self._threads, self._ask, destination)
             end = held.pop_all().close
-            answer.add_done_callback(lambda _: end())
+            answer.add_done_callback(lambda done: (end(), done.exception()))  # which perhaps nobody asks for any more
         await asyncio.wait([answer], timeout=self._seconds)
         return answer.result() if answer.done() else []
 
@@ -40,7 +45,7 @@ class Lookups:
         except TimeoutError:
             raise ResolverBusy from None
 
-    def _ask(self, name: str) -> list[str]:
+    def _ask(self, destination: Destination) -> list[str]:
         with contextlib.suppress(OSError, UnicodeError):
-            return list(self._lookup(name))
+            return list(self._lookup(destination))
         return []

@@ -1,11 +1,31 @@
 """Copies bytes between two connections, both ways. Knows nothing of who is at their ends."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 
 CHUNK = 64 << 10
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+def has_ended(stream: Stream) -> bool:
+    """Whether the other end of a connection on which it says nothing has hung up."""
+    return stream[0].at_eof() or stream[0].exception() is not None
+
+
+@contextlib.asynccontextmanager
+async def ending(stream: Stream, patience: float) -> AsyncIterator[None]:
+    """Close `stream` in the end: what is under way may arrive, unless nobody takes it for `patience` seconds."""
+    writer = stream[1]
+    try:
+        yield
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            async with asyncio.timeout(patience):
+                await writer.wait_closed()
+        writer.transport.abort()
 
 
 class Relay:

@@ -1,15 +1,22 @@
-"""The server's side of SOCKS5, RFC 1928: no authentication, CONNECT alone. Reads and judges nothing else."""
+"""SOCKS5, RFC 1928: no authentication, CONNECT and Tor's RESOLVE. Judges nothing.
+
+RESOLVE looks a name up: https://spec.torproject.org/socks-extensions. Ours answers with one reply for each address, then
+hangs up; Tor's ends after the first.
+"""
 
 import asyncio
 from dataclasses import dataclass
 from enum import IntEnum
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Self
 
 import netguard
+from netguard import Address
 
-VERSION, NO_AUTHENTICATION, NO_METHOD, CONNECT = 5, 0, 0xFF, 1
+VERSION, NO_AUTHENTICATION, NO_METHOD = 5, 0, 0xFF
+CONNECT, RESOLVE = 1, 0xF0
 IPV4, NAME, IPV6 = 1, 3, 4
+GREETING = bytes([VERSION, 1, NO_AUTHENTICATION])
 
 
 class Reply(IntEnum):
@@ -17,6 +24,8 @@ class Reply(IntEnum):
     FAILED = 1
     NOT_ALLOWED = 2
     UNREACHABLE = 4
+    REFUSED = 5
+    TIMED_OUT = 6  # "TTL expired", which is what Tor says too
     BAD_COMMAND = 7
     BAD_ADDRESS = 8
 
@@ -46,14 +55,48 @@ class Destination:
         return cls(str(address) if address else host.lower().removesuffix("."), port)
 
 
-async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Destination:
-    """Shake hands and read what is wanted. Raises Denied, also for a client that hangs up."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    command: int
+    destination: Destination
+
+    def __bytes__(self) -> bytes:
+        return bytes([VERSION, self.command, 0]) + _field(self.destination.host) + self.destination.port.to_bytes(2)
+
+
+def resolved(address: Address) -> bytes:
+    """The reply to a RESOLVE that brings `address`."""
+    return bytes([VERSION, Reply.GRANTED, 0]) + _field(str(address)) + bytes(2)
+
+
+def read_resolved(answer: bytes) -> list[str]:
+    """Read the addresses of all replies to a RESOLVE. Raises ValueError and LookupError."""
+    found = []
+    while answer:
+        end = 4 + {IPV4: 4, IPV6: 16}[answer[3]]
+        found.append(str(ip_address(answer[4:end])))
+        answer = answer[end + 2 :]
+    return found
+
+
+async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *commands: int) -> Request:
+    """Shake hands and read what is wanted, one of `commands`. Raises Denied, also for a client that hangs up."""
     try:
         await _read_greeting(reader)
         writer.write(bytes([VERSION, NO_AUTHENTICATION]))
-        return await _read_request(reader)
+        request = await _read_request(reader)
     except asyncio.IncompleteReadError:
         raise Denied from None
+    if request.command not in commands:
+        raise Denied(bytes(Reply.BAD_COMMAND))
+    return request
+
+
+def _field(host: str) -> bytes:
+    address = netguard.literal(host)
+    if address is None:
+        return bytes([NAME, len(host)]) + host.encode("ascii")
+    return bytes([IPV4 if address.version == 4 else IPV6]) + address.packed
 
 
 async def _read_greeting(reader: asyncio.StreamReader) -> None:
@@ -64,15 +107,13 @@ async def _read_greeting(reader: asyncio.StreamReader) -> None:
         raise Denied(bytes([VERSION, NO_METHOD]))
 
 
-async def _read_request(reader: asyncio.StreamReader) -> Destination:
+async def _read_request(reader: asyncio.StreamReader) -> Request:
     version, command, _, kind = await reader.readexactly(4)
     if version != VERSION:
         raise Denied
     host = await _read_host(reader, kind)
     port = int.from_bytes(await reader.readexactly(2))
-    if command != CONNECT:
-        raise Denied(bytes(Reply.BAD_COMMAND))
-    return Destination.of(host, port)
+    return Request(command, Destination.of(host, port))
 
 
 async def _read_host(reader: asyncio.StreamReader, kind: int) -> str:

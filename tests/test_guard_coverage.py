@@ -16,10 +16,17 @@ GUARDS = [
     "engine/gate.py",
     "engine/listeners.py",
     "engine/lookups.py",
+    "engine/outlet/__init__.py",
     "engine/relay.py",
     "engine/socks.py",
+    "engine/upstream.py",
 ]
-TESTS = ["tests/unit/test_netguard.py", "tests/unit/test_url_guard.py", "tests/engine/test_egress.py"]
+TESTS = [
+    "tests/unit/test_netguard.py",
+    "tests/unit/test_url_guard.py",
+    "tests/engine/test_egress.py",
+    "tests/engine/test_outlet.py",
+]
 
 
 @pytest.fixture(scope="module")

@@ -480,13 +480,13 @@ REQUESTS = st.one_of(
 def test_whatever_is_sent_is_a_destination_or_denied(sent: bytes, size: int):
     async def read() -> Destination | None:
         reader = asyncio.StreamReader()
-        asking = asyncio.create_task(socks.accept(reader, Deaf()))
+        asking = asyncio.create_task(socks.accept(reader, Deaf(), socks.CONNECT))
         for at in range(0, len(sent), size):
             reader.feed_data(sent[at : at + size])
             await asyncio.sleep(0)
         reader.feed_eof()
         try:
-            return await asyncio.wait_for(asking, 5)
+            return (await asyncio.wait_for(asking, 5)).destination
         except Denied:
             return None
 

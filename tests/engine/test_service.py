@@ -335,6 +335,9 @@ def test_a_selector_that_is_none_is_a_validation_error(engine: Engine, site: Sit
         ("PRIVATE_TARGETS", "10.0.0.0/99"),
         ("ALLOWED_PORTS", "http"),
         ("ENGINE_ISOLATION", "none"),
+        ("ENGINE_EGRESS", "egress"),
+        ("ENGINE_EGRESS", ":1080"),
+        ("ENGINE_EGRESS", "egress:65536"),
         ("LOG_LEVEL", "LOUD"),
     ],
 )

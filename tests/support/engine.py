@@ -107,12 +107,14 @@ class Engine:
             self.events.append(json.loads(line) if line.startswith("{") else {"event": line.rstrip()})
 
 
-def start_engine(tmp: Path, settings: Mapping[str, Any], prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
+def start_engine(
+    tmp: Path, settings: Mapping[str, Any], prefix: Sequence[str] = (), module: str = "engine"
+) -> subprocess.Popen[str]:
     """Start the engine with `settings` alone: the environment and the `.env` of whoever runs the tests stay out."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
     ours = {"ENGINE_PORT": "0", "LOG_FORMAT": "json", "TMPDIR": str(tmp), "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        [*prefix, sys.executable, "-W", "error::RuntimeWarning", "-m", "engine"],
+        [*prefix, sys.executable, "-W", "error::RuntimeWarning", "-m", module],
         env=kept | ours | {name: str(value) for name, value in settings.items()},
         cwd="/",
         stderr=subprocess.PIPE,
@@ -121,12 +123,12 @@ def start_engine(tmp: Path, settings: Mapping[str, Any], prefix: Sequence[str] =
 
 
 @contextmanager
-def running_engine(**settings: Any) -> Iterator[Engine]:
+def running_engine(module: str = "engine", **settings: Any) -> Iterator[Engine]:
     """Run an engine on a free port with `settings`, upper-case names of variables; stop it, and check for leftovers."""
     with tempfile.TemporaryDirectory() as name:
         tmp = Path(name)
         tmp.chmod(0o711)  # the browser runs as another user
-        engine = Engine(start_engine(tmp, settings), tmp)
+        engine = Engine(start_engine(tmp, settings, module=module), tmp)
         try:
             engine.wait_until_ready()
             yield engine

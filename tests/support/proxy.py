@@ -56,9 +56,10 @@ class World:
 class Proxy:
     def __init__(self, egress: Egress, gate: Gate, world: World, traffic: Traffic) -> None:
         self.egress, self.gate, self.world, self.traffic = egress, gate, world, traffic
+        self.url = egress.url
 
     async def send(self, sent: bytes) -> Stream:
-        host, port = self.egress.url.removeprefix("socks5://").split(":")
+        host, port = self.url.removeprefix("socks5://").split(":")
         stream = await asyncio.open_connection(host, int(port))
         self.world.streams.append(stream)
         stream[1].write(sent)

@@ -1,0 +1,34 @@
+"""`python -m engine.outlet`: listen where an engine would, by the same settings, until told to stop."""
+
+import asyncio
+import sys
+
+import structlog
+
+from engine.config import Settings
+from engine.gate import Gate
+from engine.outlet import CONNECTIONS, LIMITS, Outlet
+from engine.startup import run, stop_signal
+
+log = structlog.get_logger()
+
+
+async def serve(settings: Settings) -> int:
+    stop = stop_signal()
+    gate = Gate(settings.guard(), settings.engine_concurrency, LIMITS)
+    outlet = Outlet(gate, CONNECTIONS * settings.engine_concurrency)
+    try:
+        server = await asyncio.start_server(outlet.serve, settings.engine_host, settings.engine_port, backlog=1024)
+    except OSError as err:
+        log.critical("cannot listen", host=settings.engine_host, port=settings.engine_port, reason=err.strerror)
+        return 1
+    address = server.sockets[0].getsockname()
+    gate.forbid(address[1])
+    log.info("ready", address=address)
+    await stop.wait()
+    server.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(serve))

@@ -1,0 +1,55 @@
+"""How a process of the engine begins and is told to end: settings, log, signals."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from engine.config import ConfigError, Settings, load, unknown_variables
+
+log = structlog.get_logger()
+
+
+def run(serve: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
+    """Read the settings and give the exit status of `serve`; 2 where they cannot be used."""
+    # A look-up that is given up holds its thread until the resolver gives up too: by default that takes 10 s a server.
+    os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:2")
+    try:
+        settings = load()
+    except ConfigError as err:
+        print(err, file=sys.stderr)  # noqa: T201 - there is no log yet
+        return 2
+    _set_up_logging(settings)
+    for warning in unknown_variables():
+        log.warning(warning)
+    return asyncio.run(serve(settings))
+
+
+def stop_signal() -> asyncio.Event:
+    """Give an event that is set when the process is told to end."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def _set_up_logging(settings: Settings) -> None:
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if settings.log_format == "json" else structlog.dev.ConsoleRenderer()
+    )
+    tracebacks = [structlog.processors.format_exc_info] if settings.log_format == "json" else []
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            *tracebacks,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.log_level)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
