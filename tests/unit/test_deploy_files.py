@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from fnmatch import fnmatch
 from ipaddress import ip_network
@@ -17,6 +18,7 @@ import config
 import engine.config
 import netguard
 import options
+from tests.support.engine import running_engine
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {name.upper() for settings in (config.Settings, engine.config.Settings) for name in settings.model_fields}
@@ -131,6 +133,44 @@ def test_in_compose_the_browser_has_no_route_but_through_the_proxy_or_there_is_n
     service = compose()["engine"]
     assert service["environment"]["ENGINE_ISOLATION"] == "${ENGINE_ISOLATION:-namespace}"
     assert "seccomp:deploy/seccomp.json" in service["security_opt"], "or the namespace could not be made"
+
+
+def neighbours(network):
+    return {name for name, service in compose().items() if network in service["networks"]}
+
+
+def test_the_engines_container_has_no_route_but_through_the_second_judge():
+    networks = yaml.safe_load(read("docker-compose.yml"))["networks"]
+    services = compose()
+    internal = {name for name, settings in networks.items() if settings.get("internal")}
+    assert services["engine"]["networks"]
+    assert set(services["engine"]["networks"]) <= internal
+    host, _, port = services["engine"]["environment"]["ENGINE_EGRESS"].rpartition(":")
+    way_out = services[host]
+    assert way_out["command"] == ["python", "-m", "engine.outlet"]
+    assert way_out["environment"]["ENGINE_PORT"] == port
+    # It stands between the engine and the world alone: nobody else can use it, and it can reach nobody else.
+    shared, world = (set(way_out["networks"]) & internal, set(way_out["networks"]) - internal)
+    assert [neighbours(network) for network in shared] == [{host, "engine"}]
+    assert [neighbours(network) for network in world] == [{host}]
+    # What may be reached is one rule for both, and as many captures.
+    for name in ("PRIVATE_TARGETS", "ALLOWED_PORTS", "ENGINE_CONCURRENCY"):
+        assert way_out["environment"][name] == services["engine"]["environment"][name]
+
+
+def test_web_process_and_worker_have_a_route_to_hosted_apis_and_storage():
+    networks = yaml.safe_load(read("docker-compose.yml"))["networks"]
+    for name in ("web", "worker"):
+        assert any(not networks[network].get("internal") for network in compose()[name]["networks"]), name
+
+
+def test_the_second_judge_is_found_healthy_when_it_answers():
+    service = compose()["egress"]
+    command = [sys.executable, *service["healthcheck"]["test"][2:]]
+    with running_engine("engine.outlet") as outlet:
+        command[-1] = command[-1].replace("1080", outlet.url.rpartition(":")[2])
+        assert subprocess.run(command, check=False, timeout=20).returncode == 0
+    assert subprocess.run(command, check=False, timeout=20, capture_output=True).returncode != 0
 
 
 NFT = shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
