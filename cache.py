@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar, cast
 
+import orjson
 import redis
 from cachetools import TTLCache
 
@@ -150,7 +151,7 @@ def _pack(picture: Picture, key: Key) -> bytes:
 def _unpack(value: bytes, key: Key) -> Picture | None:
     head, _, body = value.partition(b"\n")
     try:
-        header = json.loads(head)
+        header = orjson.loads(head)
         if header["key"] != key.canonical or header["bytes"] != len(body):
             return None
         return Picture(

@@ -62,6 +62,11 @@ def identify(body: bytes) -> Identity:
 
 
 def _is_blank(image: Image.Image) -> bool:
+    # Pillow looks for the extremes under the interpreter's lock: of few pixels first, which tell for nearly all pages.
+    return _is_plain(image.resize((64, 64), Image.Resampling.NEAREST)) and _is_plain(image)
+
+
+def _is_plain(image: Image.Image) -> bool:
     extrema = image.getextrema()
     bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
     return all(low == high for low, high in bands)

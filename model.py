@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 SCHEMA = 1  # part of every key: raise it when the meaning of an option changes
 
 
@@ -73,12 +74,12 @@ class ThumbnailRequest:
     host_name: str = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        master = {"schema": SCHEMA, "capture": asdict(self.capture)}
+        master = {"schema": SCHEMA, "capture": _told(self.capture)}
         target = urlsplit(self.capture.url)
         object.__setattr__(self, "host", target.netloc)
         object.__setattr__(self, "host_name", target.hostname or "")
         object.__setattr__(self, "capture_key", _key("master", master))
-        object.__setattr__(self, "rendition_key", _key("rendition", master | {"rendition": asdict(self.rendition)}))
+        object.__setattr__(self, "rendition_key", _key("rendition", master | {"rendition": _told(self.rendition)}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,11 @@ class Picture:
             object.__setattr__(self, "etag", hashlib.sha256(self.body).hexdigest()[:32])
 
 
+def _told(options: CaptureOptions | Rendition) -> dict[str, object]:
+    """What `asdict` gives for a class without depth, in a tenth of the time: each new query pays for it."""
+    return {name: getattr(options, name) for name in options.__slots__}
+
+
 def _key(kind: str, options: dict[str, object]) -> Key:
-    canonical = json.dumps({"kind": kind} | options, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    canonical = _CANONICAL.encode({"kind": kind} | options)
     return Key(hashlib.sha256(canonical.encode()).hexdigest(), canonical)
