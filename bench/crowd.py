@@ -1,6 +1,7 @@
 """Many callers at once, each asking for pages of its own: what wrk cannot do."""
 
 import asyncio
+import random
 import threading
 import time
 from collections import Counter
@@ -10,6 +11,8 @@ from dataclasses import dataclass, field
 from itertools import count
 
 import aiohttp
+
+from bench.pictures import SEED
 
 PATIENCE = aiohttp.ClientTimeout(total=120)
 
@@ -49,7 +52,7 @@ class Answers:
 def pending(base: str, callers: int, cold_path: str) -> Iterator[Answers]:
     """Keep `callers` asking for cold pages (`cold_path` has a `{}`) until the block ends; who is refused, asks again.
 
-    A refusal's `Retry-After` is obeyed, but for at most a second, so that the crowd stays.
+    A refusal's `Retry-After` is obeyed, but for about a second at most, so that the crowd stays; not by all in step.
     """
     answers = Answers()
     stop = threading.Event()
@@ -63,7 +66,7 @@ def pending(base: str, callers: int, cold_path: str) -> Iterator[Answers]:
 
 
 async def _besiege(base: str, callers: int, cold_path: str, answers: Answers, stop: threading.Event) -> None:
-    numbers = count()
+    numbers, chance = count(), random.Random(SEED)
 
     async def caller() -> None:
         while True:
@@ -74,7 +77,7 @@ async def _besiege(base: str, callers: int, cold_path: str, answers: Answers, st
                     answers.statuses[answer.status] += 1
                     if answer.status == 503:
                         answers.refusals.append(time.monotonic() - began)
-                    pause = min(float(answer.headers.get("Retry-After", 0)), 1)
+                    pause = min(float(answer.headers.get("Retry-After", 0)), 1) * chance.uniform(0.5, 1.5)
             except (aiohttp.ClientError, TimeoutError, OSError):
                 answers.statuses[0] += 1
                 pause = 0.2

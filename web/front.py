@@ -15,7 +15,7 @@ from model import ThumbnailRequest
 from pipeline import Served
 from ratelimit import Tally, client_of
 from services import Services
-from web.pictures import picture_headers, preferred_format
+from web.pictures import caching_headers, own_headers, preferred_format
 from web.telemetry import log_request, note, request_id_of
 
 if TYPE_CHECKING:
@@ -46,10 +46,12 @@ class HitFront:
             return self._app(environ, start_response)
         wanted, served = hit
         request_id = request_id_of(environ.get("HTTP_X_REQUEST_ID", ""))
-        headers = picture_headers(served, wanted.delivery) | {"X-Request-ID": request_id}
-        unchanged = _has(environ.get("HTTP_IF_NONE_MATCH"), headers["ETag"])
-        body, status = (b"", "304 NOT MODIFIED") if unchanged else (served.picture.body, "200 OK")
-        if body:
+        headers = caching_headers(served, wanted.delivery) | {"X-Request-ID": request_id}
+        if _has(environ.get("HTTP_IF_NONE_MATCH"), headers["ETag"]):
+            status, body = "304 NOT MODIFIED", b""
+        else:
+            status, body = "200 OK", served.picture.body
+            headers |= own_headers(served.picture)
             headers |= {"Content-Type": served.picture.content_type, "Content-Length": str(len(body))}
         start_response(status, list(headers.items()))
         log_request(

@@ -29,15 +29,24 @@ _http_date = lru_cache(maxsize=4096)(http_date)
 
 def picture_headers(served: Served, delivery: Delivery) -> dict[str, str]:
     """Write the headers of a picture that was wished for like this."""
+    return caching_headers(served, delivery) | own_headers(served.picture)
+
+
+def caching_headers(served: Served, delivery: Delivery) -> dict[str, str]:
+    """Write those of them that also tell a caller who has the picture: RFC 9110, 15.4.5."""
     stale = served.cache is CacheState.STALE or served.fresh_for == 0
     headers = {
         "Cache-Control": _cache_control(60 if stale else served.fresh_for, delivery, "" if stale else _GRACE),
         "ETag": f'"{served.picture.etag}"',
-        "Last-Modified": _http_date(served.picture.captured_at),
         "X-Cache": str(served.cache),
         "X-Thumb-State": "stale" if stale else "fresh",
     }
-    return headers | SAFE_HEADERS | ({"Vary": "Accept"} if delivery.negotiated else {})
+    return headers | {"Vary": "Accept"} if delivery.negotiated else headers
+
+
+def own_headers(picture: Picture) -> dict[str, str]:
+    """Write those that belong to the picture itself, whoever asks."""
+    return {"Last-Modified": _http_date(picture.captured_at)} | SAFE_HEADERS
 
 
 def _cache_control(max_age: int, delivery: Delivery, grace: str) -> str:
