@@ -96,10 +96,8 @@ class Masters:
 
     @property
     def has_room(self) -> bool:
-        """Whether one more capture may be in flight."""
-        with suppress(OverCapacity), self._slot():
-            return True
-        return False
+        """Whether one more capture may be begun. Those count that have no slot yet: a crowd comes all at once."""
+        return self._coalescer.leading < self._limits.concurrency
 
     def require_room(self, request: ThumbnailRequest) -> None:
         """Raise OverCapacity where a flight would: callers beyond what is possible must cost next to nothing."""

@@ -31,6 +31,7 @@ def rows(work: Path) -> list[Row]:
             shared = [_herd(ours, api, tutorial, peers_api), _renditions(ours, api, tutorial, peers_api)]
             shipped = _under_siege(ours, api, "each")
             same = _under_siege(ours, api, "same", cold=False)
+            refusals = _refusals(ours, api)
         with running_ours(work, redis, api, capture_concurrency=CALLERS // 2) as ours:
             roomy = _under_siege(ours, api, "roomy")
         peer = _under_siege(tutorial, peers_api, "peer", rounds=PEERS_ROUNDS)
@@ -38,6 +39,7 @@ def rows(work: Path) -> list[Row]:
         _siege_row(f"hit p99 while {CALLERS} callers ask for pages that take {MISS_SECONDS:.0f} s", shipped, peer),
         _siege_row("the same, all of them in flight (`CAPTURE_CONCURRENCY=100`)", roomy, peer),
         _siege_row(f"hit p99 while {CALLERS} callers wait for one and the same page", same, peer),
+        refusals,
         *shared,
     ]
 
@@ -75,6 +77,31 @@ def _under_siege(url: str, api: Fake, name: str, *, cold: bool = True, rounds: i
         api.answer_after(0)
         _drain(url, hot[0])
     return Siege(median(idle), median(besieged), statuses, refusals, api.calls() - before)
+
+
+def _refusals(url: str, api: Fake) -> Row:
+    """How soon one more caller is refused while all captures are taken and their callers ask on; no hits besides."""
+    taken: list[float] = []
+    api.answer_after(MISS_SECONDS)
+    with pending(url, CALLERS, path("beyond-") + "{}") as crowd:
+        while len(crowd.refusals) < CALLERS / 2:  # its arrival is over
+            time.sleep(0.1)
+        _let_begin(api)
+        with requests.Session() as session:
+            for number in range(100):
+                began = time.monotonic()
+                answer = session.get(url + path(f"one-more-{number}"), timeout=30)
+                taken += [(time.monotonic() - began) * 1000] if answer.status_code == 503 else []
+    api.answer_after(0)
+    _drain(url, path("hot"))
+    slowest = sorted(taken)[int(len(taken) * 0.99)]
+    return Row(
+        f"time to refuse a capture beyond those in flight, {CALLERS} callers asking on",
+        f"p50 {middle(taken):.1f} ms, p99 {slowest:.1f} ms, {len(taken)} refused",
+        goal="≤ 50 ms",
+        met=len(taken) >= 50 and slowest <= 50,
+        headline=True,
+    )
 
 
 def _let_begin(api: Fake) -> None:

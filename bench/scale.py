@@ -30,6 +30,7 @@ DISTINCT = 10_000
 HITS = 100_000
 SIZES = (1_000, 10_000, 100_000)
 KEPT_SECONDS = 86400
+QUERIES = 12_000
 TOGETHER = 200
 VALIDATOR = Validator(Guard(frozenset({80, 443}), netguard.exemptions(()), netguard.system_lookup))
 
@@ -159,7 +160,10 @@ def _growth(work: Path, redis: RedisServer, api: Fake) -> Row:
             must_be_clean({name: hot})
             return hot.rate * seconds
 
-        seconds = min(HITS / 2 / (work_through("warm", 2500, 5) / 5), 25)
+        # A worker remembers the queries that it has read lately: that memory is to be full.
+        work_through("warm", 1500, 1)
+        must_be_clean({"queries": wrk(url, [path("hot", ttl=60 + number) for number in range(QUERIES)], 6)})
+        seconds = min(HITS / 2 / wrk(url, [path("hot")], 2).rate, 25)
         before = resident(process)
         hits = 0.0
         hits += work_through("first", 2500, seconds)
