@@ -74,6 +74,8 @@ class PictureCache:
 
     def knows(self, *keys: Key) -> bool:
         """Tell whether there is a picture or a failure of any of `keys`; true where that cannot be told."""
+        if any(self._recall(key) or key.digest in self._failures for key in keys):
+            return True
         names = [kind + key.digest for key in keys for kind in (_PICTURE, _FAILURE)]
         found, reachable = self._ask(lambda: self._client.exists(*names))
         return bool(found) or not reachable

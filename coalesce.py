@@ -58,7 +58,6 @@ class Coalescer:
         self._leases = leases
         self._capacity = capacity
         self._flights: dict[str, Future[Any]] = {}
-        self._following: set[str] = set()
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
 
@@ -84,11 +83,6 @@ class Coalescer:
         with self._lock:
             here = key in self._flights
         return here or self._leases.held(key)
-
-    @property
-    def leading(self) -> int:
-        """How many flights here work themselves, or may come to."""
-        return len(self._flights) - len(self._following)
 
     def _start(
         self, key: str, future: "Future[T]", work: Callable[[], T], recall: Callable[[], T | None], patience: float
@@ -134,13 +128,10 @@ class Coalescer:
     def _land(self, key: str) -> None:
         with self._lock:
             del self._flights[key]
-            self._following.discard(key)
 
     def _lead_or_follow(self, key: str, work: Callable[[], T], recall: Callable[[], T | None], deadline: float) -> T:
         while True:
             lease = self._leases.take(key)
-            with self._lock:
-                (self._following.discard if lease.ours else self._following.add)(key)
             if lease.ours:
                 try:
                     return work()

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +22,9 @@ def configure(log_format: str, level: str, *, cache: bool = False) -> None:
     """
     global _write_line  # noqa: PLW0603 - what structlog keeps is as global
     informs = logging.getLevelName(level) <= logging.INFO
-    _write_line = sys.stderr.write if log_format == "json" and informs else None
+    # A daemon may be started with its standard error closed; structlog then takes standard output, too.
+    stream = sys.stderr or sys.stdout
+    _write_line = stream.write if log_format == "json" and informs else None
     renderer: Any = structlog.dev.ConsoleRenderer() if log_format == "console" else _as_json
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -49,7 +52,9 @@ def info(event: str, **facts: object) -> None:
         _log.info(event, **facts)
     else:
         stamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        _write_line(_as_json(None, "info", facts | {"event": event, "level": "info", "timestamp": stamp}) + "\n")
+        line = _as_json(None, "info", facts | {"event": event, "level": "info", "timestamp": stamp})
+        with suppress(OSError):  # who read the log is gone: no reason to be gone, too
+            _write_line(line + "\n")
 
 
 def _configure_standard_library(shared: list[Any], renderer: Any, level: str) -> None:

@@ -96,12 +96,22 @@ class Masters:
 
     @property
     def has_room(self) -> bool:
-        """Whether one more capture may be begun. Those count that have no slot yet: a crowd comes all at once."""
-        return self._coalescer.leading < self._limits.concurrency
+        """Whether a slot is free. Who is about to take one has none yet: first a name is looked up, which may hang."""
+        with suppress(OverCapacity), self._slot():
+            return True
+        return False
 
     def require_room(self, request: ThumbnailRequest) -> None:
-        """Raise OverCapacity where a flight would: callers beyond what is possible must cost next to nothing."""
-        if not self.has_room and not self._coalescer.under_way(request.capture_key.digest):
+        """Raise what a flight would end with, where it could end in nothing else.
+
+        Callers beyond what is possible must cost next to nothing. In this order: what lands meanwhile is known before
+        it is no longer under way.
+        """
+        if self.has_room or self._coalescer.under_way(request.capture_key.digest):
+            return
+        if not self._cache.knows(request.rendition_key, request.capture_key):
+            self._camera.check(request.capture)
+            self._camera.require_open()
             raise OverCapacity(_FULL)
 
     def _newest_known(self, request: ThumbnailRequest) -> datetime | None:

@@ -90,9 +90,8 @@ class Thumbnailer:
         return Served(found.picture, CacheState.HIT, fresh_for) if fresh_for > 0 else None
 
     def require_room(self, request: ThumbnailRequest) -> None:
-        """Raise OverCapacity where `get` could do nothing else; two short questions where all captures are taken."""
-        if not self._masters.has_room and not self._cache.knows(request.rendition_key, request.capture_key):
-            self._masters.require_room(request)
+        """Raise OverCapacity, InvalidOption or a CaptureError where `get` could do nothing else."""
+        self._masters.require_room(request)
 
     def get(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Served:
         """Answer `request`: what is known and fresh, what is known and stale while it is captured anew, or a capture.

@@ -117,6 +117,7 @@ class Tally:
         self._shared = flood_guard
         self._limits = limits.parse_many(limit)
         self._batch = max(min(item.amount for item in self._limits) // 100, 1)
+        self._memory = FixedWindowRateLimiter(MemoryStorage())
         self._accounts: TTLCache[str, _Account] = TTLCache(self._CLIENTS, 60)
         self._lock = threading.Lock()
 
@@ -143,7 +144,9 @@ class Tally:
                     continue
                 reset = self._shared.limiter.get_window_stats(limit, *_flood_key(client))[0]
             except NoAnswer:
-                return True  # Flask-Limiter goes on in memory for all that is not a hit
+                if self._memory.hit(limit, *_flood_key(client), cost=cost):
+                    continue
+                reset = self._memory.get_window_stats(limit, *_flood_key(client))[0]
             account.refused_until = time.monotonic() + reset - time.time()
             return False
         return True

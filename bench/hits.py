@@ -76,8 +76,9 @@ def _known(field: Field) -> list[Row]:
 
 
 def _refused(field: Field) -> list[Row]:
-    ours_asked = ["/thumb?url=http%3A%2F%2F169.254.169.254%2F"]
-    peer_asked = ["/thumb?url=file%3A%2F%2F%2Fetc%2Fpasswd"]  # the tutorial refuses nothing but another scheme
+    # Each another one, so that nothing is remembered; the tutorial refuses nothing but another scheme.
+    ours_asked = [f"/thumb?url=http%3A%2F%2F10.0.{n // 250}.{n % 250}%2F" for n in range(20_000)]
+    peer_asked = [f"/thumb?url=file%3A%2F%2F%2Fetc%2F{n}" for n in range(20_000)]
     found = alternate(
         {"ours": lambda: wrk(field.ours, ours_asked, 2), "peer": lambda: wrk(field.tutorial, peer_asked, 2)}
     )
@@ -86,7 +87,7 @@ def _refused(field: Field) -> list[Row]:
         raise RuntimeError(f"not refused: {found}")
     return [
         Row(
-            "refused requests/s (blocked URL), time to refuse",
+            "refused requests/s (20,000 blocked URLs), time to refuse",
             f"{count(ours.rate)}, p50 {ours.p50:.1f} ms, p99 {ours.p99:.1f} ms",
             f"tutorial's design {count(peer.rate)}",
             times(ours.rate / peer.rate),

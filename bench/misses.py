@@ -69,9 +69,10 @@ def _under_siege(url: str, api: Fake, name: str, *, cold: bool = True, rounds: i
     for number in range(rounds):
         idle.append(wrk(url, hot, 2))
         api.answer_after(MISS_SECONDS)
+        begun = api.calls()
         with pending(url, CALLERS, path(f"{name}-{number}-") + ("{}" if cold else "one")) as seen:
-            _let_begin(api)
-            besieged.append(wrk(url, hot, 2))
+            _let_begin(api, begun)
+            besieged.append(wrk(url, hot, 2 * MISS_SECONDS))  # so that captures land in it, too
         statuses += seen.statuses
         refusals += seen.refusals
         api.answer_after(0)
@@ -83,10 +84,11 @@ def _refusals(url: str, api: Fake) -> Row:
     """How soon one more caller is refused while all captures are taken and their callers ask on; no hits besides."""
     taken: list[float] = []
     api.answer_after(MISS_SECONDS)
+    begun = api.calls()
     with pending(url, CALLERS, path("beyond-") + "{}") as crowd:
         while len(crowd.refusals) < CALLERS / 2:  # its arrival is over
             time.sleep(0.1)
-        _let_begin(api)
+        _let_begin(api, begun)
         with requests.Session() as session:
             for number in range(100):
                 began = time.monotonic()
@@ -104,11 +106,12 @@ def _refusals(url: str, api: Fake) -> Row:
     )
 
 
-def _let_begin(api: Fake) -> None:
-    """Wait until no more captures are begun: all that may be pending are."""
-    before = -1
-    while before != (before := api.calls()):
-        time.sleep(0.2)
+def _let_begin(api: Fake, before: int) -> None:
+    """Wait until captures were begun after those `before`, and no more are: all that may be pending are."""
+    while (begun := api.calls()) == before:
+        time.sleep(0.1)
+    while begun != (begun := api.calls()):
+        time.sleep(0.4)
 
 
 def _drain(url: str, hot: str) -> None:

@@ -152,6 +152,9 @@ http {
     access_log $prefix/access.log combined buffer=32k flush=1s;
     sendfile on;
     tcp_nopush on;
+    keepalive_requests 10000;
+    open_file_cache max=2000 inactive=60s;
+    open_file_cache_valid 60s;
     types { image/png png; }
     server {
         listen 127.0.0.1:$port;

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from flask import request
 from werkzeug.http import parse_etags
 
-from errors import BlockedTarget, InvalidOption, InvalidURL, OverCapacity, ThumbnailError
+from errors import ThumbnailError
 from model import ThumbnailRequest
 from pipeline import Served
 from ratelimit import Tally, client_of
 from services import Services
 from web.pictures import caching_headers, own_headers, preferred_format
-from web.telemetry import log_request, note, request_id_of
+from web.telemetry import BEGAN, log_request, note, request_id_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -43,6 +43,7 @@ class HitFront:
         began = time.monotonic()
         hit = self._find(environ) if _is_plain(environ) else None
         if hit is None:
+            environ[BEGAN] = began
             return self._app(environ, start_response)
         wanted, served = hit
         request_id = request_id_of(environ.get("HTTP_X_REQUEST_ID", ""))
@@ -66,7 +67,7 @@ class HitFront:
         try:
             wanted = self._services.validator.parse_query(query, preferred_format(environ.get("HTTP_ACCEPT", "")))
             served = self._look_up(query, wanted)
-        except (InvalidURL, BlockedTarget, InvalidOption, OverCapacity) as err:
+        except ThumbnailError as err:
             if self._admits(environ):
                 environ[_REFUSAL] = err
             return None
@@ -76,7 +77,7 @@ class HitFront:
         return wanted, served
 
     def _look_up(self, query: bytes, wanted: ThumbnailRequest) -> Served | None:
-        """Give the picture if it is known and fresh. Raises OverCapacity where it cannot be had at all."""
+        """Give the picture if it is known and fresh. Raises what `get` would where it cannot be had at all."""
         try:
             self._services.access.check_public(query, wanted)
         except ThumbnailError:

@@ -68,6 +68,14 @@ def test_refusals_count_against_the_flood_guard_too(make_client):
     assert statuses == [400] * 20 + [429] * 5
 
 
+@pytest.mark.parametrize("url", [PAGE, "http://10.0.0.1/"])
+def test_without_redis_the_flood_guard_goes_on_in_memory(make_client, url):
+    client = make_client(redis_url=f"redis://127.0.0.1:{free_port()}/0", request_limit="5 per hour")
+    statuses = [get(client, url).status_code for _ in range(20)]
+
+    assert statuses.count(429) >= 10
+
+
 @contextmanager
 def logged(capsys, monkeypatch):
     """Log as in production while the block lasts; gives a list that has the events of its requests in the end."""

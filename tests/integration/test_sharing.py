@@ -15,7 +15,7 @@ from cache import PictureCache
 from fuse import Fuse
 from model import CaptureOptions, Picture, ThumbnailRequest
 from tests.support.processes import wait_until
-from tests.support.redis import age_pictures
+from tests.support.redis import age_pictures, running_redis
 from tests.support.screenshot_api import blank, refuse, sized, with_mark
 
 PAGE = "https://example.com/"
@@ -633,6 +633,44 @@ def test_where_no_capture_may_be_begun_what_is_known_or_under_way_is_still_given
     assert refused.json["code"] == "over_capacity", "nothing is pending, and nothing says so"
     assert [each.result().status_code for each in (first, second, *joining)] == [200] * 4
     assert len(api.calls) == 4
+
+
+def test_where_no_capture_may_be_begun_what_is_wrong_besides_is_told_first(make_client, api):
+    """Whoever is told that too many ask comes back in seconds; these should not."""
+    one, other = (make_client(capture_concurrency=1, thumb_limit="100 per hour") for _ in range(2))
+    gate = threading.Event()
+    api.hold(gate, url=PAGE)
+    crowd = Crowd(one, 1)
+    first = crowd.ask(url=PAGE)
+    wait_until(lambda: len(api.calls) == 1, "the capture")
+    try:
+        never = get(one, "https://example.com/never", selector="#a")
+        api.behave(refuse(429, "quota_exceeded"), url="https://example.com/spent")
+        spent = get(other, "https://example.com/spent")
+        also = get(one, "https://example.com/other")
+    finally:
+        gate.set()
+
+    assert never.json["code"] == "invalid_option", "SnapSharp knows no selectors"
+    assert spent.json["code"] == also.json["code"] == "upstream_quota"
+    assert first.result().status_code == 200
+
+
+def test_while_redis_keeps_nothing_what_this_process_knows_is_still_given(make_client, api):
+    with running_redis("--maxmemory", "1mb", "--maxmemory-policy", "noeviction") as server:
+        client = make_client(redis_url=server.url, capture_concurrency=1, memory_cache_bytes=10_000_000)
+        known = get(client, w=32)
+        gate = threading.Event()
+        api.hold(gate)
+        crowd = Crowd(client, 1)
+        crowd.ask(url="https://example.com/held")
+        wait_until(lambda: len(api.calls) == 2, "the capture")
+        try:
+            made = get(client, w=64)
+        finally:
+            gate.set()
+
+    assert (known.status_code, made.status_code) == (200, 200)
 
 
 def test_who_may_not_ask_is_told_that_and_not_that_too_many_do(make_client, api, held):
