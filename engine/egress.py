@@ -16,9 +16,10 @@ import structlog
 from engine import listeners, socks
 from engine.errors import ProxyGone, ResolverBusy
 from engine.gate import Gate
-from engine.relay import Relay, Stream, ending, has_ended
+from engine.relay import Relay, Stream, ending
 from engine.socks import Denied, Destination, Reply
 from engine.traffic import Traffic
+from engine.upstream import Line
 from netguard import Judgement, Verdict
 
 log = structlog.get_logger()
@@ -49,7 +50,7 @@ class Egress:
         self._writers: set[asyncio.StreamWriter] = set()
         self._listener: socket.socket | None = None
         self._server: asyncio.Server | None = None
-        self._line: Stream | None = None
+        self._line: Line | None = None
         self._cut_off = False  # from the proxy behind this one
         self._closed = False
         self.url = ""
@@ -57,7 +58,7 @@ class Egress:
 
     @property
     def alive(self) -> bool:
-        return self._serving and not self._cut_off and not (self._line and has_ended(self._line))
+        return self._serving and not self._cut_off and not (self._line and self._line.ended)
 
     @property
     def _serving(self) -> bool:
@@ -74,7 +75,7 @@ class Egress:
             self._listener = listener
             self._line = await self._gate.line()
             if self._line:
-                self._writers.add(self._line[1])
+                self._writers.add(self._line.stream[1])
             # Known before it serves: a caller who is cancelled between the two can still close it.
             self._server = await asyncio.start_server(self._accept, sock=listener.dup(), start_serving=False)
             await self._server.start_serving()
@@ -138,7 +139,7 @@ class Egress:
             self.traffic.refused[judgement.verdict] += 1
             raise self._denied(destination, judgement.verdict, Reply.NOT_ALLOWED)
         try:
-            return await self._gate.dial(judgement.addresses, destination.port)
+            return await self._gate.dial(judgement.addresses, destination.port, self._line)
         except PermissionError as err:  # judged once more behind us, or by a firewall
             self.traffic.refused["second_judge"] += 1
             raise self._denied(destination, Verdict.PRIVATE, Reply.NOT_ALLOWED) from err

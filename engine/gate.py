@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import netguard
+from engine.errors import ProxyGone
 from engine.lookups import Lookup, Lookups
 from engine.relay import Stream
 from engine.socks import Destination
-from engine.upstream import Upstream
+from engine.upstream import Line, Upstream
 from netguard import Address, Guard, Judgement, Verdict
 
 MAX_ADDRESSES = 4  # of a name are tried, each with its share of the time
@@ -51,7 +52,7 @@ class Gate:
         self.limits = limits or Limits()
         self.guard = guard
         self._upstream = upstream
-        self._connect = upstream.connect if upstream else connect
+        self._connect = connect
         lookup: Lookup = upstream.lookup if upstream else lambda destination: guard.lookup(destination.host)
         # Two of them, so that names which hang at the door do not keep pages from theirs, nor pages the door.
         self._at_the_door = Lookups(lookup, self.limits.door, self.limits.lookup)
@@ -84,18 +85,21 @@ class Gate:
             return Judgement(Verdict.LOOPBACK)  # an address of this machine, however public it looks
         return judgement
 
-    async def line(self) -> Stream | None:
-        """A connection that ends when the upstream does; None where there is none. Raises ProxyGone."""
+    async def line(self) -> Line | None:
+        """What a capture needs to dial by the upstream; None where there is none. Raises ProxyGone."""
         return await self._upstream.line() if self._upstream else None
 
-    async def dial(self, addresses: tuple[Address, ...], port: int) -> Stream:
+    async def dial(self, addresses: tuple[Address, ...], port: int, line: Line | None = None) -> Stream:
         """Connect to the first of `addresses` that answers. Raises OSError and ProxyGone."""
+        if self._upstream and not line:
+            raise ProxyGone
+        connect = line.connect if line else self._connect
         tried = addresses[:MAX_ADDRESSES]
         failure = OSError("no address")
         for address in tried:
             try:
                 async with asyncio.timeout(self.limits.dial / len(tried)):
-                    return await self._connect(str(address), port)
+                    return await connect(str(address), port)
             except OSError as err:
                 failure = err
         raise failure

@@ -16,16 +16,26 @@ def has_ended(stream: Stream) -> bool:
 
 @contextlib.asynccontextmanager
 async def ending(stream: Stream, patience: float) -> AsyncIterator[None]:
-    """Close `stream` in the end: what is under way may arrive, unless nobody takes it for `patience` seconds."""
+    """Close `stream` in the end: what is under way may arrive, unless nobody takes it for `patience` seconds.
+
+    Whoever cancels cuts it at once.
+    """
     writer = stream[1]
     try:
         yield
+        await _close(writer, patience)
+    except Exception:
+        await _close(writer, patience)
+        raise
     finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            async with asyncio.timeout(patience):
-                await writer.wait_closed()
         writer.transport.abort()
+
+
+async def _close(writer: asyncio.StreamWriter, patience: float) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        async with asyncio.timeout(patience):
+            await writer.wait_closed()
 
 
 class Relay:

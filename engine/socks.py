@@ -1,7 +1,8 @@
-"""SOCKS5, RFC 1928: no authentication, CONNECT and Tor's RESOLVE. Judges nothing.
+"""SOCKS5, RFC 1928: CONNECT, Tor's RESOLVE and a HOLD of our own; a user name, RFC 1929, keeps none out. Judges nothing.
 
 RESOLVE looks a name up: https://spec.torproject.org/socks-extensions. Ours answers with one reply for each address, then
-hangs up; Tor's ends after the first.
+hangs up; Tor's ends after the first. A user name tells, as it does to Tor, which connections belong together, and HOLD
+asks for nothing but that they end with this one.
 """
 
 import asyncio
@@ -13,10 +14,13 @@ from typing import Self
 import netguard
 from netguard import Address
 
-VERSION, NO_AUTHENTICATION, NO_METHOD = 5, 0, 0xFF
-CONNECT, RESOLVE = 1, 0xF0
+VERSION, NO_AUTHENTICATION, USER_NAME, NO_METHOD = 5, 0, 2, 0xFF
+SUBNEGOTIATION, WELCOME = 1, 0  # RFC 1929
+CONNECT, RESOLVE, HOLD = 1, 0xF0, 0xF2
 IPV4, NAME, IPV6 = 1, 3, 4
 GREETING = bytes([VERSION, 1, NO_AUTHENTICATION])
+GREETED = bytes([VERSION, NO_AUTHENTICATION])
+INTRODUCED = bytes([VERSION, USER_NAME, SUBNEGOTIATION, WELCOME])
 
 
 class Reply(IntEnum):
@@ -59,9 +63,16 @@ class Destination:
 class Request:
     command: int
     destination: Destination
+    user: bytes = b""  # who asks; not said here but in the introduction
 
     def __bytes__(self) -> bytes:
         return bytes([VERSION, self.command, 0]) + _field(self.destination.host) + self.destination.port.to_bytes(2)
+
+
+def introduction(user: bytes) -> bytes:
+    """Greet and give a user name at once: whoever offers one method need not wait until it is chosen."""
+    name = bytes([len(user)]) + user
+    return bytes([VERSION, 1, USER_NAME, SUBNEGOTIATION]) + name + name  # again, for a password may not be empty
 
 
 def resolved(address: Address) -> bytes:
@@ -79,12 +90,17 @@ def read_resolved(answer: bytes) -> list[str]:
     return found
 
 
-async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *commands: int) -> Request:
-    """Shake hands and read what is wanted, one of `commands`. Raises Denied, also for a client that hangs up."""
+async def accept(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *commands: int, users: bool = False
+) -> Request:
+    """Shake hands and read what is wanted, one of `commands`, and by whom if there are `users`.
+
+    Raises Denied, also for a client that hangs up.
+    """
     try:
-        await _read_greeting(reader)
-        writer.write(bytes([VERSION, NO_AUTHENTICATION]))
-        request = await _read_request(reader)
+        methods = await _read_methods(reader)
+        user = await _meet(reader, writer) if users and USER_NAME in methods else _greet(writer, methods)
+        request = await _read_request(reader, user)
     except asyncio.IncompleteReadError:
         raise Denied from None
     if request.command not in commands:
@@ -99,21 +115,38 @@ def _field(host: str) -> bytes:
     return bytes([IPV4 if address.version == 4 else IPV6]) + address.packed
 
 
-async def _read_greeting(reader: asyncio.StreamReader) -> None:
+async def _read_methods(reader: asyncio.StreamReader) -> bytes:
     version, count = await reader.readexactly(2)
     if version != VERSION:
         raise Denied
-    if NO_AUTHENTICATION not in await reader.readexactly(count):
+    return await reader.readexactly(count)
+
+
+def _greet(writer: asyncio.StreamWriter, methods: bytes) -> bytes:
+    if NO_AUTHENTICATION not in methods:
         raise Denied(bytes([VERSION, NO_METHOD]))
+    writer.write(GREETED)
+    return b""
 
 
-async def _read_request(reader: asyncio.StreamReader) -> Request:
+async def _meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    writer.write(INTRODUCED[:2])
+    version, length = await reader.readexactly(2)
+    if version != SUBNEGOTIATION:
+        raise Denied
+    *user, length = await reader.readexactly(length + 1)
+    await reader.readexactly(length)
+    writer.write(INTRODUCED[2:])
+    return bytes(user)
+
+
+async def _read_request(reader: asyncio.StreamReader, user: bytes) -> Request:
     version, command, _, kind = await reader.readexactly(4)
     if version != VERSION:
         raise Denied
     host = await _read_host(reader, kind)
     port = int.from_bytes(await reader.readexactly(2))
-    return Request(command, Destination.of(host, port))
+    return Request(command, Destination.of(host, port), user)
 
 
 async def _read_host(reader: asyncio.StreamReader, kind: int) -> str:

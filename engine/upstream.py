@@ -4,17 +4,21 @@ import asyncio
 import contextlib
 import errno
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine import socks
 from engine.errors import ProxyGone, ResolverBusy
-from engine.relay import Stream
+from engine.relay import Stream, has_ended
 from engine.socks import Destination, Reply, Request
 
-HANDSHAKE_SECONDS = 1.5  # less than a look-up has: an outlet that hangs must not be taken for a name that does
+# Less than a look-up has, and than one of four addresses has to be dialled: an outlet that hangs must not be taken for
+# a name or a site that does.
+HANDSHAKE_SECONDS = 1.0
 ANSWER_SECONDS = 90  # until a look-up is over: the outlet ends it sooner, the caller gives it up much sooner
+NOWHERE = Destination("nowhere.invalid", 0)
 
 ERRORS: dict[int, int] = {
     Reply.NOT_ALLOWED: errno.EACCES,
@@ -30,29 +34,29 @@ class Upstream:
     host: str
     port: int
 
-    async def line(self) -> Stream:
-        """Greet and ask for nothing yet; the connection ends when the outlet does. Raises ProxyGone."""
+    async def check(self) -> None:
+        """Have one answer of the outlet. Raises ProxyGone."""
+        _, writer = await self.say(socks.GREETING, socks.GREETED)
+        writer.transport.abort()
+
+    async def line(self) -> "Line":
+        """Open what one capture connects by. Raises ProxyGone."""
+        user = secrets.token_bytes(16)
+        words = socks.introduction(user) + bytes(Request(socks.HOLD, NOWHERE))
+        return Line(self, user, await self.say(words, socks.INTRODUCED + bytes(Reply.GRANTED)))
+
+    async def say(self, words: bytes, answer: bytes) -> Stream:
+        """Begin a connection with `words` that have but one good `answer`. Raises ProxyGone."""
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 stream = await asyncio.open_connection(self.host, self.port)
                 with _talking(stream):
-                    stream[1].write(socks.GREETING)
-                    await stream[0].readexactly(2)
+                    stream[1].write(words)
+                    if await stream[0].readexactly(len(answer)) != answer:
+                        raise ProxyGone
                 return stream
         except OSError as err:
             raise ProxyGone from err
-
-    async def connect(self, host: str, port: int) -> Stream:
-        """Connect to an address. Raises OSError as if it were dialled from here, and ProxyGone."""
-        stream = await self.line()
-        with _talking(stream):
-            stream[1].write(bytes(Request(socks.CONNECT, Destination(host, port))))
-            reply = (await stream[0].readexactly(len(bytes(Reply.GRANTED))))[1]
-        if reply != Reply.GRANTED:
-            stream[1].transport.abort()
-            number = ERRORS.get(reply, errno.EHOSTUNREACH)
-            raise OSError(number, os.strerror(number))
-        return stream
 
     def lookup(self, destination: Destination) -> list[str]:
         """Give the addresses that the outlet judged; none for a name it refuses. Blocks.
@@ -76,10 +80,35 @@ class Upstream:
             line.makefile("rb") as answers,
         ):
             line.sendall(socks.GREETING)
-            answers.read(2)
+            answers.read(len(socks.GREETED))
             line.settimeout(ANSWER_SECONDS)
             line.sendall(bytes(Request(socks.RESOLVE, destination)))
             return answers.read(1 << 12)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One capture's tie to the outlet: when `stream` ends, at whichever end, so do all its connections over there."""
+
+    upstream: Upstream
+    user: bytes
+    stream: Stream
+
+    @property
+    def ended(self) -> bool:
+        return has_ended(self.stream)
+
+    async def connect(self, host: str, port: int) -> Stream:
+        """Connect to an address. Raises OSError as if it were dialled from here, and ProxyGone."""
+        stream = await self.upstream.say(socks.introduction(self.user), socks.INTRODUCED)
+        with _talking(stream):
+            stream[1].write(bytes(Request(socks.CONNECT, Destination(host, port))))
+            reply = (await stream[0].readexactly(len(bytes(Reply.GRANTED))))[1]
+        if reply != Reply.GRANTED:
+            stream[1].transport.abort()
+            number = ERRORS.get(reply, errno.EHOSTUNREACH)
+            raise OSError(number, os.strerror(number))
+        return stream
 
 
 @contextlib.contextmanager

@@ -5,8 +5,11 @@ one capture may have is the engine's to limit; here is only what keeps the proce
 """
 
 import asyncio
+import contextlib
 import errno
+from collections.abc import Iterator
 from ipaddress import ip_address
+from typing import cast
 
 import structlog
 
@@ -17,9 +20,11 @@ from engine.relay import Relay, Stream, ending
 from engine.socks import Denied, Destination, Reply
 from netguard import Judgement, Verdict
 
-# The engine's own limits shall be the ones that count: it holds a line while a capture lasts, gives a look-up up after
-# two seconds, and has 64 of them at its door besides the 32 of each capture.
-LIMITS = Limits(lookup=30, lookups=48, idle=150)
+# The engine's own limits shall be the ones that count: it leaves a connection that is silent for ten seconds, gives a
+# look-up up after two, and has 64 of them at its door besides the 32 of each capture.
+LIMITS = Limits(lookup=30, lookups=48, idle=12)
+LINE_SECONDS = 150  # longer than any capture may take
+ENDING_SECONDS = 1  # for what a site has not taken yet when the engine is done with it
 CONNECTIONS = 512  # for each capture at a time: its 256, its look-ups, its line, and those that are just ending
 
 log = structlog.get_logger()
@@ -30,6 +35,8 @@ class Outlet:
         """Serve at most `connections` at a time; who comes then is hung up on."""
         self._gate = gate
         self._free = connections
+        # What serves the connections of each capture that has a line, by its user name.
+        self._captures: dict[bytes, set[asyncio.Task[None]]] = {}
         # A name that is exempt is dialled by the addresses that it was given out with, which by themselves are not.
         self._exempt: set[Destination] = set()
 
@@ -42,8 +49,8 @@ class Outlet:
         try:
             async with ending((reader, writer), self._gate.limits.idle):
                 await self._answer((reader, writer))
-        except OSError:
-            pass  # One of the two hung up, or nobody said anything for too long.
+        except (OSError, asyncio.CancelledError):
+            pass  # One of the two hung up, nobody said anything for too long, or the capture is over.
         finally:
             self._free += 1
 
@@ -51,17 +58,53 @@ class Outlet:
         reader, writer = engine
         try:
             async with asyncio.timeout(self._gate.limits.idle):
-                request = await socks.accept(reader, writer, socks.CONNECT, socks.RESOLVE)
-            judgement = await self._judge(request.destination)
-            if request.command == socks.RESOLVE:
-                writer.writelines(map(socks.resolved, judgement.addresses))
-                return
-            site = await self._dial(judgement, request.destination.port)
+                request = await socks.accept(reader, writer, socks.CONNECT, socks.RESOLVE, socks.HOLD, users=True)
+            match request.command:
+                case socks.HOLD:
+                    await self._hold(engine, request.user)
+                case socks.RESOLVE:
+                    judgement = await self._judge(request.destination)
+                    writer.writelines(map(socks.resolved, judgement.addresses))
+                case _:
+                    with self._belonging_to(request.user):
+                        await self._connect(engine, request.destination)
         except Denied as denied:
             writer.write(denied.reply)
-            return
-        async with ending(site, self._gate.limits.idle):
-            writer.write(bytes(Reply.GRANTED))
+
+    async def _hold(self, engine: Stream, user: bytes) -> None:
+        """Let `user` connect until its line ends, and cut then what it has, whatever it is waiting for.
+
+        A relay sees late, or never, that the engine is gone: it reads on only when the site takes what it has.
+        """
+        if not user or user in self._captures:
+            raise Denied
+        serving = self._captures[user] = set()
+        try:
+            engine[1].write(bytes(Reply.GRANTED))
+            async with asyncio.timeout(LINE_SECONDS):
+                await engine[0].read(1)
+        finally:
+            del self._captures[user]
+            for task in serving:
+                task.cancel()
+
+    @contextlib.contextmanager
+    def _belonging_to(self, user: bytes) -> Iterator[None]:
+        """Raises Denied, without a word to who has no line or lost it."""
+        if user not in self._captures:
+            raise Denied
+        serving, task = self._captures[user], cast("asyncio.Task[None]", asyncio.current_task())
+        serving.add(task)
+        try:
+            yield
+        finally:
+            serving.discard(task)
+
+    async def _connect(self, engine: Stream, destination: Destination) -> None:
+        judgement = await self._judge(destination)
+        site = await self._dial(judgement, destination.port)
+        async with ending(site, ENDING_SECONDS):
+            engine[1].write(bytes(Reply.GRANTED))
             await Relay(engine, site, lambda _: True).run(self._gate.limits.idle)
 
     async def _judge(self, destination: Destination) -> Judgement:

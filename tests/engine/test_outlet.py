@@ -6,10 +6,13 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
+from engine import socks
 from engine.egress import Egress, Failure
 from engine.errors import ProxyGone, ResolverBusy
 from engine.gate import Gate, Limits
@@ -23,17 +26,18 @@ from tests.engine.test_hostile_pages import failure
 from tests.engine.test_options import GREEN, body, colour
 from tests.support.engine import Engine, eventually, running_engine
 from tests.support.loop import in_loop, until
-from tests.support.proxy import PUBLIC, Proxy, Resolver, World, ipv4, ipv6, name
+from tests.support.proxy import GREETING, PUBLIC, Proxy, Resolver, World, ipv4, ipv6, name
 from tests.support.site import Site
 
 SITE = Destination("example.com", 80)
+HOLD = b"\x05\xf2\x00\x01" + bytes(6)
 
 
 class Chain:
     """An outlet whose resolver and sites are the test's, and an engine's proxy and gate that go by it."""
 
-    def __init__(self, world: World, server: asyncio.Server, guard: Guard) -> None:
-        self.world, self.server = world, server
+    def __init__(self, world: World, outlet: Outlet, server: asyncio.Server, guard: Guard) -> None:
+        self.world, self.outlet, self.server = world, outlet, server
         self.upstream = Upstream(*server.sockets[0].getsockname())
         self.gate = Gate(guard, 1, upstream=self.upstream)
         self.traffic = Traffic()
@@ -46,6 +50,9 @@ class Chain:
         # A client that takes the engine's place, and knows none of its rules.
         self.stranger = Proxy(self.egress, self.gate, self.world, self.traffic)
         self.stranger.url = f"socks5://{self.upstream.host}:{self.upstream.port}"
+        self.line = await self.upstream.line()
+        self.world.streams.append(self.line.stream)
+        self.stranger.greeting, self.stranger.greeted = socks.introduction(self.line.user), socks.INTRODUCED
 
     async def lookup(self, destination: Destination = SITE) -> list[str]:
         return await asyncio.to_thread(self.upstream.lookup, destination)
@@ -79,7 +86,7 @@ async def chain(
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     ours = Guard(exempt=exemptions(["0.0.0.0/0"])) if lenient else Guard(**rules)
-    running = Chain(world, server, ours)
+    running = Chain(world, outlet, server, ours)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         await running.open(listener)
         try:
@@ -222,14 +229,14 @@ async def test_a_site_that_is_silent_for_too_long_is_left():
 @in_loop
 async def test_who_asks_for_nothing_is_hung_up_on():
     async with chain(limits=Limits(idle=0.1)) as running:
-        reader, writer = await running.upstream.line()
+        reader, writer = await running.upstream.say(socks.GREETING, socks.GREETED)
         assert await reader.read() == b""
         writer.close()
 
 
 @in_loop
 async def test_more_connections_than_the_limit_are_hung_up_on_and_cost_the_capture():
-    async with chain(connections=2) as running:  # one of them is the capture's own line
+    async with chain(connections=3) as running:  # two of them are lines
         code, (_, writer) = await running.browser.ask(name(PUBLIC))
         assert code == Reply.GRANTED
         for asking in (running.upstream.line(), running.lookup(), running.gate.admit(SITE)):
@@ -240,6 +247,51 @@ async def test_more_connections_than_the_limit_are_hung_up_on_and_cost_the_captu
         assert not running.egress.alive
         writer.close()
         await until(lambda: running.world.streams and len(running.world.dialled) == 1)
+
+
+@in_loop
+async def test_what_a_capture_had_ends_with_its_line_however_little_the_sites_read():
+    """Each is sent more than all buffers on the way hold: that its client is gone, the outlet cannot see."""
+    deaf = socket.create_server(("127.0.0.1", 0))
+    rules = {"ports": frozenset({80}), "exempt": exemptions(["127.0.0.1"])}
+    async with chain(connections=8, limits=Limits(idle=60), **rules) as running:
+        with deaf:
+            site, running.world.port = running.world.port, deaf.getsockname()[1]
+            for _ in range(6):
+                code, (_, writer) = await running.stranger.ask(ipv4("127.0.0.1"))
+                assert code == Reply.GRANTED
+                writer.write(bytes(16 << 20))
+            await until(lambda: running.outlet._free == 0 and filled(running))
+            with pytest.raises(ProxyGone):
+                await running.upstream.check()
+            running.line.stream[1].transport.abort()
+            await until(lambda: running.outlet._free == 7)
+            running.world.port = site
+        assert (await running.browser.ask(name("example.com")))[0] == Reply.GRANTED
+
+
+def filled(running: Chain) -> bool:
+    """Whether what comes through the stranger goes no further."""
+    writers = [writer for _, writer in running.world.streams if writer is not running.line.stream[1]]
+    return all(writer.transport.get_write_buffer_size() for writer in writers)
+
+
+@in_loop
+async def test_a_connection_is_of_a_capture_whose_line_holds_or_is_none():
+    async with chain() as running:
+        with pytest.raises(ProxyGone):
+            await replace(running.line, user=b"somebody else").connect(PUBLIC, 80)
+        ours = socks.introduction(running.line.user)
+        for words in (GREETING + ipv4(PUBLIC), GREETING + HOLD, ours + HOLD, ours[:3] + b"\x05\x00"):
+            reader, _ = await running.stranger.send(words)
+            assert len(await reader.read()) in (2, 4)
+        running.line.stream[1].close()
+        await until(lambda: running.outlet._free == 98)
+        with pytest.raises(ProxyGone):
+            await running.line.connect(PUBLIC, 80)
+        with pytest.raises(ProxyGone):
+            await running.gate.dial((ip_address(PUBLIC),), 80)
+        assert running.world.dialled == []
 
 
 @in_loop
@@ -268,7 +320,7 @@ async def test_a_capture_is_lost_with_its_outlet_and_nothing_is_fetched_past_it(
         assert await reader.read() == b""
         await until(lambda: not running.egress.alive)
         assert (await running.browser.ask(name(PUBLIC)))[0] == Reply.FAILED
-        for asking in (running.gate.admit(SITE), running.upstream.connect(PUBLIC, 80)):
+        for asking in (running.gate.admit(SITE), running.line.connect(PUBLIC, 80)):
             with pytest.raises(ProxyGone):
                 await asking
         with pytest.raises(ProxyGone):
@@ -289,9 +341,8 @@ async def test_an_outlet_that_speaks_no_sense_is_none(words: bytes):
     upstream = Upstream(*server.sockets[0].getsockname())
     with pytest.raises(ProxyGone):
         await asyncio.to_thread(upstream.lookup, SITE)
-    if len(words) < 10:
-        with pytest.raises(ProxyGone):
-            await upstream.connect(PUBLIC, 80)
+    with pytest.raises(ProxyGone):
+        await upstream.line()
     server.close()
 
 
@@ -300,7 +351,7 @@ async def test_an_outlet_that_says_nothing_is_none():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         upstream = Upstream(*listener.getsockname())
         with pytest.raises(ProxyGone):
-            await upstream.line()
+            await upstream.check()
         with pytest.raises(ProxyGone):
             await asyncio.to_thread(upstream.lookup, SITE)
 
@@ -308,7 +359,7 @@ async def test_an_outlet_that_says_nothing_is_none():
 @in_loop
 async def test_who_gives_up_on_a_connection_leaves_none_behind():
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        asking = asyncio.create_task(Upstream(*listener.getsockname()).line())
+        asking = asyncio.create_task(Upstream(*listener.getsockname()).check())
         accepted, _ = await asyncio.to_thread(listener.accept)
         with accepted:
             assert await asyncio.to_thread(accepted.recv, 9) == b"\x05\x01\x00"

@@ -57,6 +57,7 @@ class Proxy:
     def __init__(self, egress: Egress, gate: Gate, world: World, traffic: Traffic) -> None:
         self.egress, self.gate, self.world, self.traffic = egress, gate, world, traffic
         self.url = egress.url
+        self.greeting, self.greeted = GREETING, b"\x05\x00"
 
     async def send(self, sent: bytes) -> Stream:
         host, port = self.url.removeprefix("socks5://").split(":")
@@ -67,8 +68,8 @@ class Proxy:
 
     async def ask(self, request: bytes) -> tuple[int, Stream]:
         """Greet, send `request` and give the reply's code."""
-        stream = await self.send(GREETING + request)
-        assert await stream[0].readexactly(2) == b"\x05\x00"
+        stream = await self.send(self.greeting + request)
+        assert await stream[0].readexactly(len(self.greeted)) == self.greeted
         answer = await stream[0].readexactly(10)
         return answer[1], stream
 
