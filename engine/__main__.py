@@ -8,6 +8,7 @@ from aiohttp import web
 from engine.app import create_app
 from engine.browser import LaunchFailed
 from engine.config import Settings
+from engine.errors import ProxyGone
 from engine.gate import Gate
 from engine.service import CaptureService
 from engine.startup import run, stop_signal
@@ -33,6 +34,8 @@ async def serve(settings: Settings) -> int:
         shutdown_timeout=GRACE_SECONDS,
     )
     try:
+        if upstream:
+            await _check(upstream)
         await service.start()
         await runner.setup()
         await web.TCPSite(runner, settings.engine_host, settings.engine_port).start()
@@ -49,6 +52,14 @@ async def serve(settings: Settings) -> int:
         await supervisor.stop()
     log.info("stopped")
     return 0
+
+
+async def _check(upstream: Upstream) -> None:
+    """An outlet may come later than its engine, which a mistyped ENGINE_EGRESS never does."""
+    try:
+        await upstream.check()
+    except ProxyGone:
+        log.warning("the outlet of ENGINE_EGRESS does not answer", host=upstream.host, port=upstream.port)
 
 
 if __name__ == "__main__":

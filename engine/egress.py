@@ -13,6 +13,7 @@ from enum import StrEnum
 
 import structlog
 
+import netguard
 from engine import listeners, socks
 from engine.errors import ProxyGone, ResolverBusy
 from engine.gate import Gate
@@ -59,6 +60,15 @@ class Egress:
     @property
     def alive(self) -> bool:
         return self._serving and not self._cut_off and not (self._line and self._line.ended)
+
+    async def lived(self) -> bool:
+        """Whether all was served until now; the proxy behind this one is asked for a sign of life."""
+        try:
+            if self._line and self.alive:
+                await self._line.check()
+        except ProxyGone:
+            self._cut_off = True
+        return self.alive
 
     @property
     def _serving(self) -> bool:
@@ -140,11 +150,17 @@ class Egress:
             raise self._denied(destination, judgement.verdict, Reply.NOT_ALLOWED)
         try:
             return await self._gate.dial(judgement.addresses, destination.port, self._line)
-        except PermissionError as err:  # judged once more behind us, or by a firewall
-            self.traffic.refused["second_judge"] += 1
-            raise self._denied(destination, Verdict.PRIVATE, Reply.NOT_ALLOWED) from err
         except OSError as err:
+            if self._line and isinstance(err, PermissionError):
+                raise self._refused_behind(destination, judgement) from err
             raise self._denied(destination, _failure(err), Reply.UNREACHABLE) from err
+
+    def _refused_behind(self, destination: Destination, judgement: Judgement) -> Denied:
+        """Raises ProxyGone where the outlet does not know an exempt name any more: it was another one that looked it up."""
+        if judgement.verdict is Verdict.EXEMPT and netguard.literal(destination.host) is None:
+            raise ProxyGone
+        self.traffic.refused["second_judge"] += 1
+        return self._denied(destination, Verdict.PRIVATE, Reply.NOT_ALLOWED)
 
     async def _judge(self, destination: Destination) -> Judgement:
         try:

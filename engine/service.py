@@ -120,11 +120,11 @@ class CaptureService:
             await egress.open(listener)
             yield egress
         except PageFailed as err:
-            if egress.alive:
+            if await egress.lived():
                 raise
             raise ProxyGone from err
         else:
-            if not egress.alive:  # the picture may lack what could not be fetched any more
+            if not await egress.lived():  # the picture may lack what could not be fetched any more
                 raise ProxyGone
         finally:
             self.ways_out.discard(egress)

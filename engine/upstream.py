@@ -98,6 +98,10 @@ class Line:
     def ended(self) -> bool:
         return has_ended(self.stream)
 
+    async def check(self) -> None:
+        """See that the outlet still answers: one that hangs does not hang up. Raises ProxyGone."""
+        await self.upstream.check()
+
     async def connect(self, host: str, port: int) -> Stream:
         """Connect to an address. Raises OSError as if it were dialled from here, and ProxyGone."""
         stream = await self.upstream.say(socks.introduction(self.user), socks.INTRODUCED)

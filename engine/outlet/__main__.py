@@ -1,6 +1,7 @@
 """`python -m engine.outlet`: listen where an engine would, by the same settings, until told to stop."""
 
 import asyncio
+import resource
 import sys
 
 import structlog
@@ -15,10 +16,11 @@ log = structlog.get_logger()
 
 async def serve(settings: Settings) -> int:
     stop = stop_signal()
+    _allow_descriptors()
     gate = Gate(settings.guard(), settings.engine_concurrency, LIMITS)
     outlet = Outlet(gate, CONNECTIONS * settings.engine_concurrency)
     try:
-        server = await asyncio.start_server(outlet.serve, settings.engine_host, settings.engine_port, backlog=1024)
+        server = await asyncio.start_server(outlet.serve, settings.engine_host, settings.engine_port, backlog=128)
     except OSError as err:
         log.critical("cannot listen", host=settings.engine_host, port=settings.engine_port, reason=err.strerror)
         return 1
@@ -28,6 +30,12 @@ async def serve(settings: Settings) -> int:
     await stop.wait()
     server.close()
     return 0
+
+
+def _allow_descriptors() -> None:
+    """As many as the system lets: each connection takes two, and the usual limit is 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ async def test_bytes_go_to_and_fro_and_are_counted():
         assert proxy.world.dialled == [(PUBLIC, 80)]
         assert proxy.traffic.summary() == {"connections": 1, "requests": None, "bytes": 10, "refused": {}}
         assert proxy.egress.fate("example.com", 80) is None
+        assert await proxy.egress.lived()
 
 
 @pytest.mark.parametrize("second", ["127.0.0.1", "::1", "10.0.0.1", "169.254.169.254"])
@@ -141,6 +142,7 @@ async def test_the_addresses_are_tried_in_turn():
     [
         (ConnectionRefusedError(111, "refused"), Failure.REFUSED),
         (OSError(113, "no route"), Failure.UNREACHABLE),
+        (PermissionError(1, "a firewall of this machine"), Failure.UNREACHABLE),
         (TimeoutError(), Failure.TIMED_OUT),
     ],
 )
@@ -464,23 +466,27 @@ class Deaf:
         pass
 
 
+COMMANDS = (socks.CONNECT, socks.RESOLVE, socks.HOLD)
 REQUESTS = st.one_of(
     st.binary(max_size=400),
     st.builds(lambda rest: GREETING + rest, st.binary(max_size=400)),
     st.builds(
-        lambda kind, rest: GREETING + b"\x05\x01\x00" + bytes([kind]) + rest,
+        lambda greeting, command, kind, rest: greeting + bytes([5, command, 0, kind]) + rest,
+        st.sampled_from([GREETING, socks.introduction(b"somebody")]),
+        st.sampled_from([*COMMANDS, 2]),
         st.integers(0, 255),
         st.binary(max_size=300),
     ),
+    st.builds(lambda rest: b"\x05\x02\x00\x02\x01" + rest, st.binary(max_size=600)),
 )
 
 
 @settings(max_examples=500, deadline=None)
-@given(REQUESTS, st.integers(1, 50))
-def test_whatever_is_sent_is_a_destination_or_denied(sent: bytes, size: int):
+@given(REQUESTS, st.integers(1, 50), st.booleans())
+def test_whatever_is_sent_is_a_destination_or_denied(sent: bytes, size: int, users: bool):
     async def read() -> Destination | None:
         reader = asyncio.StreamReader()
-        asking = asyncio.create_task(socks.accept(reader, Deaf(), socks.CONNECT))
+        asking = asyncio.create_task(socks.accept(reader, Deaf(), *COMMANDS, users=users))
         for at in range(0, len(sent), size):
             reader.feed_data(sent[at : at + size])
             await asyncio.sleep(0)

@@ -1,6 +1,8 @@
 """The second judge and way out of an engine on an internal network: by itself, and between real processes."""
 
 import asyncio
+import resource
+import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -19,7 +21,7 @@ from engine.gate import Gate, Limits
 from engine.outlet import Outlet
 from engine.socks import RESOLVE, Destination, Reply
 from engine.traffic import Traffic
-from engine.upstream import Upstream
+from engine.upstream import Line, Upstream
 from netguard import Guard, Verdict, exemptions
 from tests.engine.conftest import small_engine
 from tests.engine.test_hostile_pages import failure
@@ -116,7 +118,7 @@ async def test_a_page_reaches_its_site_through_both():
         assert await reader.readexactly(5) == b"hello"
         writer.close()
         assert running.world.dialled == [(PUBLIC, 80)]
-        assert running.egress.alive
+        assert await running.egress.lived()
 
 
 @in_loop
@@ -199,6 +201,16 @@ async def test_an_exempt_name_may_be_dialled_at_the_addresses_it_was_given_out_w
         for other in (ipv4("10.0.0.7", 80), ipv4("10.0.0.8", 8080)):
             await refused(running.stranger, other)
         assert running.world.dialled == [("10.0.0.7", 8080)]
+
+
+@in_loop
+async def test_an_exempt_name_that_the_outlet_has_forgotten_costs_the_capture_and_is_not_called_forbidden():
+    site = Destination("intranet.example", 8080)
+    async with chain(Resolver(["10.0.0.7"]), exempt=exemptions(["intranet.example:8080"])) as running:
+        running.egress._known = {site: await running.gate.admit(site)}
+        running.outlet._exempt.clear()  # as one does that was started meanwhile
+        assert (await running.browser.ask(name(site.host, site.port)))[0] == Reply.FAILED
+        assert (running.egress.alive, running.traffic.refused, running.world.dialled) == (False, {}, [])
 
 
 @pytest.mark.parametrize(
@@ -357,6 +369,27 @@ async def test_an_outlet_that_says_nothing_is_none():
 
 
 @in_loop
+async def test_a_capture_whose_outlet_gives_no_sign_of_life_is_lost_though_nobody_hung_up():
+    async with chain(connections=2) as running:
+        assert running.egress.alive
+        assert not await running.egress.lived()
+        assert not running.egress.alive
+
+
+@in_loop
+async def test_an_outlet_that_hangs_is_not_taken_for_a_site_that_does():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        upstream = Upstream(*listener.getsockname())
+        stream = await asyncio.open_connection(upstream.host, upstream.port)
+        dialling = Gate(Guard(), 1, upstream=upstream).dial(
+            (ip_address(PUBLIC),) * 4, 80, Line(upstream, b"somebody", stream)
+        )
+        with pytest.raises(ProxyGone):
+            await dialling
+        stream[1].close()
+
+
+@in_loop
 async def test_who_gives_up_on_a_connection_leaves_none_behind():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         asking = asyncio.create_task(Upstream(*listener.getsockname()).check())
@@ -405,15 +438,39 @@ def test_where_only_the_outlet_refuses_it_is_refused_all_the_same(site: Site):
         assert (refusal["host"], refusal["verdict"]) == ("127.0.0.1", "port")
 
 
-def test_a_capture_under_which_the_outlet_dies_fails_typed(site: Site):
-    site.add("/late-part.png", b"", gate=threading.Event())
-    url = site.add("/half-fetched", body("green", "<img src=/late-part.png>"))
+@pytest.mark.parametrize("what", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_capture_under_which_the_outlet_dies_or_hangs_fails_typed(site: Site, what: signal.Signals):
+    part = f"/late-part-{what.name}.png"
+    site.add(part, b"", gate=threading.Event())
+    url = site.add(f"/half-fetched-{what.name}", body("green", f"<img src={part}>"))
     with (
         running_outlet(site.address) as outlet,
-        small_engine(site, ENGINE_EGRESS=address_of(outlet)) as engine,
+        small_engine(site, ENGINE_EGRESS=address_of(outlet), ENGINE_DEADLINE=6) as engine,
         ThreadPoolExecutor(1) as pool,
     ):
         capture = pool.submit(engine.capture, url)
-        eventually(lambda: site.hits("/late-part.png"))
-        outlet.process.kill()
-        assert failure(capture.result())[:2] == (503, "unavailable")
+        eventually(lambda: site.hits(part))
+        outlet.process.send_signal(what)
+        try:
+            assert failure(capture.result())[:2] == (503, "unavailable")
+        finally:
+            outlet.process.send_signal(signal.SIGCONT)
+
+
+def test_an_engine_whose_outlet_is_away_starts_and_says_so(site: Site):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        port = taken.getsockname()[1]
+        with small_engine(site, ENGINE_EGRESS=f"127.0.0.1:{port}") as engine:
+            (warning,) = eventually(lambda: engine.logged("the outlet of ENGINE_EGRESS does not answer"))
+            assert (warning["level"], warning["port"]) == ("warning", port)
+
+
+def test_an_outlet_takes_all_descriptors_it_may():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, hard - 1), hard))
+    try:
+        with running_outlet("") as outlet:
+            assert resource.prlimit(outlet.process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
