@@ -37,8 +37,9 @@ async def take(
 ) -> bytes:
     """Take the picture that `params` describe in the page `blank`, before `deadline` on the loop's clock.
 
-    `ads` is None where advertisements may show; `traffic` is told the page's requests. Raises PageFailed when the page is at fault, InvalidParams for a
-    selector that is none, DeadlineExceeded for a page that does not answer, and what `shot.take` raises.
+    `ads` is None where advertisements may show; `traffic` is told the page's requests. Raises PageFailed when the page
+    is at fault, InvalidParams for a selector that is none, DeadlineExceeded for a page that does not answer, and what
+    `shot.take` raises.
     """
     capture = Capture(Page(blank, deadline), params, traffic)
     await capture.prepare(ads)

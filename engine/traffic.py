@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 @dataclass(slots=True)
 class Traffic:
     """`refused` by the guard's verdict. A proxy sees no request inside of TLS: `requests` are those that the document
-    which was looked at last tells of, None where there was none to be asked.
+    which was looked at last tells of, None where there was none to be asked. A hint: a page can clear its timeline.
     """
 
     connections: int = 0
