@@ -8,7 +8,7 @@ from bench.load import Load, alternate, must_be_clean, wrk
 from bench.report import Row, count, percent, times
 from bench.servers import Field, path, running_field
 
-SECONDS = 3
+SECONDS = 2
 
 
 def rows(work: Path) -> list[Row]:

@@ -87,9 +87,9 @@ def _zipf(work: Path, redis: RedisServer, api: Fake) -> list[Row]:
         wrk(ours, asked, 2)
         found = alternate(
             {
-                "tutorial": lambda: wrk(tutorial, asked, 3),
-                "ours": lambda: wrk(ours, asked, 3),
-                "bare": lambda: wrk(bare, asked, 3),
+                "tutorial": lambda: wrk(tutorial, asked, 2),
+                "ours": lambda: wrk(ours, asked, 2),
+                "bare": lambda: wrk(bare, asked, 2),
             }
         )
     must_be_clean(found)
@@ -126,7 +126,7 @@ def _flat(work: Path, api: Fake) -> list[Row]:
             everything = zipf_pages(size, 50_000)
             wrk(url, same, 1)
             contestants[f"same {size}"] = lambda url=url: wrk(url, same, 2)
-            contestants[f"all {size}"] = lambda url=url, everything=everything: wrk(url, everything, 2)
+            contestants[f"all {size}"] = lambda url=url, everything=everything: wrk(url, everything, 1)
         found = alternate(contestants)
     must_be_clean(found)
     if api.calls():
@@ -161,7 +161,7 @@ def _growth(work: Path, redis: RedisServer, api: Fake) -> Row:
             return hot.rate * seconds
 
         # A worker remembers the queries that it has read lately: that memory is to be full.
-        work_through("warm", 1500, 1)
+        work_through("warm", 1000, 1)
         must_be_clean({"queries": wrk(url, [path("hot", ttl=60 + number) for number in range(QUERIES)], 6)})
         seconds = min(HITS / 2 / wrk(url, [path("hot")], 2).rate, 25)
         before = resident(process)
