@@ -107,11 +107,11 @@ def _refusals(url: str, api: Fake) -> Row:
 
 
 def _let_begin(api: Fake, before: int) -> None:
-    """Wait until captures were begun after those `before`, and no more are: all that may be pending are."""
-    while (begun := api.calls()) == before:
-        time.sleep(0.1)
-    while begun != (begun := api.calls()):
-        time.sleep(0.2)
+    """Wait until captures were begun after those `before`, and for a moment no more: all that may be pending are."""
+    begun = before
+    while begun == before or begun != api.calls():
+        begun = api.calls()
+        time.sleep(0.3)
 
 
 def _drain(url: str, hot: str) -> None:
