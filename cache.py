@@ -74,7 +74,9 @@ class PictureCache:
 
     def knows(self, *keys: Key) -> bool:
         """Tell whether there is a picture or a failure of any of `keys`; true where that cannot be told."""
-        if any(self._recall(key) or key.digest in self._failures for key in keys):
+        with self._lock:
+            failed = any(key.digest in self._failures for key in keys)
+        if failed or any(map(self._recall, keys)):
             return True
         names = [kind + key.digest for key in keys for kind in (_PICTURE, _FAILURE)]
         found, reachable = self._ask(lambda: self._client.exists(*names))

@@ -47,13 +47,7 @@ class S3Storage:
         """Upload the picture of a job. Raises StorageUnavailable."""
         key = key_of_job(picture, job_id)
         with _translated():
-            self._client.put_object(
-                Bucket=self._bucket,
-                Key=key,
-                Body=picture.body,
-                ContentType=picture.content_type,
-                CacheControl=CACHE_A_DAY,
-            )
+            self._send(key, picture, CacheControl=CACHE_A_DAY)
         return key
 
     def read(self, key: str) -> tuple[bytes, str]:
@@ -108,16 +102,14 @@ class S3Storage:
             raise
         return True
 
+    def _send(self, key: str, picture: Picture, **more: Any) -> None:
+        self._client.put_object(
+            Bucket=self._bucket, Key=key, Body=picture.body, ContentType=picture.content_type, **more
+        )
+
     def _upload(self, key: str, picture: Picture) -> bool:
         try:
-            self._client.put_object(
-                Bucket=self._bucket,
-                Key=key,
-                Body=picture.body,
-                ContentType=picture.content_type,
-                CacheControl=CACHE_FOREVER,
-                IfNoneMatch="*",
-            )
+            self._send(key, picture, CacheControl=CACHE_FOREVER, IfNoneMatch="*")
         except ClientError as err:
             if _status(err) in (409, 412):  # another process was faster with the same bytes
                 return False

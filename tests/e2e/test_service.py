@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from typing import NamedTuple
 
 import pytest
 import requests
@@ -15,8 +16,8 @@ from PIL import Image
 
 from tests.support.engine import running_engine
 from tests.support.processes import wait_until
-from tests.support.redis import running_redis
-from tests.support.screenshot_api import running_screenshot_api
+from tests.support.redis import RedisServer, running_redis
+from tests.support.screenshot_api import ScreenshotAPI, running_screenshot_api
 from tests.support.site import running_site
 from tests.support.web import running_web, running_web_process
 
@@ -52,6 +53,33 @@ def service(site, tmp_path_factory):
 
 def thumb(service, site, path="/page", headers=None, **options):
     return requests.get(f"{service}/thumb", {"url": site.url(path), **options}, headers=headers, timeout=60)
+
+
+class Running(NamedTuple):
+    """The web process by its URL, and what it runs over."""
+
+    url: str
+    redis: RedisServer
+    api: ScreenshotAPI
+
+
+@contextmanager
+def running_service(folder, **settings):
+    """Run the web process over a Redis and a screenshot API of its own."""
+    with (
+        running_redis() as redis,
+        running_screenshot_api("snapsharp", "sk_live_test") as api,
+        running_web(
+            folder / "web.log",
+            redis_url=redis.url,
+            snapsharp_api_key="sk_live_test",
+            capture_url=api.url,
+            resolve_targets="false",
+            persist_dir=folder / "media",
+            **settings,
+        ) as url,
+    ):
+        yield Running(url, redis, api)
 
 
 def test_a_page_becomes_a_picture_with_its_size_and_colours(service, site):
@@ -98,20 +126,8 @@ def test_everything_is_ready(service):
 
 def test_pending_captures_hold_up_neither_hits_nor_health(tmp_path):
     """Captures pend on two workers until the test lets them go; what is known goes out all the while."""
-    with (
-        running_redis() as redis,
-        running_screenshot_api("snapsharp", "sk_live_test") as api,
-        running_web(
-            tmp_path / "web.log",
-            redis_url=redis.url,
-            snapsharp_api_key="sk_live_test",
-            capture_url=api.url,
-            resolve_targets="false",
-            thumb_limit="100 per minute",
-            web_connections=64,
-            persist_dir=tmp_path / "media",
-        ) as url,
-    ):
+    with running_service(tmp_path, thumb_limit="100 per minute", web_connections=64) as service:
+        url, api = service.url, service.api
         known = requests.get(f"{url}/thumb", {"url": "https://example.com/"}, timeout=60)
         gate = threading.Event()
         api.hold(gate)
@@ -138,21 +154,8 @@ def test_pending_captures_hold_up_neither_hits_nor_health(tmp_path):
 
 def test_a_redis_that_falls_silent_costs_one_time_out_and_no_picture(tmp_path):
     """It takes connections and questions and gives no answer, which is worse than being gone."""
-    with (
-        running_redis() as redis,
-        running_screenshot_api("snapsharp", "sk_live_test") as api,
-        running_web(
-            tmp_path / "web.log",
-            redis_url=redis.url,
-            snapsharp_api_key="sk_live_test",
-            capture_url=api.url,
-            resolve_targets="false",
-            web_concurrency=1,
-            memory_cache_bytes=0,
-            thumb_limit="3 per hour",
-            persist_dir=tmp_path / "media",
-        ) as url,
-    ):
+    with running_service(tmp_path, web_concurrency=1, memory_cache_bytes=0, thumb_limit="3 per hour") as service:
+        url, redis = service.url, service.redis
 
         def ask(path):
             return requests.get(f"{url}/thumb", {"url": f"https://example.com/{path}"}, timeout=60)
@@ -189,21 +192,10 @@ def unread_pictures(address):
 def test_slow_clients_do_not_stop_health(tmp_path, slow, dripping):
     """As many as there is room for send a part of a body, or read nothing of what they asked for."""
     with (
-        running_redis() as redis,
-        running_screenshot_api("snapsharp", "sk_live_test") as api,
-        running_web(
-            tmp_path / "web.log",
-            redis_url=redis.url,
-            snapsharp_api_key="sk_live_test",
-            capture_url=api.url,
-            resolve_targets="false",
-            web_concurrency=1,
-            web_connections=4,
-            client_timeout=1,
-            persist_dir=tmp_path / "media",
-        ) as url,
+        running_service(tmp_path, web_concurrency=1, web_connections=4, client_timeout=1) as service,
         ExitStack() as clients,
     ):
+        url = service.url
         picture = requests.get(f"{url}/thumb", {"url": "https://example.com/", "w": 3840, "h": 3840}, timeout=60)
         assert picture.status_code == 200
         port = int(url.rsplit(":", 1)[1])
@@ -228,20 +220,8 @@ def test_slow_clients_do_not_stop_health(tmp_path, slow, dripping):
 
 def test_a_large_picture_under_way_does_not_hold_up_small_ones(tmp_path):
     """Its encoder takes seconds; whatever else is asked for meanwhile, known or new, is answered before it."""
-    with (
-        running_redis() as redis,
-        running_screenshot_api("snapsharp", "sk_live_test") as api,
-        running_web(
-            tmp_path / "web.log",
-            redis_url=redis.url,
-            snapsharp_api_key="sk_live_test",
-            capture_url=api.url,
-            resolve_targets="false",
-            web_concurrency=1,
-            persist_dir=tmp_path / "media",
-        ) as url,
-    ):
-        thumb = f"{url}/thumb?url=https%3A%2F%2Fexample.com%2F"
+    with running_service(tmp_path, web_concurrency=1) as service:
+        thumb = f"{service.url}/thumb?url=https%3A%2F%2Fexample.com%2F"
         requests.get(thumb, timeout=60).raise_for_status()
         large = [f"{thumb}&w=2560&h=1440&format=avif&quality={quality}" for quality in (98, 99, 100)]
         pending = [threading.Thread(target=requests.get, args=(one,)) for one in large]

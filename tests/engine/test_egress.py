@@ -24,14 +24,7 @@ from engine.socks import Denied, Destination, Reply
 from engine.traffic import Traffic
 from netguard import Guard, Verdict, exemptions
 from tests.support.loop import in_loop, until
-from tests.support.proxy import GREETING, PUBLIC, Proxy, Resolver, ipv4, ipv6, name, running_proxy
-
-
-async def refused(proxy: Proxy, request: bytes) -> None:
-    code, (reader, writer) = await proxy.ask(request)
-    assert code == Reply.NOT_ALLOWED
-    assert await reader.read() == b""
-    writer.close()
+from tests.support.proxy import GREETING, PUBLIC, Resolver, ipv4, ipv6, name, refused, running_proxy
 
 
 @in_loop

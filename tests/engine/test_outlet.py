@@ -28,7 +28,7 @@ from tests.engine.test_hostile_pages import failure
 from tests.engine.test_options import GREEN, body, colour
 from tests.support.engine import Engine, eventually, running_engine
 from tests.support.loop import in_loop, until
-from tests.support.proxy import GREETING, PUBLIC, Proxy, Resolver, World, ipv4, ipv6, name
+from tests.support.proxy import GREETING, PUBLIC, Proxy, Resolver, World, ipv4, ipv6, name, refused
 from tests.support.site import Site
 
 SITE = Destination("example.com", 80)
@@ -100,13 +100,6 @@ async def chain(
             for _, writer in world.streams:
                 writer.transport.abort()
             await asyncio.sleep(0.01)  # the transports tell their protocols
-
-
-async def refused(proxy: Proxy, request: bytes) -> None:
-    code, (reader, writer) = await proxy.ask(request)
-    assert code == Reply.NOT_ALLOWED
-    assert await reader.read() == b""
-    writer.close()
 
 
 @in_loop

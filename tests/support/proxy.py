@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 
 from engine.egress import Egress
 from engine.gate import Gate, Limits, Stream
+from engine.socks import Reply
 from engine.traffic import Traffic
 from netguard import Guard
 
@@ -72,6 +73,13 @@ class Proxy:
         assert await stream[0].readexactly(len(self.greeted)) == self.greeted
         answer = await stream[0].readexactly(10)
         return answer[1], stream
+
+
+async def refused(proxy: Proxy, request: bytes) -> None:
+    code, (reader, writer) = await proxy.ask(request)
+    assert code == Reply.NOT_ALLOWED
+    assert await reader.read() == b""
+    writer.close()
 
 
 def name(host: str, port: int = 80) -> bytes:
