@@ -45,12 +45,18 @@ HIDE = """(rules, hidden) => {
 }"""
 
 # A page that fades in what is seen shows it half-way, or not at all, in a picture: animations that end are brought to
-# their end. The frames before that are for observers which begin them.
+# their end. The frames before that are for observers which begin them: they are told by a task after their frame, all by
+# the same one, so the last to wait for is an observer of ours. A document that is not drawn at all has no frames.
 TOOLS = """const pause = patience => new Promise(done => setTimeout(done, patience));
-const frame = () => Promise.race([new Promise(done => requestAnimationFrame(done)), pause(100)]);
+const frame = () => Promise.race([new Promise(done => requestAnimationFrame(done)), pause(500)]);
+const observed = () => Promise.race([new Promise(done => {
+  const watcher = new IntersectionObserver(() => { watcher.disconnect(); setTimeout(done) });
+  if (document.documentElement) watcher.observe(document.documentElement); else done();
+}), pause(500)]);
 const calm = async () => {
   await frame();
   await frame();
+  await observed();
   for (const animation of document.getAnimations())
     if (animation.effect?.getComputedTiming().endTime < Infinity) try { animation.finish() } catch {}
 };

@@ -213,11 +213,15 @@ def test_an_http_redirect_is_followed(engine: Engine, site: Site):
     assert colour(engine.capture(site.add("/moved", status=302, headers={"Location": "/landing"}))) == BLUE
 
 
-def test_what_fades_in_when_it_is_seen_is_seen(engine: Engine, site: Site):
-    page = """<style>div{height:900px;background:green;opacity:0;transition:opacity 9s} .in{opacity:1}</style>
+@pytest.mark.parametrize(
+    "begin", ["(look => look())", "(look => requestAnimationFrame(() => requestAnimationFrame(look)))"]
+)
+def test_what_fades_in_when_it_is_seen_is_seen(engine: Engine, site: Site, begin: str):
+    page = f"""<style>div{{height:900px;background:green;opacity:0;transition:opacity 9s}} .in{{opacity:1}}</style>
         <div></div><div id=b></div><script>
         const seen = new IntersectionObserver(all => all.forEach(e => e.isIntersecting && (e.target.className = 'in')));
-        document.querySelectorAll('div').forEach(div => seen.observe(div))</script>"""
+        const look = () => document.querySelectorAll('div').forEach(div => seen.observe(div));
+        onload = () => {begin}(look)</script>"""
     url = site.add("/fading", body("white", page))
     assert colour(engine.capture(url)) == GREEN
     assert colour(engine.capture(url, full_page=1), (10, 1700)) == GREEN
