@@ -16,7 +16,7 @@ run: setup ## start everything on http://127.0.0.1:8000 (PORT=8001 for another p
 	@$(BIN)/python -m scripts.run
 
 test: setup-dev ## run the tests (ARGS="-k name" for some of them)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 lint: setup-dev ## ruff, mypy, hadolint, and the deployment files' syntax
 	$(BIN)/ruff check
