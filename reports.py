@@ -37,12 +37,11 @@ class Reports:
         }
 
     def of_batch(self, batch: Batch, jobs: Sequence[Job], here: str = "") -> dict[str, object]:
-        """Describe a batch: its state is pending until a job was begun, and failed if one failed when all have ended."""
-        sums = {state.value: sum(job.state is state for job in jobs) for state in State}
+        """Describe a batch by those of its jobs that there still are."""
         return {
             "batch_id": batch.id,
-            "status": _state_of(sums),
-            **sums,
+            "status": _state_of(batch, jobs),
+            **{state.value: sum(job.state is state for job in jobs) for state in State},
             "created_at": timestamp(batch.created_at),
             "jobs": [self.of(job, here) for job in jobs],
         }
@@ -65,9 +64,9 @@ class Reports:
         return url
 
 
-def _state_of(sums: dict[str, int]) -> State:
-    if sums[State.PROCESSING] or (sums[State.PENDING] and (sums[State.COMPLETED] or sums[State.FAILED])):
-        return State.PROCESSING
-    if sums[State.PENDING]:
-        return State.PENDING
-    return State.FAILED if sums[State.FAILED] else State.COMPLETED
+def _state_of(batch: Batch, jobs: Sequence[Job]) -> State:
+    """Give the sum: pending until a job was begun, and when all have ended failed if one failed."""
+    if all(job.state.ended for job in jobs):
+        return State.FAILED if any(job.state is State.FAILED for job in jobs) else State.COMPLETED
+    forgotten = len(jobs) < len(batch.jobs)  # and so ended long ago
+    return State.PROCESSING if forgotten or any(job.begun for job in jobs) else State.PENDING

@@ -95,6 +95,11 @@ class Job:
     result: JobResult | None = None
     webhook: WebhookProgress | None = None
 
+    @property
+    def begun(self) -> bool:
+        """Tell whether a worker had it in hand, even if it waits for another turn by now."""
+        return self.state is not State.PENDING or self.turn > 1
+
     def wish(self) -> str:
         """Spell what never changes."""
         return json.dumps(

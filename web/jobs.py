@@ -101,7 +101,10 @@ def _look_up(services: Services, id_: str, owner: str) -> dict[str, object]:
         return services.reports.of(_own(store.get(id_), owner), here)
     if batch.owner != owner:
         raise NotFound(UNKNOWN)
-    return services.reports.of_batch(batch, [job for job in store.get_all(batch.jobs) if job], here)
+    jobs = [job for job in store.get_all(batch.jobs) if job]
+    if len(jobs) < len(batch.jobs) and all(job.state.ended for job in jobs):
+        raise NotFound(UNKNOWN)  # without those that are forgotten its sums would say what is not so
+    return services.reports.of_batch(batch, jobs, here)
 
 
 def _picture_of(services: Services, job: Job) -> Response:

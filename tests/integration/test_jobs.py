@@ -169,6 +169,27 @@ def test_a_batch_is_the_sum_of_its_jobs(client, built):
     assert client.get(f"{path}/image").status_code == 404
 
 
+def forget(built, id_):
+    """Have a job's last day pass."""
+    built.redis.zadd("thumb:{jobs}:index", {f"job:{id_}": 1}, xx=True)
+    assert built.jobs.store.upkeep.prune() == 1
+
+
+def test_a_batch_goes_with_the_first_of_its_jobs_that_is_forgotten(client, built):
+    response = ask(client, urls=[PAGE, f"{PAGE}2"])
+    path, (first, second) = response.headers["Location"], [job["job_id"] for job in response.json["jobs"]]
+    fail(built.jobs.store, first)
+    forget(built, first)
+    seen = client.get(path).json
+    assert (seen["status"], [job["job_id"] for job in seen["jobs"]]) == ("processing", [second]), "one is under way"
+
+    fail(built.jobs.store, second)
+    assert (client.get(path).status_code, client.get(path).json["code"]) == (404, "not_found")
+    assert client.get(f"/jobs/{second}").status_code == 200
+    forget(built, second)
+    assert client.get(path).status_code == 404
+
+
 @pytest.mark.parametrize("id_", ["0" * 32, "nonsense", "0" * 31 + "G", "%2e%2e"])
 def test_an_unknown_job_is_a_404(client, id_):
     for path in (f"/jobs/{id_}", f"/jobs/{id_}/image"):

@@ -82,3 +82,16 @@ def test_a_batch_s_state_is_the_sum_of_its_jobs(states, status):
     assert report["status"] == status
     assert sum(report[state.value] for state in State) == 2
     assert [job["job_id"] for job in report["jobs"]] == ["0", "1"]
+
+
+def test_a_batch_that_waits_for_a_retry_was_begun_all_the_same():
+    jobs = [Job("0", WANTED, 0.0, turn=2, retries=1), Job("1", WANTED, 0.0)]
+    report = Reports(Folder(), None).of_batch(Batch("b", "", 0.0, ("0", "1")), jobs)
+
+    assert (report["status"], report["pending"]) == ("processing", 2)
+
+
+def test_a_batch_of_which_a_job_is_forgotten_was_begun_all_the_same():
+    report = Reports(Folder(), None).of_batch(Batch("b", "", 0.0, ("0", "1")), [Job("1", WANTED, 0.0)])
+
+    assert (report["status"], report["pending"]) == ("processing", 1)
