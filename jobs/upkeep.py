@@ -8,6 +8,7 @@ import redis
 import structlog
 
 from errors import OverCapacity
+from jobs.errand import DELIVER_WEBHOOK, WEBHOOKS, Errand
 from jobs.record import Problem
 from jobs.scripts import DONE_SECONDS, KEEP_SECONDS, script
 
@@ -16,10 +17,10 @@ _log = structlog.get_logger()
 
 # A job whose day is over before it has ended fails, and is kept like any other that has.
 _PRUNE = """
-local keep, problem, stay = tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local keep, problem, stay, tell = tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local function give_up(id, turn, wish)
   local told = cjson.decode(wish)
-  local webhook = type(told.webhook_url) == 'string' and 'deliver_webhook ' .. told.queue .. ' ' .. id .. ' 1' or ''
+  local webhook = type(told.webhook_url) == 'string' and string.format(tell, id) or ''
   local errand = 'capture ' .. told.queue .. ' ' .. id .. ' ' .. turn
   finish(id, 'failed', 'problem', problem, errand, webhook, keep, stay)
 end
@@ -54,7 +55,8 @@ class Upkeep:
         Raises QueueUnavailable.
         """
         unreached = json.dumps(asdict(Problem.of(OverCapacity("the job did not get its turn within a day"))))
-        return int(self._prune(PRUNED_AT_ONCE, KEEP_SECONDS, unreached, DONE_SECONDS))
+        tell = str(Errand(DELIVER_WEBHOOK, WEBHOOKS, "%s"))
+        return int(self._prune(PRUNED_AT_ONCE, KEEP_SECONDS, unreached, DONE_SECONDS, tell))
 
     def check_eviction(self) -> None:
         """Warn where Redis may evict jobs and queues: by its setting, for which hosted ones may not be asked."""

@@ -16,6 +16,7 @@ from jobs import (
     CAPTURE,
     DELIVER_WEBHOOK,
     INTERACTIVE,
+    WEBHOOKS,
     Errand,
     Job,
     JobQueue,
@@ -512,7 +513,7 @@ def test_a_job_that_gets_no_turn_in_a_day_fails_and_says_so(built, store):
 
     failed = store.get(job.id)
     assert (failed.state, failed.problem.code, failed.completed_at is None) == ("failed", "over_capacity", False)
-    assert store.agenda.claim() == [Errand(DELIVER_WEBHOOK, "bulk", job.id)], "its webhook, and no capture"
+    assert store.agenda.claim() == [Errand(DELIVER_WEBHOOK, WEBHOOKS, job.id)], "its webhook, and no capture"
     assert store.stats().oldest_seconds is None
     assert store.upkeep.prune() == 0, "it is kept for a day more"
     assert store.runs.begin(Errand(CAPTURE, "bulk", job.id, 2)) is None
