@@ -28,10 +28,11 @@ return 1
 
 # The first message of a job is sent by whoever asks for it. Where as many messages wait as work is outstanding, none was
 # lost: it waits its turn. Where no message waits, those of jobs that still wait for their first turn were lost, as happens with a connection.
+# They are looked for from the latest time down, since any number of retries may wait for an earlier one.
 _CLAIM = """
 local age = tonumber(ARGV[2]) - tonumber(ARGV[3])
 if redis.call('exists', KEYS[6], KEYS[7]) == 0 then
-  for _, errand in ipairs(redis.call('zrange', due, now, now + age, 'byscore', 'limit', 0, ARGV[1])) do
+  for _, errand in ipairs(redis.call('zrange', due, now + age, now, 'byscore', 'rev', 'limit', 0, ARGV[1])) do
     local id = string.match(errand, '^capture %S+ (%S+) 1$')
     if id and redis.call('hget', prefix .. 'job:' .. id, 'state') == 'pending' then
       redis.call('zadd', due, now, errand)

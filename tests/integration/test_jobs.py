@@ -427,6 +427,15 @@ def test_messages_that_no_queue_holds_are_sent_anew(built, store):
     assert store.agenda.claim() == []
 
 
+def test_a_lost_message_is_found_behind_any_number_of_retries(built, store):
+    for _ in range(150):
+        _, begun = pending(store)
+        store.runs.postpone(store.runs.begin(begun), 300, retry=True)
+    _, errand = pending(store)
+    built.redis.zincrby("thumb:{jobs}:due", -6, str(errand))
+    assert store.agenda.claim() == [errand]
+
+
 def test_messages_that_only_wait_their_turn_are_not_doubled(built, store, redis_url):
     queue = JobQueue(celery_app(redis_url), store)
     queue.enqueue([Job(new_id(), ThumbnailRequest(CaptureOptions(PAGE)), time.time(), queue="bulk") for _ in range(30)])
