@@ -4,7 +4,7 @@ From the published pages: https://snapsharp.dev/docs, https://hermesforge.dev, h
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -148,6 +148,7 @@ SNAPAPI_PARAMS: Mapping[str, Param] = MappingProxyType(
 )
 
 SNAPSHARP_ENVELOPE = Envelope(code=(("error",),), wait=(("retry_after",),))
+ENGINE_ENVELOPE = replace(SNAPSHARP_ENVELOPE, page_status=(("page_status",),))
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(
     {
@@ -162,7 +163,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             quality="quality",
             key_header="Authorization",
             key_prefix="Bearer ",
-            envelope=SNAPSHARP_ENVELOPE,
+            envelope=ENGINE_ENVELOPE,
             outcomes={**OUTCOMES, **ENGINE_OUTCOMES},
         ),
         "snapsharp": Dialect(

@@ -92,6 +92,7 @@ ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
     {
         (400, "blocked_url"): BLOCKED,
         (400, "validation_error"): BAD_SELECTOR,
+        (422, "page_refused"): REFUSED,
         (429, "rate_limited"): BUSY,
     }
 )
@@ -99,11 +100,15 @@ ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Where an API's error body holds its code, its text and the seconds to wait: paths, the first that fits counts."""
+    """Where an API's error body holds what: paths, the first that fits counts.
+
+    `wait` is in seconds; `page_status` is what the page's own server answered.
+    """
 
     code: tuple[Path, ...] = ()
     text: tuple[Path, ...] = (("message",),)
     wait: tuple[Path, ...] = ()
+    page_status: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +120,12 @@ class Refusal:
     code: str = ""
     text: str = ""
     retry_after: float | None = None
+    page_status: int | None = None
 
     def public(self) -> ThumbnailError:
         """Make the caller's error, in our own words."""
-        error = self.outcome.error(self.outcome.detail)
+        told = f": it answered {self.page_status}" if self.page_status else ""
+        error = self.outcome.error(self.outcome.detail + told)
         if isinstance(error, CaptureError):
             error.upstream, error.lasting = self.outcome.upstream, self.outcome.lasting
         if self.retry_after is not None:
@@ -136,7 +143,8 @@ def read_refusal(
         code = "quota_exceeded"  # some say so in their text alone; a misreading costs no more than the retries
     wait = retry_after or _dig(document, envelope.wait)
     outcome = outcomes.get((status, code)) or outcomes.get((status, ""), BROKEN)
-    return Refusal(outcome, status, code, text, retry_after_seconds(wait, datetime.now(UTC)))
+    pause = retry_after_seconds(wait, datetime.now(UTC))
+    return Refusal(outcome, status, code, text, pause, _page_status(_dig(document, envelope.page_status)))
 
 
 def _decode(body: bytes) -> object:
@@ -156,6 +164,10 @@ def _dig(document: object, paths: tuple[Path, ...]) -> str | float | None:
         if isinstance(found, str | int | float):
             return found
     return None
+
+
+def _page_status(value: str | float | None) -> int | None:
+    return value if isinstance(value, int) and value in range(400, 500) else None
 
 
 def retry_after_seconds(value: str | float | None, now: datetime) -> float | None:

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from engine import params, picture
 from engine.config import Settings
-from engine.errors import BlockedURL, EngineError, Unauthorized
+from engine.errors import BlockedURL, EngineError, PageRefused, Unauthorized
 from engine.params import CaptureParams
 from engine.service import CaptureService, Outcome
 from engine.supervisor import Supervisor
@@ -101,6 +101,11 @@ def _inside(err: EngineError) -> dict[str, str]:
     return {"cause": repr(err.__cause__)[:200]} if err.__cause__ else {}
 
 
+def _outside(err: EngineError) -> dict[str, int]:
+    """What the envelope holds besides, for a client that words its errors itself."""
+    return {"page_status": err.page_status} if isinstance(err, PageRefused) else {}
+
+
 def _is_background(request: web.Request) -> bool:
     """Whether the client says that nobody waits: the lowest urgency of `Priority`, RFC 9218, section 4.1."""
     return URGENCY.findall(request.headers.get("Priority", ""))[-1:] == ["7"]
@@ -135,7 +140,7 @@ async def _envelope(request: web.Request, handler: Handler) -> web.StreamRespons
     try:
         return await handler(request)
     except EngineError as err:
-        return _error(err.status, err.code, str(err), err.retry_after)
+        return _error(err.status, err.code, str(err), err.retry_after, **_outside(err))
     except web.HTTPException as err:
         code = STATUS_CODES.get(err.status, "validation_error" if err.status < 500 else "internal_error")
         return _error(err.status, code, err.reason)
@@ -144,8 +149,8 @@ async def _envelope(request: web.Request, handler: Handler) -> web.StreamRespons
         return _error(500, "internal_error", "internal error")
 
 
-def _error(status: int, code: str, message: str, retry_after: int | None = None) -> web.Response:
-    body = {"error": code, "message": message, "status": status}
+def _error(status: int, code: str, message: str, retry_after: int | None = None, **more: int) -> web.Response:
+    body = {"error": code, "message": message, "status": status, **more}
     headers = {"Cache-Control": "no-store"}
     if retry_after is not None:
         body["retry_after"] = retry_after

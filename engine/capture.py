@@ -9,7 +9,7 @@ from typing import Any
 from engine import scripts, shot
 from engine.adblock import AdFilter
 from engine.devtools import ProtocolError
-from engine.errors import DeadlineExceeded, InvalidParams, NotReached, PageFailed
+from engine.errors import DeadlineExceeded, InvalidParams, NotReached, PageFailed, PageRefused
 from engine.frame import WORLD, DocumentReplaced
 from engine.page import Page
 from engine.pages import BlankPage
@@ -23,6 +23,7 @@ SCROLL_SECONDS = 10
 FONT_SECONDS = 1
 ERROR_PAGE_SECONDS = 1
 ABORTED = "net::ERR_ABORTED"
+PASSING = frozenset({408, 425, 429})  # a time-out, too early, too many requests (RFC 9110, 8470, 6585): ask again later
 
 MILESTONES = {"load": "load", "domcontentloaded": "DOMContentLoaded", "networkidle": "load"}
 COOKIE_BANNERS = tuple(
@@ -186,8 +187,7 @@ class Capture:
             raise PageFailed("the page left for something that is not a web page")
         answer = await self._page.ask(loaded, *arguments)
         self._traffic.requests = answer["requests"]
-        if answer["status"] >= 400:
-            raise PageFailed(f"the page answered {answer['status']}")
+        _check_status(answer["status"])
 
     async def _wait_as_asked(self) -> None:
         params = self._params
@@ -222,6 +222,14 @@ class Capture:
                 self._page.session.send("Fetch.continueRequest", requestId=request)
 
         return judge
+
+
+def _check_status(status: int) -> None:
+    """Raise PageRefused for an answer that will be the same again, PageFailed for one that may be another."""
+    if 400 <= status < 500 and status not in PASSING:
+        raise PageRefused(status)
+    if status >= 400:
+        raise PageFailed(f"the page answered {status}")
 
 
 def _public(error: str) -> str:

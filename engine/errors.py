@@ -4,8 +4,9 @@ EngineError 500              internal_error
 ├── InvalidParams 400        validation_error
 ├── BlockedURL 400           blocked_url
 ├── Unauthorized 401         unauthorized
-├── PageFailed 422           page_failed     the page's own fault: trying again would fail again
-│   └── NotReached 422       page_failed     its document did not come
+├── PageFailed 422           page_failed     the page's own fault
+│   ├── NotReached 422       page_failed     its document did not come
+│   └── PageRefused 422      page_refused    its server will not have it: trying again would fail again
 ├── RateLimited 429          rate_limited
 ├── Unavailable 503          unavailable
 │   ├── BrowserGone 503      unavailable     the browser died under the capture: safe to try once more
@@ -57,6 +58,16 @@ class NotReached(PageFailed):
     def __init__(self, message: str, url: str) -> None:
         super().__init__(message)
         self.url = url
+
+
+class PageRefused(PageFailed):
+    """The page's server answered with `page_status`, a 4xx that lasts. `page_status` is in the envelope, too."""
+
+    code = "page_refused"
+
+    def __init__(self, page_status: int) -> None:
+        super().__init__(f"the page answered {page_status}")
+        self.page_status = page_status
 
 
 class RateLimited(EngineError):

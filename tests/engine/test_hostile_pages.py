@@ -36,19 +36,26 @@ def test_pop_ups_are_closed(engine: Engine, site: Site):
 def test_a_page_cannot_answer_for_its_own_status(engine: Engine, site: Site):
     lie = "<script>performance.getEntriesByType = () => [{responseStatus: 200}]; Promise = null</script>"
     url = site.add("/liar", body("red", head=lie), status=404)
-    assert failure(engine.capture(url)) == (422, "page_failed", "the page answered 404")
+    assert failure(engine.capture(url)) == (422, "page_refused", "the page answered 404")
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 500, 503])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
 def test_an_error_status_is_no_picture(engine: Engine, site: Site, status: int):
     url = site.add("/error", body("red", "an error page"), status=status)
     assert failure(engine.capture(url)) == (422, "page_failed", f"the page answered {status}")
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_an_error_status_that_lasts_is_told_from_one_that_passes(engine: Engine, site: Site, status: int):
+    answer = engine.capture(site.add("/error", body("red", "an error page"), status=status))
+    assert failure(answer) == (422, "page_refused", f"the page answered {status}")
+    assert answer.json()["page_status"] == status
+
+
 def test_an_error_status_behind_a_redirect_is_no_picture(engine: Engine, site: Site):
     site.add("/missing", "", status=404)
     url = site.add("/to-missing", status=302, headers={"Location": f"http://localhost:{site.port}/missing"})
-    assert failure(engine.capture(url)) == (422, "page_failed", "the page answered 404")
+    assert failure(engine.capture(url)) == (422, "page_refused", "the page answered 404")
 
 
 def test_no_content_is_no_picture(engine: Engine, site: Site):
@@ -123,7 +130,7 @@ def test_an_image_that_never_finishes_does_not_cost_the_picture(unfinished):
 
 
 def test_an_error_status_that_never_finishes_is_no_picture(unfinished):
-    assert failure(unfinished["dripping 404"]) == (422, "page_failed", "the page answered 404")
+    assert failure(unfinished["dripping 404"]) == (422, "page_refused", "the page answered 404")
 
 
 def test_a_page_without_an_answer_times_out(unfinished):

@@ -41,7 +41,7 @@ from tests.support.screenshot_api import refuse, running_screenshot_api
 KEY = "sk_live_0123456789abcdef"
 SECRET = "https://shop.example/orders/7f3a9c?token=hunter22&x=1"
 PAGE = CaptureOptions("https://example.com/", block_ads=False, block_cookie_banners=False)
-ENVELOPE_NAMES = ["error", "message", "code", "details", "retry_after", "retryAfter"]
+ENVELOPE_NAMES = ["error", "message", "code", "details", "retry_after", "retryAfter", "page_status"]
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
 ALL_OPTIONS = replace(
@@ -408,6 +408,23 @@ def test_it_types_a_refusal_and_asks_no_second_time(dialect, answer, error):
 
         assert type(raised.value) is error
         assert len(api.calls) == 1
+
+
+def test_a_page_that_is_not_there_is_the_pages_fault_and_stays_so_and_the_caller_is_told():
+    with running_screenshot_api("engine", key=KEY) as api:
+        api.behave(refuse(422, "page_refused", extras={"page_status": 404}))
+        with pytest.raises(CaptureFailed, match=r"^the page could not be captured: it answered 404$") as raised:
+            capture(api)
+
+    assert (raised.value.lasting, raised.value.upstream) == (True, False)
+
+
+@pytest.mark.parametrize("number", [None, True, 200, 10**40, 404.0, "404 <b>", [404], {"page_status": 404}])
+def test_what_is_no_error_status_of_a_page_is_not_told(number):
+    with running_screenshot_api("engine", key=KEY) as api:
+        api.behave(refuse(422, "page_refused", extras={"page_status": number}))
+        with pytest.raises(CaptureFailed, match=r"^the page could not be captured$"):
+            capture(api)
 
 
 @pytest.mark.parametrize(

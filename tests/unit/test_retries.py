@@ -8,15 +8,20 @@ from capture.refusals import Refusal, read_refusal
 from jobs.retries import LONGEST_PAUSE, MAX_RETRIES, is_transient, pause_before, pause_until, was_put_off
 
 
-def refused(status, code=""):
-    dialect = DIALECTS["snapsharp"]
-    body = f'{{"error": {{"code": "{code}"}}}}'.encode()
+def refused(status, code="", api="snapsharp"):
+    dialect = DIALECTS[api]
+    body = f'{{"error": "{code}"}}'.encode()
     return read_refusal(dialect.envelope, dialect.outcomes, status, None, body).public()
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 def test_what_the_api_refuses_for_good_is_not_tried_again(status):
     assert not is_transient(refused(status))
+
+
+def test_a_page_that_our_engine_found_gone_is_not_tried_again_and_one_that_failed_is():
+    assert not is_transient(refused(422, "page_refused", "engine"))
+    assert is_transient(refused(422, "page_failed", "engine"))
 
 
 def test_a_plan_that_lacks_something_does_not_get_it_by_waiting():
