@@ -9,20 +9,20 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from jobs.errand import Errand
+from jobs.errand import DELIVER_WEBHOOK, Errand
 from jobs.outage import translated
 from jobs.record import WebhookProgress
 from jobs.scripts import PREFIX, RESEND_SECONDS, script
 
 LOST_SECONDS = 5  # after so long a message counts as lost where none waits in any queue
-_DUE = PREFIX + "due"
+_DUE, OUTBOX = PREFIX + "due", PREFIX + "outbox"
 
 _NOTE_WEBHOOK = """
 local job = prefix .. 'job:' .. ARGV[1]
-redis.call('zrem', due, ARGV[2])
+redis.call('zrem', outbox, ARGV[2])
 if redis.call('exists', job) == 0 then return 0 end
 redis.call('hset', job, 'webhook', ARGV[3])
-if ARGV[4] ~= '' then redis.call('zadd', due, now + tonumber(ARGV[5]), ARGV[4]) end
+if ARGV[4] ~= '' then redis.call('zadd', outbox, now + tonumber(ARGV[5]), ARGV[4]) end
 return 1
 """
 
@@ -31,7 +31,7 @@ return 1
 # They are looked for from the latest time down, since any number of retries may wait for an earlier one.
 _CLAIM = """
 local age = tonumber(ARGV[2]) - tonumber(ARGV[3])
-if redis.call('exists', KEYS[6], KEYS[7]) == 0 then
+if redis.call('exists', interactive, bulk) == 0 then
   for _, errand in ipairs(redis.call('zrange', due, now + age, now, 'byscore', 'rev', 'limit', 0, ARGV[1])) do
     local id = string.match(errand, '^capture %S+ (%S+) 1$')
     if id and redis.call('hget', prefix .. 'job:' .. id, 'state') == 'pending' then
@@ -39,7 +39,7 @@ if redis.call('exists', KEYS[6], KEYS[7]) == 0 then
     end
   end
 end
-local messages, outstanding = redis.call('llen', KEYS[6]) + redis.call('llen', KEYS[7]), redis.call('zcard', due)
+local messages, outstanding = redis.call('llen', interactive) + redis.call('llen', bulk), redis.call('zcard', due)
 local function is_never_begun(errand)
   local id = string.match(errand, '^capture %S+ (%S+) 1$')
   return id and redis.call('hget', prefix .. 'job:' .. id, 'state') == 'pending'
@@ -55,6 +55,14 @@ end
 return sent
 """
 
+# Webhooks wait here and not in their queue, which whoever captures empties last: what waits there would be sent twice.
+_CLAIM_WEBHOOKS = """
+local room = math.max(tonumber(ARGV[1]) - redis.call('llen', webhooks), 0)
+local sent = redis.call('zrange', outbox, '-inf', now, 'byscore', 'limit', 0, room)
+for _, errand in ipairs(sent) do redis.call('zadd', outbox, now + tonumber(ARGV[2]), errand) end
+return sent
+"""
+
 
 class Agenda:
     """The times at which errands are due. Raises QueueUnavailable wherever Redis is away."""
@@ -62,32 +70,38 @@ class Agenda:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._claim = script(client, _CLAIM)
+        self._claim_webhooks = script(client, _CLAIM_WEBHOOKS)
         self._note_webhook = script(client, _NOTE_WEBHOOK)
 
     def claim(self, most: int = 100) -> list[Errand]:
-        """Take the errands that are due, to send them; those that come to nothing are due again later."""
-        return [Errand.parse(text.decode()) for text in self._claim(most, RESEND_SECONDS, LOST_SECONDS)]
+        """Take the errands that are due, to send them; those that come to nothing are due again later.
+
+        At most so many for pictures, and so many for webhooks: neither waits for the other.
+        """
+        texts = self._claim(most, RESEND_SECONDS, LOST_SECONDS) + self._claim_webhooks(most, RESEND_SECONDS)
+        return [Errand.parse(text.decode()) for text in texts]
 
     def schedule(self, errand: Errand, seconds: float) -> None:
         """Have an errand sent in `seconds`; again every quarter of an hour until somebody settles it."""
         with translated():
-            self._client.zadd(_DUE, {str(errand): self._now() + seconds})
+            self._client.zadd(_list_of(errand), {str(errand): self._now() + seconds})
 
     def hasten(self, errands: Iterable[Errand], seconds: float = 1.0) -> None:
         """Have errands that are waiting already sent in `seconds`; those that were settled stay so."""
         with translated():
             at = self._now() + seconds
-            self._client.zadd(_DUE, {str(errand): at for errand in errands}, xx=True)
+            for errand in errands:
+                self._client.zadd(_list_of(errand), {str(errand): at}, xx=True)
 
     def settle(self, errand: Errand) -> None:
         """Say that an errand is done and shall not be sent again."""
         with translated():
-            self._client.zrem(_DUE, str(errand))
+            self._client.zrem(_list_of(errand), str(errand))
 
     def is_due(self, errand: Errand) -> bool:
         """Tell whether an errand is still to be done, now or later: its message may come once more when it is not."""
         with translated():
-            return self._client.zscore(_DUE, str(errand)) is not None
+            return self._client.zscore(_list_of(errand), str(errand)) is not None
 
     def note_webhook(self, errand: Errand, progress: WebhookProgress, later: Errand | None, seconds: float) -> None:
         """Settle a try to deliver a job's webhook, keep on the job how it went, and plan the next in `seconds`."""
@@ -98,3 +112,7 @@ class Agenda:
         """Redis' own clock: those of the machines may differ."""
         seconds, micros = self._client.time()
         return float(seconds + micros / 1e6)
+
+
+def _list_of(errand: Errand) -> str:
+    return OUTBOX if errand.task == DELIVER_WEBHOOK else _DUE

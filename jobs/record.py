@@ -155,10 +155,12 @@ class Batch:
 class QueueStats:
     """Where work stands: messages in each queue, jobs of the last day in each state, retries ever.
 
-    `oldest_seconds` is the age of the oldest job that has not ended; None where all have.
+    `undelivered` counts the webhooks that are still to be delivered. `oldest_seconds` is the age of the
+    oldest job that has not ended; None where all have.
     """
 
     queued: dict[str, int]
+    undelivered: int
     jobs: dict[str, int]
     retries: int
     oldest_seconds: float | None

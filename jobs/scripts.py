@@ -15,14 +15,14 @@ DONE_SECONDS = 60  # for how long a late waiter is still woken
 RESEND_SECONDS = 900  # after this long without a sign of life a message counts as lost
 
 PREFIX = "thumb:{jobs}:"
-_NAMES = ("index", "unfinished", "due", "counts")
+_NAMES = ("index", "unfinished", "due", "outbox", "counts")  # due is work, and the outbox webhooks, each by its time
 _MESSAGES = [KEYPREFIX + name for name in QUEUES]
 _KEYS = [*(PREFIX + name for name in _NAMES), PREFIX, *_MESSAGES]
 
 # A Redis at its `maxmemory` refuses a script's writes that may need room, but not once it has let another write pass. So
 # `zrem` goes first in all that keeps work going or makes room.
 _COMMON = """
-local index, unfinished, due, counts, prefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local index, unfinished, due, outbox, counts, prefix, interactive, bulk, webhooks = unpack(KEYS)
 local t = redis.call('time')
 local now = tonumber(t[1]) + tonumber(t[2]) / 1e6
 local function move(job, state)
@@ -41,7 +41,7 @@ local function finish(id, state, field, value, errand, webhook, keep, stay)
   redis.call('hset', job, 'completed_at', now, field, value)
   redis.call('zrem', unfinished, id)
   redis.call('zadd', index, now + keep, 'job:' .. id)
-  if webhook ~= '' then redis.call('zadd', due, now, webhook) end
+  if webhook ~= '' then redis.call('zadd', outbox, now, webhook) end
   redis.call('xadd', done, '*', 'state', state)
   redis.call('expire', done, stay)
 end

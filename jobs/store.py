@@ -9,7 +9,7 @@ from typing import Any
 import redis
 
 from errors import OverCapacity
-from jobs.agenda import Agenda
+from jobs.agenda import OUTBOX, Agenda
 from jobs.errand import CAPTURE, KEYPREFIX, QUEUES, Errand
 from jobs.outage import translated
 from jobs.record import Batch, Job, QueueStats, State
@@ -108,11 +108,12 @@ class JobStore:
     def stats(self) -> QueueStats:
         """Tell where work stands, from what is counted anyway: one exchange, however many jobs there are."""
         with translated(), self._client.pipeline(transaction=False) as pipe:
-            pipe.hgetall(PREFIX + "counts").zrange(PREFIX + "unfinished", 0, 0, withscores=True).time()
+            pipe.hgetall(PREFIX + "counts").zrange(PREFIX + "unfinished", 0, 0, withscores=True).zcard(OUTBOX).time()
             for queue in QUEUES:
                 pipe.llen(KEYPREFIX + queue)
-            counted, oldest, (seconds, micros), *lengths = pipe.execute()
+            counted, oldest, undelivered, (seconds, micros), *lengths = pipe.execute()
         found = {name.decode(): int(value) for name, value in counted.items()}
         age = max(seconds + micros / 1e6 - oldest[0][1], 0.0) if oldest else None
         states = {state.value: found.get(state, 0) for state in State}
-        return QueueStats(dict(zip(QUEUES, lengths, strict=True)), states, found.get("retries", 0), age)
+        queued = dict(zip(QUEUES, lengths, strict=True))
+        return QueueStats(queued, undelivered, states, found.get("retries", 0), age)

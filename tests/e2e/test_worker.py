@@ -68,7 +68,8 @@ class Office:
             queues = [
                 "thumb:celery:" + name for name in ("interactive", "bulk", "webhooks", "unacked", "unacked_index")
             ]
-            wait_until(lambda: not client.exists(*queues, "thumb:{jobs}:due", "thumb:{jobs}:unfinished"), "the quiet")
+            plans = ["thumb:{jobs}:" + name for name in ("due", "outbox", "unfinished")]
+            wait_until(lambda: not client.exists(*queues, *plans), "the quiet")
             jobs = [client.hget(key, "state").decode() for key in client.scan_iter("thumb:{jobs}:job:*")]
         assert self.services.jobs.store.stats().jobs == {name: jobs.count(name) for name in STATES}
 

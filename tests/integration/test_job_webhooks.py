@@ -33,7 +33,7 @@ from tests.support.redis import running_redis
 from tests.support.screenshot_api import running_screenshot_api
 from tests.support.worker import children_of, running_worker
 
-DUE = "thumb:{jobs}:due"
+OUTBOX = "thumb:{jobs}:outbox"
 PAGE = "https://example.com/"
 MANY = [f"127.0.1.{number}" for number in range(1, 5)]  # hosts of one stranger
 SECRET = "whsec_" + "czNjcmV0" * 5
@@ -72,18 +72,18 @@ class Stage:
     def hurry(self):
         """Make whatever waits for its time due now."""
         with redis.Redis.from_url(self.redis_url) as store:
-            for errand in store.zrange(DUE, 0, -1):
-                store.zadd(DUE, {errand: 0}, xx=True)
+            for errand in store.zrange(OUTBOX, 0, -1):
+                store.zadd(OUTBOX, {errand: 0}, xx=True)
 
     def postponed(self, id_):
         """Tell whether the errand of a job is due in a few seconds, and not in a quarter of an hour."""
         with redis.Redis.from_url(self.redis_url) as store:
             (errand,) = self.due(id_)
-            return 0 < store.zscore(DUE, errand) - time.time() < 60
+            return 0 < store.zscore(OUTBOX, errand) - time.time() < 60
 
     def due(self, id_):
         with redis.Redis.from_url(self.redis_url) as store:
-            return [errand for errand in store.zrange(DUE, 0, -1) if id_.encode() in errand]
+            return [errand for errand in store.zrange(OUTBOX, 0, -1) if id_.encode() in errand]
 
 
 @pytest.fixture(scope="module")
@@ -289,7 +289,7 @@ def test_a_try_while_a_receiver_is_left_alone_is_put_off_and_calls_nobody(make_c
 
         assert built.jobs.store.get(id_).webhook == WebhookProgress(WebhookState.PENDING, 0, None)
         assert receiver.posts == []
-        due = built.redis.zscore(DUE, str(Errand(DELIVER_WEBHOOK, WEBHOOKS, id_)))
+        due = built.redis.zscore(OUTBOX, str(Errand(DELIVER_WEBHOOK, WEBHOOKS, id_)))
         assert 0 < due - time.time() < 60
         built.redis.delete(*built.redis.keys("thumb:receiver:silent:*"))
         built.deliveries.attempt(Errand(DELIVER_WEBHOOK, WEBHOOKS, id_))

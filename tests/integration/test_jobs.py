@@ -2,7 +2,9 @@
 
 import threading
 import time
+from collections import Counter
 from contextlib import ExitStack
+from dataclasses import replace
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -13,9 +15,11 @@ import services
 from config import Settings
 from errors import CaptureFailed, OverCapacity, QueueUnavailable
 from jobs import (
+    BULK,
     CAPTURE,
     DELIVER_WEBHOOK,
     INTERACTIVE,
+    RECAPTURE,
     WEBHOOKS,
     Errand,
     Job,
@@ -434,6 +438,33 @@ def test_a_lost_message_is_found_behind_any_number_of_retries(built, store):
     _, errand = pending(store)
     built.redis.zincrby("thumb:{jobs}:due", -6, str(errand))
     assert store.agenda.claim() == [errand]
+
+
+def finish_with_webhooks(store, number):
+    for _ in range(number):
+        _, errand = pending(store, webhook_url="https://example.com/hook")
+        assert store.runs.complete(store.runs.begin(errand), RESULT)
+
+
+def test_work_that_is_due_does_not_wait_behind_any_number_of_webhooks(store):
+    finish_with_webhooks(store, 150)
+    _, begun = pending(store)
+    store.runs.postpone(store.runs.begin(begun), 0, retry=True)
+    refresh = Errand(RECAPTURE, BULK, "picture")
+    store.agenda.schedule(refresh, 0)
+    first = store.agenda.claim()
+    assert {replace(begun, turn=2), refresh} < set(first)
+    assert len(first) == 102
+    assert Counter(each.task for each in store.agenda.claim()) == {DELIVER_WEBHOOK: 50}
+
+
+def test_webhooks_wait_in_the_agenda_while_their_queue_is_long(built, store, redis_url):
+    finish_with_webhooks(store, 150)
+    queue = JobQueue(celery_app(redis_url), store)
+    assert [queue.send_due() for _ in range(2)] == [100, 0]
+    built.redis.ltrim("thumb:celery:webhooks", 0, 69)
+    assert queue.send_due() == 30
+    assert (store.stats().queued[WEBHOOKS], store.stats().undelivered) == (100, 150)
 
 
 def test_messages_that_only_wait_their_turn_are_not_doubled(built, store, redis_url):
