@@ -6,7 +6,6 @@ from typing import Any
 
 import structlog
 from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config
 import logs
@@ -49,7 +48,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.wsgi_app = front.HitFront(app.wsgi_app, services, Tally(flood_guard, settings.request_limit))  # type: ignore[method-assign]
     if settings.trusted_proxies:
         # Proxies append to X-Forwarded-For, but replace X-Forwarded-Proto.
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1)  # type: ignore[method-assign]
+        app.wsgi_app = callers.TrustedProxies(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1)  # type: ignore[method-assign]
     return app
 
 

@@ -4,10 +4,23 @@ from dataclasses import dataclass
 
 from flask import Blueprint, request
 from flask_cors import CORS
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from access import Access, ApiKey
 from errors import BadKey
 from ratelimit import current_client
+
+
+class TrustedProxies(ProxyFix):
+    """Believes as many proxies in front as it is told: the last so many entries of a header's list.
+
+    The list is cut at its commas and nowhere else. Werkzeug's own parser knows quoted strings: one `"` from a client
+    hides from it all that the proxies append.
+    """
+
+    def _get_real_value(self, trusted: int, value: str | None) -> str | None:
+        entries = (value or "").split(",")
+        return entries[-trusted].strip() if 0 < trusted <= len(entries) else None
 
 
 @dataclass(frozen=True, slots=True)

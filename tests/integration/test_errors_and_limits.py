@@ -123,21 +123,32 @@ def test_each_client_has_a_budget_of_its_own(make_client):
     assert [response.status_code for response in statuses] == [200, 200, 200, 429, 200]
 
 
-def test_forged_forwarded_headers_do_not_help(make_client):
-    client = make_client(thumb_limit="1 per hour")
-    statuses = [
-        get(client, f"https://example.com/{i}", {"X-Forwarded-For": f"8.8.8.{i}"}).status_code for i in range(9)
-    ]
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Client-IP", "True-Client-IP"])
+@pytest.mark.parametrize("trusted", [0, 1])
+def test_forged_headers_do_not_help(make_client, name, trusted):
+    client = make_client(thumb_limit="1 per hour", trusted_proxies=trusted)
+    proxys = [("X-Forwarded-For", "8.8.8.8")] * trusted  # of two that have one name, the server makes one
 
-    assert statuses == [200] + [429] * 8
+    def status(page):
+        forged = f"for=1.1.1.{page}" if name == "Forwarded" else f"1.1.1.{page}"
+        return get(client, f"https://example.com/{page}", [(name, forged), *proxys]).status_code
+
+    assert [status(page) for page in range(3)] == [200, 429, 429]
 
 
-def test_a_trusted_proxy_is_believed_for_the_last_hop_alone(make_client):
-    client = make_client(thumb_limit="1 per hour", trusted_proxies=1)
-    forged = [get(client, f"https://example.com/{i}", {"X-Forwarded-For": f"1.1.1.{i}, 8.8.8.8"}) for i in range(2)]
+@pytest.mark.parametrize("forged", ["1.1.1.{}", '"', '1.1.1.{}, "', '", 1.1.1.{}', '"a\\', "1.1.1.{},,", "\\"])
+@pytest.mark.parametrize("appended", [["8.8.8.8"], ["8.8.8.8", "10.0.0.7"]])
+def test_trusted_proxies_are_believed_whatever_stands_before_their_words(make_client, forged, appended):
+    client = make_client(thumb_limit="1 per hour", trusted_proxies=len(appended))
 
-    assert [response.status_code for response in forged] == [200, 429]
-    assert get(client, "https://example.com/x", {"X-Forwarded-For": "9.9.9.9"}).status_code == 200
+    def status(page, *addresses):
+        headers = {"X-Forwarded-For": ", ".join(addresses)}
+        peer = {"REMOTE_ADDR": f"10.0.1.{page}"}  # the last proxy is many machines
+        query = {"url": f"https://example.com/{page}"}
+        return client.get("/thumb", query_string=query, headers=headers, environ_base=peer).status_code
+
+    assert [status(page, forged.format(page), *appended) for page in range(3)] == [200, 429, 429]
+    assert status(3, forged.format(3), "9.9.9.9", *appended[1:]) == 200
 
 
 @pytest.mark.parametrize("spelling", ["8.8.8.8:{}", "[2001:db8::{}]:443"])
