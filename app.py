@@ -29,7 +29,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     telemetry.observe(app)
     asking = partial(callers.counted_client, services.access)
     flood_guard = limiter(services.redis.connection_pool, services.fuse, settings.request_limit, asking)
-    captures = Budget(flood_guard, settings.thumb_limit, "captures", services.throughput.count)
+    captures = Budget(flood_guard, settings.thumb_limit, "captures")
     persists = Budget(flood_guard, settings.persist_limit, "permanent pictures")
     share = max(settings.job_queue_limit // 2, MAX_BATCH)  # nobody fills the queue alone
     job_budgets = JobBudgets(

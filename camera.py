@@ -13,16 +13,23 @@ from capture import CaptureClient
 from cores import Cores
 from errors import CaptureFailed, RateLimited, ThumbnailError
 from model import CaptureOptions, Picture
+from throughput import Throughput
 
 Charge = Callable[[], None]
 _log = structlog.get_logger()
 
 
+def free() -> None:
+    """Charge nobody: a job has paid when it was asked for."""
+
+
 class Camera:
-    def __init__(self, client: CaptureClient, breaker: Breaker, cores: Cores) -> None:
+    def __init__(self, client: CaptureClient, breaker: Breaker, cores: Cores, throughput: Throughput) -> None:
+        """`throughput` counts each call to the API, retries included; one in the background needs its leave."""
         self._client = client
         self._breaker = breaker
         self._cores = cores
+        self._throughput = throughput
 
     def check(self, options: CaptureOptions) -> None:
         """Raise InvalidOption if the API cannot express the options. No I/O: ask before anything is charged."""
@@ -48,14 +55,18 @@ class Camera:
         """Take a picture by `deadline` (monotonic); `suspect` if it is blank or of another size.
 
         Where the API knows turns, one in the `background` gives way to all others.
-        Raises InvalidOption, BlockedTarget or a CaptureError.
+        Raises InvalidOption, BlockedTarget, a CaptureError, or RateLimited in the `background` alone.
         """
+        count = self._throughput.take if background else self._throughput.count
         try:
             timeout = max(deadline - time.monotonic(), 0.1)
             body = self._client.capture(
-                options, _format(options), timeout=timeout, request_id=request_id, background=background
+                options, _format(options), timeout=timeout, request_id=request_id, background=background, count=count
             )
             picture, doubt = self._look_at(body, options)
+        except RateLimited:
+            self._breaker.let_go()
+            raise
         except ThumbnailError as err:
             self._breaker.note(err)
             raise

@@ -1,17 +1,16 @@
 """The pictures of jobs: how one is taken, and what becomes of a job by that."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import structlog
 
+from camera import free
 from errors import OverCapacity, ThumbnailError
 from jobs import BULK, Job, JobResult, Problem, Run, Runs
 from jobs.retries import MAX_RETRIES, is_transient, pause_before, pause_until, was_put_off
 from model import Picture
 from pipeline import Thumbnailer
 from storage import PictureStorage
-from throughput import Throughput
 
 MAX_STARTS = 3  # of one turn; a page that kills its worker each time is given up
 _log = structlog.get_logger()
@@ -21,18 +20,20 @@ _log = structlog.get_logger()
 class JobPictures:
     thumbnailer: Thumbnailer
     storage: PictureStorage
-    throughput: Throughput
     runs: Runs
 
     def take(self, job: Job) -> JobResult:
-        """Take the picture and store it, for a day or for good. Raises ThumbnailError."""
+        """Take the picture and store it, for a day or for good. Raises ThumbnailError.
+
+        Whoever waits for one picture is a visitor, and counted as one; a batch takes what visitors leave.
+        """
         wanted = replace(job.wanted, delivery=replace(job.wanted.delivery, background=job.queue == BULK))
         if job.retries:
             self.thumbnailer.forgive(wanted)
         if job.persist:
-            persisted = self.thumbnailer.persist(wanted, self._charge(job), job.request_id, patient=True)
+            persisted = self.thumbnailer.persist(wanted, free, job.request_id, patient=True)
             return _describe(persisted.picture, persisted.stored.key, persisted.stored.url)
-        picture = self.thumbnailer.obtain(wanted, self._charge(job), job.request_id).picture
+        picture = self.thumbnailer.obtain(wanted, free, job.request_id).picture
         return _describe(picture, self.storage.keep(picture, job.id))
 
     def conclude(self, run: Run, outcome: JobResult | ThumbnailError) -> None:
@@ -53,10 +54,6 @@ class JobPictures:
         pause = pause_before(run.job.retries + 1, failure.retry_after)
         self.runs.postpone(run, pause, retry=True)
         _log.info("job_retried", reason=failure.code, seconds=round(pause, 1), retry=run.job.retries + 1)
-
-    def _charge(self, job: Job) -> Callable[[], None]:
-        """Whoever waits for one picture is a visitor, and counted as one; a batch takes what visitors leave."""
-        return self.throughput.take if job.queue == BULK else self.throughput.count
 
 
 def _describe(picture: Picture, key: str, url: str | None = None) -> JobResult:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from cache import Found, PictureCache
 from camera import Camera, Charge
 from coalesce import Coalescer, Flight
-from errors import BlockedTarget, CaptureError, CaptureFailed, InvalidOption, OverCapacity
+from errors import BlockedTarget, CaptureError, CaptureFailed, InvalidOption, OverCapacity, RateLimited
 from model import CaptureOptions, Picture, ThumbnailRequest
 from netguard import Guard, Verdict
 from urls import NOT_PUBLIC, target_of
@@ -185,7 +185,7 @@ class Masters:
         if not picture.suspect:
             return picture
         if time.monotonic() < deadline - 1:
-            with suppress(CaptureError):  # what there is, is more than nothing
+            with suppress(CaptureError, RateLimited):  # what there is, is more than nothing
                 picture = self._camera.shoot(request.capture, deadline, request_id, background=background)
         if picture.suspect and self.last_good(request) is not None:
             raise CaptureFailed("the page came out blank or in another size")

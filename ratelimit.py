@@ -167,15 +167,9 @@ def _flood_key(client: str) -> tuple[str, str, str]:
 class Budget:
     """What one client may do in a while, such as 30 captures a minute."""
 
-    def __init__(
-        self, flood_guard: Limiter, limit: str, scope: str, observe: Callable[[], None] = lambda: None
-    ) -> None:
-        """Count in the flood guard's storage. `scope` names what is counted, in the plural, for keys and texts.
-
-        `observe` is told of each charge, whoever pays it.
-        """
+    def __init__(self, flood_guard: Limiter, limit: str, scope: str) -> None:
+        """Count in the flood guard's storage. `scope` names what is counted, in the plural, for keys and texts."""
         self._shared = flood_guard
-        self._observe = observe
         self._limits = sorted(limits.parse_many(limit))
         self._scope = scope
         self._memory = FixedWindowRateLimiter(MemoryStorage())
@@ -186,9 +180,7 @@ class Budget:
         Raises RateLimited.
         """
         chosen = sorted(limits.parse_many(own_limit)) if own_limit else self._limits
-        headers = self._anywhere(lambda counter: self._charge(counter, chosen, client))
-        self._observe()
-        return headers
+        return self._anywhere(lambda counter: self._charge(counter, chosen, client))
 
     def check(self, client: str, cost: int) -> None:
         """Make sure that the client has `cost` left, and take nothing. Raises RateLimited."""

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from camera import Charge
+from camera import free
 from pipeline import Thumbnailer
 from renditions import Lifetimes
 from views import Seen, Views
@@ -31,9 +31,9 @@ class Refresher:
         self.views.forget(over + claimed[:granted])
         return claimed[:granted]
 
-    def capture(self, seen: Seen, charge: Charge, request_id: str = "") -> bool:
+    def capture(self, seen: Seen, request_id: str = "") -> bool:
         """Capture `seen` again unless somebody has; tell whether it was done. Raises what `Thumbnailer.get` does."""
-        return self.thumbnailer.recapture(seen.request, seen.captured_at, charge, request_id)
+        return self.thumbnailer.recapture(seen.request, seen.captured_at, free, request_id)
 
     def _claim(self, most: int, now: datetime) -> tuple[list[Seen], list[Seen]]:
         """Claim up to `most` pictures that are due; give also those met on the way that need no capture any more.

@@ -54,7 +54,6 @@ class Services:
     refresher: Refresher
     idempotency: Idempotency
     jobs: JobQueue
-    throughput: Throughput
     job_pictures: JobPictures
     reports: Reports
     courier: Courier
@@ -92,7 +91,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     cores = Cores()
     masters = Masters(
         cache,
-        Camera(client, Breaker(connection, fuse), cores),
+        Camera(client, Breaker(connection, fuse), cores, Throughput(connection, fuse, settings.bulk_limit)),
         coalescer,
         guard if settings.resolve_targets else None,
         MasterLimits(
@@ -112,7 +111,6 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     validator = Validator(guard, block_ads=settings.block_ads)
     views = Views(connection, settings.refresh_budget)
     jobs = _jobs(settings, connection, waiting)
-    throughput = Throughput(connection, fuse, settings.bulk_limit)
     reports = Reports(storage, settings.public_url)
     courier = Courier(guard, settings.webhook_secret, resolves=settings.resolve_targets)
     return Services(
@@ -130,8 +128,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         Refresher(views, thumbnailer, settings.refresh_budget, lifetimes),
         Idempotency(connection, leases),
         jobs,
-        throughput,
-        JobPictures(thumbnailer, storage, throughput, jobs.store.runs),
+        JobPictures(thumbnailer, storage, jobs.store.runs),
         reports,
         courier,
         Deliveries(jobs.store, Receivers(connection, settings.worker_concurrency), courier, reports),

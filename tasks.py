@@ -105,7 +105,7 @@ def _recapture(services: Services, subject: str) -> None:
         return
     services.access.check_target(seen.request.host_name)
     request_id = new_id()
-    if services.refresher.capture(seen, services.throughput.take, request_id):
+    if services.refresher.capture(seen, request_id):
         _log.info("refreshed", host=seen.request.host, request_id=request_id)
 
 

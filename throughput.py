@@ -1,4 +1,4 @@
-"""The pace of bulk work: captures are counted, whoever starts them, and imports take what visitors leave.
+"""The pace of bulk work: calls to the screenshot API are counted, whoever makes them, and imports take what visitors leave.
 
 Counted in Redis in fixed windows. Whoever waits gets a place in the order of asking, so that a thousand imports do not
 all come back at once. Without Redis nothing is counted and nobody held up: the worker gets no work then either.
@@ -36,25 +36,30 @@ return tostring(place - now)
 
 class Throughput:
     def __init__(self, client: "redis.Redis", fuse: Fuse, limit: str) -> None:
-        """`limit` is a rate such as `120 per minute`, of captures by everybody."""
+        """`limit` is a rate such as `120 per minute`, of calls by everybody."""
         self._limits = sorted(limits.parse_many(limit))
         self._count = client.register_script(_COUNT)
         self._take = client.register_script(_TAKE)
         self._fuse = fuse
 
     def count(self) -> None:
-        """Count a capture that somebody waits for: never refused."""
+        """Count a call that somebody waits for: never refused."""
         for limit in self._limits:
             self._ask(self._count, limit, [limit.get_expiry()])
 
     def take(self) -> None:
-        """Take a capture for bulk work. Raises RateLimited, with the seconds until it is its turn."""
+        """Take a call for bulk work. Raises RateLimited, with the seconds until it is its turn.
+
+        A retry that is refused does not come back at its turn: those behind it wait one step longer than they need.
+        """
         for limit in self._limits:
             answer = self._ask(self._take, limit, [limit.amount, limit.get_expiry()])
             wait = float(answer) if isinstance(answer, bytes) else 0.0
             if wait > 0:
                 raise RateLimited.over(
-                    limit.amount, f"at most {limit} captures for bulk work and visitors", int(wait) + 1
+                    limit.amount,
+                    f"at most {limit} calls to the screenshot API for bulk work and visitors",
+                    int(wait) + 1,
                 )
 
     def _ask(self, script: "redis.commands.core.Script", limit: RateLimitItem, args: list[int]) -> object:

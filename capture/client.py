@@ -21,6 +21,7 @@ from urllib3.util import Timeout
 from capture.dialects import Dialect
 from capture.refusals import BROKEN, DOWN, LATE, LIED, UNTRUSTED, Outcome, Refusal, read_refusal, scrubbed
 from deadline import POOLS
+from errors import RateLimited
 from model import CaptureOptions
 
 TRIES = 3
@@ -80,17 +81,20 @@ class CaptureClient:
         timeout: float,
         request_id: str = "",
         background: bool = False,
+        count: Callable[[], None] = lambda: None,
     ) -> bytes:
         """Take the picture within `timeout` seconds, retries included; the bytes are unchecked beyond their framing.
 
-        One in the `background` is told to give way to others, where the API knows that word.
-        Raises `InvalidOption`, `BlockedTarget` (the engine's verdict) or a `CaptureError`.
+        One in the `background` is told to give way to others, where the API knows that word. `count` is told of each
+        call to the API before it is made, and may raise `RateLimited`: then there is none, and no retry either.
+        Raises `InvalidOption`, `BlockedTarget` (the engine's verdict), a `CaptureError`, or `RateLimited` at once.
         """
         deadline = time.monotonic() + timeout
         headers = {"X-Request-ID": request_id} if request_id else {}
         if background and self._dialect.priority:
             headers["Priority"] = BACKGROUND
         request = self._request(self._dialect.express(options, format), headers)
+        count()
         refusal = Refusal(LATE)
         for attempt in range(1, TRIES + 1):
             if (left := deadline - time.monotonic()) <= 0:
@@ -105,6 +109,10 @@ class CaptureClient:
             if attempt == TRIES or pause is None or pause + LEAST_TRY > deadline - time.monotonic():
                 break
             self._sleep(pause)
+            try:
+                count()
+            except RateLimited:
+                break
         # Raised outside any `except`: the exceptions of `requests` carry the URL, and must not travel as a context.
         raise refusal.public()
 

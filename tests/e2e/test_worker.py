@@ -18,7 +18,7 @@ from config import Settings
 from tests.support.engine import running_engine
 from tests.support.processes import wait_until
 from tests.support.redis import running_redis
-from tests.support.screenshot_api import refuse, running_screenshot_api
+from tests.support.screenshot_api import blank, refuse, running_screenshot_api
 from tests.support.site import running_site
 from tests.support.web import ROOT
 from tests.support.worker import children_of, running_worker
@@ -355,6 +355,22 @@ def test_imports_take_what_visitors_leave(office):
     assert office.ended(office.ask(url=f"{PAGE}single"))["status"] == "completed"
     assert {job["retries"] for job in office.look(path)["jobs"]} == {0}
     assert len(office.api.calls) == 8
+
+
+def test_every_call_to_the_api_counts_retries_and_second_looks_too(office):
+    office = office(bulk_limit="6 per hour", worker_concurrency=1)
+    office.api.behave(refuse(502), url=f"{PAGE}visitor", times=2)
+    office.api.behave(blank, url=f"{PAGE}0", times=2)
+    office.api.behave(refuse(502), url=f"{PAGE}1", times=9)
+    assert office.client.get("/thumb", query_string={"url": f"{PAGE}visitor"}).status_code == 200
+    office.hire()
+    path = office.ask(urls=[f"{PAGE}{number}" for number in range(8)])
+    wait_until(lambda: office.due_in_more_than(1200) >= 6, "the waiting of those for which nothing is left")
+
+    calls = Counter(call.params["url"].removeprefix(PAGE) for call in office.api.calls)
+    assert calls == {"visitor": 3, "0": 2, "1": 1}
+    jobs = office.look(path)["jobs"]
+    assert (jobs[0]["status"], jobs[1]["retries"], {job["retries"] for job in jobs[2:]}) == ("completed", 1, {0})
 
 
 def test_imports_go_on_when_there_is_room_again(office):

@@ -31,6 +31,7 @@ from errors import (
     CaptureTimeout,
     InvalidOption,
     OverCapacity,
+    RateLimited,
     UpstreamQuota,
     UpstreamUnavailable,
 )
@@ -461,6 +462,24 @@ def test_a_transient_error_that_passes_is_a_picture(api, answer):
 
     assert capture(api).startswith(b"\x89PNG")
     assert len(api.calls) == 3
+
+
+def test_each_call_is_counted_and_one_that_may_not_be_is_not_made(api):
+    counted = []
+
+    def count():
+        if len(counted) == 2:
+            raise RateLimited("no more")
+        counted.append(len(api.calls))
+
+    api.behave(refuse(502), times=9)
+    with client(api) as made:
+        with pytest.raises(CaptureFailed):
+            made.capture(PAGE, "png", timeout=30, count=count)
+        with pytest.raises(RateLimited):
+            made.capture(PAGE, "png", timeout=30, count=count)
+
+    assert (counted, len(api.calls)) == ([0, 1], 2)
 
 
 def test_a_permanent_error_ends_the_tries(snapsharp):

@@ -24,10 +24,6 @@ def look(client, page, times=1, **options):
     return [client.get("/thumb", query_string={"url": url, "w": 64, **options}) for _ in range(times)][-1]
 
 
-def free():
-    """Charge nothing."""
-
-
 @pytest.fixture
 def web(make_client):
     """A client whose application counts views, and the refresher beside it."""
@@ -106,8 +102,8 @@ def test_a_refreshed_picture_is_a_hit_for_the_next_visitor(web, refresher, redis
     (seen,) = refresher.choose()
     api.behave(with_mark(40, 40))
 
-    assert refresher.capture(seen, free)
-    assert not refresher.capture(seen, free)
+    assert refresher.capture(seen)
+    assert not refresher.capture(seen)
     again = look(web, "news")
     assert (again.headers["X-Cache"], len(api.calls)) == ("HIT", 2)
 
@@ -120,7 +116,7 @@ def test_a_refresh_gives_way_to_visitors_in_our_engine(make_client, redis_url):
         refresher.views.flush()
         age_pictures(redis_url, seconds=DAY + 10)
         (seen,) = refresher.choose()
-        assert refresher.capture(seen, free)
+        assert refresher.capture(seen)
 
     assert [call.headers.get("Priority") for call in engine.calls] == [None, "u=7"]
 
@@ -134,7 +130,7 @@ def test_a_refreshed_picture_that_looks_the_same_is_not_modified(web, refresher,
     age_pictures(redis_url, seconds=DAY + 10)
     (seen,) = refresher.choose()
     api.behave(with_mark(1, 20))
-    refresher.capture(seen, free)
+    refresher.capture(seen)
 
     assert look(web, "calm").headers["ETag"] == before.headers["ETag"]
     assert lives[0] > 1.9 * DAY
@@ -284,7 +280,6 @@ def test_a_refresh_waits_for_its_turn_behind_visitors(make_client, settings, red
     look(client, "liked", times=2)
     counted.views.flush()
     age_pictures(redis_url, seconds=3700)
-    counted.throughput.count()
     (seen,) = counted.views.most_viewed()
     errand = Errand(RECAPTURE, BULK, seen.pack())
     counted.jobs.store.agenda.schedule(errand, 0)
