@@ -104,13 +104,12 @@ def limiter(pool: object, fuse: Fuse, request_limit: str, client: Callable[[], s
 
 
 class Tally:
-    """Counts what never reaches the flood guard, and settles it there now and then: a hit costs no call to Redis.
+    """Counts what never reaches the flood guard, and settles it there by hundredths of the limit.
 
-    A client that asks rarely is settled at each request; one that asks often, every `SETTLE_SECONDS` or hundredth of
-    its limit, and a refusal holds until the window is over.
+    So a hit costs no call to Redis, whoever asks, and a process is lax by a hundredth. A refusal holds until the window
+    is over.
     """
 
-    SETTLE_SECONDS = 0.2
     _CLIENTS = 10_000
 
     def __init__(self, flood_guard: Limiter, limit: str) -> None:
@@ -118,7 +117,9 @@ class Tally:
         self._limits = limits.parse_many(limit)
         self._batch = max(min(item.amount for item in self._limits) // 100, 1)
         self._memory = FixedWindowRateLimiter(MemoryStorage())
-        self._accounts: TTLCache[str, _Account] = TTLCache(self._CLIENTS, 60)
+        self._accounts: TTLCache[str, _Account] = TTLCache(
+            self._CLIENTS, max(item.get_expiry() for item in self._limits)
+        )
         self._lock = threading.Lock()
 
     def admit(self, client: str) -> bool:
@@ -132,9 +133,9 @@ class Tally:
             if account.refused_until > now:
                 return False
             account.pending += 1
-            if account.pending < self._batch and now - account.settled < self.SETTLE_SECONDS:
+            if account.pending < self._batch:
                 return True
-            cost, account.pending, account.settled = account.pending, 0, now
+            cost, account.pending = account.pending, 0
         return self._settle(client, account, cost)
 
     def _settle(self, client: str, account: "_Account", cost: int) -> bool:
@@ -155,7 +156,6 @@ class Tally:
 @dataclass(slots=True)
 class _Account:
     pending: int = 0
-    settled: float = 0.0
     refused_until: float = 0.0
 
 

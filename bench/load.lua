@@ -1,11 +1,17 @@
 -- wrk's side of bench/load.py: `-- FILE [HEADER VALUE]...`, one path a line, asked for in turn; the sum as JSON.
+-- A `*` in a value is two bytes of an address, another for each line.
 local requests = {}
 local at = 0
 
 function init(args)
   local headers = {}
   for i = 2, #args, 2 do headers[args[i]] = args[i + 1] end
-  for path in io.lines(args[1]) do requests[#requests + 1] = wrk.format("GET", path, headers) end
+  for path in io.lines(args[1]) do
+    local line, filled = #requests + 1, {}
+    local bytes = math.floor(line / 250) % 250 .. "." .. line % 250
+    for name, value in pairs(headers) do filled[name] = value:gsub("%*", bytes) end
+    requests[line] = wrk.format("GET", path, filled)
+  end
   math.randomseed(os.time() + tonumber(tostring({}):match("0x(%x+)"), 16) % 1000)
   at = math.random(#requests)
 end

@@ -21,10 +21,9 @@ from web.telemetry import BEGAN, log_request, note, request_id_of
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# A caller with a key has limits of its own, and preconditions and preferences are rare: all are Flask's.
-_NOT_PLAIN = frozenset(
-    ("HTTP_AUTHORIZATION", "HTTP_X_API_KEY", "HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_RANGE", "HTTP_PREFER")
-)
+# A caller with a key has limits of its own, and preconditions and preferences are rare: all are Flask's. A browser
+# that sends If-Modified-Since sends If-None-Match too, which it then means.
+_NOT_PLAIN = frozenset(("HTTP_AUTHORIZATION", "HTTP_X_API_KEY", "HTTP_IF_MATCH", "HTTP_RANGE", "HTTP_PREFER"))
 _REFUSAL = "thumbnails.refusal"
 
 
@@ -101,7 +100,8 @@ def raise_refusal() -> None:
 
 def _is_plain(environ: "WSGIEnvironment") -> bool:
     is_read = environ["PATH_INFO"] == "/thumb" and environ["REQUEST_METHOD"] in ("GET", "HEAD")
-    return is_read and _NOT_PLAIN.isdisjoint(environ)
+    by_date = "HTTP_IF_MODIFIED_SINCE" in environ and "HTTP_IF_NONE_MATCH" not in environ
+    return is_read and not by_date and _NOT_PLAIN.isdisjoint(environ)
 
 
 def _has(asked: str | None, etag: str) -> bool:

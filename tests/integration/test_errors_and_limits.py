@@ -61,6 +61,15 @@ def test_hits_count_against_the_flood_guard_too(make_client):
     assert client.get("/ready").status_code == 429
 
 
+def test_hits_are_counted_to_within_a_hundredth_of_the_limit(make_client):
+    client = make_client(request_limit="500 per hour", memory_cache_bytes=10_000_000)
+    statuses = [get(client).status_code for _ in range(520)]
+
+    assert statuses == sorted(statuses)
+    assert 495 <= statuses.count(200) <= 505
+    assert client.get("/ready").status_code == 429
+
+
 def test_refusals_count_against_the_flood_guard_too(make_client):
     client = make_client(request_limit="20 per hour")
     statuses = [get(client, f"http://10.0.0.{i}/").status_code for i in range(25)]

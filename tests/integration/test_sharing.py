@@ -5,6 +5,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 import redis
@@ -682,13 +683,22 @@ def test_who_may_not_ask_is_told_that_and_not_that_too_many_do(make_client, api,
     assert get(client, "https://example.org/", fresh=1).json["code"] == "key_required"
 
 
-def test_a_hot_picture_costs_no_call_to_redis(make_client, redis_url):
-    client = make_client(memory_cache_bytes=10_000_000)
-    get(client)
-    before = look_ups(redis_url)
+@pytest.mark.parametrize("visitors", [1, 20])
+@pytest.mark.parametrize("validators", [[], ["ETag"], ["ETag", "Last-Modified"]], ids=str)
+def test_a_hot_picture_costs_no_call_to_redis(make_client, redis_url, visitors, validators):
+    client = make_client(memory_cache_bytes=10_000_000, request_limit="4000 per minute")
+    known = get(client)
+    asked = {CONDITIONS[name]: known.headers[name] for name in validators}
+    before = commands(redis_url)
+    asking = partial(client.get, "/thumb", query_string={"url": PAGE}, headers=asked)
+    answers = [asking(environ_base={"REMOTE_ADDR": f"192.0.2.{i % visitors}"}) for i in range(20)]
 
-    assert {get(client).headers["X-Cache"] for _ in range(20)} == {"HIT"}
-    assert look_ups(redis_url) == before
+    assert {answer.status_code for answer in answers} == {304 if asked else 200}
+    assert {answer.headers["X-Cache"] for answer in answers} == {"HIT"}
+    assert commands(redis_url) == before
+
+
+CONDITIONS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}  # a browser sends both back
 
 
 def test_nor_does_one_whose_page_was_captured_anew_and_is_kept_by_nobody(make_client, redis_url):
@@ -701,16 +711,18 @@ def test_nor_does_one_whose_page_was_captured_anew_and_is_kept_by_nobody(make_cl
             if b'"kind":"master"' in store.get(key).replace(b"\\", b""):
                 store.delete(key)
     assert get(outdated, w=64).headers["X-Cache"] == "HIT"
-    before = look_ups(redis_url)
+    before = commands(redis_url)
 
     assert {get(outdated, w=64).headers["X-Cache"] for _ in range(5)} == {"HIT"}
-    assert look_ups(redis_url) == before
+    assert commands(redis_url) == before
 
 
-def look_ups(redis_url):
+def commands(redis_url):
+    """How many of each Redis was sent; not those of asking, nor what a connection begins with."""
     with redis.Redis.from_url(redis_url) as store:
         told = store.info("commandstats")
-    return sum(told.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("get", "mget"))
+    own = ("cmdstat_info", "cmdstat_hello", "cmdstat_client", "cmdstat_select")
+    return {name: each["calls"] for name, each in told.items() if not name.startswith(own)}
 
 
 def test_the_in_process_tier_is_bounded_in_bytes(redis_url):
