@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 LONGEST_TTL = 2592000  # seconds
+LONGEST_WAIT = 120  # seconds
 MAX_BATCH = 100
 
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on", ""), True) | dict.fromkeys(("false", "0", "no", "off"), False)
@@ -65,7 +66,7 @@ class Options(BaseModel):
 
     ttl: int | None = _whole(None, 60, LONGEST_TTL, " of seconds")
     fresh: Boolean = Field(default=False, description=_BOOLEAN)
-    wait: int | None = _whole(None, 0, 120, " of seconds")
+    wait: int | None = _whole(None, 0, LONGEST_WAIT, " of seconds")
     expires: int | None = Field(None, ge=0, description="a Unix time in seconds")
     sig: str | None = Field(None, description="a signature")
 

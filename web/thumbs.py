@@ -1,20 +1,21 @@
 """`GET /thumb`: the query in, a picture out."""
 
 from dataclasses import replace
+from http import HTTPStatus
 
 from flask import Blueprint, Response, request
-from werkzeug.http import parse_list_header
 
 from jobs import new_id
-from model import ThumbnailRequest
+from model import Delivery, ThumbnailRequest
 from pipeline import CacheState, Served
 from ratelimit import Budget, Charge, JobBudgets
 from services import Services
 from validation import JobWish
-from web.callers import identify
+from web.callers import Caller, identify
 from web.errors import wants_picture
 from web.jobs import accept
 from web.pictures import picture_headers, picture_response, preferred_format
+from web.preferences import Preferences
 from web.telemetry import note, request_id
 
 
@@ -31,31 +32,35 @@ def blueprint(services: Services, captures: Budget, jobs: JobBudgets) -> Bluepri
         caller = identify(
             services.access, needs_key="fresh=1" if wanted.delivery.fresh and services.access.keys else ""
         )
-        if _rather_a_job() and not services.thumbnailer.holds(wanted):
-            return _job(services, jobs, wanted)
+        preferences = Preferences.of(request.headers.get("Prefer", ""))
+        # An `<img>` can do nothing with a job.
+        if preferences.respond_async and not wants_picture() and not services.thumbnailer.holds(wanted):
+            return later(wanted, caller, preferences.wait)
+        return now(wanted, caller, wanted.delivery)
+
+    def now(wanted: ThumbnailRequest, caller: Caller, delivery: Delivery) -> Response:
+        """Give the picture of `wanted`, for which the caller asked to have it delivered like this."""
         charge = Charge(captures, caller.name, caller.own_limit)
         served = services.thumbnailer.get(wanted, charge, request_id())
         if served.cache is not CacheState.MISS:
             services.views.note(wanted, served.picture.captured_at)
         note(cache=served.cache, **_timing(served))
-        headers = picture_headers(served, wanted.delivery)
-        return picture_response(served.picture, headers | charge.headers)
+        return picture_response(served.picture, picture_headers(served, delivery) | charge.headers)
+
+    def later(wanted: ThumbnailRequest, caller: Caller, seconds: int) -> Response:
+        """Give a job, or what became of it where it ends within `seconds`: its picture, or its error."""
+        response = _job(services, jobs, replace(wanted, delivery=replace(wanted.delivery, wait=seconds)))
+        if response.status_code == HTTPStatus.ACCEPTED:
+            return response
+        made = replace(wanted, delivery=replace(wanted.delivery, fresh=False))
+        return now(made, caller, wanted.delivery)
 
     return views
 
 
-def _rather_a_job() -> bool:
-    """Tell whether the caller prefers a job to waiting (RFC 7240); an `<img>` can do nothing with one."""
-    preferences = parse_list_header(request.headers.get("Prefer", ""))
-    return (
-        any(each.partition(";")[0].strip().lower() == "respond-async" for each in preferences) and not wants_picture()
-    )
-
-
 def _job(services: Services, budgets: JobBudgets, wanted: ThumbnailRequest) -> Response:
     caller = identify(services.access, needs_key="Prefer: respond-async")
-    at_once = replace(wanted, delivery=replace(wanted.delivery, wait=None))
-    response = accept(services, budgets, JobWish((at_once,)), caller, new_id())
+    response = accept(services, budgets, JobWish((wanted,)), caller, new_id())
     response.headers["Preference-Applied"] = "respond-async"
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ import redis
 
 import services
 from config import Settings
-from errors import CaptureFailed, OverCapacity, QueueUnavailable
+from errors import CaptureError, CaptureFailed, OverCapacity, QueueUnavailable
 from jobs import (
     BULK,
     CAPTURE,
@@ -35,6 +35,7 @@ from jobs import (
 from model import CaptureOptions, Rendition, ThumbnailRequest
 from tests.support.processes import free_port, wait_until
 from tests.support.redis import running_redis
+from tests.support.screenshot_api import refuse
 
 PAGE = "https://example.com/"
 KEYS = {"api_keys": ("cms:correct-horse", "shop:battery-staple")}
@@ -337,17 +338,25 @@ def test_a_failed_job_says_why_and_has_no_picture(client, store):
     assert client.get(f"/jobs/{id_}/image").status_code == 404
 
 
-def test_who_waits_gets_the_finished_job_at_once(client, built):
+@contextmanager
+def worker_that(ends, built):
+    """Have the one job that comes ended by `ends`."""
+
     def work():
         wait_until(lambda: built.jobs.store.stats().jobs["pending"], "the job")
         (found,) = list(built.redis.scan_iter("thumb:{jobs}:job:*"))
-        complete(built, found.decode().rpartition(":")[2])
+        ends(found.decode().rpartition(":")[2])
 
     worker = threading.Thread(target=work)
     worker.start()
-    began = time.monotonic()
-    response = ask(client, url=PAGE, wait=60)
+    yield
     worker.join()
+
+
+def test_who_waits_gets_the_finished_job_at_once(client, built):
+    began = time.monotonic()
+    with worker_that(lambda id_: complete(built, id_), built):
+        response = ask(client, url=PAGE, wait=60)
     assert (response.status_code, response.json["status"]) == (200, "completed")
     assert response.headers["Location"] == f"/jobs/{response.json['job_id']}"
     assert time.monotonic() - began < 30
@@ -359,7 +368,7 @@ def test_who_waits_in_vain_gets_the_job_under_way(client, store):
     assert store.get(response.json["job_id"]).wanted.delivery.wait is None, "that is nothing to the worker"
 
 
-ASYNC = {"Prefer": "respond-async, wait=10"}
+ASYNC = {"Prefer": "respond-async"}
 
 
 def thumb(client, headers=ASYNC, **query):
@@ -374,6 +383,39 @@ def test_a_tool_that_rather_not_waits_gets_a_job(client, api, store):
     assert response.headers["Cache-Control"] == "no-store"
     assert store.get(response.json["job_id"]).wanted.capture.url == PAGE
     assert not api.calls
+
+
+WAITING = {"Prefer": "respond-async, wait=60"}
+
+
+@pytest.mark.parametrize(("fresh", "kept"), [(0, "public"), (1, "no-store")])
+def test_who_would_wait_a_little_gets_the_picture_if_it_is_there_by_then(client, api, built, fresh, kept):
+    with worker_that(lambda id_: complete(built, id_), built):
+        response = thumb(client, WAITING, fresh=fresh)
+    assert (response.status_code, response.content_type) == (200, "image/png")
+    assert response.headers["Cache-Control"].startswith(kept)
+    assert len(api.calls) == 1, "it is the job's"
+
+
+def test_who_would_wait_a_little_learns_of_a_page_that_failed(client, api, built):
+    api.behave(refuse(404, "not_found"))
+
+    def try_in_vain(id_):
+        with pytest.raises(CaptureError):
+            built.thumbnailer.obtain(built.jobs.store.get(id_).wanted, lambda: None)
+        fail(built.jobs.store, id_)
+
+    with worker_that(try_in_vain, built):
+        response = thumb(client, WAITING)
+    assert (response.status_code, response.json["code"]) == (502, "capture_failed")
+    assert len(api.calls) == 1
+
+
+def test_who_waited_a_little_in_vain_gets_the_job(client, store):
+    began = time.monotonic()
+    response = thumb(client, {"Prefer": "respond-async, wait=1"})
+    assert (response.status_code, response.json["status"]) == (202, "pending")
+    assert time.monotonic() - began >= 1
 
 
 def test_what_is_known_is_served_to_it_as_to_anybody(client, api):
