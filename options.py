@@ -71,6 +71,12 @@ class Options(BaseModel):
     sig: str | None = Field(None, description="a signature")
 
 
+class BodyOptions(Options):
+    """The same in a JSON body, with which no `Accept` of a picture comes."""
+
+    format: Literal["png", "webp", "jpeg", "avif", "pdf"] = Field("png", description="png, webp, jpeg, avif or pdf")
+
+
 class JobOptions(BaseModel):
     """What `/screenshots` takes besides the options of a thumbnail."""
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from errors import BlockedTarget, InvalidOption, InvalidURL, ThumbnailError
 from model import CaptureOptions, Delivery, Rendition, ThumbnailRequest
 from netguard import Guard
-from options import JobOptions, Options
+from options import BodyOptions, JobOptions, Options
 from urls import parse_url
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -76,7 +76,7 @@ class Validator:
     def _parse_object(self, given: Mapping[Any, Any]) -> ThumbnailRequest:
         if given.get("format") == "auto":
             raise InvalidOption("format: auto is for /thumb alone; name the format that is to stay")
-        return self._parse(given, "")
+        return self._parse(given, BodyOptions)
 
     def _parse_or_refuse(self, query: bytes, preferred: str) -> ThumbnailRequest | ThumbnailError:
         try:
@@ -90,13 +90,13 @@ class Validator:
         except ValueError:
             raise InvalidOption("the query has more than 64 options") from None
         _refuse_repeated(pairs)
-        return self._parse(dict(pairs), preferred)
+        return self._parse(dict(pairs), Options, preferred)
 
-    def _parse(self, given: Mapping[Any, Any], preferred: str) -> ThumbnailRequest:
+    def _parse(self, given: Mapping[Any, Any], model: type[Options], preferred: str = "") -> ThumbnailRequest:
         _refuse_unknown(given, Options.model_fields)
         if given.get("url") is None:
             raise InvalidURL("url: is missing; give an absolute http:// or https:// URL")
-        options = _validated(Options, given)
+        options = _validated(model, given)
         return self._build(options, parse_url(options.url, self._guard), preferred)
 
     def _build(self, options: Options, url: str, preferred: str) -> ThumbnailRequest:

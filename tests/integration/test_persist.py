@@ -141,6 +141,7 @@ def test_a_folder_that_cannot_be_written_is_a_typed_503(make_client, tmp_path):
         (b"[" * 60000, "application/json", 400, "not JSON"),
         (b" " * 10_000_000, "application/json", 413, "64 KiB"),
         (b'{"url": "https://example.com/", "url": "https://example.org/"}', "application/json", 400, "url: is given"),
+        (b'{"url": "https://example.com/", "format": "gif"}', "application/json", 400, "webp, jpeg, avif or pdf"),
         (b'{"url": "https://example.com/", "format": "auto"}', "application/json", 400, "format: auto is for /thumb"),
         (b'{"url": 7}', "application/json", 400, "url: must be an absolute"),
         (b'{"url": "https://example.com/", "widht": 7}', "application/json", 400, "did you mean width?"),
