@@ -1,5 +1,6 @@
 """Many pictures: ten thousand of them asked for as the world does, caches of every size, and memory."""
 
+import math
 import os
 import random
 import subprocess
@@ -163,7 +164,7 @@ def _growth(work: Path, redis: RedisServer, api: Fake) -> Row:
         # A worker remembers the queries that it has read lately: that memory is to be full.
         work_through("warm", 1000, 1)
         must_be_clean({"queries": wrk(url, [path("hot", ttl=60 + number) for number in range(QUERIES)], 6)})
-        seconds = min(HITS / 2 / wrk(url, [path("hot")], 2).rate, 25)
+        seconds = min(math.ceil(HITS / 2 / wrk(url, [path("hot")], 2).rate), 30)
         before = resident(process)
         hits = 0.0
         hits += work_through("first", 2500, seconds)
