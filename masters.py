@@ -82,6 +82,8 @@ class Masters:
         if not request.delivery.fresh:
             self._raise_remembered(request)
         self.require_room(request)
+        if request.delivery.fresh:
+            self.forgive(request)  # or who follows another process would take the old failure for the new
         since = self._newest_known(request) or datetime.now(UTC) - CLOCK_SKEW
 
         def work() -> Capture:

@@ -363,6 +363,27 @@ def test_who_wants_it_fresh_in_another_process_gets_the_new_one_too(make_client,
     assert len(api.calls) == 2
 
 
+def test_who_wants_it_fresh_while_another_process_tries_again_is_not_told_the_old_failure(make_client, api, redis_url):
+    one, other = (Crowd(make_client(thumb_limit="100 per hour"), 1) for _ in range(2))
+    api.behave(refuse(422, "page_failed"))
+    assert one.ask(url=PAGE).result().status_code == 502
+    gate = threading.Event()
+    api.hold(gate)
+    store = redis.Redis.from_url(redis_url)
+    first = one.ask(url=PAGE, fresh=1)
+    try:
+        wait_until(lambda: len(api.calls) == 2, "the new capture")
+        second = other.ask(url=PAGE, fresh=1)
+        wait_until(lambda: store.info("clients")["blocked_clients"] == 1, "a follower that waits")
+        renewed = renewals(store)
+        wait_until(lambda: renewals(store) >= renewed + 5, "renewals for longer than a follower sleeps")
+    finally:
+        gate.set()
+
+    assert [first.result().status_code, second.result().status_code] == [200, 200]
+    assert len(api.calls) == 2
+
+
 def renewals(store):
     return store.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"]
 
