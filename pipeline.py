@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitTimeout
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -71,13 +71,16 @@ class Thumbnailer:
         lifetimes: Lifetimes,
         waiters: int,
     ) -> None:
-        """`waiters` callers at the most wait for captures and renditions: the room that is left is for what is known."""
+        """`waiters` callers at the most wait for captures, and a sixth of that for large renditions of known pages: the
+        room that is left is for what is known.
+        """
         self._cache = cache
         self._masters = masters
         self._renditions = renditions
         self._storage = storage
         self._lifetimes = lifetimes
         self._waiters = threading.BoundedSemaphore(waiters)
+        self._viewers = threading.BoundedSemaphore(max(waiters // 6, 1))
 
     def known(self, request: ThumbnailRequest) -> Served | None:
         """Give the picture of `request` if it is known and fresh: the one question a hit costs."""
@@ -135,13 +138,16 @@ class Thumbnailer:
 
     def _capture(self, found: Found, request: ThumbnailRequest, charge: Charge, request_id: str) -> Served:
         state = CacheState.MISS if found.reachable else CacheState.BYPASS
-        with self._waiting(request) as deadline:
+        with self._waiting(request, self._waiters) as deadline:
             capture = self._await(request, charge, request_id, deadline)
             picture = self._renditions.make(capture.picture, request, deadline)
         return self._serve(picture, state, request, capture.ms)
 
     def _render(self, master: Picture, request: ThumbnailRequest) -> Picture:
-        with self._waiting(request) as deadline:
+        """Make it from a known master, however many wait for captures; a small one, made in milliseconds, without a seat."""
+        if not self._renditions.is_large(master, request):
+            return self._renditions.make(master, request, self._deadline(request))
+        with self._waiting(request, self._viewers) as deadline:
             return self._renditions.make(master, request, deadline)
 
     def _capture_or_older(self, known: Known, request: ThumbnailRequest, charge: Charge, request_id: str) -> Served:
@@ -223,24 +229,20 @@ class Thumbnailer:
             _log.info("refresh_refused", reason=getattr(err, "code", type(err).__name__))
 
     @contextmanager
-    def _waiting(self, request: ThumbnailRequest) -> Iterator[float]:
+    def _waiting(self, request: ThumbnailRequest, seats: threading.BoundedSemaphore) -> Iterator[float]:
         """Take a seat, and give the moment (monotonic) until which this caller waits. Raises OverCapacity."""
-        wait = request.delivery.wait
-        with self.seat() as seated:
-            if not seated and wait is None:
-                raise OverCapacity("too many callers wait for captures; try again in a few seconds")
-            patience = self._lifetimes.patience if wait is None else wait
-            yield time.monotonic() + (patience if seated else 0)
+        with _seat(seats) as seated:
+            if not seated and request.delivery.wait is None:
+                raise OverCapacity("too many callers wait for pictures; try again in a few seconds")
+            yield self._deadline(request) if seated else time.monotonic()
 
-    @contextmanager
-    def seat(self) -> Iterator[bool]:
+    def _deadline(self, request: ThumbnailRequest) -> float:
+        wait = request.delivery.wait
+        return time.monotonic() + (self._lifetimes.patience if wait is None else wait)
+
+    def seat(self) -> AbstractContextManager[bool]:
         """Take a waiter's seat for as long as the block lasts; False where none is free."""
-        seated = self._waiters.acquire(blocking=False)
-        try:
-            yield seated
-        finally:
-            if seated:
-                self._waiters.release()
+        return _seat(self._waiters)
 
     def _await(self, request: ThumbnailRequest, charge: Charge, request_id: str, deadline: float) -> Capture:
         """Wait for the capture until `deadline`. Raises Pending when it takes longer."""
@@ -261,3 +263,13 @@ class Thumbnailer:
         self, picture: Picture, state: CacheState, request: ThumbnailRequest, capture_ms: int | None = None
     ) -> Served:
         return Served(picture, state, max(self._lifetimes.fresh_for(picture, request), 0), capture_ms)
+
+
+@contextmanager
+def _seat(seats: threading.BoundedSemaphore) -> Iterator[bool]:
+    seated = seats.acquire(blocking=False)
+    try:
+        yield seated
+    finally:
+        if seated:
+            seats.release()

@@ -58,7 +58,7 @@ class Renditions:
         known = self._cache.get(request.rendition_key).picture
         if known is not None and known.captured_at == master.captured_at:
             return known
-        large = _pixels(master, request) > self._cores.LARGE_PIXELS
+        large = self.is_large(master, request)
         wait = max(deadline - time.monotonic(), 0 if large else GRACE_SECONDS)
         try:
             return self._join(master, request, large=large).future.result(wait)
@@ -67,7 +67,11 @@ class Renditions:
 
     def make_behind(self, master: Picture, request: ThumbnailRequest) -> None:
         """Make it while nobody waits. Raises OverCapacity."""
-        self._join(master, request, large=_pixels(master, request) > self._cores.LARGE_PIXELS)
+        self._join(master, request, large=self.is_large(master, request))
+
+    def is_large(self, master: Picture, request: ThumbnailRequest) -> bool:
+        """Tell whether it may take seconds to make."""
+        return _pixels(master, request) > self._cores.LARGE_PIXELS
 
     def drain(self, seconds: float) -> None:
         """Wait for what is being made, at most `seconds` for each kind."""

@@ -486,6 +486,24 @@ def test_large_pictures_are_made_a_few_at_a_time(client):
     assert {(each.status_code, each.json["code"]) for each in refused} == {(503, "over_capacity")}
 
 
+@pytest.mark.parametrize("width", [64, 2560], ids=["small", "large"])
+def test_who_waits_for_a_slow_page_takes_no_seat_from_a_known_one(make_client, api, width):
+    client = make_client(web_connections=4)
+    get(client)
+    gate = threading.Event()
+    api.hold(gate, url="https://slow.example.com/")
+    crowd = Crowd(client, 4)
+    try:
+        waiting = [crowd.ask(url="https://slow.example.com/") for _ in range(4)]
+        wait_until(lambda: any(answer.done() for answer in waiting), "the refusal of one too many")
+        known = get(client, w=width)
+    finally:
+        gate.set()
+
+    assert (known.status_code, known.headers["X-Cache"]) == (200, "HIT")
+    assert sorted(answer.result().status_code for answer in waiting) == [200, 200, 200, 503]
+
+
 def test_who_will_not_wait_is_not_made_to_wait_for_a_large_picture(client, api):
     get(client)
     at_once = get(client, w=2560, h=1440, format="avif", wait=0)
