@@ -8,6 +8,7 @@ import ctypes
 import fcntl
 import json
 import os
+import resource
 import socket
 import struct
 import sys
@@ -22,10 +23,14 @@ SIOCSIFFLAGS, IFF_UP_RUNNING = 0x8914, 0x41
 
 
 class Launch(NamedTuple):
-    """`listeners` sockets go back over the descriptor `channel`; `account` is a (user, group) to become."""
+    """`listeners` sockets go back over the descriptor `channel`; `account` is a (user, group) to become.
+
+    The browser is let have `descriptors`.
+    """
 
     command: list[str]
     directory: str
+    descriptors: int
     account: tuple[int, int] | None = None
     listeners: int = 0
     channel: int = -1
@@ -44,6 +49,7 @@ def main(launch: Launch) -> None:
         for wanted, given in ((3, 0), (4, 1), (1, 2)):
             os.dup2(given, wanted)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0, inheritable=True)
+        allow(launch.descriptors)
         os.execv(launch.command[0], launch.command)  # noqa: S606 - the command is the operator's
     except OSError as err:
         sys.exit(f"the browser's launcher: {err}")
@@ -96,6 +102,12 @@ def hand_over(channel: int, sockets: Sequence[socket.socket]) -> None:
         socket.send_fds(engine, [b"\0"], [bound.fileno() for bound in sockets])
     for bound in sockets:
         bound.close()
+
+
+def allow(descriptors: int) -> None:
+    """Give back what the engine took for itself alone: a browser knows how many it needs."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(descriptors, hard), hard))
 
 
 def call(name: str, *arguments: int) -> None:

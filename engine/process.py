@@ -19,6 +19,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine import descriptors
 from engine.launcher import LISTENERS_AT_ONCE, Launch
 
 PIPE_SIZE = 1 << 20  # bytes: the most an ordinary user may ask for; a picture is then a few reads, not eighty
@@ -110,7 +111,8 @@ class ProcessGroup:
             failed.enter_context(self._channel)
             handed_over.enter_context(channel)
             fcntl.fcntl(self.read_fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
-            launch = Launch([*command, *self._flags()], str(self._directory), account, listeners, channel.fileno())
+            line, directory = [*command, *self._flags()], str(self._directory)
+            launch = Launch(line, directory, descriptors.GIVEN, account, listeners, channel.fileno())
             self.pid = self._spawn(launch, to_browser, from_browser)
             failed.pop_all()
 

@@ -10,9 +10,29 @@ from typing import Any
 
 import structlog
 
+from engine import descriptors
 from engine.config import ConfigError, Settings, load, unknown_variables
 
+COMPLAINT_SECONDS = 1
+
 log = structlog.get_logger()
+
+
+class Complaints:
+    """Log what the event loop can tell nobody else, of each kind one a second.
+
+    Where descriptors are used up a listener has thousands.
+    """
+
+    def __init__(self) -> None:
+        self._quiet_until: dict[str, float] = {}
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        kind = context["message"].partition("(")[0]  # what follows are arguments
+        if loop.time() < self._quiet_until.get(kind, 0):
+            return
+        self._quiet_until[kind] = loop.time() + COMPLAINT_SECONDS
+        log.error(context["message"], exc_info=context.get("exception"))
 
 
 def run(serve: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
@@ -27,7 +47,10 @@ def run(serve: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
     _set_up_logging(settings)
     for warning in unknown_variables():
         log.warning(warning)
-    return asyncio.run(serve(settings))
+    descriptors.allow(settings.engine_concurrency)
+    with asyncio.Runner() as runner:
+        runner.get_loop().set_exception_handler(Complaints())
+        return runner.run(serve(settings))
 
 
 def stop_signal() -> asyncio.Event:

@@ -122,8 +122,9 @@ class Supervisor:
             await asyncio.sleep(WATCH_SECONDS)
             try:
                 await self._look_after()
-            except Exception:  # One look that fails must not be the last.
-                log.exception("looking after the browser failed")
+            except Exception as err:  # noqa: BLE001 - one look that fails must not be the last
+                told = {"message": "looking after the browser failed", "exception": err}
+                asyncio.get_running_loop().call_exception_handler(told)
 
     async def _look_after(self) -> None:
         """Relaunch what died, kill what grows too big."""

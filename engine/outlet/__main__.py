@@ -1,7 +1,6 @@
 """`python -m engine.outlet`: listen where an engine would, by the same settings, until told to stop."""
 
 import asyncio
-import resource
 import sys
 
 import structlog
@@ -16,7 +15,6 @@ log = structlog.get_logger()
 
 async def serve(settings: Settings) -> int:
     stop = stop_signal()
-    _allow_descriptors()
     gate = Gate(settings.guard(), settings.engine_concurrency, LIMITS)
     outlet = Outlet(gate, CONNECTIONS * settings.engine_concurrency)
     try:
@@ -30,12 +28,6 @@ async def serve(settings: Settings) -> int:
     await stop.wait()
     server.close()
     return 0
-
-
-def _allow_descriptors() -> None:
-    """As many as the system lets: each connection takes two, and the usual limit is 1024."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

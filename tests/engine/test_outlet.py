@@ -1,7 +1,6 @@
 """The second judge and way out of an engine on an internal network: by itself, and between real processes."""
 
 import asyncio
-import resource
 import signal
 import socket
 import threading
@@ -457,13 +456,3 @@ def test_an_engine_whose_outlet_is_away_starts_and_says_so(site: Site):
         with small_engine(site, ENGINE_EGRESS=f"127.0.0.1:{port}") as engine:
             (warning,) = eventually(lambda: engine.logged("the outlet of ENGINE_EGRESS does not answer"))
             assert (warning["level"], warning["port"]) == ("warning", port)
-
-
-def test_an_outlet_takes_all_descriptors_it_may():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, hard - 1), hard))
-    try:
-        with running_outlet("") as outlet:
-            assert resource.prlimit(outlet.process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -123,12 +123,15 @@ def start_engine(
 
 
 @contextmanager
-def running_engine(module: str = "engine", **settings: Any) -> Iterator[Engine]:
-    """Run an engine on a free port with `settings`, upper-case names of variables; stop it, and check for leftovers."""
+def running_engine(module: str = "engine", prefix: Sequence[str] = (), **settings: Any) -> Iterator[Engine]:
+    """Run an engine on a free port with `settings`, upper-case names of variables; stop it, and check for leftovers.
+
+    `prefix` is a command that runs it.
+    """
     with tempfile.TemporaryDirectory() as name:
         tmp = Path(name)
         tmp.chmod(0o711)  # the browser runs as another user
-        engine = Engine(start_engine(tmp, settings, module=module), tmp)
+        engine = Engine(start_engine(tmp, settings, prefix, module), tmp)
         try:
             engine.wait_until_ready()
             yield engine
