@@ -21,7 +21,7 @@ from tests.support.redis import running_redis
 from tests.support.screenshot_api import blank, refuse, running_screenshot_api
 from tests.support.site import running_site
 from tests.support.web import ROOT
-from tests.support.worker import children_of, running_worker
+from tests.support.worker import DEAF, children_of, running_worker
 
 PAGE = "https://example.com/"
 SMALL = {"width": 320, "height": 240}
@@ -42,8 +42,8 @@ class Office:
         stack.callback(self.services.close)
         self.client = create_app(chosen, self.services).test_client()
 
-    def hire(self):
-        return self._stack.enter_context(running_worker(self.folder / "worker.log", **self.settings))
+    def hire(self, app="worker"):
+        return self._stack.enter_context(running_worker(self.folder / "worker.log", app, **self.settings))
 
     def ask(self, **body):
         """Ask for one picture, or for a batch, and give the job's path."""
@@ -187,6 +187,16 @@ def test_a_job_that_hangs_where_no_time_out_helps_is_let_go_and_tried_again(offi
         path = office.ask(url=PAGE)
         wait_until(lambda: office.look(path)["retries"] == 1, "another try")
     assert '"reason":"capture_timeout"' in office.log()
+
+
+def test_a_job_that_hears_no_soft_limit_is_ended_by_the_hard_one_and_done_once_more(office):
+    office = office(job_time_limit=4)
+    office.hire(DEAF)
+    job = office.ended(office.ask(url=PAGE))
+
+    assert (job["status"], job["retries"], office.calls()) == ("completed", 0, 1)
+    assert "Hard time limit (4" in office.log()
+    office.settled()
 
 
 def test_a_worker_that_is_told_to_stop_ends_its_job(office):

@@ -13,6 +13,7 @@ from tests.support.processes import wait_until
 from tests.support.web import ROOT
 
 HASTY = "tests.support.hasty_worker"  # the worker with rounds of a second
+DEAF = "tests.support.deaf_worker"  # the worker with a first job that hears no soft limit
 
 
 @contextmanager

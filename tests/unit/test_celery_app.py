@@ -1,9 +1,10 @@
-"""Celery finds the Redis that everything else uses, however its URL is written."""
+"""Celery finds the Redis that everything else uses, however its URL is written, and bounds and keeps each task."""
 
 import pytest
 import redis
 from kombu.transport.redis import Channel
 
+from config import Settings
 from jobs import BULK, Errand, JobQueue, JobStore, celery_app
 from tests.support.redis import running_redis
 
@@ -29,6 +30,14 @@ def test_the_broker_is_the_redis_that_the_setting_names(url, expected):
 def test_a_certificate_is_looked_at():
     with celery_app("rediss://cache.example/0").connection_for_write() as connection:
         assert connection.ssl["ssl_cert_reqs"].name == "CERT_REQUIRED"
+
+
+def test_a_task_has_ninety_seconds_and_thirty_more_and_its_message_lasts_as_long():
+    conf = celery_app("redis://cache.example/0", Settings.of().job_time_limit).conf
+
+    assert (conf.task_soft_time_limit, conf.task_time_limit) == (90, 120)
+    assert (conf.task_acks_late, conf.task_reject_on_worker_lost, conf.worker_prefetch_multiplier) == (True, True, 1)
+    assert 120 < conf.broker_transport_options["visibility_timeout"] < 300
 
 
 @pytest.mark.parametrize("database", [0, 2])

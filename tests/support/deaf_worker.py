@@ -1,0 +1,26 @@
+"""The worker as it is, but that the first job it takes hangs, and hears no soft limit."""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from billiard.exceptions import SoftTimeLimitExceeded
+
+import tasks
+import worker
+
+app = worker.app
+_attempt = tasks._attempt
+_HUNG = Path("hung")  # beside the log, where a worker runs
+
+
+def _hang_once(services, run):
+    if _HUNG.exists():
+        return _attempt(services, run)
+    _HUNG.touch()
+    while True:
+        with suppress(SoftTimeLimitExceeded):
+            time.sleep(60)
+
+
+tasks._attempt = _hang_once
