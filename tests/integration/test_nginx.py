@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from tests.support.web import running_web_process
 PAGE = "http://93.184.216.34/?token=s3cret"  # what must not be in a log of nginx, whatever goes wrong
 IMG = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 PICTURE = {"X-Thumb-State": "fresh", "Cache-Control": "public, max-age=60", "ETag": '"known"'}
+BRIEF = PICTURE | {"Cache-Control": "public, max-age=1, stale-while-revalidate=604800"}
 
 
 class _From(HTTPAdapter):
@@ -192,6 +194,7 @@ def test_a_picture_outlives_the_web_process(edge, web, redis_url):
 
     assert (stale.status_code, stale.content) == (200, picture.content)
     assert stale.headers["X-Edge-Cache"] in {"STALE", "UPDATING"}
+    assert (stale.headers["X-Thumb-State"], stale.headers["Cache-Control"]) == ("stale", "public, max-age=60")
     assert (unknown.status_code, unknown.json()["code"]) == (503, "upstream_unavailable")
     assert unknown.json()["request_id"] == unknown.headers["X-Request-ID"]
     assert unknown.headers["Retry-After"] == "5"
@@ -200,27 +203,63 @@ def test_a_picture_outlives_the_web_process(edge, web, redis_url):
 
 
 def test_an_old_picture_is_shown_while_it_is_asked_for_again(site_edge, site):
-    brief = PICTURE | {"Cache-Control": "public, max-age=1, stale-while-revalidate=604800"}
-    site.add("/thumb", "old", headers=brief, content_type="image/png")
+    site.add("/thumb", "old", headers=BRIEF, content_type="image/png")
     site_edge.thumb()
-    site.add("/thumb", "new", headers=brief | {"ETag": '"other"'}, content_type="image/png")
+    site.add("/thumb", "new", headers=BRIEF | {"ETag": '"other"'}, content_type="image/png")
     time.sleep(2.1)
 
     assert site_edge.thumb().text == "old"
     wait_until(lambda: site_edge.thumb().text == "new", "the new picture")
-    assert [seen.headers.get("If-None-Match") for seen in site.requests[:2]] == [None, '"known"']
 
 
-def test_a_picture_that_is_still_right_is_kept_on_a_304(site_edge, site):
-    site.add("/thumb", "picture", headers=PICTURE | {"Cache-Control": "public, max-age=1"}, content_type="image/png")
-    site_edge.thumb()
-    site.add("/thumb", status=304, headers=PICTURE)
+def test_an_old_picture_says_that_it_is_old(site_edge, site):
+    site.add("/thumb", "old", headers=BRIEF, content_type="image/png")
+    known = site_edge.thumb()
+    assert (known.headers["X-Thumb-State"], known.headers["Cache-Control"]) == ("fresh", BRIEF["Cache-Control"])
+    gate = threading.Event()
+    site.add("/thumb", "new", headers=BRIEF, content_type="image/png", gate=gate)
     time.sleep(2.1)
-    site_edge.thumb()
-    wait_until(lambda: site_edge.thumb().headers["X-Edge-Cache"] == "HIT", "the renewed life")
 
-    assert site_edge.thumb().text == "picture"
-    assert site.hits("/thumb") == 2
+    old = [site_edge.thumb(headers=asked) for asked in ({}, {}, {"If-None-Match": '"known"'})]
+    gate.set()
+    assert [answer.headers["X-Edge-Cache"] for answer in old] == ["STALE", "UPDATING", "UPDATING"]
+    assert [answer.status_code for answer in old] == [200, 200, 304]
+    assert {answer.headers["X-Thumb-State"] for answer in old} == {"stale"}
+    assert {answer.headers["Cache-Control"] for answer in old} == {"public, max-age=60"}
+
+
+def test_a_picture_that_is_asked_for_again_says_how_old_it_is_now(edge, web, redis_url):
+    edge.thumb(ttl=60, w=100)  # the master
+    age_pictures(redis_url, 58)
+    first = edge.thumb(ttl=60, w=200)
+    wait_until(lambda: edge.thumb(ttl=60, w=200).headers["X-Edge-Cache"] == "STALE", "the end of its time")
+    wait_until(lambda: edge.thumb(ttl=60, w=200).headers["X-Edge-Cache"] == "HIT", "the web process's answer")
+
+    now = edge.thumb(ttl=60, w=200)
+    assert first.headers["X-Thumb-State"] == "fresh"
+    assert now.headers["ETag"] == first.headers["ETag"], "the same picture"
+    assert (now.headers["X-Thumb-State"], now.headers["Cache-Control"]) == ("stale", "public, max-age=60")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "keeping"),
+    [
+        ("/media/a.png", 200, "public, max-age=31536000, immutable"),
+        ("/persist", 200, "no-store"),
+        ("/thumb", 202, "no-store"),
+        ("/thumb", 400, "no-store"),
+        ("/thumb", 200, "private, max-age=7"),
+    ],
+)
+def test_who_may_keep_an_answer_is_handed_on(site_edge, site, path, status, keeping):
+    site.add(path, "{}", status=status, headers={"Cache-Control": keeping})
+    assert site_edge.get(path).headers["Cache-Control"] == keeping
+
+
+def test_what_nobody_is_told_about_keeping_stays_so(site_edge, site):
+    site.add("/health", "{}")
+    answer = site_edge.get("/health")
+    assert not {"Cache-Control", "X-Thumb-State"} & answer.headers.keys()
 
 
 @pytest.mark.parametrize(
