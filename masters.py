@@ -13,7 +13,7 @@ from cache import Found, PictureCache
 from camera import Camera, Charge
 from coalesce import Coalescer, Flight
 from errors import BlockedTarget, CaptureError, CaptureFailed, InvalidOption, OverCapacity, RateLimited
-from model import CaptureOptions, Picture, ThumbnailRequest
+from model import SUSPECT_SECONDS, CaptureOptions, Picture, ThumbnailRequest
 from netguard import Guard, Verdict
 from urls import NOT_PUBLIC, target_of
 
@@ -150,8 +150,11 @@ class Masters:
 
     def _keep(self, request: ThumbnailRequest, picture: Picture) -> None:
         """Keep the master; one that is too large only for as long as those need who wait for it now."""
-        large = len(picture.body) > self._limits.keep_bytes
-        keep = min(self._limits.keep_seconds, LARGE_SECONDS) if large else self._limits.keep_seconds
+        keep = self._limits.keep_seconds
+        if len(picture.body) > self._limits.keep_bytes:
+            keep = min(keep, LARGE_SECONDS)
+        if picture.suspect:
+            keep = min(keep, SUSPECT_SECONDS)
         self._cache.put(request.capture_key, picture, keep)
         if not picture.suspect:
             self._cache.recover(request.capture_key, picture.captured_at, self._limits.good_seconds)

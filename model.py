@@ -7,6 +7,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+SUSPECT_SECONDS = 60  # the life of a picture that may be a bad one
 SCHEMA = 1  # part of every key: raise it when the meaning of an option changes
 
 
@@ -86,7 +87,8 @@ class ThumbnailRequest:
 class Picture:
     """Bytes that decoded as `content_type`, `width` × `height` pixels (0 × 0 for a PDF), captured at `captured_at` (UTC).
 
-    `suspect` marks a capture that may be a bad one (blank, or of another size): it lives for a minute only.
+    `suspect` marks a capture that may be a bad one (blank, or of another size): it lives for SUSPECT_SECONDS only,
+    is then shown to nobody, and is not for shared caches.
     """
 
     body: bytes

@@ -13,9 +13,8 @@ from cache import PictureCache
 from coalesce import Alone, Coalescer, Flight
 from cores import Cores
 from errors import CaptureFailed, Pending
-from model import Picture, ThumbnailRequest
+from model import SUSPECT_SECONDS, Picture, ThumbnailRequest
 
-SUSPECT_SECONDS = 60  # the life of a picture that may be a bad one
 GRACE_SECONDS = 1.0  # what is made in milliseconds is waited for, even by who would not wait for a capture
 _LONGEST = 120.0  # seconds for which a flight may wait for its turn
 _SMALL_AT_ONCE, _LARGE_AT_ONCE = 64, 4
@@ -35,7 +34,8 @@ class Lifetimes:
         return int(self._ttl(picture, request) - age)
 
     def keep(self, picture: Picture, request: ThumbnailRequest) -> int:
-        return self._ttl(picture, request) + self.stale
+        """Give the seconds for which `picture` is kept; a suspect one is not shown as stale."""
+        return self.fresh_for(picture, request) if picture.suspect else self._ttl(picture, request) + self.stale
 
     def _ttl(self, picture: Picture, request: ThumbnailRequest) -> int:
         ttl = request.delivery.ttl or self.fresh

@@ -36,7 +36,7 @@ def caching_headers(served: Served, delivery: Delivery) -> dict[str, str]:
     """Write those of them that also tell a caller who has the picture: RFC 9110, 15.4.5."""
     stale = served.cache is CacheState.STALE or served.fresh_for == 0
     headers = {
-        "Cache-Control": _cache_control(60 if stale else served.fresh_for, delivery, "" if stale else _GRACE),
+        "Cache-Control": _cache_control(served, delivery, stale=stale),
         "ETag": f'"{served.picture.etag}"',
         "X-Cache": str(served.cache),
         "X-Thumb-State": "stale" if stale else "fresh",
@@ -49,14 +49,20 @@ def own_headers(picture: Picture) -> dict[str, str]:
     return {"Last-Modified": _http_date(picture.captured_at)} | SAFE_HEADERS
 
 
-def _cache_control(max_age: int, delivery: Delivery, grace: str) -> str:
-    """Say who may keep a picture, and for how long: no cache beyond what its URL allows."""
+def _cache_control(served: Served, delivery: Delivery, *, stale: bool) -> str:
+    """Say who may keep a picture, and for how long: no cache beyond what its URL allows.
+
+    Shared caches may show what is old, whatever it says: not what may be refused by then, nor what may be a bad picture.
+    """
     if delivery.fresh:
         return "no-store"
-    if delivery.expires is None:
-        return f"public, max-age={max_age}{grace}"
-    left = max(delivery.expires - int(time.time()) - 1, 0)
-    return f"private, max-age={min(max_age, left)}"  # shared caches may show what is old, whatever it says
+    suspect = served.picture.suspect
+    max_age = 60 if stale and not suspect else served.fresh_for
+    if delivery.expires is not None:
+        max_age = min(max_age, max(delivery.expires - int(time.time()) - 1, 0))
+    if suspect or delivery.expires is not None:
+        return f"private, max-age={max_age}"
+    return f"public, max-age={max_age}{'' if stale else _GRACE}"
 
 
 def picture_response(picture: Picture, headers: Mapping[str, str]) -> Response:

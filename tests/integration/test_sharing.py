@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -449,12 +450,17 @@ def test_a_blank_capture_is_tried_once_more(client, api):
     assert response.cache_control.max_age > 60
 
 
-def test_a_page_that_stays_blank_is_shown_for_a_minute(client, api):
+def test_a_page_that_stays_blank_is_shown_for_a_minute(client, api, redis_url):
+    """And by nobody for longer: not from Redis as an old picture, not by a shared cache that has nothing better."""
     api.behave(blank, times=2)
-    response = get(client)
+    answers = [get(client, w=64), get(client, w=64), get(client, w=128)]
 
-    assert response.status_code == 200
-    assert response.cache_control.max_age <= 60
+    assert {answer.status_code for answer in answers} == {200}
+    assert [answer.headers["X-Cache"] for answer in answers] == ["MISS", "HIT", "HIT"]
+    for answer in answers:
+        assert re.fullmatch(r"private, max-age=([1-5]?\d|60)", answer.headers["Cache-Control"])
+    with redis.Redis.from_url(redis_url) as store:
+        assert {0 < store.ttl(key) <= 60 for key in store.keys("thumb:picture:*")} == {True}
     assert len(api.calls) == 2
 
 
