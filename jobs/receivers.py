@@ -8,14 +8,16 @@ from delivering, wherever it has more than one.
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 
 import redis
+from redis.exceptions import LockNotOwnedError
+from redis.lock import Lock
 
 from jobs.outage import translated
 
-HOLD_SECONDS = 60  # longer than a delivery, and writing its outcome down, take
+HOLD_SECONDS = 60  # longer than a delivery takes; while Redis is away writing its outcome may take longer
 SILENCE_SECONDS = 30
 _HELD, _SILENT, _PLACE = "thumb:receiver:held:", "thumb:receiver:silent:", "thumb:receiver:place:"
 
@@ -49,25 +51,31 @@ class Receivers:
             yield Line.FREE
         finally:
             with translated():
-                self._client.delete(*holds)
+                _give_back(*holds)
 
     def mark_silent(self, host: str) -> None:
         """Note that `host` kept us waiting and then said nothing."""
         with translated():
             self._client.set(_SILENT + host, b"1", ex=SILENCE_SECONDS)
 
-    def _take(self, host: str) -> tuple[str, ...]:
-        """Take both holds and give their names, or none."""
-        held = _HELD + host
-        if not self._set(held):
+    def _take(self, host: str) -> tuple[Lock, ...]:
+        """Take both holds and give them, or none."""
+        held = self._lock(_HELD + host)
+        if not held.acquire():
             return ()
         worker = f"{socket.gethostname()}:{os.getppid()}"  # the parent of its pool's processes
         for number in range(self._places):
-            place = f"{_PLACE}{worker}:{number}"
-            if self._set(place):
+            place = self._lock(f"{_PLACE}{worker}:{number}")
+            if place.acquire():
                 return held, place
-        self._client.delete(held)
+        _give_back(held)
         return ()
 
-    def _set(self, name: str) -> bool:
-        return bool(self._client.set(name, b"1", nx=True, ex=HOLD_SECONDS))
+    def _lock(self, name: str) -> Lock:
+        return Lock(self._client, name, timeout=HOLD_SECONDS, blocking=False)
+
+
+def _give_back(*holds: Lock) -> None:
+    for hold in holds:
+        with suppress(LockNotOwnedError):  # it took too long, and by now the hold may be another's
+            hold.release()

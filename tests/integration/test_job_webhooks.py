@@ -323,6 +323,17 @@ def test_a_receiver_s_hold_ends_with_the_process_that_had_it(redis_url):
         assert all(0 < store.ttl(name) <= 60 for name in held)
 
 
+def test_who_held_a_receiver_for_too_long_does_not_give_back_what_is_another_s_by_then(redis_url):
+    with redis.Redis.from_url(redis_url) as store, ExitStack() as stack:
+        receivers, late = Receivers(store), ExitStack()
+        late.enter_context(receivers.held("a.example"))
+        store.delete(*store.keys("thumb:receiver:*"))  # as if the minute of its holds were over
+        assert stack.enter_context(receivers.held("a.example")) is Line.FREE
+        late.close()
+        assert len(store.keys("thumb:receiver:*")) == 2
+        assert stack.enter_context(receivers.held("a.example")) is Line.BUSY
+
+
 @pytest.mark.parametrize(("concurrency", "most"), [(1, 1), (2, 1), (4, 3)])
 def test_one_of_a_worker_s_processes_is_kept_from_delivering(redis_url, concurrency, most):
     with redis.Redis.from_url(redis_url) as store, ExitStack() as stack:
