@@ -5,6 +5,7 @@ a value planted or misplaced under another key is a miss. An outage is a miss th
 """
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -93,6 +94,10 @@ class PictureCache:
 
     def failure(self, key: Key) -> ThumbnailError | None:
         """Give the failure that is remembered for `key`, with the seconds left as its `retry_after`."""
+        failure = self._failure(key)
+        return failure.error if failure else None
+
+    def _failure(self, key: Key) -> "_Failure | None":
         value, _ = self._ask(lambda: self._client.get(_FAILURE + key.digest))
         with self._lock:
             text = value.decode() if isinstance(value, bytes) else self._failures.get(key.digest)
@@ -100,13 +105,15 @@ class PictureCache:
 
     def fail(self, key: Key, err: ThumbnailError, seconds: int) -> None:
         """Remember for `seconds` that `key` failed; in this process alone, and briefly, while Redis is away."""
-        text = json.dumps(errors.to_record(err) | {"until": time.time() + seconds})
+        text = json.dumps(errors.to_record(err) | {"at": time.time(), "until": time.time() + seconds})
         with self._lock:
             self._failures[key.digest] = text
         self._ask(lambda: self._client.set(_FAILURE + key.digest, text, ex=seconds))
 
-    def forgive(self, key: Key) -> None:
-        """Forget that `key` failed."""
+    def forgive(self, key: Key, then: float = math.inf) -> None:
+        """Forget that `key` failed, unless that was after `then` (Unix seconds)."""
+        if then < math.inf and (failure := self._failure(key)) and failure.at > then:
+            return
         with self._lock:
             self._failures.pop(key.digest, None)
         self._ask(lambda: self._client.delete(_FAILURE + key.digest))
@@ -171,10 +178,17 @@ def _unpack(value: bytes, key: Key) -> Picture | None:
         return None
 
 
-def _unpack_failure(text: str) -> ThumbnailError | None:
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    error: ThumbnailError
+    at: float
+
+
+def _unpack_failure(text: str) -> _Failure | None:
     try:
         record = json.loads(text)
         left = record["until"] - time.time()
-        return errors.of_record(record, retry_after=max(int(left), 1)) if left > 0 else None
+        err = errors.of_record(record, retry_after=max(int(left), 1)) if left > 0 else None
+        return _Failure(err, record["at"]) if err else None
     except (ValueError, KeyError, TypeError):
         return None

@@ -28,8 +28,8 @@ class JobPictures:
         Whoever waits for one picture is a visitor, and counted as one; a batch takes what visitors leave.
         """
         wanted = replace(job.wanted, delivery=replace(job.wanted.delivery, background=job.queue == BULK))
-        if job.retries:
-            self.thumbnailer.forgive(wanted)
+        if job.tried_at is not None:
+            self.thumbnailer.forgive(wanted, job.tried_at)
         if job.persist:
             persisted = self.thumbnailer.persist(wanted, free, job.request_id, patient=True)
             return _describe(persisted.picture, persisted.stored.key, persisted.stored.url)

@@ -64,9 +64,9 @@ class Masters:
         """Look the master up; it may be old."""
         return self._cache.get(request.capture_key)
 
-    def forgive(self, request: ThumbnailRequest) -> None:
-        """Forget a remembered failure."""
-        self._cache.forgive(request.capture_key)
+    def forgive(self, request: ThumbnailRequest, then: float) -> None:
+        """Forget a failure that is remembered from before `then` (Unix seconds)."""
+        self._cache.forgive(request.capture_key, then)
 
     def last_good(self, request: ThumbnailRequest) -> datetime | None:
         """Tell when it was last captured well, also where the master itself is no longer kept."""
@@ -83,7 +83,7 @@ class Masters:
             self._raise_remembered(request)
         self.require_room(request)
         if request.delivery.fresh:
-            self.forgive(request)  # or who follows another process would take the old failure for the new
+            self._cache.forgive(request.capture_key)  # who follows another process would take it for the new one
         since = self._newest_known(request) or datetime.now(UTC) - CLOCK_SKEW
 
         def work() -> Capture:

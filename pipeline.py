@@ -178,9 +178,12 @@ class Thumbnailer:
         known = self._look_up(request)
         return known.found.picture is not None or known.master() is not None
 
-    def forgive(self, request: ThumbnailRequest) -> None:
-        """Forget that the page failed a moment ago: this caller has waited, and means to try it again."""
-        self._masters.forgive(request)
+    def forgive(self, request: ThumbnailRequest, then: float) -> None:
+        """Forget that the page failed before `then` (Unix seconds): this caller has waited since, and means to try again.
+
+        What failed later is news to him, too, and as good as a try of his own.
+        """
+        self._masters.forgive(request, then)
 
     def persist(
         self, request: ThumbnailRequest, charge: Charge, request_id: str = "", *, patient: bool = False

@@ -76,7 +76,7 @@ class Job:
     """A wish for a picture and what has become of it. Times in Unix seconds.
 
     `owner` is the name of the API key that asked, empty where no keys are set. `turn` counts the times that the job
-    was put into a queue for a reason of its own, `retries` those of them that followed a failure.
+    was put into a queue for a reason of its own, `retries` those of them that followed a failure, the last one at `tried_at`.
     """
 
     id: str
@@ -90,6 +90,7 @@ class Job:
     state: State = State.PENDING
     turn: int = 1
     retries: int = 0
+    tried_at: float | None = None
     completed_at: float | None = None
     problem: Problem | None = None
     result: JobResult | None = None
@@ -134,6 +135,7 @@ class Job:
             state=State(record[b"state"].decode()),
             turn=int(record[b"turn"]),
             retries=int(record.get(b"retries", 0)),
+            tried_at=float(record[b"tried_at"]) if b"tried_at" in record else None,
             completed_at=float(record[b"completed_at"]) if b"completed_at" in record else None,
             problem=Problem(**problem) if problem else None,
             result=JobResult(**result) if result else None,

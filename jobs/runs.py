@@ -6,6 +6,7 @@ The lease is an entry of the agenda too, so that a job whose worker died comes d
 import json
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -50,6 +51,7 @@ redis.call('hset', job, 'starts', 0)
 redis.call('hincrby', job, 'turn', 1)
 redis.call('hincrby', job, 'retries', ARGV[6])
 redis.call('hincrby', counts, 'retries', ARGV[6])
+if ARGV[6] == '1' then redis.call('hset', job, 'tried_at', ARGV[7]) end
 redis.call('zadd', due, now + seconds, ARGV[4])
 return 1
 """
@@ -114,9 +116,10 @@ class Runs:
                 continue  # the next beat may find it back, and the hold still in force
 
     def postpone(self, run: Run, seconds: float, *, retry: bool) -> bool:
-        """Give the job another turn in `seconds`. False where the hold was lost."""
+        """Give the job another turn in `seconds`, as a `retry` of what was tried. False where the hold was lost."""
         later = Errand(CAPTURE, run.errand.queue, run.job.id, run.errand.turn + 1)
-        return bool(self._postpone(run.job.id, str(run.errand), run.token, str(later), seconds, 1 if retry else 0))
+        how = str(later), seconds, int(retry), time.time()
+        return bool(self._postpone(run.job.id, str(run.errand), run.token, *how))
 
     def complete(self, run: Run, result: JobResult) -> bool:
         """End the job well. False where the hold was lost."""
