@@ -125,15 +125,40 @@ def test_a_known_picture_tells_nobody_whose_budget_paid_for_it(edge):
     assert first.headers["X-Request-ID"] != again.headers["X-Request-ID"]
 
 
-def test_a_herd_on_a_cold_page_reaches_the_web_process_once(edge, web, api):
-    api.latency = 0.5
+def test_a_herd_on_a_cold_page_reaches_the_web_process_once(site_edge, site):
+    gate = threading.Event()
+    site.add("/thumb", "picture", headers=PICTURE, content_type="image/png", gate=gate)
+    with ThreadPoolExecutor(20) as pool:
+        herd = [pool.submit(site_edge.thumb) for _ in range(20)]
+        wait_until(lambda: site.hits("/thumb"), "the first of them")
+        time.sleep(0.5)  # for the others to arrive; a late one makes no difference
+        gate.set()
+
+    assert {asked.result().text for asked in herd} == {"picture"}
+    assert site.hits("/thumb") == 1
+
+
+def test_a_herd_on_a_page_that_takes_longer_costs_one_capture(edge, api):
+    api.latency = 4  # longer than nginx lets a herd wait
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: edge.thumb(w=320), range(20)))
 
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.content for answer in answers}) == 1
-    assert web.asked == 1
     assert len(api.calls) == 1
+
+
+def test_nobody_waits_for_long_at_the_edge_alone(site_edge, site):
+    gate = threading.Event()
+    site.add("/thumb", "{}", status=502, headers={"Cache-Control": "no-store"}, gate=gate)
+    with ThreadPoolExecutor(20) as pool:
+        herd = [pool.submit(site_edge.thumb) for _ in range(20)]
+        try:
+            wait_until(lambda: site.hits("/thumb") == 20, "the web process's word for each", timeout=8)
+        finally:
+            gate.set()
+
+    assert {asked.result().status_code for asked in herd} == {502}
 
 
 def test_who_has_the_picture_gets_304_from_the_edge(edge, web):
