@@ -1,6 +1,8 @@
 """The shipped nginx configuration in front of the web process: what is kept, what is passed on, what is held off."""
 
 import json
+import shutil
+import socket
 import tempfile
 import threading
 import time
@@ -8,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -423,6 +425,102 @@ def test_the_log_names_no_page(edge):
     assert "secret" not in lines()
     assert event["status"] == 200
     assert event["edge_cache"] == "MISS"
+
+
+def slow_reader(site, edge):
+    """More than buffers hold, and not to be stored, for a client that reads nothing until nginx has put it on disk."""
+    site.add("/thumb", bytes(16 << 20), headers=PICTURE, content_type="image/png")
+    address = urlsplit(edge.url)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect((address.hostname, address.port))
+        query = urlencode({"url": PAGE, "expires": 1900000000, "sig": "abc"})
+        client.sendall(f"GET /thumb?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        wait_until(lambda: site.answered, "the end of the answer")
+        while client.recv(1 << 20):
+            pass
+
+
+def web_process_that_dies_in_an_answer(site, edge):
+    site.add("/thumb", b"half of it", headers=PICTURE, content_type="image/png", endless=True)
+    with ThreadPoolExecutor(1) as pool:
+        cut = pool.submit(edge.thumb, sig="abc")
+        wait_until(lambda: site.requests, "the request")
+        site.closing.set()
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            cut.result()
+
+
+def web_process_that_hangs_up(site, edge):
+    site.add("/thumb", hangs_up=True)
+    assert edge.thumb(sig="abc").status_code == 503
+
+
+def cache_that_cannot_be_written(site, edge):
+    site.add("/thumb", "picture", headers=PICTURE, content_type="image/png")
+    shutil.rmtree(edge.folder / "cache")
+    (edge.folder / "cache").touch()
+    with pytest.raises(requests.exceptions.ConnectionError):
+        edge.thumb(sig="abc")
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [slow_reader, web_process_that_dies_in_an_answer, web_process_that_hangs_up, cache_that_cannot_be_written],
+)
+def test_no_log_names_a_page_whatever_goes_wrong(site, folder, trouble):
+    with running_nginx(folder, site.url("")) as url:
+        trouble(site, Edge(url, folder))
+    written = "".join((folder / name).read_text() for name in ("access.log", "error.log", "stderr"))
+
+    assert '"path":"/thumb"' in written
+    assert "s3cret" not in written
+    assert "sig=" not in written
+
+
+def test_the_log_tells_which_requests_the_web_process_did_not_answer(site, folder):
+    with running_nginx(folder, site.url("")) as url:
+        edge = Edge(url, folder)
+        site.add("/thumb", "its own", status=502)
+        answered = edge.thumb()
+        web_process_that_hangs_up(site, edge)
+    (refused,) = [event for event in events_of(folder, "edge") if event["status"] == 503]
+    (away,) = events_of(folder, "web_away")
+
+    assert (answered.status_code, answered.text) == (502, "its own")
+    assert away["request_id"] == refused["request_id"]
+    assert site.address in away["upstream"]
+    assert set(away["upstream_status"].split(", ")) == {"502"}, "it may have been asked twice"
+
+
+def test_a_visitor_who_leaves_is_no_fault_of_the_web_process(site, folder):
+    site.add("/persist", gate=threading.Event())
+    with running_nginx(folder, site.url("")) as url:
+        address = urlsplit(url)
+        with socket.create_connection((address.hostname, address.port)) as client:
+            client.sendall(b"GET /persist HTTP/1.1\r\nHost: x\r\n\r\n")
+            wait_until(lambda: site.requests, "the request")
+        wait_until(lambda: events_of(folder, "edge"), "the log line")
+
+    assert [event["status"] for event in events_of(folder, "edge")] == [499]
+    assert events_of(folder, "web_away") == []
+
+
+def test_the_log_tells_whether_an_answer_got_through(site, folder):
+    with running_nginx(folder, site.url("")) as url:
+        edge = Edge(url, folder)
+        site.add("/thumb", "picture", headers=PICTURE, content_type="image/png")
+        edge.thumb()
+        edge.thumb(headers={"If-None-Match": PICTURE["ETag"]})
+        requests.head(f"{url}/thumb", params={"url": PAGE}, timeout=30)
+        cache_that_cannot_be_written(site, edge)
+
+    assert sorted(event["complete"] for event in events_of(folder, "edge")) == [False, True, True, True]
+
+
+def events_of(folder, name):
+    events = map(json.loads, (folder / "access.log").read_text().splitlines())
+    return [event for event in events if event["event"] == name]
 
 
 @pytest.mark.parametrize("name", ["expires", "e%78pires"])

@@ -19,7 +19,7 @@ class Seen:
 class Route:
     """`gate` holds the answer back until it is set; `endless` sends headers and body and then never ends.
 
-    One that `drips` goes on for ever, a byte now and then.
+    One that `drips` goes on for ever, a byte now and then. One that `hangs_up` says nothing at all.
     """
 
     body: bytes
@@ -29,6 +29,7 @@ class Route:
     gate: threading.Event | None
     endless: bool
     drips: bool
+    hangs_up: bool
 
 
 @dataclass
@@ -37,6 +38,7 @@ class Site:
     port: int
     closing: threading.Event = field(default_factory=threading.Event)
     requests: list[Seen] = field(default_factory=list)
+    answered: int = 0  # how many answers were sent to their end
     routes: dict[str, Route] = field(default_factory=dict)
 
     @property
@@ -57,10 +59,11 @@ class Site:
         gate: threading.Event | None = None,
         endless: bool = False,
         drips: bool = False,
+        hangs_up: bool = False,
     ) -> str:
         """Serve `body` at `path`, whatever the query, and give its URL."""
         content = body.encode() if isinstance(body, str) else body
-        self.routes[path] = Route(content, status, content_type, headers or {}, gate, endless or drips, drips)
+        self.routes[path] = Route(content, status, content_type, headers or {}, gate, endless or drips, drips, hangs_up)
         return self.url(path)
 
     def hits(self, path: str) -> int:
@@ -81,7 +84,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if route.gate:
             _either(route.gate, site.closing)
+        if route.hangs_up:
+            self.close_connection = True
+            return
         self._answer(route)
+        site.answered += not route.endless
         if route.endless:
             self.close_connection = True
             while not site.closing.wait(0.2 if route.drips else None):
