@@ -110,6 +110,10 @@ class Egress:
         if self._closed:  # accepted in the very moment of closing
             writer.transport.abort()
             return
+        if len(self._handlers) >= self._limits.connections:  # `_admit` counts those alone that have asked for something
+            self.traffic.refused["too_many_connections"] += 1
+            writer.transport.abort()
+            return
         self._writers.add(writer)  # already here: a handler that is cancelled before its first step never runs
         handler = asyncio.create_task(self._handle((reader, writer)))
         self._handlers.add(handler)

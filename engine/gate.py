@@ -5,11 +5,13 @@ itself is never a target.
 """
 
 import asyncio
+import errno
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import netguard
+from engine.descriptors import NONE_LEFT
 from engine.errors import ProxyGone
 from engine.lookups import Lookup, Lookups
 from engine.relay import Stream
@@ -101,6 +103,8 @@ class Gate:
                 async with asyncio.timeout(self.limits.dial / len(tried)):
                     return await connect(str(address), port)
             except OSError as err:
+                if err.errno in NONE_LEFT:  # which is no fault of the site's
+                    raise ProxyGone from err
                 failure = err
         raise failure
 
@@ -110,11 +114,13 @@ class Gate:
 
 
 def _is_local(address: Address) -> bool:
-    """Whether `address` is this machine's: only then can it be bound to. Sends nothing."""
+    """Whether `address` is this machine's, or may be: only then can it be bound to. Sends nothing. Raises ProxyGone."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.bind((str(address), 0))
-    except OSError:
-        return False
+    except OSError as err:
+        if err.errno in NONE_LEFT:
+            raise ProxyGone from err
+        return err.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
     return True

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
+from engine.descriptors import NONE_LEFT
 from engine.errors import ResolverBusy
 from engine.socks import Destination
 
@@ -32,7 +33,7 @@ class Lookups:
             held.callback(turns.release)
             await self._wait_for_a_thread()
             held.callback(self._free.release)
-            answer = asyncio.get_running_loop().run_in_executor(self._threads, self._ask, destination)
+            answer = self._begin(destination)
             end = held.pop_all().close
             answer.add_done_callback(lambda done: (end(), done.exception()))  # which perhaps nobody asks for any more
         await asyncio.wait([answer], timeout=self._seconds)
@@ -45,7 +46,18 @@ class Lookups:
         except TimeoutError:
             raise ResolverBusy from None
 
+    def _begin(self, destination: Destination) -> asyncio.Future[list[str]]:
+        try:
+            return asyncio.get_running_loop().run_in_executor(self._threads, self._ask, destination)
+        except RuntimeError as err:  # no thread can be started, `pids_limit` of a container perhaps
+            raise ResolverBusy from err
+
     def _ask(self, destination: Destination) -> list[str]:
-        with contextlib.suppress(OSError, UnicodeError):
+        try:
             return list(self._lookup(destination))
-        return []
+        except UnicodeError:
+            return []
+        except OSError as err:
+            if err.errno in NONE_LEFT:  # which says nothing about the name
+                raise ResolverBusy from err
+            return []

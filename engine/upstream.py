@@ -110,9 +110,14 @@ class Line:
             reply = (await stream[0].readexactly(len(bytes(Reply.GRANTED))))[1]
         if reply != Reply.GRANTED:
             stream[1].transport.abort()
-            number = ERRORS.get(reply, errno.EHOSTUNREACH)
-            raise OSError(number, os.strerror(number))
+            raise _failure(reply)
         return stream
+
+
+def _failure(reply: int) -> OSError | ProxyGone:
+    """What a dial through the outlet failed by: FAILED is its own trouble, and none of the site's."""
+    number = ERRORS.get(reply, errno.EHOSTUNREACH)
+    return ProxyGone() if reply == Reply.FAILED else OSError(number, os.strerror(number))
 
 
 @contextlib.contextmanager

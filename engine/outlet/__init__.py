@@ -14,7 +14,7 @@ from typing import cast
 import structlog
 
 from engine import socks
-from engine.errors import ResolverBusy
+from engine.errors import ProxyGone, ResolverBusy
 from engine.gate import Gate, Limits
 from engine.relay import Relay, Stream, ending
 from engine.socks import Denied, Destination, Reply
@@ -113,7 +113,7 @@ class Outlet:
             return Judgement(Verdict.EXEMPT, (ip_address(destination.host),))
         try:
             judgement = await self._gate.judge(destination, self._gate.turns())
-        except ResolverBusy:
+        except (ResolverBusy, ProxyGone):
             raise Denied(bytes(Reply.FAILED)) from None
         if not judgement.ok:
             log.debug("refused", host=destination.host, port=destination.port, verdict=judgement.verdict)
@@ -126,6 +126,8 @@ class Outlet:
     async def _dial(self, judgement: Judgement, port: int) -> Stream:
         try:
             return await self._gate.dial(judgement.addresses, port)
+        except ProxyGone:
+            raise Denied(bytes(Reply.FAILED)) from None
         except OSError as err:
             raise Denied(bytes(_reply(err))) from err
 

@@ -6,11 +6,13 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.descriptors import FOR_A_CAPTURE
 from tests.engine.conftest import small_engine
+from tests.engine.test_hostile_pages import failure
 from tests.engine.test_options import GREEN, body, colour
 from tests.support.engine import Engine, eventually, running_engine
 from tests.support.site import Site
@@ -53,21 +55,28 @@ def test_an_engine_that_runs_out_of_them_lives_says_so_briefly_and_captures_agai
     gate = threading.Event()
     site.add("/late.png", gate=gate)
     plain, slow = site.add("/plain", body("green")), site.add("/slow", body("green", "<img src=/late.png>"))
-    settings = {"ENGINE_ISOLATION": "flags", "ENGINE_CONCURRENCY": 2}  # the browser's way out can be had from here
+    named = plain.replace("127.0.0.1", "localhost")
+    settings: dict[str, Any] = {
+        "PRIVATE_TARGETS": f"{site.address},localhost:{site.port}",
+        "ENGINE_CONCURRENCY": 2,
+        "ENGINE_ISOLATION": "flags",  # the browser's way out can be had from here
+    }
     with (
         small_engine(site, prefix=limited(120, 120), **settings) as engine,
-        ThreadPoolExecutor(1) as pool,
+        ThreadPoolExecutor(2) as pool,
         contextlib.ExitStack() as silent,
     ):
         (warning,) = [event for event in engine.events if event["event"].startswith("the limit of open files is low")]
         assert (warning["allowed"], warning["wanted"]) == (120, 2 * FOR_A_CAPTURE)
-        assert colour(engine.capture(plain)) == GREEN
+        # Both over connections that last: there will be no new ones.
+        assert [colour(answer) for answer in pool.map(engine.capture, [plain, named])] == [GREEN, GREEN]
         capture, began = pool.submit(engine.capture, slow), time.monotonic()
         eventually(lambda: site.hits("/late.png"))
         for port in listening(engine):
             for _ in range(130):
                 silent.enter_context(socket.create_connection(("127.0.0.1", port)))
         eventually(lambda: len(engine.logged(USED_UP)) > 1)
+        assert failure(engine.capture(named))[:2] == (503, "unavailable")
         silent.close()
         gate.set()
         assert colour(capture.result()) == GREEN

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import gc
 import resource
 import socket
@@ -91,10 +92,11 @@ async def test_what_is_refused_without_a_look_up(request_: bytes, verdict: Verdi
         (["nonsense"], Verdict.UNRESOLVED),
         ([PUBLIC] + [f"93.184.216.{n}" for n in range(40)], Verdict.UNRESOLVED),
         (OSError("SERVFAIL"), Verdict.UNRESOLVED),
+        (UnicodeError("no name for this resolver"), Verdict.UNRESOLVED),
     ],
 )
 @in_loop
-async def test_what_is_refused_for_its_addresses(answer: list[str] | OSError, verdict: Verdict):
+async def test_what_is_refused_for_its_addresses(answer: list[str] | Exception, verdict: Verdict):
     async with running_proxy(Resolver(answer)) as proxy:
         await refused(proxy, name("example.com"))
         assert proxy.egress.fate("EXAMPLE.com.", 80) == verdict
@@ -156,10 +158,27 @@ async def test_a_site_that_cannot_be_reached_is_remembered_with_the_reason(failu
 async def test_more_connections_than_the_limit_are_refused():
     async with running_proxy(limits=Limits(connections=2)) as proxy:
         for _ in range(2):
-            assert (await proxy.ask(name("example.com")))[0] == Reply.GRANTED
+            code, (_, writer) = await proxy.ask(name("example.com"))
+            assert code == Reply.GRANTED
+            writer.close()
+        await until(lambda: not proxy.egress._handlers)
         await refused(proxy, name("example.com"))
         assert proxy.traffic.refused == {"too_many_connections": 1}
         assert proxy.egress.fate("example.com", 80) == Failure.SPENT
+
+
+@in_loop
+async def test_connections_that_ask_for_nothing_count_while_they_last():
+    async with running_proxy(limits=Limits(connections=2)) as proxy:
+        silent = [await proxy.send(b"") for _ in range(2)]
+        await until(lambda: len(proxy.egress._handlers) == 2)
+        reader, _ = await proxy.send(b"")
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), 2) == b""
+        assert proxy.traffic.refused == {"too_many_connections": 1}
+        silent[0][1].close()
+        await until(lambda: len(proxy.egress._handlers) == 1)
+        assert (await proxy.ask(name("example.com")))[0] == Reply.GRANTED
 
 
 @in_loop
@@ -229,6 +248,16 @@ async def test_one_capture_has_so_many_look_ups_at_a_time_the_late_ones_included
         assert codes == [Reply.GRANTED, Reply.GRANTED, Reply.NOT_ALLOWED, Reply.NOT_ALLOWED]
 
 
+@contextlib.contextmanager
+def without_descriptors() -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
 class Hanging:
     """A resolver in which names of example.net hang until they may go on."""
 
@@ -289,6 +318,42 @@ async def test_a_page_whose_name_finds_no_thread_is_told_so(hanging: Hanging):
         hanging.go_on.set()
         await until(lambda: proxy.gate._of_pages._free._value == 2)
         assert (await proxy.ask(name("example.com")))[0] == Reply.GRANTED
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+@in_loop
+async def test_a_name_that_there_is_no_descriptor_for_is_not_one_that_does_not_resolve(number: int):
+    async with running_proxy(Resolver(OSError(number, "too many open files"))) as proxy:
+        with pytest.raises(ResolverBusy):
+            await proxy.gate.admit(Destination("example.com", 80))
+        assert (await proxy.ask(name("example.com")))[0] == Reply.FAILED
+        assert proxy.egress.fate("example.com", 80) == Failure.BUSY
+
+
+@in_loop
+async def test_a_name_that_there_is_no_thread_for_is_not_one_that_does_not_resolve():
+    gate = Gate(Guard(lookup=Resolver()), 1, Limits(door=1))
+    gate._at_the_door._threads.shutdown()  # from then on it fails as where none can be started
+    for _ in range(2):
+        with pytest.raises(ResolverBusy):
+            await gate.admit(Destination("example.com", 80))
+
+
+@in_loop
+async def test_a_site_that_there_is_no_descriptor_for_costs_the_capture_and_is_not_called_unreachable():
+    async with running_proxy(Resolver([PUBLIC, "93.184.216.35"])) as proxy:
+        proxy.world.failures[PUBLIC] = OSError(errno.EMFILE, "too many open files")
+        assert (await proxy.ask(name("example.com")))[0] == Reply.FAILED
+        assert proxy.egress.fate("example.com", 80) is None
+        assert not await proxy.egress.lived()
+
+
+@in_loop
+async def test_an_address_is_not_taken_for_another_machines_for_want_of_descriptors():
+    gate = Gate(Guard(), 1)
+    assert (await gate.admit(Destination(PUBLIC, 80))).ok
+    with without_descriptors(), pytest.raises(ProxyGone):
+        await gate.admit(Destination(PUBLIC, 80))
 
 
 @in_loop
@@ -445,13 +510,8 @@ def test_a_pool_gives_out_what_it_has_and_closes_what_comes_back_late():
 
 
 def test_without_descriptors_there_is_no_listener():
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
-    try:
-        with pytest.raises(Unavailable), Listeners().take():
-            pass
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    with without_descriptors(), pytest.raises(Unavailable), Listeners().take():
+        pass
 
 
 class Deaf:

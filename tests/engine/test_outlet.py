@@ -1,6 +1,7 @@
 """The second judge and way out of an engine on an internal network: by itself, and between real processes."""
 
 import asyncio
+import errno
 import signal
 import socket
 import threading
@@ -296,6 +297,22 @@ async def test_a_connection_is_of_a_capture_whose_line_holds_or_is_none():
         with pytest.raises(ProxyGone):
             await running.gate.dial((ip_address(PUBLIC),), 80)
         assert running.world.dialled == []
+
+
+@in_loop
+async def test_an_outlet_without_descriptors_costs_the_capture_and_calls_no_site_unreachable():
+    async with chain() as running:
+        running.world.failures[PUBLIC] = OSError(errno.EMFILE, "too many open files")
+        assert (await running.browser.ask(name("example.com")))[0] == Reply.FAILED
+        assert running.egress.fate("example.com", 80) is None
+        assert not running.egress.alive
+
+
+@in_loop
+async def test_an_outlet_without_descriptors_calls_no_name_unresolved():
+    async with chain(Resolver(OSError(errno.EMFILE, "too many open files"))) as running:
+        with pytest.raises(ResolverBusy):
+            await running.gate.admit(SITE)
 
 
 @in_loop

@@ -18,14 +18,14 @@ GREETING = b"\x05\x01\x00"
 class Resolver:
     """Gives its answers in turn, the last one for ever, and counts how often it was asked."""
 
-    def __init__(self, *answers: list[str] | OSError) -> None:
+    def __init__(self, *answers: list[str] | Exception) -> None:
         self.answers = list(answers) or [[PUBLIC]]
         self.asked: list[str] = []
 
     def __call__(self, name: str) -> Iterable[str]:
         answer = self.answers[min(len(self.asked), len(self.answers) - 1)]
         self.asked.append(name)
-        if isinstance(answer, OSError):
+        if isinstance(answer, Exception):
             raise answer
         return answer
 
