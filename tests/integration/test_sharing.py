@@ -80,6 +80,17 @@ def test_the_automatic_format_is_the_best_that_accept_names(client, accept, form
     assert response.headers["Vary"] == "Accept"
 
 
+def test_the_automatic_format_of_a_known_picture_is_each_callers_own(client):
+    accepted = {"*/*": "image/png", "image/webp,*/*": "image/webp", "image/avif,image/webp,*/*": "image/avif"}
+    for accept in accepted:
+        get(client, headers={"Accept": accept}, format="auto", w=64)
+    hits = {accept: get(client, headers={"Accept": accept}, format="auto", w=64) for accept in accepted}
+
+    assert {hit.headers["X-Cache"] for hit in hits.values()} == {"HIT"}
+    assert {hit.headers["Vary"] for hit in hits.values()} == {"Accept"}
+    assert {accept: hit.content_type for accept, hit in hits.items()} == accepted
+
+
 def test_a_named_format_does_not_vary(client):
     assert "Vary" not in get(client, format="webp").headers
 
@@ -143,7 +154,10 @@ def test_a_capture_that_outlives_a_lease_is_still_the_only_one(make_client, api,
 
 
 def test_a_lease_that_redis_forgets_is_taken_again(make_client, api, held, redis_url):
-    """A restart of Redis, or a silence longer than a lease lives, must not make two captures of one."""
+    """After a restart of Redis, or a silence longer than a lease lives, who asks anew still follows the holder.
+
+    Who was following then does as one does without Redis: each process captures for itself.
+    """
     store = redis.Redis.from_url(redis_url)
     one, other = Crowd(make_client(), 1), Crowd(make_client(), 1)
     first = one.ask(url=PAGE)
@@ -177,6 +191,24 @@ def test_a_follower_is_woken_by_the_holder_and_not_by_the_lease_running_out(redi
         wait_until(lambda: client.info("clients")["blocked_clients"] == 1, "the follower's wait")
         done.set()
         assert (first.future.result(20), second.future.result(20)) == ("done", "recalled")
+
+
+def test_a_lease_that_its_holder_no_longer_renews_runs_out_within_three_seconds(redis_url):
+    done = threading.Event()
+    with redis.Redis.from_url(redis_url) as client:
+        flight = coalesce.Coalescer(coalesce.Leases(client, client, Fuse())).join(
+            "key", lambda: done.wait(60), lambda: None, 60
+        )
+        try:
+            wait_until(lambda: client.exists("thumb:lease:{key}"), "the lease")
+            before = renewals(client)
+            wait_until(lambda: renewals(client) > before, "a renewal")
+            left = client.pttl("thumb:lease:{key}")
+        finally:
+            done.set()
+        assert flight.future.result(20)
+
+    assert 0 < left < 3000 - 100, "what is left is for waking who waits"
 
 
 def test_a_lease_that_nobody_renews_is_taken_over(redis_url):
@@ -578,6 +610,18 @@ def test_a_master_too_big_to_keep_is_refreshed_all_the_same(make_client, api, re
     assert get(client).headers["X-Cache"] == "STALE"
     client.application.extensions["services"].coalescer.drain(10)
     assert get(client).headers["X-Cache"] == "HIT"
+    assert len(api.calls) == 2
+
+
+def test_what_another_process_renewed_is_seen_within_seconds_with_the_tier_on(make_client, api):
+    one, other = (make_client(memory_cache_bytes=10_000_000) for _ in range(2))
+    old = get(one, w=64)
+    assert get(one, w=64).headers["X-Cache"] == "HIT"
+    api.behave(with_mark(400, 400))
+    new = get(other, w=64, fresh=1)
+
+    assert new.headers["ETag"] != old.headers["ETag"]
+    wait_until(lambda: get(one, w=64).headers["ETag"] == new.headers["ETag"], "a look at what is new", timeout=15)
     assert len(api.calls) == 2
 
 

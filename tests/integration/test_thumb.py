@@ -4,6 +4,7 @@ import io
 
 import pytest
 from PIL import Image
+from werkzeug.test import create_environ, run_wsgi_app
 
 PAGE = "https://example.com/"
 BROWSER_IMG = {"Accept": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"}
@@ -75,6 +76,17 @@ def test_head_answers_like_get_without_a_body(client):
     assert response.status_code == 200
     assert response.content_type == "image/png"
     assert response.data == b""
+
+
+def test_a_hit_that_is_asked_for_by_head_has_no_body_whichever_server_runs_the_application(client):
+    """Servers and test clients drop one: the application itself is asked."""
+    known = client.get("/thumb", query_string={"url": PAGE})
+    asked = create_environ("/thumb", query_string={"url": PAGE}, method="HEAD")
+    body, status, headers = run_wsgi_app(client.application, asked)
+
+    assert (status, headers["X-Cache"]) == ("200 OK", "HIT")
+    assert headers["Content-Length"] == str(len(known.data))
+    assert b"".join(body) == b""
 
 
 @pytest.mark.parametrize(
