@@ -1,4 +1,4 @@
-"""Which pictures are captured again before anybody has to wait for it: those that people look at, within a budget."""
+"""Which old pictures are captured again before anybody asks: those that people looked at, within a budget."""
 
 import math
 from dataclasses import dataclass

@@ -118,6 +118,17 @@ def test_a_known_picture_is_served_without_the_web_process(edge, web):
     assert web.asked == 1
 
 
+def test_the_web_process_sees_each_look_where_an_operator_turns_the_cache_off(site, folder):
+    site.add("/thumb", "known", headers=PICTURE)
+    change = "proxy_cache pictures;", "proxy_cache off;"
+    advice = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    with running_nginx(folder, site.url(""), change) as url:
+        assert [Edge(url, folder).thumb().status_code for _ in range(3)] == [200] * 3
+
+    assert site.hits("/thumb") == 3
+    assert all(line in advice for line in change)
+
+
 def test_a_known_picture_tells_nobody_whose_budget_paid_for_it(edge):
     first = edge.thumb()
     again = edge.thumb()

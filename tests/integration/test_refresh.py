@@ -1,4 +1,4 @@
-"""What people look at is captured again before it is old, the most viewed first, within a budget; nothing else is."""
+"""What people look at is captured again once it is old, the most viewed first, within a budget; nothing else is."""
 
 import time
 from collections import Counter

@@ -15,10 +15,14 @@ NGINX = shutil.which("nginx", path=SYSTEM_PATH) or "nginx"
 CONFIG = Path(__file__).parents[2] / "deploy" / "nginx.conf"
 
 
-def adapted(folder: Path, port: int, web: str) -> str:
-    """Give the shipped configuration for `port` in front of the URL `web`, with everything it writes in `folder`."""
+def adapted(folder: Path, port: int, web: str, *changes: tuple[str, str]) -> str:
+    """Give the shipped configuration for `port` in front of the URL `web`, with everything it writes in `folder`.
+
+    `changes` are an operator's own: what is there, and what is to be there in its place.
+    """
     text = CONFIG.read_text(encoding="utf-8")
     for shipped, here in (
+        *changes,
         ("/tmp/", f"{folder}/"),
         ("/var/cache/nginx", f"{folder}/cache"),
         ("/dev/stdout", f"{folder}/access.log"),
@@ -33,12 +37,12 @@ def adapted(folder: Path, port: int, web: str) -> str:
 
 
 @contextmanager
-def running_nginx(folder: Path, web: str) -> Iterator[str]:
-    """Run nginx in front of the URL `web` and give its URL; what it writes is in `folder`."""
+def running_nginx(folder: Path, web: str, *changes: tuple[str, str]) -> Iterator[str]:
+    """Run nginx in front of the URL `web` and give its URL; what it writes is in `folder`. `changes` as in `adapted`."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     config = folder / "nginx.conf"
-    config.write_text(adapted(folder, port, web), encoding="utf-8")
+    config.write_text(adapted(folder, port, web, *changes), encoding="utf-8")
     command = [NGINX, "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]
     logs = [folder / name for name in ("access.log", "error.log", "stderr")]
     with leaks.watched(*logs), logs[-1].open("ab") as errors, running(command, port, stderr=errors):
