@@ -10,7 +10,8 @@ from reports import Reports
 from webhooks import Courier, Message, Receipt, pause
 
 # Seconds after which a try is made that could not be made now. It is not counted: another's slowness may be the cause.
-_LATER = {Line.BUSY: (1, 5), Line.SILENT: (15, 45)}
+# Whoever finds a receiver busy is called before that, unless the one who held it died.
+_LATER = {Line.BUSY: (5, 15), Line.SILENT: (15, 45)}
 
 
 class Deliveries:
@@ -20,18 +21,23 @@ class Deliveries:
         self._courier = courier
         self._reports = reports
 
-    def attempt(self, errand: Errand) -> None:
-        """Try once to deliver, unless this try was made; a message may come twice. Raises QueueUnavailable."""
+    def attempt(self, errand: Errand) -> list[Errand]:
+        """Try once to deliver, unless this try was made; a message may come twice. Give those that waited for its end.
+
+        Raises QueueUnavailable.
+        """
         job = self._awaiting(errand)
         if job is None or job.webhook_url is None:
             self._store.agenda.settle(errand)
-            return
+            return []
         host = urlsplit(job.webhook_url).netloc
-        with self._receivers.held(host) as line:
+        with self._receivers.held(host, str(errand)) as line:
             if line is not Line.FREE:
                 self._store.agenda.schedule(errand, random.uniform(*_LATER[line]))  # noqa: S311 - it spreads load
-            elif (job := self._awaiting(errand)) and job.webhook_url:  # nobody was faster before we had our turn
+                return []
+            if (job := self._awaiting(errand)) and job.webhook_url:  # nobody was faster before we had our turn
                 self._conclude(errand, self._deliver(job, job.webhook_url, host))
+        return [Errand.parse(text) for text in self._receivers.call_next(host)]
 
     def _awaiting(self, errand: Errand) -> Job | None:
         """Give the job if it is this very try that it waits for."""

@@ -110,9 +110,10 @@ def _recapture(services: Services, subject: str) -> None:
 
 
 def deliver_webhook(services: Services, subject: str, turn: int, queue: str) -> None:
-    """Try once to tell a receiver how a job ended."""
+    """Try once to tell a receiver how a job ended, and let those go on that waited for it."""
     with structlog.contextvars.bound_contextvars(job_id=subject, turn=turn):
-        services.deliveries.attempt(Errand(DELIVER_WEBHOOK, queue, subject, turn))
+        waited = services.deliveries.attempt(Errand(DELIVER_WEBHOOK, queue, subject, turn))
+        services.jobs.send(waited)
 
 
 def prune(services: Services) -> None:

@@ -2,11 +2,13 @@
 
 A receiver that is slow or away must not keep the worker from capturing, however many jobs have something to tell it,
 and neither must many of them: one stranger may have any number of host names. So one of a worker's processes is kept
-from delivering, wherever it has more than one.
+from delivering, wherever it has more than one. Whoever finds a receiver or all places taken stands in line for it, and
+is called by whoever gives it back.
 """
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -20,6 +22,7 @@ from jobs.outage import translated
 HOLD_SECONDS = 60  # longer than a delivery takes; while Redis is away writing its outcome may take longer
 SILENCE_SECONDS = 30
 _HELD, _SILENT, _PLACE = "thumb:receiver:held:", "thumb:receiver:silent:", "thumb:receiver:place:"
+_LINE = "thumb:receiver:line:"  # of those that wait, by the time since when
 
 
 class Line(StrEnum):
@@ -36,14 +39,18 @@ class Receivers:
     def __init__(self, client: "redis.Redis", concurrency: int = 2) -> None:
         """`concurrency` is the number of processes of one worker."""
         self._client = client
+        self._worker = f"{socket.gethostname()}:{os.getppid()}"  # the parent of its pool's processes
         self._places = max(concurrency - 1, 1)
 
     @contextmanager
-    def held(self, host: str) -> Iterator[Line]:
-        """Hold `host`, and a place among this worker's deliveries, for as long as the block lasts, if both are free."""
+    def held(self, host: str, waiter: str) -> Iterator[Line]:
+        """Hold `host`, and a place among this worker's deliveries, for as long as the block lasts, if both are free.
+
+        Else `waiter` stands in line for the one that is not.
+        """
         with translated():
             silent = self._client.exists(_SILENT + host)
-            holds = () if silent else self._take(host)
+            holds = () if silent else self._take(host, waiter)
         if not holds:
             yield Line.SILENT if silent else Line.BUSY
             return
@@ -58,18 +65,44 @@ class Receivers:
         with translated():
             self._client.set(_SILENT + host, b"1", ex=SILENCE_SECONDS)
 
-    def _take(self, host: str) -> tuple[Lock, ...]:
+    def call_next(self, host: str) -> list[str]:
+        """Give who has waited longest for a place, and who for `host`: they need wait no longer."""
+        with translated(), self._client.pipeline() as pipe:
+            for line in self._lines(host):
+                pipe.zpopmin(line)
+            return [waiter.decode() for called in pipe.execute() for waiter, _ in called]
+
+    def _take(self, host: str, waiter: str) -> tuple[Lock, ...]:
         """Take both holds and give them, or none."""
+        for_place, for_host = self._lines(host)
         held = self._lock(_HELD + host)
         if not held.acquire():
+            self._stand(for_host, waiter)
             return ()
-        worker = f"{socket.gethostname()}:{os.getppid()}"  # the parent of its pool's processes
         for number in range(self._places):
-            place = self._lock(f"{_PLACE}{worker}:{number}")
+            place = self._lock(f"{_PLACE}{self._worker}:{number}")
             if place.acquire():
+                self._leave((for_place, for_host), waiter)
                 return held, place
         _give_back(held)
+        self._stand(for_place, waiter)
         return ()
+
+    def _lines(self, host: str) -> tuple[str, str]:
+        """Name the line for a place, and that for `host`: no receiver's host holds a blank."""
+        return f"{_LINE} {self._worker}", _LINE + host
+
+    def _stand(self, line: str, waiter: str) -> None:
+        with self._client.pipeline() as pipe:
+            pipe.zadd(line, {waiter: time.time()}, nx=True)
+            pipe.expire(line, HOLD_SECONDS)  # they come again by themselves before that
+            pipe.execute()
+
+    def _leave(self, lines: tuple[str, ...], waiter: str) -> None:
+        with self._client.pipeline() as pipe:
+            for line in lines:
+                pipe.zrem(line, waiter)
+            pipe.execute()
 
     def _lock(self, name: str) -> Lock:
         return Lock(self._client, name, timeout=HOLD_SECONDS, blocking=False)

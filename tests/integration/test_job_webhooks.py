@@ -216,6 +216,22 @@ def test_a_worker_that_is_killed_while_it_delivers_loses_nothing(stage):
     assert len(stage.receiver.posts) == 2
 
 
+def test_messages_for_one_receiver_go_one_after_another_without_a_pause(stage):
+    host = f"127.0.0.1:{stage.receiver.port}"
+    held, line = f"thumb:receiver:held:{host}", f"thumb:receiver:line:{host}"
+    with redis.Redis.from_url(stage.redis_url) as store:
+        store.set(held, "another worker's delivery")
+        ids = [job["job_id"] for job in stage.submit(urls=[f"{PAGE}{number}" for number in range(12)])["jobs"]]
+        wait_until(lambda: store.zcard(line) == 12, "their standing in line")
+        *others, last = store.zrange(line, 0, -1)
+        store.zadd(OUTBOX, dict.fromkeys(others, time.time() + 600))  # nothing but the call of one has the next tried
+        store.delete(held)
+        store.zadd(OUTBOX, {last: 0})
+
+    assert [stage.outcome(id_)["attempts"] for id_ in ids] == [1] * 12
+    assert len(stage.receiver.posts) == 12
+
+
 def test_a_slow_receiver_does_not_keep_jobs_from_being_captured(stage):
     with running_receiver(port=stage.spare) as receiver:
         receiver.answer = drip
@@ -307,17 +323,17 @@ def test_a_receiver_is_held_by_one_and_left_alone_when_it_kept_us_waiting(redis_
     with redis.Redis.from_url(redis_url) as store:
         receivers = Receivers(store, 3)
         held = receivers.held
-        with held("a.example") as first, held("a.example") as second, held("b.example") as other:
+        with held("a.example", "me") as first, held("a.example", "me") as second, held("b.example", "me") as other:
             assert (first, second, other) == (Line.FREE, Line.BUSY, Line.FREE)
-        with receivers.held("a.example") as again:
+        with receivers.held("a.example", "me") as again:
             assert again is Line.FREE, "whoever found it busy has not given it back for the other"
             receivers.mark_silent("a.example")
-        with receivers.held("a.example") as later, receivers.held("b.example") as other:
+        with receivers.held("a.example", "me") as later, receivers.held("b.example", "me") as other:
             assert (later, other) == (Line.SILENT, Line.FREE)
 
 
 def test_a_receiver_s_hold_ends_with_the_process_that_had_it(redis_url):
-    with redis.Redis.from_url(redis_url) as store, Receivers(store).held("a.example"):
+    with redis.Redis.from_url(redis_url) as store, Receivers(store).held("a.example", "me"):
         held = store.keys("thumb:receiver:*")
         assert len(held) == 2, "the receiver, and the process"
         assert all(0 < store.ttl(name) <= 60 for name in held)
@@ -326,19 +342,32 @@ def test_a_receiver_s_hold_ends_with_the_process_that_had_it(redis_url):
 def test_who_held_a_receiver_for_too_long_does_not_give_back_what_is_another_s_by_then(redis_url):
     with redis.Redis.from_url(redis_url) as store, ExitStack() as stack:
         receivers, late = Receivers(store), ExitStack()
-        late.enter_context(receivers.held("a.example"))
+        late.enter_context(receivers.held("a.example", "me"))
         store.delete(*store.keys("thumb:receiver:*"))  # as if the minute of its holds were over
-        assert stack.enter_context(receivers.held("a.example")) is Line.FREE
+        assert stack.enter_context(receivers.held("a.example", "me")) is Line.FREE
         late.close()
         assert len(store.keys("thumb:receiver:*")) == 2
-        assert stack.enter_context(receivers.held("a.example")) is Line.BUSY
+        assert stack.enter_context(receivers.held("a.example", "me")) is Line.BUSY
 
 
 @pytest.mark.parametrize(("concurrency", "most"), [(1, 1), (2, 1), (4, 3)])
 def test_one_of_a_worker_s_processes_is_kept_from_delivering(redis_url, concurrency, most):
     with redis.Redis.from_url(redis_url) as store, ExitStack() as stack:
         receivers = Receivers(store, concurrency)
-        lines = [stack.enter_context(receivers.held(f"{number}.example")) for number in range(most + 2)]
+        lines = [stack.enter_context(receivers.held(f"{number}.example", "me")) for number in range(most + 2)]
         assert lines == [Line.FREE] * most + [Line.BUSY] * 2
         stack.close()
-        assert store.keys("thumb:receiver:*") == []
+        assert store.keys("thumb:receiver:held:*") == store.keys("thumb:receiver:place:*") == []
+
+
+def test_who_gives_a_receiver_back_calls_who_waits_for_it_longest_and_who_waits_for_a_place(redis_url):
+    with redis.Redis.from_url(redis_url) as store, ExitStack() as stack:
+        receivers, late = Receivers(store), ExitStack()
+        late.enter_context(receivers.held("a.example", "at it"))
+        for host, waiter in [("a.example", "1"), ("a.example", "2"), ("a.example", "1"), ("b.example", "3")]:
+            assert stack.enter_context(receivers.held(host, waiter)) is Line.BUSY
+        late.close()
+        assert receivers.call_next("a.example") == ["3", "1"]
+        with receivers.held("a.example", "2"):
+            assert receivers.call_next("a.example") == [], "who has its turn waits no longer"
+        assert all(0 < store.ttl(name) <= 60 for name in store.keys("thumb:receiver:*"))
