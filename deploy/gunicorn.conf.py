@@ -4,6 +4,7 @@ from gevent import monkey
 
 monkey.patch_all()  # before anything else is imported, or some modules would keep threads and sockets of their own
 
+import logging
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import gevent
 from gevent.hub import Hub
+from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -36,12 +38,13 @@ class Worker(GeventWorker):
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         sock.settimeout(settings.client_timeout)  # holds for each answer as a whole, see gevent's `sendall`
         req.unreader.sock = _Body(sock)
+        reader, req.body.reader = req.body.reader, _Reader(req.body.reader)
         try:
             return super().handle_request(listener_name, req, sock, addr)
         except TimeoutError as err:
             raise StopIteration from err  # this is how gunicorn is told to hang up
         finally:
-            req.unreader.sock = sock
+            req.unreader.sock, req.body.reader = sock, reader  # gunicorn may have to read what nobody did
             sock.settimeout(None)  # the next head has `keepalive` seconds
 
 
@@ -56,6 +59,33 @@ class _Body:
         with gevent.Timeout(max(self._end - time.monotonic(), 0), TimeoutError("the body did not come in time")):
             return self._sock.recv(size)
 
+
+class _Reader:
+    """What takes a body apart: chunks that are none are an OSError for the application, like a client that hangs up."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    def read(self, size: int) -> bytes:
+        try:
+            return self._reader.read(size)
+        except ParseException as err:
+            raise OSError(type(err).__name__) from None
+
+
+class _Discretion(logging.Filter):
+    """Keeps requests out of gunicorn's log, which quotes what it cannot read: URLs with signatures, headers with keys."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        err = sys.exc_info()[1]
+        if isinstance(err, ParseException | NoMoreData) and not record.exc_info:
+            record.msg, record.args = f"What came cannot be read: {type(err).__name__}", ()
+        elif isinstance(record.args, tuple):
+            record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
+        return True
+
+
+logging.getLogger("gunicorn.error").addFilter(_Discretion())
 
 worker_class = Worker
 workers = settings.web_concurrency

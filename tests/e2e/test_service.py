@@ -218,6 +218,66 @@ def test_slow_clients_do_not_stop_health(tmp_path, slow, dripping):
     assert "Traceback" not in (tmp_path / "web.log").read_text()
 
 
+TELLING = "/thumb?url=http%3A%2F%2F93.184.216.34%2F%3Ftoken%3Ds3cret&sig=abc"
+CHUNKED = "POST /persist HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+UNREADABLE = {
+    "a line with a host that is none": (f"GET http://[bad{TELLING} HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "a line of too many words": (f"GET {TELLING} s3cret HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "a method that is none": (f"s3cret#? {TELLING} HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "a line that is too long": (f"GET {TELLING}{'x' * 9000} HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+    "a header without a colon": (f"GET {TELLING} HTTP/1.1\r\nHost: x\r\nX-API-Key correct-horse\r\n\r\n", 400),
+    "a header's name with a space": (f"GET {TELLING} HTTP/1.1\r\nHost: x\r\nX-API-Key correct-horse: 1\r\n\r\n", 400),
+    "a transfer coding that is none": (
+        f"GET {TELLING} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: correct-horse\r\n\r\n",
+        501,
+    ),
+    "an expectation that is none": (f"GET {TELLING} HTTP/1.1\r\nHost: x\r\nExpect: correct-horse\r\n\r\n", 417),
+    "a chunk's length that is none": (f"{CHUNKED}s3cret\r\n\r\n", 400),
+    "a chunk that is too long": (f"{CHUNKED}6\r\ns3crets3cret\r\n0\r\n\r\n", 400),
+    "a chunk cut off": (f"{CHUNKED}f\r\ns3cret", 400),
+    "a chunk that nobody reads": (f"{CHUNKED.replace('/persist', '/nothing')}s3cret\r\n\r\n", 404),
+    "a head cut off": (f"GET {TELLING} HTTP/1.1\r\nX-API-Key: correct-horse", None),
+}
+
+
+@pytest.fixture(scope="module")
+def outspoken(tmp_path_factory):
+    """A web process that logs all it can, and its log."""
+    folder = tmp_path_factory.mktemp("outspoken")
+    with running_service(folder, web_concurrency=1, log_level="DEBUG") as service:
+        yield service.url, folder / "web.log"
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_what_cannot_be_read_is_refused_and_in_no_log(outspoken, what):
+    url, log = outspoken
+    sent, status = UNREADABLE[what]
+    before = log.stat().st_size
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), 30) as client:
+        client.sendall(sent.encode())
+        client.shutdown(socket.SHUT_WR)
+        answer = client.makefile("rb").read()
+    assert requests.get(f"{url}/health", timeout=30).ok, "what was said of it is written"
+
+    said = log.read_bytes()[before:].decode()
+
+    assert answer[9:12].decode() == str(status or "")
+    assert "correct-horse" not in said
+    assert "s3cret" not in said
+    assert "Traceback" not in said
+
+
+def test_an_error_that_nobody_foresaw_is_logged_without_the_query(tmp_path):
+    log = tmp_path / "web.log"
+    with running_web(log, app="tests.support.broken_app:app") as url:
+        assert requests.get(url + TELLING, timeout=30).status_code == 500
+
+    assert "Error handling request GET /thumb\n" in log.read_text()
+    assert "RuntimeError: broken" in log.read_text()
+    assert "s3cret" not in log.read_text()
+
+
 def test_a_large_picture_under_way_does_not_hold_up_small_ones(tmp_path):
     """Its encoder takes seconds; whatever else is asked for meanwhile, known or new, is answered before it."""
     with running_service(tmp_path, web_concurrency=1) as service:
