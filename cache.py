@@ -51,6 +51,7 @@ class PictureCache:
             memory_bytes, TRUST_SECONDS, getsizeof=lambda entry: len(entry[1].body) + 1024
         )
         self._failures: TTLCache[str, str] = TTLCache(4096, TRUST_SECONDS)
+        self._resting: TTLCache[str, bool] = TTLCache(4096, TRUST_SECONDS)
         self._lock = threading.Lock()
 
     def get(self, key: Key, *, master: Key | None = None, anew: bool = False) -> Found:
@@ -117,6 +118,15 @@ class PictureCache:
         with self._lock:
             self._failures.pop(key.digest, None)
         self._ask(lambda: self._client.delete(_FAILURE + key.digest))
+
+    def rest(self, key: Key) -> None:
+        """Note, for seconds and in this process alone, that it is of no use now to capture `key` anew."""
+        with self._lock:
+            self._resting[key.digest] = True
+
+    def rests(self, key: Key) -> bool:
+        with self._lock:
+            return key.digest in self._resting
 
     def recover(self, key: Key, captured_at: datetime, keep: int) -> None:
         """Note for `keep` seconds when `key` was last captured well, and forget that it ever failed."""

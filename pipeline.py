@@ -215,11 +215,16 @@ class Thumbnailer:
         return True
 
     def _refresh_behind(self, request: ThumbnailRequest, charge: Charge, request_id: str) -> None:
-        """Start a capture that nobody waits for; what stands in its way leaves the old picture as it is."""
+        """Start a capture that nobody waits for; what stands in its way leaves the old picture as it is.
+
+        And stands there for whoever looks at it in the next seconds: finding that out costs a look-up of the name.
+        """
+        if self._cache.rests(request.capture_key):
+            return
         try:
             flight = self._masters.join(request, charge, request_id)
         except ThumbnailError as err:
-            _log.info("refresh_refused", reason=err.code)
+            self._rest(request, err)
             return
         if flight.leading:
             flight.future.add_done_callback(lambda landed: self._render_behind(landed, request))
@@ -229,7 +234,11 @@ class Thumbnailer:
         try:
             self._renditions.make_behind(landed.result().picture, request)
         except (ThumbnailError, TimeoutError) as err:
-            _log.info("refresh_refused", reason=getattr(err, "code", type(err).__name__))
+            self._rest(request, err)
+
+    def _rest(self, request: ThumbnailRequest, err: ThumbnailError | TimeoutError) -> None:
+        self._cache.rest(request.capture_key)
+        _log.info("refresh_refused", reason=getattr(err, "code", type(err).__name__))
 
     @contextmanager
     def _waiting(self, request: ThumbnailRequest, seats: threading.BoundedSemaphore) -> Iterator[float]:

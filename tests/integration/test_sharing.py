@@ -430,6 +430,22 @@ def test_over_budget_an_old_picture_is_shown(make_client, api, redis_url):
     assert len(api.calls) == 1
 
 
+def test_a_refresh_that_was_refused_is_not_tried_again_with_each_look(make_client, api, redis_url, resolver):
+    client = make_client(cache_ttl=60, thumb_limit="1 per hour")
+    get(client)
+    age_pictures(redis_url, seconds=120)
+    coalescer = client.application.extensions["services"].coalescer
+    looked_up = len(resolver.asked)
+    for _ in range(20):
+        assert get(client).headers["X-Cache"] == "STALE"
+        coalescer.drain(10)
+    tried = len(resolver.asked) - looked_up
+
+    assert 1 <= tried <= 10, "once in a few seconds, however slow this machine"
+    wait_until(lambda: get(client) and len(resolver.asked) - looked_up > tried, "another try")
+    assert len(api.calls) == 1
+
+
 def test_wait_zero_gives_a_placeholder_and_the_capture_goes_on(make_client, api, held):
     client = make_client()
     pending = get(client, w=64, wait=0)
