@@ -207,6 +207,33 @@ def test_a_placeholder_does_not_wait_for_somebody_elses_capture(edge, api):
         assert patient.result().status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("options", "headers"), [({"wait": 0}, {}), ({"wait": 20}, {}), ({}, {"Prefer": "respond-async"})]
+)
+def test_who_would_rather_not_wait_does_not_wait_for_the_likes_either(site_edge, site, options, headers):
+    gate = threading.Event()
+    site.add("/thumb", "picture", headers=PICTURE, content_type="image/png", gate=gate)
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(site_edge.thumb, headers=headers, **options) for _ in range(2)]
+        try:
+            wait_until(lambda: site.hits("/thumb") == 2, "the web process's word for both", timeout=2)
+        finally:
+            gate.set()
+    assert {answer.result().text for answer in asked} == {"picture"}
+
+
+def test_who_would_rather_not_wait_gets_known_pictures_like_anybody(edge, web, api):
+    api.latency = 0.5
+    assert edge.thumb(wait=0, headers={"Accept": IMG}).status_code == 202
+    wait_until(lambda: edge.thumb(wait=0).status_code == 200, "the picture")
+    asked = web.asked
+    again = edge.thumb(wait=0)
+
+    assert (again.status_code, again.headers["X-Edge-Cache"]) == (200, "HIT")
+    assert edge.thumb(wait=0, headers={"If-None-Match": again.headers["ETag"]}).status_code == 304
+    assert web.asked == asked
+
+
 def test_each_class_of_browser_gets_its_own_format(edge):
     modern = edge.thumb(format="auto", headers={"Accept": IMG})
     old = edge.thumb(format="auto", headers={"Accept": "image/png,*/*;q=0.5"})
@@ -242,12 +269,14 @@ def test_a_picture_outlives_the_web_process(edge, web, redis_url):
 
 def test_an_old_picture_is_shown_while_it_is_asked_for_again(site_edge, site):
     site.add("/thumb", "old", headers=BRIEF, content_type="image/png")
-    site_edge.thumb()
+    kinds = ({}, {"wait": 3})
+    for options in kinds:
+        site_edge.thumb(**options)
     site.add("/thumb", "new", headers=BRIEF | {"ETag": '"other"'}, content_type="image/png")
     time.sleep(2.1)
 
-    assert site_edge.thumb().text == "old"
-    wait_until(lambda: site_edge.thumb().text == "new", "the new picture")
+    assert [site_edge.thumb(**options).text for options in kinds] == ["old", "old"]
+    wait_until(lambda: all(site_edge.thumb(**options).text == "new" for options in kinds), "the new pictures")
 
 
 def test_an_old_picture_says_that_it_is_old(site_edge, site):
@@ -306,7 +335,6 @@ def test_what_nobody_is_told_about_keeping_stays_so(site_edge, site):
         ({"fresh": "1"}, {}),
         ({"fresh": ""}, {}),
         ({"expires": "1900000000", "sig": "abc"}, {}),
-        ({"wait": "0"}, {}),
         ({}, {"Authorization": "Bearer abc"}),
         ({}, {"X-API-Key": "abc"}),
     ],
@@ -320,7 +348,7 @@ def test_what_is_personal_or_must_be_new_goes_past_the_cache(site_edge, site, op
     assert site_edge.stored == 0
 
 
-@pytest.mark.parametrize("query", ["f%72esh=1", "e%78pires=1900000000&sig=abc", "%77ait=0", "wait=00"])
+@pytest.mark.parametrize("query", ["f%72esh=1", "e%78pires=1900000000&sig=abc", "%77ait=0"])
 def test_what_is_personal_is_so_however_its_name_is_spelt(site_edge, site, query):
     site.add("/thumb", "picture", headers=PICTURE, content_type="image/png")
     address = f"{site_edge.url}/thumb?url=http%3A%2F%2F93.184.216.34%2F&{query}"
