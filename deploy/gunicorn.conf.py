@@ -5,6 +5,7 @@ from gevent import monkey
 monkey.patch_all()  # before anything else is imported, or some modules would keep threads and sockets of their own
 
 import logging
+import resource
 import sys
 import time
 from pathlib import Path
@@ -90,6 +91,10 @@ logging.getLogger("gunicorn.error").addFilter(_Discretion())
 worker_class = Worker
 workers = settings.web_concurrency
 worker_connections = settings.web_connections
+
+# Each connection takes a descriptor, and another while it waits by Redis: the usual limit is 1024. Workers inherit it.
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 1 << 16)), hard))
 
 # Names are looked up in native threads. Those that strangers ask for may take half of them and hang: the rest is for
 # the names of the engine, Redis and S3.

@@ -3,11 +3,13 @@
 import io
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
 import threading
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -324,6 +326,14 @@ def test_a_service_that_is_told_to_stop_ends_its_captures(tmp_path):
         with running_web(tmp_path / "second.log", **settings) as url:
             assert requests.get(f"{url}/thumb", params, timeout=60).headers["X-Cache"] == "HIT"
         assert len(api.calls) == 1
+
+
+def test_a_worker_has_a_descriptor_for_each_of_its_connections_and_more(tmp_path):
+    settings = {"web_concurrency": 1, "capture_url": "http://127.0.0.1:9", "persist_dir": tmp_path / "media"}
+    with running_web_process(tmp_path / "web.log", ["prlimit", "--nofile=64:9000"], **settings) as (url, process):
+        assert requests.get(f"{url}/health", timeout=30).status_code == 200
+        (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert resource.prlimit(int(worker), resource.RLIMIT_NOFILE) == (9000, 9000)
 
 
 def refuses(url):

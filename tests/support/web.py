@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,13 +21,18 @@ def running_web(log: Path, **settings: object) -> Iterator[str]:
 
 
 @contextmanager
-def running_web_process(log: Path, app: str = "app:app", **settings: object) -> Iterator[tuple[str, subprocess.Popen]]:
-    """The same, with the process: the leader of a group of its own. `app` names an application in the place of ours."""
+def running_web_process(
+    log: Path, prefix: Sequence[str] = (), app: str = "app:app", **settings: object
+) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The same, with the process: the leader of a group of its own.
+
+    `prefix` is a command that runs it, `app` names an application in the place of ours.
+    """
     port = free_port()
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
     given = {name.upper(): str(value) for name, value in settings.items()}
     env = kept | {"PORT": str(port), "LOG_FORMAT": "json", "PYTHONPATH": str(ROOT)} | given
-    command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "deploy" / "gunicorn.conf.py"), app]
+    command = [*prefix, sys.executable, "-m", "gunicorn", "-c", str(ROOT / "deploy" / "gunicorn.conf.py"), app]
     with (
         leaks.watched(log),
         log.open("ab") as output,
