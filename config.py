@@ -29,6 +29,10 @@ def _split(value: object) -> object:
     return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
+def _sizes(value: object) -> object:
+    return () if value == "any" else _split(value)
+
+
 def _rate(value: str) -> str:
     limits.parse_many(value)
     return value
@@ -70,6 +74,9 @@ _SIDE = r"(1[6-9]|[2-9][0-9]|[1-9][0-9]{2}|[12][0-9]{3}|3[0-7][0-9]{2}|38[0-3][0
 KeyEntry = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}:[^:]{8,}(:.+)?$")]
 SigningKey = Annotated[str, Field(min_length=16)]
 WebhookSecret = Annotated[str, Field(pattern=r"^whsec_"), AfterValidator(_webhook_secret)]
+# What a `srcset` asks for, whole or cut to 16:9, and the picture of a link's preview.
+_WIDTHS = (160, 240, 320, 480, 640, 800, 960, 1200, 1280, 1600, 1920)
+LADDER = (*map(str, _WIDTHS), *(f"{width}x{width * 9 // 16}" for width in _WIDTHS), "1200x630")
 SizeEntry = Annotated[str, Field(pattern=rf"^({_SIDE}(x{_SIDE})?|x{_SIDE})$")]
 Rate = Annotated[str, AfterValidator(_rate), Field(description="a rate such as `30 per minute`")]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
@@ -134,8 +141,8 @@ class Settings(BaseSettings):
     signing_keys: Annotated[tuple[SigningKey, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), repr=False, description="secrets of at least 16 characters, newest first, separated by commas"
     )
-    allowed_sizes: Annotated[tuple[SizeEntry, ...], NoDecode, BeforeValidator(_split)] = Field(
-        (), description="sizes such as 320, 320x180 or x180, sides from 16 to 3840, separated by commas"
+    allowed_sizes: Annotated[tuple[SizeEntry, ...], NoDecode, BeforeValidator(_sizes)] = Field(
+        (), description="any, or sizes such as 320, 320x180 or x180, sides from 16 to 3840, separated by commas"
     )
     allowed_targets: Annotated[tuple[HostPattern, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="host patterns such as example.com or *.example.com, in ASCII"
@@ -179,6 +186,14 @@ class Settings(BaseSettings):
             values["capture_api"] = "snapsharp"
         if values.get("capture_api") == "snapsharp" and not values.get("capture_api_key"):
             values["capture_api_key"] = values.get("snapsharp_api_key")
+        return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bound_the_sizes(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """No signature covers the size of a picture: whoever has one URL must not have all sizes made."""
+        if values.get("signing_keys") and not values.get("allowed_sizes"):
+            values["allowed_sizes"] = LADDER
         return values
 
     @model_validator(mode="after")

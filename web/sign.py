@@ -7,6 +7,7 @@ import click
 from flask import Flask
 
 from access import sign
+from errors import ThumbnailError
 from services import Services
 
 
@@ -20,7 +21,10 @@ def add_command(app: Flask, services: Services) -> None:
         if not services.access.signing_keys:
             raise click.ClickException("SIGNING_KEYS is not set: there is nothing to sign with")
         pairs = [("url", url), *_pairs(options, expires_in)]
-        services.validator.parse_query(urlencode(pairs).encode())
+        try:
+            services.access.check_size(services.validator.parse_query(urlencode(pairs).encode()).rendition)
+        except ThumbnailError as err:
+            raise click.ClickException(err.detail) from None
         signature = sign(services.access.signing_keys[0], pairs)
         base = services.settings.public_url or ""
         click.echo(f"{base}/thumb?{urlencode([*pairs, ('sig', signature)])}")

@@ -109,14 +109,38 @@ def test_sizes_off_the_ladder_are_refused(make_client):
     assert "320, 640, x90, 320x180" in refused.json["detail"]
 
 
+def test_signed_urls_have_a_ladder_if_none_is_set(signing):
+    """No signature covers a size: one URL would let anybody have thousands of pictures made."""
+    for late in ([("w", "320")], [("w", "1280"), ("h", "720")], [("w", "1200"), ("h", "630")], []):
+        assert signing.get(signed(late=late)).status_code == 200
+    for late in ([("w", "321")], [("h", "180")], [("w", "320"), ("h", "181")]):
+        refused = signing.get(signed(late=late))
+        assert (refused.status_code, refused.json["code"]) == (400, "invalid_option")
+        assert refused.json["detail"].startswith("w, h: must be one of 160, 240, 320, 480, 640, 800, 960, 1200,")
+
+
+def test_any_size_is_given_where_that_is_said_or_nothing_signed(make_client):
+    off = {"url": PAGE, "w": 321, "h": 17}
+
+    assert make_client(signing_keys=NEW, allowed_sizes="any").get(signed(**off)).status_code == 200
+    assert make_client().get("/thumb", query_string=off).status_code == 200
+
+
+def test_the_command_prints_no_url_of_a_size_that_is_refused(signing):
+    result = signing.application.test_cli_runner().invoke(args=["sign", PAGE, "-o", "w=321"])
+
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: w, h: must be one of 160, ")
+
+
 def test_the_command_prints_a_url_that_works(make_client):
     client = make_client(signing_keys=NEW, public_url="https://thumbs.example.com")
     result = client.application.test_cli_runner().invoke(
-        args=["sign", PAGE, "-o", "width=800", "-o", "w=100", "--expires-in", "60"]
+        args=["sign", PAGE, "-o", "width=800", "-o", "w=160", "--expires-in", "60"]
     )
 
     url = result.output.strip()
-    assert url.startswith("https://thumbs.example.com/thumb?url=https%3A%2F%2Fexample.com%2F&width=800&w=100&expires=")
+    assert url.startswith("https://thumbs.example.com/thumb?url=https%3A%2F%2Fexample.com%2F&width=800&w=160&expires=")
     assert client.get(url.removeprefix("https://thumbs.example.com")).status_code == 200
 
 
