@@ -90,13 +90,12 @@ class Coalescer:
         run = contextvars.copy_context().run
         arguments = (self._fly, key, future, work, recall, patience)
         thread = threading.Thread(target=run, args=arguments, name=f"flight-{key[:8]}", daemon=True)
-        with self._lock:
-            self._threads.add(thread)
         try:
-            thread.start()
+            with self._lock:  # `drain` can wait for none that has not begun
+                thread.start()
+                self._threads.add(thread)
         except RuntimeError:  # the machine gives no more threads
             self._land(key)
-            self._threads.discard(thread)
             future.set_exception(OverCapacity("too much is under way; try again in a few seconds"))
 
     def drain(self, seconds: float) -> None:
@@ -196,6 +195,7 @@ class Leases:
     def take(self, key: str) -> Lease:
         """Take the lease, or learn who holds it. Without Redis it is ours, for this process alone."""
         lease = Lease(key, secrets.token_hex(8), ours=True)
+        # NX together with GET is understood since Redis 7.0.
         holder, reachable = self._ask(lambda: self._client.set(lease.name, lease.token, nx=True, px=LEASE_MS, get=True))
         if not reachable:
             return Lease(key, lease.token, ours=True, shared=False)

@@ -220,6 +220,18 @@ def test_a_lease_that_nobody_renews_is_taken_over(redis_url):
         assert flight.future.result(20) == "mine"
 
 
+def test_a_process_may_end_while_work_begins():
+    coalescer = coalesce.Coalescer(coalesce.Alone())
+    with ThreadPoolExecutor(1) as pool:
+        begun = pool.submit(
+            lambda: [coalescer.join(str(i), int, lambda: None, 30).future.result(20) for i in range(1000)]
+        )
+        while not begun.done():
+            coalescer.drain(10)
+
+    assert begun.result() == [0] * 1000
+
+
 def test_a_master_is_kept_within_its_own_life_and_size(make_client, api, redis_url):
     store = redis.Redis.from_url(redis_url)
     get(make_client(master_ttl=600), w=64)
