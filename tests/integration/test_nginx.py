@@ -423,6 +423,36 @@ def test_a_flood_gets_429_in_the_services_words(site_edge, site):
     assert {answer.headers["X-Error-Code"] for answer in shown} == {"rate_limited"}
 
 
+STRICT = [
+    ("# set_real_ip_from 192.0.2.0/24;", "set_real_ip_from 127.0.0.1;"),
+    ("# real_ip_header X-Forwarded-For;", "real_ip_header X-Forwarded-For;"),
+    ("rate=20r/s", "rate=1r/m"),
+    ("burst=200", "burst=1"),
+]
+CLIENTS = [  # each by several addresses, which nginx writes in as many ways
+    ("192.0.2.1",) * 3,
+    ("192.0.2.2",) * 3,
+    ("::ffff:192.0.2.1",) * 3,
+    ("2001:db8:1:2::", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2:0:1::", "2001:DB8:1:2::1"),
+    ("2001:db8:1:3::1", "2001:db8:1:3:3:4:5:6", "2001:db8:1:3:0:1::"),
+    ("2001:db8:1::1", "2001:db8:1:0:1:2:3:4", "2001:db8:1:0:1::"),
+    ("2001:db8::", "2001:db8::1:2:3:4", "2001:db8:0:0:1::", "2001:db8::1:0:0:1"),
+    ("2001:0:1:2::1", "2001:0:1:2:3:4:5:6", "2001:0:1:2:0:1::"),
+    ("2001:0:1::1", "2001:0:1:0:1:2:3:4", "2001:0:1:0:1::"),
+    ("2001::1:2:3:4:5", "2001:0:0:1::5", "2001:0:0:1:2::"),
+    ("2001::", "2001::1:2:3:4", "2001::1:0:0:0"),
+]
+
+
+def test_a_flood_from_one_network_of_ipv6_is_one_clients(site, folder):
+    site.add("/nothing")
+    with running_nginx(folder, site.url(""), *STRICT) as url, requests.Session() as session:
+        for addresses in CLIENTS:
+            asked = [session.get(f"{url}/nothing", headers={"X-Forwarded-For": each}) for each in addresses]
+            expected = [200, 200] + [429] * (len(addresses) - 2)
+            assert [answer.status_code for answer in asked] == expected, addresses
+
+
 def test_known_pictures_are_never_refused(site_edge, site):
     site.add("/thumb", "picture", headers=PICTURE, content_type="image/png")
     site_edge.thumb()
