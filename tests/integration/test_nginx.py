@@ -21,7 +21,7 @@ from access import sign
 from tests.support.nginx import running_nginx
 from tests.support.processes import stop, wait_until
 from tests.support.redis import age_pictures
-from tests.support.screenshot_api import refuse
+from tests.support.screenshot_api import blank, refuse
 from tests.support.site import running_site
 from tests.support.web import running_web_process
 
@@ -193,6 +193,16 @@ def test_errors_and_placeholders_are_never_stored(edge, web, api):
     assert [answer.status_code for answer in (problem, placeholder, refused, pending)] == [502, 502, 400, 202]
     assert placeholder.headers["X-Thumb-State"] == "error"
     assert pending.headers["X-Thumb-State"] == "pending"
+    assert edge.stored == 0
+
+
+def test_a_blank_picture_is_never_stored(edge, web, api):
+    """It would be shown as an old one for days where the page fails after that."""
+    api.behave(blank, times=2)
+    answers = [edge.thumb() for _ in range(2)]
+
+    assert [(answer.status_code, answer.headers["X-Edge-Cache"]) for answer in answers] == [(200, "MISS")] * 2
+    assert answers[1].headers["X-Cache"] == "HIT"
     assert edge.stored == 0
 
 
