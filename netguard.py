@@ -5,6 +5,7 @@ again where a socket is opened. `ipaddress.is_global` passes more than twenty ad
 tables here are our own; a test holds them against a dated copy of the IANA special-purpose registries.
 """
 
+import errno
 import socket
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +42,7 @@ class Verdict(StrEnum):
     PORT = "port"
     UNRESOLVED = "unresolved"
     NEEDS_LOOKUP = "needs_lookup"
-    BUSY = "busy"  # too many look-ups hang for this one to be made: nothing is known of the name
+    BUSY = "busy"  # too many look-ups hang, or files are open, for this one: nothing is known of the name
 
     @property
     def ok(self) -> bool:
@@ -240,7 +241,7 @@ _LOOKUPS = ThreadPoolExecutor(max_workers=MOST_LOOKUPS, thread_name_prefix="look
 
 
 class Busy(Exception):
-    """A look-up could not even begin."""
+    """A look-up could not even begin, for want of a thread or of a descriptor."""
 
 
 def resolve(name: str, lookup: Lookup = system_lookup, timeout: float = LOOKUP_SECONDS) -> tuple[Address, ...]:
@@ -252,8 +253,10 @@ def resolve(name: str, lookup: Lookup = system_lookup, timeout: float = LOOKUP_S
     try:
         answers = answer.result(timeout)
         addresses = tuple(dict.fromkeys(ip_address(answer) for answer in answers))
-    except (OSError, ValueError, LookupTimeout):
-        if answer.cancel():
+    except ValueError:
+        return ()
+    except (OSError, LookupTimeout) as err:
+        if answer.cancel() or err.errno in (errno.EMFILE, errno.ENFILE):
             raise Busy from None
         return ()
     return addresses if len(addresses) <= MAX_ANSWERS else ()

@@ -1,6 +1,7 @@
 """Addresses, names, exemptions and the one look-up."""
 
 import csv
+import errno
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address, ip_network
@@ -195,6 +196,14 @@ def test_a_name_is_not_blamed_for_others_that_hang():
         finally:
             gate.set()
     wait_until(lambda: guard_answering("8.8.8.8").judge("example.com", 443).verdict is Verdict.PUBLIC, "a free thread")
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_a_name_is_not_blamed_for_want_of_descriptors(number):
+    def lookup(name):
+        raise OSError(number, "too many open files")
+
+    assert Guard(lookup=lookup).judge("example.com", 443).verdict is Verdict.BUSY
 
 
 def test_the_system_resolver_knows_this_machine():
