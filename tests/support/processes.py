@@ -1,18 +1,27 @@
 """Real servers as child processes: started on a free port, awaited by condition, ended by id."""
 
+import itertools
 import os
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+# For servers that cannot be told to take any port. The kernel gives none of these to anybody by itself, so that no
+# connection or other server takes one before its own server starts; each process begins elsewhere.
+_PORTS = range(12_000, 32_000)
+_turns = itertools.count(os.getpid() * 4999)
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    for turn in _turns:
+        port = _PORTS[turn % len(_PORTS)]
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("there is an end to counting")
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout: float = 30) -> None:
