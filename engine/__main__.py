@@ -1,9 +1,12 @@
 """`python -m engine`: start the browser, listen until told to stop."""
 
+import logging
 import sys
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.log import server_logger
 
 from engine.app import create_app
 from engine.browser import LaunchFailed
@@ -20,8 +23,19 @@ GRACE_SECONDS = 1  # for captures under way when told to stop; aiohttp waits for
 log = structlog.get_logger()
 
 
+class _Discretion(logging.Filter):
+    """Keeps requests out of aiohttp's log, which quotes what it cannot read: URLs, headers with keys."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        err = record.exc_info[1] if record.exc_info else None
+        if isinstance(err, HttpProcessingError):
+            record.msg, record.args, record.exc_info = f"What came cannot be read: {type(err).__name__}", (), None
+        return True
+
+
 async def serve(settings: Settings) -> int:
     stop = stop_signal()
+    server_logger.addFilter(_Discretion())
     supervisor = Supervisor(settings)
     upstream = Upstream(*settings.engine_egress) if settings.engine_egress else None
     gate = Gate(settings.guard(), settings.engine_concurrency, upstream=upstream)

@@ -277,6 +277,28 @@ def test_a_request_id_is_echoed_if_it_is_harmless(engine: Engine):
     assert strange != engine.get("/health").headers["X-Request-ID"]
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /v1/screenshot?url=http%3A%2F%2F93.184.216.34%2F%3Ftoken%3Ds3cret HTTP/1.1 bad",
+        b"GET /v1/screenshot?token=s3cret HTTP/1.1\r\nHost: x\r\nX-API-Key correct-horse",
+        b"GET /v1/screenshot?token=s3cret HTTP/1.1\r\nHost: x\r\nX-API-Key : correct-horse",
+        b"POST /v1/screenshot HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\ns3cret",
+    ],
+)
+def test_what_cannot_be_read_is_refused_and_not_logged(engine: Engine, sent: bytes):
+    before = len(engine.events)
+    host, _, port = engine.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), 30) as client:
+        client.sendall(sent + b"\r\n\r\n")
+        assert client.recv(12)[9:] == b"400"
+    eventually(lambda: "What came cannot be read" in str(engine.events[before:]))
+    said = str(engine.events[before:])
+
+    assert "s3cret" not in said
+    assert "correct-horse" not in said
+
+
 def test_the_log_holds_the_host_and_nothing_else_of_the_url(engine: Engine, site: Site):
     url = site.add("/secret-path", body("green"))
     engine.capture(f"{url}?token=hush#fragment", timeout=10)
