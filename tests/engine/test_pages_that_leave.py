@@ -36,12 +36,15 @@ def test_a_closed_port_is_no_picture(engine: Engine, site: Site, closed_port: in
 
 
 @pytest.mark.parametrize(
-    ("where", "message"),
-    [("/absent", "the page answered 404"), ("about:blank", "the page left for something that is not a web page")],
+    ("where", "code", "message"),
+    [
+        ("/absent", "page_refused", "the page answered 404"),
+        ("about:blank", "page_failed", "the page left for something that is not a web page"),
+    ],
 )
-def test_what_is_no_page_is_no_picture(engine: Engine, site: Site, options, where: str, message: str):
+def test_what_is_no_page_is_no_picture(engine: Engine, site: Site, options, where: str, code: str, message: str):
     url = site.add("/to-nothing", leaving(f"location = '{where}'"))
-    assert failure(engine.capture(url, **options)) == (422, "page_failed", message)
+    assert failure(engine.capture(url, **options)) == (422, code, message)
 
 
 def test_a_good_page_is_captured_instead(engine: Engine, site: Site):

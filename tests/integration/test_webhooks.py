@@ -9,6 +9,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from errors import BlockedTarget, InvalidOption, InvalidURL, OverCapacity, ThumbnailError
 from netguard import Guard, Judgement, Verdict, exemptions
+from tests.support.processes import free_port
 from tests.support.receiver import certificates, drip, endless, running_receiver
 from tests.support.victims import running_victims
 from tests.unit.test_url_guard import ALL, StubResolver
@@ -104,7 +105,8 @@ def test_no_proxy_of_the_environment_is_used(receiver, monkeypatch):
 
 
 def test_the_name_is_looked_up_once_and_the_judged_address_dialled():
-    with running_receiver("127.0.0.2") as receiver, running_receiver(port=receiver.port) as victim:
+    port = free_port()  # at two addresses
+    with running_receiver("127.0.0.2", port) as receiver, running_receiver(port=port) as victim:
         lookup = Answers("127.0.0.2", "127.0.0.1")
         sender = courier(f"127.0.0.2/32:{receiver.port}", lookup=lookup)
 
