@@ -51,7 +51,7 @@ class PictureCache:
             memory_bytes, TRUST_SECONDS, getsizeof=lambda entry: len(entry[1].body) + 1024
         )
         self._failures: TTLCache[str, str] = TTLCache(4096, TRUST_SECONDS)
-        self._resting: TTLCache[str, bool] = TTLCache(4096, TRUST_SECONDS)
+        self._resting: TTLCache[tuple[str, str], bool] = TTLCache(4096, TRUST_SECONDS)
         self._lock = threading.Lock()
 
     def get(self, key: Key, *, master: Key | None = None, anew: bool = False) -> Found:
@@ -93,10 +93,13 @@ class PictureCache:
         self._remember(key, picture)
         self._ask(lambda: self._client.set(_PICTURE + key.digest, _pack(picture, key), ex=max(keep, 1)))
 
-    def failure(self, key: Key) -> ThumbnailError | None:
-        """Give the failure that is remembered for `key`, with the seconds left as its `retry_after`."""
+    def failure(self, key: Key, since: float = 0) -> ThumbnailError | None:
+        """Give the failure that is remembered for `key`, with the seconds left as its `retry_after`.
+
+        None if that was before `since` (Unix seconds).
+        """
         failure = self._failure(key)
-        return failure.error if failure else None
+        return failure.error if failure and failure.at >= since else None
 
     def _failure(self, key: Key) -> "_Failure | None":
         value, _ = self._ask(lambda: self._client.get(_FAILURE + key.digest))
@@ -119,14 +122,17 @@ class PictureCache:
             self._failures.pop(key.digest, None)
         self._ask(lambda: self._client.delete(_FAILURE + key.digest))
 
-    def rest(self, key: Key) -> None:
-        """Note, for seconds and in this process alone, that it is of no use now to capture `key` anew."""
-        with self._lock:
-            self._resting[key.digest] = True
+    def rest(self, key: Key, client: str = "") -> None:
+        """Note, for seconds and in this process alone, that it is of no use now to capture `key` anew for `client`.
 
-    def rests(self, key: Key) -> bool:
+        Without one, for anybody.
+        """
         with self._lock:
-            return key.digest in self._resting
+            self._resting[key.digest, client] = True
+
+    def rests(self, key: Key, client: str) -> bool:
+        with self._lock:
+            return (key.digest, "") in self._resting or (key.digest, client) in self._resting
 
     def recover(self, key: Key, captured_at: datetime, keep: int) -> None:
         """Note for `keep` seconds when `key` was last captured well, and forget that it ever failed."""

@@ -1,9 +1,9 @@
 """Camera: one capture through the screenshot API, behind its breaker, looked at before anybody else sees it."""
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 import structlog
 
@@ -15,12 +15,31 @@ from errors import CaptureFailed, RateLimited, ThumbnailError
 from model import CaptureOptions, Picture
 from throughput import Throughput
 
-Charge = Callable[[], None]
+
+class Charge(Protocol):
+    """Takes one capture off a budget. Raises RateLimited."""
+
+    @property
+    def client(self) -> str:
+        """Whose budget it is."""
+
+    def __call__(self) -> None: ...
+
+
 _log = structlog.get_logger()
 
 
-def free() -> None:
-    """Charge nobody: a job has paid when it was asked for."""
+@dataclass(frozen=True)
+class Free:
+    """Charges nobody: a job has paid when it was asked for."""
+
+    client: str = ""
+
+    def __call__(self) -> None:
+        """Do nothing."""
+
+
+free = Free()
 
 
 class Camera:

@@ -10,7 +10,7 @@ from reports import Reports
 from webhooks import Courier, Message, Receipt, pause
 
 # Seconds after which a try is made that could not be made now. It is not counted: another's slowness may be the cause.
-# Whoever finds a receiver busy is called before that, unless the one who held it died.
+# Whoever finds a receiver busy is called before that as a rule, by the one who held it.
 _LATER = {Line.BUSY: (5, 15), Line.SILENT: (15, 45)}
 
 

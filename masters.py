@@ -82,17 +82,16 @@ class Masters:
         if not request.delivery.fresh:
             self._raise_remembered(request)
         self.require_room(request)
-        if request.delivery.fresh:
-            self._cache.forgive(request.capture_key)  # who follows another process would take it for the new one
+        failed_since = time.time() if request.delivery.fresh else 0  # an older failure is nothing new
         since = self._newest_known(request) or datetime.now(UTC) - CLOCK_SKEW
 
         def work() -> Capture:
             # Who looked it up just before another flight landed must not pay for a second one.
-            landed = None if request.delivery.fresh else self._recall(request, since)
+            landed = None if request.delivery.fresh else self._recall(request, since, failed_since)
             return landed or self._capture(request, charge, request_id)
 
         def recall() -> Capture | None:
-            return self._recall(request, since)
+            return self._recall(request, since, failed_since)
 
         return self._coalescer.join(request.capture_key.digest, work, recall, self._limits.timeout + 5)
 
@@ -120,16 +119,16 @@ class Masters:
         """For a caller who wants it fresh, only what is newer than all that is known will do."""
         return self.last_good(request) if request.delivery.fresh else None
 
-    def _recall(self, request: ThumbnailRequest, since: datetime) -> Capture | None:
-        """Fetch what another process captured `since` then, or raise what it failed with."""
+    def _recall(self, request: ThumbnailRequest, since: datetime, failed_since: float) -> Capture | None:
+        """Fetch what another process captured `since` then, or raise what it failed with (Unix seconds)."""
         picture = self._cache.get(request.capture_key, anew=True).picture
         if picture is not None and picture.captured_at > since:
             return Capture(picture)
-        self._raise_remembered(request)
+        self._raise_remembered(request, failed_since)
         return None
 
-    def _raise_remembered(self, request: ThumbnailRequest) -> None:
-        failure = self._cache.failure(request.capture_key)
+    def _raise_remembered(self, request: ThumbnailRequest, since: float = 0) -> None:
+        failure = self._cache.failure(request.capture_key, since)
         if failure is not None:
             raise failure
 
@@ -189,10 +188,12 @@ class Masters:
         picture = self._camera.shoot(request.capture, deadline, request_id, background=background)
         if not picture.suspect:
             return picture
+        good = self.last_good(request) is not None
         if time.monotonic() < deadline - 1:
-            with suppress(CaptureError, RateLimited):  # what there is, is more than nothing
+            # What there is, is more than nothing; but whoever had no turn for another look has not found the page bad.
+            with suppress(CaptureError, *(() if good else (RateLimited,))):
                 picture = self._camera.shoot(request.capture, deadline, request_id, background=background)
-        if picture.suspect and self.last_good(request) is not None:
+        if picture.suspect and good:
             raise CaptureFailed("the page came out blank or in another size")
         return picture
 

@@ -71,8 +71,8 @@ class Thumbnailer:
         lifetimes: Lifetimes,
         waiters: int,
     ) -> None:
-        """`waiters` callers at the most wait for captures, and a sixth of that for large renditions of known pages: the
-        room that is left is for what is known.
+        """`waiters` callers at the most wait for captures, and a sixth of that (eight at least) for large renditions of
+        known pages: the room that is left is for what is known.
         """
         self._cache = cache
         self._masters = masters
@@ -80,7 +80,7 @@ class Thumbnailer:
         self._storage = storage
         self._lifetimes = lifetimes
         self._waiters = threading.BoundedSemaphore(waiters)
-        self._viewers = threading.BoundedSemaphore(max(waiters // 6, 1))
+        self._viewers = threading.BoundedSemaphore(max(waiters // 6, 8))
 
     def known(self, request: ThumbnailRequest) -> Served | None:
         """Give the picture of `request` if it is known and fresh: the one question a hit costs."""
@@ -219,25 +219,26 @@ class Thumbnailer:
 
         And stands there for whoever looks at it in the next seconds: finding that out costs a look-up of the name.
         """
-        if self._cache.rests(request.capture_key):
+        if self._cache.rests(request.capture_key, charge.client):
             return
         try:
             flight = self._masters.join(request, charge, request_id)
         except ThumbnailError as err:
-            self._rest(request, err)
+            self._rest(request, charge, err)
             return
         if flight.leading:
-            flight.future.add_done_callback(lambda landed: self._render_behind(landed, request))
+            flight.future.add_done_callback(lambda landed: self._render_behind(landed, request, charge))
 
-    def _render_behind(self, landed: "Future[Capture]", request: ThumbnailRequest) -> None:
+    def _render_behind(self, landed: "Future[Capture]", request: ThumbnailRequest, charge: Charge) -> None:
         """Make what was asked for from a capture that nobody waited for."""
         try:
             self._renditions.make_behind(landed.result().picture, request)
         except (ThumbnailError, TimeoutError) as err:
-            self._rest(request, err)
+            self._rest(request, charge, err)
 
-    def _rest(self, request: ThumbnailRequest, err: ThumbnailError | TimeoutError) -> None:
-        self._cache.rest(request.capture_key)
+    def _rest(self, request: ThumbnailRequest, charge: Charge, err: ThumbnailError | TimeoutError) -> None:
+        """Leave the page alone for seconds; whoever has used up a budget, for that client only."""
+        self._cache.rest(request.capture_key, charge.client if isinstance(err, RateLimited) else "")
         _log.info("refresh_refused", reason=getattr(err, "code", type(err).__name__))
 
     @contextmanager
@@ -264,7 +265,7 @@ class Thumbnailer:
                 return flight.future.result(max(deadline - time.monotonic(), 0))
             except WaitTimeout:
                 if flight.leading:
-                    flight.future.add_done_callback(lambda landed: self._render_behind(landed, request))
+                    flight.future.add_done_callback(lambda landed: self._render_behind(landed, request, charge))
                 raise Pending("the page is being captured; ask again in a few seconds") from None
             except RateLimited:
                 if flight.leading:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from engine.descriptors import NONE_LEFT
 from engine.errors import ResolverBusy
@@ -18,7 +19,8 @@ class Lookups:
         """Run at most `threads` at a time; wait `seconds` for a thread, and as long for an answer."""
         self._lookup = lookup
         self._seconds = seconds
-        self._threads = ThreadPoolExecutor(threads, "lookup")
+        self._new_threads = partial(ThreadPoolExecutor, threads, "lookup")
+        self._threads = self._new_threads()
         # Waited for here: what waits in an executor's own queue lets its time pass and cannot be told from what hangs.
         self._free = asyncio.Semaphore(threads)
 
@@ -50,6 +52,8 @@ class Lookups:
         try:
             return asyncio.get_running_loop().run_in_executor(self._threads, self._ask, destination)
         except RuntimeError as err:  # no thread can be started, `pids_limit` of a container perhaps
+            self._threads.shutdown(wait=False)  # it has queued the question all the same, before those that follow
+            self._threads = self._new_threads()
             raise ResolverBusy from err
 
     def _ask(self, destination: Destination) -> list[str]:

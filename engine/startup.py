@@ -31,6 +31,8 @@ class Complaints:
         kind = context["message"].partition("(")[0]  # what follows are arguments
         if loop.time() < self._quiet_until.get(kind, 0):
             return
+        if len(self._quiet_until) >= 100:
+            self._quiet_until.clear()  # some kinds hold an address in memory
         self._quiet_until[kind] = loop.time() + COMPLAINT_SECONDS
         log.error(context["message"], exc_info=context.get("exception"))
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
@@ -331,12 +332,17 @@ async def test_a_name_that_there_is_no_descriptor_for_is_not_one_that_does_not_r
 
 
 @in_loop
-async def test_a_name_that_there_is_no_thread_for_is_not_one_that_does_not_resolve():
-    gate = Gate(Guard(lookup=Resolver()), 1, Limits(door=1))
-    gate._at_the_door._threads.shutdown()  # from then on it fails as where none can be started
-    for _ in range(2):
-        with pytest.raises(ResolverBusy):
-            await gate.admit(Destination("example.com", 80))
+async def test_a_name_that_there_is_no_thread_for_is_not_one_that_does_not_resolve(monkeypatch):
+    resolver = Resolver([PUBLIC])
+    gate = Gate(Guard(lookup=resolver), 1, Limits(door=1))
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("can't start new thread")))
+        for _ in range(2):
+            with pytest.raises(ResolverBusy):
+                await gate.admit(Destination("example.com", 80))
+
+    assert (await gate.admit(Destination("example.com", 80))).ok
+    assert resolver.asked == ["example.com"], "and nothing that was given up comes back"
 
 
 @in_loop

@@ -12,6 +12,7 @@ import pytest
 import redis
 
 import services
+from camera import free
 from config import Settings
 from errors import CaptureError, CaptureFailed, OverCapacity, QueueUnavailable
 from jobs import (
@@ -66,7 +67,7 @@ def begin(store, id_, turn=1):
 def complete(built, id_):
     """Do a worker's part: take a job and end it with a picture."""
     run = begin(built.jobs.store, id_) or built.jobs.store.runs.begin(Errand(CAPTURE, "bulk", id_))
-    served = built.thumbnailer.obtain(run.job.wanted, lambda: None)
+    served = built.thumbnailer.obtain(run.job.wanted, free)
     picture = served.picture
     key = built.storage.keep(picture, id_)
     result = JobResult(key, picture.content_type, picture.width, picture.height, len(picture.body), time.time())
@@ -403,7 +404,7 @@ def test_who_would_wait_a_little_learns_of_a_page_that_failed(client, api, built
 
     def try_in_vain(id_):
         with pytest.raises(CaptureError):
-            built.thumbnailer.obtain(built.jobs.store.get(id_).wanted, lambda: None)
+            built.thumbnailer.obtain(built.jobs.store.get(id_).wanted, free)
         fail(built.jobs.store, id_)
 
     with worker_that(try_in_vain, built):

@@ -220,13 +220,14 @@ def test_a_placeholder_does_not_wait_for_somebody_elses_capture(edge, api):
 @pytest.mark.parametrize(
     ("options", "headers"), [({"wait": 0}, {}), ({"wait": 20}, {}), ({}, {"Prefer": "respond-async"})]
 )
-def test_who_would_rather_not_wait_does_not_wait_for_the_likes_either(site_edge, site, options, headers):
+def test_who_would_rather_not_wait_does_not_wait_for_the_likes_either(site, folder, options, headers):
     gate = threading.Event()
     site.add("/thumb", "picture", headers=PICTURE, content_type="image/png", gate=gate)
-    with ThreadPoolExecutor(2) as pool:
-        asked = [pool.submit(site_edge.thumb, headers=headers, **options) for _ in range(2)]
+    longer = "proxy_cache_lock_timeout 3s", "proxy_cache_lock_timeout 60s"
+    with running_nginx(folder, site.url(""), longer) as url, ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(Edge(url, folder).thumb, headers=headers, **options) for _ in range(2)]
         try:
-            wait_until(lambda: site.hits("/thumb") == 2, "the web process's word for both", timeout=2)
+            wait_until(lambda: site.hits("/thumb") == 2, "the web process's word for both", timeout=20)
         finally:
             gate.set()
     assert {answer.result().text for answer in asked} == {"picture"}

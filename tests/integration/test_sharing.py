@@ -458,6 +458,31 @@ def test_a_refresh_that_was_refused_is_not_tried_again_with_each_look(make_clien
     assert len(api.calls) == 1
 
 
+def test_nor_does_it_hold_up_visitors_who_have_a_budget_left(make_client, api, redis_url):
+    client = make_client(cache_ttl=60, thumb_limit="1 per hour")
+    get(client)
+    age_pictures(redis_url, seconds=120)
+    coalescer = client.application.extensions["services"].coalescer
+    for _ in range(3):
+        assert get(client).headers["X-Cache"] == "STALE"
+        coalescer.drain(10)
+    client.get("/thumb", query_string={"url": PAGE}, environ_base={"REMOTE_ADDR": "192.0.2.7"})
+    coalescer.drain(10)
+
+    assert len(api.calls) == 2
+
+
+def test_who_may_not_have_it_fresh_does_not_make_others_try_a_failing_page_again(make_client, api):
+    client = make_client(thumb_limit="1 per hour")
+    api.behave(refuse(422, "page_failed"), times=99)
+    get(client)
+    tried = len(api.calls)
+    assert get(client, fresh=1).status_code == 429
+    failed = client.get("/thumb", query_string={"url": PAGE}, environ_base={"REMOTE_ADDR": "192.0.2.7"})
+
+    assert (failed.status_code, len(api.calls)) == (502, tried)
+
+
 def test_wait_zero_gives_a_placeholder_and_the_capture_goes_on(make_client, api, held):
     client = make_client()
     pending = get(client, w=64, wait=0)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 # For servers that cannot be told to take any port. The kernel gives none of these to anybody by itself, so that no
 # connection or other server takes one before its own server starts; each process begins elsewhere.
 _PORTS = range(12_000, 32_000)
-_turns = itertools.count(os.getpid() * 4999)
+_turns = itertools.count(os.getpid() * 12361)
 
 
 def free_port() -> int:
