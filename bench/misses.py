@@ -19,7 +19,7 @@ CALLERS = 200
 HERD = 500
 MISS_SECONDS = 3.0
 ROUNDS = 3
-PEERS_ROUNDS = 2  # its figure is none, and its queue takes long to drain
+PEERS_ROUNDS = 1  # its figure is none, and its queue takes long to drain
 
 
 def rows(work: Path) -> list[Row]:
