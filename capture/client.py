@@ -90,10 +90,7 @@ class CaptureClient:
         Raises `InvalidOption`, `BlockedTarget` (the engine's verdict), a `CaptureError`, or `RateLimited` at once.
         """
         deadline = time.monotonic() + timeout
-        headers = {"X-Request-ID": request_id} if request_id else {}
-        if background and self._dialect.priority:
-            headers["Priority"] = BACKGROUND
-        request = self._request(self._dialect.express(options, format), headers)
+        request = self._request(self._dialect.express(options, format), self._headers(request_id, background))
         count()
         refusal = Refusal(LATE)
         for attempt in range(1, TRIES + 1):
@@ -115,6 +112,12 @@ class CaptureClient:
                 break
         # Raised outside any `except`: the exceptions of `requests` carry the URL, and must not travel as a context.
         raise refusal.public()
+
+    def _headers(self, request_id: str, background: bool) -> dict[str, str]:
+        headers = {"X-Request-ID": request_id} if request_id else {}
+        if background and self._dialect.priority:
+            headers["Priority"] = BACKGROUND
+        return headers
 
     def ping(self) -> bool:
         """Say whether the API serves, by a page that costs no capture and needs no key."""

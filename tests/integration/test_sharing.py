@@ -398,9 +398,7 @@ def test_who_wants_it_fresh_in_another_process_gets_the_new_one_too(make_client,
     try:
         wait_until(lambda: len(api.calls) == 2, "the new capture")
         second = other.ask(url=PAGE, fresh=1)
-        wait_until(lambda: store.info("clients")["blocked_clients"] == 1, "a follower that waits")
-        renewed = renewals(store)
-        wait_until(lambda: renewals(store) >= renewed + 5, "renewals for longer than a lease lives")
+        wait_for_a_follower(store)
     finally:
         gate.set()
 
@@ -419,14 +417,19 @@ def test_who_wants_it_fresh_while_another_process_tries_again_is_not_told_the_ol
     try:
         wait_until(lambda: len(api.calls) == 2, "the new capture")
         second = other.ask(url=PAGE, fresh=1)
-        wait_until(lambda: store.info("clients")["blocked_clients"] == 1, "a follower that waits")
-        renewed = renewals(store)
-        wait_until(lambda: renewals(store) >= renewed + 5, "renewals for longer than a follower sleeps")
+        wait_for_a_follower(store)
     finally:
         gate.set()
 
     assert [first.result().status_code, second.result().status_code] == [200, 200]
     assert len(api.calls) == 2
+
+
+def wait_for_a_follower(store):
+    """Wait until one follows, and has done so for longer than a lease lives and a follower sleeps."""
+    wait_until(lambda: store.info("clients")["blocked_clients"] == 1, "a follower that waits")
+    renewed = renewals(store)
+    wait_until(lambda: renewals(store) >= renewed + 5, "renewals of the lease")
 
 
 def renewals(store):
