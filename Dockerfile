@@ -33,6 +33,8 @@ CMD ["python", "-m", "engine"]
 FROM base AS web
 COPY *.py ./
 COPY capture capture
+COPY coordination coordination
+COPY images images
 COPY jobs jobs
 COPY web web
 COPY deploy/gunicorn.conf.py deploy/

@@ -2,7 +2,7 @@
 # The interpreter that .venv was made with stays, until another is asked for.
 PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 BIN := .venv/bin
-CODE := $(wildcard *.py) $(wildcard capture demo engine jobs scripts web)
+CODE := $(wildcard *.py) $(filter-out bench deploy docs tests data,$(patsubst %/,%,$(dir $(wildcard */__init__.py))))
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock"
 

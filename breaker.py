@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import redis
 import structlog
 
+from coordination.redis_breaker import Fuse
 from errors import CaptureError, ThumbnailError, UpstreamQuota, UpstreamUnavailable
-from fuse import Fuse
 
 THRESHOLD = 5  # failures of the API in a row
 OPEN_SECONDS = 30

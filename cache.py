@@ -18,8 +18,8 @@ import redis
 from cachetools import TTLCache
 
 import errors
+from coordination.redis_breaker import Fuse
 from errors import ThumbnailError
-from fuse import Fuse
 from model import Key, Picture
 
 T = TypeVar("T")

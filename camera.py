@@ -7,11 +7,11 @@ from typing import Protocol
 
 import structlog
 
-import imaging
 from breaker import Breaker
 from capture import CaptureClient
-from cores import Cores
 from errors import CaptureFailed, RateLimited, ThumbnailError
+from images import render as imaging
+from images.cpu import Cores
 from model import CaptureOptions, Picture
 from throughput import Throughput
 

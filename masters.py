@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from cache import Found, PictureCache
 from camera import Camera, Charge
-from coalesce import Coalescer, Flight
+from coordination.coalescer import Coalescer, Flight
 from errors import BlockedTarget, CaptureError, CaptureFailed, InvalidOption, OverCapacity, RateLimited
 from model import SUSPECT_SECONDS, CaptureOptions, Picture, ThumbnailRequest
 from netguard import Guard, Verdict

@@ -22,8 +22,8 @@ from limits import RateLimitItem
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import FixedWindowRateLimiter, RateLimiter
 
+from coordination.redis_breaker import Fuse
 from errors import RateLimited
-from fuse import Fuse
 
 _PREFIX = "thumb"
 # Some load balancers write the port too: `192.0.2.1:5555`, `[2001:db8::1]:443`; brackets also come without one.

@@ -8,11 +8,11 @@ from concurrent.futures import TimeoutError as WaitTimeout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import imaging
 from cache import PictureCache
-from coalesce import Alone, Coalescer, Flight
-from cores import Cores
+from coordination.coalescer import Alone, Coalescer, Flight
 from errors import CaptureFailed, Pending
+from images import render as imaging
+from images.cpu import Cores
 from model import SUSPECT_SECONDS, Picture, ThumbnailRequest
 
 GRACE_SECONDS = 1.0  # what is made in milliseconds is waited for, even by who would not wait for a capture

@@ -13,13 +13,13 @@ from breaker import Breaker
 from cache import PictureCache
 from camera import Camera
 from capture import DIALECTS, CaptureClient
-from coalesce import LEASE_MS, Coalescer, Leases
 from config import Settings
-from cores import Cores
+from coordination.coalescer import LEASE_MS, Coalescer, Leases
+from coordination.idempotency import Idempotency
+from coordination.redis_breaker import Fuse
 from deliveries import Deliveries
 from errors import ThumbnailError
-from fuse import Fuse
-from idempotency import Idempotency
+from images.cpu import Cores
 from job_pictures import JobPictures
 from jobs import JobQueue, JobStore, Receivers, celery_app
 from local_storage import LocalStorage

@@ -8,8 +8,8 @@ import limits
 import redis
 from limits import RateLimitItem
 
+from coordination.redis_breaker import Fuse
 from errors import RateLimited
-from fuse import Fuse
 
 _COUNT = """
 local count = redis.call('incr', KEYS[1])

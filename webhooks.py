@@ -18,9 +18,9 @@ import urllib3
 from standardwebhooks import Webhook
 from urllib3.util import Timeout
 
-from deadline import POOLS
 from errors import BadRequest, BlockedTarget, InvalidOption, InvalidURL, OverCapacity, ThumbnailError
 from netguard import Address, Guard, Judgement, Verdict
+from outbound import POOLS
 from urls import NOT_PUBLIC, parse_url, target_of
 
 # Seconds between tries: a restart, a deployment, an outage; about an hour in all.

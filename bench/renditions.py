@@ -4,9 +4,9 @@ import statistics
 import time
 from pathlib import Path
 
-import imaging
 from bench import pictures
 from bench.report import Row
+from images import render as imaging
 from model import Rendition
 
 FORMATS = ("png", "webp", "jpeg", "avif")

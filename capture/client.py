@@ -20,9 +20,9 @@ from urllib3.util import Timeout
 
 from capture.dialects import Dialect
 from capture.refusals import BROKEN, DOWN, LATE, LIED, UNTRUSTED, Outcome, Refusal, read_refusal, scrubbed
-from deadline import POOLS
 from errors import RateLimited
 from model import CaptureOptions
+from outbound import POOLS
 
 TRIES = 3
 BACKOFF = 0.5  # seconds; doubled for each further try, all of it jitter

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from flask import Response, request
 
-from idempotency import Answer, Attempt, Idempotency
+from coordination.idempotency import Answer, Attempt, Idempotency
 from web.callers import Caller
 from web.telemetry import note
 

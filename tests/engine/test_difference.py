@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import imaging
+from images import render as imaging
 from tests.support.engine import Engine
 from tests.support.site import Site
 

@@ -4,8 +4,8 @@ import pytest
 import redis
 
 from breaker import OPEN_SECONDS, THRESHOLD, Breaker
+from coordination.redis_breaker import Fuse
 from errors import BlockedTarget, CaptureFailed, UpstreamQuota, UpstreamUnavailable
-from fuse import Fuse
 
 
 class Clock:

@@ -12,9 +12,9 @@ import pytest
 import redis
 from PIL import Image
 
-import coalesce
 from cache import PictureCache
-from fuse import Fuse
+from coordination import coalescer as coalesce
+from coordination.redis_breaker import Fuse
 from model import CaptureOptions, Picture, ThumbnailRequest
 from tests.support.processes import wait_until
 from tests.support.redis import age_pictures, running_redis
@@ -700,7 +700,7 @@ def test_two_processes_refresh_a_page_once_with_their_own_tiers_on(make_client, 
 
 
 def test_a_crowd_renders_a_picture_once(make_client, api, held, monkeypatch):
-    import imaging
+    from images import render as imaging
 
     rendered = []
     render = imaging.render

@@ -5,7 +5,7 @@ import time
 import pytest
 import redis
 
-from fuse import Fuse
+from coordination.redis_breaker import Fuse
 
 
 def fail_with(error, asked):

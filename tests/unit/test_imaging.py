@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 from PIL import Image, ImageDraw
 
-import imaging
-from imaging import NotAPicture, identify, render
+from images import render as imaging
+from images.render import NotAPicture, identify, render
 from model import CaptureOptions, Rendition
 
 

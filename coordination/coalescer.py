@@ -18,8 +18,8 @@ from typing import Any, Generic, TypeVar
 import redis
 import structlog
 
+from coordination.redis_breaker import Fuse
 from errors import OverCapacity, ThumbnailError
-from fuse import Fuse
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from typing import Any, Self, TypeVar
 import redis
 import structlog
 
-from coalesce import Leases
+from coordination.coalescer import Leases
 from errors import IdempotencyConflict, IdempotencyUnderWay, InvalidOption
 
 T = TypeVar("T")
