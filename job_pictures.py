@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from camera import free
+from capture.api import free
 from errors import OverCapacity, ThumbnailError
 from jobs import BULK, Job, JobResult, Problem, Run, Runs
 from jobs.retries import MAX_RETRIES, is_transient, pause_before, pause_until, was_put_off

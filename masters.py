@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from cache import Found, PictureCache
-from camera import Camera, Charge
+from capture.api import Camera, Charge
 from coordination.coalescer import Coalescer, Flight
 from errors import BlockedTarget, CaptureError, CaptureFailed, InvalidOption, OverCapacity, RateLimited
 from model import SUSPECT_SECONDS, CaptureOptions, Picture, ThumbnailRequest

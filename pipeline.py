@@ -17,7 +17,7 @@ from functools import cache
 import structlog
 
 from cache import Found, PictureCache
-from camera import Charge
+from capture.api import Charge
 from errors import CaptureError, CaptureFailed, OverCapacity, Pending, RateLimited, ThumbnailError
 from masters import Capture, Masters
 from model import Picture, ThumbnailRequest

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from camera import free
+from capture.api import free
 from pipeline import Thumbnailer
 from renditions import Lifetimes
 from views import Seen, Views

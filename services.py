@@ -9,10 +9,11 @@ from redis.retry import Retry
 
 import netguard
 from access import Access, ApiKey, parse_size
-from breaker import Breaker
 from cache import PictureCache
-from camera import Camera
 from capture import DIALECTS, CaptureClient
+from capture.api import Camera
+from capture.breaker import Breaker
+from capture.quota import Throughput
 from config import Settings
 from coordination.coalescer import LEASE_MS, Coalescer, Leases
 from coordination.idempotency import Idempotency
@@ -32,7 +33,6 @@ from renditions import Lifetimes, Renditions
 from reports import Reports
 from s3_storage import S3Storage
 from storage import PictureStorage
-from throughput import Throughput
 from validation import Validator
 from views import Views
 from webhooks import Courier

@@ -19,7 +19,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Timeout
 
 from capture.dialects import Dialect
-from capture.refusals import BROKEN, DOWN, LATE, LIED, UNTRUSTED, Outcome, Refusal, read_refusal, scrubbed
+from capture.outcomes import BROKEN, DOWN, LATE, LIED, UNTRUSTED, Outcome, Refusal, read_refusal, scrubbed
 from errors import RateLimited
 from model import CaptureOptions
 from outbound import POOLS

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Literal
 
-from capture.refusals import ENGINE_OUTCOMES, OUTCOMES, Envelope, Outcome
+from capture.outcomes import ENGINE_OUTCOMES, OUTCOMES, Envelope, Outcome
 from errors import InvalidOption
 from model import CaptureOptions
 

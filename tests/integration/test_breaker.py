@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from breaker import OPEN_SECONDS, THRESHOLD, Breaker
+from capture.breaker import OPEN_SECONDS, THRESHOLD, Breaker
 from coordination.redis_breaker import Fuse
 from errors import BlockedTarget, CaptureFailed, UpstreamQuota, UpstreamUnavailable
 

@@ -24,7 +24,7 @@ from structlog.testing import capture_logs
 
 from capture import DIALECTS, CaptureClient
 from capture.client import TRIES
-from capture.refusals import BROKEN, read_refusal, retry_after_seconds, scrubbed
+from capture.outcomes import BROKEN, read_refusal, retry_after_seconds, scrubbed
 from errors import (
     BlockedTarget,
     CaptureFailed,

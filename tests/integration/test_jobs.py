@@ -12,7 +12,7 @@ import pytest
 import redis
 
 import services
-from camera import free
+from capture.api import free
 from config import Settings
 from errors import CaptureError, CaptureFailed, OverCapacity, QueueUnavailable
 from jobs import (

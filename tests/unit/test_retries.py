@@ -4,7 +4,7 @@ import pytest
 
 import errors
 from capture.dialects import DIALECTS
-from capture.refusals import Refusal, read_refusal
+from capture.outcomes import Refusal, read_refusal
 from jobs.retries import LONGEST_PAUSE, MAX_RETRIES, is_transient, pause_before, pause_until, was_put_off
 
 

@@ -7,13 +7,13 @@ from typing import Protocol
 
 import structlog
 
-from breaker import Breaker
 from capture import CaptureClient
+from capture.breaker import Breaker
+from capture.quota import Throughput
 from errors import CaptureFailed, RateLimited, ThumbnailError
 from images import render as imaging
 from images.cpu import Cores
 from model import CaptureOptions, Picture
-from throughput import Throughput
 
 
 class Charge(Protocol):
