@@ -36,6 +36,8 @@ COPY capture capture
 COPY coordination coordination
 COPY images images
 COPY jobs jobs
+COPY storage_backends storage_backends
+COPY thumbnails thumbnails
 COPY web web
 COPY deploy/gunicorn.conf.py deploy/
 # The folder of the local storage: a named volume mounted here takes over its owner.

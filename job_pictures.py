@@ -9,8 +9,8 @@ from errors import OverCapacity, ThumbnailError
 from jobs import BULK, Job, JobResult, Problem, Run, Runs
 from jobs.retries import MAX_RETRIES, is_transient, pause_before, pause_until, was_put_off
 from model import Picture
-from pipeline import Thumbnailer
 from storage import PictureStorage
+from thumbnails.thumbnailer import Thumbnailer
 
 MAX_STARTS = 3  # of one turn; a page that kills its worker each time is given up
 _log = structlog.get_logger()

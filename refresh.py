@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from capture.api import free
-from pipeline import Thumbnailer
-from renditions import Lifetimes
+from thumbnails.renditions import Lifetimes
+from thumbnails.thumbnailer import Thumbnailer
 from views import Seen, Views
 
 ROUND_SECONDS = 60  # between two rounds of choosing

@@ -9,7 +9,6 @@ from redis.retry import Retry
 
 import netguard
 from access import Access, ApiKey, parse_size
-from cache import PictureCache
 from capture import DIALECTS, CaptureClient
 from capture.api import Camera
 from capture.breaker import Breaker
@@ -23,16 +22,17 @@ from errors import ThumbnailError
 from images.cpu import Cores
 from job_pictures import JobPictures
 from jobs import JobQueue, JobStore, Receivers, celery_app
-from local_storage import LocalStorage
-from masters import MasterLimits, Masters
 from netguard import Guard
 from options import LONGEST_TTL
-from pipeline import Thumbnailer
 from refresh import Refresher
-from renditions import Lifetimes, Renditions
 from reports import Reports
-from s3_storage import S3Storage
 from storage import PictureStorage
+from storage_backends.local import LocalStorage
+from storage_backends.s3 import S3Storage
+from thumbnails.cache import PictureCache
+from thumbnails.originals import MasterLimits, Masters
+from thumbnails.renditions import Lifetimes, Renditions
+from thumbnails.thumbnailer import Thumbnailer
 from validation import Validator
 from views import Views
 from webhooks import Courier

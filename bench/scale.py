@@ -20,11 +20,11 @@ from bench.load import Load, alternate, must_be_clean, wrk
 from bench.report import Row, count, percent, times
 from bench.servers import Fake, path, running_bare, running_fake, running_ours, running_ours_process, running_tutorial
 from bench.tutorial_app import cache_key
-from cache import PictureCache
 from coordination.redis_breaker import Fuse
 from model import Key, Picture
 from netguard import Guard
 from tests.support.redis import RedisServer, running_redis
+from thumbnails.cache import PictureCache
 from validation import Validator
 
 DISTINCT = 10_000

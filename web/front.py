@@ -12,9 +12,9 @@ from werkzeug.http import parse_etags
 
 from errors import ThumbnailError
 from model import ThumbnailRequest
-from pipeline import Served
 from ratelimit import Tally, client_of
 from services import Services
+from thumbnails.thumbnailer import Served
 from web.pictures import caching_headers, own_headers, preferred_format
 from web.telemetry import BEGAN, log_request, note, request_id_of
 

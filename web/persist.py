@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify, request
 
-from local_storage import LocalStorage
 from model import ThumbnailRequest
-from pipeline import Persisted
 from ratelimit import Budget, Charge
 from services import Services
 from storage import CACHE_FOREVER
+from storage_backends.local import LocalStorage
+from thumbnails.thumbnailer import Persisted
 from web.bodies import absolute, json_body
 from web.callers import Caller, allow_origins, identify
 from web.pictures import SAFE_HEADERS

@@ -7,9 +7,9 @@ from flask import Blueprint, Response, request
 
 from jobs import new_id
 from model import Delivery, ThumbnailRequest
-from pipeline import CacheState, Served
 from ratelimit import Budget, Charge, JobBudgets
 from services import Services
+from thumbnails.thumbnailer import CacheState, Served
 from validation import JobWish
 from web.callers import Caller, identify
 from web.errors import wants_picture

@@ -8,9 +8,9 @@ import pytest
 import requests
 
 from errors import NotFound, StorageUnavailable
-from local_storage import LocalStorage
 from model import Picture
-from s3_storage import S3Storage
+from storage_backends.local import LocalStorage
+from storage_backends.s3 import S3Storage
 from tests.support.s3 import running_s3
 
 JOB = "0" * 31 + "a"

@@ -106,7 +106,7 @@ def test_a_cdn_in_front_of_the_bucket_gives_the_base_of_urls(make_client, s3_set
     ],
 )
 def test_the_region_is_right_in_the_url(monkeypatch, bucket, region, expected):
-    from s3_storage import S3Storage
+    from storage_backends.s3 import S3Storage
 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "an-s3-key-of-the-tests")

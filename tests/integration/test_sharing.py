@@ -12,13 +12,13 @@ import pytest
 import redis
 from PIL import Image
 
-from cache import PictureCache
 from coordination import coalescer as coalesce
 from coordination.redis_breaker import Fuse
 from model import CaptureOptions, Picture, ThumbnailRequest
 from tests.support.processes import wait_until
 from tests.support.redis import age_pictures, running_redis
 from tests.support.screenshot_api import blank, refuse, sized, with_mark
+from thumbnails.cache import PictureCache
 
 PAGE = "https://example.com/"
 

@@ -16,13 +16,13 @@ from functools import cache
 
 import structlog
 
-from cache import Found, PictureCache
 from capture.api import Charge
 from errors import CaptureError, CaptureFailed, OverCapacity, Pending, RateLimited, ThumbnailError
-from masters import Capture, Masters
 from model import Picture, ThumbnailRequest
-from renditions import Lifetimes, Renditions
 from storage import PictureStorage, Stored
+from thumbnails.cache import Found, PictureCache
+from thumbnails.originals import Capture, Masters
+from thumbnails.renditions import Lifetimes, Renditions
 
 _log = structlog.get_logger()
 

@@ -9,12 +9,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from cache import Found, PictureCache
 from capture.api import Camera, Charge
 from coordination.coalescer import Coalescer, Flight
 from errors import BlockedTarget, CaptureError, CaptureFailed, InvalidOption, OverCapacity, RateLimited
 from model import SUSPECT_SECONDS, CaptureOptions, Picture, ThumbnailRequest
 from netguard import Guard, Verdict
+from thumbnails.cache import Found, PictureCache
 from urls import NOT_PUBLIC, target_of
 
 PAGE_FAILURE_SECONDS = 30  # for how long a page's own failure is remembered

@@ -8,12 +8,12 @@ from concurrent.futures import TimeoutError as WaitTimeout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cache import PictureCache
 from coordination.coalescer import Alone, Coalescer, Flight
 from errors import CaptureFailed, Pending
 from images import render as imaging
 from images.cpu import Cores
 from model import SUSPECT_SECONDS, Picture, ThumbnailRequest
+from thumbnails.cache import PictureCache
 
 GRACE_SECONDS = 1.0  # what is made in milliseconds is waited for, even by who would not wait for a capture
 _LONGEST = 120.0  # seconds for which a flight may wait for its turn
