@@ -21,7 +21,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
       fonts-wqy-zenhei \
       webext-ublock-origin-chromium \
     && rm -rf /var/lib/apt/lists/*
-COPY netguard.py ./
+COPY netguard netguard
 COPY engine engine
 USER 10001:10001
 ENV ENGINE_HOST=0.0.0.0 ENGINE_PORT=8001
@@ -36,6 +36,7 @@ COPY capture capture
 COPY coordination coordination
 COPY images images
 COPY jobs jobs
+COPY netguard netguard
 COPY storage_backends storage_backends
 COPY thumbnails thumbnails
 COPY web web

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 GUARDS = [
-    "netguard.py",
+    "netguard/guard.py",
     "urls.py",
     "engine/egress.py",
     "engine/gate.py",

@@ -1,0 +1,41 @@
+"""Is this target public? A named verdict for addresses and host names, and the one look-up of a name.
+
+Knows nothing of HTTP, of URL syntax or of the rest of the service: the web side asks at the door, the engine asks
+again where a socket is opened.
+"""
+
+from netguard.guard import (
+    LOOKUP_SECONDS,
+    Address,
+    Busy,
+    Exemption,
+    Guard,
+    Judgement,
+    Lookup,
+    Network,
+    Verdict,
+    exemptions,
+    judge_address,
+    judge_name,
+    literal,
+    resolve,
+    system_lookup,
+)
+
+__all__ = [
+    "LOOKUP_SECONDS",
+    "Address",
+    "Busy",
+    "Exemption",
+    "Guard",
+    "Judgement",
+    "Lookup",
+    "Network",
+    "Verdict",
+    "exemptions",
+    "judge_address",
+    "judge_name",
+    "literal",
+    "resolve",
+    "system_lookup",
+]
