@@ -32,6 +32,7 @@ CMD ["python", "-m", "engine"]
 
 FROM base AS web
 COPY *.py ./
+COPY access access
 COPY capture capture
 COPY coordination coordination
 COPY images images

@@ -10,9 +10,9 @@ from flask import Flask
 import config
 import logs
 import services as composition
+from access.budgets import Budget, JobBudgets, Tally, limiter
 from config import Settings
 from options import MAX_BATCH
-from ratelimit import Budget, JobBudgets, Tally, limiter
 from services import Services
 from web import callers, errors, front, health, jobs, persist, sign, telemetry, thumbs
 

@@ -8,7 +8,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import netguard
-from access import Access, ApiKey, parse_size
+from access.rules import Access, ApiKey, parse_size
 from capture import DIALECTS, CaptureClient
 from capture.api import Camera
 from capture.breaker import Breaker

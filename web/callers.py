@@ -6,9 +6,9 @@ from flask import Blueprint, request
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from access import Access, ApiKey
+from access.budgets import current_client
+from access.rules import Access, ApiKey
 from errors import BadKey
-from ratelimit import current_client
 
 
 class TrustedProxies(ProxyFix):

@@ -11,9 +11,9 @@ from flask import Flask, Response, json, request
 from flask_limiter import Limiter, RateLimitExceeded
 from werkzeug.exceptions import HTTPException
 
+from access.budgets import rate_headers
 from errors import BlockedTarget, RateLimited, ThumbnailError, Unauthorized
 from images import placeholder
-from ratelimit import rate_headers
 from web.pictures import SAFE_HEADERS
 from web.telemetry import note, request_id
 

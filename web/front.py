@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from flask import request
 from werkzeug.http import parse_etags
 
+from access.budgets import Tally, client_of
 from errors import ThumbnailError
 from model import ThumbnailRequest
-from ratelimit import Tally, client_of
 from services import Services
 from thumbnails.thumbnailer import Served
 from web.pictures import caching_headers, own_headers, preferred_format

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 from flask import Blueprint, Response, jsonify, request
 
+from access.budgets import JobBudgets
 from errors import NotFound, NotReady, QueueUnavailable
 from jobs import BULK, INTERACTIVE, Batch, Job, State, ids_of
 from model import Picture, ThumbnailRequest
-from ratelimit import JobBudgets
 from services import Services
 from validation import JobWish
 from web.bodies import json_body

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify, request
 
+from access.budgets import Budget, Charge
 from model import ThumbnailRequest
-from ratelimit import Budget, Charge
 from services import Services
 from storage import CACHE_FOREVER
 from storage_backends.local import LocalStorage

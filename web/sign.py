@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import click
 from flask import Flask
 
-from access import sign
+from access.rules import sign
 from errors import ThumbnailError
 from services import Services
 

@@ -5,9 +5,9 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, request
 
+from access.budgets import Budget, Charge, JobBudgets
 from jobs import new_id
 from model import Delivery, ThumbnailRequest
-from ratelimit import Budget, Charge, JobBudgets
 from services import Services
 from thumbnails.thumbnailer import CacheState, Served
 from validation import JobWish

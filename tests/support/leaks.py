@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import LogCapture
 
-import access
+from access import rules as access
 
 # Keys and signatures that the tests use, and a word that stands in targets' queries: none may ever reach a log.
 SECRETS = (
