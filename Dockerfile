@@ -38,9 +38,11 @@ COPY coordination coordination
 COPY images images
 COPY jobs jobs
 COPY netguard netguard
+COPY refresh refresh
 COPY storage_backends storage_backends
 COPY thumbnails thumbnails
 COPY web web
+COPY webhooks webhooks
 COPY deploy/gunicorn.conf.py deploy/
 # The folder of the local storage: a named volume mounted here takes over its owner.
 RUN install -d -o app -g app data/media

@@ -17,15 +17,15 @@ from config import Settings
 from coordination.coalescer import LEASE_MS, Coalescer, Leases
 from coordination.idempotency import Idempotency
 from coordination.redis_breaker import Fuse
-from deliveries import Deliveries
 from errors import ThumbnailError
 from images.cpu import Cores
-from job_pictures import JobPictures
-from jobs import JobQueue, JobStore, Receivers, celery_app
+from jobs import JobQueue, JobStore, celery_app
+from jobs.pictures import JobPictures
+from jobs.presenter import Reports
 from netguard import Guard
 from options import LONGEST_TTL
-from refresh import Refresher
-from reports import Reports
+from refresh.popularity import Views
+from refresh.refresher import Refresher
 from storage import PictureStorage
 from storage_backends.local import LocalStorage
 from storage_backends.s3 import S3Storage
@@ -34,8 +34,9 @@ from thumbnails.originals import MasterLimits, Masters
 from thumbnails.renditions import Lifetimes, Renditions
 from thumbnails.thumbnailer import Thumbnailer
 from validation import Validator
-from views import Views
-from webhooks import Courier
+from webhooks.deliveries import Deliveries
+from webhooks.receivers import Receivers
+from webhooks.sender import Courier
 
 
 @dataclass(frozen=True, slots=True)

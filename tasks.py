@@ -15,11 +15,11 @@ import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from errors import CaptureTimeout, OverCapacity, QueueUnavailable, RateLimited, StorageUnavailable, ThumbnailError
-from job_pictures import MAX_STARTS
 from jobs import BULK, CAPTURE, DELIVER_WEBHOOK, KEEP_SECONDS, RECAPTURE, Errand, JobResult, Run, insist, new_id
-from refresh import ROUND_SECONDS
+from jobs.pictures import MAX_STARTS
+from refresh.popularity import Seen
+from refresh.refresher import ROUND_SECONDS
 from services import Services
-from views import Seen
 
 T = TypeVar("T")
 

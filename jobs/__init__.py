@@ -14,8 +14,7 @@ from jobs.errand import (
 )
 from jobs.outage import insist
 from jobs.queue import JobQueue, celery_app
-from jobs.receivers import Line, Receivers
-from jobs.record import Batch, Job, JobResult, Problem, State, WebhookProgress, WebhookState, ids_of, new_id
+from jobs.records import Batch, Job, JobResult, Problem, State, WebhookProgress, WebhookState, ids_of, new_id
 from jobs.runs import Run, Runs
 from jobs.scripts import KEEP_SECONDS
 from jobs.store import JobStore
@@ -37,9 +36,7 @@ __all__ = [
     "JobQueue",
     "JobResult",
     "JobStore",
-    "Line",
     "Problem",
-    "Receivers",
     "Run",
     "Runs",
     "State",

@@ -11,7 +11,7 @@ from typing import Any
 
 from jobs.errand import DELIVER_WEBHOOK, Errand
 from jobs.outage import translated
-from jobs.record import WebhookProgress
+from jobs.records import WebhookProgress
 from jobs.scripts import PREFIX, RESEND_SECONDS, script
 
 LOST_SECONDS = 5  # after so long a message counts as lost where none waits in any queue

@@ -17,7 +17,7 @@ from redis.connection import parse_url
 from redis.exceptions import RedisError
 
 from jobs.errand import BULK, KEYPREFIX, QUEUES, Errand
-from jobs.record import Batch, Job
+from jobs.records import Batch, Job
 from jobs.store import JobStore
 
 VISIBILITY = 1.25  # times the hard limit, after which a message that nobody acknowledged is delivered again

@@ -14,7 +14,7 @@ from typing import Any
 
 from errors import QueueUnavailable
 from jobs.errand import CAPTURE, DELIVER_WEBHOOK, WEBHOOKS, Errand
-from jobs.record import Job, JobResult, Problem, State
+from jobs.records import Job, JobResult, Problem, State
 from jobs.scripts import DONE_SECONDS, KEEP_SECONDS, script
 
 _BEGIN = """

@@ -12,10 +12,10 @@ from errors import OverCapacity
 from jobs.agenda import OUTBOX, Agenda
 from jobs.errand import CAPTURE, KEYPREFIX, QUEUES, Errand
 from jobs.outage import translated
-from jobs.record import Batch, Job, QueueStats, State
+from jobs.records import Batch, Job, QueueStats, State
+from jobs.retention import Upkeep
 from jobs.runs import Runs
 from jobs.scripts import KEEP_SECONDS, PREFIX, RESEND_SECONDS, script
-from jobs.upkeep import Upkeep
 
 _SLICE_MS = 2000  # of waiting: the client's sockets are silent for no longer
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 
-import views
 from jobs import BULK, RECAPTURE, Errand
-from refresh import share, spendable
+from refresh import popularity as views
+from refresh.refresher import share, spendable
 from tests.support.processes import wait_until
 from tests.support.redis import age_pictures
 from tests.support.screenshot_api import refuse, running_screenshot_api, with_mark

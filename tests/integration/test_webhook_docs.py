@@ -11,7 +11,7 @@ import pytest
 
 from netguard import Guard, exemptions
 from tests.support.receiver import running_receiver
-from webhooks import Courier, Message
+from webhooks.sender import Courier, Message
 
 DOCS = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
 NEW, OLD, OTHER = ("whsec_" + text * 5 for text in ("bmV3ISEh", "b2xkISEh", "b3RoZXIh"))

@@ -13,7 +13,7 @@ from tests.support.processes import free_port
 from tests.support.receiver import certificates, drip, endless, running_receiver
 from tests.support.victims import running_victims
 from tests.unit.test_url_guard import ALL, StubResolver
-from webhooks import PAUSES, Courier, Message, pause
+from webhooks.sender import PAUSES, Courier, Message, pause
 
 SECRET = "whsec_" + "czNjcmV0" * 5
 OLDER = "whsec_" + "b2xkZXIh" * 5
@@ -149,7 +149,7 @@ def test_a_certificate_of_another_or_of_nobody_is_refused(tmp_path, trust):
 
 
 def test_a_receiver_that_drips_is_left_in_time(receiver, monkeypatch):
-    monkeypatch.setattr("webhooks.TOTAL_SECONDS", 1.0)
+    monkeypatch.setattr("webhooks.sender.TOTAL_SECONDS", 1.0)
     receiver.answer = drip
     began = time.monotonic()
 

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import redis
 
+from refresh.popularity import Seen
 from tests.support.processes import free_port, running
-from views import Seen
 
 
 @dataclass

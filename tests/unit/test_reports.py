@@ -5,8 +5,8 @@ import time
 import pytest
 
 from jobs import Batch, Job, JobResult, State
+from jobs.presenter import Reports
 from model import CaptureOptions, ThumbnailRequest
-from reports import Reports
 
 WANTED = ThumbnailRequest(CaptureOptions("https://example.com/"))
 

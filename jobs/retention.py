@@ -9,7 +9,7 @@ import structlog
 
 from errors import OverCapacity
 from jobs.errand import DELIVER_WEBHOOK, WEBHOOKS, Errand
-from jobs.record import Problem
+from jobs.records import Problem
 from jobs.scripts import DONE_SECONDS, KEEP_SECONDS, script
 
 PRUNED_AT_ONCE = 200

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from capture.api import free
+from refresh.popularity import Seen, Views
 from thumbnails.renditions import Lifetimes
 from thumbnails.thumbnailer import Thumbnailer
-from views import Seen, Views
 
 ROUND_SECONDS = 60  # between two rounds of choosing
 _DAY = 86400

@@ -5,9 +5,10 @@ import random
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from jobs import Errand, Job, JobStore, Line, Receivers, WebhookProgress, WebhookState, insist
-from reports import Reports
-from webhooks import Courier, Message, Receipt, pause
+from jobs import Errand, Job, JobStore, WebhookProgress, WebhookState, insist
+from jobs.presenter import Reports
+from webhooks.receivers import Line, Receivers
+from webhooks.sender import Courier, Message, Receipt, pause
 
 # Seconds after which a try is made that could not be made now. It is not counted: another's slowness may be the cause.
 # Whoever finds a receiver busy is called before that as a rule, by the one who held it.

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from cachetools import TTLCache
 
 from jobs import KEEP_SECONDS, Batch, Job, State
-from jobs.record import timestamp
+from jobs.records import timestamp
 from storage import PictureStorage
 
 PRESIGNED_SECONDS = 600.0  # for how long a URL is handed out again; the credentials that signed it may end
