@@ -14,7 +14,9 @@ from access.budgets import Budget, JobBudgets, Tally, limiter
 from config import Settings
 from options import MAX_BATCH
 from services import Services
-from web import callers, errors, front, health, jobs, persist, sign, telemetry, thumbs
+from web import cli, fast_path
+from web.api import health, jobs, persist, thumbs
+from web.http import callers, errors, request_log
 
 MAX_BODY_BYTES = 64 * 1024
 
@@ -26,7 +28,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions["services"] = services  # for the server's hooks alone
-    telemetry.observe(app)
+    request_log.observe(app)
     asking = partial(callers.counted_client, services.access)
     flood_guard = limiter(services.redis.connection_pool, services.fuse, settings.request_limit, asking)
     captures = Budget(flood_guard, settings.thumb_limit, "captures")
@@ -40,12 +42,12 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(persist.blueprint(services, captures, persists))
     app.register_blueprint(jobs.blueprint(services, job_budgets))
     app.register_blueprint(health.blueprint(services))
-    app.before_request(front.raise_refusal)  # the front has counted it
+    app.before_request(fast_path.raise_refusal)  # the front has counted it
     flood_guard.init_app(app)
     flood_guard.exempt(app.view_functions["health.health"])
     errors.answer_errors(app, flood_guard)
-    sign.add_command(app, services)
-    app.wsgi_app = front.HitFront(app.wsgi_app, services, Tally(flood_guard, settings.request_limit))  # type: ignore[method-assign]
+    cli.add_command(app, services)
+    app.wsgi_app = fast_path.HitFront(app.wsgi_app, services, Tally(flood_guard, settings.request_limit))  # type: ignore[method-assign]
     if settings.trusted_proxies:
         # Proxies append to X-Forwarded-For, but replace X-Forwarded-Proto.
         app.wsgi_app = callers.TrustedProxies(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1)  # type: ignore[method-assign]

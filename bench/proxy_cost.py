@@ -14,13 +14,13 @@ import sys
 import time
 from contextlib import AsyncExitStack
 
-from engine import capture
-from engine.browser import Browser, Walls
+from engine.browser.browser import Browser, Walls
+from engine.browser.process import FLAGS
 from engine.config import Settings
-from engine.egress import Egress
-from engine.gate import Gate
+from engine.egress.gate import Gate
+from engine.egress.proxy import Egress
+from engine.page import capture
 from engine.params import CaptureParams, parse
-from engine.process import FLAGS
 from engine.traffic import Traffic
 from netguard import Guard, exemptions
 from tests.support.site import Site, running_site

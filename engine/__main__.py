@@ -9,14 +9,14 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.log import server_logger
 
 from engine.app import create_app
-from engine.browser import LaunchFailed
+from engine.browser.browser import LaunchFailed
+from engine.browser.supervisor import Supervisor
 from engine.config import Settings
+from engine.egress.gate import Gate
+from engine.egress.upstream import Upstream
 from engine.errors import ProxyGone
-from engine.gate import Gate
 from engine.service import CaptureService
 from engine.startup import run, stop_signal
-from engine.supervisor import Supervisor
-from engine.upstream import Upstream
 
 GRACE_SECONDS = 1  # for captures under way when told to stop; aiohttp waits for it twice, then they are cancelled
 

@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
-from engine import params, picture
+from engine import params
+from engine.browser.supervisor import Supervisor
 from engine.config import Settings
 from engine.errors import BlockedURL, EngineError, PageRefused, Unauthorized
+from engine.page import picture
 from engine.params import CaptureParams
 from engine.service import CaptureService, Outcome
-from engine.supervisor import Supervisor
 from engine.traffic import Traffic
 
 MAX_BODY = 64 << 10

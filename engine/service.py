@@ -8,12 +8,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from engine import adblock, capture
-from engine.adblock import AdFilter
-from engine.browser import Browser
+from engine.admission.slots import Slots
+from engine.admission.suspects import Suspects
+from engine.browser.browser import Browser
+from engine.browser.supervisor import Supervisor
 from engine.config import Settings
-from engine.devtools import ProtocolError
-from engine.egress import Egress, Failure
+from engine.devtools.connection import ProtocolError
+from engine.egress.gate import Gate
+from engine.egress.proxy import Egress, Failure
+from engine.egress.socks import Destination
 from engine.errors import (
     BlockedURL,
     BrowserGone,
@@ -24,13 +27,10 @@ from engine.errors import (
     ProxyGone,
     ResolverBusy,
 )
-from engine.gate import Gate
+from engine.page import adblock, capture
+from engine.page.adblock import AdFilter
+from engine.page.picture import BadPicture
 from engine.params import CaptureParams, locate
-from engine.picture import BadPicture
-from engine.slots import Slots
-from engine.socks import Destination
-from engine.supervisor import Supervisor
-from engine.suspects import Suspects
 from engine.traffic import Traffic
 
 Proxy = Callable[[], Egress]  # a fresh one for each try

@@ -12,14 +12,14 @@ ROOT = Path(__file__).parents[1]
 GUARDS = [
     "netguard/guard.py",
     "urls.py",
-    "engine/egress.py",
-    "engine/gate.py",
-    "engine/listeners.py",
-    "engine/lookups.py",
+    "engine/egress/proxy.py",
+    "engine/egress/gate.py",
+    "engine/egress/listeners.py",
+    "engine/egress/lookups.py",
     "engine/outlet/__init__.py",
-    "engine/relay.py",
-    "engine/socks.py",
-    "engine/upstream.py",
+    "engine/egress/relay.py",
+    "engine/egress/socks.py",
+    "engine/egress/upstream.py",
 ]
 TESTS = [
     "tests/unit/test_netguard.py",

@@ -13,11 +13,11 @@ from typing import cast
 
 import structlog
 
-from engine import socks
+from engine.egress import socks
+from engine.egress.gate import Gate, Limits
+from engine.egress.relay import Relay, Stream, ending
+from engine.egress.socks import Denied, Destination, Reply
 from engine.errors import ProxyGone, ResolverBusy
-from engine.gate import Gate, Limits
-from engine.relay import Relay, Stream, ending
-from engine.socks import Denied, Destination, Reply
 from netguard import Judgement, Verdict
 
 # The engine's own limits shall be the ones that count: it leaves a connection that is silent for ten seconds, gives a

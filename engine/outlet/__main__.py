@@ -6,7 +6,7 @@ import sys
 import structlog
 
 from engine.config import Settings
-from engine.gate import Gate
+from engine.egress.gate import Gate
 from engine.outlet import CONNECTIONS, LIMITS, Outlet
 from engine.startup import run, stop_signal
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import adblock
 from engine.config import EASYLIST
+from engine.page import adblock
 from tests.engine.test_options import GREEN, RED, body, colour
 from tests.support.engine import Engine, running_engine
 from tests.support.site import Site

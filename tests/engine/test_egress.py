@@ -17,12 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import socks
-from engine.egress import Egress, Failure
+from engine.egress import socks
+from engine.egress.gate import Gate, Limits
+from engine.egress.listeners import Listeners, stop
+from engine.egress.proxy import Egress, Failure
+from engine.egress.socks import Denied, Destination, Reply
 from engine.errors import ProxyGone, ResolverBusy, Unavailable
-from engine.gate import Gate, Limits
-from engine.listeners import Listeners, stop
-from engine.socks import Denied, Destination, Reply
 from engine.traffic import Traffic
 from netguard import Guard, Verdict, exemptions
 from tests.support.loop import in_loop, until

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.browser import Browser, LaunchFailed, Walls
+from engine.browser.browser import Browser, LaunchFailed, Walls
+from engine.browser.process import ProcessGroup
 from engine.config import Settings
-from engine.process import ProcessGroup
 from tests.engine.test_service import script
 from tests.support.engine import eventually
 from tests.support.inprocess import leave_orphans_alone

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from engine.messages import SMALL_LIMIT, Cut, Messages
+from engine.devtools.messages import SMALL_LIMIT, Cut, Messages
 
 LONG = b"x" * (SMALL_LIMIT + 1)
 EVENT = b'{"method":"Fetch.requestPaused","params":{"body":"%s"},"sessionId":"5E55104"}'

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from engine import socks
-from engine.egress import Egress, Failure
+from engine.egress import socks
+from engine.egress.gate import Gate, Limits
+from engine.egress.proxy import Egress, Failure
+from engine.egress.socks import RESOLVE, Destination, Reply
+from engine.egress.upstream import Line, Upstream
 from engine.errors import ProxyGone, ResolverBusy
-from engine.gate import Gate, Limits
 from engine.outlet import Outlet
-from engine.socks import RESOLVE, Destination, Reply
 from engine.traffic import Traffic
-from engine.upstream import Line, Upstream
 from netguard import Guard, Verdict, exemptions
 from tests.engine.conftest import small_engine
 from tests.engine.test_hostile_pages import failure

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.browser.pages import BlankPage, Pages
 from engine.errors import PageFailed, Unavailable
-from engine.pages import BlankPage, Pages
 from tests.engine.conftest import small_engine
 from tests.engine.test_options import GREEN, body, colour
 from tests.support.engine import Engine, eventually, group_members

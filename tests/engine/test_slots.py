@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from engine.admission.slots import Slots
 from engine.errors import RateLimited
-from engine.slots import Slots
 from tests.support.loop import in_loop
 
 

@@ -1,7 +1,7 @@
 import pytest
 
+from engine.admission.suspects import MEMORY_SECONDS, MEMORY_SIZE, Suspects
 from engine.errors import PageFailed
-from engine.suspects import MEMORY_SECONDS, MEMORY_SIZE, Suspects
 
 URL = "http://example.com/killer"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.egress.gate import Stream
 from engine.errors import BlockedURL, EngineError, PageFailed, ProxyGone, ResolverBusy
-from engine.gate import Stream
 from tests.engine.test_options import body
 from tests.support.inprocess import Service, running_service
 from tests.support.proxy import PUBLIC

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from engine.browser.process import PR_SET_CHILD_SUBREAPER
+from engine.browser.supervisor import Supervisor
 from engine.config import Settings
-from engine.gate import Gate, Stream
+from engine.egress.gate import Gate, Stream
 from engine.params import parse
-from engine.process import PR_SET_CHILD_SUBREAPER
 from engine.service import CaptureService
-from engine.supervisor import Supervisor
 from engine.traffic import Traffic
 from netguard import Guard
 

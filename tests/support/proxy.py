@@ -5,9 +5,9 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 
-from engine.egress import Egress
-from engine.gate import Gate, Limits, Stream
-from engine.socks import Reply
+from engine.egress.gate import Gate, Limits, Stream
+from engine.egress.proxy import Egress
+from engine.egress.socks import Reply
 from engine.traffic import Traffic
 from netguard import Guard
 

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Mapping
 
-from engine.browser import Browser, Walls
+from engine.browser.browser import Browser, Walls
+from engine.browser.process import FLAGS
 from engine.config import Settings
-from engine.process import FLAGS
 from tests.support.inprocess import leave_orphans_alone
 from tests.support.victims import Victim
 

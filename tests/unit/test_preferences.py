@@ -2,7 +2,7 @@
 
 import pytest
 
-from web.preferences import Preferences
+from web.http.preferences import Preferences
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from flask import Response, request
 
 from coordination.idempotency import Answer, Attempt, Idempotency
-from web.callers import Caller
-from web.telemetry import note
+from web.http.callers import Caller
+from web.http.request_log import note
 
 _REPEATED = ("Content-Type", "Location", "Retry-After", "Preference-Applied")
 

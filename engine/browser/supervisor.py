@@ -8,9 +8,9 @@ from typing import Any
 
 import structlog
 
-from engine.browser import Browser, LaunchFailed, Walls
+from engine.browser.browser import Browser, LaunchFailed, Walls
+from engine.browser.process import Member, sweep
 from engine.config import Settings
-from engine.process import Member, sweep
 
 WATCH_SECONDS = 0.2  # a memory bomb grows by 1 GB a second
 BACKOFF_SECONDS = 1

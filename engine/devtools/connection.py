@@ -11,8 +11,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from engine.devtools.messages import Cut, Messages
 from engine.errors import BrowserGone, PageFailed
-from engine.messages import Cut, Messages
 
 CHUNK = 1 << 20  # bytes
 PICTURES = ("Page.captureScreenshot", "Page.printToPDF")

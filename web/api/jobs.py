@@ -14,11 +14,11 @@ from jobs import BULK, INTERACTIVE, Batch, Job, State, ids_of
 from model import Picture, ThumbnailRequest
 from services import Services
 from validation import JobWish
-from web.bodies import json_body
-from web.callers import Caller, allow_origins, identify
-from web.pictures import SAFE_HEADERS, picture_response
-from web.replays import attempt_of, once
-from web.telemetry import note, request_id
+from web.http.bodies import json_body
+from web.http.callers import Caller, allow_origins, identify
+from web.http.pictures import SAFE_HEADERS, picture_response
+from web.http.replays import attempt_of, once
+from web.http.request_log import note, request_id
 
 POLL_SECONDS = 2
 UNKNOWN = "there is no such job"

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from engine.devtools import ProtocolError, Session
+from engine.devtools.connection import ProtocolError, Session
 
 # A refresh that comes later than this is taken for a page that reloads itself, not for a redirect.
 REDIRECT_SECONDS = 1

@@ -11,12 +11,12 @@ from model import Delivery, ThumbnailRequest
 from services import Services
 from thumbnails.thumbnailer import CacheState, Served
 from validation import JobWish
-from web.callers import Caller, identify
-from web.errors import wants_picture
-from web.jobs import accept
-from web.pictures import picture_headers, picture_response, preferred_format
-from web.preferences import Preferences
-from web.telemetry import note, request_id
+from web.api.jobs import accept
+from web.http.callers import Caller, identify
+from web.http.errors import wants_picture
+from web.http.pictures import picture_headers, picture_response, preferred_format
+from web.http.preferences import Preferences
+from web.http.request_log import note, request_id
 
 
 def blueprint(services: Services, captures: Budget, jobs: JobBudgets) -> Blueprint:

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from engine import scripts
-from engine.devtools import ProtocolError
+from engine.browser.pages import BlankPage
+from engine.devtools.connection import ProtocolError
 from engine.errors import PageFailed
-from engine.frame import DocumentReplaced, MainFrame
-from engine.pages import BlankPage
+from engine.page import scripts
+from engine.page.frame import DocumentReplaced, MainFrame
 
 PATIENCE = 10  # seconds in which a page must answer before its scripts are stopped
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 import netguard
 from engine.descriptors import NONE_LEFT
+from engine.egress.lookups import Lookup, Lookups
+from engine.egress.relay import Stream
+from engine.egress.socks import Destination
+from engine.egress.upstream import Line, Upstream
 from engine.errors import ProxyGone
-from engine.lookups import Lookup, Lookups
-from engine.relay import Stream
-from engine.socks import Destination
-from engine.upstream import Line, Upstream
 from netguard import Address, Guard, Judgement, Verdict
 
 MAX_ADDRESSES = 4  # of a name are tried, each with its share of the time

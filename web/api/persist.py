@@ -10,11 +10,11 @@ from services import Services
 from storage import CACHE_FOREVER
 from storage_backends.local import LocalStorage
 from thumbnails.thumbnailer import Persisted
-from web.bodies import absolute, json_body
-from web.callers import Caller, allow_origins, identify
-from web.pictures import SAFE_HEADERS
-from web.replays import attempt_of, once
-from web.telemetry import note, request_id
+from web.http.bodies import absolute, json_body
+from web.http.callers import Caller, allow_origins, identify
+from web.http.pictures import SAFE_HEADERS
+from web.http.replays import attempt_of, once
+from web.http.request_log import note, request_id
 
 
 def blueprint(services: Services, captures: Budget, persists: Budget) -> Blueprint:

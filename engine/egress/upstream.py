@@ -9,10 +9,10 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine import socks
+from engine.egress import socks
+from engine.egress.relay import Stream, has_ended
+from engine.egress.socks import Destination, Reply, Request
 from engine.errors import ProxyGone, ResolverBusy
-from engine.relay import Stream, has_ended
-from engine.socks import Destination, Reply, Request
 
 # Less than a look-up has, and than one of four addresses has to be dialled: an outlet that hangs must not be taken for
 # a name or a site that does.

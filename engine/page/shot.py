@@ -5,9 +5,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from engine import picture, scripts
 from engine.errors import PageFailed
-from engine.page import Page
+from engine.page import picture, scripts
+from engine.page.page import Page
 from engine.params import MAX_PIXELS, CaptureParams
 
 MAX_SIDE = 16_384  # device pixels; above it pictures come back blank or empty

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine import scripts, shot
-from engine.adblock import AdFilter
-from engine.devtools import ProtocolError
+from engine.browser.pages import BlankPage
+from engine.devtools.connection import ProtocolError
 from engine.errors import DeadlineExceeded, InvalidParams, NotReached, PageFailed, PageRefused
-from engine.frame import WORLD, DocumentReplaced
-from engine.page import Page
-from engine.pages import BlankPage
+from engine.page import scripts, shot
+from engine.page.adblock import AdFilter
+from engine.page.frame import WORLD, DocumentReplaced
+from engine.page.page import Page
+from engine.page.picture import BadPicture
 from engine.params import CaptureParams
-from engine.picture import BadPicture
 from engine.traffic import Traffic
 
 END_GAME = 2.5  # seconds of the deadline that are kept for the picture of a page that never finishes
@@ -28,7 +28,7 @@ PASSING = frozenset({408, 425, 429})  # a time-out, too early, too many requests
 MILESTONES = {"load": "load", "domcontentloaded": "DOMContentLoaded", "networkidle": "load"}
 COOKIE_BANNERS = tuple(
     line
-    for line in (Path(__file__).parent / "data" / "cookie-banners.css").read_text(encoding="utf-8").splitlines()
+    for line in (Path(__file__).parents[1] / "data" / "cookie-banners.css").read_text(encoding="utf-8").splitlines()
     if not line.startswith("/*")
 )
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine import descriptors
-from engine.launcher import LISTENERS_AT_ONCE, Launch
+from engine.browser.launcher import LISTENERS_AT_ONCE, Launch
 
 PIPE_SIZE = 1 << 20  # bytes: the most an ordinary user may ask for; a picture is then a few reads, not eighty
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")

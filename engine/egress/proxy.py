@@ -14,13 +14,13 @@ from enum import StrEnum
 import structlog
 
 import netguard
-from engine import listeners, socks
+from engine.egress import listeners, socks
+from engine.egress.gate import Gate
+from engine.egress.relay import Relay, Stream, ending
+from engine.egress.socks import Denied, Destination, Reply
+from engine.egress.upstream import Line
 from engine.errors import ProxyGone, ResolverBusy
-from engine.gate import Gate
-from engine.relay import Relay, Stream, ending
-from engine.socks import Denied, Destination, Reply
 from engine.traffic import Traffic
-from engine.upstream import Line
 from netguard import Judgement, Verdict
 
 log = structlog.get_logger()

@@ -9,14 +9,13 @@ from typing import Any, Self, TypeVar
 
 import structlog
 
-from engine import scripts
+from engine.browser.launcher import LISTENERS_AT_ONCE
+from engine.browser.pages import AHEAD, BlankPage, Pages
+from engine.browser.process import EGRESS_FLAGS, FLAGS, ProcessGroup
 from engine.config import Settings
-from engine.devtools import Connection, ProtocolError, Session
+from engine.devtools.connection import Connection, ProtocolError, Session
+from engine.egress.listeners import Listeners
 from engine.errors import BrowserGone, PageFailed, Unavailable
-from engine.launcher import LISTENERS_AT_ONCE
-from engine.listeners import Listeners
-from engine.pages import AHEAD, BlankPage, Pages
-from engine.process import EGRESS_FLAGS, FLAGS, ProcessGroup
 
 LAUNCH_SECONDS = 20
 OPEN_SECONDS = 10  # for a thing of 50 ms
@@ -27,6 +26,11 @@ CRASHED = "the page crashed or used too much memory"
 T = TypeVar("T")
 
 log = structlog.get_logger()
+
+# In its network namespace Chromium sees no network but loopback, and pages would say that they are offline.
+_ONLINE = (
+    "Object.defineProperty(Navigator.prototype, 'onLine', {configurable: true, enumerable: true, get: () => true})"
+)
 
 
 class LaunchFailed(Unavailable):
@@ -167,7 +171,7 @@ class Browser:
         answers = await asyncio.gather(
             session.send("Page.enable"),
             session.send("Inspector.enable"),
-            session.send("Page.addScriptToEvaluateOnNewDocument", source=scripts.ONLINE),
+            session.send("Page.addScriptToEvaluateOnNewDocument", source=_ONLINE),
             session.send("Page.setLifecycleEventsEnabled", enabled=True),
             session.send("Page.getFrameTree"),
         )

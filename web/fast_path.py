@@ -15,8 +15,8 @@ from errors import ThumbnailError
 from model import ThumbnailRequest
 from services import Services
 from thumbnails.thumbnailer import Served
-from web.pictures import caching_headers, own_headers, preferred_format
-from web.telemetry import BEGAN, log_request, note, request_id_of
+from web.http.pictures import caching_headers, own_headers, preferred_format
+from web.http.request_log import BEGAN, log_request, note, request_id_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
-from engine.devtools import ProtocolError, Session
+from engine.devtools.connection import ProtocolError, Session
 from engine.errors import BrowserGone, EngineError
 
 AHEAD = 1  # each is a renderer of 22 MB that waits

@@ -14,8 +14,8 @@ from werkzeug.exceptions import HTTPException
 from access.budgets import rate_headers
 from errors import BlockedTarget, RateLimited, ThumbnailError, Unauthorized
 from images import placeholder
-from web.pictures import SAFE_HEADERS
-from web.telemetry import note, request_id
+from web.http.pictures import SAFE_HEADERS
+from web.http.request_log import note, request_id
 
 _log = structlog.get_logger()
 

@@ -5,9 +5,6 @@ They run in an isolated world: same document, but none of the page's own objects
 
 import json
 
-# In its network namespace Chromium sees no network but loopback, and pages would say that they are offline.
-ONLINE = "Object.defineProperty(Navigator.prototype, 'onLine', {configurable: true, enumerable: true, get: () => true})"
-
 VALID_SELECTOR = "(selector) => { document.createDocumentFragment().querySelector(selector); return true }"
 
 # The status of the document itself, whatever redirects led to it; 0 where it did not come over HTTP. And the requests

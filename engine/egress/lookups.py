@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from engine.descriptors import NONE_LEFT
+from engine.egress.socks import Destination
 from engine.errors import ResolverBusy
-from engine.socks import Destination
 
 # Blocks. Raises OSError, UnicodeError, and errors of the engine.
 Lookup = Callable[[Destination], Iterable[str]]
