@@ -19,7 +19,7 @@ from tests.support.site import Site, running_site
 from tests.support.unguarded import hits_of
 from tests.support.vectors import VECTORS
 from tests.support.victims import running_victims
-from tests.unit.test_url_guard import ALL, StubResolver, judge
+from tests.unit.urls.test_url_guard import ALL, StubResolver, judge
 
 MODES = ("namespace", "flags")
 

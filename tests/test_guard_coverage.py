@@ -22,10 +22,10 @@ GUARDS = [
     "engine/egress/upstream.py",
 ]
 TESTS = [
-    "tests/unit/test_netguard.py",
-    "tests/unit/test_url_guard.py",
-    "tests/engine/test_egress.py",
-    "tests/engine/test_outlet.py",
+    "tests/unit/netguard/test_netguard.py",
+    "tests/unit/urls/test_url_guard.py",
+    "tests/engine/egress/test_egress.py",
+    "tests/engine/outlet/test_outlet.py",
 ]
 
 

@@ -1,0 +1,170 @@
+"""`make run` as a person sees it: a real Redis, engine, gunicorn and Chromium, a pasted curl line, Ctrl-C."""
+
+import io
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from scripts.supervisor import descendants
+from tests.support import leaks
+from tests.support.processes import free_port
+
+ROOT = Path(__file__).resolve().parents[3]
+REAL_SERVICES = (
+    "REDIS_URL",
+    "CAPTURE_URL",
+    "CAPTURE_API",
+    "SNAPSHARP_API_KEY",
+    "S3_BUCKET",
+    "ENGINE_PORT",
+    "DEMO_PORT",
+)
+
+pytestmark = pytest.mark.slow
+
+
+class Run:
+    """A `make run` under way, less its set-up, and all that it has said so far."""
+
+    def __init__(self, process):
+        self.process = process
+        self.said = ""
+
+    def read_until(self, pattern):
+        for line in self.process.stdout:
+            self.said += line
+            leaks.search(line)
+            if match := re.search(pattern, line):
+                return match
+        raise AssertionError(f"never said {pattern}, but:\n{self.said}")
+
+    def family(self):
+        return list(descendants(self.process.pid))
+
+    def press_ctrl_c(self):
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def wait(self):
+        rest = self.process.stdout.read()
+        self.said += rest
+        leaks.search(rest)
+        return self.process.wait(timeout=20)
+
+
+@contextmanager
+def running(tmp_path, **environ):
+    environ = dict.fromkeys(REAL_SERVICES, "") | {"PORT": str(free_port()), "PERSIST_DIR": str(tmp_path)} | environ
+    environ |= {"REDIS_DIR": str(tmp_path / "redis"), "BEAT_SCHEDULE": str(tmp_path / "beat-schedule")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scripts.run"],
+        cwd=ROOT,
+        env=os.environ | environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # a terminal's Ctrl-C reaches a whole process group
+    )
+    with process:
+        try:
+            yield Run(process)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+
+
+def alive(pids):
+    """Name those still there after a moment."""
+    deadline = time.monotonic() + 5
+    while (left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
+
+
+def test_the_printed_line_gives_a_picture_and_ctrl_c_leaves_nothing_behind(tmp_path):
+    with running(tmp_path) as run:
+        line = run.read_until("^curl .*").group()
+        subprocess.run(shlex.split(line), cwd=tmp_path, check=True, timeout=30)
+        picture = Image.open(io.BytesIO((tmp_path / "thumb.png").read_bytes()))
+        family = run.family()
+        run.press_ctrl_c()
+        status = run.wait()
+    assert (picture.format, picture.size) == ("PNG", (640, 360))
+    assert len(picture.convert("RGB").quantize(64).getcolors()) > 8, "a picture of one colour is of nothing"
+    assert len(family) > 12, "Redis, engine, browser, web and its workers, worker and its pool, beat, demo"
+    assert (status, alive(family)) == (0, [])
+
+
+def test_when_one_process_dies_all_stop_and_it_is_named(tmp_path):
+    with running(tmp_path) as run:
+        engine = int(run.read_until(r"engine started \(pid=(\d+)\)").group(1))
+        run.read_until("^curl ")
+        family = run.family()
+        os.kill(engine, signal.SIGKILL)
+        status = run.wait()
+    assert run.said.splitlines()[-1] == "engine stopped (rc=-9) by itself, so everything was stopped."
+    assert status != 0
+    assert alive(family) == []
+
+
+def test_sigterm_stops_it_like_ctrl_c(tmp_path):
+    with running(tmp_path) as run:
+        run.read_until("^curl ")
+        family = run.family()
+        run.process.terminate()
+        assert run.wait() == 0
+    assert alive(family) == []
+
+
+def test_a_taken_port_gives_one_clear_line(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with running(tmp_path, PORT=str(port)) as run:
+            assert run.wait() == 1
+    assert run.said == (
+        f"Cannot listen on 127.0.0.1:{port} (Address already in use). Choose another port: make run PORT={port + 1}\n"
+    )
+
+
+def test_what_real_services_do_is_not_started(tmp_path, redis_url):
+    with running(tmp_path, REDIS_URL=redis_url, SNAPSHARP_API_KEY="sk_live_test") as run:
+        line = run.read_until("^curl .*").group()
+        run.press_ctrl_c()
+        run.wait()
+    assert run.said.startswith("Starting web, worker, beat.")
+    assert "url=https://example.com/" in line
+    assert "sk_live_test" not in run.said
+
+
+def readme_commands():
+    """The shell commands of the README, in order."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+
+
+def test_the_commands_of_the_readme_work_as_they_stand(tmp_path):
+    """But for the port, and for a page of the demo in the place of one that needs the internet."""
+    commands = readme_commands()
+    targets = [command for command in commands if command.startswith("make ")]
+    subprocess.run(["make", "--dry-run", *[t.split()[1] for t in targets]], cwd=ROOT, capture_output=True, check=True)
+    with running(tmp_path) as run:
+        web, demo = re.search(r"'(http://[^/]+)/thumb\?url=(.+?)&", run.read_until("^curl .*").group()).groups()
+        curls = [command for command in commands if command.startswith("curl ")]
+        for command in curls:
+            pasted = command.replace("http://localhost:8000", web).replace("https://example.com/", demo)
+            done = subprocess.run(shlex.split(pasted), cwd=tmp_path, capture_output=True, timeout=60, check=False)
+            assert done.returncode == 0, f"{command}: {done.stderr}"
+        run.press_ctrl_c()
+        run.wait()
+    assert len(curls) + len(targets) == len(commands), "every command of the README is tried"
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF-")
+    assert Image.open(io.BytesIO((tmp_path / "page.png").read_bytes())).height > 720

@@ -1,0 +1,478 @@
+"""The engine as a service: admission, deadlines, crashes, keys, errors, start and stop."""
+
+import contextlib
+import os
+import signal
+import socket
+import stat
+import subprocess
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.engine.conftest import small_engine
+from tests.engine.page.test_hostile_pages import failure
+from tests.engine.page.test_options import GREEN, body, colour
+from tests.support.engine import Engine, eventually, group_members, start_engine
+from tests.support.site import Site
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(8) as running:
+        yield running
+
+
+def test_health_says_how_the_engine_is(engine: Engine):
+    health = engine.health()
+    assert health["ok"] is True
+    assert "Chrome" in health["browser"]
+    assert {"in_flight", "queued", "captures", "restarts", "sandbox"} <= health.keys()
+    assert health["isolation"] in ("namespace", "flags")
+
+
+@pytest.mark.parametrize("isolation", ["namespace", "flags"])
+def test_the_operator_can_choose_how_the_browser_is_kept_in(site: Site, isolation: str):
+    with small_engine(site, ENGINE_ISOLATION=isolation) as engine:
+        assert engine.health()["isolation"] == isolation
+        assert colour(engine.capture(site.add("/kept-in", body("green")))) == GREEN
+        own, browser = (Path(f"/proc/{pid}/ns/net").readlink() for pid in ("self", engine.browser_pids[0]))
+        assert (own == browser) == (isolation == "flags")
+
+
+def traffic_of(engine: Engine, name: str, **params: str) -> dict[str, Any]:
+    engine.get("/v1/screenshot", params=params, headers={"X-Request-ID": name})
+    (event,) = eventually(lambda: [e for e in engine.logged("capture") if e["request_id"] == name])
+    return event["traffic"]
+
+
+def test_every_capture_tells_the_log_its_traffic(engine: Engine, site: Site):
+    url = site.add("/counted", body("green", "<img src=/a.png><img src=http://10.0.0.1/><img src=http://[::1]/>"))
+    traffic = traffic_of(engine, "counted-1", url=url)
+    assert traffic["connections"] >= 3
+    assert traffic["requests"] == 4
+    assert traffic["bytes"] > 500
+    assert traffic["refused"] == {"private": 1, "loopback": 1}
+
+
+@pytest.mark.parametrize("parts", [0, 7])
+def test_requests_are_counted_redirects_included_and_what_needs_none_is_not(engine: Engine, site: Site, parts: int):
+    images = "".join(f"<img src=/part-{n}.png>" for n in range(parts))
+    needless = (
+        "<img src='data:image/gif,x'><script>document.images[0].src = URL.createObjectURL(new Blob(['']))</script>"
+    )
+    site.add("/of-parts", body("green", needless + images))
+    moved = site.add("/moved-parts", status=302, headers={"Location": "/of-parts"})
+    assert traffic_of(engine, f"of-parts-{parts}", url=moved)["requests"] == parts + 2
+
+
+def test_requests_of_a_page_that_never_finishes_are_counted_too(hasty_engine: Engine, site: Site):
+    assert (
+        traffic_of(hasty_engine, "endless-1", url=site.add("/endless-1", body("green"), endless=True))["requests"] == 1
+    )
+
+
+def test_of_a_page_that_never_came_no_requests_are_known(engine: Engine, closed_port: int):
+    traffic = traffic_of(engine, "nothing-1", url=f"http://127.0.0.1:{closed_port}/")
+    assert (traffic["connections"] > 0, traffic["requests"]) == (True, None)
+
+
+def test_a_full_queue_is_answered_429_at_once(site: Site, pool: ThreadPoolExecutor):
+    gate = threading.Event()
+    url = site.add("/gated", body("green"), gate=gate)
+    with small_engine(site, ENGINE_CONCURRENCY=1, ENGINE_QUEUE=1) as engine:
+        first = pool.submit(engine.capture, url)
+        eventually(lambda: engine.health()["in_flight"] == 1)
+        second = pool.submit(engine.capture, url)
+        eventually(lambda: engine.health()["queued"] == 1)
+        refused = engine.capture(url)
+        assert failure(refused)[:2] == (429, "rate_limited")
+        assert int(refused.headers["Retry-After"]) == refused.json()["retry_after"] > 0
+        gate.set()
+        assert colour(first.result()) == colour(second.result()) == GREEN
+
+
+def test_background_captures_leave_a_slot_to_visitors(site: Site, pool: ThreadPoolExecutor):
+    gate = threading.Event()
+    slow, quick = site.add("/imported", body("green"), gate=gate), site.add("/visited", body("green"))
+
+    def import_it(priority: str) -> requests.Response:
+        return engine.get("/v1/screenshot", params={"url": slow}, headers={"Priority": priority})
+
+    with small_engine(site, ENGINE_CONCURRENCY=2) as engine:
+        imports = [pool.submit(import_it, priority) for priority in ("u=7", "u=1, i, u=7;x=2")]
+        eventually(lambda: engine.health()["queued"] == 1)
+        assert colour(engine.capture(quick)) == GREEN
+        assert [each.done() for each in imports] == [False, False]
+        gate.set()
+        assert [colour(each.result()) for each in imports] == [GREEN, GREEN]
+
+
+@pytest.mark.parametrize("priority", ["u=0", "u=3, i", "u=77", "u=7.5", "u=7, u=2", "u", "\xff;="])
+def test_any_other_priority_is_a_visitors(site: Site, pool: ThreadPoolExecutor, engine: Engine, priority: str):
+    gate = threading.Event()
+    url = site.add("/urgent", body("green"), gate=gate)
+    wishes = [
+        pool.submit(engine.get, "/v1/screenshot", params={"url": url}, headers={"Priority": priority}) for _ in range(2)
+    ]
+    eventually(lambda: engine.health()["in_flight"] == 2)
+    gate.set()
+    assert [colour(each.result()) for each in wishes] == [GREEN, GREEN]
+
+
+def test_a_client_that_hangs_up_frees_its_place(site: Site):
+    gate = threading.Event()
+    site.add("/abandoned", body("green"), gate=gate)
+    with small_engine(site, ENGINE_CONCURRENCY=1, ENGINE_QUEUE=0) as engine:
+        host, port = engine.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(f"GET /v1/screenshot?url={site.url('/abandoned')} HTTP/1.1\r\nHost: e\r\n\r\n".encode())
+            eventually(lambda: engine.health()["in_flight"] == 1)
+        eventually(lambda: engine.health()["in_flight"] == 0)
+        assert colour(engine.capture(site.add("/after", body("green")))) == GREEN
+        gate.set()
+
+
+def test_a_browser_that_dies_idle_is_replaced(site: Site):
+    with small_engine(site) as engine:
+        os.kill(engine.browser_pids[0], signal.SIGKILL)
+        eventually(lambda: engine.health()["restarts"] == 1)
+        assert colour(engine.capture(site.add("/after", body("green")))) == GREEN
+        eventually(lambda: group_members(engine.browser_pids[0]) == [])
+
+
+def test_captures_under_way_when_the_browser_dies_are_tried_once_more(site: Site, pool: ThreadPoolExecutor):
+    gate = threading.Event()
+    url = site.add("/survivor", body("green"), gate=gate)
+    with small_engine(site, ENGINE_CONCURRENCY=2) as engine:
+        captures = [pool.submit(engine.capture, url) for _ in range(2)]
+        eventually(lambda: site.hits("/survivor") == 2)
+        os.kill(engine.browser_pids[0], signal.SIGKILL)
+        eventually(lambda: site.hits("/survivor") == 4)
+        gate.set()
+        assert [colour(capture.result()) for capture in captures] == [GREEN, GREEN]
+        assert engine.health()["restarts"] == 1
+
+
+def test_a_capture_whose_browser_dies_twice_is_unavailable(site: Site, pool: ThreadPoolExecutor):
+    url = site.add("/killer", gate=site.closing)
+    with small_engine(site) as engine:
+        capture = pool.submit(engine.capture, url)
+        for hits in (1, 2):
+            eventually(lambda hits=hits: site.hits("/killer") == hits)
+            os.kill(engine.browser_pids[-1], signal.SIGKILL)
+        assert failure(capture.result())[:2] == (503, "unavailable")
+        assert "Retry-After" in capture.result().headers
+        # It is remembered, and costs no third browser.
+        assert failure(engine.capture(url))[:2] == (422, "page_failed")
+        eventually(lambda: engine.health()["restarts"] == 2)
+        assert site.hits("/killer") == 2
+        assert colour(engine.capture(site.add("/after", body("green")))) == GREEN
+
+
+def test_two_captures_whose_browsers_die_under_both_are_not_blamed_for_one_another(
+    site: Site, pool: ThreadPoolExecutor
+):
+    gate = threading.Event()
+    paths = ["/killer-perhaps", "/bystander-perhaps"]
+    urls = [site.add(path, body("green"), gate=gate) for path in paths]
+    with small_engine(site, ENGINE_CONCURRENCY=2) as engine:
+        captures = [pool.submit(engine.capture, url) for url in urls]
+        for hits in (1, 2):
+            eventually(lambda hits=hits: [site.hits(path) for path in paths] == [hits, hits])
+            os.kill(engine.browser_pids[-1], signal.SIGKILL)
+        assert [failure(capture.result())[1] for capture in captures] == ["unavailable"] * 2
+        gate.set()
+        assert [colour(engine.capture(url)) for url in urls] == [GREEN, GREEN]
+
+
+def test_a_browser_that_is_stuck_is_killed_at_the_deadline_and_the_page_remembered(
+    site: Site, pool: ThreadPoolExecutor
+):
+    url = site.add("/frozen", gate=site.closing)
+    with small_engine(site, ENGINE_DEADLINE=7) as engine:
+        for hits in (1, 2):
+            capture = pool.submit(engine.capture, url)
+            eventually(lambda hits=hits: site.hits("/frozen") == hits)
+            os.kill(engine.browser_pids[-1], signal.SIGSTOP)
+            assert failure(capture.result())[:2] == (504, "timeout")
+            assert colour(engine.capture(site.add("/after", body("green")))) == GREEN
+            assert engine.health()["restarts"] == hits
+        assert failure(engine.capture(url))[:2] == (422, "page_failed")
+        eventually(lambda: [group_members(pid) for pid in engine.browser_pids[:2]] == [[], []])
+
+
+def test_a_browser_is_replaced_after_so_many_captures(site: Site):
+    url = site.add("/many", body("green"))
+    with small_engine(site, ENGINE_MAX_CAPTURES=3) as engine:
+        assert [colour(engine.capture(url)) for _ in range(7)] == [GREEN] * 7
+        health = engine.health()
+        assert (health["captures"], health["restarts"]) == (7, 2)
+        eventually(lambda: [group_members(pid) for pid in engine.browser_pids[:2]] == [[], []])
+
+
+def test_a_term_signal_ends_everything_even_under_way(site: Site, pool: ThreadPoolExecutor):
+    url = site.add("/interrupted", gate=site.closing)
+    with small_engine(site) as engine:
+        capture = pool.submit(engine.capture, url)
+        eventually(lambda: site.hits("/interrupted") == 1)
+        assert engine.stop() == 0
+        with contextlib.suppress(OSError):  # cut off, or told that the engine is going
+            assert capture.result().status_code >= 500
+        engine.assert_nothing_left()
+
+
+def test_an_engine_that_is_killed_takes_its_browser_along_and_the_next_one_clears_up(site: Site):
+    with tempfile.TemporaryDirectory() as name:
+        tmp = Path(name)
+        tmp.chmod(0o711)
+        killed = Engine(start_engine(tmp, {"PRIVATE_TARGETS": site.address}), tmp)
+        killed.wait_until_ready()
+        killed.process.kill()
+        killed.stop()
+        eventually(lambda: group_members(killed.browser_pids[0]) == [])
+        assert list(tmp.iterdir()) != []
+        heir = Engine(start_engine(tmp, {"PRIVATE_TARGETS": site.address}), tmp)
+        heir.wait_until_ready()
+        assert len(list(tmp.iterdir())) == 1
+        assert heir.stop() == 0
+        heir.assert_nothing_left()
+
+
+@pytest.mark.parametrize("source", ["ENGINE_API_KEY", "ENGINE_API_KEY_FILE"])
+def test_a_key_is_asked_for_where_one_is_set(site: Site, tmp_path: Path, source: str):
+    url = site.add("/keyed", body("green"))
+    secret = tmp_path / "key"
+    secret.write_text("sesame\n")
+    given = {source: "sesame" if source == "ENGINE_API_KEY" else secret}
+    with small_engine(site, **given) as engine:
+        assert failure(engine.capture(url))[:2] == (401, "unauthorized")
+        for headers, status in (
+            ({"Authorization": "Bearer sesame"}, 200),
+            ({"X-API-Key": "sesame"}, 200),
+            ({"Authorization": "Bearer ses"}, 401),
+            ({"X-API-Key": "sésame".encode()}, 401),
+            ({"Authorization": "Basic sesame"}, 401),
+        ):
+            assert engine.get("/v1/screenshot", params={"url": url}, headers=headers).status_code == status, headers
+        assert engine.get("/health").status_code == 200
+        assert "sesame" not in str(engine.events)
+        assert b"sesame" not in Path(f"/proc/{engine.browser_pids[0]}/environ").read_bytes()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_root_service_runs_its_browser_as_somebody_else(engine: Engine):
+    assert Path(f"/proc/{engine.browser_pids[-1]}").stat().st_uid != 0
+
+
+def test_a_request_id_is_echoed_if_it_is_harmless(engine: Engine):
+    assert engine.get("/health", headers={"X-Request-ID": "abc-1.2_3"}).headers["X-Request-ID"] == "abc-1.2_3"
+    strange = engine.get("/health", headers={"X-Request-ID": "a b;c"}).headers["X-Request-ID"]
+    assert strange.isalnum()
+    assert strange != engine.get("/health").headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /v1/screenshot?url=http%3A%2F%2F93.184.216.34%2F%3Ftoken%3Ds3cret HTTP/1.1 bad",
+        b"GET /v1/screenshot?token=s3cret HTTP/1.1\r\nHost: x\r\nX-API-Key correct-horse",
+        b"GET /v1/screenshot?token=s3cret HTTP/1.1\r\nHost: x\r\nX-API-Key : correct-horse",
+        b"POST /v1/screenshot HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\ns3cret",
+    ],
+)
+def test_what_cannot_be_read_is_refused_and_not_logged(engine: Engine, sent: bytes):
+    before = len(engine.events)
+    host, _, port = engine.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), 30) as client:
+        client.sendall(sent + b"\r\n\r\n")
+        assert client.recv(12)[9:] == b"400"
+    eventually(lambda: "What came cannot be read" in str(engine.events[before:]))
+    said = str(engine.events[before:])
+
+    assert "s3cret" not in said
+    assert "correct-horse" not in said
+
+
+def test_the_log_holds_the_host_and_nothing_else_of_the_url(engine: Engine, site: Site):
+    url = site.add("/secret-path", body("green"))
+    engine.capture(f"{url}?token=hush#fragment", timeout=10)
+    engine.capture(f"{site.url('/absent-secret')}?token=hush")
+    captures = eventually(lambda: [e for e in engine.logged("capture") if e.get("reason") == "the page answered 404"])
+    assert captures[-1]["host"] == site.host
+    assert not any(word in str(engine.events) for word in ("secret", "hush", "fragment"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1/", "http://169.254.169.254/latest", "http://localhost/", "http://[::1]/", "http://10.0.0.1/"],
+)
+def test_an_address_that_is_not_public_is_blocked(engine: Engine, url: str):
+    status, code, message = failure(engine.capture(url))
+    assert (status, code) == (400, "blocked_url")
+    assert message == "url: the host is not a public address that may be captured"
+
+
+@pytest.mark.parametrize("query", ["", "?url=", "?url=file:///etc/passwd", "?url=http://e.com&url=http://e.com"])
+def test_a_bad_query_names_the_option(engine: Engine, query: str):
+    status, code, message = failure(engine.get(f"/v1/screenshot{query}"))
+    assert (status, code) == (400, "validation_error")
+    assert "url" in message
+
+
+@pytest.mark.parametrize("sent", [b"", b"[]", b"null", b"{", b'{"a":1,"a":2}', b"[" * 5000, b'{"url": 1}', b"\xff"])
+def test_a_bad_body_is_a_validation_error(engine: Engine, sent: bytes):
+    assert failure(engine.post("/v1/screenshot", data=sent))[:2] == (400, "validation_error")
+
+
+def test_a_body_above_64_kib_is_too_large(engine: Engine):
+    assert failure(engine.post("/v1/screenshot", data=b" " * 70_000))[:2] == (413, "validation_error")
+
+
+def test_other_paths_and_methods_answer_in_the_same_envelope(engine: Engine):
+    assert failure(engine.get("/nowhere"))[:2] == (404, "not_found")
+    assert failure(engine.post("/health"))[:2] == (405, "method_not_allowed")
+
+
+def test_a_selector_that_is_none_is_a_validation_error(engine: Engine, site: Site):
+    url = site.add("/bare", body("green"))
+    for name in ("wait_for", "selector", "hide_selectors"):
+        answer = failure(engine.capture(url, **{name: "..x"}))
+        assert answer == (400, "validation_error", f"{name}: must be a valid CSS selector")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENGINE_CONCURRENCY", "many"),
+        ("ENGINE_DEADLINE", "1"),
+        ("ENGINE_PORT", "70000"),
+        ("ENGINE_CHROMIUM", "/nowhere"),
+        ("ENGINE_BROWSER_USER", "nobody-at-all"),
+        ("PRIVATE_TARGETS", "10.0.0.0/99"),
+        ("ALLOWED_PORTS", "http"),
+        ("ENGINE_ISOLATION", "none"),
+        ("ENGINE_EGRESS", "egress"),
+        ("ENGINE_EGRESS", ":1080"),
+        ("ENGINE_EGRESS", "egress:65536"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_and_names_the_variable(tmp_path: Path, name: str, value: str):
+    with start_engine(tmp_path, {name: value}) as process:
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert said.startswith(f"{name} cannot be used as it is set: it must be ")
+    assert said.count("\n") == 1
+
+
+def test_an_empty_setting_is_an_unset_one_and_an_unknown_one_is_warned_about(site: Site):
+    with small_engine(site, ENGINE_CONCURRENCY="", ENGINE_QUEU="3") as engine:
+        assert engine.health()["ok"]
+        assert engine.logged("ENGINE_QUEU is no setting of the engine; did you mean ENGINE_QUEUE?")
+
+
+def test_a_port_that_is_taken_stops_the_start(engine: Engine):
+    port = engine.url.rpartition(":")[2]
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o711)
+        with start_engine(Path(name), {"ENGINE_PORT": port}) as process:
+            _, said = process.communicate(timeout=20)
+        assert process.returncode == 1
+        assert "cannot listen" in said
+        assert list(Path(name).iterdir()) == []
+
+
+def script(directory: Path, text: str) -> Path:
+    """An executable that stands in for Chromium, for accidents that the real one does not have at will."""
+    path = directory / "chromium"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    return path
+
+
+def test_without_a_usable_sandbox_the_engine_runs_and_says_so(site: Site):
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o711)
+        chromium = script(
+            Path(name),
+            'case "$*" in *--no-sandbox*) exec /usr/lib/chromium/chromium-headless-shell "$@";; esac\n'
+            "echo 'No usable sandbox!' >&2; exit 1",
+        )
+        with small_engine(site, ENGINE_CHROMIUM=chromium) as engine:
+            assert engine.health()["sandbox"] is False
+            assert engine.health()["isolation"] == "namespace"
+            assert engine.logged("the sandbox cannot be used here: Chromium runs without it")
+            assert colour(engine.capture(site.add("/open", body("green")))) == GREEN
+
+
+# In a user namespace its root may forbid any further one, as the kernel of another machine may.
+WITHOUT_NAMESPACES = (
+    *("unshare", "--user", "--map-root-user", "sh", "-c"),
+    'echo 0 >/proc/sys/user/max_user_namespaces && exec "$0" "$@"',
+)
+
+
+def test_where_the_kernel_gives_no_namespace_the_flags_alone_hold_and_the_engine_says_so(site: Site):
+    settings = {"PRIVATE_TARGETS": site.address, "ENGINE_FILTER_LISTS": "/nowhere.txt", "ENGINE_BROWSER_USER": "root"}
+    with tempfile.TemporaryDirectory() as name:
+        engine = Engine(start_engine(Path(name), settings, WITHOUT_NAMESPACES), Path(name))
+        try:
+            engine.wait_until_ready()
+            assert engine.health()["isolation"] == "flags"
+            assert engine.logged("no network namespace can be had here: Chromium is kept in by its flags alone")
+            assert (
+                colour(engine.capture(site.add("/flags", body("green", "<img src=http://10.0.0.1/>"))), (500, 500))
+                == GREEN
+            )
+        finally:
+            engine.stop()
+        engine.assert_nothing_left()
+
+
+def test_an_operator_who_insists_on_the_namespace_gets_no_engine_without_it():
+    settings = {"ENGINE_BROWSER_USER": "root", "ENGINE_ISOLATION": "namespace"}
+    with (
+        tempfile.TemporaryDirectory() as name,
+        start_engine(Path(name), settings, WITHOUT_NAMESPACES) as process,
+    ):
+        _, said = process.communicate(timeout=20)
+        assert process.returncode == 1
+        assert "no network namespace can be had" in said
+        assert list(Path(name).iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_temporary_directory_that_the_browser_cannot_enter_is_named():
+    with tempfile.TemporaryDirectory() as name, start_engine(Path(name), {}) as process:  # 0700
+        _, said = process.communicate(timeout=20)
+        assert process.returncode == 1
+        assert "ENGINE_BROWSER_USER" in said
+        assert "TMPDIR" in said
+        assert "sandbox cannot be used" not in said
+
+
+def test_a_browser_that_does_not_start_stops_the_start(tmp_path: Path):
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o711)
+        tmp = Path(name) / "tmp"
+        tmp.mkdir()
+        with start_engine(tmp, {"ENGINE_CHROMIUM": script(Path(name), "echo 'no libnss' >&2; exit 1")}) as process:
+            _, said = process.communicate(timeout=20)
+        assert process.returncode == 1
+        assert "no libnss" in said
+        assert "Traceback" not in said
+        assert list(tmp.iterdir()) == []
+
+
+def test_the_real_binary_is_what_runs(engine: Engine):
+    """Killing a wrapper script would orphan the browser."""
+    name = subprocess.run(
+        ["ps", "-o", "comm=", "-p", str(engine.browser_pids[-1])], check=True, capture_output=True, text=True
+    ).stdout
+    assert name.startswith("chromium")

@@ -1,0 +1,85 @@
+"""An engine's file descriptors: it takes what it may, and where they are used up it lives on and says so briefly."""
+
+import contextlib
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.descriptors import FOR_A_CAPTURE
+from tests.engine.conftest import small_engine
+from tests.engine.page.test_hostile_pages import failure
+from tests.engine.page.test_options import GREEN, body, colour
+from tests.support.engine import Engine, eventually, running_engine
+from tests.support.site import Site
+
+USED_UP = "socket.accept() out of system resource"
+
+
+def limited(soft: int, hard: int) -> list[str]:
+    return ["prlimit", f"--nofile={soft}:{hard}"]
+
+
+def limits(pid: int) -> list[str]:
+    (line,) = [
+        line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if line.startswith("Max open files")
+    ]
+    return line.split()[3:5]
+
+
+def listening(engine: Engine) -> set[int]:
+    """The ports of loopback on which the engine listens for its browsers."""
+    sockets = {str(link.readlink())[8:-1] for link in Path(f"/proc/{engine.process.pid}/fd").iterdir()}
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ports = {int(line[1].partition(":")[2], 16) for line in lines if line[3] == "0A" and line[9] in sockets}
+    return ports - {int(engine.url.rpartition(":")[2])}
+
+
+@pytest.mark.parametrize("module", ["engine", "engine.outlet"])
+def test_all_are_taken_that_may_be(module: str):
+    with running_engine(module, limited(700, 9000), ENGINE_CONCURRENCY=2) as running:
+        assert limits(running.process.pid) == ["9000", "9000"]
+        assert not [event for event in running.events if "open files" in event["event"]]
+
+
+def test_the_browser_does_not_have_what_the_engine_took_for_itself(site: Site):
+    with small_engine(site, prefix=limited(700, 9000)) as engine:
+        assert int(limits(engine.browser_pids[0])[0]) <= 8192  # to which Chromium raises its limit by itself
+
+
+def test_an_engine_that_runs_out_of_them_lives_says_so_briefly_and_captures_again(site: Site):
+    gate = threading.Event()
+    site.add("/late.png", gate=gate)
+    plain, slow = site.add("/plain", body("green")), site.add("/slow", body("green", "<img src=/late.png>"))
+    named = plain.replace("127.0.0.1", "localhost")
+    settings: dict[str, Any] = {
+        "PRIVATE_TARGETS": f"{site.address},localhost:{site.port}",
+        "ENGINE_CONCURRENCY": 2,
+        "ENGINE_ISOLATION": "flags",  # the browser's way out can be had from here
+    }
+    with (
+        small_engine(site, prefix=limited(120, 120), **settings) as engine,
+        ThreadPoolExecutor(2) as pool,
+        contextlib.ExitStack() as silent,
+    ):
+        (warning,) = [event for event in engine.events if event["event"].startswith("the limit of open files is low")]
+        assert (warning["allowed"], warning["wanted"]) == (120, 2 * FOR_A_CAPTURE)
+        # Both over connections that last: there will be no new ones.
+        assert [colour(answer) for answer in pool.map(engine.capture, [plain, named])] == [GREEN, GREEN]
+        capture, began = pool.submit(engine.capture, slow), time.monotonic()
+        eventually(lambda: site.hits("/late.png"))
+        for port in listening(engine):
+            for _ in range(130):
+                silent.enter_context(socket.create_connection(("127.0.0.1", port)))
+        eventually(lambda: len(engine.logged(USED_UP)) > 1)
+        assert failure(engine.capture(named))[:2] == (503, "unavailable")
+        silent.close()
+        gate.set()
+        assert colour(capture.result()) == GREEN
+        assert colour(engine.capture(plain)) == GREEN
+        kinds = 3  # of complaints, each told once a second: new connections, the watch over memory, and one to spare
+        assert len(engine.events) < 15 + kinds * (time.monotonic() - began + 1)

@@ -1,0 +1,475 @@
+"""The second judge and way out of an engine on an internal network: by itself, and between real processes."""
+
+import asyncio
+import errno
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from engine.egress import socks
+from engine.egress.gate import Gate, Limits
+from engine.egress.proxy import Egress, Failure
+from engine.egress.socks import RESOLVE, Destination, Reply
+from engine.egress.upstream import Line, Upstream
+from engine.errors import ProxyGone, ResolverBusy
+from engine.outlet import Outlet
+from engine.traffic import Traffic
+from netguard import Guard, Verdict, exemptions
+from tests.engine.conftest import small_engine
+from tests.engine.page.test_hostile_pages import failure
+from tests.engine.page.test_options import GREEN, body, colour
+from tests.support.engine import Engine, eventually, running_engine
+from tests.support.loop import in_loop, until
+from tests.support.proxy import GREETING, PUBLIC, Proxy, Resolver, World, ipv4, ipv6, name, refused
+from tests.support.site import Site
+
+SITE = Destination("example.com", 80)
+HOLD = b"\x05\xf2\x00\x01" + bytes(6)
+
+
+class Chain:
+    """An outlet whose resolver and sites are the test's, and an engine's proxy and gate that go by it."""
+
+    def __init__(self, world: World, outlet: Outlet, server: asyncio.Server, guard: Guard) -> None:
+        self.world, self.outlet, self.server = world, outlet, server
+        self.upstream = Upstream(*server.sockets[0].getsockname())
+        self.gate = Gate(guard, 1, upstream=self.upstream)
+        self.traffic = Traffic()
+        self.egress = Egress(self.gate, self.traffic)
+        self.served: list[asyncio.StreamWriter] = []
+
+    async def open(self, listener: socket.socket) -> None:
+        await self.egress.open(listener)
+        self.browser = Proxy(self.egress, self.gate, self.world, self.traffic)
+        # A client that takes the engine's place, and knows none of its rules.
+        self.stranger = Proxy(self.egress, self.gate, self.world, self.traffic)
+        self.stranger.url = f"socks5://{self.upstream.host}:{self.upstream.port}"
+        self.line = await self.upstream.line()
+        self.world.streams.append(self.line.stream)
+        self.stranger.greeting, self.stranger.greeted = socks.introduction(self.line.user), socks.INTRODUCED
+
+    async def lookup(self, destination: Destination = SITE) -> list[str]:
+        return await asyncio.to_thread(self.upstream.lookup, destination)
+
+    async def die(self) -> None:
+        """Hang up on everybody, as a process that is killed does."""
+        self.server.close()
+        for writer in self.served:
+            writer.transport.abort()
+
+
+@asynccontextmanager
+async def chain(
+    lookup: Callable[[str], Iterable[str]] | None = None,
+    *,
+    connections: int = 99,
+    limits: Limits | None = None,
+    lenient: bool = False,
+    **rules: Any,
+) -> AsyncIterator[Chain]:
+    """Run one; with a `lenient` engine only the outlet refuses anything."""
+    world = World()
+    guard = Guard(lookup=lookup or Resolver(), **rules)
+    outlet = Outlet(Gate(guard, 1, limits, world.connect), connections)
+    site = await asyncio.start_server(world.echo, "127.0.0.1", 0)
+    world.port = site.sockets[0].getsockname()[1]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        running.served.append(writer)
+        await outlet.serve(reader, writer)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    ours = Guard(exempt=exemptions(["0.0.0.0/0"])) if lenient else Guard(**rules)
+    running = Chain(world, outlet, server, ours)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        await running.open(listener)
+        try:
+            yield running
+        finally:
+            await running.egress.close()
+            await running.die()
+            site.close()
+            for _, writer in world.streams:
+                writer.transport.abort()
+            await asyncio.sleep(0.01)  # the transports tell their protocols
+
+
+@in_loop
+async def test_a_page_reaches_its_site_through_both():
+    async with chain() as running:
+        code, (reader, writer) = await running.browser.ask(name("example.com"))
+        assert code == Reply.GRANTED
+        writer.write(b"hello")
+        assert await reader.readexactly(5) == b"hello"
+        writer.close()
+        assert running.world.dialled == [(PUBLIC, 80)]
+        assert await running.egress.lived()
+
+
+@in_loop
+async def test_a_look_up_gives_every_address_that_was_judged():
+    answer = [PUBLIC, "2606:4700::1111", "93.184.216.35"]
+    async with chain(Resolver(answer)) as running:
+        assert await running.lookup() == answer
+        assert (await running.gate.admit(SITE)).addresses[1].version == 6
+
+
+@in_loop
+async def test_a_name_is_looked_up_once_and_the_address_that_was_judged_is_dialled():
+    resolver = Resolver([PUBLIC], ["127.0.0.1"])
+    async with chain(resolver) as running:
+        running.egress._known = {SITE: await running.gate.admit(SITE)}
+        for _ in range(2):
+            assert (await running.browser.ask(name("example.com")))[0] == Reply.GRANTED
+        assert (resolver.asked, running.world.dialled) == (["example.com"], [(PUBLIC, 80)] * 2)
+        await refused(running.browser, name("example.com", 443))
+        assert len(running.world.dialled) == 2
+
+
+@pytest.mark.parametrize("answer", [["127.0.0.1"], [PUBLIC, "10.0.0.1"], [], OSError("SERVFAIL")])
+@in_loop
+async def test_a_name_that_does_not_resolve_to_public_addresses_alone_is_one_that_does_not_resolve(
+    answer: list[str] | OSError,
+):
+    async with chain(Resolver(answer)) as running:
+        assert await running.lookup() == []
+        assert (await running.gate.admit(SITE)).verdict is Verdict.UNRESOLVED
+        await refused(running.stranger, name("example.com"))
+        assert running.world.dialled == []
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ipv4("127.0.0.1"),
+        ipv4("169.254.169.254"),
+        ipv4("10.0.0.1"),
+        ipv6("::1"),
+        ipv6("::ffff:127.0.0.1"),
+        name("localhost"),
+        name("metadata.google.internal"),
+        ipv4(PUBLIC, 6379),
+    ],
+)
+@pytest.mark.parametrize("command", [1, RESOLVE])
+@in_loop
+async def test_a_client_that_takes_the_engines_place_gets_no_further(request_: bytes, command: int):
+    resolver = Resolver()
+    async with chain(resolver) as running:
+        await refused(running.stranger, request_[:1] + bytes([command]) + request_[2:])
+        assert (resolver.asked, running.world.dialled) == ([], [])
+
+
+@in_loop
+async def test_where_the_second_judge_says_no_the_page_is_refused():
+    async with chain(lenient=True) as running:
+        await refused(running.browser, ipv4("10.0.0.1"))
+        assert running.traffic.refused == {"second_judge": 1}
+        assert running.egress.fate("10.0.0.1", 80) is Verdict.PRIVATE
+        assert (running.egress.alive, running.world.dialled) == (True, [])
+
+
+@in_loop
+async def test_binding_is_not_for_sale():
+    async with chain() as running:
+        assert (await running.stranger.ask(b"\x05\x02" + ipv4(PUBLIC)[2:]))[0] == Reply.BAD_COMMAND
+
+
+@in_loop
+async def test_an_exempt_name_may_be_dialled_at_the_addresses_it_was_given_out_with_and_its_port_alone():
+    rules = {"exempt": exemptions(["intranet.example:8080"]), "ports": frozenset({80, 8080})}
+    async with chain(Resolver(["10.0.0.7"]), **rules) as running:
+        await refused(running.stranger, ipv4("10.0.0.7", 8080))
+        judgement = await running.gate.admit(Destination("intranet.example", 8080))
+        assert judgement.verdict is Verdict.EXEMPT
+        assert (await running.browser.ask(name("intranet.example", 8080)))[0] == Reply.GRANTED
+        for other in (ipv4("10.0.0.7", 80), ipv4("10.0.0.8", 8080)):
+            await refused(running.stranger, other)
+        assert running.world.dialled == [("10.0.0.7", 8080)]
+
+
+@in_loop
+async def test_an_exempt_name_that_the_outlet_has_forgotten_costs_the_capture_and_is_not_called_forbidden():
+    site = Destination("intranet.example", 8080)
+    async with chain(Resolver(["10.0.0.7"]), exempt=exemptions(["intranet.example:8080"])) as running:
+        running.egress._known = {site: await running.gate.admit(site)}
+        running.outlet._exempt.clear()  # as one does that was started meanwhile
+        assert (await running.browser.ask(name(site.host, site.port)))[0] == Reply.FAILED
+        assert (running.egress.alive, running.traffic.refused, running.world.dialled) == (False, {}, [])
+
+
+@pytest.mark.parametrize(
+    ("error", "fate"),
+    [
+        (ConnectionRefusedError(111, "refused"), Failure.REFUSED),
+        (OSError(113, "no route"), Failure.UNREACHABLE),
+        (TimeoutError(), Failure.TIMED_OUT),
+    ],
+)
+@in_loop
+async def test_why_a_site_cannot_be_reached_is_told_as_if_it_were_dialled_from_here(error: OSError, fate: Failure):
+    async with chain() as running:
+        running.world.failures[PUBLIC] = error
+        assert (await running.browser.ask(name("example.com")))[0] == Reply.UNREACHABLE
+        assert running.egress.fate("example.com", 80) is fate
+        assert running.egress.alive
+
+
+@in_loop
+async def test_a_site_that_is_silent_for_too_long_is_left():
+    async with chain(limits=Limits(idle=0.1)) as running:
+        _, (reader, writer) = await running.stranger.ask(name("example.com"))
+        writer.write(b"mute")
+        assert await reader.read() == b""
+
+
+@in_loop
+async def test_who_asks_for_nothing_is_hung_up_on():
+    async with chain(limits=Limits(idle=0.1)) as running:
+        reader, writer = await running.upstream.say(socks.GREETING, socks.GREETED)
+        assert await reader.read() == b""
+        writer.close()
+
+
+@in_loop
+async def test_more_connections_than_the_limit_are_hung_up_on_and_cost_the_capture():
+    async with chain(connections=3) as running:  # two of them are lines
+        code, (_, writer) = await running.browser.ask(name(PUBLIC))
+        assert code == Reply.GRANTED
+        for asking in (running.upstream.line(), running.lookup(), running.gate.admit(SITE)):
+            with pytest.raises(ProxyGone):
+                await asking
+        assert running.egress.alive
+        assert (await running.browser.ask(name(PUBLIC)))[0] == Reply.FAILED
+        assert not running.egress.alive
+        writer.close()
+        await until(lambda: running.world.streams and len(running.world.dialled) == 1)
+
+
+@in_loop
+async def test_what_a_capture_had_ends_with_its_line_however_little_the_sites_read():
+    """Each is sent more than all buffers on the way hold: that its client is gone, the outlet cannot see."""
+    deaf = socket.create_server(("127.0.0.1", 0))
+    rules = {"ports": frozenset({80}), "exempt": exemptions(["127.0.0.1"])}
+    async with chain(connections=8, limits=Limits(idle=60), **rules) as running:
+        with deaf:
+            site, running.world.port = running.world.port, deaf.getsockname()[1]
+            for _ in range(6):
+                code, (_, writer) = await running.stranger.ask(ipv4("127.0.0.1"))
+                assert code == Reply.GRANTED
+                writer.write(bytes(16 << 20))
+            await until(lambda: running.outlet._free == 0 and filled(running))
+            with pytest.raises(ProxyGone):
+                await running.upstream.check()
+            running.line.stream[1].transport.abort()
+            await until(lambda: running.outlet._free == 7)
+            running.world.port = site
+        assert (await running.browser.ask(name("example.com")))[0] == Reply.GRANTED
+
+
+def filled(running: Chain) -> bool:
+    """Whether what comes through the stranger goes no further."""
+    writers = [writer for _, writer in running.world.streams if writer is not running.line.stream[1]]
+    return all(writer.transport.get_write_buffer_size() for writer in writers)
+
+
+@in_loop
+async def test_a_connection_is_of_a_capture_whose_line_holds_or_is_none():
+    async with chain() as running:
+        with pytest.raises(ProxyGone):
+            await replace(running.line, user=b"somebody else").connect(PUBLIC, 80)
+        ours = socks.introduction(running.line.user)
+        for words in (GREETING + ipv4(PUBLIC), GREETING + HOLD, ours + HOLD, ours[:3] + b"\x05\x00"):
+            reader, _ = await running.stranger.send(words)
+            assert len(await reader.read()) in (2, 4)
+        running.line.stream[1].close()
+        await until(lambda: running.outlet._free == 98)
+        with pytest.raises(ProxyGone):
+            await running.line.connect(PUBLIC, 80)
+        with pytest.raises(ProxyGone):
+            await running.gate.dial((ip_address(PUBLIC),), 80)
+        assert running.world.dialled == []
+
+
+@in_loop
+async def test_an_outlet_without_descriptors_costs_the_capture_and_calls_no_site_unreachable():
+    async with chain() as running:
+        running.world.failures[PUBLIC] = OSError(errno.EMFILE, "too many open files")
+        assert (await running.browser.ask(name("example.com")))[0] == Reply.FAILED
+        assert running.egress.fate("example.com", 80) is None
+        assert not running.egress.alive
+
+
+@in_loop
+async def test_an_outlet_without_descriptors_calls_no_name_unresolved():
+    async with chain(Resolver(OSError(errno.EMFILE, "too many open files"))) as running:
+        with pytest.raises(ResolverBusy):
+            await running.gate.admit(SITE)
+
+
+@in_loop
+async def test_names_that_cannot_be_looked_up_for_others_that_hang_are_told_so():
+    release = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hanging(_: str) -> list[str]:
+        asyncio.run_coroutine_threadsafe(release.wait(), loop).result(10)
+        return [PUBLIC]
+
+    async with chain(hanging, limits=Limits(lookup=0.1, lookups=1)) as running:
+        for _ in range(2):
+            assert await running.lookup() == []
+        with pytest.raises(ResolverBusy):
+            await running.lookup()
+        release.set()
+
+
+@in_loop
+async def test_a_capture_is_lost_with_its_outlet_and_nothing_is_fetched_past_it():
+    async with chain() as running:
+        _, (reader, _) = await running.browser.ask(name("example.com"))
+        assert running.egress.alive
+        await running.die()
+        assert await reader.read() == b""
+        await until(lambda: not running.egress.alive)
+        assert (await running.browser.ask(name(PUBLIC)))[0] == Reply.FAILED
+        for asking in (running.gate.admit(SITE), running.line.connect(PUBLIC, 80)):
+            with pytest.raises(ProxyGone):
+                await asking
+        with pytest.raises(ProxyGone):
+            await Egress(running.gate, Traffic()).open(running.egress._listener)
+        assert running.world.dialled == [(PUBLIC, 80)]
+
+
+@pytest.mark.parametrize(
+    "words", [b"", b"\x05", b"\x05\x00", b"\x05\x00\x05\x00\x00", b"\x05\x00" + b"\x05\x00\x00\x09" * 4]
+)
+@in_loop
+async def test_an_outlet_that_speaks_no_sense_is_none(words: bytes):
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(words)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    upstream = Upstream(*server.sockets[0].getsockname())
+    with pytest.raises(ProxyGone):
+        await asyncio.to_thread(upstream.lookup, SITE)
+    with pytest.raises(ProxyGone):
+        await upstream.line()
+    server.close()
+
+
+@in_loop
+async def test_an_outlet_that_says_nothing_is_none():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        upstream = Upstream(*listener.getsockname())
+        with pytest.raises(ProxyGone):
+            await upstream.check()
+        with pytest.raises(ProxyGone):
+            await asyncio.to_thread(upstream.lookup, SITE)
+
+
+@in_loop
+async def test_a_capture_whose_outlet_gives_no_sign_of_life_is_lost_though_nobody_hung_up():
+    async with chain(connections=2) as running:
+        assert running.egress.alive
+        assert not await running.egress.lived()
+        assert not running.egress.alive
+
+
+@in_loop
+async def test_an_outlet_that_hangs_is_not_taken_for_a_site_that_does():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        upstream = Upstream(*listener.getsockname())
+        stream = await asyncio.open_connection(upstream.host, upstream.port)
+        dialling = Gate(Guard(), 1, upstream=upstream).dial(
+            (ip_address(PUBLIC),) * 4, 80, Line(upstream, b"somebody", stream)
+        )
+        with pytest.raises(ProxyGone):
+            await dialling
+        stream[1].close()
+
+
+@in_loop
+async def test_who_gives_up_on_a_connection_leaves_none_behind():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        asking = asyncio.create_task(Upstream(*listener.getsockname()).check())
+        accepted, _ = await asyncio.to_thread(listener.accept)
+        with accepted:
+            assert await asyncio.to_thread(accepted.recv, 9) == b"\x05\x01\x00"
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            assert await asyncio.to_thread(accepted.recv, 9) == b""
+
+
+def running_outlet(exempt: str, port: int = 0) -> AbstractContextManager[Engine]:
+    return running_engine("engine.outlet", PRIVATE_TARGETS=exempt, ENGINE_PORT=port, LOG_LEVEL="DEBUG")
+
+
+def address_of(outlet: Engine) -> str:
+    return outlet.url.removeprefix("http://")
+
+
+def test_captures_go_through_the_outlet_or_nowhere(site: Site):
+    url = site.add("/by-the-outlet", body("green"))
+    exempt = f"{site.address},localhost:{site.port}"
+    with (
+        running_outlet(exempt) as outlet,
+        small_engine(site, ENGINE_EGRESS=address_of(outlet), PRIVATE_TARGETS=exempt) as engine,
+    ):
+        assert colour(engine.capture(url)) == GREEN
+        assert colour(engine.capture(url.replace("127.0.0.1", "localhost"))) == GREEN
+        assert failure(engine.capture("http://10.0.0.1/"))[:2] == (400, "blocked_url")
+        outlet.stop()
+        known = len(site.requests)
+        for host in ("127.0.0.1", "localhost"):
+            assert failure(engine.capture(url.replace("127.0.0.1", host)))[:2] == (503, "unavailable")
+        assert len(site.requests) == known
+        with running_outlet(exempt, int(address_of(outlet).rpartition(":")[2])):
+            assert colour(engine.capture(url)) == GREEN
+
+
+def test_where_only_the_outlet_refuses_it_is_refused_all_the_same(site: Site):
+    url = site.add("/not-for-the-outlet", body("green"))
+    with running_outlet("") as outlet, small_engine(site, ENGINE_EGRESS=address_of(outlet)) as engine:
+        assert failure(engine.capture(url))[:2] == (400, "blocked_url")
+        assert site.hits("/not-for-the-outlet") == 0
+        (refusal,) = eventually(lambda: outlet.logged("refused"))
+        assert (refusal["host"], refusal["verdict"]) == ("127.0.0.1", "port")
+
+
+@pytest.mark.parametrize("what", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_capture_under_which_the_outlet_dies_or_hangs_fails_typed(site: Site, what: signal.Signals):
+    part = f"/late-part-{what.name}.png"
+    site.add(part, b"", gate=threading.Event())
+    url = site.add(f"/half-fetched-{what.name}", body("green", f"<img src={part}>"))
+    with (
+        running_outlet(site.address) as outlet,
+        small_engine(site, ENGINE_EGRESS=address_of(outlet), ENGINE_DEADLINE=6) as engine,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        capture = pool.submit(engine.capture, url)
+        eventually(lambda: site.hits(part))
+        outlet.process.send_signal(what)
+        try:
+            assert failure(capture.result())[:2] == (503, "unavailable")
+        finally:
+            outlet.process.send_signal(signal.SIGCONT)
+
+
+def test_an_engine_whose_outlet_is_away_starts_and_says_so(site: Site):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        port = taken.getsockname()[1]
+        with small_engine(site, ENGINE_EGRESS=f"127.0.0.1:{port}") as engine:
+            (warning,) = eventually(lambda: engine.logged("the outlet of ENGINE_EGRESS does not answer"))
+            assert (warning["level"], warning["port"]) == ("warning", port)

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from engine.config import EASYLIST
+from engine.page import adblock
+from tests.engine.page.test_options import GREEN, RED, body, colour
+from tests.support.engine import Engine, running_engine
+from tests.support.site import Site
+
+PAGE = body(
+    "green",
+    "<img src=/ad728.png><script src=/ad_728.js></script><script src=/photo.js></script>",
+)
+
+
+@pytest.fixture
+def url(site: Site) -> str:
+    site.requests.clear()
+    site.add("/ad728.png", b"", content_type="image/png")
+    site.add("/ad_728.js", "document.body.style.background = 'red'", content_type="text/javascript")
+    site.add("/photo.js", "", content_type="text/javascript")
+    return site.add("/with-ads", PAGE)
+
+
+def test_advertisements_are_shown_unless_they_are_blocked(engine: Engine, site: Site, url: str):
+    assert colour(engine.capture(url), (1000, 500)) == RED
+    assert site.hits("/ad728.png") == site.hits("/ad_728.js") == 1
+
+
+@pytest.mark.skipif(not EASYLIST.is_dir(), reason="Debian's webext-ublock-origin-chromium is not installed")
+def test_the_lists_of_the_debian_package_block_advertisements(engine: Engine, site: Site, url: str):
+    assert colour(engine.capture(url, block_ads="true"), (1000, 500)) == GREEN
+    assert (site.hits("/ad728.png"), site.hits("/ad_728.js"), site.hits("/photo.js")) == (0, 0, 1)
+
+
+def test_the_operator_can_point_to_other_lists(site: Site, url: str, tmp_path: Path):
+    own = tmp_path / "own.txt"
+    own.write_text("! a comment\n/ad_728.js$script\n")
+    with running_engine(PRIVATE_TARGETS=site.address, ENGINE_FILTER_LISTS=f"/nowhere.txt,{own}") as engine:
+        assert colour(engine.capture(url, block_ads="true"), (1000, 500)) == GREEN
+        assert (site.hits("/ad728.png"), site.hits("/ad_728.js")) == (1, 0)
+        assert engine.logged("a filter list cannot be read")[0]["path"] == "/nowhere.txt"
+
+
+def test_without_lists_the_option_does_nothing_and_the_log_says_so(site: Site, url: str):
+    with running_engine(PRIVATE_TARGETS=site.address, ENGINE_FILTER_LISTS="/nowhere.txt") as engine:
+        assert colour(engine.capture(url, block_ads="true"), (1000, 500)) == RED
+        assert engine.logged("no filter list is present: block_ads does nothing")
+
+
+def test_a_rule_is_matched_by_the_kind_of_request():
+    ads = adblock.AdFilter(["||ads.example^$script\n@@||ads.example/fine.js\n"])
+    assert ads.blocks("https://ads.example/a.js", "https://e.com/", "Script")
+    assert not ads.blocks("https://ads.example/a.png", "https://e.com/", "Image")
+    assert not ads.blocks("https://ads.example/fine.js", "https://e.com/", "Script")
+    assert not ads.blocks("https://e.com/a.js", "https://e.com/", "Manifest")

@@ -1,0 +1,214 @@
+"""Pages that Chromium does not cope with by itself."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.engine.conftest import small_engine
+from tests.engine.page.test_options import GREEN, RED, body, colour
+from tests.support.engine import Engine, eventually
+from tests.support.hostile import ADS
+from tests.support.site import Site
+
+
+def failure(response) -> tuple[int, str, str]:
+    answer = response.json()
+    assert answer["status"] == response.status_code
+    assert response.headers["Cache-Control"] == "no-store"
+    return response.status_code, answer["error"], answer["message"]
+
+
+@pytest.mark.parametrize("script", ["alert(1)", "confirm(1)", "prompt(1)", "print()", "onbeforeunload = () => 'stay'"])
+def test_a_dialog_does_not_hold_the_picture_up(engine: Engine, site: Site, script: str):
+    url = site.add("/dialog", body("red", f"<script>{script}; document.body.style.background = 'green'</script>"))
+    assert colour(engine.capture(url, timeout=10)) == GREEN
+
+
+def test_pop_ups_are_closed(engine: Engine, site: Site):
+    site.add("/popup", body("red"))
+    openers = """<a id=a href=/popup target=_blank rel=noopener></a><form id=f action=/popup target=_blank></form><script>
+        for (let n = 0; n < 20; n++) open('/popup?' + n); a.click(); f.submit()</script>"""
+    assert colour(engine.capture(site.add("/opener", body("green", openers)), delay=500)) == GREEN
+    assert site.hits("/popup") == 0
+
+
+def test_a_page_cannot_answer_for_its_own_status(engine: Engine, site: Site):
+    lie = "<script>performance.getEntriesByType = () => [{responseStatus: 200}]; Promise = null</script>"
+    url = site.add("/liar", body("red", head=lie), status=404)
+    assert failure(engine.capture(url)) == (422, "page_refused", "the page answered 404")
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+def test_an_error_status_is_no_picture(engine: Engine, site: Site, status: int):
+    url = site.add("/error", body("red", "an error page"), status=status)
+    assert failure(engine.capture(url)) == (422, "page_failed", f"the page answered {status}")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_an_error_status_that_lasts_is_told_from_one_that_passes(engine: Engine, site: Site, status: int):
+    answer = engine.capture(site.add("/error", body("red", "an error page"), status=status))
+    assert failure(answer) == (422, "page_refused", f"the page answered {status}")
+    assert answer.json()["page_status"] == status
+
+
+def test_an_error_status_behind_a_redirect_is_no_picture(engine: Engine, site: Site):
+    site.add("/missing", "", status=404)
+    url = site.add("/to-missing", status=302, headers={"Location": f"http://localhost:{site.port}/missing"})
+    assert failure(engine.capture(url)) == (422, "page_refused", "the page answered 404")
+
+
+def test_no_content_is_no_picture(engine: Engine, site: Site):
+    url = site.add("/nothing", status=204)
+    status, code, message = failure(engine.capture(url))
+    assert (status, code) == (422, "page_failed")
+    assert "without a document" in message
+
+
+def test_a_download_is_refused(engine: Engine, site: Site):
+    url = site.add("/file.bin", b"x" * 1000, content_type="application/octet-stream")
+    assert failure(engine.capture(url)) == (422, "page_failed", "the page is a download")
+
+
+def test_a_download_that_a_page_begins_is_refused(engine: Engine, site: Site):
+    site.add("/evil.bin", b"x", content_type="application/octet-stream", headers={"Content-Disposition": "attachment"})
+    url = site.add("/pusher", body("green", "<a id=a href=/evil.bin download></a><script>a.click()</script>"))
+    assert colour(engine.capture(url, delay=300)) == GREEN
+    assert list(engine.tmp.rglob("*evil*")) == []
+
+
+def test_a_refused_connection_is_no_picture(engine: Engine, closed_port: int):
+    answer = failure(engine.capture(f"http://127.0.0.1:{closed_port}/"))
+    assert answer == (422, "page_failed", "the page could not be loaded: ERR_CONNECTION_REFUSED")
+
+
+def test_broken_tls_is_no_picture(engine: Engine, site: Site):
+    status, code, message = failure(engine.capture(f"https://{site.address}/"))
+    assert (status, code) == (422, "page_failed")
+    assert "ERR_SSL_PROTOCOL_ERROR" in message
+
+
+def test_a_failure_behind_a_script_redirect_is_no_picture(engine: Engine, site: Site, closed_port: int):
+    url = site.add("/astray", body("red", f"<script>location = 'http://127.0.0.1:{closed_port}/'</script>"))
+    assert failure(engine.capture(url))[:2] == (422, "page_failed")
+
+
+def test_a_page_that_empties_itself_is_no_picture(engine: Engine, site: Site):
+    url = site.add("/gone", body("red", "<script>location = 'about:blank'</script>"))
+    assert failure(engine.capture(url))[:2] == (422, "page_failed")
+
+
+def test_a_selector_that_matches_nothing_is_the_pages_fault(engine: Engine, site: Site):
+    url = site.add("/bare", body("green"))
+    assert failure(engine.capture(url, selector="#none")) == (422, "page_failed", "selector: no element matched")
+
+
+@pytest.fixture(scope="module")
+def unfinished(hasty_engine: Engine, site: Site):
+    """Captures of pages that never finish, all at once: each takes the whole navigation limit."""
+    text = "x" * 4000
+    site.add("/drip.png", b"\x89PNG", content_type="image/png", endless=True)
+    pages = {
+        "dripping": (site.add("/drip", body("green", text), endless=True), {}),
+        "dripping 404": (site.add("/drip-404", body("red", text), endless=True, status=404), {}),
+        "dripping image": (site.add("/dripping", body("green", "<img src=/drip.png>")), {}),
+        "silent": (site.add("/silent", gate=site.closing), {}),
+        "found too late": (site.add("/dripping", body("green", "<img src=/drip.png>")), {"wait_for": "img"}),
+        "waited for": (site.add("/bare", body("green")), {"wait_for": "#none"}),
+    }
+    with ThreadPoolExecutor() as pool:
+        captures = {name: pool.submit(hasty_engine.capture, url, **options) for name, (url, options) in pages.items()}
+        return {name: capture.result() for name, capture in captures.items()}
+
+
+def test_a_page_that_never_finishes_is_captured_as_far_as_it_came(unfinished):
+    assert colour(unfinished["dripping"], (10, 500)) == GREEN
+
+
+def test_an_image_that_never_finishes_does_not_cost_the_picture(unfinished):
+    assert colour(unfinished["dripping image"]) == GREEN
+
+
+def test_an_error_status_that_never_finishes_is_no_picture(unfinished):
+    assert failure(unfinished["dripping 404"]) == (422, "page_refused", "the page answered 404")
+
+
+def test_a_page_without_an_answer_times_out(unfinished):
+    assert failure(unfinished["silent"]) == (504, "timeout", "the page did not answer in time")
+
+
+def test_what_is_waited_for_is_looked_for_even_if_the_page_never_finishes(unfinished):
+    assert colour(unfinished["found too late"]) == GREEN
+
+
+def test_wait_for_has_a_limit(unfinished):
+    assert failure(unfinished["waited for"]) == (422, "page_failed", "wait_for: no element matched in time")
+
+
+def test_a_script_in_an_endless_loop_is_stopped_for_the_picture(hasty_engine: Engine, site: Site):
+    url = site.add("/loop", body("green", "<script>while (true);</script>"))
+    assert colour(hasty_engine.capture(url)) == GREEN
+
+
+def test_pages_that_never_leave_off_meet_the_deadline_and_are_gone(hasty_engine: Engine, site: Site):
+    looping = site.add("/loops", body("red", "<script>setInterval(() => { while (true); })</script>"))
+    refreshing = site.add("/again", body("red", head="<meta http-equiv=refresh content=0>"))
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(hasty_engine.capture, [looping, refreshing]))
+    assert failure(answers[0])[:2] == (504, "timeout")
+    # Between two refreshes there may be a moment for a picture.
+    assert answers[1].status_code == 200 or failure(answers[1])[0] in (422, 504)
+    asked = site.hits("/again")
+    assert colour(hasty_engine.capture(site.add("/after", body("green")))) == GREEN
+    assert site.hits("/again") == asked
+
+
+def test_a_page_that_closes_itself_is_told_apart_from_a_crash(engine: Engine, site: Site):
+    answer = engine.capture(site.add("/closer", body("green", "<script>close()</script>")), delay=300)
+    assert answer.status_code == 200 or failure(answer)[1] == "page_failed"
+    assert colour(engine.capture(site.add("/after", body("green")))) == GREEN
+
+
+def test_a_memory_bomb_costs_its_own_renderer_alone(site: Site):
+    bomb = """<script>const all = []; setInterval(() => {
+        for (let n = 0; n < 4; n++) all.push(new Uint8Array(16 << 20).fill(1)) }, 10)</script>"""
+    with small_engine(site, ENGINE_RENDERER_LIMIT=300) as engine:
+        answer = failure(engine.capture(site.add("/bomb", body("red", bomb)), delay=10000))
+        assert answer == (422, "page_failed", "the page crashed or used too much memory")
+        assert engine.health()["restarts"] == 0
+
+
+def test_a_tree_above_its_limit_is_replaced_and_nobody_notices(site: Site):
+    hoard = "<script>const all = []; for (let n = 0; n < 40; n++) all.push(new Uint8Array(16 << 20).fill(1))</script>"
+    with small_engine(site, ENGINE_MEMORY_LIMIT=700, ENGINE_RENDERER_LIMIT=4096) as engine:
+        assert colour(engine.capture(site.add("/hoard", body("red", hoard)), delay=1500)) == RED
+        eventually(lambda: engine.health()["restarts"] == 1)
+
+
+def peak_of_the_engine(engine: Engine) -> int:
+    """In MiB, of its own process alone."""
+    status = Path(f"/proc/{engine.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) >> 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mib", [100, 130])
+def test_a_body_that_a_page_posts_costs_neither_the_engine_nor_a_neighbour(site: Site, mib: int):
+    """With advertisements blocked the browser tells of every request, body and all."""
+    post = f"<script>fetch('/x', {{method: 'POST', body: 'x'.repeat({mib} << 20)}})</script>"
+    poster, neighbour = site.add("/poster", body("red", post)), site.add("/neighbour", body("green"))
+    with (
+        small_engine(
+            site, ENGINE_FILTER_LISTS=ADS, ENGINE_CONCURRENCY=2, ENGINE_MEMORY_LIMIT=4096, ENGINE_DEADLINE=40
+        ) as engine,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        before = peak_of_the_engine(engine)
+        posting = pool.submit(engine.capture, poster, block_ads="true", delay=10000, timeout=60)
+        eventually(lambda: site.hits("/poster"))
+        while not posting.done():
+            assert colour(engine.capture(neighbour, block_ads="true")) == GREEN
+        answer = failure(posting.result())
+        assert answer == (422, "page_failed", "the page sends or says too much at once")
+        assert peak_of_the_engine(engine) < before + 64
+        assert engine.health()["restarts"] == 0

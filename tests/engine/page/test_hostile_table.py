@@ -1,0 +1,66 @@
+"""Every hostile page of docs/security.md on one engine: its end, its cost, and that the engine is as it was afterwards.
+
+`-rP` shows each row as it was measured; `make security-report` prints the table.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.engine.conftest import small_engine
+from tests.engine.page.test_options import GREEN, body, colour
+from tests.support.engine import Engine, eventually, group_members
+from tests.support.hostile import MAX_MIB, MAX_SECONDS, SETTINGS, Measured, hostile_pages, measure_all
+from tests.support.site import Site
+
+PAGES = hostile_pages()
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def survivor(site: Site) -> Iterator[Engine]:
+    with small_engine(site, **SETTINGS) as engine:
+        yield engine
+
+
+def leftovers(engine: Engine) -> tuple[int, int, int]:
+    """Descriptors of the engine, processes of its browser, and temporary folders."""
+    descriptors = len(list(Path(f"/proc/{engine.process.pid}/fd").iterdir()))
+    return descriptors, len(group_members(engine.browser_pids[-1])), len(list(engine.tmp.iterdir()))
+
+
+@pytest.fixture(scope="module")
+def measured(survivor: Engine, site: Site) -> dict[str, Measured]:
+    """All pages; before and after them a plain one, with the same left over."""
+    plain = site.add("/plain-before-and-after", body("green"))
+    with ThreadPoolExecutor(2) as pool:  # two connections to the engine, as later on
+        assert [colour(picture, (500, 500)) for picture in pool.map(survivor.capture, [plain] * 4)] == [GREEN] * 4
+    before = eventually(lambda: survivor.health()["in_flight"] == 0 and leftovers(survivor))
+    measured = dict(measure_all(survivor, site))
+    assert colour(survivor.capture(plain), (500, 500)) == GREEN
+    survivor.plain = before, plain
+    return measured
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", PAGES)
+def test_it_comes_to_its_end_within_its_time_and_memory(measured: dict[str, Measured], name: str):
+    found = measured[name]
+    print(found.row(name))  # noqa: T201 - for -rP
+    assert found.end in PAGES[name].ends
+    assert found.seconds < MAX_SECONDS
+    assert 0 < found.peak < MAX_MIB
+
+
+def test_no_process_folder_or_descriptor_is_left_over(measured: dict[str, Measured], survivor: Engine):
+    before, plain = survivor.plain
+
+    def settled() -> bool:
+        assert survivor.capture(plain).status_code == 200
+        return all(now <= then for now, then in zip(leftovers(survivor), before, strict=True))
+
+    eventually(settled)
+    assert [pid for group in survivor.browser_pids[:-1] for pid in group_members(group)] == []

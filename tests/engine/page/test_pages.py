@@ -1,0 +1,183 @@
+"""Pages that are opened ahead: one capture each, and no harm from one that breaks while it waits."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from engine.browser.pages import BlankPage, Pages
+from engine.errors import PageFailed, Unavailable
+from tests.engine.conftest import small_engine
+from tests.engine.page.test_options import GREEN, body, colour
+from tests.support.engine import Engine, eventually, group_members
+from tests.support.loop import in_loop, until
+from tests.support.site import Site
+
+
+class Tab:
+    """Stands in for a session: unbroken until told otherwise."""
+
+    broken = False
+
+    def check(self) -> None:
+        if self.broken:
+            raise PageFailed("it crashed")
+
+
+class Window:
+    """Opens pages while `may_open` is set and lets them go while `may_close` is."""
+
+    def __init__(self) -> None:
+        self.opened: list[Tab] = []
+        self.open = 0
+        self.may_open, self.may_close = asyncio.Event(), asyncio.Event()
+        self.may_open.set()
+        self.may_close.set()
+        self.full = False
+        self.make_next = lambda: None
+
+    @asynccontextmanager
+    async def page(self) -> AsyncIterator[BlankPage]:
+        if self.full:
+            raise Unavailable("no listener left")
+        await self.may_open.wait()
+        self.opened.append(Tab())
+        self.open += 1
+        try:
+            yield BlankPage(self.opened[-1], str(len(self.opened)), None, self.make_next)
+        finally:
+            await self.may_close.wait()
+            self.open -= 1
+
+
+@asynccontextmanager
+async def pages_of(window: Window) -> AsyncIterator[Pages]:
+    pages = Pages(window.page)
+    window.make_next = pages.make_ahead
+    try:
+        yield pages
+    finally:
+        await pages.close()
+    assert window.open == 0
+
+
+@in_loop
+async def test_no_page_serves_two_captures_and_the_next_one_is_open_before_it_is_wanted():
+    window = Window()
+    async with pages_of(window) as pages:
+        for number in (1, 2, 3):
+            async with pages.take() as page:
+                assert page.frame == str(number)
+                page.make_next()
+                await until(lambda number=number: len(window.opened) == number + 1)
+        await until(lambda: window.open == 1)
+
+
+@in_loop
+async def test_a_picture_does_not_wait_for_its_page_to_go_but_a_failure_does():
+    window = Window()
+    async with pages_of(window) as pages:
+        window.may_close.clear()
+        async with pages.take():
+            pass
+        assert window.open >= 1  # and yet it was left at once
+
+        async def fails() -> None:
+            async with pages.take():
+                raise PageFailed("its own fault")
+
+        failing = asyncio.create_task(fails())
+        await until(lambda: len(window.opened) == 2)
+        assert not failing.done()
+        window.may_close.set()
+        with pytest.raises(PageFailed):
+            await failing
+
+
+@in_loop
+async def test_a_page_is_in_use_until_it_is_gone_and_a_blank_one_is_not():
+    """One that hangs while it closes is company to whoever is there when the browser is killed for it."""
+    window = Window()
+    async with pages_of(window) as pages:
+        pages.make_ahead()
+        await until(lambda: window.open == 1)
+        assert pages.in_use == 0
+        window.may_close.clear()
+        async with pages.take():
+            assert pages.in_use == 1
+        async with pages.take():
+            assert pages.in_use == 2
+        window.may_close.set()
+        await until(lambda: pages.in_use == 0)
+
+
+@in_loop
+async def test_a_page_that_breaks_while_it_waits_is_nobodys():
+    window = Window()
+    async with pages_of(window) as pages:
+        pages.make_ahead()
+        await until(lambda: window.open == 1)
+        window.opened[0].broken = True
+        async with pages.take() as page:
+            assert page.frame == "2"
+
+
+@in_loop
+async def test_a_page_is_kept_for_the_next_when_nobody_waits_for_it_any_more():
+    window = Window()
+    async with pages_of(window) as pages:
+        window.may_open.clear()
+
+        async def wants() -> None:
+            async with pages.take():
+                raise AssertionError("it was given up")
+
+        impatient = asyncio.create_task(wants())
+        await asyncio.sleep(0.01)
+        impatient.cancel()
+        await asyncio.wait([impatient])
+        window.may_open.set()
+        async with pages.take() as page:
+            assert page.frame == "1"
+
+
+@in_loop
+async def test_where_no_page_can_be_opened_the_reason_is_told_and_the_next_try_is_a_new_one():
+    window = Window()
+    async with pages_of(window) as pages:
+        window.full = True
+        pages.make_ahead()
+        with pytest.raises(Unavailable, match="no listener left"):
+            async with pages.take():
+                pass
+        window.full = False
+        async with pages.take() as page:
+            assert page.frame == "1"
+
+
+def is_renderer(pid: int) -> bool:
+    try:
+        return b"--type=renderer" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def renderers(engine: Engine) -> list[int]:
+    members = group_members(engine.browser_pids[-1])
+    return [pid for pid in members if is_renderer(pid)]
+
+
+def test_renderers_that_die_idle_cost_no_capture_and_no_browser(site: Site):
+    url = site.add("/after-idle", body("green"))
+    with small_engine(site, ENGINE_CONCURRENCY=1) as engine:
+        assert colour(engine.capture(url)) == GREEN
+        idle = eventually(lambda: engine.health()["in_flight"] == 0 and renderers(engine))
+        for pid in idle:
+            os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not {*idle} & {*group_members(engine.browser_pids[-1])})
+        assert colour(engine.capture(url)) == GREEN
+        assert engine.health()["restarts"] == 0

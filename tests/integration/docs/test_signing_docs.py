@@ -1,0 +1,64 @@
+"""The snippets of docs/signing.md make URLs that the service takes."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = (Path(__file__).parents[3] / "docs" / "signing.md").read_text(encoding="utf-8")
+KEY = "a-signing-key-of-the-docs"
+OPTIONS = {
+    "url": "https://example.com/a?b=ü&c=d e"[:-2],
+    "width": "800",
+    "full_page": "1",
+    "w": "320",
+    "format": "webp",
+}
+CALLS = {
+    "python": (sys.executable, "-c", "import sys, json\n{code}\nprint(thumbnail({key}, json.loads({options})))"),
+    "php": ("php", "-r", "{code}\necho thumbnail({key}, json_decode({options}, true));"),
+    "js": ("node", "-e", "{code}\nconsole.log(thumbnail({key}, JSON.parse({options})))"),
+}
+
+
+def snippet(language):
+    (code,) = re.findall(rf"```{language}\n(.*?)```", DOCS, re.DOTALL)
+    return code
+
+
+@pytest.mark.parametrize("language", CALLS)
+def test_a_snippet_signs_a_url_that_is_served(make_client, language):
+    url = run(language, OPTIONS)
+    client = make_client(signing_keys=KEY)
+
+    assert client.get(url).status_code == 200
+    assert client.get(url.replace("width=800", "width=801")).status_code == 403
+
+
+@pytest.mark.parametrize("language", CALLS)
+def test_a_snippet_signs_a_pdf_as_such(make_client, language):
+    client = make_client(signing_keys=KEY)
+    answer = client.get(run(language, {"url": "https://example.com/", "format": "pdf"}))
+
+    assert (answer.status_code, answer.content_type) == (200, "application/pdf")
+    assert client.get(run(language, {"url": "https://example.com/"}) + "&format=pdf").status_code == 403
+
+
+@pytest.mark.parametrize("language", CALLS)
+def test_a_snippet_signs_what_it_sends_whatever_the_type(make_client, language):
+    options = {"url": "https://example.com/", "full_page": False, "dark_mode": True, "scale": 2.0, "width": 800}
+
+    assert make_client(signing_keys=KEY).get(run(language, options)).status_code == 200
+
+
+def run(language, options):
+    interpreter, flag, program = CALLS[language]
+    if shutil.which(interpreter) is None:
+        pytest.skip(f"no {interpreter} on this machine")
+    options = json.dumps(json.dumps(options)).replace("$", "\\$")
+    text = program.replace("{code}", snippet(language)).replace("{key}", json.dumps(KEY)).replace("{options}", options)
+    return subprocess.run([interpreter, flag, text], check=True, capture_output=True, text=True).stdout.strip()

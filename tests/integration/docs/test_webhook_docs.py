@@ -1,0 +1,72 @@
+"""The receivers of docs/webhooks.md take what the service sends, and nothing else."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netguard import Guard, exemptions
+from tests.support.receiver import running_receiver
+from webhooks.sender import Courier, Message
+
+DOCS = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text(encoding="utf-8")
+NEW, OLD, OTHER = ("whsec_" + text * 5 for text in ("bmV3ISEh", "b2xkISEh", "b3RoZXIh"))
+BODY = '{"event": "screenshot.failed", "job": {"job_id": "ü"}}'
+SIGNED = ("webhook-id", "webhook-timestamp", "webhook-signature")
+CALLS = {
+    "python": (
+        sys.executable,
+        "-c",
+        "{code}\nimport json, sys\nfor s, h, b in json.load(sys.stdin): print(verified(s, h, b.encode()))",
+    ),
+    "js": (
+        "node",
+        "-e",
+        '{code}\nfor (const [s, h, b] of JSON.parse(require("fs").readFileSync(0))) console.log(verified(s, h, Buffer.from(b)))',
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def headers():
+    """What a receiver gets while the secret is being replaced."""
+    with running_receiver() as receiver:
+        target = f"hooks.example.com:{receiver.port}"
+        guard = Guard(exempt=exemptions([target]), lookup=lambda _: ["127.0.0.1"])
+        assert Courier(guard, (NEW, OLD)).deliver(Message("msg_1", f"http://{target}/", BODY)).delivered
+        (post,) = receiver.posts
+        assert post.body.decode() == BODY
+        return post.headers
+
+
+@pytest.mark.parametrize("language", CALLS)
+def test_a_receiver_tells_our_messages_from_others(headers, language):
+    interpreter, flag, program = CALLS[language]
+    if shutil.which(interpreter) is None:
+        pytest.skip(f"no {interpreter} on this machine")
+    (code,) = re.findall(rf"```{language}\n(.*?)```", DOCS, re.DOTALL)
+    old = str(int(headers["webhook-timestamp"]) - 301)
+    cases = [
+        (NEW, headers, BODY),
+        (OLD, headers, BODY),
+        (OTHER, headers, BODY),
+        (NEW, headers, BODY + " "),
+        (NEW, headers | {"webhook-id": "msg_2"}, BODY),
+        (NEW, headers | {"webhook-timestamp": old}, BODY),
+        (NEW, headers | {"webhook-signature": "v1,"}, BODY),
+        (NEW, headers | {"webhook-signature": "v1,ü"}, BODY),
+        *((NEW, headers | {"webhook-timestamp": sent}, BODY) for sent in ("", "soon", "nan", "1e9", "9" * 5000, "²")),
+        *((NEW, {name: headers[name] for name in headers if name != missing}, BODY) for missing in SIGNED),
+    ]
+    ran = subprocess.run(
+        [interpreter, flag, program.replace("{code}", code)],
+        input=json.dumps(cases),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.stdout.lower().split() == ["true", "true"] + ["false"] * (len(cases) - 2)

@@ -1,0 +1,307 @@
+"""The files that a deployment reads agree with one another and with the settings."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from fnmatch import fnmatch
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+import yaml
+
+import config
+import engine.config
+import netguard
+import options
+from tests.support.engine import running_engine
+
+ROOT = Path(__file__).resolve().parents[3]
+SETTINGS = {name.upper() for settings in (config.Settings, engine.config.Settings) for name in settings.model_fields}
+# Read by gunicorn's configuration, and by boto3.
+OTHERS = {"PORT", "WEB_HOST", "WEB_CONCURRENCY", "WEB_CONNECTIONS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+FLY = {"web": "fly.toml", "engine": "fly.engine.toml"}
+
+
+def read(path):
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def dockerfile():
+    """Map each stage to its instructions, those that it is built upon first."""
+    stages = {}
+    for line in re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", read("Dockerfile"), flags=re.MULTILINE)).splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "FROM":
+            base, _, name = rest.partition(" AS ")
+            stages[name] = list(stages.get(base, ()))
+        elif word:
+            stages[name].append((word, rest.strip()))
+    return stages
+
+
+def values(stage, instruction):
+    return [rest for word, rest in dockerfile()[stage] if word == instruction]
+
+
+def image_environ(stage):
+    return dict(pair.split("=", 1) for line in values(stage, "ENV") for pair in line.split())
+
+
+def image_port(stage):
+    return int(image_environ(stage)[{"web": "PORT", "engine": "ENGINE_PORT"}[stage]])
+
+
+def compose():
+    return yaml.safe_load(read("docker-compose.yml"))["services"]
+
+
+def cloud_run():
+    containers = yaml.safe_load(read("deploy/cloudrun.yaml"))["spec"]["template"]["spec"]["containers"]
+    return {container["name"]: container for container in containers}
+
+
+@pytest.mark.parametrize("stage", ["web", "engine"])
+def test_an_image_runs_as_a_numbered_user_and_checks_its_health_on_its_port(stage):
+    (check,) = values(stage, "HEALTHCHECK")
+    assert values(stage, "USER") == ["10001:10001"]
+    assert "/health" in check
+    assert values(stage, "EXPOSE") == [str(image_port(stage))]
+    assert json.loads(values(stage, "CMD")[-1])
+
+
+def test_images_are_built_from_stages_that_there_are():
+    targets = {service["build"]["target"] for service in compose().values() if "build" in service}
+    targets |= {tomllib.loads(read(f"deploy/{path}"))["build"]["build-target"] for path in FLY.values()}
+    assert targets == {"web", "engine"}
+    assert targets <= dockerfile().keys()
+
+
+def test_images_hold_what_is_copied_and_nothing_else_gets_near_them():
+    ignore = read(".dockerignore").splitlines()
+    shown = {line[1:] for line in ignore if line.startswith("!")}
+    copied = {
+        word
+        for stage in dockerfile().values()
+        for instruction, rest in stage
+        if instruction == "COPY"
+        for word in rest.split()[:-1]
+    }
+    assert "*" in ignore
+    assert {path for path in copied if not any(fnmatch(path, pattern) for pattern in shown)} == set()
+    assert "demo" not in copied
+
+
+def test_the_web_image_holds_every_package_of_the_web_side():
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {
+        "bench",
+        "demo",
+        "engine",
+        "scripts",
+        "tests",
+    }
+    assert packages == {rest.split()[0] for rest in values("web", "COPY")} & packages
+
+
+def test_a_service_waits_until_what_it_needs_is_healthy():
+    services = compose()
+    for name, service in services.items():
+        for needed, how in service.get("depends_on", {}).items():
+            assert how["condition"] == "service_healthy", name
+            assert "build" in services[needed] or "healthcheck" in services[needed], f"{needed} checks no health"
+
+
+def test_every_service_has_walls_and_a_limit():
+    for name, service in compose().items():
+        assert service["read_only"], name
+        assert service["mem_limit"], name
+        assert "no-new-privileges:true" in service["security_opt"], name
+
+
+def test_the_engine_cannot_reach_redis():
+    services = compose()
+    assert not set(services["engine"]["networks"]) & set(services["redis"]["networks"])
+    assert "ports" not in services["engine"]
+    assert "ports" not in services["redis"]
+
+
+def test_in_compose_the_browser_has_no_route_but_through_the_proxy_or_there_is_no_engine():
+    service = compose()["engine"]
+    assert service["environment"]["ENGINE_ISOLATION"] == "${ENGINE_ISOLATION:-namespace}"
+    assert "seccomp:deploy/seccomp.json" in service["security_opt"], "or the namespace could not be made"
+
+
+def neighbours(network):
+    return {name for name, service in compose().items() if network in service["networks"]}
+
+
+def test_the_engines_container_has_no_route_but_through_the_second_judge():
+    networks = yaml.safe_load(read("docker-compose.yml"))["networks"]
+    services = compose()
+    internal = {name for name, settings in networks.items() if settings.get("internal")}
+    assert services["engine"]["networks"]
+    assert set(services["engine"]["networks"]) <= internal
+    host, _, port = services["engine"]["environment"]["ENGINE_EGRESS"].rpartition(":")
+    way_out = services[host]
+    assert way_out["command"] == ["python", "-m", "engine.outlet"]
+    assert way_out["environment"]["ENGINE_PORT"] == port
+    # It stands between the engine and the world alone: nobody else can use it, and it can reach nobody else.
+    shared, world = (set(way_out["networks"]) & internal, set(way_out["networks"]) - internal)
+    assert [neighbours(network) for network in shared] == [{host, "engine"}]
+    assert [neighbours(network) for network in world] == [{host}]
+    # What may be reached is one rule for both, and as many captures.
+    for name in ("PRIVATE_TARGETS", "ALLOWED_PORTS", "ENGINE_CONCURRENCY"):
+        assert way_out["environment"][name] == services["engine"]["environment"][name]
+
+
+def test_web_process_and_worker_have_a_route_to_hosted_apis_and_storage():
+    networks = yaml.safe_load(read("docker-compose.yml"))["networks"]
+    for name in ("web", "worker"):
+        assert any(not networks[network].get("internal") for network in compose()[name]["networks"]), name
+
+
+def test_the_second_judge_is_found_healthy_when_it_answers():
+    service = compose()["egress"]
+    command = [sys.executable, *service["healthcheck"]["test"][2:]]
+    with running_engine("engine.outlet") as outlet:
+        command[-1] = command[-1].replace("1080", outlet.url.rpartition(":")[2])
+        assert subprocess.run(command, check=False, timeout=20).returncode == 0
+    assert subprocess.run(command, check=False, timeout=20, capture_output=True).returncode != 0
+
+
+NFT = shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+
+
+@pytest.mark.parametrize(("family", "table"), [("refused4", netguard.guard._IPV4), ("refused6", netguard.guard._IPV6)])
+def test_the_firewall_refuses_what_the_guard_refuses(family, table):
+    elements = re.search(rf"set {family} {{.*?elements = {{(.*?)}}", read("deploy/egress.nft"), flags=re.DOTALL)[1]
+    assert [ip_network(entry.strip()) for entry in elements.split(",")] == [network for network, _ in table]
+
+
+@pytest.mark.skipif(NFT is None, reason="no nft on this machine")
+def test_the_firewall_can_be_loaded_and_once_more():
+    load = (
+        f"{NFT} --file deploy/egress.nft && {NFT} --file deploy/egress.nft && {NFT} list chain inet thumbnails output"
+    )
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--net", "sh", "-c", load], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert "policy drop" in done.stdout
+
+
+def test_redis_makes_room_before_its_container_is_full():
+    redis = compose()["redis"]
+    assert "--maxmemory 256mb" in redis["command"]
+    assert redis["mem_limit"] == "640m"
+
+
+@pytest.mark.parametrize("command", [compose()["redis"]["command"], read("Procfile").splitlines()[0]])
+def test_redis_evicts_pictures_and_no_jobs_and_keeps_its_queues_over_a_restart(command):
+    assert "--maxmemory-policy volatile-lru" in command
+    assert "--appendonly yes --appendfsync everysec" in command
+
+
+def test_the_worker_may_end_its_job_before_it_is_stopped():
+    limit = config.Settings.model_fields["job_time_limit"].default
+    assert int(compose()["worker"]["stop_grace_period"].removesuffix("s")) > limit
+
+
+def test_ports_are_those_of_the_images():
+    for stage, path in FLY.items():
+        assert tomllib.loads(read(f"deploy/{path}"))["http_service"]["internal_port"] == image_port(stage)
+    for stage, container in cloud_run().items():
+        assert container["startupProbe"]["httpGet"] == {"path": "/health", "port": image_port(stage)}
+    assert cloud_run()["web"]["ports"] == [{"containerPort": image_port("web")}]
+
+
+def test_nginx_stands_before_the_web_process_and_nothing_else_is_reached_from_outside():
+    services = compose()
+    config = read("deploy/nginx.conf")
+    assert [name for name, service in services.items() if "ports" in service] == ["nginx"]
+    assert services["nginx"]["ports"][0].endswith(":8080")
+    assert "listen 8080;" in config
+    assert f"server web:{image_port('web')};" in config
+    assert services["web"]["environment"]["TRUSTED_PROXIES"] == "${TRUSTED_PROXIES:-1}"
+    assert "./deploy/nginx.conf:/etc/nginx/nginx.conf:ro" in services["nginx"]["volumes"]
+
+
+def test_nginx_writes_only_where_its_container_lets_it_and_no_more_than_there_is_room():
+    tmpfs = {mount.partition(":")[0]: mount for mount in compose()["nginx"]["tmpfs"]}
+    config = re.sub(r"#.*", "", read("deploy/nginx.conf"))
+    written = set(re.findall(r"(?:_path|pid|unix:)\s*(/[^\s;]+)", config))
+    kept, room = re.search(r"max_size=(\d+)m", config), re.search(r"size=(\d+)m", tmpfs["/var/cache/nginx"])
+    assert {path for path in written if not path.startswith(tuple(tmpfs))} == set()
+    assert "/var/cache/nginx" in written
+    assert int(kept[1]) < int(room[1]) < int(compose()["nginx"]["mem_limit"].removesuffix("m"))
+
+
+def test_nginx_waits_longer_than_a_caller_may_and_shorter_than_gunicorn_for_the_next_request():
+    config = read("deploy/nginx.conf")
+    assert {int(found) for found in re.findall(r"proxy_read_timeout (\d+)s", config)} == {130}
+    longest = next(m.le for m in options.Options.model_fields["wait"].metadata if hasattr(m, "le"))
+    assert longest < 130
+    gunicorn = re.search(r"^keepalive = (\d+)", read("deploy/gunicorn.conf.py"), flags=re.MULTILINE)
+    idle = re.search(r"keepalive 32;\s+keepalive_timeout (\d+)s", config)
+    assert int(idle[1]) < int(gunicorn[1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "capture_url"),
+    [
+        ({}, "http://engine:8001"),
+        ({"CAPTURE_API": "engine"}, "http://engine:8001"),
+        ({"SNAPSHARP_API_KEY": "sk_live_1"}, ""),
+        ({"CAPTURE_API": "hermesforge"}, ""),
+        ({"CAPTURE_URL": "http://engines.example"}, "http://engines.example"),
+    ],
+)
+def test_in_compose_captures_come_from_our_engine_unless_another_is_named(tmp_path, settings, capture_url):
+    stub = tmp_path / "gunicorn"
+    stub.write_text('#!/bin/sh\nprintf "%s" "$CAPTURE_URL"\n', encoding="utf-8")
+    stub.chmod(0o755)
+    shell, option, script, name = compose()["web"]["entrypoint"]
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}"} | settings
+    command = [shell, option, script.replace("$$", "$"), name, *compose()["web"]["command"]]
+    assert subprocess.run(command, env=environ, check=True, capture_output=True, text=True).stdout == capture_url
+    assert image_port("engine") == 8001
+
+
+def test_every_variable_is_a_setting():
+    named = {name for stage in dockerfile() for name in image_environ(stage) if not name.startswith(("PYTHON", "PIP_"))}
+    named |= {name for service in compose().values() for name in service.get("environment", {})}
+    named |= {name for path in FLY.values() for name in tomllib.loads(read(f"deploy/{path}"))["env"]}
+    named |= {variable["name"] for container in cloud_run().values() for variable in container["env"]}
+    assert named - SETTINGS - OTHERS == set()
+
+
+def test_the_example_names_every_setting_and_sets_none():
+    lines = read(".env.example").splitlines()
+    assert [line for line in lines if line and not line.startswith("#")] == []
+    assert {match[1] for line in lines if (match := re.match(r"#([A-Z0-9_]+)=", line))} == SETTINGS | OTHERS
+
+
+def test_only_user_namespaces_are_freed_by_the_seccomp_profile():
+    refused = {name for rule in json.loads(read("deploy/seccomp.json"))["syscalls"] for name in rule["names"]}
+    assert {"mount", "ptrace", "bpf", "keyctl", "setns", "io_uring_setup", "init_module", "kexec_load"} <= refused
+    assert not {"clone", "clone3", "unshare", "chroot"} & refused, "Chromium's sandbox is made of these"
+
+
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt", "requirements-bench.txt"])
+def test_a_lock_pins_and_hashes_everything_and_names_no_index(lock):
+    entries = re.findall(r"^(?!#)(\S[^\n]*(?:\n    [^\n]*)*)", read(lock), flags=re.MULTILINE)
+    assert entries
+    assert [
+        entry for entry in entries if not re.match(r"[a-z0-9.-]+==\S+", entry) or "--hash=sha256:" not in entry
+    ] == []
+    assert "://" not in read(lock)
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-bench"])
+def test_a_lock_holds_what_is_asked_for(name):
+    asked = re.findall(r"^([a-zA-Z0-9][a-zA-Z0-9-]*)", read(f"{name}.in"), flags=re.MULTILINE)
+    locked = {entry.lower() for entry in re.findall(r"^([a-z0-9.-]+)==", read(f"{name}.txt"), flags=re.MULTILINE)}
+    assert {entry.lower() for entry in asked} <= locked

@@ -1,0 +1,91 @@
+"""Every line of the SSRF corpus gets its expected verdict, with a stub resolver that answers as the line says."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from errors import InvalidURL, ThumbnailError
+from netguard import Guard
+from urls import parse_url, target_of
+
+CORPUS = Path(__file__).parents[2] / "data" / "ssrf-corpus.tsv"
+
+
+@dataclass
+class Case:
+    url: str
+    verdict: str
+    kind: str
+    note: str
+
+    def value(self, name: str) -> str | None:
+        return next((w.removeprefix(f"{name}=") for w in self.note.split() if w.startswith(f"{name}=")), None)
+
+
+def cases():
+    for line in CORPUS.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#") or not line:
+            continue
+        text, verdict, kind, *note = line.split("\t")
+        yield Case(json.loads(f'"{text}"'), verdict, kind, " ".join(note))
+
+
+ALL = list(cases())
+
+
+class StubResolver:
+    """Answers as the corpus's `dns=` says, and counts how often it was asked."""
+
+    def __init__(self, answer: str | None) -> None:
+        self.answers = (answer or "").split(";then=")
+        self.asked = 0
+
+    def __call__(self, name: str) -> list[str]:
+        answer = self.answers[min(self.asked, len(self.answers) - 1)]
+        self.asked += 1
+        if answer == "TIMEOUT":
+            raise TimeoutError
+        if answer in ("NXDOMAIN", "NODATA", "SERVFAIL", ""):
+            raise OSError(answer)
+        return answer.split(",")
+
+
+def judge(url: str, guard: Guard) -> str:
+    """Judge as the service does on a miss: the syntax at the door, then one look-up."""
+    try:
+        host, port = target_of(parse_url(url, guard))
+    except ThumbnailError:
+        return "reject"
+    return "accept" if guard.judge(host, port).ok else "reject"
+
+
+def test_the_corpus_is_all_there():
+    assert len(ALL) == 521
+
+
+@pytest.mark.parametrize("case", ALL, ids=[f"{i}-{c.kind}" for i, c in enumerate(ALL)])
+def test_the_guard_gives_the_expected_verdict(case):
+    resolver = StubResolver(case.value("dns"))
+    assert judge(case.url, Guard(lookup=resolver)) == case.verdict
+    if case.value("dns") is None:
+        assert resolver.asked == 0
+    assert resolver.asked <= 1
+
+
+@pytest.mark.parametrize(
+    ("url", "canonical"),
+    [
+        ("https://EXAMPLE.com./a#part", "https://example.com/a"),
+        ("https://example.com/#/route", "https://example.com/#/route"),
+        ("https://example.com/#!route", "https://example.com/#!route"),
+    ],
+)
+def test_only_a_fragment_that_chooses_a_page_stays(url, canonical):
+    assert parse_url(url, Guard()) == canonical
+
+
+def test_no_url_is_told_from_a_bad_one():
+    with pytest.raises(InvalidURL, match="is missing"):
+        parse_url("", Guard())
