@@ -16,9 +16,7 @@ class Clock:
 
 
 def fault():
-    err = CaptureFailed("broken")
-    err.upstream = True
-    return err
+    return CaptureFailed("broken", upstream=True)
 
 
 @pytest.fixture
@@ -97,8 +95,7 @@ def test_a_quota_opens_it_at_once_and_for_as_long_as_it_says(breaker, clock):
 
 def test_what_it_refuses_was_not_tried_and_lasts_if_its_cause_does(breaker):
     for lasting in (False, True):
-        err = UpstreamUnavailable("refused")
-        err.upstream, err.lasting = True, lasting
+        err = UpstreamUnavailable("refused", upstream=True, lasting=lasting)
         for _ in range(THRESHOLD):
             breaker.note(err)
         with pytest.raises(UpstreamUnavailable) as refused:

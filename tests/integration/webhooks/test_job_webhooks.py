@@ -20,8 +20,6 @@ from jobs import (
     Errand,
     Job,
     JobResult,
-    Line,
-    Receivers,
     WebhookProgress,
     WebhookState,
     new_id,
@@ -32,6 +30,7 @@ from tests.support.receiver import drip, running_receiver
 from tests.support.redis import running_redis
 from tests.support.screenshot_api import running_screenshot_api
 from tests.support.worker import children_of, running_worker
+from webhooks.receivers import Line, Receivers
 
 OUTBOX = "thumb:{jobs}:outbox"
 PAGE = "https://example.com/"
