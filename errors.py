@@ -27,29 +27,68 @@ ThumbnailError
 ├── QueueUnavailable 503     queue_unavailable
 └── NotFound 404             not_found
 
-`detail` is for the caller and holds nothing but our own words and the caller's field names; the cause goes to the
-log through `raise … from err`.
+Errors are immutable. `detail` is public and holds nothing but our own words and the caller's field names; the cause goes
+to the log through `raise … from err`.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class ThumbnailError(Exception):
-    """An error with a public face: HTTP status, stable code, title, and whether trying again can help."""
+    """An error with a public face: HTTP status, stable code, title, and whether a retry can help.
+
+    `field` names the option, header or setting that is wrong, as the caller wrote it; "" where none is.
+    """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     title: ClassVar[str] = "Internal error"
     retryable: ClassVar[bool] = False
-    retry_after: int | None = None
+    default_retry_after: ClassVar[int | None] = None
+    default_field: ClassVar[str] = ""
 
-    def __init__(self, detail: str = "", *, retry_after: int | None = None) -> None:
-        """Keep `detail` (public text) and `retry_after` (whole seconds, sent as `Retry-After`)."""
-        super().__init__(detail)
-        self.detail = detail
-        if retry_after is not None:
-            self.retry_after = retry_after
+    reason: str
+    field: str
+    retry_after: int | None
+
+    def __init__(
+        self, reason: str = "", *, field: str | None = None, retry_after: int | None = None, **more: object
+    ) -> None:
+        """Keep the public `reason`, the `field` that it is about, and `retry_after` (whole seconds)."""
+        super().__init__(reason)
+        self.__dict__ |= {
+            "reason": reason,
+            "field": self.default_field if field is None else field,
+            "retry_after": self.default_retry_after if retry_after is None else retry_after,
+            **more,
+        }
+
+    @property
+    def detail(self) -> str:
+        """The public text, which begins with the field."""
+        return f"{self.field}: {self.reason}" if self.field else self.reason
+
+    def __str__(self) -> str:
+        return self.detail
+
+    def about(self, field: str) -> Self:
+        """Give the same error about another field."""
+        return self._replaced(field=field)
+
+    def untraced(self) -> Self:
+        """Give the same error without traceback and context, which hold the caller's input and grow with each raise."""
+        return self._replaced()
+
+    def _replaced(self, **changes: object) -> Self:
+        other = type(self).__new__(type(self), *self.args)
+        other.__dict__ |= {name: value for name, value in self.__dict__.items() if name != "__notes__"} | changes
+        return other
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not name.startswith("__"):  # Python itself sets __traceback__, __context__ and __cause__
+            raise AttributeError(f"{type(self).__name__} is immutable; make another one")
+        super().__setattr__(name, value)
 
 
 class BadRequest(ThumbnailError):
@@ -61,6 +100,7 @@ class BadRequest(ThumbnailError):
 class InvalidURL(BadRequest):
     code = "invalid_url"
     title = "Invalid URL"
+    default_field = "url"
 
 
 class BlockedTarget(BadRequest):
@@ -68,10 +108,13 @@ class BlockedTarget(BadRequest):
 
     code = "blocked_url"
     title = "Blocked URL"
+    default_field = "url"
+    verdict: str
 
-    def __init__(self, detail: str, *, verdict: str = "", retry_after: int | None = None) -> None:
-        super().__init__(detail, retry_after=retry_after)
-        self.verdict = verdict
+    def __init__(
+        self, reason: str, *, field: str | None = None, retry_after: int | None = None, verdict: str = ""
+    ) -> None:
+        super().__init__(reason, field=field, retry_after=retry_after, verdict=verdict)
 
 
 class InvalidOption(BadRequest):
@@ -125,7 +168,7 @@ class IdempotencyUnderWay(IdempotencyConflict):
     """The first request with the key has not ended: whoever asks again gets its answer."""
 
     retryable = True
-    retry_after = 2
+    default_retry_after = 2
 
 
 class NotReady(ThumbnailError):
@@ -133,22 +176,22 @@ class NotReady(ThumbnailError):
     code = "not_ready"
     title = "Not ready"
     retryable = True
-    retry_after = 2
+    default_retry_after = 2
 
 
 class RateLimited(ThumbnailError):
+    """A budget is used up: all of `limit` until `retry_after` seconds have passed."""
+
     status = 429
     code = "rate_limited"
     title = "Too many requests"
     retryable = True
-    limit: int = 0
+    limit: int
 
-    @classmethod
-    def over(cls, limit: int, detail: str, seconds: int) -> "RateLimited":
-        """Say that all of `limit` are used up for `seconds` more."""
-        error = cls(detail, retry_after=seconds)
-        error.limit = limit
-        return error
+    def __init__(
+        self, reason: str = "", *, field: str | None = None, retry_after: int | None = None, limit: int = 0
+    ) -> None:
+        super().__init__(reason, field=field, retry_after=retry_after, limit=limit)
 
 
 class CaptureError(ThumbnailError):
@@ -157,9 +200,21 @@ class CaptureError(ThumbnailError):
     `lasting` is known of some: the same request would fail again. `tried` is false where the API was not even asked.
     """
 
-    upstream: bool = False
-    lasting: bool = False
-    tried: bool = True
+    upstream: bool
+    lasting: bool
+    tried: bool
+
+    def __init__(
+        self,
+        reason: str = "",
+        *,
+        field: str | None = None,
+        retry_after: int | None = None,
+        upstream: bool = False,
+        lasting: bool = False,
+        tried: bool = True,
+    ) -> None:
+        super().__init__(reason, field=field, retry_after=retry_after, upstream=upstream, lasting=lasting, tried=tried)
 
 
 class CaptureFailed(CaptureError):
@@ -181,7 +236,7 @@ class UpstreamQuota(CaptureError):
     code = "upstream_quota"
     title = "Screenshot quota used up"
     retryable = True
-    retry_after = 3600
+    default_retry_after = 3600
 
 
 class UpstreamUnavailable(CaptureError):
@@ -189,7 +244,7 @@ class UpstreamUnavailable(CaptureError):
     code = "upstream_unavailable"
     title = "Screenshot API unavailable"
     retryable = True
-    retry_after = 30
+    default_retry_after = 30
 
 
 class Pending(ThumbnailError):
@@ -199,7 +254,7 @@ class Pending(ThumbnailError):
     code = "pending"
     title = "Capture under way"
     retryable = True
-    retry_after = 3
+    default_retry_after = 3
 
 
 class OverCapacity(ThumbnailError):
@@ -207,7 +262,7 @@ class OverCapacity(ThumbnailError):
     code = "over_capacity"
     title = "Over capacity"
     retryable = True
-    retry_after = 5
+    default_retry_after = 5
 
 
 class StorageUnavailable(ThumbnailError):
@@ -215,7 +270,7 @@ class StorageUnavailable(ThumbnailError):
     code = "storage_unavailable"
     title = "Storage unavailable"
     retryable = True
-    retry_after = 30
+    default_retry_after = 30
 
 
 class QueueUnavailable(ThumbnailError):
@@ -223,26 +278,27 @@ class QueueUnavailable(ThumbnailError):
     code = "queue_unavailable"
     title = "Queue unavailable"
     retryable = True
-    retry_after = 10
-
-
-def to_record(err: ThumbnailError) -> dict[str, Any]:
-    """Spell an error in JSON's types, to be remembered somewhere."""
-    marks = {name: getattr(err, name) for name in _MARKS} if isinstance(err, CaptureError) else {}
-    return {"code": err.code, "detail": err.detail} | marks
-
-
-def of_record(record: Mapping[str, Any], retry_after: int | None = None) -> ThumbnailError | None:
-    """Make the error that was remembered, from a record that may hold more; None for a code that is not ours."""
-    kind = _BY_CODE.get(record["code"])
-    err = kind(record["detail"], retry_after=retry_after) if kind else None
-    if isinstance(err, CaptureError):
-        for name in _MARKS:
-            setattr(err, name, record.get(name, getattr(err, name)))
-    return err
+    default_retry_after = 10
 
 
 _MARKS = ("upstream", "lasting", "tried")
+
+
+def to_record(err: ThumbnailError) -> dict[str, Any]:
+    """Write an error in JSON's types, so that it can be kept."""
+    marks = {name: getattr(err, name) for name in _MARKS} if isinstance(err, CaptureError) else {}
+    return {"code": err.code, "field": err.field, "reason": err.reason} | marks
+
+
+def from_record(record: Mapping[str, Any], retry_after: int | None = None) -> ThumbnailError | None:
+    """Read an error from a record that may hold more; None for a code that is not kept."""
+    kind = _BY_CODE.get(record["code"])
+    if kind is None:
+        return None
+    marks = {name: record[name] for name in _MARKS if name in record} if issubclass(kind, CaptureError) else {}
+    return kind(record["reason"], field=record["field"], retry_after=retry_after, **marks)
+
+
 _REMEMBERED: tuple[type[ThumbnailError], ...] = (
     CaptureFailed,
     CaptureTimeout,

@@ -13,7 +13,7 @@ from errors import BlockedTarget, InvalidURL
 from netguard import Guard, Verdict
 
 MAX_URL_BYTES = 2048
-NOT_PUBLIC = "url: the target is not a public web address"
+NOT_PUBLIC = "the target is not a public web address"
 
 _DEFAULT_PORTS = {"http:": 80, "https:": 443}
 # C0, space, DEL, C1, NBSP and other spaces, backslash; bidi controls and zero-width characters: what a browser
@@ -27,11 +27,11 @@ _CLIENT_ROUTES = ("#/", "#!")  # fragments that choose a page in the browser; an
 def parse_url(text: str, guard: Guard) -> str:
     """Give the canonical spelling of `text`. Raises InvalidURL or BlockedTarget."""
     if not text:
-        raise InvalidURL("url: is missing; give an absolute http:// or https:// URL")
+        raise InvalidURL("is missing; give an absolute http:// or https:// URL")
     if len(text) > MAX_URL_BYTES or len(text.encode(errors="replace")) > MAX_URL_BYTES:
-        raise InvalidURL(f"url: is too long; at most {MAX_URL_BYTES} bytes of UTF-8")
+        raise InvalidURL(f"is too long; at most {MAX_URL_BYTES} bytes of UTF-8")
     if _UNWELCOME.search(text):
-        raise InvalidURL("url: holds a space, a control, a backslash or an invisible character; percent-encode it")
+        raise InvalidURL("holds a space, a control, a backslash or an invisible character; percent-encode it")
     url = _parse_whatwg(text)
     _screen(url, guard)
     if not url.hash.startswith(_CLIENT_ROUTES):
@@ -49,12 +49,12 @@ def _parse_whatwg(text: str) -> can_ada.URL:
     try:
         url = can_ada.parse(text)
     except ValueError:
-        raise InvalidURL("url: is not an absolute http:// or https:// URL") from None
+        raise InvalidURL("is not an absolute http:// or https:// URL") from None
     if url.protocol not in _DEFAULT_PORTS:
-        raise InvalidURL("url: must start with http:// or https://")
+        raise InvalidURL("must start with http:// or https://")
     authority = _authority(text)
     if "@" in authority:
-        raise InvalidURL("url: must not hold a user name or a password")
+        raise InvalidURL("must not hold a user name or a password")
     url.hostname = url.hostname.removesuffix(".")
     _require_plain_address(url.hostname, authority)
     return url
@@ -68,16 +68,16 @@ def _authority(text: str) -> str:
 def _require_plain_address(hostname: str, authority: str) -> None:
     """Refuse an address in any but its usual spelling: octal, hex, short and full-width forms only serve to hide."""
     if netguard.literal(hostname) and re.sub(r":[0-9]*$", "", authority).lower() != hostname:
-        raise InvalidURL("url: write an address in its usual form, such as 93.184.216.34 or [2606:4700::1111]")
+        raise InvalidURL("write an address in its usual form, such as 93.184.216.34 or [2606:4700::1111]")
 
 
 def _screen(url: can_ada.URL, guard: Guard) -> None:
     port = int(url.port or _DEFAULT_PORTS[url.protocol])
     verdict = guard.screen(url.hostname, port)
     if verdict is Verdict.BAD_NAME:
-        raise InvalidURL("url: the host is not a domain name; labels of letters, digits, - and _, at most 253 in all")
+        raise InvalidURL("the host is not a domain name; labels of letters, digits, - and _, at most 253 in all")
     if verdict is Verdict.PORT:
         ports = " or ".join(map(str, sorted(guard.ports)))
-        raise BlockedTarget(f"url: the port must be {ports}", verdict=verdict)
+        raise BlockedTarget(f"the port must be {ports}", verdict=verdict)
     if not verdict.ok and verdict is not Verdict.NEEDS_LOOKUP:
         raise BlockedTarget(NOT_PUBLIC, verdict=verdict)

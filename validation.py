@@ -1,6 +1,5 @@
 """Untrusted mapping → ThumbnailRequest. Pure: syntax only. Every refusal names the field and its valid values."""
 
-import copy
 import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -45,7 +44,7 @@ class Validator:
         """
         found = self._remembered(query, preferred)
         if isinstance(found, ThumbnailError):
-            raise copy.copy(found)  # an exception that is raised collects what it passes through
+            raise found.untraced()
         return found
 
     def parse_json(self, body: object) -> ThumbnailRequest:
@@ -61,7 +60,7 @@ class Validator:
         if own.urls is None:
             pictures: tuple[ThumbnailRequest, ...] = (self._parse_object(shared),)
         elif "url" in shared:
-            raise InvalidOption("url, urls: give one of them")
+            raise InvalidOption("give one of them", field="url, urls")
         else:
             pictures = tuple(self._parse_one_of(own.urls, index, shared) for index in range(len(own.urls)))
         return JobWish(pictures, own.urls is not None, own.webhook_url, own.persist)
@@ -70,19 +69,18 @@ class Validator:
         try:
             return self._parse_object({**shared, "url": urls[index]})
         except (InvalidURL, BlockedTarget) as err:
-            err.detail = f"urls[{index}]{err.detail.removeprefix('url')}"
-            raise
+            raise err.about(f"urls[{index}]") from err.__cause__
 
     def _parse_object(self, given: Mapping[Any, Any]) -> ThumbnailRequest:
         if given.get("format") == "auto":
-            raise InvalidOption("format: auto is for /thumb alone; name the format that is to stay")
+            raise InvalidOption("auto is for /thumb alone; name the format that is to stay", field="format")
         return self._parse(given, BodyOptions)
 
     def _parse_or_refuse(self, query: bytes, preferred: str) -> ThumbnailRequest | ThumbnailError:
         try:
             return self._parse_query(query, preferred)
         except ThumbnailError as err:
-            return copy.copy(err)  # without its context, which holds the caller's input
+            return err.untraced()
 
     def _parse_query(self, query: bytes, preferred: str) -> ThumbnailRequest:
         try:
@@ -95,7 +93,7 @@ class Validator:
     def _parse(self, given: Mapping[Any, Any], model: type[Options], preferred: str = "") -> ThumbnailRequest:
         _refuse_unknown(given, Options.model_fields)
         if given.get("url") is None:
-            raise InvalidURL("url: is missing; give an absolute http:// or https:// URL")
+            raise InvalidURL("is missing; give an absolute http:// or https:// URL")
         options = _validated(model, given)
         return self._build(options, parse_url(options.url, self._guard), preferred)
 
@@ -123,14 +121,14 @@ def _medium(options: Options) -> str:
     if options.format != "pdf":
         return "screen"
     for name in sorted(_IMAGE_ONLY & options.model_fields_set):
-        raise InvalidOption(f"{name}: cannot be combined with format=pdf")
+        raise InvalidOption("cannot be combined with format=pdf", field=name)
     return "print"
 
 
 def _refuse_repeated(pairs: Iterable[tuple[str, str]]) -> None:
     for name, count in Counter(name for name, _ in pairs).items():
         if count > 1 and name in Options.model_fields:
-            raise InvalidOption(f"{name}: is given {count} times; give it once")
+            raise InvalidOption(f"is given {count} times; give it once", field=name)
 
 
 def _object(body: object) -> Mapping[Any, Any]:
@@ -145,7 +143,7 @@ def _refuse_unknown(given: Mapping[Any, Any], known: Mapping[str, object]) -> No
             shown = str(name)[:40]
             nearest = difflib.get_close_matches(shown, known, n=1)
             hint = f"did you mean {nearest[0]}?" if nearest else "a page's URL must be percent-encoded as a whole"
-            raise InvalidOption(f"{shown}: is not an option; {hint}")
+            raise InvalidOption(f"is not an option; {hint}", field=shown)
 
 
 def _validated(model: type[Model], given: Mapping[Any, Any]) -> Model:
@@ -154,4 +152,4 @@ def _validated(model: type[Model], given: Mapping[Any, Any]) -> Model:
     except ValidationError as err:
         name = str(err.errors(include_url=False, include_input=False)[0]["loc"][0])
     kind = InvalidURL if name == "url" else InvalidOption
-    raise kind(f"{name}: must be {model.model_fields[name].description}")
+    raise kind(f"must be {model.model_fields[name].description}", field=name)

@@ -214,7 +214,7 @@ class Budget:
         return headers
 
     def _refusal(self, limit: RateLimitItem, seconds: int) -> RateLimited:
-        return RateLimited.over(limit.amount, f"at most {limit} {self._scope} for one client", seconds)
+        return RateLimited(f"at most {limit} {self._scope} for one client", limit=limit.amount, retry_after=seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,14 +70,14 @@ class Access:
     def check_target(self, host: str) -> None:
         """Raise ForbiddenHost unless `host` (without port) matches one of the allowed targets."""
         if self.targets and not any(_matches(pattern, host) for pattern in self.targets):
-            raise ForbiddenHost("url: this service does not capture this host")
+            raise ForbiddenHost("this service does not capture this host", field="url")
 
     def check_size(self, rendition: Rendition) -> None:
         """Raise InvalidOption for a size that is not on the ladder."""
         asked = rendition.w, rendition.h
         if self.sizes and asked != (None, None) and asked not in self.sizes:
             ladder = ", ".join(sorted((_size(w, h) for w, h in self.sizes), key=lambda text: (len(text), text)))
-            raise InvalidOption(f"w, h: must be one of {ladder}")
+            raise InvalidOption(f"must be one of {ladder}", field="w, h")
 
     def check_signature(self, query: bytes, expires: int | None) -> None:
         """Raise BadSignature or ExpiredSignature unless `query` was signed with one of the keys."""
@@ -87,9 +87,9 @@ class Access:
         shown = dict(pairs).get("sig", "")
         valid = [hmac.compare_digest(sign(key, pairs).encode(), shown.encode()) for key in self.signing_keys]
         if not any(valid):
-            raise BadSignature("sig: is missing or does not belong to these options")
+            raise BadSignature("is missing or does not belong to these options", field="sig")
         if expires is not None and expires < time.time():
-            raise ExpiredSignature("expires: the signature is no longer valid")
+            raise ExpiredSignature("the signature is no longer valid", field="expires")
 
 
 def sign(key: str, options: Iterable[tuple[str, str]]) -> str:

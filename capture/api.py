@@ -91,8 +91,7 @@ class Camera:
             raise
         except imaging.NotAPicture as err:
             _log.warning("capture_undecodable", reason=str(err), request_id=request_id)
-            failure = CaptureFailed("the screenshot API did not send a picture")
-            failure.upstream = True
+            failure = CaptureFailed("the screenshot API did not send a picture", upstream=True)
             self._breaker.note(failure)
             raise failure from err
         self._breaker.note(None)

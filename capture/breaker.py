@@ -54,9 +54,13 @@ class Breaker:
     def _refusal(self, state: dict[str, Any]) -> ThumbnailError:
         kind = UpstreamQuota if state["code"] == UpstreamQuota.code else UpstreamUnavailable
         left = max(int(state["until"] - self._clock()), 1)
-        error = kind("the screenshot API is not available at the moment", retry_after=left)
-        error.upstream, error.lasting, error.tried = True, state.get("lasting", False), False
-        return error
+        return kind(
+            "the screenshot API is not available at the moment",
+            retry_after=left,
+            upstream=True,
+            lasting=state.get("lasting", False),
+            tried=False,
+        )
 
     def let_go(self) -> None:
         """Give the probe's turn to another: this caller will not capture after all."""

@@ -54,7 +54,7 @@ class Dialect:
     def express(self, options: CaptureOptions, image_format: str) -> dict[str, object]:
         """Write the options in this dialect's names and values. Raises `InvalidOption` for what it cannot say."""
         if image_format not in self.formats:
-            raise InvalidOption(f"format: {self.name} makes {_either(self.formats)}")
+            raise InvalidOption(f"{self.name} makes {_either(self.formats)}", field="format")
         sent: dict[str, object] = {"url": options.url, "format": image_format}
         if self.quality and image_format not in {"png", "pdf"}:
             sent[self.quality] = MASTER_QUALITY
@@ -63,10 +63,10 @@ class Dialect:
             if param := self.params.get(option.name):
                 sent |= _written(self.name, option.name, param, value)
             elif value != option.default and option.name not in self.best_effort:
-                raise InvalidOption(f"{option.name}: {self.name}, the screenshot API in use, has no such option")
+                raise InvalidOption(f"{self.name}, the screenshot API in use, has no such option", field=option.name)
         if self.max_pixels and image_format != "pdf" and _pixels(options) > self.max_pixels:
             raise InvalidOption(
-                f"scale: {self.name}, the screenshot API in use, takes {self.max_pixels} pixels a picture"
+                f"{self.name}, the screenshot API in use, takes {self.max_pixels} pixels a picture", field="scale"
             )
         return sent
 
@@ -78,11 +78,11 @@ def _pixels(options: CaptureOptions) -> float:
 def _written(dialect: str, option: str, param: Param, value: object) -> dict[str, object]:
     if param.values is not None:
         if value not in param.values:
-            raise InvalidOption(f"{option}: {dialect}, the screenshot API in use, takes {_either(param.values)}")
+            raise InvalidOption(f"{dialect}, the screenshot API in use, takes {_either(param.values)}", field=option)
         value = param.values[value]
     if param.limits and isinstance(value, int | float) and not param.limits[0] <= value <= param.limits[1]:
         low, high = param.limits
-        raise InvalidOption(f"{option}: {dialect}, the screenshot API in use, takes {low} to {high}")
+        raise InvalidOption(f"{dialect}, the screenshot API in use, takes {low} to {high}", field=option)
     return {} if value == param.default else {param.name: param.write(value)}
 
 

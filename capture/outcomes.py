@@ -42,6 +42,7 @@ class Outcome:
     hint: str = ""
     upstream: bool = True  # the API's own fault, and not the page's: what a circuit breaker counts
     lasting: bool = False  # the same request would fail again, however long one waits
+    field: str | None = None  # of the caller's request, where it is at fault
 
 
 FAILED = Outcome(CaptureFailed, "the page could not be captured", upstream=False)
@@ -61,8 +62,8 @@ DENIED = Outcome(
     hint="check CAPTURE_API_KEY and its plan",
     lasting=True,
 )
-BLOCKED = Outcome(BlockedTarget, "url: the target is not a public web address", upstream=False)
-BAD_SELECTOR = Outcome(InvalidOption, "wait_for, selector, hide: must be valid CSS selectors", upstream=False)
+BLOCKED = Outcome(BlockedTarget, "the target is not a public web address", upstream=False)
+BAD_SELECTOR = Outcome(InvalidOption, "must be valid CSS selectors", field="wait_for, selector, hide", upstream=False)
 BUSY = Outcome(OverCapacity, "the engine has more captures than it can take", retried=True, upstream=False)
 
 # (status, the API's code in lower case); an unknown code counts as "". See `meaning` for a status that is not here.
@@ -124,13 +125,15 @@ class Refusal:
 
     def public(self) -> ThumbnailError:
         """Make the caller's error, in our own words."""
-        told = f": it answered {self.page_status}" if self.page_status else ""
-        error = self.outcome.error(self.outcome.detail + told)
-        if isinstance(error, CaptureError):
-            error.upstream, error.lasting = self.outcome.upstream, self.outcome.lasting
-        if self.retry_after is not None:
-            error.retry_after = math.ceil(self.retry_after)
-        return error
+        kind, page = self.outcome.error, f": it answered {self.page_status}" if self.page_status else ""
+        pause = None if self.retry_after is None else math.ceil(self.retry_after)
+        marks = {"upstream": self.outcome.upstream, "lasting": self.outcome.lasting}
+        return kind(
+            self.outcome.detail + page,
+            field=self.outcome.field,
+            retry_after=pause,
+            **(marks if issubclass(kind, CaptureError) else {}),
+        )
 
 
 def read_refusal(

@@ -56,10 +56,10 @@ class Throughput:
             answer = self._ask(self._take, limit, [limit.amount, limit.get_expiry()])
             wait = float(answer) if isinstance(answer, bytes) else 0.0
             if wait > 0:
-                raise RateLimited.over(
-                    limit.amount,
+                raise RateLimited(
                     f"at most {limit} calls to the screenshot API for bulk work and visitors",
-                    int(wait) + 1,
+                    limit=limit.amount,
+                    retry_after=int(wait) + 1,
                 )
 
     def _ask(self, script: "redis.commands.core.Script", limit: RateLimitItem, args: list[int]) -> object:

@@ -65,7 +65,7 @@ class Attempt:
         Raises InvalidOption.
         """
         if not _KEY.fullmatch(key):
-            raise InvalidOption("Idempotency-Key: must be 1 to 255 visible ASCII characters")
+            raise InvalidOption("must be 1 to 255 visible ASCII characters", field="Idempotency-Key")
         return cls(_hash([*scope, key]), _hash(body))
 
 
@@ -96,7 +96,9 @@ class Idempotency:
             return remembered
         lease = self._leases.take(f"idempotency:{attempt.name}")
         if not lease.ours:
-            raise IdempotencyUnderWay("Idempotency-Key: a request with this key is under way; send it again shortly")
+            raise IdempotencyUnderWay(
+                "a request with this key is under way; send it again shortly", field="Idempotency-Key"
+            )
         try:
             remembered = self._recall(attempt)  # of a try that ended a moment ago
             if remembered is not None:
@@ -131,7 +133,9 @@ class Idempotency:
         if record["until"] < time.time():
             return None
         if record["fingerprint"] != attempt.fingerprint:
-            raise IdempotencyConflict("Idempotency-Key: was used with another body; use a new key for a new request")
+            raise IdempotencyConflict(
+                "was used with another body; use a new key for a new request", field="Idempotency-Key"
+            )
         return Answer(**record["answer"])
 
     def _remember(self, attempt: Attempt, answer: Answer) -> None:

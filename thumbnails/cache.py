@@ -204,7 +204,7 @@ def _unpack_failure(text: str) -> _Failure | None:
     try:
         record = json.loads(text)
         left = record["until"] - time.time()
-        err = errors.of_record(record, retry_after=max(int(left), 1)) if left > 0 else None
+        err = errors.from_record(record, retry_after=max(int(left), 1)) if left > 0 else None
         return _Failure(err, record["at"]) if err else None
     except (ValueError, KeyError, TypeError):
         return None

@@ -88,14 +88,15 @@ class Courier:
         Raises InvalidOption, InvalidURL, BlockedTarget or OverCapacity.
         """
         if not self._signers:
-            raise InvalidOption("webhook_url: webhooks are off here; the operator turns them on with WEBHOOK_SECRET")
+            raise InvalidOption(
+                "webhooks are off here; the operator turns them on with WEBHOOK_SECRET", field="webhook_url"
+            )
         try:
             canonical = parse_url(url, self._guard)
             judgement = self._judge(canonical) if self._resolves else self._screen(canonical)
             _require_allowed(canonical, judgement.verdict)
         except BadRequest as err:
-            err.detail = f"webhook_{err.detail}"  # the texts are about a field named url
-            raise
+            raise err.about("webhook_url") from err.__cause__
         return canonical
 
     def deliver(self, message: Message) -> Receipt:
@@ -183,7 +184,7 @@ def _require_allowed(url: str, verdict: Verdict) -> None:
     if not verdict.ok and verdict is not Verdict.NEEDS_LOOKUP:
         raise BlockedTarget(NOT_PUBLIC, verdict=verdict)
     if url.startswith("http:") and verdict is not Verdict.EXEMPT:
-        raise InvalidURL("url: must start with https://")
+        raise InvalidURL("must start with https://")
 
 
 def _path(url: str) -> str:

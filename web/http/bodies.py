@@ -26,6 +26,6 @@ def _unrepeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found: dict[str, object] = {}
     for name, value in pairs:
         if name in found:
-            raise InvalidOption(f"{name[:40]}: is given more than once; give it once")
+            raise InvalidOption("is given more than once; give it once", field=name[:40])
         found[name] = value
     return found

@@ -26,7 +26,9 @@ def answer_errors(app: Flask, limiter: Limiter) -> None:
     def too_many(err: RateLimitExceeded) -> Response:
         current = limiter.current_limit
         seconds = max(current.reset_at - int(time.time()), 1) if current else 60
-        return _answer(RateLimited.over(err.limit.limit.amount, f"at most {err.limit.limit} requests", seconds))
+        return _answer(
+            RateLimited(f"limit reached: {err.limit.limit} requests", limit=err.limit.limit.amount, retry_after=seconds)
+        )
 
     app.register_error_handler(RateLimitExceeded, too_many)
     app.register_error_handler(ThumbnailError, _answer)

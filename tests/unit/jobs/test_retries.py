@@ -45,15 +45,13 @@ def test_what_is_only_busy_is_tried_again(kind):
 
 
 def test_what_was_not_tried_waits_for_as_long_as_it_must_and_a_little_more_each():
-    refused = errors.UpstreamQuota("…", retry_after=3600)
-    assert not was_put_off(refused)
-    refused.tried = False
+    assert not was_put_off(errors.UpstreamQuota("…", retry_after=3600))
+    refused = errors.UpstreamQuota("…", retry_after=3600, tried=False)
     assert was_put_off(refused)
     pauses = {pause_until(refused) for _ in range(100)}
     assert len(pauses) > 50
     assert 3600 <= min(pauses) <= max(pauses) <= 3610
-    refused.lasting = True
-    assert not was_put_off(refused)
+    assert not was_put_off(errors.UpstreamQuota("…", retry_after=3600, tried=False, lasting=True))
 
 
 def test_pauses_grow_within_their_bound_and_differ():
