@@ -6,6 +6,7 @@ again where a socket is opened.
 
 from netguard.guard import (
     LOOKUP_SECONDS,
+    MOST_LOOKUPS,
     Address,
     Busy,
     Exemption,
@@ -24,6 +25,7 @@ from netguard.guard import (
 
 __all__ = [
     "LOOKUP_SECONDS",
+    "MOST_LOOKUPS",
     "Address",
     "Busy",
     "Exemption",

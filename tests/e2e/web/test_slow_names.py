@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from netguard.guard import MOST_LOOKUPS
+from netguard import MOST_LOOKUPS
 from tests.support.web import ROOT, running_web
 
 

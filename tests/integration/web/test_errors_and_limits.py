@@ -15,7 +15,7 @@ import structlog
 from PIL import Image
 
 import logs
-from netguard.guard import MOST_LOOKUPS
+from netguard import MOST_LOOKUPS
 from tests.support import screenshot_api as lying
 from tests.support.processes import free_port, stop, wait_until
 from tests.support.redis import age_pictures, running_redis

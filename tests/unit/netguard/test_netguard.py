@@ -188,8 +188,8 @@ def test_a_name_is_not_blamed_for_others_that_hang():
     """However many look-ups hang, a name of which nothing is known is neither public nor refused for good."""
     gate = threading.Event()
     hanging = Guard(lookup=lambda _: [gate.wait() and "8.8.8.8"])
-    with ThreadPoolExecutor(netguard.guard.MOST_LOOKUPS) as pool:
-        judged = [pool.submit(hanging.judge, f"{i}.example.net", 443) for i in range(netguard.guard.MOST_LOOKUPS)]
+    with ThreadPoolExecutor(netguard.MOST_LOOKUPS) as pool:
+        judged = [pool.submit(hanging.judge, f"{i}.example.net", 443) for i in range(netguard.MOST_LOOKUPS)]
         try:
             assert {judgement.result().verdict for judgement in judged} == {Verdict.UNRESOLVED}
             assert guard_answering("8.8.8.8").judge("example.com", 443).verdict is Verdict.BUSY
