@@ -43,3 +43,8 @@ def age_pictures(url: str, seconds: int) -> None:
             client.zadd(
                 "thumb:views", {replace(seen, captured_at=seen.captured_at - timedelta(seconds=seconds)).pack(): views}
             )
+
+
+def renewals(client: redis.Redis) -> int:
+    """How many scripts this Redis has run: while a capture lasts, only the renewals of its lease."""
+    return client.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"]

@@ -1,0 +1,91 @@
+"""A failure is remembered for a while, and tells a page's faults from the API's."""
+
+import redis
+
+from tests.support.redis import age_pictures
+from tests.support.screenshot_api import refuse
+from tests.support.visitors import get
+
+
+def test_a_failure_is_remembered_for_a_while(make_client, api, redis_url):
+    client = make_client(thumb_limit="100 per hour")
+    api.behave(refuse(500, "internal"))
+    first = get(client)
+    again = [get(client, w=w) for w in (64, 128)]
+
+    assert {response.status_code for response in [first, *again]} == {502}
+    assert len(api.calls) == 1
+    (key,) = redis.Redis.from_url(redis_url).keys("thumb:failure:*")
+    assert 0 < redis.Redis.from_url(redis_url).ttl(key) <= 30
+    redis.Redis.from_url(redis_url).delete(key)
+
+
+def test_a_failure_is_remembered_as_long_as_the_api_says(make_client, api, redis_url):
+    api.behave(refuse(503, "unavailable", headers={"Retry-After": "300"}), times=9)
+    refused = get(make_client(capture_timeout=5))
+
+    assert refused.headers["Retry-After"] == "300"
+    (key,) = redis.Redis.from_url(redis_url).keys("thumb:failure:*")
+    assert 290 < redis.Redis.from_url(redis_url).ttl(key) <= 300
+
+
+def test_what_the_api_refuses_is_remembered_too(make_client, redis_url):
+    from tests.support.screenshot_api import running_screenshot_api
+
+    with running_screenshot_api("engine") as engine:
+        client = make_client(capture_api="engine", capture_url=engine.url, capture_api_key=None)
+        engine.behave(refuse(400, "blocked_url"), times=9)
+        codes = [get(client, w=w).json["code"] for w in (64, 128, 256)]
+
+    assert codes == ["blocked_url"] * 3
+    assert len(engine.calls) == 1
+
+
+def test_a_success_makes_a_failure_forgotten(make_client, api):
+    client = make_client(capture_timeout=5, master_max_bytes=100, thumb_limit="100 per hour")
+    api.behave(refuse(500, "internal"))
+    assert get(client).status_code == 502
+    assert get(client, fresh=1).status_code == 200
+
+    assert get(client, w=64).status_code == 200
+
+
+def test_pages_that_take_too_long_say_nothing_of_the_api(make_client, api):
+    client = make_client(capture_timeout=2, thumb_limit="100 per hour")
+    api.behave(refuse(504, "timeout"), times=99)
+    for i in range(6):
+        assert get(client, f"https://example.com/{i}").json["code"] == "capture_timeout"
+
+
+def test_after_five_failures_the_api_is_left_alone(make_client, api, redis_url):
+    client = make_client(cache_ttl=60, thumb_limit="100 per hour")
+    known = get(client)
+    age_pictures(redis_url, seconds=120)
+    api.behave(refuse(500, "internal"), times=999)
+    for i in range(5):
+        assert get(client, f"https://example.com/{i}").json["code"] == "capture_failed"
+    asked = len(api.calls)
+    refused = get(client, "https://example.com/next")
+
+    assert (refused.status_code, refused.json["code"]) == (503, "upstream_unavailable")
+    assert 0 < int(refused.headers["Retry-After"]) <= 30
+    assert get(client).data == known.data
+    assert len(api.calls) == asked
+
+
+def test_a_quota_that_is_used_up_closes_the_door_at_once(make_client, api):
+    client = make_client()
+    api.behave(refuse(429, "quota_exceeded"), times=99)
+
+    assert get(client).json["code"] == "upstream_quota"
+    assert get(client, "https://example.org/").json["code"] == "upstream_quota"
+    assert len(api.calls) == 1
+
+
+def test_a_page_that_fails_says_nothing_of_the_api(make_client, api):
+    client = make_client(thumb_limit="100 per hour")
+    api.behave(refuse(404, "not_found"), times=8)
+    for i in range(8):
+        assert get(client, f"https://example.com/{i}").json["code"] == "capture_failed"
+
+    assert get(client).status_code == 200

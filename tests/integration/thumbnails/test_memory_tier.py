@@ -1,0 +1,100 @@
+"""Hot pictures are held in the memory of the process, for seconds and within a number of bytes."""
+
+import threading
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+import redis
+
+from coordination.redis_breaker import Fuse
+from model import CaptureOptions, Picture, ThumbnailRequest
+from tests.support.processes import wait_until
+from tests.support.redis import age_pictures
+from tests.support.screenshot_api import with_mark
+from tests.support.visitors import PAGE, get
+from thumbnails.cache import PictureCache
+
+
+def test_what_another_process_renewed_is_seen_within_seconds_with_the_tier_on(make_client, api):
+    one, other = (make_client(memory_cache_bytes=10_000_000) for _ in range(2))
+    old = get(one, w=64)
+    assert get(one, w=64).headers["X-Cache"] == "HIT"
+    api.behave(with_mark(400, 400))
+    new = get(other, w=64, fresh=1)
+
+    assert new.headers["ETag"] != old.headers["ETag"]
+    wait_until(lambda: get(one, w=64).headers["ETag"] == new.headers["ETag"], "a look at what is new", timeout=15)
+    assert len(api.calls) == 2
+
+
+def test_two_processes_refresh_a_page_once_with_their_own_tiers_on(make_client, api, redis_url):
+    one = make_client(cache_ttl=60, memory_cache_bytes=10_000_000)
+    get(one)
+    age_pictures(redis_url, seconds=120)
+    both = [make_client(cache_ttl=60, memory_cache_bytes=10_000_000) for _ in range(2)]
+    gate = threading.Event()
+    api.hold(gate)
+    try:
+        assert {get(client).headers["X-Cache"] for client in both} == {"STALE"}
+        wait_until(lambda: len(api.calls) == 2, "the refresh")
+    finally:
+        gate.set()
+    for client in both:
+        client.application.extensions["services"].coalescer.drain(10)
+
+    assert len(api.calls) == 2
+
+
+@pytest.mark.parametrize("visitors", [1, 20])
+@pytest.mark.parametrize("validators", [[], ["ETag"], ["ETag", "Last-Modified"]], ids=str)
+def test_a_hot_picture_costs_no_call_to_redis(make_client, redis_url, visitors, validators):
+    client = make_client(memory_cache_bytes=10_000_000, request_limit="4000 per minute")
+    known = get(client)
+    asked = {CONDITIONS[name]: known.headers[name] for name in validators}
+    before = commands(redis_url)
+    asking = partial(client.get, "/thumb", query_string={"url": PAGE}, headers=asked)
+    answers = [asking(environ_base={"REMOTE_ADDR": f"192.0.2.{i % visitors}"}) for i in range(20)]
+
+    assert {answer.status_code for answer in answers} == {304 if asked else 200}
+    assert {answer.headers["X-Cache"] for answer in answers} == {"HIT"}
+    assert commands(redis_url) == before
+
+
+CONDITIONS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}  # a browser sends both back
+
+
+def test_nor_does_one_whose_page_was_captured_anew_and_is_kept_by_nobody(make_client, redis_url):
+    client = make_client(memory_cache_bytes=10_000_000)
+    with redis.Redis.from_url(redis_url) as store:
+        for width in (64, 128):
+            get(client, w=width, fresh=1)
+        outdated = make_client(memory_cache_bytes=10_000_000)  # a process that has seen nothing yet
+        for key in store.keys("thumb:picture:*"):
+            if b'"kind":"master"' in store.get(key).replace(b"\\", b""):
+                store.delete(key)
+    assert get(outdated, w=64).headers["X-Cache"] == "HIT"
+    before = commands(redis_url)
+
+    assert {get(outdated, w=64).headers["X-Cache"] for _ in range(5)} == {"HIT"}
+    assert commands(redis_url) == before
+
+
+def commands(redis_url):
+    """How many of each Redis was sent; not those of asking, nor what a connection begins with."""
+    with redis.Redis.from_url(redis_url) as store:
+        told = store.info("commandstats")
+    own = ("cmdstat_info", "cmdstat_hello", "cmdstat_client", "cmdstat_select")
+    return {name: each["calls"] for name, each in told.items() if not name.startswith(own)}
+
+
+def test_the_in_process_tier_is_bounded_in_bytes(redis_url):
+    keys = [ThumbnailRequest(CaptureOptions(f"https://example.com/{i}")).rendition_key for i in range(30)]
+    with redis.Redis.from_url(redis_url) as store:
+        cache = PictureCache(store, Fuse(), memory_bytes=20_000)
+        for key in keys:
+            cache.put(key, Picture(b"x" * 5000, "image/png", 10, 10, datetime.now(UTC)), 60)
+        store.flushall()
+        held = [cache.get(key).picture for key in keys]
+
+    assert [picture is not None for picture in held] == [False] * 27 + [True] * 3

@@ -1,0 +1,88 @@
+"""A blank or misshapen capture is tried once more, shown briefly, and never replaces a good one."""
+
+import re
+
+import redis
+
+from tests.support.processes import wait_until
+from tests.support.redis import age_pictures
+from tests.support.screenshot_api import blank, refuse, sized
+from tests.support.visitors import PAGE, get
+
+
+def test_a_blank_capture_is_tried_once_more(client, api):
+    api.behave(blank)
+    response = get(client)
+
+    assert response.status_code == 200
+    assert len(api.calls) == 2
+    assert response.cache_control.max_age > 60
+
+
+def test_a_page_that_stays_blank_is_shown_for_a_minute(client, api, redis_url):
+    """And by nobody for longer: not from Redis as an old picture, not by a shared cache that has nothing better."""
+    api.behave(blank, times=2)
+    answers = [get(client, w=64), get(client, w=64), get(client, w=128)]
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert [answer.headers["X-Cache"] for answer in answers] == ["MISS", "HIT", "HIT"]
+    for answer in answers:
+        assert re.fullmatch(r"private, max-age=([1-5]?\d|60)", answer.headers["Cache-Control"])
+    with redis.Redis.from_url(redis_url) as store:
+        assert {0 < store.ttl(key) <= 60 for key in store.keys("thumb:picture:*")} == {True}
+    assert len(api.calls) == 2
+
+
+def test_a_blank_page_that_then_fails_is_shown_for_a_minute(client, api):
+    api.behave(blank)
+    api.behave(refuse(422, "page_failed"), times=9)
+    response = get(client)
+
+    assert response.status_code == 200
+    assert response.cache_control.max_age <= 60
+
+
+def test_that_a_page_came_out_well_is_remembered_for_as_long_as_it_may_be_shown(client, redis_url):
+    get(client, ttl=2592000)
+    with redis.Redis.from_url(redis_url) as store:
+        shown = max(store.ttl(key) for key in store.keys("thumb:picture:*"))
+        (note,) = store.keys("thumb:good:*")
+        assert store.ttl(note) >= shown
+
+
+def test_a_picture_of_another_size_is_shown_for_a_minute(client, api):
+    api.behave(sized(640, 360), times=2)
+
+    assert get(client).cache_control.max_age <= 60
+    assert len(api.calls) == 2
+
+
+def test_a_blank_capture_never_replaces_a_good_one(make_client, api, redis_url):
+    client = make_client(cache_ttl=60)
+    good = get(client)
+    age_pictures(redis_url, seconds=120)
+    api.behave(blank, times=99)
+    get(client)
+    wait_until(lambda: len(api.calls) == 3, "the refresh and its second try")
+
+    assert get(client).data == good.data
+
+
+def test_a_blank_capture_does_not_replace_a_good_one_whose_master_is_gone(make_client, api, redis_url):
+    client = make_client(cache_ttl=60)
+    good = get(client)
+    age_pictures(redis_url, seconds=120)
+    store = redis.Redis.from_url(redis_url)
+    store.delete(*[key for key in store.keys("thumb:picture:*") if b'"kind\\":\\"master' in store.get(key)])
+    api.behave(blank, times=99)
+    get(client)
+    wait_until(lambda: len(api.calls) == 3, "the refresh and its second try")
+    client.application.extensions["services"].coalescer.drain(10)
+
+    assert get(client).data == good.data
+
+
+def test_a_blank_picture_is_not_made_permanent(client, api):
+    api.behave(blank, times=2)
+
+    assert client.post("/persist", json={"url": PAGE}).json["code"] == "capture_failed"

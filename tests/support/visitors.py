@@ -1,0 +1,24 @@
+"""Visitors of `/thumb`: one who asks and waits, and a crowd in threads."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+PAGE = "https://example.com/"
+
+
+def get(client, url=PAGE, headers=None, **options):
+    return client.get("/thumb", query_string={"url": url, **options}, headers=headers)
+
+
+class Crowd:
+    """Visitors in threads, each with a client of its own."""
+
+    def __init__(self, client, count):
+        self.app = client.application
+        self.pool = ThreadPoolExecutor(count)
+
+    def ask(self, *, address="127.0.0.1", **options):
+        def call():
+            client = self.app.test_client()
+            return client.get("/thumb", query_string=options, environ_base={"REMOTE_ADDR": address})
+
+        return self.pool.submit(call)
