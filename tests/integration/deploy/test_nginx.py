@@ -121,7 +121,7 @@ def test_a_known_picture_is_served_without_the_web_process(edge, web):
 def test_the_web_process_sees_each_look_where_an_operator_turns_the_cache_off(site, folder):
     site.add("/thumb", "known", headers=PICTURE)
     change = "proxy_cache pictures;", "proxy_cache off;"
-    advice = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    advice = (Path(__file__).parents[3] / "docs" / "operations" / "refresh.md").read_text(encoding="utf-8")
     with running_nginx(folder, site.url(""), change) as url:
         assert [Edge(url, folder).thumb().status_code for _ in range(3)] == [200] * 3
 
