@@ -42,7 +42,7 @@ lock: setup-dev ## compile requirements*.in into requirements*.txt (UPGRADE=--up
 bench: setup-bench ## measure everything beside its peers, ten minutes; writes bench/results.md (ARGS=hits for one part)
 	$(BIN)/python -m bench $(ARGS)
 
-security-report: setup-dev ## try the attacks of docs/security.md and print what came of them, nine minutes
+security-report: setup-dev ## try the attacks of docs/security-figures.md and print what came of them, nine minutes
 	$(BIN)/python -m bench.security
 
 sign: setup ## print a signed URL (URL=https://example.com/ W=640 H=360)

@@ -1,4 +1,4 @@
-"""`make security-report`: try the attacks, measure what they cost, and print the tables of docs/security.md.
+"""`make security-report`: try the attacks, measure what they cost, and print the tables of docs/security-figures.md.
 
 One part alone: `python -m bench.security` and vectors, corpus, hostile, fuzz or cost.
 """

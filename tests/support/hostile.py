@@ -1,6 +1,6 @@
 """Pages that hurt a browser which nobody looks after: each with the ends that a guarded one may come to.
 
-Rows of the table in docs/security.md: `tests/engine/page/test_hostile_table.py` holds their bounds, `bench/security.py`
+Rows of the table in docs/security-figures.md: `tests/engine/page/test_hostile_table.py` holds their bounds, `bench/security.py`
 prints what they cost. Both go through them one at a time, on an engine with the same `SETTINGS`.
 """
 
@@ -150,7 +150,7 @@ class Measured:
     peak: int
 
     def row(self, name: str) -> str:
-        """As a line of the table in docs/security.md."""
+        """As a line of the table in docs/security-figures.md."""
         return f"| {name} | {self.end.outcome} | {self.seconds:.1f} | {self.peak} |"
 
 

@@ -1,4 +1,4 @@
-"""Every hostile page of docs/security.md on one engine: its end, its cost, and that the engine is as it was afterwards.
+"""Every hostile page of docs/security-figures.md on one engine: its end, its cost, and that the engine is as it was afterwards.
 
 `-rP` shows each row as it was measured; `make security-report` prints the table.
 """
