@@ -1,16 +1,16 @@
 # Two images from one file:
-#   docker build --target web -t thumbnails .               web process, and worker with another command
+#   docker build --target web -t thumbnails .               web process; worker and beat with another command
 #   docker build --target engine -t thumbnails-engine .     headless Chromium
 FROM python:3.13-slim-trixie AS base
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
-# Numbers, so that Kubernetes can see that it is not root.
+# A numeric user, so that Kubernetes can verify that it is not root.
 RUN groupadd --gid 10001 app && useradd --uid 10001 --gid app --home-dir /tmp --no-create-home app
 COPY requirements.txt .
 RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
 
 FROM base AS engine
-# Unpinned on purpose: a browser must be as new as its last security update. DL3008 is about that.
+# Not pinned (DL3008): a browser must have the newest security updates.
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends \
       chromium-headless-shell \
@@ -44,7 +44,7 @@ COPY thumbnails thumbnails
 COPY web web
 COPY webhooks webhooks
 COPY deploy/gunicorn.conf.py deploy/
-# The folder of the local storage: a named volume mounted here takes over its owner.
+# The folder of the local storage. A named volume that is mounted here takes over its owner.
 RUN install -d -o app -g app data/media
 USER 10001:10001
 ENV WEB_HOST=0.0.0.0 PORT=8000

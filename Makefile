@@ -1,5 +1,5 @@
-# Every target makes what it needs; `make` alone lists them.
-# The interpreter that .venv was made with stays, until another is asked for.
+# Every target installs what it needs; `make` alone lists them.
+# .venv keeps its interpreter until PYTHON names another.
 PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 BIN := .venv/bin
 CODE := $(wildcard *.py) $(filter-out bench deploy docs tests data,$(patsubst %/,%,$(dir $(wildcard */__init__.py))))
@@ -39,14 +39,14 @@ lock: setup-dev ## compile requirements*.in into requirements*.txt (UPGRADE=--up
 	$(COMPILE) $(UPGRADE) requirements-dev.in -c requirements.txt -o requirements-dev.txt
 	$(COMPILE) $(UPGRADE) requirements-bench.in -c requirements-dev.txt -o requirements-bench.txt
 
-bench: setup-bench ## measure everything beside its peers, ten minutes; writes bench/results.md (ARGS=hits for one part)
+bench: setup-bench ## measure everything beside its peers (ten minutes) and write bench/results.md (ARGS=hits for one part)
 	$(BIN)/python -m bench $(ARGS)
 
-security-report: setup-dev ## try the attacks of docs/security-figures.md and print what came of them, nine minutes
+security-report: setup-dev ## try the attacks of docs/security-figures.md and print the results (nine minutes)
 	$(BIN)/python -m bench.security
 
 sign: setup ## print a signed URL (URL=https://example.com/ W=640 H=360)
 	@$(BIN)/flask --app app sign "$(URL)" $(if $(W),-o w=$(W)) $(if $(H),-o h=$(H))
 
-check-image: setup-dev ## carry out the Dockerfile without Docker (root and some minutes)
+check-image: setup-dev ## run the Dockerfile's steps without Docker (needs root, takes some minutes)
 	unshare --mount --pid --fork --kill-child $(BIN)/python -m scripts.check_image
