@@ -34,6 +34,8 @@ to the log through `raise … from err`.
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+_UNITS = (("second", 1), ("minute", 60), ("hour", 3600), ("day", 86400))
+
 
 class ThumbnailError(Exception):
     """An error with a public face: HTTP status, stable code, title, and whether a retry can help.
@@ -192,6 +194,15 @@ class RateLimited(ThumbnailError):
         self, reason: str = "", *, field: str | None = None, retry_after: int | None = None, limit: int = 0
     ) -> None:
         super().__init__(reason, field=field, retry_after=retry_after, limit=limit)
+
+    @classmethod
+    def reached(cls, limit: int, what: str, window: int, retry_after: int, note: str = "") -> Self:
+        """Say that `limit` of `what` in `window` seconds are used up for `retry_after` more seconds."""
+        unit, seconds = max(((unit, size) for unit, size in _UNITS if window % size == 0), key=lambda each: each[1])
+        count = window // seconds
+        per = unit if count == 1 else f"{count} {unit}s"
+        text = f"limit reached: {limit:,} {what} per {per}" + (f" ({note})" if note else "")
+        return cls(text, limit=limit, retry_after=retry_after)
 
 
 class CaptureError(ThumbnailError):

@@ -8,17 +8,12 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import netguard
-from access.rules import Access, ApiKey, parse_size
-from capture import DIALECTS, CaptureClient
-from capture.api import Camera
-from capture.breaker import Breaker
-from capture.quota import Throughput
+from access import AccessRules, ApiKey, Counters, RedisCounters, parse_size
+from capture import DIALECTS, CaptureClient, CircuitBreaker, Quota, ScreenshotAPI
 from config import Settings
-from coordination.coalescer import LEASE_MS, Coalescer, Leases
-from coordination.idempotency import Idempotency
-from coordination.redis_breaker import Fuse
+from coordination import LEASE_MS, Coalescer, IdempotencyStore, Leases, RedisBreaker
 from errors import ThumbnailError
-from images.cpu import Cores
+from images.cpu import CpuPool
 from jobs import JobQueue, JobStore, celery_app
 from jobs.pictures import JobPictures
 from jobs.presenter import Reports
@@ -29,10 +24,7 @@ from refresh.refresher import Refresher
 from storage import PictureStorage
 from storage_backends.local import LocalStorage
 from storage_backends.s3 import S3Storage
-from thumbnails.cache import PictureCache
-from thumbnails.originals import MasterLimits, Masters
-from thumbnails.renditions import Lifetimes, Renditions
-from thumbnails.thumbnailer import Thumbnailer
+from thumbnails import Freshness, OriginalLimits, Originals, PictureCache, Renditions, Thumbnailer, WaitLimits
 from validation import Validator
 from webhooks.deliveries import Deliveries
 from webhooks.receivers import Receivers
@@ -43,17 +35,18 @@ from webhooks.sender import Courier
 class Services:
     settings: Settings
     validator: Validator
-    access: Access
+    access: AccessRules
     thumbnailer: Thumbnailer
     storage: PictureStorage
     redis: "redis.Redis"
-    fuse: Fuse
+    redis_breaker: RedisBreaker
+    counters: Counters
     client: CaptureClient
     coalescer: Coalescer
     renditions: Renditions
     views: Views
     refresher: Refresher
-    idempotency: Idempotency
+    idempotency: IdempotencyStore
     jobs: JobQueue
     job_pictures: JobPictures
     reports: Reports
@@ -65,7 +58,7 @@ class Services:
         checks: dict[str, Callable[[], object]] = {
             "redis": self.redis.ping,
             "capture": self.client.ping,
-            "storage": self.storage.check,
+            "storage": self.storage.require_writable,
         }
         return {name: _works(check) for name, check in checks.items()}
 
@@ -83,35 +76,42 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     """Make the services of one process. Opens no connection yet."""
     guard = Guard(frozenset(settings.allowed_ports), netguard.exemptions(settings.private_targets), lookup)
     connection = _redis(settings.redis_url, 1.0)
-    fuse = Fuse()
-    cache = PictureCache(connection, fuse, settings.memory_cache_bytes)
+    redis_breaker = RedisBreaker()
+    cache = PictureCache(connection, redis_breaker, settings.memory_cache_bytes)
     client = _capture_client(settings)
-    waiting = _redis(settings.redis_url, LEASE_MS / 1000 + 1)
-    leases = Leases(connection, waiting, fuse)
+    blocking = _redis(settings.redis_url, LEASE_MS / 1000 + 1)
+    leases = Leases(connection, blocking, redis_breaker)
     coalescer = Coalescer(leases, capacity=4 * settings.capture_concurrency)
-    cores = Cores()
-    masters = Masters(
+    cpu = CpuPool()
+    breaker, quota = CircuitBreaker(connection, redis_breaker), Quota(connection, redis_breaker, settings.bulk_limit)
+    originals = Originals(
         cache,
-        Camera(client, Breaker(connection, fuse), cores, Throughput(connection, fuse, settings.bulk_limit)),
+        ScreenshotAPI(client, breaker, cpu, quota),
         coalescer,
         guard if settings.resolve_targets else None,
-        MasterLimits(
+        OriginalLimits(
             settings.capture_timeout,
             settings.capture_concurrency,
-            _master_keep(settings),
+            _keep_originals(settings),
             settings.master_max_bytes,
             LONGEST_TTL + settings.stale_ttl + settings.master_ttl,
         ),
     )
     storage = _storage(settings)
-    # A caller who names no time waits for the capture's own end, and is told how it ended.
-    lifetimes = Lifetimes(settings.capture_timeout + 5, settings.cache_ttl, settings.stale_ttl)
-    waiters = settings.web_connections * 3 // 4
-    renditions = Renditions(cache, cores, lifetimes)
-    thumbnailer = Thumbnailer(cache, masters, renditions, storage, lifetimes, waiters)
+    freshness = Freshness(settings.cache_ttl, settings.stale_ttl)
+    renditions = Renditions(cache, cpu, freshness)
+    thumbnailer = Thumbnailer(
+        cache,
+        originals,
+        renditions,
+        storage,
+        freshness,
+        # A caller that names no time sees how the capture ends.
+        WaitLimits(settings.web_connections * 3 // 4, settings.capture_timeout + 5),
+    )
     validator = Validator(guard, block_ads=settings.block_ads)
     views = Views(connection, settings.refresh_budget)
-    jobs = _jobs(settings, connection, waiting)
+    jobs = _jobs(settings, connection, blocking)
     reports = Reports(storage, settings.public_url)
     courier = Courier(guard, settings.webhook_secret, resolves=settings.resolve_targets)
     return Services(
@@ -121,13 +121,14 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         thumbnailer,
         storage,
         connection,
-        fuse,
+        redis_breaker,
+        Counters(RedisCounters(breaker=redis_breaker, connection_pool=connection.connection_pool)),
         client,
         coalescer,
         renditions,
         views,
-        Refresher(views, thumbnailer, settings.refresh_budget, lifetimes),
-        Idempotency(connection, leases),
+        Refresher(views, thumbnailer, settings.refresh_budget, freshness),
+        IdempotencyStore(connection, leases),
         jobs,
         JobPictures(thumbnailer, storage, jobs.store.runs),
         reports,
@@ -136,18 +137,18 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     )
 
 
-def _jobs(settings: Settings, connection: "redis.Redis", waiting: "redis.Redis") -> JobQueue:
-    store = JobStore(connection, waiting, settings.job_time_limit / 8, settings.job_queue_limit)
+def _jobs(settings: Settings, connection: "redis.Redis", blocking: "redis.Redis") -> JobQueue:
+    store = JobStore(connection, blocking, settings.job_time_limit / 8, settings.job_queue_limit)
     return JobQueue(celery_app(settings.redis_url, settings.job_time_limit), store)
 
 
-def _master_keep(settings: Settings) -> int:
-    """What a refresh captures is compared with what was known, which must outlive its freshness for that."""
+def _keep_originals(settings: Settings) -> int:
+    """A refresh compares its capture with the known original, which must outlive its freshness for that."""
     return settings.master_ttl + (settings.cache_ttl if settings.refresh_budget else 0)
 
 
-def _access(settings: Settings) -> Access:
-    return Access(
+def _access(settings: Settings) -> AccessRules:
+    return AccessRules(
         tuple(map(ApiKey.parse, settings.api_keys)),
         settings.signing_keys,
         settings.allowed_targets,
@@ -156,8 +157,8 @@ def _access(settings: Settings) -> Access:
 
 
 def _redis(url: str, timeout: float) -> "redis.Redis":
-    # Whoever asks can do without the answer better than wait for it: a connection that Redis closed is tried once
-    # more, silence is not.
+    # A request is better served without an answer than late: a connection that Redis closed is tried once more, a
+    # silent one is not.
     retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
     return redis.Redis.from_url(
         url, socket_connect_timeout=0.5, socket_timeout=timeout, retry=retry, health_check_interval=30

@@ -55,7 +55,7 @@ class PictureStorage(Protocol):
     def prune(self, seconds: int) -> int:
         """Remove pictures of jobs that are older, and give their number."""
 
-    def check(self) -> None:
+    def require_writable(self) -> None:
         """Prove that pictures can be stored."""
 
 

@@ -103,7 +103,7 @@ def _recapture(services: Services, subject: str) -> None:
     seen = Seen.unpack(subject)
     if seen is None:
         return
-    services.access.check_target(seen.request.host_name)
+    services.access.require_target(seen.request.host_name)
     request_id = new_id()
     if services.refresher.capture(seen, request_id):
         _log.info("refreshed", host=seen.request.host, request_id=request_id)

@@ -1,0 +1,24 @@
+"""Who may ask for what, and how often: API keys, signed URLs, allowed targets and sizes, budgets. Knows no HTTP."""
+
+from access.budgets import FLOOD_SCOPE, Budget, CaptureCharge, HitTally, JobBudgets, rate_headers
+from access.clients import client_of
+from access.counters import Counters, RedisCounters
+from access.keys import ApiKey
+from access.rules import AccessRules, parse_size
+from access.signatures import sign
+
+__all__ = [
+    "FLOOD_SCOPE",
+    "AccessRules",
+    "ApiKey",
+    "Budget",
+    "CaptureCharge",
+    "Counters",
+    "HitTally",
+    "JobBudgets",
+    "RedisCounters",
+    "client_of",
+    "parse_size",
+    "rate_headers",
+    "sign",
+]

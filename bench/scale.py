@@ -20,8 +20,8 @@ from bench.load import Load, alternate, must_be_clean, wrk
 from bench.report import Row, count, percent, times
 from bench.servers import Fake, path, running_bare, running_fake, running_ours, running_ours_process, running_tutorial
 from bench.tutorial_app import cache_key
-from coordination.redis_breaker import Fuse
-from model import Key, Picture
+from coordination import RedisBreaker
+from model import Picture, ThumbnailRequest
 from netguard import Guard
 from tests.support.redis import RedisServer, running_redis
 from thumbnails.cache import PictureCache
@@ -56,18 +56,18 @@ def fill_ours(url: str, body: bytes, size: tuple[int, int], pages: range) -> Non
     """Store `body` under the keys of `pages`, by the code that stores a rendition, many to a round trip."""
     picture = Picture(body, "image/png", *size, datetime.now(UTC))
     with redis_library.Redis.from_url(url) as client, client.pipeline(transaction=False) as pipeline:
-        cache = PictureCache(pipeline, Fuse())
+        cache = PictureCache(pipeline, RedisBreaker())
         for number in pages:
-            cache.put(_key(number), picture, KEPT_SECONDS)
+            cache.put_rendition(_request(number), picture, KEPT_SECONDS)
             if len(pipeline) >= TOGETHER:
                 pipeline.execute()
         pipeline.execute()
 
 
 @cache
-def _key(number: int) -> Key:
-    """Give the rendition's key of a page; the same pages are stored several times, and reading a query takes longer."""
-    return VALIDATOR.parse_query(path(f"page/{number}").partition("?")[2].encode()).rendition_key
+def _request(number: int) -> ThumbnailRequest:
+    """Read the query of a page once: the same pages are stored several times."""
+    return VALIDATOR.parse_query(path(f"page/{number}").partition("?")[2].encode())
 
 
 def fill_tutorial(url: str, body: bytes, pages: range) -> None:

@@ -1,6 +1,9 @@
-"""The HTTP client of screenshot APIs, and the dialects that it speaks."""
+"""Captures by a screenshot API, hosted or our own engine: client, dialects, outcomes, breaker and quota."""
 
+from capture.api import ScreenshotAPI
+from capture.breaker import CircuitBreaker
 from capture.client import CaptureClient
 from capture.dialects import DIALECTS, Dialect
+from capture.quota import Quota
 
-__all__ = ["DIALECTS", "CaptureClient", "Dialect"]
+__all__ = ["DIALECTS", "CaptureClient", "CircuitBreaker", "Dialect", "Quota", "ScreenshotAPI"]

@@ -1,92 +1,107 @@
-"""The circuit breaker on the screenshot API: while it is down, nobody waits for it and nobody is charged.
+"""The circuit breaker on the screenshot API: while the API is down, no caller waits for it and none is charged.
 
-Our own, since of the libraries one holds a lock during the call (one capture at a time) and the other is bound to an
-old Redis client. The state is shared in Redis; where that cannot be reached, each process has its own.
+Our own, since one library holds a lock during the call (one capture at a time) and the other needs an old Redis client.
+Processes share the state in Redis. Where Redis cannot be reached, each process has its own.
 """
 
 import json
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import redis
 import structlog
 
-from coordination.redis_breaker import Fuse
+from coordination import RedisBreaker, keys
 from errors import CaptureError, ThumbnailError, UpstreamQuota, UpstreamUnavailable
 
 THRESHOLD = 5  # failures of the API in a row
 OPEN_SECONDS = 30
 LONGEST_OPEN = 3600
-PROBE_SECONDS = 60  # for how long one probe keeps others from probing too
+PROBE_SECONDS = 60  # one probe keeps others from probing for so long
+TRUST_SECONDS = 3.0
 
-_FAILURES, _OPEN, _PROBE = "thumb:breaker:failures", "thumb:breaker:open", "thumb:breaker:probe"
 T = TypeVar("T")
 _log = structlog.get_logger()
 
 
-class Breaker:
-    def __init__(self, client: "redis.Redis", fuse: Fuse, clock: Any = time.time) -> None:
+class CircuitBreaker:
+    def __init__(
+        self, client: "redis.Redis", redis_breaker: RedisBreaker, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`clock` gives Unix seconds."""
         self._client = client
-        self._fuse = fuse
+        self._redis_breaker = redis_breaker
         self._clock = clock
         self._lock = threading.Lock()
         self._failures = 0
         self._open: dict[str, Any] | None = None
-        self._shared = True  # false where others could not be told: a Redis that is full or read-only
+        self._read_at = 0.0
+        self._shared = True  # false where Redis was full or read-only, so that other processes do not know the state
 
-    def require_open(self) -> None:
-        """Raise UpstreamUnavailable or UpstreamQuota while nobody is let through; take nobody's turn."""
-        state = self._state()
+    def require_closed(self, *, reload: bool = True) -> None:
+        """Raise UpstreamUnavailable or UpstreamQuota if the breaker is open. Claims no probe.
+
+        Without `reload`, what this process saw counts: no call to Redis while the breaker is closed, and one every few
+        seconds while it is open.
+        """
+        state = self._open
+        if reload or (state is not None and time.monotonic() - self._read_at > TRUST_SECONDS):
+            state = self._state()
         if state is not None and state["until"] > self._clock():
             raise self._refusal(state)
 
-    def check(self) -> None:
-        """Let a capture through, or raise UpstreamUnavailable or UpstreamQuota at once.
+    def admit(self) -> None:
+        """Let one capture through, or raise UpstreamUnavailable or UpstreamQuota at once.
 
-        When the time is up, one caller is let through as the probe.
+        When the open time has passed, one caller is let through as the probe.
         """
         state = self._state()
         if state is not None and (state["until"] > self._clock() or not self._may_probe()):
             raise self._refusal(state)
 
+    def cancel(self) -> None:
+        """Let another caller probe: the one that was admitted does not capture after all."""
+        if self._open is not None:
+            self._call(lambda: self._client.delete(keys.BREAKER_PROBE))
+
+    def record(self, err: ThumbnailError | None) -> None:
+        """Record how a capture ended: None, or its error. An error of the page says nothing about the API."""
+        if isinstance(err, UpstreamQuota):
+            self._trip(err)
+        elif isinstance(err, CaptureError) and err.upstream:
+            if self._count() >= THRESHOLD or self._open is not None:
+                self._trip(err)
+        else:
+            self._reset()
+
     def _refusal(self, state: dict[str, Any]) -> ThumbnailError:
         kind = UpstreamQuota if state["code"] == UpstreamQuota.code else UpstreamUnavailable
-        left = max(int(state["until"] - self._clock()), 1)
         return kind(
             "the screenshot API is not available at the moment",
-            retry_after=left,
+            retry_after=max(int(state["until"] - self._clock()), 1),
             upstream=True,
             lasting=state.get("lasting", False),
             tried=False,
         )
 
-    def let_go(self) -> None:
-        """Give the probe's turn to another: this caller will not capture after all."""
-        self._ask(lambda: self._client.delete(_PROBE))
-
-    def note(self, err: ThumbnailError | None) -> None:
-        """Learn how a capture ended: None, or its error. A page's own fault says nothing of the API."""
-        if isinstance(err, UpstreamQuota):
-            self._trip(err)
-        elif isinstance(err, CaptureError) and err.upstream:
-            if self._count() >= THRESHOLD or self._state() is not None:
-                self._trip(err)
-        else:
-            self._reset()
-
     def _state(self) -> dict[str, Any] | None:
-        value, reachable = self._ask(lambda: self._client.get(_OPEN))
-        if isinstance(value, bytes):
-            return dict(json.loads(value))
-        return None if reachable and self._shared else self._open
+        """Read the open state that all processes share, and whether there are failures to forget at the next success."""
+        names = [keys.BREAKER_OPEN, keys.BREAKER_FAILURES]
+        values, reachable = self._call(lambda: cast("list[bytes | None]", self._client.mget(names)))
+        if values is not None and reachable and (self._shared or values[0]):
+            with self._lock:
+                self._open = dict(json.loads(values[0])) if values[0] else None
+                self._failures = max(self._failures, int(values[1] or 0))
+        self._read_at = time.monotonic()
+        return self._open
 
     def _may_probe(self) -> bool:
-        won, reachable = self._ask(lambda: self._client.set(_PROBE, "1", nx=True, ex=PROBE_SECONDS))
+        won, reachable = self._call(lambda: self._client.set(keys.BREAKER_PROBE, "1", nx=True, ex=PROBE_SECONDS))
         if reachable:
             return bool(won)
-        with self._lock:  # the first to come pushes the others' turn into the future
+        with self._lock:  # the first caller of this process delays the next probe
             if self._open is not None and self._open["until"] <= self._clock():
                 self._open["until"] = self._clock() + PROBE_SECONDS
                 return True
@@ -96,9 +111,9 @@ class Breaker:
         with self._lock:
             self._failures += 1
         with self._client.pipeline() as pipe:
-            pipe.incr(_FAILURES)
-            pipe.expire(_FAILURES, LONGEST_OPEN)
-            answers, _ = self._ask(pipe.execute)
+            pipe.incr(keys.BREAKER_FAILURES)
+            pipe.expire(keys.BREAKER_FAILURES, LONGEST_OPEN)
+            answers, _ = self._call(pipe.execute)
         return int(answers[0]) if answers else self._failures
 
     def _trip(self, err: CaptureError) -> None:
@@ -106,18 +121,20 @@ class Breaker:
         state = {"code": err.code, "lasting": err.lasting, "until": self._clock() + seconds}
         self._open = state
         _log.error("breaker_open", reason=err.code, seconds=seconds)
-        # The state outlives its time: until a probe succeeds, only probes go through.
+        # The state outlives its time: until a probe succeeds, only probes are admitted.
         with self._client.pipeline() as pipe:
-            pipe.set(_OPEN, json.dumps(state), ex=2 * LONGEST_OPEN)
-            pipe.delete(_PROBE)
-            self._shared = self._ask(pipe.execute)[1]
+            pipe.set(keys.BREAKER_OPEN, json.dumps(state), ex=2 * LONGEST_OPEN)
+            pipe.delete(keys.BREAKER_PROBE)
+            self._shared = self._call(pipe.execute)[1]
 
     def _reset(self) -> None:
+        """Forget failures. Those that another process counted during this capture stay until the next success."""
         with self._lock:
             known, self._failures, self._open, self._shared = self._failures or self._open, 0, None, True
-        deleted, _ = self._ask(lambda: self._client.delete(_FAILURES, _OPEN, _PROBE))
-        if deleted and known:
-            _log.info("breaker_closed")
+        if known:
+            names = keys.BREAKER_FAILURES, keys.BREAKER_OPEN, keys.BREAKER_PROBE
+            if self._call(lambda: self._client.delete(*names))[0]:
+                _log.info("breaker_closed")
 
-    def _ask(self, question: Callable[[], T]) -> tuple[T | None, bool]:
-        return self._fuse.ask("breaker_unreachable", question)
+    def _call(self, command: Callable[[], T]) -> tuple[T | None, bool]:
+        return self._redis_breaker.call("breaker_unreachable", command)

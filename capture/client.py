@@ -69,7 +69,7 @@ class CaptureClient:
         self._pool = pool
         self._connect_afresh()
 
-    def check(self, options: CaptureOptions, format: str) -> None:  # noqa: A002 - the name the contract uses
+    def require_expressible(self, options: CaptureOptions, format: str) -> None:  # noqa: A002 - the name the contract uses
         """Raise `InvalidOption` if the API cannot express the options. No I/O: ask before anything is charged."""
         self._dialect.express(options, format)
 

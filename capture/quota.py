@@ -1,14 +1,14 @@
-"""The pace of bulk work: calls to the screenshot API are counted, whoever makes them, and imports take what visitors leave.
+"""The quota of calls to the screenshot API: all calls are counted, and bulk work gets what visitors leave.
 
-Counted in Redis in fixed windows. Whoever waits gets a place in the order of asking, so that a thousand imports do not
-all come back at once. Without Redis nothing is counted and nobody held up: the worker gets no work then either.
+Redis counts in fixed windows. A refused caller gets a time of its own in the order of asking, so that a thousand imports
+do not all come back at once. Without Redis nothing is counted and no call is refused; the worker has no work then.
 """
 
 import limits
 import redis
 from limits import RateLimitItem
 
-from coordination.redis_breaker import Fuse
+from coordination import RedisBreaker, keys
 from errors import RateLimited
 
 _COUNT = """
@@ -17,7 +17,7 @@ if count == 1 then redis.call('expire', KEYS[1], ARGV[1]) end
 return count
 """
 
-# The next place is the end of the window, or one step behind the last place that was given.
+# The next time is the end of the window, or one step after the last time that was given.
 _TAKE = """
 local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
 local count = tonumber(redis.call('get', KEYS[1]) or '0')
@@ -34,34 +34,31 @@ return tostring(place - now)
 """
 
 
-class Throughput:
-    def __init__(self, client: "redis.Redis", fuse: Fuse, limit: str) -> None:
-        """`limit` is a rate such as `120 per minute`, of calls by everybody."""
+class Quota:
+    def __init__(self, client: "redis.Redis", breaker: RedisBreaker, limit: str) -> None:
+        """`limit` is a rate such as `120 per minute`, of calls for visitors and bulk work together."""
         self._limits = sorted(limits.parse_many(limit))
         self._count = client.register_script(_COUNT)
         self._take = client.register_script(_TAKE)
-        self._fuse = fuse
+        self._breaker = breaker
 
-    def count(self) -> None:
-        """Count a call that somebody waits for: never refused."""
+    def count_call(self) -> None:
+        """Count a call for a visitor. It is never refused."""
         for limit in self._limits:
-            self._ask(self._count, limit, [limit.get_expiry()])
+            self._run(self._count, limit, [limit.get_expiry()])
 
-    def take(self) -> None:
-        """Take a call for bulk work. Raises RateLimited, with the seconds until it is its turn.
+    def take_bulk_call(self) -> None:
+        """Take a call for bulk work. Raises RateLimited, with the seconds until the caller may ask again.
 
-        A retry that is refused does not come back at its turn: those behind it wait one step longer than they need.
+        A refused retry does not use the time that it was given; the callers after it then wait one step too long.
         """
         for limit in self._limits:
-            answer = self._ask(self._take, limit, [limit.amount, limit.get_expiry()])
+            answer = self._run(self._take, limit, [limit.amount, limit.get_expiry()])
             wait = float(answer) if isinstance(answer, bytes) else 0.0
             if wait > 0:
-                raise RateLimited(
-                    f"at most {limit} calls to the screenshot API for bulk work and visitors",
-                    limit=limit.amount,
-                    retry_after=int(wait) + 1,
-                )
+                what = "calls to the screenshot API, for visitors and bulk work"
+                raise RateLimited.reached(limit.amount, what, limit.get_expiry(), int(wait) + 1)
 
-    def _ask(self, script: "redis.commands.core.Script", limit: RateLimitItem, args: list[int]) -> object:
-        name = f"thumb:{{captures}}:{limit.amount}/{limit.get_expiry()}"
-        return self._fuse.ask("captures_uncounted", lambda: script(keys=[name, f"{name}:next"], args=args))[0]
+    def _run(self, script: "redis.commands.core.Script", limit: RateLimitItem, args: list[int]) -> object:
+        name = f"{keys.QUOTA}{limit.amount}/{limit.get_expiry()}"
+        return self._breaker.call("captures_uncounted", lambda: script(keys=[name, f"{name}:next"], args=args))[0]

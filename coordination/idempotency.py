@@ -1,11 +1,12 @@
-"""Idempotency keys: what was answered well is answered the same way again, without its work.
+"""Idempotency keys: a request that succeeded once gets the same response again, without its work.
 
-After draft-ietf-httpapi-idempotency-key-header. The key belongs to one caller and one endpoint for a day. Only answers
-of success are remembered: a try that failed, or whose process died, leaves the key free for the next. Without Redis
-the work is done each time. Work that goes on behind its answer names what it makes after the key's `seed`, and so finds
-what an earlier try of it had made before its process died.
+After draft-ietf-httpapi-idempotency-key-header. A key belongs to one caller and one endpoint for a day. Only successes
+are kept: a failure, or the death of the process, leaves the key free for the next attempt. Without Redis the work is
+done each time. Work that continues behind its response derives the ids of what it makes from the key's `seed`, so that
+a second attempt finds what the first one made.
 
-Records carry no expiry in Redis, whose `volatile-lru` would evict them with the pictures; each new one removes old ones.
+Records have no expiry in Redis, where `volatile-lru` would evict them with the pictures. Each new record removes expired
+ones.
 """
 
 import hashlib
@@ -20,14 +21,15 @@ from typing import Any, Self, TypeVar
 import redis
 import structlog
 
-from coordination.coalescer import Leases
+from coordination import keys
+from coordination.leases import Leases
 from errors import IdempotencyConflict, IdempotencyUnderWay, InvalidOption
 
 T = TypeVar("T")
 
 KEEP_SECONDS = 86400
-_PREFIX = "thumb:{idempotency}:"  # the braces keep all names in one slot of a cluster
-# What is old goes before anything new is kept: a full Redis takes nothing more, but for a script that has removed something.
+_INDEX = f"{keys.IDEMPOTENCY}index"  # of all records, by the time at which they expire
+# Expired records go first: a full Redis accepts writes only from a script that has removed something.
 _FORGET = """
 local now = tonumber(redis.call('time')[1])
 for _, old in ipairs(redis.call('zrange', KEYS[2], '-inf', now, 'byscore', 'limit', 0, 100)) do
@@ -39,7 +41,7 @@ _REMEMBER = """
 redis.call('set', KEYS[1], ARGV[1])
 redis.call('zadd', KEYS[2], now + tonumber(ARGV[2]), KEYS[1])
 """
-# What is older than a day is replaced: the key is new again.
+# A seed that is older than a day is replaced, since the key is then new again.
 _SEED = """
 local known, till = redis.call('get', KEYS[1]), redis.call('zscore', KEYS[2], KEYS[1])
 if known and till and tonumber(till) > now then return known end
@@ -53,14 +55,14 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of a request: the `name` that its key has here, and the `fingerprint` of its body. Both are hashes."""
+    """One attempt at a request: the `name` of its key in Redis and the `fingerprint` of its body. Both are hashes."""
 
     name: str
     fingerprint: str
 
     @classmethod
     def of(cls, key: str, scope: tuple[str, str], body: object) -> Self:
-        """Name a try by its header `key` and `scope` (endpoint and caller); `body` is decoded JSON.
+        """Identify an attempt by its header `key` and `scope` (endpoint and caller); `body` is decoded JSON.
 
         Raises InvalidOption.
         """
@@ -70,60 +72,62 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer as far as a replay repeats it."""
+class StoredResponse:
+    """The parts of an HTTP response that are sent again."""
 
     status: int
     headers: Mapping[str, str]
     body: str
 
 
-class Idempotency:
+class IdempotencyStore:
     def __init__(self, client: "redis.Redis", leases: Leases) -> None:
         self._client = client
         self._leases = leases
-        self._keep = client.register_script(_FORGET + _REMEMBER)
+        self._save: Any = client.register_script(_FORGET + _REMEMBER)
         self._seed: Any = client.register_script(_FORGET + _SEED)  # its types are of the asynchronous client too
 
-    def once(self, attempt: Attempt, work: Callable[[], T], strip: Callable[[T], Answer]) -> T | Answer:
-        """Do `work` and remember what `strip` keeps of its answer, or give what is remembered.
+    def run_once(
+        self, attempt: Attempt, work: Callable[[], T], strip: Callable[[T], StoredResponse]
+    ) -> T | StoredResponse:
+        """Do `work` and store what `strip` keeps of its response, or give what was stored.
 
-        Raises IdempotencyConflict for another body under the key, IdempotencyUnderWay while an earlier try is at
-        work, and what `work` raises.
+        Raises IdempotencyConflict for another body under the key, IdempotencyUnderWay while an earlier attempt is
+        in progress, and what `work` raises.
         """
-        remembered = self._recall(attempt)
-        if remembered is not None:
-            return remembered
-        lease = self._leases.take(f"idempotency:{attempt.name}")
+        stored = self._load(attempt)
+        if stored is not None:
+            return stored
+        lease = self._leases.acquire(f"idempotency:{attempt.name}")
         if not lease.ours:
             raise IdempotencyUnderWay(
-                "a request with this key is under way; send it again shortly", field="Idempotency-Key"
+                "a request with this key is in progress; send it again shortly", field="Idempotency-Key"
             )
         try:
-            remembered = self._recall(attempt)  # of a try that ended a moment ago
-            if remembered is not None:
-                return remembered
-            answer = work()
-            self._remember(attempt, strip(answer))
+            stored = self._load(attempt)  # of an attempt that ended a moment ago
+            if stored is not None:
+                return stored
+            response = work()
+            self._store(attempt, strip(response))
         finally:
             self._leases.release(lease)
-        return answer
+        return response
 
     def seed(self, attempt: Attempt | None) -> str:
-        """Give 128 random bits in hex, the same for each try of a request; new ones where there is no key."""
+        """Give 128 random bits in hex: the same for each attempt with one key, new ones without a key."""
         fresh = secrets.token_hex(16)
         if attempt is None:
             return fresh
-        names = [f"{_slot(attempt)}:seed:{attempt.fingerprint}", f"{_PREFIX}index"]
+        names = [f"{_name(attempt)}:seed:{attempt.fingerprint}", _INDEX]
         try:
             return str(self._seed(keys=names, args=[fresh, KEEP_SECONDS]).decode())
         except redis.RedisError as err:
             _log.warning("idempotency_unreachable", error=type(err).__name__)
             return fresh
 
-    def _recall(self, attempt: Attempt) -> Answer | None:
+    def _load(self, attempt: Attempt) -> StoredResponse | None:
         try:
-            value = self._client.get(_slot(attempt))
+            value = self._client.get(_name(attempt))
         except redis.RedisError as err:
             _log.warning("idempotency_unreachable", error=type(err).__name__)
             return None
@@ -136,21 +140,21 @@ class Idempotency:
             raise IdempotencyConflict(
                 "was used with another body; use a new key for a new request", field="Idempotency-Key"
             )
-        return Answer(**record["answer"])
+        return StoredResponse(**record["answer"])
 
-    def _remember(self, attempt: Attempt, answer: Answer) -> None:
-        if not 200 <= answer.status < 300:
+    def _store(self, attempt: Attempt, response: StoredResponse) -> None:
+        if not 200 <= response.status < 300:
             return
         until = time.time() + KEEP_SECONDS
-        record = {"fingerprint": attempt.fingerprint, "until": until, "answer": asdict(answer)}
+        record = {"fingerprint": attempt.fingerprint, "until": until, "answer": asdict(response)}
         try:
-            self._keep(keys=[_slot(attempt), f"{_PREFIX}index"], args=[json.dumps(record), KEEP_SECONDS])
+            self._save(keys=[_name(attempt), _INDEX], args=[json.dumps(record), KEEP_SECONDS])
         except redis.RedisError as err:
             _log.warning("idempotency_unreachable", error=type(err).__name__)
 
 
-def _slot(attempt: Attempt) -> str:
-    return f"{_PREFIX}{attempt.name}"
+def _name(attempt: Attempt) -> str:
+    return f"{keys.IDEMPOTENCY}{attempt.name}"
 
 
 def _hash(value: object) -> str:

@@ -1,7 +1,7 @@
-"""The fuse on the line to Redis: after a fault nobody in this process asks it anything for a while.
+"""A circuit breaker on the connection to Redis: after a fault this process asks Redis nothing for a while.
 
-Whoever asks can do without an answer. A Redis that is silent rather than gone would otherwise cost every request its
-time-out, several times over.
+All callers can do without an answer. Without the breaker, a Redis that is silent rather than gone would cost each
+request several time-outs.
 """
 
 import time
@@ -16,22 +16,23 @@ PAUSE_SECONDS = 2.0
 _log = structlog.get_logger()
 
 
-class Fuse:
-    """One for all who share a Redis."""
+class RedisBreaker:
+    """One for all users of one Redis."""
 
     def __init__(self, pause: float = PAUSE_SECONDS) -> None:
+        """`pause` is in seconds."""
         self._pause = pause
-        self._until = 0.0
+        self._open_until = 0.0
 
-    def ask(self, event: str, question: Callable[[], T]) -> tuple[T | None, bool]:
-        """Put a question to Redis: the answer, and whether there was one. A fault is logged as `event`."""
-        if time.monotonic() < self._until:
+    def call(self, event: str, command: Callable[[], T]) -> tuple[T | None, bool]:
+        """Run `command`; give its answer and whether there was one. A fault is logged as `event`."""
+        if time.monotonic() < self._open_until:
             return None, False
         try:
-            return question(), True
+            return command(), True
         except (redis.ConnectionError, redis.TimeoutError) as err:
-            self._until = time.monotonic() + self._pause
+            self._open_until = time.monotonic() + self._pause
             _log.warning(event, error=type(err).__name__, pause_seconds=self._pause)
-        except redis.RedisError as err:  # it refuses this, being full or read-only, and may answer the next question
+        except redis.RedisError as err:  # a full or read-only Redis refuses this command and may accept the next
             _log.warning(event, error=type(err).__name__)
         return None, False

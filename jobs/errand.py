@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import Self
 
+from coordination import keys
+
 # The names of Celery's tasks and queues, known to those who enqueue and to the worker.
 CAPTURE, DELIVER_WEBHOOK, PRUNE, REFRESH = "capture", "deliver_webhook", "prune", "refresh"
 RECAPTURE, QUEUE_STATS = "recapture", "queue_stats"
 INTERACTIVE, BULK, WEBHOOKS = "interactive", "bulk", "webhooks"
 QUEUES = (INTERACTIVE, BULK, WEBHOOKS)  # the first is emptied first
-KEYPREFIX = "thumb:celery:"  # of the queues, which are lists of messages, in Redis
+KEYPREFIX = keys.CELERY  # of the queues, which are lists of messages, in Redis
 
 
 @dataclass(frozen=True, slots=True)

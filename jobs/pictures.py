@@ -4,13 +4,12 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from capture.api import free
 from errors import OverCapacity, ThumbnailError
 from jobs import BULK, Job, JobResult, Problem, Run, Runs
 from jobs.retries import MAX_RETRIES, is_transient, pause_before, pause_until, was_put_off
 from model import Picture
 from storage import PictureStorage
-from thumbnails.thumbnailer import Thumbnailer
+from thumbnails import Ask, Thumbnailer
 
 MAX_STARTS = 3  # of one turn; a page that kills its worker each time is given up
 _log = structlog.get_logger()
@@ -29,11 +28,12 @@ class JobPictures:
         """
         wanted = replace(job.wanted, delivery=replace(job.wanted.delivery, background=job.queue == BULK))
         if job.tried_at is not None:
-            self.thumbnailer.forgive(wanted, job.tried_at)
+            self.thumbnailer.forget_failure(wanted, job.tried_at)
+        ask = Ask(wanted, request_id=job.request_id)
         if job.persist:
-            persisted = self.thumbnailer.persist(wanted, free, job.request_id, patient=True)
+            persisted = self.thumbnailer.persist(ask, stale_ok=False)
             return _describe(persisted.picture, persisted.stored.key, persisted.stored.url)
-        picture = self.thumbnailer.obtain(wanted, free, job.request_id).picture
+        picture = self.thumbnailer.get(ask, stale_ok=False).picture
         return _describe(picture, self.storage.keep(picture, job.id))
 
     def conclude(self, run: Run, outcome: JobResult | ThumbnailError) -> None:

@@ -7,6 +7,7 @@ removed by `jobs.upkeep`, a little with each new job. All names share a slot of 
 from collections.abc import Callable
 from typing import Any
 
+from coordination import keys
 from jobs.errand import KEYPREFIX, QUEUES
 from jobs.outage import translated
 
@@ -14,7 +15,7 @@ KEEP_SECONDS = 86400
 DONE_SECONDS = 60  # for how long a late waiter is still woken
 RESEND_SECONDS = 900  # after this long without a sign of life a message counts as lost
 
-PREFIX = "thumb:{jobs}:"
+PREFIX = keys.JOBS
 _NAMES = ("index", "unfinished", "due", "outbox", "counts")  # due is work, and the outbox webhooks, each by its time
 _MESSAGES = [KEYPREFIX + name for name in QUEUES]
 _KEYS = [*(PREFIX + name for name in _NAMES), PREFIX, *_MESSAGES]

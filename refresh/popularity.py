@@ -16,6 +16,7 @@ from typing import Self, cast
 import redis
 import structlog
 
+from coordination import keys
 from errors import QueueUnavailable
 from model import CaptureOptions, Delivery, ThumbnailRequest
 
@@ -23,7 +24,6 @@ FLUSH_SECONDS = 5.0
 MOST_HERE = 4096  # pictures counted in a process between two flushes
 LEAST_KEPT = 10_000  # pictures counted in Redis, at some 300 bytes each; more where the budget is larger
 _PAGE = 500
-_VIEWS, _CLAIM, _SPENT = "thumb:views", "thumb:refreshed:", "thumb:refreshes"
 _DAYS_KEPT = 60
 _AT_ONCE = 100  # that are written to Redis in one exchange: whoever shares our thread gets a turn between two
 _DEFAULTS = [(each.name, each.default) for each in fields(CaptureOptions)]
@@ -122,9 +122,9 @@ class Views:
     def _add(self, counted: "Sequence[tuple[_Key, _Count]]") -> None:
         pipeline = self._client.pipeline(transaction=False)
         for (_, ttl, captured_at), (capture, views) in counted:
-            pipeline.zincrby(_VIEWS, views, Seen(capture, ttl, captured_at).pack())
-        pipeline.zremrangebyrank(_VIEWS, 0, -self._most - 1)
-        pipeline.expire(_VIEWS, _DAYS_KEPT * 86400)
+            pipeline.zincrby(keys.POPULARITY, views, Seen(capture, ttl, captured_at).pack())
+        pipeline.zremrangebyrank(keys.POPULARITY, 0, -self._most - 1)
+        pipeline.expire(keys.POPULARITY, _DAYS_KEPT * 86400)
         pipeline.execute()
 
     def _gather(self) -> None:
@@ -141,7 +141,7 @@ class Views:
         """Go through what was looked at, the most viewed first."""
         for start in range(0, self._most, _PAGE):
             with _translated():
-                page = cast("list[bytes]", self._client.zrevrange(_VIEWS, start, start + _PAGE - 1))
+                page = cast("list[bytes]", self._client.zrevrange(keys.POPULARITY, start, start + _PAGE - 1))
             yield from filter(None, map(Seen.unpack, page))
             if len(page) < _PAGE:
                 return
@@ -149,7 +149,7 @@ class Views:
     def forget(self, seen: Sequence[Seen]) -> None:
         if seen:
             with _translated():
-                self._client.zrem(_VIEWS, *(each.pack() for each in seen))
+                self._client.zrem(keys.POPULARITY, *(each.pack() for each in seen))
 
     def claim(self, seen: Seen, seconds: int) -> bool:
         """Say that the page is about to be captured; false where that was said within `seconds`."""
@@ -165,12 +165,12 @@ class Views:
     def reserve(self, wanted: int, allowed: int, now: datetime) -> int:
         """Take up to `wanted` captures from the day's budget, of which `allowed` may be spent by now; give how many."""
         with _translated():
-            granted = self._reserve(keys=[_SPENT], args=[f"{now:%Y-%m-%d}", wanted, allowed])
+            granted = self._reserve(keys=[keys.REFRESH_BUDGET], args=[f"{now:%Y-%m-%d}", wanted, allowed])
         return int(cast("int", granted))
 
 
 def _claim_on(seen: Seen) -> str:
-    return f"{_CLAIM}{seen.request.capture_key.digest}"
+    return f"{keys.REFRESHED}{seen.request.capture_key.digest}"
 
 
 @contextmanager

@@ -4,10 +4,8 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from capture.api import free
 from refresh.popularity import Seen, Views
-from thumbnails.renditions import Lifetimes
-from thumbnails.thumbnailer import Thumbnailer
+from thumbnails import Ask, Freshness, Thumbnailer
 
 ROUND_SECONDS = 60  # between two rounds of choosing
 _DAY = 86400
@@ -20,7 +18,7 @@ class Refresher:
     views: Views
     thumbnailer: Thumbnailer
     budget: int
-    lifetimes: Lifetimes
+    freshness: Freshness
 
     def choose(self, now: datetime | None = None) -> list[Seen]:
         """Take this round's share of what is due, the most viewed first. Raises QueueUnavailable."""
@@ -33,7 +31,7 @@ class Refresher:
 
     def capture(self, seen: Seen, request_id: str = "") -> bool:
         """Capture `seen` again unless somebody has; tell whether it was done. Raises what `Thumbnailer.get` does."""
-        return self.thumbnailer.recapture(seen.request, seen.captured_at, free, request_id)
+        return self.thumbnailer.recapture(Ask(seen.request, request_id=request_id), seen.captured_at)
 
     def _claim(self, most: int, now: datetime) -> tuple[list[Seen], list[Seen]]:
         """Claim up to `most` pictures that are due; give also those met on the way that need no capture any more.
@@ -45,13 +43,12 @@ class Refresher:
         for seen in self.views.most_viewed():
             if len(claimed) >= most:
                 break
-            ttl = seen.ttl or self.lifetimes.fresh
-            age = (now - seen.captured_at).total_seconds()
-            if age < ttl:
+            if not self.freshness.is_due(seen.captured_at, seen.ttl, now):
                 continue
-            if age > ttl + self.lifetimes.stale or self.thumbnailer.captured_since(seen.request, seen.captured_at):
+            expired = self.freshness.is_expired(seen.captured_at, seen.ttl, now)
+            if expired or self.thumbnailer.captured_since(seen.request, seen.captured_at):
                 over.append(seen)
-            elif self.views.claim(seen, ttl):
+            elif self.views.claim(seen, self.freshness.ttl(seen.ttl)):
                 claimed.append(seen)
         return claimed, over
 

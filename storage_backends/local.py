@@ -47,7 +47,7 @@ class LocalStorage:
         with _translated():
             return sum(_removed(path, oldest) for path in (self._folder / "jobs").glob("*"))
 
-    def check(self) -> None:
+    def require_writable(self) -> None:
         """Prove that the folder can be written. Raises StorageUnavailable."""
         with _translated():
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -88,7 +88,7 @@ class S3Storage:
             return f"{self._public_url}/{key}"
         return self._namer.generate_presigned_url("get_object", Params={"Bucket": self._bucket, "Key": key})
 
-    def check(self) -> None:
+    def require_writable(self) -> None:
         """Prove that the bucket is there and may be used. Raises StorageUnavailable."""
         with _translated():
             self._client.head_bucket(Bucket=self._bucket)

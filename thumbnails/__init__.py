@@ -1,0 +1,26 @@
+"""The flow from a request to a picture: what is known, what is fresh, what is captured, and what is made of it."""
+
+from thumbnails.ask import Ask, Charge, NoCharge
+from thumbnails.cache import Known, PictureCache
+from thumbnails.freshness import Freshness
+from thumbnails.originals import OriginalLimits, Originals
+from thumbnails.renditions import Renditions
+from thumbnails.served import CacheState, Persisted, Served
+from thumbnails.thumbnailer import Thumbnailer, WaitLimits
+
+__all__ = [
+    "Ask",
+    "CacheState",
+    "Charge",
+    "Freshness",
+    "Known",
+    "NoCharge",
+    "OriginalLimits",
+    "Originals",
+    "Persisted",
+    "PictureCache",
+    "Renditions",
+    "Served",
+    "Thumbnailer",
+    "WaitLimits",
+]

@@ -1,7 +1,7 @@
-"""What is known: pictures by key, and failures, in Redis with a small in-process tier before it.
+"""What is known of pages: pictures, when they were captured, and failures. In Redis, behind a small tier in memory.
 
-One value a key holds header and bytes together, and the header holds the canonical options, compared on reading:
-a value planted or misplaced under another key is a miss. An outage is a miss that says so, never an error.
+One value holds header and picture together. The header holds the canonical options, which are compared on reading: a
+value under the wrong key is a miss. While Redis cannot be reached, everything is a miss that says so, never an error.
 """
 
 import json
@@ -11,138 +11,204 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import orjson
 import redis
 from cachetools import TTLCache
 
 import errors
-from coordination.redis_breaker import Fuse
+from coordination import RedisBreaker, Values, keys
 from errors import ThumbnailError
-from model import Key, Picture
+from model import Key, Picture, ThumbnailRequest
 
 T = TypeVar("T")
 
-TRUST_SECONDS = 3.0  # for how long the in-process tier answers without asking Redis
-_PICTURE, _FAILURE, _GOOD = "thumb:picture:", "thumb:failure:", "thumb:good:"
+TRUST_SECONDS = 3.0  # memory answers for so long without asking Redis
+_OVERHEAD = 1024  # bytes of an entry in memory besides its picture
+_SUSPECT = b"suspect "
+
+# An original, the note of when it was captured, and the end of earlier failures: one call.
+_PUT_ORIGINAL = """
+redis.call('set', KEYS[1], ARGV[1], 'ex', ARGV[2])
+redis.call('set', KEYS[2], ARGV[3], 'ex', ARGV[4])
+if ARGV[5] == '1' then redis.call('del', KEYS[3]) end
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What the cache said: a picture or none, and whether it could be reached at all.
+class OriginalInfo:
+    """When a page was last captured. The original itself may be gone by now."""
 
-    `outdated` tells that its page was captured anew since the picture was made.
-    """
+    captured_at: datetime
+    suspect: bool = False
 
-    picture: Picture | None
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The error of a capture, with the seconds left as its `retry_after`, and when it happened (Unix seconds)."""
+
+    error: ThumbnailError
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the cache knows of a request. `complete` is false for an answer from memory, which knows the rendition alone."""
+
+    rendition: Picture | None = None
+    original: OriginalInfo | None = None
+    failure: Failure | None = None
     reachable: bool = True
-    outdated: bool = False
+    complete: bool = True
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the page was captured again after the rendition was made."""
+        latest, made = self.original, self.rendition
+        return bool(latest and made and not latest.suspect and latest.captured_at > made.captured_at)
 
 
 class PictureCache:
-    """Pictures and failures by key. Freshness is the caller's to judge."""
+    """Pictures and failures by key. Freshness is judged elsewhere."""
 
-    def __init__(self, client: "redis.Redis", fuse: Fuse, memory_bytes: int = 0) -> None:
-        """`memory_bytes` bounds the in-process tier; 0 is none."""
+    def __init__(
+        self, client: "redis.Redis", breaker: RedisBreaker, memory_bytes: int = 0, trust_seconds: float = TRUST_SECONDS
+    ) -> None:
+        """`memory_bytes` bounds the tier in memory; 0 is none."""
         self._client = client
-        self._fuse = fuse
+        self._breaker = breaker
+        self._put_original: Any = client.register_script(_PUT_ORIGINAL)
         self._memory: TTLCache[str, tuple[str, Picture]] = TTLCache(
-            memory_bytes, TRUST_SECONDS, getsizeof=lambda entry: len(entry[1].body) + 1024
+            memory_bytes, trust_seconds, getsizeof=lambda entry: len(entry[1].body) + _OVERHEAD
         )
-        self._failures: TTLCache[str, str] = TTLCache(4096, TRUST_SECONDS)
-        self._resting: TTLCache[tuple[str, str], bool] = TTLCache(4096, TRUST_SECONDS)
+        self._failures: TTLCache[str, str] = TTLCache(4096, trust_seconds)
+        self._backing_off: TTLCache[tuple[str, str], bool] = TTLCache(4096, trust_seconds)
         self._lock = threading.Lock()
 
-    def get(self, key: Key, *, master: Key | None = None, anew: bool = False) -> Found:
-        """Look `key` up, in this process first, or `anew` where another process may just have changed it.
+    def look_up(self, request: ThumbnailRequest, *, reload: bool = False) -> Known:
+        """Tell what is known of `request`: from memory unless `reload`, else by one call to Redis."""
+        remembered = None if reload else self._recall(request.rendition_key)
+        if remembered is not None:
+            return Known(remembered, complete=False)
+        names = [keys.PICTURE + request.rendition_key.digest, *self.state_keys(request)]
+        values, reachable = self._call(lambda: cast("list[bytes | None]", self._client.mget(names)))
+        body, *state = values or (None,)
+        rendition = _unpack(body, request.rendition_key) if body else None
+        known = Known(rendition, *self.read_state(request, tuple(state)), reachable)
+        if rendition is not None and not known.outdated:
+            self._remember(request.rendition_key, rendition)
+        return known
 
-        `master` is the key of the capture that the picture is made from, if it is not one itself.
-        """
-        known = None if anew else self._recall(key)
-        if known is not None:
-            return Found(known)
-        names = [_PICTURE + key.digest] + ([_GOOD + master.digest] if master else [])
-        values, reachable = self._ask(lambda: cast("list[bytes | None]", self._client.mget(names)))
-        picture, *captured = values or (None,)
-        found = _unpack(picture, key) if isinstance(picture, bytes) else None
-        if found is None:
-            return Found(None, reachable)
-        latest = captured[0] if captured else None
-        if latest is not None and float(latest) > found.captured_at.timestamp():
-            return Found(found, reachable, outdated=True)
-        self._remember(key, found)
-        return Found(found, reachable)
+    def state_keys(self, request: ThumbnailRequest) -> list[str]:
+        """Name the keys that hold the state of the page, for `read_state`."""
+        return [keys.ORIGINAL + request.capture_key.digest, keys.FAILURE + request.capture_key.digest]
 
-    def knows(self, *keys: Key) -> bool:
-        """Tell whether there is a picture or a failure of any of `keys`; true where that cannot be told."""
+    def read_state(self, request: ThumbnailRequest, values: Values) -> tuple[OriginalInfo | None, Failure | None]:
+        """Read the values of `state_keys`; () stands for a Redis that could not be asked."""
+        info, failure = values or (None, None)
+        known = _unpack_info(info) if info else None
+        if known is None and (original := self._recall(request.capture_key)):
+            known = OriginalInfo(original.captured_at, original.suspect)
+        return known, self._read_failure(request.capture_key, failure)
+
+    def original(self, request: ThumbnailRequest, *, reload: bool = False) -> Picture | None:
+        """Give the original of `request`; it may be old."""
+        remembered = None if reload else self._recall(request.capture_key)
+        if remembered is not None:
+            return remembered
+        value, _ = self._call(lambda: self._client.get(keys.PICTURE + request.capture_key.digest))
+        return self._read_original(request.capture_key, value)
+
+    def original_or_failure(self, request: ThumbnailRequest) -> tuple[Picture | None, Failure | None]:
+        """Give what another process may have just made of the page: its original, or its failure."""
+        digest = request.capture_key.digest
+        names = [keys.PICTURE + digest, keys.FAILURE + digest]
+        values, _ = self._call(lambda: cast("list[bytes | None]", self._client.mget(names)))
+        body, failure = values or (None, None)
+        return self._read_original(request.capture_key, body), self._read_failure(request.capture_key, failure)
+
+    def rendition(self, request: ThumbnailRequest) -> Picture | None:
+        """Give the rendition of `request`; it may be old."""
+        return self.look_up(request).rendition
+
+    def info(self, request: ThumbnailRequest) -> OriginalInfo | None:
+        """Tell when the page was last captured."""
+        value, _ = self._call(lambda: self._client.get(keys.ORIGINAL + request.capture_key.digest))
+        return _unpack_info(value) if isinstance(value, bytes) else None
+
+    def knows(self, request: ThumbnailRequest) -> bool:
+        """Tell whether there is a picture or a failure of the page; true where Redis cannot tell."""
+        pair = request.rendition_key, request.capture_key
         with self._lock:
-            failed = any(key.digest in self._failures for key in keys)
-        if failed or any(map(self._recall, keys)):
+            failed = request.capture_key.digest in self._failures
+        if failed or any(map(self._recall, pair)):
             return True
-        names = [kind + key.digest for key in keys for kind in (_PICTURE, _FAILURE)]
-        found, reachable = self._ask(lambda: self._client.exists(*names))
+        names = [*(keys.PICTURE + key.digest for key in pair), keys.FAILURE + request.capture_key.digest]
+        found, reachable = self._call(lambda: self._client.exists(*names))
         return bool(found) or not reachable
 
-    def trust(self, key: Key, picture: Picture) -> None:
-        """Take `picture` for what is known of `key`, here and for seconds."""
+    def trust(self, request: ThumbnailRequest, rendition: Picture) -> None:
+        """Answer with `rendition` from memory for some seconds, although its page was captured again."""
+        self._remember(request.rendition_key, rendition)
+
+    def put_rendition(self, request: ThumbnailRequest, picture: Picture, keep: int) -> None:
+        """Keep `picture` for `keep` seconds, if Redis can be reached."""
+        key = request.rendition_key
         self._remember(key, picture)
+        self._call(lambda: self._client.set(keys.PICTURE + key.digest, _pack(picture, key), ex=max(keep, 1)))
 
-    def put(self, key: Key, picture: Picture, keep: int) -> None:
-        """Keep `picture` for `keep` seconds, if the cache can be reached."""
+    def put_original(self, request: ThumbnailRequest, picture: Picture, keep: int, keep_info: int) -> None:
+        """Keep `picture` for `keep` seconds, and for `keep_info` when it was captured. Good ones end earlier failures."""
+        key, good = request.capture_key, not picture.suspect
         self._remember(key, picture)
-        self._ask(lambda: self._client.set(_PICTURE + key.digest, _pack(picture, key), ex=max(keep, 1)))
+        if good:
+            with self._lock:
+                self._failures.pop(key.digest, None)
+        info = _pack_info(picture)
+        names = [keys.PICTURE + key.digest, *self.state_keys(request)]
+        values = [_pack(picture, key), max(keep, 1), info, max(keep_info, 1), int(good)]
+        self._call(lambda: self._put_original(keys=names, args=values))
 
-    def failure(self, key: Key, since: float = 0) -> ThumbnailError | None:
-        """Give the failure that is remembered for `key`, with the seconds left as its `retry_after`.
-
-        None if that was before `since` (Unix seconds).
-        """
-        failure = self._failure(key)
-        return failure.error if failure and failure.at >= since else None
-
-    def _failure(self, key: Key) -> "_Failure | None":
-        value, _ = self._ask(lambda: self._client.get(_FAILURE + key.digest))
-        with self._lock:
-            text = value.decode() if isinstance(value, bytes) else self._failures.get(key.digest)
-        return _unpack_failure(text) if text else None
-
-    def fail(self, key: Key, err: ThumbnailError, seconds: int) -> None:
-        """Remember for `seconds` that `key` failed; in this process alone, and briefly, while Redis is away."""
+    def put_failure(self, request: ThumbnailRequest, err: ThumbnailError, seconds: int) -> None:
+        """Keep a failure of the page for `seconds`; in this process alone, and briefly, while Redis cannot be reached."""
+        key = request.capture_key
         text = json.dumps(errors.to_record(err) | {"at": time.time(), "until": time.time() + seconds})
         with self._lock:
             self._failures[key.digest] = text
-        self._ask(lambda: self._client.set(_FAILURE + key.digest, text, ex=seconds))
+        self._call(lambda: self._client.set(keys.FAILURE + key.digest, text, ex=seconds))
 
-    def forgive(self, key: Key, then: float = math.inf) -> None:
-        """Forget that `key` failed, unless that was after `then` (Unix seconds)."""
-        if then < math.inf and (failure := self._failure(key)) and failure.at > then:
+    def forget_failure(self, request: ThumbnailRequest, before: float = math.inf) -> None:
+        """Forget a failure of the page, unless it happened after `before` (Unix seconds)."""
+        key = request.capture_key
+        value, _ = self._call(lambda: self._client.get(keys.FAILURE + key.digest))
+        failure = self._read_failure(key, value)
+        if failure is None or failure.at > before:
             return
         with self._lock:
             self._failures.pop(key.digest, None)
-        self._ask(lambda: self._client.delete(_FAILURE + key.digest))
+        self._call(lambda: self._client.delete(keys.FAILURE + key.digest))
 
-    def rest(self, key: Key, client: str = "") -> None:
-        """Note, for seconds and in this process alone, that it is of no use now to capture `key` anew for `client`.
-
-        Without one, for anybody.
-        """
+    def back_off(self, request: ThumbnailRequest, client: str = "") -> None:
+        """Start no capture of the page in the background for some seconds, in this process: for `client`, or for all."""
         with self._lock:
-            self._resting[key.digest, client] = True
+            self._backing_off[request.capture_key.digest, client] = True
 
-    def rests(self, key: Key, client: str) -> bool:
+    def is_backing_off(self, request: ThumbnailRequest, client: str) -> bool:
+        digest = request.capture_key.digest
         with self._lock:
-            return (key.digest, "") in self._resting or (key.digest, client) in self._resting
+            return (digest, "") in self._backing_off or (digest, client) in self._backing_off
 
-    def recover(self, key: Key, captured_at: datetime, keep: int) -> None:
-        """Note for `keep` seconds when `key` was last captured well, and forget that it ever failed."""
-        self.forgive(key)
-        self._ask(lambda: self._client.set(_GOOD + key.digest, captured_at.timestamp(), ex=max(keep, 1)))
+    def _read_original(self, key: Key, value: object) -> Picture | None:
+        picture = _unpack(value, key) if isinstance(value, bytes) else None
+        if picture is not None:
+            self._remember(key, picture)
+        return picture
 
-    def last_good(self, key: Key) -> datetime | None:
-        """Tell when `key` was last captured well; None where no such picture is shown any more."""
-        value, _ = self._ask(lambda: self._client.get(_GOOD + key.digest))
-        return datetime.fromtimestamp(float(value), UTC) if isinstance(value, bytes) else None
+    def _read_failure(self, key: Key, value: object) -> Failure | None:
+        with self._lock:
+            text = value.decode() if isinstance(value, bytes) else self._failures.get(key.digest)
+        return _unpack_failure(text) if text else None
 
     def _recall(self, key: Key) -> Picture | None:
         with self._lock:
@@ -153,12 +219,12 @@ class PictureCache:
         return picture if canonical == key.canonical else None
 
     def _remember(self, key: Key, picture: Picture) -> None:
-        if len(picture.body) + 1024 <= self._memory.maxsize:
+        if len(picture.body) + _OVERHEAD <= self._memory.maxsize:
             with self._lock:
                 self._memory[key.digest] = (key.canonical, picture)
 
-    def _ask(self, question: Callable[[], T]) -> tuple[T | None, bool]:
-        return self._fuse.ask("cache_unreachable", question)
+    def _call(self, command: Callable[[], T]) -> tuple[T | None, bool]:
+        return self._breaker.call("cache_unreachable", command)
 
 
 def _pack(picture: Picture, key: Key) -> bytes:
@@ -194,17 +260,23 @@ def _unpack(value: bytes, key: Key) -> Picture | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    error: ThumbnailError
-    at: float
+def _pack_info(picture: Picture) -> bytes:
+    return (_SUSPECT if picture.suspect else b"") + repr(picture.captured_at.timestamp()).encode()
 
 
-def _unpack_failure(text: str) -> _Failure | None:
+def _unpack_info(value: bytes) -> OriginalInfo | None:
+    try:
+        captured_at = datetime.fromtimestamp(float(value.removeprefix(_SUSPECT)), UTC)
+    except (ValueError, OverflowError):
+        return None
+    return OriginalInfo(captured_at, value.startswith(_SUSPECT))
+
+
+def _unpack_failure(text: str) -> Failure | None:
     try:
         record = json.loads(text)
         left = record["until"] - time.time()
         err = errors.from_record(record, retry_after=max(int(left), 1)) if left > 0 else None
-        return _Failure(err, record["at"]) if err else None
+        return Failure(err, record["at"]) if err else None
     except (ValueError, KeyError, TypeError):
         return None

@@ -1,5 +1,6 @@
-"""Masters: the captured picture of each capture key. Known ones come from the cache; a new one is captured once for
-everybody who wants it, charged to whoever asked first, and looked at before it replaces anything.
+"""Originals: the captured page of each capture key. A page is captured once for all callers that want it at a time.
+
+The first caller pays. A new capture is checked before it replaces anything.
 """
 
 import threading
@@ -7,156 +8,145 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from capture.api import Camera, Charge
-from coordination.coalescer import Coalescer, Flight
+from capture import ScreenshotAPI
+from coordination import Coalescer, Flight, Values, Work
 from errors import BlockedTarget, CaptureError, CaptureFailed, InvalidOption, OverCapacity, RateLimited
-from model import SUSPECT_SECONDS, CaptureOptions, Picture, ThumbnailRequest
+from model import CaptureOptions, Picture, ThumbnailRequest
 from netguard import Guard, Verdict
-from thumbnails.cache import Found, PictureCache
+from thumbnails.ask import Ask
+from thumbnails.cache import Failure, Known, OriginalInfo, PictureCache
+from thumbnails.freshness import CLOCK_SKEW, SUSPECT_SECONDS
 from urls import NOT_PUBLIC, target_of
 
-PAGE_FAILURE_SECONDS = 30  # for how long a page's own failure is remembered
+FAILURE_SECONDS = 30  # a page's failure is remembered for so long
 LONGEST_FAILURE = 3600
 LARGE_SECONDS = 30
-_FULL = "too many captures are under way; try again in a few seconds"
-CLOCK_SKEW = timedelta(seconds=10)  # between machines; and no picture counts as old before it is a minute old
+_FULL = "too many captures are in progress; try again in a few seconds"
 
 
 @dataclass(frozen=True, slots=True)
-class MasterLimits:
-    """Seconds a capture may take, captures in flight in this process, seconds and bytes that a master is kept within."""
+class OriginalLimits:
+    """Seconds that a capture may take, captures at a time in this process, seconds and bytes within which one is kept."""
 
     timeout: float = 60
     concurrency: int = 16
     keep_seconds: int = 86400
     keep_bytes: int = 4 * 2**20
-    good_seconds: int = 3283200  # for how long a picture made from a good capture may be shown, at the longest
+    info_seconds: int = 3283200  # the longest time for which a picture made from a good capture may be shown
 
 
 @dataclass(frozen=True, slots=True)
-class Capture:
-    """A captured picture, and how long that took; `ms` is None where another process took it."""
+class Captured:
+    """An original, and how long its capture took; `ms` is None if another process captured it."""
 
-    picture: Picture
+    original: Picture
     ms: int | None = None
 
 
-class Masters:
+class Originals:
     def __init__(
         self,
         cache: PictureCache,
-        camera: Camera,
+        api: ScreenshotAPI,
         coalescer: Coalescer,
         guard: Guard | None,
-        limits: MasterLimits,
+        limits: OriginalLimits,
     ) -> None:
         """`guard` judges a host before it is captured; None leaves that to the screenshot API."""
         self._cache = cache
-        self._camera = camera
+        self._api = api
         self._coalescer = coalescer
         self._guard = guard
         self._limits = limits
         self._slots = threading.BoundedSemaphore(limits.concurrency)
 
-    def known(self, request: ThumbnailRequest) -> Found:
-        """Look the master up; it may be old."""
-        return self._cache.get(request.capture_key)
+    def join(self, ask: Ask, known: Known) -> Flight[Captured]:
+        """Join the capture of the page, or start it.
 
-    def forgive(self, request: ThumbnailRequest, then: float) -> None:
-        """Forget a failure that is remembered from before `then` (Unix seconds)."""
-        self._cache.forgive(request.capture_key, then)
-
-    def last_good(self, request: ThumbnailRequest) -> datetime | None:
-        """Tell when it was last captured well, also where the master itself is no longer kept."""
-        return self._cache.last_good(request.capture_key)
-
-    def join(self, request: ThumbnailRequest, charge: Charge, request_id: str = "") -> Flight[Capture]:
-        """Join the capture of `request`, or start it.
-
-        Raises what can be told at once: InvalidOption, a remembered failure of the same capture, and OverCapacity. The
-        flight ends with a Capture, BlockedTarget, RateLimited, OverCapacity or a CaptureError.
+        Raises what can be told at once: InvalidOption, a remembered failure of this page, OverCapacity. The flight ends
+        with Captured, BlockedTarget, RateLimited, OverCapacity or a CaptureError.
         """
-        self._camera.check(request.capture)
-        if not request.delivery.fresh:
-            self._raise_remembered(request)
+        request, fresh = ask.request, ask.request.delivery.fresh
+        self._api.require_expressible(request.capture)
+        if known.failure and not fresh:
+            raise known.failure.error
         self.require_room(request)
-        failed_since = time.time() if request.delivery.fresh else 0  # an older failure is nothing new
-        since = self._newest_known(request) or datetime.now(UTC) - CLOCK_SKEW
+        # A caller with `fresh=1` accepts only what is newer than all that is known; others what was just captured.
+        newest = known.original.captured_at if fresh and known.original and not known.original.suspect else None
+        since = newest or datetime.now(UTC) - CLOCK_SKEW
+        failed_since = time.time() if fresh else 0
 
-        def work() -> Capture:
-            # Who looked it up just before another flight landed must not pay for a second one.
-            landed = None if request.delivery.fresh else self._recall(request, since, failed_since)
-            return landed or self._capture(request, charge, request_id)
+        def lead(state: Values) -> Captured:
+            info, failure = self._cache.read_state(request, state)
+            if not fresh and (captured := self._captured_meanwhile(request, info, failure, since)):
+                return captured
+            return self._capture(ask, known, info)
 
-        def recall() -> Capture | None:
-            return self._recall(request, since, failed_since)
+        def follow() -> Captured | None:
+            original, failure = self._cache.original_or_failure(request)
+            if original is not None and original.captured_at > since:
+                return Captured(original)
+            if failure is not None and failure.at >= failed_since:
+                raise failure.error
+            return None
 
-        return self._coalescer.join(request.capture_key.digest, work, recall, self._limits.timeout + 5)
-
-    @property
-    def has_room(self) -> bool:
-        """Whether a slot is free. Who is about to take one has none yet: first a name is looked up, which may hang."""
-        with suppress(OverCapacity), self._slot():
-            return True
-        return False
+        work = Work(lead, follow, reading=self._cache.state_keys(request))
+        return self._coalescer.join(request.capture_key.digest, work, self._limits.timeout + 5)
 
     def require_room(self, request: ThumbnailRequest) -> None:
-        """Raise what a flight would end with, where it could end in nothing else.
+        """Raise the error that a capture would end with if it could end with nothing else.
 
-        Callers beyond what is possible must cost next to nothing. In this order: what lands meanwhile is known before
-        it is no longer under way.
+        A caller beyond capacity must cost next to nothing. The order matters: a capture is known to the cache before it
+        is no longer in progress.
         """
-        if self.has_room or self._coalescer.under_way(request.capture_key.digest):
+        with suppress(OverCapacity), self._slot():
             return
-        if not self._cache.knows(request.rendition_key, request.capture_key):
-            self._camera.check(request.capture)
-            self._camera.require_open()
-            raise OverCapacity(_FULL)
+        if self._coalescer.is_in_progress(request.capture_key.digest) or self._cache.knows(request):
+            return
+        self._api.require_expressible(request.capture)
+        self._api.require_available()
+        raise OverCapacity(_FULL)
 
-    def _newest_known(self, request: ThumbnailRequest) -> datetime | None:
-        """For a caller who wants it fresh, only what is newer than all that is known will do."""
-        return self.last_good(request) if request.delivery.fresh else None
-
-    def _recall(self, request: ThumbnailRequest, since: datetime, failed_since: float) -> Capture | None:
-        """Fetch what another process captured `since` then, or raise what it failed with (Unix seconds)."""
-        picture = self._cache.get(request.capture_key, anew=True).picture
-        if picture is not None and picture.captured_at > since:
-            return Capture(picture)
-        self._raise_remembered(request, failed_since)
+    def _captured_meanwhile(
+        self, request: ThumbnailRequest, info: OriginalInfo | None, failure: Failure | None, since: datetime
+    ) -> Captured | None:
+        """Give what another leader captured between this caller's look-up and its lease: nobody pays twice."""
+        if info is not None and info.captured_at > since:
+            original = self._cache.original(request, reload=True)
+            if original is not None and original.captured_at > since:
+                return Captured(original)
+        if failure is not None:
+            raise failure.error
         return None
 
-    def _raise_remembered(self, request: ThumbnailRequest, since: float = 0) -> None:
-        failure = self._cache.failure(request.capture_key, since)
-        if failure is not None:
-            raise failure
-
-    def _capture(self, request: ThumbnailRequest, charge: Charge, request_id: str) -> Capture:
-        """Do what only the leader does: judge the host, take a slot, charge, capture, keep."""
-        self._camera.require_open()
+    def _capture(self, ask: Ask, known: Known, info: OriginalInfo | None) -> Captured:
+        """Do what only the leader does: judge the host, take a slot, charge, capture, compare, keep."""
+        request = ask.request
+        self._api.require_available(reload=False)  # `admit` asks Redis, after the look-up of the name
         with self._slot():
-            pass  # where there is none, the look-up of a name is not waited for
+            pass  # without a free slot, no name is looked up
         self._judge(request.capture)
         began = time.monotonic()
         with self._slot():
-            self._camera.admit(charge)
-            picture = self._shoot_or_remember(request, request_id)
+            self._api.admit()
+            try:
+                ask.charge()
+            except RateLimited:
+                self._api.cancel()
+                raise
+            try:
+                original = self._capture_twice_if_suspect(ask, good=info is not None and not info.suspect)
+            except (CaptureError, BlockedTarget, InvalidOption) as err:
+                seconds = min(max(err.retry_after or 0, FAILURE_SECONDS), LONGEST_FAILURE)
+                self._cache.put_failure(request, err, seconds)
+                raise
         ms = round((time.monotonic() - began) * 1000)
-        picture = self._unless_unchanged(request, picture)
-        self._keep(request, picture)
-        return Capture(picture, ms)
-
-    def _keep(self, request: ThumbnailRequest, picture: Picture) -> None:
-        """Keep the master; one that is too large only for as long as those need who wait for it now."""
-        keep = self._limits.keep_seconds
-        if len(picture.body) > self._limits.keep_bytes:
-            keep = min(keep, LARGE_SECONDS)
-        if picture.suspect:
-            keep = min(keep, SUSPECT_SECONDS)
-        self._cache.put(request.capture_key, picture, keep)
-        if not picture.suspect:
-            self._cache.recover(request.capture_key, picture.captured_at, self._limits.good_seconds)
+        if known.original is not None:
+            original = self._unless_unchanged(request, original)
+        self._keep(request, original)
+        return Captured(original, ms)
 
     def _judge(self, options: CaptureOptions) -> None:
         if self._guard is None:
@@ -167,39 +157,41 @@ class Masters:
         if not verdict.ok:
             raise BlockedTarget(NOT_PUBLIC, verdict=verdict)
 
-    def _shoot_or_remember(self, request: ThumbnailRequest, request_id: str) -> Picture:
-        try:
-            return self._shoot_twice(request, request_id)
-        except (CaptureError, BlockedTarget, InvalidOption) as err:
-            seconds = min(max(err.retry_after or 0, PAGE_FAILURE_SECONDS), LONGEST_FAILURE)
-            self._cache.fail(request.capture_key, err, seconds)
-            raise
-
-    def _unless_unchanged(self, request: ThumbnailRequest, new: Picture) -> Picture:
-        """Keep the known bytes where the `new` ones differ in nothing visible: ETags stay, and browsers get 304s."""
-        known = None if request.delivery.fresh or new.suspect else self.known(request).picture
-        if known is None or known.suspect or not self._camera.same(request.capture, known, new):
-            return new
-        return replace(known, captured_at=new.captured_at)
-
-    def _shoot_twice(self, request: ThumbnailRequest, request_id: str) -> Picture:
-        """Try a suspect capture once more; it never replaces a good one."""
-        deadline, background = time.monotonic() + self._limits.timeout, request.delivery.background
-        picture = self._camera.shoot(request.capture, deadline, request_id, background=background)
-        if not picture.suspect:
-            return picture
-        good = self.last_good(request) is not None
-        if time.monotonic() < deadline - 1:
-            # What there is, is more than nothing; but whoever had no turn for another look has not found the page bad.
+    def _capture_twice_if_suspect(self, ask: Ask, *, good: bool) -> Picture:
+        """Capture; a suspect picture is captured once more, and never replaces a good one."""
+        options, background = ask.request.capture, ask.request.delivery.background
+        deadline = time.monotonic() + self._limits.timeout
+        picture = self._api.capture(options, deadline, ask.request_id, background=background)
+        if picture.suspect and time.monotonic() < deadline - 1:
+            # A suspect picture beats none, so a failed retry is ignored. Being refused the retry says nothing about the
+            # page: if a good picture is known, RateLimited is raised.
             with suppress(CaptureError, *(() if good else (RateLimited,))):
-                picture = self._camera.shoot(request.capture, deadline, request_id, background=background)
+                picture = self._api.capture(options, deadline, ask.request_id, background=background)
         if picture.suspect and good:
             raise CaptureFailed("the page came out blank or in another size")
         return picture
 
+    def _unless_unchanged(self, request: ThumbnailRequest, new: Picture) -> Picture:
+        """Keep the known bytes if `new` shows no visible difference: ETags stay the same, and browsers get 304s."""
+        if request.delivery.fresh or new.suspect:
+            return new
+        known = self._cache.original(request)
+        if known is None or known.suspect or not self._api.is_unchanged(request.capture, known, new):
+            return new
+        return replace(known, captured_at=new.captured_at)
+
+    def _keep(self, request: ThumbnailRequest, original: Picture) -> None:
+        """Keep the original; a large one only as long as the callers need it that wait for it now."""
+        keep, keep_info = self._limits.keep_seconds, self._limits.info_seconds
+        if len(original.body) > self._limits.keep_bytes:
+            keep = min(keep, LARGE_SECONDS)
+        if original.suspect:
+            keep, keep_info = min(keep, SUSPECT_SECONDS), SUSPECT_SECONDS
+        self._cache.put_original(request, original, keep, keep_info)
+
     @contextmanager
     def _slot(self) -> Iterator[None]:
-        """Take one of the captures that may be in flight. Raises OverCapacity at once when there is none."""
+        """Take one of this process's captures at a time. Raises OverCapacity at once if all are taken."""
         if not self._slots.acquire(blocking=False):
             raise OverCapacity(_FULL)
         try:

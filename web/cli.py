@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import click
 from flask import Flask
 
-from access.rules import sign
+from access import sign
 from errors import ThumbnailError
 from services import Services
 
@@ -22,7 +22,7 @@ def add_command(app: Flask, services: Services) -> None:
             raise click.ClickException("SIGNING_KEYS is not set: there is nothing to sign with")
         pairs = [("url", url), *_pairs(options, expires_in)]
         try:
-            services.access.check_size(services.validator.parse_query(urlencode(pairs).encode()).rendition)
+            services.access.require_size(services.validator.parse_query(urlencode(pairs).encode()).rendition)
         except ThumbnailError as err:
             raise click.ClickException(err.detail) from None
         signature = sign(services.access.signing_keys[0], pairs)

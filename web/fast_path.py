@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from flask import request
 from werkzeug.http import parse_etags
 
-from access.budgets import Tally, client_of
+from access import HitTally, client_of
 from errors import ThumbnailError
 from model import ThumbnailRequest
 from services import Services
-from thumbnails.thumbnailer import Served
+from thumbnails import Known, Served
 from web.http.pictures import caching_headers, own_headers, preferred_format
 from web.http.request_log import BEGAN, log_request, note, request_id_of
 
@@ -25,15 +25,16 @@ if TYPE_CHECKING:
 # that sends If-Modified-Since sends If-None-Match too, which it then means.
 _NOT_PLAIN = frozenset(("HTTP_AUTHORIZATION", "HTTP_X_API_KEY", "HTTP_IF_MATCH", "HTTP_RANGE", "HTTP_PREFER"))
 _REFUSAL = "thumbnails.refusal"
+_KNOWN = "thumbnails.known"
 
 
-class HitFront:
+class FastPath:
     """WSGI middleware that answers hits of `/thumb` and leaves the rest to the application behind it.
 
     A refusal that it finds, the application only has to write: see `raise_refusal`.
     """
 
-    def __init__(self, app: "WSGIApplication", services: Services, tally: Tally) -> None:
+    def __init__(self, app: "WSGIApplication", services: Services, tally: HitTally) -> None:
         self._app = app
         self._services = services
         self._tally = tally
@@ -65,7 +66,7 @@ class HitFront:
         query = environ["QUERY_STRING"].encode("latin-1")
         try:
             wanted = self._services.validator.parse_query(query, preferred_format(environ.get("HTTP_ACCEPT", "")))
-            served = self._look_up(query, wanted)
+            served = self._look_up(environ, query, wanted)
         except ThumbnailError as err:
             if self._admits(environ):
                 environ[_REFUSAL] = err
@@ -75,20 +76,29 @@ class HitFront:
         self._services.views.note(wanted, served.picture.captured_at)
         return wanted, served
 
-    def _look_up(self, query: bytes, wanted: ThumbnailRequest) -> Served | None:
-        """Give the picture if it is known and fresh. Raises what `get` would where it cannot be had at all."""
+    def _look_up(self, environ: "WSGIEnvironment", query: bytes, wanted: ThumbnailRequest) -> Served | None:
+        """Give the picture if it is known and fresh. Raises the error of `Thumbnailer.get` if that is sure to fail."""
         try:
-            self._services.access.check_public(query, wanted)
+            self._services.access.require_allowed(query, wanted)
         except ThumbnailError:
+            return None  # the view raises it again, and more
+        if wanted.delivery.fresh:
             return None
-        served = self._services.thumbnailer.known(wanted)
-        if served is None and not wanted.delivery.fresh:
+        known = self._services.thumbnailer.look_up(wanted)
+        served = self._services.thumbnailer.hit(wanted, known)
+        if served is None:
+            environ[_KNOWN] = known
             note(host=wanted.host)
             self._services.thumbnailer.require_room(wanted)
         return served
 
     def _admits(self, environ: "WSGIEnvironment") -> bool:
         return self._tally.admit(client_of(environ.get("REMOTE_ADDR")))
+
+
+def looked_up() -> Known | None:
+    """Give what the fast path knows of the current request, so that the view need not ask again."""
+    return request.environ.get(_KNOWN)
 
 
 def raise_refusal() -> None:

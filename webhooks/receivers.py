@@ -17,12 +17,11 @@ import redis
 from redis.exceptions import LockNotOwnedError
 from redis.lock import Lock
 
+from coordination import keys
 from jobs.outage import translated
 
 HOLD_SECONDS = 60  # longer than a delivery takes; while Redis is away writing its outcome may take longer
 SILENCE_SECONDS = 30
-_HELD, _SILENT, _PLACE = "thumb:receiver:held:", "thumb:receiver:silent:", "thumb:receiver:place:"
-_LINE = "thumb:receiver:line:"  # of those that wait, by the time since when
 
 
 class Line(StrEnum):
@@ -49,7 +48,7 @@ class Receivers:
         Else `waiter` stands in line for the one that is not.
         """
         with translated():
-            silent = self._client.exists(_SILENT + host)
+            silent = self._client.exists(keys.RECEIVER_SILENT + host)
             holds = () if silent else self._take(host, waiter)
         if not holds:
             yield Line.SILENT if silent else Line.BUSY
@@ -63,7 +62,7 @@ class Receivers:
     def mark_silent(self, host: str) -> None:
         """Note that `host` kept us waiting and then said nothing."""
         with translated():
-            self._client.set(_SILENT + host, b"1", ex=SILENCE_SECONDS)
+            self._client.set(keys.RECEIVER_SILENT + host, b"1", ex=SILENCE_SECONDS)
 
     def call_next(self, host: str) -> list[str]:
         """Give who has waited longest for a place, and who for `host`: they need wait no longer."""
@@ -75,12 +74,12 @@ class Receivers:
     def _take(self, host: str, waiter: str) -> tuple[Lock, ...]:
         """Take both holds and give them, or none."""
         for_place, for_host = self._lines(host)
-        held = self._lock(_HELD + host)
+        held = self._lock(keys.RECEIVER_HELD + host)
         if not held.acquire():
             self._stand(for_host, waiter)
             return ()
         for number in range(self._places):
-            place = self._lock(f"{_PLACE}{self._worker}:{number}")
+            place = self._lock(f"{keys.RECEIVER_PLACE}{self._worker}:{number}")
             if place.acquire():
                 self._leave((for_place, for_host), waiter)
                 return held, place
@@ -90,7 +89,7 @@ class Receivers:
 
     def _lines(self, host: str) -> tuple[str, str]:
         """Name the line for a place, and that for `host`: no receiver's host holds a blank."""
-        return f"{_LINE} {self._worker}", _LINE + host
+        return f"{keys.RECEIVER_QUEUE} {self._worker}", keys.RECEIVER_QUEUE + host
 
     def _stand(self, line: str, waiter: str) -> None:
         with self._client.pipeline() as pipe:

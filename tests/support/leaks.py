@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import LogCapture
 
-from access import rules as access
+import access
+from access import signatures
 
 # Keys and signatures that the tests use, and a word that stands in targets' queries: none may ever reach a log.
 SECRETS = (
@@ -113,6 +114,6 @@ def _remembered(sign):
 
 
 def pytest_configure():
-    access.sign = _remembered(access.sign)  # before the tests import it
+    access.sign = signatures.sign = _remembered(signatures.sign)  # before the tests import it
     pytest.CaptureFixture.readouterr = _searched_output(pytest.CaptureFixture.readouterr)
     LogCapture.__call__ = _searched_event(LogCapture.__call__)

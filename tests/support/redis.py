@@ -35,7 +35,7 @@ def age_pictures(url: str, seconds: int) -> None:
             header = json.loads(head)
             header["captured_at"] -= seconds
             client.set(key, json.dumps(header).encode() + b"\n" + body, keepttl=True)
-        for key in client.keys("thumb:good:*"):
+        for key in client.keys("thumb:original:*"):
             client.set(key, float(client.get(key)) - seconds, keepttl=True)
         for member, views in client.zrange("thumb:views", 0, -1, withscores=True):
             seen = Seen.unpack(member)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from flask import Blueprint, Response, jsonify, request
 
-from access.budgets import JobBudgets
+from access import JobBudgets
 from errors import NotFound, NotReady, QueueUnavailable
 from jobs import BULK, INTERACTIVE, Batch, Job, State, ids_of
 from model import Picture, ThumbnailRequest
@@ -36,8 +36,8 @@ def blueprint(services: Services, budgets: JobBudgets) -> Blueprint:
         note(host=wish.pictures[0].host, jobs=len(wish.pictures))
         caller = identify(services.access, needs_key="/screenshots")
         for wanted in wish.pictures:
-            services.access.check_target(wanted.host_name)
-            services.access.check_size(wanted.rendition)
+            services.access.require_target(wanted.host_name)
+            services.access.require_size(wanted.rendition)
         attempt, remembered = attempt_of(caller, body), services.idempotency
         return once(remembered, attempt, lambda: accept(services, budgets, wish, caller, remembered.seed(attempt)))
 
@@ -65,13 +65,13 @@ def accept(services: Services, budgets: JobBudgets, wish: JobWish, caller: Calle
     Raises InvalidOption, InvalidURL, BlockedTarget, RateLimited, OverCapacity or QueueUnavailable.
     """
     webhook_url = None if wish.webhook_url is None else services.courier.admit(wish.webhook_url)
-    budgets.jobs.check(caller.name, len(wish.pictures))
+    budgets.jobs.require(caller.name, len(wish.pictures))
     limits = budgets.calls.charge(caller.name)
     ids = ids_of(seed)
     made = _jobs_of(replace(wish, webhook_url=webhook_url), _owner(caller), ids)
     batch = Batch(next(ids), made[0].owner, made[0].created_at, tuple(job.id for job in made)) if wish.batch else None
     services.jobs.enqueue(made, batch)
-    budgets.jobs.take(caller.name, len(made))
+    budgets.jobs.spend(caller.name, len(made))
     id_ = batch.id if batch else made[0].id
     if _all_end(services, made, wish.pictures[0].delivery.wait or 0):
         response = jsonify(_look_up(services, id_, made[0].owner))

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify, request
 
-from access.budgets import Budget, Charge
+from access import Budget, CaptureCharge
 from model import ThumbnailRequest
 from services import Services
 from storage import CACHE_FOREVER
 from storage_backends.local import LocalStorage
-from thumbnails.thumbnailer import Persisted
+from thumbnails import Ask, CacheState, Persisted
 from web.http.bodies import absolute, json_body
 from web.http.callers import Caller, allow_origins, identify
 from web.http.pictures import SAFE_HEADERS
@@ -27,15 +27,15 @@ def blueprint(services: Services, captures: Budget, persists: Budget) -> Bluepri
         wanted = services.validator.parse_json(body)
         note(host=wanted.host)
         caller = identify(services.access, needs_key="/persist")
-        services.access.check_target(wanted.host_name)
-        services.access.check_size(wanted.rendition)
+        services.access.require_target(wanted.host_name)
+        services.access.require_size(wanted.rendition)
         return once(services.idempotency, attempt_of(caller, body), lambda: answer(wanted, caller))
 
     def answer(wanted: ThumbnailRequest, caller: Caller) -> Response:
         limits = persists.charge(caller.name)
-        charge = Charge(captures, caller.name, caller.own_limit)
-        persisted = services.thumbnailer.persist(wanted, charge, request_id())
-        note(cache="HIT" if persisted.cached else "MISS")
+        charge = CaptureCharge(captures, caller.name, caller.own_limit)
+        persisted = services.thumbnailer.persist(Ask(wanted, charge, request_id()))
+        note(cache=persisted.cache)
         response = jsonify(_describe(persisted, absolute(persisted.stored.url, services.settings.public_url)))
         response.status_code = 201 if persisted.stored.created else 200
         response.headers.update(limits)
@@ -62,7 +62,7 @@ def _describe(persisted: Persisted, url: str) -> dict[str, object]:
     picture, stored = persisted.picture, persisted.stored
     return {
         "url": url,
-        "cached": persisted.cached,
+        "cached": persisted.cache in (CacheState.HIT, CacheState.STALE),
         "key": stored.key,
         "content_type": picture.content_type,
         "width": picture.width,

@@ -5,12 +5,13 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, request
 
-from access.budgets import Budget, Charge, JobBudgets
+from access import Budget, CaptureCharge, JobBudgets
 from jobs import new_id
 from model import Delivery, ThumbnailRequest
 from services import Services
-from thumbnails.thumbnailer import CacheState, Served
+from thumbnails import Ask, CacheState, Known, Served
 from validation import JobWish
+from web import fast_path
 from web.api.jobs import accept
 from web.http.callers import Caller, identify
 from web.http.errors import wants_picture
@@ -28,27 +29,27 @@ def blueprint(services: Services, captures: Budget, jobs: JobBudgets) -> Bluepri
             request.query_string, preferred_format(request.headers.get("Accept", ""))
         )
         note(host=wanted.host)
-        services.access.check_public(request.query_string, wanted)
+        services.access.require_allowed(request.query_string, wanted)
         caller = identify(
             services.access, needs_key="fresh=1" if wanted.delivery.fresh and services.access.keys else ""
         )
         preferences = Preferences.of(request.headers.get("Prefer", ""))
         # An `<img>` can do nothing with a job.
-        if preferences.respond_async and not wants_picture() and not services.thumbnailer.holds(wanted):
+        if preferences.respond_async and not wants_picture() and not services.thumbnailer.has_picture(wanted):
             return later(wanted, caller, preferences.wait)
-        return now(wanted, caller, wanted.delivery)
+        return now(wanted, caller, wanted.delivery, fast_path.looked_up())
 
-    def now(wanted: ThumbnailRequest, caller: Caller, delivery: Delivery) -> Response:
-        """Give the picture of `wanted`, for which the caller asked to have it delivered like this."""
-        charge = Charge(captures, caller.name, caller.own_limit)
-        served = services.thumbnailer.get(wanted, charge, request_id())
+    def now(wanted: ThumbnailRequest, caller: Caller, delivery: Delivery, known: Known | None = None) -> Response:
+        """Respond with the picture of `wanted`; `delivery` is what the caller asked for, `known` what was looked up."""
+        charge = CaptureCharge(captures, caller.name, caller.own_limit)
+        served = services.thumbnailer.get(Ask(wanted, charge, request_id()), known)
         if served.cache is not CacheState.MISS:
             services.views.note(wanted, served.picture.captured_at)
         note(cache=served.cache, **_timing(served))
         return picture_response(served.picture, picture_headers(served, delivery) | charge.headers)
 
     def later(wanted: ThumbnailRequest, caller: Caller, seconds: int) -> Response:
-        """Give a job, or what became of it where it ends within `seconds`: its picture, or its error."""
+        """Respond with a job; or, if it ends within `seconds`, with its picture or its error."""
         response = _job(services, jobs, replace(wanted, delivery=replace(wanted.delivery, wait=seconds)))
         if response.status_code == HTTPStatus.ACCEPTED:
             return response

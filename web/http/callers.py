@@ -6,9 +6,13 @@ from flask import Blueprint, request
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from access.budgets import current_client
-from access.rules import Access, ApiKey
+from access import AccessRules, ApiKey, client_of
 from errors import BadKey
+
+
+def current_client() -> str:
+    """Name the client of the current request; TRUSTED_PROXIES is applied by then."""
+    return client_of(request.remote_addr)
 
 
 class TrustedProxies(ProxyFix):
@@ -35,7 +39,7 @@ class Caller:
         return self.key.limit if self.key else None
 
 
-def identify(access: Access, *, needs_key: str = "") -> Caller:
+def identify(access: AccessRules, *, needs_key: str = "") -> Caller:
     """Tell who asks. `needs_key` names what is for known callers only. Raises BadKey or KeyRequired."""
     key = access.identify(request.headers.get("Authorization"), request.headers.get("X-API-Key"))
     if needs_key:
@@ -43,7 +47,7 @@ def identify(access: Access, *, needs_key: str = "") -> Caller:
     return Caller(f"key:{key.name}" if key else current_client(), key)
 
 
-def counted_client(access: Access) -> str:
+def counted_client(access: AccessRules) -> str:
     """Name the client whose requests are counted: a key of ours before an address. A wrong key is the view's to refuse."""
     try:
         return identify(access).name

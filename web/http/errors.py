@@ -11,7 +11,7 @@ from flask import Flask, Response, json, request
 from flask_limiter import Limiter, RateLimitExceeded
 from werkzeug.exceptions import HTTPException
 
-from access.budgets import rate_headers
+from access import rate_headers
 from errors import BlockedTarget, RateLimited, ThumbnailError, Unauthorized
 from images import placeholder
 from web.http.pictures import SAFE_HEADERS
@@ -26,9 +26,8 @@ def answer_errors(app: Flask, limiter: Limiter) -> None:
     def too_many(err: RateLimitExceeded) -> Response:
         current = limiter.current_limit
         seconds = max(current.reset_at - int(time.time()), 1) if current else 60
-        return _answer(
-            RateLimited(f"limit reached: {err.limit.limit} requests", limit=err.limit.limit.amount, retry_after=seconds)
-        )
+        limit = err.limit.limit
+        return _answer(RateLimited.reached(limit.amount, "requests", limit.get_expiry(), seconds))
 
     app.register_error_handler(RateLimitExceeded, too_many)
     app.register_error_handler(ThumbnailError, _answer)

@@ -9,7 +9,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import http_date, parse_accept_header
 
 from model import Delivery, Picture
-from thumbnails.thumbnailer import CacheState, Served
+from thumbnails import CacheState, Served
 
 SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
 _A_WEEK = 604800

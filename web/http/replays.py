@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from flask import Response, request
 
-from coordination.idempotency import Answer, Attempt, Idempotency
+from coordination import Attempt, IdempotencyStore, StoredResponse
 from web.http.callers import Caller
 from web.http.request_log import note
 
@@ -17,21 +17,21 @@ def attempt_of(caller: Caller, body: object) -> Attempt | None:
     return None if key is None else Attempt.of(key, (request.path, caller.name), body)
 
 
-def once(idempotency: Idempotency, attempt: Attempt | None, work: Callable[[], Response]) -> Response:
+def once(idempotency: IdempotencyStore, attempt: Attempt | None, work: Callable[[], Response]) -> Response:
     """Give what `work` answers, or answered before to this caller under the same key.
 
     Raises IdempotencyConflict, IdempotencyUnderWay, and what `work` raises.
     """
     if attempt is None:
         return work()
-    answer = idempotency.once(attempt, work, _strip)
+    answer = idempotency.run_once(attempt, work, _strip)
     if isinstance(answer, Response):
         return answer
     note(replay=True)
     return Response(answer.body, answer.status, dict(answer.headers))
 
 
-def _strip(response: Response) -> Answer:
+def _strip(response: Response) -> StoredResponse:
     """Leave out what belongs to one request alone: its id, its limits."""
     headers = {name: response.headers[name] for name in _REPEATED if name in response.headers}
-    return Answer(response.status_code, headers, response.get_data(as_text=True))
+    return StoredResponse(response.status_code, headers, response.get_data(as_text=True))

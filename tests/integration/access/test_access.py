@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from access.rules import sign
+from access import sign
 
 PAGE = "https://example.com/"
 OLD, NEW = "an-old-signing-key-0001", "the-new-signing-key-0002"

@@ -3,8 +3,8 @@
 import pytest
 import redis
 
-from capture.breaker import OPEN_SECONDS, THRESHOLD, Breaker
-from coordination.redis_breaker import Fuse
+from capture.breaker import OPEN_SECONDS, THRESHOLD, CircuitBreaker
+from coordination import RedisBreaker
 from errors import BlockedTarget, CaptureFailed, UpstreamQuota, UpstreamUnavailable
 
 
@@ -28,68 +28,68 @@ def clock():
 def breaker(request, clock):
     url = request.getfixturevalue("redis_url") if request.param == "shared" else "redis://127.0.0.1:1/0"
     with redis.Redis.from_url(url) as client:
-        yield Breaker(client, Fuse(), clock)
+        yield CircuitBreaker(client, RedisBreaker(), clock)
 
 
 def fail(breaker, times):
     for _ in range(times):
-        breaker.note(fault())
+        breaker.record(fault())
 
 
 def test_it_opens_after_five_failures_in_a_row(breaker):
     fail(breaker, THRESHOLD - 1)
-    breaker.check()
+    breaker.admit()
     fail(breaker, 1)
     with pytest.raises(UpstreamUnavailable) as refused:
-        breaker.check()
+        breaker.admit()
     assert 0 < refused.value.retry_after <= OPEN_SECONDS
 
 
-def test_a_success_between_starts_the_count_anew(breaker):
+def test_a_success_between_restarts_the_count(breaker):
     fail(breaker, THRESHOLD - 1)
-    breaker.note(None)
+    breaker.record(None)
     fail(breaker, THRESHOLD - 1)
-    breaker.check()
+    breaker.admit()
 
 
 def test_a_fault_of_the_page_does_not_count(breaker):
     for _ in range(2 * THRESHOLD):
-        breaker.note(CaptureFailed("the page answered 404"))
-        breaker.note(BlockedTarget("no"))
-    breaker.check()
+        breaker.record(CaptureFailed("the page answered 404"))
+        breaker.record(BlockedTarget("no"))
+    breaker.admit()
 
 
-def test_one_probe_is_let_through_when_the_time_is_up(breaker, clock):
+def test_one_probe_is_admitted_when_the_time_has_passed(breaker, clock):
     fail(breaker, THRESHOLD)
     clock.now += OPEN_SECONDS + 1
-    breaker.check()
+    breaker.admit()
     with pytest.raises(UpstreamUnavailable):
-        breaker.check()
+        breaker.admit()
 
 
 def test_a_probe_that_succeeds_closes_it(breaker, clock):
     fail(breaker, THRESHOLD)
     clock.now += OPEN_SECONDS + 1
-    breaker.check()
-    breaker.note(None)
-    breaker.check()
-    breaker.check()
+    breaker.admit()
+    breaker.record(None)
+    breaker.admit()
+    breaker.admit()
 
 
 def test_a_probe_that_fails_opens_it_again(breaker, clock):
     fail(breaker, THRESHOLD)
     clock.now += OPEN_SECONDS + 1
-    breaker.check()
+    breaker.admit()
     fail(breaker, 1)
     with pytest.raises(UpstreamUnavailable):
-        breaker.check()
+        breaker.admit()
 
 
 def test_a_quota_opens_it_at_once_and_for_as_long_as_it_says(breaker, clock):
-    breaker.note(UpstreamQuota("used up", retry_after=600))
+    breaker.record(UpstreamQuota("used up", retry_after=600))
     clock.now += 500
     with pytest.raises(UpstreamQuota) as refused:
-        breaker.check()
+        breaker.admit()
     assert refused.value.retry_after == 100
 
 
@@ -97,44 +97,44 @@ def test_what_it_refuses_was_not_tried_and_lasts_if_its_cause_does(breaker):
     for lasting in (False, True):
         err = UpstreamUnavailable("refused", upstream=True, lasting=lasting)
         for _ in range(THRESHOLD):
-            breaker.note(err)
+            breaker.record(err)
         with pytest.raises(UpstreamUnavailable) as refused:
-            breaker.require_open()
+            breaker.require_closed()
         assert (refused.value.tried, refused.value.lasting) == (False, lasting)
 
 
-def test_a_probe_that_is_not_used_is_anothers(redis_url, clock):
+def test_a_probe_that_is_not_used_goes_to_another_caller(redis_url, clock):
     with redis.Redis.from_url(redis_url) as client:
-        breaker = Breaker(client, Fuse(), clock)
+        breaker = CircuitBreaker(client, RedisBreaker(), clock)
         fail(breaker, THRESHOLD)
         clock.now += OPEN_SECONDS + 1
-        breaker.check()
-        breaker.let_go()
-        breaker.check()
+        breaker.admit()
+        breaker.cancel()
+        breaker.admit()
 
 
 def test_what_one_process_learns_all_know(redis_url, clock):
     with redis.Redis.from_url(redis_url) as client:
-        one, other = Breaker(client, Fuse(), clock), Breaker(client, Fuse(), clock)
+        one, other = CircuitBreaker(client, RedisBreaker(), clock), CircuitBreaker(client, RedisBreaker(), clock)
         fail(one, THRESHOLD - 1)
         fail(other, 1)
         for breaker in (one, other):
             with pytest.raises(UpstreamUnavailable):
-                breaker.check()
+                breaker.admit()
 
 
 def test_with_a_redis_that_takes_no_notes_it_opens_for_its_process(redis_url, clock):
     with redis.Redis.from_url(redis_url) as client:
-        breaker = Breaker(client, Fuse(), clock)
+        breaker = CircuitBreaker(client, RedisBreaker(), clock)
         client.config_set("maxmemory", 1)
         client.config_set("maxmemory-policy", "noeviction")
         try:
             fail(breaker, THRESHOLD)
             with pytest.raises(UpstreamUnavailable):
-                breaker.check()
+                breaker.admit()
             clock.now += OPEN_SECONDS + 1
-            breaker.check()
-            breaker.note(None)
-            breaker.check()
+            breaker.admit()
+            breaker.record(None)
+            breaker.admit()
         finally:
             client.config_set("maxmemory", 0)

@@ -266,7 +266,7 @@ def test_it_will_not_start_without_a_key_where_the_api_needs_one(dialect):
 def test_it_refuses_what_the_dialect_cannot_say_before_anything_is_charged(dialect, wish, words):
     with running_screenshot_api(dialect, key=KEY) as api, client(api) as made:
         with pytest.raises(InvalidOption) as refusal:
-            made.check(replace(PAGE, **wish), "png")
+            made.require_expressible(replace(PAGE, **wish), "png")
         with pytest.raises(InvalidOption):
             made.capture(replace(PAGE, **wish), "png", timeout=30)
 
@@ -279,12 +279,12 @@ def test_it_refuses_a_format_that_the_dialect_does_not_make(snapsharp):
         client(snapsharp) as made,
         pytest.raises(InvalidOption, match="format: snapsharp makes png, jpeg, webp or pdf"),
     ):
-        made.check(PAGE, "avif")
+        made.require_expressible(PAGE, "avif")
 
 
 def test_it_refuses_no_option_at_its_default_in_any_dialect(api):
     with client(api) as made:
-        made.check(CaptureOptions("https://example.com/"), "png")
+        made.require_expressible(CaptureOptions("https://example.com/"), "png")
 
     assert not api.calls
 

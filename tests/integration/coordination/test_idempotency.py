@@ -180,7 +180,7 @@ def test_of_many_at_once_on_two_services_one_works(make_client, api):
     assert {(r.status_code, r.json["code"], r.json["retryable"]) for r in others} == {
         (409, "idempotency_conflict", True)
     }
-    assert all("under way" in r.json["detail"] and int(r.headers["Retry-After"]) > 0 for r in others)
+    assert all("in progress" in r.json["detail"] and int(r.headers["Retry-After"]) > 0 for r in others)
     assert answered.status_code == 201
     assert persist(clients[1]).data == answered.data
 

@@ -17,7 +17,7 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from access.rules import sign
+from access import sign
 from tests.support.nginx import running_nginx
 from tests.support.processes import stop, wait_until
 from tests.support.redis import age_pictures

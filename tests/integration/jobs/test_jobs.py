@@ -12,7 +12,6 @@ import pytest
 import redis
 
 import services
-from capture.api import free
 from config import Settings
 from errors import CaptureError, CaptureFailed, OverCapacity, QueueUnavailable
 from jobs import (
@@ -37,6 +36,7 @@ from model import CaptureOptions, Rendition, ThumbnailRequest
 from tests.support.processes import free_port, wait_until
 from tests.support.redis import running_redis
 from tests.support.screenshot_api import refuse
+from thumbnails import Ask
 
 PAGE = "https://example.com/"
 KEYS = {"api_keys": ("cms:correct-horse", "shop:battery-staple")}
@@ -67,7 +67,7 @@ def begin(store, id_, turn=1):
 def complete(built, id_):
     """Do a worker's part: take a job and end it with a picture."""
     run = begin(built.jobs.store, id_) or built.jobs.store.runs.begin(Errand(CAPTURE, "bulk", id_))
-    served = built.thumbnailer.obtain(run.job.wanted, free)
+    served = built.thumbnailer.get(Ask(run.job.wanted), stale_ok=False)
     picture = served.picture
     key = built.storage.keep(picture, id_)
     result = JobResult(key, picture.content_type, picture.width, picture.height, len(picture.body), time.time())
@@ -246,7 +246,7 @@ def test_one_client_does_not_fill_the_queue_for_all(make_client, built):
     refused = ask(client)
 
     assert (refused.status_code, refused.json["code"]) == (429, "rate_limited")
-    assert refused.json["detail"] == "at most 200 per 1 day jobs, each picture of a batch being one, for one client"
+    assert refused.json["detail"] == "limit reached: 200 jobs per day (each picture of a batch counts)"
     assert 86000 < int(refused.headers["Retry-After"]) <= 86400
     assert thumb(client).status_code == 429, "a job is a job"
     other = client.post("/screenshots", json={"urls": batch}, environ_base={"REMOTE_ADDR": "10.9.9.9"})
@@ -404,7 +404,7 @@ def test_who_would_wait_a_little_learns_of_a_page_that_failed(client, api, built
 
     def try_in_vain(id_):
         with pytest.raises(CaptureError):
-            built.thumbnailer.obtain(built.jobs.store.get(id_).wanted, free)
+            built.thumbnailer.get(Ask(built.jobs.store.get(id_).wanted), stale_ok=False)
         fail(built.jobs.store, id_)
 
     with worker_that(try_in_vain, built):

@@ -263,7 +263,9 @@ def test_beat_has_the_worker_capture_again_what_people_look_at(make_client, sett
         wait_until(lambda: b'"refresh_refused"' in log.read_bytes(), "the failure")
         wait_until(lambda: not any(map(store.agenda.is_due, errands)), "the end of both")
         for seen in viewed:
-            counted.thumbnailer.forgive(seen.request, time.time())  # no memory of the failure shall stand in the way,
+            counted.thumbnailer.forget_failure(
+                seen.request, time.time()
+            )  # no memory of the failure shall stand in the way,
         _wait_for_rounds(log, 4)  # nor that of the worker's process, which lasts for three seconds
         counted.jobs.send(errands)
         wait_until(lambda: store.stats().queued["bulk"] == 0, "the repeated messages")

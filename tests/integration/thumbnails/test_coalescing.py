@@ -4,7 +4,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from coordination import coalescer as coalesce
+from coordination import Coalescer, LocalLeases, Work
 from tests.support.processes import wait_until
 from tests.support.screenshot_api import refuse
 from tests.support.visitors import PAGE, Crowd, get
@@ -56,10 +56,10 @@ def test_two_processes_share_one_capture(make_client, api, held):
 
 
 def test_a_process_may_end_while_work_begins():
-    coalescer = coalesce.Coalescer(coalesce.Alone())
+    coalescer = Coalescer(LocalLeases())
     with ThreadPoolExecutor(1) as pool:
         begun = pool.submit(
-            lambda: [coalescer.join(str(i), int, lambda: None, 30).future.result(20) for i in range(1000)]
+            lambda: [coalescer.join(str(i), Work(len, lambda: None), 30).future.result(20) for i in range(1000)]
         )
         while not begun.done():
             coalescer.drain(10)

@@ -4,8 +4,7 @@ import threading
 
 import redis
 
-from coordination import coalescer as coalesce
-from coordination.redis_breaker import Fuse
+from coordination import Coalescer, Leases, RedisBreaker, Work
 from tests.support.processes import wait_until
 from tests.support.redis import renewals
 from tests.support.visitors import PAGE, Crowd
@@ -44,21 +43,20 @@ def test_a_lease_that_redis_forgets_is_taken_again(make_client, api, held, redis
     wait_until(lambda: not store.keys("thumb:lease:*"), "the lease's end")
 
 
-def test_a_follower_is_woken_by_the_holder_and_not_by_the_lease_running_out(redis_url, monkeypatch):
+def test_a_follower_is_woken_by_the_holder_and_not_by_the_lease_running_out(redis_url):
     """With leases of an hour, only the wake-up can end the wait."""
-    monkeypatch.setattr(coalesce, "LEASE_MS", 3_600_000)
     done, working = threading.Event(), threading.Event()
 
-    def work():
+    def work(_):
         working.set()
         done.wait(30)
         return "done"
 
     with redis.Redis.from_url(redis_url) as client:
-        one, other = (coalesce.Coalescer(coalesce.Leases(client, client, Fuse())) for _ in range(2))
-        first = one.join("key", work, lambda: None, 30)
+        one, other = (Coalescer(Leases(client, client, RedisBreaker(), lease_ms=3_600_000)) for _ in range(2))
+        first = one.join("key", Work(work, lambda: None), 30)
         assert working.wait(10)
-        second = other.join("key", work, lambda: "recalled", 30)
+        second = other.join("key", Work(work, lambda: "recalled"), 30)
         wait_until(lambda: client.info("clients")["blocked_clients"] == 1, "the follower's wait")
         done.set()
         assert (first.future.result(20), second.future.result(20)) == ("done", "recalled")
@@ -67,8 +65,8 @@ def test_a_follower_is_woken_by_the_holder_and_not_by_the_lease_running_out(redi
 def test_a_lease_that_its_holder_no_longer_renews_runs_out_within_three_seconds(redis_url):
     done = threading.Event()
     with redis.Redis.from_url(redis_url) as client:
-        flight = coalesce.Coalescer(coalesce.Leases(client, client, Fuse())).join(
-            "key", lambda: done.wait(60), lambda: None, 60
+        flight = Coalescer(Leases(client, client, RedisBreaker())).join(
+            "key", Work(lambda _: done.wait(60), lambda: None), 60
         )
         try:
             wait_until(lambda: client.exists("thumb:lease:{key}"), "the lease")
@@ -85,7 +83,5 @@ def test_a_lease_that_its_holder_no_longer_renews_runs_out_within_three_seconds(
 def test_a_lease_that_nobody_renews_is_taken_over(redis_url):
     with redis.Redis.from_url(redis_url) as client:
         client.set("thumb:lease:{key}", "a dead holder's token", px=300)
-        flight = coalesce.Coalescer(coalesce.Leases(client, client, Fuse())).join(
-            "key", lambda: "mine", lambda: None, 30
-        )
+        flight = Coalescer(Leases(client, client, RedisBreaker())).join("key", Work(lambda _: "mine", lambda: None), 30)
         assert flight.future.result(20) == "mine"

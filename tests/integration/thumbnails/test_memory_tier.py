@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import redis
 
-from coordination.redis_breaker import Fuse
+from coordination import RedisBreaker
 from model import CaptureOptions, Picture, ThumbnailRequest
 from tests.support.processes import wait_until
 from tests.support.redis import age_pictures
@@ -89,12 +89,12 @@ def commands(redis_url):
 
 
 def test_the_in_process_tier_is_bounded_in_bytes(redis_url):
-    keys = [ThumbnailRequest(CaptureOptions(f"https://example.com/{i}")).rendition_key for i in range(30)]
+    requests = [ThumbnailRequest(CaptureOptions(f"https://example.com/{i}")) for i in range(30)]
     with redis.Redis.from_url(redis_url) as store:
-        cache = PictureCache(store, Fuse(), memory_bytes=20_000)
-        for key in keys:
-            cache.put(key, Picture(b"x" * 5000, "image/png", 10, 10, datetime.now(UTC)), 60)
+        cache = PictureCache(store, RedisBreaker(), memory_bytes=20_000)
+        for request in requests:
+            cache.put_rendition(request, Picture(b"x" * 5000, "image/png", 10, 10, datetime.now(UTC)), 60)
         store.flushall()
-        held = [cache.get(key).picture for key in keys]
+        held = [cache.look_up(request).rendition for request in requests]
 
     assert [picture is not None for picture in held] == [False] * 27 + [True] * 3

@@ -46,7 +46,7 @@ def test_that_a_page_came_out_well_is_remembered_for_as_long_as_it_may_be_shown(
     get(client, ttl=2592000)
     with redis.Redis.from_url(redis_url) as store:
         shown = max(store.ttl(key) for key in store.keys("thumb:picture:*"))
-        (note,) = store.keys("thumb:good:*")
+        (note,) = store.keys("thumb:original:*")
         assert store.ttl(note) >= shown
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from access.budgets import client_of
+from access import client_of
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import time
 import pytest
 import redis
 
-from coordination.redis_breaker import Fuse
+from coordination import RedisBreaker
 
 
 def fail_with(error, asked):
@@ -19,8 +19,8 @@ def fail_with(error, asked):
 @pytest.mark.parametrize("error", [redis.ConnectionError(), redis.TimeoutError(), redis.BusyLoadingError()], ids=repr)
 def test_after_a_fault_nobody_asks_for_a_while(error):
     asked = []
-    fuse = Fuse(pause=3600)
-    answers = [fuse.ask("away", fail_with(error, asked)) for _ in range(3)]
+    breaker = RedisBreaker(pause=3600)
+    answers = [breaker.call("away", fail_with(error, asked)) for _ in range(3)]
 
     assert answers == [(None, False)] * 3
     assert len(asked) == 1
@@ -28,17 +28,17 @@ def test_after_a_fault_nobody_asks_for_a_while(error):
 
 def test_what_redis_refuses_is_no_reason_to_stop_asking():
     asked = []
-    fuse = Fuse(pause=3600)
-    fuse.ask("away", fail_with(redis.ResponseError("OOM command not allowed"), asked))
+    breaker = RedisBreaker(pause=3600)
+    breaker.call("away", fail_with(redis.ResponseError("OOM command not allowed"), asked))
 
-    assert fuse.ask("away", lambda: b"a picture") == (b"a picture", True)
+    assert breaker.call("away", lambda: b"a picture") == (b"a picture", True)
 
 
 def test_after_the_pause_it_is_asked_again():
-    fuse = Fuse(pause=0.01)
-    fuse.ask("away", fail_with(redis.ConnectionError(), []))
+    breaker = RedisBreaker(pause=0.01)
+    breaker.call("away", fail_with(redis.ConnectionError(), []))
     end = time.monotonic() + 10
-    while not fuse.ask("away", lambda: b"a picture")[1] and time.monotonic() < end:
+    while not breaker.call("away", lambda: b"a picture")[1] and time.monotonic() < end:
         time.sleep(0.001)
 
-    assert fuse.ask("away", lambda: b"a picture") == (b"a picture", True)
+    assert breaker.call("away", lambda: b"a picture") == (b"a picture", True)

@@ -1,0 +1,94 @@
+"""Counters of rate limits in fixed windows: in Redis, so that limits hold across processes, or in memory without Redis."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from limits import RateLimitItem
+from limits.storage import MemoryStorage, RedisStorage
+
+from coordination import RedisBreaker
+
+T = TypeVar("T")
+
+# The same count and window as the library's own script, which does not tell when the window ends.
+_COUNT = b"""
+local count = redis.call('incrby', KEYS[1], ARGV[2])
+if count == tonumber(ARGV[2]) then redis.call('expire', KEYS[1], ARGV[1]) end
+return {count, redis.call('pttl', KEYS[1])}
+"""
+
+
+class NoAnswer(Exception):
+    """Redis could not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was used of a limit in the current window, which ends in `seconds`."""
+
+    count: int
+    seconds: float
+
+
+class RedisCounters(RedisStorage):
+    """The library's storage behind the breaker on Redis: a silent Redis costs a request at most one time-out."""
+
+    STORAGE_SCHEME = ["counters"]  # noqa: RUF012 - as the library declares it
+
+    def __init__(self, uri: str = "counters://", *, breaker: RedisBreaker, connection_pool: object) -> None:
+        super().__init__(uri, connection_pool)  # type: ignore[arg-type]
+        self._breaker = breaker
+        self._count: Any = self.get_connection().register_script(_COUNT)
+
+    def add(self, key: str, expiry: int, amount: int) -> Usage:
+        """Add `amount` to a counter that expires in `expiry` seconds. One call to Redis. Raises NoAnswer."""
+        count, left = self._call(lambda: self._count([self.prefixed_key(key)], [expiry, amount]))
+        return Usage(int(count), max(left, 0) / 1000)
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        return self.add(key, expiry, amount).count
+
+    def get(self, key: str) -> int:
+        return self._call(lambda: super(RedisCounters, self).get(key))
+
+    def get_expiry(self, key: str) -> float:
+        return self._call(lambda: super(RedisCounters, self).get_expiry(key))
+
+    def check(self) -> bool:
+        return self._breaker.call("limits_in_memory", self.get_connection().ping)[1]
+
+    def _call(self, command: Callable[[], T]) -> T:
+        answer, answered = self._breaker.call("limits_in_memory", command)
+        if not answered:
+            raise NoAnswer
+        return answer  # type: ignore[return-value] # there was one
+
+
+class Counters:
+    """Counts in Redis, and in this process alone while Redis cannot be reached."""
+
+    def __init__(self, shared: RedisCounters) -> None:
+        self._shared = shared
+        self._memory = MemoryStorage()
+
+    def add(self, limit: RateLimitItem, *identifiers: str, cost: int = 1) -> Usage:
+        """Add `cost` to what the caller named by `identifiers` has used of `limit`."""
+        key, expiry = limit.key_for(*identifiers), limit.get_expiry()
+        try:
+            return self._shared.add(key, expiry, cost)
+        except NoAnswer:
+            count = self._memory.incr(key, expiry, cost)
+            return Usage(count, max(self._memory.get_expiry(key) - time.time(), 0))
+
+    def read(self, limit: RateLimitItem, *identifiers: str) -> Usage:
+        """Tell what the caller has used of `limit`."""
+        key = limit.key_for(*identifiers)
+        storages: tuple[RedisCounters | MemoryStorage, ...] = (self._shared, self._memory)
+        for storage in storages:
+            try:
+                return Usage(storage.get(key), max(storage.get_expiry(key) - time.time(), 0))
+            except NoAnswer:
+                continue
+        raise NoAnswer  # the memory always answers

@@ -1,0 +1,37 @@
+"""Every name that this service gives to a key in Redis, in one list. What a key holds is said where it is written.
+
+Braces keep the keys of one subject in one slot of a cluster.
+"""
+
+PREFIX = "thumb:"
+
+PICTURE = PREFIX + "picture:"  # + digest of a rendition's or a capture's key
+ORIGINAL = PREFIX + "original:"  # + digest of a capture's key: when it was last captured
+FAILURE = PREFIX + "failure:"  # + digest of a capture's key
+
+BREAKER_FAILURES = PREFIX + "breaker:failures"
+BREAKER_OPEN = PREFIX + "breaker:open"
+BREAKER_PROBE = PREFIX + "breaker:probe"
+QUOTA = PREFIX + "{captures}:"  # + limit
+
+IDEMPOTENCY = PREFIX + "{idempotency}:"  # + hash of endpoint, caller and key
+
+JOBS = PREFIX + "{jobs}:"  # + index, unfinished, due, outbox, counts, job:<id>, batch:<id>, done:<id>
+CELERY = PREFIX + "celery:"  # + queue
+
+RECEIVER_HELD = PREFIX + "receiver:held:"  # + host
+RECEIVER_SILENT = PREFIX + "receiver:silent:"  # + host
+RECEIVER_PLACE = PREFIX + "receiver:place:"  # + number
+RECEIVER_QUEUE = PREFIX + "receiver:line:"  # + host
+
+POPULARITY = PREFIX + "views"
+REFRESHED = PREFIX + "refreshed:"  # + digest of a capture's key
+REFRESH_BUDGET = PREFIX + "refreshes"
+
+
+def lease(subject: str) -> str:
+    return f"{PREFIX}lease:{{{subject}}}"
+
+
+def lease_done(subject: str, token: str) -> str:
+    return f"{PREFIX}done:{{{subject}}}:{token}"

@@ -1,0 +1,33 @@
+"""What travels through the flow together: a request, whose budget pays for its capture, and the id that joins the logs."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from model import ThumbnailRequest
+
+
+class Charge(Protocol):
+    """Takes one capture off a budget. Raises RateLimited."""
+
+    @property
+    def client(self) -> str:
+        """Whose budget it is."""
+
+    def __call__(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class NoCharge:
+    """Charges no client: a job was paid for when it was created."""
+
+    client: str = ""
+
+    def __call__(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    request: ThumbnailRequest
+    charge: Charge = NoCharge()
+    request_id: str = ""

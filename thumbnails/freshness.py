@@ -1,0 +1,47 @@
+"""Freshness: for how long a picture counts as fresh, is kept as stale, and may be replaced. Judged nowhere else."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from model import Picture, ThumbnailRequest
+
+SUSPECT_SECONDS = 60  # the life of a suspect picture, which is never shown as stale
+CLOCK_SKEW = timedelta(seconds=10)  # between machines; a picture counts as fresh for at least a minute
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """The settings of one installation, in seconds: `fresh` without a `ttl` of the caller's, then `stale` after that."""
+
+    fresh: int = 86400
+    stale: int = 604800
+
+    def fresh_for(self, picture: Picture, request: ThumbnailRequest) -> int:
+        """Give the seconds for which `picture` stays fresh for `request`; 0 or less if it is stale."""
+        age = (datetime.now(UTC) - picture.captured_at).total_seconds()
+        return int(self._lifetime(picture, request) - age)
+
+    def is_fresh(self, picture: Picture, request: ThumbnailRequest) -> bool:
+        return self.fresh_for(picture, request) > 0
+
+    def keep(self, picture: Picture, request: ThumbnailRequest) -> int:
+        """Give the seconds for which a rendition is kept: until it is no longer shown even as stale."""
+        if picture.suspect:
+            return self.fresh_for(picture, request)
+        return self._lifetime(picture, request) + self.stale
+
+    def is_due(self, captured_at: datetime, ttl: int | None, now: datetime) -> bool:
+        """Tell whether a picture that was captured then is stale by `now`."""
+        return (now - captured_at).total_seconds() >= self.ttl(ttl)
+
+    def is_expired(self, captured_at: datetime, ttl: int | None, now: datetime) -> bool:
+        """Tell whether such a picture is not shown any more, not even as stale."""
+        return (now - captured_at).total_seconds() > self.ttl(ttl) + self.stale
+
+    def ttl(self, ttl: int | None) -> int:
+        """Give a caller's `ttl`, or the setting's."""
+        return ttl or self.fresh
+
+    def _lifetime(self, picture: Picture, request: ThumbnailRequest) -> int:
+        ttl = self.ttl(request.delivery.ttl)
+        return min(ttl, SUSPECT_SECONDS) if picture.suspect else ttl

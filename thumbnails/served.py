@@ -1,0 +1,35 @@
+"""What the flow gives back."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from model import Picture
+from storage import Stored
+
+
+class CacheState(StrEnum):
+    """Where a picture came from; sent as `X-Cache`. BYPASS is a capture without a cache to look in."""
+
+    HIT = "HIT"
+    MISS = "MISS"
+    STALE = "STALE"
+    BYPASS = "BYPASS"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A picture for a caller: where it came from, the seconds for which it stays fresh, the capture's milliseconds."""
+
+    picture: Picture
+    cache: CacheState
+    fresh_for: int
+    capture_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Persisted:
+    """A picture in permanent storage, and where it came from."""
+
+    picture: Picture
+    stored: Stored
+    cache: CacheState
