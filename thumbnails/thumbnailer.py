@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitTimeout
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -95,6 +95,8 @@ class Thumbnailer:
             if stale is not None:
                 self._refresh_in_background(ask, known)
                 return self._serve(stale, CacheState.STALE, request)
+            if original is None:
+                known = replace(known, original=None)  # evicted: there is nothing to compare a capture with
 
         # Nothing to show, or nothing that the caller wants: it waits for a capture.
         try:
