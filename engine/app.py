@@ -14,7 +14,7 @@ from engine import params
 from engine.browser.supervisor import Supervisor
 from engine.config import Settings
 from engine.errors import BlockedURL, EngineError, PageRefused, Unauthorized
-from engine.page import picture
+from engine.page import integrity
 from engine.params import CaptureParams
 from engine.service import CaptureService, Outcome
 from engine.traffic import Traffic
@@ -50,7 +50,7 @@ async def screenshot(request: web.Request) -> web.Response:
     outcome = await _take(request, wanted)
     return web.Response(
         body=outcome.body,
-        content_type=picture.CONTENT_TYPES[wanted.format],
+        content_type=integrity.CONTENT_TYPES[wanted.format],
         headers={"Cache-Control": "private, no-cache", "X-Cache": "MISS"},
     )
 

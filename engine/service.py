@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from engine.admission.crashes import Suspects
 from engine.admission.slots import Slots
-from engine.admission.suspects import Suspects
 from engine.browser.browser import Browser
 from engine.browser.supervisor import Supervisor
 from engine.config import Settings
@@ -29,7 +29,7 @@ from engine.errors import (
 )
 from engine.page import adblock, capture
 from engine.page.adblock import AdFilter
-from engine.page.picture import BadPicture
+from engine.page.integrity import BadPicture
 from engine.params import CaptureParams, locate
 from engine.traffic import Traffic
 

@@ -16,7 +16,7 @@ GUARDS = [
     "engine/egress/gate.py",
     "engine/egress/listeners.py",
     "engine/egress/lookups.py",
-    "engine/outlet/__init__.py",
+    "engine/outlet/server.py",
     "engine/egress/relay.py",
     "engine/egress/socks.py",
     "engine/egress/upstream.py",

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 import structlog
 
 from engine.browser.launcher import LISTENERS_AT_ONCE
-from engine.browser.pages import AHEAD, BlankPage, Pages
+from engine.browser.page_pool import AHEAD, BlankPage, Pages
 from engine.browser.process import EGRESS_FLAGS, FLAGS, ProcessGroup
 from engine.config import Settings
 from engine.devtools.connection import Connection, ProtocolError, Session

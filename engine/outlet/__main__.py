@@ -7,7 +7,7 @@ import structlog
 
 from engine.config import Settings
 from engine.egress.gate import Gate
-from engine.outlet import CONNECTIONS, LIMITS, Outlet
+from engine.outlet.server import CONNECTIONS, LIMITS, Outlet
 from engine.startup import run, stop_signal
 
 log = structlog.get_logger()

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.browser.pages import BlankPage
+from engine.browser.page_pool import BlankPage
 from engine.devtools.connection import ProtocolError
 from engine.errors import DeadlineExceeded, InvalidParams, NotReached, PageFailed, PageRefused
-from engine.page import scripts, shot
+from engine.page import screenshot, scripts
 from engine.page.adblock import AdFilter
 from engine.page.frame import WORLD, DocumentReplaced
+from engine.page.integrity import BadPicture
 from engine.page.page import Page
-from engine.page.picture import BadPicture
 from engine.params import CaptureParams
 from engine.traffic import Traffic
 
@@ -40,7 +40,7 @@ async def take(
 
     `ads` is None where advertisements may show; `traffic` is told the page's requests. Raises PageFailed when the page
     is at fault, InvalidParams for a selector that is none, DeadlineExceeded for a page that does not answer, and what
-    `shot.take` raises.
+    `screenshot.take` raises.
     """
     capture = Capture(Page(blank, deadline), params, traffic)
     await capture.prepare(ads)
@@ -150,7 +150,7 @@ class Capture:
         document = self._page.frame.document
         try:
             await self._hide_again()
-            body = await shot.take(self._page, self._params)
+            body = await screenshot.take(self._page, self._params)
         except (PageFailed, BadPicture, ProtocolError):
             if await self._stays(document):
                 raise
@@ -208,7 +208,7 @@ class Capture:
         await page.session.pause(params.delay / 1000)
         if params.full_page and params.format != "pdf":
             patience = min(SCROLL_SECONDS, max(0, page.time_left - END_GAME - 1))
-            await page.ask(scripts.SCROLL, shot.max_height(params), patience * 1000)
+            await page.ask(scripts.SCROLL, screenshot.max_height(params), patience * 1000)
 
     def _judge(self, ads: AdFilter) -> Callable[[dict[str, Any]], None]:
         """Let the page itself through, and of what it asks for all but the advertisements."""

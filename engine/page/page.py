@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from engine.browser.pages import BlankPage
+from engine.browser.page_pool import BlankPage
 from engine.devtools.connection import ProtocolError
 from engine.errors import PageFailed
 from engine.page import scripts

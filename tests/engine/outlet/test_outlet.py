@@ -20,7 +20,7 @@ from engine.egress.proxy import Egress, Failure
 from engine.egress.socks import RESOLVE, Destination, Reply
 from engine.egress.upstream import Line, Upstream
 from engine.errors import ProxyGone, ResolverBusy
-from engine.outlet import Outlet
+from engine.outlet.server import Outlet
 from engine.traffic import Traffic
 from netguard import Guard, Verdict, exemptions
 from tests.engine.conftest import small_engine

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import PageFailed
-from engine.page import picture, scripts
+from engine.page import integrity, scripts
 from engine.page.page import Page
 from engine.params import MAX_PIXELS, CaptureParams
 
@@ -28,7 +28,7 @@ class Clip:
 async def take(page: Page, params: CaptureParams) -> bytes:
     """Take the picture of the document that is there.
 
-    Raises PageFailed where there is nothing to show, picture.BadPicture for a broken one, and DocumentReplaced.
+    Raises PageFailed where there is nothing to show, integrity.BadPicture for a broken one, and DocumentReplaced.
     """
     if params.format == "pdf":
         return await _print(page)
@@ -36,7 +36,7 @@ async def take(page: Page, params: CaptureParams) -> bytes:
     shot = await page.insist(lambda: _screenshot(page, params, clip))
     body = base64.b64decode(shot["data"])
     width, height = (clip.width, clip.height) if clip else (params.width, params.height)
-    picture.check(body, params.format, (round(width * params.scale), round(height * params.scale)))
+    integrity.check(body, params.format, (round(width * params.scale), round(height * params.scale)))
     return body
 
 
@@ -84,5 +84,5 @@ async def _print(page: Page) -> bytes:
     options = {"printBackground": True, "preferCSSPageSize": True, "pageRanges": f"1-{MAX_PDF_PAGES}"}
     printed = await page.insist(lambda: page.frame.ask("Page.printToPDF", **options))
     body = base64.b64decode(printed["data"])
-    picture.check(body, "pdf", None)
+    integrity.check(body, "pdf", None)
     return body

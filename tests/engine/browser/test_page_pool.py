@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.browser.pages import BlankPage, Pages
+from engine.browser.page_pool import BlankPage, Pages
 from engine.errors import PageFailed, Unavailable
 from tests.engine.conftest import small_engine
 from tests.engine.page.test_options import GREEN, body, colour

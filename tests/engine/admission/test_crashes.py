@@ -1,6 +1,6 @@
 import pytest
 
-from engine.admission.suspects import MEMORY_SECONDS, MEMORY_SIZE, Suspects
+from engine.admission.crashes import MEMORY_SECONDS, MEMORY_SIZE, Suspects
 from engine.errors import PageFailed
 
 URL = "http://example.com/killer"

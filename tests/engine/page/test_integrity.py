@@ -3,7 +3,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from engine.page.picture import BadPicture, check
+from engine.page.integrity import BadPicture, check
 
 
 def encoded(kind: str, size=(300, 200), mode="RGB", **options) -> bytes:
