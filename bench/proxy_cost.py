@@ -14,9 +14,9 @@ import sys
 import time
 from contextlib import AsyncExitStack
 
-from engine.browser.browser import Browser, Walls
+from engine.browser.browser import Browser, Isolation
 from engine.browser.process import FLAGS
-from engine.config import Settings
+from engine.config import EngineSettings
 from engine.egress.gate import Gate
 from engine.egress.proxy import Egress
 from engine.page import capture
@@ -70,13 +70,13 @@ def _typical(site: Site) -> str:
 
 async def _measure(url: str, rounds: int) -> dict[str, list[float]]:
     """Give the seconds of each browser's captures, round by round."""
-    settings, params = Settings(), parse({"url": url})
+    settings, params = EngineSettings(), parse({"url": url})
     gate = Gate(Guard(exempt=exemptions([f"{params.target.host}:{params.target.port}"])), 1)
     async with AsyncExitStack() as stack:
         browsers = {
-            BARE: await Unguarded.launch(settings, Walls(namespace=False, sandbox=True), FLAGS),
-            "proxy and flags": await Browser.launch(settings, Walls(namespace=False, sandbox=True)),
-            "proxy and namespace": await Browser.launch(settings, Walls(namespace=True, sandbox=True)),
+            BARE: await Unguarded.launch(settings, Isolation(namespace=False, sandbox=True), FLAGS),
+            "proxy and flags": await Browser.launch(settings, Isolation(namespace=False, sandbox=True)),
+            "proxy and namespace": await Browser.launch(settings, Isolation(namespace=True, sandbox=True)),
         }
         for browser in browsers.values():
             stack.push_async_callback(browser.end)

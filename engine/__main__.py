@@ -11,10 +11,10 @@ from aiohttp.log import server_logger
 from engine.app import create_app
 from engine.browser.browser import LaunchFailed
 from engine.browser.supervisor import Supervisor
-from engine.config import Settings
+from engine.config import EngineSettings
 from engine.egress.gate import Gate
 from engine.egress.upstream import Upstream
-from engine.errors import ProxyGone
+from engine.errors import ProxyFailed
 from engine.service import CaptureService
 from engine.startup import run, stop_signal
 
@@ -23,7 +23,7 @@ GRACE_SECONDS = 1  # for captures under way when told to stop; aiohttp waits for
 log = structlog.get_logger()
 
 
-class _Discretion(logging.Filter):
+class _RedactRequests(logging.Filter):
     """Keeps requests out of aiohttp's log, which quotes what it cannot read: URLs, headers with keys."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -33,9 +33,9 @@ class _Discretion(logging.Filter):
         return True
 
 
-async def serve(settings: Settings) -> int:
+async def serve(settings: EngineSettings) -> int:
     stop = stop_signal()
-    server_logger.addFilter(_Discretion())
+    server_logger.addFilter(_RedactRequests())
     supervisor = Supervisor(settings)
     upstream = Upstream(*settings.engine_egress) if settings.engine_egress else None
     gate = Gate(settings.guard(), settings.engine_concurrency, upstream=upstream)
@@ -72,7 +72,7 @@ async def _check(upstream: Upstream) -> None:
     """An outlet may come later than its engine, which a mistyped ENGINE_EGRESS never does."""
     try:
         await upstream.check()
-    except ProxyGone:
+    except ProxyFailed:
         log.warning("the outlet of ENGINE_EGRESS does not answer", host=upstream.host, port=upstream.port)
 
 

@@ -12,11 +12,11 @@ from aiohttp import web
 
 from engine import params
 from engine.browser.supervisor import Supervisor
-from engine.config import Settings
-from engine.errors import BlockedURL, EngineError, PageRefused, Unauthorized
+from engine.config import EngineSettings
+from engine.errors import BlockedURL, EngineError, KeyRejected, PageRefused
 from engine.page import integrity
 from engine.params import CaptureParams
-from engine.service import CaptureService, Outcome
+from engine.service import CaptureResult, CaptureService
 from engine.traffic import Traffic
 
 MAX_BODY = 64 << 10
@@ -32,7 +32,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 log = structlog.get_logger()
 
 
-def create_app(settings: Settings, service: CaptureService, supervisor: Supervisor) -> web.Application:
+def create_app(settings: EngineSettings, service: CaptureService, supervisor: Supervisor) -> web.Application:
     app = web.Application(client_max_size=MAX_BODY, middlewares=[_identify, _envelope])
     app[SERVICE], app[SUPERVISOR] = service, supervisor
     app[API_KEY] = settings.engine_api_key.get_secret_value() if settings.engine_api_key else ""
@@ -70,7 +70,7 @@ async def health(request: web.Request) -> web.Response:
     return web.json_response(state, status=200 if state["ok"] else 503, headers={"Cache-Control": "no-store"})
 
 
-async def _take(request: web.Request, wanted: CaptureParams) -> Outcome:
+async def _take(request: web.Request, wanted: CaptureParams) -> CaptureResult:
     """Take the picture and write the capture's one event. The target's path and query are nobody's business."""
     event = log.bind(request_id=request["id"], host=wanted.target.host, format=wanted.format)
     started = time.monotonic()
@@ -117,12 +117,12 @@ def _query(request: web.Request) -> list[tuple[str, str]]:
 
 
 def _authorize(request: web.Request) -> None:
-    """Compare the key, if one is set, in constant time. Raises Unauthorized."""
+    """Compare the key, if one is set, in constant time. Raises KeyRejected."""
     wanted = request.app[API_KEY]
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     given = request.headers.get("X-API-Key") or (token.strip() if scheme.lower() == "bearer" else "")
     if wanted and not hmac.compare_digest(given.encode(errors="surrogateescape"), wanted.encode()):
-        raise Unauthorized("a valid key must be sent as `Authorization: Bearer` or `X-API-Key`")
+        raise KeyRejected("a valid key must be sent as `Authorization: Bearer` or `X-API-Key`")
 
 
 @web.middleware

@@ -21,7 +21,7 @@ CORES = os.cpu_count() or 1
 EASYLIST = Path("/usr/share/chromium/extensions/ublock-origin/assets/thirdparties/easylist")  # Debian's uBlock Origin
 
 
-class ConfigError(Exception):
+class InvalidSettings(Exception):
     """A setting that cannot be used. The text names the variable and its valid values, never a secret's value."""
 
 
@@ -69,7 +69,7 @@ Ports = Annotated[
 ]
 
 
-class Settings(BaseSettings):
+class EngineSettings(BaseSettings):
     """What an engine can set, one field a variable; memory in MiB, times in seconds."""
 
     model_config = SettingsConfigDict(
@@ -128,27 +128,27 @@ class Settings(BaseSettings):
         return netguard.Guard(ports=frozenset(self.allowed_ports), exempt=netguard.exemptions(self.private_targets))
 
 
-def load() -> Settings:
-    """Read the settings. Raises ConfigError that names every variable that cannot be used."""
+def load() -> EngineSettings:
+    """Read the settings. Raises InvalidSettings that names every variable that cannot be used."""
     dotenv.load_dotenv(Path(".env"))
     _read_secret_file("ENGINE_API_KEY")
     try:
-        return Settings()
+        return EngineSettings()
     except ValidationError as err:
         # A default that is computed from a wrong value is wrong too; it is not what needs to be told.
         wrong = [str(e["loc"][0]) for e in err.errors() if e["type"] != "default_factory_not_called"]
-        raise ConfigError("\n".join(map(_describe, dict.fromkeys(wrong)))) from None
+        raise InvalidSettings("\n".join(map(_describe, dict.fromkeys(wrong)))) from None
 
 
 def unknown_variables() -> list[str]:
     """Describe variables that look like ours and are not: a typo must not silently leave the default in force."""
-    known = {name.upper() for name in Settings.model_fields} | {"ENGINE_API_KEY_FILE"}
+    known = {name.upper() for name in EngineSettings.model_fields} | {"ENGINE_API_KEY_FILE"}
     strange = [name for name in os.environ if name.startswith("ENGINE_") and name not in known]
     return [f"{name} is no setting of the engine{_suggest(name, known)}" for name in strange]
 
 
 def _describe(name: str) -> str:
-    return f"{name.upper()} cannot be used as it is set: it must be {Settings.model_fields[name].description}"
+    return f"{name.upper()} cannot be used as it is set: it must be {EngineSettings.model_fields[name].description}"
 
 
 def _read_secret_file(name: str) -> None:
@@ -158,7 +158,7 @@ def _read_secret_file(name: str) -> None:
     try:
         os.environ[name] = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
-        raise ConfigError(f"{name}_FILE cannot be used: it must name a readable text file") from None
+        raise InvalidSettings(f"{name}_FILE cannot be used: it must name a readable text file") from None
 
 
 def _suggest(name: str, known: set[str]) -> str:

@@ -1,25 +1,25 @@
-"""What can go wrong with a capture, as one tree; each is one line of SnapSharp's error envelope.
+"""Everything that can go wrong with a capture, as one tree. Each error is one line of SnapSharp's error envelope.
 
-EngineError 500              internal_error
-├── InvalidParams 400        validation_error
-├── BlockedURL 400           blocked_url
-├── Unauthorized 401         unauthorized
-├── PageFailed 422           page_failed     the page's own fault
-│   ├── NotReached 422       page_failed     its document did not come
-│   └── PageRefused 422      page_refused    its server will not have it: trying again would fail again
-├── RateLimited 429          rate_limited
-├── Unavailable 503          unavailable
-│   ├── BrowserGone 503      unavailable     the browser died under the capture: safe to try once more
-│   ├── ProxyGone 503        unavailable     its egress proxy did: nothing is fetched without it
-│   └── ResolverBusy 503     unavailable     names cannot be looked up: too many that hang are under way
-└── DeadlineExceeded 504     timeout
+EngineError 500               internal_error
+├── InvalidParams 400         validation_error
+├── BlockedURL 400            blocked_url
+├── KeyRejected 401           unauthorized
+├── PageFailed 422            page_failed     the page is at fault
+│   ├── PageUnreachable 422   page_failed     its document could not be fetched
+│   └── PageRefused 422       page_refused    its server refuses the request, and would refuse a retry
+├── EngineBusy 429            rate_limited
+├── Unavailable 503           unavailable
+│   ├── BrowserCrashed 503    unavailable     the browser crashed during the capture: one retry is safe
+│   ├── ProxyFailed 503       unavailable     the egress proxy failed: nothing is fetched without it
+│   └── ResolverBusy 503      unavailable     no thread is free to look up a name
+└── DeadlineExceeded 504      timeout
 """
 
 from typing import ClassVar
 
 
 class EngineError(Exception):
-    """`str(error)` is public text: our own words and the caller's field names, nothing else."""
+    """`str(error)` is public text. It holds our own words and the caller's field names, nothing else."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
@@ -32,7 +32,7 @@ class InvalidParams(EngineError):
 
 
 class BlockedURL(EngineError):
-    """The guard refused the target. `verdict` is for the log alone: outside, all refusals look alike."""
+    """The guard refused the target. Only the log gets the `verdict`: to clients all refusals look alike."""
 
     status = 400
     code = "blocked_url"
@@ -42,7 +42,7 @@ class BlockedURL(EngineError):
         self.verdict = verdict
 
 
-class Unauthorized(EngineError):
+class KeyRejected(EngineError):
     status = 401
     code = "unauthorized"
 
@@ -52,8 +52,8 @@ class PageFailed(EngineError):
     code = "page_failed"
 
 
-class NotReached(PageFailed):
-    """The browser could not get the document at `url`; why, the egress proxy may know better."""
+class PageUnreachable(PageFailed):
+    """The browser could not fetch the document at `url`. The egress proxy may know a better reason."""
 
     def __init__(self, message: str, url: str) -> None:
         super().__init__(message)
@@ -61,7 +61,7 @@ class NotReached(PageFailed):
 
 
 class PageRefused(PageFailed):
-    """The page's server answered with `page_status`, a 4xx that lasts. `page_status` is in the envelope, too."""
+    """The page's server answered with a permanent 4xx, `page_status`, which the envelope holds too."""
 
     code = "page_refused"
 
@@ -70,7 +70,7 @@ class PageRefused(PageFailed):
         self.page_status = page_status
 
 
-class RateLimited(EngineError):
+class EngineBusy(EngineError):
     status = 429
     code = "rate_limited"
     retry_after = 2
@@ -82,19 +82,19 @@ class Unavailable(EngineError):
     retry_after = 5
 
 
-class BrowserGone(Unavailable):
+class BrowserCrashed(Unavailable):
     def __init__(self) -> None:
-        super().__init__("the browser ended under the capture")
+        super().__init__("the browser crashed during the capture")
 
 
-class ProxyGone(Unavailable):
+class ProxyFailed(Unavailable):
     def __init__(self) -> None:
-        super().__init__("the egress proxy is away")
+        super().__init__("the egress proxy is not available")
 
 
 class ResolverBusy(Unavailable):
     def __init__(self) -> None:
-        super().__init__("too many names are being looked up: try again soon")
+        super().__init__("too many names are being looked up: try again in a few seconds")
 
 
 class DeadlineExceeded(EngineError):

@@ -11,14 +11,14 @@ from typing import Any
 import structlog
 
 from engine import descriptors
-from engine.config import ConfigError, Settings, load, unknown_variables
+from engine.config import EngineSettings, InvalidSettings, load, unknown_variables
 
 COMPLAINT_SECONDS = 1
 
 log = structlog.get_logger()
 
 
-class Complaints:
+class LoopErrorLog:
     """Log what the event loop can tell nobody else, of each kind one a second.
 
     Where descriptors are used up a listener has thousands.
@@ -37,13 +37,13 @@ class Complaints:
         log.error(context["message"], exc_info=context.get("exception"))
 
 
-def run(serve: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
+def run(serve: Callable[[EngineSettings], Coroutine[Any, Any, int]]) -> int:
     """Read the settings and give the exit status of `serve`; 2 where they cannot be used."""
     # A look-up that is given up holds its thread until the resolver gives up too: by default that takes 10 s a server.
     os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:2")
     try:
         settings = load()
-    except ConfigError as err:
+    except InvalidSettings as err:
         print(err, file=sys.stderr)  # noqa: T201 - there is no log yet
         return 2
     _set_up_logging(settings)
@@ -51,7 +51,7 @@ def run(serve: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
         log.warning(warning)
     descriptors.allow(settings.engine_concurrency)
     with asyncio.Runner() as runner:
-        runner.get_loop().set_exception_handler(Complaints())
+        runner.get_loop().set_exception_handler(LoopErrorLog())
         return runner.run(serve(settings))
 
 
@@ -63,7 +63,7 @@ def stop_signal() -> asyncio.Event:
     return stop
 
 
-def _set_up_logging(settings: Settings) -> None:
+def _set_up_logging(settings: EngineSettings) -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if settings.log_format == "json" else structlog.dev.ConsoleRenderer()
     )

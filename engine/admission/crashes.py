@@ -15,7 +15,7 @@ MEMORY_SIZE = 1024
 GUILT = 1.5
 
 
-class Suspects:
+class CrashHistory:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._guilt: dict[bytes, tuple[float, float]] = {}  # hash of a URL → its share in deaths, and when the last was

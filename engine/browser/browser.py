@@ -10,12 +10,12 @@ from typing import Any, Self, TypeVar
 import structlog
 
 from engine.browser.launcher import LISTENERS_AT_ONCE
-from engine.browser.page_pool import AHEAD, BlankPage, Pages
+from engine.browser.page_pool import AHEAD, BlankPage, PagePool
 from engine.browser.process import EGRESS_FLAGS, FLAGS, ProcessGroup
-from engine.config import Settings
+from engine.config import EngineSettings
 from engine.devtools.connection import Connection, ProtocolError, Session
 from engine.egress.listeners import Listeners
-from engine.errors import BrowserGone, PageFailed, Unavailable
+from engine.errors import BrowserCrashed, PageFailed, Unavailable
 
 LAUNCH_SECONDS = 20
 OPEN_SECONDS = 10  # for a thing of 50 ms
@@ -42,12 +42,12 @@ class LaunchFailed(Unavailable):
 
     @property
     def for_want_of_walls(self) -> bool:
-        """Whether less of `Walls` may help."""
+        """Whether less of `Isolation` may help."""
         return "sandbox" in self.words.lower() or "namespace" in self.words
 
 
 @dataclass(frozen=True, slots=True)
-class Walls:
+class Isolation:
     """What is between a browser and the rest of the machine besides its flags."""
 
     namespace: bool
@@ -66,11 +66,13 @@ class Browser:
         self._connection = connection
         self._root = connection.root
         self._contexts: dict[str, str | None] = {}  # browser context → the one page that belongs in it
-        self._pages = Pages(self._open_page)
+        self._pages = PagePool(self._open_page)
         connection.closed.add_done_callback(lambda _: self._lose())
 
     @classmethod
-    async def launch(cls, settings: Settings, walls: Walls, flags: Sequence[str] = (*FLAGS, *EGRESS_FLAGS)) -> Self:
+    async def launch(
+        cls, settings: EngineSettings, walls: Isolation, flags: Sequence[str] = (*FLAGS, *EGRESS_FLAGS)
+    ) -> Self:
         """Start a Chromium and shake hands. Raises LaunchFailed."""
         command = [str(settings.engine_chromium), *flags, *([] if walls.sandbox else ["--no-sandbox"])]
         user = settings.engine_browser_user if os.geteuid() == 0 else None
@@ -89,7 +91,7 @@ class Browser:
                 browser = cls(group, connection, version["product"], listeners)
                 await browser._watch_targets()
                 browser._pages.make_ahead()
-        except (BrowserGone, ProtocolError, KeyError, OSError) as err:
+        except (BrowserCrashed, ProtocolError, KeyError, OSError) as err:
             words = group.last_words()
             await _end(group, connection, listeners)
             raise LaunchFailed(words) from err
@@ -153,7 +155,7 @@ class Browser:
         except TimeoutError:
             log.warning("a page could not be opened: killing the browser", pid=self.group.pid)
             self.kill()
-            raise BrowserGone from None
+            raise BrowserCrashed from None
 
     async def _make_context(self, proxy: str) -> str:
         made = await self._root.call("Target.createBrowserContext", disposeOnDetach=True, **self._network(proxy))
@@ -197,7 +199,7 @@ class Browser:
         try:
             async with asyncio.timeout(DISPOSE_SECONDS):
                 await self._root.call("Target.disposeBrowserContext", browserContextId=context)
-        except BrowserGone:
+        except BrowserCrashed:
             pass
         except (TimeoutError, ProtocolError):
             log.warning("a page could not be closed: killing the browser", pid=self.group.pid)

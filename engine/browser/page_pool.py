@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from engine.devtools.connection import ProtocolError, Session
-from engine.errors import BrowserGone, EngineError
+from engine.errors import BrowserCrashed, EngineError
 
 AHEAD = 1  # each is a renderer of 22 MB that waits
 
@@ -30,12 +30,12 @@ class BlankPage:
 OpenPage = Callable[[], AbstractAsyncContextManager[BlankPage]]
 
 
-class Pages:
+class PagePool:
     """Gives every page to one capture alone, and ends it after that."""
 
     def __init__(self, open_page: OpenPage) -> None:
         self._open_page = open_page
-        self._ahead: deque[Life] = deque()
+        self._ahead: deque[PooledPage] = deque()
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
         self.in_use = 0  # those that a capture was given, until they are gone
 
@@ -63,13 +63,13 @@ class Pages:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _next(self) -> tuple["Life", BlankPage]:
+    async def _next(self) -> tuple["PooledPage", BlankPage]:
         while self._ahead:
             with contextlib.suppress(EngineError, ProtocolError):  # it broke while it waited
                 return await self._wait_for(self._ahead.popleft())
         return await self._wait_for(self._begin())
 
-    async def _wait_for(self, life: "Life") -> tuple["Life", BlankPage]:
+    async def _wait_for(self, life: "PooledPage") -> tuple["PooledPage", BlankPage]:
         try:
             return life, await life.page()
         except asyncio.CancelledError:
@@ -82,14 +82,14 @@ class Pages:
     def _gone(self, _task: asyncio.Task[None]) -> None:
         self.in_use -= 1
 
-    def _begin(self) -> "Life":
-        life = Life(self._open_page)
+    def _begin(self) -> "PooledPage":
+        life = PooledPage(self._open_page)
         self._tasks.add(life.task)
         life.task.add_done_callback(self._tasks.discard)
         return life
 
 
-class Life:
+class PooledPage:
     """One page from opening to leaving, as a task of its own: whoever waits for it may give up at any time."""
 
     def __init__(self, open_page: OpenPage) -> None:
@@ -119,7 +119,7 @@ class Life:
         except (EngineError, ProtocolError) as err:
             self._fail(err)
         finally:
-            self._fail(BrowserGone())
+            self._fail(BrowserCrashed())
 
     def _fail(self, err: Exception) -> None:
         if not self._page.done():

@@ -8,9 +8,9 @@ from typing import Any
 
 import structlog
 
-from engine.browser.browser import Browser, LaunchFailed, Walls
+from engine.browser.browser import Browser, Isolation, LaunchFailed
 from engine.browser.process import Member, sweep
-from engine.config import Settings
+from engine.config import EngineSettings
 
 WATCH_SECONDS = 0.2  # a memory bomb grows by 1 GB a second
 BACKOFF_SECONDS = 1
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 class Supervisor:
     """The browser that is warm, and old ones that finish what they have under way."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         self._current: Browser | None = None
         self._browsers: set[Browser] = set()
@@ -30,7 +30,7 @@ class Supervisor:
         self._watcher: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
         self._launches = 0
-        self.walls = Walls(namespace=True, sandbox=True)
+        self.walls = Isolation(namespace=True, sandbox=True)
         self.captures = 0
 
     @property
@@ -79,7 +79,7 @@ class Supervisor:
     async def _find_walls(self) -> None:
         """Launch with as many walls as this machine allows: rather without a namespace than without a sandbox."""
         namespaces = NAMESPACES[self._settings.engine_isolation]
-        wanted = [Walls(namespace, sandbox) for sandbox in (True, False) for namespace in namespaces]
+        wanted = [Isolation(namespace, sandbox) for sandbox in (True, False) for namespace in namespaces]
         for self.walls in wanted:
             try:
                 await self._replace()

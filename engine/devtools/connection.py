@@ -11,8 +11,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from engine.devtools.messages import Cut, Messages
-from engine.errors import BrowserGone, PageFailed
+from engine.devtools.messages import MessageSplitter, OversizedMessage
+from engine.errors import BrowserCrashed, PageFailed
 
 CHUNK = 1 << 20  # bytes
 PICTURES = ("Page.captureScreenshot", "Page.printToPDF")
@@ -150,11 +150,11 @@ class Connection:
         await asyncio.wait([self.closed])
 
     async def _receive_all(self) -> None:
-        messages = Messages(self._pictures.__contains__)
+        messages = MessageSplitter(self._pictures.__contains__)
         try:
             while chunk := await self._reader.read(CHUNK):
                 for message in messages.feed(chunk):
-                    if isinstance(message, Cut):
+                    if isinstance(message, OversizedMessage):
                         self._give_up(message)
                     else:
                         self._dispatch(json.loads(message))
@@ -162,7 +162,7 @@ class Connection:
             pass  # Hung up, or no longer speaking the protocol: either way this browser is lost.
         finally:
             for session in self._sessions.values():
-                session.fail(BrowserGone())
+                session.fail(BrowserCrashed())
             self._inbound.close()
             if not self._outbound.is_closing():  # asyncio trips over a second close
                 self._outbound.abort()
@@ -171,7 +171,7 @@ class Connection:
         self._replies.pop(number, None)
         self._pictures.discard(number)
 
-    def _give_up(self, cut: Cut) -> None:
+    def _give_up(self, cut: OversizedMessage) -> None:
         """Fail whoever waits for a message that was too long: one page, never the browser that others share."""
         if cut.number is not None:
             reply = self._replies.get(cut.number)

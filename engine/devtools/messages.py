@@ -17,14 +17,14 @@ _SESSION = re.compile(rb'"sessionId":"(\w+)"\}$')
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class OversizedMessage:
     """Stands for a message that was too long: the number of the reply, or the session of the event."""
 
     number: int | None
     session: str | None
 
 
-class Messages:
+class MessageSplitter:
     """`may_be_large` tells of the number of a reply whether it may have `LARGE_LIMIT`."""
 
     def __init__(self, may_be_large: Callable[[int], bool]) -> None:
@@ -32,7 +32,7 @@ class Messages:
         self._begun = bytearray()
         self._head: bytes | None = None  # of a message that is being passed over
 
-    def feed(self, chunk: bytes) -> Iterator[bytes | Cut]:
+    def feed(self, chunk: bytes) -> Iterator[bytes | OversizedMessage]:
         """Give the messages that end in `chunk`, which continues what was fed before; never holds much more."""
         *ends, rest = chunk.split(b"\0")
         for end in ends:
@@ -53,16 +53,16 @@ class Messages:
         number = _first(_NUMBER.match(self._begun))
         return number is None or not self._may_be_large(int(number)) or len(self._begun) > LARGE_LIMIT
 
-    def _take(self) -> bytes | Cut:
+    def _take(self) -> bytes | OversizedMessage:
         message, head = bytes(self._begun), self._head
         self._begun.clear()
         self._head = None
         return message if head is None else _cut(head, message)
 
 
-def _cut(head: bytes, tail: bytes) -> Cut:
+def _cut(head: bytes, tail: bytes) -> OversizedMessage:
     number, session = _first(_NUMBER.match(head)), _first(_SESSION.search(tail))
-    return Cut(int(number) if number else None, session.decode() if session else None)
+    return OversizedMessage(int(number) if number else None, session.decode() if session else None)
 
 
 def _first(found: re.Match[bytes] | None) -> bytes | None:

@@ -15,8 +15,8 @@ from engine.descriptors import NONE_LEFT
 from engine.egress.lookups import Lookup, Lookups
 from engine.egress.relay import Stream
 from engine.egress.socks import Destination
-from engine.egress.upstream import Line, Upstream
-from engine.errors import ProxyGone
+from engine.egress.upstream import Upstream, UpstreamSession
+from engine.errors import ProxyFailed
 from netguard import Address, Guard, Judgement, Verdict
 
 MAX_ADDRESSES = 4  # of a name are tried, each with its share of the time
@@ -87,14 +87,14 @@ class Gate:
             return Judgement(Verdict.LOOPBACK)  # an address of this machine, however public it looks
         return judgement
 
-    async def line(self) -> Line | None:
-        """What a capture needs to dial by the upstream; None where there is none. Raises ProxyGone."""
+    async def line(self) -> UpstreamSession | None:
+        """What a capture needs to dial by the upstream; None where there is none. Raises ProxyFailed."""
         return await self._upstream.line() if self._upstream else None
 
-    async def dial(self, addresses: tuple[Address, ...], port: int, line: Line | None = None) -> Stream:
-        """Connect to the first of `addresses` that answers. Raises OSError and ProxyGone."""
+    async def dial(self, addresses: tuple[Address, ...], port: int, line: UpstreamSession | None = None) -> Stream:
+        """Connect to the first of `addresses` that answers. Raises OSError and ProxyFailed."""
         if self._upstream and not line:
-            raise ProxyGone
+            raise ProxyFailed
         connect = line.connect if line else self._connect
         tried = addresses[:MAX_ADDRESSES]
         failure = OSError("no address")
@@ -104,7 +104,7 @@ class Gate:
                     return await connect(str(address), port)
             except OSError as err:
                 if err.errno in NONE_LEFT:  # which is no fault of the site's
-                    raise ProxyGone from err
+                    raise ProxyFailed from err
                 failure = err
         raise failure
 
@@ -114,13 +114,13 @@ class Gate:
 
 
 def _is_local(address: Address) -> bool:
-    """Whether `address` is this machine's, or may be: only then can it be bound to. Sends nothing. Raises ProxyGone."""
+    """Whether `address` is this machine's, or may be: only then can it be bound to. Sends nothing. Raises ProxyFailed."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.bind((str(address), 0))
     except OSError as err:
         if err.errno in NONE_LEFT:
-            raise ProxyGone from err
+            raise ProxyFailed from err
         return err.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
     return True

@@ -18,8 +18,8 @@ from engine.egress import listeners, socks
 from engine.egress.gate import Gate
 from engine.egress.relay import Relay, Stream, ending
 from engine.egress.socks import Denied, Destination, Reply
-from engine.egress.upstream import Line
-from engine.errors import ProxyGone, ResolverBusy
+from engine.egress.upstream import UpstreamSession
+from engine.errors import ProxyFailed, ResolverBusy
 from engine.traffic import Traffic
 from netguard import Judgement, Verdict
 
@@ -51,7 +51,7 @@ class Egress:
         self._writers: set[asyncio.StreamWriter] = set()
         self._listener: socket.socket | None = None
         self._server: asyncio.Server | None = None
-        self._line: Line | None = None
+        self._line: UpstreamSession | None = None
         self._cut_off = False  # from the proxy behind this one
         self._closed = False
         self.url = ""
@@ -66,7 +66,7 @@ class Egress:
         try:
             if self._line and self.alive:
                 await self._line.check()
-        except ProxyGone:
+        except ProxyFailed:
             self._cut_off = True
         return self.alive
 
@@ -79,7 +79,7 @@ class Egress:
         return self._fates.get(Destination.of(host, port))
 
     async def open(self, listener: socket.socket) -> None:
-        """Serve on `listener`, which stays the caller's. Raises ProxyGone."""
+        """Serve on `listener`, which stays the caller's. Raises ProxyFailed."""
         try:
             self.url = "socks5://{}:{}".format(*listener.getsockname())
             self._listener = listener
@@ -90,7 +90,7 @@ class Egress:
             self._server = await asyncio.start_server(self._accept, sock=listener.dup(), start_serving=False)
             await self._server.start_serving()
         except OSError as err:
-            raise ProxyGone from err
+            raise ProxyFailed from err
 
     async def close(self) -> None:
         """Stop listening and cut every connection."""
@@ -137,7 +137,7 @@ class Egress:
         except Denied as denied:
             writer.write(denied.reply)
             return
-        except ProxyGone:
+        except ProxyFailed:
             self._cut_off = True
             writer.write(bytes(Reply.FAILED))
             return
@@ -160,9 +160,9 @@ class Egress:
             raise self._denied(destination, _failure(err), Reply.UNREACHABLE) from err
 
     def _refused_behind(self, destination: Destination, judgement: Judgement) -> Denied:
-        """Raises ProxyGone where the outlet does not know an exempt name any more: it was another one that looked it up."""
+        """Raises ProxyFailed where the outlet does not know an exempt name any more: it was another one that looked it up."""
         if judgement.verdict is Verdict.EXEMPT and netguard.literal(destination.host) is None:
-            raise ProxyGone
+            raise ProxyFailed
         self.traffic.refused["second_judge"] += 1
         return self._denied(destination, Verdict.PRIVATE, Reply.NOT_ALLOWED)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from engine.egress import socks
 from engine.egress.relay import Stream, has_ended
 from engine.egress.socks import Destination, Reply, Request
-from engine.errors import ProxyGone, ResolverBusy
+from engine.errors import ProxyFailed, ResolverBusy
 
 # Less than a look-up has, and than one of four addresses has to be dialled: an outlet that hangs must not be taken for
 # a name or a site that does.
@@ -35,33 +35,33 @@ class Upstream:
     port: int
 
     async def check(self) -> None:
-        """Have one answer of the outlet. Raises ProxyGone."""
+        """Have one answer of the outlet. Raises ProxyFailed."""
         _, writer = await self.say(socks.GREETING, socks.GREETED)
         writer.transport.abort()
 
-    async def line(self) -> "Line":
-        """Open what one capture connects by. Raises ProxyGone."""
+    async def line(self) -> "UpstreamSession":
+        """Open what one capture connects by. Raises ProxyFailed."""
         user = secrets.token_bytes(16)
         words = socks.introduction(user) + bytes(Request(socks.HOLD, NOWHERE))
-        return Line(self, user, await self.say(words, socks.INTRODUCED + bytes(Reply.GRANTED)))
+        return UpstreamSession(self, user, await self.say(words, socks.INTRODUCED + bytes(Reply.GRANTED)))
 
     async def say(self, words: bytes, answer: bytes) -> Stream:
-        """Begin a connection with `words` that have but one good `answer`. Raises ProxyGone."""
+        """Begin a connection with `words` that have but one good `answer`. Raises ProxyFailed."""
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 stream = await asyncio.open_connection(self.host, self.port)
                 with _talking(stream):
                     stream[1].write(words)
                     if await stream[0].readexactly(len(answer)) != answer:
-                        raise ProxyGone
+                        raise ProxyFailed
                 return stream
         except OSError as err:
-            raise ProxyGone from err
+            raise ProxyFailed from err
 
     def lookup(self, destination: Destination) -> list[str]:
         """Give the addresses that the outlet judged; none for a name it refuses. Blocks.
 
-        Raises ProxyGone and ResolverBusy.
+        Raises ProxyFailed and ResolverBusy.
         """
         try:
             answer = self._resolve(destination)
@@ -71,7 +71,7 @@ class Upstream:
                 case Reply.NOT_ALLOWED:
                     return []
         except (OSError, ValueError, LookupError) as err:
-            raise ProxyGone from err
+            raise ProxyFailed from err
         raise ResolverBusy
 
     def _resolve(self, destination: Destination) -> bytes:
@@ -87,7 +87,7 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class UpstreamSession:
     """One capture's tie to the outlet: when `stream` ends, at whichever end, so do all its connections over there."""
 
     upstream: Upstream
@@ -99,11 +99,11 @@ class Line:
         return has_ended(self.stream)
 
     async def check(self) -> None:
-        """See that the outlet still answers: one that hangs does not hang up. Raises ProxyGone."""
+        """See that the outlet still answers: one that hangs does not hang up. Raises ProxyFailed."""
         await self.upstream.check()
 
     async def connect(self, host: str, port: int) -> Stream:
-        """Connect to an address. Raises OSError as if it were dialled from here, and ProxyGone."""
+        """Connect to an address. Raises OSError as if it were dialled from here, and ProxyFailed."""
         stream = await self.upstream.say(socks.introduction(self.user), socks.INTRODUCED)
         with _talking(stream):
             stream[1].write(bytes(Request(socks.CONNECT, Destination(host, port))))
@@ -114,19 +114,19 @@ class Line:
         return stream
 
 
-def _failure(reply: int) -> OSError | ProxyGone:
+def _failure(reply: int) -> OSError | ProxyFailed:
     """What a dial through the outlet failed by: FAILED is its own trouble, and none of the site's."""
     number = ERRORS.get(reply, errno.EHOSTUNREACH)
-    return ProxyGone() if reply == Reply.FAILED else OSError(number, os.strerror(number))
+    return ProxyFailed() if reply == Reply.FAILED else OSError(number, os.strerror(number))
 
 
 @contextlib.contextmanager
 def _talking(stream: Stream) -> Iterator[None]:
-    """Cut the connection where anything goes wrong on it. Raises ProxyGone where that is the outlet's end."""
+    """Cut the connection where anything goes wrong on it. Raises ProxyFailed where that is the outlet's end."""
     try:
         yield
     except BaseException as err:
         stream[1].transport.abort()
         if isinstance(err, (OSError, asyncio.IncompleteReadError)):
-            raise ProxyGone from err
+            raise ProxyFailed from err
         raise

@@ -5,7 +5,7 @@ import sys
 
 import structlog
 
-from engine.config import Settings
+from engine.config import EngineSettings
 from engine.egress.gate import Gate
 from engine.outlet.server import CONNECTIONS, LIMITS, Outlet
 from engine.startup import run, stop_signal
@@ -13,7 +13,7 @@ from engine.startup import run, stop_signal
 log = structlog.get_logger()
 
 
-async def serve(settings: Settings) -> int:
+async def serve(settings: EngineSettings) -> int:
     stop = stop_signal()
     gate = Gate(settings.guard(), settings.engine_concurrency, LIMITS)
     outlet = Outlet(gate, CONNECTIONS * settings.engine_concurrency)

@@ -17,7 +17,7 @@ from engine.egress import socks
 from engine.egress.gate import Gate, Limits
 from engine.egress.relay import Relay, Stream, ending
 from engine.egress.socks import Denied, Destination, Reply
-from engine.errors import ProxyGone, ResolverBusy
+from engine.errors import ProxyFailed, ResolverBusy
 from netguard import Judgement, Verdict
 
 # The engine's own limits shall be the ones that count: it leaves a connection that is silent for ten seconds, gives a
@@ -113,7 +113,7 @@ class Outlet:
             return Judgement(Verdict.EXEMPT, (ip_address(destination.host),))
         try:
             judgement = await self._gate.judge(destination, self._gate.turns())
-        except (ResolverBusy, ProxyGone):
+        except (ResolverBusy, ProxyFailed):
             raise Denied(bytes(Reply.FAILED)) from None
         if not judgement.ok:
             log.debug("refused", host=destination.host, port=destination.port, verdict=judgement.verdict)
@@ -126,7 +126,7 @@ class Outlet:
     async def _dial(self, judgement: Judgement, port: int) -> Stream:
         try:
             return await self._gate.dial(judgement.addresses, port)
-        except ProxyGone:
+        except ProxyFailed:
             raise Denied(bytes(Reply.FAILED)) from None
         except OSError as err:
             raise Denied(bytes(_reply(err))) from err

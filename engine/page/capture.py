@@ -8,11 +8,11 @@ from typing import Any
 
 from engine.browser.page_pool import BlankPage
 from engine.devtools.connection import ProtocolError
-from engine.errors import DeadlineExceeded, InvalidParams, NotReached, PageFailed, PageRefused
+from engine.errors import DeadlineExceeded, InvalidParams, PageFailed, PageRefused, PageUnreachable
 from engine.page import screenshot, scripts
 from engine.page.adblock import AdFilter
 from engine.page.frame import WORLD, DocumentReplaced
-from engine.page.integrity import BadPicture
+from engine.page.integrity import BrokenPicture
 from engine.page.page import Page
 from engine.params import CaptureParams
 from engine.traffic import Traffic
@@ -42,7 +42,7 @@ async def take(
     is at fault, InvalidParams for a selector that is none, DeadlineExceeded for a page that does not answer, and what
     `screenshot.take` raises.
     """
-    capture = Capture(Page(blank, deadline), params, traffic)
+    capture = PageCapture(Page(blank, deadline), params, traffic)
     await capture.prepare(ads)
     for ready in (capture.arrive, capture.settle, capture.settle):
         with contextlib.suppress(DocumentReplaced):
@@ -55,7 +55,7 @@ async def take(
     raise PageFailed("the page does not stay long enough for a picture")
 
 
-class Capture:
+class PageCapture:
     def __init__(self, page: Page, params: CaptureParams, traffic: Traffic) -> None:
         self._page = page
         self._params = params
@@ -107,7 +107,7 @@ class Capture:
         if error == ABORTED:  # 204, 205: no error page follows
             raise PageFailed("the page could not be loaded: it answered without a document")
         if error:
-            raise NotReached(f"the page could not be loaded: {_public(error)}", await self._unreached())
+            raise PageUnreachable(f"the page could not be loaded: {_public(error)}", await self._unreached())
 
     async def settle(self) -> None:
         """Wait for everything that was asked for, and again if the page moves on meanwhile."""
@@ -151,7 +151,7 @@ class Capture:
         try:
             await self._hide_again()
             body = await screenshot.take(self._page, self._params)
-        except (PageFailed, BadPicture, ProtocolError):
+        except (PageFailed, BrokenPicture, ProtocolError):
             if await self._stays(document):
                 raise
             raise DocumentReplaced from None
@@ -182,7 +182,7 @@ class Capture:
     async def _check_document(self, loaded: str = scripts.LOADED, *arguments: object) -> None:
         """Raise PageFailed unless the document came over HTTP with a status below 400, as `loaded` finds it."""
         if self._page.frame.unreachable:
-            raise NotReached("the page could not be loaded", self._page.frame.unreachable)
+            raise PageUnreachable("the page could not be loaded", self._page.frame.unreachable)
         if not self._page.frame.url.startswith(("http:", "https:")):
             raise PageFailed("the page left for something that is not a web page")
         answer = await self._page.ask(loaded, *arguments)

@@ -8,23 +8,23 @@ CONTENT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp",
 Size = tuple[int, int]
 
 
-class BadPicture(Exception):
+class BrokenPicture(Exception):
     """The bytes are not a whole picture of that type and size."""
 
 
 def check(body: bytes, kind: str, expected: Size | None) -> None:
-    """Raise BadPicture unless `body` is a whole `kind` of `expected` (width, height) pixels, give or take rounding."""
+    """Raise BrokenPicture unless `body` is a whole `kind` of `expected` (width, height) pixels, give or take rounding."""
     try:
         size = READERS[kind](body)
     except (struct.error, IndexError) as err:
-        raise BadPicture(f"truncated {kind}") from err
+        raise BrokenPicture(f"truncated {kind}") from err
     if expected and any(abs(got - wanted) > 1 for got, wanted in zip(size, expected, strict=True)):
-        raise BadPicture(f"{kind} of {size[0]}×{size[1]} where {expected[0]}×{expected[1]} was expected")
+        raise BrokenPicture(f"{kind} of {size[0]}×{size[1]} where {expected[0]}×{expected[1]} was expected")
 
 
 def _expect(condition: bool, what: str) -> None:
     if not condition:
-        raise BadPicture(what)
+        raise BrokenPicture(what)
 
 
 def _png(body: bytes) -> Size:

@@ -28,7 +28,7 @@ class Clip:
 async def take(page: Page, params: CaptureParams) -> bytes:
     """Take the picture of the document that is there.
 
-    Raises PageFailed where there is nothing to show, integrity.BadPicture for a broken one, and DocumentReplaced.
+    Raises PageFailed where there is nothing to show, integrity.BrokenPicture for a broken one, and DocumentReplaced.
     """
     if params.format == "pdf":
         return await _print(page)

@@ -57,7 +57,7 @@ BAD_TLS = End("page_failed", "the page could not be loaded: ERR_SSL_PROTOCOL_ERR
 REFUSED = End("page_refused", "the page answered 401")
 BLOCKED = End("blocked_url", "url: the host is not a public address that may be captured")
 TOO_LONG = End("page_failed", "the page sends or says too much at once")
-KILLER = End("unavailable", "the browser ended under the capture")
+KILLER = End("unavailable", "the browser crashed during the capture")
 # Of a page that never stands still it is luck between which two documents it is looked at, and asked to be drawn.
 RESTLESS = PICTURE, FLEETING, UNDRAWN, BARE, LATE
 # It takes all it can get. What ends it first, the limit or the time, is the processor's to say.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.browser.process import PR_SET_CHILD_SUBREAPER
 from engine.browser.supervisor import Supervisor
-from engine.config import Settings
+from engine.config import EngineSettings
 from engine.egress.gate import Gate, Stream
 from engine.params import parse
 from engine.service import CaptureService
@@ -35,7 +35,7 @@ class Service:
 
 @asynccontextmanager
 async def running_service(lookup: Callable[[str], Iterable[str]], connect: Connect) -> AsyncIterator[Service]:
-    settings = Settings(engine_filter_lists=(Path("/nowhere.txt"),), engine_concurrency=1)
+    settings = EngineSettings(engine_filter_lists=(Path("/nowhere.txt"),), engine_concurrency=1)
     supervisor = Supervisor(settings)
     service = CaptureService(settings, supervisor, Gate(Guard(lookup=lookup), 1, connect=connect))
     try:

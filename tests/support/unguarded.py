@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Mapping
 
-from engine.browser.browser import Browser, Walls
+from engine.browser.browser import Browser, Isolation
 from engine.browser.process import FLAGS
-from engine.config import Settings
+from engine.config import EngineSettings
 from tests.support.inprocess import leave_orphans_alone
 from tests.support.victims import Victim
 
@@ -24,7 +24,7 @@ class Unguarded(Browser):
 async def hits_of(pages: Mapping[str, tuple[str, Victim]]) -> dict[str, list[str]]:
     """Open each page, four at a time, until its victim was hit or has waited long enough."""
     flags = [flag for flag in FLAGS if flag not in GUARDING]
-    browser = await Unguarded.launch(Settings(), Walls(namespace=False, sandbox=True), flags)
+    browser = await Unguarded.launch(EngineSettings(), Isolation(namespace=False, sandbox=True), flags)
     free = asyncio.Semaphore(4)
 
     async def visit(url: str, victim: Victim) -> list[str]:

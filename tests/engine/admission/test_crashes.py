@@ -1,6 +1,6 @@
 import pytest
 
-from engine.admission.crashes import MEMORY_SECONDS, MEMORY_SIZE, Suspects
+from engine.admission.crashes import MEMORY_SECONDS, MEMORY_SIZE, CrashHistory
 from engine.errors import PageFailed
 
 URL = "http://example.com/killer"
@@ -14,7 +14,7 @@ class Clock:
 
 
 def test_a_page_is_refused_after_the_second_browser_that_it_had_for_itself():
-    suspects = Suspects()
+    suspects = CrashHistory()
     suspects.accuse(URL, 1)
     suspects.check(URL)
     suspects.accuse(URL, 1)
@@ -24,7 +24,7 @@ def test_a_page_is_refused_after_the_second_browser_that_it_had_for_itself():
 
 
 def test_one_that_was_beside_the_killer_twice_is_let_off():
-    suspects = Suspects()
+    suspects = CrashHistory()
     for _ in range(2):
         suspects.accuse(URL, 2)
     suspects.check(URL)
@@ -35,7 +35,7 @@ def test_one_that_was_beside_the_killer_twice_is_let_off():
 
 def test_it_is_forgotten_after_some_minutes():
     clock = Clock()
-    suspects = Suspects(clock)
+    suspects = CrashHistory(clock)
     suspects.accuse(URL, 1)
     suspects.accuse(URL, 1)
     clock.now += MEMORY_SECONDS
@@ -45,7 +45,7 @@ def test_it_is_forgotten_after_some_minutes():
 
 
 def test_the_memory_is_bounded_and_the_oldest_goes_first():
-    suspects = Suspects()
+    suspects = CrashHistory()
     for url in (URL, URL, *map(str, range(MEMORY_SIZE))):
         suspects.accuse(url, 1)
     suspects.check(URL)

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from engine.admission.slots import Slots
-from engine.errors import RateLimited
+from engine.errors import EngineBusy
 from tests.support.loop import in_loop
 
 
@@ -41,7 +41,7 @@ class Crowd:
         self._tasks[name].cancel()
 
     async def refusal_of(self, name: str) -> str:
-        with pytest.raises(RateLimited) as refused:
+        with pytest.raises(EngineBusy) as refused:
             await self._tasks[name]
         return str(refused.value)
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from engine.browser.browser import Browser, LaunchFailed, Walls
+from engine.browser.browser import Browser, Isolation, LaunchFailed
 from engine.browser.process import ProcessGroup
-from engine.config import Settings
+from engine.config import EngineSettings
 from tests.engine.app.test_service import script
 from tests.support.engine import eventually
 from tests.support.inprocess import leave_orphans_alone
 
-WALLS = Walls(namespace=True, sandbox=True)
+ISOLATION = Isolation(namespace=True, sandbox=True)
 
 
 @pytest.fixture
@@ -53,10 +53,10 @@ def held(folder: Path) -> tuple[int, list[int], list[Path]]:
 @pytest.mark.parametrize("namespace", [True, False])
 def test_a_launch_that_is_given_up_leaves_nothing(folder: Path, namespace: bool, cancels: int):
     """At whatever moment, and also when the caller does not wait for the end."""
-    settings = Settings(engine_chromium=script(folder, "exec sleep 60"))
+    settings = EngineSettings(engine_chromium=script(folder, "exec sleep 60"))
 
     async def give_up(turns: int, seconds: float) -> object:
-        launching = asyncio.create_task(Browser.launch(settings, Walls(namespace, sandbox=True)))
+        launching = asyncio.create_task(Browser.launch(settings, Isolation(namespace, sandbox=True)))
         for _ in range(turns):
             await asyncio.sleep(seconds / turns)
         for _ in range(cancels):
@@ -80,10 +80,10 @@ def test_a_launch_that_is_given_up_leaves_nothing(folder: Path, namespace: bool,
     ],
 )
 def test_a_browser_that_answers_something_else_is_no_browser(folder: Path, said: str):
-    settings = Settings(engine_chromium=script(folder, f"printf '%s\\0' '{said}' >&4; exec sleep 60"))
+    settings = EngineSettings(engine_chromium=script(folder, f"printf '%s\\0' '{said}' >&4; exec sleep 60"))
     before = held(folder)
     with pytest.raises(LaunchFailed):
-        asyncio.run(Browser.launch(settings, WALLS))
+        asyncio.run(Browser.launch(settings, ISOLATION))
     assert held(folder) == before
 
 

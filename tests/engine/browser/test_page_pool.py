@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.browser.page_pool import BlankPage, Pages
+from engine.browser.page_pool import BlankPage, PagePool
 from engine.errors import PageFailed, Unavailable
 from tests.engine.conftest import small_engine
 from tests.engine.page.test_options import GREEN, body, colour
@@ -55,8 +55,8 @@ class Window:
 
 
 @asynccontextmanager
-async def pages_of(window: Window) -> AsyncIterator[Pages]:
-    pages = Pages(window.page)
+async def pages_of(window: Window) -> AsyncIterator[PagePool]:
+    pages = PagePool(window.page)
     window.make_next = pages.make_ahead
     try:
         yield pages

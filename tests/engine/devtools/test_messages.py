@@ -2,15 +2,15 @@ import json
 
 import pytest
 
-from engine.devtools.messages import SMALL_LIMIT, Cut, Messages
+from engine.devtools.messages import SMALL_LIMIT, MessageSplitter, OversizedMessage
 
 LONG = b"x" * (SMALL_LIMIT + 1)
 EVENT = b'{"method":"Fetch.requestPaused","params":{"body":"%s"},"sessionId":"5E55104"}'
 REPLY = b'{"id":7,"result":{"data":"%s"},"sessionId":"5E55104"}'
 
 
-def fed(data: bytes, size: int = 1 << 16, pictures: frozenset[int] = frozenset()) -> list[bytes | Cut]:
-    messages = Messages(pictures.__contains__)
+def fed(data: bytes, size: int = 1 << 16, pictures: frozenset[int] = frozenset()) -> list[bytes | OversizedMessage]:
+    messages = MessageSplitter(pictures.__contains__)
     return [each for at in range(0, len(data), size) for each in messages.feed(data[at : at + size])]
 
 
@@ -20,25 +20,25 @@ def test_messages_are_cut_at_nul_however_they_come(size: int):
 
 
 def test_an_event_that_is_too_long_is_told_by_its_session():
-    assert fed(EVENT % LONG + b"\0" + REPLY % b"" + b"\0") == [Cut(None, "5E55104"), REPLY % b""]
+    assert fed(EVENT % LONG + b"\0" + REPLY % b"" + b"\0") == [OversizedMessage(None, "5E55104"), REPLY % b""]
 
 
 def test_a_page_cannot_speak_for_another_session():
     forged = EVENT % (LONG + json.dumps('"sessionId":"0THER"}').encode())
-    assert fed(forged + b"\0") == [Cut(None, "5E55104")]
+    assert fed(forged + b"\0") == [OversizedMessage(None, "5E55104")]
 
 
 def test_one_without_a_session_is_dropped():
-    assert fed(b'{"method":"a","params":"%s"}\0' % LONG) == [Cut(None, None)]
+    assert fed(b'{"method":"a","params":"%s"}\0' % LONG) == [OversizedMessage(None, None)]
 
 
 def test_a_reply_that_is_too_long_is_told_by_its_number_unless_it_is_a_picture():
-    assert fed(REPLY % LONG + b"\0") == [Cut(7, "5E55104")]
+    assert fed(REPLY % LONG + b"\0") == [OversizedMessage(7, "5E55104")]
     assert fed(REPLY % LONG + b"\0", pictures=frozenset({7})) == [REPLY % LONG]
 
 
 def test_what_is_too_long_is_not_held():
-    messages = Messages(frozenset().__contains__)
+    messages = MessageSplitter(frozenset().__contains__)
     for _ in range(3 * SMALL_LIMIT >> 16):
         assert list(messages.feed(b"x" * (1 << 16))) == []
     assert len(messages._begun) < 1 << 10

@@ -22,7 +22,7 @@ from engine.egress.gate import Gate, Limits
 from engine.egress.listeners import Listeners, stop
 from engine.egress.proxy import Egress, Failure
 from engine.egress.socks import Denied, Destination, Reply
-from engine.errors import ProxyGone, ResolverBusy, Unavailable
+from engine.errors import ProxyFailed, ResolverBusy, Unavailable
 from engine.traffic import Traffic
 from netguard import Guard, Verdict, exemptions
 from tests.support.loop import in_loop, until
@@ -358,7 +358,7 @@ async def test_a_site_that_there_is_no_descriptor_for_costs_the_capture_and_is_n
 async def test_an_address_is_not_taken_for_another_machines_for_want_of_descriptors():
     gate = Gate(Guard(), 1)
     assert (await gate.admit(Destination(PUBLIC, 80))).ok
-    with without_descriptors(), pytest.raises(ProxyGone):
+    with without_descriptors(), pytest.raises(ProxyFailed):
         await gate.admit(Destination(PUBLIC, 80))
 
 
@@ -433,7 +433,7 @@ async def test_a_proxy_that_cannot_listen_is_away():
     async with running_proxy() as proxy:
         closed = bound()
         closed.close()
-        with pytest.raises(ProxyGone):
+        with pytest.raises(ProxyFailed):
             await Egress(proxy.gate, Traffic()).open(closed)
 
 

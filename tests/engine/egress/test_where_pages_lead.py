@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.egress.gate import Stream
-from engine.errors import BlockedURL, EngineError, PageFailed, ProxyGone, ResolverBusy
+from engine.errors import BlockedURL, EngineError, PageFailed, ProxyFailed, ResolverBusy
 from tests.engine.page.test_options import body
 from tests.support.inprocess import Service, running_service
 from tests.support.proxy import PUBLIC
@@ -191,7 +191,7 @@ def end_in_the_middle(site: Site, path: str, url: str) -> tuple[object, int]:
 def test_a_proxy_that_ends_before_the_document_is_a_typed_failure_and_nothing_is_fetched_without_it(quiet: Site):
     quiet.add("/waits", gate=threading.Event())
     result, hits = end_in_the_middle(quiet, "/waits", "http://cut.example.com/waits")
-    assert isinstance(result, ProxyGone)
+    assert isinstance(result, ProxyFailed)
     assert hits == 1
 
 
@@ -201,6 +201,6 @@ def test_a_proxy_that_ends_under_the_page_is_a_typed_failure_too(quiet: Site):
     later = "<img src=/slow.png onerror='new Image().src = \"/never.png\"'>"
     quiet.add("/page", body("green", later))
     result, hits = end_in_the_middle(quiet, "/slow.png", "http://cut.example.com/page")
-    assert isinstance(result, ProxyGone)
+    assert isinstance(result, ProxyFailed)
     assert hits == 2
     assert quiet.hits("/never.png") == 0

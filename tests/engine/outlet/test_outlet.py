@@ -18,8 +18,8 @@ from engine.egress import socks
 from engine.egress.gate import Gate, Limits
 from engine.egress.proxy import Egress, Failure
 from engine.egress.socks import RESOLVE, Destination, Reply
-from engine.egress.upstream import Line, Upstream
-from engine.errors import ProxyGone, ResolverBusy
+from engine.egress.upstream import Upstream, UpstreamSession
+from engine.errors import ProxyFailed, ResolverBusy
 from engine.outlet.server import Outlet
 from engine.traffic import Traffic
 from netguard import Guard, Verdict, exemptions
@@ -245,7 +245,7 @@ async def test_more_connections_than_the_limit_are_hung_up_on_and_cost_the_captu
         code, (_, writer) = await running.browser.ask(name(PUBLIC))
         assert code == Reply.GRANTED
         for asking in (running.upstream.line(), running.lookup(), running.gate.admit(SITE)):
-            with pytest.raises(ProxyGone):
+            with pytest.raises(ProxyFailed):
                 await asking
         assert running.egress.alive
         assert (await running.browser.ask(name(PUBLIC)))[0] == Reply.FAILED
@@ -267,7 +267,7 @@ async def test_what_a_capture_had_ends_with_its_line_however_little_the_sites_re
                 assert code == Reply.GRANTED
                 writer.write(bytes(16 << 20))
             await until(lambda: running.outlet._free == 0 and filled(running))
-            with pytest.raises(ProxyGone):
+            with pytest.raises(ProxyFailed):
                 await running.upstream.check()
             running.line.stream[1].transport.abort()
             await until(lambda: running.outlet._free == 7)
@@ -284,7 +284,7 @@ def filled(running: Chain) -> bool:
 @in_loop
 async def test_a_connection_is_of_a_capture_whose_line_holds_or_is_none():
     async with chain() as running:
-        with pytest.raises(ProxyGone):
+        with pytest.raises(ProxyFailed):
             await replace(running.line, user=b"somebody else").connect(PUBLIC, 80)
         ours = socks.introduction(running.line.user)
         for words in (GREETING + ipv4(PUBLIC), GREETING + HOLD, ours + HOLD, ours[:3] + b"\x05\x00"):
@@ -292,9 +292,9 @@ async def test_a_connection_is_of_a_capture_whose_line_holds_or_is_none():
             assert len(await reader.read()) in (2, 4)
         running.line.stream[1].close()
         await until(lambda: running.outlet._free == 98)
-        with pytest.raises(ProxyGone):
+        with pytest.raises(ProxyFailed):
             await running.line.connect(PUBLIC, 80)
-        with pytest.raises(ProxyGone):
+        with pytest.raises(ProxyFailed):
             await running.gate.dial((ip_address(PUBLIC),), 80)
         assert running.world.dialled == []
 
@@ -342,9 +342,9 @@ async def test_a_capture_is_lost_with_its_outlet_and_nothing_is_fetched_past_it(
         await until(lambda: not running.egress.alive)
         assert (await running.browser.ask(name(PUBLIC)))[0] == Reply.FAILED
         for asking in (running.gate.admit(SITE), running.line.connect(PUBLIC, 80)):
-            with pytest.raises(ProxyGone):
+            with pytest.raises(ProxyFailed):
                 await asking
-        with pytest.raises(ProxyGone):
+        with pytest.raises(ProxyFailed):
             await Egress(running.gate, Traffic()).open(running.egress._listener)
         assert running.world.dialled == [(PUBLIC, 80)]
 
@@ -360,9 +360,9 @@ async def test_an_outlet_that_speaks_no_sense_is_none(words: bytes):
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     upstream = Upstream(*server.sockets[0].getsockname())
-    with pytest.raises(ProxyGone):
+    with pytest.raises(ProxyFailed):
         await asyncio.to_thread(upstream.lookup, SITE)
-    with pytest.raises(ProxyGone):
+    with pytest.raises(ProxyFailed):
         await upstream.line()
     server.close()
 
@@ -371,9 +371,9 @@ async def test_an_outlet_that_speaks_no_sense_is_none(words: bytes):
 async def test_an_outlet_that_says_nothing_is_none():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         upstream = Upstream(*listener.getsockname())
-        with pytest.raises(ProxyGone):
+        with pytest.raises(ProxyFailed):
             await upstream.check()
-        with pytest.raises(ProxyGone):
+        with pytest.raises(ProxyFailed):
             await asyncio.to_thread(upstream.lookup, SITE)
 
 
@@ -391,9 +391,9 @@ async def test_an_outlet_that_hangs_is_not_taken_for_a_site_that_does():
         upstream = Upstream(*listener.getsockname())
         stream = await asyncio.open_connection(upstream.host, upstream.port)
         dialling = Gate(Guard(), 1, upstream=upstream).dial(
-            (ip_address(PUBLIC),) * 4, 80, Line(upstream, b"somebody", stream)
+            (ip_address(PUBLIC),) * 4, 80, UpstreamSession(upstream, b"somebody", stream)
         )
-        with pytest.raises(ProxyGone):
+        with pytest.raises(ProxyFailed):
             await dialling
         stream[1].close()
 

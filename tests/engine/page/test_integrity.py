@@ -3,7 +3,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from engine.page.integrity import BadPicture, check
+from engine.page.integrity import BrokenPicture, check
 
 
 def encoded(kind: str, size=(300, 200), mode="RGB", **options) -> bytes:
@@ -29,7 +29,7 @@ def test_a_whole_picture_of_the_right_size_passes(kind: str):
 @pytest.mark.parametrize("kind", PICTURES)
 def test_another_size_is_refused(kind: str):
     for body in PICTURES[kind]:
-        with pytest.raises(BadPicture, match="300×200 where 300×210 was expected"):
+        with pytest.raises(BrokenPicture, match="300×200 where 300×210 was expected"):
             check(body, kind, (300, 210))
 
 
@@ -38,11 +38,11 @@ def test_what_is_cut_short_empty_or_of_another_kind_is_refused(kind: str):
     others = [body for other, bodies in PICTURES.items() if other != kind for body in bodies]
     cut = [body[: len(body) * part // 10] for body in PICTURES.get(kind, []) for part in range(10)]
     for body in [b"", b"<html>", *others, *cut]:
-        with pytest.raises(BadPicture):
+        with pytest.raises(BrokenPicture):
             check(body, kind, None)
 
 
 def test_a_pdf_must_have_its_end():
     check(b"%PDF-1.4\n...\n%%EOF\n", "pdf", None)
-    with pytest.raises(BadPicture):
+    with pytest.raises(BrokenPicture):
         check(b"%PDF-1.4\n...", "pdf", None)

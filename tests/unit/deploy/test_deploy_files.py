@@ -21,7 +21,9 @@ import options
 from tests.support.engine import running_engine
 
 ROOT = Path(__file__).resolve().parents[3]
-SETTINGS = {name.upper() for settings in (config.Settings, engine.config.Settings) for name in settings.model_fields}
+SETTINGS = {
+    name.upper() for settings in (config.Settings, engine.config.EngineSettings) for name in settings.model_fields
+}
 # Read by gunicorn's configuration, and by boto3.
 OTHERS = {"PORT", "WEB_HOST", "WEB_CONCURRENCY", "WEB_CONNECTIONS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 FLY = {"web": "fly.toml", "engine": "fly.engine.toml"}
