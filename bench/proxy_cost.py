@@ -79,7 +79,7 @@ async def _measure(url: str, rounds: int) -> dict[str, list[float]]:
             "proxy and namespace": await Browser.launch(settings, Isolation(namespace=True, sandbox=True)),
         }
         for browser in browsers.values():
-            stack.push_async_callback(browser.end)
+            stack.push_async_callback(browser.close)
         times: dict[str, list[float]] = {name: [] for name in browsers}
         for _ in range(WARM_UP + rounds):
             for name in random.sample(list(browsers), len(browsers)):  # none is always behind another
@@ -94,6 +94,6 @@ async def _capture(browser: Browser, params: CaptureParams, gate: Gate) -> float
         egress = Egress(gate, Traffic())
         if not isinstance(browser, Unguarded):
             await egress.open(blank.listener)
-        await capture.take(blank, params, None, egress.traffic, asyncio.get_running_loop().time() + DEADLINE)
+        await capture.capture_page(blank, params, None, egress.traffic, asyncio.get_running_loop().time() + DEADLINE)
         await egress.close()
     return time.perf_counter() - started

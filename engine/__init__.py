@@ -1,4 +1,5 @@
-"""The capture engine: headless Chromium behind SnapSharp's HTTP contract, as a process of its own.
+"""The capture engine: headless Chromium behind SnapSharp's HTTP contract, in a process of its own.
 
-Imports nothing of the service outside this package but `netguard`.
+Of the service outside this package it imports `netguard` alone. Inside, no room imports a later one: devtools, egress,
+browser, page, and beside them admission and outlet; then the service, then the app.
 """

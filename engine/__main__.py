@@ -1,4 +1,4 @@
-"""`python -m engine`: start the browser, listen until told to stop."""
+"""`python -m engine`: start the browser, then serve until a signal stops the process."""
 
 import logging
 import sys
@@ -18,18 +18,18 @@ from engine.errors import ProxyFailed
 from engine.service import CaptureService
 from engine.startup import run, stop_signal
 
-GRACE_SECONDS = 1  # for captures under way when told to stop; aiohttp waits for it twice, then they are cancelled
+GRACE_SECONDS = 1  # for running captures at shutdown: aiohttp waits this long twice, then cancels them
 
 log = structlog.get_logger()
 
 
 class _RedactRequests(logging.Filter):
-    """Keeps requests out of aiohttp's log, which quotes what it cannot read: URLs, headers with keys."""
+    """Keeps malformed requests out of the log. aiohttp would quote them, with their URLs and keys."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         err = record.exc_info[1] if record.exc_info else None
         if isinstance(err, HttpProcessingError):
-            record.msg, record.args, record.exc_info = f"What came cannot be read: {type(err).__name__}", (), None
+            record.msg, record.args, record.exc_info = f"request could not be parsed: {type(err).__name__}", (), None
         return True
 
 
@@ -40,7 +40,7 @@ async def serve(settings: EngineSettings) -> int:
     upstream = Upstream(*settings.engine_egress) if settings.engine_egress else None
     gate = Gate(settings.guard(), settings.engine_concurrency, upstream=upstream)
     service = CaptureService(settings, supervisor, gate)
-    # A client that hangs up gives its place in the queue, or its browser, to the next.
+    # When a client disconnects, its capture is cancelled and frees its place in the queue, or its slot.
     runner = web.AppRunner(
         create_app(settings, service, supervisor),
         handler_cancellation=True,
@@ -49,11 +49,11 @@ async def serve(settings: EngineSettings) -> int:
     )
     try:
         if upstream:
-            await _check(upstream)
+            await _warn_if_unreachable(upstream)
         await service.start()
         await runner.setup()
         await web.TCPSite(runner, settings.engine_host, settings.engine_port).start()
-        gate.forbid(runner.addresses[0][1])
+        gate.refuse_own_port(runner.addresses[0][1])
         log.info("ready", address=runner.addresses[0], concurrency=settings.engine_concurrency)
         await stop.wait()
     except LaunchFailed:
@@ -68,10 +68,10 @@ async def serve(settings: EngineSettings) -> int:
     return 0
 
 
-async def _check(upstream: Upstream) -> None:
-    """An outlet may come later than its engine, which a mistyped ENGINE_EGRESS never does."""
+async def _warn_if_unreachable(upstream: Upstream) -> None:
+    """Warn only: the outlet may start after the engine. The warning helps where ENGINE_EGRESS is mistyped."""
     try:
-        await upstream.check()
+        await upstream.ping()
     except ProxyFailed:
         log.warning("the outlet of ENGINE_EGRESS does not answer", host=upstream.host, port=upstream.port)
 

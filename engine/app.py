@@ -1,4 +1,7 @@
-"""SnapSharp's `/v1/screenshot` over aiohttp: request in, picture or error envelope out. Knows no browser."""
+"""Serves SnapSharp's `/v1/screenshot` over aiohttp: a request comes in, a picture or an error envelope goes back.
+
+Must not know how the browser takes the picture.
+"""
 
 import asyncio
 import hmac
@@ -14,14 +17,14 @@ from engine import params
 from engine.browser.supervisor import Supervisor
 from engine.config import EngineSettings
 from engine.errors import BlockedURL, EngineError, KeyRejected, PageRefused
-from engine.page import integrity
 from engine.params import CaptureParams
 from engine.service import CaptureResult, CaptureService
 from engine.traffic import Traffic
 
 MAX_BODY = 64 << 10
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-URGENCY = re.compile(r"(?:^|,)[ \t]*u=(\d+)(?![\d.])")  # members of a dictionary of RFC 8941: the last one counts
+URGENCY = re.compile(r"(?:^|,)[ \t]*u=(\d+)(?![\d.])")  # a dictionary of RFC 8941: its last member counts
+CONTENT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "pdf": "application/pdf"}
 STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 413: "validation_error"}
 
 SERVICE = web.AppKey("service", CaptureService)
@@ -43,14 +46,15 @@ def create_app(settings: EngineSettings, service: CaptureService, supervisor: Su
 
 
 async def screenshot(request: web.Request) -> web.Response:
-    _authorize(request)
-    wanted = (
-        params.parse_json(await request.read()) if request.method == "POST" else params.parse_query(_query(request))
-    )
-    outcome = await _take(request, wanted)
+    _require_key(request)
+    if request.method == "POST":
+        wanted = params.parse_json(await request.read())
+    else:
+        wanted = params.parse_query(list(request.query.items()))
+    result = await _capture(request, wanted)
     return web.Response(
-        body=outcome.body,
-        content_type=integrity.CONTENT_TYPES[wanted.format],
+        body=result.body,
+        content_type=CONTENT_TYPES[wanted.format],
         headers={"Cache-Control": "private, no-cache", "X-Cache": "MISS"},
     )
 
@@ -60,9 +64,9 @@ async def health(request: web.Request) -> web.Response:
     state = {
         "ok": supervisor.version is not None,
         "browser": supervisor.version,
-        "sandbox": supervisor.walls.sandbox,
-        "isolation": "namespace" if supervisor.walls.namespace else "flags",
-        "in_flight": service.slots.taken,
+        "sandbox": supervisor.isolation.sandbox,
+        "isolation": "namespace" if supervisor.isolation.namespace else "flags",
+        "in_flight": service.slots.in_use,
         "queued": service.slots.queued,
         "captures": supervisor.captures,
         "restarts": supervisor.restarts,
@@ -70,8 +74,8 @@ async def health(request: web.Request) -> web.Response:
     return web.json_response(state, status=200 if state["ok"] else 503, headers={"Cache-Control": "no-store"})
 
 
-async def _take(request: web.Request, wanted: CaptureParams) -> CaptureResult:
-    """Take the picture and write the capture's one event. The target's path and query are nobody's business."""
+async def _capture(request: web.Request, wanted: CaptureParams) -> CaptureResult:
+    """Capture the page and log one event, with the target's host but neither its path nor its query."""
     event = log.bind(request_id=request["id"], host=wanted.target.host, format=wanted.format)
     started = time.monotonic()
     traffic = Traffic()
@@ -80,49 +84,45 @@ async def _take(request: web.Request, wanted: CaptureParams) -> CaptureResult:
         return {"seconds": round(time.monotonic() - started, 3), "traffic": traffic.summary()}
 
     try:
-        outcome = await request.app[SERVICE].take(wanted, traffic, background=_is_background(request))
+        result = await request.app[SERVICE].capture(wanted, traffic, background=_is_background(request))
     except asyncio.CancelledError:
         event.info("capture", outcome="client_gone", **spent())
         raise
     except EngineError as err:
-        event.info("capture", outcome=err.code, reason=str(err), **spent(), **_inside(err))
+        event.info("capture", outcome=err.code, reason=str(err), **spent(), **_log_fields(err))
         raise
     except Exception:
         event.exception("capture", outcome="internal_error", **spent())
         raise
-    took = {"queued": round(outcome.queued, 3), "bytes": len(outcome.body), "attempts": outcome.attempts}
-    event.info("capture", outcome="ok", **spent(), **took)
-    return outcome
+    cost = {"queued": round(result.queued, 3), "bytes": len(result.body), "attempts": result.attempts}
+    event.info("capture", outcome="ok", **spent(), **cost)
+    return result
 
 
-def _inside(err: EngineError) -> dict[str, str]:
-    """What the log may know and the client may not."""
+def _log_fields(err: EngineError) -> dict[str, str]:
+    """Give the details of an error that the log may hold and the client must not see."""
     if isinstance(err, BlockedURL):
         return {"verdict": err.verdict}
     return {"cause": repr(err.__cause__)[:200]} if err.__cause__ else {}
 
 
-def _outside(err: EngineError) -> dict[str, int]:
-    """What the envelope holds besides, for a client that words its errors itself."""
+def _envelope_fields(err: EngineError) -> dict[str, int]:
+    """Give the extra fields of the envelope, for clients that write their own error texts."""
     return {"page_status": err.page_status} if isinstance(err, PageRefused) else {}
 
 
 def _is_background(request: web.Request) -> bool:
-    """Whether the client says that nobody waits: the lowest urgency of `Priority`, RFC 9218, section 4.1."""
+    """Tell whether the client sent the lowest urgency of `Priority`: RFC 9218, section 4.1."""
     return URGENCY.findall(request.headers.get("Priority", ""))[-1:] == ["7"]
 
 
-def _query(request: web.Request) -> list[tuple[str, str]]:
-    return list(request.query.items())
-
-
-def _authorize(request: web.Request) -> None:
-    """Compare the key, if one is set, in constant time. Raises KeyRejected."""
+def _require_key(request: web.Request) -> None:
+    """Compare the client's key with ENGINE_API_KEY, if that is set, in constant time. Raises KeyRejected."""
     wanted = request.app[API_KEY]
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     given = request.headers.get("X-API-Key") or (token.strip() if scheme.lower() == "bearer" else "")
     if wanted and not hmac.compare_digest(given.encode(errors="surrogateescape"), wanted.encode()):
-        raise KeyRejected("a valid key must be sent as `Authorization: Bearer` or `X-API-Key`")
+        raise KeyRejected("the API key is missing or wrong: send it as `Authorization: Bearer` or `X-API-Key`")
 
 
 @web.middleware
@@ -137,11 +137,11 @@ async def _identify(request: web.Request, handler: Handler) -> web.StreamRespons
 
 @web.middleware
 async def _envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every error into SnapSharp's envelope; an unforeseen one tells nothing."""
+    """Turn every error into SnapSharp's envelope. The envelope of an unexpected error gives no details."""
     try:
         return await handler(request)
     except EngineError as err:
-        return _error(err.status, err.code, str(err), err.retry_after, **_outside(err))
+        return _error(err.status, err.code, str(err), err.retry_after, **_envelope_fields(err))
     except web.HTTPException as err:
         code = STATUS_CODES.get(err.status, "validation_error" if err.status < 500 else "internal_error")
         return _error(err.status, code, err.reason)

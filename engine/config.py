@@ -1,7 +1,7 @@
-"""Settings of the engine: its only reader of the environment.
+"""Settings of the engine. No other module of the engine reads the environment.
 
 A value comes from the environment, else from `.env`, else from the file that `NAME_FILE` names, else from the
-default. One that cannot be used stops the start with a message that names the variable and its valid values.
+default. An invalid value stops the start with a message that names the variable and its valid values.
 """
 
 import difflib
@@ -22,7 +22,7 @@ EASYLIST = Path("/usr/share/chromium/extensions/ublock-origin/assets/thirdpartie
 
 
 class InvalidSettings(Exception):
-    """A setting that cannot be used. The text names the variable and its valid values, never a secret's value."""
+    """A setting is invalid. The text names the variable and its valid values, never a secret's value."""
 
 
 def _split(value: object) -> object:
@@ -70,7 +70,7 @@ Ports = Annotated[
 
 
 class EngineSettings(BaseSettings):
-    """What an engine can set, one field a variable; memory in MiB, times in seconds."""
+    """The settings of the engine, one field for each variable. Memory is in MiB, times are in seconds."""
 
     model_config = SettingsConfigDict(
         frozen=True, env_ignore_empty=True, extra="ignore", str_strip_whitespace=True, validate_default=True
@@ -82,7 +82,7 @@ class EngineSettings(BaseSettings):
 
     engine_concurrency: int = _number(CORES, 1, 128)
     engine_queue: int = Field(
-        # A page with sixteen cold thumbnails should find a place in it; nobody waits longer than a third of the deadline.
+        # A page with sixteen uncached thumbnails should fit into the queue.
         default_factory=lambda data: 8 * data.get("engine_concurrency", CORES),
         ge=0,
         le=1024,
@@ -101,11 +101,11 @@ class EngineSettings(BaseSettings):
 
     engine_chromium: Annotated[Path, AfterValidator(_executable)] = Field(
         Path("/usr/lib/chromium/chromium-headless-shell"),
-        description="the path of a Chromium binary, itself and not a script that starts it "
+        description="the path of a Chromium binary, not of a script that starts it "
         "(Debian: the package chromium-headless-shell)",
     )
     engine_browser_user: Annotated[str, AfterValidator(_account)] = Field(
-        "nobody", description="the name of an account of this machine"
+        "nobody", description="the name of an account on this machine"
     )
     engine_isolation: Literal["auto", "namespace", "flags"] = Field("auto", description="auto, namespace or flags")
     engine_egress: Address = Field(None, description="host:port of an outlet, `python -m engine.outlet`")
@@ -124,27 +124,27 @@ class EngineSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
     def guard(self) -> netguard.Guard:
-        """The rules for targets."""
+        """Make the guard that judges targets by these settings."""
         return netguard.Guard(ports=frozenset(self.allowed_ports), exempt=netguard.exemptions(self.private_targets))
 
 
 def load() -> EngineSettings:
-    """Read the settings. Raises InvalidSettings that names every variable that cannot be used."""
+    """Read the settings. Raises InvalidSettings, which names every invalid variable."""
     dotenv.load_dotenv(Path(".env"))
     _read_secret_file("ENGINE_API_KEY")
     try:
         return EngineSettings()
     except ValidationError as err:
-        # A default that is computed from a wrong value is wrong too; it is not what needs to be told.
+        # A default that is computed from an invalid value fails as well, and needs no message.
         wrong = [str(e["loc"][0]) for e in err.errors() if e["type"] != "default_factory_not_called"]
         raise InvalidSettings("\n".join(map(_describe, dict.fromkeys(wrong)))) from None
 
 
 def unknown_variables() -> list[str]:
-    """Describe variables that look like ours and are not: a typo must not silently leave the default in force."""
+    """Warn about unknown `ENGINE_*` variables: with a mistyped name the default would apply silently."""
     known = {name.upper() for name in EngineSettings.model_fields} | {"ENGINE_API_KEY_FILE"}
-    strange = [name for name in os.environ if name.startswith("ENGINE_") and name not in known]
-    return [f"{name} is no setting of the engine{_suggest(name, known)}" for name in strange]
+    unknown = [name for name in os.environ if name.startswith("ENGINE_") and name not in known]
+    return [f"{name} is not a setting of the engine{_suggest(name, known)}" for name in unknown]
 
 
 def _describe(name: str) -> str:

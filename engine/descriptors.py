@@ -1,26 +1,26 @@
-"""How many file descriptors a process of the engine may have: each connection of a page takes two of them."""
+"""Raises the process's limit of open files. Each connection of a page takes two file descriptors."""
 
 import errno
 import resource
 
 import structlog
 
-GIVEN, _ = resource.getrlimit(resource.RLIMIT_NOFILE)  # with which the process was started, and its browsers are
-FOR_A_CAPTURE = 1024  # its 256 connections, as many that are just coming or going, and its look-ups
-MOST = 1 << 18  # twice what the most captures can need
-NONE_LEFT = (errno.EMFILE, errno.ENFILE)
+INHERITED_LIMIT, _ = resource.getrlimit(resource.RLIMIT_NOFILE)  # the browsers get this one
+PER_CAPTURE = 1024  # 256 connections, as many that are opening or closing, and the look-ups
+MAX_LIMIT = 1 << 18  # twice what the highest ENGINE_CONCURRENCY can need
+EXHAUSTED = (errno.EMFILE, errno.ENFILE)
 
 log = structlog.get_logger()
 
 
-def allow(captures: int) -> None:
-    """Take as many as the system lets, up to a bound, and say so where `captures` at a time may need more."""
+def raise_limit(captures: int) -> None:
+    """Raise the soft limit to the hard one, at most to `MAX_LIMIT`. Warn if `captures` at a time may need more."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allowed = max(soft, min(hard, MOST))
+    allowed = max(soft, min(hard, MAX_LIMIT))
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    if allowed < captures * FOR_A_CAPTURE:
+    if allowed < captures * PER_CAPTURE:
         log.warning(
-            "the limit of open files is low for ENGINE_CONCURRENCY: pages that take many connections may fail others",
+            "the limit of open files is low for ENGINE_CONCURRENCY: a page with many connections may fail others",
             allowed=allowed,
-            wanted=captures * FOR_A_CAPTURE,
+            wanted=captures * PER_CAPTURE,
         )

@@ -19,7 +19,9 @@ from typing import ClassVar
 
 
 class EngineError(Exception):
-    """`str(error)` is public text. It holds our own words and the caller's field names, nothing else."""
+    """`str(error)` is public text. It holds our own words, and of the request no more than option names
+    and selectors.
+    """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"

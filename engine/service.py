@@ -1,4 +1,4 @@
-"""A capture as policy: admit it, judge its target, give it a deadline, and try once more if the browser dies."""
+"""Captures a page by policy: admit it, judge its target, set a deadline, and retry once if the browser crashes."""
 
 import asyncio
 import socket
@@ -10,7 +10,6 @@ from functools import partial
 
 from engine.admission.crashes import CrashHistory
 from engine.admission.slots import Slots
-from engine.browser.browser import Browser
 from engine.browser.supervisor import Supervisor
 from engine.config import EngineSettings
 from engine.devtools.connection import ProtocolError
@@ -33,12 +32,12 @@ from engine.page.integrity import BrokenPicture
 from engine.params import CaptureParams, locate
 from engine.traffic import Traffic
 
-Proxy = Callable[[], Egress]  # a fresh one for each try
+MakeProxy = Callable[[], Egress]
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureResult:
-    """A checked picture, and what it took: seconds in the queue, and how many browsers."""
+    """A whole picture, the seconds that its capture was queued, and the number of attempts."""
 
     body: bytes
     queued: float
@@ -47,97 +46,90 @@ class CaptureResult:
 
 class CaptureService:
     def __init__(self, settings: EngineSettings, supervisor: Supervisor, gate: Gate) -> None:
-        """Ask `gate` who may be reached: once at the door, and for every connection of a page to anywhere else."""
+        """The `gate` judges each target before its capture, and every other destination when the page connects."""
         self._deadline = settings.engine_deadline
         self._filter_lists = settings.engine_filter_lists
         self._supervisor = supervisor
         self._ads: asyncio.Task[AdFilter | None] | None = None
         self._gate = gate
-        self._suspects = CrashHistory()
-        self.ways_out: set[Egress] = set()
-        # A client waits at most for a third of the deadline and the deadline itself.
+        self._crashes = CrashHistory()
+        self.proxies: set[Egress] = set()
+        # A client waits at most a third of the deadline in the queue, then the deadline itself.
         self.slots = Slots(settings.engine_concurrency, settings.engine_queue, settings.engine_deadline / 3)
 
     async def start(self) -> None:
-        """Launch the browser; the filter lists load behind. Raises LaunchFailed."""
+        """Launch the browser, and begin to load the filter lists. Raises LaunchFailed."""
         self._ads = asyncio.create_task(asyncio.to_thread(adblock.load, self._filter_lists))
         await self._supervisor.start()
 
-    async def take(self, params: CaptureParams, traffic: Traffic, *, background: bool = False) -> CaptureResult:
-        """Take the picture that `params` describe, and count its `traffic`; `background` gives way to all others.
+    async def capture(self, params: CaptureParams, traffic: Traffic, *, background: bool = False) -> CaptureResult:
+        """Capture the page that `params` describe, and count its `traffic`. Foreground captures go before `background`.
 
         Raises BlockedURL, EngineBusy, InvalidParams, PageFailed, DeadlineExceeded and Unavailable.
         """
-        target = Destination.of(params.target.host, params.target.port)
+        target = Destination.canonical(params.target.host, params.target.port)
         judgement = await self._gate.admit(target)
         if not judgement.ok:
             raise BlockedURL(judgement.verdict)
-        self._suspects.check(params.target.href)
+        self._crashes.refuse_crasher(params.target.href)
+        # The proxy dials the addresses that were judged here: a second look-up might give others.
+        make_proxy = partial(Egress, self._gate, traffic, {target: judgement})
         arrived = time.monotonic()
-        async with self.slots.take(background=background):
+        async with self.slots.hold(background=background):
             queued = time.monotonic() - arrived
-            # The addresses that were judged are dialled: a second look-up might say something else.
-            proxy = partial(Egress, self._gate, traffic, {target: judgement})
-            body, attempts = await self._within_deadline(params, proxy)
-        return CaptureResult(body, queued, attempts)
+            deadline = asyncio.get_running_loop().time() + self._deadline
+            try:
+                async with asyncio.timeout_at(deadline):
+                    try:
+                        return CaptureResult(await self._attempt(params, make_proxy, deadline), queued, attempts=1)
+                    except BrowserCrashed:
+                        return CaptureResult(await self._attempt(params, make_proxy, deadline), queued, attempts=2)
+            except TimeoutError:
+                raise DeadlineExceeded(f"the capture took longer than {self._deadline:g} s") from None
 
-    async def _within_deadline(self, params: CaptureParams, proxy: Proxy) -> tuple[bytes, int]:
-        deadline = asyncio.get_running_loop().time() + self._deadline
-        try:
-            async with asyncio.timeout_at(deadline):
-                try:
-                    return await self._once(params, proxy, deadline), 1
-                except BrowserCrashed:
-                    return await self._once(params, proxy, deadline), 2
-        except TimeoutError:
-            raise DeadlineExceeded(f"the capture took longer than {self._deadline:g} s") from None
-
-    async def _once(self, params: CaptureParams, proxy: Proxy, deadline: float) -> bytes:
+    async def _attempt(self, params: CaptureParams, make_proxy: MakeProxy, deadline: float) -> bytes:
         async with self._supervisor.lease() as browser:
             try:
-                return await self._in(browser, params, proxy, deadline)
+                ads = await asyncio.shield(self._ads) if params.block_ads and self._ads else None
+                async with browser.page() as blank, self._open_proxy(blank.listener, make_proxy) as proxy:
+                    try:
+                        return await capture.capture_page(blank, params, ads, proxy.traffic, deadline)
+                    except PageUnreachable as err:
+                        raise _reason(err, proxy) from err
+                    except (BrokenPicture, ProtocolError) as err:
+                        raise PageFailed("the browser could not draw the page") from err
             except BaseException:
-                if not browser.alive:  # dead, or so stuck that it was killed
-                    self._suspects.accuse(params.target.href, browser.company)
+                if not browser.alive:  # crashed, or killed because it did not respond
+                    self._crashes.record(params.target.href, browser.open_pages)
                 raise
 
-    async def _in(self, browser: Browser, params: CaptureParams, proxy: Proxy, deadline: float) -> bytes:
-        ads = await asyncio.shield(self._ads) if params.block_ads and self._ads else None
-        async with browser.page() as blank, self._way_out(blank.listener, proxy) as egress:
-            try:
-                return await capture.take(blank, params, ads, egress.traffic, deadline)
-            except PageUnreachable as err:
-                raise _reason(err, egress) from err
-            except (BrokenPicture, ProtocolError) as err:
-                raise PageFailed("the browser could not draw the page") from err
-
     @asynccontextmanager
-    async def _way_out(self, listener: socket.socket, proxy: Proxy) -> AsyncIterator[Egress]:
-        """A proxy for one capture. Raises ProxyFailed when it did not live to its end."""
-        egress = proxy()
-        self.ways_out.add(egress)
+    async def _open_proxy(self, listener: socket.socket, make_proxy: MakeProxy) -> AsyncIterator[Egress]:
+        """Run the proxy of one capture. Raises ProxyFailed if the proxy failed before the capture ended."""
+        proxy = make_proxy()
+        self.proxies.add(proxy)
         try:
-            await egress.open(listener)
-            yield egress
+            await proxy.open(listener)
+            yield proxy
         except PageFailed as err:
-            if await egress.lived():
+            if await proxy.is_healthy():
                 raise
             raise ProxyFailed from err
         else:
-            if not await egress.lived():  # the picture may lack what could not be fetched any more
+            if not await proxy.is_healthy():  # parts of the page may be missing from the picture
                 raise ProxyFailed
         finally:
-            self.ways_out.discard(egress)
-            await egress.close()
+            self.proxies.discard(proxy)
+            await proxy.close()
 
 
-def _reason(err: PageUnreachable, egress: Egress) -> EngineError:
-    """What the proxy knows about a document that did not come is nearer to the truth than what the browser says."""
+def _reason(err: PageUnreachable, proxy: Egress) -> EngineError:
+    """Give the proxy's reason for a failed navigation, which is more precise than the browser's."""
     try:
         target = locate(err.url)
     except ValueError:
         return err
-    match egress.fate(target.host, target.port):
+    match proxy.failure_of(target.host, target.port):
         case None:
             return err
         case Failure.SILENT:

@@ -1,4 +1,4 @@
-"""How a process of the engine begins and is told to end: settings, log, signals."""
+"""Starts a process of the engine, and stops it on a signal: settings, log, event loop."""
 
 import asyncio
 import logging
@@ -13,50 +13,50 @@ import structlog
 from engine import descriptors
 from engine.config import EngineSettings, InvalidSettings, load, unknown_variables
 
-COMPLAINT_SECONDS = 1
+REPEAT_SECONDS = 1
 
 log = structlog.get_logger()
 
 
 class LoopErrorLog:
-    """Log what the event loop can tell nobody else, of each kind one a second.
+    """Logs the event loop's unhandled errors, at most one of each kind a second.
 
-    Where descriptors are used up a listener has thousands.
+    Without a free descriptor, a listener reports thousands a second.
     """
 
     def __init__(self) -> None:
         self._quiet_until: dict[str, float] = {}
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        kind = context["message"].partition("(")[0]  # what follows are arguments
+        kind = context["message"].partition("(")[0]  # arguments follow
         if loop.time() < self._quiet_until.get(kind, 0):
             return
         if len(self._quiet_until) >= 100:
-            self._quiet_until.clear()  # some kinds hold an address in memory
-        self._quiet_until[kind] = loop.time() + COMPLAINT_SECONDS
+            self._quiet_until.clear()  # some messages hold a memory address, so that kinds are unlimited
+        self._quiet_until[kind] = loop.time() + REPEAT_SECONDS
         log.error(context["message"], exc_info=context.get("exception"))
 
 
 def run(serve: Callable[[EngineSettings], Coroutine[Any, Any, int]]) -> int:
-    """Read the settings and give the exit status of `serve`; 2 where they cannot be used."""
-    # A look-up that is given up holds its thread until the resolver gives up too: by default that takes 10 s a server.
+    """Read the settings, run `serve` and return its exit status, or 2 if a setting is invalid."""
+    # A look-up that timed out holds its thread until the resolver times out, by default after 10 s for each server.
     os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:2")
     try:
         settings = load()
     except InvalidSettings as err:
-        print(err, file=sys.stderr)  # noqa: T201 - there is no log yet
+        print(err, file=sys.stderr)  # noqa: T201 - the log is not set up yet
         return 2
     _set_up_logging(settings)
     for warning in unknown_variables():
         log.warning(warning)
-    descriptors.allow(settings.engine_concurrency)
+    descriptors.raise_limit(settings.engine_concurrency)
     with asyncio.Runner() as runner:
         runner.get_loop().set_exception_handler(LoopErrorLog())
         return runner.run(serve(settings))
 
 
 def stop_signal() -> asyncio.Event:
-    """Give an event that is set when the process is told to end."""
+    """Return an event that SIGTERM or SIGINT sets."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -1,4 +1,4 @@
-"""What a capture did on the network so far, its second try included. Counted by whoever sees it, told to the log."""
+"""Counts what one capture did on the network, over all its attempts. The proxy and the page count, the log reports."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Traffic:
-    """`refused` by the guard's verdict. A proxy sees no request inside of TLS: `requests` are those that the document
-    which was looked at last tells of, None where there was none to be asked. A hint: a page can clear its timeline.
+    """`refused` counts connections by the guard's verdict, or by the limit they exceeded.
+
+    The proxy cannot see requests inside TLS, so `requests` comes from the last document's own timeline. It is None if
+    no document was loaded, and no more than a hint: a page can clear its timeline.
     """
 
     connections: int = 0

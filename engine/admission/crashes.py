@@ -1,6 +1,6 @@
-"""Remembers pages under which the browser died: one that kills it each time must not keep the others from theirs.
+"""Remembers the pages during which the browser crashed, and refuses a page that crashes it repeatedly.
 
-A page is its exact URL: one that is asked for with another `?n=` each time is a new page, and costs a browser again.
+A page is its exact URL. A URL with another query string is another page, and may crash a browser of its own.
 """
 
 import hashlib
@@ -11,32 +11,32 @@ from engine.errors import PageFailed
 
 MEMORY_SECONDS = 300
 MEMORY_SIZE = 1024
-# A page that was alone is guilty of the second death, one that always shared the browser with another of the third.
-GUILT = 1.5
+# Two crashes with no other page open reach the limit. So do three crashes with one other page open each time.
+LIMIT = 1.5
 
 
 class CrashHistory:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._guilt: dict[bytes, tuple[float, float]] = {}  # hash of a URL → its share in deaths, and when the last was
+        self._shares: dict[bytes, tuple[float, float]] = {}  # hash of a URL → its share of crashes, time of the last
 
-    def accuse(self, url: str, company: int) -> None:
-        """The browser died with `company` pages open in that moment, one of them `url`."""
+    def record(self, url: str, open_pages: int) -> None:
+        """Record a crash during which `open_pages` pages were open, one of them `url`."""
         key = _key(url)
-        guilt = self._share(key) + 1 / company
-        self._guilt.pop(key, None)  # to the end: the oldest is forgotten first
-        self._guilt[key] = guilt, self._clock()
-        if len(self._guilt) > MEMORY_SIZE:
-            del self._guilt[next(iter(self._guilt))]
+        share = self._share(key) + 1 / open_pages
+        self._shares.pop(key, None)  # moves it to the end: the oldest entry is evicted first
+        self._shares[key] = share, self._clock()
+        if len(self._shares) > MEMORY_SIZE:
+            del self._shares[next(iter(self._shares))]
 
-    def check(self, url: str) -> None:
-        """Raises PageFailed for a page that has killed browsers in the last minutes."""
-        if self._share(_key(url)) >= GUILT:
-            raise PageFailed("the page ended the browser each time: try again in some minutes")
+    def refuse_crasher(self, url: str) -> None:
+        """Raise PageFailed if `url` has crashed the browser repeatedly in the last minutes."""
+        if self._share(_key(url)) >= LIMIT:
+            raise PageFailed("the page crashed the browser repeatedly: try again in five minutes")
 
     def _share(self, key: bytes) -> float:
-        guilt, last = self._guilt.get(key, (0.0, 0.0))
-        return guilt if self._clock() < last + MEMORY_SECONDS else 0.0
+        share, last = self._shares.get(key, (0.0, 0.0))
+        return share if self._clock() < last + MEMORY_SECONDS else 0.0
 
 
 def _key(url: str) -> bytes:

@@ -1,4 +1,4 @@
-"""One Chromium, from launch to kill: hands out fresh pages and leaves nothing of them behind."""
+"""Runs one Chromium from launch to exit: opens a fresh page for each capture and disposes of it completely."""
 
 import asyncio
 import os
@@ -9,8 +9,8 @@ from typing import Any, Self, TypeVar
 
 import structlog
 
-from engine.browser.launcher import LISTENERS_AT_ONCE
-from engine.browser.page_pool import AHEAD, BlankPage, PagePool
+from engine.browser.launcher import MAX_LISTENERS
+from engine.browser.page_pool import SPARE_PAGES, BlankPage, PagePool
 from engine.browser.process import EGRESS_FLAGS, FLAGS, ProcessGroup
 from engine.config import EngineSettings
 from engine.devtools.connection import Connection, ProtocolError, Session
@@ -18,8 +18,8 @@ from engine.egress.listeners import Listeners
 from engine.errors import BrowserCrashed, PageFailed, Unavailable
 
 LAUNCH_SECONDS = 20
-OPEN_SECONDS = 10  # for a thing of 50 ms
-DISPOSE_SECONDS = 1  # a page in an endless loop is disposed of in 10 ms: a browser that needs longer is stuck
+OPEN_SECONDS = 10  # opening a page takes 50 ms
+DISPOSE_SECONDS = 1  # even a page in an endless loop is disposed of in 10 ms: a slower browser hangs
 
 CRASHED = "the page crashed or used too much memory"
 
@@ -27,28 +27,28 @@ T = TypeVar("T")
 
 log = structlog.get_logger()
 
-# In its network namespace Chromium sees no network but loopback, and pages would say that they are offline.
+# In its network namespace Chromium has only a loopback interface, so it would tell pages that they are offline.
 _ONLINE = (
     "Object.defineProperty(Navigator.prototype, 'onLine', {configurable: true, enumerable: true, get: () => true})"
 )
 
 
 class LaunchFailed(Unavailable):
-    """`words` is the end of what the browser said on stderr, for the log."""
+    """Chromium did not start. `stderr` is the end of its output, for the log."""
 
-    def __init__(self, words: str) -> None:
+    def __init__(self, stderr: str) -> None:
         super().__init__("the browser cannot be started")
-        self.words = words
+        self.stderr = stderr
 
     @property
-    def for_want_of_walls(self) -> bool:
-        """Whether less of `Isolation` may help."""
-        return "sandbox" in self.words.lower() or "namespace" in self.words
+    def is_isolation_failure(self) -> bool:
+        """Tell whether a launch with less `Isolation` may succeed."""
+        return "sandbox" in self.stderr.lower() or "namespace" in self.stderr
 
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """What is between a browser and the rest of the machine besides its flags."""
+    """What separates a browser from the rest of the machine, apart from its flags."""
 
     namespace: bool
     sandbox: bool
@@ -62,22 +62,22 @@ class Browser:
         self.captures = 0
         self.in_flight = 0
         self.retired = False
-        self._company: int | None = None
+        self._pages_at_crash: int | None = None
         self._connection = connection
         self._root = connection.root
-        self._contexts: dict[str, str | None] = {}  # browser context → the one page that belongs in it
+        self._contexts: dict[str, str | None] = {}  # browser context → its one page
         self._pages = PagePool(self._open_page)
-        connection.closed.add_done_callback(lambda _: self._lose())
+        connection.closed.add_done_callback(lambda _: self._record_end())
 
     @classmethod
     async def launch(
-        cls, settings: EngineSettings, walls: Isolation, flags: Sequence[str] = (*FLAGS, *EGRESS_FLAGS)
+        cls, settings: EngineSettings, isolation: Isolation, flags: Sequence[str] = (*FLAGS, *EGRESS_FLAGS)
     ) -> Self:
-        """Start a Chromium and shake hands. Raises LaunchFailed."""
-        command = [str(settings.engine_chromium), *flags, *([] if walls.sandbox else ["--no-sandbox"])]
+        """Start a Chromium and wait for its first answer. Raises LaunchFailed."""
+        command = [str(settings.engine_chromium), *flags, *([] if isolation.sandbox else ["--no-sandbox"])]
         user = settings.engine_browser_user if os.geteuid() == 0 else None
-        # For a page of each capture, one of its predecessor that is being closed, and those made ahead.
-        wanted = min(2 * settings.engine_concurrency + AHEAD, LISTENERS_AT_ONCE) if walls.namespace else 0
+        # For each capture's page, for the page before it that may still be closing, and for the spare pages.
+        wanted = min(2 * settings.engine_concurrency + SPARE_PAGES, MAX_LISTENERS) if isolation.namespace else 0
         try:
             group = ProcessGroup(command, user, wanted)
         except (OSError, KeyError) as err:
@@ -90,43 +90,43 @@ class Browser:
                 version = await connection.root.call("Browser.getVersion")
                 browser = cls(group, connection, version["product"], listeners)
                 await browser._watch_targets()
-                browser._pages.make_ahead()
+                browser._pages.open_spare()
         except (BrowserCrashed, ProtocolError, KeyError, OSError) as err:
-            words = group.last_words()
-            await _end(group, connection, listeners)
-            raise LaunchFailed(words) from err
+            stderr = group.stderr_tail()
+            await _close(group, connection, listeners)
+            raise LaunchFailed(stderr) from err
         except BaseException:
-            await _end(group, connection, listeners)
+            await _close(group, connection, listeners)
             raise
         return browser
 
     @property
     def alive(self) -> bool:
-        return self._company is None and not self._connection.closed.done()
+        return self._pages_at_crash is None and not self._connection.closed.done()
 
     @property
-    def company(self) -> int:
-        """How many pages of captures were open, or not quite gone yet, when it died."""
-        return max(1, self._pages.in_use if self._company is None else self._company)
+    def open_pages(self) -> int:
+        """Captures' pages that are open or still closing; after a crash, those of that moment. At least 1."""
+        return max(1, self._pages.in_use if self._pages_at_crash is None else self._pages_at_crash)
 
     def page(self) -> AbstractAsyncContextManager[BlankPage]:
-        """Use a page in a context of its own; nothing of it is left behind. Raises Unavailable and ProtocolError."""
-        return self._pages.take()
+        """Use a page in a context of its own, which is disposed of afterwards. Raises Unavailable and ProtocolError."""
+        return self._pages.use()
 
     def kill(self) -> None:
-        """Kill the process group: every capture on it is told within milliseconds."""
-        self._lose()
+        """Kill the process group. Every capture in this browser fails within milliseconds."""
+        self._record_end()
         self.group.kill()
 
-    async def end(self) -> None:
-        await _end(self.group, self._connection, self.listeners)
-        await self._pages.close()
+    async def close(self) -> None:
+        await _close(self.group, self._connection, self.listeners)
+        await self._pages.cancel()
 
-    def _lose(self) -> None:
-        if self._company is None:
-            self._company = self._pages.in_use
+    def _record_end(self) -> None:
+        if self._pages_at_crash is None:
+            self._pages_at_crash = self._pages.in_use
 
-    def _network(self, proxy: str) -> dict[str, str]:
+    def _proxy_options(self, proxy: str) -> dict[str, str]:
         return {"proxyServer": proxy, "proxyBypassList": "<-loopback>"}
 
     async def _watch_targets(self) -> None:
@@ -136,19 +136,20 @@ class Browser:
 
     @asynccontextmanager
     async def _open_page(self) -> AsyncIterator[BlankPage]:
-        with self.listeners.take() as listener:
+        with self.listeners.listen() as listener:
             proxy = "socks5://{}:{}".format(*listener.getsockname())
-            context = await self._in_time(self._make_context(proxy))
+            context = await self._or_kill(self._make_context(proxy))
             session = None
             try:
-                session, frame = await self._in_time(self._make_page(context))
-                yield BlankPage(session, frame, listener, self._pages.make_ahead)
+                session, frame = await self._or_kill(self._make_page(context))
+                yield BlankPage(session, frame, listener, self._pages.open_spare)
             finally:
                 if session:
                     self._connection.forget(session.id)
                 await self._dispose(context)
 
-    async def _in_time(self, opening: Coroutine[Any, Any, T]) -> T:
+    async def _or_kill(self, opening: Coroutine[Any, Any, T]) -> T:
+        """Open a page, or a part of one. Kill the browser if that takes too long."""
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 return await opening
@@ -158,13 +159,13 @@ class Browser:
             raise BrowserCrashed from None
 
     async def _make_context(self, proxy: str) -> str:
-        made = await self._root.call("Target.createBrowserContext", disposeOnDetach=True, **self._network(proxy))
+        made = await self._root.call("Target.createBrowserContext", disposeOnDetach=True, **self._proxy_options(proxy))
         context = str(made["browserContextId"])
         self._contexts[context] = None
         return context
 
     async def _make_page(self, context: str) -> tuple[Session, str]:
-        """Open a page and set up what every capture needs, in as few round trips as can be."""
+        """Open a page and set it up as every capture needs it, in as few round trips as possible."""
         self._root.send("Browser.setDownloadBehavior", behavior="deny", browserContextId=context)
         target = await self._root.call("Target.createTarget", url="about:blank", browserContextId=context)
         attached = await self._root.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
@@ -180,7 +181,7 @@ class Browser:
         return session, str(answers[-1]["frameTree"]["frame"]["id"])
 
     def _target_created(self, event: dict[str, Any]) -> None:
-        """Close whatever a page opens: the first page of a context is ours, every later one a pop-up."""
+        """Close pop-ups: every page of a context but the first, which is ours."""
         info = event["targetInfo"]
         context = info.get("browserContextId")
         if context not in self._contexts:
@@ -206,10 +207,10 @@ class Browser:
             self.kill()
 
 
-async def _end(group: ProcessGroup, connection: Connection | None, listeners: Listeners) -> None:
+async def _close(group: ProcessGroup, connection: Connection | None, listeners: Listeners) -> None:
     listeners.close()
     try:
-        await group.end()
+        await group.close()
     finally:
         if connection:
             await connection.close()

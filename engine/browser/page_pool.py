@@ -1,4 +1,4 @@
-"""Blank pages, made ahead: while one is captured the next one opens. Knows no protocol."""
+"""Keeps a blank page open in advance, so that a capture does not wait for one. Knows no protocol."""
 
 import asyncio
 import contextlib
@@ -11,111 +11,108 @@ from dataclasses import dataclass
 from engine.devtools.connection import ProtocolError, Session
 from engine.errors import BrowserCrashed, EngineError
 
-AHEAD = 1  # each is a renderer of 22 MB that waits
+SPARE_PAGES = 1  # each is an idle renderer of 22 MB
 
 
 @dataclass(frozen=True, slots=True)
 class BlankPage:
-    """A page that shows nothing yet, in a browser context of its own; `frame` is its main frame's id.
+    """An empty page in a browser context of its own. `frame` is the id of its main frame.
 
-    Whatever it asks of the network arrives at `listener`. `make_next` is to be called when the browser has time for it.
+    The page's network traffic arrives at `listener`. The capture calls `open_spare` when the browser has time for it.
     """
 
     session: Session
     frame: str
     listener: socket.socket
-    make_next: Callable[[], None]
+    open_spare: Callable[[], None]
 
 
 OpenPage = Callable[[], AbstractAsyncContextManager[BlankPage]]
 
 
 class PagePool:
-    """Gives every page to one capture alone, and ends it after that."""
+    """Gives each page to one capture alone, and closes it afterwards."""
 
     def __init__(self, open_page: OpenPage) -> None:
         self._open_page = open_page
-        self._ahead: deque[PooledPage] = deque()
+        self._spare: deque[PooledPage] = deque()
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
-        self.in_use = 0  # those that a capture was given, until they are gone
+        self.in_use = 0  # pages given to captures and not yet closed
 
-    def make_ahead(self) -> None:
-        while len(self._ahead) < AHEAD:
-            self._ahead.append(self._begin())
+    def open_spare(self) -> None:
+        while len(self._spare) < SPARE_PAGES:
+            self._spare.append(self._open())
 
     @asynccontextmanager
-    async def take(self) -> AsyncIterator[BlankPage]:
-        """Use a page. A capture that succeeded need not wait until it is gone. Raises what keeps it from opening."""
-        life, page = await self._next()
+    async def use(self) -> AsyncIterator[BlankPage]:
+        """Use a page. A successful capture does not wait until it is closed. Raises the reason it could not be opened."""
+        pooled, page = await self._next()
         self.in_use += 1
-        life.task.add_done_callback(self._gone)
+        pooled.task.add_done_callback(self._count_closed)
         try:
             yield page
-        except BaseException:  # The page, or its whole browser, may be at fault: the next one shall not meet it.
-            await life.ended()
+        except BaseException:  # The page or its whole browser may be at fault: the next capture must not share it.
+            pooled.close()
+            await asyncio.wait([pooled.task])
             raise
         else:
-            life.end()
+            pooled.close()
 
-    async def close(self) -> None:
-        """Give up every page, to be called when the browser is gone."""
+    async def cancel(self) -> None:
+        """Cancel every page. Call this when the browser has ended."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _next(self) -> tuple["PooledPage", BlankPage]:
-        while self._ahead:
-            with contextlib.suppress(EngineError, ProtocolError):  # it broke while it waited
-                return await self._wait_for(self._ahead.popleft())
-        return await self._wait_for(self._begin())
+        while self._spare:
+            with contextlib.suppress(EngineError, ProtocolError):  # it broke while it was idle
+                return await self._wait_for(self._spare.popleft())
+        return await self._wait_for(self._open())
 
-    async def _wait_for(self, life: "PooledPage") -> tuple["PooledPage", BlankPage]:
+    async def _wait_for(self, pooled: "PooledPage") -> tuple["PooledPage", BlankPage]:
         try:
-            return life, await life.page()
+            return pooled, await pooled.page()
         except asyncio.CancelledError:
-            self._ahead.appendleft(life)  # as good for the next
+            self._spare.appendleft(pooled)  # the next capture can use it
             raise
         except BaseException:
-            life.end()
+            pooled.close()
             raise
 
-    def _gone(self, _task: asyncio.Task[None]) -> None:
+    def _count_closed(self, _task: asyncio.Task[None]) -> None:
         self.in_use -= 1
 
-    def _begin(self) -> "PooledPage":
-        life = PooledPage(self._open_page)
-        self._tasks.add(life.task)
-        life.task.add_done_callback(self._tasks.discard)
-        return life
+    def _open(self) -> "PooledPage":
+        pooled = PooledPage(self._open_page)
+        self._tasks.add(pooled.task)
+        pooled.task.add_done_callback(self._tasks.discard)
+        return pooled
 
 
 class PooledPage:
-    """One page from opening to leaving, as a task of its own: whoever waits for it may give up at any time."""
+    """One page from opening to closing, in a task of its own: a waiting capture may be cancelled at any time."""
 
     def __init__(self, open_page: OpenPage) -> None:
         self._open_page = open_page
         self._page: asyncio.Future[BlankPage] = asyncio.get_running_loop().create_future()
-        self._over = asyncio.Event()
-        self.task = asyncio.create_task(self._live())
+        self._closing = asyncio.Event()
+        self.task = asyncio.create_task(self._run())
 
     async def page(self) -> BlankPage:
-        """Wait until it is open. Raises what kept it from that, or broke it since."""
+        """Wait until the page is open. Raises the reason it could not be opened, or why it has failed since."""
         page = await asyncio.shield(self._page)
-        page.session.check()
+        page.session.raise_if_failed()
         return page
 
-    def end(self) -> None:
-        self._over.set()
+    def close(self) -> None:
+        self._closing.set()
 
-    async def ended(self) -> None:
-        self.end()
-        await asyncio.wait([self.task])
-
-    async def _live(self) -> None:
+    async def _run(self) -> None:
         try:
             async with self._open_page() as page:
                 self._page.set_result(page)
-                await self._over.wait()
+                await self._closing.wait()
         except (EngineError, ProtocolError) as err:
             self._fail(err)
         finally:
@@ -124,4 +121,4 @@ class PooledPage:
     def _fail(self, err: Exception) -> None:
         if not self._page.done():
             self._page.set_exception(err)
-            self._page.exception()  # perhaps nobody asks any more
+            self._page.exception()  # marks it as retrieved: the capture that waited may be cancelled

@@ -1,4 +1,7 @@
-"""Keeps one browser warm: replaces it when it has died, is worn out or grows too big. Knows nothing of pages."""
+"""Keeps one browser running, and replaces it after a crash, after its last capture, or above its memory limit.
+
+Must not know pages.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -9,10 +12,10 @@ from typing import Any
 import structlog
 
 from engine.browser.browser import Browser, Isolation, LaunchFailed
-from engine.browser.process import Member, sweep
+from engine.browser.process import Member, remove_stale_directories
 from engine.config import EngineSettings
 
-WATCH_SECONDS = 0.2  # a memory bomb grows by 1 GB a second
+WATCH_SECONDS = 0.2  # a hostile page allocates 1 GB a second
 BACKOFF_SECONDS = 1
 NAMESPACES = {"auto": (True, False), "namespace": (True,), "flags": (False,)}
 
@@ -20,7 +23,7 @@ log = structlog.get_logger()
 
 
 class Supervisor:
-    """The browser that is warm, and old ones that finish what they have under way."""
+    """Holds the current browser, and retired ones until their last capture ends."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
@@ -30,7 +33,7 @@ class Supervisor:
         self._watcher: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
         self._launches = 0
-        self.walls = Isolation(namespace=True, sandbox=True)
+        self.isolation = Isolation(namespace=True, sandbox=True)
         self.captures = 0
 
     @property
@@ -42,24 +45,24 @@ class Supervisor:
         return max(0, self._launches - 1)
 
     async def start(self) -> None:
-        """Launch the first browser; it alone decides what walls there can be. Raises LaunchFailed."""
-        sweep()
-        await self._find_walls()
+        """Launch the first browser, which decides the isolation of all later ones. Raises LaunchFailed."""
+        remove_stale_directories()
+        await self._launch_isolated()
         self._watcher = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
-        """End every browser, under way or not."""
+        """Close every browser, even during a capture."""
         if self._watcher:
             self._watcher.cancel()
             await asyncio.wait([self._watcher])
-        ending = [browser.end() for browser in self._browsers]
+        closing = [browser.close() for browser in self._browsers]
         self._browsers.clear()
-        await asyncio.gather(*ending, *self._tasks)
+        await asyncio.gather(*closing, *self._tasks)
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Browser]:
-        """Use the warm browser for one capture. Raises LaunchFailed when there is none and none can be started."""
-        browser = await self._ready()
+        """Use the current browser for one capture. Raises LaunchFailed if none runs and none can be started."""
+        browser = await self._usable_browser()
         browser.captures += 1
         browser.in_flight += 1
         self.captures += 1
@@ -67,80 +70,77 @@ class Supervisor:
             yield browser
         finally:
             browser.in_flight -= 1
-            self._end_if_done(browser)
+            self._close_if_idle(browser)
 
-    async def _ready(self) -> Browser:
+    async def _usable_browser(self) -> Browser:
         async with self._lock:
             browser = self._current
             if browser is None or not browser.alive or browser.captures >= self._settings.engine_max_captures:
                 browser = await self._replace()
             return browser
 
-    async def _find_walls(self) -> None:
-        """Launch with as many walls as this machine allows: rather without a namespace than without a sandbox."""
+    async def _launch_isolated(self) -> None:
+        """Launch with the most isolation that this machine allows. The sandbox matters more than the namespace."""
         namespaces = NAMESPACES[self._settings.engine_isolation]
-        wanted = [Isolation(namespace, sandbox) for sandbox in (True, False) for namespace in namespaces]
-        for self.walls in wanted:
+        candidates = [Isolation(namespace, sandbox) for sandbox in (True, False) for namespace in namespaces]
+        for self.isolation in candidates:
             try:
                 await self._replace()
                 break
             except LaunchFailed as err:
-                if not err.for_want_of_walls or self.walls == wanted[-1]:
+                if not err.is_isolation_failure or self.isolation == candidates[-1]:
                     raise
-        if not self.walls.sandbox:
-            log.warning("the sandbox cannot be used here: Chromium runs without it")
-        if not self.walls.namespace and True in namespaces:
-            log.warning("no network namespace can be had here: Chromium is kept in by its flags alone")
+        if not self.isolation.sandbox:
+            log.warning("no usable sandbox: Chromium runs without one")
+        if not self.isolation.namespace and True in namespaces:
+            log.warning("no network namespace can be created: only flags keep Chromium's traffic in the proxy")
 
     async def _replace(self) -> Browser:
         if self._current:
             self._retire(self._current)
         try:
-            browser = await Browser.launch(self._settings, self.walls)
+            browser = await Browser.launch(self._settings, self.isolation)
         except LaunchFailed as err:
-            log.warning("the browser cannot be started", **asdict(self.walls), said=err.words[-500:])
+            log.warning("the browser cannot be started", **asdict(self.isolation), stderr=err.stderr[-500:])
             raise
         self._launches += 1
         self._current = browser
         self._browsers.add(browser)
-        log.info("browser started", pid=browser.group.pid, version=browser.version, **asdict(self.walls))
+        log.info("browser started", pid=browser.group.pid, version=browser.version, **asdict(self.isolation))
         return browser
 
     def _retire(self, browser: Browser) -> None:
         if browser is self._current:
             self._current = None
         browser.retired = True
-        self._end_if_done(browser)
+        self._close_if_idle(browser)
 
-    def _end_if_done(self, browser: Browser) -> None:
+    def _close_if_idle(self, browser: Browser) -> None:
         if browser.retired and browser in self._browsers and (browser.in_flight == 0 or not browser.alive):
             self._browsers.discard(browser)
-            self._spawn(browser.end())
+            self._spawn(browser.close())
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             try:
-                await self._look_after()
-            except Exception as err:  # noqa: BLE001 - one look that fails must not be the last
-                told = {"message": "looking after the browser failed", "exception": err}
-                asyncio.get_running_loop().call_exception_handler(told)
+                await self._inspect()
+            except Exception as err:  # noqa: BLE001 - one failed inspection must not be the last
+                context = {"message": "inspecting the browser failed", "exception": err}
+                asyncio.get_running_loop().call_exception_handler(context)
 
-    async def _look_after(self) -> None:
-        """Relaunch what died, kill what grows too big."""
+    async def _inspect(self) -> None:
+        """Enforce the memory limits, and launch a browser if none is running."""
         for browser in tuple(self._browsers):
             if browser.in_flight and browser.alive:
-                self._weigh(browser, await asyncio.to_thread(browser.group.members))
+                self._limit_memory(browser, await asyncio.to_thread(browser.group.members))
         if self._current is None or not self._current.alive:
-            await self._relaunch()
+            try:
+                await self._usable_browser()
+            except LaunchFailed:
+                await asyncio.sleep(BACKOFF_SECONDS)
 
-    async def _relaunch(self) -> None:
-        try:
-            await self._ready()
-        except LaunchFailed:
-            await asyncio.sleep(BACKOFF_SECONDS)
-
-    def _weigh(self, browser: Browser, members: list[Member]) -> None:
+    def _limit_memory(self, browser: Browser, members: list[Member]) -> None:
         renderer_limit = self._settings.engine_renderer_limit << 20
         for member in members:
             if member.memory > renderer_limit and member.is_renderer:
@@ -148,7 +148,7 @@ class Supervisor:
                 member.kill()
         limit = self._settings.engine_memory_limit << 20
         total = sum(member.memory for member in members)
-        if total > limit + renderer_limit:  # too fast for the gentle way
+        if total > limit + renderer_limit:  # it grows too fast to let its captures finish
             log.warning("the browser is far above its memory limit: killing it", mib=total >> 20)
             browser.kill()
         elif total > limit and not browser.retired:

@@ -1,6 +1,6 @@
-"""The DevTools protocol over a pair of pipes: NUL-separated JSON, calls and events, one session a page.
+"""Speaks the DevTools protocol over a pair of pipes: NUL-separated JSON with calls, replies and events.
 
-Knows nothing of pages or pictures. https://chromedevtools.github.io/devtools-protocol/
+Each page has a session of its own. https://chromedevtools.github.io/devtools-protocol/
 """
 
 import asyncio
@@ -15,30 +15,30 @@ from engine.devtools.messages import MessageSplitter, OversizedMessage
 from engine.errors import BrowserCrashed, PageFailed
 
 CHUNK = 1 << 20  # bytes
-PICTURES = ("Page.captureScreenshot", "Page.printToPDF")
-TOO_LONG = "the page sends or says too much at once"
+LARGE_REPLIES = ("Page.captureScreenshot", "Page.printToPDF")
+TOO_LONG = "the page sent too much data in one request or message"
 
 
 class ProtocolError(Exception):
-    """The browser refused a call; the text is Chromium's own."""
+    """The browser refused a call. The text is Chromium's own."""
 
 
 class Session:
-    """Calls to, and events of, one target; the browser itself for the root session."""
+    """The calls to one target and its events. The root session's target is the browser itself."""
 
     def __init__(self, connection: "Connection", session_id: str | None = None) -> None:
         self._connection = connection
         self.id = session_id
         self._listeners: dict[str, Callable[[dict[str, Any]], object]] = {}
-        self._waiting: set[asyncio.Future[Any]] = set()
-        self._broken: Exception | None = None
+        self._pending: set[asyncio.Future[Any]] = set()
+        self._failure: Exception | None = None
 
     def on(self, event: str, listener: Callable[[dict[str, Any]], object]) -> None:
         self._listeners[event] = listener
 
     def send(self, method: str, **params: Any) -> asyncio.Future[dict[str, Any]]:
-        """Send now, answer later. Calls of one session are carried out in the order sent."""
-        reply = self.promise()
+        """Send a call and return its future reply. The browser runs the calls of one session in order."""
+        reply = self.new_future()
         if not reply.done():
             self._connection.send(self.id, method, params, reply)
         return reply
@@ -46,33 +46,33 @@ class Session:
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
         """Call `method` and wait for its result.
 
-        Raises ProtocolError when the browser refuses, and whatever the session broke with.
+        Raises ProtocolError if the browser refuses the call, and the session's failure if there is one.
         """
         return await self.send(method, **params)
 
-    def promise(self) -> asyncio.Future[Any]:
-        """A future that fails when the session does, so that nobody waits for a dead page."""
+    def new_future(self) -> asyncio.Future[Any]:
+        """Make a future that fails as soon as the session does, so that no caller waits for a crashed page."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        if self._broken is not None:
-            future.set_exception(self._broken)
-        self._waiting.add(future)
-        future.add_done_callback(self._settled)
+        if self._failure is not None:
+            future.set_exception(self._failure)
+        self._pending.add(future)
+        future.add_done_callback(self._forget)
         return future
 
     async def pause(self, seconds: float) -> None:
-        """Sleep, but wake up and raise when the session fails meanwhile."""
+        """Sleep, and raise as soon as the session fails."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self.promise()
+                await self.new_future()
 
-    def check(self) -> None:
-        """Raise what the session broke with, if it did."""
-        if self._broken is not None:
-            raise self._broken
+    def raise_if_failed(self) -> None:
+        """Raise the session's failure, if it has failed."""
+        if self._failure is not None:
+            raise self._failure
 
     def fail(self, error: Exception) -> None:
-        self._broken = self._broken or error
-        for future in tuple(self._waiting):
+        self._failure = self._failure or error
+        for future in tuple(self._pending):
             if not future.done():
                 future.set_exception(error)
 
@@ -80,14 +80,14 @@ class Session:
         if listener := self._listeners.get(event):
             listener(params)
 
-    def _settled(self, future: asyncio.Future[Any]) -> None:
-        self._waiting.discard(future)
+    def _forget(self, future: asyncio.Future[Any]) -> None:
+        self._pending.discard(future)
         if not future.cancelled():
-            future.exception()  # A call that nobody awaits may fail without asyncio reporting it.
+            future.exception()  # marks it as retrieved: asyncio must not report a failed call that is not awaited
 
 
 class Connection:
-    """One browser's pipe. `closed` is done when the browser has hung up, and everybody who waits has been told."""
+    """One browser's pipe. `closed` is done when the browser has closed it and all pending calls have failed."""
 
     def __init__(
         self, reader: asyncio.StreamReader, inbound: asyncio.ReadTransport, outbound: asyncio.WriteTransport
@@ -98,14 +98,14 @@ class Connection:
         self._ids = itertools.count(1)
         self._unsent: list[bytes] = []
         self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._pictures: set[int] = set()  # numbers of those replies that may be large
+        self._large: set[int] = set()  # numbers of the replies that may be large
         self._sessions: dict[str | None, Session] = {}
         self.root = self.session(None)
         self.closed = asyncio.create_task(self._receive_all())
 
     @classmethod
     async def open(cls, read_fd: int, write_fd: int) -> "Connection":
-        """Speak over the two descriptors, which are closed with the connection, or if it does not come about."""
+        """Connect over two descriptors. They are closed with the connection, and also if this call fails."""
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=CHUNK)
         with contextlib.ExitStack() as failed:
@@ -131,15 +131,15 @@ class Connection:
         if session_id is not None:
             message["sessionId"] = session_id
         self._replies[number] = reply
-        if method in PICTURES:
-            self._pictures.add(number)
-        reply.add_done_callback(lambda _: self._settled(number))
+        if method in LARGE_REPLIES:
+            self._large.add(number)
+        reply.add_done_callback(lambda _: self._forget_reply(number))
         if not self._unsent:
             asyncio.get_running_loop().call_soon(self._flush)
         self._unsent.append(json.dumps(message).encode() + b"\0")
 
     def _flush(self) -> None:
-        """Write what was sent in one go: each write wakes the browser, which then takes the processor away from us."""
+        """Write all unsent messages at once. Each write wakes the browser, which then competes for the processor."""
         messages = b"".join(self._unsent)
         self._unsent.clear()
         if not self._outbound.is_closing():
@@ -150,34 +150,34 @@ class Connection:
         await asyncio.wait([self.closed])
 
     async def _receive_all(self) -> None:
-        messages = MessageSplitter(self._pictures.__contains__)
+        messages = MessageSplitter(self._large.__contains__)
         try:
             while chunk := await self._reader.read(CHUNK):
                 for message in messages.feed(chunk):
                     if isinstance(message, OversizedMessage):
-                        self._give_up(message)
+                        self._fail_oversized(message)
                     else:
                         self._dispatch(json.loads(message))
         except (OSError, ValueError):
-            pass  # Hung up, or no longer speaking the protocol: either way this browser is lost.
+            pass  # The pipe is closed or does not carry the protocol any more: this browser is lost.
         finally:
             for session in self._sessions.values():
                 session.fail(BrowserCrashed())
             self._inbound.close()
-            if not self._outbound.is_closing():  # asyncio trips over a second close
+            if not self._outbound.is_closing():  # asyncio fails on a second close
                 self._outbound.abort()
 
-    def _settled(self, number: int) -> None:
+    def _forget_reply(self, number: int) -> None:
         self._replies.pop(number, None)
-        self._pictures.discard(number)
+        self._large.discard(number)
 
-    def _give_up(self, cut: OversizedMessage) -> None:
-        """Fail whoever waits for a message that was too long: one page, never the browser that others share."""
-        if cut.number is not None:
-            reply = self._replies.get(cut.number)
+    def _fail_oversized(self, message: OversizedMessage) -> None:
+        """Fail the page that caused the message, but not the browser, which other captures share."""
+        if message.number is not None:
+            reply = self._replies.get(message.number)
             if reply and not reply.done():
                 reply.set_exception(PageFailed(TOO_LONG))
-        elif cut.session and (session := self._sessions.get(cut.session)):
+        elif message.session and (session := self._sessions.get(message.session)):
             session.fail(PageFailed(TOO_LONG))
 
     def _dispatch(self, message: dict[str, Any]) -> None:

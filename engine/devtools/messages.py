@@ -1,69 +1,67 @@
-"""Cuts what comes out of the browser's pipe into messages, and keeps none that is longer than it has a right to be.
+"""Splits the bytes from the browser's pipe into messages, and drops a message that is longer than allowed.
 
-A page decides how long some are: an event about a request holds the request's body, twice.
+A page decides how long some messages are: an event about a request holds the request's body, twice.
 """
 
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-SMALL_LIMIT = 8 << 20  # bytes: decoding as many takes some 50 ms, in which nobody else is served
+SMALL_LIMIT = 8 << 20  # bytes: decoding as many blocks the event loop for some 50 ms
 LARGE_LIMIT = 256 << 20  # a full-page PNG in base64 arrives as one message
-HEAD, TAIL = 64, 256
+HEAD, TAIL = 64, 256  # bytes of a dropped message that are kept
 
-# Chromium begins a reply with its number, and ends whatever belongs to a session with that.
+# Chromium begins a reply with its number, and ends each message of a session with the session's id.
 _NUMBER = re.compile(rb'\{"id":(\d+),')
 _SESSION = re.compile(rb'"sessionId":"(\w+)"\}$')
 
 
 @dataclass(frozen=True, slots=True)
 class OversizedMessage:
-    """Stands for a message that was too long: the number of the reply, or the session of the event."""
+    """Stands for a message that was dropped, by the number of its reply or the session of its event."""
 
     number: int | None
     session: str | None
 
 
 class MessageSplitter:
-    """`may_be_large` tells of the number of a reply whether it may have `LARGE_LIMIT`."""
+    """`may_be_large` tells whether the reply with a given number may be as long as `LARGE_LIMIT`."""
 
     def __init__(self, may_be_large: Callable[[int], bool]) -> None:
         self._may_be_large = may_be_large
-        self._begun = bytearray()
-        self._head: bytes | None = None  # of a message that is being passed over
+        self._buffer = bytearray()
+        self._head: bytes | None = None  # of the message that is being dropped
 
     def feed(self, chunk: bytes) -> Iterator[bytes | OversizedMessage]:
-        """Give the messages that end in `chunk`, which continues what was fed before; never holds much more."""
+        """Give the messages that end in `chunk`, the continuation of the last one. Holds little more than a limit."""
         *ends, rest = chunk.split(b"\0")
         for end in ends:
             self._extend(end)
-            yield self._take()
+            yield self._finish()
         self._extend(rest)
 
     def _extend(self, part: bytes) -> None:
-        self._begun += part
-        if self._head is None and self._too_long():
-            self._head = bytes(self._begun[:HEAD])
+        self._buffer += part
+        if self._head is None and self._is_too_long():
+            self._head = bytes(self._buffer[:HEAD])
         if self._head is not None:
-            del self._begun[:-TAIL]
+            del self._buffer[:-TAIL]
 
-    def _too_long(self) -> bool:
-        if len(self._begun) <= SMALL_LIMIT:
+    def _is_too_long(self) -> bool:
+        if len(self._buffer) <= SMALL_LIMIT:
             return False
-        number = _first(_NUMBER.match(self._begun))
-        return number is None or not self._may_be_large(int(number)) or len(self._begun) > LARGE_LIMIT
+        number = _first_group(_NUMBER.match(self._buffer))
+        return number is None or not self._may_be_large(int(number)) or len(self._buffer) > LARGE_LIMIT
 
-    def _take(self) -> bytes | OversizedMessage:
-        message, head = bytes(self._begun), self._head
-        self._begun.clear()
+    def _finish(self) -> bytes | OversizedMessage:
+        message, head = bytes(self._buffer), self._head
+        self._buffer.clear()
         self._head = None
-        return message if head is None else _cut(head, message)
+        if head is None:
+            return message
+        number, session = _first_group(_NUMBER.match(head)), _first_group(_SESSION.search(message))
+        return OversizedMessage(int(number) if number else None, session.decode() if session else None)
 
 
-def _cut(head: bytes, tail: bytes) -> OversizedMessage:
-    number, session = _first(_NUMBER.match(head)), _first(_SESSION.search(tail))
-    return OversizedMessage(int(number) if number else None, session.decode() if session else None)
-
-
-def _first(found: re.Match[bytes] | None) -> bytes | None:
-    return found[1] if found else None
+def _first_group(match: re.Match[bytes] | None) -> bytes | None:
+    return match[1] if match else None

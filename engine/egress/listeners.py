@@ -1,4 +1,4 @@
-"""Listening sockets that a browser can reach: one for each capture, on a port of its own that ends with it."""
+"""Provides the listening sockets that a browser can reach: one for each capture, on a port that closes with it."""
 
 import contextlib
 import socket
@@ -8,24 +8,24 @@ from engine.errors import Unavailable
 
 
 class Listeners:
-    """`pool` holds bound sockets of the browser's own network namespace; without one they are opened as needed."""
+    """Takes sockets from `pool`, bound in the browser's network namespace, or opens new ones if `pool` is None."""
 
     def __init__(self, pool: list[socket.socket] | None = None) -> None:
         self._pool = pool
         self._closed = False
 
     @contextlib.contextmanager
-    def take(self) -> Iterator[socket.socket]:
-        """Listen on a random port of loopback for one capture. Raises Unavailable."""
+    def listen(self) -> Iterator[socket.socket]:
+        """Listen on a random loopback port for one capture. Raises Unavailable."""
         with self._bound() as listener:
             try:
                 listener.listen(256)
                 yield listener
             finally:
-                stop(listener)
+                stop_listening(listener)
 
     def close(self) -> None:
-        """Close those that are not in use; the others follow as they come back."""
+        """Close the unused sockets now, and each other one when its capture ends."""
         self._closed = True
         for listener in self._pool or ():
             listener.close()
@@ -37,7 +37,7 @@ class Listeners:
                 yield listener
             return
         if not self._pool:
-            raise Unavailable("the browser has no listener left")
+            raise Unavailable("all listeners of the browser are in use: try again in a few seconds")
         listener = self._pool.pop()
         try:
             yield listener
@@ -47,10 +47,10 @@ class Listeners:
             self._pool.append(listener)
 
 
-def stop(listener: socket.socket) -> None:
-    """Stop listening: what is still queued is reset, the port is given back, and the next `listen` gets another.
+def stop_listening(listener: socket.socket) -> None:
+    """Stop listening. Queued connections are reset, and the next `listen` gets another port.
 
-    Once only: connections of a socket that was shut down twice would all begin with an end of file.
+    A second shutdown must not happen: all later connections of the socket would start with an end of file.
     """
     if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         listener.shutdown(socket.SHUT_RD)
@@ -61,5 +61,5 @@ def _open() -> socket.socket:
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
     except OSError as err:
-        raise Unavailable("the egress proxy cannot listen") from err
+        raise Unavailable("the egress proxy cannot open a listener: try again in a few seconds") from err
     return listener

@@ -1,7 +1,7 @@
-"""A capture's way out: a SOCKS5 server on a listener of its own that dials only what the gate lets through.
+"""Runs a capture's egress proxy: a SOCKS5 server on its own listener that dials only what the gate allows.
 
-All of the browser's traffic comes through here, whatever kind of request it is: the safety of the service rests on
-this module and `netguard`. Knows nothing of browsers, pages or HTTP: connections and bytes are what it can count.
+All of the browser's traffic passes through here, whatever the kind of request. The proxy counts connections and bytes,
+and must not know browsers, pages or HTTP.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import structlog
 import netguard
 from engine.egress import listeners, socks
 from engine.egress.gate import Gate
-from engine.egress.relay import Relay, Stream, ending
+from engine.egress.relay import Relay, Stream, closing
 from engine.egress.socks import Denied, Destination, Reply
 from engine.egress.upstream import UpstreamSession
 from engine.errors import ProxyFailed, ResolverBusy
@@ -27,66 +27,66 @@ log = structlog.get_logger()
 
 
 class Failure(StrEnum):
-    """Why a connection that the guard allowed came to nothing, as Chromium calls it."""
+    """The reason why an allowed connection failed, by Chromium's name."""
 
     REFUSED = "ERR_CONNECTION_REFUSED"
     UNREACHABLE = "ERR_ADDRESS_UNREACHABLE"
     TIMED_OUT = "ERR_CONNECTION_TIMED_OUT"
     SILENT = "ERR_TIMED_OUT"
-    SPENT = "ERR_INSUFFICIENT_RESOURCES"
+    LIMIT_EXCEEDED = "ERR_INSUFFICIENT_RESOURCES"
     BUSY = "ERR_DNS_TIMED_OUT"
 
 
 class Egress:
-    """One capture's proxy. Whoever opens it closes it."""
+    """The proxy of one capture. The caller that opens it must close it."""
 
     def __init__(self, gate: Gate, traffic: Traffic, known: Mapping[Destination, Judgement] | None = None) -> None:
-        """What is `known` is not judged again, nor looked up: its addresses hold for the whole capture."""
+        """Destinations in `known` are neither looked up nor judged again: their addresses hold for the whole capture."""
         self._gate = gate
         self._known = known or {}
         self._limits = gate.limits
         self.traffic = traffic
-        self._turns = gate.turns()
+        self._lookup_slots = gate.lookup_slots()
         self._handlers: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
         self._writers: set[asyncio.StreamWriter] = set()
         self._listener: socket.socket | None = None
         self._server: asyncio.Server | None = None
-        self._line: UpstreamSession | None = None
-        self._cut_off = False  # from the proxy behind this one
+        self._session: UpstreamSession | None = None
+        self._outlet_lost = False
         self._closed = False
         self.url = ""
-        self._fates: dict[Destination, Verdict | Failure] = {}
+        self._failures: dict[Destination, Verdict | Failure] = {}
 
     @property
     def alive(self) -> bool:
-        return self._serving and not self._cut_off and not (self._line and self._line.ended)
+        return self._is_serving and not self._outlet_lost and not (self._session and self._session.ended)
 
-    async def lived(self) -> bool:
-        """Whether all was served until now; the proxy behind this one is asked for a sign of life."""
+    async def is_healthy(self) -> bool:
+        """Tell whether the proxy has served everything until now. Pings the outlet, if there is one."""
         try:
-            if self._line and self.alive:
-                await self._line.check()
+            if self._session and self.alive:
+                await self._session.ping()
         except ProxyFailed:
-            self._cut_off = True
+            self._outlet_lost = True
         return self.alive
 
     @property
-    def _serving(self) -> bool:
+    def _is_serving(self) -> bool:
         return self._server is not None and self._server.is_serving()
 
-    def fate(self, host: str, port: int) -> Verdict | Failure | None:
-        """Tell why the last connection to there came to nothing; None where it did not fail here."""
-        return self._fates.get(Destination.of(host, port))
+    def failure_of(self, host: str, port: int) -> Verdict | Failure | None:
+        """Return the reason why the last connection to a destination failed, or None if it did not fail here."""
+        return self._failures.get(Destination.canonical(host, port))
 
     async def open(self, listener: socket.socket) -> None:
         """Serve on `listener`, which stays the caller's. Raises ProxyFailed."""
         try:
             self.url = "socks5://{}:{}".format(*listener.getsockname())
             self._listener = listener
-            self._line = await self._gate.line()
-            if self._line:
-                self._writers.add(self._line.stream[1])
-            # Known before it serves: a caller who is cancelled between the two can still close it.
+            self._session = await self._gate.open_session()
+            if self._session:
+                self._writers.add(self._session.stream[1])
+            # Assigned before it serves: if the caller is cancelled in between, `close` still finds it.
             self._server = await asyncio.start_server(self._accept, sock=listener.dup(), start_serving=False)
             await self._server.start_serving()
         except OSError as err:
@@ -95,11 +95,11 @@ class Egress:
     async def close(self) -> None:
         """Stop listening and cut every connection."""
         self._closed = True
-        served = self._serving
+        served = self._is_serving
         if self._server:
             self._server.close()
         if served and self._listener:
-            listeners.stop(self._listener)  # or connections would queue there for ever
+            listeners.stop_listening(self._listener)  # or new connections would stay in its queue
         for writer in self._writers:
             writer.transport.abort()
         for handler in self._handlers:
@@ -107,14 +107,14 @@ class Egress:
         await asyncio.gather(*self._handlers, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._closed:  # accepted in the very moment of closing
+        if self._closed:  # accepted while the proxy was closing
             writer.transport.abort()
             return
-        if len(self._handlers) >= self._limits.connections:  # `_admit` counts those alone that have asked for something
+        if len(self._handlers) >= self._limits.connections:  # `_count_connection` counts only those that sent a request
             self.traffic.refused["too_many_connections"] += 1
             writer.transport.abort()
             return
-        self._writers.add(writer)  # already here: a handler that is cancelled before its first step never runs
+        self._writers.add(writer)  # here, because a handler that is cancelled before its first step never runs
         handler = asyncio.create_task(self._handle((reader, writer)))
         self._handlers.add(handler)
         handler.add_done_callback(self._handlers.discard)
@@ -124,8 +124,8 @@ class Egress:
             async with self._holding(browser):
                 await self._serve(browser)
         except OSError:
-            pass  # One of the two hung up, or nobody said anything for too long.
-        except Exception:  # A fault of ours costs one connection, and is told.
+            pass  # One side closed the connection, or both were silent for too long.
+        except Exception:  # A bug of ours costs one connection, not the proxy.
             log.exception("a connection through the egress proxy failed")
 
     async def _serve(self, browser: Stream) -> None:
@@ -138,7 +138,7 @@ class Egress:
             writer.write(denied.reply)
             return
         except ProxyFailed:
-            self._cut_off = True
+            self._outlet_lost = True
             writer.write(bytes(Reply.FAILED))
             return
         async with self._holding(site):
@@ -146,21 +146,21 @@ class Egress:
             await self._relay(destination, browser, site)
 
     async def _dial(self, destination: Destination) -> Stream:
-        """Connect to where the gate allows. Raises Denied, and keeps the reason."""
-        self._admit(destination)
+        """Connect to a destination that the gate allows. Raises Denied, and remembers the reason."""
+        self._count_connection(destination)
         judgement = self._known.get(destination) or await self._judge(destination)
         if not judgement.ok:
             self.traffic.refused[judgement.verdict] += 1
             raise self._denied(destination, judgement.verdict, Reply.NOT_ALLOWED)
         try:
-            return await self._gate.dial(judgement.addresses, destination.port, self._line)
+            return await self._gate.dial(judgement.addresses, destination.port, self._session)
         except OSError as err:
-            if self._line and isinstance(err, PermissionError):
-                raise self._refused_behind(destination, judgement) from err
+            if self._session and isinstance(err, PermissionError):
+                raise self._refused_by_outlet(destination, judgement) from err
             raise self._denied(destination, _failure(err), Reply.UNREACHABLE) from err
 
-    def _refused_behind(self, destination: Destination, judgement: Judgement) -> Denied:
-        """Raises ProxyFailed where the outlet does not know an exempt name any more: it was another one that looked it up."""
+    def _refused_by_outlet(self, destination: Destination, judgement: Judgement) -> Denied:
+        """Raise ProxyFailed if the outlet forgot an exempt name, as it does when it restarts after the look-up."""
         if judgement.verdict is Verdict.EXEMPT and netguard.literal(destination.host) is None:
             raise ProxyFailed
         self.traffic.refused["second_judge"] += 1
@@ -168,35 +168,35 @@ class Egress:
 
     async def _judge(self, destination: Destination) -> Judgement:
         try:
-            return await self._gate.judge(destination, self._turns)
+            return await self._gate.judge(destination, self._lookup_slots)
         except ResolverBusy:
             self.traffic.refused["resolver_busy"] += 1
             raise self._denied(destination, Failure.BUSY, Reply.FAILED) from None
 
-    def _admit(self, destination: Destination) -> None:
+    def _count_connection(self, destination: Destination) -> None:
         self.traffic.connections += 1
-        for spent, name in (
+        for exceeded, name in (
             (self.traffic.connections > self._limits.connections, "too_many_connections"),
             (self.traffic.bytes > self._limits.bytes, "too_many_bytes"),
         ):
-            if spent:
+            if exceeded:
                 self.traffic.refused[name] += 1
-                raise self._denied(destination, Failure.SPENT, Reply.NOT_ALLOWED)
+                raise self._denied(destination, Failure.LIMIT_EXCEEDED, Reply.NOT_ALLOWED)
 
-    def _denied(self, destination: Destination, fate: Verdict | Failure, reply: Reply) -> Denied:
-        self._fates[destination] = fate
+    def _denied(self, destination: Destination, failure: Verdict | Failure, reply: Reply) -> Denied:
+        self._failures[destination] = failure
         return Denied(bytes(reply))
 
     async def _relay(self, destination: Destination, browser: Stream, site: Stream) -> None:
-        self._fates.pop(destination, None)
-        relay = Relay(browser, site, self._spend)
+        self._failures.pop(destination, None)
+        relay = Relay(browser, site, self._count_bytes)
         try:
             await relay.run(self._limits.idle)
         except TimeoutError:
-            if not relay.heard:
-                self._fates[destination] = Failure.SILENT
+            if not relay.site_answered:
+                self._failures[destination] = Failure.SILENT
 
-    def _spend(self, count: int) -> bool:
+    def _count_bytes(self, count: int) -> bool:
         self.traffic.bytes += count
         return self.traffic.bytes <= self._limits.bytes
 
@@ -204,7 +204,7 @@ class Egress:
     async def _holding(self, stream: Stream) -> AsyncIterator[None]:
         self._writers.add(stream[1])
         try:
-            async with ending(stream, self._limits.idle):
+            async with closing(stream, self._limits.idle):
                 yield
         finally:
             self._writers.discard(stream[1])

@@ -1,4 +1,4 @@
-"""Copies bytes between two connections, both ways. Knows nothing of who is at their ends."""
+"""Copies bytes between two connections, both ways. Must not know what they carry, nor the peers."""
 
 import asyncio
 import contextlib
@@ -10,52 +10,49 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 def has_ended(stream: Stream) -> bool:
-    """Whether the other end of a connection on which it says nothing has hung up."""
+    """Tell whether the peer has closed a connection on which it sends nothing."""
     return stream[0].at_eof() or stream[0].exception() is not None
 
 
 @contextlib.asynccontextmanager
-async def ending(stream: Stream, patience: float) -> AsyncIterator[None]:
-    """Close `stream` in the end: what is under way may arrive, unless nobody takes it for `patience` seconds.
-
-    Whoever cancels cuts it at once.
-    """
+async def closing(stream: Stream, grace: float) -> AsyncIterator[None]:
+    """Close `stream` after the block. Unsent bytes get `grace` seconds to arrive; a cancellation drops them."""
     writer = stream[1]
     try:
         yield
-        await _close(writer, patience)
+        await _close(writer, grace)
     except Exception:
-        await _close(writer, patience)
+        await _close(writer, grace)
         raise
     finally:
         writer.transport.abort()
 
 
-async def _close(writer: asyncio.StreamWriter, patience: float) -> None:
+async def _close(writer: asyncio.StreamWriter, grace: float) -> None:
     writer.close()
     with contextlib.suppress(OSError):
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(grace):
             await writer.wait_closed()
 
 
 class Relay:
-    """`heard` tells whether the site has said anything yet."""
+    """`site_answered` tells whether the site has sent anything yet."""
 
-    def __init__(self, browser: Stream, site: Stream, spend: Callable[[int], bool]) -> None:
-        """Ask `spend` about every so many bytes: the relay ends when it says no."""
+    def __init__(self, browser: Stream, site: Stream, may_pass: Callable[[int], bool]) -> None:
+        """Call `may_pass` with the size of every chunk. The relay ends when the answer is False."""
         self._browser = browser
         self._site = site
-        self._spend = spend
+        self._may_pass = may_pass
         self._clock = asyncio.get_running_loop().time
         self._last = self._clock()
-        self.heard = False
+        self.site_answered = False
 
-    async def run(self, patience: float) -> None:
-        """Copy until either side ends. Raises TimeoutError when both are silent for `patience` seconds."""
+    async def run(self, max_silence: float) -> None:
+        """Copy until either side ends. Raises TimeoutError when both are silent for `max_silence` seconds."""
         tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._receive())]
         try:
             while not any(task.done() for task in tasks):
-                left = self._last + patience - self._clock()
+                left = self._last + max_silence - self._clock()
                 if left <= 0:
                     raise TimeoutError
                 await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
@@ -69,7 +66,7 @@ class Relay:
 
     async def _receive(self) -> None:
         first = await self._site[0].read(CHUNK)
-        self.heard = bool(first)
+        self.site_answered = bool(first)
         if first and await self._pass_on(first, self._browser[1]):
             await self._copy(self._site[0], self._browser[1])
 
@@ -78,9 +75,9 @@ class Relay:
             pass
 
     async def _pass_on(self, chunk: bytes, writer: asyncio.StreamWriter) -> bool:
-        # A moment is noted, and no timer set: this happens for every chunk.
+        # Noting the time is cheaper than setting a timer, and this runs for every chunk.
         self._last = self._clock()
-        if not self._spend(len(chunk)):
+        if not self._may_pass(len(chunk)):
             return False
         writer.write(chunk)
         await writer.drain()

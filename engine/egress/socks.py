@@ -1,8 +1,8 @@
-"""SOCKS5, RFC 1928: CONNECT, Tor's RESOLVE and a HOLD of our own; a user name, RFC 1929, keeps none out. Judges nothing.
+"""Reads and writes SOCKS5 (RFC 1928) with CONNECT, Tor's RESOLVE and a HOLD command of our own. Judges nothing.
 
-RESOLVE looks a name up: https://spec.torproject.org/socks-extensions. Ours answers with one reply for each address, then
-hangs up; Tor's ends after the first. A user name tells, as it does to Tor, which connections belong together, and HOLD
-asks for nothing but that they end with this one.
+RESOLVE looks up a name: https://spec.torproject.org/socks-extensions. Unlike Tor, which sends one address, the outlet
+sends a reply for each address, then closes the connection. A user name (RFC 1929) is no authentication: as with Tor,
+it groups the connections of one capture. HOLD ties their lifetime to this connection.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ import netguard
 from netguard import Address
 
 VERSION, NO_AUTHENTICATION, USER_NAME, NO_METHOD = 5, 0, 2, 0xFF
-SUBNEGOTIATION, WELCOME = 1, 0  # RFC 1929
+SUBNEGOTIATION, SUCCESS = 1, 0  # RFC 1929
 CONNECT, RESOLVE, HOLD = 1, 0xF0, 0xF2
 IPV4, NAME, IPV6 = 1, 3, 4
 GREETING = bytes([VERSION, 1, NO_AUTHENTICATION])
 GREETED = bytes([VERSION, NO_AUTHENTICATION])
-INTRODUCED = bytes([VERSION, USER_NAME, SUBNEGOTIATION, WELCOME])
+USER_ACCEPTED = bytes([VERSION, USER_NAME, SUBNEGOTIATION, SUCCESS])
 
 
 class Reply(IntEnum):
@@ -29,17 +29,17 @@ class Reply(IntEnum):
     NOT_ALLOWED = 2
     UNREACHABLE = 4
     REFUSED = 5
-    TIMED_OUT = 6  # "TTL expired", which is what Tor says too
+    TIMED_OUT = 6  # "TTL expired", as Tor uses it
     BAD_COMMAND = 7
     BAD_ADDRESS = 8
 
     def __bytes__(self) -> bytes:
-        """With the address that a client may not know: all zero."""
+        """Encode the reply. Its address is all zero, as clients must not learn it."""
         return bytes([VERSION, self, 0, IPV4, 0, 0, 0, 0, 0, 0])
 
 
 class Denied(Exception):
-    """The client gets no connection. `reply` is what it should be told; nothing to one that speaks no SOCKS5."""
+    """The client gets no connection, but `reply`. That is empty for a client that does not speak SOCKS5."""
 
     def __init__(self, reply: bytes = b"") -> None:
         super().__init__()
@@ -48,13 +48,13 @@ class Denied(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a connection shall go: a name in lower case without root dot, or an address in its canonical spelling."""
+    """The target of a connection: a lower-case name without root dot, or an address in canonical spelling."""
 
     host: str
     port: int
 
     @classmethod
-    def of(cls, host: str, port: int) -> Self:
+    def canonical(cls, host: str, port: int) -> Self:
         address = netguard.literal(host)
         return cls(str(address) if address else host.lower().removesuffix("."), port)
 
@@ -63,25 +63,29 @@ class Destination:
 class Request:
     command: int
     destination: Destination
-    user: bytes = b""  # who asks; not said here but in the introduction
+    user: bytes = b""  # from the greeting, not part of the encoded request
 
     def __bytes__(self) -> bytes:
-        return bytes([VERSION, self.command, 0]) + _field(self.destination.host) + self.destination.port.to_bytes(2)
+        return (
+            bytes([VERSION, self.command, 0]) + _encode_host(self.destination.host) + self.destination.port.to_bytes(2)
+        )
 
 
-def introduction(user: bytes) -> bytes:
-    """Greet and give a user name at once: whoever offers one method need not wait until it is chosen."""
+def greeting_with_user(user: bytes) -> bytes:
+    """Encode the greeting and the user name together: with only one method on offer, there is no need to wait."""
     name = bytes([len(user)]) + user
-    return bytes([VERSION, 1, USER_NAME, SUBNEGOTIATION]) + name + name  # again, for a password may not be empty
+    return (
+        bytes([VERSION, 1, USER_NAME, SUBNEGOTIATION]) + name + name
+    )  # the name is the password too, which must not be empty
 
 
 def resolved(address: Address) -> bytes:
-    """The reply to a RESOLVE that brings `address`."""
-    return bytes([VERSION, Reply.GRANTED, 0]) + _field(str(address)) + bytes(2)
+    """Encode the reply to a RESOLVE with `address`."""
+    return bytes([VERSION, Reply.GRANTED, 0]) + _encode_host(str(address)) + bytes(2)
 
 
 def read_resolved(answer: bytes) -> list[str]:
-    """Read the addresses of all replies to a RESOLVE. Raises ValueError and LookupError."""
+    """Decode the addresses from all replies to a RESOLVE. Raises ValueError and LookupError."""
     found = []
     while answer:
         end = 4 + {IPV4: 4, IPV6: 16}[answer[3]]
@@ -93,13 +97,13 @@ def read_resolved(answer: bytes) -> list[str]:
 async def accept(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *commands: int, users: bool = False
 ) -> Request:
-    """Shake hands and read what is wanted, one of `commands`, and by whom if there are `users`.
+    """Shake hands and read a request for one of `commands`, with a user name if `users` is set.
 
-    Raises Denied, also for a client that hangs up.
+    Raises Denied, also if the client closes the connection.
     """
     try:
         methods = await _read_methods(reader)
-        user = await _meet(reader, writer) if users and USER_NAME in methods else _greet(writer, methods)
+        user = await _read_user(reader, writer) if users and USER_NAME in methods else _greet(writer, methods)
         request = await _read_request(reader, user)
     except asyncio.IncompleteReadError:
         raise Denied from None
@@ -108,7 +112,7 @@ async def accept(
     return request
 
 
-def _field(host: str) -> bytes:
+def _encode_host(host: str) -> bytes:
     address = netguard.literal(host)
     if address is None:
         return bytes([NAME, len(host)]) + host.encode("ascii")
@@ -129,14 +133,14 @@ def _greet(writer: asyncio.StreamWriter, methods: bytes) -> bytes:
     return b""
 
 
-async def _meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    writer.write(INTRODUCED[:2])
+async def _read_user(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    writer.write(USER_ACCEPTED[:2])
     version, length = await reader.readexactly(2)
     if version != SUBNEGOTIATION:
         raise Denied
     *user, length = await reader.readexactly(length + 1)
     await reader.readexactly(length)
-    writer.write(INTRODUCED[2:])
+    writer.write(USER_ACCEPTED[2:])
     return bytes(user)
 
 
@@ -146,7 +150,7 @@ async def _read_request(reader: asyncio.StreamReader, user: bytes) -> Request:
         raise Denied
     host = await _read_host(reader, kind)
     port = int.from_bytes(await reader.readexactly(2))
-    return Request(command, Destination.of(host, port), user)
+    return Request(command, Destination.canonical(host, port), user)
 
 
 async def _read_host(reader: asyncio.StreamReader, kind: int) -> str:

@@ -1,4 +1,4 @@
-"""The engine's side of an outlet: looks up and connects through it, and no other way. Judges nothing."""
+"""The engine's client for an outlet: looks up names and connects through it alone. Judges nothing."""
 
 import asyncio
 import contextlib
@@ -14,10 +14,10 @@ from engine.egress.relay import Stream, has_ended
 from engine.egress.socks import Destination, Reply, Request
 from engine.errors import ProxyFailed, ResolverBusy
 
-# Less than a look-up has, and than one of four addresses has to be dialled: an outlet that hangs must not be taken for
-# a name or a site that does.
+# Shorter than the time-outs of a look-up and of one of four addresses. So an outlet that hangs is not mistaken for a
+# name or a site that hangs.
 HANDSHAKE_SECONDS = 1.0
-ANSWER_SECONDS = 90  # until a look-up is over: the outlet ends it sooner, the caller gives it up much sooner
+ANSWER_SECONDS = 90  # for a look-up: the outlet times out sooner, and the caller much sooner
 NOWHERE = Destination("nowhere.invalid", 0)
 
 ERRORS: dict[int, int] = {
@@ -29,29 +29,30 @@ ERRORS: dict[int, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where the outlet listens."""
+    """The address on which the outlet listens."""
 
     host: str
     port: int
 
-    async def check(self) -> None:
-        """Have one answer of the outlet. Raises ProxyFailed."""
-        _, writer = await self.say(socks.GREETING, socks.GREETED)
+    async def ping(self) -> None:
+        """Wait for one answer of the outlet. Raises ProxyFailed."""
+        _, writer = await self.handshake(socks.GREETING, socks.GREETED)
         writer.transport.abort()
 
-    async def line(self) -> "UpstreamSession":
-        """Open what one capture connects by. Raises ProxyFailed."""
+    async def open_session(self) -> "UpstreamSession":
+        """Open the session of one capture. Raises ProxyFailed."""
         user = secrets.token_bytes(16)
-        words = socks.introduction(user) + bytes(Request(socks.HOLD, NOWHERE))
-        return UpstreamSession(self, user, await self.say(words, socks.INTRODUCED + bytes(Reply.GRANTED)))
+        request = socks.greeting_with_user(user) + bytes(Request(socks.HOLD, NOWHERE))
+        answer = socks.USER_ACCEPTED + bytes(Reply.GRANTED)
+        return UpstreamSession(self, user, await self.handshake(request, answer))
 
-    async def say(self, words: bytes, answer: bytes) -> Stream:
-        """Begin a connection with `words` that have but one good `answer`. Raises ProxyFailed."""
+    async def handshake(self, request: bytes, answer: bytes) -> Stream:
+        """Open a connection, send `request` and require exactly `answer`. Raises ProxyFailed."""
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 stream = await asyncio.open_connection(self.host, self.port)
-                with _talking(stream):
-                    stream[1].write(words)
+                with _cut_on_error(stream):
+                    stream[1].write(request)
                     if await stream[0].readexactly(len(answer)) != answer:
                         raise ProxyFailed
                 return stream
@@ -59,7 +60,7 @@ class Upstream:
             raise ProxyFailed from err
 
     def lookup(self, destination: Destination) -> list[str]:
-        """Give the addresses that the outlet judged; none for a name it refuses. Blocks.
+        """Return the addresses that the outlet allows, none for a refused name. Blocks the thread.
 
         Raises ProxyFailed and ResolverBusy.
         """
@@ -76,19 +77,19 @@ class Upstream:
 
     def _resolve(self, destination: Destination) -> bytes:
         with (
-            socket.create_connection((self.host, self.port), HANDSHAKE_SECONDS) as line,
-            line.makefile("rb") as answers,
+            socket.create_connection((self.host, self.port), HANDSHAKE_SECONDS) as connection,
+            connection.makefile("rb") as answers,
         ):
-            line.sendall(socks.GREETING)
+            connection.sendall(socks.GREETING)
             answers.read(len(socks.GREETED))
-            line.settimeout(ANSWER_SECONDS)
-            line.sendall(bytes(Request(socks.RESOLVE, destination)))
+            connection.settimeout(ANSWER_SECONDS)
+            connection.sendall(bytes(Request(socks.RESOLVE, destination)))
             return answers.read(1 << 12)
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamSession:
-    """One capture's tie to the outlet: when `stream` ends, at whichever end, so do all its connections over there."""
+    """One capture's session with the outlet. When `stream` closes, at either end, so do all its connections there."""
 
     upstream: Upstream
     user: bytes
@@ -98,14 +99,14 @@ class UpstreamSession:
     def ended(self) -> bool:
         return has_ended(self.stream)
 
-    async def check(self) -> None:
-        """See that the outlet still answers: one that hangs does not hang up. Raises ProxyFailed."""
-        await self.upstream.check()
+    async def ping(self) -> None:
+        """Wait for an answer of the outlet, as one that hangs does not close `stream`. Raises ProxyFailed."""
+        await self.upstream.ping()
 
     async def connect(self, host: str, port: int) -> Stream:
-        """Connect to an address. Raises OSError as if it were dialled from here, and ProxyFailed."""
-        stream = await self.upstream.say(socks.introduction(self.user), socks.INTRODUCED)
-        with _talking(stream):
+        """Connect to an address. Raises OSError as a direct connection would, and ProxyFailed."""
+        stream = await self.upstream.handshake(socks.greeting_with_user(self.user), socks.USER_ACCEPTED)
+        with _cut_on_error(stream):
             stream[1].write(bytes(Request(socks.CONNECT, Destination(host, port))))
             reply = (await stream[0].readexactly(len(bytes(Reply.GRANTED))))[1]
         if reply != Reply.GRANTED:
@@ -115,14 +116,14 @@ class UpstreamSession:
 
 
 def _failure(reply: int) -> OSError | ProxyFailed:
-    """What a dial through the outlet failed by: FAILED is its own trouble, and none of the site's."""
+    """Translate a reply of the outlet. FAILED means that the outlet is at fault, not the site."""
     number = ERRORS.get(reply, errno.EHOSTUNREACH)
     return ProxyFailed() if reply == Reply.FAILED else OSError(number, os.strerror(number))
 
 
 @contextlib.contextmanager
-def _talking(stream: Stream) -> Iterator[None]:
-    """Cut the connection where anything goes wrong on it. Raises ProxyFailed where that is the outlet's end."""
+def _cut_on_error(stream: Stream) -> Iterator[None]:
+    """Abort the connection on any error. Raises ProxyFailed if the outlet or the network caused it."""
     try:
         yield
     except BaseException as err:

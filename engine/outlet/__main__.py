@@ -1,4 +1,4 @@
-"""`python -m engine.outlet`: listen where an engine would, by the same settings, until told to stop."""
+"""`python -m engine.outlet`: serve on the address that the engine's settings name, until a signal stops the process."""
 
 import asyncio
 import sys
@@ -23,7 +23,7 @@ async def serve(settings: EngineSettings) -> int:
         log.critical("cannot listen", host=settings.engine_host, port=settings.engine_port, reason=err.strerror)
         return 1
     address = server.sockets[0].getsockname()
-    gate.forbid(address[1])
+    gate.refuse_own_port(address[1])
     log.info("ready", address=address)
     await stop.wait()
     server.close()

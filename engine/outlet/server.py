@@ -1,7 +1,6 @@
-"""The way out for an engine whose own network has none, and a second judge of where it goes: `python -m engine.outlet`.
+"""Serves SOCKS5 to engines whose own network has no route: looks up names, judges each address again, and dials.
 
-A SOCKS5 server that dials what its own gate lets through, and looks names up, which an internal network cannot. What
-one capture may have is the engine's to limit; here is only what keeps the process itself from harm.
+The engine limits each capture. The limits here only protect the outlet's own process.
 """
 
 import asyncio
@@ -15,29 +14,29 @@ import structlog
 
 from engine.egress import socks
 from engine.egress.gate import Gate, Limits
-from engine.egress.relay import Relay, Stream, ending
+from engine.egress.relay import Relay, Stream, closing
 from engine.egress.socks import Denied, Destination, Reply
 from engine.errors import ProxyFailed, ResolverBusy
 from netguard import Judgement, Verdict
 
-# The engine's own limits shall be the ones that count: it leaves a connection that is silent for ten seconds, gives a
-# look-up up after two, and has 64 of them at its door besides the 32 of each capture.
+# Above the engine's own limits, which must take effect first: 10 s of silence, 2 s for a look-up, and 64 look-ups of
+# targets besides the 32 of each capture.
 LIMITS = Limits(lookup=30, lookups=48, idle=12)
-LINE_SECONDS = 150  # longer than any capture may take
-ENDING_SECONDS = 1  # for what a site has not taken yet when the engine is done with it
-CONNECTIONS = 512  # for each capture at a time: its 256, its look-ups, its line, and those that are just ending
+SESSION_SECONDS = 150  # longer than any capture
+CLOSING_SECONDS = 1  # for bytes that a site has not read yet when the engine closes the connection
+CONNECTIONS = 512  # for each capture at a time: its 256, its look-ups, its session, and some that are closing
 
 log = structlog.get_logger()
 
 
 class Outlet:
     def __init__(self, gate: Gate, connections: int) -> None:
-        """Serve at most `connections` at a time; who comes then is hung up on."""
+        """Serve at most `connections` at a time. Further ones are closed at once."""
         self._gate = gate
         self._free = connections
-        # What serves the connections of each capture that has a line, by its user name.
-        self._captures: dict[bytes, set[asyncio.Task[None]]] = {}
-        # A name that is exempt is dialled by the addresses that it was given out with, which by themselves are not.
+        # The tasks that serve each capture with a session, by its user name.
+        self._sessions: dict[bytes, set[asyncio.Task[None]]] = {}
+        # Addresses of exempt names, which the engine dials. By themselves they are not exempt.
         self._exempt: set[Destination] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -47,14 +46,14 @@ class Outlet:
             return
         self._free -= 1
         try:
-            async with ending((reader, writer), self._gate.limits.idle):
-                await self._answer((reader, writer))
+            async with closing((reader, writer), self._gate.limits.idle):
+                await self._handle((reader, writer))
         except (OSError, asyncio.CancelledError):
-            pass  # One of the two hung up, nobody said anything for too long, or the capture is over.
+            pass  # One side closed the connection, both were silent for too long, or the capture ended.
         finally:
             self._free += 1
 
-    async def _answer(self, engine: Stream) -> None:
+    async def _handle(self, engine: Stream) -> None:
         reader, writer = engine
         try:
             async with asyncio.timeout(self._gate.limits.idle):
@@ -72,28 +71,28 @@ class Outlet:
             writer.write(denied.reply)
 
     async def _hold(self, engine: Stream, user: bytes) -> None:
-        """Let `user` connect until its line ends, and cut then what it has, whatever it is waiting for.
+        """Let `user` connect until this session ends, then cut all its connections at once.
 
-        A relay sees late, or never, that the engine is gone: it reads on only when the site takes what it has.
+        A relay alone would notice late or never: while the site reads nothing, it does not read from the engine.
         """
-        if not user or user in self._captures:
+        if not user or user in self._sessions:
             raise Denied
-        serving = self._captures[user] = set()
+        serving = self._sessions[user] = set()
         try:
             engine[1].write(bytes(Reply.GRANTED))
-            async with asyncio.timeout(LINE_SECONDS):
+            async with asyncio.timeout(SESSION_SECONDS):
                 await engine[0].read(1)
         finally:
-            del self._captures[user]
+            del self._sessions[user]
             for task in serving:
                 task.cancel()
 
     @contextlib.contextmanager
     def _belonging_to(self, user: bytes) -> Iterator[None]:
-        """Raises Denied, without a word to who has no line or lost it."""
-        if user not in self._captures:
+        """Count the current task to the session of `user`. Raises Denied, with no reply, if there is none."""
+        if user not in self._sessions:
             raise Denied
-        serving, task = self._captures[user], cast("asyncio.Task[None]", asyncio.current_task())
+        serving, task = self._sessions[user], cast("asyncio.Task[None]", asyncio.current_task())
         serving.add(task)
         try:
             yield
@@ -103,24 +102,24 @@ class Outlet:
     async def _connect(self, engine: Stream, destination: Destination) -> None:
         judgement = await self._judge(destination)
         site = await self._dial(judgement, destination.port)
-        async with ending(site, ENDING_SECONDS):
+        async with closing(site, CLOSING_SECONDS):
             engine[1].write(bytes(Reply.GRANTED))
             await Relay(engine, site, lambda _: True).run(self._gate.limits.idle)
 
     async def _judge(self, destination: Destination) -> Judgement:
-        """Raises Denied, for whatever reason in the same words: the log knows."""
+        """Judge a destination. Raises Denied with one reply for every verdict: only the log has the reason."""
         if destination in self._exempt:
             return Judgement(Verdict.EXEMPT, (ip_address(destination.host),))
         try:
-            judgement = await self._gate.judge(destination, self._gate.turns())
+            judgement = await self._gate.judge(destination, self._gate.lookup_slots())
         except (ResolverBusy, ProxyFailed):
             raise Denied(bytes(Reply.FAILED)) from None
         if not judgement.ok:
             log.debug("refused", host=destination.host, port=destination.port, verdict=judgement.verdict)
             raise Denied(bytes(Reply.NOT_ALLOWED))
         if judgement.verdict is Verdict.EXEMPT:
-            given = {Destination.of(str(address), destination.port) for address in judgement.addresses}
-            self._exempt |= {each for each in given if not self._gate.guard.screen(each.host, each.port).ok}
+            dialled = {Destination.canonical(str(address), destination.port) for address in judgement.addresses}
+            self._exempt |= {each for each in dialled if not self._gate.guard.screen(each.host, each.port).ok}
         return judgement
 
     async def _dial(self, judgement: Judgement, port: int) -> Stream:

@@ -1,6 +1,6 @@
-"""Is this request an advertisement? Adblock Plus filter lists through Brave's engine.
+"""Recognises requests for advertisements by Adblock Plus filter lists, with Brave's engine.
 
-For pictures without advertisements, never for safety: it judges a name, not the address that is dialled.
+It serves better pictures, not safety: it judges names, not the addresses that are dialled.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ import structlog
 
 log = structlog.get_logger()
 
-# The protocol's resource types as filter lists call them; what is missing here is `other`.
+# The protocol's resource types under their names in filter lists. All others are `other`.
 KINDS = {
     "Document": "subdocument",
     "Stylesheet": "stylesheet",
@@ -34,16 +34,16 @@ class AdFilter:
         self._engine = adblock.Engine(filters)
 
     def blocks(self, url: str, page_url: str, resource_type: str) -> bool:
-        """Tell whether `url`, wanted by `page_url` as the protocol's `resource_type`, is an advertisement."""
+        """Tell whether `url` is an advertisement, requested by `page_url` as the protocol's `resource_type`."""
         kind = KINDS.get(resource_type, "other")
         return bool(self._engine.check_network_urls(url, page_url, kind).matched)
 
 
 def load(paths: Iterable[Path]) -> AdFilter | None:
-    """Read the lists that are there, some 0.4 s for Debian's two. Gives None, and says so, where there is none."""
+    """Read the lists that exist, in some 0.4 s for Debian's two. Without any, warn and return None."""
     lists = [text for path in paths if (text := _read(path))]
     if not lists:
-        log.warning("no filter list is present: block_ads does nothing")
+        log.warning("no filter list was found, so block_ads does nothing: see ENGINE_FILTER_LISTS")
         return None
     return AdFilter(lists)
 

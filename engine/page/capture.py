@@ -1,4 +1,4 @@
-"""One capture: open the page, wait as asked, take the picture. No policy, no queue, no retries."""
+"""Captures one page: loads it, waits as the options ask, takes the picture. No policy, no queue, no retries."""
 
 import asyncio
 import contextlib
@@ -17,13 +17,13 @@ from engine.page.page import Page
 from engine.params import CaptureParams
 from engine.traffic import Traffic
 
-END_GAME = 2.5  # seconds of the deadline that are kept for the picture of a page that never finishes
-IDLE_SECONDS = 10  # after load; a page that polls is never idle
+PICTURE_SECONDS = 2.5  # reserved at the end of the deadline, for the picture of a page that never finishes loading
+IDLE_SECONDS = 10  # after load: a page that polls is never idle
 SCROLL_SECONDS = 10
 FONT_SECONDS = 1
 ERROR_PAGE_SECONDS = 1
 ABORTED = "net::ERR_ABORTED"
-PASSING = frozenset({408, 425, 429})  # a time-out, too early, too many requests (RFC 9110, 8470, 6585): ask again later
+TRANSIENT = frozenset({408, 425, 429})  # request time-out, too early, too many requests: RFC 9110, 8470, 6585
 
 MILESTONES = {"load": "load", "domcontentloaded": "DOMContentLoaded", "networkidle": "load"}
 COOKIE_BANNERS = tuple(
@@ -33,26 +33,26 @@ COOKIE_BANNERS = tuple(
 )
 
 
-async def take(
+async def capture_page(
     blank: BlankPage, params: CaptureParams, ads: AdFilter | None, traffic: Traffic, deadline: float
 ) -> bytes:
-    """Take the picture that `params` describe in the page `blank`, before `deadline` on the loop's clock.
+    """Capture what `params` describe in the page `blank`, before `deadline` on the loop's clock.
 
-    `ads` is None where advertisements may show; `traffic` is told the page's requests. Raises PageFailed when the page
-    is at fault, InvalidParams for a selector that is none, DeadlineExceeded for a page that does not answer, and what
-    `screenshot.take` raises.
+    `ads` is None if advertisements may show. The page's requests are counted in `traffic`. Raises PageFailed if the
+    page is at fault, InvalidParams for an invalid selector, DeadlineExceeded if the page does not answer, and the
+    errors of `screenshot.take`.
     """
     capture = PageCapture(Page(blank, deadline), params, traffic)
     await capture.prepare(ads)
-    for ready in (capture.arrive, capture.settle, capture.settle):
+    for load in (capture.arrive, capture.settle, capture.settle):
         with contextlib.suppress(DocumentReplaced):
             try:
-                async with asyncio.timeout_at(deadline - END_GAME):
-                    await ready()
+                async with asyncio.timeout_at(deadline - PICTURE_SECONDS):
+                    await load()
             except TimeoutError:
-                await capture.make_do()
+                await capture.accept_unfinished()
             return await capture.shoot()
-    raise PageFailed("the page does not stay long enough for a picture")
+    raise PageFailed("the page navigated during every attempt to take its picture")
 
 
 class PageCapture:
@@ -60,17 +60,19 @@ class PageCapture:
         self._page = page
         self._params = params
         self._traffic = traffic
-        self._waiting_for = params.wait_for
+        self._unmatched = params.wait_for  # until an element matches
         self._sized: asyncio.Future[dict[str, Any]]
         rules = COOKIE_BANNERS if params.block_cookie_banners else ()
         self._hiding = (
-            scripts.call(scripts.HIDE, rules, params.hide_selectors) if rules or params.hide_selectors else ""
+            scripts.call_expression(scripts.HIDE, rules, params.hide_selectors)
+            if rules or params.hide_selectors
+            else ""
         )
 
     async def prepare(self, ads: AdFilter | None) -> None:
-        """Set up what this capture asks for while the page is still blank: one round trip in all, if any."""
+        """Set the page up while it is still blank, in one round trip at most."""
         send, params = self._page.session.send, self._params
-        # The browser's own business, and so in force before it navigates.
+        # The browser handles this call itself, so it applies before the navigation without a wait.
         self._sized = send(
             "Emulation.setDeviceMetricsOverride",
             width=params.width,
@@ -85,133 +87,131 @@ class PageCapture:
         if self._hiding:
             setup.append(send("Page.addScriptToEvaluateOnNewDocument", source=self._hiding, worldName=WORLD))
         if ads:
-            self._page.session.on("Fetch.requestPaused", self._judge(ads))
+            self._page.session.on("Fetch.requestPaused", self._block_ads(ads))
             setup.append(send("Fetch.enable", patterns=[{"urlPattern": "*"}]))
         await asyncio.gather(*setup)
-        await self._check_selectors()
+        await self._require_valid_selectors()
 
     async def arrive(self) -> None:
-        await self.open()
+        await self._navigate()
         await self.settle()
 
-    async def open(self) -> None:
-        """Navigate. Raises PageFailed where nothing came that could be shown."""
+    async def _navigate(self) -> None:
+        """Navigate. Raises PageFailed if the target is no document."""
         send = self._page.session.send
         navigating = send("Page.navigate", url=self._params.target.href)
         await self._sized
         answer = await navigating
-        self._page.make_next()
+        self._page.open_spare()
         if answer.get("isDownload"):
-            raise PageFailed("the page is a download")
+            raise PageFailed("the page is a download, not a document")
         error = answer.get("errorText")
         if error == ABORTED:  # 204, 205: no error page follows
-            raise PageFailed("the page could not be loaded: it answered without a document")
+            raise PageFailed("the page could not be loaded: its answer had no content")
         if error:
-            raise PageUnreachable(f"the page could not be loaded: {_public(error)}", await self._unreached())
+            raise PageUnreachable(f"the page could not be loaded: {_public(error)}", await self._failed_url())
 
     async def settle(self) -> None:
-        """Wait for everything that was asked for, and again if the page moves on meanwhile."""
+        """Wait for everything that the options ask for, and start over if the page navigates meanwhile."""
         frame = self._page.frame
         while True:
-            await frame.reach(MILESTONES[self._params.wait_until])
+            await frame.wait_for_milestone(MILESTONES[self._params.wait_until])
             document = frame.document
             try:
-                await self._wait_as_asked()
+                await self._wait_for_options()
             except ProtocolError:
-                # The script's document is gone. It must have been replaced, or the error is our own.
-                if await self._stays(document) and not frame.moving:
+                # A navigation must have replaced the script's document, or the error is our own.
+                if await self._is_current(document) and not frame.navigating:
                     raise
-            if frame.document == document and not frame.moving:
+            if frame.document == document and not frame.navigating:
                 return
 
-    async def make_do(self) -> None:
-        """The navigation limit has passed: stop the page's scripts and check that there is something to show."""
+    async def accept_unfinished(self) -> None:
+        """Terminate the scripts of a page that did not finish in time. Raises if there is nothing to show."""
         if not self._page.frame.committed:
             raise DeadlineExceeded("the page did not answer in time")
         self._page.session.send("Runtime.terminateExecution")
-        await self._page.insist(self._check_document)
-        if not await self._page.ask(scripts.DRAWABLE):
+        await self._page.interrupt_if_busy(self._require_document)
+        if not await self._page.run(scripts.DRAWABLE):
             raise DeadlineExceeded("the page had nothing to show in time")
-        if self._waiting_for and not await self._page.ask(scripts.MATCHES, self._waiting_for):
-            raise PageFailed("wait_for: no element matched in time")
+        if self._unmatched and not await self._page.run(scripts.MATCHES, self._unmatched):
+            raise PageFailed(f'wait_for: no element matched "{self._unmatched}" in time')
 
-    async def _unreached(self) -> str:
-        """The URL behind all redirects: the error page tells, which comes after the answer."""
+    async def _failed_url(self) -> str:
+        """Return the URL after all redirects. It comes with the error page, which follows the answer."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ERROR_PAGE_SECONDS):
-                return await self._page.frame.error_page()
+                return await self._page.frame.wait_for_error_page()
         return self._params.target.href
 
     async def shoot(self) -> bytes:
-        """Take the picture of the document that was looked at last. Raises DocumentReplaced when it left meanwhile.
+        """Take the picture of the current document. Raises DocumentReplaced if the page navigates meanwhile.
 
-        A page can leave at any time for what is refused or does not come: its picture would be a blank one.
+        A page can navigate to a refused or unreachable URL at any time, and its picture would be blank.
         """
         document = self._page.frame.document
         try:
-            await self._hide_again()
+            if self._hiding:  # also hide what the page added since
+                await self._page.interrupt_if_busy(lambda: self._page.evaluate(self._hiding))
             body = await screenshot.take(self._page, self._params)
         except (PageFailed, BrokenPicture, ProtocolError):
-            if await self._stays(document):
+            if await self._is_current(document):
                 raise
             raise DocumentReplaced from None
-        if not await self._stays(document):
+        if not await self._is_current(document):
             raise DocumentReplaced
         return body
 
-    async def _stays(self, document: int) -> bool:
-        """Tell whether `document` is still the one that is there."""
+    async def _is_current(self, document: int) -> bool:
+        """Tell whether `document` is still the current one."""
         with contextlib.suppress(DocumentReplaced):
-            # What happened before has been told when the answer comes.
-            await self._page.insist(lambda: self._page.frame.ask("Page.getFrameTree"))
+            # The browser reports all earlier events before it answers this call.
+            await self._page.interrupt_if_busy(lambda: self._page.frame.call_in_document("Page.getFrameTree"))
         return self._page.frame.document == document
 
-    async def _hide_again(self) -> None:
-        """For what came, or came back, after the document began."""
-        if self._hiding:
-            await self._page.insist(lambda: self._page.evaluate(self._hiding))
-
-    async def _check_selectors(self) -> None:
+    async def _require_valid_selectors(self) -> None:
         for name in ("wait_for", "selector", "hide_selectors"):
             if selector := getattr(self._params, name):
                 try:
-                    await self._page.ask(scripts.VALID_SELECTOR, selector)
+                    await self._page.run(scripts.VALID_SELECTOR, selector)
                 except PageFailed:
                     raise InvalidParams(f"{name}: must be a valid CSS selector") from None
 
-    async def _check_document(self, loaded: str = scripts.LOADED, *arguments: object) -> None:
-        """Raise PageFailed unless the document came over HTTP with a status below 400, as `loaded` finds it."""
-        if self._page.frame.unreachable:
-            raise PageUnreachable("the page could not be loaded", self._page.frame.unreachable)
+    async def _require_document(self, loaded: str = scripts.LOADED, *arguments: object) -> None:
+        """Raise PageFailed unless the document came over HTTP with a status below 400. Runs the script `loaded` for that."""
+        if self._page.frame.unreachable_url:
+            raise PageUnreachable("the page could not be loaded", self._page.frame.unreachable_url)
         if not self._page.frame.url.startswith(("http:", "https:")):
-            raise PageFailed("the page left for something that is not a web page")
-        answer = await self._page.ask(loaded, *arguments)
+            raise PageFailed("the page navigated to a URL that is neither http nor https")
+        answer = await self._page.run(loaded, *arguments)
         self._traffic.requests = answer["requests"]
-        _check_status(answer["status"])
+        _require_success(answer["status"])
 
-    async def _wait_as_asked(self) -> None:
+    async def _wait_for_options(self) -> None:
         params = self._params
         if params.wait_until == "networkidle" or params.wait_for or params.delay or params.full_page:
-            await self._check_document()  # before it is waited for in vain
-            await self._wait_longer()
-        await self._check_document(scripts.CALM, 0 if params.wait_until == "domcontentloaded" else FONT_SECONDS * 1000)
+            await self._require_document()  # an error status needs no further wait
+            await self._wait_after_load()
+        await self._require_document(
+            scripts.SETTLE, 0 if params.wait_until == "domcontentloaded" else FONT_SECONDS * 1000
+        )
 
-    async def _wait_longer(self) -> None:
+    async def _wait_after_load(self) -> None:
         params, page = self._params, self._page
         if params.wait_until == "networkidle":
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(IDLE_SECONDS):
-                    await page.frame.reach("networkIdle")
+                    await page.frame.wait_for_milestone("networkIdle")
         if params.wait_for:
-            await page.ask(scripts.WAIT_FOR, params.wait_for)
-            self._waiting_for = None
+            await page.run(scripts.WAIT_FOR, params.wait_for)
+            self._unmatched = None
         await page.session.pause(params.delay / 1000)
         if params.full_page and params.format != "pdf":
-            patience = min(SCROLL_SECONDS, max(0, page.time_left - END_GAME - 1))
-            await page.ask(scripts.SCROLL, screenshot.max_height(params), patience * 1000)
+            limit = min(SCROLL_SECONDS, max(0, page.time_left - PICTURE_SECONDS - 1))
+            await page.run(scripts.SCROLL, screenshot.max_height(params), limit * 1000)
 
-    def _judge(self, ads: AdFilter) -> Callable[[dict[str, Any]], None]:
-        """Let the page itself through, and of what it asks for all but the advertisements."""
+    def _block_ads(self, ads: AdFilter) -> Callable[[dict[str, Any]], None]:
+        """Make the listener that fails a page's requests for advertisements, but never that for the page itself."""
 
         def judge(event: dict[str, Any]) -> None:
             kind, request = event["resourceType"], event["requestId"]
@@ -224,14 +224,14 @@ class PageCapture:
         return judge
 
 
-def _check_status(status: int) -> None:
-    """Raise PageRefused for an answer that will be the same again, PageFailed for one that may be another."""
-    if 400 <= status < 500 and status not in PASSING:
+def _require_success(status: int) -> None:
+    """Raise PageRefused for a permanent error status, PageFailed for one that a retry may not meet."""
+    if 400 <= status < 500 and status not in TRANSIENT:
         raise PageRefused(status)
     if status >= 400:
         raise PageFailed(f"the page answered {status}")
 
 
 def _public(error: str) -> str:
-    """Chromium's name for a network error, a fixed vocabulary: `ERR_CONNECTION_REFUSED`."""
+    """Extract Chromium's name of a network error, which is from a fixed set, such as `ERR_CONNECTION_REFUSED`."""
     return error.removeprefix("net::").partition(" ")[0][:64]

@@ -1,33 +1,33 @@
-"""Follows a page's main frame: which document it shows, how far that has loaded, whether it is moving on."""
+"""Tracks a page's main frame: its current document, how far that has loaded, and whether it is navigating."""
 
 import asyncio
 from typing import Any
 
 from engine.devtools.connection import ProtocolError, Session
 
-# A refresh that comes later than this is taken for a page that reloads itself, not for a redirect.
+# A later refresh is not a redirect: the page reloads itself.
 REDIRECT_SECONDS = 1
 WORLD = "capture"
 
 
 class DocumentReplaced(ProtocolError):
-    """The document that a call was about is there no more."""
+    """A navigation replaced the document during a call about it."""
 
 
 class MainFrame:
     def __init__(self, session: Session, frame: str) -> None:
         self._session = session
         self._change: asyncio.Future[None] | None = None
-        self._next: str | None = None  # loader of a navigation that has begun
-        self._scheduled = False
+        self._next_loader: str | None = None  # of a navigation that has begun
+        self._redirect_scheduled = False
         self._milestones: set[str] = set()
-        self._asked: set[asyncio.Future[dict[str, Any]]] = set()
+        self._pending: set[asyncio.Future[dict[str, Any]]] = set()
         self._world: asyncio.Future[dict[str, Any]] | None = None
         self.id = frame
         self.url = ""
         self.loader: str | None = None
-        self.document = 0  # counts them: one that a `javascript:` URL makes keeps its predecessor's loader
-        self.unreachable: str | None = None  # what should have been there instead of an error page
+        self.document = 0  # a counter, as a document from a `javascript:` URL keeps its predecessor's loader
+        self.unreachable_url: str | None = None  # of an error page: the URL that failed
         for event, listener in (
             ("Page.frameNavigated", self._navigated),
             ("Page.lifecycleEvent", self._lifecycle),
@@ -43,46 +43,46 @@ class MainFrame:
         return self.loader is not None
 
     @property
-    def moving(self) -> bool:
-        """A redirect by script or meta refresh is under way: what is there now is not what a visitor gets to see."""
-        return self._scheduled or self._next not in (None, self.loader)
+    def navigating(self) -> bool:
+        """Tell whether a redirect by script or meta refresh has begun: a visitor will not see this document."""
+        return self._redirect_scheduled or self._next_loader not in (None, self.loader)
 
-    async def reach(self, milestone: str) -> None:
-        """Wait until the document that stays has passed `milestone`, a name of Page.lifecycleEvent."""
-        while self.moving or milestone not in self._milestones:
-            await self._next_change()
+    async def wait_for_milestone(self, milestone: str) -> None:
+        """Wait until the final document has passed `milestone`, a name of Page.lifecycleEvent."""
+        while self.navigating or milestone not in self._milestones:
+            await self._wait_for_change()
 
-    def ask(self, method: str, **params: Any) -> asyncio.Future[dict[str, Any]]:
-        """Call `method`, about the document that is there now: fails with DocumentReplaced when that is replaced.
+    def call_in_document(self, method: str, **params: Any) -> asyncio.Future[dict[str, Any]]:
+        """Call `method` about the current document. Fails with DocumentReplaced when a navigation replaces that.
 
-        A renderer that is left for another site's does not always answer what it was asked before.
+        After a navigation to another site, the old renderer does not answer all pending calls.
         """
         reply = self._session.send(method, **params)
-        self._asked.add(reply)
-        reply.add_done_callback(self._asked.discard)
+        self._pending.add(reply)
+        reply.add_done_callback(self._pending.discard)
         return reply
 
-    async def world(self) -> int:
-        """Give the id of an isolated world of the document that is there now."""
-        asked = self._world or self.make_world()
-        return int((await asyncio.shield(asked))["executionContextId"])  # whoever gives up may ask again
+    async def isolated_world(self) -> int:
+        """Return the id of an isolated world of the current document."""
+        created = self._world or self.create_world()
+        return int((await asyncio.shield(created))["executionContextId"])  # one caller's time-out must not cancel it
 
-    def make_world(self) -> asyncio.Future[dict[str, Any]]:
-        """Have it made: ahead of the first question, so that none costs a round trip, or instead of one that is gone."""
-        self._world = self.ask("Page.createIsolatedWorld", frameId=self.id, worldName=WORLD)
+    def create_world(self) -> asyncio.Future[dict[str, Any]]:
+        """Create an isolated world, in advance so that no script waits for it, or in place of a lost one."""
+        self._world = self.call_in_document("Page.createIsolatedWorld", frameId=self.id, worldName=WORLD)
         return self._world
 
-    async def error_page(self) -> str:
-        """Wait for an error page and give the URL that could not be reached."""
-        while not self.unreachable:
-            await self._next_change()
-        return self.unreachable
+    async def wait_for_error_page(self) -> str:
+        """Wait for the browser's error page, and return the URL that it could not load."""
+        while not self.unreachable_url:
+            await self._wait_for_change()
+        return self.unreachable_url
 
-    async def _next_change(self) -> None:
-        self._change = self._session.promise()
+    async def _wait_for_change(self) -> None:
+        self._change = self._session.new_future()
         await self._change
 
-    def _changed(self) -> None:
+    def _notify(self) -> None:
         if self._change and not self._change.done():
             self._change.set_result(None)
 
@@ -91,41 +91,41 @@ class MainFrame:
         if "parentId" in frame:
             return
         self.id, self.url, self.loader = frame["id"], frame["url"], frame["loaderId"]
-        self.unreachable = frame.get("unreachableUrl")
-        self._scheduled = False
+        self.unreachable_url = frame.get("unreachableUrl")
+        self._redirect_scheduled = False
         self._replaced()
 
     def _replaced(self) -> None:
         self.document += 1
         self._milestones = set()
-        for reply in tuple(self._asked):
+        for reply in tuple(self._pending):
             if not reply.done():
                 reply.set_exception(DocumentReplaced)
-        self.make_world()
-        self._changed()
+        self.create_world()
+        self._notify()
 
     def _lifecycle(self, event: dict[str, Any]) -> None:
         if event["loaderId"] != self.loader:
             return
-        if event["name"] == "init":  # of a document that a navigation brings it comes before that is told
+        if event["name"] == "init":  # for a navigation, this comes before Page.frameNavigated
             self._replaced()
         self._milestones.add(event["name"])
-        self._changed()
+        self._notify()
 
     def _scheduling(self, event: dict[str, Any]) -> None:
         if event["frameId"] == self.id and event["delay"] <= REDIRECT_SECONDS:
-            self._scheduled = True
+            self._redirect_scheduled = True
 
     def _cleared(self, event: dict[str, Any]) -> None:
         if event["frameId"] == self.id:
-            self._scheduled = False
-            self._changed()
+            self._redirect_scheduled = False
+            self._notify()
 
     def _started(self, event: dict[str, Any]) -> None:
         if event["frameId"] == self.id and "samedocument" not in event["navigationType"].lower():
-            self._next = event["loaderId"]
+            self._next_loader = event["loaderId"]
 
     def _stopped(self, event: dict[str, Any]) -> None:
         if event["frameId"] == self.id:
-            self._next = None
-            self._changed()
+            self._next_loader = None
+            self._notify()

@@ -1,40 +1,38 @@
-"""Is this really the picture that was asked for? Chromium returns empty and truncated ones as a success. Pure."""
+"""Recognises broken pictures: Chromium sometimes returns an empty or truncated one as a success. Pure."""
 
 import struct
 from collections.abc import Callable
-
-CONTENT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "pdf": "application/pdf"}
 
 Size = tuple[int, int]
 
 
 class BrokenPicture(Exception):
-    """The bytes are not a whole picture of that type and size."""
+    """The bytes are not a whole picture of the expected type and size."""
 
 
-def check(body: bytes, kind: str, expected: Size | None) -> None:
-    """Raise BrokenPicture unless `body` is a whole `kind` of `expected` (width, height) pixels, give or take rounding."""
+def require_whole(body: bytes, kind: str, expected: Size | None) -> None:
+    """Raise BrokenPicture unless `body` is a whole `kind` of `expected` (width, height) pixels, within rounding."""
     try:
         size = READERS[kind](body)
     except (struct.error, IndexError) as err:
         raise BrokenPicture(f"truncated {kind}") from err
-    if expected and any(abs(got - wanted) > 1 for got, wanted in zip(size, expected, strict=True)):
+    if expected and any(abs(actual - wanted) > 1 for actual, wanted in zip(size, expected, strict=True)):
         raise BrokenPicture(f"{kind} of {size[0]}×{size[1]} where {expected[0]}×{expected[1]} was expected")
 
 
-def _expect(condition: bool, what: str) -> None:
+def _require(condition: bool, what: str) -> None:
     if not condition:
         raise BrokenPicture(what)
 
 
 def _png(body: bytes) -> Size:
-    _expect(body.startswith(b"\x89PNG\r\n\x1a\n") and body[-8:-4] == b"IEND", "not a whole png")
+    _require(body.startswith(b"\x89PNG\r\n\x1a\n") and body[-8:-4] == b"IEND", "not a whole png")
     width, height = struct.unpack_from(">II", body, 16)
     return width, height
 
 
 def _jpeg(body: bytes) -> Size:
-    _expect(body.startswith(b"\xff\xd8\xff") and body.endswith(b"\xff\xd9"), "not a whole jpeg")
+    _require(body.startswith(b"\xff\xd8\xff") and body.endswith(b"\xff\xd9"), "not a whole jpeg")
     at = 2
     while not (0xC0 <= body[at + 1] <= 0xCF and body[at + 1] not in (0xC4, 0xC8, 0xCC)):  # until a frame header
         at += 2 + struct.unpack_from(">H", body, at + 2)[0]
@@ -44,7 +42,7 @@ def _jpeg(body: bytes) -> Size:
 
 def _webp(body: bytes) -> Size:
     riff, length, webp, chunk = struct.unpack_from("<4sI4s4s", body)
-    _expect(riff == b"RIFF" and webp == b"WEBP" and length + 8 == len(body), "not a whole webp")
+    _require(riff == b"RIFF" and webp == b"WEBP" and length + 8 == len(body), "not a whole webp")
     if chunk == b"VP8X":
         return int.from_bytes(body[24:27], "little") + 1, int.from_bytes(body[27:30], "little") + 1
     if chunk == b"VP8L":
@@ -55,7 +53,7 @@ def _webp(body: bytes) -> Size:
 
 
 def _pdf(body: bytes) -> Size:
-    _expect(body.startswith(b"%PDF-") and b"%%EOF" in body[-64:], "not a whole pdf")
+    _require(body.startswith(b"%PDF-") and b"%%EOF" in body[-64:], "not a whole pdf")
     return 0, 0
 
 

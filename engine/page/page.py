@@ -1,4 +1,4 @@
-"""One page as the engine talks to it: its main frame, scripts in an isolated world, and patience with busy ones."""
+"""Talks to one page: follows its main frame, runs scripts in an isolated world, and interrupts a busy page."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,7 +10,7 @@ from engine.errors import PageFailed
 from engine.page import scripts
 from engine.page.frame import DocumentReplaced, MainFrame
 
-PATIENCE = 10  # seconds in which a page must answer before its scripts are stopped
+ANSWER_SECONDS = 10  # after them, the scripts of a page that does not answer are terminated
 
 Answer = TypeVar("Answer")
 
@@ -19,7 +19,7 @@ class Page:
     def __init__(self, blank: BlankPage, deadline: float) -> None:
         self.session = session = blank.session
         self.frame = MainFrame(session, blank.frame)
-        self.make_next = blank.make_next
+        self.open_spare = blank.open_spare
         self._deadline = deadline
         session.on("Page.javascriptDialogOpening", self._dismiss)
 
@@ -27,39 +27,40 @@ class Page:
     def time_left(self) -> float:
         return max(0, self._deadline - asyncio.get_running_loop().time())
 
-    async def ask(self, function: str, *arguments: object) -> Any:
-        """Call a function of `scripts` in an isolated world of the main frame. Raises PageFailed when it throws."""
-        return await self.evaluate(scripts.call(function, *arguments))
+    async def run(self, function: str, *arguments: object) -> Any:
+        """Run a function of `scripts` in an isolated world of the main frame. Raises PageFailed if it throws."""
+        return await self.evaluate(scripts.call_expression(function, *arguments))
 
     async def evaluate(self, expression: str) -> Any:
         try:
-            outcome = await self.frame.ask(
+            answer = await self.frame.call_in_document(
                 "Runtime.evaluate",
                 expression=expression,
-                contextId=await self.frame.world(),
+                contextId=await self.frame.isolated_world(),
                 awaitPromise=True,
                 returnByValue=True,
             )
         except ProtocolError:
-            self.frame.make_world()  # the next question shall find that of what is there then
+            self.frame.create_world()  # the next call needs the world of the document of that time
             raise
-        if "exceptionDetails" in outcome:
+        if "exceptionDetails" in answer:
             raise PageFailed("the page could not be inspected")
-        return outcome["result"].get("value")
+        return answer["result"].get("value")
 
-    async def insist(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Ask; if the page is too busy to answer, stop its scripts and ask once more. Raises DocumentReplaced.
+    async def interrupt_if_busy(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Make a call. If the page is too busy to answer, terminate its scripts and retry once.
 
-        `Runtime.terminateExecution` may hit our own script instead of the page's, so a refusal is asked again too.
+        An earlier `Runtime.terminateExecution` may have hit our own script, so a refused call is retried too.
+        Raises DocumentReplaced.
         """
         try:
-            async with asyncio.timeout(min(PATIENCE, self.time_left / 3)):
-                return await question()
+            async with asyncio.timeout(min(ANSWER_SECONDS, self.time_left / 3)):
+                return await call()
         except DocumentReplaced:
             raise
         except (TimeoutError, ProtocolError):
             await self.session.call("Runtime.terminateExecution")
-            return await question()
+            return await call()
 
     def _dismiss(self, _event: dict[str, Any]) -> None:
         self.session.send("Page.handleJavaScriptDialog", accept=False)

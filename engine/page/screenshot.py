@@ -1,4 +1,4 @@
-"""The picture of a page that is ready: viewport, whole page, one element, or paper; checked before it is believed."""
+"""Takes the picture of a page at rest: its viewport, the whole page, one element, or a PDF. Refuses broken ones."""
 
 import base64
 import math
@@ -10,7 +10,7 @@ from engine.page import integrity, scripts
 from engine.page.page import Page
 from engine.params import MAX_PIXELS, CaptureParams
 
-MAX_SIDE = 16_384  # device pixels; above it pictures come back blank or empty
+MAX_SIDE = 16_384  # device pixels: larger pictures come back blank or empty
 MAX_WEBP_SIDE = 16_383
 MAX_PDF_PAGES = 100
 
@@ -26,45 +26,45 @@ class Clip:
 
 
 async def take(page: Page, params: CaptureParams) -> bytes:
-    """Take the picture of the document that is there.
+    """Take the picture of the current document.
 
-    Raises PageFailed where there is nothing to show, integrity.BrokenPicture for a broken one, and DocumentReplaced.
+    Raises PageFailed if there is nothing to show, integrity.BrokenPicture, and DocumentReplaced.
     """
     if params.format == "pdf":
         return await _print(page)
     clip = await _clip(page, params)
-    shot = await page.insist(lambda: _screenshot(page, params, clip))
-    body = base64.b64decode(shot["data"])
+    answer = await page.interrupt_if_busy(lambda: _screenshot(page, params, clip))
+    body = base64.b64decode(answer["data"])
     width, height = (clip.width, clip.height) if clip else (params.width, params.height)
-    integrity.check(body, params.format, (round(width * params.scale), round(height * params.scale)))
+    integrity.require_whole(body, params.format, (round(width * params.scale), round(height * params.scale)))
     return body
 
 
 def max_height(params: CaptureParams) -> int:
-    """In CSS pixels: what the encoders can do, and what the memory should hold."""
+    """The highest picture in CSS pixels, by the limits of the encoders and of memory."""
     side = MAX_WEBP_SIDE if params.format == "webp" else MAX_SIDE
     return int(min(side / params.scale, MAX_PIXELS / (params.width * params.scale**2)))
 
 
 async def _clip(page: Page, params: CaptureParams) -> Clip | None:
-    """The part to show; None for the viewport."""
+    """Choose the part of the document to show. None is the viewport."""
     if params.selector:
-        return _element(await page.insist(lambda: page.ask(scripts.ELEMENT, params.selector)), params)
+        return _element(await page.interrupt_if_busy(lambda: page.run(scripts.ELEMENT, params.selector)), params)
     if not params.full_page:
         return None
-    metrics = await page.insist(lambda: page.session.call("Page.getLayoutMetrics"))
+    metrics = await page.interrupt_if_busy(lambda: page.session.call("Page.getLayoutMetrics"))
     height = min(math.ceil(metrics["cssContentSize"]["height"]), max_height(params))
     return Clip(0, 0, params.width, height) if height > params.height else None
 
 
 def _element(box: dict[str, float] | None, params: CaptureParams) -> Clip:
     if box is None:
-        raise PageFailed("selector: no element matched")
+        raise PageFailed(f'selector: no element matched "{params.selector}"')
     x, y = max(0, math.floor(box["x"])), max(0, math.floor(box["y"]))
     width = min(math.ceil(box["x"] + box["width"]) - x, params.width)
     height = min(math.ceil(box["y"] + box["height"]) - y, max_height(params))
     if width < 1 or height < 1:
-        raise PageFailed("selector: the element has no size")
+        raise PageFailed(f'selector: the element that matched "{params.selector}" has no size')
     return Clip(x, y, width, height)
 
 
@@ -77,12 +77,12 @@ async def _screenshot(page: Page, params: CaptureParams, clip: Clip | None) -> d
     if clip:
         box = {"x": clip.x, "y": clip.y, "width": clip.width, "height": clip.height, "scale": 1}
         options |= {"clip": box, "captureBeyondViewport": True}
-    return await page.frame.ask("Page.captureScreenshot", **options)
+    return await page.frame.call_in_document("Page.captureScreenshot", **options)
 
 
 async def _print(page: Page) -> bytes:
     options = {"printBackground": True, "preferCSSPageSize": True, "pageRanges": f"1-{MAX_PDF_PAGES}"}
-    printed = await page.insist(lambda: page.frame.ask("Page.printToPDF", **options))
+    printed = await page.interrupt_if_busy(lambda: page.frame.call_in_document("Page.printToPDF", **options))
     body = base64.b64decode(printed["data"])
-    integrity.check(body, "pdf", None)
+    integrity.require_whole(body, "pdf", None)
     return body

@@ -1,14 +1,14 @@
-"""What the engine asks inside a page, as JavaScript expressions.
+"""The JavaScript functions that the engine runs inside a page.
 
-They run in an isolated world: same document, but none of the page's own objects, so that it cannot answer for us.
+They run in an isolated world, with the same document but none of the page's objects: the page cannot fake the answers.
 """
 
 import json
 
 VALID_SELECTOR = "(selector) => { document.createDocumentFragment().querySelector(selector); return true }"
 
-# The status of the document itself, whatever redirects led to it; 0 where it did not come over HTTP. And the requests
-# of its timeline, which shows what was refused or failed too, but nothing of frames, nor a part's redirects.
+# The status of the final document, or 0 if it did not come over HTTP; and the number of requests in its timeline.
+# The timeline holds refused and failed requests too, but not those of frames, nor redirects of subresources.
 _LOADED = """const loaded = () => {
   const navigation = performance.getEntriesByType('navigation')[0];
   const parts = performance.getEntriesByType('resource');
@@ -16,7 +16,7 @@ _LOADED = """const loaded = () => {
 };"""
 LOADED = f"() => {{ {_LOADED} return loaded() }}"
 
-# A document whose head never ended has nothing to draw: its screenshot never comes, its print is an empty sheet.
+# A document whose head never ended has nothing to draw: its screenshot never arrives, and its PDF is empty.
 DRAWABLE = "() => document.contentType !== 'text/html' || document.body !== null"
 
 MATCHES = "(selector) => document.querySelector(selector) !== null"
@@ -28,8 +28,9 @@ WAIT_FOR = """(selector) => new Promise(found => {
   look();
 })"""
 
-# Constructed sheets pass a Content-Security-Policy that refuses inline styles; one rule each, so that a selector that
-# this Chromium does not know costs itself alone. A page may drop the sheet: it is put in again before the picture.
+# A constructed sheet passes a Content-Security-Policy that refuses inline styles. Each selector has a rule of its own,
+# so that one unknown to this Chromium does not disable the others. The sheet is added again before the picture, as the
+# page may have removed it.
 HIDE = """(rules, hidden) => {
   const sheet = new CSSStyleSheet();
   const insert = rule => { try { sheet.insertRule(rule) } catch {} };
@@ -41,16 +42,16 @@ HIDE = """(rules, hidden) => {
   document.adoptedStyleSheets.push(sheet);
 }"""
 
-# A page that fades in what is seen shows it half-way, or not at all, in a picture: animations that end are brought to
-# their end. The frames before that are for observers which begin them: they are told by a task after their frame, all by
-# the same one, so the last to wait for is an observer of ours. A document that is not drawn at all has no frames.
+# Elements that fade in would be half visible in a picture, so every finite animation is finished. Two frames come first,
+# for the page's observers that start animations. One task notifies all observers after a frame, so our own observer,
+# added last, shows that the page's have run. A document that is not drawn has no frames: hence the time-outs.
 TOOLS = """const pause = patience => new Promise(done => setTimeout(done, patience));
 const frame = () => Promise.race([new Promise(done => requestAnimationFrame(done)), pause(500)]);
 const observed = () => Promise.race([new Promise(done => {
   const watcher = new IntersectionObserver(() => { watcher.disconnect(); setTimeout(done) });
   if (document.documentElement) watcher.observe(document.documentElement); else done();
 }), pause(500)]);
-const calm = async () => {
+const settle = async () => {
   await frame();
   await frame();
   await observed();
@@ -71,20 +72,20 @@ const hideBroken = () => {
       image.style.setProperty('visibility', 'hidden', 'important');
 };"""
 
-# The load event waits for images and style sheets; a font that a style asks for late may still be on its way.
-# An image that failed, or that the proxy refused, keeps its place in the layout and loses Chromium's torn picture.
-# Gives what `LOADED` does, and at once where the status is an error: nobody wants to see that calm.
-CALM = f"""async (patience) => {{
+# The load event waits for images and style sheets, but not for a font that a style requests late. A failed or refused
+# image keeps its place in the layout, without Chromium's broken-image icon. The result is that of `LOADED`, which an
+# error status gives at once.
+SETTLE = f"""async (patience) => {{
   {TOOLS}
   {_LOADED}
   if (loaded().status >= 400) return loaded();
   await Promise.race([document.fonts.ready, pause(patience)]);
   hideBroken();
-  await calm();
+  await settle();
   return loaded();
 }}"""
 
-# By viewports, so that whatever waits for being seen is seen; back to the top for sticky headers.
+# Scrolls by viewports, so that lazy content loads, then back to the top, where sticky headers belong.
 SCROLL = f"""async (limit, patience) => {{
   {TOOLS}
   const page = document.scrollingElement ?? document.documentElement;
@@ -106,7 +107,7 @@ ELEMENT = f"""async (selector) => {{
   await frame();
   await images([element, ...element.querySelectorAll('img')], 3000);
   hideBroken();
-  await calm();
+  await settle();
   scrollTo({{top: 0, behavior: 'instant'}});
   await frame();
   const box = element.getBoundingClientRect();
@@ -114,6 +115,6 @@ ELEMENT = f"""async (selector) => {{
 }}"""
 
 
-def call(function: str, *arguments: object) -> str:
-    """Make the expression that calls `function` with `arguments`, which JSON keeps from being code."""
+def call_expression(function: str, *arguments: object) -> str:
+    """Make the expression that calls `function`. The arguments are JSON, so they cannot be code."""
     return f"({function})({', '.join(json.dumps(argument) for argument in arguments)})"

@@ -26,10 +26,10 @@ class Service:
     async def capture(self, url: str, **params: object) -> bytes:
         """Take a picture. Raises the engine's errors."""
         self.traffic = Traffic()
-        return (await self.service.take(parse({"url": url} | params), self.traffic)).body
+        return (await self.service.capture(parse({"url": url} | params), self.traffic)).body
 
     async def end_proxies(self) -> None:
-        for egress in tuple(self.service.ways_out):
+        for egress in tuple(self.service.proxies):
             await egress.close()
 
 
@@ -47,5 +47,5 @@ async def running_service(lookup: Callable[[str], Iterable[str]], connect: Conne
 
 
 def leave_orphans_alone() -> None:
-    """Undo `adopt_orphans`: the test's process must not collect the zombies of other tests' engines."""
+    """Undo `become_subreaper`: the test's process must not collect the zombies of other tests' engines."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)

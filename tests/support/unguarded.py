@@ -14,7 +14,7 @@ SECONDS = 4
 
 
 class Unguarded(Browser):
-    def _network(self, proxy):
+    def _proxy_options(self, proxy):
         return {}
 
     def _target_created(self, event):
@@ -36,6 +36,6 @@ async def hits_of(pages: Mapping[str, tuple[str, Victim]]) -> dict[str, list[str
     try:
         found = await asyncio.gather(*(visit(*page) for page in pages.values()))
     finally:
-        await browser.end()
+        await browser.close()
         leave_orphans_alone()
     return dict(zip(pages, found, strict=True))

@@ -14,41 +14,41 @@ class Clock:
 
 
 def test_a_page_is_refused_after_the_second_browser_that_it_had_for_itself():
-    suspects = CrashHistory()
-    suspects.accuse(URL, 1)
-    suspects.check(URL)
-    suspects.accuse(URL, 1)
+    crashes = CrashHistory()
+    crashes.record(URL, 1)
+    crashes.refuse_crasher(URL)
+    crashes.record(URL, 1)
     with pytest.raises(PageFailed):
-        suspects.check(URL)
-    suspects.check(f"{URL}?other")
+        crashes.refuse_crasher(URL)
+    crashes.refuse_crasher(f"{URL}?other")
 
 
 def test_one_that_was_beside_the_killer_twice_is_let_off():
-    suspects = CrashHistory()
+    crashes = CrashHistory()
     for _ in range(2):
-        suspects.accuse(URL, 2)
-    suspects.check(URL)
-    suspects.accuse(URL, 2)
+        crashes.record(URL, 2)
+    crashes.refuse_crasher(URL)
+    crashes.record(URL, 2)
     with pytest.raises(PageFailed):
-        suspects.check(URL)
+        crashes.refuse_crasher(URL)
 
 
 def test_it_is_forgotten_after_some_minutes():
     clock = Clock()
-    suspects = CrashHistory(clock)
-    suspects.accuse(URL, 1)
-    suspects.accuse(URL, 1)
+    crashes = CrashHistory(clock)
+    crashes.record(URL, 1)
+    crashes.record(URL, 1)
     clock.now += MEMORY_SECONDS
-    suspects.check(URL)
-    suspects.accuse(URL, 1)
-    suspects.check(URL)
+    crashes.refuse_crasher(URL)
+    crashes.record(URL, 1)
+    crashes.refuse_crasher(URL)
 
 
 def test_the_memory_is_bounded_and_the_oldest_goes_first():
-    suspects = CrashHistory()
+    crashes = CrashHistory()
     for url in (URL, URL, *map(str, range(MEMORY_SIZE))):
-        suspects.accuse(url, 1)
-    suspects.check(URL)
-    suspects.accuse("0", 1)
+        crashes.record(url, 1)
+    crashes.refuse_crasher(URL)
+    crashes.record("0", 1)
     with pytest.raises(PageFailed):
-        suspects.check("0")
+        crashes.refuse_crasher("0")

@@ -49,10 +49,10 @@ class Crowd:
         for end in self._ends.values():
             end.set()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        assert (self.slots.taken, self.slots.queued) == (0, 0)
+        assert (self.slots.in_use, self.slots.queued) == (0, 0)
 
     async def _capture(self, name: str) -> None:
-        async with self.slots.take(background=name.startswith("bulk")):
+        async with self.slots.hold(background=name.startswith("bulk")):
             self.admitted.append(name)
             await self._ends[name].wait()
 
@@ -63,8 +63,8 @@ async def _settled() -> None:
         await asyncio.sleep(0)
 
 
-def crowd(size: int = 2, queue: int = 8, patience: float = 60) -> Crowd:
-    return Crowd(Slots(size, queue, patience))
+def crowd(size: int = 2, queue: int = 8, max_wait: float = 60) -> Crowd:
+    return Crowd(Slots(size, queue, max_wait))
 
 
 @in_loop
@@ -103,7 +103,7 @@ def test_without_visitors_background_work_has_all_but_the_last_slot(size: int, a
         names = [f"bulk {number}" for number in range(6)]
         await them.come(*names)
         for number, name in enumerate(names):
-            assert them.slots.taken == min(at_a_time, 6 - number)
+            assert them.slots.in_use == min(at_a_time, 6 - number)
             await them.end(name)
         assert them.admitted == names
 
@@ -128,7 +128,7 @@ def test_one_who_hangs_up_as_the_slot_comes_free_does_not_keep_it(slot_first: bo
     async def scene() -> None:
         them = crowd(size=1)
         async with AsyncExitStack() as held:  # given back without a turn of the loop
-            await held.enter_async_context(them.slots.take())
+            await held.enter_async_context(them.slots.hold())
             await them.come("visitor", "bulk")
             if slot_first:
                 await held.aclose()
@@ -153,7 +153,7 @@ async def test_background_work_that_waits_takes_no_visitors_place_in_the_queue()
 
 @in_loop
 async def test_nobody_waits_longer_than_is_of_use():
-    them = crowd(size=1, patience=0.05)
+    them = crowd(size=1, max_wait=0.05)
     await them.come("visitor 1", "visitor 2", "bulk")
     assert "busy" in await them.refusal_of("visitor 2")
     assert "busy" in await them.refusal_of("bulk")

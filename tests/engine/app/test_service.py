@@ -292,7 +292,7 @@ def test_what_cannot_be_read_is_refused_and_not_logged(engine: Engine, sent: byt
     with socket.create_connection((host, int(port)), 30) as client:
         client.sendall(sent + b"\r\n\r\n")
         assert client.recv(12)[9:] == b"400"
-    eventually(lambda: "What came cannot be read" in str(engine.events[before:]))
+    eventually(lambda: "request could not be parsed" in str(engine.events[before:]))
     said = str(engine.events[before:])
 
     assert "s3cret" not in said
@@ -374,7 +374,7 @@ def test_a_wrong_setting_stops_the_start_and_names_the_variable(tmp_path: Path, 
 def test_an_empty_setting_is_an_unset_one_and_an_unknown_one_is_warned_about(site: Site):
     with small_engine(site, ENGINE_CONCURRENCY="", ENGINE_QUEU="3") as engine:
         assert engine.health()["ok"]
-        assert engine.logged("ENGINE_QUEU is no setting of the engine; did you mean ENGINE_QUEUE?")
+        assert engine.logged("ENGINE_QUEU is not a setting of the engine; did you mean ENGINE_QUEUE?")
 
 
 def test_a_port_that_is_taken_stops_the_start(engine: Engine):
@@ -407,7 +407,7 @@ def test_without_a_usable_sandbox_the_engine_runs_and_says_so(site: Site):
         with small_engine(site, ENGINE_CHROMIUM=chromium) as engine:
             assert engine.health()["sandbox"] is False
             assert engine.health()["isolation"] == "namespace"
-            assert engine.logged("the sandbox cannot be used here: Chromium runs without it")
+            assert engine.logged("no usable sandbox: Chromium runs without one")
             assert colour(engine.capture(site.add("/open", body("green")))) == GREEN
 
 
@@ -425,7 +425,7 @@ def test_where_the_kernel_gives_no_namespace_the_flags_alone_hold_and_the_engine
         try:
             engine.wait_until_ready()
             assert engine.health()["isolation"] == "flags"
-            assert engine.logged("no network namespace can be had here: Chromium is kept in by its flags alone")
+            assert engine.logged("no network namespace can be created: only flags keep Chromium's traffic in the proxy")
             assert (
                 colour(engine.capture(site.add("/flags", body("green", "<img src=http://10.0.0.1/>"))), (500, 500))
                 == GREEN
@@ -443,7 +443,7 @@ def test_an_operator_who_insists_on_the_namespace_gets_no_engine_without_it():
     ):
         _, said = process.communicate(timeout=20)
         assert process.returncode == 1
-        assert "no network namespace can be had" in said
+        assert "no network namespace can be created" in said
         assert list(Path(name).iterdir()) == []
 
 
@@ -454,7 +454,7 @@ def test_a_temporary_directory_that_the_browser_cannot_enter_is_named():
         assert process.returncode == 1
         assert "ENGINE_BROWSER_USER" in said
         assert "TMPDIR" in said
-        assert "sandbox cannot be used" not in said
+        assert "no usable sandbox" not in said
 
 
 def test_a_browser_that_does_not_start_stops_the_start(tmp_path: Path):

@@ -109,7 +109,7 @@ def test_want_of_descriptors_leaves_nothing_wherever_it_is_met(folder: Path):
         refusals += 1
         assert held(folder) == before
     assert refusals > 5  # the directory, two pipes, a pair of sockets, stderr
-    asyncio.run(group.end())
+    asyncio.run(group.close())
     for descriptor in (group.read_fd, group.write_fd):
         os.close(descriptor)
     assert held(folder) == before

@@ -23,7 +23,7 @@ class Tab:
 
     broken = False
 
-    def check(self) -> None:
+    def raise_if_failed(self) -> None:
         if self.broken:
             raise PageFailed("it crashed")
 
@@ -38,7 +38,7 @@ class Window:
         self.may_open.set()
         self.may_close.set()
         self.full = False
-        self.make_next = lambda: None
+        self.open_spare = lambda: None
 
     @asynccontextmanager
     async def page(self) -> AsyncIterator[BlankPage]:
@@ -48,7 +48,7 @@ class Window:
         self.opened.append(Tab())
         self.open += 1
         try:
-            yield BlankPage(self.opened[-1], str(len(self.opened)), None, self.make_next)
+            yield BlankPage(self.opened[-1], str(len(self.opened)), None, self.open_spare)
         finally:
             await self.may_close.wait()
             self.open -= 1
@@ -57,11 +57,11 @@ class Window:
 @asynccontextmanager
 async def pages_of(window: Window) -> AsyncIterator[PagePool]:
     pages = PagePool(window.page)
-    window.make_next = pages.make_ahead
+    window.open_spare = pages.open_spare
     try:
         yield pages
     finally:
-        await pages.close()
+        await pages.cancel()
     assert window.open == 0
 
 
@@ -70,9 +70,9 @@ async def test_no_page_serves_two_captures_and_the_next_one_is_open_before_it_is
     window = Window()
     async with pages_of(window) as pages:
         for number in (1, 2, 3):
-            async with pages.take() as page:
+            async with pages.use() as page:
                 assert page.frame == str(number)
-                page.make_next()
+                page.open_spare()
                 await until(lambda number=number: len(window.opened) == number + 1)
         await until(lambda: window.open == 1)
 
@@ -82,12 +82,12 @@ async def test_a_picture_does_not_wait_for_its_page_to_go_but_a_failure_does():
     window = Window()
     async with pages_of(window) as pages:
         window.may_close.clear()
-        async with pages.take():
+        async with pages.use():
             pass
         assert window.open >= 1  # and yet it was left at once
 
         async def fails() -> None:
-            async with pages.take():
+            async with pages.use():
                 raise PageFailed("its own fault")
 
         failing = asyncio.create_task(fails())
@@ -103,13 +103,13 @@ async def test_a_page_is_in_use_until_it_is_gone_and_a_blank_one_is_not():
     """One that hangs while it closes is company to whoever is there when the browser is killed for it."""
     window = Window()
     async with pages_of(window) as pages:
-        pages.make_ahead()
+        pages.open_spare()
         await until(lambda: window.open == 1)
         assert pages.in_use == 0
         window.may_close.clear()
-        async with pages.take():
+        async with pages.use():
             assert pages.in_use == 1
-        async with pages.take():
+        async with pages.use():
             assert pages.in_use == 2
         window.may_close.set()
         await until(lambda: pages.in_use == 0)
@@ -119,10 +119,10 @@ async def test_a_page_is_in_use_until_it_is_gone_and_a_blank_one_is_not():
 async def test_a_page_that_breaks_while_it_waits_is_nobodys():
     window = Window()
     async with pages_of(window) as pages:
-        pages.make_ahead()
+        pages.open_spare()
         await until(lambda: window.open == 1)
         window.opened[0].broken = True
-        async with pages.take() as page:
+        async with pages.use() as page:
             assert page.frame == "2"
 
 
@@ -133,7 +133,7 @@ async def test_a_page_is_kept_for_the_next_when_nobody_waits_for_it_any_more():
         window.may_open.clear()
 
         async def wants() -> None:
-            async with pages.take():
+            async with pages.use():
                 raise AssertionError("it was given up")
 
         impatient = asyncio.create_task(wants())
@@ -141,7 +141,7 @@ async def test_a_page_is_kept_for_the_next_when_nobody_waits_for_it_any_more():
         impatient.cancel()
         await asyncio.wait([impatient])
         window.may_open.set()
-        async with pages.take() as page:
+        async with pages.use() as page:
             assert page.frame == "1"
 
 
@@ -150,12 +150,12 @@ async def test_where_no_page_can_be_opened_the_reason_is_told_and_the_next_try_i
     window = Window()
     async with pages_of(window) as pages:
         window.full = True
-        pages.make_ahead()
+        pages.open_spare()
         with pytest.raises(Unavailable, match="no listener left"):
-            async with pages.take():
+            async with pages.use():
                 pass
         window.full = False
-        async with pages.take() as page:
+        async with pages.use() as page:
             assert page.frame == "1"
 
 

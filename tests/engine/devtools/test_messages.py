@@ -41,4 +41,4 @@ def test_what_is_too_long_is_not_held():
     messages = MessageSplitter(frozenset().__contains__)
     for _ in range(3 * SMALL_LIMIT >> 16):
         assert list(messages.feed(b"x" * (1 << 16))) == []
-    assert len(messages._begun) < 1 << 10
+    assert len(messages._buffer) < 1 << 10

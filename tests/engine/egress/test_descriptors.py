@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.descriptors import FOR_A_CAPTURE
+from engine.descriptors import PER_CAPTURE
 from tests.engine.conftest import small_engine
 from tests.engine.page.test_hostile_pages import failure
 from tests.engine.page.test_options import GREEN, body, colour
@@ -67,7 +67,7 @@ def test_an_engine_that_runs_out_of_them_lives_says_so_briefly_and_captures_agai
         contextlib.ExitStack() as silent,
     ):
         (warning,) = [event for event in engine.events if event["event"].startswith("the limit of open files is low")]
-        assert (warning["allowed"], warning["wanted"]) == (120, 2 * FOR_A_CAPTURE)
+        assert (warning["allowed"], warning["wanted"]) == (120, 2 * PER_CAPTURE)
         # Both over connections that last: there will be no new ones.
         assert [colour(answer) for answer in pool.map(engine.capture, [plain, named])] == [GREEN, GREEN]
         capture, began = pool.submit(engine.capture, slow), time.monotonic()

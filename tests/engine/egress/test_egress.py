@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from engine.egress import socks
 from engine.egress.gate import Gate, Limits
-from engine.egress.listeners import Listeners, stop
+from engine.egress.listeners import Listeners, stop_listening
 from engine.egress.proxy import Egress, Failure
 from engine.egress.socks import Denied, Destination, Reply
 from engine.errors import ProxyFailed, ResolverBusy, Unavailable
@@ -39,8 +39,8 @@ async def test_bytes_go_to_and_fro_and_are_counted():
         writer.close()
         assert proxy.world.dialled == [(PUBLIC, 80)]
         assert proxy.traffic.summary() == {"connections": 1, "requests": None, "bytes": 10, "refused": {}}
-        assert proxy.egress.fate("example.com", 80) is None
-        assert await proxy.egress.lived()
+        assert proxy.egress.failure_of("example.com", 80) is None
+        assert await proxy.egress.is_healthy()
 
 
 @pytest.mark.parametrize("second", ["127.0.0.1", "::1", "10.0.0.1", "169.254.169.254"])
@@ -100,7 +100,7 @@ async def test_what_is_refused_without_a_look_up(request_: bytes, verdict: Verdi
 async def test_what_is_refused_for_its_addresses(answer: list[str] | Exception, verdict: Verdict):
     async with running_proxy(Resolver(answer)) as proxy:
         await refused(proxy, name("example.com"))
-        assert proxy.egress.fate("EXAMPLE.com.", 80) == verdict
+        assert proxy.egress.failure_of("EXAMPLE.com.", 80) == verdict
         assert proxy.world.dialled == []
 
 
@@ -116,7 +116,7 @@ async def test_an_exemption_is_for_its_port_alone():
 async def test_the_engine_itself_is_refused_whatever_is_exempt():
     rules = {"exempt": exemptions(["127.0.0.0/8", "10.255.255.1"]), "ports": frozenset({80, 8001})}
     async with running_proxy(Resolver(["127.0.0.1"]), **rules) as proxy:
-        proxy.gate.forbid(8001)
+        proxy.gate.refuse_own_port(8001)
         for request in (ipv4("127.0.0.1", 8001), ipv4("127.9.9.9", 8001), name("own.example.com", 8001)):
             await refused(proxy, request)
         assert (await proxy.ask(ipv4("127.0.0.1", 80)))[0] == Reply.GRANTED
@@ -148,11 +148,11 @@ async def test_a_site_that_cannot_be_reached_is_remembered_with_the_reason(failu
         proxy.world.failures[PUBLIC] = failure
         code, _ = await proxy.ask(name("example.com", 443))
         assert code == Reply.UNREACHABLE
-        assert proxy.egress.fate("example.com", 443) == fate
+        assert proxy.egress.failure_of("example.com", 443) == fate
         assert proxy.traffic.refused == {}
         del proxy.world.failures[PUBLIC]
         assert (await proxy.ask(name("example.com", 443)))[0] == Reply.GRANTED
-        assert proxy.egress.fate("example.com", 443) is None
+        assert proxy.egress.failure_of("example.com", 443) is None
 
 
 @in_loop
@@ -165,7 +165,7 @@ async def test_more_connections_than_the_limit_are_refused():
         await until(lambda: not proxy.egress._handlers)
         await refused(proxy, name("example.com"))
         assert proxy.traffic.refused == {"too_many_connections": 1}
-        assert proxy.egress.fate("example.com", 80) == Failure.SPENT
+        assert proxy.egress.failure_of("example.com", 80) == Failure.LIMIT_EXCEEDED
 
 
 @in_loop
@@ -198,7 +198,7 @@ async def test_a_silent_connection_is_ended():
         _, (reader, writer) = await proxy.ask(name("example.com"))
         writer.write(b"mute")
         assert await reader.read() == b""
-        assert proxy.egress.fate("example.com", 80) == Failure.SILENT
+        assert proxy.egress.failure_of("example.com", 80) == Failure.SILENT
 
 
 @in_loop
@@ -207,7 +207,7 @@ async def test_one_that_has_answered_and_falls_silent_is_no_failure():
         _, (reader, writer) = await proxy.ask(name("example.com"))
         writer.write(b"hello")
         assert await reader.read() == b"hello"
-        assert proxy.egress.fate("example.com", 80) is None
+        assert proxy.egress.failure_of("example.com", 80) is None
 
 
 @in_loop
@@ -281,27 +281,27 @@ def hanging() -> Iterator[Hanging]:
 
 
 @in_loop
-async def test_names_that_hang_at_the_door_are_not_taken_for_an_answer_about_others(hanging: Hanging):
-    gate = Gate(Guard(lookup=hanging), 1, Limits(lookup=0.2, door=40))
+async def test_names_that_hang_target_lookups_are_not_taken_for_an_answer_about_others(hanging: Hanging):
+    gate = Gate(Guard(lookup=hanging), 1, Limits(lookup=0.2, target_lookups=40))
     asking = [asyncio.create_task(gate.admit(Destination(f"{n}.example.net", 80))) for n in range(40)]
     await until(lambda: len(hanging.asked) == 40)
     with pytest.raises(ResolverBusy):
         await gate.admit(Destination("example.com", 80))
     assert (await gate.admit(Destination(PUBLIC, 80))).ok  # no name, no look-up
     # A page's own look-ups have threads of their own.
-    assert (await gate.judge(Destination("example.com", 80), gate.turns())).ok
+    assert (await gate.judge(Destination("example.com", 80), gate.lookup_slots())).ok
     assert {(await judging).verdict for judging in asking} == {Verdict.UNRESOLVED}
     with pytest.raises(ResolverBusy):  # given up, but not over
         await gate.admit(Destination("example.com", 80))
     hanging.go_on.set()
-    await until(lambda: gate._at_the_door._free._value == 40)
+    await until(lambda: gate._target_lookups._free._value == 40)
     assert (await gate.admit(Destination("example.com", 80))).ok
 
 
 @in_loop
 async def test_a_look_up_has_its_time_from_when_it_begins():
     """Two that take more than half of it, and one thread."""
-    gate = Gate(Guard(lookup=lambda _: time.sleep(1.2) or [PUBLIC]), 1, Limits(lookup=2, door=1))
+    gate = Gate(Guard(lookup=lambda _: time.sleep(1.2) or [PUBLIC]), 1, Limits(lookup=2, target_lookups=1))
     judging = [gate.admit(Destination(f"{n}.example.com", 80)) for n in range(2)]
     assert [judgement.verdict for judgement in await asyncio.gather(*judging)] == [Verdict.PUBLIC] * 2
 
@@ -311,13 +311,13 @@ async def test_a_page_whose_name_finds_no_thread_is_told_so(hanging: Hanging):
     async with running_proxy(hanging, Limits(lookup=0.1, lookups=1)) as proxy:
         # Of two captures that are over, whose names hang on.
         for n in range(2):
-            await proxy.gate.judge(Destination(f"{n}.example.net", 80), proxy.gate.turns())
+            await proxy.gate.judge(Destination(f"{n}.example.net", 80), proxy.gate.lookup_slots())
         code, _ = await proxy.ask(name("example.com"))
         assert code == Reply.FAILED
-        assert proxy.egress.fate("example.com", 80) == Failure.BUSY
+        assert proxy.egress.failure_of("example.com", 80) == Failure.BUSY
         assert proxy.traffic.refused == {"resolver_busy": 1}
         hanging.go_on.set()
-        await until(lambda: proxy.gate._of_pages._free._value == 2)
+        await until(lambda: proxy.gate._page_lookups._free._value == 2)
         assert (await proxy.ask(name("example.com")))[0] == Reply.GRANTED
 
 
@@ -328,13 +328,13 @@ async def test_a_name_that_there_is_no_descriptor_for_is_not_one_that_does_not_r
         with pytest.raises(ResolverBusy):
             await proxy.gate.admit(Destination("example.com", 80))
         assert (await proxy.ask(name("example.com")))[0] == Reply.FAILED
-        assert proxy.egress.fate("example.com", 80) == Failure.BUSY
+        assert proxy.egress.failure_of("example.com", 80) == Failure.BUSY
 
 
 @in_loop
 async def test_a_name_that_there_is_no_thread_for_is_not_one_that_does_not_resolve(monkeypatch):
     resolver = Resolver([PUBLIC])
-    gate = Gate(Guard(lookup=resolver), 1, Limits(door=1))
+    gate = Gate(Guard(lookup=resolver), 1, Limits(target_lookups=1))
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("can't start new thread")))
         for _ in range(2):
@@ -350,8 +350,8 @@ async def test_a_site_that_there_is_no_descriptor_for_costs_the_capture_and_is_n
     async with running_proxy(Resolver([PUBLIC, "93.184.216.35"])) as proxy:
         proxy.world.failures[PUBLIC] = OSError(errno.EMFILE, "too many open files")
         assert (await proxy.ask(name("example.com")))[0] == Reply.FAILED
-        assert proxy.egress.fate("example.com", 80) is None
-        assert not await proxy.egress.lived()
+        assert proxy.egress.failure_of("example.com", 80) is None
+        assert not await proxy.egress.is_healthy()
 
 
 @in_loop
@@ -363,7 +363,7 @@ async def test_an_address_is_not_taken_for_another_machines_for_want_of_descript
 
 
 @in_loop
-async def test_what_was_judged_at_the_door_is_dialled_without_another_look_up():
+async def test_what_was_judged_target_lookups_is_dialled_without_another_look_up():
     resolver = Resolver([PUBLIC], ["127.0.0.1"])
     async with running_proxy(resolver) as proxy:
         known = Destination("example.com", 80)
@@ -481,7 +481,7 @@ def test_a_listener_is_for_one_capture_and_its_port_ends_with_it(pool: int | Non
     listeners = Listeners([bound()] if pool else None)
     ports = []
     for _ in range(2):
-        with listeners.take() as listener:
+        with listeners.listen() as listener:
             ports.append(listener.getsockname()[1])
             queued = socket.create_connection(listener.getsockname())
         with queued, pytest.raises(ConnectionResetError):
@@ -494,9 +494,9 @@ def test_a_listener_is_for_one_capture_and_its_port_ends_with_it(pool: int | Non
 
 def test_a_listener_that_was_stopped_before_its_time_serves_the_next_capture():
     listeners = Listeners([bound()])
-    with listeners.take() as listener:
-        stop(listener)
-    with listeners.take() as listener, socket.create_connection(listener.getsockname()) as client:
+    with listeners.listen() as listener:
+        stop_listening(listener)
+    with listeners.listen() as listener, socket.create_connection(listener.getsockname()) as client:
         accepted, _ = listener.accept()
         with accepted:
             client.sendall(b"hello")
@@ -507,8 +507,8 @@ def test_a_listener_that_was_stopped_before_its_time_serves_the_next_capture():
 def test_a_pool_gives_out_what_it_has_and_closes_what_comes_back_late():
     listener = bound()
     listeners = Listeners([listener])
-    with listeners.take():
-        with pytest.raises(Unavailable), listeners.take():
+    with listeners.listen():
+        with pytest.raises(Unavailable), listeners.listen():
             pass
         listeners.close()
         assert listener.fileno() != -1
@@ -516,7 +516,7 @@ def test_a_pool_gives_out_what_it_has_and_closes_what_comes_back_late():
 
 
 def test_without_descriptors_there_is_no_listener():
-    with without_descriptors(), pytest.raises(Unavailable), Listeners().take():
+    with without_descriptors(), pytest.raises(Unavailable), Listeners().listen():
         pass
 
 
@@ -531,7 +531,7 @@ REQUESTS = st.one_of(
     st.builds(lambda rest: GREETING + rest, st.binary(max_size=400)),
     st.builds(
         lambda greeting, command, kind, rest: greeting + bytes([5, command, 0, kind]) + rest,
-        st.sampled_from([GREETING, socks.introduction(b"somebody")]),
+        st.sampled_from([GREETING, socks.greeting_with_user(b"somebody")]),
         st.sampled_from([*COMMANDS, 2]),
         st.integers(0, 255),
         st.binary(max_size=300),

@@ -52,9 +52,9 @@ class Chain:
         # A client that takes the engine's place, and knows none of its rules.
         self.stranger = Proxy(self.egress, self.gate, self.world, self.traffic)
         self.stranger.url = f"socks5://{self.upstream.host}:{self.upstream.port}"
-        self.line = await self.upstream.line()
-        self.world.streams.append(self.line.stream)
-        self.stranger.greeting, self.stranger.greeted = socks.introduction(self.line.user), socks.INTRODUCED
+        self.session = await self.upstream.open_session()
+        self.world.streams.append(self.session.stream)
+        self.stranger.greeting, self.stranger.greeted = socks.greeting_with_user(self.session.user), socks.USER_ACCEPTED
 
     async def lookup(self, destination: Destination = SITE) -> list[str]:
         return await asyncio.to_thread(self.upstream.lookup, destination)
@@ -111,7 +111,7 @@ async def test_a_page_reaches_its_site_through_both():
         assert await reader.readexactly(5) == b"hello"
         writer.close()
         assert running.world.dialled == [(PUBLIC, 80)]
-        assert await running.egress.lived()
+        assert await running.egress.is_healthy()
 
 
 @in_loop
@@ -173,7 +173,7 @@ async def test_where_the_second_judge_says_no_the_page_is_refused():
     async with chain(lenient=True) as running:
         await refused(running.browser, ipv4("10.0.0.1"))
         assert running.traffic.refused == {"second_judge": 1}
-        assert running.egress.fate("10.0.0.1", 80) is Verdict.PRIVATE
+        assert running.egress.failure_of("10.0.0.1", 80) is Verdict.PRIVATE
         assert (running.egress.alive, running.world.dialled) == (True, [])
 
 
@@ -219,7 +219,7 @@ async def test_why_a_site_cannot_be_reached_is_told_as_if_it_were_dialled_from_h
     async with chain() as running:
         running.world.failures[PUBLIC] = error
         assert (await running.browser.ask(name("example.com")))[0] == Reply.UNREACHABLE
-        assert running.egress.fate("example.com", 80) is fate
+        assert running.egress.failure_of("example.com", 80) is fate
         assert running.egress.alive
 
 
@@ -234,7 +234,7 @@ async def test_a_site_that_is_silent_for_too_long_is_left():
 @in_loop
 async def test_who_asks_for_nothing_is_hung_up_on():
     async with chain(limits=Limits(idle=0.1)) as running:
-        reader, writer = await running.upstream.say(socks.GREETING, socks.GREETED)
+        reader, writer = await running.upstream.handshake(socks.GREETING, socks.GREETED)
         assert await reader.read() == b""
         writer.close()
 
@@ -244,7 +244,7 @@ async def test_more_connections_than_the_limit_are_hung_up_on_and_cost_the_captu
     async with chain(connections=3) as running:  # two of them are lines
         code, (_, writer) = await running.browser.ask(name(PUBLIC))
         assert code == Reply.GRANTED
-        for asking in (running.upstream.line(), running.lookup(), running.gate.admit(SITE)):
+        for asking in (running.upstream.open_session(), running.lookup(), running.gate.admit(SITE)):
             with pytest.raises(ProxyFailed):
                 await asking
         assert running.egress.alive
@@ -268,8 +268,8 @@ async def test_what_a_capture_had_ends_with_its_line_however_little_the_sites_re
                 writer.write(bytes(16 << 20))
             await until(lambda: running.outlet._free == 0 and filled(running))
             with pytest.raises(ProxyFailed):
-                await running.upstream.check()
-            running.line.stream[1].transport.abort()
+                await running.upstream.ping()
+            running.session.stream[1].transport.abort()
             await until(lambda: running.outlet._free == 7)
             running.world.port = site
         assert (await running.browser.ask(name("example.com")))[0] == Reply.GRANTED
@@ -277,7 +277,7 @@ async def test_what_a_capture_had_ends_with_its_line_however_little_the_sites_re
 
 def filled(running: Chain) -> bool:
     """Whether what comes through the stranger goes no further."""
-    writers = [writer for _, writer in running.world.streams if writer is not running.line.stream[1]]
+    writers = [writer for _, writer in running.world.streams if writer is not running.session.stream[1]]
     return all(writer.transport.get_write_buffer_size() for writer in writers)
 
 
@@ -285,15 +285,15 @@ def filled(running: Chain) -> bool:
 async def test_a_connection_is_of_a_capture_whose_line_holds_or_is_none():
     async with chain() as running:
         with pytest.raises(ProxyFailed):
-            await replace(running.line, user=b"somebody else").connect(PUBLIC, 80)
-        ours = socks.introduction(running.line.user)
+            await replace(running.session, user=b"somebody else").connect(PUBLIC, 80)
+        ours = socks.greeting_with_user(running.session.user)
         for words in (GREETING + ipv4(PUBLIC), GREETING + HOLD, ours + HOLD, ours[:3] + b"\x05\x00"):
             reader, _ = await running.stranger.send(words)
             assert len(await reader.read()) in (2, 4)
-        running.line.stream[1].close()
+        running.session.stream[1].close()
         await until(lambda: running.outlet._free == 98)
         with pytest.raises(ProxyFailed):
-            await running.line.connect(PUBLIC, 80)
+            await running.session.connect(PUBLIC, 80)
         with pytest.raises(ProxyFailed):
             await running.gate.dial((ip_address(PUBLIC),), 80)
         assert running.world.dialled == []
@@ -304,7 +304,7 @@ async def test_an_outlet_without_descriptors_costs_the_capture_and_calls_no_site
     async with chain() as running:
         running.world.failures[PUBLIC] = OSError(errno.EMFILE, "too many open files")
         assert (await running.browser.ask(name("example.com")))[0] == Reply.FAILED
-        assert running.egress.fate("example.com", 80) is None
+        assert running.egress.failure_of("example.com", 80) is None
         assert not running.egress.alive
 
 
@@ -341,7 +341,7 @@ async def test_a_capture_is_lost_with_its_outlet_and_nothing_is_fetched_past_it(
         assert await reader.read() == b""
         await until(lambda: not running.egress.alive)
         assert (await running.browser.ask(name(PUBLIC)))[0] == Reply.FAILED
-        for asking in (running.gate.admit(SITE), running.line.connect(PUBLIC, 80)):
+        for asking in (running.gate.admit(SITE), running.session.connect(PUBLIC, 80)):
             with pytest.raises(ProxyFailed):
                 await asking
         with pytest.raises(ProxyFailed):
@@ -363,7 +363,7 @@ async def test_an_outlet_that_speaks_no_sense_is_none(words: bytes):
     with pytest.raises(ProxyFailed):
         await asyncio.to_thread(upstream.lookup, SITE)
     with pytest.raises(ProxyFailed):
-        await upstream.line()
+        await upstream.open_session()
     server.close()
 
 
@@ -372,7 +372,7 @@ async def test_an_outlet_that_says_nothing_is_none():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         upstream = Upstream(*listener.getsockname())
         with pytest.raises(ProxyFailed):
-            await upstream.check()
+            await upstream.ping()
         with pytest.raises(ProxyFailed):
             await asyncio.to_thread(upstream.lookup, SITE)
 
@@ -381,7 +381,7 @@ async def test_an_outlet_that_says_nothing_is_none():
 async def test_a_capture_whose_outlet_gives_no_sign_of_life_is_lost_though_nobody_hung_up():
     async with chain(connections=2) as running:
         assert running.egress.alive
-        assert not await running.egress.lived()
+        assert not await running.egress.is_healthy()
         assert not running.egress.alive
 
 
@@ -401,7 +401,7 @@ async def test_an_outlet_that_hangs_is_not_taken_for_a_site_that_does():
 @in_loop
 async def test_who_gives_up_on_a_connection_leaves_none_behind():
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        asking = asyncio.create_task(Upstream(*listener.getsockname()).check())
+        asking = asyncio.create_task(Upstream(*listener.getsockname()).ping())
         accepted, _ = await asyncio.to_thread(listener.accept)
         with accepted:
             assert await asyncio.to_thread(accepted.recv, 9) == b"\x05\x01\x00"

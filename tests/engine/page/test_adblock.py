@@ -46,7 +46,7 @@ def test_the_operator_can_point_to_other_lists(site: Site, url: str, tmp_path: P
 def test_without_lists_the_option_does_nothing_and_the_log_says_so(site: Site, url: str):
     with running_engine(PRIVATE_TARGETS=site.address, ENGINE_FILTER_LISTS="/nowhere.txt") as engine:
         assert colour(engine.capture(url, block_ads="true"), (1000, 500)) == RED
-        assert engine.logged("no filter list is present: block_ads does nothing")
+        assert engine.logged("no filter list was found, so block_ads does nothing: see ENGINE_FILTER_LISTS")
 
 
 def test_a_rule_is_matched_by_the_kind_of_request():

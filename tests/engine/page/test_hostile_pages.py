@@ -62,12 +62,12 @@ def test_no_content_is_no_picture(engine: Engine, site: Site):
     url = site.add("/nothing", status=204)
     status, code, message = failure(engine.capture(url))
     assert (status, code) == (422, "page_failed")
-    assert "without a document" in message
+    assert "no content" in message
 
 
 def test_a_download_is_refused(engine: Engine, site: Site):
     url = site.add("/file.bin", b"x" * 1000, content_type="application/octet-stream")
-    assert failure(engine.capture(url)) == (422, "page_failed", "the page is a download")
+    assert failure(engine.capture(url)) == (422, "page_failed", "the page is a download, not a document")
 
 
 def test_a_download_that_a_page_begins_is_refused(engine: Engine, site: Site):
@@ -100,7 +100,11 @@ def test_a_page_that_empties_itself_is_no_picture(engine: Engine, site: Site):
 
 def test_a_selector_that_matches_nothing_is_the_pages_fault(engine: Engine, site: Site):
     url = site.add("/bare", body("green"))
-    assert failure(engine.capture(url, selector="#none")) == (422, "page_failed", "selector: no element matched")
+    assert failure(engine.capture(url, selector="#none")) == (
+        422,
+        "page_failed",
+        'selector: no element matched "#none"',
+    )
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +146,7 @@ def test_what_is_waited_for_is_looked_for_even_if_the_page_never_finishes(unfini
 
 
 def test_wait_for_has_a_limit(unfinished):
-    assert failure(unfinished["waited for"]) == (422, "page_failed", "wait_for: no element matched in time")
+    assert failure(unfinished["waited for"]) == (422, "page_failed", 'wait_for: no element matched "#none" in time')
 
 
 def test_a_script_in_an_endless_loop_is_stopped_for_the_picture(hasty_engine: Engine, site: Site):
@@ -209,6 +213,6 @@ def test_a_body_that_a_page_posts_costs_neither_the_engine_nor_a_neighbour(site:
         while not posting.done():
             assert colour(engine.capture(neighbour, block_ads="true")) == GREEN
         answer = failure(posting.result())
-        assert answer == (422, "page_failed", "the page sends or says too much at once")
+        assert answer == (422, "page_failed", "the page sent too much data in one request or message")
         assert peak_of_the_engine(engine) < before + 64
         assert engine.health()["restarts"] == 0

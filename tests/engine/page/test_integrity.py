@@ -3,7 +3,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from engine.page.integrity import BrokenPicture, check
+from engine.page.integrity import BrokenPicture, require_whole
 
 
 def encoded(kind: str, size=(300, 200), mode="RGB", **options) -> bytes:
@@ -22,15 +22,15 @@ PICTURES = {
 @pytest.mark.parametrize("kind", PICTURES)
 def test_a_whole_picture_of_the_right_size_passes(kind: str):
     for body in PICTURES[kind]:
-        check(body, kind, (300, 200))
-        check(body, kind, (301, 199))
+        require_whole(body, kind, (300, 200))
+        require_whole(body, kind, (301, 199))
 
 
 @pytest.mark.parametrize("kind", PICTURES)
 def test_another_size_is_refused(kind: str):
     for body in PICTURES[kind]:
         with pytest.raises(BrokenPicture, match="300×200 where 300×210 was expected"):
-            check(body, kind, (300, 210))
+            require_whole(body, kind, (300, 210))
 
 
 @pytest.mark.parametrize("kind", [*PICTURES, "pdf"])
@@ -39,10 +39,10 @@ def test_what_is_cut_short_empty_or_of_another_kind_is_refused(kind: str):
     cut = [body[: len(body) * part // 10] for body in PICTURES.get(kind, []) for part in range(10)]
     for body in [b"", b"<html>", *others, *cut]:
         with pytest.raises(BrokenPicture):
-            check(body, kind, None)
+            require_whole(body, kind, None)
 
 
 def test_a_pdf_must_have_its_end():
-    check(b"%PDF-1.4\n...\n%%EOF\n", "pdf", None)
+    require_whole(b"%PDF-1.4\n...\n%%EOF\n", "pdf", None)
     with pytest.raises(BrokenPicture):
-        check(b"%PDF-1.4\n...", "pdf", None)
+        require_whole(b"%PDF-1.4\n...", "pdf", None)

@@ -39,7 +39,7 @@ def test_a_closed_port_is_no_picture(engine: Engine, site: Site, closed_port: in
     ("where", "code", "message"),
     [
         ("/absent", "page_refused", "the page answered 404"),
-        ("about:blank", "page_failed", "the page left for something that is not a web page"),
+        ("about:blank", "page_failed", "the page navigated to a URL that is neither http nor https"),
     ],
 )
 def test_what_is_no_page_is_no_picture(engine: Engine, site: Site, options, where: str, code: str, message: str):
@@ -66,7 +66,7 @@ def test_a_navigation_that_comes_to_nothing_leaves_the_page_as_it_was(engine: En
 def test_one_that_leaves_under_each_picture_is_given_up(engine: Engine, site: Site):
     url = site.add("/restless", leaving("location = '?' + Math.random()"))
     answer = failure(engine.capture(url, full_page=True, hide_selectors="#x"))
-    assert answer == (422, "page_failed", "the page does not stay long enough for a picture")
+    assert answer == (422, "page_failed", "the page navigated during every attempt to take its picture")
     assert site.hits("/restless") in (3, 4)
 
 
