@@ -10,7 +10,7 @@ from tests.support.site import Site, running_site
 
 
 def small_engine(site: Site, **settings: Any) -> AbstractContextManager[Engine]:
-    """An engine of a test's own, without the half second that the filter lists cost."""
+    """Run an engine for one test, without the filter lists, which take half a second."""
     return running_engine(**{"PRIVATE_TARGETS": site.address, "ENGINE_FILTER_LISTS": "/nowhere.txt"} | settings)
 
 
@@ -22,7 +22,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def closed_port() -> Iterator[int]:
-    """A port that is taken but not listened on: every connection is refused."""
+    """A port that is bound but not listened on, so every connection is refused."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]

@@ -1,4 +1,4 @@
-"""The engine's service in the test's own process and loop, where a resolver and a network can be the test's."""
+"""The engine's service in the test's own process and loop, with a resolver and a network of the test."""
 
 import ctypes
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable

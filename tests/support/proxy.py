@@ -1,4 +1,4 @@
-"""The egress proxy by itself: a gate whose resolver and sites are the test's, and a client that speaks raw bytes."""
+"""The egress proxy by itself: a gate with the test's resolver and sites, and a client that sends raw bytes."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ GREETING = b"\x05\x01\x00"
 
 
 class Resolver:
-    """Gives its answers in turn, the last one for ever, and counts how often it was asked."""
+    """Gives its answers in order, the last one for ever, and records the names it was asked for."""
 
     def __init__(self, *answers: list[str] | Exception) -> None:
         self.answers = list(answers) or [[PUBLIC]]
@@ -31,7 +31,7 @@ class Resolver:
 
 
 class World:
-    """Every address leads to one server on loopback that echoes; `dialled` are those that were asked for."""
+    """Connects every address to one echo server on loopback, and records it in `dialled`."""
 
     def __init__(self) -> None:
         self.dialled: list[tuple[str, int]] = []
@@ -112,4 +112,4 @@ async def running_proxy(
             site.close()
             for _, writer in world.streams:
                 writer.transport.abort()
-            await asyncio.sleep(0)  # the transports tell their protocols
+            await asyncio.sleep(0)  # the transports notify their protocols

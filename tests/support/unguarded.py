@@ -1,4 +1,4 @@
-"""The engine's browser without proxy, namespace or flags: what a page could reach if nothing held it back."""
+"""The engine's browser without proxy, namespace or flags, to see what a page could reach."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Unguarded(Browser):
 
 
 async def hits_of(pages: Mapping[str, tuple[str, Victim]]) -> dict[str, list[str]]:
-    """Open each page, four at a time, until its victim was hit or has waited long enough."""
+    """Open each page, four at a time, until its victim was hit or the time is over."""
     flags = [flag for flag in FLAGS if flag not in GUARDING]
     browser = await Unguarded.launch(EngineSettings(), Isolation(namespace=False, sandbox=True), flags)
     free = asyncio.Semaphore(4)

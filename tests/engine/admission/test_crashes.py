@@ -13,7 +13,7 @@ class Clock:
         return self.now
 
 
-def test_a_page_is_refused_after_the_second_browser_that_it_had_for_itself():
+def test_a_page_that_crashes_two_browsers_alone_is_refused():
     crashes = CrashHistory()
     crashes.record(URL, 1)
     crashes.refuse_crasher(URL)
@@ -23,7 +23,7 @@ def test_a_page_is_refused_after_the_second_browser_that_it_had_for_itself():
     crashes.refuse_crasher(f"{URL}?other")
 
 
-def test_one_that_was_beside_the_killer_twice_is_let_off():
+def test_a_page_open_during_two_crashes_of_another_is_not_refused():
     crashes = CrashHistory()
     for _ in range(2):
         crashes.record(URL, 2)
@@ -33,7 +33,7 @@ def test_one_that_was_beside_the_killer_twice_is_let_off():
         crashes.refuse_crasher(URL)
 
 
-def test_it_is_forgotten_after_some_minutes():
+def test_a_crash_is_forgotten_after_five_minutes():
     clock = Clock()
     crashes = CrashHistory(clock)
     crashes.record(URL, 1)
@@ -44,7 +44,7 @@ def test_it_is_forgotten_after_some_minutes():
     crashes.refuse_crasher(URL)
 
 
-def test_the_memory_is_bounded_and_the_oldest_goes_first():
+def test_the_history_is_bounded_and_the_oldest_entry_is_evicted():
     crashes = CrashHistory()
     for url in (URL, URL, *map(str, range(MEMORY_SIZE))):
         crashes.record(url, 1)

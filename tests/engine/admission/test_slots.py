@@ -1,4 +1,4 @@
-"""Who is admitted when: visitors first, background work in what they leave, and nobody twice."""
+"""The order of admission: visitors first, background work in the slots that they leave."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -11,7 +11,7 @@ from tests.support.loop import in_loop
 
 
 class Crowd:
-    """Captures by name, each of which holds its slot until it is told to end."""
+    """Captures by name. Each holds its slot until `end`."""
 
     def __init__(self, slots: Slots) -> None:
         self.slots = slots
@@ -20,7 +20,7 @@ class Crowd:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def come(self, *names: str) -> None:
-        """Let them ask in this order; whose name begins with `bulk` is in the background."""
+        """Start captures in this order. Those whose name begins with `bulk` are in the background."""
         for name in names:
             self._ends[name] = asyncio.Event()
             self._tasks[name] = asyncio.create_task(self._capture(name))
@@ -32,7 +32,7 @@ class Crowd:
         await _settled()
 
     async def leave(self, name: str) -> None:
-        """Hang up."""
+        """Disconnect, and wait until the capture has ended."""
         self.hang_up(name)
         await asyncio.wait([self._tasks[name]])
         await _settled()
@@ -58,7 +58,7 @@ class Crowd:
 
 
 async def _settled() -> None:
-    """Let every task go as far as it can."""
+    """Let every task run until it waits."""
     for _ in range(5):
         await asyncio.sleep(0)
 
@@ -86,7 +86,7 @@ async def test_visitors_may_have_every_slot():
 
 
 @in_loop
-async def test_a_visitor_goes_ahead_of_background_work_that_came_before():
+async def test_a_visitor_overtakes_queued_background_work():
     them = crowd(size=1)
     await them.come("visitor 1", "bulk 1", "bulk 2", "visitor 2", "visitor 3")
     for name in ("visitor 1", "visitor 2", "visitor 3", "bulk 1"):
@@ -111,7 +111,7 @@ def test_without_visitors_background_work_has_all_but_the_last_slot(size: int, a
 
 
 @in_loop
-async def test_one_who_hangs_up_in_the_queue_is_passed_over():
+async def test_a_client_that_disconnects_leaves_the_queue():
     them = crowd(size=1)
     await them.come("visitor 1", "visitor 2", "bulk", "visitor 3")
     await them.leave("visitor 2")
@@ -123,11 +123,11 @@ async def test_one_who_hangs_up_in_the_queue_is_passed_over():
 
 
 @pytest.mark.parametrize("slot_first", [True, False])
-def test_one_who_hangs_up_as_the_slot_comes_free_does_not_keep_it(slot_first: bool):
+def test_a_client_that_disconnects_as_its_slot_comes_free_does_not_keep_it(slot_first: bool):
     @in_loop
     async def scene() -> None:
         them = crowd(size=1)
-        async with AsyncExitStack() as held:  # given back without a turn of the loop
+        async with AsyncExitStack() as held:  # released without an iteration of the loop in between
             await held.enter_async_context(them.slots.hold())
             await them.come("visitor", "bulk")
             if slot_first:
@@ -141,7 +141,7 @@ def test_one_who_hangs_up_as_the_slot_comes_free_does_not_keep_it(slot_first: bo
 
 
 @in_loop
-async def test_background_work_that_waits_takes_no_visitors_place_in_the_queue():
+async def test_queued_background_work_takes_no_place_of_visitors():
     them = crowd(size=1, queue=1)
     await them.come("visitor 1", "bulk 1", "bulk 2", "visitor 2", "visitor 3")
     assert "full" in await them.refusal_of("bulk 2")
@@ -152,7 +152,7 @@ async def test_background_work_that_waits_takes_no_visitors_place_in_the_queue()
 
 
 @in_loop
-async def test_nobody_waits_longer_than_is_of_use():
+async def test_a_queued_capture_times_out():
     them = crowd(size=1, max_wait=0.05)
     await them.come("visitor 1", "visitor 2", "bulk")
     assert "busy" in await them.refusal_of("visitor 2")

@@ -1,6 +1,6 @@
-"""Whatever the engine's caller sends, it gets an answer soon, and never a 5xx.
+"""The engine answers any request soon, and never with a 5xx.
 
-The engine exempts no address, so that what names the loopback is refused at the gate, before a browser is asked.
+The engine exempts no address, so the gate refuses every loopback URL before a browser is used.
 """
 
 import json
@@ -18,7 +18,7 @@ from tests.support.engine import running_engine
 
 PURE = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 OVER_HTTP = settings(PURE, max_examples=300)
-SOON = 10  # seconds: a thousand times what a refusal takes, as other work may hold the machine up
+SOON = 10  # seconds: a thousand times what a refusal takes, as the machine may be busy
 
 INSIDE = "http://127.0.0.1:80/"
 NAMES = st.one_of(st.sampled_from([*FIELDS, "cache", "cache_ttl", "widht", "URL"]), st.text(max_size=8))
@@ -35,7 +35,7 @@ PAIRS = st.lists(st.tuples(NAMES, TEXTS), max_size=6)
 
 
 def judged(read, given_):
-    """Read `given_`, or refuse it as a caller's mistake; what is accepted keeps to the limits."""
+    """Read `given_`, or refuse it as the caller's mistake. Accepted values are within the limits."""
     try:
         wanted = read(given_)
     except InvalidParams:

@@ -30,7 +30,7 @@ def test_booleans_are_read_as_people_write_them(word):
 
 
 @pytest.mark.parametrize("word", ["false", "0", "NO", "off", False, 0])
-def test_so_are_their_opposites(word):
+def test_false_is_read_as_people_write_it(word):
     assert parse({"url": URL, "dark_mode": word}).dark_mode is False
 
 
@@ -61,7 +61,7 @@ def test_so_are_their_opposites(word):
         ("hide_selectors", [1], "a CSS selector of at most 2048 characters"),
     ],
 )
-def test_a_bad_value_is_refused_by_name_with_the_valid_ones(name, value, wanted):
+def test_an_invalid_value_is_refused_with_the_name_and_the_valid_values(name, value, wanted):
     assert refusal(**{name: value}) == f"{name}: must be {wanted}"
 
 
@@ -73,7 +73,7 @@ def test_the_hosted_apis_cache_options_are_accepted_and_do_nothing():
     assert parse({"url": URL, "cache": "true", "cache_ttl": 60}) == parse({"url": URL})
 
 
-def test_a_null_is_an_option_left_out():
+def test_a_null_counts_as_an_omitted_option():
     assert parse({"url": URL, "wait_for": None}) == parse({"url": URL})
     assert refusal(url=None) == "url: is required"
 
@@ -134,5 +134,5 @@ def test_a_url_is_read_as_the_browser_reads_it(url, target):
         7,
     ],
 )
-def test_what_is_no_plain_web_url_is_refused(url):
+def test_a_url_other_than_a_plain_web_url_is_refused(url):
     assert refusal(url=url).startswith("url: must be an absolute http or https URL")

@@ -28,7 +28,7 @@ def pool():
         yield running
 
 
-def test_health_says_how_the_engine_is(engine: Engine):
+def test_health_reports_the_state_of_the_engine(engine: Engine):
     health = engine.health()
     assert health["ok"] is True
     assert "Chrome" in health["browser"]
@@ -37,7 +37,7 @@ def test_health_says_how_the_engine_is(engine: Engine):
 
 
 @pytest.mark.parametrize("isolation", ["namespace", "flags"])
-def test_the_operator_can_choose_how_the_browser_is_kept_in(site: Site, isolation: str):
+def test_the_operator_can_choose_the_isolation_of_the_browser(site: Site, isolation: str):
     with small_engine(site, ENGINE_ISOLATION=isolation) as engine:
         assert engine.health()["isolation"] == isolation
         assert colour(engine.capture(site.add("/kept-in", body("green")))) == GREEN
@@ -51,7 +51,7 @@ def traffic_of(engine: Engine, name: str, **params: str) -> dict[str, Any]:
     return event["traffic"]
 
 
-def test_every_capture_tells_the_log_its_traffic(engine: Engine, site: Site):
+def test_every_capture_logs_its_traffic(engine: Engine, site: Site):
     url = site.add("/counted", body("green", "<img src=/a.png><img src=http://10.0.0.1/><img src=http://[::1]/>"))
     traffic = traffic_of(engine, "counted-1", url=url)
     assert traffic["connections"] >= 3
@@ -61,7 +61,7 @@ def test_every_capture_tells_the_log_its_traffic(engine: Engine, site: Site):
 
 
 @pytest.mark.parametrize("parts", [0, 7])
-def test_requests_are_counted_redirects_included_and_what_needs_none_is_not(engine: Engine, site: Site, parts: int):
+def test_requests_and_redirects_are_counted_but_not_data_and_blob_urls(engine: Engine, site: Site, parts: int):
     images = "".join(f"<img src=/part-{n}.png>" for n in range(parts))
     needless = (
         "<img src='data:image/gif,x'><script>document.images[0].src = URL.createObjectURL(new Blob(['']))</script>"
@@ -77,7 +77,7 @@ def test_requests_of_a_page_that_never_finishes_are_counted_too(hasty_engine: En
     )
 
 
-def test_of_a_page_that_never_came_no_requests_are_known(engine: Engine, closed_port: int):
+def test_the_request_count_of_an_unreachable_page_is_unknown(engine: Engine, closed_port: int):
     traffic = traffic_of(engine, "nothing-1", url=f"http://127.0.0.1:{closed_port}/")
     assert (traffic["connections"] > 0, traffic["requests"]) == (True, None)
 
@@ -114,7 +114,9 @@ def test_background_captures_leave_a_slot_to_visitors(site: Site, pool: ThreadPo
 
 
 @pytest.mark.parametrize("priority", ["u=0", "u=3, i", "u=77", "u=7.5", "u=7, u=2", "u", "\xff;="])
-def test_any_other_priority_is_a_visitors(site: Site, pool: ThreadPoolExecutor, engine: Engine, priority: str):
+def test_any_other_priority_is_a_foreground_capture(
+    site: Site, pool: ThreadPoolExecutor, engine: Engine, priority: str
+):
     gate = threading.Event()
     url = site.add("/urgent", body("green"), gate=gate)
     wishes = [
@@ -125,7 +127,7 @@ def test_any_other_priority_is_a_visitors(site: Site, pool: ThreadPoolExecutor, 
     assert [colour(each.result()) for each in wishes] == [GREEN, GREEN]
 
 
-def test_a_client_that_hangs_up_frees_its_place(site: Site):
+def test_a_client_that_disconnects_frees_its_slot(site: Site):
     gate = threading.Event()
     site.add("/abandoned", body("green"), gate=gate)
     with small_engine(site, ENGINE_CONCURRENCY=1, ENGINE_QUEUE=0) as engine:
@@ -138,7 +140,7 @@ def test_a_client_that_hangs_up_frees_its_place(site: Site):
         gate.set()
 
 
-def test_a_browser_that_dies_idle_is_replaced(site: Site):
+def test_a_browser_that_crashes_while_idle_is_replaced(site: Site):
     with small_engine(site) as engine:
         os.kill(engine.browser_pids[0], signal.SIGKILL)
         eventually(lambda: engine.health()["restarts"] == 1)
@@ -146,7 +148,7 @@ def test_a_browser_that_dies_idle_is_replaced(site: Site):
         eventually(lambda: group_members(engine.browser_pids[0]) == [])
 
 
-def test_captures_under_way_when_the_browser_dies_are_tried_once_more(site: Site, pool: ThreadPoolExecutor):
+def test_running_captures_are_retried_once_when_the_browser_crashes(site: Site, pool: ThreadPoolExecutor):
     gate = threading.Event()
     url = site.add("/survivor", body("green"), gate=gate)
     with small_engine(site, ENGINE_CONCURRENCY=2) as engine:
@@ -159,7 +161,7 @@ def test_captures_under_way_when_the_browser_dies_are_tried_once_more(site: Site
         assert engine.health()["restarts"] == 1
 
 
-def test_a_capture_whose_browser_dies_twice_is_unavailable(site: Site, pool: ThreadPoolExecutor):
+def test_a_capture_whose_browser_crashes_twice_is_unavailable(site: Site, pool: ThreadPoolExecutor):
     url = site.add("/killer", gate=site.closing)
     with small_engine(site) as engine:
         capture = pool.submit(engine.capture, url)
@@ -168,16 +170,14 @@ def test_a_capture_whose_browser_dies_twice_is_unavailable(site: Site, pool: Thr
             os.kill(engine.browser_pids[-1], signal.SIGKILL)
         assert failure(capture.result())[:2] == (503, "unavailable")
         assert "Retry-After" in capture.result().headers
-        # It is remembered, and costs no third browser.
+        # The engine remembers the page, which crashes no third browser.
         assert failure(engine.capture(url))[:2] == (422, "page_failed")
         eventually(lambda: engine.health()["restarts"] == 2)
         assert site.hits("/killer") == 2
         assert colour(engine.capture(site.add("/after", body("green")))) == GREEN
 
 
-def test_two_captures_whose_browsers_die_under_both_are_not_blamed_for_one_another(
-    site: Site, pool: ThreadPoolExecutor
-):
+def test_two_captures_that_share_two_crashes_are_not_refused_afterwards(site: Site, pool: ThreadPoolExecutor):
     gate = threading.Event()
     paths = ["/killer-perhaps", "/bystander-perhaps"]
     urls = [site.add(path, body("green"), gate=gate) for path in paths]
@@ -191,9 +191,7 @@ def test_two_captures_whose_browsers_die_under_both_are_not_blamed_for_one_anoth
         assert [colour(engine.capture(url)) for url in urls] == [GREEN, GREEN]
 
 
-def test_a_browser_that_is_stuck_is_killed_at_the_deadline_and_the_page_remembered(
-    site: Site, pool: ThreadPoolExecutor
-):
+def test_a_hung_browser_is_killed_at_the_deadline_and_its_page_is_remembered(site: Site, pool: ThreadPoolExecutor):
     url = site.add("/frozen", gate=site.closing)
     with small_engine(site, ENGINE_DEADLINE=7) as engine:
         for hits in (1, 2):
@@ -207,7 +205,7 @@ def test_a_browser_that_is_stuck_is_killed_at_the_deadline_and_the_page_remember
         eventually(lambda: [group_members(pid) for pid in engine.browser_pids[:2]] == [[], []])
 
 
-def test_a_browser_is_replaced_after_so_many_captures(site: Site):
+def test_a_browser_is_replaced_after_its_maximum_of_captures(site: Site):
     url = site.add("/many", body("green"))
     with small_engine(site, ENGINE_MAX_CAPTURES=3) as engine:
         assert [colour(engine.capture(url)) for _ in range(7)] == [GREEN] * 7
@@ -216,18 +214,18 @@ def test_a_browser_is_replaced_after_so_many_captures(site: Site):
         eventually(lambda: [group_members(pid) for pid in engine.browser_pids[:2]] == [[], []])
 
 
-def test_a_term_signal_ends_everything_even_under_way(site: Site, pool: ThreadPoolExecutor):
+def test_sigterm_stops_the_engine_even_during_a_capture(site: Site, pool: ThreadPoolExecutor):
     url = site.add("/interrupted", gate=site.closing)
     with small_engine(site) as engine:
         capture = pool.submit(engine.capture, url)
         eventually(lambda: site.hits("/interrupted") == 1)
         assert engine.stop() == 0
-        with contextlib.suppress(OSError):  # cut off, or told that the engine is going
+        with contextlib.suppress(OSError):  # the connection may be cut, or the answer may be a 5xx
             assert capture.result().status_code >= 500
         engine.assert_nothing_left()
 
 
-def test_an_engine_that_is_killed_takes_its_browser_along_and_the_next_one_clears_up(site: Site):
+def test_a_killed_engine_takes_its_browser_with_it_and_the_next_engine_removes_its_folder(site: Site):
     with tempfile.TemporaryDirectory() as name:
         tmp = Path(name)
         tmp.chmod(0o711)
@@ -245,7 +243,7 @@ def test_an_engine_that_is_killed_takes_its_browser_along_and_the_next_one_clear
 
 
 @pytest.mark.parametrize("source", ["ENGINE_API_KEY", "ENGINE_API_KEY_FILE"])
-def test_a_key_is_asked_for_where_one_is_set(site: Site, tmp_path: Path, source: str):
+def test_a_key_is_required_where_one_is_set(site: Site, tmp_path: Path, source: str):
     url = site.add("/keyed", body("green"))
     secret = tmp_path / "key"
     secret.write_text("sesame\n")
@@ -266,7 +264,7 @@ def test_a_key_is_asked_for_where_one_is_set(site: Site, tmp_path: Path, source:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_root_service_runs_its_browser_as_somebody_else(engine: Engine):
+def test_an_engine_run_by_root_runs_its_browser_as_another_user(engine: Engine):
     assert Path(f"/proc/{engine.browser_pids[-1]}").stat().st_uid != 0
 
 
@@ -286,7 +284,7 @@ def test_a_request_id_is_echoed_if_it_is_harmless(engine: Engine):
         b"POST /v1/screenshot HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\ns3cret",
     ],
 )
-def test_what_cannot_be_read_is_refused_and_not_logged(engine: Engine, sent: bytes):
+def test_a_malformed_request_is_refused_and_not_logged(engine: Engine, sent: bytes):
     before = len(engine.events)
     host, _, port = engine.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), 30) as client:
@@ -299,7 +297,7 @@ def test_what_cannot_be_read_is_refused_and_not_logged(engine: Engine, sent: byt
     assert "correct-horse" not in said
 
 
-def test_the_log_holds_the_host_and_nothing_else_of_the_url(engine: Engine, site: Site):
+def test_the_log_holds_only_the_host_of_the_url(engine: Engine, site: Site):
     url = site.add("/secret-path", body("green"))
     engine.capture(f"{url}?token=hush#fragment", timeout=10)
     engine.capture(f"{site.url('/absent-secret')}?token=hush")
@@ -339,7 +337,7 @@ def test_other_paths_and_methods_answer_in_the_same_envelope(engine: Engine):
     assert failure(engine.post("/health"))[:2] == (405, "method_not_allowed")
 
 
-def test_a_selector_that_is_none_is_a_validation_error(engine: Engine, site: Site):
+def test_an_invalid_selector_is_a_validation_error(engine: Engine, site: Site):
     url = site.add("/bare", body("green"))
     for name in ("wait_for", "selector", "hide_selectors"):
         answer = failure(engine.capture(url, **{name: "..x"}))
@@ -363,7 +361,7 @@ def test_a_selector_that_is_none_is_a_validation_error(engine: Engine, site: Sit
         ("LOG_LEVEL", "LOUD"),
     ],
 )
-def test_a_wrong_setting_stops_the_start_and_names_the_variable(tmp_path: Path, name: str, value: str):
+def test_an_invalid_setting_stops_the_start_and_names_the_variable(tmp_path: Path, name: str, value: str):
     with start_engine(tmp_path, {name: value}) as process:
         _, said = process.communicate(timeout=20)
     assert process.returncode == 2
@@ -371,13 +369,13 @@ def test_a_wrong_setting_stops_the_start_and_names_the_variable(tmp_path: Path, 
     assert said.count("\n") == 1
 
 
-def test_an_empty_setting_is_an_unset_one_and_an_unknown_one_is_warned_about(site: Site):
+def test_an_empty_setting_counts_as_unset_and_an_unknown_one_is_logged(site: Site):
     with small_engine(site, ENGINE_CONCURRENCY="", ENGINE_QUEU="3") as engine:
         assert engine.health()["ok"]
         assert engine.logged("ENGINE_QUEU is not a setting of the engine; did you mean ENGINE_QUEUE?")
 
 
-def test_a_port_that_is_taken_stops_the_start(engine: Engine):
+def test_a_port_in_use_stops_the_start(engine: Engine):
     port = engine.url.rpartition(":")[2]
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o711)
@@ -389,14 +387,14 @@ def test_a_port_that_is_taken_stops_the_start(engine: Engine):
 
 
 def script(directory: Path, text: str) -> Path:
-    """An executable that stands in for Chromium, for accidents that the real one does not have at will."""
+    """Make an executable that stands in for Chromium, for failures that the real one does not produce on demand."""
     path = directory / "chromium"
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     return path
 
 
-def test_without_a_usable_sandbox_the_engine_runs_and_says_so(site: Site):
+def test_without_a_usable_sandbox_the_engine_runs_and_logs_it(site: Site):
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o711)
         chromium = script(
@@ -411,14 +409,14 @@ def test_without_a_usable_sandbox_the_engine_runs_and_says_so(site: Site):
             assert colour(engine.capture(site.add("/open", body("green")))) == GREEN
 
 
-# In a user namespace its root may forbid any further one, as the kernel of another machine may.
+# The root of a user namespace can forbid further ones, as the kernel of another machine may.
 WITHOUT_NAMESPACES = (
     *("unshare", "--user", "--map-root-user", "sh", "-c"),
     'echo 0 >/proc/sys/user/max_user_namespaces && exec "$0" "$@"',
 )
 
 
-def test_where_the_kernel_gives_no_namespace_the_flags_alone_hold_and_the_engine_says_so(site: Site):
+def test_without_namespaces_only_flags_isolate_the_browser_and_the_engine_logs_it(site: Site):
     settings = {"PRIVATE_TARGETS": site.address, "ENGINE_FILTER_LISTS": "/nowhere.txt", "ENGINE_BROWSER_USER": "root"}
     with tempfile.TemporaryDirectory() as name:
         engine = Engine(start_engine(Path(name), settings, WITHOUT_NAMESPACES), Path(name))
@@ -435,7 +433,7 @@ def test_where_the_kernel_gives_no_namespace_the_flags_alone_hold_and_the_engine
         engine.assert_nothing_left()
 
 
-def test_an_operator_who_insists_on_the_namespace_gets_no_engine_without_it():
+def test_the_engine_does_not_start_without_a_namespace_that_the_operator_requires():
     settings = {"ENGINE_BROWSER_USER": "root", "ENGINE_ISOLATION": "namespace"}
     with (
         tempfile.TemporaryDirectory() as name,
@@ -470,7 +468,7 @@ def test_a_browser_that_does_not_start_stops_the_start(tmp_path: Path):
         assert list(tmp.iterdir()) == []
 
 
-def test_the_real_binary_is_what_runs(engine: Engine):
+def test_the_engine_runs_the_real_binary_without_a_wrapper(engine: Engine):
     """Killing a wrapper script would orphan the browser."""
     name = subprocess.run(
         ["ps", "-o", "comm=", "-p", str(engine.browser_pids[-1])], check=True, capture_output=True, text=True

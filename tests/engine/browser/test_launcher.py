@@ -1,4 +1,4 @@
-"""Launches that fail or are given up: no process, folder or descriptor of them is left."""
+"""Launches that fail or are cancelled leave no process, folder or descriptor behind."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ ISOLATION = Isolation(namespace=True, sandbox=True)
 
 @pytest.fixture
 def folder(monkeypatch) -> Iterator[Path]:
-    """Where this process makes its temporary folders; the browser's user may pass through."""
+    """A folder for this process's temporary folders, which the browser's user may enter."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o711)
         (Path(name) / "tmp").mkdir(mode=0o711)
@@ -32,7 +32,7 @@ def folder(monkeypatch) -> Iterator[Path]:
 
 
 def children() -> list[int]:
-    """Processes whose parent is this one, zombies too."""
+    """The child processes of this one, zombies included."""
     found = []
     for path in Path("/proc").iterdir():
         if path.name.isdigit():
@@ -51,8 +51,8 @@ def held(folder: Path) -> tuple[int, list[int], list[Path]]:
 
 @pytest.mark.parametrize("cancels", [1, 2])
 @pytest.mark.parametrize("namespace", [True, False])
-def test_a_launch_that_is_given_up_leaves_nothing(folder: Path, namespace: bool, cancels: int):
-    """At whatever moment, and also when the caller does not wait for the end."""
+def test_a_cancelled_launch_leaves_nothing_behind(folder: Path, namespace: bool, cancels: int):
+    """At any moment, and also if the caller is cancelled a second time meanwhile."""
     settings = EngineSettings(engine_chromium=script(folder, "exec sleep 60"))
 
     async def give_up(turns: int, seconds: float) -> object:
@@ -79,7 +79,7 @@ def test_a_launch_that_is_given_up_leaves_nothing(folder: Path, namespace: bool,
         "nonsense",
     ],
 )
-def test_a_browser_that_answers_something_else_is_no_browser(folder: Path, said: str):
+def test_a_browser_that_answers_nonsense_fails_to_launch(folder: Path, said: str):
     settings = EngineSettings(engine_chromium=script(folder, f"printf '%s\\0' '{said}' >&4; exec sleep 60"))
     before = held(folder)
     with pytest.raises(LaunchFailed):
@@ -87,14 +87,14 @@ def test_a_browser_that_answers_something_else_is_no_browser(folder: Path, said:
     assert held(folder) == before
 
 
-def test_a_user_that_there_is_no_more_leaves_nothing(folder: Path):
+def test_a_launch_as_an_unknown_user_leaves_nothing_behind(folder: Path):
     before = held(folder)
     with pytest.raises(KeyError):
         ProcessGroup(["/bin/true"], "nobody-at-all", 0)
     assert held(folder) == before
 
 
-def test_want_of_descriptors_leaves_nothing_wherever_it_is_met(folder: Path):
+def test_a_launch_that_runs_out_of_descriptors_leaves_nothing_behind(folder: Path):
     before = held(folder)
     lowest = min(set(range(1024)) - {int(path.name) for path in Path("/proc/self/fd").iterdir()})
     refusals = 0

@@ -1,4 +1,4 @@
-"""Pages that are opened ahead: one capture each, and no harm from one that breaks while it waits."""
+"""Pages that are opened in advance: each serves one capture, and one that breaks while idle does no harm."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from tests.support.site import Site
 
 
 class Tab:
-    """Stands in for a session: unbroken until told otherwise."""
+    """Stands in for a session, which fails when `broken` is set."""
 
     broken = False
 
@@ -29,7 +29,7 @@ class Tab:
 
 
 class Window:
-    """Opens pages while `may_open` is set and lets them go while `may_close` is."""
+    """Opens pages while `may_open` is set, and closes them while `may_close` is set."""
 
     def __init__(self) -> None:
         self.opened: list[Tab] = []
@@ -66,7 +66,7 @@ async def pages_of(window: Window) -> AsyncIterator[PagePool]:
 
 
 @in_loop
-async def test_no_page_serves_two_captures_and_the_next_one_is_open_before_it_is_wanted():
+async def test_each_page_serves_one_capture_and_the_next_one_opens_in_advance():
     window = Window()
     async with pages_of(window) as pages:
         for number in (1, 2, 3):
@@ -78,13 +78,13 @@ async def test_no_page_serves_two_captures_and_the_next_one_is_open_before_it_is
 
 
 @in_loop
-async def test_a_picture_does_not_wait_for_its_page_to_go_but_a_failure_does():
+async def test_a_successful_capture_does_not_wait_for_its_page_to_close_but_a_failed_one_does():
     window = Window()
     async with pages_of(window) as pages:
         window.may_close.clear()
         async with pages.use():
             pass
-        assert window.open >= 1  # and yet it was left at once
+        assert window.open >= 1  # and yet the capture has ended
 
         async def fails() -> None:
             async with pages.use():
@@ -99,8 +99,8 @@ async def test_a_picture_does_not_wait_for_its_page_to_go_but_a_failure_does():
 
 
 @in_loop
-async def test_a_page_is_in_use_until_it_is_gone_and_a_blank_one_is_not():
-    """One that hangs while it closes is company to whoever is there when the browser is killed for it."""
+async def test_a_page_is_in_use_until_it_is_closed_and_a_spare_one_is_not():
+    """A page that hangs while it closes counts as open when the browser is killed because of it."""
     window = Window()
     async with pages_of(window) as pages:
         pages.open_spare()
@@ -116,7 +116,7 @@ async def test_a_page_is_in_use_until_it_is_gone_and_a_blank_one_is_not():
 
 
 @in_loop
-async def test_a_page_that_breaks_while_it_waits_is_nobodys():
+async def test_a_page_that_breaks_while_idle_is_given_to_no_capture():
     window = Window()
     async with pages_of(window) as pages:
         pages.open_spare()
@@ -127,7 +127,7 @@ async def test_a_page_that_breaks_while_it_waits_is_nobodys():
 
 
 @in_loop
-async def test_a_page_is_kept_for_the_next_when_nobody_waits_for_it_any_more():
+async def test_the_page_of_a_cancelled_capture_is_kept_for_the_next_one():
     window = Window()
     async with pages_of(window) as pages:
         window.may_open.clear()
@@ -146,7 +146,7 @@ async def test_a_page_is_kept_for_the_next_when_nobody_waits_for_it_any_more():
 
 
 @in_loop
-async def test_where_no_page_can_be_opened_the_reason_is_told_and_the_next_try_is_a_new_one():
+async def test_a_page_that_cannot_be_opened_raises_the_reason_and_the_next_capture_tries_again():
     window = Window()
     async with pages_of(window) as pages:
         window.full = True
@@ -171,7 +171,7 @@ def renderers(engine: Engine) -> list[int]:
     return [pid for pid in members if is_renderer(pid)]
 
 
-def test_renderers_that_die_idle_cost_no_capture_and_no_browser(site: Site):
+def test_a_renderer_that_crashes_while_idle_fails_no_capture_and_no_browser(site: Site):
     url = site.add("/after-idle", body("green"))
     with small_engine(site, ENGINE_CONCURRENCY=1) as engine:
         assert colour(engine.capture(url)) == GREEN

@@ -15,11 +15,11 @@ def fed(data: bytes, size: int = 1 << 16, pictures: frozenset[int] = frozenset()
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
-def test_messages_are_cut_at_nul_however_they_come(size: int):
+def test_messages_are_split_at_nul_whatever_the_chunks(size: int):
     assert fed(b'{"id":1}\0{"method":"a"}\0{"id":', size) == [b'{"id":1}', b'{"method":"a"}']
 
 
-def test_an_event_that_is_too_long_is_told_by_its_session():
+def test_an_event_that_is_too_long_is_replaced_by_its_session():
     assert fed(EVENT % LONG + b"\0" + REPLY % b"" + b"\0") == [OversizedMessage(None, "5E55104"), REPLY % b""]
 
 
@@ -28,16 +28,16 @@ def test_a_page_cannot_speak_for_another_session():
     assert fed(forged + b"\0") == [OversizedMessage(None, "5E55104")]
 
 
-def test_one_without_a_session_is_dropped():
+def test_a_long_message_without_a_session_is_dropped():
     assert fed(b'{"method":"a","params":"%s"}\0' % LONG) == [OversizedMessage(None, None)]
 
 
-def test_a_reply_that_is_too_long_is_told_by_its_number_unless_it_is_a_picture():
+def test_a_reply_that_is_too_long_is_replaced_by_its_number_unless_it_is_a_picture():
     assert fed(REPLY % LONG + b"\0") == [OversizedMessage(7, "5E55104")]
     assert fed(REPLY % LONG + b"\0", pictures=frozenset({7})) == [REPLY % LONG]
 
 
-def test_what_is_too_long_is_not_held():
+def test_a_message_that_is_too_long_is_not_buffered():
     messages = MessageSplitter(frozenset().__contains__)
     for _ in range(3 * SMALL_LIMIT >> 16):
         assert list(messages.feed(b"x" * (1 << 16))) == []

@@ -1,4 +1,4 @@
-"""An engine's file descriptors: it takes what it may, and where they are used up it lives on and says so briefly."""
+"""The engine's file descriptors: it raises its limit, and survives running out of them with few lines in the log."""
 
 import contextlib
 import socket
@@ -32,7 +32,7 @@ def limits(pid: int) -> list[str]:
 
 
 def listening(engine: Engine) -> set[int]:
-    """The ports of loopback on which the engine listens for its browsers."""
+    """The loopback ports on which the engine listens for its browsers."""
     sockets = {str(link.readlink())[8:-1] for link in Path(f"/proc/{engine.process.pid}/fd").iterdir()}
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     ports = {int(line[1].partition(":")[2], 16) for line in lines if line[3] == "0A" and line[9] in sockets}
@@ -40,18 +40,18 @@ def listening(engine: Engine) -> set[int]:
 
 
 @pytest.mark.parametrize("module", ["engine", "engine.outlet"])
-def test_all_are_taken_that_may_be(module: str):
+def test_the_limit_is_raised_to_the_hard_limit(module: str):
     with running_engine(module, limited(700, 9000), ENGINE_CONCURRENCY=2) as running:
         assert limits(running.process.pid) == ["9000", "9000"]
         assert not [event for event in running.events if "open files" in event["event"]]
 
 
-def test_the_browser_does_not_have_what_the_engine_took_for_itself(site: Site):
+def test_the_browser_does_not_inherit_the_raised_limit(site: Site):
     with small_engine(site, prefix=limited(700, 9000)) as engine:
-        assert int(limits(engine.browser_pids[0])[0]) <= 8192  # to which Chromium raises its limit by itself
+        assert int(limits(engine.browser_pids[0])[0]) <= 8192  # Chromium itself raises its limit to this
 
 
-def test_an_engine_that_runs_out_of_them_lives_says_so_briefly_and_captures_again(site: Site):
+def test_an_engine_that_runs_out_of_descriptors_survives_logs_briefly_and_captures_again(site: Site):
     gate = threading.Event()
     site.add("/late.png", gate=gate)
     plain, slow = site.add("/plain", body("green")), site.add("/slow", body("green", "<img src=/late.png>"))
@@ -59,7 +59,7 @@ def test_an_engine_that_runs_out_of_them_lives_says_so_briefly_and_captures_agai
     settings: dict[str, Any] = {
         "PRIVATE_TARGETS": f"{site.address},localhost:{site.port}",
         "ENGINE_CONCURRENCY": 2,
-        "ENGINE_ISOLATION": "flags",  # the browser's way out can be had from here
+        "ENGINE_ISOLATION": "flags",  # so that the test can connect to the proxies
     }
     with (
         small_engine(site, prefix=limited(120, 120), **settings) as engine,
@@ -68,7 +68,7 @@ def test_an_engine_that_runs_out_of_them_lives_says_so_briefly_and_captures_agai
     ):
         (warning,) = [event for event in engine.events if event["event"].startswith("the limit of open files is low")]
         assert (warning["allowed"], warning["wanted"]) == (120, 2 * PER_CAPTURE)
-        # Both over connections that last: there will be no new ones.
+        # Both over persistent connections: new ones will fail.
         assert [colour(answer) for answer in pool.map(engine.capture, [plain, named])] == [GREEN, GREEN]
         capture, began = pool.submit(engine.capture, slow), time.monotonic()
         eventually(lambda: site.hits("/late.png"))
@@ -81,5 +81,5 @@ def test_an_engine_that_runs_out_of_them_lives_says_so_briefly_and_captures_agai
         gate.set()
         assert colour(capture.result()) == GREEN
         assert colour(engine.capture(plain)) == GREEN
-        kinds = 3  # of complaints, each told once a second: new connections, the watch over memory, and one to spare
+        kinds = 3  # of errors, each logged once a second: new connections, the memory watch, and one in reserve
         assert len(engine.events) < 15 + kinds * (time.monotonic() - began + 1)

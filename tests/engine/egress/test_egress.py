@@ -1,4 +1,4 @@
-"""The egress proxy by itself: what it lets through, what it refuses, what it limits, and that nothing upsets it."""
+"""The egress proxy by itself: what it allows, refuses and limits, and that no input breaks it."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ from tests.support.proxy import GREETING, PUBLIC, Resolver, ipv4, ipv6, name, re
 
 
 @in_loop
-async def test_bytes_go_to_and_fro_and_are_counted():
+async def test_bytes_are_relayed_both_ways_and_counted():
     async with running_proxy() as proxy:
         code, (reader, writer) = await proxy.ask(name("example.com"))
         assert code == Reply.GRANTED
@@ -76,7 +76,7 @@ async def test_a_name_is_looked_up_once_and_the_address_that_was_judged_is_diall
     ],
 )
 @in_loop
-async def test_what_is_refused_without_a_look_up(request_: bytes, verdict: Verdict):
+async def test_a_destination_is_refused_without_a_look_up(request_: bytes, verdict: Verdict):
     resolver = Resolver()
     async with running_proxy(resolver) as proxy:
         await refused(proxy, request_)
@@ -97,7 +97,7 @@ async def test_what_is_refused_without_a_look_up(request_: bytes, verdict: Verdi
     ],
 )
 @in_loop
-async def test_what_is_refused_for_its_addresses(answer: list[str] | Exception, verdict: Verdict):
+async def test_a_name_is_refused_for_its_addresses(answer: list[str] | Exception, verdict: Verdict):
     async with running_proxy(Resolver(answer)) as proxy:
         await refused(proxy, name("example.com"))
         assert proxy.egress.failure_of("EXAMPLE.com.", 80) == verdict
@@ -105,7 +105,7 @@ async def test_what_is_refused_for_its_addresses(answer: list[str] | Exception, 
 
 
 @in_loop
-async def test_an_exemption_is_for_its_port_alone():
+async def test_an_exemption_applies_to_its_port_alone():
     async with running_proxy(exempt=exemptions(["127.0.0.1:8080"]), ports=frozenset({80, 8080, 8081})) as proxy:
         assert (await proxy.ask(ipv4("127.0.0.1", 8080)))[0] == Reply.GRANTED
         await refused(proxy, ipv4("127.0.0.1", 8081))
@@ -113,14 +113,14 @@ async def test_an_exemption_is_for_its_port_alone():
 
 
 @in_loop
-async def test_the_engine_itself_is_refused_whatever_is_exempt():
+async def test_the_engine_itself_is_refused_despite_exemptions():
     rules = {"exempt": exemptions(["127.0.0.0/8", "10.255.255.1"]), "ports": frozenset({80, 8001})}
     async with running_proxy(Resolver(["127.0.0.1"]), **rules) as proxy:
         proxy.gate.refuse_own_port(8001)
         for request in (ipv4("127.0.0.1", 8001), ipv4("127.9.9.9", 8001), name("own.example.com", 8001)):
             await refused(proxy, request)
         assert (await proxy.ask(ipv4("127.0.0.1", 80)))[0] == Reply.GRANTED
-        # The same port of another machine is none of ours.
+        # The same port on another machine is not the engine's.
         assert (await proxy.ask(ipv4("10.255.255.1", 8001)))[0] == Reply.GRANTED
         assert proxy.traffic.refused == {Verdict.LOOPBACK: 3}
 
@@ -169,7 +169,7 @@ async def test_more_connections_than_the_limit_are_refused():
 
 
 @in_loop
-async def test_connections_that_ask_for_nothing_count_while_they_last():
+async def test_connections_without_a_request_count_while_they_are_open():
     async with running_proxy(limits=Limits(connections=2)) as proxy:
         silent = [await proxy.send(b"") for _ in range(2)]
         await until(lambda: len(proxy.egress._handlers) == 2)
@@ -183,7 +183,7 @@ async def test_connections_that_ask_for_nothing_count_while_they_last():
 
 
 @in_loop
-async def test_more_bytes_than_the_limit_cut_the_connection_and_end_all_others():
+async def test_more_bytes_than_the_limit_cut_the_connection_and_refuse_new_ones():
     async with running_proxy(limits=Limits(bytes=1000)) as proxy:
         _, (reader, writer) = await proxy.ask(name("example.com"))
         writer.write(b"x" * 600)
@@ -193,7 +193,7 @@ async def test_more_bytes_than_the_limit_cut_the_connection_and_end_all_others()
 
 
 @in_loop
-async def test_a_silent_connection_is_ended():
+async def test_a_silent_connection_times_out():
     async with running_proxy(limits=Limits(idle=0.1)) as proxy:
         _, (reader, writer) = await proxy.ask(name("example.com"))
         writer.write(b"mute")
@@ -202,7 +202,7 @@ async def test_a_silent_connection_is_ended():
 
 
 @in_loop
-async def test_one_that_has_answered_and_falls_silent_is_no_failure():
+async def test_a_site_that_answers_and_falls_silent_is_no_failure():
     async with running_proxy(limits=Limits(idle=0.1)) as proxy:
         _, (reader, writer) = await proxy.ask(name("example.com"))
         writer.write(b"hello")
@@ -211,7 +211,7 @@ async def test_one_that_has_answered_and_falls_silent_is_no_failure():
 
 
 @in_loop
-async def test_a_site_that_hangs_up_ends_the_connection():
+async def test_a_site_that_disconnects_ends_the_connection():
     async with running_proxy() as proxy:
         _, (reader, writer) = await proxy.ask(name("example.com"))
         writer.write(b"bye")
@@ -219,7 +219,7 @@ async def test_a_site_that_hangs_up_ends_the_connection():
 
 
 @in_loop
-async def test_a_look_up_that_comes_late_is_none():
+async def test_a_look_up_that_times_out_gives_no_address():
     late = threading.Event()
     async with running_proxy(lambda _: late.wait(5) and [PUBLIC], Limits(lookup=0.05)) as proxy:
         await refused(proxy, name("slow.example.com"))
@@ -228,7 +228,7 @@ async def test_a_look_up_that_comes_late_is_none():
 
 
 @in_loop
-async def test_one_capture_has_so_many_look_ups_at_a_time_the_late_ones_included():
+async def test_the_look_ups_of_a_capture_are_limited_and_late_ones_count():
     release, asked = threading.Event(), []
 
     def slow(host: str) -> list[str]:
@@ -260,7 +260,7 @@ def without_descriptors() -> Iterator[None]:
 
 
 class Hanging:
-    """A resolver in which names of example.net hang until they may go on."""
+    """A resolver in which names of example.net hang until `go_on` is set."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -281,17 +281,17 @@ def hanging() -> Iterator[Hanging]:
 
 
 @in_loop
-async def test_names_that_hang_target_lookups_are_not_taken_for_an_answer_about_others(hanging: Hanging):
+async def test_targets_that_hang_in_look_up_do_not_make_other_names_unresolved(hanging: Hanging):
     gate = Gate(Guard(lookup=hanging), 1, Limits(lookup=0.2, target_lookups=40))
     asking = [asyncio.create_task(gate.admit(Destination(f"{n}.example.net", 80))) for n in range(40)]
     await until(lambda: len(hanging.asked) == 40)
     with pytest.raises(ResolverBusy):
         await gate.admit(Destination("example.com", 80))
     assert (await gate.admit(Destination(PUBLIC, 80))).ok  # no name, no look-up
-    # A page's own look-ups have threads of their own.
+    # Look-ups of pages have threads of their own.
     assert (await gate.judge(Destination("example.com", 80), gate.lookup_slots())).ok
     assert {(await judging).verdict for judging in asking} == {Verdict.UNRESOLVED}
-    with pytest.raises(ResolverBusy):  # given up, but not over
+    with pytest.raises(ResolverBusy):  # timed out, but still running
         await gate.admit(Destination("example.com", 80))
     hanging.go_on.set()
     await until(lambda: gate._target_lookups._free._value == 40)
@@ -299,17 +299,17 @@ async def test_names_that_hang_target_lookups_are_not_taken_for_an_answer_about_
 
 
 @in_loop
-async def test_a_look_up_has_its_time_from_when_it_begins():
-    """Two that take more than half of it, and one thread."""
+async def test_the_time_out_of_a_look_up_runs_from_its_own_start():
+    """Two look-ups that each take more than half the time-out share one thread."""
     gate = Gate(Guard(lookup=lambda _: time.sleep(1.2) or [PUBLIC]), 1, Limits(lookup=2, target_lookups=1))
     judging = [gate.admit(Destination(f"{n}.example.com", 80)) for n in range(2)]
     assert [judgement.verdict for judgement in await asyncio.gather(*judging)] == [Verdict.PUBLIC] * 2
 
 
 @in_loop
-async def test_a_page_whose_name_finds_no_thread_is_told_so(hanging: Hanging):
+async def test_a_page_whose_look_up_finds_no_free_thread_fails_as_busy(hanging: Hanging):
     async with running_proxy(hanging, Limits(lookup=0.1, lookups=1)) as proxy:
-        # Of two captures that are over, whose names hang on.
+        # Look-ups of two captures that have ended, but whose names still hang.
         for n in range(2):
             await proxy.gate.judge(Destination(f"{n}.example.net", 80), proxy.gate.lookup_slots())
         code, _ = await proxy.ask(name("example.com"))
@@ -323,7 +323,7 @@ async def test_a_page_whose_name_finds_no_thread_is_told_so(hanging: Hanging):
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
 @in_loop
-async def test_a_name_that_there_is_no_descriptor_for_is_not_one_that_does_not_resolve(number: int):
+async def test_a_look_up_without_a_descriptor_does_not_make_a_name_unresolved(number: int):
     async with running_proxy(Resolver(OSError(number, "too many open files"))) as proxy:
         with pytest.raises(ResolverBusy):
             await proxy.gate.admit(Destination("example.com", 80))
@@ -332,7 +332,7 @@ async def test_a_name_that_there_is_no_descriptor_for_is_not_one_that_does_not_r
 
 
 @in_loop
-async def test_a_name_that_there_is_no_thread_for_is_not_one_that_does_not_resolve(monkeypatch):
+async def test_a_look_up_without_a_thread_does_not_make_a_name_unresolved(monkeypatch):
     resolver = Resolver([PUBLIC])
     gate = Gate(Guard(lookup=resolver), 1, Limits(target_lookups=1))
     with monkeypatch.context() as patched:
@@ -346,7 +346,7 @@ async def test_a_name_that_there_is_no_thread_for_is_not_one_that_does_not_resol
 
 
 @in_loop
-async def test_a_site_that_there_is_no_descriptor_for_costs_the_capture_and_is_not_called_unreachable():
+async def test_a_connection_without_a_descriptor_fails_the_capture_but_does_not_make_the_site_unreachable():
     async with running_proxy(Resolver([PUBLIC, "93.184.216.35"])) as proxy:
         proxy.world.failures[PUBLIC] = OSError(errno.EMFILE, "too many open files")
         assert (await proxy.ask(name("example.com")))[0] == Reply.FAILED
@@ -355,7 +355,7 @@ async def test_a_site_that_there_is_no_descriptor_for_costs_the_capture_and_is_n
 
 
 @in_loop
-async def test_an_address_is_not_taken_for_another_machines_for_want_of_descriptors():
+async def test_without_descriptors_an_address_is_not_taken_for_another_machines():
     gate = Gate(Guard(), 1)
     assert (await gate.admit(Destination(PUBLIC, 80))).ok
     with without_descriptors(), pytest.raises(ProxyFailed):
@@ -363,7 +363,7 @@ async def test_an_address_is_not_taken_for_another_machines_for_want_of_descript
 
 
 @in_loop
-async def test_what_was_judged_target_lookups_is_dialled_without_another_look_up():
+async def test_a_judged_target_is_dialled_without_another_look_up():
     resolver = Resolver([PUBLIC], ["127.0.0.1"])
     async with running_proxy(resolver) as proxy:
         known = Destination("example.com", 80)
@@ -371,12 +371,12 @@ async def test_what_was_judged_target_lookups_is_dialled_without_another_look_up
         for _ in range(3):
             assert (await proxy.ask(name("EXAMPLE.com.")))[0] == Reply.GRANTED
         assert resolver.asked == ["example.com"]
-        await refused(proxy, name("example.com", 443))  # that is somewhere else
+        await refused(proxy, name("example.com", 443))  # another port is another destination
         assert proxy.world.dialled == [(PUBLIC, 80)] * 3
 
 
 @in_loop
-async def test_a_fault_of_ours_costs_one_connection_and_not_the_proxy():
+async def test_a_bug_of_ours_fails_one_connection_and_not_the_proxy():
     def broken(_: str) -> list[str]:
         raise RuntimeError("a bug")
 
@@ -391,7 +391,7 @@ async def test_closing_cuts_every_connection():
     async with running_proxy(limits=Limits(bytes=1 << 40)) as proxy:
         _, (reader, _) = await proxy.ask(name("example.com"))
         _, (_, stuffed) = await proxy.ask(name("example.com"))
-        stuffed.write(b"x" * (8 << 20))  # nobody reads the echo: the proxy's buffers are full
+        stuffed.write(b"x" * (8 << 20))  # the echo is not read, so the proxy's buffers are full
         await until(lambda: proxy.traffic.bytes > 1 << 20)
         assert proxy.egress.alive
         await proxy.egress.close()
@@ -400,7 +400,7 @@ async def test_closing_cuts_every_connection():
 
 
 @in_loop
-async def test_whoever_is_accepted_in_the_moment_of_closing_is_cut_off():
+async def test_a_connection_accepted_during_closing_is_cut():
     async with running_proxy(limits=Limits(idle=60)) as proxy:
         await proxy.egress.close()
         async with await asyncio.start_server(proxy.egress._accept, "127.0.0.1", 0) as late:
@@ -411,7 +411,7 @@ async def test_whoever_is_accepted_in_the_moment_of_closing_is_cut_off():
 
 
 @in_loop
-async def test_what_a_closing_browser_does_not_take_is_not_waited_for():
+async def test_the_proxy_does_not_wait_for_a_browser_that_closes_with_unread_bytes():
     async with running_proxy(limits=Limits(idle=0.2, bytes=1 << 40)) as proxy:
         _, (_, writer) = await proxy.ask(name("example.com"))
         writer.write(b"x" * (8 << 20))
@@ -429,7 +429,7 @@ def test_a_proxy_that_was_never_opened_is_not_alive():
 
 
 @in_loop
-async def test_a_proxy_that_cannot_listen_is_away():
+async def test_a_proxy_that_cannot_listen_has_failed():
     async with running_proxy() as proxy:
         closed = bound()
         closed.close()
@@ -452,7 +452,7 @@ async def test_a_proxy_that_cannot_listen_is_away():
     ],
 )
 @in_loop
-async def test_what_is_not_a_request_gets_no_connection(sent: bytes, answer: bytes):
+async def test_a_malformed_request_gets_no_connection(sent: bytes, answer: bytes):
     async with running_proxy() as proxy:
         reader, writer = await proxy.send(sent)
         try:
@@ -464,7 +464,7 @@ async def test_what_is_not_a_request_gets_no_connection(sent: bytes, answer: byt
 
 
 @in_loop
-async def test_a_client_that_says_nothing_is_ended():
+async def test_a_client_that_sends_nothing_is_disconnected():
     async with running_proxy(limits=Limits(idle=0.1)) as proxy:
         reader, _ = await proxy.send(b"\x05")
         assert await reader.read() == b""
@@ -477,7 +477,7 @@ def bound() -> socket.socket:
 
 
 @pytest.mark.parametrize("pool", [None, 1])
-def test_a_listener_is_for_one_capture_and_its_port_ends_with_it(pool: int | None):
+def test_a_listener_serves_one_capture_and_its_port_closes_with_it(pool: int | None):
     listeners = Listeners([bound()] if pool else None)
     ports = []
     for _ in range(2):
@@ -492,7 +492,7 @@ def test_a_listener_is_for_one_capture_and_its_port_ends_with_it(pool: int | Non
     listeners.close()
 
 
-def test_a_listener_that_was_stopped_before_its_time_serves_the_next_capture():
+def test_a_listener_that_was_stopped_early_serves_the_next_capture():
     listeners = Listeners([bound()])
     with listeners.listen() as listener:
         stop_listening(listener)
@@ -504,7 +504,7 @@ def test_a_listener_that_was_stopped_before_its_time_serves_the_next_capture():
     listeners.close()
 
 
-def test_a_pool_gives_out_what_it_has_and_closes_what_comes_back_late():
+def test_a_closed_pool_closes_a_listener_when_its_capture_ends():
     listener = bound()
     listeners = Listeners([listener])
     with listeners.listen():
@@ -542,7 +542,7 @@ REQUESTS = st.one_of(
 
 @settings(max_examples=500, deadline=None)
 @given(REQUESTS, st.integers(1, 50), st.booleans())
-def test_whatever_is_sent_is_a_destination_or_denied(sent: bytes, size: int, users: bool):
+def test_any_input_is_a_destination_or_denied(sent: bytes, size: int, users: bool):
     async def read() -> Destination | None:
         reader = asyncio.StreamReader()
         asking = asyncio.create_task(socks.accept(reader, Deaf(), *COMMANDS, users=users))
@@ -561,7 +561,7 @@ def test_whatever_is_sent_is_a_destination_or_denied(sent: bytes, size: int, use
 
 @settings(max_examples=60, deadline=None)
 @given(REQUESTS)
-def test_whatever_is_sent_the_proxy_goes_on_and_dials_nothing_but_what_was_judged(sent: bytes):
+def test_after_any_input_the_proxy_still_serves_and_dials_only_judged_addresses(sent: bytes):
     async def survive() -> None:
         async with running_proxy() as proxy:
             _, writer = await proxy.send(sent)
@@ -574,7 +574,7 @@ def test_whatever_is_sent_the_proxy_goes_on_and_dials_nothing_but_what_was_judge
 
 
 @pytest.mark.parametrize("turns", range(4))
-def test_a_caller_who_goes_while_the_proxy_opens_leaves_nothing_that_serves(turns):
+def test_a_proxy_whose_opening_is_cancelled_serves_nothing(turns):
     async def open_and_go() -> list[object]:
         faults: list[object] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
@@ -599,13 +599,13 @@ def test_a_caller_who_goes_while_the_proxy_opens_leaves_nothing_that_serves(turn
 @pytest.mark.parametrize("turns", range(12))
 @in_loop
 async def test_a_proxy_that_is_closed_at_any_moment_of_a_connection_leaves_no_descriptor(turns: int):
-    """Accepted, greeted, judged, dialled, answered: each takes its turns of the loop."""
+    """To accept, greet, judge, dial and answer takes several iterations of the loop each."""
 
     def held() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
     async with running_proxy() as proxy:
-        before = held()  # the server's own socket is one of them, and gone with it
+        before = held()  # includes the server's own socket, which is closed with it
         host, port = proxy.egress.url.removeprefix("socks5://").split(":")
         with socket.create_connection((host, int(port))) as client:
             client.sendall(GREETING + ipv4(PUBLIC))
@@ -614,5 +614,5 @@ async def test_a_proxy_that_is_closed_at_any_moment_of_a_connection_leaves_no_de
             await proxy.egress.close()
             for _ in range(4):
                 await asyncio.sleep(0)
-            gc.collect()  # asyncio drops, unclosed, what it accepts in the turn in which its server is closed
-            await until(lambda: held() == before)  # our end is there instead of the server's socket
+            gc.collect()  # asyncio does not close a connection accepted in the iteration that closes the server
+            await until(lambda: held() == before)  # the client's socket counts instead of the server's

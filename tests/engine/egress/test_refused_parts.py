@@ -1,4 +1,4 @@
-"""A part of a page that is refused, or does not come, is absent from the picture: nothing in its place, nothing moved."""
+"""A refused or failed part of a page leaves an empty space in the picture, and moves nothing else."""
 
 import pytest
 
@@ -27,13 +27,13 @@ ABSENT = f"<div {SIZED.format('width:300px;height:200px')}></div>"
         "<div style=\"height:200px;background:url('http://10.0.0.1/a.png')\"></div>",
     ],
 )
-def test_it_leaves_its_place_empty(engine: Engine, site: Site, part: str):
+def test_a_refused_part_leaves_an_empty_space(engine: Engine, site: Site, part: str):
     with_part = engine.capture(site.add("/with-part", body("green", part.format(SIZED.format("")) + BELOW)))
     without = engine.capture(site.add("/without-part", body("green", ABSENT + BELOW)))
     assert picture(with_part).tobytes() == picture(without).tobytes()
 
 
-def test_an_image_that_comes_late_and_broken_leaves_its_place_empty_too(engine: Engine, site: Site):
+def test_a_late_broken_image_leaves_an_empty_space_too(engine: Engine, site: Site):
     late = (
         "<script>onload = () => document.body.prepend(Object.assign(new Image(), {src: 'http://10.0.0.1/'}))</script>"
     )

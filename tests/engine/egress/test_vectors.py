@@ -1,4 +1,4 @@
-"""Every way out of a page, on the real engine: nothing on loopback hears of it, whatever keeps the browser in."""
+"""Every way in which a page can send requests, on the real engine: none reaches loopback, in either isolation."""
 
 import asyncio
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ from tests.support.unguarded import hits_of
 from tests.support.vectors import VECTORS
 from tests.support.victims import Victim, running_victims
 
-# What is not even tried: the browser closes pop-ups, its WebRTC policy leaves nothing to send UDP from, and QUIC is
-# off. The rest is refused by the proxy. In the namespace WebRTC sees no network interface and seldom tries at all.
+# The browser does not even try these: it closes pop-ups, its WebRTC policy forbids UDP, and QUIC is off. The proxy
+# refuses all others. In the namespace WebRTC sees no network interface and seldom tries.
 UNTRIED = {"window-open", "webtransport", "stun"}
 SELDOM = {("namespace", "turn")}
 
 
 @dataclass(frozen=True)
 class Attack:
-    """What came of one page: the engine's answer, what the proxy refused, and who was hit."""
+    """The result of one page: the engine's answer, the proxy's refusals, and the victim."""
 
     answer: Response
     refused: dict[str, int]
@@ -43,9 +43,9 @@ def isolation(request) -> str:
 
 @pytest.fixture(scope="module")
 def attacks(isolation: str, site: Site, victims: list[Victim]) -> dict[str, Attack]:
-    """The victims' ports are allowed: their address is all that is wrong with them.
+    """The victims' ports are allowed, so only their address is refused.
 
-    With the flags alone advertisements are blocked besides: then each request goes by the engine, and none is refused.
+    With the flags alone, advertisements are blocked too: then the engine sees each request, and lets these pass.
     """
     ports = ",".join(str(victim.port) for victim in victims)
     pages = {
@@ -78,7 +78,7 @@ def attack(engine: Engine, name: str, url: str, victim: Victim, block_ads: bool)
     return Attack(answer, event["traffic"]["refused"], victim)
 
 
-def test_there_are_as_many_as_were_counted():
+def test_there_are_43_vectors():
     assert len(VECTORS) == 43
 
 
@@ -88,7 +88,7 @@ def test_the_victim_is_not_hit(attacks: dict[str, Attack], name: str):
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_what_the_page_tries_the_proxy_refuses(attacks: dict[str, Attack], isolation: str, name: str):
+def test_the_proxy_refuses_every_attempt_of_the_page(attacks: dict[str, Attack], isolation: str, name: str):
     refused = set(attacks[name].refused)
     if (isolation, name) in SELDOM:
         assert refused <= {"loopback"}
@@ -97,18 +97,18 @@ def test_what_the_page_tries_the_proxy_refuses(attacks: dict[str, Attack], isola
 
 
 @pytest.mark.parametrize("name", [name for name, vector in VECTORS.items() if vector.leaves])
-def test_a_page_that_goes_to_the_victim_itself_is_a_blocked_url(attacks: dict[str, Attack], name: str):
+def test_a_page_that_navigates_to_the_victim_is_a_blocked_url(attacks: dict[str, Attack], name: str):
     answer = attacks[name].answer
     assert (answer.status_code, answer.json()["error"]) == (400, "blocked_url")
 
 
 @pytest.mark.parametrize("name", [name for name, vector in VECTORS.items() if not vector.leaves])
-def test_what_is_refused_inside_a_page_does_not_cost_the_picture(attacks: dict[str, Attack], name: str):
+def test_a_refused_request_inside_a_page_does_not_fail_the_capture(attacks: dict[str, Attack], name: str):
     assert attacks[name].answer.status_code == 200, attacks[name].answer.text
 
 
-def test_without_the_guard_every_one_of_them_hits(site: Site):
-    """The control: the pages do what they say, and the victims would have noticed."""
+def test_without_the_guard_every_vector_hits_its_victim(site: Site):
+    """The control: every vector works, and its victim detects it."""
     with running_victims(len(VECTORS)) as victims:
         pages = {
             name: (vector.serve(site, name, victim.address), victim)

@@ -1,6 +1,6 @@
-"""Names that answer twice, documents that redirect, and a proxy that ends: the browser never gets to what is refused.
+"""Names with two answers, documents that redirect, a proxy that fails: the browser never reaches a refused destination.
 
-The engine's own service, its resolver and the way to public addresses being the test's.
+The service is the engine's own, with the test's resolver and the test's connection to public addresses.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ CORPUS = Path(__file__).parents[2] / "data" / "ssrf-corpus.tsv"
 
 @dataclass
 class Case:
-    """A line of class `egress:*`: the URL is good, what it leads to is not."""
+    """A line of class `egress:*`: a good URL that leads to a refused destination."""
 
     url: str
     answers: list[list[str]]
@@ -47,7 +47,7 @@ CASES = [
 
 @dataclass
 class Network:
-    """The resolver's answers in turn; the one public address is the test's site, and what was dialled is kept."""
+    """Gives the resolver's answers in order, and records what is dialled. The one public address is the test's site."""
 
     site: Site
     answers: list[list[str]]
@@ -82,8 +82,8 @@ def quiet(site: Site) -> Site:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.location], ids=lambda case: case.url)
-def test_a_name_is_looked_up_once_for_a_capture_and_its_second_answer_never_dialled(quiet: Site, case: Case):
-    """The addresses that were judged at the door are what every connection of the capture goes to."""
+def test_a_target_is_looked_up_once_for_a_capture_and_a_second_answer_is_never_dialled(quiet: Site, case: Case):
+    """Every connection of the capture goes to the addresses that were judged before it."""
     quiet.add("/", body("green", "<img src=/a.png><script src=/b.js></script>"))
     network = Network(quiet, case.answers)
     result, service = outcome(network, case.url)
@@ -95,7 +95,7 @@ def test_a_name_is_looked_up_once_for_a_capture_and_its_second_answer_never_dial
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.location], ids=lambda case: case.url)
 def test_the_second_answer_of_a_name_inside_a_page_is_refused(quiet: Site, case: Case):
-    """What is not the page's own host and port is looked up for each connection."""
+    """Any other host or port than the target's own is looked up for each connection."""
     quiet.add("/", status=302, headers={"Location": "http://rebind.example.com/"})
     network = Network(quiet, case.answers)
     result, service = outcome(network, case.url)
@@ -106,7 +106,7 @@ def test_the_second_answer_of_a_name_inside_a_page_is_refused(quiet: Site, case:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.location], ids=lambda case: case.location)
-def test_a_redirect_to_what_is_refused_is_no_picture(quiet: Site, case: Case):
+def test_a_redirect_to_a_refused_destination_fails_the_capture(quiet: Site, case: Case):
     path = "/" + case.url.partition("example.com")[2].removeprefix("/")
     quiet.add(path, status=302, headers={"Location": case.location})
     network = Network(quiet, case.answers)
@@ -121,14 +121,14 @@ def test_a_redirect_to_what_is_refused_is_no_picture(quiet: Site, case: Case):
     assert quiet.hits(path) == 1
 
 
-def test_a_look_up_that_fails_behind_a_redirect_is_a_blocked_url_too(quiet: Site):
-    """Two codes, for private and for unknown names, would let a stranger map the inside."""
+def test_a_failed_look_up_after_a_redirect_is_a_blocked_url_too(quiet: Site):
+    """Different codes for private and for unknown names would let a client map the internal network."""
     quiet.add("/away", status=302, headers={"Location": "http://unknown.example.com/"})
     result, _ = outcome(Network(quiet, [[PUBLIC], []]), "http://known.example.com/away")
     assert isinstance(result, BlockedURL)
 
 
-def test_names_that_hang_do_not_make_a_good_one_a_blocked_url(quiet: Site):
+def test_names_that_hang_do_not_turn_a_good_name_into_a_blocked_url(quiet: Site):
     quiet.add("/", body("green"))
     network, go_on = Network(quiet, [[PUBLIC]]), threading.Event()
 
@@ -157,7 +157,7 @@ def test_names_that_hang_do_not_make_a_good_one_a_blocked_url(quiet: Site):
 
 
 @pytest.mark.parametrize("failure", [ConnectionRefusedError(111, "refused"), OSError(113, "no route"), TimeoutError()])
-def test_a_site_that_cannot_be_reached_is_its_own_fault_and_named(quiet: Site, failure: OSError):
+def test_an_unreachable_site_is_a_page_failure_with_its_reason(quiet: Site, failure: OSError):
     network = Network(quiet, [[PUBLIC]])
 
     async def connect(host: str, port: int) -> Stream:
@@ -170,7 +170,7 @@ def test_a_site_that_cannot_be_reached_is_its_own_fault_and_named(quiet: Site, f
 
 
 def end_in_the_middle(site: Site, path: str, url: str) -> tuple[object, int]:
-    """Capture `url`, end its proxy as soon as `path` was asked for; then capture another page."""
+    """Capture `url`, close its proxy as soon as `path` is requested, then capture another page."""
     network = Network(site, [[PUBLIC]])
 
     async def capture() -> tuple[object, int]:
@@ -188,14 +188,14 @@ def end_in_the_middle(site: Site, path: str, url: str) -> tuple[object, int]:
     return asyncio.run(capture())
 
 
-def test_a_proxy_that_ends_before_the_document_is_a_typed_failure_and_nothing_is_fetched_without_it(quiet: Site):
+def test_a_proxy_that_fails_before_the_document_makes_the_capture_unavailable(quiet: Site):
     quiet.add("/waits", gate=threading.Event())
     result, hits = end_in_the_middle(quiet, "/waits", "http://cut.example.com/waits")
     assert isinstance(result, ProxyFailed)
     assert hits == 1
 
 
-def test_a_proxy_that_ends_under_the_page_is_a_typed_failure_too(quiet: Site):
+def test_a_proxy_that_fails_during_the_page_makes_the_capture_unavailable_too(quiet: Site):
     quiet.add("/slow.png", gate=threading.Event())
     quiet.add("/never.png")
     later = "<img src=/slow.png onerror='new Image().src = \"/never.png\"'>"

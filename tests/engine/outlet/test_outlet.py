@@ -1,4 +1,4 @@
-"""The second judge and way out of an engine on an internal network: by itself, and between real processes."""
+"""The outlet of an engine on an internal network: by itself, and between real processes."""
 
 import asyncio
 import errno
@@ -36,7 +36,7 @@ HOLD = b"\x05\xf2\x00\x01" + bytes(6)
 
 
 class Chain:
-    """An outlet whose resolver and sites are the test's, and an engine's proxy and gate that go by it."""
+    """An outlet with the test's resolver and sites, and an engine's proxy and gate that use it."""
 
     def __init__(self, world: World, outlet: Outlet, server: asyncio.Server, guard: Guard) -> None:
         self.world, self.outlet, self.server = world, outlet, server
@@ -49,7 +49,7 @@ class Chain:
     async def open(self, listener: socket.socket) -> None:
         await self.egress.open(listener)
         self.browser = Proxy(self.egress, self.gate, self.world, self.traffic)
-        # A client that takes the engine's place, and knows none of its rules.
+        # A client in the place of the engine, which follows none of its rules.
         self.stranger = Proxy(self.egress, self.gate, self.world, self.traffic)
         self.stranger.url = f"socks5://{self.upstream.host}:{self.upstream.port}"
         self.session = await self.upstream.open_session()
@@ -60,7 +60,7 @@ class Chain:
         return await asyncio.to_thread(self.upstream.lookup, destination)
 
     async def die(self) -> None:
-        """Hang up on everybody, as a process that is killed does."""
+        """Cut all connections, as the end of a killed process does."""
         self.server.close()
         for writer in self.served:
             writer.transport.abort()
@@ -75,7 +75,7 @@ async def chain(
     lenient: bool = False,
     **rules: Any,
 ) -> AsyncIterator[Chain]:
-    """Run one; with a `lenient` engine only the outlet refuses anything."""
+    """Run a chain. With a `lenient` engine only the outlet refuses anything."""
     world = World()
     guard = Guard(lookup=lookup or Resolver(), **rules)
     outlet = Outlet(Gate(guard, 1, limits, world.connect), connections)
@@ -99,11 +99,11 @@ async def chain(
             site.close()
             for _, writer in world.streams:
                 writer.transport.abort()
-            await asyncio.sleep(0.01)  # the transports tell their protocols
+            await asyncio.sleep(0.01)  # the transports notify their protocols
 
 
 @in_loop
-async def test_a_page_reaches_its_site_through_both():
+async def test_a_page_reaches_its_site_through_proxy_and_outlet():
     async with chain() as running:
         code, (reader, writer) = await running.browser.ask(name("example.com"))
         assert code == Reply.GRANTED
@@ -115,7 +115,7 @@ async def test_a_page_reaches_its_site_through_both():
 
 
 @in_loop
-async def test_a_look_up_gives_every_address_that_was_judged():
+async def test_a_look_up_returns_every_judged_address():
     answer = [PUBLIC, "2606:4700::1111", "93.184.216.35"]
     async with chain(Resolver(answer)) as running:
         assert await running.lookup() == answer
@@ -136,7 +136,7 @@ async def test_a_name_is_looked_up_once_and_the_address_that_was_judged_is_diall
 
 @pytest.mark.parametrize("answer", [["127.0.0.1"], [PUBLIC, "10.0.0.1"], [], OSError("SERVFAIL")])
 @in_loop
-async def test_a_name_that_does_not_resolve_to_public_addresses_alone_is_one_that_does_not_resolve(
+async def test_a_name_with_any_address_that_is_not_public_does_not_resolve(
     answer: list[str] | OSError,
 ):
     async with chain(Resolver(answer)) as running:
@@ -161,7 +161,7 @@ async def test_a_name_that_does_not_resolve_to_public_addresses_alone_is_one_tha
 )
 @pytest.mark.parametrize("command", [1, RESOLVE])
 @in_loop
-async def test_a_client_that_takes_the_engines_place_gets_no_further(request_: bytes, command: int):
+async def test_another_client_in_the_place_of_the_engine_is_refused_just_the_same(request_: bytes, command: int):
     resolver = Resolver()
     async with chain(resolver) as running:
         await refused(running.stranger, request_[:1] + bytes([command]) + request_[2:])
@@ -169,7 +169,7 @@ async def test_a_client_that_takes_the_engines_place_gets_no_further(request_: b
 
 
 @in_loop
-async def test_where_the_second_judge_says_no_the_page_is_refused():
+async def test_a_destination_that_only_the_outlet_refuses_is_refused_to_the_page():
     async with chain(lenient=True) as running:
         await refused(running.browser, ipv4("10.0.0.1"))
         assert running.traffic.refused == {"second_judge": 1}
@@ -178,13 +178,13 @@ async def test_where_the_second_judge_says_no_the_page_is_refused():
 
 
 @in_loop
-async def test_binding_is_not_for_sale():
+async def test_a_bind_command_is_refused():
     async with chain() as running:
         assert (await running.stranger.ask(b"\x05\x02" + ipv4(PUBLIC)[2:]))[0] == Reply.BAD_COMMAND
 
 
 @in_loop
-async def test_an_exempt_name_may_be_dialled_at_the_addresses_it_was_given_out_with_and_its_port_alone():
+async def test_an_exempt_name_may_be_dialled_only_at_its_resolved_addresses_and_its_port():
     rules = {"exempt": exemptions(["intranet.example:8080"]), "ports": frozenset({80, 8080})}
     async with chain(Resolver(["10.0.0.7"]), **rules) as running:
         await refused(running.stranger, ipv4("10.0.0.7", 8080))
@@ -197,11 +197,11 @@ async def test_an_exempt_name_may_be_dialled_at_the_addresses_it_was_given_out_w
 
 
 @in_loop
-async def test_an_exempt_name_that_the_outlet_has_forgotten_costs_the_capture_and_is_not_called_forbidden():
+async def test_an_exempt_name_that_the_outlet_forgot_fails_the_capture_as_unavailable():
     site = Destination("intranet.example", 8080)
     async with chain(Resolver(["10.0.0.7"]), exempt=exemptions(["intranet.example:8080"])) as running:
         running.egress._known = {site: await running.gate.admit(site)}
-        running.outlet._exempt.clear()  # as one does that was started meanwhile
+        running.outlet._exempt.clear()  # as an outlet that restarted meanwhile has
         assert (await running.browser.ask(name(site.host, site.port)))[0] == Reply.FAILED
         assert (running.egress.alive, running.traffic.refused, running.world.dialled) == (False, {}, [])
 
@@ -215,7 +215,7 @@ async def test_an_exempt_name_that_the_outlet_has_forgotten_costs_the_capture_an
     ],
 )
 @in_loop
-async def test_why_a_site_cannot_be_reached_is_told_as_if_it_were_dialled_from_here(error: OSError, fate: Failure):
+async def test_a_failed_connection_through_the_outlet_has_the_reason_of_a_direct_one(error: OSError, fate: Failure):
     async with chain() as running:
         running.world.failures[PUBLIC] = error
         assert (await running.browser.ask(name("example.com")))[0] == Reply.UNREACHABLE
@@ -224,7 +224,7 @@ async def test_why_a_site_cannot_be_reached_is_told_as_if_it_were_dialled_from_h
 
 
 @in_loop
-async def test_a_site_that_is_silent_for_too_long_is_left():
+async def test_a_connection_to_a_silent_site_times_out():
     async with chain(limits=Limits(idle=0.1)) as running:
         _, (reader, writer) = await running.stranger.ask(name("example.com"))
         writer.write(b"mute")
@@ -232,7 +232,7 @@ async def test_a_site_that_is_silent_for_too_long_is_left():
 
 
 @in_loop
-async def test_who_asks_for_nothing_is_hung_up_on():
+async def test_a_client_that_sends_no_request_is_disconnected():
     async with chain(limits=Limits(idle=0.1)) as running:
         reader, writer = await running.upstream.handshake(socks.GREETING, socks.GREETED)
         assert await reader.read() == b""
@@ -240,8 +240,8 @@ async def test_who_asks_for_nothing_is_hung_up_on():
 
 
 @in_loop
-async def test_more_connections_than_the_limit_are_hung_up_on_and_cost_the_capture():
-    async with chain(connections=3) as running:  # two of them are lines
+async def test_connections_above_the_limit_are_closed_and_fail_the_capture():
+    async with chain(connections=3) as running:  # two of them are sessions
         code, (_, writer) = await running.browser.ask(name(PUBLIC))
         assert code == Reply.GRANTED
         for asking in (running.upstream.open_session(), running.lookup(), running.gate.admit(SITE)):
@@ -255,8 +255,8 @@ async def test_more_connections_than_the_limit_are_hung_up_on_and_cost_the_captu
 
 
 @in_loop
-async def test_what_a_capture_had_ends_with_its_line_however_little_the_sites_read():
-    """Each is sent more than all buffers on the way hold: that its client is gone, the outlet cannot see."""
+async def test_the_connections_of_a_capture_end_with_its_session_even_if_the_sites_read_nothing():
+    """Each site is sent more than all buffers hold, so the outlet cannot see that its client has disconnected."""
     deaf = socket.create_server(("127.0.0.1", 0))
     rules = {"ports": frozenset({80}), "exempt": exemptions(["127.0.0.1"])}
     async with chain(connections=8, limits=Limits(idle=60), **rules) as running:
@@ -276,13 +276,13 @@ async def test_what_a_capture_had_ends_with_its_line_however_little_the_sites_re
 
 
 def filled(running: Chain) -> bool:
-    """Whether what comes through the stranger goes no further."""
+    """Tell whether the buffers of all other connections are full."""
     writers = [writer for _, writer in running.world.streams if writer is not running.session.stream[1]]
     return all(writer.transport.get_write_buffer_size() for writer in writers)
 
 
 @in_loop
-async def test_a_connection_is_of_a_capture_whose_line_holds_or_is_none():
+async def test_a_connection_needs_an_open_session():
     async with chain() as running:
         with pytest.raises(ProxyFailed):
             await replace(running.session, user=b"somebody else").connect(PUBLIC, 80)
@@ -300,7 +300,7 @@ async def test_a_connection_is_of_a_capture_whose_line_holds_or_is_none():
 
 
 @in_loop
-async def test_an_outlet_without_descriptors_costs_the_capture_and_calls_no_site_unreachable():
+async def test_an_outlet_without_descriptors_fails_the_capture_but_reports_no_site_as_unreachable():
     async with chain() as running:
         running.world.failures[PUBLIC] = OSError(errno.EMFILE, "too many open files")
         assert (await running.browser.ask(name("example.com")))[0] == Reply.FAILED
@@ -309,14 +309,14 @@ async def test_an_outlet_without_descriptors_costs_the_capture_and_calls_no_site
 
 
 @in_loop
-async def test_an_outlet_without_descriptors_calls_no_name_unresolved():
+async def test_an_outlet_without_descriptors_reports_no_name_as_unresolved():
     async with chain(Resolver(OSError(errno.EMFILE, "too many open files"))) as running:
         with pytest.raises(ResolverBusy):
             await running.gate.admit(SITE)
 
 
 @in_loop
-async def test_names_that_cannot_be_looked_up_for_others_that_hang_are_told_so():
+async def test_a_name_that_finds_no_free_thread_fails_as_resolver_busy():
     release = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -333,7 +333,7 @@ async def test_names_that_cannot_be_looked_up_for_others_that_hang_are_told_so()
 
 
 @in_loop
-async def test_a_capture_is_lost_with_its_outlet_and_nothing_is_fetched_past_it():
+async def test_a_capture_fails_with_its_outlet_and_nothing_is_fetched_without_it():
     async with chain() as running:
         _, (reader, _) = await running.browser.ask(name("example.com"))
         assert running.egress.alive
@@ -353,7 +353,7 @@ async def test_a_capture_is_lost_with_its_outlet_and_nothing_is_fetched_past_it(
     "words", [b"", b"\x05", b"\x05\x00", b"\x05\x00\x05\x00\x00", b"\x05\x00" + b"\x05\x00\x00\x09" * 4]
 )
 @in_loop
-async def test_an_outlet_that_speaks_no_sense_is_none(words: bytes):
+async def test_an_outlet_that_answers_nonsense_has_failed(words: bytes):
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(words)
         writer.close()
@@ -368,7 +368,7 @@ async def test_an_outlet_that_speaks_no_sense_is_none(words: bytes):
 
 
 @in_loop
-async def test_an_outlet_that_says_nothing_is_none():
+async def test_an_outlet_that_does_not_answer_has_failed():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         upstream = Upstream(*listener.getsockname())
         with pytest.raises(ProxyFailed):
@@ -378,7 +378,7 @@ async def test_an_outlet_that_says_nothing_is_none():
 
 
 @in_loop
-async def test_a_capture_whose_outlet_gives_no_sign_of_life_is_lost_though_nobody_hung_up():
+async def test_a_capture_whose_outlet_hangs_fails_although_the_connection_is_open():
     async with chain(connections=2) as running:
         assert running.egress.alive
         assert not await running.egress.is_healthy()
@@ -386,7 +386,7 @@ async def test_a_capture_whose_outlet_gives_no_sign_of_life_is_lost_though_nobod
 
 
 @in_loop
-async def test_an_outlet_that_hangs_is_not_taken_for_a_site_that_does():
+async def test_an_outlet_that_hangs_is_not_mistaken_for_a_site_that_hangs():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         upstream = Upstream(*listener.getsockname())
         stream = await asyncio.open_connection(upstream.host, upstream.port)
@@ -399,7 +399,7 @@ async def test_an_outlet_that_hangs_is_not_taken_for_a_site_that_does():
 
 
 @in_loop
-async def test_who_gives_up_on_a_connection_leaves_none_behind():
+async def test_a_cancelled_connection_to_the_outlet_is_closed():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         asking = asyncio.create_task(Upstream(*listener.getsockname()).ping())
         accepted, _ = await asyncio.to_thread(listener.accept)
@@ -419,7 +419,7 @@ def address_of(outlet: Engine) -> str:
     return outlet.url.removeprefix("http://")
 
 
-def test_captures_go_through_the_outlet_or_nowhere(site: Site):
+def test_captures_go_through_the_outlet_alone(site: Site):
     url = site.add("/by-the-outlet", body("green"))
     exempt = f"{site.address},localhost:{site.port}"
     with (
@@ -438,7 +438,7 @@ def test_captures_go_through_the_outlet_or_nowhere(site: Site):
             assert colour(engine.capture(url)) == GREEN
 
 
-def test_where_only_the_outlet_refuses_it_is_refused_all_the_same(site: Site):
+def test_a_target_that_only_the_outlet_refuses_is_a_blocked_url(site: Site):
     url = site.add("/not-for-the-outlet", body("green"))
     with running_outlet("") as outlet, small_engine(site, ENGINE_EGRESS=address_of(outlet)) as engine:
         assert failure(engine.capture(url))[:2] == (400, "blocked_url")
@@ -448,7 +448,7 @@ def test_where_only_the_outlet_refuses_it_is_refused_all_the_same(site: Site):
 
 
 @pytest.mark.parametrize("what", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_capture_under_which_the_outlet_dies_or_hangs_fails_typed(site: Site, what: signal.Signals):
+def test_a_capture_during_which_the_outlet_crashes_or_hangs_is_unavailable(site: Site, what: signal.Signals):
     part = f"/late-part-{what.name}.png"
     site.add(part, b"", gate=threading.Event())
     url = site.add(f"/half-fetched-{what.name}", body("green", f"<img src={part}>"))
@@ -466,9 +466,9 @@ def test_a_capture_under_which_the_outlet_dies_or_hangs_fails_typed(site: Site, 
             outlet.process.send_signal(signal.SIGCONT)
 
 
-def test_an_engine_whose_outlet_is_away_starts_and_says_so(site: Site):
+def test_an_engine_whose_outlet_does_not_answer_starts_and_logs_a_warning(site: Site):
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        taken.bind(("127.0.0.1", 0))  # but not listened on
         port = taken.getsockname()[1]
         with small_engine(site, ENGINE_EGRESS=f"127.0.0.1:{port}") as engine:
             (warning,) = eventually(lambda: engine.logged("the outlet of ENGINE_EGRESS does not answer"))

@@ -1,4 +1,4 @@
-"""What counts as a visible change, on pages as Chromium draws them."""
+"""Tests what counts as a visible change, on pages as Chromium draws them."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def difference(engine: Engine, site: Site, before: str, after: str, **options: o
     [("4,812", "4,813"), ("46 of 50", "47 of 50"), ("9 of 24", "8 of 24"), ("06:00", "08:00"), ("width:61%", "width:62%")],
     ids=["headline figure", "digit of 15 px", "round digit of 15 px", "pale digit of 12 px", "a bar 3 px longer"],
 )  # fmt: skip
-def test_a_changed_figure_is_seen(engine: Engine, site: Site, what, instead):
+def test_a_changed_figure_is_a_visible_change(engine: Engine, site: Site, what, instead):
     assert what in DASHBOARD
     assert difference(engine, site, DASHBOARD, DASHBOARD.replace(what, instead)) > imaging.INVISIBLE
 
@@ -40,10 +40,10 @@ def test_a_changed_figure_is_seen(engine: Engine, site: Site, what, instead):
     ],
     ids=["the same page again", "a blinking caret", "a background one shade lighter"],
 )
-def test_what_nobody_sees_is_no_change(engine: Engine, site: Site, before, after):
+def test_an_invisible_difference_is_no_change(engine: Engine, site: Site, before, after):
     assert difference(engine, site, before, after) <= imaging.INVISIBLE
 
 
-def test_a_caret_is_no_change_at_two_pixels_a_css_pixel_either(engine: Engine, site: Site):
+def test_a_caret_is_no_change_at_a_scale_of_two_either(engine: Engine, site: Site):
     without = FORM.replace("caret-color: black", "caret-color: transparent")
     assert difference(engine, site, FORM, without, scale=2) <= imaging.INVISIBLE

@@ -1,4 +1,4 @@
-"""Pages that Chromium does not cope with by itself."""
+"""Pages that Chromium alone cannot handle."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +20,7 @@ def failure(response) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("script", ["alert(1)", "confirm(1)", "prompt(1)", "print()", "onbeforeunload = () => 'stay'"])
-def test_a_dialog_does_not_hold_the_picture_up(engine: Engine, site: Site, script: str):
+def test_a_dialog_does_not_delay_the_picture(engine: Engine, site: Site, script: str):
     url = site.add("/dialog", body("red", f"<script>{script}; document.body.style.background = 'green'</script>"))
     assert colour(engine.capture(url, timeout=10)) == GREEN
 
@@ -33,32 +33,32 @@ def test_pop_ups_are_closed(engine: Engine, site: Site):
     assert site.hits("/popup") == 0
 
 
-def test_a_page_cannot_answer_for_its_own_status(engine: Engine, site: Site):
+def test_a_page_cannot_fake_its_status(engine: Engine, site: Site):
     lie = "<script>performance.getEntriesByType = () => [{responseStatus: 200}]; Promise = null</script>"
     url = site.add("/liar", body("red", head=lie), status=404)
     assert failure(engine.capture(url)) == (422, "page_refused", "the page answered 404")
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
-def test_an_error_status_is_no_picture(engine: Engine, site: Site, status: int):
+def test_a_page_with_a_transient_error_status_fails(engine: Engine, site: Site, status: int):
     url = site.add("/error", body("red", "an error page"), status=status)
     assert failure(engine.capture(url)) == (422, "page_failed", f"the page answered {status}")
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
-def test_an_error_status_that_lasts_is_told_from_one_that_passes(engine: Engine, site: Site, status: int):
+def test_a_permanent_error_status_is_a_refusal_by_the_page(engine: Engine, site: Site, status: int):
     answer = engine.capture(site.add("/error", body("red", "an error page"), status=status))
     assert failure(answer) == (422, "page_refused", f"the page answered {status}")
     assert answer.json()["page_status"] == status
 
 
-def test_an_error_status_behind_a_redirect_is_no_picture(engine: Engine, site: Site):
+def test_an_error_status_after_a_redirect_fails_the_capture(engine: Engine, site: Site):
     site.add("/missing", "", status=404)
     url = site.add("/to-missing", status=302, headers={"Location": f"http://localhost:{site.port}/missing"})
     assert failure(engine.capture(url)) == (422, "page_refused", "the page answered 404")
 
 
-def test_no_content_is_no_picture(engine: Engine, site: Site):
+def test_a_204_without_content_fails_the_capture(engine: Engine, site: Site):
     url = site.add("/nothing", status=204)
     status, code, message = failure(engine.capture(url))
     assert (status, code) == (422, "page_failed")
@@ -70,35 +70,35 @@ def test_a_download_is_refused(engine: Engine, site: Site):
     assert failure(engine.capture(url)) == (422, "page_failed", "the page is a download, not a document")
 
 
-def test_a_download_that_a_page_begins_is_refused(engine: Engine, site: Site):
+def test_a_download_that_a_page_starts_is_refused(engine: Engine, site: Site):
     site.add("/evil.bin", b"x", content_type="application/octet-stream", headers={"Content-Disposition": "attachment"})
     url = site.add("/pusher", body("green", "<a id=a href=/evil.bin download></a><script>a.click()</script>"))
     assert colour(engine.capture(url, delay=300)) == GREEN
     assert list(engine.tmp.rglob("*evil*")) == []
 
 
-def test_a_refused_connection_is_no_picture(engine: Engine, closed_port: int):
+def test_a_refused_connection_fails_the_capture_with_its_reason(engine: Engine, closed_port: int):
     answer = failure(engine.capture(f"http://127.0.0.1:{closed_port}/"))
     assert answer == (422, "page_failed", "the page could not be loaded: ERR_CONNECTION_REFUSED")
 
 
-def test_broken_tls_is_no_picture(engine: Engine, site: Site):
+def test_broken_tls_fails_the_capture_with_its_reason(engine: Engine, site: Site):
     status, code, message = failure(engine.capture(f"https://{site.address}/"))
     assert (status, code) == (422, "page_failed")
     assert "ERR_SSL_PROTOCOL_ERROR" in message
 
 
-def test_a_failure_behind_a_script_redirect_is_no_picture(engine: Engine, site: Site, closed_port: int):
+def test_a_failure_after_a_script_redirect_fails_the_capture(engine: Engine, site: Site, closed_port: int):
     url = site.add("/astray", body("red", f"<script>location = 'http://127.0.0.1:{closed_port}/'</script>"))
     assert failure(engine.capture(url))[:2] == (422, "page_failed")
 
 
-def test_a_page_that_empties_itself_is_no_picture(engine: Engine, site: Site):
+def test_a_page_that_navigates_to_about_blank_fails(engine: Engine, site: Site):
     url = site.add("/gone", body("red", "<script>location = 'about:blank'</script>"))
     assert failure(engine.capture(url))[:2] == (422, "page_failed")
 
 
-def test_a_selector_that_matches_nothing_is_the_pages_fault(engine: Engine, site: Site):
+def test_a_selector_that_matches_nothing_is_a_page_failure(engine: Engine, site: Site):
     url = site.add("/bare", body("green"))
     assert failure(engine.capture(url, selector="#none")) == (
         422,
@@ -109,7 +109,7 @@ def test_a_selector_that_matches_nothing_is_the_pages_fault(engine: Engine, site
 
 @pytest.fixture(scope="module")
 def unfinished(hasty_engine: Engine, site: Site):
-    """Captures of pages that never finish, all at once: each takes the whole navigation limit."""
+    """Captures of pages that never finish, all at the same time, as each takes the whole time limit."""
     text = "x" * 4000
     site.add("/drip.png", b"\x89PNG", content_type="image/png", endless=True)
     pages = {
@@ -125,15 +125,15 @@ def unfinished(hasty_engine: Engine, site: Site):
         return {name: capture.result() for name, capture in captures.items()}
 
 
-def test_a_page_that_never_finishes_is_captured_as_far_as_it_came(unfinished):
+def test_a_page_that_never_finishes_is_captured_as_far_as_it_loaded(unfinished):
     assert colour(unfinished["dripping"], (10, 500)) == GREEN
 
 
-def test_an_image_that_never_finishes_does_not_cost_the_picture(unfinished):
+def test_an_image_that_never_finishes_does_not_fail_the_capture(unfinished):
     assert colour(unfinished["dripping image"]) == GREEN
 
 
-def test_an_error_status_that_never_finishes_is_no_picture(unfinished):
+def test_an_error_page_that_never_finishes_fails_the_capture(unfinished):
     assert failure(unfinished["dripping 404"]) == (422, "page_refused", "the page answered 404")
 
 
@@ -141,39 +141,39 @@ def test_a_page_without_an_answer_times_out(unfinished):
     assert failure(unfinished["silent"]) == (504, "timeout", "the page did not answer in time")
 
 
-def test_what_is_waited_for_is_looked_for_even_if_the_page_never_finishes(unfinished):
+def test_wait_for_is_matched_even_if_the_page_never_finishes(unfinished):
     assert colour(unfinished["found too late"]) == GREEN
 
 
-def test_wait_for_has_a_limit(unfinished):
+def test_wait_for_times_out(unfinished):
     assert failure(unfinished["waited for"]) == (422, "page_failed", 'wait_for: no element matched "#none" in time')
 
 
-def test_a_script_in_an_endless_loop_is_stopped_for_the_picture(hasty_engine: Engine, site: Site):
+def test_a_script_in_an_endless_loop_is_terminated_for_the_picture(hasty_engine: Engine, site: Site):
     url = site.add("/loop", body("green", "<script>while (true);</script>"))
     assert colour(hasty_engine.capture(url)) == GREEN
 
 
-def test_pages_that_never_leave_off_meet_the_deadline_and_are_gone(hasty_engine: Engine, site: Site):
+def test_endlessly_busy_pages_meet_the_deadline_and_are_closed(hasty_engine: Engine, site: Site):
     looping = site.add("/loops", body("red", "<script>setInterval(() => { while (true); })</script>"))
     refreshing = site.add("/again", body("red", head="<meta http-equiv=refresh content=0>"))
     with ThreadPoolExecutor() as pool:
         answers = list(pool.map(hasty_engine.capture, [looping, refreshing]))
     assert failure(answers[0])[:2] == (504, "timeout")
-    # Between two refreshes there may be a moment for a picture.
+    # A picture may succeed between two refreshes.
     assert answers[1].status_code == 200 or failure(answers[1])[0] in (422, 504)
     asked = site.hits("/again")
     assert colour(hasty_engine.capture(site.add("/after", body("green")))) == GREEN
     assert site.hits("/again") == asked
 
 
-def test_a_page_that_closes_itself_is_told_apart_from_a_crash(engine: Engine, site: Site):
+def test_a_page_that_closes_itself_is_not_reported_as_a_crash(engine: Engine, site: Site):
     answer = engine.capture(site.add("/closer", body("green", "<script>close()</script>")), delay=300)
     assert answer.status_code == 200 or failure(answer)[1] == "page_failed"
     assert colour(engine.capture(site.add("/after", body("green")))) == GREEN
 
 
-def test_a_memory_bomb_costs_its_own_renderer_alone(site: Site):
+def test_a_memory_bomb_kills_only_its_own_renderer(site: Site):
     bomb = """<script>const all = []; setInterval(() => {
         for (let n = 0; n < 4; n++) all.push(new Uint8Array(16 << 20).fill(1)) }, 10)</script>"""
     with small_engine(site, ENGINE_RENDERER_LIMIT=300) as engine:
@@ -182,7 +182,7 @@ def test_a_memory_bomb_costs_its_own_renderer_alone(site: Site):
         assert engine.health()["restarts"] == 0
 
 
-def test_a_tree_above_its_limit_is_replaced_and_nobody_notices(site: Site):
+def test_a_browser_above_its_memory_limit_is_replaced_without_a_failed_capture(site: Site):
     hoard = "<script>const all = []; for (let n = 0; n < 40; n++) all.push(new Uint8Array(16 << 20).fill(1))</script>"
     with small_engine(site, ENGINE_MEMORY_LIMIT=700, ENGINE_RENDERER_LIMIT=4096) as engine:
         assert colour(engine.capture(site.add("/hoard", body("red", hoard)), delay=1500)) == RED
@@ -190,15 +190,15 @@ def test_a_tree_above_its_limit_is_replaced_and_nobody_notices(site: Site):
 
 
 def peak_of_the_engine(engine: Engine) -> int:
-    """In MiB, of its own process alone."""
+    """The peak memory of the engine's own process in MiB."""
     status = Path(f"/proc/{engine.process.pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) >> 10
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mib", [100, 130])
-def test_a_body_that_a_page_posts_costs_neither_the_engine_nor_a_neighbour(site: Site, mib: int):
-    """With advertisements blocked the browser tells of every request, body and all."""
+def test_a_large_post_body_harms_neither_the_engine_nor_another_capture(site: Site, mib: int):
+    """With `block_ads`, the browser sends the engine an event for every request, with its body."""
     post = f"<script>fetch('/x', {{method: 'POST', body: 'x'.repeat({mib} << 20)}})</script>"
     poster, neighbour = site.add("/poster", body("red", post)), site.add("/neighbour", body("green"))
     with (

@@ -1,4 +1,4 @@
-"""Every hostile page of docs/security-figures.md on one engine: its end, its cost, and that the engine is as it was afterwards.
+"""Every hostile page of docs/security-figures.md on one engine: its result and its cost, and the state of the engine afterwards.
 
 `-rP` shows each row as it was measured; `make security-report` prints the table.
 """
@@ -34,7 +34,7 @@ def leftovers(engine: Engine) -> tuple[int, int, int]:
 
 @pytest.fixture(scope="module")
 def measured(survivor: Engine, site: Site) -> dict[str, Measured]:
-    """All pages; before and after them a plain one, with the same left over."""
+    """Measures all pages, with a plain capture before and after them to compare what is left over."""
     plain = site.add("/plain-before-and-after", body("green"))
     with ThreadPoolExecutor(2) as pool:  # two connections to the engine, as later on
         assert [colour(picture, (500, 500)) for picture in pool.map(survivor.capture, [plain] * 4)] == [GREEN] * 4
@@ -47,7 +47,7 @@ def measured(survivor: Engine, site: Site) -> dict[str, Measured]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", PAGES)
-def test_it_comes_to_its_end_within_its_time_and_memory(measured: dict[str, Measured], name: str):
+def test_a_hostile_page_ends_as_expected_within_its_time_and_memory(measured: dict[str, Measured], name: str):
     found = measured[name]
     print(found.row(name))  # noqa: T201 - for -rP
     assert found.end in PAGES[name].ends
@@ -55,7 +55,7 @@ def test_it_comes_to_its_end_within_its_time_and_memory(measured: dict[str, Meas
     assert 0 < found.peak < MAX_MIB
 
 
-def test_no_process_folder_or_descriptor_is_left_over(measured: dict[str, Measured], survivor: Engine):
+def test_hostile_pages_leave_no_process_folder_or_descriptor(measured: dict[str, Measured], survivor: Engine):
     before, plain = survivor.plain
 
     def settled() -> bool:

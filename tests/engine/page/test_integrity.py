@@ -34,7 +34,7 @@ def test_another_size_is_refused(kind: str):
 
 
 @pytest.mark.parametrize("kind", [*PICTURES, "pdf"])
-def test_what_is_cut_short_empty_or_of_another_kind_is_refused(kind: str):
+def test_a_truncated_empty_or_different_kind_of_file_is_refused(kind: str):
     others = [body for other, bodies in PICTURES.items() if other != kind for body in bodies]
     cut = [body[: len(body) * part // 10] for body in PICTURES.get(kind, []) for part in range(10)]
     for body in [b"", b"<html>", *others, *cut]:
@@ -42,7 +42,7 @@ def test_what_is_cut_short_empty_or_of_another_kind_is_refused(kind: str):
             require_whole(body, kind, None)
 
 
-def test_a_pdf_must_have_its_end():
+def test_a_pdf_without_its_end_is_refused():
     require_whole(b"%PDF-1.4\n...\n%%EOF\n", "pdf", None)
     with pytest.raises(BrokenPicture):
         require_whole(b"%PDF-1.4\n...", "pdf", None)

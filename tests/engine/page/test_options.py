@@ -1,4 +1,4 @@
-"""Every option of a capture, by what it does to the picture."""
+"""Every option of a capture, by its effect on the picture."""
 
 from io import BytesIO
 
@@ -30,7 +30,7 @@ def png(width: int, height: int, fill: tuple[int, int, int]) -> bytes:
     return out.getvalue()
 
 
-def test_a_page_is_captured_as_png_of_1280_by_720_unless_told_otherwise(engine: Engine, site: Site):
+def test_a_page_is_captured_as_png_of_1280_by_720_by_default(engine: Engine, site: Site):
     answer = engine.capture(site.add("/plain", body("green")))
     assert answer.headers["Content-Type"] == "image/png"
     assert Image.open(BytesIO(answer.content)).format == "PNG"
@@ -46,7 +46,7 @@ def test_a_post_with_a_json_body_does_the_same(engine: Engine, site: Site):
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
-def test_the_format_is_the_one_asked_for(engine: Engine, site: Site, kind: str):
+def test_the_picture_has_the_requested_format(engine: Engine, site: Site, kind: str):
     answer = engine.capture(site.add("/format", body("green")), format=kind, width=500, height=400)
     assert answer.headers["Content-Type"] == f"image/{kind}"
     assert Image.open(BytesIO(answer.content)).format == kind.upper()
@@ -90,7 +90,7 @@ def test_scale_multiplies_the_pixels_and_not_the_layout(engine: Engine, site: Si
     assert colour(answer) == GREEN
 
 
-def test_dark_mode_is_what_the_page_sees(engine: Engine, site: Site):
+def test_dark_mode_sets_the_colour_scheme_that_the_page_sees(engine: Engine, site: Site):
     dark = "<style>@media (prefers-color-scheme: dark) {body{background:blue!important}}</style>"
     url = site.add("/dark", body("white", head=dark))
     assert colour(engine.capture(url)) == WHITE
@@ -114,7 +114,7 @@ def test_domcontentloaded_does_not_wait_for_images(engine: Engine, site: Site):
     assert colour(engine.capture(url, wait_until="domcontentloaded", timeout=10)) == GREEN
 
 
-def test_networkidle_waits_for_what_scripts_fetch_after_load(engine: Engine, site: Site):
+def test_networkidle_waits_for_requests_that_scripts_make_after_load(engine: Engine, site: Site):
     site.add("/part", "part")
     script = """<script>onload = async () => {
         for (let n = 0; n < 5; n++) { await fetch('/part?' + n); await new Promise(r => setTimeout(r, 60)) }
@@ -122,7 +122,7 @@ def test_networkidle_waits_for_what_scripts_fetch_after_load(engine: Engine, sit
     assert colour(engine.capture(site.add("/chatty", body("red", script)), wait_until="networkidle")) == GREEN
 
 
-def test_hidden_selectors_are_gone_even_against_an_important_inline_style(engine: Engine, site: Site):
+def test_hide_selectors_overrides_an_important_inline_style(engine: Engine, site: Site):
     cover = "position:fixed;inset:0;background:red;display:block !important"
     url = site.add("/covered", body("green", f"<div id=a style='{cover}'></div><div class=b style='{cover}'></div>"))
     assert colour(engine.capture(url)) == RED
@@ -139,7 +139,7 @@ def test_cookie_banners_are_hidden_under_a_strict_content_security_policy(engine
         "body{background:green} div{position:fixed;inset:0;background:red;display:block}",
         content_type="text/css",
     )
-    # Dropping the sheets of others is what some component libraries do.
+    # Some component libraries remove all other sheets.
     site.add("/banner.js", "onload = () => { document.adoptedStyleSheets = [] }", content_type="text/javascript")
     url = site.add("/banner", page, headers={"Content-Security-Policy": "default-src 'self'"})
     assert colour(engine.capture(url)) == RED
@@ -157,7 +157,7 @@ def test_a_selector_captures_its_element_alone(engine: Engine, site: Site):
     assert picture(engine.capture(url, selector="#it", scale=2)).size == (246, 90)
 
 
-def test_a_full_page_holds_its_lazy_images_and_keeps_viewport_units(engine: Engine, site: Site):
+def test_a_full_page_shows_its_lazy_images_and_keeps_viewport_units(engine: Engine, site: Site):
     for number in range(12):
         site.add(f"/lazy/{number}.png", png(40, 40, (0, 20 * number, 200)), content_type="image/png")
     images = "".join(
@@ -216,7 +216,7 @@ def test_an_http_redirect_is_followed(engine: Engine, site: Site):
 @pytest.mark.parametrize(
     "begin", ["(look => look())", "(look => requestAnimationFrame(() => requestAnimationFrame(look)))"]
 )
-def test_what_fades_in_when_it_is_seen_is_seen(engine: Engine, site: Site, begin: str):
+def test_an_element_that_fades_in_on_scroll_is_fully_visible(engine: Engine, site: Site, begin: str):
     page = f"""<style>div{{height:900px;background:green;opacity:0;transition:opacity 9s}} .in{{opacity:1}}</style>
         <div></div><div id=b></div><script>
         const seen = new IntersectionObserver(all => all.forEach(e => e.isIntersecting && (e.target.className = 'in')));
@@ -241,7 +241,7 @@ def test_what_fades_in_when_it_is_seen_is_seen(engine: Engine, site: Site, begin
         ("application/json", b'{"a": 1}'),
     ],
 )
-def test_a_document_that_is_no_html_is_captured_all_the_same(engine: Engine, site: Site, kind: str, content: bytes):
+def test_a_document_other_than_html_is_captured_too(engine: Engine, site: Site, kind: str, content: bytes):
     url = site.add("/document", content, content_type=kind)
     options = {"full_page": 1, "hide_selectors": ".none", "block_cookie_banners": 1, "wait_until": "networkidle"}
     assert len(picture(engine.capture(url, **options)).getcolors(1 << 20)) >= 1

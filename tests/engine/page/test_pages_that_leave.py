@@ -1,4 +1,4 @@
-"""Pages that go elsewhere while their picture is taken: what comes out is what is there in the end, or an error."""
+"""Pages that navigate while their picture is taken: the result shows the last document, or is an error."""
 
 import pytest
 
@@ -7,8 +7,8 @@ from tests.engine.page.test_options import BLUE, GREEN, RED, body, colour, pictu
 from tests.support.engine import Engine
 from tests.support.site import Site
 
-# Tall enough that its picture takes longer than to leave it. `hide_selectors` is done right before the picture: that
-# is when this page leaves, on however slow a machine.
+# The page is so tall that its picture takes longer than a navigation. `hide_selectors` is applied right before the
+# picture, and makes this page navigate at that moment, however slow the machine.
 TALL = "<div style='height: 16000px'></div><i id=x>x</i>"
 ON_HIDING = "new MutationObserver(() => {{ {} }}).observe(document.getElementById('x'), {{attributes: true}})"
 TO_RED = 'location = "javascript:`<body style=background:red>`"'
@@ -24,12 +24,12 @@ def options(request) -> dict[str, object]:
     return {"format": request.param, "hide_selectors": "#x"} | whole
 
 
-def test_a_refused_address_is_a_blocked_url(engine: Engine, site: Site, options):
+def test_a_navigation_to_a_refused_address_is_a_blocked_url(engine: Engine, site: Site, options):
     url = site.add("/to-the-inside", leaving("location = 'http://10.0.0.1/'"))
     assert failure(engine.capture(url, **options))[:2] == (400, "blocked_url")
 
 
-def test_a_closed_port_is_no_picture(engine: Engine, site: Site, closed_port: int, options):
+def test_a_navigation_to_a_closed_port_fails_the_capture(engine: Engine, site: Site, closed_port: int, options):
     url = site.add("/to-nobody", leaving(f"location = 'http://127.0.0.1:{closed_port}/'"))
     answer = failure(engine.capture(url, **options))
     assert answer == (422, "page_failed", "the page could not be loaded: ERR_CONNECTION_REFUSED")
@@ -42,12 +42,14 @@ def test_a_closed_port_is_no_picture(engine: Engine, site: Site, closed_port: in
         ("about:blank", "page_failed", "the page navigated to a URL that is neither http nor https"),
     ],
 )
-def test_what_is_no_page_is_no_picture(engine: Engine, site: Site, options, where: str, code: str, message: str):
+def test_a_navigation_to_an_error_or_a_blank_page_fails_the_capture(
+    engine: Engine, site: Site, options, where: str, code: str, message: str
+):
     url = site.add("/to-nothing", leaving(f"location = '{where}'"))
     assert failure(engine.capture(url, **options)) == (422, code, message)
 
 
-def test_a_good_page_is_captured_instead(engine: Engine, site: Site):
+def test_a_navigation_to_a_good_page_captures_that_page(engine: Engine, site: Site):
     site.add("/blue", body("blue"))
     url = site.add("/to-blue", leaving("location = '/blue'"))
     answer = engine.capture(url, full_page=True, hide_selectors="#x")
@@ -56,14 +58,14 @@ def test_a_good_page_is_captured_instead(engine: Engine, site: Site):
 
 
 @pytest.mark.parametrize("where", ["/nothing", "/file.bin"])
-def test_a_navigation_that_comes_to_nothing_leaves_the_page_as_it_was(engine: Engine, site: Site, where: str):
+def test_a_navigation_without_a_document_does_not_change_the_picture(engine: Engine, site: Site, where: str):
     site.add("/nothing", status=204)
     site.add("/file.bin", b"x", content_type="application/octet-stream")
     url = site.add("/stays", leaving(f"location = '{where}'"))
     assert colour(engine.capture(url, full_page=True, hide_selectors="#x")) == GREEN
 
 
-def test_one_that_leaves_under_each_picture_is_given_up(engine: Engine, site: Site):
+def test_a_page_that_navigates_during_every_picture_fails_after_three_attempts(engine: Engine, site: Site):
     url = site.add("/restless", leaving("location = '?' + Math.random()"))
     answer = failure(engine.capture(url, full_page=True, hide_selectors="#x"))
     assert answer == (422, "page_failed", "the page navigated during every attempt to take its picture")
@@ -71,16 +73,16 @@ def test_one_that_leaves_under_each_picture_is_given_up(engine: Engine, site: Si
 
 
 @pytest.mark.parametrize("delay", [400, 800, 1200])
-def test_whenever_a_page_leaves_for_the_inside_there_is_no_blank_picture(engine: Engine, site: Site, delay: int):
-    """At one of these moments or another, the machine being as fast as it is."""
+def test_a_navigation_to_a_private_address_never_gives_a_blank_picture(engine: Engine, site: Site, delay: int):
+    """At least one of the delays falls into the moment of the picture, depending on the machine."""
     script = f"<script>onload = () => setTimeout(() => location = 'http://10.0.0.1/', {delay})</script>"
     answer = engine.capture(site.add("/sooner-or-later", body("green", TALL + script)), full_page=True)
     assert answer.status_code == 400 or colour(answer) == GREEN
     assert answer.status_code == 200 or failure(answer)[1] == "blocked_url"
 
 
-def test_a_document_that_a_script_url_makes_is_the_page(engine: Engine, site: Site):
-    """It keeps the address and the loader of the one before it."""
+def test_a_document_from_a_javascript_url_is_captured(engine: Engine, site: Site):
+    """Such a document keeps the address and the loader of the one before it."""
     script = f"<script>onload = () => setTimeout(() => {{ {TO_RED} }})</script>"
     url = site.add("/made-by-script", body("green", TALL + script))
     assert colour(engine.capture(url, full_page=True, wait_for="body[style='background:red']")) == RED
@@ -88,7 +90,9 @@ def test_a_document_that_a_script_url_makes_is_the_page(engine: Engine, site: Si
 
 
 @pytest.mark.parametrize("script", ["stop()", "location = '/nothing'"])
-def test_a_page_that_stops_itself_before_its_body_is_no_empty_sheet(hasty_engine: Engine, site: Site, script: str):
+def test_a_page_that_stops_loading_before_its_body_times_out_instead_of_an_empty_pdf(
+    hasty_engine: Engine, site: Site, script: str
+):
     site.add("/nothing", status=204)
     url = site.add("/headless", body("green", "text", f"<script>{script}</script>"))
     answer = failure(hasty_engine.capture(url, format="pdf"))
