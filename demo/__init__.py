@@ -1,1 +1,1 @@
-"""Pages to try the service on, without internet."""
+"""Demo pages to capture without internet access."""

@@ -1,4 +1,4 @@
-"""Serve the demo pages on loopback: `python -m demo`. For `make run` alone; the images know nothing of it."""
+"""Serve the demo pages on loopback: `python -m demo`. Only `make run` uses this; the container images lack it."""
 
 import os
 from http import HTTPStatus
@@ -19,8 +19,8 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body or b"<h1>No such page</h1>")
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Keep silent: the service's own log says what was captured."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class has this name
+        """Log nothing: the service's own log already names every capture."""
 
 
 if __name__ == "__main__":
