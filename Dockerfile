@@ -22,6 +22,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
       webext-ublock-origin-chromium \
     && rm -rf /var/lib/apt/lists/*
 COPY netguard netguard
+COPY options options
 COPY engine engine
 USER 10001:10001
 ENV ENGINE_HOST=0.0.0.0 ENGINE_PORT=8001
@@ -38,6 +39,7 @@ COPY coordination coordination
 COPY images images
 COPY jobs jobs
 COPY netguard netguard
+COPY options options
 COPY refresh refresh
 COPY storage_backends storage_backends
 COPY thumbnails thumbnails

@@ -4,54 +4,14 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
-from urllib.parse import urlsplit
+
+from options import CaptureOptions, Delivery, Rendition, Target, chosen
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 SUSPECT_SECONDS = 60  # the life of a picture that may be a bad one
-SCHEMA = 1  # part of every key: raise it when the meaning of an option changes
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureOptions:
-    """What the browser sees. Lengths in CSS pixels, `delay` in milliseconds after load."""
-
-    url: str
-    width: int = 1280
-    height: int = 720
-    full_page: bool = False
-    scale: float = 1.0
-    delay: int = 0
-    wait_until: str = "load"
-    wait_for: str | None = None
-    selector: str | None = None
-    hide: str | None = None
-    block_ads: bool = True
-    block_cookie_banners: bool = True
-    dark_mode: bool = False
-    medium: str = "screen"  # or "print", which makes a PDF
-
-
-@dataclass(frozen=True, slots=True)
-class Rendition:
-    """How a captured picture is handed out. `w` and `h` in output pixels, `None` for the capture's own."""
-
-    w: int | None = None
-    h: int | None = None
-    fit: str = "cover"
-    format: str = "png"
-    quality: int = 80
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """Wishes that belong to neither key. `ttl` and `wait` in seconds; `None` for the setting's value."""
-
-    ttl: int | None = None
-    fresh: bool = False
-    wait: int | None = None
-    expires: int | None = None  # Unix time after which a signed request is refused
-    negotiated: bool = False  # the format follows from `Accept`
-    background: bool = False  # nobody waits: visitors' captures go first
+# Part of every key. Raise it when the meaning or the default of an option changes: an option at its default is not in
+# the key, so an old picture would be taken for a new one.
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +24,25 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class ThumbnailRequest:
-    """A validated wish: what to capture, how to hand it out, how to deliver it."""
+    """A validated request: what to capture, how to hand it out, how to deliver it.
+
+    Its keys leave out options at their default, so that a new option changes no key of a request that does not use it.
+    """
 
     capture: CaptureOptions
     rendition: Rendition = field(default_factory=Rendition)
     delivery: Delivery = field(default_factory=Delivery)
     capture_key: Key = field(init=False, compare=False)
     rendition_key: Key = field(init=False, compare=False)
-    host: str = field(init=False, compare=False)
-    host_name: str = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        master = {"schema": SCHEMA, "capture": _told(self.capture)}
-        target = urlsplit(self.capture.url)
-        object.__setattr__(self, "host", target.netloc)
-        object.__setattr__(self, "host_name", target.hostname or "")
-        object.__setattr__(self, "capture_key", _key("master", master))
-        object.__setattr__(self, "rendition_key", _key("rendition", master | {"rendition": _told(self.rendition)}))
+        capture = {"schema": SCHEMA, "capture": chosen(self.capture)}
+        object.__setattr__(self, "capture_key", _key("capture", capture))
+        object.__setattr__(self, "rendition_key", _key("rendition", capture | {"rendition": chosen(self.rendition)}))
+
+    @property
+    def target(self) -> Target:
+        return self.capture.target
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +64,6 @@ class Picture:
     def __post_init__(self) -> None:
         if not self.etag:
             object.__setattr__(self, "etag", hashlib.sha256(self.body).hexdigest()[:32])
-
-
-def _told(options: CaptureOptions | Rendition) -> dict[str, object]:
-    """What `asdict` gives for a class without depth, in a tenth of the time: each new query pays for it."""
-    return {name: getattr(options, name) for name in options.__slots__}
 
 
 def _key(kind: str, options: dict[str, object]) -> Key:

@@ -13,17 +13,12 @@ import structlog
 
 from errors import NotFound, StorageUnavailable
 from model import Picture
+from options import FORMATS
 
 CACHE_FOREVER = "public, max-age=31536000, immutable"
-_EXTENSIONS = {
-    "image/png": "png",
-    "image/webp": "webp",
-    "image/jpeg": "jpg",
-    "image/avif": "avif",
-    "application/pdf": "pdf",
-}
-_TYPES = {extension: content_type for content_type, extension in _EXTENSIONS.items()}
-_KEY = re.compile(r"(thumbs/[0-9a-f]{64}|jobs/[0-9a-f]{32})\.(png|webp|jpg|avif|pdf)")
+_ENDINGS = {each.content_type: each.ending for each in FORMATS.values()}
+_TYPES = {ending: content_type for content_type, ending in _ENDINGS.items()}
+_KEY = re.compile(rf"(thumbs/[0-9a-f]{{64}}|jobs/[0-9a-f]{{32}})\.({'|'.join(_TYPES)})")
 _log = structlog.get_logger()
 
 
@@ -62,11 +57,11 @@ class PictureStorage(Protocol):
 def key_for_good(picture: Picture) -> tuple[str, str]:
     """Give the key of a picture that stays, and the hash in it."""
     digest = hashlib.sha256(picture.body).hexdigest()
-    return f"thumbs/{digest}.{_EXTENSIONS[picture.content_type]}", digest
+    return f"thumbs/{digest}.{_ENDINGS[picture.content_type]}", digest
 
 
 def key_of_job(picture: Picture, job_id: str) -> str:
-    return f"jobs/{job_id}.{_EXTENSIONS[picture.content_type]}"
+    return f"jobs/{job_id}.{_ENDINGS[picture.content_type]}"
 
 
 def is_key(name: str) -> bool:

@@ -103,10 +103,10 @@ def _recapture(services: Services, subject: str) -> None:
     seen = Seen.unpack(subject)
     if seen is None:
         return
-    services.access.require_target(seen.request.host_name)
+    services.access.require_target(seen.request.target.host)
     request_id = new_id()
     if services.refresher.capture(seen, request_id):
-        _log.info("refreshed", host=seen.request.host, request_id=request_id)
+        _log.info("refreshed", host=seen.request.target.netloc, request_id=request_id)
 
 
 def deliver_webhook(services: Services, subject: str, turn: int, queue: str) -> None:

@@ -5,12 +5,15 @@ says what a valid URL is.
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import can_ada
 
 import netguard
 from errors import BlockedTarget, InvalidURL
 from netguard import Guard, Verdict
+from options import CaptureOptions, Target
 
 MAX_URL_BYTES = 2048
 NOT_PUBLIC = "the target is not a public web address"
@@ -24,8 +27,8 @@ _UNWELCOME = re.compile(
 _CLIENT_ROUTES = ("#/", "#!")  # fragments that choose a page in the browser; any other only scrolls
 
 
-def parse_url(text: str, guard: Guard) -> str:
-    """Give the canonical spelling of `text`. Raises InvalidURL or BlockedTarget."""
+def parse_url(text: str, guard: Guard) -> Target:
+    """Read a caller's URL. Raises InvalidURL or BlockedTarget."""
     if not text:
         raise InvalidURL("is missing; give an absolute http:// or https:// URL")
     if len(text) > MAX_URL_BYTES or len(text.encode(errors="replace")) > MAX_URL_BYTES:
@@ -33,16 +36,28 @@ def parse_url(text: str, guard: Guard) -> str:
     if _UNWELCOME.search(text):
         raise InvalidURL("holds a space, a control, a backslash or an invisible character; percent-encode it")
     url = _parse_whatwg(text)
-    _screen(url, guard)
     if not url.hash.startswith(_CLIENT_ROUTES):
         url.hash = ""
-    return str(url.href)
+    target = _target(url)
+    _screen(target, guard)
+    return target
 
 
-def target_of(url: str) -> tuple[str, int]:
-    """Give host and port of a canonical `url`."""
-    parsed = can_ada.parse(url)
-    return parsed.hostname, int(parsed.port or _DEFAULT_PORTS[parsed.protocol])
+def locate(url: str) -> Target:
+    """Read a canonical `url` back, as it was stored: it was judged when the caller sent it."""
+    return _target(can_ada.parse(url))
+
+
+def read_capture(record: Mapping[str, Any]) -> CaptureOptions:
+    """Read capture options back from what `options.chosen` made of them."""
+    told = dict(record)
+    if told.pop("medium", "screen") == "print":  # a record of schema 1
+        told["format"] = "pdf"
+    return CaptureOptions(locate(told.pop("url")), **told)
+
+
+def _target(url: can_ada.URL) -> Target:
+    return Target(str(url.href), url.hostname, int(url.port or _DEFAULT_PORTS[url.protocol]))
 
 
 def _parse_whatwg(text: str) -> can_ada.URL:
@@ -71,9 +86,8 @@ def _require_plain_address(hostname: str, authority: str) -> None:
         raise InvalidURL("write an address in its usual form, such as 93.184.216.34 or [2606:4700::1111]")
 
 
-def _screen(url: can_ada.URL, guard: Guard) -> None:
-    port = int(url.port or _DEFAULT_PORTS[url.protocol])
-    verdict = guard.screen(url.hostname, port)
+def _screen(target: Target, guard: Guard) -> None:
+    verdict = guard.screen(target.host, target.port)
     if verdict is Verdict.BAD_NAME:
         raise InvalidURL("the host is not a domain name; labels of letters, digits, - and _, at most 253 in all")
     if verdict is Verdict.PORT:

@@ -2,21 +2,44 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
 from errors import BlockedTarget, InvalidOption, InvalidURL, ThumbnailError
-from model import CaptureOptions, Delivery, Rendition, ThumbnailRequest
+from model import ThumbnailRequest
 from netguard import Guard
-from options import BodyOptions, JobOptions, Options
+from options import (
+    FORMATS,
+    JOB_OPTIONS,
+    THUMBNAIL_OPTIONS,
+    Boolean,
+    CaptureOptions,
+    Choice,
+    Delivery,
+    JobOptions,
+    Kind,
+    Number,
+    Option,
+    Rendition,
+    Selector,
+    Target,
+    Text,
+    Texts,
+    Time,
+    Whole,
+    callers_options,
+)
 from urls import parse_url
 
-Model = TypeVar("Model", bound=BaseModel)
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+AUTO = "auto"  # the format that `Accept` prefers
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +55,10 @@ class JobWish:
 class Validator:
     """Turns queries and JSON bodies into requests, by the rules of one installation. Pure, so queries are memoised."""
 
-    def __init__(self, guard: Guard, *, block_ads: bool = True) -> None:
+    def __init__(self, guard: Guard, **settings: object) -> None:
+        """`settings` replace the defaults of the options that name one: `block_ads=False`."""
         self._guard = guard
-        self._block_ads = block_ads
+        self._defaults = {each.name: settings.get(each.setting, each.default) for each in _SET_BY_OPERATOR}
         self._remembered = lru_cache(maxsize=4096)(self._parse_or_refuse)
 
     def parse_query(self, query: bytes, preferred: str = "png") -> ThumbnailRequest:
@@ -54,9 +78,9 @@ class Validator:
     def parse_job(self, body: object) -> JobWish:
         """Read a decoded JSON body of `/screenshots`. Raises InvalidOption, InvalidURL or BlockedTarget."""
         given = _object(body)
-        _refuse_unknown(given, {**Options.model_fields, **JobOptions.model_fields})
-        own = _validated(JobOptions, {name: given[name] for name in given if name in JobOptions.model_fields})
-        shared = {name: given[name] for name in given if name in Options.model_fields}
+        _refuse_unknown(given, {**THUMBNAIL_OPTIONS, **JOB_OPTIONS})
+        own = JobOptions(**vars(_validated(_Job, {name: given[name] for name in given if name in JOB_OPTIONS})))
+        shared = {name: given[name] for name in given if name in THUMBNAIL_OPTIONS}
         if own.urls is None:
             pictures: tuple[ThumbnailRequest, ...] = (self._parse_object(shared),)
         elif "url" in shared:
@@ -65,16 +89,16 @@ class Validator:
             pictures = tuple(self._parse_one_of(own.urls, index, shared) for index in range(len(own.urls)))
         return JobWish(pictures, own.urls is not None, own.webhook_url, own.persist)
 
-    def _parse_one_of(self, urls: list[str], index: int, shared: Mapping[Any, Any]) -> ThumbnailRequest:
+    def _parse_one_of(self, urls: tuple[str, ...], index: int, shared: Mapping[Any, Any]) -> ThumbnailRequest:
         try:
             return self._parse_object({**shared, "url": urls[index]})
         except (InvalidURL, BlockedTarget) as err:
             raise err.about(f"urls[{index}]") from err.__cause__
 
     def _parse_object(self, given: Mapping[Any, Any]) -> ThumbnailRequest:
-        if given.get("format") == "auto":
+        if given.get("format") == AUTO:
             raise InvalidOption("auto is for /thumb alone; name the format that is to stay", field="format")
-        return self._parse(given, BodyOptions)
+        return self._parse(given, _Body)
 
     def _parse_or_refuse(self, query: bytes, preferred: str) -> ThumbnailRequest | ThumbnailError:
         try:
@@ -88,46 +112,88 @@ class Validator:
         except ValueError:
             raise InvalidOption("the query has more than 64 options") from None
         _refuse_repeated(pairs)
-        return self._parse(dict(pairs), Options, preferred)
+        return self._parse(dict(pairs), _Query, preferred)
 
-    def _parse(self, given: Mapping[Any, Any], model: type[Options], preferred: str = "") -> ThumbnailRequest:
-        _refuse_unknown(given, Options.model_fields)
+    def _parse(self, given: Mapping[Any, Any], model: type[BaseModel], preferred: str = "") -> ThumbnailRequest:
+        _refuse_unknown(given, THUMBNAIL_OPTIONS)
         if given.get("url") is None:
             raise InvalidURL("is missing; give an absolute http:// or https:// URL")
         options = _validated(model, given)
-        return self._build(options, parse_url(options.url, self._guard), preferred)
+        values = vars(options)
+        if values["format"] == "pdf":
+            _refuse_beside_pdf(options.model_fields_set)
+        return self._build(values, parse_url(values["url"], self._guard), preferred)
 
-    def _build(self, options: Options, url: str, preferred: str) -> ThumbnailRequest:
-        ads = self._block_ads if options.block_ads is None else options.block_ads
-        banners = self._block_ads if options.block_cookie_banners is None else options.block_cookie_banners
-        picked = {name: getattr(options, name) for name in _CAPTURE_NAMES}
-        capture = CaptureOptions(
-            **picked | {"url": url, "block_ads": ads, "block_cookie_banners": banners, "medium": _medium(options)}
+    def _build(self, values: dict[str, Any], target: Target, preferred: str) -> ThumbnailRequest:
+        negotiated = values["format"] == AUTO
+        values = values | {name: default for name, default in self._defaults.items() if values[name] is None}
+        if negotiated:
+            values["format"] = preferred
+        capture = {name: values[name] for name in _CAPTURE}
+        rendition = {name: values[name] for name in _RENDITION}
+        delivery = {name: values[name] for name in _DELIVERY}
+        if values["format"] == "pdf":
+            capture["format"] = "pdf"  # printed, not drawn: another capture
+        return ThumbnailRequest(
+            CaptureOptions(target, **capture), Rendition(**rendition), Delivery(**delivery, negotiated=negotiated)
         )
-        format_ = preferred if options.format == "auto" else options.format
-        rendition = Rendition(options.w, options.h, options.fit, format_, options.quality)
-        delivery = Delivery(
-            options.ttl, options.fresh, options.wait, options.expires, negotiated=options.format == "auto"
-        )
-        return ThumbnailRequest(capture, rendition, delivery)
 
 
-_CAPTURE_NAMES = frozenset(CaptureOptions.__dataclass_fields__) & frozenset(Options.model_fields)
-_IMAGE_ONLY = frozenset({"w", "h", "fit", "quality"})
+def _names(group: "type[DataclassInstance]") -> tuple[str, ...]:
+    return tuple(each.name for each in callers_options(group))
 
 
-def _medium(options: Options) -> str:
-    """A PDF is printed, not drawn: another capture, and one that cannot be scaled."""
-    if options.format != "pdf":
-        return "screen"
-    for name in sorted(_IMAGE_ONLY & options.model_fields_set):
+_CAPTURE, _RENDITION, _DELIVERY = _names(CaptureOptions)[1:], _names(Rendition), _names(Delivery)
+_IMAGE_ONLY = frozenset(_RENDITION) - {"format"}
+_SET_BY_OPERATOR = tuple(each for each in THUMBNAIL_OPTIONS.values() if each.setting)
+
+_BOOLEANS = dict.fromkeys(("true", "1", "yes", "on", ""), True) | dict.fromkeys(("false", "0", "no", "off"), False)
+# What cannot be a selector is refused before it costs a capture: nothing visible, or control characters.
+_VISIBLE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
+
+
+def _boolean(value: object) -> object:
+    return _BOOLEANS.get(value.lower(), value) if isinstance(value, str) else value
+
+
+# The types by which pydantic reads values of each kind, as a query or a JSON body writes them.
+_TYPES: dict[type, Callable[[Any], Any]] = {
+    Whole: lambda kind: Annotated[int, Field(ge=kind.low, le=kind.high)],
+    Number: lambda kind: Annotated[float, Field(ge=kind.low, le=kind.high)],
+    Boolean: lambda _: Annotated[bool, BeforeValidator(_boolean)],
+    Choice: lambda kind: Literal.__getitem__(kind.values),
+    Selector: lambda kind: Annotated[str, Field(min_length=1, max_length=kind.longest, pattern=_VISIBLE)],
+    Time: lambda _: Annotated[int, Field(ge=0)],
+    Text: lambda _: str,
+    Texts: lambda kind: Annotated[tuple[str, ...], Field(min_length=1, max_length=kind.most)],
+}
+
+
+def _model(name: str, options: Iterable[Option], **instead: Kind) -> type[BaseModel]:
+    """Make the model of options as a caller writes them; `None` stands for "not given"."""
+    fields: dict[str, Any] = {}
+    for option in options:
+        kind = instead.get(option.name, option.kind)
+        default = None if option.setting else option.default
+        type_ = _TYPES[type(kind)](kind)
+        told = Field(description=kind.words) if option.name == "url" else Field(default, description=kind.words)
+        fields[option.name] = (type_ | None if default is None else type_, told)
+    return create_model(name, __config__=ConfigDict(extra="forbid", frozen=True), **fields)
+
+
+_Query = _model("QueryOptions", THUMBNAIL_OPTIONS.values(), format=Choice((*FORMATS, AUTO)))
+_Body = _model("BodyOptions", THUMBNAIL_OPTIONS.values())  # with a JSON body comes no `Accept` of a picture
+_Job = _model("JobOptions", JOB_OPTIONS.values())
+
+
+def _refuse_beside_pdf(given: Iterable[str]) -> None:
+    for name in sorted(_IMAGE_ONLY.intersection(given)):
         raise InvalidOption("cannot be combined with format=pdf", field=name)
-    return "print"
 
 
 def _refuse_repeated(pairs: Iterable[tuple[str, str]]) -> None:
     for name, count in Counter(name for name, _ in pairs).items():
-        if count > 1 and name in Options.model_fields:
+        if count > 1 and name in THUMBNAIL_OPTIONS:
             raise InvalidOption(f"is given {count} times; give it once", field=name)
 
 
@@ -146,7 +212,7 @@ def _refuse_unknown(given: Mapping[Any, Any], known: Mapping[str, object]) -> No
             raise InvalidOption(f"is not an option; {hint}", field=shown)
 
 
-def _validated(model: type[Model], given: Mapping[Any, Any]) -> Model:
+def _validated(model: type[BaseModel], given: Mapping[Any, Any]) -> BaseModel:
     try:
         return model.model_validate(given)
     except ValidationError as err:

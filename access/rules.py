@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from access.keys import ApiKey, find_key
 from access.signatures import require_signature
 from errors import ForbiddenHost, InvalidOption, KeyRequired
-from model import Rendition, ThumbnailRequest
+from model import ThumbnailRequest
+from options import Rendition
 
 Size = tuple[int | None, int | None]
 
@@ -23,7 +24,7 @@ class AccessRules:
         """Raise the first objection to a picture by GET, whoever the caller is: signature, size, target."""
         require_signature(self.signing_keys, query, request.delivery.expires)
         self.require_size(request.rendition)
-        self.require_target(request.host_name)
+        self.require_target(request.target.host)
 
     def identify(self, authorization: str | None, api_key: str | None) -> ApiKey | None:
         """Find the key that a caller sent, if any. Raises BadKey."""

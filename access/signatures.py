@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import parse_qsl
 
 from errors import BadSignature, ExpiredSignature
+from options import THUMBNAIL_OPTIONS
 
 # One signature serves a whole `srcset`: these options say how a picture is delivered, not which picture.
-UNSIGNED = frozenset({"sig", "w", "h", "fit", "format", "quality", "wait"})
+UNSIGNED = frozenset(each.name for each in THUMBNAIL_OPTIONS.values() if not each.signed)
 PRINTED = ("format", "pdf")  # signed all the same: the printed document is another capture, of any length
 
 

@@ -20,9 +20,10 @@ from engine.config import EngineSettings
 from engine.egress.gate import Gate
 from engine.egress.proxy import Egress
 from engine.page import capture
-from engine.params import CaptureParams, parse
+from engine.params import parse
 from engine.traffic import Traffic
 from netguard import Guard, exemptions
+from options import CaptureOptions
 from tests.support.site import Site, running_site
 from tests.support.unguarded import Unguarded
 
@@ -88,7 +89,7 @@ async def _measure(url: str, rounds: int) -> dict[str, list[float]]:
         return {name: seconds[WARM_UP:] for name, seconds in times.items()}
 
 
-async def _capture(browser: Browser, params: CaptureParams, gate: Gate) -> float:
+async def _capture(browser: Browser, params: CaptureOptions, gate: Gate) -> float:
     started = time.perf_counter()
     async with browser.page() as blank:
         egress = Egress(gate, Traffic())

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bench import pictures
 from bench.report import Row
-from images import render as imaging
-from model import Rendition
+from images import make_rendition
+from options import Rendition
 
 FORMATS = ("png", "webp", "jpeg", "avif")
 TIMES = 25
@@ -31,6 +31,6 @@ def _measure(master: bytes, format_: str) -> tuple[float, int]:
     taken = []
     for _ in range(TIMES):
         began = time.perf_counter()
-        body, _identity = imaging.render(master, wanted)
+        body, _identity = make_rendition(master, wanted)
         taken.append((time.perf_counter() - began) * 1000)
     return statistics.median(taken), len(body)

@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 
 import structlog
 
+import images
 from capture.breaker import CircuitBreaker
 from capture.client import CaptureClient
 from capture.quota import Quota
 from errors import CaptureFailed, RateLimited, ThumbnailError
-from images import render as imaging
 from images.cpu import CpuPool
-from model import CaptureOptions, Picture
+from model import Picture
+from options import CaptureOptions
 
 _log = structlog.get_logger()
 
@@ -27,7 +28,7 @@ class ScreenshotAPI:
 
     def require_expressible(self, options: CaptureOptions) -> None:
         """Raise InvalidOption if the API cannot express the options. No I/O, so that it can precede any charge."""
-        self._client.require_expressible(options, _format(options))
+        self._client.require_expressible(options)
 
     def require_available(self, *, reload: bool = True) -> None:
         """Raise UpstreamUnavailable or UpstreamQuota if the API is down: as Redis knows, or without `reload` this process."""
@@ -56,17 +57,17 @@ class ScreenshotAPI:
         timeout = max(deadline - time.monotonic(), 0.1)
         try:
             body = self._client.capture(
-                options, _format(options), timeout=timeout, request_id=request_id, background=background, count=count
+                options, timeout=timeout, request_id=request_id, background=background, count=count
             )
-            identity = self._cpu.run(lambda: imaging.identify(body))
-            doubt = imaging.doubt(identity, options)
+            identity = self._cpu.run(lambda: images.identify(body))
+            doubt = images.doubt(identity, options)
         except RateLimited:
             self._breaker.cancel()
             raise
         except ThumbnailError as err:
             self._breaker.record(err)
             raise
-        except imaging.NotAPicture as err:
+        except images.NotAPicture as err:
             _log.warning("capture_undecodable", reason=str(err), request_id=request_id)
             failure = CaptureFailed("the screenshot API did not send a picture", upstream=True)
             self._breaker.record(failure)
@@ -81,12 +82,7 @@ class ScreenshotAPI:
         """Tell whether two captures show no visible difference."""
         hairline = max(round(options.scale), 1)
         try:
-            difference = self._cpu.run(lambda: imaging.difference(known.body, new.body, hairline))
-        except imaging.NotAPicture:
+            difference = self._cpu.run(lambda: images.difference(known.body, new.body, hairline))
+        except images.NotAPicture:
             return False
-        return difference <= imaging.INVISIBLE
-
-
-def _format(options: CaptureOptions) -> str:
-    """An original is lossless, so that every rendition is encoded only once."""
-    return "pdf" if options.medium == "print" else "png"
+        return difference <= images.INVISIBLE

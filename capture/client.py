@@ -21,7 +21,7 @@ from urllib3.util import Timeout
 from capture.dialects import Dialect
 from capture.outcomes import BROKEN, DOWN, LATE, LIED, UNTRUSTED, Outcome, Refusal, read_refusal, scrubbed
 from errors import RateLimited
-from model import CaptureOptions
+from options import CaptureOptions, Target
 from outbound import POOLS
 
 TRIES = 3
@@ -69,14 +69,13 @@ class CaptureClient:
         self._pool = pool
         self._connect_afresh()
 
-    def require_expressible(self, options: CaptureOptions, format: str) -> None:  # noqa: A002 - the name the contract uses
+    def require_expressible(self, options: CaptureOptions) -> None:
         """Raise `InvalidOption` if the API cannot express the options. No I/O: ask before anything is charged."""
-        self._dialect.express(options, format)
+        self._dialect.express(options)
 
     def capture(
         self,
         options: CaptureOptions,
-        format: str,  # noqa: A002
         *,
         timeout: float,
         request_id: str = "",
@@ -90,7 +89,7 @@ class CaptureClient:
         Raises `InvalidOption`, `BlockedTarget` (the engine's verdict), a `CaptureError`, or `RateLimited` at once.
         """
         deadline = time.monotonic() + timeout
-        request = self._request(self._dialect.express(options, format), self._headers(request_id, background))
+        request = self._request(self._dialect.express(options), self._headers(request_id, background))
         count()
         refusal = Refusal(LATE)
         for attempt in range(1, TRIES + 1):
@@ -101,7 +100,7 @@ class CaptureClient:
                 return answer
             if answer.outcome is not LATE or attempt == 1:  # a second try that ran out of time says nothing new
                 refusal = answer
-            self._report(refusal, options.url, attempt, request_id)
+            self._report(refusal, options.target, attempt, request_id)
             pause = self._pause(refusal, attempt)
             if attempt == TRIES or pause is None or pause + LEAST_TRY > deadline - time.monotonic():
                 break
@@ -197,7 +196,7 @@ class CaptureClient:
             return None
         return (refusal.retry_after or 0.0) + self._jitter(BACKOFF * 2 ** (attempt - 1))
 
-    def _report(self, refusal: Refusal, target: str, attempt: int, request_id: str) -> None:
+    def _report(self, refusal: Refusal, target: Target, attempt: int, request_id: str) -> None:
         report = log.error if refusal.outcome.hint else log.warning
         report(
             "capture_refused",

@@ -24,6 +24,7 @@ from errors import (
     UpstreamQuota,
     UpstreamUnavailable,
 )
+from options import CaptureOptions, Selector, Target, options_of
 
 LONGEST_LOGGED = 200
 MOST_BRACKETS = 200  # deeper nesting than the interpreter's stack is not a `ValueError`
@@ -63,7 +64,8 @@ DENIED = Outcome(
     lasting=True,
 )
 BLOCKED = Outcome(BlockedTarget, "the target is not a public web address", upstream=False)
-BAD_SELECTOR = Outcome(InvalidOption, "must be valid CSS selectors", field="wait_for, selector, hide", upstream=False)
+SELECTORS = ", ".join(each.name for each in options_of(CaptureOptions) if isinstance(each.kind, Selector))
+BAD_SELECTOR = Outcome(InvalidOption, "must be valid CSS selectors", field=SELECTORS, upstream=False)
 BUSY = Outcome(OverCapacity, "the engine has more captures than it can take", retried=True, upstream=False)
 
 # (status, the API's code in lower case); an unknown code counts as "". See `meaning` for a status that is not here.
@@ -190,13 +192,12 @@ def _until(value: str, now: datetime) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now.timestamp()
 
 
-def scrubbed(text: str, target: str, api_key: str) -> str:
+def scrubbed(text: str, target: Target, api_key: str) -> str:
     """Make an API's words fit for the log: short, no URL, no key, nothing of the target behind its host, one line."""
-    parts = urllib.parse.urlsplit(target)
-    pieces = [piece for piece in re.split(r"[/&=;]", f"{parts.path}&{parts.query}") if len(piece) > 3]
-    spellings = {
-        spelt for secret in (api_key, parts.path, parts.query, parts.fragment, *pieces) for spelt in _spellings(secret)
-    }
+    path, _, query = target.path.partition("?")
+    fragment = target.url.partition("#")[2]
+    pieces = [piece for piece in re.split(r"[/&=;]", f"{path}&{query}") if len(piece) > 3]
+    spellings = {spelt for secret in (api_key, path, query, fragment, *pieces) for spelt in _spellings(secret)}
     hidden = [re.escape(spelt) for spelt in sorted(spellings, key=len, reverse=True) if len(spelt) > 1]
     text = re.sub("|".join([r"https?(?::|%3a)[^\s\"'<>]*", r"sk_\w+", *hidden]), "[…]", text, flags=re.IGNORECASE)
     return "".join(c if c.isprintable() else " " for c in text[:LONGEST_LOGGED])

@@ -17,14 +17,13 @@ from engine import params
 from engine.browser.supervisor import Supervisor
 from engine.config import EngineSettings
 from engine.errors import BlockedURL, EngineError, KeyRejected, PageRefused
-from engine.params import CaptureParams
 from engine.service import CaptureResult, CaptureService
 from engine.traffic import Traffic
+from options import FORMATS, CaptureOptions
 
 MAX_BODY = 64 << 10
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 URGENCY = re.compile(r"(?:^|,)[ \t]*u=(\d+)(?![\d.])")  # a dictionary of RFC 8941: its last member counts
-CONTENT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "pdf": "application/pdf"}
 STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 413: "validation_error"}
 
 SERVICE = web.AppKey("service", CaptureService)
@@ -54,7 +53,7 @@ async def screenshot(request: web.Request) -> web.Response:
     result = await _capture(request, wanted)
     return web.Response(
         body=result.body,
-        content_type=CONTENT_TYPES[wanted.format],
+        content_type=FORMATS[wanted.format].content_type,
         headers={"Cache-Control": "private, no-cache", "X-Cache": "MISS"},
     )
 
@@ -74,7 +73,7 @@ async def health(request: web.Request) -> web.Response:
     return web.json_response(state, status=200 if state["ok"] else 503, headers={"Cache-Control": "no-store"})
 
 
-async def _capture(request: web.Request, wanted: CaptureParams) -> CaptureResult:
+async def _capture(request: web.Request, wanted: CaptureOptions) -> CaptureResult:
     """Capture the page and log one event, with the target's host but neither its path nor its query."""
     event = log.bind(request_id=request["id"], host=wanted.target.host, format=wanted.format)
     started = time.monotonic()

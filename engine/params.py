@@ -1,20 +1,19 @@
-"""Untrusted mapping → frozen CaptureParams, or InvalidParams that names the option and its valid values. Pure.
+"""Untrusted mapping → frozen CaptureOptions, or InvalidParams that names the option and its valid values. Pure.
 
-Names, defaults and ranges are SnapSharp's; `scale` and `selector` are our own. Unlike the hosted API an unknown
-option is refused: a typo must not silently give the wrong picture.
+Names, defaults and ranges are SnapSharp's, as `options` holds them; `scale` and `selector` are our own. Unlike the
+hosted API an unknown option is refused: a typo must not silently give the wrong picture.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import can_ada
 
 from engine.errors import InvalidParams
+from options import MAX_PIXELS, Boolean, CaptureOptions, Choice, Number, Option, Selector, Target, Whole, options_of
 
-MAX_PIXELS = 64 << 20  # of one picture; 256 MiB of bitmap in the browser
 MAX_URL = 2048
 TRUE, FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 IGNORED = frozenset({"cache", "cache_ttl"})  # SnapSharp's clients send them; caching is the web side's business
@@ -24,42 +23,12 @@ IGNORED = frozenset({"cache", "cache_ttl"})  # SnapSharp's clients send them; ca
 UNSAFE_IN_URL = re.compile("[\x00-\x20\x7f\\\\\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A URL as the browser will read it, and what the guard is asked about it."""
-
-    href: str
-    host: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureParams:
-    """One capture. Lengths in CSS pixels, `delay` in milliseconds after load, `scale` in device pixels per CSS pixel."""
-
-    target: Target
-    width: int = 1280
-    height: int = 720
-    format: str = "png"
-    quality: int = 80
-    full_page: bool = False
-    scale: float = 1.0
-    delay: int = 0
-    wait_for: str | None = None
-    wait_until: str = "load"
-    dark_mode: bool = False
-    block_ads: bool = False
-    block_cookie_banners: bool = False
-    hide_selectors: str | None = None
-    selector: str | None = None
-
-
-def parse_query(pairs: Iterable[tuple[str, str]]) -> CaptureParams:
+def parse_query(pairs: Iterable[tuple[str, str]]) -> CaptureOptions:
     """Read a query string's options. Raises InvalidParams, also for a repeated one."""
     return parse(_unrepeated(pairs))
 
 
-def parse_json(body: bytes) -> CaptureParams:
+def parse_json(body: bytes) -> CaptureOptions:
     """Read a JSON object's options. Raises InvalidParams."""
     try:
         options = json.loads(body, object_pairs_hook=_unrepeated)
@@ -70,7 +39,7 @@ def parse_json(body: bytes) -> CaptureParams:
     return parse(options)
 
 
-def parse(options: Mapping[str, object]) -> CaptureParams:
+def parse(options: Mapping[str, object]) -> CaptureOptions:
     """Read `options`. Raises InvalidParams that names the first one that cannot be used, and its valid values."""
     if unknown := sorted(set(options) - set(FIELDS) - IGNORED):
         raise InvalidParams(f"{unknown[0][:64]!r} is not an option; valid options: {', '.join(sorted(FIELDS))}")
@@ -78,10 +47,10 @@ def parse(options: Mapping[str, object]) -> CaptureParams:
         raise InvalidParams("url: is required")
     # A JSON null is an option left out.
     given = {name: _field(name, options[name]) for name in FIELDS if options.get(name) is not None}
-    given["target"] = given.pop("url")
+    target = given.pop("url")
     if given.pop("retina", False):
         given.setdefault("scale", 2.0)
-    params = CaptureParams(**given)
+    params = CaptureOptions(target, **DEFAULTS | {ATTRIBUTES[name]: value for name, value in given.items()})
     _check_area(params)
     return params
 
@@ -102,7 +71,7 @@ def _field(name: str, value: object) -> Any:
         raise InvalidParams(f"{name}: must be {err}") from None
 
 
-def _check_area(params: CaptureParams) -> None:
+def _check_area(params: CaptureOptions) -> None:
     if params.format != "pdf" and params.width * params.height * params.scale**2 > MAX_PIXELS:
         raise InvalidParams(f"scale: width × height × scale² must be at most {MAX_PIXELS} pixels")
 
@@ -128,27 +97,23 @@ def locate(text: str) -> Target:
     return Target(url.href, url.hostname.removesuffix("."), int(port))
 
 
-def _whole(low: int, high: int) -> Callable[[object], int]:
-    wanted = f"a whole number from {low} to {high}"
-
+def _whole(kind: Whole) -> Callable[[object], int]:
     def read(value: object) -> int:
         if isinstance(value, str) and re.fullmatch(r"[0-9]{1,6}", value):
             value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise ValueError(wanted)
+        if not isinstance(value, int) or isinstance(value, bool) or not kind.low <= value <= kind.high:
+            raise ValueError(kind.words)
         return value
 
     return read
 
 
-def _number(low: float, high: float) -> Callable[[object], float]:
-    wanted = f"a number from {low:g} to {high:g}"
-
+def _number(kind: Number) -> Callable[[object], float]:
     def read(value: object) -> float:
         if isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", value):
             value = float(value)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-            raise ValueError(wanted)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not kind.low <= value <= kind.high:
+            raise ValueError(kind.words)
         return float(value)
 
     return read
@@ -157,49 +122,53 @@ def _number(low: float, high: float) -> Callable[[object], float]:
 def _flag(value: object) -> bool:
     word = str(value).lower() if isinstance(value, str | bool | int) else ""
     if word not in TRUE | FALSE:
-        raise ValueError("true or false")
+        raise ValueError(Boolean().words)
     return word in TRUE
 
 
-def _choice(*words: str) -> Callable[[object], str]:
+def _choice(kind: Choice) -> Callable[[object], str]:
     def read(value: object) -> str:
-        if not isinstance(value, str) or value not in words:
-            raise ValueError(f"one of {', '.join(words)}")
+        if not isinstance(value, str) or value not in kind.values:
+            raise ValueError(kind.words)
         return value
 
     return read
 
 
-def _selector(limit: int) -> Callable[[object], str]:
+def _selector(kind: Selector) -> Callable[[object], str]:
     def read(value: object) -> str:
-        if not isinstance(value, str) or not value.strip() or len(value) > limit or "\0" in value:
-            raise ValueError(f"a CSS selector of at most {limit} characters")
+        if (
+            kind.several
+            and isinstance(value, list)
+            and value
+            and all(isinstance(each, str) and each.strip() for each in value)
+        ):
+            value = ", ".join(value)
+        if not isinstance(value, str) or not value.strip() or len(value) > kind.longest or "\0" in value:
+            raise ValueError(kind.words)
         return value.strip()
 
     return read
 
 
-def _selectors(value: object) -> str:
-    if isinstance(value, list) and value and all(isinstance(part, str) and part.strip() for part in value):
-        value = ", ".join(value)
-    return _selector(2048)(value)
+_READERS: dict[type, Callable[[Any], Callable[[object], Any]]] = {
+    Whole: _whole,
+    Number: _number,
+    Boolean: lambda _: _flag,
+    Choice: _choice,
+    Selector: _selector,
+}
 
 
-FIELDS: dict[str, Callable[[object], Any]] = {
-    "url": _target,
-    "width": _whole(320, 3840),
-    "height": _whole(240, 2160),
-    "format": _choice("png", "jpeg", "webp", "pdf"),
-    "quality": _whole(1, 100),
-    "full_page": _flag,
-    "retina": _flag,
-    "scale": _number(1, 3),
-    "delay": _whole(0, 10000),
-    "wait_for": _selector(256),
-    "wait_until": _choice("load", "domcontentloaded", "networkidle"),
-    "dark_mode": _flag,
-    "block_ads": _flag,
-    "block_cookie_banners": _flag,
-    "hide_selectors": _selectors,
-    "selector": _selector(256),
+def _reader(option: Option) -> Callable[[object], Any]:
+    kind = option.kind_for("engine")
+    return _READERS[type(kind)](kind)
+
+
+OPTIONS = {param.name: option for option in options_of(CaptureOptions) if (param := option.param("engine"))}
+ATTRIBUTES = {name: option.attribute for name, option in OPTIONS.items()}
+DEFAULTS = {option.attribute: option.default_for("engine") for option in OPTIONS.values()}
+# Of SnapSharp's names, `retina` alone stands for a value of another option.
+FIELDS: dict[str, Callable[[object], Any]] = {"url": _target, "retina": _flag} | {
+    name: _reader(option) for name, option in OPTIONS.items()
 }

@@ -29,8 +29,9 @@ from engine.errors import (
 from engine.page import adblock, capture
 from engine.page.adblock import AdFilter
 from engine.page.integrity import BrokenPicture
-from engine.params import CaptureParams, locate
+from engine.params import locate
 from engine.traffic import Traffic
+from options import CaptureOptions
 
 MakeProxy = Callable[[], Egress]
 
@@ -62,7 +63,7 @@ class CaptureService:
         self._ads = asyncio.create_task(asyncio.to_thread(adblock.load, self._filter_lists))
         await self._supervisor.start()
 
-    async def capture(self, params: CaptureParams, traffic: Traffic, *, background: bool = False) -> CaptureResult:
+    async def capture(self, params: CaptureOptions, traffic: Traffic, *, background: bool = False) -> CaptureResult:
         """Capture the page that `params` describe, and count its `traffic`. Foreground captures go before `background`.
 
         Raises BlockedURL, EngineBusy, InvalidParams, PageFailed, DeadlineExceeded and Unavailable.
@@ -71,7 +72,7 @@ class CaptureService:
         judgement = await self._gate.admit(target)
         if not judgement.ok:
             raise BlockedURL(judgement.verdict)
-        self._crashes.refuse_crasher(params.target.href)
+        self._crashes.refuse_crasher(params.target.url)
         # The proxy dials the addresses that were judged here: a second look-up might give others.
         make_proxy = partial(Egress, self._gate, traffic, {target: judgement})
         arrived = time.monotonic()
@@ -87,7 +88,7 @@ class CaptureService:
             except TimeoutError:
                 raise DeadlineExceeded(f"the capture took longer than {self._deadline:g} s") from None
 
-    async def _attempt(self, params: CaptureParams, make_proxy: MakeProxy, deadline: float) -> bytes:
+    async def _attempt(self, params: CaptureOptions, make_proxy: MakeProxy, deadline: float) -> bytes:
         async with self._supervisor.lease() as browser:
             try:
                 ads = await asyncio.shield(self._ads) if params.block_ads and self._ads else None
@@ -100,7 +101,7 @@ class CaptureService:
                         raise PageFailed("the browser could not draw the page") from err
             except BaseException:
                 if not browser.alive:  # crashed, or killed because it did not respond
-                    self._crashes.record(params.target.href, browser.open_pages)
+                    self._crashes.record(params.target.url, browser.open_pages)
                 raise
 
     @asynccontextmanager

@@ -5,17 +5,16 @@ import itertools
 import json
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from errors import ThumbnailError
 from jobs.errand import INTERACTIVE
-from model import CaptureOptions, Delivery, Rendition, ThumbnailRequest
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from model import ThumbnailRequest
+from options import Delivery, Rendition, chosen
+from urls import read_capture
 
 
 class State(StrEnum):
@@ -105,9 +104,9 @@ class Job:
         """Spell what never changes."""
         return json.dumps(
             {
-                "capture": _chosen(self.wanted.capture),
-                "rendition": _chosen(self.wanted.rendition),
-                "delivery": _chosen(self.wanted.delivery),
+                "capture": chosen(self.wanted.capture),
+                "rendition": chosen(self.wanted.rendition),
+                "delivery": chosen(self.wanted.delivery),
                 "created_at": self.created_at,
                 "owner": self.owner,
                 "queue": self.queue,
@@ -123,7 +122,7 @@ class Job:
         """Read a job as it lies in Redis: `wish`, and a field for each thing that changes."""
         wish = json.loads(record[b"wish"])
         wanted = ThumbnailRequest(
-            CaptureOptions(**wish.pop("capture")),
+            read_capture(wish.pop("capture")),
             Rendition(**wish.pop("rendition")),
             Delivery(**wish.pop("delivery")),
         )
@@ -181,11 +180,6 @@ def ids_of(seed: str) -> Iterator[str]:
 def timestamp(seconds: float) -> str:
     """Write a Unix time as the interface does."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _chosen(options: "DataclassInstance") -> dict[str, Any]:
-    """Spell what differs from the defaults: a record is kept for a day, and there may be many."""
-    return {each.name: value for each in fields(options) if (value := getattr(options, each.name)) != each.default}
 
 
 def _progress(value: bytes | None) -> WebhookProgress:

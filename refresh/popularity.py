@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self, cast
 
@@ -18,7 +18,9 @@ import structlog
 
 from coordination import keys
 from errors import QueueUnavailable
-from model import CaptureOptions, Delivery, ThumbnailRequest
+from model import ThumbnailRequest
+from options import CaptureOptions, Delivery, chosen
+from urls import read_capture
 
 FLUSH_SECONDS = 5.0
 MOST_HERE = 4096  # pictures counted in a process between two flushes
@@ -26,7 +28,6 @@ LEAST_KEPT = 10_000  # pictures counted in Redis, at some 300 bytes each; more w
 _PAGE = 500
 _DAYS_KEPT = 60
 _AT_ONCE = 100  # that are written to Redis in one exchange: whoever shares our thread gets a turn between two
-_DEFAULTS = [(each.name, each.default) for each in fields(CaptureOptions)]
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _log = structlog.get_logger()
 
@@ -56,8 +57,7 @@ class Seen:
 
     def pack(self) -> str:
         """Write it as one word, the same for the same: options that have their default are left out."""
-        told = {name: value for name, default in _DEFAULTS if (value := getattr(self.capture, name)) != default}
-        record = {"at": self.captured_at.timestamp(), "ttl": self.ttl, "capture": told}
+        record = {"at": self.captured_at.timestamp(), "ttl": self.ttl, "capture": chosen(self.capture)}
         return _ENCODER.encode(record).replace(" ", "\\u0020")
 
     @classmethod
@@ -66,7 +66,7 @@ class Seen:
         try:
             record = json.loads(text)
             at = datetime.fromtimestamp(record["at"], UTC)
-            return cls(CaptureOptions(**record["capture"]), record["ttl"], at)
+            return cls(read_capture(record["capture"]), record["ttl"], at)
         except (ValueError, KeyError, TypeError, OverflowError):
             return None
 

@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from capture import ScreenshotAPI
 from coordination import Coalescer, Flight, Values, Work
 from errors import BlockedTarget, CaptureError, CaptureFailed, InvalidOption, OverCapacity, RateLimited
-from model import CaptureOptions, Picture, ThumbnailRequest
+from model import Picture, ThumbnailRequest
 from netguard import Guard, Verdict
+from options import Target
 from thumbnails.ask import Ask
 from thumbnails.cache import Failure, Known, OriginalInfo, PictureCache
 from thumbnails.freshness import CLOCK_SKEW, SUSPECT_SECONDS
-from urls import NOT_PUBLIC, target_of
+from urls import NOT_PUBLIC
 
 FAILURE_SECONDS = 30  # a page's failure is remembered for so long
 LONGEST_FAILURE = 3600
@@ -127,7 +128,7 @@ class Originals:
         self._api.require_available(reload=False)  # `admit` asks Redis, after the look-up of the name
         with self._slot():
             pass  # without a free slot, no name is looked up
-        self._judge(request.capture)
+        self._judge(request.target)
         began = time.monotonic()
         with self._slot():
             self._api.admit()
@@ -148,10 +149,10 @@ class Originals:
         self._keep(request, original)
         return Captured(original, ms)
 
-    def _judge(self, options: CaptureOptions) -> None:
+    def _judge(self, target: Target) -> None:
         if self._guard is None:
             return
-        verdict = self._guard.judge(*target_of(options.url)).verdict
+        verdict = self._guard.judge(target.host, target.port).verdict
         if verdict is Verdict.BUSY:
             raise OverCapacity("too many names are being looked up; try again in a few seconds")
         if not verdict.ok:

@@ -6,9 +6,9 @@ Making one costs no capture and no budget, but up to seconds of a core: its call
 import time
 from concurrent.futures import TimeoutError as WaitTimeout
 
+import images
 from coordination import Coalescer, Flight, LocalLeases, Work
 from errors import CaptureFailed, Pending
-from images import render as imaging
 from images.cpu import CpuPool
 from model import Picture, ThumbnailRequest
 from thumbnails.cache import PictureCache
@@ -66,8 +66,8 @@ class Renditions:
     def _render(self, original: Picture, request: ThumbnailRequest, *, large: bool) -> Picture:
         try:
             with self._cpu.slot(large=large):
-                body, identity = self._cpu.run(lambda: imaging.render(original.body, request.rendition))
-        except imaging.NotAPicture as err:
+                body, identity = self._cpu.run(lambda: images.make_rendition(original.body, request.rendition))
+        except images.NotAPicture as err:
             raise CaptureFailed("the captured picture cannot be read") from err
         picture = Picture(
             body,

@@ -57,7 +57,7 @@ class FastPath:
         start_response(status, list(headers.items()))
         log_request(
             environ["REQUEST_METHOD"], "thumbs.thumb", int(status[:3]), began, len(body),
-            request_id=request_id, host=wanted.host, cache=served.cache,
+            request_id=request_id, host=wanted.target.netloc, cache=served.cache,
         )  # fmt: skip
         return [body] if environ["REQUEST_METHOD"] == "GET" else []
 
@@ -88,7 +88,7 @@ class FastPath:
         served = self._services.thumbnailer.hit(wanted, known)
         if served is None:
             environ[_KNOWN] = known
-            note(host=wanted.host)
+            note(host=wanted.target.netloc)
             self._services.thumbnailer.require_room(wanted)
         return served
 

@@ -3,10 +3,11 @@
 import json
 import random
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from jobs import Errand, Job, JobStore, WebhookProgress, WebhookState, insist
 from jobs.presenter import Reports
+from options import Target
+from urls import locate
 from webhooks.receivers import Line, Receivers
 from webhooks.sender import Courier, Message, Receipt, pause
 
@@ -31,13 +32,14 @@ class Deliveries:
         if job is None or job.webhook_url is None:
             self._store.agenda.settle(errand)
             return []
-        host = urlsplit(job.webhook_url).netloc
+        target = locate(job.webhook_url)
+        host = target.netloc
         with self._receivers.held(host, str(errand)) as line:
             if line is not Line.FREE:
                 self._store.agenda.schedule(errand, random.uniform(*_LATER[line]))  # noqa: S311 - it spreads load
                 return []
-            if (job := self._awaiting(errand)) and job.webhook_url:  # nobody was faster before we had our turn
-                self._conclude(errand, self._deliver(job, job.webhook_url, host))
+            if job := self._awaiting(errand):  # nobody was faster before we had our turn
+                self._conclude(errand, self._deliver(job, target))
         return [Errand.parse(text) for text in self._receivers.call_next(host)]
 
     def _awaiting(self, errand: Errand) -> Job | None:
@@ -47,11 +49,11 @@ class Deliveries:
             return None
         return job if job.webhook.attempts == errand.turn - 1 else None
 
-    def _deliver(self, job: Job, url: str, host: str) -> Receipt:
+    def _deliver(self, job: Job, target: Target) -> Receipt:
         body = json.dumps({"event": f"screenshot.{job.state}", "job": self._reports.of(job)}, ensure_ascii=False)
-        receipt = self._courier.deliver(Message(f"msg_{job.id}", url, body))
+        receipt = self._courier.deliver(Message(f"msg_{job.id}", target, body))
         if receipt.kept_waiting:
-            self._receivers.mark_silent(host)
+            self._receivers.mark_silent(target.netloc)
         return receipt
 
     def _conclude(self, errand: Errand, receipt: Receipt) -> None:

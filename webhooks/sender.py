@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from urllib.parse import urlsplit
 
 import structlog
 import urllib3
@@ -20,8 +19,9 @@ from urllib3.util import Timeout
 
 from errors import BadRequest, BlockedTarget, InvalidOption, InvalidURL, OverCapacity, ThumbnailError
 from netguard import Address, Guard, Judgement, Verdict
+from options import Target
 from outbound import POOLS
-from urls import NOT_PUBLIC, parse_url, target_of
+from urls import NOT_PUBLIC, parse_url
 
 # Seconds between tries: a restart, a deployment, an outage; about an hour in all.
 PAUSES = (10, 60, 300, 900, 2400)
@@ -36,10 +36,10 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent: `id` names it in every try, `body` is JSON text. `url` is canonical, as `admit` gave it."""
+    """What is sent: `id` names it in every try, `body` is JSON text."""
 
     id: str
-    url: str
+    target: Target
     body: str
 
 
@@ -92,28 +92,28 @@ class Courier:
                 "webhooks are off here; the operator turns them on with WEBHOOK_SECRET", field="webhook_url"
             )
         try:
-            canonical = parse_url(url, self._guard)
-            judgement = self._judge(canonical) if self._resolves else self._screen(canonical)
-            _require_allowed(canonical, judgement.verdict)
+            target = parse_url(url, self._guard)
+            judge = self._judge if self._resolves else self._screen
+            _require_allowed(target, judge(target).verdict)
         except BadRequest as err:
             raise err.about("webhook_url") from err.__cause__
-        return canonical
+        return target.url
 
     def deliver(self, message: Message) -> Receipt:
         """Try once to hand `message` over, within TOTAL_SECONDS. Never raises for what a receiver does."""
         began = time.monotonic()
         status, reason = self._try(message, began + TOTAL_SECONDS)
         seconds = time.monotonic() - began
-        host = urlsplit(message.url).netloc  # never the path or the query: receivers keep secrets there
+        host = message.target.netloc  # never the path or the query: receivers keep secrets there
         _log.info("webhook", webhook_id=message.id, host=host, status=status, reason=reason, ms=round(seconds * 1000))
         return Receipt(status, seconds)
 
     def _try(self, message: Message, deadline: float) -> tuple[int | None, str | None]:
         if not self._signers:
             return None, "WEBHOOK_SECRET is not set"  # for the web process it was: an unsigned message proves nothing
-        judgement = self._judge(message.url)
+        judgement = self._judge(message.target)
         try:
-            _require_allowed(message.url, judgement.verdict)
+            _require_allowed(message.target, judgement.verdict)
         except ThumbnailError:
             return None, str(judgement.verdict)
         reason = None
@@ -130,10 +130,10 @@ class Courier:
         """Send `message` to `address`, whatever its name resolves to by now. Raises urllib3's HTTPError."""
         left = max(deadline - time.monotonic(), 0.1)
         # A pool of its own: no proxy from the environment, no redirect, no connection that another address left over.
-        with self._pool(message.url, address) as pool:
+        with self._pool(message.target, address) as pool:
             response = pool.urlopen(
                 "POST",
-                _path(message.url),
+                message.target.path,
                 body=message.body.encode(),
                 headers=self._headers(message),
                 timeout=Timeout(total=left, connect=min(left, CONNECT_SECONDS)),
@@ -144,12 +144,12 @@ class Courier:
             response.close()  # its body is nothing to us
             return response.status
 
-    def _pool(self, url: str, address: Address) -> urllib3.HTTPConnectionPool:
-        host, port = target_of(url)
-        if url.startswith("http:"):
-            return POOLS["http"](str(address), port)
+    def _pool(self, target: Target, address: Address) -> urllib3.HTTPConnectionPool:
+        if target.scheme == "http":
+            return POOLS["http"](str(address), target.port)
         # The certificate must be the name's, though it is an address that is dialled.
-        return POOLS["https"](str(address), port, server_hostname=host.strip("[]"), ssl_context=self._tls)
+        name = target.host.strip("[]")
+        return POOLS["https"](str(address), target.port, server_hostname=name, ssl_context=self._tls)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -159,7 +159,7 @@ class Courier:
     def _headers(self, message: Message) -> dict[str, str]:
         now = datetime.now(UTC)
         return {
-            "Host": urlsplit(message.url).netloc,
+            "Host": message.target.netloc,
             "User-Agent": "thumbnail-service",
             "Content-Type": "application/json",
             "webhook-id": message.id,
@@ -167,14 +167,14 @@ class Courier:
             "webhook-signature": " ".join(signer.sign(message.id, now, message.body) for signer in self._signers),
         }
 
-    def _judge(self, url: str) -> Judgement:
-        return self._guard.judge(*target_of(url))
+    def _judge(self, target: Target) -> Judgement:
+        return self._guard.judge(target.host, target.port)
 
-    def _screen(self, url: str) -> Judgement:
-        return Judgement(self._guard.screen(*target_of(url)))
+    def _screen(self, target: Target) -> Judgement:
+        return Judgement(self._guard.screen(target.host, target.port))
 
 
-def _require_allowed(url: str, verdict: Verdict) -> None:
+def _require_allowed(target: Target, verdict: Verdict) -> None:
     """Refuse what is not public, and what would go over the open web in clear. Raises BlockedTarget or InvalidURL.
 
     A look-up that could not be made says nothing of the name, and is made again at delivery: OverCapacity.
@@ -183,10 +183,5 @@ def _require_allowed(url: str, verdict: Verdict) -> None:
         raise OverCapacity("too many names are being looked up; try again in a few seconds")
     if not verdict.ok and verdict is not Verdict.NEEDS_LOOKUP:
         raise BlockedTarget(NOT_PUBLIC, verdict=verdict)
-    if url.startswith("http:") and verdict is not Verdict.EXEMPT:
+    if target.scheme == "http" and verdict is not Verdict.EXEMPT:
         raise InvalidURL("must start with https://")
-
-
-def _path(url: str) -> str:
-    parts = urlsplit(url)
-    return parts.path + (f"?{parts.query}" if parts.query else "")

@@ -14,8 +14,9 @@ from engine.page.adblock import AdFilter
 from engine.page.frame import WORLD, DocumentReplaced
 from engine.page.integrity import BrokenPicture
 from engine.page.page import Page
-from engine.params import CaptureParams
+from engine.params import OPTIONS
 from engine.traffic import Traffic
+from options import CaptureOptions, Selector
 
 PICTURE_SECONDS = 2.5  # reserved at the end of the deadline, for the picture of a page that never finishes loading
 IDLE_SECONDS = 10  # after load: a page that polls is never idle
@@ -25,6 +26,7 @@ ERROR_PAGE_SECONDS = 1
 ABORTED = "net::ERR_ABORTED"
 TRANSIENT = frozenset({408, 425, 429})  # request time-out, too early, too many requests: RFC 9110, 8470, 6585
 
+SELECTORS = {name: option.attribute for name, option in OPTIONS.items() if isinstance(option.kind, Selector)}
 MILESTONES = {"load": "load", "domcontentloaded": "DOMContentLoaded", "networkidle": "load"}
 COOKIE_BANNERS = tuple(
     line
@@ -34,7 +36,7 @@ COOKIE_BANNERS = tuple(
 
 
 async def capture_page(
-    blank: BlankPage, params: CaptureParams, ads: AdFilter | None, traffic: Traffic, deadline: float
+    blank: BlankPage, params: CaptureOptions, ads: AdFilter | None, traffic: Traffic, deadline: float
 ) -> bytes:
     """Capture what `params` describe in the page `blank`, before `deadline` on the loop's clock.
 
@@ -56,18 +58,14 @@ async def capture_page(
 
 
 class PageCapture:
-    def __init__(self, page: Page, params: CaptureParams, traffic: Traffic) -> None:
+    def __init__(self, page: Page, params: CaptureOptions, traffic: Traffic) -> None:
         self._page = page
         self._params = params
         self._traffic = traffic
         self._unmatched = params.wait_for  # until an element matches
         self._sized: asyncio.Future[dict[str, Any]]
         rules = COOKIE_BANNERS if params.block_cookie_banners else ()
-        self._hiding = (
-            scripts.call_expression(scripts.HIDE, rules, params.hide_selectors)
-            if rules or params.hide_selectors
-            else ""
-        )
+        self._hiding = scripts.call_expression(scripts.HIDE, rules, params.hide) if rules or params.hide else ""
 
     async def prepare(self, ads: AdFilter | None) -> None:
         """Set the page up while it is still blank, in one round trip at most."""
@@ -99,7 +97,7 @@ class PageCapture:
     async def _navigate(self) -> None:
         """Navigate. Raises PageFailed if the target is no document."""
         send = self._page.session.send
-        navigating = send("Page.navigate", url=self._params.target.href)
+        navigating = send("Page.navigate", url=self._params.target.url)
         await self._sized
         answer = await navigating
         self._page.open_spare()
@@ -142,7 +140,7 @@ class PageCapture:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ERROR_PAGE_SECONDS):
                 return await self._page.frame.wait_for_error_page()
-        return self._params.target.href
+        return self._params.target.url
 
     async def shoot(self) -> bytes:
         """Take the picture of the current document. Raises DocumentReplaced if the page navigates meanwhile.
@@ -170,8 +168,8 @@ class PageCapture:
         return self._page.frame.document == document
 
     async def _require_valid_selectors(self) -> None:
-        for name in ("wait_for", "selector", "hide_selectors"):
-            if selector := getattr(self._params, name):
+        for name, attribute in SELECTORS.items():
+            if selector := getattr(self._params, attribute):
                 try:
                     await self._page.run(scripts.VALID_SELECTOR, selector)
                 except PageFailed:
@@ -216,7 +214,7 @@ class PageCapture:
         def judge(event: dict[str, Any]) -> None:
             kind, request = event["resourceType"], event["requestId"]
             is_page = kind == "Document" and event["frameId"] == self._page.frame.id
-            if not is_page and ads.blocks(event["request"]["url"], self._params.target.href, kind):
+            if not is_page and ads.blocks(event["request"]["url"], self._params.target.url, kind):
                 self._page.session.send("Fetch.failRequest", requestId=request, errorReason="BlockedByClient")
             else:
                 self._page.session.send("Fetch.continueRequest", requestId=request)

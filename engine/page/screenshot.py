@@ -8,7 +8,7 @@ from typing import Any
 from engine.errors import PageFailed
 from engine.page import integrity, scripts
 from engine.page.page import Page
-from engine.params import MAX_PIXELS, CaptureParams
+from options import MAX_PIXELS, CaptureOptions
 
 MAX_SIDE = 16_384  # device pixels: larger pictures come back blank or empty
 MAX_WEBP_SIDE = 16_383
@@ -25,7 +25,7 @@ class Clip:
     height: float
 
 
-async def take(page: Page, params: CaptureParams) -> bytes:
+async def take(page: Page, params: CaptureOptions) -> bytes:
     """Take the picture of the current document.
 
     Raises PageFailed if there is nothing to show, integrity.BrokenPicture, and DocumentReplaced.
@@ -40,13 +40,13 @@ async def take(page: Page, params: CaptureParams) -> bytes:
     return body
 
 
-def max_height(params: CaptureParams) -> int:
+def max_height(params: CaptureOptions) -> int:
     """The highest picture in CSS pixels, by the limits of the encoders and of memory."""
     side = MAX_WEBP_SIDE if params.format == "webp" else MAX_SIDE
     return int(min(side / params.scale, MAX_PIXELS / (params.width * params.scale**2)))
 
 
-async def _clip(page: Page, params: CaptureParams) -> Clip | None:
+async def _clip(page: Page, params: CaptureOptions) -> Clip | None:
     """Choose the part of the document to show. None is the viewport."""
     if params.selector:
         return _element(await page.interrupt_if_busy(lambda: page.run(scripts.ELEMENT, params.selector)), params)
@@ -57,7 +57,7 @@ async def _clip(page: Page, params: CaptureParams) -> Clip | None:
     return Clip(0, 0, params.width, height) if height > params.height else None
 
 
-def _element(box: dict[str, float] | None, params: CaptureParams) -> Clip:
+def _element(box: dict[str, float] | None, params: CaptureOptions) -> Clip:
     if box is None:
         raise PageFailed(f'selector: no element matched "{params.selector}"')
     x, y = max(0, math.floor(box["x"])), max(0, math.floor(box["y"]))
@@ -68,7 +68,7 @@ def _element(box: dict[str, float] | None, params: CaptureParams) -> Clip:
     return Clip(x, y, width, height)
 
 
-async def _screenshot(page: Page, params: CaptureParams, clip: Clip | None) -> dict[str, Any]:
+async def _screenshot(page: Page, params: CaptureOptions, clip: Clip | None) -> dict[str, Any]:
     options: dict[str, Any] = {"format": params.format}
     if params.format == "png":
         options["optimizeForSpeed"] = True

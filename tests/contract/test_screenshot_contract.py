@@ -14,10 +14,11 @@ from PIL import Image
 
 from capture import DIALECTS, CaptureClient
 from errors import CaptureFailed, InvalidOption, UpstreamUnavailable
-from model import CaptureOptions
+from options import CaptureOptions, Target
 from tests.support.engine import running_engine
 from tests.support.screenshot_api import running_screenshot_api
 from tests.support.site import running_site
+from urls import locate
 
 KEY = "sk_live_0123456789abcdef"
 
@@ -84,12 +85,14 @@ def client(api, key=KEY):
 
 
 def options(api, **wishes):
-    return CaptureOptions(api.page, width=800, height=600, block_ads=False, block_cookie_banners=False, **wishes)
+    return CaptureOptions(
+        locate(api.page), width=800, height=600, block_ads=False, block_cookie_banners=False, **wishes
+    )
 
 
 def capture(api, image_format="png", **wishes):
     with client(api) as made:
-        return made.capture(options(api, **wishes), image_format, timeout=60)
+        return made.capture(options(api, format=image_format, **wishes), timeout=60)
 
 
 def opened(body):
@@ -143,7 +146,7 @@ def test_every_option_at_once_still_gives_the_picture(api):
         block_cookie_banners=True,
     )
     with client(api) as made:
-        assert opened(made.capture(wishes, "png", timeout=60)).size == (800, 600)
+        assert opened(made.capture(wishes, timeout=60)).size == (800, 600)
 
 
 @pytest.mark.parametrize("image_format", ["png", "jpeg", "webp"])
@@ -193,7 +196,7 @@ def test_a_missing_url_is_a_validation_error(http, api):
 def test_the_client_types_a_refusal(api):
     made = CaptureClient(replace(DIALECTS[api.dialect], params={}), api.url, KEY)  # a client that checks nothing
     with pytest.raises((CaptureFailed, InvalidOption)):
-        made.capture(CaptureOptions(""), "png", timeout=60)
+        made.capture(CaptureOptions(Target("", "", 0)), timeout=60)
     made.close()
 
 
@@ -211,9 +214,9 @@ def test_a_key_may_come_in_either_header(http, locked, headers):
 
 def test_the_client_is_let_in_by_its_key_alone(locked):
     with client(locked) as made:
-        assert made.capture(options(locked), "png", timeout=60)
+        assert made.capture(options(locked), timeout=60)
     with client(locked, key="wrong") as made, pytest.raises(UpstreamUnavailable):
-        made.capture(options(locked), "png", timeout=60)
+        made.capture(options(locked), timeout=60)
 
 
 def test_health_needs_no_key(locked):

@@ -33,10 +33,10 @@ def blueprint(services: Services, budgets: JobBudgets) -> Blueprint:
     def screenshots() -> Response:
         body = json_body()
         wish = services.validator.parse_job(body)
-        note(host=wish.pictures[0].host, jobs=len(wish.pictures))
+        note(host=wish.pictures[0].target.netloc, jobs=len(wish.pictures))
         caller = identify(services.access, needs_key="/screenshots")
         for wanted in wish.pictures:
-            services.access.require_target(wanted.host_name)
+            services.access.require_target(wanted.target.host)
             services.access.require_size(wanted.rendition)
         attempt, remembered = attempt_of(caller, body), services.idempotency
         return once(remembered, attempt, lambda: accept(services, budgets, wish, caller, remembered.seed(attempt)))

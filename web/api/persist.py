@@ -25,9 +25,9 @@ def blueprint(services: Services, captures: Budget, persists: Budget) -> Bluepri
     def persist() -> Response:
         body = json_body()
         wanted = services.validator.parse_json(body)
-        note(host=wanted.host)
+        note(host=wanted.target.netloc)
         caller = identify(services.access, needs_key="/persist")
-        services.access.require_target(wanted.host_name)
+        services.access.require_target(wanted.target.host)
         services.access.require_size(wanted.rendition)
         return once(services.idempotency, attempt_of(caller, body), lambda: answer(wanted, caller))
 

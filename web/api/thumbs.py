@@ -7,7 +7,8 @@ from flask import Blueprint, Response, request
 
 from access import Budget, CaptureCharge, JobBudgets
 from jobs import new_id
-from model import Delivery, ThumbnailRequest
+from model import ThumbnailRequest
+from options import Delivery
 from services import Services
 from thumbnails import Ask, CacheState, Known, Served
 from validation import JobWish
@@ -28,7 +29,7 @@ def blueprint(services: Services, captures: Budget, jobs: JobBudgets) -> Bluepri
         wanted = services.validator.parse_query(
             request.query_string, preferred_format(request.headers.get("Accept", ""))
         )
-        note(host=wanted.host)
+        note(host=wanted.target.netloc)
         services.access.require_allowed(request.query_string, wanted)
         caller = identify(
             services.access, needs_key="fresh=1" if wanted.delivery.fresh and services.access.keys else ""

@@ -1,6 +1,5 @@
 """The two faces of an error: problem+json (RFC 9457), or for a caller that wants a picture, a placeholder."""
 
-import re
 import time
 from http import HTTPStatus
 from typing import Literal
@@ -14,9 +13,12 @@ from werkzeug.exceptions import HTTPException
 from access import rate_headers
 from errors import BlockedTarget, RateLimited, ThumbnailError, Unauthorized
 from images import placeholder
+from options import THUMBNAIL_OPTIONS, Whole
 from web.http.pictures import SAFE_HEADERS
 from web.http.request_log import note, request_id
 
+_SIZES = {name: THUMBNAIL_OPTIONS[name] for name in ("width", "height", "w", "h")}
+_PIXELS = {name: each.kind for name, each in _SIZES.items() if isinstance(each.kind, Whole)}
 _log = structlog.get_logger()
 
 
@@ -106,16 +108,11 @@ def _placeholder(status: int, code: str, state: Literal["error", "pending"]) -> 
 def _size_asked_for() -> tuple[int, int]:
     """Read width and height leniently: the query may well be what is wrong."""
     query = parse_qs(request.query_string.decode("ascii", "replace"))
-    given = {name: values[0] for name, values in query.items()}
-    viewport = _pixels(given.get("width"), 320) or 1280, _pixels(given.get("height"), 240) or 720
-    width, height = _pixels(given.get("w"), 16), _pixels(given.get("h"), 16)
+    given = {name: kind.guess(query.get(name, [""])[0]) for name, kind in _PIXELS.items()}
+    viewport = given["width"] or _SIZES["width"].default, given["height"] or _SIZES["height"].default
+    width, height = given["w"], given["h"]
     if width is None and height is None:
         width, height = viewport
     ratio = viewport[0] / viewport[1]
     width, height = width or round((height or 0) * ratio), height or round((width or 0) / ratio)
     return max(width, 1), max(height, 1)
-
-
-def _pixels(text: str | None, low: int) -> int | None:
-    readable = text is not None and re.fullmatch(r"[1-9][0-9]{1,3}", text)
-    return int(readable[0]) if readable and low <= int(readable[0]) <= 3840 else None

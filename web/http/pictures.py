@@ -8,10 +8,12 @@ from flask import Response, abort, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import http_date, parse_accept_header
 
-from model import Delivery, Picture
+from model import Picture
+from options import FORMATS, Delivery
 from thumbnails import CacheState, Served
 
 SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
+_NEGOTIABLE = sorted((each for each in FORMATS.values() if each.auto), key=lambda each: each.auto, reverse=True)
 _A_WEEK = 604800
 _GRACE = f", stale-while-revalidate={_A_WEEK}, stale-if-error={_A_WEEK}"
 
@@ -20,8 +22,8 @@ _GRACE = f", stale-while-revalidate={_A_WEEK}, stale-if-error={_A_WEEK}"
 def preferred_format(accept: str) -> str:
     """Collapse an `Accept` header to the best format that it names: avif, webp, or png, which everybody can read."""
     named = {mime: quality for mime, quality in parse_accept_header(accept, MIMEAccept) if quality > 0}
-    offered = [name for name in ("avif", "webp", "png") if f"image/{name}" in named]
-    return max(offered, key=lambda name: named[f"image/{name}"], default="png")
+    offered = [each for each in _NEGOTIABLE if each.content_type in named]
+    return max(offered, key=lambda each: named[each.content_type], default=_NEGOTIABLE[-1]).name
 
 
 _http_date = lru_cache(maxsize=4096)(http_date)

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import InvalidParams
-from engine.params import FIELDS, MAX_PIXELS, parse, parse_json, parse_query
+from engine.params import FIELDS, parse, parse_json, parse_query
+from options import MAX_PIXELS
 from tests.support.engine import running_engine
 
 PURE = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
@@ -40,7 +41,7 @@ def judged(read, given_):
         wanted = read(given_)
     except InvalidParams:
         return
-    assert wanted.target.href.startswith(("http://", "https://"))
+    assert wanted.target.url.startswith(("http://", "https://"))
     assert wanted.format == "pdf" or wanted.width * wanted.height * wanted.scale**2 <= MAX_PIXELS
     assert math.isfinite(wanted.scale)
 

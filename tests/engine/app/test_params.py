@@ -3,7 +3,8 @@ import json
 import pytest
 
 from engine.errors import InvalidParams
-from engine.params import CaptureParams, Target, parse, parse_json, parse_query
+from engine.params import parse, parse_json, parse_query
+from options import CaptureOptions, Target
 
 URL = "https://example.com/"
 
@@ -15,7 +16,10 @@ def refusal(**options) -> str:
 
 
 def test_defaults_are_those_of_the_hosted_api():
-    assert parse({"url": URL}) == CaptureParams(Target(URL, "example.com", 443))
+    assert parse({"url": URL}) == CaptureOptions(
+        Target(URL, "example.com", 443), width=1280, height=720, full_page=False, scale=1, delay=0, wait_until="load",
+        block_ads=False, block_cookie_banners=False, dark_mode=False, format="png", quality=80,
+    )  # fmt: skip
 
 
 def test_strings_and_native_types_mean_the_same():
@@ -37,28 +41,28 @@ def test_false_is_read_as_people_write_it(word):
 @pytest.mark.parametrize(
     ("name", "value", "wanted"),
     [
-        ("width", 319, "a whole number from 320 to 3840"),
-        ("width", "1e3", "a whole number from 320 to 3840"),
-        ("width", "1_000", "a whole number from 320 to 3840"),
-        ("width", 1000.5, "a whole number from 320 to 3840"),
-        ("width", True, "a whole number from 320 to 3840"),
-        ("height", 2161, "a whole number from 240 to 2160"),
+        ("width", 319, "a whole number of CSS pixels from 320 to 3840"),
+        ("width", "1e3", "a whole number of CSS pixels from 320 to 3840"),
+        ("width", "1_000", "a whole number of CSS pixels from 320 to 3840"),
+        ("width", 1000.5, "a whole number of CSS pixels from 320 to 3840"),
+        ("width", True, "a whole number of CSS pixels from 320 to 3840"),
+        ("height", 2161, "a whole number of CSS pixels from 240 to 2160"),
         ("quality", 0, "a whole number from 1 to 100"),
         ("quality", True, "a whole number from 1 to 100"),
-        ("delay", 10001, "a whole number from 0 to 10000"),
-        ("delay", -1, "a whole number from 0 to 10000"),
+        ("delay", 10001, "a whole number of milliseconds from 0 to 10000"),
+        ("delay", -1, "a whole number of milliseconds from 0 to 10000"),
         ("scale", 3.1, "a number from 1 to 3"),
         ("scale", "nan", "a number from 1 to 3"),
         ("scale", float("nan"), "a number from 1 to 3"),
-        ("format", "gif", "one of png, jpeg, webp, pdf"),
-        ("wait_until", "idle", "one of load, domcontentloaded, networkidle"),
+        ("format", "gif", "png, jpeg, webp or pdf"),
+        ("wait_until", "idle", "load, domcontentloaded or networkidle"),
         ("full_page", "maybe", "true or false"),
         ("full_page", "", "true or false"),
         ("full_page", 2, "true or false"),
         ("full_page", [], "true or false"),
-        ("selector", " ", "a CSS selector of at most 256 characters"),
-        ("wait_for", "x" * 257, "a CSS selector of at most 256 characters"),
-        ("hide_selectors", [1], "a CSS selector of at most 2048 characters"),
+        ("selector", " ", "a CSS selector of 1 to 256 characters"),
+        ("wait_for", "x" * 257, "a CSS selector of 1 to 256 characters"),
+        ("hide_selectors", [1], "a CSS selector of 1 to 2048 characters"),
     ],
 )
 def test_an_invalid_value_is_refused_with_the_name_and_the_valid_values(name, value, wanted):

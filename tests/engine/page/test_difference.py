@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from images import render as imaging
+import images
 from tests.support.engine import Engine
 from tests.support.site import Site
 
@@ -18,7 +18,7 @@ def difference(engine: Engine, site: Site, before: str, after: str, **options: o
         answer = engine.capture(site.add("/page", page), **options)
         assert answer.status_code == 200
         pictures.append(answer.content)
-    return imaging.difference(*pictures, hairline=int(str(options.get("scale", 1))))
+    return images.difference(*pictures, hairline=int(str(options.get("scale", 1))))
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def difference(engine: Engine, site: Site, before: str, after: str, **options: o
 )  # fmt: skip
 def test_a_changed_figure_is_a_visible_change(engine: Engine, site: Site, what, instead):
     assert what in DASHBOARD
-    assert difference(engine, site, DASHBOARD, DASHBOARD.replace(what, instead)) > imaging.INVISIBLE
+    assert difference(engine, site, DASHBOARD, DASHBOARD.replace(what, instead)) > images.INVISIBLE
 
 
 @pytest.mark.parametrize(
@@ -41,9 +41,9 @@ def test_a_changed_figure_is_a_visible_change(engine: Engine, site: Site, what, 
     ids=["the same page again", "a blinking caret", "a background one shade lighter"],
 )
 def test_an_invisible_difference_is_no_change(engine: Engine, site: Site, before, after):
-    assert difference(engine, site, before, after) <= imaging.INVISIBLE
+    assert difference(engine, site, before, after) <= images.INVISIBLE
 
 
 def test_a_caret_is_no_change_at_a_scale_of_two_either(engine: Engine, site: Site):
     without = FORM.replace("caret-color: black", "caret-color: transparent")
-    assert difference(engine, site, FORM, without, scale=2) <= imaging.INVISIBLE
+    assert difference(engine, site, FORM, without, scale=2) <= images.INVISIBLE

@@ -35,13 +35,14 @@ from errors import (
     UpstreamQuota,
     UpstreamUnavailable,
 )
-from model import CaptureOptions
+from options import CaptureOptions
 from tests.support import screenshot_api as fake
 from tests.support.screenshot_api import refuse, running_screenshot_api
+from urls import locate
 
 KEY = "sk_live_0123456789abcdef"
 SECRET = "https://shop.example/orders/7f3a9c?token=hunter22&x=1"
-PAGE = CaptureOptions("https://example.com/", block_ads=False, block_cookie_banners=False)
+PAGE = CaptureOptions(locate("https://example.com/"), block_ads=False, block_cookie_banners=False)
 ENVELOPE_NAMES = ["error", "message", "code", "details", "retry_after", "retryAfter", "page_status"]
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
@@ -93,7 +94,12 @@ def engine():
 
 def capture(api, options=PAGE, image_format="png", timeout=30, request_id="", **settings):
     with client(api, **settings) as made:
-        return made.capture(options, image_format, timeout=timeout, request_id=request_id)
+        return made.capture(replace(options, format=image_format), timeout=timeout, request_id=request_id)
+
+
+def at(url):
+    """The target, spelled just so."""
+    return replace(locate(url), url=url)
 
 
 def sent_by(dialect, options, image_format="png"):
@@ -117,7 +123,7 @@ def test_it_asks_every_dialect_for_other_formats(api, image_format, magic):
 
 
 def test_a_page_for_print_is_asked_for_by_the_format_alone(api):
-    assert capture(api, replace(PAGE, medium="print"), "pdf").startswith(b"%PDF-")
+    assert capture(api, PAGE, "pdf").startswith(b"%PDF-")
     assert set(api.calls[0].params) == {"url", "format", "width", "height"}
 
 
@@ -208,14 +214,14 @@ def test_it_passes_a_quality_for_lossy_masters_alone():
 def test_it_hands_on_the_target_unchanged(api):
     url = "https://example.com/a%20b/ü?q=1&r=a+b%26c&url=x#frag"
 
-    capture(api, replace(PAGE, url=url))
+    capture(api, replace(PAGE, target=at(url)))
 
     assert api.calls[0].params["url"] == url
 
 
 @pytest.mark.parametrize("dialect", ["engine", "snapsharp"])
 def test_it_posts_json_what_no_query_can_carry(dialect):
-    call = sent_by(dialect, replace(ALL_OPTIONS, url="https://example.com/?q=" + "é" * 1000))
+    call = sent_by(dialect, replace(ALL_OPTIONS, target=at("https://example.com/?q=" + "é" * 1000)))
 
     assert (call.method, call.path) == ("POST", "/v1/screenshot")
     assert call.params["full_page"] is True
@@ -224,7 +230,7 @@ def test_it_posts_json_what_no_query_can_carry(dialect):
 
 
 def test_it_stays_with_get_where_the_dialect_has_no_json():
-    assert sent_by("hermesforge", replace(PAGE, url="https://example.com/?q=" + "é" * 1000)).method == "GET"
+    assert sent_by("hermesforge", replace(PAGE, target=at("https://example.com/?q=" + "é" * 1000))).method == "GET"
 
 
 @pytest.mark.parametrize("dialect", ["engine", "hermesforge"])
@@ -266,9 +272,9 @@ def test_it_will_not_start_without_a_key_where_the_api_needs_one(dialect):
 def test_it_refuses_what_the_dialect_cannot_say_before_anything_is_charged(dialect, wish, words):
     with running_screenshot_api(dialect, key=KEY) as api, client(api) as made:
         with pytest.raises(InvalidOption) as refusal:
-            made.require_expressible(replace(PAGE, **wish), "png")
+            made.require_expressible(replace(PAGE, **wish))
         with pytest.raises(InvalidOption):
-            made.capture(replace(PAGE, **wish), "png", timeout=30)
+            made.capture(replace(PAGE, **wish), timeout=30)
 
         assert all(word in refusal.value.detail for word in words)
         assert not api.calls
@@ -277,14 +283,14 @@ def test_it_refuses_what_the_dialect_cannot_say_before_anything_is_charged(diale
 def test_it_refuses_a_format_that_the_dialect_does_not_make(snapsharp):
     with (
         client(snapsharp) as made,
-        pytest.raises(InvalidOption, match="format: snapsharp makes png, jpeg, webp or pdf"),
+        pytest.raises(InvalidOption, match=r"format: snapsharp, .* takes png, jpeg, webp or pdf"),
     ):
-        made.require_expressible(PAGE, "avif")
+        made.require_expressible(replace(PAGE, format="avif"))
 
 
 def test_it_refuses_no_option_at_its_default_in_any_dialect(api):
     with client(api) as made:
-        made.require_expressible(CaptureOptions("https://example.com/"), "png")
+        made.require_expressible(CaptureOptions(locate("https://example.com/")))
 
     assert not api.calls
 
@@ -303,8 +309,8 @@ def test_it_says_who_it_is_and_which_request_it_is(api):
 
 def test_it_tells_the_engine_alone_which_captures_nobody_waits_for(api):
     with client(api) as made:
-        made.capture(PAGE, "png", timeout=30, background=True)
-        made.capture(PAGE, "png", timeout=30)
+        made.capture(PAGE, timeout=30, background=True)
+        made.capture(PAGE, timeout=30)
 
     told = [call.headers.get("Priority") for call in api.calls]
     assert told == (["u=7", None] if api.dialect == "engine" else [None, None])
@@ -313,10 +319,10 @@ def test_it_tells_the_engine_alone_which_captures_nobody_waits_for(api):
 def test_it_uses_one_connection_for_many_pictures(snapsharp):
     snapsharp.behave(refuse(400, "validation_error"), url="https://bad.example/")
     with client(snapsharp) as made:
-        made.capture(PAGE, "png", timeout=30)
+        made.capture(PAGE, timeout=30)
         with pytest.raises(CaptureFailed):
-            made.capture(replace(PAGE, url="https://bad.example/"), "png", timeout=30)
-        made.capture(PAGE, "jpeg", timeout=30)
+            made.capture(replace(PAGE, target=at("https://bad.example/")), timeout=30)
+        made.capture(replace(PAGE, format="jpeg"), timeout=30)
 
     assert len({call.peer for call in snapsharp.calls}) == 1
 
@@ -337,8 +343,8 @@ def test_it_keeps_no_cookies(snapsharp):
     with client(snapsharp) as made:
         snapsharp.behave(refuse(400, headers={"Set-Cookie": "id=1; Path=/"}))
         with pytest.raises(CaptureFailed):
-            made.capture(PAGE, "png", timeout=30)
-        made.capture(PAGE, "png", timeout=30)
+            made.capture(PAGE, timeout=30)
+        made.capture(PAGE, timeout=30)
 
     assert "Cookie" not in snapsharp.calls[1].headers
 
@@ -347,9 +353,9 @@ def test_a_forked_process_opens_connections_of_its_own(snapsharp):
     script = """
         import os, sys
         from capture import DIALECTS, CaptureClient
-        from model import CaptureOptions
+        from options import CaptureOptions, Target
         made = CaptureClient(DIALECTS["snapsharp"], sys.argv[1], sys.argv[2])
-        take = lambda: made.capture(CaptureOptions("https://example.com/"), "png", timeout=30)
+        take = lambda: made.capture(CaptureOptions(Target("https://example.com/", "example.com", 443)), timeout=30)
         take()
         if child := os.fork():
             sys.exit(os.waitpid(child, 0)[1])
@@ -475,9 +481,9 @@ def test_each_call_is_counted_and_one_that_may_not_be_is_not_made(api):
     api.behave(refuse(502), times=9)
     with client(api) as made:
         with pytest.raises(CaptureFailed):
-            made.capture(PAGE, "png", timeout=30, count=count)
+            made.capture(PAGE, timeout=30, count=count)
         with pytest.raises(RateLimited):
-            made.capture(PAGE, "png", timeout=30, count=count)
+            made.capture(PAGE, timeout=30, count=count)
 
     assert (counted, len(api.calls)) == ([0, 1], 2)
 
@@ -664,7 +670,7 @@ def test_no_error_body_is_beyond_it(dialect, status, document):
     refusal = read_refusal(spoken.envelope, spoken.outcomes, status, None, json.dumps(document).encode())
 
     assert refusal.public().detail in {outcome.detail for outcome in [BROKEN, *spoken.outcomes.values()]}
-    assert len(scrubbed(refusal.text, SECRET, KEY)) <= 200
+    assert len(scrubbed(refusal.text, locate(SECRET), KEY)) <= 200
 
 
 # Lies
@@ -709,8 +715,8 @@ def test_a_body_longer_than_announced_does_not_spill_into_the_next_picture(snaps
     whole = capture(snapsharp)
     snapsharp.behave(fake.content_length_short)
     with client(snapsharp) as made:
-        assert made.capture(PAGE, "png", timeout=30) == whole[: len(whole) // 2]
-        assert made.capture(PAGE, "png", timeout=30) == whole
+        assert made.capture(PAGE, timeout=30) == whole[: len(whole) // 2]
+        assert made.capture(PAGE, timeout=30) == whole
 
 
 @pytest.mark.timeout(20)
@@ -755,9 +761,9 @@ def test_it_lets_the_api_think_before_the_first_byte(snapsharp):
 
 def test_a_slow_picture_leaves_the_connection_fit_for_the_next(snapsharp):
     with client(snapsharp) as made:
-        made.capture(PAGE, "png", timeout=1.5)
+        made.capture(PAGE, timeout=1.5)
         snapsharp.latency = 2.0
-        made.capture(PAGE, "png", timeout=30)
+        made.capture(PAGE, timeout=30)
 
     assert len({call.peer for call in snapsharp.calls}) == 1
 
@@ -786,7 +792,7 @@ def everything_said(api, caplog, **settings):
     """Fail a capture; give all that was logged, at any level and by any library, and the error with its traceback."""
     caplog.set_level(logging.DEBUG)
     with capture_logs() as events, pytest.raises(Exception) as raised:
-        capture(api, replace(PAGE, url=SECRET), **settings)
+        capture(api, replace(PAGE, target=at(SECRET)), **settings)
     chain = "".join(traceback.format_exception(raised.value))
     context = "".join(map(repr, (raised.value.__cause__, raised.value.__context__)))
     return "\n".join(
@@ -832,7 +838,7 @@ def test_a_refused_connection_tells_neither(snapsharp, caplog):
 def test_a_picture_that_works_tells_neither(snapsharp, caplog):
     caplog.set_level(logging.DEBUG)
 
-    capture(snapsharp, replace(PAGE, url=SECRET))
+    capture(snapsharp, replace(PAGE, target=at(SECRET)))
 
     assert not leaks(caplog.text)
 
@@ -883,11 +889,11 @@ def test_every_try_is_logged(snapsharp):
     ],
 )
 def test_logged_words_hide_keys_urls_and_the_targets_path_and_query(words, hidden):
-    assert hidden not in scrubbed(words, SECRET, "plainkey99")
+    assert hidden not in scrubbed(words, locate(SECRET), "plainkey99")
 
 
 def test_logged_words_are_short_and_on_one_line():
-    words = scrubbed("line\r\nforged\x1b[31m\u2028" + "x" * 9999, "https://example.com/", "")
+    words = scrubbed("line\r\nforged\x1b[31m\u2028" + "x" * 9999, PAGE.target, "")
 
     assert len(words) == 200
     assert words.isprintable()

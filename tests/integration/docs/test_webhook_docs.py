@@ -11,6 +11,7 @@ import pytest
 
 from netguard import Guard, exemptions
 from tests.support.receiver import running_receiver
+from urls import locate
 from webhooks.sender import Courier, Message
 
 DOCS = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text(encoding="utf-8")
@@ -37,7 +38,7 @@ def headers():
     with running_receiver() as receiver:
         target = f"hooks.example.com:{receiver.port}"
         guard = Guard(exempt=exemptions([target]), lookup=lambda _: ["127.0.0.1"])
-        assert Courier(guard, (NEW, OLD)).deliver(Message("msg_1", f"http://{target}/", BODY)).delivered
+        assert Courier(guard, (NEW, OLD)).deliver(Message("msg_1", locate(f"http://{target}/"), BODY)).delivered
         (post,) = receiver.posts
         assert post.body.decode() == BODY
         return post.headers

@@ -32,11 +32,13 @@ from jobs import (
     insist,
     new_id,
 )
-from model import CaptureOptions, Rendition, ThumbnailRequest
+from model import ThumbnailRequest
+from options import CaptureOptions, Rendition
 from tests.support.processes import free_port, wait_until
 from tests.support.redis import running_redis
 from tests.support.screenshot_api import refuse
 from thumbnails import Ask
+from urls import locate
 
 PAGE = "https://example.com/"
 KEYS = {"api_keys": ("cms:correct-horse", "shop:battery-staple")}
@@ -106,7 +108,7 @@ def test_a_wish_is_accepted_as_a_job(client):
 
 def test_a_record_keeps_the_whole_wish(store):
     wanted = ThumbnailRequest(
-        CaptureOptions(PAGE, full_page=True, hide=".ad", scale=2.0), Rendition(w=320, format="webp")
+        CaptureOptions(locate(PAGE), full_page=True, hide=".ad", scale=2.0), Rendition(w=320, format="webp")
     )
     job = Job(
         new_id(),
@@ -305,7 +307,7 @@ def test_a_restart_of_redis_between_two_jobs_goes_unnoticed(make_client, tmp_pat
 
 def test_what_cannot_be_sent_is_due_in_a_second(store):
     queue = JobQueue(celery_app(f"redis://127.0.0.1:{free_port()}/0"), store)
-    job = Job(new_id(), ThumbnailRequest(CaptureOptions(PAGE)), time.time())
+    job = Job(new_id(), ThumbnailRequest(CaptureOptions(locate(PAGE))), time.time())
     queue.enqueue([job])
     due = []
     wait_until(lambda: due.extend(store.agenda.claim()) or due, "the message's time")
@@ -439,7 +441,7 @@ def test_a_job_by_preference_needs_what_a_job_needs(make_client):
 
 
 def pending(store, **changes):
-    job = Job(new_id(), ThumbnailRequest(CaptureOptions(PAGE)), time.time(), **changes)
+    job = Job(new_id(), ThumbnailRequest(CaptureOptions(locate(PAGE))), time.time(), **changes)
     (errand,) = store.add([job])
     return job, errand
 
@@ -513,7 +515,9 @@ def test_webhooks_wait_in_the_agenda_while_their_queue_is_long(built, store, red
 
 def test_messages_that_only_wait_their_turn_are_not_doubled(built, store, redis_url):
     queue = JobQueue(celery_app(redis_url), store)
-    queue.enqueue([Job(new_id(), ThumbnailRequest(CaptureOptions(PAGE)), time.time(), queue="bulk") for _ in range(30)])
+    queue.enqueue(
+        [Job(new_id(), ThumbnailRequest(CaptureOptions(locate(PAGE))), time.time(), queue="bulk") for _ in range(30)]
+    )
 
     def wait_a_quarter_of_an_hour():
         for errand in built.redis.zrange("thumb:{jobs}:due", 0, -1):

@@ -39,7 +39,7 @@ def refresher(web):
 
 def chosen(refresher, now=None):
     refresher.views.flush()
-    return [seen.request.host for seen in refresher.choose(now)]
+    return [seen.request.target.netloc for seen in refresher.choose(now)]
 
 
 def test_the_most_viewed_is_captured_again_first(web, refresher, redis_url, monkeypatch):
@@ -218,7 +218,7 @@ def test_views_are_bounded_in_the_process_and_in_redis(web, refresher, redis_url
         for number in range(3):
             look(web, f"second{number}", times=4)
         refresher.views.flush()
-        kept = [views.Seen.unpack(member).request.host for member in store.zrange("thumb:views", 0, -1)]
+        kept = [views.Seen.unpack(member).request.target.netloc for member in store.zrange("thumb:views", 0, -1)]
 
     assert len(kept) == 4
     assert {f"second{number}.example.com" for number in range(3)} < set(kept)

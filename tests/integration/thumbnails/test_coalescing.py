@@ -100,11 +100,11 @@ def test_nobody_waits_for_the_size_of_another(client, api, held):
 
 
 def test_a_crowd_renders_a_picture_once(make_client, api, held, monkeypatch):
-    from images import render as imaging
+    import images
 
     rendered = []
-    render = imaging.render
-    monkeypatch.setattr(imaging, "render", lambda *args: rendered.append(args) or render(*args))
+    render = images.make_rendition
+    monkeypatch.setattr(images, "make_rendition", lambda *args: rendered.append(args) or render(*args))
     crowd = Crowd(make_client(), 20)
     answers = [crowd.ask(url=PAGE, w=100) for _ in range(20)]
     wait_until(lambda: len(api.calls) == 1, "the capture")

@@ -8,12 +8,14 @@ import pytest
 import redis
 
 from coordination import RedisBreaker
-from model import CaptureOptions, Picture, ThumbnailRequest
+from model import Picture, ThumbnailRequest
+from options import CaptureOptions
 from tests.support.processes import wait_until
 from tests.support.redis import age_pictures
 from tests.support.screenshot_api import with_mark
 from tests.support.visitors import PAGE, get
 from thumbnails.cache import PictureCache
+from urls import locate
 
 
 def test_what_another_process_renewed_is_seen_within_seconds_with_the_tier_on(make_client, api):
@@ -89,7 +91,7 @@ def commands(redis_url):
 
 
 def test_the_in_process_tier_is_bounded_in_bytes(redis_url):
-    requests = [ThumbnailRequest(CaptureOptions(f"https://example.com/{i}")) for i in range(30)]
+    requests = [ThumbnailRequest(CaptureOptions(locate(f"https://example.com/{i}"))) for i in range(30)]
     with redis.Redis.from_url(redis_url) as store:
         cache = PictureCache(store, RedisBreaker(), memory_bytes=20_000)
         for request in requests:

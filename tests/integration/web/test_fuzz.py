@@ -10,10 +10,10 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from options import Options
+from options import THUMBNAIL_OPTIONS
 
 FUZZ = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
-NAMES = st.one_of(st.sampled_from([*Options.model_fields, "widht", "URL"]), st.text(max_size=8))
+NAMES = st.one_of(st.sampled_from([*THUMBNAIL_OPTIONS, "widht", "URL"]), st.text(max_size=8))
 VALUES = st.one_of(
     st.sampled_from(["https://example.com/", "http://10.0.0.1/", "1", "0", "true", "320", "-1", "1e9", "NaN", "png", "pdf", "auto", ""]),
     st.integers().map(str),

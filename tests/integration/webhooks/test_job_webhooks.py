@@ -24,12 +24,14 @@ from jobs import (
     WebhookState,
     new_id,
 )
-from model import CaptureOptions, ThumbnailRequest
+from model import ThumbnailRequest
+from options import CaptureOptions
 from tests.support.processes import free_port, wait_until
 from tests.support.receiver import drip, running_receiver
 from tests.support.redis import running_redis
 from tests.support.screenshot_api import running_screenshot_api
 from tests.support.worker import children_of, running_worker
+from urls import locate
 from webhooks.receivers import Line, Receivers
 
 OUTBOX = "thumb:{jobs}:outbox"
@@ -312,7 +314,7 @@ def test_a_try_while_a_receiver_is_left_alone_is_put_off_and_calls_nobody(make_c
 
 
 def completed(store, webhook_url):
-    job = Job(new_id(), ThumbnailRequest(CaptureOptions(PAGE)), time.time(), webhook_url=webhook_url)
+    job = Job(new_id(), ThumbnailRequest(CaptureOptions(locate(PAGE))), time.time(), webhook_url=webhook_url)
     (errand,) = store.add([job])
     store.runs.complete(store.runs.begin(errand), JobResult("jobs/k.png", "image/png", 1, 1, 1, time.time()))
     return job.id

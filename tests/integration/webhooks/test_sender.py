@@ -13,6 +13,7 @@ from tests.support.processes import free_port
 from tests.support.receiver import certificates, drip, endless, running_receiver
 from tests.support.victims import running_victims
 from tests.unit.urls.test_url_guard import ALL, StubResolver
+from urls import locate
 from webhooks.sender import PAUSES, Courier, Message, pause
 
 SECRET = "whsec_" + "czNjcmV0" * 5
@@ -47,7 +48,7 @@ def courier(*exempt, lookup=None, secrets=(SECRET,), tls=None):
 
 
 def message(port, path="/hook", scheme="http", name=NAME):
-    return Message("msg_1", f"{scheme}://{name}:{port}{path}", BODY)
+    return Message("msg_1", locate(f"{scheme}://{name}:{port}{path}"), BODY)
 
 
 def test_a_message_is_posted_as_the_scheme_has_it(receiver):
@@ -216,7 +217,7 @@ def test_what_resolves_to_the_inside_by_the_time_of_delivery_is_not_dialled(case
     monkeypatch.setattr("socket.socket.connect", lambda _, address: dialled.append(address))
     sender = courier(lookup=StubResolver(case.value("dns")))
 
-    assert sender.deliver(Message("msg_1", over_tls(case), BODY)).status is None
+    assert sender.deliver(Message("msg_1", locate(over_tls(case)), BODY)).status is None
     assert dialled == []
 
 

@@ -6,9 +6,11 @@ import pytest
 
 from jobs import Batch, Job, JobResult, State
 from jobs.presenter import Reports
-from model import CaptureOptions, ThumbnailRequest
+from model import ThumbnailRequest
+from options import CaptureOptions
+from urls import locate
 
-WANTED = ThumbnailRequest(CaptureOptions("https://example.com/"))
+WANTED = ThumbnailRequest(CaptureOptions(locate("https://example.com/")))
 
 
 class Signer:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import netguard
 from errors import ThumbnailError
 from netguard import Guard, Verdict
-from urls import parse_url, target_of
+from urls import locate, parse_url
 
 GUARD = Guard(lookup=lambda _: ["93.184.216.34"])
 HOSTS = st.one_of(
@@ -39,13 +39,13 @@ def accepted(text):
 @example("https://example.com./#/route")
 @example("https://ex%61mple.com:443/?q=a@127.0.0.1")
 def test_what_is_accepted_is_canonical_public_and_read_alike_by_all(text):
-    url = accepted(text)
-    if url is None:
+    target = accepted(text)
+    if target is None:
         return
-    assert accepted(url) == url, "parsing is idempotent"
-    parsed = can_ada.parse(url)
-    host, port = target_of(url)
-    assert parsed.hostname == host
+    assert accepted(target.url) == locate(target.url) == target, "parsing is idempotent"
+    parsed, host, port = can_ada.parse(target.url), target.host, target.port
+    assert (parsed.href, parsed.hostname, parsed.host) == (target.url, host, target.netloc)
+    assert (f"{target.scheme}:", target.path) == (parsed.protocol, parsed.pathname + parsed.search)
     assert parsed.protocol in ("http:", "https:")
     assert (parsed.username, parsed.password) == ("", "")
     assert port in GUARD.ports

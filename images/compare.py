@@ -1,0 +1,71 @@
+"""Is a capture as it was asked for, and does it differ from the one before? Pure."""
+
+from PIL import Image, ImageChops, ImageFilter
+
+from images.decode import Identity, NotAPicture, decode
+from options import FORMATS, CaptureOptions
+
+INVISIBLE = 4  # a `difference` up to here is not seen; see docs/architecture.md for what was measured
+_COMPARED_PIXELS = 16 << 20  # two larger pictures at once would take too much memory
+_SIZE_TOLERANCE = 0.02  # an API may round or leave room for a scroll bar
+_STRIP = 256  # rows: these operations keep the GIL, so they are done in small steps
+
+
+def doubt(identity: Identity, options: CaptureOptions) -> str:
+    """Say why a capture may be a bad one: blank, or not about the size asked for; "" where nothing speaks against it.
+
+    Raises NotAPicture where it is not even of the type asked for.
+    """
+    document = options.format == "pdf"
+    if document != (identity.content_type == FORMATS["pdf"].content_type):
+        raise NotAPicture(f"asked for {options.format}, got {identity.content_type}")
+    if identity.blank:
+        return "blank"
+    if document or options.selector or _is_as_asked(identity, options):
+        return ""
+    asked = f"{options.width * options.scale:.0f} × {options.height * options.scale:.0f}"
+    return f"asked for {asked}, got {identity.width} × {identity.height}"
+
+
+def _is_as_asked(identity: Identity, options: CaptureOptions) -> bool:
+    width, height = options.width * options.scale, options.height * options.scale
+    too_tall = not options.full_page and identity.height > height * (1 + _SIZE_TOLERANCE)
+    too_short = identity.height < height * (1 - _SIZE_TOLERANCE)
+    return abs(identity.width - width) <= width * _SIZE_TOLERANCE and not too_tall and not too_short
+
+
+def difference(old: bytes, new: bytes, hairline: int = 1) -> int:
+    """Say how far two captures of a page differ where they differ most, from 0 (alike) to 255. Raises NotAPicture.
+
+    The mean over a patch of 12 × 12 pixels, so that one changed digit counts however large the page is; but not what is
+    at most `hairline` pixels wide, such as a blinking caret. What cannot be compared (PDF, another size, a page too
+    large to hold twice) differs.
+    """
+    if old == new:
+        return 0
+    if b"%PDF-" in (old[:5], new[:5]):
+        return 255
+    before = decode(old)
+    if before.width * before.height > _COMPARED_PIXELS:
+        return 255
+    after = decode(new)
+    return _largest_patch(before.convert("RGB"), after.convert("RGB"), hairline) if before.size == after.size else 255
+
+
+def _largest_patch(before: Image.Image, after: Image.Image, hairline: int) -> int:
+    changed = Image.new("L", before.size)
+    for top in range(0, before.height, _STRIP):
+        strip = 0, top, before.width, min(top + _STRIP, before.height)
+        changed.paste(_changed(before.crop(strip), after.crop(strip), hairline), strip)
+    patches = changed.reduce(4).filter(ImageFilter.BoxBlur(1))
+    return int(patches.getextrema()[1])  # type: ignore[arg-type] # one band, so a pair of numbers
+
+
+def _changed(before: Image.Image, after: Image.Image, hairline: int) -> Image.Image:
+    """Say for each pixel by how much it differs; each row for itself, without what is `hairline` pixels wide."""
+    red, green, blue = ImageChops.difference(before, after).split()
+    changed = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+    wide = changed
+    for step in range(1, hairline + 1):
+        wide = ImageChops.darker(wide, ImageChops.offset(changed, step, 0))
+    return wide

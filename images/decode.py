@@ -1,0 +1,81 @@
+"""Bytes → what they really are, by Pillow. Nothing of what a screenshot API sends is believed before. Pure."""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from PIL import Image
+
+from options import FORMATS, MAX_PIXELS
+
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit only warns; `decode` refuses
+_BY_PILLOW = {each.pillow: each for each in FORMATS.values() if each.pillow and each.from_api}
+_PDF = FORMATS["pdf"].content_type
+_PDF_TAIL = re.compile(rb"startxref\s+(\d{1,10})\s+%%EOF\s*$")
+_PDF_XREF = re.compile(rb"\s*(xref\b|\d+\s+\d+\s+obj\b)")
+
+
+class NotAPicture(ValueError):
+    """The bytes do not decode as what they should be. The text is for the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the bytes really are: `width` × `height` pixels, 0 × 0 for a PDF; `blank` where all pixels are alike."""
+
+    content_type: str
+    width: int
+    height: int
+    blank: bool = False
+
+
+def identify(body: bytes) -> Identity:
+    """Decode `body` to the last byte. Raises NotAPicture."""
+    if body.startswith(b"%PDF-"):
+        return identify_pdf(body)
+    image = decode(body)
+    return Identity(_BY_PILLOW[str(image.format)].content_type, image.width, image.height, blank=_is_blank(image))
+
+
+def _is_blank(image: Image.Image) -> bool:
+    # Pillow looks for the extremes under the interpreter's lock: of few pixels first, which tell for nearly all pages.
+    return _is_plain(image.resize((64, 64), Image.Resampling.NEAREST)) and _is_plain(image)
+
+
+def _is_plain(image: Image.Image) -> bool:
+    extrema = image.getextrema()
+    bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    return all(low == high for low, high in bands)
+
+
+def identify_pdf(body: bytes) -> Identity:
+    """Check that `body` is a whole document. Raises NotAPicture."""
+    tail = _PDF_TAIL.search(body[-1024:])
+    if tail is None:
+        raise NotAPicture("the PDF is cut off")
+    if not _PDF_XREF.match(body, int(tail[1])):
+        raise NotAPicture("the PDF has no cross-reference table where it says")
+    return Identity(_PDF, 0, 0)
+
+
+def decode(body: bytes) -> Image.Image:
+    """Decode a picture to the last byte, unless it has more than MAX_PIXELS. Raises NotAPicture."""
+    with _translated():
+        image = Image.open(io.BytesIO(body), formats=tuple(_BY_PILLOW))
+    if image.width * image.height > MAX_PIXELS:
+        raise NotAPicture(f"{image.width} × {image.height} pixels are more than {MAX_PIXELS}")
+    if _BY_PILLOW[str(image.format)].trailer not in body[-1024:]:
+        raise NotAPicture("the picture is cut off")
+    with _translated():
+        image.load()
+    return image
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except Exception as err:  # a decoder fed with hostile bytes raises whatever it likes
+        raise NotAPicture(f"{type(err).__name__}: {err}") from err

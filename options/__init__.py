@@ -1,0 +1,55 @@
+"""Every option and every format, each described once: name, kind of value, default, APIs' names, words for the docs.
+
+Pure, and shared by the service and the engine. Validation, dialects, keys, error texts and the tables of `docs/api.md`
+are made from it.
+"""
+
+from options.formats import FORMATS, Format
+from options.kinds import Boolean, Choice, Kind, Number, Selector, Text, Texts, Time, Whole
+from options.option import LEFT_OUT, Option, Param, callers_options, chosen, options_of
+from options.table import (
+    JOB_OPTIONS,
+    LONGEST_TTL,
+    LONGEST_WAIT,
+    MAX_BATCH,
+    MAX_PIXELS,
+    THUMBNAIL_OPTIONS,
+    CaptureOptions,
+    Delivery,
+    JobOptions,
+    Rendition,
+    Signature,
+)
+from options.target import Target
+
+__all__ = [
+    "FORMATS",
+    "JOB_OPTIONS",
+    "LEFT_OUT",
+    "LONGEST_TTL",
+    "LONGEST_WAIT",
+    "MAX_BATCH",
+    "MAX_PIXELS",
+    "THUMBNAIL_OPTIONS",
+    "Boolean",
+    "CaptureOptions",
+    "Choice",
+    "Delivery",
+    "Format",
+    "JobOptions",
+    "Kind",
+    "Number",
+    "Option",
+    "Param",
+    "Rendition",
+    "Selector",
+    "Signature",
+    "Target",
+    "Text",
+    "Texts",
+    "Time",
+    "Whole",
+    "callers_options",
+    "chosen",
+    "options_of",
+]

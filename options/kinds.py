@@ -1,0 +1,93 @@
+"""The kinds of values that options take. `words` completes "must be …" in error texts, and is the docs' column."""
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Kind(Protocol):
+    @property
+    def words(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    low: int
+    high: int
+    unit: str = ""
+
+    @property
+    def words(self) -> str:
+        return f"a whole number{f' of {self.unit}' if self.unit else ''} from {self.low} to {self.high}"
+
+    def guess(self, text: str | None) -> int | None:
+        """Read plain digits within the range; None for anything else, where the query may be what is wrong."""
+        readable = text is not None and re.fullmatch(r"[1-9][0-9]{0,8}", text)
+        value = int(readable[0]) if readable else None
+        return value if value is not None and self.low <= value <= self.high else None
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    low: float
+    high: float
+
+    @property
+    def words(self) -> str:
+        return f"a number from {self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Boolean:
+    @property
+    def words(self) -> str:
+        return "true or false"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    values: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        return either(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """A CSS selector, or with `several` a list of them. Only the browser can tell whether it is valid."""
+
+    longest: int
+    several: bool = False
+
+    @property
+    def words(self) -> str:
+        return f"a CSS selector of 1 to {self.longest} characters"
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    @property
+    def words(self) -> str:
+        return "a Unix time in seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string that another module judges, such as a URL."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A list of such strings."""
+
+    words: str
+    most: int
+
+
+def either(values: tuple[object, ...]) -> str:
+    """Write `a, b or c`."""
+    *others, last = map(str, values)
+    return f"{', '.join(others)} or {last}" if others else last

@@ -1,0 +1,267 @@
+"""The options. A field is an option; its dataclass says which key it belongs to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from options.formats import FORMATS, PNG
+from options.kinds import Boolean, Choice, Number, Selector, Text, Texts, Time, Whole
+from options.option import LEFT_OUT, REQUIRED, Option, Param, callers_options, option
+from options.target import Target
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+LONGEST_TTL = 2592000  # seconds
+LONGEST_WAIT = 120  # seconds
+MAX_BATCH = 100
+MAX_PIXELS = 64 << 20  # of a captured picture; 256 MiB of bitmap in the browser, and as much again in the service
+
+_URL = "an absolute http:// or https:// URL"
+
+
+def _same(*values: str) -> MappingProxyType[object, object]:
+    """These values, under the same names."""
+    return MappingProxyType({value: value for value in values})
+
+
+_WAITS = _same("load", "domcontentloaded", "networkidle")
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureOptions:
+    """What the browser captures. Lengths in CSS pixels, `delay` in milliseconds.
+
+    `format` is that of the captured page and not of what callers get: lossless, so that a rendition is encoded once.
+    """
+
+    target: Target = option(REQUIRED, Text(_URL), "the page; percent-encoded in a query", name="url")  # noqa: RUF009 - it makes a field
+    width: int = option(
+        1280,
+        Whole(320, 3840, "CSS pixels"),
+        "width of the viewport",
+        apis={
+            "snapsharp": Param("width", limits=(320, 3840)),
+            "hermesforge": Param("width"),  # gives no limits, and two defaults of the height: both are always sent
+            "snapapi": Param("width", limits=(100, 3840)),
+        },
+    )
+    height: int = option(
+        720,
+        Whole(240, 2160, "CSS pixels"),
+        "height of the viewport",
+        apis={
+            "snapsharp": Param("height", limits=(240, 2160)),
+            "hermesforge": Param("height"),
+            "snapapi": Param("height", limits=(100, 2160)),
+        },
+    )
+    full_page: bool = option(
+        False,
+        Boolean(),
+        "capture the whole page, not only the viewport",
+        apis={
+            "snapsharp": Param("full_page", default=False),
+            "hermesforge": Param("full_page", default=False),
+            "snapapi": Param("fullPage", default=False),
+        },
+    )
+    scale: float = option(
+        1.0,
+        Number(1, 3),
+        "device pixels per CSS pixel",
+        apis={
+            "snapsharp": Param("retina", default=False, values={1: False, 2: True}),
+            "engine": Param("scale", default=1, limits=(1, 3)),
+            "snapapi": Param("deviceScaleFactor", default=1, limits=(1, 3)),
+        },
+    )
+    delay: int = option(
+        0,
+        Whole(0, 10000, "milliseconds"),
+        "time to wait after the page has loaded",
+        apis={
+            "snapsharp": Param("delay", default=0, limits=(0, 10_000)),
+            "hermesforge": Param("delay", default=0, limits=(0, 5000)),
+            "snapapi": Param("delay", default=0, limits=(0, 30_000)),
+        },
+    )
+    wait_until: str = option(
+        "load",
+        Choice(("load", "domcontentloaded", "networkidle")),
+        "the event that counts as loaded",
+        apis={
+            "snapsharp": Param("wait_until", default="load", values=_WAITS),
+            "engine": Param("wait_until", default="load"),
+            "snapapi": Param("waitUntil", default="load", values=_WAITS),
+        },
+    )
+    wait_for: str | None = option(
+        None,
+        Selector(256),
+        "wait until an element matches",
+        apis={"snapsharp": Param("wait_for"), "snapapi": Param("waitForSelector")},
+    )
+    selector: str | None = option(
+        None,
+        Selector(256),
+        "capture only the first element that matches",
+        apis={"engine": Param("selector"), "snapapi": Param("selector")},
+    )
+    hide: str | None = option(
+        None,
+        Selector(1024, several=True),
+        "hide every element that matches; separate selectors by commas",
+        apis={
+            "snapsharp": Param("hide_selectors"),
+            "engine": Param("hide_selectors", limits=(1, 2048)),
+            # One item: a list of selectors is itself a selector, and to cut at its commas would break `:is(a, b)`.
+            "snapapi": Param("hideSelectors", write=lambda selectors: [selectors]),
+        },
+    )
+    block_ads: bool = option(
+        True,
+        Boolean(),
+        "block advertisements and trackers",
+        setting="block_ads",
+        apis={
+            "snapsharp": Param("block_ads", default=False),
+            "hermesforge": Param("block_ads", default=False),
+            "snapapi": Param("blockAds", default=False),
+        },
+    )
+    block_cookie_banners: bool = option(
+        True,
+        Boolean(),
+        "hide cookie banners",
+        setting="block_ads",
+        apis={
+            "snapsharp": Param("block_cookie_banners", default=False),
+            "hermesforge": LEFT_OUT,
+            "snapapi": Param("blockCookieBanners", default=False),
+        },
+    )
+    dark_mode: bool = option(
+        False,
+        Boolean(),
+        "tell the page that the visitor prefers dark colours",
+        apis={"snapsharp": Param("dark_mode", default=False), "snapapi": Param("darkMode", default=False)},
+    )
+    format: str = option(
+        PNG,
+        Choice(tuple(each.name for each in FORMATS.values() if each.from_api)),
+        apis={
+            "snapsharp": Param("format", values=_same("png", "jpeg", "webp", "pdf")),
+            "hermesforge": Param("format", values=_same("png", "jpeg", "webp", "pdf")),
+            "snapapi": Param("format", values=_same("png", "jpeg", "webp", "avif", "pdf")),
+        },
+    )
+    quality: int = option(
+        90,  # high, as every rendition is encoded once more from it
+        Whole(1, 100),
+        apis={"snapsharp": Param("quality", default=80), "snapapi": Param("quality")},
+    )
+
+    @property
+    def url(self) -> str:
+        return self.target.url
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """How a captured picture is handed out. `w` and `h` in output pixels, None for the captured size."""
+
+    w: int | None = option(
+        None,
+        Whole(16, 3840, "pixels"),
+        "width of the picture; alone, it keeps the aspect ratio and does not enlarge",
+        default_words="the captured width",
+        signed=False,
+    )
+    h: int | None = option(
+        None,
+        Whole(16, 3840, "pixels"),
+        "height of the picture; alone, it keeps the aspect ratio and does not enlarge",
+        default_words="the captured height",
+        signed=False,
+    )
+    fit: str = option(
+        "cover",
+        Choice(("cover", "contain", "inside")),
+        "how the page fits into `w` × `h`. `cover` fills it and crops at the bottom and the sides; `contain` shows "
+        "everything, with bars; `inside` shows everything and is at most that size",
+        signed=False,
+    )
+    format: str = option(
+        PNG,
+        Choice(tuple(FORMATS)),
+        "see [Formats](#formats)",
+        signed=False,
+    )
+    quality: int = option(80, Whole(1, 100), "quality of a lossy format", signed=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a picture is delivered; part of no key. `ttl` and `wait` in seconds, None for the setting's value.
+
+    `negotiated` marks a format that follows from `Accept`. A capture in the `background` gives way to those that
+    somebody waits for.
+    """
+
+    ttl: int | None = option(
+        None,
+        Whole(60, LONGEST_TTL, "seconds"),
+        "how long the picture counts as fresh",
+        default_words="the setting `CACHE_TTL` (86400)",
+    )
+    fresh: bool = option(
+        False,
+        Boolean(),
+        "capture the page now, for every size. If that fails, the last good picture is sent as `STALE`. A fresh capture "
+        "is charged, unless it joins one under way, and needs an API key where keys are set",
+    )
+    wait: int | None = option(
+        None,
+        Whole(0, LONGEST_WAIT, "seconds"),
+        "how long the caller waits. After that, a 202 with a placeholder is sent and the capture continues. "
+        "If no capture can begin, `over_capacity` is sent at once",
+        default_words="until the capture ends",
+        signed=False,
+    )
+    expires: int | None = option(None, Time(), "when the signature expires; see [Access](#access)")
+    negotiated: bool = False
+    background: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What only access control reads, from the query itself: it is neither carried nor kept."""
+
+    sig: str | None = option(None, Text("a signature"), "the signature of the URL; see [Access](#access)", signed=False)
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions:
+    """What `/screenshots` takes besides the options of a thumbnail."""
+
+    urls: tuple[str, ...] | None = option(
+        None,
+        Texts(f"a list of 1 to {MAX_BATCH} absolute http:// or https:// URLs", MAX_BATCH),
+        "instead of `url`: a batch, with one job for each URL, all with the same options",
+    )
+    webhook_url: str | None = option(
+        None,
+        Text("an absolute https:// URL"),
+        "where to send a message when the job ends; see [webhooks.md](webhooks.md)",
+    )
+    persist: bool = option(False, Boolean(), "store the picture permanently, as `/persist` does")
+
+
+def _of_callers(*groups: "type[DataclassInstance]") -> Mapping[str, Option]:
+    return MappingProxyType({each.name: each for group in groups for each in callers_options(group)})
+
+
+THUMBNAIL_OPTIONS = _of_callers(CaptureOptions, Rendition, Delivery, Signature)
+JOB_OPTIONS = _of_callers(JobOptions)
