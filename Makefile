@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-bench run test lint lock bench security-report sign check-image
+.PHONY: help setup setup-dev setup-bench run test lint docs lock bench security-report sign check-image
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ lint: setup-dev ## ruff, mypy, hadolint, and the deployment files' syntax
 	$(BIN)/mypy $(CODE)
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/python -m scripts.parse_files
+	$(BIN)/python -m scripts.option_tables --check
+
+docs: setup-dev ## write the tables of options and formats in docs/ from options/
+	$(BIN)/python -m scripts.option_tables
 
 setup: ## install what is missing: .venv, the pinned requirements, Chromium, Redis, fonts (PYTHON=python3.12)
 	@$(PYTHON) scripts/setup.py

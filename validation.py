@@ -176,7 +176,7 @@ def _model(name: str, options: Iterable[Option], **instead: Kind) -> type[BaseMo
         kind = instead.get(option.name, option.kind)
         default = None if option.setting else option.default
         type_ = _TYPES[type(kind)](kind)
-        told = Field(description=kind.words) if option.name == "url" else Field(default, description=kind.words)
+        told = Field(... if option.required else default, description=kind.words)
         fields[option.name] = (type_ | None if default is None else type_, told)
     return create_model(name, __config__=ConfigDict(extra="forbid", frozen=True), **fields)
 

@@ -5,7 +5,7 @@ are made from it.
 """
 
 from options.formats import FORMATS, Format
-from options.kinds import Boolean, Choice, Kind, Number, Selector, Text, Texts, Time, Whole
+from options.kinds import Boolean, Choice, Kind, Number, Selector, Text, Texts, Time, Whole, either
 from options.option import LEFT_OUT, Option, Param, callers_options, chosen, options_of
 from options.table import (
     JOB_OPTIONS,
@@ -51,5 +51,6 @@ __all__ = [
     "Whole",
     "callers_options",
     "chosen",
+    "either",
     "options_of",
 ]

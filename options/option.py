@@ -60,6 +60,10 @@ class Option:
     name: str = ""
     default: Any = None
 
+    @property
+    def required(self) -> bool:
+        return self.default is MISSING
+
     def param(self, api: str) -> Param | None:
         """Give what `api` calls it; None where it has no such option. The engine's contract is SnapSharp's, and more."""
         own = self.apis.get(api)

@@ -36,7 +36,9 @@ class CaptureOptions:
     `format` is that of the captured page and not of what callers get: lossless, so that a rendition is encoded once.
     """
 
-    target: Target = option(REQUIRED, Text(_URL), "the page; percent-encoded in a query", name="url")  # noqa: RUF009 - it makes a field
+    target: Target = option(
+        REQUIRED, Text(_URL), "the page, at most 2,048 bytes; percent-encoded in a query", name="url"
+    )
     width: int = option(
         1280,
         Whole(320, 3840, "CSS pixels"),
@@ -196,7 +198,7 @@ class Rendition:
     format: str = option(
         PNG,
         Choice(tuple(FORMATS)),
-        "see [Formats](#formats)",
+        "file format, or `auto` in a query; see [Formats](#formats)",
         signed=False,
     )
     quality: int = option(80, Whole(1, 100), "quality of a lossy format", signed=False)

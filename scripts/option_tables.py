@@ -1,0 +1,92 @@
+"""Write the tables of options and formats in docs/ from `options`; with `--check`, fail where they differ."""
+
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from options import (
+    FORMATS,
+    CaptureOptions,
+    Choice,
+    Delivery,
+    Format,
+    JobOptions,
+    Option,
+    Rendition,
+    Signature,
+    callers_options,
+    either,
+)
+
+PAGES = (Path("docs/api.md"), Path("docs/jobs.md"))
+_BLOCK = re.compile(r"(<!-- (\w+): written by `make docs` -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def main() -> None:
+    stale = [page for page in PAGES if written(page) != page.read_text(encoding="utf-8")]
+    if "--check" in sys.argv and stale:
+        sys.exit(f"{', '.join(map(str, stale))}: run `make docs`, the tables of options are out of date")
+    for page in stale:
+        page.write_text(written(page), encoding="utf-8")
+
+
+def written(page: Path) -> str:
+    """Give the page with its tables as they should be."""
+    return _BLOCK.sub(lambda block: block[1] + TABLES[block[2]] + block[3], page.read_text(encoding="utf-8"))
+
+
+def _options(*groups: Iterable[Option]) -> str:
+    rows = ((f"`{each.name}`", each.meaning, _values(each), _default(each)) for group in groups for each in group)
+    return _table(("name", "meaning", "value", "default"), rows)
+
+
+def _values(option: Option) -> str:
+    if isinstance(option.kind, Choice):
+        return either(tuple(f"`{value}`" for value in option.kind.values))
+    return option.kind.words
+
+
+def _default(option: Option) -> str:
+    value = option.default
+    if option.default_words or value is None:
+        return option.default_words or "none"
+    if option.setting:
+        return f"the setting `{option.setting.upper()}` ({_plain(value)})"
+    return "required" if option.required else _plain(value)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"`{value}`" if isinstance(value, str) else f"{value:g}"
+
+
+def _formats(formats: Iterable[Format]) -> str:
+    heads = "format", "content type", "file ending", "compression", "bars of `contain`", "longest side"
+    return _table(heads, map(_format, formats))
+
+
+def _format(each: Format) -> tuple[str, ...]:
+    names = f"`{each.name}`", f"`{each.content_type}`", f"`.{each.ending}`"
+    if not each.pillow:
+        return (*names, "", "", "")
+    compression, bars = "lossy" if each.lossy else "lossless", "transparent" if each.alpha else "white"
+    return (*names, compression, bars, f"{each.longest_side:,} pixels")
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = (heads, ("---",) * len(heads), *rows)
+    return "".join(f"| {' | '.join(line)} |\n".replace("|  |", "| |").replace("|  |", "| |") for line in lines)
+
+
+TABLES = {
+    "capture": _options(callers_options(CaptureOptions)),
+    "rendition": _options(callers_options(Rendition)),
+    "delivery": _options(callers_options(Delivery), callers_options(Signature)),
+    "job": _options(callers_options(JobOptions)),
+    "formats": _formats(FORMATS.values()),
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Two requests have one key exactly if they ask for the same picture, and a new option changes no known key."""
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from model import SCHEMA, ThumbnailRequest
+from netguard import Guard
+from options import Boolean, CaptureOptions, Rendition, chosen, options_of
+from options.option import option
+from urls import locate, read_capture
+from validation import Validator
+
+TARGET = locate("https://example.com/")
+
+
+@dataclass(frozen=True, slots=True)
+class WiderOptions(CaptureOptions):
+    """What the options look like once another one is added."""
+
+    reduced_motion: bool = option(False, Boolean(), "a new option")
+
+
+def request(query: str, **settings: object) -> ThumbnailRequest:
+    return Validator(Guard(), **settings).parse_query(f"url=https://example.com/&{query}".encode())
+
+
+def test_a_new_option_changes_no_key_of_a_request_that_does_not_use_it():
+    old = ThumbnailRequest(CaptureOptions(TARGET, width=800), Rendition(w=320))
+    new = ThumbnailRequest(WiderOptions(TARGET, width=800), Rendition(w=320))
+    assert (new.capture_key, new.rendition_key) == (old.capture_key, old.rendition_key)
+
+
+def test_a_request_that_uses_the_new_option_has_keys_of_its_own():
+    old = ThumbnailRequest(WiderOptions(TARGET))
+    new = ThumbnailRequest(WiderOptions(TARGET, reduced_motion=True))
+    assert new.capture_key != old.capture_key
+    assert new.rendition_key != old.rendition_key
+
+
+def test_an_option_at_its_default_is_the_same_as_one_left_out():
+    assert request("width=1280&scale=1&w=320&fit=cover").rendition_key == request("w=320").rendition_key
+
+
+def test_the_canonical_text_holds_the_schema_the_kind_and_what_differs():
+    wanted = request("dark_mode&w=320&ttl=60")
+    assert json.loads(wanted.rendition_key.canonical) == {
+        "schema": SCHEMA,
+        "kind": "rendition",
+        "capture": {"url": "https://example.com/", "dark_mode": True},
+        "rendition": {"w": 320},
+    }
+
+
+def test_a_rendition_without_options_is_not_taken_for_its_original():
+    wanted = request("")
+    assert wanted.capture_key != wanted.rendition_key
+
+
+def test_a_printed_page_is_another_capture_and_other_formats_are_not():
+    png, webp, pdf = (request(f"format={name}") for name in ("png", "webp", "pdf"))
+    assert (png.capture.format, webp.capture.format, pdf.capture.format) == ("png", "png", "pdf")
+    assert png.capture_key == webp.capture_key != pdf.capture_key
+
+
+def test_a_default_that_the_operator_sets_is_in_the_key_by_its_value():
+    default, asked = request("", block_ads=False), request("block_ads=0&block_cookie_banners=0")
+    assert default.capture_key == asked.capture_key != request("").capture_key
+    assert request("block_ads=1&block_cookie_banners=1", block_ads=False).capture_key == request("").capture_key
+
+
+@pytest.mark.parametrize("query", ["", "format=pdf&full_page", "scale=1.5&hide=.a,%20.b&block_ads=0&delay=10"])
+def test_a_capture_that_was_stored_is_read_back_as_it_was(query):
+    capture = request(query).capture
+    assert read_capture(json.loads(json.dumps(chosen(capture)))) == capture
+
+
+def test_a_record_of_the_schema_before_is_read_too():
+    record = {"url": "https://example.com/", "full_page": True, "medium": "print"}
+    assert read_capture(record) == CaptureOptions(TARGET, full_page=True, format="pdf")
+
+
+CAPTURE = {
+    "width": 1280, "height": 720, "full_page": False, "scale": 1, "delay": 0, "wait_until": "load", "wait_for": None,
+    "selector": None, "hide": None, "block_ads": True, "block_cookie_banners": True, "dark_mode": False,
+    "format": "png", "quality": 90,
+}  # fmt: skip
+RENDITION = {"w": None, "h": None, "fit": "cover", "format": "png", "quality": 80}
+
+
+@pytest.mark.parametrize(("group", "known"), [(CaptureOptions, CAPTURE), (Rendition, RENDITION)])
+def test_a_changed_default_needs_a_new_schema(group, known):
+    """Keys hold no defaults: change one here only together with `model.SCHEMA`."""
+    defaults = {each.name: each.default for each in options_of(group)}
+    assert (SCHEMA, {name: defaults.get(name) for name in known}) == (2, known)
