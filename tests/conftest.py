@@ -1,3 +1,6 @@
+from tests.support.guards import MEASURED  # before anything imports a guard
+
+# isort: split
 import socket
 from ipaddress import ip_address
 
@@ -18,6 +21,10 @@ hypothesis.settings.register_profile("repeatable", derandomize=True, database=No
 hypothesis.settings.load_profile("repeatable")
 
 pytest_plugins = "tests.support.leaks"
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(MEASURED)
 
 
 @pytest.fixture(scope="session", autouse=True)
