@@ -30,8 +30,8 @@ def eventually(condition: Callable[[], Any], seconds: float = 15) -> Any:
     return value
 
 
-def group_members(pgid: int) -> list[int]:
-    """Every process, zombies too, whose process group is `pgid`."""
+def group_members(*pgids: int) -> list[int]:
+    """Every process, zombies too, whose process group is one of `pgids`."""
     members = []
     for path in Path("/proc").iterdir():
         if path.name.isdigit():
@@ -39,7 +39,7 @@ def group_members(pgid: int) -> list[int]:
                 fields = (path / "stat").read_text().rpartition(")")[2].split()
             except OSError:
                 continue
-            if int(fields[2]) == pgid:
+            if int(fields[2]) in pgids:
                 members.append(int(path.name))
     return members
 
@@ -98,7 +98,7 @@ class Engine:
         return status
 
     def assert_nothing_left(self) -> None:
-        assert [pid for group in self.browser_pids for pid in group_members(group)] == []
+        assert group_members(*self.browser_pids) == []
         assert list(self.tmp.iterdir()) == []
 
     def _read(self) -> None:

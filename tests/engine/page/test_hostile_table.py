@@ -34,13 +34,15 @@ def leftovers(engine: Engine) -> tuple[int, int, int]:
 
 @pytest.fixture(scope="module")
 def measured(survivor: Engine, site: Site) -> dict[str, Measured]:
-    """Measures all pages, with a plain capture before and after them to compare what is left over."""
+    """Measures all pages. Takes a plain capture before them, to compare what is left over, and after each."""
     plain = site.add("/plain-before-and-after", body("green"))
     with ThreadPoolExecutor(2) as pool:  # two connections to the engine, as later on
         assert [colour(picture, (500, 500)) for picture in pool.map(survivor.capture, [plain] * 4)] == [GREEN] * 4
     before = eventually(lambda: survivor.health()["in_flight"] == 0 and leftovers(survivor))
-    measured = dict(measure_all(survivor, site))
-    assert colour(survivor.capture(plain), (500, 500)) == GREEN
+    measured = {}
+    for name, found in measure_all(survivor, site):
+        measured[name] = found
+        assert colour(survivor.capture(plain), (500, 500)) == GREEN, f"after {name}"
     survivor.plain = before, plain
     return measured
 
@@ -63,4 +65,4 @@ def test_hostile_pages_leave_no_process_folder_or_descriptor(measured: dict[str,
         return all(now <= then for now, then in zip(leftovers(survivor), before, strict=True))
 
     eventually(settled)
-    assert [pid for group in survivor.browser_pids[:-1] for pid in group_members(group)] == []
+    assert group_members(*survivor.browser_pids[:-1]) == []
