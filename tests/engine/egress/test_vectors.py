@@ -19,6 +19,7 @@ from tests.support.victims import Victim, running_victims
 # refuses all others. In the namespace WebRTC sees no network interface and seldom tries.
 UNTRIED = {"window-open", "webtransport", "stun"}
 SELDOM = {("namespace", "turn")}
+SMALL = {"width": 320, "height": 240, "format": "jpeg"}  # nobody looks at these pictures
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def attacks(isolation: str, site: Site, victims: list[Victim]) -> dict[str, Atta
 
 def attack(engine: Engine, name: str, url: str, victim: Victim, block_ads: bool) -> Attack:
     request_id = f"vector-{name}"
-    params = {"url": url, "wait_for": "#done", "block_ads": block_ads}
+    params = {"url": url, "wait_for": "#done", "block_ads": block_ads} | SMALL
     answer = engine.get("/v1/screenshot", params=params, headers={"X-Request-ID": request_id})
     (event,) = eventually(lambda: [e for e in engine.logged("capture") if e["request_id"] == request_id])
     return Attack(answer, event["traffic"]["refused"], victim)
