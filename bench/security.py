@@ -78,7 +78,12 @@ def hostile() -> None:
 def fuzz() -> None:
     """Run the tests that make up their input, and count what hypothesis tried."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "hypothesis"]
-    done = subprocess.run([*command, "--hypothesis-show-statistics"], check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, "--hypothesis-profile=thorough", "--hypothesis-show-statistics"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     tried = sum(map(int, re.findall(r"- (\d+) passing, \d+ failing", done.stdout)))
     tests = re.findall(r"(\d+) (passed|failed|error)", done.stdout.splitlines()[-1])
     print(f"Fuzz inputs tried: {tried}; tests that saw a 5xx, a hang or a surprise:", end=" ")

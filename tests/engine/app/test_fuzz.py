@@ -17,8 +17,7 @@ from engine.params import FIELDS, parse, parse_json, parse_query
 from options import MAX_PIXELS
 from tests.support.engine import running_engine
 
-PURE = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
-OVER_HTTP = settings(PURE, max_examples=300)
+FUZZ = settings(suppress_health_check=list(HealthCheck))
 SOON = 10  # seconds: a thousand times what a refusal takes, as the machine may be busy
 
 INSIDE = "http://127.0.0.1:80/"
@@ -46,19 +45,19 @@ def judged(read, given_):
     assert math.isfinite(wanted.scale)
 
 
-@PURE
+@FUZZ
 @given(OBJECTS, URLS)
 def test_any_options_are_read_or_refused(options, url):
     judged(parse, {"url": url} | options)
 
 
-@PURE
+@FUZZ
 @given(PAIRS, URLS)
 def test_any_query_is_read_or_refused(pairs, url):
     judged(parse_query, [("url", url), *pairs])
 
 
-@PURE
+@FUZZ
 @given(st.one_of(st.binary(max_size=200), VALUES.map(lambda value: json.dumps(value).encode())))
 def test_any_body_is_read_or_refused(body):
     judged(parse_json, body)
@@ -76,25 +75,25 @@ def assert_refused(answer):
     assert set(answer.json()) == {"error", "message", "status"}
 
 
-@OVER_HTTP
+@FUZZ
 @given(PAIRS)
 def test_any_query_is_answered(strict, pairs):
     assert_refused(strict.get("/v1/screenshot?" + urlencode([("url", INSIDE), *pairs], errors="replace")))
 
 
-@OVER_HTTP
+@FUZZ
 @given(st.text(string.printable, max_size=80))
 def test_any_raw_query_is_answered(strict, raw):
     assert_refused(strict.get("/v1/screenshot?" + quote(raw, safe="&=%+;/?:@")))
 
 
-@OVER_HTTP
+@FUZZ
 @given(st.one_of(OBJECTS.map(lambda options: {"url": INSIDE} | options), VALUES))
 def test_any_json_body_is_answered(strict, body):
     assert_refused(strict.post("/v1/screenshot", data=json.dumps(body), headers={"Content-Type": "application/json"}))
 
 
-@OVER_HTTP
+@FUZZ
 @given(st.binary(max_size=200))
 def test_any_bytes_for_a_body_are_answered(strict, body):
     assert_refused(strict.post("/v1/screenshot", data=body))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from options import THUMBNAIL_OPTIONS
 
-FUZZ = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = settings(suppress_health_check=list(HealthCheck))
 NAMES = st.one_of(st.sampled_from([*THUMBNAIL_OPTIONS, "widht", "URL"]), st.text(max_size=8))
 VALUES = st.one_of(
     st.sampled_from(["https://example.com/", "http://10.0.0.1/", "1", "0", "true", "320", "-1", "1e9", "NaN", "png", "pdf", "auto", ""]),
@@ -181,7 +181,7 @@ PATHS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(FUZZ, max_examples=800)
+@FUZZ
 @given(HEADERS, PATHS, st.sampled_from(["GET", "GET", "HEAD", "OPTIONS"]), st.sampled_from([{}, KEY]))
 def test_any_header_is_answered_and_none_comes_back(behind_a_proxy, headers, path, method, key):
     answered(behind_a_proxy, path, key | headers, method=method)

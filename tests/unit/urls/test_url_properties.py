@@ -3,7 +3,7 @@
 import string
 
 import can_ada
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import netguard
@@ -34,7 +34,6 @@ def accepted(text):
         return None
 
 
-@settings(max_examples=3000, deadline=None)
 @given(URLS)
 @example("https://example.com./#/route")
 @example("https://ex%61mple.com:443/?q=a@127.0.0.1")
@@ -54,7 +53,6 @@ def test_what_is_accepted_is_canonical_public_and_read_alike_by_all(text):
     assert address is None or netguard.judge_address(address) is Verdict.PUBLIC
 
 
-@settings(max_examples=500, deadline=None)
 @given(st.ip_addresses())
 def test_an_address_is_accepted_exactly_if_it_is_public(address):
     host = f"[{address}]" if address.version == 6 else str(address)
@@ -62,7 +60,6 @@ def test_an_address_is_accepted_exactly_if_it_is_public(address):
     assert (accepted(f"http://{host}/") is not None) == public
 
 
-@settings(max_examples=500, deadline=None)
 @given(st.ip_addresses(v=4))
 def test_an_address_in_disguise_is_never_accepted(address):
     number = int(address)
