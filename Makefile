@@ -39,8 +39,9 @@ setup-bench:
 	@$(PYTHON) scripts/setup.py --dev --bench
 
 lock: setup-dev ## compile requirements*.in into requirements*.txt (UPGRADE=--upgrade for newest versions)
+	$(COMPILE) $(UPGRADE) requirements-setup.in -o requirements-setup.txt
 	$(COMPILE) $(UPGRADE) requirements.in -o requirements.txt
-	$(COMPILE) $(UPGRADE) requirements-dev.in -c requirements.txt -o requirements-dev.txt
+	$(COMPILE) $(UPGRADE) requirements-dev.in -c requirements-setup.txt -c requirements.txt -o requirements-dev.txt
 	$(COMPILE) $(UPGRADE) requirements-bench.in -c requirements-dev.txt -o requirements-bench.txt
 
 bench: setup-bench ## measure everything beside its peers (ten minutes) and write bench/results.md (ARGS=hits for one part)

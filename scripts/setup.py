@@ -5,13 +5,18 @@
 It runs on the system's Python, before any requirement exists: the standard library only.
 """
 
+import ast
 import hashlib
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import sysconfig
+import tempfile
+import zipfile
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 if sys.version_info < (3, 11):  # noqa: UP036 - this line is the one that tells the user of an older Python
@@ -22,6 +27,8 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this line is the one that tells 
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+HALF_INSTALLED = VENV / ".half-installed"  # is there while packages are installed, and after a kill meanwhile
+Pip = Callable[..., subprocess.CompletedProcess[str]]
 HEADLESS_SHELL = Path("/usr/lib/chromium/chromium-headless-shell")
 # Second best: more work for each capture. The binaries themselves; the commands on the PATH are scripts or a snap.
 FULL_BROWSERS = (Path("/usr/lib/chromium/chromium"), Path("/opt/google/chrome/chrome"))
@@ -126,25 +133,115 @@ def apt(*arguments: str, may_fail: bool = False) -> None:
 
 
 def make_venv() -> None:
-    """Make `.venv`, anew if it was left half-made or belongs to another Python."""
-    if current(VENV / ".python", sys.version):
+    """Make `.venv`, or make it again if it is half made or belongs to another Python."""
+    if current(VENV / ".python", sys.version) and not HALF_INSTALLED.exists():
         return
     print(f"Making .venv with Python {sys.version.split()[0]}", flush=True)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", VENV], check=True)
     (VENV / ".python").write_text(sys.version, encoding="utf-8")
 
 
 def install_requirements(lock: str) -> None:
-    """Install a lock file, unless the mark says that just these bytes are installed."""
-    digest = hashlib.sha256((ROOT / lock).read_bytes()).hexdigest()
-    mark = VENV / f".installed-{lock}"
-    if current(mark, digest):
+    """Install a lock file, unless its mark says that just these bytes are installed."""
+    if is_installed(lock):
         return
     print(f"Installing {lock} into .venv", flush=True)
-    pip = [str(VENV / "bin/python"), "-m", "pip", "--disable-pip-version-check", "-qq"]
-    if subprocess.run([*pip, "install", "--require-hashes", "-r", lock], check=False).returncode:
+    HALF_INSTALLED.touch()
+    with tempfile.TemporaryDirectory() as folder:
+        zipfile.ZipFile(bundled_pip()).extractall(folder)  # to install pip into .venv would take longer than the rest
+        pip = partial(run_pip, folder)
+        installed = install_with_uv(lock, pip) or install_with_pip(lock, pip)
+    HALF_INSTALLED.unlink()
+    if not installed:
         sys.exit(f"pip could not install {lock}: see above.")
-    mark.write_text(digest, encoding="utf-8")
+    mark_installed(lock)
+
+
+def install_with_uv(lock: str, pip: Pip) -> bool:
+    """Install a lock file with uv, and first uv with pip. Tell whether it worked."""
+    if not is_installed("requirements-setup.txt"):
+        options = ["-qq", "--require-hashes", "--only-binary=:all:", "--no-compile"]
+        if pip("install", *options, "-r", "requirements-setup.txt").returncode:
+            return False
+        mark_installed("requirements-setup.txt")
+    config = pip_config(pip("config", "list", stdout=subprocess.PIPE).stdout)
+    install = [str(VENV / "bin/uv"), "pip", "install", "--quiet", "--require-hashes", "--python", str(VENV), "-r", lock]
+    if config.get("no-index", "false") not in ("false", "0"):
+        install.append("--no-index")
+    if os.environ.get("PYTHONDONTWRITEBYTECODE"):  # else Python compiles what it imports: most modules it never does
+        install.append("--compile-bytecode")
+    try:
+        return subprocess.run(install, env=uv_environ(config) | os.environ, check=False).returncode == 0
+    except OSError as err:  # it does not start here
+        print(err, file=sys.stderr)
+        return False
+
+
+def install_with_pip(lock: str, pip: Pip) -> bool:
+    """Install a lock file with pip, where uv cannot be had or fails. Tell whether it worked."""
+    print(f"uv could not install {lock}: see above. Installing with pip, which takes longer.", flush=True)
+    return pip("install", "-qq", "--require-hashes", "-r", lock).returncode == 0
+
+
+def run_pip(folder: str, *arguments: str, stdout: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the pip that lies in `folder`, for `.venv`."""
+    command = [str(VENV / "bin/python"), "-m", "pip", "--disable-pip-version-check", *arguments]
+    environ = os.environ | {"PYTHONPATH": folder}
+    return subprocess.run(command, env=environ, stdout=stdout, text=True, check=False)
+
+
+def bundled_pip() -> Path:
+    """Find the wheel of pip that Python carries for new environments, which Debian keeps in a folder of its own."""
+    import ensurepip  # noqa: PLC0415 - apt may only just have installed it
+
+    folder = sysconfig.get_config_var("WHEEL_PKG_DIR") or Path(ensurepip.__file__).parent / "_bundled"
+    return next(Path(folder).glob("pip-*.whl"))
+
+
+def pip_config(listed: str) -> dict[str, str]:
+    """Read what `pip config list` prints, as `pip install` does: its own section and the environment win."""
+    lines = [line.partition("=") for line in listed.splitlines()]
+    return {
+        name.removeprefix(f"{section}."): " ".join(ast.literal_eval(value).split())
+        for section in ("global", "install", ":env:")
+        for name, _, value in lines
+        if name.startswith(f"{section}.")
+    }
+
+
+# The settings of pip that say where packages come from, and what uv calls them. It does not read pip's.
+UV_VARIABLES = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "trusted-host": "UV_INSECURE_HOST",
+    "cert": "SSL_CERT_FILE",
+    "client-cert": "SSL_CLIENT_CERT",
+    "proxy": "ALL_PROXY",
+    "timeout": "UV_HTTP_TIMEOUT",
+    "default-timeout": "UV_HTTP_TIMEOUT",
+}
+
+
+def uv_environ(config: Mapping[str, str]) -> dict[str, str]:
+    """Put pip's settings into uv's variables: an address may hold a password, which no file and no `ps` must show."""
+    environ = {UV_VARIABLES[name]: value for name, value in config.items() if name in UV_VARIABLES}
+    if "UV_FIND_LINKS" in environ:
+        environ["UV_FIND_LINKS"] = environ["UV_FIND_LINKS"].replace(" ", ",")
+    # Like pip, uv shall ask every index: the hashes decide what is accepted.
+    return environ | {"UV_INDEX_STRATEGY": "unsafe-best-match"}
+
+
+def is_installed(lock: str) -> bool:
+    return current(VENV / f".installed-{lock}", digest(lock))
+
+
+def mark_installed(lock: str) -> None:
+    (VENV / f".installed-{lock}").write_text(digest(lock), encoding="utf-8")
+
+
+def digest(lock: str) -> str:
+    return hashlib.sha256((ROOT / lock).read_bytes()).hexdigest()
 
 
 def current(mark: Path, text: str) -> bool:

@@ -1,9 +1,18 @@
 """`make setup` on machines that lack something."""
 
+import base64
+import functools
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import threading
+import zipfile
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+import pytest
 
 from scripts import setup
 
@@ -39,3 +48,133 @@ def test_a_second_time_nothing_is_done():
     subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=5)
     assert done.stdout + done.stderr == ""
+
+
+class Checkout:
+    """A fresh clone with packages of our own making, on an index of its own that only pip's configuration names."""
+
+    def __init__(self, folder, index):
+        self.folder = folder
+        self.index = folder / "index"
+        self.pip_conf = folder / "pip.conf"
+        self.pip_conf.write_text(f"[global]\nindex-url = {index}/index\n", encoding="utf-8")
+        (folder / "scripts").mkdir()
+        shutil.copy(ROOT / "scripts/setup.py", folder / "scripts")
+
+    def offer(self, name, files, lock, offered=True):
+        """Make a wheel of `files` and a lock file that asks for it."""
+        wheel = self.index / name / f"{name}-1.0-py3-none-any.whl"
+        wheel.parent.mkdir(parents=True, exist_ok=True)
+        info = f"{name}-1.0.dist-info"
+        metadata = {
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode(),
+            f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        }
+        record = "".join(f"{path},{sha256(data)},{len(data)}\n" for path, data in (files | metadata).items())
+        with zipfile.ZipFile(wheel, "w") as archive:
+            for path, data in (files | metadata | {f"{info}/RECORD": f"{record}{info}/RECORD,,\n".encode()}).items():
+                entry = zipfile.ZipInfo(path)
+                entry.external_attr = (0o100755 if "/scripts/" in path else 0o100644) << 16
+                archive.writestr(entry, data)
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        (self.folder / lock).write_text(f"{name}==1.0 --hash=sha256:{digest}\n", encoding="utf-8")
+        if not offered:
+            shutil.rmtree(wheel.parent)
+
+    def setup(self):
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
+        environ |= {"PIP_CONFIG_FILE": str(self.pip_conf), "UV_CACHE_DIR": str(self.folder / "cache")}
+        done = subprocess.run(
+            [sys.executable, "scripts/setup.py"],
+            cwd=self.folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def installer(self, name):
+        (path,) = self.folder.glob(f".venv/lib/*/site-packages/{name}-1.0.dist-info/INSTALLER")
+        return path.read_text(encoding="utf-8").strip()
+
+
+def sha256(data):
+    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=tmp_path)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield Checkout(tmp_path, f"http://127.0.0.1:{server.server_port}")
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+UV = "uv-1.0.data/scripts/uv"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_uv_installs_from_where_pip_is_configured_to_and_what_is_done_is_not_done_again(checkout):
+    checkout.offer("uv", {UV: (ROOT / ".venv/bin/uv").read_bytes()}, "requirements-setup.txt")
+    checkout.offer("colours", {"colours.py": b""}, "requirements.txt")
+    assert checkout.setup().splitlines()[1:] == ["Installing requirements.txt into .venv"]
+    assert checkout.installer("colours") == "uv"
+    assert checkout.setup() == ""
+
+    checkout.offer("shapes", {"shapes.py": b""}, "requirements.txt")  # the requirements change
+    assert checkout.setup() == "Installing requirements.txt into .venv\n"
+    assert checkout.installer("shapes") == "uv"
+
+    (checkout.folder / ".venv/.half-installed").touch()  # as a kill during the installation leaves it
+    assert checkout.setup().splitlines()[1:] == ["Installing requirements.txt into .venv"]
+    assert not list(checkout.folder.glob(".venv/lib/*/site-packages/colours*")), "it was made again from nothing"
+    address = checkout.pip_conf.read_text(encoding="utf-8").split()[-1].encode()
+    assert not [p for p in checkout.folder.glob(".venv/**/*") if p.is_file() and address in p.read_bytes()]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "binary", [None, b"#!/bin/sh\nexit 1\n", b"\x7fELF of another machine"], ids=["missing", "failing", "broken"]
+)
+def test_where_uv_cannot_be_had_or_fails_pip_installs_and_says_so(checkout, binary):
+    checkout.offer("uv", {UV: binary or b""}, "requirements-setup.txt", offered=binary is not None)
+    checkout.offer("colours", {"colours.py": b""}, "requirements.txt")
+    assert checkout.setup().splitlines()[1:] == [
+        "Installing requirements.txt into .venv",
+        "uv could not install requirements.txt: see above. Installing with pip, which takes longer.",
+    ]
+    assert checkout.installer("colours") == "pip"
+    assert checkout.setup() == ""
+
+
+def test_of_pips_settings_the_environment_wins_over_the_files_and_all_reach_uv():
+    listed = """\
+:env:.timeout='30'
+global.cert='/etc/ssl/ca.pem'
+global.extra-index-url='\\nhttps://one.example/simple\\nhttps://two.example/simple'
+global.find-links='/a /b'
+global.index-url='https://global.example/simple'
+global.timeout='60'
+install.index-url='https://install.example/simple'
+list.format='columns'
+"""
+    assert setup.uv_environ(setup.pip_config(listed)) == {
+        "UV_DEFAULT_INDEX": "https://install.example/simple",
+        "UV_INDEX": "https://one.example/simple https://two.example/simple",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_FIND_LINKS": "/a,/b",
+        "UV_HTTP_TIMEOUT": "30",
+        "SSL_CERT_FILE": "/etc/ssl/ca.pem",
+    }
