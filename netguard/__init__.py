@@ -4,7 +4,7 @@ Knows nothing of HTTP, of URL syntax or of the rest of the service: the web side
 again where a socket is opened.
 """
 
-from netguard.guard import (
+from netguard.addresses import (
     LOOKUP_SECONDS,
     MOST_LOOKUPS,
     Address,

@@ -178,7 +178,9 @@ def test_the_second_judge_is_found_healthy_when_it_answers():
 NFT = shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
 
 
-@pytest.mark.parametrize(("family", "table"), [("refused4", netguard.guard._IPV4), ("refused6", netguard.guard._IPV6)])
+@pytest.mark.parametrize(
+    ("family", "table"), [("refused4", netguard.addresses._IPV4), ("refused6", netguard.addresses._IPV6)]
+)
 def test_the_firewall_refuses_what_the_guard_refuses(family, table):
     elements = re.search(rf"set {family} {{.*?elements = {{(.*?)}}", read("deploy/egress.nft"), flags=re.DOTALL)[1]
     assert [ip_network(entry.strip()) for entry in elements.split(",")] == [network for network, _ in table]
