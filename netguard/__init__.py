@@ -4,24 +4,9 @@ Knows nothing of HTTP, of URL syntax or of the rest of the service: the web side
 again where a socket is opened.
 """
 
-from netguard.addresses import (
-    LOOKUP_SECONDS,
-    MOST_LOOKUPS,
-    Address,
-    Busy,
-    Exemption,
-    Guard,
-    Judgement,
-    Lookup,
-    Network,
-    Verdict,
-    exemptions,
-    judge_address,
-    judge_name,
-    literal,
-    resolve,
-    system_lookup,
-)
+from netguard.addresses import Address, Network, Verdict, judge_address, judge_name, literal
+from netguard.guard import Exemption, Guard, Judgement, exemptions
+from netguard.resolver import LOOKUP_SECONDS, MOST_LOOKUPS, Busy, Lookup, read_answers, resolve, system_lookup
 
 __all__ = [
     "LOOKUP_SECONDS",
@@ -38,6 +23,7 @@ __all__ = [
     "judge_address",
     "judge_name",
     "literal",
+    "read_answers",
     "resolve",
     "system_lookup",
 ]

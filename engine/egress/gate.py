@@ -8,7 +8,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import netguard
 from engine.descriptors import EXHAUSTED
@@ -79,8 +79,8 @@ class Gate:
 
     async def _judge(self, destination: Destination, lookups: Lookups, slots: asyncio.Semaphore) -> Judgement:
         host, port = destination.host, destination.port
-        answers = await lookups.resolve(destination, slots) if self._needs_lookup(host, port) else []
-        judgement = replace(self.guard, lookup=lambda _: answers).judge(host, port)
+        answers = await lookups.resolve(destination, slots) if self.guard.needs_lookup(host, port) else []
+        judgement = self.guard.judge_resolved(host, port, netguard.read_answers(answers))
         exempt = judgement.verdict is Verdict.EXEMPT and port != self._own_port
         if not exempt and any(map(_is_local, judgement.addresses)):
             return Judgement(Verdict.LOOPBACK)  # an address of this machine, however public it looks
@@ -106,10 +106,6 @@ class Gate:
                     raise ProxyFailed from err
                 failure = err
         raise failure
-
-    def _needs_lookup(self, host: str, port: int) -> bool:
-        screened = self.guard.screen(host, port)
-        return netguard.literal(host) is None and screened in (Verdict.NEEDS_LOOKUP, Verdict.EXEMPT)
 
 
 def _is_local(address: Address) -> bool:

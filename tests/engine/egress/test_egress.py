@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from pathlib import Path
 from unittest.mock import Mock
@@ -24,7 +25,7 @@ from engine.egress.proxy import Egress, Failure
 from engine.egress.socks import Denied, Destination, Reply
 from engine.errors import ProxyFailed, ResolverBusy, Unavailable
 from engine.traffic import Traffic
-from netguard import Guard, Verdict, exemptions
+from netguard import MOST_LOOKUPS, Guard, Verdict, exemptions
 from tests.support.loop import in_loop, until
 from tests.support.proxy import GREETING, PUBLIC, Resolver, ipv4, ipv6, name, refused, running_proxy
 
@@ -296,6 +297,19 @@ async def test_targets_that_hang_in_look_up_do_not_make_other_names_unresolved(h
     hanging.go_on.set()
     await until(lambda: gate._target_lookups._free._value == 40)
     assert (await gate.admit(Destination("example.com", 80))).ok
+
+
+@in_loop
+async def test_answers_that_are_known_are_judged_without_a_thread(hanging: Hanging):
+    """The loop serves every page, and must not wait for the guard's own threads to be told what it knows."""
+    guard = Guard(lookup=hanging)
+    with ThreadPoolExecutor(MOST_LOOKUPS) as pool:
+        for n in range(MOST_LOOKUPS):
+            pool.submit(guard.judge, f"{n}.example.net", 80)
+        await until(lambda: len(hanging.asked) == MOST_LOOKUPS)
+        judgement = await Gate(Guard(lookup=lambda _: [PUBLIC]), 1).admit(Destination("example.com", 80))
+        hanging.go_on.set()
+    assert judgement.verdict is Verdict.PUBLIC
 
 
 @in_loop

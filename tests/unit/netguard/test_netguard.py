@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import netguard
-from netguard import Exemption, Guard, Verdict, exemptions, judge_address, judge_name, resolve
+from netguard import Exemption, Guard, Judgement, Verdict, exemptions, judge_address, judge_name, resolve
 from tests.support.processes import wait_until
 
 REGISTRY = Path(__file__).parents[2] / "data" / "iana-special-purpose-2026-07-18.csv"
@@ -204,6 +204,24 @@ def test_a_name_is_not_blamed_for_want_of_descriptors(number):
         raise OSError(number, "too many open files")
 
     assert Guard(lookup=lookup).judge("example.com", 443).verdict is Verdict.BUSY
+
+
+def test_a_name_that_cannot_be_asked_for_has_no_address():
+    assert resolve("example.com", lambda _: ["é".encode("ascii").decode()]) == ()
+
+
+def test_known_addresses_are_judged_without_a_look_up():
+    def lookup(name):
+        raise AssertionError(name)
+
+    guard = Guard(exempt=exemptions(["wiki.corp"]), lookup=lookup)
+    public, inside = ip_address("8.8.8.8"), ip_address("10.0.0.1")
+    assert guard.judge_resolved("example.com", 443, (public,)) == Judgement(Verdict.PUBLIC, (public,))
+    assert guard.judge_resolved("example.com", 443, (public, inside)) == Judgement(Verdict.PRIVATE)
+    assert guard.judge_resolved("example.com", 443, ()) == Judgement(Verdict.UNRESOLVED)
+    assert guard.judge_resolved("wiki.corp", 443, (inside,)) == Judgement(Verdict.EXEMPT, (inside,))
+    assert guard.judge_resolved("localhost", 443, (public,)) == Judgement(Verdict.LOCAL_NAME)
+    assert guard.judge_resolved("10.0.0.1", 443, (public,)) == Judgement(Verdict.PRIVATE)
 
 
 def test_the_system_resolver_knows_this_machine():
