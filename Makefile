@@ -18,10 +18,11 @@ run: setup ## start everything on http://127.0.0.1:8000 (PORT=8001 for another p
 test: setup-dev ## run the tests (ARGS="-k name" for some of them)
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
-lint: setup-dev ## ruff, mypy, hadolint, and the deployment files' syntax
+lint: setup-dev ## ruff, mypy, import-linter, hadolint, and the deployment files' syntax
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy $(CODE)
+	$(BIN)/python -m scripts.lint_imports
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/python -m scripts.parse_files
 	$(BIN)/python -m scripts.option_tables --check
