@@ -109,6 +109,15 @@ def test_the_web_image_holds_every_package_of_the_web_side():
     assert packages == {rest.split()[0] for rest in values("web", "COPY")} & packages
 
 
+def test_the_engines_image_holds_what_the_engine_imports():
+    ours = {path.parent.name: path.parent.name for path in ROOT.glob("*/__init__.py")}
+    ours |= {path.stem: path.name for path in ROOT.glob("*.py")}
+    pattern = rf"^ *(?:from|import) ({'|'.join(ours)})\b"
+    text = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("engine/**/*.py"))
+    copied = {word for rest in values("engine", "COPY") for word in rest.split()[:-1]}
+    assert {ours[name] for name in re.findall(pattern, text, flags=re.MULTILINE)} == copied - {"requirements.txt"}
+
+
 def test_a_service_waits_until_what_it_needs_is_healthy():
     services = compose()
     for name, service in services.items():
