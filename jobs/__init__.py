@@ -1,6 +1,6 @@
 """Work that outlives its request: job records in Redis, and the Celery queues that lead to the worker."""
 
-from jobs.errand import (
+from jobs.messages import (
     BULK,
     CAPTURE,
     DELIVER_WEBHOOK,
@@ -12,9 +12,9 @@ from jobs.errand import (
     WEBHOOKS,
     Errand,
 )
-from jobs.outage import insist
 from jobs.queue import JobQueue, celery_app
 from jobs.records import Batch, Job, JobResult, Problem, State, WebhookProgress, WebhookState, ids_of, new_id
+from jobs.redis_errors import insist
 from jobs.runs import Run, Runs
 from jobs.scripts import KEEP_SECONDS
 from jobs.store import JobStore

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from jobs.errand import DELIVER_WEBHOOK, Errand
-from jobs.outage import translated
+from jobs.messages import DELIVER_WEBHOOK, Errand
 from jobs.records import WebhookProgress
+from jobs.redis_errors import translated
 from jobs.scripts import PREFIX, RESEND_SECONDS, script
 
 LOST_SECONDS = 5  # after so long a message counts as lost where none waits in any queue

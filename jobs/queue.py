@@ -16,7 +16,7 @@ from kombu.exceptions import KombuError, OperationalError
 from redis.connection import parse_url
 from redis.exceptions import RedisError
 
-from jobs.errand import BULK, KEYPREFIX, QUEUES, Errand
+from jobs.messages import BULK, KEYPREFIX, QUEUES, Errand
 from jobs.records import Batch, Job
 from jobs.store import JobStore
 

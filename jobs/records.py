@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from errors import ThumbnailError
-from jobs.errand import INTERACTIVE
+from jobs.messages import INTERACTIVE
 from model import ThumbnailRequest
 from options import Delivery, Rendition, chosen
 from urls import read_capture

@@ -8,7 +8,7 @@ import redis
 import structlog
 
 from errors import OverCapacity
-from jobs.errand import DELIVER_WEBHOOK, WEBHOOKS, Errand
+from jobs.messages import DELIVER_WEBHOOK, WEBHOOKS, Errand
 from jobs.records import Problem
 from jobs.scripts import DONE_SECONDS, KEEP_SECONDS, script
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from errors import QueueUnavailable
-from jobs.errand import CAPTURE, DELIVER_WEBHOOK, WEBHOOKS, Errand
+from jobs.messages import CAPTURE, DELIVER_WEBHOOK, WEBHOOKS, Errand
 from jobs.records import Job, JobResult, Problem, State
 from jobs.scripts import DONE_SECONDS, KEEP_SECONDS, script
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from coordination import keys
-from jobs.errand import KEYPREFIX, QUEUES
-from jobs.outage import translated
+from jobs.messages import KEYPREFIX, QUEUES
+from jobs.redis_errors import translated
 
 KEEP_SECONDS = 86400
 DONE_SECONDS = 60  # for how long a late waiter is still woken

@@ -10,9 +10,9 @@ import redis
 
 from errors import OverCapacity
 from jobs.agenda import OUTBOX, Agenda
-from jobs.errand import CAPTURE, KEYPREFIX, QUEUES, Errand
-from jobs.outage import translated
+from jobs.messages import CAPTURE, KEYPREFIX, QUEUES, Errand
 from jobs.records import Batch, Job, QueueStats, State
+from jobs.redis_errors import translated
 from jobs.retention import Upkeep
 from jobs.runs import Runs
 from jobs.scripts import KEEP_SECONDS, PREFIX, RESEND_SECONDS, script

@@ -18,7 +18,7 @@ from redis.exceptions import LockNotOwnedError
 from redis.lock import Lock
 
 from coordination import keys
-from jobs.outage import translated
+from jobs.redis_errors import translated
 
 HOLD_SECONDS = 60  # longer than a delivery takes; while Redis is away writing its outcome may take longer
 SILENCE_SECONDS = 30

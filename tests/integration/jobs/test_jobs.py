@@ -532,7 +532,7 @@ def test_messages_that_only_wait_their_turn_are_not_doubled(built, store, redis_
 
 def test_who_insists_outlasts_an_absence_of_redis(monkeypatch):
     clock = iter(range(1000))
-    monkeypatch.setattr("jobs.outage.time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None))
+    monkeypatch.setattr("jobs.redis_errors.time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None))
     answers = iter([QueueUnavailable("away")] * 90 + ["back"])
 
     def ask():
