@@ -5,7 +5,9 @@ from pathlib import Path
 from tests.support.guard_coverage import GuardCoverage
 
 GUARDS = (
+    "netguard/addresses.py",
     "netguard/guard.py",
+    "netguard/resolver.py",
     "urls.py",
     "engine/egress/proxy.py",
     "engine/egress/gate.py",
