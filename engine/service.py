@@ -14,7 +14,7 @@ from engine.browser.supervisor import Supervisor
 from engine.config import EngineSettings
 from engine.devtools.connection import ProtocolError
 from engine.egress.gate import Gate
-from engine.egress.proxy import Egress, Failure
+from engine.egress.proxy import ConnectionFailure, Egress
 from engine.egress.socks import Destination
 from engine.errors import (
     BlockedURL,
@@ -133,11 +133,11 @@ def _reason(err: PageUnreachable, proxy: Egress) -> EngineError:
     match proxy.failure_of(target.host, target.port):
         case None:
             return err
-        case Failure.SILENT:
+        case ConnectionFailure.SILENT:
             return DeadlineExceeded("the page did not answer in time")
-        case Failure.BUSY:
+        case ConnectionFailure.BUSY:
             return ResolverBusy()
-        case Failure() as failure:
+        case ConnectionFailure() as failure:
             return PageFailed(f"the page could not be loaded: {failure}")
         case verdict:
             return BlockedURL(verdict)

@@ -26,7 +26,7 @@ from netguard import Judgement, Verdict
 log = structlog.get_logger()
 
 
-class Failure(StrEnum):
+class ConnectionFailure(StrEnum):
     """The reason why an allowed connection failed, by Chromium's name."""
 
     REFUSED = "ERR_CONNECTION_REFUSED"
@@ -55,7 +55,7 @@ class Egress:
         self._outlet_lost = False
         self._closed = False
         self.url = ""
-        self._failures: dict[Destination, Verdict | Failure] = {}
+        self._failures: dict[Destination, Verdict | ConnectionFailure] = {}
 
     @property
     def alive(self) -> bool:
@@ -74,7 +74,7 @@ class Egress:
     def _is_serving(self) -> bool:
         return self._server is not None and self._server.is_serving()
 
-    def failure_of(self, host: str, port: int) -> Verdict | Failure | None:
+    def failure_of(self, host: str, port: int) -> Verdict | ConnectionFailure | None:
         """Return the reason why the last connection to a destination failed, or None if it did not fail here."""
         return self._failures.get(Destination.canonical(host, port))
 
@@ -171,7 +171,7 @@ class Egress:
             return await self._gate.judge(destination, self._lookup_slots)
         except ResolverBusy:
             self.traffic.refused["resolver_busy"] += 1
-            raise self._denied(destination, Failure.BUSY, Reply.FAILED) from None
+            raise self._denied(destination, ConnectionFailure.BUSY, Reply.FAILED) from None
 
     def _count_connection(self, destination: Destination) -> None:
         self.traffic.connections += 1
@@ -181,9 +181,9 @@ class Egress:
         ):
             if exceeded:
                 self.traffic.refused[name] += 1
-                raise self._denied(destination, Failure.LIMIT_EXCEEDED, Reply.NOT_ALLOWED)
+                raise self._denied(destination, ConnectionFailure.LIMIT_EXCEEDED, Reply.NOT_ALLOWED)
 
-    def _denied(self, destination: Destination, failure: Verdict | Failure, reply: Reply) -> Denied:
+    def _denied(self, destination: Destination, failure: Verdict | ConnectionFailure, reply: Reply) -> Denied:
         self._failures[destination] = failure
         return Denied(bytes(reply))
 
@@ -194,7 +194,7 @@ class Egress:
             await relay.run(self._limits.idle)
         except TimeoutError:
             if not relay.site_answered:
-                self._failures[destination] = Failure.SILENT
+                self._failures[destination] = ConnectionFailure.SILENT
 
     def _count_bytes(self, count: int) -> bool:
         self.traffic.bytes += count
@@ -210,7 +210,7 @@ class Egress:
             self._writers.discard(stream[1])
 
 
-def _failure(err: OSError) -> Failure:
+def _failure(err: OSError) -> ConnectionFailure:
     if isinstance(err, TimeoutError):
-        return Failure.TIMED_OUT
-    return Failure.REFUSED if err.errno == errno.ECONNREFUSED else Failure.UNREACHABLE
+        return ConnectionFailure.TIMED_OUT
+    return ConnectionFailure.REFUSED if err.errno == errno.ECONNREFUSED else ConnectionFailure.UNREACHABLE

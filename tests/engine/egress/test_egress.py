@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from engine.egress import socks
 from engine.egress.gate import Gate, Limits
 from engine.egress.listeners import Listeners, stop_listening
-from engine.egress.proxy import Egress, Failure
+from engine.egress.proxy import ConnectionFailure, Egress
 from engine.egress.socks import Denied, Destination, Reply
 from engine.errors import ProxyFailed, ResolverBusy, Unavailable
 from engine.traffic import Traffic
@@ -137,14 +137,14 @@ async def test_the_addresses_are_tried_in_turn():
 @pytest.mark.parametrize(
     ("failure", "fate"),
     [
-        (ConnectionRefusedError(111, "refused"), Failure.REFUSED),
-        (OSError(113, "no route"), Failure.UNREACHABLE),
-        (PermissionError(1, "a firewall of this machine"), Failure.UNREACHABLE),
-        (TimeoutError(), Failure.TIMED_OUT),
+        (ConnectionRefusedError(111, "refused"), ConnectionFailure.REFUSED),
+        (OSError(113, "no route"), ConnectionFailure.UNREACHABLE),
+        (PermissionError(1, "a firewall of this machine"), ConnectionFailure.UNREACHABLE),
+        (TimeoutError(), ConnectionFailure.TIMED_OUT),
     ],
 )
 @in_loop
-async def test_a_site_that_cannot_be_reached_is_remembered_with_the_reason(failure: OSError, fate: Failure):
+async def test_a_site_that_cannot_be_reached_is_remembered_with_the_reason(failure: OSError, fate: ConnectionFailure):
     async with running_proxy() as proxy:
         proxy.world.failures[PUBLIC] = failure
         code, _ = await proxy.ask(name("example.com", 443))
@@ -166,7 +166,7 @@ async def test_more_connections_than_the_limit_are_refused():
         await until(lambda: not proxy.egress._handlers)
         await refused(proxy, name("example.com"))
         assert proxy.traffic.refused == {"too_many_connections": 1}
-        assert proxy.egress.failure_of("example.com", 80) == Failure.LIMIT_EXCEEDED
+        assert proxy.egress.failure_of("example.com", 80) == ConnectionFailure.LIMIT_EXCEEDED
 
 
 @in_loop
@@ -199,7 +199,7 @@ async def test_a_silent_connection_times_out():
         _, (reader, writer) = await proxy.ask(name("example.com"))
         writer.write(b"mute")
         assert await reader.read() == b""
-        assert proxy.egress.failure_of("example.com", 80) == Failure.SILENT
+        assert proxy.egress.failure_of("example.com", 80) == ConnectionFailure.SILENT
 
 
 @in_loop
@@ -328,7 +328,7 @@ async def test_a_page_whose_look_up_finds_no_free_thread_fails_as_busy(hanging: 
             await proxy.gate.judge(Destination(f"{n}.example.net", 80), proxy.gate.lookup_slots())
         code, _ = await proxy.ask(name("example.com"))
         assert code == Reply.FAILED
-        assert proxy.egress.failure_of("example.com", 80) == Failure.BUSY
+        assert proxy.egress.failure_of("example.com", 80) == ConnectionFailure.BUSY
         assert proxy.traffic.refused == {"resolver_busy": 1}
         hanging.go_on.set()
         await until(lambda: proxy.gate._page_lookups._free._value == 2)
@@ -342,7 +342,7 @@ async def test_a_look_up_without_a_descriptor_does_not_make_a_name_unresolved(nu
         with pytest.raises(ResolverBusy):
             await proxy.gate.admit(Destination("example.com", 80))
         assert (await proxy.ask(name("example.com")))[0] == Reply.FAILED
-        assert proxy.egress.failure_of("example.com", 80) == Failure.BUSY
+        assert proxy.egress.failure_of("example.com", 80) == ConnectionFailure.BUSY
 
 
 @in_loop

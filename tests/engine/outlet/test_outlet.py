@@ -16,7 +16,7 @@ import pytest
 
 from engine.egress import socks
 from engine.egress.gate import Gate, Limits
-from engine.egress.proxy import Egress, Failure
+from engine.egress.proxy import ConnectionFailure, Egress
 from engine.egress.socks import RESOLVE, Destination, Reply
 from engine.egress.upstream import Upstream, UpstreamSession
 from engine.errors import ProxyFailed, ResolverBusy
@@ -209,13 +209,15 @@ async def test_an_exempt_name_that_the_outlet_forgot_fails_the_capture_as_unavai
 @pytest.mark.parametrize(
     ("error", "fate"),
     [
-        (ConnectionRefusedError(111, "refused"), Failure.REFUSED),
-        (OSError(113, "no route"), Failure.UNREACHABLE),
-        (TimeoutError(), Failure.TIMED_OUT),
+        (ConnectionRefusedError(111, "refused"), ConnectionFailure.REFUSED),
+        (OSError(113, "no route"), ConnectionFailure.UNREACHABLE),
+        (TimeoutError(), ConnectionFailure.TIMED_OUT),
     ],
 )
 @in_loop
-async def test_a_failed_connection_through_the_outlet_has_the_reason_of_a_direct_one(error: OSError, fate: Failure):
+async def test_a_failed_connection_through_the_outlet_has_the_reason_of_a_direct_one(
+    error: OSError, fate: ConnectionFailure
+):
     async with chain() as running:
         running.world.failures[PUBLIC] = error
         assert (await running.browser.ask(name("example.com")))[0] == Reply.UNREACHABLE
