@@ -6,6 +6,7 @@ says what a valid URL is.
 
 import re
 from collections.abc import Mapping
+from ipaddress import IPv4Address
 from typing import Any
 
 import can_ada
@@ -81,9 +82,13 @@ def _authority(text: str) -> str:
 
 
 def _require_plain_address(hostname: str, authority: str) -> None:
-    """Refuse an address in any but its usual spelling: octal, hex, short and full-width forms only serve to hide."""
-    if netguard.literal(hostname) and re.sub(r":[0-9]*$", "", authority).lower() != hostname:
-        raise InvalidURL("write an address in its usual form, such as 93.184.216.34 or [2606:4700::1111]")
+    """Refuse an IPv4 address in octal, hex, short or full-width form, which only serves to hide it.
+
+    Every legal spelling of an IPv6 address (RFC 4291) is allowed: the WHATWG algorithm gives the canonical one.
+    """
+    address = netguard.literal(hostname)
+    if isinstance(address, IPv4Address) and re.sub(r":[0-9]*$", "", authority) != hostname:
+        raise InvalidURL("write an IPv4 address as four decimal numbers, such as 93.184.216.34")
 
 
 def _screen(target: Target, guard: Guard) -> None:

@@ -1,14 +1,18 @@
 """What holds for every URL that the door lets in, whatever it looks like."""
 
 import string
+from ipaddress import IPv4Address, IPv6Address
 
 import can_ada
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 import netguard
+from engine.params import Target as EngineTarget
+from engine.params import locate as locate_in_the_engine
 from errors import ThumbnailError
-from netguard import Guard, Verdict
+from netguard import Exemption, Guard, Verdict
 from urls import locate, parse_url
 
 GUARD = Guard(lookup=lambda _: ["93.184.216.34"])
@@ -25,6 +29,28 @@ TAILS = st.one_of(
     st.just(""), st.text(max_size=20).map("/".__add__), st.sampled_from([":80/", ":443", ":8080/", "/#/a"])
 )
 URLS = st.one_of(st.builds("".join, st.tuples(SCHEMES, HOSTS, TAILS)), st.text(max_size=60))
+
+
+@st.composite
+def ipv6_spellings(draw):
+    """An address with a legal spelling of it (RFC 4291, 2.2): any case, leading zeros, `::` anywhere, a dotted tail."""
+    groups = draw(st.lists(st.sampled_from([0, 0, 0, 1, 0x20, 0x200, 0xABCD]), min_size=7, max_size=7))
+    groups = [draw(st.sampled_from([0x2001, 0x2606, 0x2A00, 0, 0xFE80])), *groups]
+    address = IPv6Address(b"".join(group.to_bytes(2) for group in groups))
+    spelt = [f"{group:0{draw(st.integers(1, 4))}{draw(st.sampled_from('xX'))}}" for group in groups]
+    if draw(st.booleans()):
+        spelt[6:] = [str(IPv4Address(groups[6] << 16 | groups[7]))]
+    runs = [
+        (i, j) for i in range(len(spelt)) for j in range(i + 1, len(spelt) + 1) if not any(map(is_not_zero, spelt[i:j]))
+    ]
+    if runs and draw(st.booleans()):
+        start, end = draw(st.sampled_from(runs))
+        return address, ":".join(spelt[:start]) + "::" + ":".join(spelt[end:])
+    return address, ":".join(spelt)
+
+
+def is_not_zero(group):
+    return bool(group.strip("0"))
 
 
 def accepted(text):
@@ -66,3 +92,25 @@ def test_an_address_in_disguise_is_never_accepted(address):
     first, rest = number >> 24, number & 0xFFFFFF
     for disguise in (str(number), hex(number), f"{first}.{rest}", f"0{first:o}.{rest}", f"[::ffff:{address}]"):
         assert accepted(f"http://{disguise}/") is None
+
+
+@given(ipv6_spellings())
+@example((IPv6Address("2001:200::1"), "2001:0200::1"))
+@example((IPv6Address("2606:4700::102:304"), "2606:4700::1.2.3.4"))
+def test_every_legal_spelling_of_an_ipv6_address_gives_its_one_canonical_url(spelt):
+    address, text = spelt
+    target = accepted(f"http://[{text}]:80/")
+    assert target is None or target.url == f"http://[{address}]/"
+    assert (target is not None) == (netguard.judge_address(address) is Verdict.PUBLIC)
+    assert Exemption.parse(f"[{text}]:80").covers(f"[{address}]", 80, [address]), "in PRIVATE_TARGETS likewise"
+    assert locate_in_the_engine(f"http://[{text}]/") == EngineTarget(f"http://[{address}]/", f"[{address}]", 80), (
+        "so in the engine"
+    )
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["010.0.0.1", "0x8.8.8.8", "8.8.2056", "134744072", "8.8.8.8.", "８.8.8.8", "[::ffff:08.8.8.8]", "[1::2::3]"],
+)
+def test_an_ipv4_address_in_any_but_its_usual_form_stays_refused(host):
+    assert accepted(f"http://{host}/") is None
