@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from fnmatch import fnmatch
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -295,6 +296,43 @@ def test_the_example_names_every_setting_and_sets_none():
     lines = read(".env.example").splitlines()
     assert [line for line in lines if line and not line.startswith("#")] == []
     assert {match[1] for line in lines if (match := re.match(r"#([A-Z0-9_]+)=", line))} == SETTINGS | OTHERS
+
+
+CORES_AS_IN_THE_EXAMPLE = {"engine_concurrency": 2}  # from which the engine computes other defaults
+
+
+def defaults():
+    """Map each variable to its default and to a function that reads a text as its value."""
+    web = config.Settings.of()
+    engine_settings = partial(engine.config.EngineSettings, _env_prefix="no variable starts like this: ")
+    known = {name.upper(): (getattr(web, name), name, config.Settings.of) for name in config.Settings.model_fields}
+    for name in engine.config.EngineSettings.model_fields:
+        default = getattr(engine_settings(**CORES_AS_IN_THE_EXAMPLE), name)
+        known.setdefault(name.upper(), (default, name, engine_settings))
+    return known
+
+
+def test_what_the_example_suggests_is_the_default():
+    lines = [line for line in read(".env.example").splitlines() if re.match(r"#[A-Z0-9_]+=.", line)]
+    known = defaults()
+    for line in lines:
+        variable, value = line.removeprefix("#").split("=", 1)
+        default, name, settings = known[variable]
+        assert variable == "LOG_FORMAT" or getattr(settings(**{name: value}), name) == default, line
+    assert len(lines) > 40
+
+
+def test_the_table_of_settings_gives_the_defaults_of_the_code():
+    """In every row of numbers and quoted values: words such as `the bucket's own URL` are for people."""
+    known, compared = defaults(), 0
+    value = r"(\d+|true|false|`[^`]+`)"
+    rows = re.findall(rf"^\| (`[A-Z].*?) \| ({value}(?:, {value})*) \|", read("docs/configuration.md"), re.MULTILINE)
+    for names, stated, *_ in rows:
+        for variable, text in zip(re.findall(r"`(\w+)`", names), re.findall(value, stated), strict=True):
+            default, name, settings = known[variable]
+            assert getattr(settings(**{name: text.strip("`")}), name) == default, variable
+            compared += 1
+    assert compared > 30
 
 
 def test_only_user_namespaces_are_freed_by_the_seccomp_profile():
