@@ -113,6 +113,12 @@ class ScreenshotAPI:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _faults: list[BaseException] = field(default_factory=list)
 
+    def reset(self) -> None:
+        """Forget all calls and every behaviour."""
+        with self._lock:
+            self.calls, self._scripts = [], []
+        self.latency, self.healthy = 0.0, True
+
     def behave(self, behaviour: "Behaviour", *, times: int = 1, url: str | None = None) -> None:
         """Give the next `times` answers by `behaviour`, of all calls or of those that capture `url`."""
         with self._lock:

@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
@@ -21,7 +21,7 @@ from access import sign
 from tests.support.nginx import running_nginx
 from tests.support.processes import stop, wait_until
 from tests.support.redis import age_pictures
-from tests.support.screenshot_api import blank, refuse
+from tests.support.screenshot_api import blank, refuse, running_screenshot_api
 from tests.support.site import running_site
 from tests.support.web import running_web_process
 
@@ -57,6 +57,16 @@ class Edge:
             session.mount("http://", _From(visitor))
             return session.get(self.url + path, params=query, headers=headers, timeout=30)
 
+    def flood(self, path, count, headers=lambda number: None, **query):
+        """Ask `count` times, over eight connections."""
+        with requests.Session() as session, ThreadPoolExecutor(8) as pool:
+            return list(
+                pool.map(
+                    lambda number: session.get(self.url + path, params=query, headers=headers(number), timeout=30),
+                    range(count),
+                )
+            )
+
     @property
     def stored(self):
         return sum(path.is_file() for path in (self.folder / "cache").rglob("*"))
@@ -64,14 +74,18 @@ class Edge:
 
 @dataclass
 class Web:
+    """The web process at `url`. `logged` is the size of its log when the test began."""
+
     url: str
     log: Path
     process: object
+    logged: int = 0
 
     @property
     def asked(self):
         """How many thumbnails the web process was asked for."""
-        events = (json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{"))
+        lines = self.log.read_bytes()[self.logged :].splitlines()
+        events = (json.loads(line) for line in lines if line.startswith(b"{"))
         return sum(event.get("route") == "thumbs.thumb" for event in events)
 
 
@@ -81,16 +95,58 @@ def folder():
         yield Path(name)
 
 
+@pytest.fixture(scope="module")
+def upstream():
+    with running_screenshot_api("snapsharp", key="sk_live_test") as running:
+        yield running
+
+
 @pytest.fixture
-def web(settings, tmp_path):
-    log = tmp_path / "web.log"
-    with running_web_process(log, **settings | {"trusted_proxies": 1}) as (url, process):
-        yield Web(url, log, process)
+def api(upstream):
+    upstream.reset()
+    return upstream
+
+
+@pytest.fixture(scope="module")
+def process(redis_server, upstream, tmp_path_factory):
+    """One web process for all tests that leave it as it was: its start takes longer than they do."""
+    folder = tmp_path_factory.mktemp("web")
+    with running_web_process(
+        folder / "web.log",
+        redis_url=redis_server.url,
+        capture_api="snapsharp",
+        capture_url=upstream.url,
+        capture_api_key="sk_live_test",
+        persist_dir=folder / "media",
+        memory_cache_bytes=0,
+        trusted_proxies=1,
+        web_concurrency=1,
+    ) as (url, process):
+        yield Web(url, folder / "web.log", process)
+
+
+@pytest.fixture
+def web(process, api, redis_url):
+    return replace(process, logged=process.log.stat().st_size)
 
 
 @pytest.fixture
 def edge(web, folder):
     with running_nginx(folder, web.url) as url:
+        yield Edge(url, folder)
+
+
+@pytest.fixture
+def own_web(settings, tmp_path):
+    """A web process that the test may stop or whose API may fail."""
+    log = tmp_path / "web.log"
+    with running_web_process(log, **settings | {"trusted_proxies": 1, "web_concurrency": 1}) as (url, process):
+        yield Web(url, log, process)
+
+
+@pytest.fixture
+def own_edge(own_web, folder):
+    with running_nginx(folder, own_web.url) as url:
         yield Edge(url, folder)
 
 
@@ -182,18 +238,18 @@ def test_who_has_the_picture_gets_304_from_the_edge(edge, web):
     assert web.asked == 1
 
 
-def test_errors_and_placeholders_are_never_stored(edge, web, api):
+def test_errors_and_placeholders_are_never_stored(own_edge, api):
     api.behave(refuse(500, "internal_error"), times=20)
-    problem = edge.thumb()
-    placeholder = edge.thumb(headers={"Accept": IMG})
-    refused = edge.thumb("http://169.254.169.254/")
+    problem = own_edge.thumb()
+    placeholder = own_edge.thumb(headers={"Accept": IMG})
+    refused = own_edge.thumb("http://169.254.169.254/")
     api.latency = 1
-    pending = edge.thumb("http://93.184.216.34/slow", {"Accept": IMG}, wait=0)
+    pending = own_edge.thumb("http://93.184.216.34/slow", {"Accept": IMG}, wait=0)
 
     assert [answer.status_code for answer in (problem, placeholder, refused, pending)] == [502, 502, 400, 202]
     assert placeholder.headers["X-Thumb-State"] == "error"
     assert pending.headers["X-Thumb-State"] == "pending"
-    assert edge.stored == 0
+    assert own_edge.stored == 0
 
 
 def test_a_blank_picture_is_never_stored(edge, web, api):
@@ -256,17 +312,17 @@ def test_each_class_of_browser_gets_its_own_format(edge):
     assert again.headers["X-Edge-Cache"] == "HIT"
 
 
-def test_a_picture_outlives_the_web_process(edge, web, redis_url):
-    edge.thumb(ttl=60, w=100)  # the master
+def test_a_picture_outlives_the_web_process(own_edge, own_web, redis_url):
+    own_edge.thumb(ttl=60, w=100)  # the master
     age_pictures(redis_url, 58)
-    picture = edge.thumb(ttl=60, w=200)
+    picture = own_edge.thumb(ttl=60, w=200)
     assert picture.headers["Cache-Control"].startswith(("public, max-age=1,", "public, max-age=2,"))
-    stop(web.process)
+    stop(own_web.process)
     time.sleep(2.1)
 
-    stale = edge.thumb(ttl=60, w=200)
-    unknown = edge.thumb("http://93.184.216.34/other?token=s3cret")
-    shown = edge.thumb("http://93.184.216.34/other?token=s3cret", {"Accept": IMG})
+    stale = own_edge.thumb(ttl=60, w=200)
+    unknown = own_edge.thumb("http://93.184.216.34/other?token=s3cret")
+    shown = own_edge.thumb("http://93.184.216.34/other?token=s3cret", {"Accept": IMG})
 
     assert (stale.status_code, stale.content) == (200, picture.content)
     assert stale.headers["X-Edge-Cache"] in {"STALE", "UPDATING"}
@@ -420,8 +476,7 @@ def test_the_longest_address_gets_through(edge):
 
 def test_a_flood_gets_429_in_the_services_words(site_edge, site):
     site.add("/nothing")
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda n: site_edge.get("/nothing", {"Accept": IMG} if n % 2 else {}), range(400)))
+    answers = site_edge.flood("/nothing", 400, lambda number: {"Accept": IMG} if number % 2 else {})
     refused = [answer for answer in answers[::2] if answer.status_code == 429]
     shown = [answer for answer in answers[1::2] if answer.status_code == 429]
 
@@ -467,8 +522,7 @@ def test_a_flood_from_one_network_of_ipv6_is_one_clients(site, folder):
 def test_known_pictures_are_never_refused(site_edge, site):
     site.add("/thumb", "picture", headers=PICTURE, content_type="image/png")
     site_edge.thumb()
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: site_edge.thumb(), range(500)))
+    answers = site_edge.flood("/thumb", 500, url=PAGE)
 
     assert {answer.status_code for answer in answers} == {200}
     assert site.hits("/thumb") == 1
@@ -479,9 +533,8 @@ def test_in_a_flood_old_pictures_are_shown(site_edge, site):
     site.add("/nothing")
     site_edge.thumb()
     time.sleep(2.1)
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: site_edge.get("/nothing"), range(300)))
-        answers = list(pool.map(lambda _: site_edge.thumb(), range(50)))
+    site_edge.flood("/nothing", 300)
+    answers = site_edge.flood("/thumb", 50, url=PAGE)
 
     assert {answer.text for answer in answers} == {"picture"}
 
@@ -489,8 +542,7 @@ def test_in_a_flood_old_pictures_are_shown(site_edge, site):
 def test_health_is_asked_for_without_a_limit_and_metrics_not_from_outside(site_edge, site):
     site.add("/health", "{}")
     site.add("/metrics", "secret")
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: site_edge.get("/health"), range(300)))
+    answers = site_edge.flood("/health", 300)
 
     assert {answer.status_code for answer in answers} == {200}
     assert site_edge.get("/metrics").json()["code"] == "not_found"
@@ -603,19 +655,28 @@ def events_of(folder, name):
     return [event for event in events if event["event"] == name]
 
 
-@pytest.mark.parametrize("name", ["expires", "e%78pires"])
-def test_a_signed_url_ends_at_the_edge_when_it_says(settings, tmp_path, folder, name):
+def test_a_signed_url_ends_at_the_edge_when_it_says(settings, tmp_path, folder):
+    """However the name of its end is spelt."""
     key = "a-signing-key-of-tests-0001"
-    web = running_web_process(tmp_path / "web.log", **settings | {"trusted_proxies": 1, "signing_keys": key})
+    signed = {"trusted_proxies": 1, "signing_keys": key, "web_concurrency": 1}
+    web = running_web_process(tmp_path / "web.log", **settings | signed)
     with web as (url, _), running_nginx(folder, url) as edge:
         assert requests.get(f"{edge}/health", timeout=30).status_code == 200, "it has started"
-        end = int(time.time()) + 5
-        shown = sign(key, [("url", PAGE), ("expires", str(end))])
-        address = f"{edge}/thumb?{urlencode({'url': PAGE})}&{name}={end}&sig={shown}"
-        with urlopen(address, timeout=30) as answer:
-            assert answer.status == 200
-        wait_until(lambda: time.time() >= end + 1, "the end")
-        with pytest.raises(HTTPError) as refused:
-            urlopen(address, timeout=30)
 
-    assert json.load(refused.value)["code"] == "expired_signature"
+        def signed_until(end, name):
+            shown = sign(key, [("url", PAGE), ("expires", str(end))])
+            return f"{edge}/thumb?{urlencode({'url': PAGE, 'sig': shown})}&{name}={end}"
+
+        urlopen(
+            signed_until(int(time.time()) + 3600, "expires"), timeout=30
+        ).close()  # so that no capture is awaited below
+        end = int(time.time()) + 5
+        addresses = [signed_until(end, name) for name in ("expires", "e%78pires")]
+        for address in addresses:
+            with urlopen(address, timeout=30) as answer:
+                assert answer.status == 200
+        wait_until(lambda: time.time() >= end + 1, "the end")
+        for address in addresses:
+            with pytest.raises(HTTPError) as refused:
+                urlopen(address, timeout=30)
+            assert json.load(refused.value)["code"] == "expired_signature"
