@@ -7,7 +7,7 @@ prints what they cost. Both go through them one at a time, on an engine with the
 import gzip
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,16 +70,17 @@ LARGE = PICTURE, UNDRAWN, LATE
 
 @dataclass(frozen=True)
 class Hostile:
-    """What is served, how it is captured, and what may come of it."""
+    """What is served, how it is captured, and what may come of it. A large `body` is made when it is served."""
 
-    body: str | bytes
+    body: str | bytes | Callable[[], bytes]
     ends: tuple[End, ...]
     params: Mapping[str, Any] = field(default_factory=dict)
     serving: Mapping[str, Any] = field(default_factory=dict)
     tls: bool = False
 
     def serve(self, site: Site, path: str) -> str:
-        url = site.add(path, self.body, **self.serving) + "?token=s3cret"  # which no log may hold, however it ends
+        body = self.body() if callable(self.body) else self.body
+        url = site.add(path, body, **self.serving) + "?token=s3cret"  # which no log may hold, however it ends
         return url.replace("http:", "https:") if self.tls else url
 
 
@@ -97,7 +98,7 @@ def post(mib: int) -> Hostile:
     return script(send, *POSTED, block_ads="true", delay=3000)
 
 
-def served(body: str | bytes, *ends: End, **serving: Any) -> Hostile:
+def served(body: str | bytes | Callable[[], bytes], *ends: End, **serving: Any) -> Hostile:
     return Hostile(body, ends, serving=serving)
 
 
@@ -115,8 +116,10 @@ def hostile_pages() -> dict[str, Hostile]:
         "never answers": served("", SILENT, gate=threading.Event()),
         "never finishes": served("<!doctype html><p>" + "x" * 4000, PICTURE, endless=True),
         "drips": served("<!doctype html><p>" + "x" * 4000, PICTURE, drips=True),
-        "40 MiB of text": served(b"all work and no play " * (2 << 20), *GREEDY, content_type="text/plain"),
-        "gzip of 200 MB": served(gzip.compress(b"<p>x" * (50 << 20)), *GREEDY, headers={"Content-Encoding": "gzip"}),
+        "40 MiB of text": served(lambda: b"all work and no play " * (2 << 20), *GREEDY, content_type="text/plain"),
+        "gzip of 200 MB": served(
+            lambda: gzip.compress(b"<p>x" * (50 << 20), 1), *GREEDY, headers={"Content-Encoding": "gzip"}
+        ),
         "2 GB of typed arrays": script(
             "const all = []; for (let n = 0; n < 128; n++) all.push(new Uint8Array(16 << 20).fill(1))",
             *GREEDY,
