@@ -1,7 +1,7 @@
-"""urllib3 connections whose read time-out bounds a whole answer, status line to last byte, and not each `recv`.
+"""urllib3 connections with one deadline for the whole response, from the status line to the last byte.
 
-The latter is all that http.client, urllib3 and requests know: a server that drips a byte a second holds its caller for
-ever. The deadline starts when the request is sent. Not covered: the look-up of the server's own name.
+http.client, urllib3 and requests bound each `recv` alone, so a server that sends a byte a second would hold its caller
+for ever. The deadline starts when the request is sent. It does not cover the lookup of the server's own name.
 """
 
 import http.client
@@ -16,8 +16,8 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
-class _Reader(io.RawIOBase):
-    """A socket's reading side with one deadline for all it will ever read."""
+class _DeadlineReader(io.RawIOBase):
+    """The reading side of a socket, with one deadline for everything that is read from it."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw, self._sock = raw, sock
@@ -38,27 +38,29 @@ class _Reader(io.RawIOBase):
         super().close()
 
 
-class _Response(http.client.HTTPResponse):
+class _DeadlineResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_Reader(self.fp.detach(), sock))
+        self.fp = io.BufferedReader(_DeadlineReader(self.fp.detach(), sock))
 
 
-class _Connection(HTTPConnection):
-    response_class = _Response
+class _DeadlineConnection(HTTPConnection):
+    response_class = _DeadlineResponse
 
 
-class _TLSConnection(HTTPSConnection):
-    response_class = _Response
+class _DeadlineTLSConnection(HTTPSConnection):
+    response_class = _DeadlineResponse
 
 
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
+class _DeadlinePool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _DeadlineConnection
 
 
-class _TLSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection
+class _DeadlineTLSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _DeadlineTLSConnection
 
 
-# For `PoolManager.pool_classes_by_scheme`.
-POOLS: Mapping[str, type[urllib3.HTTPConnectionPool]] = MappingProxyType({"http": _Pool, "https": _TLSPool})
+# The pool class of each URL scheme, for `PoolManager.pool_classes_by_scheme`.
+POOLS: Mapping[str, type[urllib3.HTTPConnectionPool]] = MappingProxyType(
+    {"http": _DeadlinePool, "https": _DeadlineTLSPool}
+)

@@ -2,7 +2,7 @@
 
 from gevent import monkey
 
-monkey.patch_all()  # before anything else is imported, or some modules would keep threads and sockets of their own
+monkey.patch_all()  # before all other imports, or some modules would keep the unpatched threads and sockets
 
 import logging
 import resource
@@ -20,49 +20,49 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import netguard
 from config import ConfigError, load  # gunicorn has a setting named `config`
 
-# Read here too, so that a setting that cannot be used stops the start once, and not each worker for ever.
+# The settings are read here too: an invalid one stops gunicorn at once, instead of each worker again and again.
 try:
     settings = load()
 except ConfigError as err:
     sys.exit(str(err))
 
-# Loopback unless told otherwise; the image says 0.0.0.0.
+# The default is loopback; the Docker image sets 0.0.0.0.
 bind = f"{settings.web_host}:{settings.port}"
 
 
-# A greenlet a connection: a request mostly waits, for its client, a capture or Redis, and waiting costs next to nothing.
-# Sync workers would let one slow client stop the service; threads spend more time on handing over than on a hit.
-# gunicorn gives a request's head `keepalive` seconds, but its body and the answer all the time in the world.
+# Each connection is served by a greenlet. A request mostly waits for its client, a capture or Redis, and a greenlet that
+# waits costs next to nothing. With sync workers, one slow client could stop the service. Threads spend more time on
+# switching than a hit takes. gunicorn bounds the time for a request's head (`keepalive`), but not for body and response.
 class Worker(GeventWorker):
-    """Ends connections of clients that send or read too slowly: each holds one of `worker_connections`."""
+    """Closes connections of clients that send or read too slowly, since each holds one of `worker_connections`."""
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
-        sock.settimeout(settings.client_timeout)  # holds for each answer as a whole, see gevent's `sendall`
-        req.unreader.sock = _Body(sock)
-        reader, req.body.reader = req.body.reader, _Reader(req.body.reader)
+        sock.settimeout(settings.client_timeout)  # bounds each response as a whole, see gevent's `sendall`
+        req.unreader.sock = _BodySocket(sock)
+        reader, req.body.reader = req.body.reader, _BodyReader(req.body.reader)
         try:
             return super().handle_request(listener_name, req, sock, addr)
         except TimeoutError as err:
-            raise StopIteration from err  # this is how gunicorn is told to hang up
+            raise StopIteration from err  # makes gunicorn close the connection
         finally:
-            req.unreader.sock, req.body.reader = sock, reader  # gunicorn may have to read what nobody did
-            sock.settimeout(None)  # the next head has `keepalive` seconds
+            req.unreader.sock, req.body.reader = sock, reader  # gunicorn reads what the application left unread
+            sock.settimeout(None)  # `keepalive` bounds the next head
 
 
-class _Body:
-    """What gunicorn reads a body from: a socket with one time-out for all of it, however many pieces it comes in."""
+class _BodySocket:
+    """The socket from which gunicorn reads a request's body, with one time-out for the whole body."""
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
         self._end = time.monotonic() + settings.client_timeout
 
     def recv(self, size: int) -> bytes:
-        with gevent.Timeout(max(self._end - time.monotonic(), 0), TimeoutError("the body did not come in time")):
+        with gevent.Timeout(max(self._end - time.monotonic(), 0), TimeoutError("the body did not arrive in time")):
             return self._sock.recv(size)
 
 
-class _Reader:
-    """What takes a body apart: chunks that are none are an OSError for the application, like a client that hangs up."""
+class _BodyReader:
+    """gunicorn's reader of a body. Malformed chunks become an OSError, as if the client had closed the connection."""
 
     def __init__(self, reader: Any) -> None:
         self._reader = reader
@@ -74,59 +74,60 @@ class _Reader:
             raise OSError(type(err).__name__) from None
 
 
-class _Discretion(logging.Filter):
-    """Keeps requests out of gunicorn's log, which quotes what it cannot read: URLs with signatures, headers with keys."""
+class _HideRequests(logging.Filter):
+    """Keeps the text of requests out of gunicorn's log: it may hold URLs with signatures, or headers with keys."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         err = sys.exc_info()[1]
         if isinstance(err, ParseException | NoMoreData) and not record.exc_info:
-            record.msg, record.args = f"What came cannot be read: {type(err).__name__}", ()
+            record.msg, record.args = f"request could not be parsed: {type(err).__name__}", ()
         elif isinstance(record.args, tuple):
             record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
         return True
 
 
-logging.getLogger("gunicorn.error").addFilter(_Discretion())
+logging.getLogger("gunicorn.error").addFilter(_HideRequests())
 
 worker_class = Worker
 workers = settings.web_concurrency
 worker_connections = settings.web_connections
 
-# Each connection takes a descriptor, and another while it waits by Redis: the usual limit is 1024. Workers inherit it.
+# A connection takes one file descriptor, and a second one while it waits for Redis. The usual limit is 1024. Workers
+# inherit the limit that is set here.
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 1 << 16)), hard))
 
-# Names are looked up in native threads. Those that strangers ask for may take half of them and hang: the rest is for
-# the names of the engine, Redis and S3.
+# Names are looked up in native threads. Lookups for callers' URLs may hang in at most half of them. The other half is
+# for the names of the engine, Redis and S3.
 Hub.threadpool_size = 2 * netguard.MOST_LOOKUPS
 
-# A capture in flight may end before its worker does; the worker's heartbeat is apart from its requests.
+# A worker that stops lets its captures end first. Its heartbeat does not depend on its requests.
 timeout = int(settings.capture_timeout) + 30
 graceful_timeout = int(settings.capture_timeout) + 5
 keepalive = 5
 
-# 2,048 characters of URL are three times as many when percent-encoded; this is gunicorn's own maximum.
+# A URL of 2,048 characters is three times as long when percent-encoded. This is gunicorn's maximum.
 limit_request_line = 8190
 
-# Whom to believe about the client is TRUSTED_PROXIES' business alone; gunicorn would believe any peer on loopback.
+# Only TRUSTED_PROXIES decides which proxies are believed. By default, gunicorn believes any peer on loopback.
 forwarded_allow_ips = ""
 
-# The heartbeat file must not wait for a disk.
+# The heartbeat file is in memory, since a write to it must not wait for a disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes the name safe
 
-# The application logs one event a request, with more than an access log knows.
+# The application logs one event per request, which says more than an access log.
 accesslog = None
 loglevel = settings.log_level.lower()
 
-# gunicorn would put a socket for its `gunicornc` into the home folder; signals are enough, and the image is read-only.
+# gunicorn's control socket would be a file in the home folder, but the image is read-only. Signals are enough.
 control_socket_disable = True
 
 
 def pre_request(_worker: object, _request: object) -> None:
-    """Take turns: a connection whose next request is there already would otherwise be served before all others."""
+    """Let other connections go first; a pipelined request would otherwise be served before theirs."""
     gevent.sleep(0)
 
 
 def worker_exit(_server: object, worker: Any) -> None:
-    """Let captures end that nobody waits for any more; gunicorn allows `graceful_timeout` for it."""
+    """Wait for captures in progress, also those without a caller, for at most gunicorn's `graceful_timeout`."""
     worker.wsgi.extensions["services"].close()
