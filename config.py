@@ -1,7 +1,7 @@
-"""Settings: the only reader of the environment on the web side.
+"""The settings of web process and worker. No other module of theirs reads the environment.
 
-A value comes from the environment, else from `.env`, else from the file that `NAME_FILE` names, else from the
-default. One that cannot be used stops the start with a message that names the variable and its valid values.
+A value comes from the environment, else from `.env`, else from the file that `NAME_FILE` names, else from the default.
+An invalid value stops the start with a message that names the variable and its valid values.
 """
 
 import base64
@@ -22,7 +22,7 @@ import netguard
 
 
 class ConfigError(Exception):
-    """A setting that cannot be used. The text names the variable and its valid values, never a secret's value."""
+    """A setting is invalid. The text names the variable and its valid values, and never the given value."""
 
 
 def _split(value: object) -> object:
@@ -74,22 +74,22 @@ _SIDE = r"(1[6-9]|[2-9][0-9]|[1-9][0-9]{2}|[12][0-9]{3}|3[0-7][0-9]{2}|38[0-3][0
 KeyEntry = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}:[^:]{8,}(:.+)?$")]
 SigningKey = Annotated[str, Field(min_length=16)]
 WebhookSecret = Annotated[str, Field(pattern=r"^whsec_"), AfterValidator(_webhook_secret)]
-# What a `srcset` asks for, whole or cut to 16:9, and the picture of a link's preview.
+# The widths of a `srcset`, alone or with the height that makes 16:9, and the size of link previews.
 _WIDTHS = (160, 240, 320, 480, 640, 800, 960, 1200, 1280, 1600, 1920)
 LADDER = (*map(str, _WIDTHS), *(f"{width}x{width * 9 // 16}" for width in _WIDTHS), "1200x630")
 SizeEntry = Annotated[str, Field(pattern=rf"^({_SIDE}(x{_SIDE})?|x{_SIDE})$")]
-Rate = Annotated[str, AfterValidator(_rate), Field(description="a rate such as `30 per minute`")]
+Rate = Annotated[str, AfterValidator(_rate), Field(description="a rate such as 30 per minute")]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
 Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]+)?$")]
 HostPattern = Annotated[str, BeforeValidator(str.lower), Field(pattern=r"^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$")]
 
 
 def _seconds(default: float, low: int, high: int) -> Any:
-    return Field(default, ge=low, le=high, description=f"seconds from {low} to {high}")
+    return Field(default, ge=low, le=high, description=f"a number of seconds from {low} to {high}")
 
 
 class Settings(BaseSettings):
-    """What an installation can set, one field a variable. `docs/configuration.md` says more."""
+    """What an operator can set: each field is a variable. `docs/configuration.md` explains them."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", str_strip_whitespace=True)
 
@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     )
     capture_url: BaseURL | None = Field(None, description="the http:// or https:// base URL of the screenshot API")
     capture_api_key: SecretStr | None = Field(
-        None, description="the screenshot API's key; SnapSharp and SnapAPI do not work without one"
+        None, description="the screenshot API's key, which SnapSharp and SnapAPI require"
     )
     snapsharp_api_key: SecretStr | None = Field(None, description="a SnapSharp key")
     capture_timeout: float = _seconds(60, 1, 600)
@@ -117,10 +117,10 @@ class Settings(BaseSettings):
     cache_ttl: int = _seconds(86400, 60, 2592000)
     stale_ttl: int = _seconds(604800, 0, 31536000)
     master_ttl: int = _seconds(86400, 60, 31536000)
-    master_max_bytes: int = Field(4 * 2**20, ge=0, le=25 * 2**20, description="bytes from 0 to 26214400")
-    memory_cache_bytes: int = Field(64 * 2**20, ge=0, le=2**34, description="bytes from 0 to 17179869184")
+    master_max_bytes: int = Field(4 * 2**20, ge=0, le=25 * 2**20, description="a number of bytes from 0 to 26214400")
+    memory_cache_bytes: int = Field(64 * 2**20, ge=0, le=2**34, description="a number of bytes from 0 to 17179869184")
 
-    refresh_budget: int = Field(0, ge=0, le=100_000, description="captures a day from 0 (none) to 100000")
+    refresh_budget: int = Field(0, ge=0, le=100_000, description="a number of captures a day from 0 (none) to 100000")
 
     thumb_limit: Rate = "30 per minute"
     persist_limit: Rate = "5 per minute"
@@ -131,18 +131,20 @@ class Settings(BaseSettings):
     bulk_limit: Rate = "120 per minute"
     worker_niceness: int = Field(10, ge=0, le=19, description="a niceness from 0 to 19")
     worker_concurrency: int = Field(2, ge=1, le=64, description="a number of processes from 1 to 64")
-    trusted_proxies: int = Field(0, ge=0, le=10, description="the number of proxies in front, from 0 to 10")
+    trusted_proxies: int = Field(
+        0, ge=0, le=10, description="the number of proxies in front of the service, from 0 to 10"
+    )
 
     api_keys: Annotated[tuple[KeyEntry, ...], NoDecode, BeforeValidator(_split), AfterValidator(_key_rates)] = Field(
         (),
         repr=False,
-        description="`name:secret` or `name:secret:300/minute` entries, secrets of at least 8 characters",
+        description="`name:secret` or `name:secret:300/minute` entries, with secrets of at least 8 characters",
     )
     signing_keys: Annotated[tuple[SigningKey, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), repr=False, description="secrets of at least 16 characters, newest first, separated by commas"
     )
     allowed_sizes: Annotated[tuple[SizeEntry, ...], NoDecode, BeforeValidator(_sizes)] = Field(
-        (), description="any, or sizes such as 320, 320x180 or x180, sides from 16 to 3840, separated by commas"
+        (), description="any, or to sizes such as 320, 320x180 or x180 with sides from 16 to 3840, separated by commas"
     )
     allowed_targets: Annotated[tuple[HostPattern, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="host patterns such as example.com or *.example.com, in ASCII"
@@ -154,23 +156,27 @@ class Settings(BaseSettings):
     webhook_secret: Annotated[tuple[WebhookSecret, ...], NoDecode, BeforeValidator(_split)] = Field(
         (),
         repr=False,
-        description="`whsec_` and the base64 of 24 to 64 random bytes; several, newest first, separated by commas",
+        description="`whsec_` and the base64 of 24 to 64 random bytes (several: newest first, separated by commas)",
     )
 
     private_targets: Annotated[Words, AfterValidator(_exemptions)] = Field(
-        (), description="hosts, host:ports, addresses or CIDRs, separated by commas"
+        (), description="hosts, host:port pairs, addresses or CIDRs, separated by commas"
     )
     allowed_ports: Annotated[
         tuple[Annotated[int, Field(ge=1, le=65535)], ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
     ] = Field((80, 443), description="port numbers from 1 to 65535, separated by commas")
     resolve_targets: bool = Field(default=True, description="true or false")
 
-    s3_bucket: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,254}$", description="a bucket's name")
+    s3_bucket: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,254}$", description="the name of a bucket"
+    )
     s3_region: str | None = Field(None, description="a region such as eu-central-1")
     s3_endpoint_url: BaseURL | None = Field(None, description="the http:// or https:// URL of an S3-compatible server")
-    s3_public_url: BaseURL | None = Field(None, description="the http:// or https:// base of permanent URLs")
-    persist_dir: Path = Field(Path("data/media"), description="a folder")
-    public_url: BaseURL | None = Field(None, description="the http:// or https:// URL under which the service is seen")
+    s3_public_url: BaseURL | None = Field(None, description="the http:// or https:// base URL of permanent pictures")
+    persist_dir: Path = Field(Path("data/media"), description="the path of a folder")
+    public_url: BaseURL | None = Field(
+        None, description="the http:// or https:// URL by which callers reach the service"
+    )
 
     block_ads: bool = Field(default=True, description="true or false")
     log_format: Literal["json", "console"] = Field(
@@ -181,7 +187,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _default_to_snapsharp(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """A SnapSharp key alone is enough to use SnapSharp, as the tutorials have it."""
+        """Choose SnapSharp if its key is set and no API is named, as the tutorials of SnapSharp do."""
         if values.get("snapsharp_api_key") and not values.get("capture_api"):
             values["capture_api"] = "snapsharp"
         if values.get("capture_api") == "snapsharp" and not values.get("capture_api_key"):
@@ -190,26 +196,26 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _bound_the_sizes(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """No signature covers the size of a picture: whoever has one URL must not have all sizes made."""
+    def _limit_sizes_of_signed_urls(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Allow only the sizes of LADDER if URLs are signed. A signature covers no size, so one URL would allow all."""
         if values.get("signing_keys") and not values.get("allowed_sizes"):
             values["allowed_sizes"] = LADDER
         return values
 
     @model_validator(mode="after")
-    def _know_the_key(self) -> Self:
+    def _require_api_key(self) -> Self:
         if self.capture_api in ("snapsharp", "snapapi") and self.capture_api_key is None:
             raise PydanticCustomError("capture_api_key", "a key is needed")
         return self
 
     @classmethod
     def of(cls, **values: Any) -> Self:
-        """Make settings from `values` alone, for tests and tools: the environment is not read."""
+        """Make settings from `values` alone, for tests and tools. Reads no environment."""
         return cls(_env_prefix="no variable starts like this: ", **values)
 
 
 def load() -> Settings:
-    """Read the settings. Raises ConfigError that names every variable that cannot be used."""
+    """Read the settings. Raises ConfigError, whose text names every invalid variable."""
     dotenv.load_dotenv(Path(".env"))
     _read_secret_files()
     try:
@@ -221,11 +227,11 @@ def load() -> Settings:
 def _describe(error: ErrorDetails) -> str:
     name = str(error["loc"][0]) if error["loc"] else error["type"]
     field = Settings.model_fields[name]
-    return f"{name.upper()} cannot be used as it is set: it must be {field.description}"
+    return f"{name.upper()} is invalid: set it to {field.description}"
 
 
 def _read_secret_files() -> None:
-    """Let `NAME_FILE` stand in for `NAME`, as Docker and Kubernetes mount secrets."""
+    """Set `NAME` from the file that `NAME_FILE` names, since Docker and Kubernetes mount secrets as files."""
     for name in map(str.upper, Settings.model_fields):
         path = os.environ.get(f"{name}_FILE")
         if not path or os.environ.get(name):
@@ -233,7 +239,7 @@ def _read_secret_files() -> None:
         try:
             os.environ[name] = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
-            raise ConfigError(f"{name}_FILE cannot be used: it must name a readable text file") from None
+            raise ConfigError(f"{name}_FILE is invalid: set it to the path of a readable text file") from None
 
 
 _PREFIXES = (
@@ -250,17 +256,16 @@ _PREFIXES = (
     "PRIVATE_TARGET",
     "WEBHOOK_",
 )
-_NEAR = 0.85  # so alike that it is a typo of ours rather than a variable of somebody else
+_NEAR = 0.85  # a name as similar as this is a typo of one of ours, not a variable of another program
 
 
 def unknown_variables() -> list[str]:
-    """Describe variables that look like ours and are not: a typo must not silently leave the default in force."""
+    """Describe variables that resemble ours but do not exist. A typo must not silently leave the default in force."""
     known = {name.upper() for name in Settings.model_fields}
     known |= {f"{name}_FILE" for name in known}
     nearest = {name: difflib.get_close_matches(name, known, n=1, cutoff=_NEAR) for name in os.environ.keys() - known}
-    strange = {name: near for name, near in nearest.items() if near or name.startswith(_PREFIXES)}
-    return [f"{name} is no setting of this service{_suggest(near)}" for name, near in sorted(strange.items())]
-
-
-def _suggest(nearest: list[str]) -> str:
-    return f"; did you mean {nearest[0]}?" if nearest else ""
+    unknown = {name: near for name, near in nearest.items() if near or name.startswith(_PREFIXES)}
+    return [
+        f"{name} is not a setting of this service" + (f"; did you mean {near[0]}?" if near else "")
+        for name, near in sorted(unknown.items())
+    ]

@@ -88,16 +88,16 @@ class EngineSettings(BaseSettings):
         le=1024,
         description="a whole number from 0 to 1024",
     )
-    engine_deadline: float = Field(30, ge=5, le=120, description="seconds from 5 to 120")
+    engine_deadline: float = Field(30, ge=5, le=120, description="a number of seconds from 5 to 120")
 
     engine_max_captures: int = _number(500, 1, 100_000)
     engine_memory_limit: int = Field(
         default_factory=lambda data: max(2048, 512 * data.get("engine_concurrency", CORES)),
         ge=512,
         le=1 << 20,
-        description="MiB from 512 to 1048576",
+        description="a number of MiB from 512 to 1048576",
     )
-    engine_renderer_limit: int = _number(1024, 128, 1 << 20, "MiB")
+    engine_renderer_limit: int = _number(1024, 128, 1 << 20, "a number of MiB")
 
     engine_chromium: Annotated[Path, AfterValidator(_executable)] = Field(
         Path("/usr/lib/chromium/chromium-headless-shell"),
@@ -148,7 +148,7 @@ def unknown_variables() -> list[str]:
 
 
 def _describe(name: str) -> str:
-    return f"{name.upper()} cannot be used as it is set: it must be {EngineSettings.model_fields[name].description}"
+    return f"{name.upper()} is invalid: set it to {EngineSettings.model_fields[name].description}"
 
 
 def _read_secret_file(name: str) -> None:
@@ -158,7 +158,7 @@ def _read_secret_file(name: str) -> None:
     try:
         os.environ[name] = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
-        raise InvalidSettings(f"{name}_FILE cannot be used: it must name a readable text file") from None
+        raise InvalidSettings(f"{name}_FILE is invalid: set it to the path of a readable text file") from None
 
 
 def _suggest(name: str, known: set[str]) -> str:

@@ -347,12 +347,12 @@ def refuses(url):
 @pytest.mark.parametrize(
     ("variable", "value", "says"),
     [
-        ("CAPTURE_TIMEOUT", "soon", "CAPTURE_TIMEOUT cannot be used as it is set: it must be seconds from 1 to 600"),
+        ("CAPTURE_TIMEOUT", "soon", "CAPTURE_TIMEOUT is invalid: set it to a number of seconds from 1 to 600"),
         ("CAPTURE_API", "magic", "engine, snapsharp, hermesforge or snapapi"),
         ("ALLOWED_PORTS", "80,http", "port numbers from 1 to 65535"),
     ],
 )
-def test_a_setting_that_cannot_be_used_stops_the_start_by_name(tmp_path, variable, value, says):
+def test_an_invalid_setting_stops_the_start_and_is_named(tmp_path, variable, value, says):
     log = tmp_path / "web.log"
     with pytest.raises(AssertionError), running_web(log, **{variable: value}):
         pass

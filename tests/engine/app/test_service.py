@@ -365,7 +365,7 @@ def test_an_invalid_setting_stops_the_start_and_names_the_variable(tmp_path: Pat
     with start_engine(tmp_path, {name: value}) as process:
         _, said = process.communicate(timeout=20)
     assert process.returncode == 2
-    assert said.startswith(f"{name} cannot be used as it is set: it must be ")
+    assert said.startswith(f"{name} is invalid: set it to ")
     assert said.count("\n") == 1
 
 

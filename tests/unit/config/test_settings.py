@@ -1,4 +1,4 @@
-"""Settings are read in one place and refused by name."""
+"""Settings are read in one place, and an invalid one is refused by its name."""
 
 import pytest
 
@@ -7,7 +7,7 @@ import config
 
 @pytest.fixture
 def load(monkeypatch, tmp_path):
-    """Load settings from these variables alone."""
+    """A function that loads the settings from the given variables alone."""
 
     def load(**variables):
         for name in list(config.os.environ):
@@ -55,30 +55,30 @@ def load(monkeypatch, tmp_path):
         ("RESOLVE_TARGETS", "perhaps"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_refused_by_name(load, name, value):
+def test_an_invalid_value_is_refused_by_its_name(load, name, value):
     with pytest.raises(config.ConfigError) as refused:
         load(**{name: value})
-    assert str(refused.value).startswith(f"{name} cannot be used as it is set: it must be ")
+    assert str(refused.value).startswith(f"{name} is invalid: set it to ")
 
 
 @pytest.mark.parametrize("api", ["snapsharp", "snapapi"])
-def test_an_api_that_needs_a_key_is_refused_without(load, api):
-    with pytest.raises(config.ConfigError, match="CAPTURE_API_KEY cannot be used"):
+def test_an_api_that_requires_a_key_is_refused_without_one(load, api):
+    with pytest.raises(config.ConfigError, match="CAPTURE_API_KEY is invalid"):
         load(CAPTURE_API=api)
 
 
-def test_a_refusal_shows_no_secret(load):
+def test_an_error_shows_no_secret(load):
     with pytest.raises(config.ConfigError) as refused:
         load(SIGNING_KEYS="hunter2", API_KEYS="cms:hunter2", WEBHOOK_SECRET="whsec_hunter2")
     assert "hunter2" not in str(refused.value)
 
 
-def test_the_defaults_need_nothing(load):
+def test_the_service_starts_with_no_setting_at_all(load):
     settings = load()
     assert (settings.capture_api, settings.resolve_targets, settings.allowed_ports) == ("engine", True, (80, 443))
 
 
-def test_an_empty_value_is_none_at_all(load):
+def test_an_empty_value_leaves_the_default(load):
     assert load(CAPTURE_TIMEOUT="", S3_BUCKET="").s3_bucket is None
 
 
@@ -95,11 +95,11 @@ def test_a_secret_may_come_from_a_file(load, tmp_path):
 
 
 def test_a_secret_file_that_cannot_be_read_is_named(load, tmp_path):
-    with pytest.raises(config.ConfigError, match="SNAPSHARP_API_KEY_FILE cannot be used"):
+    with pytest.raises(config.ConfigError, match="SNAPSHARP_API_KEY_FILE is invalid"):
         load(SNAPSHARP_API_KEY_FILE=str(tmp_path / "none"))
 
 
-def test_the_dotenv_file_is_read_below_the_environment(load, tmp_path):
+def test_the_environment_overrides_the_dotenv_file(load, tmp_path):
     (tmp_path / ".env").write_text("CACHE_TTL=100\nSTALE_TTL=200\n")
     settings = load(CACHE_TTL="300")
     assert (settings.cache_ttl, settings.stale_ttl) == (300, 200)
@@ -114,12 +114,12 @@ def test_targets_are_compared_in_lower_case(load):
     [("SIGNING_KEY", "SIGNING_KEYS"), ("API_KEY", "API_KEYS"), ("REDIS_ULR", "REDIS_URL"), ("CACH_TTL", "CACHE_TTL"),
      ("CAPTURE_TIMOUT", "CAPTURE_TIMEOUT"), ("WEB_CONCURENCY", "WEB_CONCURRENCY")],
 )  # fmt: skip
-def test_a_variable_that_is_nearly_ours_is_told(monkeypatch, typo, meant):
+def test_a_variable_that_resembles_a_setting_is_reported(monkeypatch, typo, meant):
     monkeypatch.setenv(typo, "x")
-    assert f"{typo} is no setting of this service; did you mean {meant}?" in config.unknown_variables()
+    assert f"{typo} is not a setting of this service; did you mean {meant}?" in config.unknown_variables()
 
 
-def test_other_peoples_variables_are_left_alone(monkeypatch):
+def test_variables_of_other_programs_are_ignored(monkeypatch):
     for name in ("PATH", "HOME", "LANG", "AWS_REGION", "ENGINE_PORT", "SSH_AUTH_SOCK"):
         monkeypatch.setenv(name, "x")
     assert not [line for line in config.unknown_variables() if line.split()[0] in ("PATH", "HOME", "ENGINE_PORT")]
