@@ -1,6 +1,6 @@
-"""What it means when a screenshot API gives no picture: outcomes, error bodies, `Retry-After`, words fit for the log.
+"""Failures of a screenshot API: what each means, how its response is read, and what of it may be logged.
 
-Pure: bytes and headers in, values out.
+Pure functions: bytes and headers in, values out.
 """
 
 import email.utils
@@ -27,7 +27,7 @@ from errors import (
 from options import CaptureOptions, Selector, Target, options_of
 
 LONGEST_LOGGED = 200
-MOST_BRACKETS = 200  # deeper nesting than the interpreter's stack is not a `ValueError`
+MOST_BRACKETS = 200  # JSON nested too deeply raises RecursionError instead of ValueError
 LONGEST_RETRY_AFTER = 86_400
 
 Path = tuple[str, ...]
@@ -35,40 +35,51 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a failure means for the caller (`error`, `detail`), for the client (`retried`) and for the operator (`hint`)."""
+    """What a failure means: for the caller (`error`, `detail`), for CaptureClient (`retried`), for operators (`hint`)."""
 
     error: type[ThumbnailError]
     detail: str
     retried: bool = False
     hint: str = ""
-    upstream: bool = True  # the API's own fault, and not the page's: what a circuit breaker counts
-    lasting: bool = False  # the same request would fail again, however long one waits
-    field: str | None = None  # of the caller's request, where it is at fault
+    upstream: bool = True  # the API is at fault, not the page: the circuit breaker counts it
+    lasting: bool = False  # the same request would fail again, however late it is retried
+    field: str | None = None  # the option at fault, if the caller's request is
 
 
 FAILED = Outcome(CaptureFailed, "the page could not be captured", upstream=False)
 REFUSED = replace(FAILED, lasting=True)
 BROKEN = Outcome(CaptureFailed, "the screenshot API failed")
-LIED = Outcome(CaptureFailed, "the screenshot API gave no usable picture")
+UNUSABLE = Outcome(CaptureFailed, "the screenshot API sent no usable picture")
 GATEWAY = Outcome(CaptureFailed, "the screenshot API failed", retried=True)
-LIMITED = Outcome(UpstreamUnavailable, "the screenshot API limits the service's requests", retried=True)
+LIMITED = Outcome(UpstreamUnavailable, "the screenshot API limits the requests of this service", retried=True)
 DOWN = Outcome(UpstreamUnavailable, "the screenshot API is not available", retried=True)
-UNTRUSTED = Outcome(UpstreamUnavailable, "the screenshot API is not available", hint="check the TLS of CAPTURE_URL")
+UNTRUSTED = Outcome(
+    UpstreamUnavailable, "the screenshot API is not available", hint="check the TLS certificate of CAPTURE_URL"
+)
 SLOW = Outcome(CaptureTimeout, "the page was not captured in time", retried=True, upstream=False)
 LATE = Outcome(CaptureTimeout, "the page was not captured in time")
-QUOTA = Outcome(UpstreamQuota, "the screenshot API's quota is used up", hint="the plan of CAPTURE_API_KEY is used up")
+QUOTA = Outcome(
+    UpstreamQuota,
+    "the screenshot API's quota is used up",
+    hint="raise the quota of CAPTURE_API_KEY, or wait until it renews",
+)
 DENIED = Outcome(
     UpstreamUnavailable,
-    "the screenshot API refused the service's credentials or plan",
+    "the screenshot API refused this service's key or plan",
     hint="check CAPTURE_API_KEY and its plan",
     lasting=True,
 )
 BLOCKED = Outcome(BlockedTarget, "the target is not a public web address", upstream=False)
 SELECTORS = ", ".join(each.name for each in options_of(CaptureOptions) if isinstance(each.kind, Selector))
 BAD_SELECTOR = Outcome(InvalidOption, "must be valid CSS selectors", field=SELECTORS, upstream=False)
-BUSY = Outcome(OverCapacity, "the engine has more captures than it can take", retried=True, upstream=False)
+BUSY = Outcome(
+    OverCapacity,
+    "the engine has too many captures in progress; try again in a few seconds",
+    retried=True,
+    upstream=False,
+)
 
-# (status, the API's code in lower case); an unknown code counts as "". See `meaning` for a status that is not here.
+# The keys are the status and the API's code in lower case. An unknown code counts as "", an unknown status as BROKEN.
 OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
     {
         (400, ""): REFUSED,
@@ -89,8 +100,8 @@ OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
     }
 )
 
-# Our own engine checks nothing that has not been checked before, but for what only a browser can tell; and its full
-# queue is no fault of it.
+# Our validation precedes the engine's, so the engine refuses only what a browser alone can judge. Its full queue is
+# normal and no fault.
 ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
     {
         (400, "blocked_url"): BLOCKED,
@@ -103,9 +114,9 @@ ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Where an API's error body holds what: paths, the first that fits counts.
+    """Where the fields of an API's error body are. Of several paths, the first that leads to a value counts.
 
-    `wait` is in seconds; `page_status` is what the page's own server answered.
+    `wait` is in seconds. `page_status` is the HTTP status of the page itself.
     """
 
     code: tuple[Path, ...] = ()
@@ -115,8 +126,8 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """An exchange that gave no picture. `code` and `text` are the API's own words: for the log alone, and scrubbed."""
+class CallFailure:
+    """A call to the API that gave no picture. `code` and `text` are the API's words: only for the log, and redacted."""
 
     outcome: Outcome
     status: int = 0
@@ -125,8 +136,8 @@ class Refusal:
     retry_after: float | None = None
     page_status: int | None = None
 
-    def public(self) -> ThumbnailError:
-        """Make the caller's error, in our own words."""
+    def to_error(self) -> ThumbnailError:
+        """Make the error for the caller, in our own words."""
         kind, page = self.outcome.error, f": it answered {self.page_status}" if self.page_status else ""
         pause = None if self.retry_after is None else math.ceil(self.retry_after)
         marks = {"upstream": self.outcome.upstream, "lasting": self.outcome.lasting}
@@ -138,18 +149,18 @@ class Refusal:
         )
 
 
-def read_refusal(
+def read_failure(
     envelope: Envelope, outcomes: Mapping[tuple[int, str], Outcome], status: int, retry_after: str | None, body: bytes
-) -> Refusal:
-    """Judge an error answer by its status, its `Retry-After` header and as much of its body as makes sense."""
+) -> CallFailure:
+    """Read an error response: its status, its `Retry-After` header, and the parts of its body that can be decoded."""
     document = _decode(body)
     code, text = str(_dig(document, envelope.code) or "").lower(), str(_dig(document, envelope.text) or "")
     if status == 429 and "quota" in text.lower():
-        code = "quota_exceeded"  # some say so in their text alone; a misreading costs no more than the retries
+        code = "quota_exceeded"  # some APIs say so in the text alone; a wrong guess costs only the retries
     wait = retry_after or _dig(document, envelope.wait)
     outcome = outcomes.get((status, code)) or outcomes.get((status, ""), BROKEN)
     pause = retry_after_seconds(wait, datetime.now(UTC))
-    return Refusal(outcome, status, code, text, pause, _page_status(_dig(document, envelope.page_status)))
+    return CallFailure(outcome, status, code, text, pause, _page_status(_dig(document, envelope.page_status)))
 
 
 def _decode(body: bytes) -> object:
@@ -176,9 +187,9 @@ def _page_status(value: str | float | None) -> int | None:
 
 
 def retry_after_seconds(value: str | float | None, now: datetime) -> float | None:
-    """Read `Retry-After`: seconds or an HTTP-date (RFC 9110, 10.2.3), or a body's number; `None` if it is neither."""
+    """Read `Retry-After`: seconds, an HTTP-date (RFC 9110, 10.2.3), or the number of a body. `None` if it is invalid."""
     seconds = _until(value, now) if isinstance(value, str) else value
-    # In this order a NaN, which JSON may bring, becomes 0.
+    # The order of the arguments turns a NaN, which JSON may hold, into 0.
     return None if seconds is None else float(min(max(0, seconds), LONGEST_RETRY_AFTER))
 
 
@@ -192,13 +203,13 @@ def _until(value: str, now: datetime) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now.timestamp()
 
 
-def scrubbed(text: str, target: Target, api_key: str) -> str:
-    """Make an API's words fit for the log: short, no URL, no key, nothing of the target behind its host, one line."""
+def redact(text: str, target: Target, api_key: str) -> str:
+    """Make an API's words fit for the log: one short line without URLs, keys, and the path and query of `target`."""
     path, _, query = target.path.partition("?")
     fragment = target.url.partition("#")[2]
     pieces = [piece for piece in re.split(r"[/&=;]", f"{path}&{query}") if len(piece) > 3]
-    spellings = {spelt for secret in (api_key, path, query, fragment, *pieces) for spelt in _spellings(secret)}
-    hidden = [re.escape(spelt) for spelt in sorted(spellings, key=len, reverse=True) if len(spelt) > 1]
+    spellings = {each for secret in (api_key, path, query, fragment, *pieces) for each in _spellings(secret)}
+    hidden = [re.escape(each) for each in sorted(spellings, key=len, reverse=True) if len(each) > 1]
     text = re.sub("|".join([r"https?(?::|%3a)[^\s\"'<>]*", r"sk_\w+", *hidden]), "[…]", text, flags=re.IGNORECASE)
     return "".join(c if c.isprintable() else " " for c in text[:LONGEST_LOGGED])
 

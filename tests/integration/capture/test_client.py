@@ -24,7 +24,7 @@ from structlog.testing import capture_logs
 
 from capture import DIALECTS, CaptureClient
 from capture.client import TRIES
-from capture.outcomes import BROKEN, read_refusal, retry_after_seconds, scrubbed
+from capture.outcomes import BROKEN, read_failure, redact, retry_after_seconds
 from errors import (
     BlockedTarget,
     CaptureFailed,
@@ -666,10 +666,10 @@ def test_no_retry_after_is_beyond_it(value):
 def test_no_error_body_is_beyond_it(dialect, status, document):
     spoken = DIALECTS[dialect]
 
-    refusal = read_refusal(spoken.envelope, spoken.outcomes, status, None, json.dumps(document).encode())
+    failure = read_failure(spoken.envelope, spoken.outcomes, status, None, json.dumps(document).encode())
 
-    assert refusal.public().detail in {outcome.detail for outcome in [BROKEN, *spoken.outcomes.values()]}
-    assert len(scrubbed(refusal.text, locate(SECRET), KEY)) <= 200
+    assert failure.to_error().detail in {outcome.detail for outcome in [BROKEN, *spoken.outcomes.values()]}
+    assert len(redact(failure.text, locate(SECRET), KEY)) <= 200
 
 
 # Lies
@@ -799,7 +799,7 @@ def everything_said(api, caplog, **settings):
     ), raised.value
 
 
-def test_the_apis_words_are_logged_scrubbed_and_kept_from_the_caller(api, caplog):
+def test_the_apis_words_are_logged_redacted_and_kept_from_the_caller(api, caplog):
     api.behave(refuse(400, "Bad key", TELLTALE))
 
     said, error = everything_said(api, caplog)
@@ -888,11 +888,11 @@ def test_every_try_is_logged(snapsharp):
     ],
 )
 def test_logged_words_hide_keys_urls_and_the_targets_path_and_query(words, hidden):
-    assert hidden not in scrubbed(words, locate(SECRET), "plainkey99")
+    assert hidden not in redact(words, locate(SECRET), "plainkey99")
 
 
 def test_logged_words_are_short_and_on_one_line():
-    words = scrubbed("line\r\nforged\x1b[31m\u2028" + "x" * 9999, PAGE.target, "")
+    words = redact("line\r\nforged\x1b[31m\u2028" + "x" * 9999, PAGE.target, "")
 
     assert len(words) == 200
     assert words.isprintable()

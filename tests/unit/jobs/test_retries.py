@@ -4,14 +4,14 @@ import pytest
 
 import errors
 from capture.dialects import DIALECTS
-from capture.outcomes import Refusal, read_refusal
+from capture.outcomes import CallFailure, read_failure
 from jobs.retries import LONGEST_PAUSE, MAX_RETRIES, is_transient, pause_before, pause_until, was_put_off
 
 
 def refused(status, code="", api="snapsharp"):
     dialect = DIALECTS[api]
     body = f'{{"error": "{code}"}}'.encode()
-    return read_refusal(dialect.envelope, dialect.outcomes, status, None, body).public()
+    return read_failure(dialect.envelope, dialect.outcomes, status, None, body).to_error()
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
@@ -26,7 +26,7 @@ def test_a_page_that_our_engine_found_gone_is_not_tried_again_and_one_that_faile
 
 def test_a_plan_that_lacks_something_does_not_get_it_by_waiting():
     (code,) = [code for status, code in DIALECTS["snapsharp"].outcomes if code == "plan_required"]
-    assert not is_transient(Refusal(DIALECTS["snapsharp"].outcomes[429, code]).public())
+    assert not is_transient(CallFailure(DIALECTS["snapsharp"].outcomes[429, code]).to_error())
 
 
 @pytest.mark.parametrize("status", [408, 422, 429, 500, 502, 503, 504])
