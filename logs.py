@@ -1,4 +1,4 @@
-"""Logging by structlog: JSON for machines, colours on a terminal. The web process and the worker set it up alike."""
+"""Logging by structlog: JSON for machines, colours on a terminal. All processes of the service set it up alike."""
 
 import logging
 import sys
@@ -12,19 +12,19 @@ import structlog
 from structlog.typing import EventDict
 
 _log = structlog.get_logger()
-_write_line: Callable[[str], object] | None = None  # where events of level info are lines of JSON
+_write_line: Callable[[str], object] | None = None  # set where info events are written as JSON
 
 
 def configure(log_format: str, level: str, *, cache: bool = False) -> None:
     """Send structlog's and the standard library's events to standard error in one form.
 
-    `cache` fixes the loggers at their first use: for a process that configures once.
+    With `cache`, loggers keep this configuration from their first use on. Set it in a process that configures once.
     """
-    global _write_line  # noqa: PLW0603 - what structlog keeps is as global
-    informs = logging.getLevelName(level) <= logging.INFO
-    # A daemon may be started with its standard error closed; structlog then takes standard output, too.
+    global _write_line  # noqa: PLW0603 - structlog's configuration is global too
+    logs_info = logging.getLevelName(level) <= logging.INFO
+    # A daemon may be started with its standard error closed. structlog, too, falls back to standard output.
     stream = sys.stderr or sys.stdout
-    _write_line = stream.write if log_format == "json" and informs else None
+    _write_line = stream.write if log_format == "json" and logs_info else None
     renderer: Any = structlog.dev.ConsoleRenderer() if log_format == "console" else _as_json
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -36,7 +36,7 @@ def configure(log_format: str, level: str, *, cache: bool = False) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        # Straight to the stream: the way through the standard library costs more than a hit does.
+        # Written to the stream directly: the standard library's logging costs more time than a hit.
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=cache,
     )
@@ -44,16 +44,16 @@ def configure(log_format: str, level: str, *, cache: bool = False) -> None:
 
 
 def info(event: str, **facts: object) -> None:
-    """Log an event with all its facts, those of the context not among them.
+    """Log an event with `facts`, without those that are bound to structlog's context.
 
-    For what every hit logs: a line of JSON takes a third of the time that structlog's way to it does.
+    Made for the event of a hit: to write the line of JSON here takes a third of structlog's time.
     """
     if _write_line is None:
         _log.info(event, **facts)
     else:
         stamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         line = _as_json(None, "info", facts | {"event": event, "level": "info", "timestamp": stamp})
-        with suppress(OSError):  # who read the log is gone: no reason to be gone, too
+        with suppress(OSError):  # the reader of the log has closed the pipe, which must not stop the service
             _write_line(line + "\n")
 
 
@@ -73,5 +73,5 @@ def _configure_standard_library(shared: list[Any], renderer: Any, level: str) ->
 
 
 def _as_json(_logger: object, _method: str, event: EventDict) -> str:
-    """Write an event as one line. orjson takes a fifth of the standard library's time, which every hit pays."""
+    """Write an event as one line. orjson takes a fifth of the standard library's time, and every hit logs."""
     return orjson.dumps(event, default=repr).decode()

@@ -1,7 +1,8 @@
-"""Pictures at rest: what a storage can do, and the names that pictures have in any.
+"""The contract of a picture storage, and the keys of pictures, which are the same in every storage.
 
-For good below `thumbs/`, where a key is the hash of the bytes: written once, never over. For a day below `jobs/`, where
-it is a job's id: nobody else's, so that it can be removed.
+Permanent pictures are below `thumbs/`. Their key is the hash of their bytes, so they are written once and never
+overwritten. Pictures of jobs are below `jobs/` for a day. Their key is the job's id, so no other job shares them and
+they can be removed.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Where a picture lies. `url` is absolute in S3 and a path of this service in a local folder."""
+    """A stored picture. `url` is absolute for S3, and a path of this service for a local folder."""
 
     key: str
     url: str
@@ -33,34 +34,34 @@ class Stored:
 
 
 class PictureStorage(Protocol):
-    """Keeps pictures, for good or for a day. Raises StorageUnavailable."""
+    """Stores pictures permanently or for a day. Every method raises StorageUnavailable."""
 
     def put(self, picture: Picture) -> Stored:
-        """Store a picture for good, unless it is there."""
+        """Store a picture permanently, unless it is stored already."""
 
-    def keep(self, picture: Picture, job_id: str) -> str:
-        """Store the picture of a job until it is pruned, and give its key."""
+    def put_for_job(self, picture: Picture, job_id: str) -> str:
+        """Store the picture of a job until `prune` removes it, and give its key."""
 
     def read(self, key: str) -> tuple[bytes, str]:
-        """Give bytes and content type. Raises NotFound, also for a key that is none."""
+        """Give the bytes and the content type. Raises NotFound for an unknown or malformed key."""
 
     def presign(self, key: str, seconds: int) -> str | None:
-        """Give a URL that works for so long; None where this service has to hand the picture out itself."""
+        """Give a URL that works for `seconds`, or None if this service has to serve the picture itself."""
 
     def prune(self, seconds: int) -> int:
-        """Remove pictures of jobs that are older, and give their number."""
+        """Remove pictures of jobs that are older than `seconds`, and give their number."""
 
     def require_writable(self) -> None:
-        """Prove that pictures can be stored."""
+        """Raise StorageUnavailable unless pictures can be stored."""
 
 
-def key_for_good(picture: Picture) -> tuple[str, str]:
-    """Give the key of a picture that stays, and the hash in it."""
+def permanent_key(picture: Picture) -> tuple[str, str]:
+    """Give the key of a permanent picture, and the hash in the key."""
     digest = hashlib.sha256(picture.body).hexdigest()
     return f"thumbs/{digest}.{_ENDINGS[picture.content_type]}", digest
 
 
-def key_of_job(picture: Picture, job_id: str) -> str:
+def job_key(picture: Picture, job_id: str) -> str:
     return f"jobs/{job_id}.{_ENDINGS[picture.content_type]}"
 
 
@@ -69,18 +70,18 @@ def is_key(name: str) -> bool:
 
 
 def content_type_of(key: str) -> str:
-    """Tell the content type by a key. Raises NotFound for one that is not ours."""
+    """Read the content type off a key. Raises NotFound for a malformed key."""
     match = _KEY.fullmatch(key)
     if match is None:
-        raise absent()
+        raise no_such_picture()
     return _TYPES[match[2]]
 
 
-def absent() -> NotFound:
-    return NotFound("there is no such picture")
+def no_such_picture() -> NotFound:
+    return NotFound("no picture is stored under this name")
 
 
-def unavailable(err: Exception, variable: str, code: str | None = None) -> StorageUnavailable:
-    """Log what is wrong with the storage that `variable` names, and give the error that says so to callers."""
+def storage_unavailable(err: Exception, variable: str, code: str | None = None) -> StorageUnavailable:
+    """Log why the storage that `variable` configures failed, and give the error for the caller."""
     _log.error("storage_unavailable", setting=variable, error=type(err).__name__, code=code)
-    return StorageUnavailable("the storage of pictures cannot be used at the moment; try again later")
+    return StorageUnavailable("the picture storage is not available; try again later")

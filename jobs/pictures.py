@@ -34,7 +34,7 @@ class JobPictures:
             persisted = self.thumbnailer.persist(ask, stale_ok=False)
             return _describe(persisted.picture, persisted.stored.key, persisted.stored.url)
         picture = self.thumbnailer.get(ask, stale_ok=False).picture
-        return _describe(picture, self.storage.keep(picture, job.id))
+        return _describe(picture, self.storage.put_for_job(picture, job.id))
 
     def conclude(self, run: Run, outcome: JobResult | ThumbnailError) -> None:
         """Write down what came out: an end, or another turn later. Raises QueueUnavailable."""

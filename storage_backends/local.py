@@ -1,4 +1,4 @@
-"""Pictures in files below one folder, which this service hands out itself."""
+"""Pictures as files below one folder, which this service serves itself."""
 
 import os
 import tempfile
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from model import Picture
-from storage import Stored, absent, content_type_of, key_for_good, key_of_job, unavailable
+from storage import Stored, content_type_of, job_key, no_such_picture, permanent_key, storage_unavailable
 
 
 class LocalStorage:
@@ -18,37 +18,37 @@ class LocalStorage:
         self._folder = folder.absolute()
 
     def put(self, picture: Picture) -> Stored:
-        """Write the picture unless it is there. Raises StorageUnavailable; nothing half-written is ever seen."""
-        key, digest = key_for_good(picture)
+        """Write the picture unless it is stored already. Readers never see half a file. Raises StorageUnavailable."""
+        key, digest = permanent_key(picture)
         with _translated():
             created = self._write_once(self._folder / key, picture.body)
         return Stored(key, f"/media/{key}", digest, created)
 
-    def keep(self, picture: Picture, job_id: str) -> str:
-        """Write the picture of a job over any that an earlier try left. Raises StorageUnavailable."""
-        key = key_of_job(picture, job_id)
+    def put_for_job(self, picture: Picture, job_id: str) -> str:
+        """Write the picture of a job, and replace that of an earlier attempt. Raises StorageUnavailable."""
+        key = job_key(picture, job_id)
         with _translated(), _draft(self._folder / key, picture.body) as draft:
             draft.rename(self._folder / key)
         return key
 
     def read(self, key: str) -> tuple[bytes, str]:
-        """Give bytes and content type of `key`. Raises NotFound for anything that was not stored under our names."""
+        """Give the bytes and the content type of `key`. Raises NotFound for an unknown or malformed key."""
         content_type, path = content_type_of(key), self._folder / key
         if path.is_symlink() or not path.is_file():
-            raise absent()
+            raise no_such_picture()
         return path.read_bytes(), content_type
 
-    def presign(self, key: str, seconds: int) -> None:  # noqa: ARG002 - there is nobody else to hand it out
+    def presign(self, key: str, seconds: int) -> None:  # noqa: ARG002 - no other server serves the folder
         return None
 
     def prune(self, seconds: int) -> int:
-        """Remove files of jobs, drafts of killed processes too."""
-        oldest = time.time() - seconds
+        """Remove pictures of jobs older than `seconds`, and the drafts that killed processes left."""
+        limit = time.time() - seconds
         with _translated():
-            return sum(_removed(path, oldest) for path in (self._folder / "jobs").glob("*"))
+            return sum(_remove_if_older(path, limit) for path in (self._folder / "jobs").glob("*"))
 
     def require_writable(self) -> None:
-        """Prove that the folder can be written. Raises StorageUnavailable."""
+        """Raise StorageUnavailable unless a file can be written to the folder."""
         with _translated():
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self._folder):
@@ -63,7 +63,7 @@ class LocalStorage:
 
 @contextmanager
 def _draft(path: Path, body: bytes) -> Iterator[Path]:
-    """Write `body` whole beside `path`; whoever asked moves it away."""
+    """Write `body` to a temporary file beside `path`, which the caller renames or links."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
         draft = Path(file.name)
@@ -78,7 +78,7 @@ def _draft(path: Path, body: bytes) -> Iterator[Path]:
 
 
 def _link_once(draft: Path, path: Path) -> bool:
-    """A hard link appears whole or not at all, and never replaces what another process put first."""
+    """Link `draft` to `path`; False if another process was faster. A hard link never replaces a file."""
     try:
         path.hardlink_to(draft)
     except FileExistsError:
@@ -86,9 +86,9 @@ def _link_once(draft: Path, path: Path) -> bool:
     return True
 
 
-def _removed(path: Path, oldest: float) -> bool:
+def _remove_if_older(path: Path, limit: float) -> bool:
     try:
-        if path.stat().st_mtime >= oldest:
+        if path.stat().st_mtime >= limit:
             return False
         path.unlink()
     except FileNotFoundError:  # another worker was faster
@@ -101,4 +101,4 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except OSError as err:
-        raise unavailable(err, "PERSIST_DIR") from err
+        raise storage_unavailable(err, "PERSIST_DIR") from err

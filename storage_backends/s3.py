@@ -1,4 +1,4 @@
-"""Pictures in a bucket of AWS, R2, MinIO or any server that speaks S3, through boto3."""
+"""Pictures in a bucket of AWS, R2, MinIO or another server that speaks S3, by boto3."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,60 +13,69 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from errors import StorageUnavailable
 from model import Picture
-from storage import CACHE_FOREVER, Stored, absent, content_type_of, is_key, key_for_good, key_of_job, unavailable
+from storage import (
+    CACHE_FOREVER,
+    Stored,
+    content_type_of,
+    is_key,
+    job_key,
+    no_such_picture,
+    permanent_key,
+    storage_unavailable,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-PRUNERS = 8  # calls at a time: at 20 ms each, some 30,000 pictures in a task's time
+PRUNERS = 8  # calls at a time: at 20 ms each, they remove some 30,000 pictures within a task's time limit
 CACHE_A_DAY = "private, max-age=86400"
-_LOOKS_ABSENT = (403, 404)  # without the right to list, an absent key looks like a forbidden one
+_MISSING = (403, 404)  # without the right to list the bucket, S3 answers 403 for a missing key
 
 
 class S3Storage:
-    """Objects in a bucket, which hands them out itself."""
+    """Objects in a bucket, which serves them itself."""
 
     def __init__(self, bucket: str, *, region: str | None, endpoint_url: str | None, public_url: str | None) -> None:
         self._bucket = bucket
         self._public_url = public_url
-        # A bucket with a dot would break the certificate's wildcard.
+        # As part of the host name, a bucket with a dot would not match the wildcard of the certificate.
         path_style = endpoint_url is not None or "." in bucket
-        # R2 and newer regions know no older signature, which the SDK would still choose for some presigned URLs.
+        # The SDK still presigns some URLs with an older signature, which R2 and newer regions refuse.
         self._client = _client(region, endpoint_url, path_style=path_style, signature_version="s3v4")
-        # The SDK knows every partition's host names.
+        # For names alone: the SDK knows the host names of every AWS partition.
         self._namer = _client(region, endpoint_url, path_style=path_style, signature_version=UNSIGNED)
 
     def put(self, picture: Picture) -> Stored:
-        """Upload the picture unless it is there. Raises StorageUnavailable."""
-        key, digest = key_for_good(picture)
+        """Upload the picture unless it is stored already. Raises StorageUnavailable."""
+        key, digest = permanent_key(picture)
         with _translated():
             created = not self._exists(key) and self._upload(key, picture)
         return Stored(key, self.url(key), digest, created)
 
-    def keep(self, picture: Picture, job_id: str) -> str:
-        """Upload the picture of a job. Raises StorageUnavailable."""
-        key = key_of_job(picture, job_id)
+    def put_for_job(self, picture: Picture, job_id: str) -> str:
+        """Upload the picture of a job, and replace that of an earlier attempt. Raises StorageUnavailable."""
+        key = job_key(picture, job_id)
         with _translated():
-            self._send(key, picture, CacheControl=CACHE_A_DAY)
+            self._put_object(key, picture, CacheControl=CACHE_A_DAY)
         return key
 
     def read(self, key: str) -> tuple[bytes, str]:
-        """Download `key`. Raises NotFound or StorageUnavailable."""
+        """Download `key`. Raises NotFound for an unknown or malformed key, or StorageUnavailable."""
         content_type = content_type_of(key)
         try:
             return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read(), content_type
         except (BotoCoreError, ClientError) as err:
-            if isinstance(err, ClientError) and _status(err) in _LOOKS_ABSENT:
-                raise absent() from err
+            if isinstance(err, ClientError) and _status(err) in _MISSING:
+                raise no_such_picture() from err
             raise _unavailable(err) from err
 
     def presign(self, key: str, seconds: int) -> str:
-        """Sign a URL for `seconds`; it works no longer than the credentials that sign it."""
+        """Sign a URL for `seconds`. It expires earlier if the credentials that sign it do."""
         parameters = {"Bucket": self._bucket, "Key": key}
         return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
 
     def prune(self, seconds: int) -> int:
-        """Remove objects of jobs, one a call: not every server knows the call that removes many."""
+        """Remove pictures of jobs older than `seconds`, one per call: not every server can remove many by one call."""
         limit, count = datetime.now(UTC) - timedelta(seconds=seconds), 0
         with _translated(), ThreadPoolExecutor(PRUNERS) as pool:
             for keys in self._older(limit):
@@ -74,7 +83,7 @@ class S3Storage:
         return count
 
     def _older(self, limit: datetime) -> Iterator[list[str]]:
-        """List the keys of jobs' pictures that are older than `limit`, a page at a time."""
+        """List the keys of jobs' pictures that are older than `limit`, one page at a time."""
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix="jobs/"):
             found = page.get("Contents", [])
             yield [each["Key"] for each in found if each["LastModified"] < limit and is_key(each["Key"])]
@@ -83,13 +92,13 @@ class S3Storage:
         self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def url(self, key: str) -> str:
-        """Give the permanent URL of `key`: below S3_PUBLIC_URL if that is set, else the bucket's own."""
+        """Give the permanent URL of `key`, below S3_PUBLIC_URL if that is set, else below the bucket's own URL."""
         if self._public_url:
             return f"{self._public_url}/{key}"
         return self._namer.generate_presigned_url("get_object", Params={"Bucket": self._bucket, "Key": key})
 
     def require_writable(self) -> None:
-        """Prove that the bucket is there and may be used. Raises StorageUnavailable."""
+        """Raise StorageUnavailable unless the bucket exists and may be used."""
         with _translated():
             self._client.head_bucket(Bucket=self._bucket)
 
@@ -97,19 +106,19 @@ class S3Storage:
         try:
             self._client.head_object(Bucket=self._bucket, Key=key)
         except ClientError as err:
-            if _status(err) in _LOOKS_ABSENT:
+            if _status(err) in _MISSING:
                 return False
             raise
         return True
 
-    def _send(self, key: str, picture: Picture, **more: Any) -> None:
+    def _put_object(self, key: str, picture: Picture, **more: Any) -> None:
         self._client.put_object(
             Bucket=self._bucket, Key=key, Body=picture.body, ContentType=picture.content_type, **more
         )
 
     def _upload(self, key: str, picture: Picture) -> bool:
         try:
-            self._send(key, picture, CacheControl=CACHE_FOREVER, IfNoneMatch="*")
+            self._put_object(key, picture, CacheControl=CACHE_FOREVER, IfNoneMatch="*")
         except ClientError as err:
             if _status(err) in (409, 412):  # another process was faster with the same bytes
                 return False
@@ -122,7 +131,7 @@ def _client(region: str | None, endpoint_url: str | None, *, path_style: bool, *
         connect_timeout=2,
         read_timeout=8,
         retries={"mode": "standard", "max_attempts": 2},
-        # Servers other than AWS know neither the newer checksums nor always a bucket as part of the host name.
+        # Other servers than AWS reject the newer checksums, and often a bucket as part of the host name.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         s3={"addressing_style": "path" if path_style else "virtual"},
@@ -146,4 +155,4 @@ def _translated() -> Iterator[None]:
 
 def _unavailable(err: Exception) -> StorageUnavailable:
     code = err.response.get("Error", {}).get("Code") if isinstance(err, ClientError) else None
-    return unavailable(err, "S3_BUCKET", code)
+    return storage_unavailable(err, "S3_BUCKET", code)

@@ -59,21 +59,21 @@ def test_what_is_stored_for_good_can_be_read(storage):
      ("application/pdf", "pdf")],
 )  # fmt: skip
 def test_a_job_s_picture_is_kept_under_its_id(storage, content_type, extension):
-    key = storage.keep(picture(content_type=content_type), JOB)
+    key = storage.put_for_job(picture(content_type=content_type), JOB)
 
     assert key == f"jobs/{JOB}.{extension}"
     assert storage.read(key) == (b"a picture", content_type)
 
 
 def test_a_second_try_replaces_the_first(storage):
-    storage.keep(picture(b"first"), JOB)
-    key = storage.keep(picture(b"second"), JOB)
+    storage.put_for_job(picture(b"first"), JOB)
+    key = storage.put_for_job(picture(b"second"), JOB)
 
     assert storage.read(key)[0] == b"second"
 
 
 def test_pruning_takes_old_pictures_of_jobs_and_no_others(storage):
-    good, key = storage.put(picture()), storage.keep(picture(), JOB)
+    good, key = storage.put(picture()), storage.put_for_job(picture(), JOB)
 
     assert storage.prune(3600) == 0
     assert storage.read(key)
@@ -86,7 +86,7 @@ def test_pruning_takes_old_pictures_of_jobs_and_no_others(storage):
 
 def test_pruning_takes_as_many_as_there_are(storage):
     for number in range(20):
-        storage.keep(picture(), f"{number:032x}")
+        storage.put_for_job(picture(), f"{number:032x}")
     assert storage.prune(-60) == 20
 
 
@@ -105,11 +105,11 @@ def test_what_is_not_there_is_not_found(storage, key):
 
 def test_a_folder_has_no_presigned_urls(tmp_path):
     storage = LocalStorage(tmp_path)
-    assert storage.presign(storage.keep(picture(), JOB), 60) is None
+    assert storage.presign(storage.put_for_job(picture(), JOB), 60) is None
 
 
 def test_a_presigned_url_gives_the_picture_to_whoever_has_it(s3, s3_url):
-    url = s3.presign(s3.keep(picture(), JOB), 1234)
+    url = s3.presign(s3.put_for_job(picture(), JOB), 1234)
     answer = requests.get(url, timeout=10)
 
     assert url.startswith(f"{s3_url}/pics/jobs/{JOB}.webp?")
@@ -146,7 +146,7 @@ def test_a_storage_that_is_away_is_a_typed_error(tmp_path, monkeypatch):
 
     for storage in (LocalStorage(tmp_path), away):
         with pytest.raises(StorageUnavailable):
-            storage.keep(picture(), JOB)
+            storage.put_for_job(picture(), JOB)
     for ask in (lambda: away.read(f"jobs/{JOB}.png"), lambda: away.prune(60)):
         with pytest.raises(StorageUnavailable):
             ask()

@@ -71,7 +71,7 @@ def complete(built, id_):
     run = begin(built.jobs.store, id_) or built.jobs.store.runs.begin(Errand(CAPTURE, "bulk", id_))
     served = built.thumbnailer.get(Ask(run.job.wanted), stale_ok=False)
     picture = served.picture
-    key = built.storage.keep(picture, id_)
+    key = built.storage.put_for_job(picture, id_)
     result = JobResult(key, picture.content_type, picture.width, picture.height, len(picture.body), time.time())
     assert built.jobs.store.runs.complete(run, result)
 
