@@ -38,7 +38,7 @@ _UNITS = (("second", 1), ("minute", 60), ("hour", 3600), ("day", 86400))
 
 
 class ThumbnailError(Exception):
-    """An error with a public face: HTTP status, stable code, title, and whether a retry can help.
+    """An error that callers see: HTTP status, stable code, title, and whether a retry can help.
 
     `field` names the option, header or setting that is wrong, as the caller wrote it; "" where none is.
     """
@@ -167,7 +167,7 @@ class IdempotencyConflict(ThumbnailError):
 
 
 class IdempotencyUnderWay(IdempotencyConflict):
-    """The first request with the key has not ended: whoever asks again gets its answer."""
+    """The first request with the key has not ended. A later retry gets its response."""
 
     retryable = True
     default_retry_after = 2
@@ -182,7 +182,7 @@ class NotReady(ThumbnailError):
 
 
 class RateLimited(ThumbnailError):
-    """A budget is used up: all of `limit` until `retry_after` seconds have passed."""
+    """A budget of `limit` is used up, and renews in `retry_after` seconds."""
 
     status = 429
     code = "rate_limited"
@@ -197,7 +197,7 @@ class RateLimited(ThumbnailError):
 
     @classmethod
     def reached(cls, limit: int, what: str, window: int, retry_after: int, note: str = "") -> Self:
-        """Say that `limit` of `what` in `window` seconds are used up for `retry_after` more seconds."""
+        """Make the error for a limit of `limit` `what` per `window` seconds, which renews in `retry_after` seconds."""
         unit, seconds = max(((unit, size) for unit, size in _UNITS if window % size == 0), key=lambda each: each[1])
         count = window // seconds
         per = unit if count == 1 else f"{count} {unit}s"
@@ -206,9 +206,9 @@ class RateLimited(ThumbnailError):
 
 
 class CaptureError(ThumbnailError):
-    """The picture could not be taken. `upstream` tells a fault of the screenshot API from one of the page.
+    """The picture could not be taken. `upstream` says that the screenshot API is at fault, not the page.
 
-    `lasting` is known of some: the same request would fail again. `tried` is false where the API was not even asked.
+    `lasting` says that the same request would fail again. `tried` is false if the API was not called at all.
     """
 
     upstream: bool
@@ -259,7 +259,7 @@ class UpstreamUnavailable(CaptureError):
 
 
 class Pending(ThumbnailError):
-    """Not an error but an answer: the capture goes on, and this caller does not wait for it any longer."""
+    """Not a failure: the capture continues, but this caller no longer waits for it."""
 
     status = 202
     code = "pending"
@@ -296,13 +296,13 @@ _MARKS = ("upstream", "lasting", "tried")
 
 
 def to_record(err: ThumbnailError) -> dict[str, Any]:
-    """Write an error in JSON's types, so that it can be kept."""
+    """Write an error as a mapping of JSON types, so that it can be stored."""
     marks = {name: getattr(err, name) for name in _MARKS} if isinstance(err, CaptureError) else {}
     return {"code": err.code, "field": err.field, "reason": err.reason} | marks
 
 
 def from_record(record: Mapping[str, Any], retry_after: int | None = None) -> ThumbnailError | None:
-    """Read an error from a record that may hold more; None for a code that is not kept."""
+    """Read an error from a record, which may hold other fields too. None if errors of its code are not stored."""
     kind = _BY_CODE.get(record["code"])
     if kind is None:
         return None

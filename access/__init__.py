@@ -1,4 +1,4 @@
-"""Who may ask for what, and how often: API keys, signed URLs, allowed targets and sizes, budgets. Knows no HTTP."""
+"""Access and limits: API keys, signed URLs, allowed targets and sizes, budgets. Knows no HTTP."""
 
 from access.budgets import FLOOD_SCOPE, Budget, CaptureCharge, HitTally, JobBudgets, rate_headers
 from access.clients import client_of

@@ -1,4 +1,4 @@
-"""How much one client may have done: captures, permanent pictures, jobs, and requests that the fast path answers."""
+"""Budgets of one client: captures, permanent pictures, jobs, and the requests that the fast path serves."""
 
 import math
 import threading
@@ -17,10 +17,10 @@ _FLOOD_LIMITS = "global"  # as Flask-Limiter calls limits on the whole applicati
 
 
 class Budget:
-    """What one client may do within a window, such as 30 captures a minute."""
+    """A limit on what one client may do in a period, such as 30 captures a minute."""
 
     def __init__(self, counters: Counters, limit: str, scope: str, note: str = "") -> None:
-        """`scope` names what is counted, in the plural, for keys and error texts; `note` explains it in the latter."""
+        """`scope` names what is counted, in the plural, for keys and error texts. `note` is added to the error text."""
         self._counters = counters
         self._limits = sorted(limits.parse_many(limit))
         self._scope = scope
@@ -41,14 +41,14 @@ class Budget:
         return headers
 
     def require(self, client: str, cost: int) -> None:
-        """Raise RateLimited unless the client has `cost` left. Takes nothing."""
+        """Raise RateLimited unless the client has `cost` left. Charges nothing."""
         for limit in self._limits:
             usage = self._counters.read(limit, self._scope, client)
             if usage.count + cost > limit.amount:
                 raise self._refusal(limit, max(math.ceil(usage.seconds), 1))
 
     def spend(self, client: str, cost: int) -> None:
-        """Take `cost` off, after `require` and the work."""
+        """Charge `cost`, after `require` and after the work."""
         for limit in self._limits:
             self._counters.add(limit, self._scope, client, cost=cost)
 
@@ -58,9 +58,9 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class JobBudgets:
-    """What one client may have done by jobs: how many requests, and how many jobs, each picture of a batch being one.
+    """The budgets of one client for jobs: `calls` counts requests, `jobs` counts jobs, each picture of a batch as one.
 
-    The second keeps one client from filling the space that all share, since a job is kept for a day.
+    `jobs` keeps one client from filling the space that all clients share, since a job is kept for a day.
     """
 
     calls: Budget
@@ -69,7 +69,7 @@ class JobBudgets:
 
 @dataclass(slots=True)
 class CaptureCharge:
-    """One request's right to a capture. The flow calls it when a capture is due; `headers` then tell what is left."""
+    """One request's right to a capture. The flow calls it when a capture is due; `headers` then say what is left."""
 
     budget: Budget
     client: str
@@ -82,9 +82,9 @@ class CaptureCharge:
 
 
 class HitTally:
-    """Counts requests that never reach the flood guard, and adds them there by hundredths of the limit.
+    """Counts requests that never reach the flood guard, and adds them to its counter a hundredth of the limit at a time.
 
-    So a hit costs no call to Redis, and each process may let a hundredth more through. A refusal holds until the window
+    So a hit costs no call to Redis, but each process may let a hundredth more through. A refusal holds until the window
     ends.
     """
 

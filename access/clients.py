@@ -1,4 +1,4 @@
-"""Who counts as one client."""
+"""Which addresses count as one client."""
 
 import re
 from functools import lru_cache
@@ -12,7 +12,7 @@ _WITH_PORT = re.compile(r"(?:([0-9.]+)|\[([^\]]*)\])(?::[0-9]{1,5})?")
 def client_of(address: str | None) -> str:
     """Name the client at `address`: the IPv4 address itself, or the /64 of an IPv6 address, which one customer holds.
 
-    A port is ignored. Everything that is no address is one client, "unknown".
+    A port is ignored. Anything that is not an address counts as one client, "unknown".
     """
     matched = _WITH_PORT.fullmatch(address or "")
     try:

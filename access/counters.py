@@ -1,4 +1,4 @@
-"""Counters of rate limits in fixed windows: in Redis, so that limits hold across processes, or in memory without Redis."""
+"""Counters of rate limits in fixed windows: in Redis, so that limits hold across processes, else in memory."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from coordination import RedisBreaker
 
 T = TypeVar("T")
 
-# The same count and window as the library's own script, which does not tell when the window ends.
+# Counts like the library's own script, which does not return the end of the window.
 _COUNT = b"""
 local count = redis.call('incrby', KEYS[1], ARGV[2])
 if count == tonumber(ARGV[2]) then redis.call('expire', KEYS[1], ARGV[1]) end

@@ -29,7 +29,7 @@ def find_key(keys: Sequence[ApiKey], authorization: str | None, api_key: str | N
     sent = api_key or _bearer(authorization)
     if not keys or not sent:
         return None
-    # All keys are compared, hashed to one length: the time taken does not tell which one was nearly right.
+    # All keys are compared, as hashes of one length, so that the time taken reveals nothing about them.
     matches = [key for key in keys if hmac.compare_digest(_digest(key.secret), _digest(sent))]
     if not matches:
         raise BadKey("the API key is not known")

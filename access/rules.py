@@ -1,4 +1,4 @@
-"""What a caller may ask for: keys, signatures, allowed targets and sizes. All are off until set. Knows no HTTP."""
+"""Access rules: API keys, signatures, allowed targets and sizes. Each is off until it is set. Knows no HTTP."""
 
 from dataclasses import dataclass, field
 
@@ -21,7 +21,7 @@ class AccessRules:
     sizes: frozenset[Size] = frozenset()
 
     def require_allowed(self, query: bytes, request: ThumbnailRequest) -> None:
-        """Raise the first objection to a picture by GET, whoever the caller is: signature, size, target."""
+        """Raise an error unless every caller may GET this picture: signature, size and target are checked."""
         require_signature(self.signing_keys, query, request.delivery.expires)
         self.require_size(request.rendition)
         self.require_target(request.target.host)
@@ -31,9 +31,9 @@ class AccessRules:
         return find_key(self.keys, authorization, api_key)
 
     def require_key(self, key: ApiKey | None, what: str) -> None:
-        """Raise KeyRequired if `what` is for known callers and this caller sent no key.
+        """Raise KeyRequired if `what` needs an API key and the caller sent none.
 
-        With signing keys set, everything without a signature is for known callers, even if no API key is set.
+        If signing keys are set, every unsigned request needs an API key, even if none is set.
         """
         if (self.keys or self.signing_keys) and key is None:
             raise KeyRequired(f"{what} needs an API key; send `Authorization: Bearer <key>` or `X-API-Key`")
@@ -52,7 +52,7 @@ class AccessRules:
 
 
 def parse_size(entry: str) -> Size:
-    """Read `320`, `320x180` or `x180`, which the settings have checked; None for an open side."""
+    """Read `320`, `320x180` or `x180`, which the settings have checked; None for a side that is left out."""
     width, _, height = entry.partition("x")
     return int(width) if width else None, int(height) if height else None
 

@@ -11,7 +11,7 @@ from options import THUMBNAIL_OPTIONS
 
 # One signature serves a whole `srcset`: these options say how a picture is delivered, not which picture.
 UNSIGNED = frozenset(each.name for each in THUMBNAIL_OPTIONS.values() if not each.signed)
-PRINTED = ("format", "pdf")  # signed all the same: the printed document is another capture, of any length
+PRINTED = ("format", "pdf")  # signed nevertheless, since a PDF is another capture and may be of any length
 
 
 def sign(key: str, options: Iterable[tuple[str, str]]) -> str:

@@ -31,7 +31,7 @@ class ScreenshotAPI:
         self._client.require_expressible(options)
 
     def require_available(self, *, reload: bool = True) -> None:
-        """Raise UpstreamUnavailable or UpstreamQuota if the API is down: as Redis knows, or without `reload` this process."""
+        """Raise UpstreamUnavailable or UpstreamQuota if the API is down. `reload` reads that from Redis again."""
         self._breaker.require_closed(reload=reload)
 
     def admit(self) -> None:
@@ -42,13 +42,13 @@ class ScreenshotAPI:
         self._breaker.admit()
 
     def cancel(self) -> None:
-        """Say that an admitted caller does not capture after all."""
+        """Take back an admission: the caller does not capture after all."""
         self._breaker.cancel()
 
     def capture(
         self, options: CaptureOptions, deadline: float, request_id: str, *, background: bool = False
     ) -> Picture:
-        """Take a picture by `deadline` (monotonic). It is `suspect` if it is blank or of another size.
+        """Take a picture by `deadline` (monotonic). The picture is `suspect` if it is blank or of another size.
 
         Where the API knows priorities, a capture in the `background` yields to all others.
         Raises InvalidOption, BlockedTarget, a CaptureError, or, in the `background` alone, RateLimited.

@@ -1,6 +1,6 @@
 """The circuit breaker on the screenshot API: while the API is down, no caller waits for it and none is charged.
 
-Our own, since one library holds a lock during the call (one capture at a time) and the other needs an old Redis client.
+Written here, since one library holds a lock during each call, and the other requires an old Redis client.
 Processes share the state in Redis. Where Redis cannot be reached, each process has its own.
 """
 
@@ -19,7 +19,7 @@ from errors import CaptureError, ThumbnailError, UpstreamQuota, UpstreamUnavaila
 THRESHOLD = 5  # failures of the API in a row
 OPEN_SECONDS = 30
 LONGEST_OPEN = 3600
-PROBE_SECONDS = 60  # one probe keeps others from probing for so long
+PROBE_SECONDS = 60  # for so long, one probe keeps other callers from probing
 TRUST_SECONDS = 3.0
 
 T = TypeVar("T")
@@ -43,8 +43,8 @@ class CircuitBreaker:
     def require_closed(self, *, reload: bool = True) -> None:
         """Raise UpstreamUnavailable or UpstreamQuota if the breaker is open. Claims no probe.
 
-        Without `reload`, what this process saw counts: no call to Redis while the breaker is closed, and one every few
-        seconds while it is open.
+        Without `reload`, the state that this process knows counts. This costs no call to Redis while the breaker is
+        closed, and one every few seconds while it is open.
         """
         state = self._open
         if reload or (state is not None and time.monotonic() - self._read_at > TRUST_SECONDS):
@@ -121,7 +121,7 @@ class CircuitBreaker:
         state = {"code": err.code, "lasting": err.lasting, "until": self._clock() + seconds}
         self._open = state
         _log.error("breaker_open", reason=err.code, seconds=seconds)
-        # The state outlives its time: until a probe succeeds, only probes are admitted.
+        # The state is kept after `until`, so that only probes are admitted until one of them succeeds.
         with self._client.pipeline() as pipe:
             pipe.set(keys.BREAKER_OPEN, json.dumps(state), ex=2 * LONGEST_OPEN)
             pipe.delete(keys.BREAKER_PROBE)

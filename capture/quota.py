@@ -1,7 +1,7 @@
 """The quota of calls to the screenshot API: all calls are counted, and bulk work gets what visitors leave.
 
-Redis counts in fixed windows. A refused caller gets a time of its own in the order of asking, so that a thousand imports
-do not all come back at once. Without Redis nothing is counted and no call is refused; the worker has no work then.
+Redis counts in fixed windows. Each refused caller gets a later time of its own, so that a thousand imports do not all
+retry at once. Without Redis nothing is counted and no call is refused, but then the worker has no work either.
 """
 
 import limits

@@ -32,9 +32,9 @@ class Flight(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Work(Generic[T]):
-    """How a result is come by: `lead` makes it, `follow` fetches what another process made, or None, or raises its error.
+    """How to get a result: `lead` makes it; `follow` fetches what another process made (None if nothing), or raises.
 
-    `lead` gets the values of the Redis keys `reading`, read as the lease was taken; () where they could not be.
+    `lead` gets the values of the Redis keys `reading`, read when the lease was taken; () if Redis did not answer.
     """
 
     lead: Callable[[Values], T]
@@ -95,7 +95,7 @@ class Coalescer:
     def _fly(self, key: str, future: "Future[T]", work: Work[T], timeout: float) -> None:
         try:
             result = self._lead_or_follow(key, work, time.monotonic() + timeout)
-        except BaseException as err:  # noqa: BLE001 - raised again by the future, for whoever waits
+        except BaseException as err:  # noqa: BLE001 - the future raises it for every caller that waits
             if not isinstance(err, (ThumbnailError, TimeoutError)):
                 _log.exception("unexpected_error", error=type(err).__name__)  # there may be no caller left
             self._remove(key)

@@ -1,12 +1,12 @@
 """Idempotency keys: a request that succeeded once gets the same response again, without its work.
 
 After draft-ietf-httpapi-idempotency-key-header. A key belongs to one caller and one endpoint for a day. Only successes
-are kept: a failure, or the death of the process, leaves the key free for the next attempt. Without Redis the work is
-done each time. Work that continues behind its response derives the ids of what it makes from the key's `seed`, so that
-a second attempt finds what the first one made.
+are kept: a failure or a crash leaves the key free for the next attempt. Without Redis the work is done each time. Work
+that continues after its response derives the ids of what it makes from the key's `seed`, so that a second attempt finds
+what the first one made.
 
-Records have no expiry in Redis, where `volatile-lru` would evict them with the pictures. Each new record removes expired
-ones.
+Records have no expiry in Redis, where `volatile-lru` would evict them with the pictures. Each new record removes those
+that have expired.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Leases: which process works on a subject. In Redis they are shared by all processes; `LocalLeases` has none to share.
+"""Leases say which process works on a subject. Those in Redis bind all processes; `LocalLeases` bind none.
 
 The holder renews its lease. A dead holder's lease expires within LEASE_MS, and another process takes over. The holder
 wakes waiters by a stream when it is done.
@@ -25,7 +25,7 @@ HEARTBEAT_SECONDS = 0.7
 DONE_SECONDS = 30  # a late waiter still finds the stream for so long
 _log = structlog.get_logger()
 
-# One call takes the lease and reads what the holder has to know. Asked twice with one token, it answers the same.
+# One call takes the lease and reads what the holder has to know. Repeated with one token, it gives the same result.
 _TAKE = """
 local holder = redis.call('get', KEYS[1])
 if not holder or holder == ARGV[1] then
@@ -54,7 +54,7 @@ return redis.call('expire', KEYS[2], ARGV[2])
 class Lease:
     """The right to work on `subject`, held by the owner of `token`.
 
-    `shared` says that other processes know of it. `values` is what was read when it was taken; () if nothing could be.
+    `shared` says that other processes know of it. `values` was read when the lease was taken; () if Redis did not answer.
     """
 
     subject: str
@@ -103,7 +103,7 @@ class LocalLeases:
 
 
 class Leases:
-    """Leases in Redis. One thread a process renews those that it holds."""
+    """Leases in Redis. One thread per process renews the leases that the process holds."""
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class Leases:
                 self._renewer = renewer
 
     def _renew_until_none(self) -> None:
-        """Renew the leases that are held; end when there are none. Not by the breaker: a short silence must cost none."""
+        """Renew the held leases until there are none. Bypasses the breaker: a short outage of Redis must cost no lease."""
         pause = self._heartbeat
         while True:
             time.sleep(pause)

@@ -1,7 +1,7 @@
-"""A circuit breaker on the connection to Redis: after a fault this process asks Redis nothing for a while.
+"""A circuit breaker on the connection to Redis: after a fault, this process does not call Redis for a while.
 
-All callers can do without an answer. Without the breaker, a Redis that is silent rather than gone would cost each
-request several time-outs.
+All callers can do without Redis. Without the breaker, a Redis that accepts connections but never answers would cost
+each request several time-outs.
 """
 
 import time
@@ -17,7 +17,7 @@ _log = structlog.get_logger()
 
 
 class RedisBreaker:
-    """One for all users of one Redis."""
+    """One instance serves all users of one Redis in a process."""
 
     def __init__(self, pause: float = PAUSE_SECONDS) -> None:
         """`pause` is in seconds."""

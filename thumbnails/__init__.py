@@ -1,4 +1,4 @@
-"""The flow from a request to a picture: what is known, what is fresh, what is captured, and what is made of it."""
+"""The flow from a request to a picture: cache, freshness, captures, renditions."""
 
 from thumbnails.ask import Ask, Charge, NoCharge
 from thumbnails.cache import Known, PictureCache

@@ -1,4 +1,4 @@
-"""What travels through the flow together: a request, whose budget pays for its capture, and the id that joins the logs."""
+"""The value that travels through the flow: a request, the budget that pays for its capture, and the request id."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,7 +11,7 @@ class Charge(Protocol):
 
     @property
     def client(self) -> str:
-        """Whose budget it is."""
+        """The client whose budget it is."""
 
     def __call__(self) -> None: ...
 

@@ -1,7 +1,7 @@
-"""What is known of pages: pictures, when they were captured, and failures. In Redis, behind a small tier in memory.
+"""The cache: pictures, when their pages were captured, and failures. In Redis, behind a small tier in memory.
 
 One value holds header and picture together. The header holds the canonical options, which are compared on reading: a
-value under the wrong key is a miss. While Redis cannot be reached, everything is a miss that says so, never an error.
+value under the wrong key is a miss. While Redis cannot be reached, every look-up is a miss, and none is an error.
 """
 
 import json
@@ -38,7 +38,7 @@ if ARGV[5] == '1' then redis.call('del', KEYS[3]) end
 
 @dataclass(frozen=True, slots=True)
 class OriginalInfo:
-    """When a page was last captured. The original itself may be gone by now."""
+    """When a page was last captured. The original itself may have expired."""
 
     captured_at: datetime
     suspect: bool = False
@@ -75,7 +75,7 @@ class PictureCache:
     def __init__(
         self, client: "redis.Redis", breaker: RedisBreaker, memory_bytes: int = 0, trust_seconds: float = TRUST_SECONDS
     ) -> None:
-        """`memory_bytes` bounds the tier in memory; 0 is none."""
+        """`memory_bytes` bounds the tier in memory; with 0 there is none."""
         self._client = client
         self._breaker = breaker
         self._put_original: Any = client.register_script(_PUT_ORIGINAL)
@@ -159,7 +159,7 @@ class PictureCache:
         self._call(lambda: self._client.set(keys.PICTURE + key.digest, _pack(picture, key), ex=max(keep, 1)))
 
     def put_original(self, request: ThumbnailRequest, picture: Picture, keep: int, keep_info: int) -> None:
-        """Keep `picture` for `keep` seconds, and for `keep_info` when it was captured. Good ones end earlier failures."""
+        """Keep `picture` for `keep` seconds and its time for `keep_info`. A good picture ends earlier failures."""
         key, good = request.capture_key, not picture.suspect
         self._remember(key, picture)
         if good:

@@ -1,4 +1,4 @@
-"""Freshness: for how long a picture counts as fresh, is kept as stale, and may be replaced. Judged nowhere else."""
+"""Freshness: how long a picture counts as fresh, and how long it is kept as stale. No other module judges this."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ CLOCK_SKEW = timedelta(seconds=10)  # between machines; a picture counts as fres
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """The settings of one installation, in seconds: `fresh` without a `ttl` of the caller's, then `stale` after that."""
+    """The periods of one installation, in seconds: `fresh`, unless the caller sends a `ttl`, and then `stale`."""
 
     fresh: int = 86400
     stale: int = 604800
@@ -31,15 +31,15 @@ class Freshness:
         return self._lifetime(picture, request) + self.stale
 
     def is_due(self, captured_at: datetime, ttl: int | None, now: datetime) -> bool:
-        """Tell whether a picture that was captured then is stale by `now`."""
+        """Tell whether a picture that was captured at `captured_at` is stale at `now`."""
         return (now - captured_at).total_seconds() >= self.ttl(ttl)
 
     def is_expired(self, captured_at: datetime, ttl: int | None, now: datetime) -> bool:
-        """Tell whether such a picture is not shown any more, not even as stale."""
+        """Tell whether such a picture is no longer shown, not even as stale."""
         return (now - captured_at).total_seconds() > self.ttl(ttl) + self.stale
 
     def ttl(self, ttl: int | None) -> int:
-        """Give a caller's `ttl`, or the setting's."""
+        """Give the caller's `ttl`, or else that of the settings."""
         return ttl or self.fresh
 
     def _lifetime(self, picture: Picture, request: ThumbnailRequest) -> int:

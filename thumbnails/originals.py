@@ -1,4 +1,4 @@
-"""Originals: the captured page of each capture key. A page is captured once for all callers that want it at a time.
+"""Originals: the captured page of each capture key. Callers that want a page at the same time share one capture.
 
 The first caller pays. A new capture is checked before it replaces anything.
 """
@@ -29,7 +29,7 @@ _FULL = "too many captures are in progress; try again in a few seconds"
 
 @dataclass(frozen=True, slots=True)
 class OriginalLimits:
-    """Seconds that a capture may take, captures at a time in this process, seconds and bytes within which one is kept."""
+    """Limits of captures (seconds, number at a time in this process) and of what is kept (seconds, bytes)."""
 
     timeout: float = 60
     concurrency: int = 16
@@ -66,15 +66,15 @@ class Originals:
     def join(self, ask: Ask, known: Known) -> Flight[Captured]:
         """Join the capture of the page, or start it.
 
-        Raises what can be told at once: InvalidOption, a remembered failure of this page, OverCapacity. The flight ends
-        with Captured, BlockedTarget, RateLimited, OverCapacity or a CaptureError.
+        Raises at once: InvalidOption, OverCapacity, or a remembered failure of this page. The flight ends with Captured,
+        BlockedTarget, RateLimited, OverCapacity or a CaptureError.
         """
         request, fresh = ask.request, ask.request.delivery.fresh
         self._api.require_expressible(request.capture)
         if known.failure and not fresh:
             raise known.failure.error
         self.require_room(request)
-        # A caller with `fresh=1` accepts only what is newer than all that is known; others what was just captured.
+        # A caller with `fresh=1` accepts only a capture newer than the known one. Others accept one that was just made.
         newest = known.original.captured_at if fresh and known.original and not known.original.suspect else None
         since = newest or datetime.now(UTC) - CLOCK_SKEW
         failed_since = time.time() if fresh else 0
@@ -97,10 +97,10 @@ class Originals:
         return self._coalescer.join(request.capture_key.digest, work, self._limits.timeout + 5)
 
     def require_room(self, request: ThumbnailRequest) -> None:
-        """Raise the error that a capture would end with if it could end with nothing else.
+        """Raise the error that a capture would certainly end with, if any.
 
-        A caller beyond capacity must cost next to nothing. The order matters: a capture is known to the cache before it
-        is no longer in progress.
+        To refuse a caller must cost next to nothing. The order of the checks matters: a capture is in the cache before it
+        stops being in progress.
         """
         with suppress(OverCapacity), self._slot():
             return
@@ -113,7 +113,7 @@ class Originals:
     def _captured_meanwhile(
         self, request: ThumbnailRequest, info: OriginalInfo | None, failure: Failure | None, since: datetime
     ) -> Captured | None:
-        """Give what another leader captured between this caller's look-up and its lease: nobody pays twice."""
+        """Give what another leader captured between this caller's look-up and its lease, so that no page is paid twice."""
         if info is not None and info.captured_at > since:
             original = self._cache.original(request, reload=True)
             if original is not None and original.captured_at > since:
@@ -123,7 +123,7 @@ class Originals:
         return None
 
     def _capture(self, ask: Ask, known: Known, info: OriginalInfo | None) -> Captured:
-        """Do what only the leader does: judge the host, take a slot, charge, capture, compare, keep."""
+        """Do the leader's work: judge the host, take a slot, charge, capture, compare, keep."""
         request = ask.request
         self._api.require_available(reload=False)  # `admit` asks Redis, after the look-up of the name
         with self._slot():
@@ -182,7 +182,7 @@ class Originals:
         return replace(known, captured_at=new.captured_at)
 
     def _keep(self, request: ThumbnailRequest, original: Picture) -> None:
-        """Keep the original; a large one only as long as the callers need it that wait for it now."""
+        """Keep the original. A large one is kept only for the callers that wait for it now."""
         keep, keep_info = self._limits.keep_seconds, self._limits.info_seconds
         if len(original.body) > self._limits.keep_bytes:
             keep = min(keep, LARGE_SECONDS)

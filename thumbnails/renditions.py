@@ -1,6 +1,6 @@
-"""Renditions: pictures made from originals. All callers that want one at a time share its making.
+"""Renditions: pictures made from originals. Callers that want the same one at the same time share the work.
 
-Making one costs no capture and no budget, but up to seconds of a core: its callers wait as they do for a capture.
+A rendition costs no capture and no budget, but up to seconds of CPU time. Its callers wait as they do for a capture.
 """
 
 import time
@@ -30,9 +30,9 @@ class Renditions:
     def make(
         self, original: Picture, request: ThumbnailRequest, deadline: float, *, known: Picture | None = None
     ) -> Picture:
-        """Give the rendition of `original` for `request` by `deadline` (monotonic), or `known` if that is it.
+        """Give the rendition of `original` for `request` by `deadline` (monotonic), or `known` if it was made from that.
 
-        Raises OverCapacity, Pending (it will be there soon) or CaptureFailed.
+        Raises OverCapacity, Pending (the rendition is not ready yet) or CaptureFailed.
         """
         if known is not None and known.captured_at == original.captured_at:
             return known
@@ -44,11 +44,11 @@ class Renditions:
             raise Pending("the picture is being made; ask again in a few seconds") from None
 
     def make_in_background(self, original: Picture, request: ThumbnailRequest) -> None:
-        """Make it without waiting. Raises OverCapacity."""
+        """Start to make the rendition, and do not wait for it. Raises OverCapacity."""
         self._join(original, request, large=self.is_large(original, request))
 
     def is_large(self, original: Picture, request: ThumbnailRequest) -> bool:
-        """Tell whether it may take seconds: by the pixels that are decoded or encoded, whichever are more."""
+        """Tell whether the rendition may take seconds, by the pixels decoded or encoded, whichever are more."""
         w, h = request.rendition.w or original.width, request.rendition.h or original.height
         return max(original.width * original.height, w * h) > self._cpu.LARGE_PIXELS
 

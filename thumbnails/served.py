@@ -1,4 +1,4 @@
-"""What the flow gives back."""
+"""The results of the flow."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from storage import Stored
 
 
 class CacheState(StrEnum):
-    """Where a picture came from; sent as `X-Cache`. BYPASS is a capture without a cache to look in."""
+    """Where a picture came from; sent as `X-Cache`. BYPASS means that no cache could be reached."""
 
     HIT = "HIT"
     MISS = "MISS"

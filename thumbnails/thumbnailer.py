@@ -29,9 +29,9 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class WaitLimits:
-    """How many `callers` may wait for captures, and for how many `seconds` each, unless it says how long itself.
+    """How many `callers` may wait for captures, and for how many `seconds` each, unless a caller sends `wait`.
 
-    A sixth as many, eight at least, may wait for large renditions of known pages, which so have room of their own.
+    A sixth as many, but at least eight, may wait for large renditions. Captures cannot take these seats.
     """
 
     callers: int
@@ -98,7 +98,7 @@ class Thumbnailer:
             if original is None:
                 known = replace(known, original=None)  # evicted: there is nothing to compare a capture with
 
-        # Nothing to show, or nothing that the caller wants: it waits for a capture.
+        # There is no picture to show, or the caller wants a new one. The caller waits for a capture.
         try:
             return self._capture(ask, known)
         except (RateLimited, OverCapacity, Pending, CaptureError) as err:
@@ -111,7 +111,7 @@ class Thumbnailer:
             return self._serve(stale, CacheState.STALE, request)
 
     def _capture(self, ask: Ask, known: Known) -> Served:
-        """Wait for the capture of the page, and give its rendition. Raises Pending when the caller's time is over."""
+        """Wait for the capture of the page, and give its rendition. Raises Pending when the caller's time is up."""
         request, state = ask.request, CacheState.MISS if known.reachable else CacheState.BYPASS
         with self._seat_or_no_wait(request, self._capture_seats) as deadline:
             while True:
@@ -126,7 +126,7 @@ class Thumbnailer:
                 except RateLimited:
                     if flight.leading:
                         raise
-                    # The leader's budget was used up, not this caller's: it may lead the next flight.
+                    # The leader's budget is used up, not this caller's, so this caller may lead the next flight.
             # A follower may find that the leader has made the same rendition.
             made = None if flight.leading and captured.ms is not None else self._cache.rendition(request)
             picture = self._renditions.make(captured.original, request, deadline, known=made)
@@ -145,7 +145,7 @@ class Thumbnailer:
         return self._render(original, known, request)
 
     def _refresh_in_background(self, ask: Ask, known: Known) -> None:
-        """Start a capture for which no caller waits. If it cannot start, the page is left alone for some seconds."""
+        """Start a capture for which no caller waits. If it cannot start, none is tried again for some seconds."""
         if self._cache.is_backing_off(ask.request, ask.charge.client):
             return
         try:
@@ -164,7 +164,7 @@ class Thumbnailer:
             self._back_off(ask, err)
 
     def _back_off(self, ask: Ask, err: ThumbnailError | TimeoutError) -> None:
-        """A used-up budget concerns its client alone; any other reason concerns all."""
+        """Try no refresh of the page for some seconds: for this client if its budget is used up, else for all clients."""
         self._cache.back_off(ask.request, ask.charge.client if isinstance(err, RateLimited) else "")
         _log.info("refresh_refused", reason=getattr(err, "code", type(err).__name__))
 
@@ -180,9 +180,9 @@ class Thumbnailer:
         return known.rendition is not None or (known.original is not None and self._cache.original(request) is not None)
 
     def forget_failure(self, request: ThumbnailRequest, before: float) -> None:
-        """Forget that the page failed before this time (Unix seconds), for a caller that has waited since and retries.
+        """Forget a failure of the page from before `before` (Unix seconds), for a caller that retries after a pause.
 
-        A later failure is news to the caller, and as good as a retry of its own.
+        A later failure is kept, since it tells the caller as much as a retry would.
         """
         self._cache.forget_failure(request, before)
 
@@ -194,7 +194,7 @@ class Thumbnailer:
         return Persisted(served.picture, self._storage.put(served.picture), served.cache)
 
     def captured_since(self, request: ThumbnailRequest, then: datetime) -> bool:
-        """Tell whether the page was captured well after `then`."""
+        """Tell whether a good capture of the page was made after `then`."""
         info = self._cache.info(request)
         return info is not None and not info.suspect and info.captured_at > then
 
@@ -211,7 +211,7 @@ class Thumbnailer:
 
     @contextmanager
     def seat(self) -> Iterator[bool]:
-        """Take the seat of a caller that waits, for as long as the block lasts; False if none is free."""
+        """Take one of the seats for waiting callers while the block runs. Gives False if none is free."""
         with _seat(self._capture_seats) as seated:
             yield seated
 
@@ -219,7 +219,7 @@ class Thumbnailer:
     def _seat_or_no_wait(self, request: ThumbnailRequest, seats: threading.BoundedSemaphore) -> Iterator[float]:
         """Take a seat, and give the time (monotonic) until which the caller waits. Raises OverCapacity.
 
-        A caller that says how long it waits needs no seat to be told "pending" at once.
+        A caller that sends `wait` needs no seat: without one, it gets Pending at once.
         """
         with _seat(seats) as seated:
             if not seated and request.delivery.wait is None:
