@@ -35,7 +35,7 @@ NEAREST = {
     "flask/": "Flask",
     "werkzeug/": "Flask",
     "logs.py": "log",
-    "web/telemetry.py": "log",
+    "web/http/request_log.py": "log",
 }
 
 

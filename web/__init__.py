@@ -1,1 +1,1 @@
-"""Everything that knows Flask: views, the two faces of an error, one log event a request."""
+"""The HTTP side of the service, and the only code that uses Flask: views, errors, the request log, the fast path."""

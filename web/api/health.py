@@ -1,4 +1,4 @@
-"""`GET /health` for load balancers, `GET /ready` for orchestrators."""
+"""`GET /health` for load balancers, and `GET /ready` for orchestrators."""
 
 from dataclasses import asdict
 
@@ -12,7 +12,7 @@ def blueprint(services: Services) -> Blueprint:
     views = Blueprint("health", __name__)
 
     @views.after_request
-    def never_cached(response: Response) -> Response:
+    def forbid_caching(response: Response) -> Response:
         response.headers["Cache-Control"] = "no-store"
         return response
 
@@ -24,7 +24,7 @@ def blueprint(services: Services) -> Blueprint:
     def ready() -> tuple[Response, int]:
         states = services.ready()
         ok = all(states.values())
-        # Limits are counted where the cache is, and in memory while it is away.
+        # Limits are counted in Redis, and in memory while Redis is unreachable.
         described = {name: "ok" if works else "unreachable" for name, works in states.items()}
         limits = "redis" if states["redis"] else "memory"
         return jsonify(ok=ok, limits=limits, jobs=_jobs(services), **described), 200 if ok else 503
@@ -33,7 +33,7 @@ def blueprint(services: Services) -> Blueprint:
 
 
 def _jobs(services: Services) -> dict[str, object] | str:
-    """Tell where jobs stand. For people and alarms: a long queue makes no web process unready."""
+    """Describe the queues, for people and alerts. A long queue does not make the web process unready."""
     try:
         return asdict(services.jobs.store.stats())
     except QueueUnavailable:

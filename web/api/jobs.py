@@ -1,4 +1,4 @@
-"""`POST /screenshots`: JSON in, a job out; `GET /jobs/…` tells how it goes and gives the picture."""
+"""`POST /screenshots`: JSON in, a job or a batch out. `GET /jobs/…`: its state and its picture."""
 
 import re
 import time
@@ -11,21 +11,22 @@ from flask import Blueprint, Response, jsonify, request
 from access import JobBudgets
 from errors import NotFound, NotReady, QueueUnavailable
 from jobs import BULK, INTERACTIVE, Batch, Job, State, ids_of
-from model import Picture, ThumbnailRequest
+from model import Picture
 from services import Services
 from validation import JobWish
 from web.http.bodies import json_body
-from web.http.callers import Caller, allow_origins, identify
+from web.http.budgets import Budgets
+from web.http.callers import Caller, allow_origins, identify_caller
+from web.http.idempotency import current_attempt, respond_once
 from web.http.pictures import SAFE_HEADERS, picture_response
-from web.http.replays import attempt_of, once
-from web.http.request_log import note, request_id
+from web.http.request_log import log_facts, request_id
 
 POLL_SECONDS = 2
-UNKNOWN = "there is no such job"
+UNKNOWN = "no job has this id; jobs are kept for a day"
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
-def blueprint(services: Services, budgets: JobBudgets) -> Blueprint:
+def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     views = Blueprint("jobs", __name__)
     allow_origins(views, services.settings.cors_origins)
 
@@ -33,35 +34,37 @@ def blueprint(services: Services, budgets: JobBudgets) -> Blueprint:
     def screenshots() -> Response:
         body = json_body()
         wish = services.validator.parse_job(body)
-        note(host=wish.pictures[0].target.netloc, jobs=len(wish.pictures))
-        caller = identify(services.access, needs_key="/screenshots")
+        log_facts(host=wish.pictures[0].target.netloc, jobs=len(wish.pictures))
+        caller = identify_caller(services.access, needs_key="/screenshots")
         for wanted in wish.pictures:
             services.access.require_target(wanted.target.host)
             services.access.require_size(wanted.rendition)
-        attempt, remembered = attempt_of(caller, body), services.idempotency
-        return once(remembered, attempt, lambda: accept(services, budgets, wish, caller, remembered.seed(attempt)))
+        attempt, store = current_attempt(caller, body), services.idempotency
+        return respond_once(
+            store, attempt, lambda: create_jobs(services, budgets.jobs, wish, caller, store.seed(attempt))
+        )
 
     @views.get("/jobs/<id_>")
     def job(id_: str) -> Response:
-        return jsonify(_look_up(services, _known(id_), _owner_of_request(services)))
+        return jsonify(_describe(services, _require_id(id_), _current_owner(services)))
 
     @views.get("/jobs/<id_>/image")
     def image(id_: str) -> Response:
-        found = _own(services.jobs.store.get(_known(id_)), _owner_of_request(services))
-        return _picture_of(services, found)
+        found = services.jobs.store.get(_require_id(id_))
+        return _respond_with_picture(services, _require_owner(found, _current_owner(services)))
 
     @views.after_request
-    def never_cached(response: Response) -> Response:
+    def forbid_caching_by_default(response: Response) -> Response:
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     return views
 
 
-def accept(services: Services, budgets: JobBudgets, wish: JobWish, caller: Caller, seed: str) -> Response:
-    """Make jobs of `wish`, charged to `caller`: 202 with a job or a batch, or 200 where all have ended in time.
+def create_jobs(services: Services, budgets: JobBudgets, wish: JobWish, caller: Caller, seed: str) -> Response:
+    """Create the jobs of `wish`, charge `caller`, and respond: 202, or 200 if all jobs end while the caller waits.
 
-    The same random `seed` names the same jobs: those that there are already are not made again.
+    The ids of the jobs follow from the random `seed`. Jobs that exist already are not created again.
     Raises InvalidOption, InvalidURL, BlockedTarget, RateLimited, OverCapacity or QueueUnavailable.
     """
     webhook_url = None if wish.webhook_url is None else services.courier.admit(wish.webhook_url)
@@ -73,16 +76,16 @@ def accept(services: Services, budgets: JobBudgets, wish: JobWish, caller: Calle
     services.jobs.enqueue(made, batch)
     budgets.jobs.spend(caller.name, len(made))
     id_ = batch.id if batch else made[0].id
-    if _all_end(services, made, wish.pictures[0].delivery.wait or 0):
-        response = jsonify(_look_up(services, id_, made[0].owner))
+    if _wait_for_all(services, made, wish.pictures[0].delivery.wait or 0):
+        response = jsonify(_describe(services, id_, made[0].owner))
     else:
-        response = _accepted(batch, made)
+        response = _respond_accepted(batch, made)
     response.headers.update(limits | {"Location": f"/jobs/{id_}"})
     return response
 
 
-def _all_end(services: Services, made: list[Job], seconds: float) -> bool:
-    """Wait until all jobs have ended, for as long as the caller will and if there is a seat."""
+def _wait_for_all(services: Services, made: list[Job], seconds: float) -> bool:
+    """Wait at most `seconds`, and tell whether all jobs have ended. False at once if no seat is free."""
     end = time.monotonic() + seconds
     with services.thumbnailer.seat() as seated:
         if not seconds or not seated:
@@ -90,28 +93,29 @@ def _all_end(services: Services, made: list[Job], seconds: float) -> bool:
         try:
             jobs = [services.jobs.store.wait(job.id, max(end - time.monotonic(), 0)) for job in made]
         except QueueUnavailable:
-            return False  # the jobs are on their way all the same
+            return False  # the jobs are queued all the same
     return all(job is not None and job.state.ended for job in jobs)
 
 
-def _look_up(services: Services, id_: str, owner: str) -> dict[str, object]:
+def _describe(services: Services, id_: str, owner: str) -> dict[str, object]:
+    """Describe a job or a batch. Raises NotFound."""
     store, here = services.jobs.store, request.host_url.rstrip("/")
     batch = store.get_batch(id_)
     if batch is None:
-        return services.reports.of(_own(store.get(id_), owner), here)
+        return services.reports.of(_require_owner(store.get(id_), owner), here)
     if batch.owner != owner:
         raise NotFound(UNKNOWN)
     jobs = [job for job in store.get_all(batch.jobs) if job]
     if len(jobs) < len(batch.jobs) and all(job.state.ended for job in jobs):
-        raise NotFound(UNKNOWN)  # without those that are forgotten its sums would say what is not so
+        raise NotFound(UNKNOWN)  # some jobs have expired, so the counts would be wrong
     return services.reports.of_batch(batch, jobs, here)
 
 
-def _picture_of(services: Services, job: Job) -> Response:
+def _respond_with_picture(services: Services, job: Job) -> Response:
     if not job.state.ended:
-        raise NotReady("the job is not done; ask again in a few seconds")
+        raise NotReady("the job has not ended; try again in a few seconds")
     if job.result is None:
-        raise NotFound("there is no picture: the job failed")
+        raise NotFound("the job failed and has no picture; see its error")
     body, content_type = services.storage.read(job.result.key)
     captured_at = datetime.fromtimestamp(job.result.captured_at, UTC)
     picture = Picture(body, content_type, job.result.width, job.result.height, captured_at)
@@ -121,39 +125,36 @@ def _picture_of(services: Services, job: Job) -> Response:
 
 def _jobs_of(wish: JobWish, owner: str, ids: Iterator[str]) -> list[Job]:
     queue = BULK if wish.batch else INTERACTIVE
+    # The worker ignores how long the caller waits.
+    pictures = [replace(wanted, delivery=replace(wanted.delivery, wait=None)) for wanted in wish.pictures]
     return [
-        Job(next(ids), _unhurried(wanted), time.time(), owner, queue, wish.persist, wish.webhook_url, request_id())
-        for wanted in wish.pictures
+        Job(next(ids), wanted, time.time(), owner, queue, wish.persist, wish.webhook_url, request_id())
+        for wanted in pictures
     ]
-
-
-def _unhurried(wanted: ThumbnailRequest) -> ThumbnailRequest:
-    """How long the caller waits is nothing to the worker."""
-    return replace(wanted, delivery=replace(wanted.delivery, wait=None))
 
 
 def _owner(caller: Caller) -> str:
     return caller.key.name if caller.key else ""
 
 
-def _owner_of_request(services: Services) -> str:
-    return _owner(identify(services.access, needs_key="/jobs" if services.access.keys else ""))
+def _current_owner(services: Services) -> str:
+    return _owner(identify_caller(services.access, needs_key="/jobs" if services.access.keys else ""))
 
 
-def _known(id_: str) -> str:
+def _require_id(id_: str) -> str:
     if not _ID.fullmatch(id_):
         raise NotFound(UNKNOWN)
     return id_
 
 
-def _own(job: Job | None, owner: str) -> Job:
-    """Refuse a job of another key as if there were none."""
+def _require_owner(job: Job | None, owner: str) -> Job:
+    """Raise NotFound for another key's job, as for an unknown id."""
     if job is None or job.owner != owner:
         raise NotFound(UNKNOWN)
     return job
 
 
-def _accepted(batch: Batch | None, made: list[Job]) -> Response:
+def _respond_accepted(batch: Batch | None, made: list[Job]) -> Response:
     started = [{"job_id": job.id, "status": job.state} for job in made]
     if batch:
         response = jsonify({"batch_id": batch.id, "status": State.PENDING, "jobs": started})

@@ -1,23 +1,24 @@
-"""`POST /persist`: JSON in, a permanent URL out; and `GET /media/…` where a local folder is the storage."""
+"""`POST /persist`: JSON in, a permanent URL out. Also `GET /media/…`, if a local folder is the storage."""
 
 from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify, request
 
-from access import Budget, CaptureCharge
+from access import CaptureCharge
 from model import ThumbnailRequest
 from services import Services
 from storage import CACHE_FOREVER
-from storage_backends.local import LocalStorage
+from storage_backends import LocalStorage
 from thumbnails import Ask, CacheState, Persisted
-from web.http.bodies import absolute, json_body
-from web.http.callers import Caller, allow_origins, identify
+from web.http.bodies import absolute_url, json_body
+from web.http.budgets import Budgets
+from web.http.callers import Caller, allow_origins, identify_caller
+from web.http.idempotency import current_attempt, respond_once
 from web.http.pictures import SAFE_HEADERS
-from web.http.replays import attempt_of, once
-from web.http.request_log import note, request_id
+from web.http.request_log import log_facts, request_id
 
 
-def blueprint(services: Services, captures: Budget, persists: Budget) -> Blueprint:
+def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     views = Blueprint("persist", __name__)
     allow_origins(views, services.settings.cors_origins)
 
@@ -25,18 +26,19 @@ def blueprint(services: Services, captures: Budget, persists: Budget) -> Bluepri
     def persist() -> Response:
         body = json_body()
         wanted = services.validator.parse_json(body)
-        note(host=wanted.target.netloc)
-        caller = identify(services.access, needs_key="/persist")
+        log_facts(host=wanted.target.netloc)
+        caller = identify_caller(services.access, needs_key="/persist")
         services.access.require_target(wanted.target.host)
         services.access.require_size(wanted.rendition)
-        return once(services.idempotency, attempt_of(caller, body), lambda: answer(wanted, caller))
+        attempt = current_attempt(caller, body)
+        return respond_once(services.idempotency, attempt, lambda: store(wanted, caller))
 
-    def answer(wanted: ThumbnailRequest, caller: Caller) -> Response:
-        limits = persists.charge(caller.name)
-        charge = CaptureCharge(captures, caller.name, caller.own_limit)
+    def store(wanted: ThumbnailRequest, caller: Caller) -> Response:
+        limits = budgets.permanent_pictures.charge(caller.name)
+        charge = CaptureCharge(budgets.captures, caller.name, caller.own_limit)
         persisted = services.thumbnailer.persist(Ask(wanted, charge, request_id()))
-        note(cache=persisted.cache)
-        response = jsonify(_describe(persisted, absolute(persisted.stored.url, services.settings.public_url)))
+        log_facts(cache=persisted.cache)
+        response = jsonify(_describe(persisted, absolute_url(persisted.stored.url, services.settings.public_url)))
         response.status_code = 201 if persisted.stored.created else 200
         response.headers.update(limits)
         return response

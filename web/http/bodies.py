@@ -1,4 +1,4 @@
-"""JSON bodies in, and URLs for JSON bodies out."""
+"""JSON bodies of requests, and absolute URLs for those of responses."""
 
 import json
 
@@ -7,22 +7,23 @@ from flask import abort, request
 from errors import InvalidOption
 
 
-def absolute(url: str, public_url: str | None) -> str:
-    """A picture in a local folder has a path of this service for a URL."""
+def absolute_url(url: str, public_url: str | None) -> str:
+    """Complete the URL of a picture in a local folder, which is a path of this service."""
     return (public_url or request.host_url.rstrip("/")) + url if url.startswith("/") else url
 
 
 def json_body() -> object:
+    """Decode the body of the current request. Raises InvalidOption, or responds with 415."""
     if not request.is_json:
         abort(415)
     try:
-        return json.loads(request.get_data(), object_pairs_hook=_unrepeated)
+        return json.loads(request.get_data(), object_pairs_hook=_refuse_repeated_names)
     except (ValueError, RecursionError):
         raise InvalidOption('the body is not JSON; send an object such as {"url": "https://example.com/"}') from None
 
 
-def _unrepeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    # One look at each name: a body may hold thousands, and nobody else is served meanwhile.
+def _refuse_repeated_names(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    # One pass: a body may hold thousands of names, and the process serves no other request meanwhile.
     found: dict[str, object] = {}
     for name, value in pairs:
         if name in found:

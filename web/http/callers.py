@@ -1,8 +1,8 @@
-"""Who is asking: a known key, or an address; and which origins' scripts may."""
+"""The caller of the current request: an API key or an address. Also: trusted proxies, and origins for CORS."""
 
 from dataclasses import dataclass
 
-from flask import Blueprint, request
+from flask import Blueprint, Flask, request
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -10,16 +10,11 @@ from access import AccessRules, ApiKey, client_of
 from errors import BadKey
 
 
-def current_client() -> str:
-    """Name the client of the current request; TRUSTED_PROXIES is applied by then."""
-    return client_of(request.remote_addr)
-
-
 class TrustedProxies(ProxyFix):
-    """Believes as many proxies in front as it is told: the last so many entries of a header's list.
+    """WSGI middleware that reads the caller's address from what the trusted proxies in front have appended.
 
-    The list is cut at its commas and nowhere else. Werkzeug's own parser knows quoted strings: one `"` from a client
-    hides from it all that the proxies append.
+    It splits the header at commas alone. Werkzeug's parser knows quoted strings, so one `"` from a client would hide
+    everything that the proxies append.
     """
 
     def _get_real_value(self, trusted: int, value: str | None) -> str | None:
@@ -27,9 +22,16 @@ class TrustedProxies(ProxyFix):
         return entries[-trusted].strip() if 0 < trusted <= len(entries) else None
 
 
+def trust_proxies(app: Flask, count: int) -> None:
+    """Believe the last `count` proxies in front. Install it last, so that all other middleware sees the caller."""
+    if count:
+        # Proxies append to X-Forwarded-For, but replace X-Forwarded-Proto.
+        app.wsgi_app = TrustedProxies(app.wsgi_app, x_for=count, x_proto=1)  # type: ignore[method-assign]
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The client that limits are counted for: a key before an address."""
+    """Who sent the current request. `name` is the client whose budgets are charged: the API key, else the address."""
 
     name: str
     key: ApiKey | None
@@ -39,24 +41,31 @@ class Caller:
         return self.key.limit if self.key else None
 
 
-def identify(access: AccessRules, *, needs_key: str = "") -> Caller:
-    """Tell who asks. `needs_key` names what is for known callers only. Raises BadKey or KeyRequired."""
+def identify_caller(access: AccessRules, *, needs_key: str = "") -> Caller:
+    """Identify the caller. `needs_key` names what this request may do only with an API key, if anything.
+
+    Raises BadKey or KeyRequired.
+    """
     key = access.identify(request.headers.get("Authorization"), request.headers.get("X-API-Key"))
     if needs_key:
         access.require_key(key, needs_key)
-    return Caller(f"key:{key.name}" if key else current_client(), key)
+    return Caller(f"key:{key.name}" if key else _current_address(), key)
 
 
-def counted_client(access: AccessRules) -> str:
-    """Name the client whose requests are counted: a key of ours before an address. A wrong key is the view's to refuse."""
+def rate_limited_client(access: AccessRules) -> str:
+    """Name the client of the current request for the flood guard. A wrong key counts as its address."""
     try:
-        return identify(access).name
+        return identify_caller(access).name
     except BadKey:
-        return current_client()
+        return _current_address()
+
+
+def _current_address() -> str:
+    return client_of(request.remote_addr)
 
 
 def allow_origins(views: Blueprint, origins: tuple[str, ...]) -> None:
-    """Let scripts of `origins` call these views from a browser. None given: no CORS header at all."""
+    """Let scripts of `origins` call `views` from a browser. Without origins, no CORS header is sent."""
     if origins:
         headers = ["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID"]
         CORS(views, origins=list(origins), methods=["POST"], allow_headers=headers, max_age=600)

@@ -1,4 +1,4 @@
-"""The two faces of an error: problem+json (RFC 9457), or for a caller that wants a picture, a placeholder."""
+"""Errors as responses: problem+json (RFC 9457), or a placeholder for a caller that prefers an image."""
 
 import time
 from http import HTTPStatus
@@ -15,30 +15,30 @@ from errors import BlockedTarget, RateLimited, ThumbnailError, Unauthorized
 from images import placeholder
 from options import THUMBNAIL_OPTIONS, Whole
 from web.http.pictures import SAFE_HEADERS
-from web.http.request_log import note, request_id
+from web.http.request_log import log_facts, request_id
 
 _SIZES = {name: THUMBNAIL_OPTIONS[name] for name in ("width", "height", "w", "h")}
 _PIXELS = {name: each.kind for name, each in _SIZES.items() if isinstance(each.kind, Whole)}
 _log = structlog.get_logger()
 
 
-def answer_errors(app: Flask, limiter: Limiter) -> None:
-    """Turn whatever a view raises into a response that leaks nothing."""
+def install(app: Flask, limiter: Limiter) -> None:
+    """Turn every exception of a view into a response that shows nothing internal."""
 
-    def too_many(err: RateLimitExceeded) -> Response:
+    def flooded(err: RateLimitExceeded) -> Response:
         current = limiter.current_limit
         seconds = max(current.reset_at - int(time.time()), 1) if current else 60
         limit = err.limit.limit
-        return _answer(RateLimited.reached(limit.amount, "requests", limit.get_expiry(), seconds))
+        return _respond_to_ours(RateLimited.reached(limit.amount, "requests", limit.get_expiry(), seconds))
 
-    app.register_error_handler(RateLimitExceeded, too_many)
-    app.register_error_handler(ThumbnailError, _answer)
-    app.register_error_handler(HTTPException, _answer_http)
-    app.register_error_handler(Exception, _answer_unexpected)
+    app.register_error_handler(RateLimitExceeded, flooded)
+    app.register_error_handler(ThumbnailError, _respond_to_ours)
+    app.register_error_handler(HTTPException, _respond_to_http)
+    app.register_error_handler(Exception, _respond_to_unexpected)
 
 
-def _answer(err: ThumbnailError) -> Response:
-    note(code=err.code, **({"verdict": err.verdict} if isinstance(err, BlockedTarget) else {}))
+def _respond_to_ours(err: ThumbnailError) -> Response:
+    log_facts(code=err.code, **({"verdict": err.verdict} if isinstance(err, BlockedTarget) else {}))
     response = _respond(err.status, err.code, err.title, err.detail, retryable=err.retryable)
     response.headers.update(_headers(err))
     return response
@@ -54,35 +54,31 @@ def _headers(err: ThumbnailError) -> dict[str, str]:
 
 
 _HTTP_DETAILS = {
-    400: "the request could not be read",
-    404: "there is nothing at this path",
-    405: "this path does not know the method",
-    412: "the picture is another one by now",
-    413: "the body is too large; at most 64 KiB",
-    415: "the body must be JSON, sent as Content-Type: application/json",
+    400: "the request could not be parsed",
+    404: "this path does not exist",
+    405: "this path does not support the method; see Allow",
+    412: "the picture has changed; request it without If-Match",
+    413: "the body is too large; send at most 64 KiB",
+    415: "send the body as JSON, with Content-Type: application/json",
 }
 
 
-def _answer_http(err: HTTPException) -> Response:
+def _respond_to_http(err: HTTPException) -> Response:
     status = err.code or 500
     phrase = HTTPStatus(status).phrase
-    detail = _HTTP_DETAILS.get(status, phrase.lower())
-    response = _respond(status, _code(phrase), phrase, detail)
+    code = phrase.lower().replace(" ", "_").replace("-", "_")
+    response = _respond(status, code, phrase, _HTTP_DETAILS.get(status, phrase.lower()))
     response.headers.update({name: value for name, value in err.get_headers() if name == "Allow"})
     return response
 
 
-def _code(phrase: str) -> str:
-    return phrase.lower().replace(" ", "_").replace("-", "_")
-
-
-def _answer_unexpected(err: Exception) -> Response:
+def _respond_to_unexpected(err: Exception) -> Response:
     _log.exception("unexpected_error", error=type(err).__name__)
-    return _answer(ThumbnailError("something went wrong here; the request id helps to find it"))
+    return _respond_to_ours(ThumbnailError("the service failed; report the request id"))
 
 
 def _respond(status: int, code: str, title: str, detail: str, *, retryable: bool = False) -> Response:
-    if wants_picture():
+    if prefers_image():
         response = _placeholder(status, code, "pending" if status == 202 else "error")
     else:
         problem = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
@@ -92,21 +88,21 @@ def _respond(status: int, code: str, title: str, detail: str, *, retryable: bool
     return response
 
 
-def wants_picture() -> bool:
-    """Tell whether `Accept` names pictures before texts, as every browser's `<img>` does."""
+def prefers_image() -> bool:
+    """Tell whether `Accept` ranks images above text, as every browser does for an `<img>`."""
     accept = request.accept_mimetypes
-    pictures = max((quality for mime, quality in accept if mime.startswith("image/")), default=0)
+    images = max((quality for mime, quality in accept if mime.startswith("image/")), default=0)
     texts = max((quality for mime, quality in accept if mime.startswith(("text/", "application/"))), default=0)
-    return bool(pictures > texts)
+    return bool(images > texts)
 
 
 def _placeholder(status: int, code: str, state: Literal["error", "pending"]) -> Response:
     headers = {"X-Thumb-State": state} | ({"X-Error-Code": code} if state == "error" else {})
-    return Response(placeholder.draw(*_size_asked_for(), state), status, headers, content_type="image/png")
+    return Response(placeholder.draw(*_requested_size(), state), status, headers, content_type="image/png")
 
 
-def _size_asked_for() -> tuple[int, int]:
-    """Read width and height leniently: the query may well be what is wrong."""
+def _requested_size() -> tuple[int, int]:
+    """Read the size of the picture leniently, since the query itself may be the error."""
     query = parse_qs(request.query_string.decode("ascii", "replace"))
     given = {name: kind.guess(query.get(name, [""])[0]) for name, kind in _PIXELS.items()}
     viewport = given["width"] or _SIZES["width"].default, given["height"] or _SIZES["height"].default

@@ -1,26 +1,31 @@
 """The flood guard: a limit on all requests of a client, by Flask-Limiter over our counters."""
 
-from collections.abc import Callable
+from functools import partial
 
+from flask import Flask
 from flask_limiter import Limiter
 
 from access import FLOOD_SCOPE
-from coordination import RedisBreaker
+from services import Services
+from web.http.callers import rate_limited_client
 
 
-def flood_guard(pool: object, breaker: RedisBreaker, request_limit: str, client: Callable[[], str]) -> Limiter:
-    """Make the flood guard over a Redis connection `pool`; it guards every view that is not exempt.
-
-    `client` names the client of the current request.
-    """
-    return Limiter(
-        client,
-        application_limits=[request_limit],
+def install(app: Flask, services: Services) -> Limiter:
+    """Guard all views of `app` but `/health`. Install it after the views and the fast path, which counts itself."""
+    guard = Limiter(
+        partial(rate_limited_client, services.access),
+        application_limits=[services.settings.request_limit],
         storage_uri="counters://",
-        storage_options={"connection_pool": pool, "breaker": breaker},  # type: ignore[dict-item]
+        storage_options={
+            "connection_pool": services.redis.connection_pool,  # type: ignore[dict-item]
+            "breaker": services.redis_breaker,  # type: ignore[dict-item]
+        },
         strategy="fixed-window",
         in_memory_fallback_enabled=True,
-        # Otherwise a request in progress when another one notices the outage becomes a 500.
+        # Otherwise a request that is in progress while another one notices the outage would get a 500.
         swallow_errors=True,
         key_prefix=FLOOD_SCOPE,
     )
+    guard.init_app(app)
+    guard.exempt(app.view_functions["health.health"])
+    return guard

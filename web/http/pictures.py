@@ -1,4 +1,4 @@
-"""Pictures as responses: type, validators, and the headers that keep a browser from making more of them."""
+"""Pictures as responses: content type, validators, and headers for caches and browsers."""
 
 import time
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _GRACE = f", stale-while-revalidate={_A_WEEK}, stale-if-error={_A_WEEK}"
 
 @lru_cache(maxsize=1024)
 def preferred_format(accept: str) -> str:
-    """Collapse an `Accept` header to the best format that it names: avif, webp, or png, which everybody can read."""
+    """Choose the best format that an `Accept` header names: avif, webp, or else png, which every browser can show."""
     named = {mime: quality for mime, quality in parse_accept_header(accept, MIMEAccept) if quality > 0}
     offered = [each for each in _NEGOTIABLE if each.content_type in named]
     return max(offered, key=lambda each: named[each.content_type], default=_NEGOTIABLE[-1]).name
@@ -30,12 +30,12 @@ _http_date = lru_cache(maxsize=4096)(http_date)
 
 
 def picture_headers(served: Served, delivery: Delivery) -> dict[str, str]:
-    """Write the headers of a picture that was wished for like this."""
-    return caching_headers(served, delivery) | own_headers(served.picture)
+    """Write all headers of a picture but its content type."""
+    return cache_headers(served, delivery) | representation_headers(served.picture)
 
 
-def caching_headers(served: Served, delivery: Delivery) -> dict[str, str]:
-    """Write those of them that also tell a caller who has the picture: RFC 9110, 15.4.5."""
+def cache_headers(served: Served, delivery: Delivery) -> dict[str, str]:
+    """Write the headers that a 304 carries too (RFC 9110, 15.4.5)."""
     stale = served.cache is CacheState.STALE or served.fresh_for == 0
     headers = {
         "Cache-Control": _cache_control(served, delivery, stale=stale),
@@ -46,15 +46,16 @@ def caching_headers(served: Served, delivery: Delivery) -> dict[str, str]:
     return headers | {"Vary": "Accept"} if delivery.negotiated else headers
 
 
-def own_headers(picture: Picture) -> dict[str, str]:
-    """Write those that belong to the picture itself, whoever asks."""
+def representation_headers(picture: Picture) -> dict[str, str]:
+    """Write the headers that a 304 leaves out."""
     return {"Last-Modified": _http_date(picture.captured_at)} | SAFE_HEADERS
 
 
 def _cache_control(served: Served, delivery: Delivery, *, stale: bool) -> str:
-    """Say who may keep a picture, and for how long: no cache beyond what its URL allows.
+    """Say which caches may keep a picture, and for how long: at most until its URL expires.
 
-    Shared caches may show what is old, whatever it says: not what may be refused by then, nor what may be a bad picture.
+    Shared caches may serve a picture after its `max-age`. So they must not keep one whose URL expires, nor a suspect
+    one.
     """
     if delivery.fresh:
         return "no-store"
@@ -68,10 +69,10 @@ def _cache_control(served: Served, delivery: Delivery, *, stale: bool) -> str:
 
 
 def picture_response(picture: Picture, headers: Mapping[str, str]) -> Response:
-    """Answer with `picture`, or 304 where the caller has these very bytes."""
+    """Respond with `picture`, or with 304 if the caller has the same bytes."""
     response = Response(picture.body, content_type=picture.content_type)
     response.headers.update(dict(headers))
     response.make_conditional(request)
     if response.status_code == 412:
-        abort(412)  # an error like any other: without the picture, and for no cache
+        abort(412)  # a problem like every other error, instead of the picture with status 412
     return response

@@ -1,4 +1,4 @@
-"""The header `Prefer`: what a caller would rather have. What cannot be read of it is ignored, as RFC 7240 asks."""
+"""The header `Prefer` (RFC 7240). Unknown and malformed preferences are ignored, as the RFC requires."""
 
 import re
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ _SECONDS = re.compile(r"[0-9]{1,9}")
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """`respond_async` is a wish for a job where the answer would take longer than `wait` seconds."""
+    """With `respond_async`, the caller prefers a job to a response that takes longer than `wait` seconds."""
 
     respond_async: bool
     wait: int
 
     @classmethod
     def of(cls, header: str) -> Self:
-        """Read the header. Of a preference that is given twice the first counts; its parameters mean nothing here."""
+        """Read the header. The first of repeated preferences counts, and their parameters are ignored."""
         found: dict[str, str] = {}
         for each in parse_list_header(header):
             name, _, value = each.partition(";")[0].partition("=")

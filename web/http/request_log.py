@@ -1,4 +1,4 @@
-"""One log event a request, and the request id that joins it to the caller's log and the screenshot API's."""
+"""One log event per request, and the request id that joins it to the logs of the caller and the screenshot API."""
 
 import os
 import re
@@ -9,12 +9,18 @@ from flask import Flask, Response, g, request
 
 import logs
 
-BEGAN = "thumbnails.began"  # in the WSGI environment: when the front got the request, by the monotonic clock
+STARTED = "thumbnails.started"  # in the WSGI environment: when the fast path got the request (monotonic clock)
 _VALID_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
-def note(**facts: object) -> None:
-    """Add facts to the event of the request at hand."""
+def install(app: Flask) -> None:
+    """Give every request an id and a log event."""
+    app.before_request(_begin)
+    app.after_request(_end)
+
+
+def log_facts(**facts: object) -> None:
+    """Add facts to the log event of the current request."""
     structlog.contextvars.bind_contextvars(**facts)
 
 
@@ -22,27 +28,21 @@ def request_id() -> str:
     return str(g.request_id)
 
 
-def request_id_of(given: str) -> str:
-    """Keep the caller's id if it is one, else make one."""
-    return given if _VALID_ID.fullmatch(given) else os.urandom(16).hex()
+def choose_request_id(sent: str) -> str:
+    """Give the id that the caller sent if it is valid, else a new one."""
+    return sent if _VALID_ID.fullmatch(sent) else os.urandom(16).hex()
 
 
-def log_request(method: str, route: str | None, status: int, began: float, size: int | None, **facts: object) -> None:
-    """Write the one event of a request; `began` by the monotonic clock, `size` in bytes."""
-    # The route is our own name, never the caller's path: a query holds whole URLs, a path may hold anything.
-    ms = round((time.monotonic() - began) * 1000, 1)
+def log_request(method: str, route: str | None, status: int, started: float, size: int | None, **facts: object) -> None:
+    """Write the log event of a request; `started` is monotonic, `size` in bytes."""
+    # Only the name of the route is logged: the caller's query holds whole URLs, and a path may hold anything.
+    ms = round((time.monotonic() - started) * 1000, 1)
     logs.info("request", method=method, route=route, status=status, ms=ms, bytes=size, **facts)
 
 
-def observe(app: Flask) -> None:
-    """Give every request an id and a log event."""
-    app.before_request(_begin)
-    app.after_request(_end)
-
-
 def _begin() -> None:
-    g.request_id = request_id_of(request.headers.get("X-Request-ID", ""))
-    g.began = request.environ.get(BEGAN, time.monotonic())
+    g.request_id = choose_request_id(request.headers.get("X-Request-ID", ""))
+    g.started = request.environ.get(STARTED, time.monotonic())
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
 
@@ -50,6 +50,6 @@ def _end(response: Response) -> Response:
     response.headers["X-Request-ID"] = request_id()
     size = response.content_length
     facts = structlog.contextvars.get_contextvars()
-    log_request(request.method, request.endpoint, response.status_code, g.began, size, **facts)
-    structlog.contextvars.clear_contextvars()  # the thread serves others next
+    log_request(request.method, request.endpoint, response.status_code, g.started, size, **facts)
+    structlog.contextvars.clear_contextvars()  # the thread serves another request next
     return response
