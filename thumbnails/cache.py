@@ -45,7 +45,7 @@ class OriginalInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class RememberedFailure:
     """The error of a capture, with the seconds left as its `retry_after`, and when it happened (Unix seconds)."""
 
     error: ThumbnailError
@@ -58,7 +58,7 @@ class Known:
 
     rendition: Picture | None = None
     original: OriginalInfo | None = None
-    failure: Failure | None = None
+    failure: RememberedFailure | None = None
     reachable: bool = True
     complete: bool = True
 
@@ -104,7 +104,9 @@ class PictureCache:
         """Name the keys that hold the state of the page, for `read_state`."""
         return [keys.ORIGINAL + request.capture_key.digest, keys.FAILURE + request.capture_key.digest]
 
-    def read_state(self, request: ThumbnailRequest, values: Values) -> tuple[OriginalInfo | None, Failure | None]:
+    def read_state(
+        self, request: ThumbnailRequest, values: Values
+    ) -> tuple[OriginalInfo | None, RememberedFailure | None]:
         """Read the values of `state_keys`; () stands for a Redis that could not be asked."""
         info, failure = values or (None, None)
         known = _unpack_info(info) if info else None
@@ -120,7 +122,7 @@ class PictureCache:
         value, _ = self._call(lambda: self._client.get(keys.PICTURE + request.capture_key.digest))
         return self._read_original(request.capture_key, value)
 
-    def original_or_failure(self, request: ThumbnailRequest) -> tuple[Picture | None, Failure | None]:
+    def original_or_failure(self, request: ThumbnailRequest) -> tuple[Picture | None, RememberedFailure | None]:
         """Give what another process may have just made of the page: its original, or its failure."""
         digest = request.capture_key.digest
         names = [keys.PICTURE + digest, keys.FAILURE + digest]
@@ -205,7 +207,7 @@ class PictureCache:
             self._remember(key, picture)
         return picture
 
-    def _read_failure(self, key: Key, value: object) -> Failure | None:
+    def _read_failure(self, key: Key, value: object) -> RememberedFailure | None:
         with self._lock:
             text = value.decode() if isinstance(value, bytes) else self._failures.get(key.digest)
         return _unpack_failure(text) if text else None
@@ -272,11 +274,11 @@ def _unpack_info(value: bytes) -> OriginalInfo | None:
     return OriginalInfo(captured_at, value.startswith(_SUSPECT))
 
 
-def _unpack_failure(text: str) -> Failure | None:
+def _unpack_failure(text: str) -> RememberedFailure | None:
     try:
         record = json.loads(text)
         left = record["until"] - time.time()
         err = errors.from_record(record, retry_after=max(int(left), 1)) if left > 0 else None
-        return Failure(err, record["at"]) if err else None
+        return RememberedFailure(err, record["at"]) if err else None
     except (ValueError, KeyError, TypeError):
         return None

@@ -17,7 +17,7 @@ from model import Picture, ThumbnailRequest
 from netguard import Guard, Verdict
 from options import Target
 from thumbnails.ask import Ask
-from thumbnails.cache import Failure, Known, OriginalInfo, PictureCache
+from thumbnails.cache import Known, OriginalInfo, PictureCache, RememberedFailure
 from thumbnails.freshness import CLOCK_SKEW, SUSPECT_SECONDS
 from urls import NOT_PUBLIC
 
@@ -111,7 +111,7 @@ class Originals:
         raise OverCapacity(_FULL)
 
     def _captured_meanwhile(
-        self, request: ThumbnailRequest, info: OriginalInfo | None, failure: Failure | None, since: datetime
+        self, request: ThumbnailRequest, info: OriginalInfo | None, failure: RememberedFailure | None, since: datetime
     ) -> Captured | None:
         """Give what another leader captured between this caller's look-up and its lease, so that no page is paid twice."""
         if info is not None and info.captured_at > since:
