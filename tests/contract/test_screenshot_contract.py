@@ -1,6 +1,6 @@
-"""What every screenshot API that speaks SnapSharp's contract promises, the fake and the real engine alike.
+"""SnapSharp's contract, tested on the fake APIs and on the real engine.
 
-An implementation joins by a row in `IMPLEMENTATIONS`: a context manager that takes the key it must ask for, or `None`.
+Add an implementation to `IMPLEMENTATIONS`: a context manager that takes the key that callers must send, or `None`.
 """
 
 import io
@@ -25,7 +25,7 @@ KEY = "sk_live_0123456789abcdef"
 
 @dataclass(frozen=True)
 class Implementation:
-    """Where it is, how it is spoken to, and a page that it may capture, taller than any viewport asked for here."""
+    """A running API, its dialect, and a page that it can capture, taller than any viewport of these tests."""
 
     dialect: str
     url: str
@@ -114,7 +114,7 @@ def assert_envelope(answer, status, code):
 
 
 @pytest.mark.parametrize("image_format", ["png", "jpeg"])
-def test_a_picture_has_the_format_and_size_asked_for(api, image_format):
+def test_a_picture_has_the_requested_format_and_size(api, image_format):
     picture = opened(capture(api, image_format))
 
     assert (picture.format, picture.size) == (image_format.upper(), (800, 600))
@@ -135,7 +135,7 @@ def test_a_full_page_is_taller_than_the_viewport_and_as_wide(api):
     assert height > 600
 
 
-def test_twice_the_scale_is_twice_the_pixels(api):
+def test_twice_the_scale_gives_twice_the_pixels(api):
     assert opened(capture(api, scale=2.0)).size == (1600, 1200)
 
 
@@ -150,14 +150,14 @@ def test_every_option_at_once_still_gives_the_picture(api):
 
 
 @pytest.mark.parametrize("image_format", ["png", "jpeg", "webp"])
-def test_the_content_type_is_the_one_asked_for(http, api, image_format):
+def test_the_content_type_is_the_requested_one(http, api, image_format):
     answer = get(http, api, format=image_format)
 
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, f"image/{image_format}")
     assert opened(answer.content).format == image_format.upper()
 
 
-def test_png_at_1280_by_720_is_what_one_gets_unasked(http, api):
+def test_the_default_is_a_png_of_1280_by_720(http, api):
     picture = opened(get(http, api).content)
 
     assert (picture.format, picture.size) == ("PNG", (1280, 720))
@@ -193,8 +193,8 @@ def test_a_missing_url_is_a_validation_error(http, api):
     assert_envelope(http.get(f"{api.url}/v1/screenshot", timeout=60), 400, "validation_error")
 
 
-def test_the_client_types_a_refusal(api):
-    made = CaptureClient(replace(DIALECTS[api.dialect], params={}), api.url, KEY)  # a client that checks nothing
+def test_the_client_translates_a_refusal(api):
+    made = CaptureClient(replace(DIALECTS[api.dialect], params={}), api.url, KEY)  # a client that validates nothing
     with pytest.raises((CaptureFailed, InvalidOption)):
         made.capture(CaptureOptions(Target("", "", 0)), timeout=60)
     made.close()
@@ -212,7 +212,7 @@ def test_a_key_may_come_in_either_header(http, locked, headers):
     assert get(http, locked, headers=headers).status_code == 200
 
 
-def test_the_client_is_let_in_by_its_key_alone(locked):
+def test_the_client_is_accepted_only_with_its_key(locked):
     with client(locked) as made:
         assert made.capture(options(locked), timeout=60)
     with client(locked, key="wrong") as made, pytest.raises(UpstreamUnavailable):

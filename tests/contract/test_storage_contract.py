@@ -1,4 +1,4 @@
-"""One contract for both storages: a local folder, and an S3 server over HTTP."""
+"""The contract of a storage, tested on a local folder and on an S3 server over HTTP."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ def bucket(s3_url):
 
 @pytest.fixture
 def s3(bucket):
-    """Without pictures of jobs."""
+    """The S3 storage without pictures of jobs."""
     bucket.prune(-60)
     return bucket
 
@@ -46,7 +46,7 @@ def storage(request, tmp_path):
     return LocalStorage(tmp_path) if request.param == "local" else request.getfixturevalue("s3")
 
 
-def test_what_is_stored_for_good_can_be_read(storage):
+def test_a_permanent_picture_can_be_read(storage):
     stored = storage.put(picture())
 
     assert stored.key == f"thumbs/{hashlib.sha256(b'a picture').hexdigest()}.webp"
@@ -58,39 +58,39 @@ def test_what_is_stored_for_good_can_be_read(storage):
     [("image/png", "png"), ("image/webp", "webp"), ("image/jpeg", "jpg"), ("image/avif", "avif"),
      ("application/pdf", "pdf")],
 )  # fmt: skip
-def test_a_job_s_picture_is_kept_under_its_id(storage, content_type, extension):
+def test_the_picture_of_a_job_is_stored_under_the_jobs_id(storage, content_type, extension):
     key = storage.put_for_job(picture(content_type=content_type), JOB)
 
     assert key == f"jobs/{JOB}.{extension}"
     assert storage.read(key) == (b"a picture", content_type)
 
 
-def test_a_second_try_replaces_the_first(storage):
+def test_a_second_attempt_replaces_the_first(storage):
     storage.put_for_job(picture(b"first"), JOB)
     key = storage.put_for_job(picture(b"second"), JOB)
 
     assert storage.read(key)[0] == b"second"
 
 
-def test_pruning_takes_old_pictures_of_jobs_and_no_others(storage):
+def test_prune_removes_old_pictures_of_jobs_and_no_others(storage):
     good, key = storage.put(picture()), storage.put_for_job(picture(), JOB)
 
     assert storage.prune(3600) == 0
     assert storage.read(key)
-    assert storage.prune(-60) == 1, "as if a minute had gone by"
+    assert storage.prune(-60) == 1, "as if a minute had passed"
     with pytest.raises(NotFound):
         storage.read(key)
     assert storage.read(good.key)
     assert storage.prune(-60) == 0
 
 
-def test_pruning_takes_as_many_as_there_are(storage):
+def test_prune_removes_all_old_pictures_of_jobs(storage):
     for number in range(20):
         storage.put_for_job(picture(), f"{number:032x}")
     assert storage.prune(-60) == 20
 
 
-def test_pruning_takes_what_a_killed_process_left(tmp_path):
+def test_prune_removes_the_drafts_of_killed_processes(tmp_path):
     (tmp_path / "jobs").mkdir()
     (tmp_path / "jobs" / ".tmpx").write_bytes(b"half a pic")
     assert LocalStorage(tmp_path).prune(-60) == 1
@@ -98,7 +98,7 @@ def test_pruning_takes_what_a_killed_process_left(tmp_path):
 
 @pytest.mark.parametrize("key", ["", "jobs/", "jobs/x.png", f"jobs/{JOB}", f"jobs/{JOB}.svg", f"jobs/../jobs/{JOB}.png",
                                  f"jobs/{JOB}.png", f"/jobs/{JOB}.png", "thumbs/" + "0" * 64 + ".png"])  # fmt: skip
-def test_what_is_not_there_is_not_found(storage, key):
+def test_an_unknown_key_is_not_found(storage, key):
     with pytest.raises(NotFound):
         storage.read(key)
 
@@ -108,7 +108,7 @@ def test_a_folder_has_no_presigned_urls(tmp_path):
     assert storage.presign(storage.put_for_job(picture(), JOB), 60) is None
 
 
-def test_a_presigned_url_gives_the_picture_to_whoever_has_it(s3, s3_url):
+def test_a_presigned_url_gives_the_picture_without_credentials(s3, s3_url):
     url = s3.presign(s3.put_for_job(picture(), JOB), 1234)
     answer = requests.get(url, timeout=10)
 
@@ -127,7 +127,7 @@ def test_a_presigned_url_gives_the_picture_to_whoever_has_it(s3, s3_url):
         ("my.pics", "eu-west-1", "https://s3.eu-west-1.amazonaws.com/my.pics/jobs/"),
     ],
 )
-def test_a_presigned_url_is_of_the_bucket_s_own_region(monkeypatch, bucket, region, base):
+def test_a_presigned_url_has_the_host_of_the_buckets_region(monkeypatch, bucket, region, base):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "an-s3-key-of-the-tests")
     url = S3Storage(bucket, region=region, endpoint_url=None, public_url="https://cdn.example.com").presign(
@@ -138,7 +138,7 @@ def test_a_presigned_url_is_of_the_bucket_s_own_region(monkeypatch, bucket, regi
     assert "AWS4-HMAC-SHA256" in url
 
 
-def test_a_storage_that_is_away_is_a_typed_error(tmp_path, monkeypatch):
+def test_an_unreachable_storage_raises_storage_unavailable(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "an-s3-key-of-the-tests")
     (tmp_path / "jobs").write_text("in the way")

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 
 
 class Run:
-    """A `make run` under way, less its set-up, and all that it has said so far."""
+    """A running `make run` without its set-up, and its output so far."""
 
     def __init__(self, process):
         self.process = process
@@ -46,7 +46,7 @@ class Run:
             leaks.search(line)
             if match := re.search(pattern, line):
                 return match
-        raise AssertionError(f"never said {pattern}, but:\n{self.said}")
+        raise AssertionError(f"no line matched {pattern} in:\n{self.said}")
 
     def family(self):
         return list(descendants(self.process.pid))
@@ -83,7 +83,7 @@ def running(tmp_path, **environ):
 
 
 def alive(pids):
-    """Name those still there after a moment."""
+    """Give the processes that still exist after a moment."""
     deadline = time.monotonic() + 5
     while (left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -99,12 +99,12 @@ def test_the_printed_line_gives_a_picture_and_ctrl_c_leaves_nothing_behind(tmp_p
         run.press_ctrl_c()
         status = run.wait()
     assert (picture.format, picture.size) == ("PNG", (640, 360))
-    assert len(picture.convert("RGB").quantize(64).getcolors()) > 8, "a picture of one colour is of nothing"
+    assert len(picture.convert("RGB").quantize(64).getcolors()) > 8, "a picture of one colour shows no page"
     assert len(family) > 12, "Redis, engine, browser, web and its workers, worker and its pool, beat, demo"
     assert (status, alive(family)) == (0, [])
 
 
-def test_when_one_process_dies_all_stop_and_it_is_named(tmp_path):
+def test_when_one_process_dies_it_is_named_and_all_others_stop(tmp_path):
     with running(tmp_path) as run:
         engine = int(run.read_until(r"engine started \(pid=(\d+)\)").group(1))
         run.read_until("^curl ")
@@ -125,7 +125,7 @@ def test_sigterm_stops_it_like_ctrl_c(tmp_path):
     assert alive(family) == []
 
 
-def test_a_taken_port_gives_one_clear_line(tmp_path):
+def test_a_port_in_use_gets_one_clear_line(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with running(tmp_path, PORT=str(port)) as run:
@@ -135,7 +135,7 @@ def test_a_taken_port_gives_one_clear_line(tmp_path):
     )
 
 
-def test_what_real_services_do_is_not_started(tmp_path, redis_url):
+def test_a_part_replaced_by_a_real_service_is_not_started(tmp_path, redis_url):
     with running(tmp_path, REDIS_URL=redis_url, SNAPSHARP_API_KEY="sk_live_test") as run:
         line = run.read_until("^curl .*").group()
         run.press_ctrl_c()
@@ -151,8 +151,8 @@ def readme_commands():
     return [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
 
 
-def test_the_commands_of_the_readme_work_as_they_stand(tmp_path):
-    """But for the port, and for a page of the demo in the place of one that needs the internet."""
+def test_the_commands_of_the_readme_work(tmp_path):
+    """The port is another one, and a page of the demo replaces the one on the internet."""
     commands = readme_commands()
     targets = [command for command in commands if command.startswith("make ")]
     subprocess.run(["make", "--dry-run", *[t.split()[1] for t in targets]], cwd=ROOT, capture_output=True, check=True)

@@ -58,7 +58,7 @@ def thumb(service, site, path="/page", headers=None, **options):
 
 
 class Running(NamedTuple):
-    """The web process by its URL, and what it runs over."""
+    """The URL of the web process, with its Redis and its screenshot API."""
 
     url: str
     redis: RedisServer
@@ -67,7 +67,7 @@ class Running(NamedTuple):
 
 @contextmanager
 def running_service(folder, **settings):
-    """Run the web process over a Redis and a screenshot API of its own."""
+    """Run the web process with its own Redis and its own screenshot API."""
     with (
         running_redis() as redis,
         running_screenshot_api("snapsharp", "sk_live_test") as api,
@@ -96,7 +96,7 @@ def test_a_page_becomes_a_picture_with_its_size_and_colours(service, site):
     assert second.content == first.content
 
 
-def test_a_persisted_picture_is_fetched_back_byte_for_byte(service, site):
+def test_a_permanent_picture_has_the_bytes_of_the_shown_one(service, site):
     shown = thumb(service, site, w=200, format="webp")
     answer = requests.post(
         f"{service}/persist", json={"url": site.url("/page"), "w": 200, "format": "webp"}, timeout=60
@@ -106,14 +106,14 @@ def test_a_persisted_picture_is_fetched_back_byte_for_byte(service, site):
     assert requests.get(answer.json()["url"], timeout=60).content == shown.content
 
 
-def test_without_a_trusted_proxy_nobody_says_how_the_service_is_reached(service, site):
+def test_without_a_trusted_proxy_forwarded_headers_are_ignored(service, site):
     lies = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "elsewhere.example", "X-Forwarded-Prefix": "/x"}
     made = requests.post(f"{service}/persist", json={"url": site.url("/page")}, headers=lies, timeout=60).json()
 
     assert made["url"].startswith(f"{service}/media/")
 
 
-def test_a_page_that_answers_with_an_error_is_no_picture(service, site):
+def test_a_page_with_an_error_status_gives_no_picture(service, site):
     told = thumb(service, site, "/gone")
     shown = thumb(service, site, "/gone", IMG, w=64)
 
@@ -122,24 +122,24 @@ def test_a_page_that_answers_with_an_error_is_no_picture(service, site):
     assert Image.open(io.BytesIO(shown.content)).size == (64, 36)
 
 
-def test_everything_is_ready(service):
+def test_the_whole_service_is_ready(service):
     assert requests.get(f"{service}/ready", timeout=60).json()["ok"] is True
 
 
-def test_pending_captures_hold_up_neither_hits_nor_health(tmp_path):
-    """Captures pend on two workers until the test lets them go; what is known goes out all the while."""
+def test_captures_in_progress_delay_neither_hits_nor_health(tmp_path):
+    """Two workers hold captures until the test releases them, and serve known pictures meanwhile."""
     with running_service(tmp_path, thumb_limit="100 per minute", web_connections=64) as service:
         url, api = service.url, service.api
         known = requests.get(f"{url}/thumb", {"url": "https://example.com/"}, timeout=60)
         gate = threading.Event()
         api.hold(gate)
-        # Sixteen cold pages, and a crowd on one of them that is larger than may wait.
+        # Sixteen cold pages. More callers want one of them than may wait.
         pages = [f"https://example.com/{min(i, 15)}" for i in range(200)]
         pending = [threading.Thread(target=requests.get, args=(f"{url}/thumb", {"url": page})) for page in pages]
         for thread in pending:
             thread.start()
         try:
-            wait_until(lambda: len(api.calls) == 17, "sixteen captures under way")
+            wait_until(lambda: len(api.calls) == 17, "sixteen captures in progress")
             for _ in range(50):
                 hit = requests.get(f"{url}/thumb", {"url": "https://example.com/"}, timeout=10)
                 assert (hit.headers["X-Cache"], hit.content) == ("HIT", known.content)
@@ -154,8 +154,8 @@ def test_pending_captures_hold_up_neither_hits_nor_health(tmp_path):
         assert {event["status"] for event in events if event["event"] == "request"} == {200, 503}
 
 
-def test_a_redis_that_falls_silent_costs_one_time_out_and_no_picture(tmp_path):
-    """It takes connections and questions and gives no answer, which is worse than being gone."""
+def test_a_redis_that_stops_responding_costs_one_time_out_and_no_picture(tmp_path):
+    """Redis accepts connections and commands but never answers, which is worse than an outage."""
     with running_service(tmp_path, web_concurrency=1, memory_cache_bytes=0, thumb_limit="3 per hour") as service:
         url, redis = service.url, service.redis
 
@@ -170,7 +170,7 @@ def test_a_redis_that_falls_silent_costs_one_time_out_and_no_picture(tmp_path):
 
     assert [answer.status_code for answer in answers] == [200, 200, 200]
     assert {answer.headers["X-Cache"] for answer in answers} == {"BYPASS"}
-    assert first.elapsed.total_seconds() < 3, "one time-out is a second; it was four of them"
+    assert first.elapsed.total_seconds() < 3, "one time-out is a second, and it used to be four of them"
     assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited"), "counted in memory"
 
 
@@ -192,7 +192,7 @@ def unread_pictures(address):
 
 @pytest.mark.parametrize(("slow", "dripping"), [(unsent_body, False), (unsent_body, True), (unread_pictures, False)])
 def test_slow_clients_do_not_stop_health(tmp_path, slow, dripping):
-    """As many as there is room for send a part of a body, or read nothing of what they asked for."""
+    """Clients on all connections send only a part of a body, or do not read their responses."""
     with (
         running_service(tmp_path, web_concurrency=1, web_connections=4, client_timeout=1) as service,
         ExitStack() as clients,
@@ -223,35 +223,35 @@ def test_slow_clients_do_not_stop_health(tmp_path, slow, dripping):
 TELLING = "/thumb?url=http%3A%2F%2F93.184.216.34%2F%3Ftoken%3Ds3cret&sig=abc"
 CHUNKED = "POST /persist HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 UNREADABLE = {
-    "a line with a host that is none": (f"GET http://[bad{TELLING} HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    "a line of too many words": (f"GET {TELLING} s3cret HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    "a method that is none": (f"s3cret#? {TELLING} HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "a line with an invalid host": (f"GET http://[bad{TELLING} HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "a line with too many words": (f"GET {TELLING} s3cret HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "an invalid method": (f"s3cret#? {TELLING} HTTP/1.1\r\nHost: x\r\n\r\n", 400),
     "a line that is too long": (f"GET {TELLING}{'x' * 9000} HTTP/1.1\r\nHost: x\r\n\r\n", 414),
     "a header without a colon": (f"GET {TELLING} HTTP/1.1\r\nHost: x\r\nX-API-Key correct-horse\r\n\r\n", 400),
-    "a header's name with a space": (f"GET {TELLING} HTTP/1.1\r\nHost: x\r\nX-API-Key correct-horse: 1\r\n\r\n", 400),
-    "a transfer coding that is none": (
+    "a header name with a space": (f"GET {TELLING} HTTP/1.1\r\nHost: x\r\nX-API-Key correct-horse: 1\r\n\r\n", 400),
+    "an invalid transfer coding": (
         f"GET {TELLING} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: correct-horse\r\n\r\n",
         501,
     ),
-    "an expectation that is none": (f"GET {TELLING} HTTP/1.1\r\nHost: x\r\nExpect: correct-horse\r\n\r\n", 417),
-    "a chunk's length that is none": (f"{CHUNKED}s3cret\r\n\r\n", 400),
+    "an invalid expectation": (f"GET {TELLING} HTTP/1.1\r\nHost: x\r\nExpect: correct-horse\r\n\r\n", 417),
+    "an invalid chunk length": (f"{CHUNKED}s3cret\r\n\r\n", 400),
     "a chunk that is too long": (f"{CHUNKED}6\r\ns3crets3cret\r\n0\r\n\r\n", 400),
     "a chunk cut off": (f"{CHUNKED}f\r\ns3cret", 400),
-    "a chunk that nobody reads": (f"{CHUNKED.replace('/persist', '/nothing')}s3cret\r\n\r\n", 404),
+    "a chunk that no view reads": (f"{CHUNKED.replace('/persist', '/nothing')}s3cret\r\n\r\n", 404),
     "a head cut off": (f"GET {TELLING} HTTP/1.1\r\nX-API-Key: correct-horse", None),
 }
 
 
 @pytest.fixture(scope="module")
 def outspoken(tmp_path_factory):
-    """A web process that logs all it can, and its log."""
+    """A web process that logs as much as it can, and its log."""
     folder = tmp_path_factory.mktemp("outspoken")
     with running_service(folder, web_concurrency=1, log_level="DEBUG") as service:
         yield service.url, folder / "web.log"
 
 
 @pytest.mark.parametrize("what", UNREADABLE)
-def test_what_cannot_be_read_is_refused_and_in_no_log(outspoken, what):
+def test_a_malformed_request_is_refused_and_not_logged(outspoken, what):
     url, log = outspoken
     sent, status = UNREADABLE[what]
     before = log.stat().st_size
@@ -260,7 +260,7 @@ def test_what_cannot_be_read_is_refused_and_in_no_log(outspoken, what):
         client.sendall(sent.encode())
         client.shutdown(socket.SHUT_WR)
         answer = client.makefile("rb").read()
-    assert requests.get(f"{url}/health", timeout=30).ok, "what was said of it is written"
+    assert requests.get(f"{url}/health", timeout=30).ok, "the log of the first request has been written"
 
     said = log.read_bytes()[before:].decode()
 
@@ -270,7 +270,7 @@ def test_what_cannot_be_read_is_refused_and_in_no_log(outspoken, what):
     assert "Traceback" not in said
 
 
-def test_an_error_that_nobody_foresaw_is_logged_without_the_query(tmp_path):
+def test_an_unexpected_error_is_logged_without_the_query(tmp_path):
     log = tmp_path / "web.log"
     with running_web(log, app="tests.support.broken_app:app") as url:
         assert requests.get(url + TELLING, timeout=30).status_code == 500
@@ -280,8 +280,8 @@ def test_an_error_that_nobody_foresaw_is_logged_without_the_query(tmp_path):
     assert "s3cret" not in log.read_text()
 
 
-def test_a_large_picture_under_way_does_not_hold_up_small_ones(tmp_path):
-    """Its encoder takes seconds; whatever else is asked for meanwhile, known or new, is answered before it."""
+def test_a_large_picture_in_progress_does_not_delay_small_ones(tmp_path):
+    """The encoder takes seconds. Other pictures, known or new, are served before it has finished."""
     with running_service(tmp_path, web_concurrency=1) as service:
         thumb = f"{service.url}/thumb?url=https%3A%2F%2Fexample.com%2F"
         requests.get(thumb, timeout=60).raise_for_status()
@@ -298,8 +298,8 @@ def test_a_large_picture_under_way_does_not_hold_up_small_ones(tmp_path):
     assert still_pending >= 2
 
 
-def test_a_service_that_is_told_to_stop_ends_its_captures(tmp_path):
-    """The caller is gone, the process is told to end: what is paid for is kept all the same."""
+def test_a_service_that_is_stopped_finishes_its_captures(tmp_path):
+    """The caller does not wait and the process is stopped, but the paid capture is kept."""
     with running_redis() as redis, running_screenshot_api("snapsharp", "sk_live_test") as api:
         settings = {
             "redis_url": redis.url,
@@ -316,8 +316,8 @@ def test_a_service_that_is_told_to_stop_ends_its_captures(tmp_path):
                 assert requests.get(f"{url}/thumb", params, timeout=60).status_code == 202
                 wait_until(lambda: len(api.calls) == 1, "the capture")
                 process.terminate()
-                wait_until(lambda: refuses(url), "the listener's end")
-                with pytest.raises(subprocess.TimeoutExpired):  # it waits for as long as the capture takes
+                wait_until(lambda: refuses(url), "the listener to close")
+                with pytest.raises(subprocess.TimeoutExpired):  # the process waits for its capture
                     process.wait(4)
                 gate.set()
                 assert process.wait(60) == 0
@@ -328,7 +328,7 @@ def test_a_service_that_is_told_to_stop_ends_its_captures(tmp_path):
         assert len(api.calls) == 1
 
 
-def test_a_worker_has_a_descriptor_for_each_of_its_connections_and_more(tmp_path):
+def test_a_worker_has_more_descriptors_than_connections(tmp_path):
     settings = {"web_concurrency": 1, "capture_url": "http://127.0.0.1:9", "persist_dir": tmp_path / "media"}
     with running_web_process(tmp_path / "web.log", ["prlimit", "--nofile=64:9000"], **settings) as (url, process):
         assert requests.get(f"{url}/health", timeout=30).status_code == 200

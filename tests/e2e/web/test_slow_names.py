@@ -1,4 +1,4 @@
-"""Names that hang take no thread from what the service itself has to look up."""
+"""Lookups that hang take no thread from the lookups of the service itself."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from tests.support.web import ROOT, running_web
 
 @pytest.fixture
 def slow_names(tmp_path):
-    """What makes names that start with `hang` hang in a process as long as a file is there."""
+    """Settings that make lookups of `hang…` hang in a process while a file exists."""
     gate = tmp_path / "gate"
     gate.touch()
     return {"pythonpath": f"{ROOT / 'tests' / 'support' / 'slow_names'}{os.pathsep}{ROOT}", "hang_while": gate}
@@ -23,7 +23,7 @@ def ask(service, host, client):
     return requests.get(f"{service}/thumb", {"url": f"http://{host}/"}, headers=forwarded, timeout=60)
 
 
-def test_while_names_hang_a_capture_api_named_by_host_is_reached(settings, api, slow_names, tmp_path):
+def test_while_lookups_hang_the_screenshot_api_is_still_resolved(settings, api, slow_names, tmp_path):
     by_name = {"capture_url": api.url.replace("127.0.0.1", "localhost"), "capture_timeout": 5, "web_concurrency": 1}
     log = tmp_path / "web.log"
     with running_web(log, **settings | slow_names | by_name | {"trusted_proxies": 1, "thumb_limit": "99/hour"}) as url:
@@ -32,10 +32,10 @@ def test_while_names_hang_a_capture_api_named_by_host_is_reached(settings, api, 
                 clients = [f"198.51.100.{i}" for i in range(MOST_LOOKUPS)]
                 hang = list(pool.map(lambda client: ask(url, f"hang-{client}.example", client), clients))
                 busy = pool.submit(ask, url, "another.example", "192.0.2.1")
-                taken = ask(url, "93.184.216.34", "192.0.2.2")  # nothing to look up but the API
+                taken = ask(url, "93.184.216.34", "192.0.2.2")  # only the API's name has to be looked up
         finally:
-            slow_names["hang_while"].unlink()  # or the process could not end
+            slow_names["hang_while"].unlink()  # else the process could not stop
 
     assert {answer.json()["code"] for answer in hang} == {"blocked_url"}
-    assert busy.result().json()["code"] == "over_capacity", "all threads for strangers' names hang"
+    assert busy.result().json()["code"] == "over_capacity", "all threads for callers' names hang"
     assert (taken.status_code, taken.headers["Content-Type"]) == (200, "image/png")

@@ -12,7 +12,7 @@ OLD, NEW = "an-old-signing-key-0001", "the-new-signing-key-0002"
 
 
 def signed(key=NEW, late=(), **options):
-    """Sign `options`, then add the `late` ones that no signature covers."""
+    """Sign `options`, then add the `late` options, which the signature does not cover."""
     pairs = [(name, str(value)) for name, value in ({"url": PAGE} | options).items()]
     return "/thumb?" + urlencode([*pairs, *late, ("sig", sign(key, pairs))])
 
@@ -27,7 +27,7 @@ def keyed(make_client):
     return make_client(api_keys="cms:correct-horse,bulk:battery-staple:1/hour", thumb_limit="2 per hour")
 
 
-def test_a_signed_url_gives_a_picture_and_an_unsigned_one_none(signing, api):
+def test_a_signed_url_gets_a_picture_and_an_unsigned_one_does_not(signing, api):
     assert signing.get(signed()).status_code == 200
     refused = signing.get("/thumb", query_string={"url": PAGE})
 
@@ -35,7 +35,7 @@ def test_a_signed_url_gives_a_picture_and_an_unsigned_one_none(signing, api):
     assert len(api.calls) == 1
 
 
-def test_an_old_key_still_verifies_and_a_foreign_one_does_not(signing):
+def test_an_old_signing_key_is_accepted_and_an_unknown_one_is_not(signing):
     assert signing.get(signed(OLD)).status_code == 200
     assert signing.get(signed("somebody-elses-key-0003")).json["code"] == "bad_signature"
 
@@ -60,17 +60,17 @@ def test_one_signature_serves_a_whole_srcset(signing):
         [("format", "pdf")],
     ],
 )
-def test_a_signature_covers_everything_that_costs(signing, late):
+def test_a_signature_covers_every_option_that_costs_a_capture(signing, late):
     assert signing.get(signed(late=late)).json["code"] == "bad_signature"
 
 
-def test_the_signature_of_one_page_is_none_for_another(signing):
+def test_the_signature_of_one_page_is_invalid_for_another(signing):
     stolen = signed().replace("example.com", "example.org")
 
     assert signing.get(stolen).json["code"] == "bad_signature"
 
 
-def test_an_expiry_is_inside_the_signature(signing):
+def test_a_signature_covers_its_expiry(signing):
     soon, past = int(time.time()) + 600, int(time.time()) - 1
 
     assert signing.get(signed(expires=soon)).status_code == 200
@@ -81,7 +81,9 @@ def test_an_expiry_is_inside_the_signature(signing):
 
 def test_no_cache_keeps_a_picture_longer_than_its_url_is_valid(signing):
     soon = int(time.time()) + 90
-    answers = [signing.get(signed(expires=soon)) for _ in range(2)]  # captured, and before Flask
+    answers = [
+        signing.get(signed(expires=soon)) for _ in range(2)
+    ]  # the first is captured, the second comes from the fast path
 
     assert [answer.headers["X-Cache"] for answer in answers] == ["MISS", "HIT"]
     for answer in answers:
@@ -91,7 +93,7 @@ def test_no_cache_keeps_a_picture_longer_than_its_url_is_valid(signing):
     assert signing.get(signed()).headers["Cache-Control"].startswith("public, max-age=86")
 
 
-def test_an_option_with_a_line_break_cannot_pass_for_two(signing):
+def test_an_option_with_a_line_break_does_not_count_as_two(signing):
     from errors import BadSignature
 
     with pytest.raises(BadSignature):
@@ -99,7 +101,7 @@ def test_an_option_with_a_line_break_cannot_pass_for_two(signing):
     assert signing.get(signed() + "&hide=a%0Ascale=2").status_code == 400
 
 
-def test_sizes_off_the_ladder_are_refused(make_client):
+def test_a_size_that_is_not_on_the_ladder_is_refused(make_client):
     client = make_client(signing_keys=NEW, allowed_sizes="320,640,320x180,x90")
 
     for late in ([("w", "320")], [("w", "320"), ("h", "180")], [("h", "90")], []):
@@ -109,8 +111,8 @@ def test_sizes_off_the_ladder_are_refused(make_client):
     assert "320, 640, x90, 320x180" in refused.json["detail"]
 
 
-def test_signed_urls_have_a_ladder_if_none_is_set(signing):
-    """No signature covers a size: one URL would let anybody have thousands of pictures made."""
+def test_signed_urls_have_a_default_ladder(signing):
+    """A signature covers no size, so without a ladder one URL would allow thousands of pictures."""
     for late in ([("w", "320")], [("w", "1280"), ("h", "720")], [("w", "1200"), ("h", "630")], []):
         assert signing.get(signed(late=late)).status_code == 200
     for late in ([("w", "321")], [("h", "180")], [("w", "320"), ("h", "181")]):
@@ -119,21 +121,21 @@ def test_signed_urls_have_a_ladder_if_none_is_set(signing):
         assert refused.json["detail"].startswith("w, h: must be one of 160, 240, 320, 480, 640, 800, 960, 1200,")
 
 
-def test_any_size_is_given_where_that_is_said_or_nothing_signed(make_client):
+def test_any_size_is_allowed_by_any_or_without_signing_keys(make_client):
     off = {"url": PAGE, "w": 321, "h": 17}
 
     assert make_client(signing_keys=NEW, allowed_sizes="any").get(signed(**off)).status_code == 200
     assert make_client().get("/thumb", query_string=off).status_code == 200
 
 
-def test_the_command_prints_no_url_of_a_size_that_is_refused(signing):
+def test_the_sign_command_refuses_a_size_that_is_not_on_the_ladder(signing):
     result = signing.application.test_cli_runner().invoke(args=["sign", PAGE, "-o", "w=321"])
 
     assert result.exit_code == 1
     assert result.output.startswith("Error: w, h: must be one of 160, ")
 
 
-def test_the_command_prints_a_url_that_works(make_client):
+def test_the_sign_command_prints_a_url_that_works(make_client):
     client = make_client(signing_keys=NEW, public_url="https://thumbs.example.com")
     result = client.application.test_cli_runner().invoke(
         args=["sign", PAGE, "-o", "width=800", "-o", "w=160", "--expires-in", "60"]
@@ -149,7 +151,7 @@ def test_a_known_key_may_persist(keyed, headers):
     assert keyed.post("/persist", json={"url": PAGE}, headers=headers).status_code == 201
 
 
-def test_without_a_key_nothing_is_persisted(keyed, api):
+def test_persist_needs_a_valid_key(keyed, api):
     missing = keyed.post("/persist", json={"url": PAGE})
     wrong = keyed.post("/persist", json={"url": PAGE}, headers={"X-API-Key": "incorrect-horse"})
 
@@ -159,7 +161,7 @@ def test_without_a_key_nothing_is_persisted(keyed, api):
     assert api.calls == []
 
 
-def test_where_urls_are_signed_nothing_unsigned_is_captured(make_client, api):
+def test_with_signing_keys_no_unsigned_request_is_captured(make_client, api):
     client = make_client(signing_keys=NEW)
     refused = client.post("/persist", json={"url": PAGE})
 
@@ -168,13 +170,13 @@ def test_where_urls_are_signed_nothing_unsigned_is_captured(make_client, api):
     assert client.get(signed(fresh=1)).status_code == 200
 
 
-def test_the_ladder_of_sizes_holds_for_permanent_pictures(make_client):
+def test_the_ladder_applies_to_permanent_pictures(make_client):
     client = make_client(allowed_sizes="320")
 
     assert client.post("/persist", json={"url": PAGE, "w": 321}).json["code"] == "invalid_option"
 
 
-def test_fresh_needs_a_key_where_keys_are_set(keyed):
+def test_fresh_needs_a_key_if_keys_are_set(keyed):
     query = {"url": PAGE, "fresh": 1}
 
     assert keyed.get("/thumb", query_string={"url": PAGE}).status_code == 200
@@ -182,7 +184,7 @@ def test_fresh_needs_a_key_where_keys_are_set(keyed):
     assert keyed.get("/thumb", query_string=query, headers={"X-API-Key": "correct-horse"}).status_code == 200
 
 
-def test_a_key_has_a_budget_apart_from_its_address(keyed):
+def test_a_key_and_its_address_have_separate_budgets(keyed):
     def status(page, **headers):
         return keyed.get("/thumb", query_string={"url": f"https://example.com/{page}"}, headers=headers).status_code
 
@@ -190,7 +192,7 @@ def test_a_key_has_a_budget_apart_from_its_address(keyed):
     assert status(3, **{"X-API-Key": "correct-horse"}) == 200
 
 
-def test_a_key_may_carry_a_limit_of_its_own(keyed):
+def test_a_key_may_have_its_own_limit(keyed):
     headers = {"X-API-Key": "battery-staple"}
     statuses = [
         keyed.get("/thumb", query_string={"url": f"https://example.com/{page}"}, headers=headers).status_code
@@ -224,7 +226,7 @@ def test_only_allowed_targets_are_captured(make_client, api):
     assert client.post("/persist", json={"url": "https://example.net/"}).status_code == 403
 
 
-def test_cors_is_off_until_an_origin_is_named(make_client):
+def test_cors_is_off_until_an_origin_is_set(make_client):
     headers = {"Origin": "https://cms.example.com"}
     closed = make_client().post("/persist", json={"url": PAGE}, headers=headers)
     open_ = make_client(cors_origins="https://cms.example.com").post("/persist", json={"url": PAGE}, headers=headers)
@@ -233,7 +235,7 @@ def test_cors_is_off_until_an_origin_is_named(make_client):
     assert open_.headers["Access-Control-Allow-Origin"] == "https://cms.example.com"
 
 
-def test_cors_names_no_other_origin_and_covers_errors(make_client):
+def test_cors_allows_no_other_origin_and_covers_errors(make_client):
     client = make_client(cors_origins="https://cms.example.com")
     stranger = client.post("/persist", json={"url": PAGE}, headers={"Origin": "https://evil.example.com"})
     mistaken = client.post("/persist", json={}, headers={"Origin": "https://cms.example.com"})
@@ -249,7 +251,7 @@ def test_cors_names_no_other_origin_and_covers_errors(make_client):
     assert preflight.headers["Access-Control-Allow-Headers"] == "content-type, idempotency-key"
 
 
-def test_a_flood_from_an_address_is_not_a_known_keys(make_client):
+def test_a_flood_from_an_address_does_not_count_against_a_key(make_client):
     client = make_client(api_keys="cms:correct-horse", request_limit="3 per hour")
     flood = [client.get("/ready").status_code for _ in range(4)]
     known = [client.get("/ready", headers={"X-API-Key": "correct-horse"}).status_code for _ in range(4)]

@@ -1,4 +1,4 @@
-"""The shipped nginx configuration in front of the web process: what is kept, what is passed on, what is held off."""
+"""The shipped nginx configuration in front of the web process: caching, forwarding, limits, logs."""
 
 import json
 import shutil
@@ -25,14 +25,14 @@ from tests.support.screenshot_api import blank, refuse, running_screenshot_api
 from tests.support.site import running_site
 from tests.support.web import running_web_process
 
-PAGE = "http://93.184.216.34/?token=s3cret"  # what must not be in a log of nginx, whatever goes wrong
+PAGE = "http://93.184.216.34/?token=s3cret"  # must not appear in any log of nginx
 IMG = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 PICTURE = {"X-Thumb-State": "fresh", "Cache-Control": "public, max-age=60", "ETag": '"known"'}
 BRIEF = PICTURE | {"Cache-Control": "public, max-age=1, stale-while-revalidate=604800"}
 
 
 class _From(HTTPAdapter):
-    """Asks from one of this machine's own addresses."""
+    """Connects from the given address of this machine."""
 
     def __init__(self, address):
         self._address = address
@@ -44,7 +44,7 @@ class _From(HTTPAdapter):
 
 @dataclass
 class Edge:
-    """nginx at `url`; `folder` holds what it writes."""
+    """A running nginx at `url`. It writes into `folder`."""
 
     url: str
     folder: Path
@@ -83,7 +83,7 @@ class Web:
 
     @property
     def asked(self):
-        """How many thumbnails the web process was asked for."""
+        """The number of thumbnail requests that reached the web process."""
         lines = self.log.read_bytes()[self.logged :].splitlines()
         events = (json.loads(line) for line in lines if line.startswith(b"{"))
         return sum(event.get("route") == "thumbs.thumb" for event in events)
@@ -91,7 +91,7 @@ class Web:
 
 @pytest.fixture
 def folder():
-    with tempfile.TemporaryDirectory(prefix="edge") as name:  # a socket's path must be short: not tmp_path
+    with tempfile.TemporaryDirectory(prefix="edge") as name:  # not tmp_path, since the path of a socket must be short
         yield Path(name)
 
 
@@ -152,7 +152,7 @@ def own_edge(own_web, folder):
 
 @pytest.fixture
 def site():
-    """Stands in for the web process where a test looks at what nginx asks, or answers as it likes."""
+    """A server in place of the web process, for tests that look at nginx's requests or choose the responses."""
     with running_site() as running:
         yield running
 
@@ -174,7 +174,7 @@ def test_a_known_picture_is_served_without_the_web_process(edge, web):
     assert web.asked == 1
 
 
-def test_the_web_process_sees_each_look_where_an_operator_turns_the_cache_off(site, folder):
+def test_with_the_cache_off_every_request_reaches_the_web_process(site, folder):
     site.add("/thumb", "known", headers=PICTURE)
     change = "proxy_cache pictures;", "proxy_cache off;"
     advice = (Path(__file__).parents[3] / "docs" / "operations" / "refresh.md").read_text(encoding="utf-8")
@@ -185,7 +185,7 @@ def test_the_web_process_sees_each_look_where_an_operator_turns_the_cache_off(si
     assert all(line in advice for line in change)
 
 
-def test_a_known_picture_tells_nobody_whose_budget_paid_for_it(edge):
+def test_a_cached_picture_does_not_show_the_budget_of_its_first_caller(edge):
     first = edge.thumb()
     again = edge.thumb()
 
@@ -194,21 +194,21 @@ def test_a_known_picture_tells_nobody_whose_budget_paid_for_it(edge):
     assert first.headers["X-Request-ID"] != again.headers["X-Request-ID"]
 
 
-def test_a_herd_on_a_cold_page_reaches_the_web_process_once(site_edge, site):
+def test_simultaneous_requests_for_a_cold_page_reach_the_web_process_once(site_edge, site):
     gate = threading.Event()
     site.add("/thumb", "picture", headers=PICTURE, content_type="image/png", gate=gate)
     with ThreadPoolExecutor(20) as pool:
         herd = [pool.submit(site_edge.thumb) for _ in range(20)]
         wait_until(lambda: site.hits("/thumb"), "the first of them")
-        time.sleep(0.5)  # for the others to arrive; a late one makes no difference
+        time.sleep(0.5)  # lets the other requests arrive; a late one makes no difference
         gate.set()
 
     assert {asked.result().text for asked in herd} == {"picture"}
     assert site.hits("/thumb") == 1
 
 
-def test_a_herd_on_a_page_that_takes_longer_costs_one_capture(edge, api):
-    api.latency = 4  # longer than nginx lets a herd wait
+def test_simultaneous_requests_for_a_slow_page_cost_one_capture(edge, api):
+    api.latency = 4  # longer than nginx lets simultaneous requests wait
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: edge.thumb(w=320), range(20)))
 
@@ -217,7 +217,7 @@ def test_a_herd_on_a_page_that_takes_longer_costs_one_capture(edge, api):
     assert len(api.calls) == 1
 
 
-def test_nobody_waits_for_long_at_the_edge_alone(site_edge, site):
+def test_a_request_does_not_wait_long_in_nginx_for_another_one(site_edge, site):
     gate = threading.Event()
     site.add("/thumb", "{}", status=502, headers={"Cache-Control": "no-store"}, gate=gate)
     with ThreadPoolExecutor(20) as pool:
@@ -230,7 +230,7 @@ def test_nobody_waits_for_long_at_the_edge_alone(site_edge, site):
     assert {asked.result().status_code for asked in herd} == {502}
 
 
-def test_who_has_the_picture_gets_304_from_the_edge(edge, web):
+def test_a_matching_etag_gets_a_304_from_nginx(edge, web):
     etag = edge.thumb().headers["ETag"]
     answer = edge.thumb(headers={"If-None-Match": etag})
 
@@ -253,7 +253,7 @@ def test_errors_and_placeholders_are_never_stored(own_edge, api):
 
 
 def test_a_blank_picture_is_never_stored(edge, web, api):
-    """It would be shown as an old one for days where the page fails after that."""
+    """If the page failed afterwards, nginx would serve the blank picture as stale for days."""
     api.behave(blank, times=2)
     answers = [edge.thumb() for _ in range(2)]
 
@@ -262,7 +262,7 @@ def test_a_blank_picture_is_never_stored(edge, web, api):
     assert edge.stored == 0
 
 
-def test_a_placeholder_does_not_wait_for_somebody_elses_capture(edge, api):
+def test_a_request_with_wait_does_not_wait_for_another_ones_capture(edge, api):
     api.latency = 2
     with ThreadPoolExecutor(1) as pool:
         patient = pool.submit(edge.thumb)
@@ -276,7 +276,7 @@ def test_a_placeholder_does_not_wait_for_somebody_elses_capture(edge, api):
 @pytest.mark.parametrize(
     ("options", "headers"), [({"wait": 0}, {}), ({"wait": 20}, {}), ({}, {"Prefer": "respond-async"})]
 )
-def test_who_would_rather_not_wait_does_not_wait_for_the_likes_either(site, folder, options, headers):
+def test_requests_that_prefer_not_to_wait_do_not_wait_for_each_other(site, folder, options, headers):
     gate = threading.Event()
     site.add("/thumb", "picture", headers=PICTURE, content_type="image/png", gate=gate)
     longer = "proxy_cache_lock_timeout 3s", "proxy_cache_lock_timeout 60s"
@@ -289,7 +289,7 @@ def test_who_would_rather_not_wait_does_not_wait_for_the_likes_either(site, fold
     assert {answer.result().text for answer in asked} == {"picture"}
 
 
-def test_who_would_rather_not_wait_gets_known_pictures_like_anybody(edge, web, api):
+def test_a_request_that_prefers_not_to_wait_gets_cached_pictures(edge, web, api):
     api.latency = 0.5
     assert edge.thumb(wait=0, headers={"Accept": IMG}).status_code == 202
     wait_until(lambda: edge.thumb(wait=0).status_code == 200, "the picture")
@@ -301,7 +301,7 @@ def test_who_would_rather_not_wait_gets_known_pictures_like_anybody(edge, web, a
     assert web.asked == asked
 
 
-def test_each_class_of_browser_gets_its_own_format(edge):
+def test_each_class_of_browser_gets_its_best_format(edge):
     modern = edge.thumb(format="auto", headers={"Accept": IMG})
     old = edge.thumb(format="auto", headers={"Accept": "image/png,*/*;q=0.5"})
     again = edge.thumb(format="auto", headers={"Accept": IMG})
@@ -313,7 +313,7 @@ def test_each_class_of_browser_gets_its_own_format(edge):
 
 
 def test_a_picture_outlives_the_web_process(own_edge, own_web, redis_url):
-    own_edge.thumb(ttl=60, w=100)  # the master
+    own_edge.thumb(ttl=60, w=100)  # captures the page
     age_pictures(redis_url, 58)
     picture = own_edge.thumb(ttl=60, w=200)
     assert picture.headers["Cache-Control"].startswith(("public, max-age=1,", "public, max-age=2,"))
@@ -334,7 +334,7 @@ def test_a_picture_outlives_the_web_process(own_edge, own_web, redis_url):
     assert shown.headers["Content-Type"] == "image/svg+xml"
 
 
-def test_an_old_picture_is_shown_while_it_is_asked_for_again(site_edge, site):
+def test_a_stale_picture_is_served_while_nginx_requests_a_new_one(site_edge, site):
     site.add("/thumb", "old", headers=BRIEF, content_type="image/png")
     kinds = ({}, {"wait": 3})
     for options in kinds:
@@ -346,7 +346,7 @@ def test_an_old_picture_is_shown_while_it_is_asked_for_again(site_edge, site):
     wait_until(lambda: all(site_edge.thumb(**options).text == "new" for options in kinds), "the new pictures")
 
 
-def test_an_old_picture_says_that_it_is_old(site_edge, site):
+def test_a_stale_picture_is_marked_as_stale(site_edge, site):
     site.add("/thumb", "old", headers=BRIEF, content_type="image/png")
     known = site_edge.thumb()
     assert (known.headers["X-Thumb-State"], known.headers["Cache-Control"]) == ("fresh", BRIEF["Cache-Control"])
@@ -362,8 +362,8 @@ def test_an_old_picture_says_that_it_is_old(site_edge, site):
     assert {answer.headers["Cache-Control"] for answer in old} == {"public, max-age=60"}
 
 
-def test_a_picture_that_is_asked_for_again_says_how_old_it_is_now(edge, web, redis_url):
-    edge.thumb(ttl=60, w=100)  # the master
+def test_a_revalidated_picture_has_its_current_age(edge, web, redis_url):
+    edge.thumb(ttl=60, w=100)  # captures the page
     age_pictures(redis_url, 58)
     first = edge.thumb(ttl=60, w=200)
     wait_until(lambda: edge.thumb(ttl=60, w=200).headers["X-Edge-Cache"] == "STALE", "the end of its time")
@@ -385,12 +385,12 @@ def test_a_picture_that_is_asked_for_again_says_how_old_it_is_now(edge, web, red
         ("/thumb", 200, "private, max-age=7"),
     ],
 )
-def test_who_may_keep_an_answer_is_handed_on(site_edge, site, path, status, keeping):
+def test_cache_control_is_passed_on(site_edge, site, path, status, keeping):
     site.add(path, "{}", status=status, headers={"Cache-Control": keeping})
     assert site_edge.get(path).headers["Cache-Control"] == keeping
 
 
-def test_what_nobody_is_told_about_keeping_stays_so(site_edge, site):
+def test_a_response_without_cache_control_gets_none(site_edge, site):
     site.add("/health", "{}")
     answer = site_edge.get("/health")
     assert not {"Cache-Control", "X-Thumb-State"} & answer.headers.keys()
@@ -406,7 +406,7 @@ def test_what_nobody_is_told_about_keeping_stays_so(site_edge, site):
         ({}, {"X-API-Key": "abc"}),
     ],
 )
-def test_what_is_personal_or_must_be_new_goes_past_the_cache(site_edge, site, options, headers):
+def test_personal_and_fresh_requests_bypass_the_cache(site_edge, site, options, headers):
     site.add("/thumb", "picture", headers=PICTURE, content_type="image/png")
     answers = [site_edge.thumb(headers=headers, **options) for _ in range(2)]
 
@@ -416,16 +416,16 @@ def test_what_is_personal_or_must_be_new_goes_past_the_cache(site_edge, site, op
 
 
 @pytest.mark.parametrize("query", ["f%72esh=1", "e%78pires=1900000000&sig=abc", "%77ait=0"])
-def test_what_is_personal_is_so_however_its_name_is_spelt(site_edge, site, query):
+def test_personal_requests_bypass_the_cache_however_the_option_is_spelt(site_edge, site, query):
     site.add("/thumb", "picture", headers=PICTURE, content_type="image/png")
     address = f"{site_edge.url}/thumb?url=http%3A%2F%2F93.184.216.34%2F&{query}"
     for _ in range(2):
-        with urlopen(address, timeout=30) as answer:  # as it is written: requests would decode the name
+        with urlopen(address, timeout=30) as answer:  # not requests, which would decode the name
             assert answer.headers["X-Edge-Cache"] == "BYPASS"
     assert site_edge.stored == 0
 
 
-def test_a_signed_url_is_kept_like_any_other(site_edge, site):
+def test_a_signed_url_is_cached_like_any_other(site_edge, site):
     site.add("/thumb", "picture", headers=PICTURE, content_type="image/png")
     answers = [site_edge.thumb(sig="abc", w=320) for _ in range(2)]
 
@@ -433,13 +433,13 @@ def test_a_signed_url_is_kept_like_any_other(site_edge, site):
     assert site_edge.thumb(sig="other", w=320).headers["X-Edge-Cache"] == "MISS"
 
 
-def test_what_calls_itself_cacheable_but_is_no_picture_is_not_stored(site_edge, site):
+def test_a_cacheable_response_that_is_no_picture_is_not_stored(site_edge, site):
     site.add("/thumb", "odd", headers={"Cache-Control": "public, max-age=60"})
     site_edge.thumb()
     assert site_edge.stored == 0
 
 
-def test_the_web_process_learns_who_asks_and_how(site_edge, site):
+def test_the_web_process_gets_the_clients_address_and_scheme(site_edge, site):
     site.add("/persist", "{}", content_type="application/json")
     lies = {"X-Forwarded-For": "198.51.100.7", "X-Real-IP": "198.51.100.8", "X-Forwarded-Proto": "https"}
     answer = site_edge.get("/persist", lies | {"X-Request-ID": "callers-own-id", "Host": "thumbs.example:8443"})
@@ -462,19 +462,19 @@ def test_the_web_process_charges_the_visitor_not_the_proxy(edge):
     assert edge.thumb("http://93.184.216.34/last").status_code == 200, "another visitor, from where the proxy is too"
 
 
-def test_an_id_that_is_none_is_replaced(site_edge, site):
+def test_an_invalid_request_id_is_replaced(site_edge, site):
     site.add("/thumb", "picture", headers=PICTURE)
     answer = site_edge.thumb(headers={"X-Request-ID": "not an id"})
     assert len(answer.headers["X-Request-ID"]) == 32
 
 
-def test_the_longest_address_gets_through(edge):
+def test_the_longest_url_is_passed_on(edge):
     longest = PAGE + "é" * ((2048 - len(PAGE)) // 6)  # each is `%C3%A9`, and its percent signs are encoded once more
     assert edge.thumb(longest).status_code == 200
     assert edge.thumb(longest).headers["X-Edge-Cache"] == "HIT"
 
 
-def test_a_flood_gets_429_in_the_services_words(site_edge, site):
+def test_a_flood_gets_the_same_429_as_from_the_service(site_edge, site):
     site.add("/nothing")
     answers = site_edge.flood("/nothing", 400, lambda number: {"Accept": IMG} if number % 2 else {})
     refused = [answer for answer in answers[::2] if answer.status_code == 429]
@@ -495,7 +495,7 @@ STRICT = [
     ("rate=20r/s", "rate=1r/m"),
     ("burst=200", "burst=1"),
 ]
-CLIENTS = [  # each by several addresses, which nginx writes in as many ways
+CLIENTS = [  # each has several addresses, in the spellings of nginx
     ("192.0.2.1",) * 3,
     ("192.0.2.2",) * 3,
     ("::ffff:192.0.2.1",) * 3,
@@ -510,7 +510,7 @@ CLIENTS = [  # each by several addresses, which nginx writes in as many ways
 ]
 
 
-def test_a_flood_from_one_network_of_ipv6_is_one_clients(site, folder):
+def test_a_flood_from_one_ipv6_network_counts_as_one_client(site, folder):
     site.add("/nothing")
     with running_nginx(folder, site.url(""), *STRICT) as url, requests.Session() as session:
         for addresses in CLIENTS:
@@ -528,7 +528,7 @@ def test_known_pictures_are_never_refused(site_edge, site):
     assert site.hits("/thumb") == 1
 
 
-def test_in_a_flood_old_pictures_are_shown(site_edge, site):
+def test_in_a_flood_stale_pictures_are_served(site_edge, site):
     site.add("/thumb", "picture", headers=PICTURE | {"Cache-Control": "public, max-age=1"}, content_type="image/png")
     site.add("/nothing")
     site_edge.thumb()
@@ -539,7 +539,7 @@ def test_in_a_flood_old_pictures_are_shown(site_edge, site):
     assert {answer.text for answer in answers} == {"picture"}
 
 
-def test_health_is_asked_for_without_a_limit_and_metrics_not_from_outside(site_edge, site):
+def test_health_has_no_limit_and_metrics_are_not_reachable_from_outside(site_edge, site):
     site.add("/health", "{}")
     site.add("/metrics", "secret")
     answers = site_edge.flood("/health", 300)
@@ -560,7 +560,7 @@ def test_the_log_names_no_page(edge):
 
 
 def slow_reader(site, edge):
-    """More than buffers hold, and not to be stored, for a client that reads nothing until nginx has put it on disk."""
+    """A response larger than all buffers, for a client that reads it only after nginx has put it on disk."""
     site.add("/thumb", bytes(16 << 20), headers=PICTURE, content_type="image/png")
     address = urlsplit(edge.url)
     with socket.socket() as client:
@@ -600,7 +600,7 @@ def cache_that_cannot_be_written(site, edge):
     "trouble",
     [slow_reader, web_process_that_dies_in_an_answer, web_process_that_hangs_up, cache_that_cannot_be_written],
 )
-def test_no_log_names_a_page_whatever_goes_wrong(site, folder, trouble):
+def test_no_log_names_a_page_on_any_error(site, folder, trouble):
     with running_nginx(folder, site.url("")) as url:
         trouble(site, Edge(url, folder))
     written = "".join((folder / name).read_text() for name in ("access.log", "error.log", "stderr"))
@@ -610,7 +610,7 @@ def test_no_log_names_a_page_whatever_goes_wrong(site, folder, trouble):
     assert "sig=" not in written
 
 
-def test_the_log_tells_which_requests_the_web_process_did_not_answer(site, folder):
+def test_the_log_shows_which_requests_the_web_process_did_not_answer(site, folder):
     with running_nginx(folder, site.url("")) as url:
         edge = Edge(url, folder)
         site.add("/thumb", "its own", status=502)
@@ -625,7 +625,7 @@ def test_the_log_tells_which_requests_the_web_process_did_not_answer(site, folde
     assert set(away["upstream_status"].split(", ")) == {"502"}, "it may have been asked twice"
 
 
-def test_a_visitor_who_leaves_is_no_fault_of_the_web_process(site, folder):
+def test_a_visitor_who_disconnects_is_not_logged_as_a_fault_of_the_web_process(site, folder):
     site.add("/persist", gate=threading.Event())
     with running_nginx(folder, site.url("")) as url:
         address = urlsplit(url)
@@ -638,7 +638,7 @@ def test_a_visitor_who_leaves_is_no_fault_of_the_web_process(site, folder):
     assert events_of(folder, "web_away") == []
 
 
-def test_the_log_tells_whether_an_answer_got_through(site, folder):
+def test_the_log_shows_whether_a_response_arrived(site, folder):
     with running_nginx(folder, site.url("")) as url:
         edge = Edge(url, folder)
         site.add("/thumb", "picture", headers=PICTURE, content_type="image/png")

@@ -1,4 +1,4 @@
-"""The snippets of docs/signing.md make URLs that the service takes."""
+"""The snippets of docs/signing.md make URLs that the service accepts."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def test_a_snippet_signs_a_url_that_is_served(make_client, language):
 
 
 @pytest.mark.parametrize("language", CALLS)
-def test_a_snippet_signs_a_pdf_as_such(make_client, language):
+def test_a_snippet_covers_format_pdf_in_the_signature(make_client, language):
     client = make_client(signing_keys=KEY)
     answer = client.get(run(language, {"url": "https://example.com/", "format": "pdf"}))
 
@@ -49,7 +49,7 @@ def test_a_snippet_signs_a_pdf_as_such(make_client, language):
 
 
 @pytest.mark.parametrize("language", CALLS)
-def test_a_snippet_signs_what_it_sends_whatever_the_type(make_client, language):
+def test_a_snippet_signs_options_of_every_type_as_it_sends_them(make_client, language):
     options = {"url": "https://example.com/", "full_page": False, "dark_mode": True, "scale": 2.0, "width": 800}
 
     assert make_client(signing_keys=KEY).get(run(language, options)).status_code == 200

@@ -1,4 +1,4 @@
-"""The receivers of docs/webhooks.md take what the service sends, and nothing else."""
+"""The receivers of docs/webhooks.md accept the service's messages, and no others."""
 
 import json
 import re
@@ -34,7 +34,7 @@ CALLS = {
 
 @pytest.fixture(scope="module")
 def headers():
-    """What a receiver gets while the secret is being replaced."""
+    """The headers that a receiver gets while the secret is being rotated."""
     with running_receiver() as receiver:
         target = f"hooks.example.com:{receiver.port}"
         guard = Guard(exempt=exemptions([target]), lookup=lambda _: ["127.0.0.1"])
@@ -45,7 +45,7 @@ def headers():
 
 
 @pytest.mark.parametrize("language", CALLS)
-def test_a_receiver_tells_our_messages_from_others(headers, language):
+def test_a_receiver_accepts_our_messages_and_no_others(headers, language):
     interpreter, flag, program = CALLS[language]
     if shutil.which(interpreter) is None:
         pytest.skip(f"no {interpreter} on this machine")

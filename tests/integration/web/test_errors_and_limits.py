@@ -1,4 +1,4 @@
-"""Errors' two faces, limits, outages of Redis and of the screenshot API."""
+"""Errors as JSON and as placeholders, limits, outages of Redis and of the screenshot API."""
 
 import io
 import json
@@ -44,7 +44,7 @@ def test_captures_are_limited_and_hits_are_free(make_client, api):
     assert [get(client, w=w).status_code for w in (100, 200, 300)] == [200, 200, 200]
 
 
-def test_the_flood_guard_spares_health_alone(make_client):
+def test_the_flood_guard_exempts_health_alone(make_client):
     client = make_client(request_limit="3 per hour")
     statuses = [client.get("/thumb").status_code for _ in range(4)]
 
@@ -78,7 +78,7 @@ def test_refusals_count_against_the_flood_guard_too(make_client):
 
 
 @pytest.mark.parametrize("url", [PAGE, "http://10.0.0.1/"])
-def test_without_redis_the_flood_guard_goes_on_in_memory(make_client, url):
+def test_without_redis_the_flood_guard_counts_in_memory(make_client, url):
     client = make_client(redis_url=f"redis://127.0.0.1:{free_port()}/0", request_limit="5 per hour")
     statuses = [get(client, url).status_code for _ in range(20)]
 
@@ -87,9 +87,9 @@ def test_without_redis_the_flood_guard_goes_on_in_memory(make_client, url):
 
 @contextmanager
 def logged(capsys, monkeypatch):
-    """Log as in production while the block lasts; gives a list that has the events of its requests in the end."""
+    """Log as in production. When the block ends, the list that it gives holds the events of the block's requests."""
     before, events = logging.getLogger().handlers[:], []
-    monkeypatch.setattr(logs, "_write_line", None)  # puts back what `configure` sets
+    monkeypatch.setattr(logs, "_write_line", None)  # so that the test's end restores what `configure` sets
     logs.configure("json", "INFO")
     try:
         yield events
@@ -100,7 +100,7 @@ def logged(capsys, monkeypatch):
     events += [event for event in lines if event["event"] == "request"]
 
 
-def test_what_one_request_notes_is_not_in_the_next_ones_event(make_client, capsys, monkeypatch):
+def test_facts_of_one_request_are_not_in_the_next_event(make_client, capsys, monkeypatch):
     client = make_client()
     with logged(capsys, monkeypatch) as events:
         get(client)
@@ -134,9 +134,9 @@ def test_each_client_has_a_budget_of_its_own(make_client):
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Client-IP", "True-Client-IP"])
 @pytest.mark.parametrize("trusted", [0, 1])
-def test_forged_headers_do_not_help(make_client, name, trusted):
+def test_a_forged_header_does_not_change_the_client(make_client, name, trusted):
     client = make_client(thumb_limit="1 per hour", trusted_proxies=trusted)
-    proxys = [("X-Forwarded-For", "8.8.8.8")] * trusted  # of two that have one name, the server makes one
+    proxys = [("X-Forwarded-For", "8.8.8.8")] * trusted  # the server joins headers of one name
 
     def status(page):
         forged = f"for=1.1.1.{page}" if name == "Forwarded" else f"1.1.1.{page}"
@@ -147,12 +147,12 @@ def test_forged_headers_do_not_help(make_client, name, trusted):
 
 @pytest.mark.parametrize("forged", ["1.1.1.{}", '"', '1.1.1.{}, "', '", 1.1.1.{}', '"a\\', "1.1.1.{},,", "\\"])
 @pytest.mark.parametrize("appended", [["8.8.8.8"], ["8.8.8.8", "10.0.0.7"]])
-def test_trusted_proxies_are_believed_whatever_stands_before_their_words(make_client, forged, appended):
+def test_a_trusted_proxy_is_believed_whatever_the_client_sent_in_the_header(make_client, forged, appended):
     client = make_client(thumb_limit="1 per hour", trusted_proxies=len(appended))
 
     def status(page, *addresses):
         headers = {"X-Forwarded-For": ", ".join(addresses)}
-        peer = {"REMOTE_ADDR": f"10.0.1.{page}"}  # the last proxy is many machines
+        peer = {"REMOTE_ADDR": f"10.0.1.{page}"}  # the last proxy has many machines
         query = {"url": f"https://example.com/{page}"}
         return client.get("/thumb", query_string=query, headers=headers, environ_base=peer).status_code
 
@@ -161,7 +161,7 @@ def test_trusted_proxies_are_believed_whatever_stands_before_their_words(make_cl
 
 
 @pytest.mark.parametrize("spelling", ["8.8.8.8:{}", "[2001:db8::{}]:443"])
-def test_clients_that_a_proxy_names_with_their_ports_are_told_apart(make_client, spelling):
+def test_clients_are_told_apart_although_a_proxy_adds_their_ports(make_client, spelling):
     client = make_client(thumb_limit="1 per hour", trusted_proxies=1)
     names = spelling.format(5001), spelling.format(5002), "9.9.9.9:5001"
     statuses = [
@@ -183,7 +183,7 @@ def test_clients_that_a_proxy_names_with_their_ports_are_told_apart(make_client,
         (refuse(504, "timeout"), 504, "capture_timeout"),
     ],
 )
-def test_errors_of_the_api_become_typed_and_tell_nothing_of_it(make_client, api, answer, status, code):
+def test_an_error_of_the_api_gets_our_code_and_reveals_nothing_about_the_api(make_client, api, answer, status, code):
     api.behave(answer, times=9)
     response = get(make_client(capture_timeout=5))
 
@@ -194,7 +194,7 @@ def test_errors_of_the_api_become_typed_and_tell_nothing_of_it(make_client, api,
         assert int(response.headers["Retry-After"]) > 0
 
 
-def test_a_failing_api_leaves_the_last_good_picture(make_client, api, redis_url):
+def test_while_the_api_fails_the_last_good_picture_is_served(make_client, api, redis_url):
     client = make_client(cache_ttl=60)
     good = get(client)
     age_pictures(redis_url, seconds=120)
@@ -207,7 +207,7 @@ def test_a_failing_api_leaves_the_last_good_picture(make_client, api, redis_url)
     assert stale.headers["Cache-Control"] == "public, max-age=60"
 
 
-def test_a_value_planted_in_another_keys_slot_is_a_miss(client, redis_url):
+def test_a_value_stored_under_another_key_is_a_miss(client, redis_url):
     get(client)
     get(client, "https://example.org/")
     store = redis.Redis.from_url(redis_url)
@@ -219,7 +219,7 @@ def test_a_value_planted_in_another_keys_slot_is_a_miss(client, redis_url):
     assert get(client).headers["X-Cache"] == "MISS"
 
 
-def test_without_redis_pictures_are_captured_and_limits_go_on_in_memory(make_client, api):
+def test_without_redis_pictures_are_captured_and_limits_are_counted_in_memory(make_client, api):
     client = make_client(redis_url=f"redis://127.0.0.1:{free_port()}/0", thumb_limit="2 per hour")
     responses = [get(client), get(client), get(client)]
 
@@ -230,13 +230,13 @@ def test_without_redis_pictures_are_captured_and_limits_go_on_in_memory(make_cli
     assert (ready.json["redis"], ready.json["limits"], ready.json["capture"]) == ("unreachable", "memory", "ok")
 
 
-def test_a_redis_that_is_full_loses_the_cache_and_nothing_else(make_client):
+def test_a_full_redis_costs_the_cache_and_nothing_else(make_client):
     with running_redis("--maxmemory", "1mb", "--maxmemory-policy", "noeviction") as server:
         client = make_client(redis_url=server.url)
         assert [get(client).status_code for _ in range(2)] == [200, 200]
 
 
-def test_a_redis_that_dies_and_comes_back_is_used_again(make_client):
+def test_pictures_are_captured_after_redis_dies(make_client):
     with running_redis() as server:
         client = make_client(redis_url=server.url)
         assert get(client).headers["X-Cache"] == "MISS"
@@ -245,7 +245,7 @@ def test_a_redis_that_dies_and_comes_back_is_used_again(make_client):
         assert get(client).headers["X-Cache"] == "BYPASS"
 
 
-def test_health_touches_nothing_and_ready_asks_everyone(make_client):
+def test_health_calls_no_dependency_and_ready_calls_each(make_client):
     client = make_client()
 
     assert client.get("/health").json == {"ok": True}
@@ -292,7 +292,7 @@ LIES = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_an_api_that_lies_gives_a_typed_error_and_leaves_nothing(make_client, api, redis_url, lie):
+def test_a_malformed_response_of_the_api_gets_an_error_and_is_not_stored(make_client, api, redis_url, lie):
     client = make_client(capture_timeout=2)
     api.behave(LIES[lie], times=9)
     forget_peak()
@@ -307,18 +307,18 @@ def test_an_api_that_lies_gives_a_typed_error_and_leaves_nothing(make_client, ap
 
 
 def forget_peak():
-    """Let the kernel reckon this process's peak of resident memory from now on, where it may."""
+    """Reset the kernel's record of this process's peak memory, if the kernel allows that."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_memory():
-    """Bytes. Unlike `tracemalloc` it counts what Pillow and other C code take."""
+    """Give the peak of resident memory in bytes, with the memory of Pillow and other C code."""
     (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) << 10
 
 
-FULL = 64000  # bytes, nearly all that a body may have
+FULL = 64000  # bytes, just below the largest body allowed
 COSTLY = {
     "many names": "{" + ",".join(f'"{i:x}":1' for i in range(7500)) + "}",
     "many names inside": '{"url":{' + ",".join(f'"{i:x}":1' for i in range(7500)) + "}}",
@@ -334,11 +334,11 @@ COSTLY = {
 
 @pytest.mark.parametrize("path", ["/persist", "/screenshots"])
 @pytest.mark.parametrize("body", COSTLY)
-def test_a_body_costs_little_however_it_is_made(client, path, body):
+def test_a_hostile_body_costs_little(client, path, body):
     began = time.thread_time()
     refused = client.post(path, data=COSTLY[body], content_type="application/json")
 
-    assert time.thread_time() - began < 0.3, "nobody else is served meanwhile"
+    assert time.thread_time() - began < 0.3, "the process serves no other request meanwhile"
     assert refused.status_code == 400
 
 
@@ -354,11 +354,11 @@ def test_a_body_costs_little_however_it_is_made(client, path, body):
         ("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8", "application/problem+json"),
     ],
 )  # fmt: skip
-def test_an_error_speaks_the_callers_language(client, accept, content_type):
+def test_an_error_has_the_format_that_the_caller_prefers(client, accept, content_type):
     assert client.get("/thumb", headers={"Accept": accept}).content_type == content_type
 
 
-def test_a_placeholder_has_the_size_of_the_picture_it_stands_for(client):
+def test_a_placeholder_has_the_size_of_the_requested_picture(client):
     sizes = {
         "": (1280, 720),
         "w=320": (320, 180),
@@ -376,7 +376,7 @@ def test_a_placeholder_has_the_size_of_the_picture_it_stands_for(client):
         assert Image.open(io.BytesIO(response.data)).size == size, query
 
 
-def test_a_refusal_costs_us_little_whatever_picture_was_asked_for(client):
+def test_a_refusal_costs_little_whatever_the_requested_picture(client):
     sizes = [(1024, 1000), (3840, 2100), (3840, 3800)]
     asked = [
         f"/thumb?url=nonsense&w={width}&h={height + more}&format={format_}"
@@ -406,7 +406,7 @@ def test_http_errors_are_problems_too(client, method, path, status, code):
         assert "Allow" in response.headers
 
 
-def test_an_unexpected_error_shows_nothing_but_the_request_id(make_client, resolver, capsys):
+def test_an_unexpected_error_shows_only_the_request_id(make_client, resolver, capsys):
     client = make_client()
 
     def broken(_):
@@ -421,7 +421,7 @@ def test_an_unexpected_error_shows_nothing_but_the_request_id(make_client, resol
     assert response.json["request_id"]
 
 
-def test_one_event_a_request_tells_who_asked_for_what_but_never_the_query(make_client, capsys, monkeypatch):
+def test_the_event_of_a_request_names_the_host_but_never_the_query(make_client, capsys, monkeypatch):
     client = make_client()
     with logged(capsys, monkeypatch) as events:
         get(client, "https://example.com/path?token=s3cret", w=32)
@@ -435,7 +435,7 @@ def test_one_event_a_request_tells_who_asked_for_what_but_never_the_query(make_c
     assert "/path" not in json.dumps(events)
 
 
-def test_a_refusal_that_is_remembered_reads_like_the_first(client):
+def test_a_memoised_refusal_reads_like_the_first(client):
     first, again = (client.get("/thumb?url=http%3A%2F%2F10.0.0.1%2F") for _ in range(2))
 
     assert (first.status_code, first.json["code"], first.json["detail"]) == (
@@ -446,8 +446,8 @@ def test_a_refusal_that_is_remembered_reads_like_the_first(client):
     assert first.json["request_id"] != again.json["request_id"]
 
 
-def test_while_names_hang_others_are_told_to_come_back(make_client, api, resolver):
-    """A stranger who asks for names that nobody answers for must not get good ones refused for half a minute."""
+def test_while_lookups_hang_other_callers_are_asked_to_retry(make_client, api, resolver):
+    """Lookups that never end must not cause good names to be refused for half a minute."""
     gate = threading.Event()
     resolver.answers = Hanging(gate)
     client = make_client(thumb_limit="1000 per minute")

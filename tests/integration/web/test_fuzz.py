@@ -1,4 +1,4 @@
-"""Whatever a client sends, it gets an answer soon, and never a 5xx. The API is healthy throughout."""
+"""Any request gets a response soon, and never a 5xx, while the screenshot API works."""
 
 import json
 import string
@@ -35,11 +35,11 @@ OWN_OPTIONS = st.fixed_dictionaries(
 
 
 def with_own_options(body):
-    """Add those of `/screenshots`, and take the one page away as often as not."""
+    """Add the options of `/screenshots`, and drop `url` in about half of the cases."""
     return OWN_OPTIONS.map(lambda own: {k: v for k, v in body.items() if k != "url" or len(own) % 2 == 0} | own)
 
 
-# What a server hands on for a header's value: any latin-1 but a line break, and what looks like a meaning.
+# Values of headers as a server passes them on: any latin-1 without line breaks, and fragments that a parser knows.
 FRAGMENTS = st.sampled_from(
     ["*", ",", ";", "=", " ", '"', "W/", '"abc"', "bytes=0-1", "bytes=-5", "bytes=9-1,0-0", "items=1-", "9" * 5000, "-1",
      "Sat, 01 Jan 2000 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -2359", "Mon, 99 Foo 0000 25:61:61", "image/png",
@@ -47,7 +47,7 @@ FRAGMENTS = st.sampled_from(
      "fe80::1%\xe9", ":80", "unknown", "Bearer ", "Basic ", "Digest ", "Og==", "respond-async", "wait=1", "a" * 32, "%00", "\0"]
 )  # fmt: skip
 LATIN_1 = st.text(st.characters(max_codepoint=0xFF, exclude_characters="\r\n"), max_size=40)
-MARK = "reflect\xe9d<"  # in no valid value of any header
+MARK = "reflect\xe9d<"  # not part of any valid header value
 HEADER_VALUES = st.one_of(
     LATIN_1, st.lists(st.one_of(FRAGMENTS, LATIN_1, st.just(MARK)), max_size=6).map("".join), st.just(MARK)
 )
@@ -60,7 +60,7 @@ HEADERS = st.dictionaries(HEADER_NAMES, HEADER_VALUES, min_size=1, max_size=4)
 UNLIMITED = dict.fromkeys(("thumb_limit", "persist_limit", "request_limit", "job_limit"), "1000000 per hour")
 
 
-SOON = 10  # seconds: a thousand times what an answer takes here, as other work may hold the machine up
+SOON = 10  # seconds: a thousand times what a response takes, since the machine may be busy
 
 
 @pytest.fixture(autouse=True)
@@ -97,46 +97,46 @@ def guarded(make_client):
 
 @FUZZ
 @given(PAIRS, st.sampled_from(["*/*", "image/*", "image/avif", "text/html", "nonsense;;q=x"]))
-def test_any_query_of_thumb_is_answered(unlimited, pairs, accept):
+def test_any_query_of_thumb_gets_a_response(unlimited, pairs, accept):
     query = urlencode([("url", "https://example.com/"), *pairs], errors="replace")
     assert unlimited.get(f"/thumb?{query}", headers={"Accept": accept}).status_code < 500
 
 
 @FUZZ
 @given(RAW)
-def test_any_raw_query_is_answered(unlimited, raw):
+def test_any_raw_query_gets_a_response(unlimited, raw):
     assert unlimited.get(f"/thumb?{quote(raw, safe=string.printable.replace('#', ''))}").status_code < 500
 
 
 @FUZZ
 @given(st.one_of(JSON, BODIES))
-def test_any_json_body_of_persist_is_answered(unlimited, body):
+def test_any_json_body_of_persist_gets_a_response(unlimited, body):
     assert post_json(unlimited, "/persist", body).status_code < 500
 
 
 @FUZZ
 @given(st.one_of(JSON, BODIES, BODIES.flatmap(with_own_options)))
-def test_any_json_body_of_screenshots_is_answered(unlimited, body):
-    # A queue that is full says so; nobody works on it here.
+def test_any_json_body_of_screenshots_gets_a_response(unlimited, body):
+    # No worker runs here, so the queue fills up and refuses more jobs.
     assert post_json(unlimited, "/screenshots", body).status_code in (202, 400, 403)
 
 
 @FUZZ
 @given(st.binary(max_size=200), st.sampled_from(["/persist", "/screenshots"]))
-def test_any_bytes_called_json_are_answered(unlimited, data, path):
+def test_any_bytes_sent_as_json_get_a_response(unlimited, data, path):
     assert unlimited.post(path, data=data, content_type="application/json").status_code < 500
 
 
 @FUZZ
 @given(st.one_of(st.text(max_size=60), st.text("0123456789abcdef", min_size=32, max_size=32)), st.booleans())
-def test_any_id_of_a_job_is_answered(unlimited, id_, image):
+def test_any_job_id_gets_a_response(unlimited, id_, image):
     path = f"/jobs/{quote(id_, safe='', errors='replace')}" + "/image" * image
     assert unlimited.get(path).status_code in (308, 404)
 
 
 @FUZZ
 @given(PAIRS, st.text(string.ascii_letters + string.digits + "=-_+ %", max_size=80))
-def test_any_signature_and_key_is_answered(guarded, pairs, secret):
+def test_any_signature_and_key_get_a_response(guarded, pairs, secret):
     query = urlencode([("url", "https://example.com/"), *pairs, ("sig", secret)], errors="replace")
     headers = {"Authorization": f"Bearer {secret}", "X-API-Key": secret}
     assert guarded.get(f"/thumb?{query}", headers=headers).status_code in (400, 401, 403)
@@ -145,13 +145,13 @@ def test_any_signature_and_key_is_answered(guarded, pairs, secret):
 
 @FUZZ
 @given(st.text(max_size=60))
-def test_any_path_of_media_is_answered(unlimited, path):
+def test_any_path_below_media_gets_a_response(unlimited, path):
     assert unlimited.get("/media/" + quote(path, errors="replace")).status_code < 500
 
 
 @pytest.fixture
 def behind_a_proxy(make_client):
-    """With every header in use: a known picture, a permanent one, an API key, an allowed origin."""
+    """A client whose application uses every header, with a known and a permanent picture, a key and an origin."""
     client = make_client(
         trusted_proxies=1, memory_cache_bytes=1 << 20, api_keys="cms:fuzz-me-not-please",
         cors_origins="https://cms.example", **UNLIMITED,
@@ -161,7 +161,7 @@ def behind_a_proxy(make_client):
 
 
 def environ(headers):
-    """`headers` as a server hands them on."""
+    """Give `headers` as a server passes them on."""
     names = {"Content-Type": "CONTENT_TYPE"}
     return {names.get(name, "HTTP_" + name.upper().replace("-", "_")): value for name, value in headers.items()}
 
@@ -183,7 +183,7 @@ PATHS = st.sampled_from(
 
 @FUZZ
 @given(HEADERS, PATHS, st.sampled_from(["GET", "GET", "HEAD", "OPTIONS"]), st.sampled_from([{}, KEY]))
-def test_any_header_is_answered_and_none_comes_back(behind_a_proxy, headers, path, method, key):
+def test_any_header_gets_a_response_and_is_not_reflected(behind_a_proxy, headers, path, method, key):
     answered(behind_a_proxy, path, key | headers, method=method)
 
 
@@ -193,7 +193,7 @@ def test_any_header_is_answered_and_none_comes_back(behind_a_proxy, headers, pat
     st.sampled_from(["/persist", "/screenshots"]),
     st.sampled_from([b'{"url": "https://example.com/"}', b"{}", b""]),
 )
-def test_any_header_of_a_post_is_answered_and_none_comes_back(behind_a_proxy, headers, path, body):
+def test_any_header_of_a_post_gets_a_response_and_is_not_reflected(behind_a_proxy, headers, path, body):
     sent = KEY | {"Content-Type": "application/json"} | headers
     answered(behind_a_proxy, path, sent, method="POST", data=body)
 
@@ -205,5 +205,5 @@ def permanent(behind_a_proxy):
 
 @FUZZ
 @given(HEADERS)
-def test_any_header_of_a_permanent_picture_is_answered_and_none_comes_back(behind_a_proxy, permanent, headers):
+def test_any_header_to_a_permanent_picture_gets_a_response_and_is_not_reflected(behind_a_proxy, permanent, headers):
     answered(behind_a_proxy, permanent, headers)

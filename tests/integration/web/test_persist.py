@@ -41,7 +41,7 @@ def test_a_page_gets_a_permanent_url_in_the_local_folder(client):
     assert served.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_the_same_picture_again_is_not_written_again(client, api):
+def test_a_picture_is_not_written_twice(client, api):
     first = client.post("/persist", json={"url": PAGE})
     second = client.post("/persist", json={"url": PAGE})
 
@@ -51,7 +51,7 @@ def test_the_same_picture_again_is_not_written_again(client, api):
     assert len(api.calls) == 1
 
 
-def test_a_picture_in_the_cache_is_promoted_without_a_capture(client, api):
+def test_a_cached_picture_is_stored_without_a_capture(client, api):
     shown = client.get("/thumb", query_string={"url": PAGE, "w": 64, "format": "webp"})
     answer = client.post("/persist", json={"url": PAGE, "w": 64, "format": "webp"}).json
 
@@ -89,7 +89,7 @@ def test_an_object_in_s3_is_never_overwritten(make_client, s3_settings, s3_url):
     assert s3_client(s3_url).head_object(Bucket="pics", Key=first.json["key"])["LastModified"] == before
 
 
-def test_a_cdn_in_front_of_the_bucket_gives_the_base_of_urls(make_client, s3_settings):
+def test_the_cdn_in_front_of_the_bucket_is_the_base_of_urls(make_client, s3_settings):
     client = make_client(**s3_settings, s3_public_url="https://cdn.example.com/pics/")
     answer = client.post("/persist", json={"url": PAGE}).json
 
@@ -105,7 +105,7 @@ def test_a_cdn_in_front_of_the_bucket_gives_the_base_of_urls(make_client, s3_set
         ("pics", "cn-north-1", "https://pics.s3.cn-north-1.amazonaws.com.cn/thumbs/k.png"),
     ],
 )
-def test_the_region_is_right_in_the_url(monkeypatch, bucket, region, expected):
+def test_the_url_has_the_host_of_the_region(monkeypatch, bucket, region, expected):
     from storage_backends.s3 import S3Storage
 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
@@ -114,7 +114,7 @@ def test_the_region_is_right_in_the_url(monkeypatch, bucket, region, expected):
     assert storage.url("thumbs/k.png") == expected
 
 
-def test_a_missing_bucket_is_a_typed_503(make_client, s3_settings):
+def test_a_missing_bucket_gets_storage_unavailable(make_client, s3_settings):
     response = make_client(**s3_settings | {"s3_bucket": "nowhere"}).post("/persist", json={"url": PAGE})
 
     assert response.status_code == 503
@@ -124,7 +124,7 @@ def test_a_missing_bucket_is_a_typed_503(make_client, s3_settings):
     assert "nowhere" not in response.text
 
 
-def test_a_folder_that_cannot_be_written_is_a_typed_503(make_client, tmp_path):
+def test_a_folder_that_is_not_writable_gets_storage_unavailable(make_client, tmp_path):
     (tmp_path / "file").write_text("in the way")
     response = make_client(persist_dir=tmp_path / "file").post("/persist", json={"url": PAGE})
 
@@ -149,7 +149,7 @@ def test_a_folder_that_cannot_be_written_is_a_typed_503(make_client, tmp_path):
         (b'{"url": "http://169.254.169.254/"}', "application/json", 400, "not a public web address"),
     ],
 )
-def test_a_bad_body_is_told_what_is_wrong_and_costs_nothing(make_client, api, body, content_type, status, says):
+def test_an_invalid_body_gets_an_explanation_free_of_charge(make_client, api, body, content_type, status, says):
     client = make_client(persist_limit="1 per hour")
     response = client.post("/persist", data=body, content_type=content_type)
 
@@ -164,7 +164,7 @@ def test_a_bad_body_is_told_what_is_wrong_and_costs_nothing(make_client, api, bo
     ["../secret.png", "%2e%2e/secret.png", "thumbs/../../secret.png", "secret.png", "thumbs/", "thumbs/%00.png",
      "/etc/passwd", "thumbs/" + "0" * 64 + ".svg"],
 )  # fmt: skip
-def test_media_serves_nothing_but_what_was_persisted(client, tmp_path, path):
+def test_media_serves_permanent_pictures_alone(client, tmp_path, path):
     (tmp_path / "media" / "thumbs").mkdir(parents=True)
     (tmp_path / "secret.png").write_text("secret")
     (tmp_path / "media" / "secret.png").write_text("secret")
@@ -184,7 +184,7 @@ def test_media_follows_no_symbolic_link(client, tmp_path):
     assert client.get(f"/media/thumbs/{name}").status_code == 404
 
 
-def test_persisting_has_a_limit_of_its_own(make_client):
+def test_persist_has_its_own_limit(make_client):
     client = make_client(persist_limit="2 per hour")
     statuses = [client.post("/persist", json={"url": PAGE}).status_code for _ in range(3)]
 

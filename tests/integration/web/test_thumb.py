@@ -24,7 +24,7 @@ def test_the_first_request_captures_and_the_second_is_a_hit(client, api):
     assert len(api.calls) == 1
 
 
-def test_a_picture_carries_the_headers_that_clients_rely_on(client):
+def test_a_picture_has_the_headers_that_clients_rely_on(client):
     response = client.get("/thumb", query_string={"url": PAGE, "ttl": 3600})
 
     assert response.content_type == "image/png"
@@ -39,7 +39,7 @@ def test_a_picture_carries_the_headers_that_clients_rely_on(client):
     assert "stale-while-revalidate=604800, stale-if-error=604800" in response.headers["Cache-Control"]
 
 
-def test_an_etag_that_still_holds_gives_304_without_a_body(client):
+def test_a_matching_etag_gets_a_304_without_a_body(client):
     etag = client.get("/thumb", query_string={"url": PAGE}).headers["ETag"]
     again = client.get("/thumb", query_string={"url": PAGE}, headers={"If-None-Match": etag})
 
@@ -49,28 +49,28 @@ def test_an_etag_that_still_holds_gives_304_without_a_body(client):
 
 
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*", "{}, *"])
-def test_every_form_of_an_etag_that_holds_gives_304(client, form):
+def test_every_form_of_a_matching_etag_gets_a_304(client, form):
     etag = client.get("/thumb", query_string={"url": PAGE}).headers["ETag"]
     again = client.get("/thumb", query_string={"url": PAGE}, headers={"If-None-Match": form.format(etag)})
 
     assert (again.status_code, again.data) == (304, b"")
 
 
-def test_an_etag_of_another_picture_gives_the_picture(client):
+def test_the_etag_of_another_picture_gets_the_picture(client):
     etag = client.get("/thumb", query_string={"url": PAGE}).headers["ETag"]
     again = client.get("/thumb", query_string={"url": PAGE}, headers={"If-None-Match": f'"aa{etag}"'})
 
     assert again.status_code == 200
 
 
-def test_a_precondition_that_fails_is_an_error_without_the_picture(client):
+def test_a_failed_precondition_gets_an_error_without_the_picture(client):
     response = client.get("/thumb", query_string={"url": PAGE}, headers={"If-Match": '"another"'})
 
     assert (response.status_code, response.headers["Cache-Control"]) == (412, "no-store")
     assert response.content_type == "application/problem+json"
 
 
-def test_head_answers_like_get_without_a_body(client):
+def test_head_gets_the_headers_of_get_without_a_body(client):
     response = client.head("/thumb", query_string={"url": PAGE})
 
     assert response.status_code == 200
@@ -78,8 +78,8 @@ def test_head_answers_like_get_without_a_body(client):
     assert response.data == b""
 
 
-def test_a_hit_that_is_asked_for_by_head_has_no_body_whichever_server_runs_the_application(client):
-    """Servers and test clients drop one: the application itself is asked."""
+def test_the_application_itself_sends_no_body_for_a_hit_by_head(client):
+    """Servers and test clients drop such a body, so the test calls the application itself."""
     known = client.get("/thumb", query_string={"url": PAGE})
     asked = create_environ("/thumb", query_string={"url": PAGE}, method="HEAD")
     body, status, headers = run_wsgi_app(client.application, asked)
@@ -105,7 +105,7 @@ def test_a_hit_that_is_asked_for_by_head_has_no_body_whichever_server_runs_the_a
         ({"scale": 2}, ("PNG", (2560, 1440))),
     ],
 )
-def test_the_picture_has_the_size_and_format_asked_for(client, options, expected):
+def test_the_picture_has_the_requested_size_and_format(client, options, expected):
     response = client.get("/thumb", query_string={"url": PAGE, **options})
 
     image = picture(response)
@@ -152,7 +152,7 @@ def test_every_capture_option_reaches_the_api_under_its_name_there(make_client, 
     assert "block_ads" not in sent
 
 
-def test_an_option_that_the_api_cannot_express_is_refused_and_costs_nothing(client, api):
+def test_an_option_that_the_api_does_not_support_is_refused_free_of_charge(client, api):
     response = client.get("/thumb", query_string={"url": PAGE, "selector": "#main"})
 
     assert response.status_code == 400
@@ -176,7 +176,7 @@ def test_the_request_id_of_the_caller_is_kept_and_sent_upstream(client, api):
     assert api.calls[0].headers["X-Request-ID"] == "caller-0815"
 
 
-def test_a_request_id_that_is_not_one_is_replaced(client):
+def test_an_invalid_request_id_is_replaced(client):
     response = client.get("/health", headers={"X-Request-ID": "a b\tc"})
 
     assert len(response.headers["X-Request-ID"]) == 32
@@ -210,7 +210,7 @@ def test_a_request_id_that_is_not_one_is_replaced(client):
         ("url=https://example.com/&" + "&".join(f"a{i}=1" for i in range(80)), "invalid_option", "more than 64"),
     ],
 )  # fmt: skip
-def test_bad_input_is_told_what_is_wrong_and_costs_nothing(make_client, api, resolver, query, code, says):
+def test_invalid_input_gets_an_explanation_free_of_charge(make_client, api, resolver, query, code, says):
     resolver.answers = {"private.example.net": ["10.0.0.1"], "nowhere.example.net": []}
     client = make_client(thumb_limit="1 per hour")
     response = client.get(f"/thumb?{query}")
@@ -225,20 +225,18 @@ def test_bad_input_is_told_what_is_wrong_and_costs_nothing(make_client, api, res
     assert client.get("/thumb", query_string={"url": PAGE}).status_code == 200, "the one capture was still there"
 
 
-def test_an_image_tag_gets_a_placeholder_of_the_size_asked_for(client):
+def test_an_image_tag_gets_a_placeholder_of_the_requested_size(client):
     query = {"url": "http://127.0.0.1/", "w": 320, "h": 180, "format": "webp"}
     response = client.get("/thumb", query_string=query, headers=BROWSER_IMG)
 
     image = picture(response)
-    assert (response.status_code, image.format, image.size) == (400, "PNG", (320, 180)), (
-        "of the one type that costs nothing to draw"
-    )
+    assert (response.status_code, image.format, image.size) == (400, "PNG", (320, 180)), "a PNG is cheap to draw"
     assert response.headers["X-Thumb-State"] == "error"
     assert response.headers["X-Error-Code"] == "blocked_url"
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_private_and_unresolvable_targets_answer_alike(client, resolver):
+def test_private_and_unresolvable_targets_get_the_same_response(client, resolver):
     resolver.answers = {"private.example.net": ["192.168.0.1"], "nowhere.example.net": []}
     urls = "http://private.example.net/", "http://nowhere.example.net/", "http://10.0.0.1/", "http://localhost/"
     bodies = [client.get("/thumb", query_string={"url": url}, headers={"X-Request-ID": "same-one"}) for url in urls]
@@ -254,7 +252,7 @@ def test_resolving_can_be_left_to_the_screenshot_api(make_client, resolver):
 
 
 @pytest.mark.parametrize("name", ["fresh", "f%72esh"])
-def test_no_cache_keeps_what_must_be_new(client, name):
+def test_no_cache_may_store_a_picture_requested_with_fresh(client, name):
     answer = client.get(f"/thumb?url=https%3A%2F%2Fexample.com%2F&{name}=1")
 
     assert (answer.status_code, answer.headers["X-Cache"], answer.headers["Cache-Control"]) == (200, "MISS", "no-store")

@@ -1,4 +1,4 @@
-"""Who counts as one client, by what a socket or a proxy calls it."""
+"""Which addresses, as sockets and proxies write them, count as one client."""
 
 import pytest
 
@@ -20,7 +20,7 @@ from access import client_of
         ("[fe80::1%eth0]:443", "fe80::/64"),
     ],
 )
-def test_a_client_is_its_address_whatever_port_it_comes_from(address, client):
+def test_a_client_is_its_address_without_the_port(address, client):
     assert client_of(address) == client
 
 
@@ -29,5 +29,5 @@ def test_a_client_is_its_address_whatever_port_it_comes_from(address, client):
     [None, "", "unknown", "_hidden", "192.0.2.1:", "192.0.2.1:port", "192.0.2.1:5555, 8.8.8.8", "[2001:db8::1", "[]",
      "[]:80", "1.2.3:80", "[192.0.2.1:80", "example.com:80", "192.0.2.1:5555\n", "1" * 10_000 + ":80"],
 )  # fmt: skip
-def test_what_is_no_address_is_one_client(address):
+def test_everything_but_an_address_is_one_client(address):
     assert client_of(address) == "unknown"

@@ -1,4 +1,4 @@
-"""What `make run` decides to start, and how the parts find each other."""
+"""Which parts `make run` starts, and how they find each other."""
 
 import pytest
 
@@ -23,7 +23,7 @@ ALL = ["redis", "engine", "web", *JOBS, "demo"]
         ({"S3_BUCKET": "pictures"}, ALL),
     ],
 )
-def test_it_starts_what_no_real_service_does(settings, started):
+def test_it_starts_every_part_without_a_real_service(settings, started):
     assert list(run.chosen(settings)) == started
 
 
@@ -32,7 +32,7 @@ def test_only_the_demo_pages_are_exempt_from_the_public_address_rule():
     assert env["PRIVATE_TARGETS"] == "127.0.0.1:8002"
 
 
-def test_targets_that_are_exempt_already_stay_so():
+def test_targets_that_are_already_exempt_stay_exempt():
     env = run.wired({"DEMO_PORT": "8002", "PRIVATE_TARGETS": "10.1.2.3"}, run.chosen({}))
     assert env["PRIVATE_TARGETS"] == "10.1.2.3,127.0.0.1:8002"
 
@@ -42,20 +42,20 @@ def test_with_a_hosted_api_nothing_is_exempt():
     assert "PRIVATE_TARGETS" not in run.wired(settings, run.chosen(settings))
 
 
-def test_the_parts_find_each_other_on_ports_of_their_own():
+def test_each_part_has_its_own_port_and_knows_the_others():
     env = run.wired({}, run.chosen({}))
     assert env["CAPTURE_URL"] == f"http://127.0.0.1:{env['ENGINE_PORT']}"
     assert env["REDIS_URL"] == f"redis://127.0.0.1:{env['REDIS_PORT']}/0"
     assert len({env["REDIS_PORT"], env["ENGINE_PORT"], env["DEMO_PORT"]}) == 3
 
 
-def test_real_services_stay_as_they_are_named():
+def test_addresses_of_real_services_are_kept():
     settings = {"REDIS_URL": "redis://cache.example/0", "CAPTURE_URL": "http://engine.example"}
     env = run.wired(settings, run.chosen(settings))
     assert {name: env[name] for name in settings} == settings
 
 
-def test_the_banner_tells_no_secret_and_ends_with_a_curl_line():
+def test_the_banner_shows_no_secret_and_ends_with_a_curl_line():
     settings = {"REDIS_URL": "redis://:hunter2@cache.example/0", "SNAPSHARP_API_KEY": "sk_live_1", "PORT": "8001"}
     text = run.banner(settings, run.chosen(settings))
     assert text.splitlines()[-1].startswith("curl ")
@@ -65,6 +65,6 @@ def test_the_banner_tells_no_secret_and_ends_with_a_curl_line():
 
 
 @pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "80 81"])
-def test_a_port_that_is_none_stops_it_with_the_variable_named(port):
+def test_an_invalid_port_stops_it_and_names_the_variable(port):
     with pytest.raises(SystemExit, match=f"PORT must be a number from 1 to 65535, and is {port}"):
         run.web_address({"PORT": port})

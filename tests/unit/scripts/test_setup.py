@@ -1,4 +1,4 @@
-"""`make setup` on machines that lack something."""
+"""`make setup` on machines that lack a package."""
 
 import base64
 import functools
@@ -19,7 +19,7 @@ from scripts import setup
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_without_apt_it_names_what_is_missing_in_one_line_and_stops(tmp_path):
+def test_without_apt_it_names_the_missing_packages_and_stops(tmp_path):
     done = subprocess.run(
         [sys.executable, "scripts/setup.py"],
         cwd=ROOT,
@@ -35,7 +35,7 @@ def test_without_apt_it_names_what_is_missing_in_one_line_and_stops(tmp_path):
     ]
 
 
-def test_a_chromium_that_the_operator_names_is_enough():
+def test_a_chromium_set_by_the_operator_replaces_the_package():
     assert "chromium-headless-shell" not in setup.needs({"ENGINE_CHROMIUM": "/opt/chrome"})
 
 
@@ -43,7 +43,7 @@ def test_a_hosted_api_needs_no_chromium():
     assert "chromium-headless-shell" not in setup.needs({"SNAPSHARP_API_KEY": "sk_live_1"})
 
 
-def test_a_second_time_nothing_is_done():
+def test_a_second_run_does_nothing():
     command = [ROOT / ".venv/bin/python", "scripts/setup.py"]
     subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=5)

@@ -1,4 +1,4 @@
-"""A secret in a log fails the test run, wherever the log went. Shown by runs that have one planted."""
+"""A secret in any log fails the test run. These tests start runs that log one on purpose."""
 
 import subprocess
 import sys
@@ -87,11 +87,11 @@ def test_a_planted_secret_is_found(planted, name):
     assert [line for line in told if f"::{name} (" in line]
 
 
-def test_a_run_with_a_secret_fails_though_its_tests_pass(planted):
+def test_a_run_that_logs_a_secret_fails_although_its_tests_pass(planted):
     assert f"{len(NAMES)} passed" in planted.stdout
     assert planted.returncode == pytest.ExitCode.TESTS_FAILED
 
 
-def test_a_run_without_one_passes(tmp_path):
+def test_a_run_that_logs_no_secret_passes(tmp_path):
     done = run(tmp_path, LOGGED.replace("sk_live_test", f"nothing {CHECKED}"))
     assert (done.returncode, "SECRET" in done.stdout) == (pytest.ExitCode.OK, False)

@@ -1,4 +1,4 @@
-"""What a caller prefers, as RFC 7240 spells it."""
+"""The header `Prefer`, in the spellings of RFC 7240."""
 
 import pytest
 
@@ -26,5 +26,5 @@ from web.http.preferences import Preferences
         ("respond-asynchronously, wait=10", False, 10),
     ],
 )
-def test_a_preference_is_read_and_what_is_none_is_ignored(header, respond_async, wait):
+def test_a_preference_is_read_and_a_malformed_one_is_ignored(header, respond_async, wait):
     assert Preferences.of(header) == Preferences(respond_async, wait)
