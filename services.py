@@ -22,8 +22,7 @@ from options import LONGEST_TTL
 from refresh.popularity import Views
 from refresh.refresher import Refresher
 from storage import PictureStorage
-from storage_backends.local import LocalStorage
-from storage_backends.s3 import S3Storage
+from storage_backends import LocalStorage, S3Storage
 from thumbnails import Freshness, OriginalLimits, Originals, PictureCache, Renditions, Thumbnailer, WaitLimits
 from validation import Validator
 from webhooks.deliveries import Deliveries

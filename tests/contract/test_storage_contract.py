@@ -9,8 +9,7 @@ import requests
 
 from errors import NotFound, StorageUnavailable
 from model import Picture
-from storage_backends.local import LocalStorage
-from storage_backends.s3 import S3Storage
+from storage_backends import LocalStorage, S3Storage
 from tests.support.s3 import running_s3
 
 JOB = "0" * 31 + "a"

@@ -106,7 +106,7 @@ def test_the_cdn_in_front_of_the_bucket_is_the_base_of_urls(make_client, s3_sett
     ],
 )
 def test_the_url_has_the_host_of_the_region(monkeypatch, bucket, region, expected):
-    from storage_backends.s3 import S3Storage
+    from storage_backends import S3Storage
 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "an-s3-key-of-the-tests")
