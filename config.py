@@ -89,7 +89,7 @@ def _seconds(default: float, low: int, high: int) -> Any:
 
 
 class Settings(BaseSettings):
-    """What an operator can set: each field is a variable. `docs/configuration.md` explains them."""
+    """The settings of an installation: each field is a variable. `docs/configuration.md` explains them."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", str_strip_whitespace=True)
 

@@ -26,7 +26,7 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was used of a limit in the current window, which ends in `seconds`."""
+    """The part of a limit that is used up in the current window, which ends in `seconds`."""
 
     count: int
     seconds: float

@@ -50,7 +50,7 @@ class ScreenshotAPI:
     ) -> Picture:
         """Take a picture by `deadline` (monotonic). The picture is `suspect` if it is blank or of another size.
 
-        Where the API knows priorities, a capture in the `background` yields to all others.
+        If the API knows priorities, a capture in the `background` yields to all others.
         Raises InvalidOption, BlockedTarget, a CaptureError, or, in the `background` alone, RateLimited.
         """
         count = self._quota.take_bulk_call if background else self._quota.count_call

@@ -1,7 +1,7 @@
 """The circuit breaker on the screenshot API: while the API is down, no caller waits for it and none is charged.
 
 Written here, since one library holds a lock during each call, and the other requires an old Redis client.
-Processes share the state in Redis. Where Redis cannot be reached, each process has its own.
+Processes share the state in Redis. While Redis cannot be reached, each process has its own.
 """
 
 import json

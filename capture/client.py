@@ -1,7 +1,7 @@
 """The HTTP client of screenshot APIs: options in, the API's bytes out, within one deadline.
 
 The client trusts neither length, type, pace nor text of a response. `images` judges whether the bytes are a picture.
-What differs between the APIs is in `dialects`.
+The differences between the APIs are in `dialects`.
 """
 
 import logging
@@ -86,7 +86,7 @@ class CaptureClient:
     ) -> bytes:
         """Take the picture within `timeout` seconds, retries included. Of the bytes, only type and length are checked.
 
-        Where the API knows priorities, a capture in the `background` yields to all others. `count` is called before
+        If the API knows priorities, a capture in the `background` yields to all others. `count` is called before
         each call to the API. If it raises `RateLimited`, the call and all retries are left out. Raises `InvalidOption`,
         `BlockedTarget` (from the engine), a `CaptureError`, or `RateLimited` before the first call.
         """
@@ -161,8 +161,8 @@ class CaptureClient:
             self._make_pool()
         # `total` takes the time for connecting off the time for the response.
         timeout: Any = Timeout(total=left, connect=min(left, CONNECT_TIMEOUT))
-        # Not a `Session`, which decompresses the whole body of a redirect that it must not follow, keeps the API's
-        # cookies, and reads proxies and passwords from the environment.
+        # A `Session` would decompress the whole body of a redirect that it must not follow. It would also keep the API's
+        # cookies, and read proxies and passwords from the environment.
         return self._adapter.send(request.prepare(), stream=True, timeout=timeout)
 
     def _make_pool(self) -> None:

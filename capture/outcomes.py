@@ -35,7 +35,7 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a failure means: for the caller (`error`, `detail`), for CaptureClient (`retried`), for operators (`hint`)."""
+    """The meaning of a failure for the caller (`error`, `detail`), the client (`retried`) and the operator (`hint`)."""
 
     error: type[ThumbnailError]
     detail: str
@@ -114,7 +114,7 @@ ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Where the fields of an API's error body are. Of several paths, the first that leads to a value counts.
+    """The paths of the fields in an API's error body. Of several, the first that leads to a value counts.
 
     `wait` is in seconds. `page_status` is the HTTP status of the page itself.
     """

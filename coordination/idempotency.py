@@ -2,8 +2,8 @@
 
 After draft-ietf-httpapi-idempotency-key-header. A key belongs to one caller and one endpoint for a day. Only successes
 are kept: a failure or a crash leaves the key free for the next attempt. Without Redis the work is done each time. Work
-that continues after its response derives the ids of what it makes from the key's `seed`, so that a second attempt finds
-what the first one made.
+that continues after its response derives ids from the key's `seed`, so that a second attempt finds what the first one
+made.
 
 Records have no expiry in Redis, where `volatile-lru` would evict them with the pictures. Each new record removes those
 that have expired.

@@ -1,4 +1,4 @@
-"""Every name that this service gives to a key in Redis, in one list. What a key holds is said where it is written.
+"""The names of all keys that this service has in Redis. The module that writes a key describes its value.
 
 Braces keep the keys of one subject in one slot of a cluster.
 """

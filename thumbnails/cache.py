@@ -54,7 +54,7 @@ class RememberedFailure:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the cache knows of a request. `complete` is false for an answer from memory, which knows the rendition alone."""
+    """The state of a request in the cache. Not `complete` if it is from memory, which knows the rendition alone."""
 
     rendition: Picture | None = None
     original: OriginalInfo | None = None

@@ -8,7 +8,7 @@ from storage import Stored
 
 
 class CacheState(StrEnum):
-    """Where a picture came from; sent as `X-Cache`. BYPASS means that no cache could be reached."""
+    """The source of a picture, sent as `X-Cache`. BYPASS means that no cache could be reached."""
 
     HIT = "HIT"
     MISS = "MISS"

@@ -31,7 +31,7 @@ def trust_proxies(app: Flask, count: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent the current request. `name` is the client whose budgets are charged: the API key, else the address."""
+    """The sender of a request. `name` is the client whose budgets are charged: the API key, else the address."""
 
     name: str
     key: ApiKey | None
