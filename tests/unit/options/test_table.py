@@ -24,7 +24,7 @@ from options import (
     options_of,
 )
 from scripts.option_tables import PAGES, written
-from storage import content_type_of, key_for_good
+from storage import content_type_of, permanent_key
 from validation import Validator
 
 WHOLE = {name: each for name, each in THUMBNAIL_OPTIONS.items() if isinstance(each.kind, Whole)}
@@ -78,7 +78,7 @@ def test_a_format_gives_what_its_row_says(name):
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_stored_picture_is_handed_out_as_its_format(name):
     picture = Picture(b"", FORMATS[name].content_type, 1, 1, datetime.now(UTC))
-    key, _ = key_for_good(picture)
+    key, _ = permanent_key(picture)
     assert key.endswith(f".{FORMATS[name].ending}")
     assert content_type_of(key) == FORMATS[name].content_type
 
