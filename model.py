@@ -9,8 +9,8 @@ from options import CaptureOptions, Delivery, Rendition, Target, chosen
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 SUSPECT_SECONDS = 60  # the life of a picture that may be a bad one
-# Part of every key. Raise it when the meaning or the default of an option changes: an option at its default is not in
-# the key, so an old picture would be taken for a new one.
+# Part of every key. Raise it when the meaning or the default of an option changes: keys leave defaults out, so an old
+# picture would otherwise be served for the new meaning.
 SCHEMA = 2
 
 
@@ -24,9 +24,9 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class ThumbnailRequest:
-    """A validated request: what to capture, how to hand it out, how to deliver it.
+    """A validated request: what to capture, in which rendition, and how to deliver it.
 
-    Its keys leave out options at their default, so that a new option changes no key of a request that does not use it.
+    Its keys leave defaults out, so that a new option changes no key of a request that does not use it.
     """
 
     capture: CaptureOptions

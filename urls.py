@@ -14,9 +14,8 @@ import can_ada
 import netguard
 from errors import BlockedTarget, InvalidURL
 from netguard import Guard, Verdict
-from options import CaptureOptions, Target
+from options import MAX_URL_BYTES, CaptureOptions, Target
 
-MAX_URL_BYTES = 2048
 NOT_PUBLIC = "the target is not a public web address"
 
 _DEFAULT_PORTS = {"http:": 80, "https:": 443}
@@ -45,12 +44,12 @@ def parse_url(text: str, guard: Guard) -> Target:
 
 
 def locate(url: str) -> Target:
-    """Read a canonical `url` back, as it was stored: it was judged when the caller sent it."""
+    """Read back a canonical `url` that was stored. It was screened when the caller sent it."""
     return _target(can_ada.parse(url))
 
 
 def read_capture(record: Mapping[str, Any]) -> CaptureOptions:
-    """Read capture options back from what `options.chosen` made of them."""
+    """Read back capture options that `options.chosen` wrote."""
     told = dict(record)
     if told.pop("medium", "screen") == "print":  # a record of schema 1
         told["format"] = "pdf"

@@ -148,7 +148,7 @@ _IMAGE_ONLY = frozenset(_RENDITION) - {"format"}
 _SET_BY_OPERATOR = tuple(each for each in THUMBNAIL_OPTIONS.values() if each.setting)
 
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on", ""), True) | dict.fromkeys(("false", "0", "no", "off"), False)
-# What cannot be a selector is refused before it costs a capture: nothing visible, or control characters.
+# Only the browser can validate a selector. Text without a visible character, or with a control, is refused here.
 _VISIBLE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
 
 
@@ -156,7 +156,7 @@ def _boolean(value: object) -> object:
     return _BOOLEANS.get(value.lower(), value) if isinstance(value, str) else value
 
 
-# The types by which pydantic reads values of each kind, as a query or a JSON body writes them.
+# The type by which pydantic reads a value of each kind, from a query or a JSON body.
 _TYPES: dict[type, Callable[[Any], Any]] = {
     Whole: lambda kind: Annotated[int, Field(ge=kind.low, le=kind.high)],
     Number: lambda kind: Annotated[float, Field(ge=kind.low, le=kind.high)],
@@ -170,20 +170,20 @@ _TYPES: dict[type, Callable[[Any], Any]] = {
 
 
 def _model(name: str, options: Iterable[Option], **instead: Kind) -> type[BaseModel]:
-    """Make the model of options as a caller writes them; `None` stands for "not given"."""
+    """Make the model of a caller's options; None is an option left out. `instead` replaces the kind of some."""
     fields: dict[str, Any] = {}
     for option in options:
         kind = instead.get(option.name, option.kind)
         default = None if option.setting else option.default
         type_ = _TYPES[type(kind)](kind)
-        told = Field(... if option.required else default, description=kind.words)
-        fields[option.name] = (type_ | None if default is None else type_, told)
+        field = Field(... if option.required else default, description=kind.words)
+        fields[option.name] = (type_ | None if default is None else type_, field)
     return create_model(name, __config__=ConfigDict(extra="forbid", frozen=True), **fields)
 
 
 _Query = _model("QueryOptions", THUMBNAIL_OPTIONS.values(), format=Choice((*FORMATS, AUTO)))
-_Body = _model("BodyOptions", THUMBNAIL_OPTIONS.values())  # with a JSON body comes no `Accept` of a picture
-_Job = _model("JobOptions", JOB_OPTIONS.values())
+_Body = _model("BodyOptions", THUMBNAIL_OPTIONS.values())  # no `auto`: `Accept` is about the JSON answer
+_Job = _model("JobBody", JOB_OPTIONS.values())
 
 
 def _refuse_beside_pdf(given: Iterable[str]) -> None:

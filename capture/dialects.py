@@ -1,6 +1,6 @@
-"""How each screenshot API is spoken to: its path, key, envelopes and errors, as tables. No I/O, no `requests`.
+"""The HTTP contract of each screenshot API as a table: path, key, envelope, errors. No I/O, no `requests`.
 
-What it calls the options is in `options.table`.
+The names of options in each API are in `options.table`.
 From the published pages: https://snapsharp.dev/docs, https://hermesforge.dev, https://snapapi.pics/docs.html.
 """
 
@@ -34,7 +34,7 @@ class Dialect:
     health: str = "/health"
 
     def express(self, options: CaptureOptions) -> dict[str, object]:
-        """Write the options in this dialect's names and values. Raises `InvalidOption` for what it cannot say."""
+        """Write the options in this dialect's names and values. Raises `InvalidOption` for one that it does not have."""
         sent: dict[str, object] = {"url": options.url}
         for option in OPTIONS:
             if option.name == "quality" and not FORMATS[options.format].lossy:
@@ -53,7 +53,7 @@ class Dialect:
     def _written(self, option: Option, param: Param, value: object) -> dict[str, object]:
         if param is LEFT_OUT:
             return {}
-        if not param.takes(value):
+        if not param.accepts(value):
             raise InvalidOption(f"{self.name}, the screenshot API in use, takes {param.words}", field=option.name)
         if param.values is not None:
             value = param.values[value]

@@ -12,9 +12,20 @@ from typing import Any
 import can_ada
 
 from engine.errors import InvalidParams
-from options import MAX_PIXELS, Boolean, CaptureOptions, Choice, Number, Option, Selector, Target, Whole, options_of
+from options import (
+    MAX_PIXELS,
+    MAX_URL_BYTES,
+    Boolean,
+    CaptureOptions,
+    Choice,
+    Number,
+    Option,
+    Selector,
+    Target,
+    Whole,
+    options_of,
+)
 
-MAX_URL = 2048
 TRUE, FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 IGNORED = frozenset({"cache", "cache_ttl"})  # SnapSharp's clients send them; caching is the web side's business
 
@@ -81,11 +92,11 @@ def _target(value: object) -> Target:
     # What the WHATWG algorithm forgives (`http:host`, an empty user name) is refused: the text must say where it goes.
     plain = re.match(r"(?i)https?://[^/?#@]+([/?#]|$)", text)
     try:
-        if not plain or UNSAFE_IN_URL.search(text) or len(text.encode()) > MAX_URL:
+        if not plain or UNSAFE_IN_URL.search(text) or len(text.encode()) > MAX_URL_BYTES:
             raise ValueError  # noqa: TRY301 - one refusal for all of it
         return locate(text)
     except ValueError:
-        raise ValueError(f"an absolute http or https URL without user name, at most {MAX_URL} bytes") from None
+        raise ValueError(f"an absolute http or https URL without user name, at most {MAX_URL_BYTES} bytes") from None
 
 
 def locate(text: str) -> Target:
@@ -168,7 +179,7 @@ def _reader(option: Option) -> Callable[[object], Any]:
 OPTIONS = {param.name: option for option in options_of(CaptureOptions) if (param := option.param("engine"))}
 ATTRIBUTES = {name: option.attribute for name, option in OPTIONS.items()}
 DEFAULTS = {option.attribute: option.default_for("engine") for option in OPTIONS.values()}
-# Of SnapSharp's names, `retina` alone stands for a value of another option.
+# SnapSharp's `retina` is the only name that stands for a value of another option: `scale`.
 FIELDS: dict[str, Callable[[object], Any]] = {"url": _target, "retina": _flag} | {
     name: _reader(option) for name, option in OPTIONS.items()
 }

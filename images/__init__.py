@@ -1,4 +1,4 @@
-"""Pictures as bytes: identified, compared, rendered. Pillow's only home; knows nothing of caches or of HTTP."""
+"""Identifies, compares and renders pictures, with Pillow. Knows neither caches nor HTTP."""
 
 from images.compare import INVISIBLE, difference, doubt
 from images.decode import Identity, NotAPicture, identify

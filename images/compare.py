@@ -1,4 +1,4 @@
-"""Is a capture as it was asked for, and does it differ from the one before? Pure."""
+"""Compares a capture with what was requested, and with the capture before it. Pure."""
 
 from PIL import Image, ImageChops, ImageFilter
 

@@ -1,4 +1,4 @@
-"""Bytes → what they really are, by Pillow. Nothing of what a screenshot API sends is believed before. Pure."""
+"""Decodes what a screenshot API sent, and identifies it. Pure."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""A captured picture → a rendition of it, by Pillow: shrink, crop, encode. Pure."""
+"""Makes renditions from originals: resizes, crops, encodes. Pure."""
 
 import os
 from tempfile import TemporaryFile
@@ -11,7 +11,7 @@ from options import FORMATS, Format, Rendition
 
 
 def make_rendition(original: bytes, rendition: Rendition) -> tuple[bytes, Identity]:
-    """Make `rendition` from a captured picture. A document is handed on as it is. Raises NotAPicture."""
+    """Make `rendition` from an original. A PDF is passed on unchanged. Raises NotAPicture."""
     format_ = FORMATS[rendition.format]
     if not format_.pillow:
         return original, identify_pdf(original)

@@ -1,7 +1,7 @@
-"""Every option and every format, each described once: name, kind of value, default, APIs' names, words for the docs.
+"""Every option and every format, each described once: name, kind of value, default, names in APIs, words for the docs.
 
-Pure, and shared by the service and the engine. Validation, dialects, keys, error texts and the tables of `docs/api.md`
-are made from it.
+Validation, dialects, keys, error texts and the tables of `docs/` are made from these descriptions. Pure: the service
+and the engine share it.
 """
 
 from options.formats import FORMATS, Format
@@ -13,6 +13,7 @@ from options.table import (
     LONGEST_WAIT,
     MAX_BATCH,
     MAX_PIXELS,
+    MAX_URL_BYTES,
     THUMBNAIL_OPTIONS,
     CaptureOptions,
     Delivery,
@@ -30,6 +31,7 @@ __all__ = [
     "LONGEST_WAIT",
     "MAX_BATCH",
     "MAX_PIXELS",
+    "MAX_URL_BYTES",
     "THUMBNAIL_OPTIONS",
     "Boolean",
     "CaptureOptions",

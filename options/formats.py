@@ -1,4 +1,4 @@
-"""The formats of pictures, one row each. Whatever differs between formats is in this table."""
+"""The formats of pictures, one row each. Everything that differs between formats is here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ PNG = "png"
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What is known of a format. `pillow` is Pillow's name of it, "" for a document that is printed and never drawn.
+    """One format.
 
-    `encoder` holds the options of Pillow's encoder, and `longest_side` how many pixels it can do. A file that ends
-    without its `trailer` is cut off. `from_api` marks the formats in which a screenshot API may answer.
-    `auto` ranks what `format=auto` chooses among, the highest first; 0 is never chosen.
+    `pillow` is Pillow's name for it, "" for PDF, which the browser prints. `encoder` holds the options of Pillow's
+    encoder; `longest_side` is that encoder's limit in pixels. A file without its `trailer` is cut off. A screenshot
+    API may answer in a format that is `from_api`. `format=auto` prefers the highest `auto`, and never picks a 0.
     """
 
     name: str

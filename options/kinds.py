@@ -1,4 +1,4 @@
-"""The kinds of values that options take. `words` completes "must be …" in error texts, and is the docs' column."""
+"""The kinds of values. `words` completes "must be …" in error texts, and is the docs' column of values."""
 
 import re
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Whole:
         return f"a whole number{f' of {self.unit}' if self.unit else ''} from {self.low} to {self.high}"
 
     def guess(self, text: str | None) -> int | None:
-        """Read plain digits within the range; None for anything else, where the query may be what is wrong."""
+        """Read plain digits within the range; None for anything else."""
         readable = text is not None and re.fullmatch(r"[1-9][0-9]{0,8}", text)
         value = int(readable[0]) if readable else None
         return value if value is not None and self.low <= value <= self.high else None
@@ -55,7 +55,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """A CSS selector, or with `several` a list of them. Only the browser can tell whether it is valid."""
+    """A CSS selector, or with `several` a list of them. Only the browser can validate it."""
 
     longest: int
     several: bool = False
@@ -74,7 +74,7 @@ class Time:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A string that another module judges, such as a URL."""
+    """A string that another module validates, such as a URL."""
 
     words: str
 

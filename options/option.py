@@ -1,4 +1,4 @@
-"""How an option is declared: a field of a dataclass, whose metadata holds what is known besides its type and default."""
+"""How an option is declared: as a field of a dataclass. Its metadata holds everything besides type and default."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -17,15 +17,19 @@ REQUIRED: Any = MISSING
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """How one of our options is written for a screenshot API."""
+    """How a screenshot API names an option, and which values it accepts.
+
+    A value equal to `default`, the API's own, is not sent, so that plans without the option still work. `limits` are
+    those of a number, or of a text's length. `values` translates our values to the API's, if it accepts only these.
+    """
 
     name: str
-    default: object = None  # the API's own: such a value is not sent, so that a plan without the option still works
-    limits: tuple[int, int] | None = None  # of a number, or of a text's length
-    values: Mapping[object, object] | None = None  # ours → theirs, where the API knows only these
+    default: object = None
+    limits: tuple[int, int] | None = None
+    values: Mapping[object, object] | None = None
     write: Callable[[object], object] = lambda value: value
 
-    def takes(self, value: object) -> bool:
+    def accepts(self, value: object) -> bool:
         if self.values is not None:
             return value in self.values
         size = len(value) if isinstance(value, str) else value
@@ -33,21 +37,22 @@ class Param:
 
     @property
     def words(self) -> str:
-        """What it takes, for error texts."""
+        """The accepted values, for error texts."""
         if self.values is not None:
             return either(tuple(self.values))
         return f"{self.limits[0]} to {self.limits[1]}" if self.limits else "any value"
 
 
-LEFT_OUT = Param("")  # for an improvement: an API that lacks it captures without it, and nobody is told
+LEFT_OUT = Param("")  # an improvement that this API lacks: it captures without, and the caller gets no error
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option. `meaning` is for the docs; so is `default_words`, where the default is not a plain value.
+    """One option.
 
-    `setting` names the setting that replaces the default. A signature does not cover an option that is not `signed`.
-    `apis` holds a Param for each API that has the option.
+    `meaning` is the docs' description. `default_words` describes a default that is not a plain value. `setting` names
+    the setting that replaces the default. Signatures cover only options that are `signed`. `apis` holds a Param for
+    each screenshot API that has the option. `attribute` is the dataclass's field, `name` what callers write.
     """
 
     kind: Kind
@@ -65,12 +70,12 @@ class Option:
         return self.default is MISSING
 
     def param(self, api: str) -> Param | None:
-        """Give what `api` calls it; None where it has no such option. The engine's contract is SnapSharp's, and more."""
+        """Give the option as `api` has it, or None. The engine's contract is SnapSharp's with additions."""
         own = self.apis.get(api)
         return self.apis.get("snapsharp") if own is None and api == "engine" else own
 
     def kind_for(self, api: str) -> Kind:
-        """Give the kind as `api` limits it."""
+        """Give the kind of value within the limits of `api`."""
         param = self.param(api) or Param("")
         match self.kind:
             case Whole() | Number() as kind if param.limits:
@@ -82,7 +87,7 @@ class Option:
         return self.kind
 
     def default_for(self, api: str) -> Any:
-        """Give the value that `api` takes where none is sent."""
+        """Give the value that `api` assumes if none is sent."""
         param = self.param(api)
         return self.default if param is None or param.default is None else param.default
 
@@ -90,38 +95,38 @@ class Option:
 def option(
     default: Any, kind: Kind, meaning: str = "", *, name: str = "", apis: Mapping[str, Param] | None = None, **more: Any
 ) -> Any:
-    """Declare a field of a dataclass of options. One without a `meaning` is ours alone: callers cannot set it."""
-    told = Option(kind, meaning, name=name, apis=apis or {}, **more)
-    return dataclasses.field(default=default, metadata={"option": told})
+    """Declare an option as a field of a dataclass. Without a `meaning` it is internal: callers cannot set it."""
+    declared = Option(kind, meaning, name=name, apis=apis or {}, **more)
+    return dataclasses.field(default=default, metadata={"option": declared})
 
 
 @cache
 def options_of(group: "type[DataclassInstance]") -> tuple[Option, ...]:
-    """Give the options that a dataclass declares, in order."""
+    """Give the options that a dataclass declares, in their order."""
     return tuple(
-        dataclasses.replace(told, attribute=each.name, name=told.name or each.name, default=each.default)
+        dataclasses.replace(declared, attribute=each.name, name=declared.name or each.name, default=each.default)
         for each in dataclasses.fields(group)
-        if (told := each.metadata.get("option"))
+        if (declared := each.metadata.get("option"))
     )
 
 
 def callers_options(group: "type[DataclassInstance]") -> tuple[Option, ...]:
-    """Give those that callers may set. The others may share a name with one of these: `CaptureOptions.format`."""
+    """Give the options that callers may set. An internal one may have the name of one of them: `CaptureOptions.format`."""
     return tuple(each for each in options_of(group) if each.meaning)
 
 
 def chosen(options: "DataclassInstance") -> dict[str, Any]:
-    """Give the values that differ from the defaults, in JSON's types: what keys and records are made of.
+    """Give the values that differ from the defaults, in JSON's types. Keys and stored records are made from them.
 
-    An option that is added later changes nothing here for a request that does not use it.
+    A new option therefore changes neither for requests that do not use it.
     """
-    told = {
+    values = {
         name: value for attribute, name, default in _defaults(type(options))
         if (value := getattr(options, attribute)) != default
     }  # fmt: skip
-    if isinstance(target := told.get("url"), Target):
-        told["url"] = target.url
-    return told
+    if isinstance(target := values.get("url"), Target):
+        values["url"] = target.url
+    return values
 
 
 @cache

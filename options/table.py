@@ -1,4 +1,4 @@
-"""The options. A field is an option; its dataclass says which key it belongs to."""
+"""The options, one field each. The dataclass of an option says which key it belongs to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 LONGEST_TTL = 2592000  # seconds
 LONGEST_WAIT = 120  # seconds
 MAX_BATCH = 100
-MAX_PIXELS = 64 << 20  # of a captured picture; 256 MiB of bitmap in the browser, and as much again in the service
+MAX_URL_BYTES = 2048
+MAX_PIXELS = 64 << 20  # of an original: a bitmap of 256 MiB, in the browser and again in the service
 
 _URL = "an absolute http:// or https:// URL"
 
@@ -31,13 +32,14 @@ _WAITS = _same("load", "domcontentloaded", "networkidle")
 
 @dataclass(frozen=True, slots=True)
 class CaptureOptions:
-    """What the browser captures. Lengths in CSS pixels, `delay` in milliseconds.
+    """What the browser captures. Lengths are in CSS pixels, `delay` is in milliseconds.
 
-    `format` is that of the captured page and not of what callers get: lossless, so that a rendition is encoded once.
+    `format` and `quality` are those of the captured original, not of the renditions made from it. It is "png", which
+    is lossless, or "pdf".
     """
 
     target: Target = option(
-        REQUIRED, Text(_URL), "the page, at most 2,048 bytes; percent-encoded in a query", name="url"
+        REQUIRED, Text(_URL), f"the page, at most {MAX_URL_BYTES:,} bytes; percent-encoded in a query", name="url"
     )
     width: int = option(
         1280,
@@ -45,7 +47,7 @@ class CaptureOptions:
         "width of the viewport",
         apis={
             "snapsharp": Param("width", limits=(320, 3840)),
-            "hermesforge": Param("width"),  # gives no limits, and two defaults of the height: both are always sent
+            "hermesforge": Param("width"),  # documents no limits, and two defaults of the height: always sent
             "snapapi": Param("width", limits=(100, 3840)),
         },
     )
@@ -118,7 +120,7 @@ class CaptureOptions:
         apis={
             "snapsharp": Param("hide_selectors"),
             "engine": Param("hide_selectors", limits=(1, 2048)),
-            # One item: a list of selectors is itself a selector, and to cut at its commas would break `:is(a, b)`.
+            # One item: a selector list is a selector, and a split at its commas would break `:is(a, b)`.
             "snapapi": Param("hideSelectors", write=lambda selectors: [selectors]),
         },
     )
@@ -160,7 +162,7 @@ class CaptureOptions:
         },
     )
     quality: int = option(
-        90,  # high, as every rendition is encoded once more from it
+        90,  # high, because every rendition of a lossy original is encoded a second time
         Whole(1, 100),
         apis={"snapsharp": Param("quality", default=80), "snapapi": Param("quality")},
     )
@@ -172,7 +174,7 @@ class CaptureOptions:
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """How a captured picture is handed out. `w` and `h` in output pixels, None for the captured size."""
+    """How a captured page is delivered. `w` and `h` are in output pixels, None for the captured size."""
 
     w: int | None = option(
         None,
@@ -206,10 +208,10 @@ class Rendition:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How a picture is delivered; part of no key. `ttl` and `wait` in seconds, None for the setting's value.
+    """When and to whom a picture is delivered; part of no key. `ttl` and `wait` in seconds, None for the default.
 
-    `negotiated` marks a format that follows from `Accept`. A capture in the `background` gives way to those that
-    somebody waits for.
+    The format is `negotiated` if it follows from `Accept`. A `background` capture goes after those with a waiting
+    caller.
     """
 
     ttl: int | None = option(
@@ -239,14 +241,14 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What only access control reads, from the query itself: it is neither carried nor kept."""
+    """What access control reads from the query itself. It is neither carried nor stored."""
 
     sig: str | None = option(None, Text("a signature"), "the signature of the URL; see [Access](#access)", signed=False)
 
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
-    """What `/screenshots` takes besides the options of a thumbnail."""
+    """What `/screenshots` accepts besides the options of a thumbnail."""
 
     urls: tuple[str, ...] | None = option(
         None,

@@ -1,4 +1,4 @@
-"""The value of the option `url`: a URL that was parsed once, and is carried from there on."""
+"""The value of the option `url`: a URL that was parsed once and is carried from then on."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Write the tables of options and formats in docs/ from `options`; with `--check`, fail where they differ."""
+"""Write the tables of options and formats in docs/ from `options`; with `--check`, fail if they differ."""
 
 import re
 import sys
@@ -26,7 +26,7 @@ _BLOCK = re.compile(r"(<!-- (\w+): written by `make docs` -->\n).*?(<!-- end -->
 def main() -> None:
     stale = [page for page in PAGES if written(page) != page.read_text(encoding="utf-8")]
     if "--check" in sys.argv and stale:
-        sys.exit(f"{', '.join(map(str, stale))}: run `make docs`, the tables of options are out of date")
+        sys.exit(f"{', '.join(map(str, stale))}: the tables of options are out of date; run `make docs`")
     for page in stale:
         page.write_text(written(page), encoding="utf-8")
 
