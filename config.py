@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 import netguard
+from options import LONGEST_TTL, OUTPUT_SIDE
 
 
 class ConfigError(Exception):
@@ -31,6 +32,14 @@ def _split(value: object) -> object:
 
 def _sizes(value: object) -> object:
     return () if value == "any" else _split(value)
+
+
+def _size(entry: str) -> str:
+    width, cross, height = entry.partition("x")
+    sides = [width] * bool(width) + [height] * bool(cross)
+    if not sides or any(OUTPUT_SIDE.guess(side) is None for side in sides):
+        raise ValueError(entry)
+    return entry
 
 
 def _rate(value: str) -> str:
@@ -70,14 +79,13 @@ def _key_rates(entries: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-_SIDE = r"(1[6-9]|[2-9][0-9]|[1-9][0-9]{2}|[12][0-9]{3}|3[0-7][0-9]{2}|38[0-3][0-9]|3840)"  # 16 to 3840
 KeyEntry = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}:[^:]{8,}(:.+)?$")]
 SigningKey = Annotated[str, Field(min_length=16)]
 WebhookSecret = Annotated[str, Field(pattern=r"^whsec_"), AfterValidator(_webhook_secret)]
 # The widths of a `srcset`, alone or with the height that makes 16:9, and the size of link previews.
 _WIDTHS = (160, 240, 320, 480, 640, 800, 960, 1200, 1280, 1600, 1920)
 LADDER = (*map(str, _WIDTHS), *(f"{width}x{width * 9 // 16}" for width in _WIDTHS), "1200x630")
-SizeEntry = Annotated[str, Field(pattern=rf"^({_SIDE}(x{_SIDE})?|x{_SIDE})$")]
+SizeEntry = Annotated[str, AfterValidator(_size)]
 Rate = Annotated[str, AfterValidator(_rate), Field(description="a rate such as 30 per minute")]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
 Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]+)?$")]
@@ -114,7 +122,7 @@ class Settings(BaseSettings):
     capture_timeout: float = _seconds(60, 1, 600)
     capture_concurrency: int = Field(16, ge=1, le=1000, description="a whole number from 1 to 1000")
 
-    cache_ttl: int = _seconds(86400, 60, 2592000)
+    cache_ttl: int = _seconds(86400, 60, LONGEST_TTL)
     stale_ttl: int = _seconds(604800, 0, 31536000)
     master_ttl: int = _seconds(86400, 60, 31536000)
     master_max_bytes: int = Field(4 * 2**20, ge=0, le=25 * 2**20, description="a number of bytes from 0 to 26214400")
@@ -144,7 +152,9 @@ class Settings(BaseSettings):
         (), repr=False, description="secrets of at least 16 characters, newest first, separated by commas"
     )
     allowed_sizes: Annotated[tuple[SizeEntry, ...], NoDecode, BeforeValidator(_sizes)] = Field(
-        (), description="any, or to sizes such as 320, 320x180 or x180 with sides from 16 to 3840, separated by commas"
+        (),
+        description="any, or to sizes such as 320, 320x180 or x180, separated by commas, "
+        f"with sides from {OUTPUT_SIDE.low} to {OUTPUT_SIDE.high}",
     )
     allowed_targets: Annotated[tuple[HostPattern, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="host patterns such as example.com or *.example.com, in ASCII"

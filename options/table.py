@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 LONGEST_TTL = 2592000  # seconds
 LONGEST_WAIT = 120  # seconds
 MAX_BATCH = 100
+OUTPUT_SIDE = Whole(16, 3840, "pixels")
 MAX_URL_BYTES = 2048
 MAX_PIXELS = 64 << 20  # of an original: a bitmap of 256 MiB, in the browser and again in the service
 
@@ -178,14 +179,14 @@ class Rendition:
 
     w: int | None = option(
         None,
-        Whole(16, 3840, "pixels"),
+        OUTPUT_SIDE,
         "width of the picture; alone, it keeps the aspect ratio and does not enlarge",
         default_words="the captured width",
         signed=False,
     )
     h: int | None = option(
         None,
-        Whole(16, 3840, "pixels"),
+        OUTPUT_SIDE,
         "height of the picture; alone, it keeps the aspect ratio and does not enlarge",
         default_words="the captured height",
         signed=False,
