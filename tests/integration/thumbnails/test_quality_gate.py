@@ -68,12 +68,12 @@ def test_a_blank_capture_never_replaces_a_good_one(make_client, api, redis_url):
     assert get(client).data == good.data
 
 
-def test_a_blank_capture_does_not_replace_a_good_one_whose_master_is_gone(make_client, api, redis_url):
+def test_a_blank_capture_does_not_replace_a_good_one_whose_original_has_expired(make_client, api, redis_url):
     client = make_client(cache_ttl=60)
     good = get(client)
     age_pictures(redis_url, seconds=120)
     store = redis.Redis.from_url(redis_url)
-    store.delete(*[key for key in store.keys("thumb:picture:*") if b'"kind\\":\\"master' in store.get(key)])
+    store.delete(*[key for key in store.keys("thumb:picture:*") if b'"kind\\":\\"capture' in store.get(key)])
     api.behave(blank, times=99)
     get(client)
     wait_until(lambda: len(api.calls) == 3, "the refresh and its second try")
