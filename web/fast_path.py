@@ -30,7 +30,7 @@ _KNOWN = "thumbnails.known"
 
 
 def install(app: Flask, services: Services) -> None:
-    """Put the fast path in front of `app`. Install it before the flood guard: it counts the errors that it finds."""
+    """Put the fast path in front of `app`. Install it before the flood guard, which would count its errors again."""
     tally = HitTally(services.counters, services.settings.request_limit)
     app.wsgi_app = FastPathMiddleware(app.wsgi_app, services, tally)  # type: ignore[method-assign]
     app.before_request(_raise_found_error)
