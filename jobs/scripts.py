@@ -1,7 +1,7 @@
 """Every change of a job's state is one script in Redis, so that two who want it cannot both have it.
 
 None of these keys ever expires: Redis' `volatile-lru` evicts pictures, which all expire, and no jobs. What is old is
-removed by `jobs.upkeep`, a little with each new job. All names share a slot of a cluster.
+removed by `jobs.retention`, a little with each new job. All names share a slot of a cluster.
 """
 
 from collections.abc import Callable
