@@ -33,11 +33,9 @@ def capture(services: Services, subject: str, turn: int, queue: str) -> None:
     run = insist(lambda: runs.begin(Errand(CAPTURE, queue, subject, turn), token))
     if run is None:
         return
-    structlog.contextvars.bind_contextvars(job_id=subject, request_id=run.job.request_id)
-    with runs.held(run):
+    with structlog.contextvars.bound_contextvars(job_id=subject, request_id=run.job.request_id), runs.held(run):
         outcome = _attempt(services, run)
         _insist(lambda: services.job_pictures.conclude(run, outcome), services.settings.job_time_limit)
-    structlog.contextvars.clear_contextvars()
 
 
 def _attempt(services: Services, run: Run) -> JobResult | ThumbnailError:

@@ -43,6 +43,7 @@ def log_request(method: str, route: str | None, status: int, started: float, siz
 def _begin() -> None:
     g.request_id = choose_request_id(request.headers.get("X-Request-ID", ""))
     g.started = request.environ.get(STARTED, time.monotonic())
+    structlog.contextvars.clear_contextvars()  # of a request that never came to `_end`
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
 

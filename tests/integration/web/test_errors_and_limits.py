@@ -114,6 +114,15 @@ def test_facts_of_one_request_are_not_in_the_next_event(make_client, capsys, mon
     assert miss.keys() - {"capture_ms"} == hit.keys()
 
 
+def test_facts_of_a_request_that_never_ended_are_not_in_the_next_event(make_client, capsys, monkeypatch):
+    """As of one whose greenlet was killed: what serves the connection's next request is the same context."""
+    client = make_client()
+    structlog.contextvars.bind_contextvars(code="blocked_url")
+    with logged(capsys, monkeypatch) as events:
+        get(client)
+    assert "code" not in events[0]
+
+
 def test_limits_hold_across_processes(make_client):
     one, other = make_client(thumb_limit="1 per hour"), make_client(thumb_limit="1 per hour")
 
