@@ -3,7 +3,7 @@
 from capture.api import ScreenshotAPI
 from capture.breaker import CircuitBreaker
 from capture.client import CaptureClient
-from capture.dialects import DIALECTS, Dialect
+from capture.dialects import DIALECTS
 from capture.quota import Quota
 
-__all__ = ["DIALECTS", "CaptureClient", "CircuitBreaker", "Dialect", "Quota", "ScreenshotAPI"]
+__all__ = ["DIALECTS", "CaptureClient", "CircuitBreaker", "Quota", "ScreenshotAPI"]

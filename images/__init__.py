@@ -1,7 +1,7 @@
 """Identifies, compares and renders pictures, with Pillow. Knows neither caches nor HTTP."""
 
 from images.compare import INVISIBLE, difference, doubt
-from images.decode import Identity, NotAPicture, identify
+from images.decode import NotAPicture, identify
 from images.render import make_rendition
 
-__all__ = ["INVISIBLE", "Identity", "NotAPicture", "difference", "doubt", "identify", "make_rendition"]
+__all__ = ["INVISIBLE", "NotAPicture", "difference", "doubt", "identify", "make_rendition"]

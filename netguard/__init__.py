@@ -6,10 +6,9 @@ again where a socket is opened.
 
 from netguard.addresses import Address, Network, Verdict, judge_address, judge_name, literal
 from netguard.guard import Exemption, Guard, Judgement, exemptions
-from netguard.resolver import LOOKUP_SECONDS, MOST_LOOKUPS, Busy, Lookup, read_answers, resolve, system_lookup
+from netguard.resolver import MOST_LOOKUPS, Busy, Lookup, read_answers, resolve, system_lookup
 
 __all__ = [
-    "LOOKUP_SECONDS",
     "MOST_LOOKUPS",
     "Address",
     "Busy",

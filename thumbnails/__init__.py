@@ -1,6 +1,6 @@
 """The flow from a request to a picture: cache, freshness, captures, renditions."""
 
-from thumbnails.ask import Ask, Charge, NoCharge
+from thumbnails.ask import Ask
 from thumbnails.cache import Known, PictureCache
 from thumbnails.freshness import Freshness
 from thumbnails.originals import OriginalLimits, Originals
@@ -11,10 +11,8 @@ from thumbnails.thumbnailer import Thumbnailer, WaitLimits
 __all__ = [
     "Ask",
     "CacheState",
-    "Charge",
     "Freshness",
     "Known",
-    "NoCharge",
     "OriginalLimits",
     "Originals",
     "Persisted",
