@@ -15,11 +15,26 @@ from typing import Any
 import pytest
 import requests
 
+from engine.startup import run
 from tests.engine.conftest import small_engine
 from tests.engine.page.test_hostile_pages import failure
 from tests.engine.page.test_options import GREEN, body, colour
 from tests.support.engine import Engine, eventually, group_members, start_engine
 from tests.support.site import Site
+
+
+@pytest.fixture(scope="module")
+def mortal(site: Site):
+    """An engine of two slots for the tests that kill its browser."""
+    with small_engine(site, ENGINE_CONCURRENCY=2) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def narrow(site: Site):
+    """An engine of one slot, with room for one capture that waits."""
+    with small_engine(site, ENGINE_CONCURRENCY=1, ENGINE_QUEUE=1) as engine:
+        yield engine
 
 
 @pytest.fixture
@@ -82,35 +97,33 @@ def test_the_request_count_of_an_unreachable_page_is_unknown(engine: Engine, clo
     assert (traffic["connections"] > 0, traffic["requests"]) == (True, None)
 
 
-def test_a_full_queue_is_answered_429_at_once(site: Site, pool: ThreadPoolExecutor):
+def test_a_full_queue_is_answered_429_at_once(narrow: Engine, site: Site, pool: ThreadPoolExecutor):
     gate = threading.Event()
     url = site.add("/gated", body("green"), gate=gate)
-    with small_engine(site, ENGINE_CONCURRENCY=1, ENGINE_QUEUE=1) as engine:
-        first = pool.submit(engine.capture, url)
-        eventually(lambda: engine.health()["in_flight"] == 1)
-        second = pool.submit(engine.capture, url)
-        eventually(lambda: engine.health()["queued"] == 1)
-        refused = engine.capture(url)
-        assert failure(refused)[:2] == (429, "rate_limited")
-        assert int(refused.headers["Retry-After"]) == refused.json()["retry_after"] > 0
-        gate.set()
-        assert colour(first.result()) == colour(second.result()) == GREEN
+    first = pool.submit(narrow.capture, url)
+    eventually(lambda: narrow.health()["in_flight"] == 1)
+    second = pool.submit(narrow.capture, url)
+    eventually(lambda: narrow.health()["queued"] == 1)
+    refused = narrow.capture(url)
+    assert failure(refused)[:2] == (429, "rate_limited")
+    assert int(refused.headers["Retry-After"]) == refused.json()["retry_after"] > 0
+    gate.set()
+    assert colour(first.result()) == colour(second.result()) == GREEN
 
 
-def test_background_captures_leave_a_slot_to_visitors(site: Site, pool: ThreadPoolExecutor):
+def test_background_captures_leave_a_slot_to_visitors(mortal: Engine, site: Site, pool: ThreadPoolExecutor):
     gate = threading.Event()
     slow, quick = site.add("/imported", body("green"), gate=gate), site.add("/visited", body("green"))
 
     def import_it(priority: str) -> requests.Response:
-        return engine.get("/v1/screenshot", params={"url": slow}, headers={"Priority": priority})
+        return mortal.get("/v1/screenshot", params={"url": slow}, headers={"Priority": priority})
 
-    with small_engine(site, ENGINE_CONCURRENCY=2) as engine:
-        imports = [pool.submit(import_it, priority) for priority in ("u=7", "u=1, i, u=7;x=2")]
-        eventually(lambda: engine.health()["queued"] == 1)
-        assert colour(engine.capture(quick)) == GREEN
-        assert [each.done() for each in imports] == [False, False]
-        gate.set()
-        assert [colour(each.result()) for each in imports] == [GREEN, GREEN]
+    imports = [pool.submit(import_it, priority) for priority in ("u=7", "u=1, i, u=7;x=2")]
+    eventually(lambda: mortal.health()["queued"] == 1)
+    assert colour(mortal.capture(quick)) == GREEN
+    assert [each.done() for each in imports] == [False, False]
+    gate.set()
+    assert [colour(each.result()) for each in imports] == [GREEN, GREEN]
 
 
 @pytest.mark.parametrize("priority", ["u=0", "u=3, i", "u=77", "u=7.5", "u=7, u=2", "u", "\xff;="])
@@ -127,68 +140,70 @@ def test_any_other_priority_is_a_foreground_capture(
     assert [colour(each.result()) for each in wishes] == [GREEN, GREEN]
 
 
-def test_a_client_that_disconnects_frees_its_slot(site: Site):
+def test_a_client_that_disconnects_frees_its_slot(narrow: Engine, site: Site):
     gate = threading.Event()
     site.add("/abandoned", body("green"), gate=gate)
-    with small_engine(site, ENGINE_CONCURRENCY=1, ENGINE_QUEUE=0) as engine:
-        host, port = engine.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port))) as client:
-            client.sendall(f"GET /v1/screenshot?url={site.url('/abandoned')} HTTP/1.1\r\nHost: e\r\n\r\n".encode())
-            eventually(lambda: engine.health()["in_flight"] == 1)
-        eventually(lambda: engine.health()["in_flight"] == 0)
-        assert colour(engine.capture(site.add("/after", body("green")))) == GREEN
-        gate.set()
+    host, port = narrow.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(f"GET /v1/screenshot?url={site.url('/abandoned')} HTTP/1.1\r\nHost: e\r\n\r\n".encode())
+        eventually(lambda: narrow.health()["in_flight"] == 1)
+    eventually(lambda: narrow.health()["in_flight"] == 0)
+    assert colour(narrow.capture(site.add("/after", body("green")))) == GREEN
+    gate.set()
 
 
-def test_a_browser_that_crashes_while_idle_is_replaced(site: Site):
-    with small_engine(site) as engine:
-        os.kill(engine.browser_pids[0], signal.SIGKILL)
-        eventually(lambda: engine.health()["restarts"] == 1)
-        assert colour(engine.capture(site.add("/after", body("green")))) == GREEN
-        eventually(lambda: group_members(engine.browser_pids[0]) == [])
+def test_a_browser_that_crashes_while_idle_is_replaced(mortal: Engine, site: Site):
+    restarts, browser = mortal.health()["restarts"], mortal.browser_pids[-1]
+    os.kill(browser, signal.SIGKILL)
+    eventually(lambda: mortal.health()["restarts"] == restarts + 1)
+    assert colour(mortal.capture(site.add("/after", body("green")))) == GREEN
+    eventually(lambda: group_members(browser) == [])
 
 
-def test_running_captures_are_retried_once_when_the_browser_crashes(site: Site, pool: ThreadPoolExecutor):
+def test_running_captures_are_retried_once_when_the_browser_crashes(
+    mortal: Engine, site: Site, pool: ThreadPoolExecutor
+):
     gate = threading.Event()
     url = site.add("/survivor", body("green"), gate=gate)
-    with small_engine(site, ENGINE_CONCURRENCY=2) as engine:
-        captures = [pool.submit(engine.capture, url) for _ in range(2)]
-        eventually(lambda: site.hits("/survivor") == 2)
-        os.kill(engine.browser_pids[0], signal.SIGKILL)
-        eventually(lambda: site.hits("/survivor") == 4)
-        gate.set()
-        assert [colour(capture.result()) for capture in captures] == [GREEN, GREEN]
-        assert engine.health()["restarts"] == 1
+    restarts = mortal.health()["restarts"]
+    captures = [pool.submit(mortal.capture, url) for _ in range(2)]
+    eventually(lambda: site.hits("/survivor") == 2)
+    os.kill(mortal.browser_pids[-1], signal.SIGKILL)
+    eventually(lambda: site.hits("/survivor") == 4)
+    gate.set()
+    assert [colour(capture.result()) for capture in captures] == [GREEN, GREEN]
+    assert mortal.health()["restarts"] == restarts + 1
 
 
-def test_a_capture_whose_browser_crashes_twice_is_unavailable(site: Site, pool: ThreadPoolExecutor):
+def test_a_capture_whose_browser_crashes_twice_is_unavailable(mortal: Engine, site: Site, pool: ThreadPoolExecutor):
     url = site.add("/killer", gate=site.closing)
-    with small_engine(site) as engine:
-        capture = pool.submit(engine.capture, url)
-        for hits in (1, 2):
-            eventually(lambda hits=hits: site.hits("/killer") == hits)
-            os.kill(engine.browser_pids[-1], signal.SIGKILL)
-        assert failure(capture.result())[:2] == (503, "unavailable")
-        assert "Retry-After" in capture.result().headers
-        # The engine remembers the page, which crashes no third browser.
-        assert failure(engine.capture(url))[:2] == (422, "page_failed")
-        eventually(lambda: engine.health()["restarts"] == 2)
-        assert site.hits("/killer") == 2
-        assert colour(engine.capture(site.add("/after", body("green")))) == GREEN
+    restarts = mortal.health()["restarts"]
+    capture = pool.submit(mortal.capture, url)
+    for hits in (1, 2):
+        eventually(lambda hits=hits: site.hits("/killer") == hits)
+        os.kill(mortal.browser_pids[-1], signal.SIGKILL)
+    assert failure(capture.result())[:2] == (503, "unavailable")
+    assert "Retry-After" in capture.result().headers
+    # The engine remembers the page, which crashes no third browser.
+    assert failure(mortal.capture(url))[:2] == (422, "page_failed")
+    eventually(lambda: mortal.health()["restarts"] == restarts + 2)
+    assert site.hits("/killer") == 2
+    assert colour(mortal.capture(site.add("/after", body("green")))) == GREEN
 
 
-def test_two_captures_that_share_two_crashes_are_not_refused_afterwards(site: Site, pool: ThreadPoolExecutor):
+def test_two_captures_that_share_two_crashes_are_not_refused_afterwards(
+    mortal: Engine, site: Site, pool: ThreadPoolExecutor
+):
     gate = threading.Event()
     paths = ["/killer-perhaps", "/bystander-perhaps"]
     urls = [site.add(path, body("green"), gate=gate) for path in paths]
-    with small_engine(site, ENGINE_CONCURRENCY=2) as engine:
-        captures = [pool.submit(engine.capture, url) for url in urls]
-        for hits in (1, 2):
-            eventually(lambda hits=hits: [site.hits(path) for path in paths] == [hits, hits])
-            os.kill(engine.browser_pids[-1], signal.SIGKILL)
-        assert [failure(capture.result())[1] for capture in captures] == ["unavailable"] * 2
-        gate.set()
-        assert [colour(engine.capture(url)) for url in urls] == [GREEN, GREEN]
+    captures = [pool.submit(mortal.capture, url) for url in urls]
+    for hits in (1, 2):
+        eventually(lambda hits=hits: [site.hits(path) for path in paths] == [hits, hits])
+        os.kill(mortal.browser_pids[-1], signal.SIGKILL)
+    assert [failure(capture.result())[1] for capture in captures] == ["unavailable"] * 2
+    gate.set()
+    assert [colour(mortal.capture(url)) for url in urls] == [GREEN, GREEN]
 
 
 def test_a_hung_browser_is_killed_at_the_deadline_and_its_page_is_remembered(site: Site, pool: ThreadPoolExecutor):
@@ -361,11 +376,23 @@ def test_an_invalid_selector_is_a_validation_error(engine: Engine, site: Site):
         ("LOG_LEVEL", "LOUD"),
     ],
 )
-def test_an_invalid_setting_stops_the_start_and_names_the_variable(tmp_path: Path, name: str, value: str):
-    with start_engine(tmp_path, {name: value}) as process:
+def test_an_invalid_setting_stops_the_start_and_names_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+):
+    monkeypatch.chdir(tmp_path)  # where no `.env` is
+    monkeypatch.setenv("RES_OPTIONS", "")  # or the start would set it, for the tests after this one too
+    monkeypatch.setenv(name, value)
+    assert run(lambda _: pytest.fail("it started")) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"{name} is invalid: set it to ")
+    assert said.count("\n") == 1
+
+
+def test_an_engine_with_an_invalid_setting_exits_with_status_2(tmp_path: Path):
+    with start_engine(tmp_path, {"ENGINE_CONCURRENCY": "many"}) as process:
         _, said = process.communicate(timeout=20)
     assert process.returncode == 2
-    assert said.startswith(f"{name} is invalid: set it to ")
+    assert said.startswith("ENGINE_CONCURRENCY is invalid: set it to ")
     assert said.count("\n") == 1
 
 
