@@ -4,51 +4,65 @@ import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from functools import partial
 
 import pytest
 import redis
 import requests
 
 from tests.support.processes import wait_until
-from tests.support.redis import running_redis
 from tests.support.screenshot_api import running_screenshot_api
 from tests.support.web import running_web_process
 
 PAGE = "https://example.com/"
 
 
-@pytest.fixture
-def api():
+@pytest.fixture(scope="module")
+def upstream():
     with running_screenshot_api("snapsharp", "sk_live_test") as server:
         yield server
 
 
 @pytest.fixture
-def store():
-    with running_redis() as server, redis.Redis.from_url(server.url) as client:
-        yield client
+def api(upstream):
+    upstream.reset()
+    return upstream
 
 
 @pytest.fixture
-def services(api, store, tmp_path):
-    """Two web services, each with two workers."""
-    port = store.get_connection_kwargs()["port"]
-    with ExitStack() as stack:
-        yield [
-            stack.enter_context(
-                running_web_process(
-                    tmp_path / f"web{number}.log",
-                    redis_url=f"redis://127.0.0.1:{port}/0",
-                    snapsharp_api_key="sk_live_test",
-                    capture_url=api.url,
-                    resolve_targets="false",
-                    request_limit="100000 per minute",
-                    persist_dir=tmp_path / "media",
-                )
-            )
-            for number in range(2)
-        ]
+def store(redis_url):
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def start(redis_server, upstream, tmp_path_factory):
+    """Start web services on one Redis and one screenshot API."""
+    folder = tmp_path_factory.mktemp("services")
+    return partial(
+        running_web_process,
+        folder / "web.log",
+        redis_url=redis_server.url,
+        snapsharp_api_key="sk_live_test",
+        capture_url=upstream.url,
+        resolve_targets="false",
+        request_limit="100000 per minute",
+        persist_dir=folder / "media",
+    )
+
+
+@pytest.fixture(scope="module")
+def survivor(start):
+    """A service of two workers for all tests: its start takes longer than they do."""
+    with start(web_concurrency=2) as service:
+        yield service
+
+
+@pytest.fixture
+def services(start, survivor, api, store):
+    """Two services, the first of them to be killed."""
+    with start(web_concurrency=1) as mortal:
+        yield mortal, survivor
 
 
 @pytest.fixture
