@@ -31,7 +31,7 @@ class GuardCoverage:
         self._deselected |= any(item.path in self._tests for item in items)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        parts = any("::" in arg for arg in session.config.args)
+        parts = any("::" in arg for arg in session.config.args) or session.config.getoption("collectonly")
         self._whole = self._tests <= {item.path for item in session.items} and not parts and not self._deselected
 
     @pytest.hookimpl(wrapper=True)
