@@ -4,6 +4,7 @@ import ast
 import importlib.metadata
 import re
 import sys
+from collections import defaultdict
 
 from tests.unit.structure import house
 
@@ -24,6 +25,13 @@ def test_no_module_or_folder_is_called_like_a_package_that_is_installed():
     taken |= {re.sub(r"[.-]", "_", name) for name in locked()}
     assert {"celery", "flask", "limits", "json"} <= taken
     assert (house.modules() | house.folders()) & taken == set()
+
+
+def test_no_two_classes_share_a_name():
+    places = defaultdict(list)
+    for path, node in classes():
+        places[node.name].append(str(path))
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
 
 
 def test_a_method_is_called_check_only_where_a_library_says_so():
