@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from PIL import Image
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.slow
 
 
 class Run:
-    """A running `make run` without its set-up, and its output so far."""
+    """A `make run` under way, less its set-up, and all that it has said so far."""
 
     def __init__(self, process):
         self.process = process
@@ -46,7 +47,7 @@ class Run:
             leaks.search(line)
             if match := re.search(pattern, line):
                 return match
-        raise AssertionError(f"no line matched {pattern} in:\n{self.said}")
+        raise AssertionError(f"never said {pattern}, but:\n{self.said}")
 
     def family(self):
         return list(descendants(self.process.pid))
@@ -83,25 +84,11 @@ def running(tmp_path, **environ):
 
 
 def alive(pids):
-    """Give the processes that still exist after a moment."""
+    """Name those still there after a moment."""
     deadline = time.monotonic() + 5
     while (left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
         time.sleep(0.05)
     return left
-
-
-def test_the_printed_line_gives_a_picture_and_ctrl_c_leaves_nothing_behind(tmp_path):
-    with running(tmp_path) as run:
-        line = run.read_until("^curl .*").group()
-        subprocess.run(shlex.split(line), cwd=tmp_path, check=True, timeout=30)
-        picture = Image.open(io.BytesIO((tmp_path / "thumb.png").read_bytes()))
-        family = run.family()
-        run.press_ctrl_c()
-        status = run.wait()
-    assert (picture.format, picture.size) == ("PNG", (640, 360))
-    assert len(picture.convert("RGB").quantize(64).getcolors()) > 8, "a picture of one colour shows no page"
-    assert len(family) > 12, "Redis, engine, browser, web and its workers, worker and its pool, beat, demo"
-    assert (status, alive(family)) == (0, [])
 
 
 def test_when_one_process_dies_it_is_named_and_all_others_stop(tmp_path):
@@ -116,15 +103,6 @@ def test_when_one_process_dies_it_is_named_and_all_others_stop(tmp_path):
     assert alive(family) == []
 
 
-def test_sigterm_stops_it_like_ctrl_c(tmp_path):
-    with running(tmp_path) as run:
-        run.read_until("^curl ")
-        family = run.family()
-        run.process.terminate()
-        assert run.wait() == 0
-    assert alive(family) == []
-
-
 def test_a_port_in_use_gets_one_clear_line(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -135,11 +113,13 @@ def test_a_port_in_use_gets_one_clear_line(tmp_path):
     )
 
 
-def test_a_part_replaced_by_a_real_service_is_not_started(tmp_path, redis_url):
+def test_a_part_replaced_by_a_real_service_is_not_started_and_sigterm_stops_the_rest(tmp_path, redis_url):
     with running(tmp_path, REDIS_URL=redis_url, SNAPSHARP_API_KEY="sk_live_test") as run:
         line = run.read_until("^curl .*").group()
-        run.press_ctrl_c()
-        run.wait()
+        family = run.family()
+        run.process.terminate()
+        assert run.wait() == 0
+    assert alive(family) == []
     assert run.said.startswith("Starting web, worker, beat.")
     assert "url=https://example.com/" in line
     assert "sk_live_test" not in run.said
@@ -151,20 +131,52 @@ def readme_commands():
     return [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
 
 
-def test_the_commands_of_the_readme_work(tmp_path):
-    """The port is another one, and a page of the demo replaces the one on the internet."""
+class Day(NamedTuple):
+    """A `make run` from start to Ctrl-C. Commands pasted into a shell meanwhile wrote into `folder`."""
+
+    folder: Path
+    pasted: dict[str, subprocess.CompletedProcess]
+    family: list[int]
+    status: int
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory):
+    """Paste the printed line and the README's curls. The port is another one, and a page of the demo replaces the one on
+    the internet.
+    """
+    folder = tmp_path_factory.mktemp("day")
+
+    def paste(command):
+        return subprocess.run(shlex.split(command), cwd=folder, capture_output=True, timeout=60, check=False)
+
+    with running(folder) as run:
+        printed = run.read_until("^curl .*").group()
+        web, demo = re.search(r"'(http://[^/]+)/thumb\?url=(.+?)&", printed).groups()
+        pasted = {"the printed line": paste(printed)}
+        for command in readme_commands():
+            if command.startswith("curl "):
+                here = command.replace("http://localhost:8000", web).replace("https://example.com/", demo)
+                pasted[command] = paste(here)
+        family = run.family()
+        run.press_ctrl_c()
+        return Day(folder, pasted, family, run.wait())
+
+
+def test_the_printed_line_gives_a_picture_and_ctrl_c_leaves_nothing_behind(day):
+    picture = Image.open(io.BytesIO((day.folder / "thumb.png").read_bytes()))
+    assert day.pasted["the printed line"].returncode == 0
+    assert (picture.format, picture.size) == ("PNG", (640, 360))
+    assert len(picture.convert("RGB").quantize(64).getcolors()) > 8, "a picture of one colour shows no page"
+    assert len(day.family) > 12, "Redis, engine, browser, web and its workers, worker and its pool, beat, demo"
+    assert (day.status, alive(day.family)) == (0, [])
+
+
+def test_the_commands_of_the_readme_work(day):
     commands = readme_commands()
     targets = [command for command in commands if command.startswith("make ")]
     subprocess.run(["make", "--dry-run", *[t.split()[1] for t in targets]], cwd=ROOT, capture_output=True, check=True)
-    with running(tmp_path) as run:
-        web, demo = re.search(r"'(http://[^/]+)/thumb\?url=(.+?)&", run.read_until("^curl .*").group()).groups()
-        curls = [command for command in commands if command.startswith("curl ")]
-        for command in curls:
-            pasted = command.replace("http://localhost:8000", web).replace("https://example.com/", demo)
-            done = subprocess.run(shlex.split(pasted), cwd=tmp_path, capture_output=True, timeout=60, check=False)
-            assert done.returncode == 0, f"{command}: {done.stderr}"
-        run.press_ctrl_c()
-        run.wait()
-    assert len(curls) + len(targets) == len(commands), "every command of the README is tried"
-    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF-")
-    assert Image.open(io.BytesIO((tmp_path / "page.png").read_bytes())).height > 720
+    assert {command: done.stderr for command, done in day.pasted.items() if done.returncode} == {}
+    assert len(day.pasted) - 1 + len(targets) == len(commands), "every command of the README is tried"
+    assert (day.folder / "page.pdf").read_bytes().startswith(b"%PDF-")
+    assert Image.open(io.BytesIO((day.folder / "page.png").read_bytes())).height > 720
