@@ -37,7 +37,7 @@ class ThumbnailRequest:
 
     def __post_init__(self) -> None:
         capture = {"schema": SCHEMA, "capture": chosen(self.capture)}
-        object.__setattr__(self, "capture_key", _key("capture", capture))
+        object.__setattr__(self, "capture_key", _key("original", capture))
         object.__setattr__(self, "rendition_key", _key("rendition", capture | {"rendition": chosen(self.rendition)}))
 
     @property

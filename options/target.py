@@ -28,4 +28,4 @@ class Target:
     @property
     def path(self) -> str:
         """Path and query, as in a request line."""
-        return "/" + self.url.partition("#")[0].split("/", 3)[3]
+        return "/" + self.url.partition("#")[0].partition("://")[2].partition("/")[2]

@@ -38,7 +38,7 @@ def test_sizes_of_a_page_without_a_master_do_not_outdate_each_other(make_client,
     for width in (64, 128):
         get(client, w=width, fresh=1)
         for key in store.keys("thumb:picture:*"):
-            if b'"kind":"capture"' in store.get(key).replace(b"\\", b""):
+            if b'"kind":"original"' in store.get(key).replace(b"\\", b""):
                 store.delete(key)
     states = [get(client, w=width).headers["X-Cache"] for width in (64, 128, 64)]
 

@@ -73,7 +73,7 @@ def test_nor_does_one_whose_page_was_captured_anew_and_is_kept_by_nobody(make_cl
             get(client, w=width, fresh=1)
         outdated = make_client(memory_cache_bytes=10_000_000)  # a process that has seen nothing yet
         for key in store.keys("thumb:picture:*"):
-            if b'"kind":"capture"' in store.get(key).replace(b"\\", b""):
+            if b'"kind":"original"' in store.get(key).replace(b"\\", b""):
                 store.delete(key)
     assert get(outdated, w=64).headers["X-Cache"] == "HIT"
     before = commands(redis_url)

@@ -73,7 +73,7 @@ def test_a_blank_capture_does_not_replace_a_good_one_whose_original_has_expired(
     good = get(client)
     age_pictures(redis_url, seconds=120)
     store = redis.Redis.from_url(redis_url)
-    store.delete(*[key for key in store.keys("thumb:picture:*") if b'"kind\\":\\"capture' in store.get(key)])
+    store.delete(*[key for key in store.keys("thumb:picture:*") if b'"kind\\":\\"original' in store.get(key)])
     api.behave(blank, times=99)
     get(client)
     wait_until(lambda: len(api.calls) == 3, "the refresh and its second try")
