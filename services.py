@@ -16,7 +16,7 @@ from errors import ThumbnailError
 from images.cpu import CpuPool
 from jobs import JobQueue, JobStore, celery_app
 from jobs.pictures import JobPictures
-from jobs.presenter import Reports
+from jobs.presenter import JobPresenter
 from netguard import Guard
 from options import LONGEST_TTL
 from refresh.popularity import Views
@@ -48,7 +48,7 @@ class Services:
     idempotency: IdempotencyStore
     jobs: JobQueue
     job_pictures: JobPictures
-    reports: Reports
+    job_presenter: JobPresenter
     courier: Courier
     deliveries: Deliveries
 
@@ -111,7 +111,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     validator = Validator(guard, block_ads=settings.block_ads)
     views = Views(connection, settings.refresh_budget)
     jobs = _jobs(settings, connection, blocking)
-    reports = Reports(storage, settings.public_url)
+    presenter = JobPresenter(storage, settings.public_url)
     courier = Courier(guard, settings.webhook_secret, resolves=settings.resolve_targets)
     return Services(
         settings,
@@ -130,9 +130,9 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         IdempotencyStore(connection, leases),
         jobs,
         JobPictures(thumbnailer, storage, jobs.store.runs),
-        reports,
+        presenter,
         courier,
-        Deliveries(jobs.store, Receivers(connection, settings.worker_concurrency), courier, reports),
+        Deliveries(jobs.store, Receivers(connection, settings.worker_concurrency), courier, presenter),
     )
 
 

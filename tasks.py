@@ -1,4 +1,4 @@
-"""What the worker does: each task is a function of its process's services and of an errand, and knows no Celery.
+"""What the worker does: each task is a function of its process's services and of an message, and knows no Celery.
 
 Each looks in the job's record, or in the agenda, whether it is still to be done: a message may come twice.
 """
@@ -15,7 +15,18 @@ import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from errors import CaptureTimeout, OverCapacity, QueueUnavailable, RateLimited, StorageUnavailable, ThumbnailError
-from jobs import BULK, CAPTURE, DELIVER_WEBHOOK, KEEP_SECONDS, RECAPTURE, Errand, JobResult, Run, insist, new_id
+from jobs import (
+    BULK,
+    CAPTURE,
+    DELIVER_WEBHOOK,
+    KEEP_SECONDS,
+    RECAPTURE,
+    JobResult,
+    Run,
+    TaskMessage,
+    new_id,
+    retry_while_unavailable,
+)
 from jobs.pictures import MAX_STARTS
 from refresh.popularity import Seen
 from refresh.refresher import ROUND_SECONDS
@@ -30,12 +41,17 @@ _log = structlog.get_logger()
 def capture(services: Services, subject: str, turn: int, queue: str) -> None:
     """Take the picture of a job, unless it is taken or another worker is at it."""
     runs, token = services.jobs.store.runs, new_id()
-    run = insist(lambda: runs.begin(Errand(CAPTURE, queue, subject, turn), token))
+    run = retry_while_unavailable(lambda: runs.begin(TaskMessage(CAPTURE, queue, subject, turn), token))
     if run is None:
         return
-    with structlog.contextvars.bound_contextvars(job_id=subject, request_id=run.job.request_id), runs.held(run):
+    with (
+        structlog.contextvars.bound_contextvars(job_id=subject, request_id=run.job.request_id),
+        runs.renewing(run),
+    ):
         outcome = _attempt(services, run)
-        _insist(lambda: services.job_pictures.conclude(run, outcome), services.settings.job_time_limit)
+        _retry_past_soft_limit(
+            lambda: services.job_pictures.record_outcome(run, outcome), services.settings.job_time_limit
+        )
 
 
 def _attempt(services: Services, run: Run) -> JobResult | ThumbnailError:
@@ -43,7 +59,7 @@ def _attempt(services: Services, run: Run) -> JobResult | ThumbnailError:
     if run.starts > MAX_STARTS:
         return CaptureTimeout(f"the worker was stopped {MAX_STARTS} times while it worked on this page")
     try:
-        return _aside(lambda: services.job_pictures.take(run.job))
+        return _aside(lambda: services.job_pictures.capture(run.job))
     except SoftTimeLimitExceeded:
         return CaptureTimeout("the page was not captured in time")
     except ThumbnailError as err:
@@ -67,34 +83,34 @@ def _aside(work: Callable[[], T]) -> T:
     return future.result()
 
 
-def _insist(question: Callable[[], None], seconds: float) -> None:
+def _retry_past_soft_limit(question: Callable[[], None], seconds: float) -> None:
     """Ask until the hard limit ends this process: the soft one is for work, and this is what has become of it."""
     try:
-        insist(question, seconds)
+        retry_while_unavailable(question, seconds)
     except SoftTimeLimitExceeded:
-        insist(question, seconds)
+        retry_while_unavailable(question, seconds)
 
 
 def refresh(services: Services) -> None:
     """Have pictures that people look at captured again, at moments spread over the round."""
     for seen in services.refresher.choose():
         pause = random.uniform(0, ROUND_SECONDS)  # noqa: S311 - it spreads load
-        services.jobs.store.agenda.schedule(Errand(RECAPTURE, BULK, seen.pack()), pause)
+        services.jobs.store.agenda.schedule(TaskMessage(RECAPTURE, BULK, seen.pack()), pause)
 
 
 def recapture(services: Services, subject: str, turn: int, queue: str) -> None:
     """Capture one of them, unless that has been done. What fails is not tried again: visitors will have it captured."""
-    errand, agenda = Errand(RECAPTURE, queue, subject, turn), services.jobs.store.agenda
-    if not agenda.is_due(errand):
+    message, agenda = TaskMessage(RECAPTURE, queue, subject, turn), services.jobs.store.agenda
+    if not agenda.holds(message):
         return
     try:
         _recapture(services, subject)
     except (RateLimited, OverCapacity) as err:
-        agenda.schedule(errand, err.retry_after or 1)
+        agenda.schedule(message, err.retry_after or 1)
         return
     except (ThumbnailError, TimeoutError, SoftTimeLimitExceeded) as err:
         _log.info("refresh_refused", reason=getattr(err, "code", type(err).__name__))
-    agenda.settle(errand)
+    agenda.remove(message)
 
 
 def _recapture(services: Services, subject: str) -> None:
@@ -110,7 +126,7 @@ def _recapture(services: Services, subject: str) -> None:
 def deliver_webhook(services: Services, subject: str, turn: int, queue: str) -> None:
     """Try once to tell a receiver how a job ended, and let those go on that waited for it."""
     with structlog.contextvars.bound_contextvars(job_id=subject, turn=turn):
-        waited = services.deliveries.attempt(Errand(DELIVER_WEBHOOK, queue, subject, turn))
+        waited = services.deliveries.attempt(TaskMessage(DELIVER_WEBHOOK, queue, subject, turn))
         services.jobs.send(waited)
 
 
@@ -131,7 +147,7 @@ def queue_stats(services: Services) -> None:
 def tick(services: Services) -> None:
     """Remove what is old, send what is due; what cannot be sent now, as to a full Redis, is due again later."""
     try:
-        services.jobs.store.upkeep.prune()
+        services.jobs.store.retention.prune()
         services.jobs.send_due()
     except QueueUnavailable:
         return

@@ -66,8 +66,8 @@ def services() -> Services:
 
 
 def _register(name: str, work: Callable[..., None]) -> None:
-    def task(*errand: Any) -> None:
-        work(services(), *errand)
+    def task(*message: Any) -> None:
+        work(services(), *message)
 
     app.task(task, name=name)
 
@@ -86,7 +86,7 @@ class Clock(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no type
         self._tick: Any = None
 
     def start(self, consumer: Any) -> None:
-        services().jobs.store.upkeep.check_eviction()
+        services().jobs.store.retention.warn_if_evictable()
         self._tick = consumer.timer.call_repeatedly(1.0, lambda: tasks.tick(services()))
 
     def stop(self, _consumer: Any) -> None:

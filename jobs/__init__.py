@@ -10,11 +10,11 @@ from jobs.messages import (
     RECAPTURE,
     REFRESH,
     WEBHOOKS,
-    Errand,
+    TaskMessage,
 )
 from jobs.queue import JobQueue, celery_app
-from jobs.records import Batch, Job, JobResult, Problem, State, WebhookProgress, WebhookState, ids_of, new_id
-from jobs.redis_errors import insist
+from jobs.records import Batch, Job, JobResult, Problem, State, WebhookProgress, WebhookState, ids_from, new_id
+from jobs.redis_errors import retry_while_unavailable
 from jobs.runs import Run, Runs
 from jobs.scripts import KEEP_SECONDS
 from jobs.store import JobStore
@@ -31,7 +31,6 @@ __all__ = [
     "REFRESH",
     "WEBHOOKS",
     "Batch",
-    "Errand",
     "Job",
     "JobQueue",
     "JobResult",
@@ -40,10 +39,11 @@ __all__ = [
     "Run",
     "Runs",
     "State",
+    "TaskMessage",
     "WebhookProgress",
     "WebhookState",
     "celery_app",
-    "ids_of",
-    "insist",
+    "ids_from",
     "new_id",
+    "retry_while_unavailable",
 ]

@@ -1,4 +1,4 @@
-"""What is to be done, and when: the errands that are outstanding, by the time at which their messages are sent anew.
+"""What is to be done, and when: the messages that are outstanding, by the time at which their messages are sent anew.
 
 Every unfinished job has an entry: a retry is such a time, and so is the lease of a run. Whatever loses a message or a
 worker, the job comes due again. A message that comes twice finds its turn over or the lease in force.
@@ -9,15 +9,15 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from jobs.messages import DELIVER_WEBHOOK, Errand
+from jobs.messages import DELIVER_WEBHOOK, TaskMessage
 from jobs.records import WebhookProgress
-from jobs.redis_errors import translated
+from jobs.redis_errors import redis_errors_translated
 from jobs.scripts import PREFIX, RESEND_SECONDS, script
 
 LOST_SECONDS = 5  # after so long a message counts as lost where none waits in any queue
 _DUE, OUTBOX = PREFIX + "due", PREFIX + "outbox"
 
-_NOTE_WEBHOOK = """
+_RECORD_WEBHOOK = """
 local job = prefix .. 'job:' .. ARGV[1]
 redis.call('zrem', outbox, ARGV[2])
 if redis.call('exists', job) == 0 then return 0 end
@@ -29,27 +29,27 @@ return 1
 # The first message of a job is sent by whoever asks for it. Where as many messages wait as work is outstanding, none was
 # lost: it waits its turn. Where no message waits, those of jobs that still wait for their first turn were lost, as happens with a connection.
 # They are looked for from the latest time down, since any number of retries may wait for an earlier one.
-_CLAIM = """
+_CLAIM_DUE = """
 local age = tonumber(ARGV[2]) - tonumber(ARGV[3])
 if redis.call('exists', interactive, bulk) == 0 then
-  for _, errand in ipairs(redis.call('zrange', due, now + age, now, 'byscore', 'rev', 'limit', 0, ARGV[1])) do
-    local id = string.match(errand, '^capture %S+ (%S+) 1$')
+  for _, message in ipairs(redis.call('zrange', due, now + age, now, 'byscore', 'rev', 'limit', 0, ARGV[1])) do
+    local id = string.match(message, '^capture %S+ (%S+) 1$')
     if id and redis.call('hget', prefix .. 'job:' .. id, 'state') == 'pending' then
-      redis.call('zadd', due, now, errand)
+      redis.call('zadd', due, now, message)
     end
   end
 end
-local messages, outstanding = redis.call('llen', interactive) + redis.call('llen', bulk), redis.call('zcard', due)
-local function is_never_begun(errand)
-  local id = string.match(errand, '^capture %S+ (%S+) 1$')
+local queued, outstanding = redis.call('llen', interactive) + redis.call('llen', bulk), redis.call('zcard', due)
+local function is_never_begun(message)
+  local id = string.match(message, '^capture %S+ (%S+) 1$')
   return id and redis.call('hget', prefix .. 'job:' .. id, 'state') == 'pending'
 end
 local sent = {}
-for _, errand in ipairs(redis.call('zrange', due, '-inf', now, 'byscore', 'limit', 0, ARGV[1])) do
-  redis.call('zadd', due, now + tonumber(ARGV[2]), errand)
-  if messages < outstanding or not is_never_begun(errand) then
-    sent[#sent + 1] = errand
-    messages = messages + 1
+for _, message in ipairs(redis.call('zrange', due, '-inf', now, 'byscore', 'limit', 0, ARGV[1])) do
+  redis.call('zadd', due, now + tonumber(ARGV[2]), message)
+  if queued < outstanding or not is_never_begun(message) then
+    sent[#sent + 1] = message
+    queued = queued + 1
   end
 end
 return sent
@@ -59,54 +59,56 @@ return sent
 _CLAIM_WEBHOOKS = """
 local room = math.max(tonumber(ARGV[1]) - redis.call('llen', webhooks), 0)
 local sent = redis.call('zrange', outbox, '-inf', now, 'byscore', 'limit', 0, room)
-for _, errand in ipairs(sent) do redis.call('zadd', outbox, now + tonumber(ARGV[2]), errand) end
+for _, message in ipairs(sent) do redis.call('zadd', outbox, now + tonumber(ARGV[2]), message) end
 return sent
 """
 
 
 class Agenda:
-    """The times at which errands are due. Raises QueueUnavailable wherever Redis is away."""
+    """The times at which messages are due. Raises QueueUnavailable wherever Redis is away."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._claim = script(client, _CLAIM)
+        self._claim_due = script(client, _CLAIM_DUE)
         self._claim_webhooks = script(client, _CLAIM_WEBHOOKS)
-        self._note_webhook = script(client, _NOTE_WEBHOOK)
+        self._record_webhook = script(client, _RECORD_WEBHOOK)
 
-    def claim(self, most: int = 100) -> list[Errand]:
-        """Take the errands that are due, to send them; those that come to nothing are due again later.
+    def claim_due(self, most: int = 100) -> list[TaskMessage]:
+        """Take the messages that are due, to send them; those that come to nothing are due again later.
 
         At most so many for pictures, and so many for webhooks: neither waits for the other.
         """
-        texts = self._claim(most, RESEND_SECONDS, LOST_SECONDS) + self._claim_webhooks(most, RESEND_SECONDS)
-        return [Errand.parse(text.decode()) for text in texts]
+        texts = self._claim_due(most, RESEND_SECONDS, LOST_SECONDS) + self._claim_webhooks(most, RESEND_SECONDS)
+        return [TaskMessage.parse(text.decode()) for text in texts]
 
-    def schedule(self, errand: Errand, seconds: float) -> None:
-        """Have an errand sent in `seconds`; again every quarter of an hour until somebody settles it."""
-        with translated():
-            self._client.zadd(_list_of(errand), {str(errand): self._now() + seconds})
+    def schedule(self, message: TaskMessage, seconds: float) -> None:
+        """Have an message sent in `seconds`; again every quarter of an hour until somebody settles it."""
+        with redis_errors_translated():
+            self._client.zadd(_list_of(message), {str(message): self._now() + seconds})
 
-    def hasten(self, errands: Iterable[Errand], seconds: float = 1.0) -> None:
-        """Have errands that are waiting already sent in `seconds`; those that were settled stay so."""
-        with translated():
+    def resend_soon(self, messages: Iterable[TaskMessage], seconds: float = 1.0) -> None:
+        """Have messages that are waiting already sent in `seconds`; those that were settled stay so."""
+        with redis_errors_translated():
             at = self._now() + seconds
-            for errand in errands:
-                self._client.zadd(_list_of(errand), {str(errand): at}, xx=True)
+            for message in messages:
+                self._client.zadd(_list_of(message), {str(message): at}, xx=True)
 
-    def settle(self, errand: Errand) -> None:
-        """Say that an errand is done and shall not be sent again."""
-        with translated():
-            self._client.zrem(_list_of(errand), str(errand))
+    def remove(self, message: TaskMessage) -> None:
+        """Say that an message is done and shall not be sent again."""
+        with redis_errors_translated():
+            self._client.zrem(_list_of(message), str(message))
 
-    def is_due(self, errand: Errand) -> bool:
-        """Tell whether an errand is still to be done, now or later: its message may come once more when it is not."""
-        with translated():
-            return self._client.zscore(_list_of(errand), str(errand)) is not None
+    def holds(self, message: TaskMessage) -> bool:
+        """Tell whether an message is still to be done, now or later: its message may come once more when it is not."""
+        with redis_errors_translated():
+            return self._client.zscore(_list_of(message), str(message)) is not None
 
-    def note_webhook(self, errand: Errand, progress: WebhookProgress, later: Errand | None, seconds: float) -> None:
+    def record_webhook(
+        self, message: TaskMessage, progress: WebhookProgress, later: TaskMessage | None, seconds: float
+    ) -> None:
         """Settle a try to deliver a job's webhook, keep on the job how it went, and plan the next in `seconds`."""
-        name, outcome = errand.subject, json.dumps(asdict(progress))
-        self._note_webhook(name, str(errand), outcome, str(later or ""), seconds)
+        name, outcome = message.subject, json.dumps(asdict(progress))
+        self._record_webhook(name, str(message), outcome, str(later or ""), seconds)
 
     def _now(self) -> float:
         """Redis' own clock: those of the machines may differ."""
@@ -114,5 +116,5 @@ class Agenda:
         return float(seconds + micros / 1e6)
 
 
-def _list_of(errand: Errand) -> str:
-    return OUTBOX if errand.task == DELIVER_WEBHOOK else _DUE
+def _list_of(message: TaskMessage) -> str:
+    return OUTBOX if message.task == DELIVER_WEBHOOK else _DUE

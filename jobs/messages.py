@@ -14,10 +14,10 @@ KEYPREFIX = keys.CELERY  # of the queues, which are lists of messages, in Redis
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class TaskMessage:
     """One message to the worker: `task` is to be done for `subject`, a job's id or whatever the task knows.
 
-    `turn` tells one errand for a subject from the next, so that a message that comes twice is known by it.
+    `turn` tells one message for a subject from the next, so that a message that comes twice is known by it.
     """
 
     task: str

@@ -6,7 +6,7 @@ import structlog
 
 from errors import OverCapacity, ThumbnailError
 from jobs import BULK, Job, JobResult, Problem, Run, Runs
-from jobs.retries import MAX_RETRIES, is_transient, pause_before, pause_until, was_put_off
+from jobs.retries import MAX_RETRIES, is_transient, postpone_delay, retry_delay, was_not_attempted
 from model import Picture
 from storage import PictureStorage
 from thumbnails import Ask, Thumbnailer
@@ -21,7 +21,7 @@ class JobPictures:
     storage: PictureStorage
     runs: Runs
 
-    def take(self, job: Job) -> JobResult:
+    def capture(self, job: Job) -> JobResult:
         """Take the picture and store it, for a day or for good. Raises ThumbnailError.
 
         Whoever waits for one picture is a visitor, and counted as one; a batch takes what visitors leave.
@@ -32,18 +32,18 @@ class JobPictures:
         ask = Ask(wanted, request_id=job.request_id)
         if job.persist:
             persisted = self.thumbnailer.persist(ask, stale_ok=False)
-            return _describe(persisted.picture, persisted.stored.key, persisted.stored.url)
+            return _result_of(persisted.picture, persisted.stored.key, persisted.stored.url)
         picture = self.thumbnailer.get(ask, stale_ok=False).picture
-        return _describe(picture, self.storage.put_for_job(picture, job.id))
+        return _result_of(picture, self.storage.put_for_job(picture, job.id))
 
-    def conclude(self, run: Run, outcome: JobResult | ThumbnailError) -> None:
+    def record_outcome(self, run: Run, outcome: JobResult | ThumbnailError) -> None:
         """Write down what came out: an end, or another turn later. Raises QueueUnavailable."""
         if isinstance(outcome, JobResult):
             kept = self.runs.complete(run, outcome)
-            _log.info("job_completed" if kept else "job_taken_over", turn=run.errand.turn)
-        elif was_put_off(outcome) or (isinstance(outcome, OverCapacity) and run.job.queue == BULK):
+            _log.info("job_completed" if kept else "job_taken_over", turn=run.message.turn)
+        elif was_not_attempted(outcome) or (isinstance(outcome, OverCapacity) and run.job.queue == BULK):
             # To make room for visitors is no failure.
-            self.runs.postpone(run, pause_until(outcome), retry=False)
+            self.runs.postpone(run, postpone_delay(outcome), retry=False)
         elif run.job.retries < MAX_RETRIES and is_transient(outcome) and run.starts <= MAX_STARTS:
             self._retry(run, outcome)
         else:
@@ -51,11 +51,11 @@ class JobPictures:
             _log.warning("job_failed", reason=outcome.code, retries=run.job.retries)
 
     def _retry(self, run: Run, failure: ThumbnailError) -> None:
-        pause = pause_before(run.job.retries + 1, failure.retry_after)
+        pause = retry_delay(run.job.retries + 1, failure.retry_after)
         self.runs.postpone(run, pause, retry=True)
         _log.info("job_retried", reason=failure.code, seconds=round(pause, 1), retry=run.job.retries + 1)
 
 
-def _describe(picture: Picture, key: str, url: str | None = None) -> JobResult:
+def _result_of(picture: Picture, key: str, url: str | None = None) -> JobResult:
     captured_at = picture.captured_at.timestamp()
     return JobResult(key, picture.content_type, picture.width, picture.height, len(picture.body), captured_at, url)

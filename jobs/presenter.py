@@ -14,7 +14,7 @@ from storage import PictureStorage
 PRESIGNED_SECONDS = 600.0  # for how long a URL is handed out again; the credentials that signed it may end
 
 
-class Reports:
+class JobPresenter:
     def __init__(self, storage: PictureStorage, public_url: str | None) -> None:
         """`public_url` is the service's own base, where an operator has named it."""
         self._storage = storage
@@ -23,12 +23,12 @@ class Reports:
         self._presigned: TTLCache[str, str] = TTLCache(4096, PRESIGNED_SECONDS)
         self._lock = threading.Lock()
 
-    def of(self, job: Job, here: str = "") -> dict[str, object]:
-        """Describe `job`. `here` is the base of URLs where no operator has named one; without any they are paths."""
+    def describe(self, job: Job, base_url: str = "") -> dict[str, object]:
+        """Describe `job`. `base_url` is the base of URLs where no operator has named one; without any they are paths."""
         return {
             "job_id": job.id,
             "status": job.state,
-            "image_url": self._image_url(job, here),
+            "image_url": self._image_url(job, base_url),
             "error": asdict(job.problem) if job.problem else None,
             "retries": job.retries,
             "webhook": asdict(job.webhook) if job.webhook else None,
@@ -36,22 +36,22 @@ class Reports:
             "completed_at": timestamp(job.completed_at) if job.completed_at else None,
         }
 
-    def of_batch(self, batch: Batch, jobs: Sequence[Job], here: str = "") -> dict[str, object]:
+    def describe_batch(self, batch: Batch, jobs: Sequence[Job], base_url: str = "") -> dict[str, object]:
         """Describe a batch by those of its jobs that there still are."""
         return {
             "batch_id": batch.id,
-            "status": _state_of(batch, jobs),
+            "status": _batch_state(batch, jobs),
             **{state.value: sum(job.state is state for job in jobs) for state in State},
             "created_at": timestamp(batch.created_at),
-            "jobs": [self.of(job, here) for job in jobs],
+            "jobs": [self.describe(job, base_url) for job in jobs],
         }
 
-    def _image_url(self, job: Job, here: str) -> str | None:
+    def _image_url(self, job: Job, base_url: str) -> str | None:
         """For good where the picture was persisted, else for as long as the job's record."""
         if job.result is None:
             return None
         url = job.result.url or self._temporary_url(job, job.result.key)
-        return (self._public_url or here) + url if url.startswith("/") else url
+        return (self._public_url or base_url) + url if url.startswith("/") else url
 
     def _temporary_url(self, job: Job, key: str) -> str:
         with self._lock:
@@ -64,7 +64,7 @@ class Reports:
         return url
 
 
-def _state_of(batch: Batch, jobs: Sequence[Job]) -> State:
+def _batch_state(batch: Batch, jobs: Sequence[Job]) -> State:
     """Give the sum: pending until a job was begun, and when all have ended failed if one failed."""
     if all(job.state.ended for job in jobs):
         return State.FAILED if any(job.state is State.FAILED for job in jobs) else State.COMPLETED

@@ -16,7 +16,7 @@ from kombu.exceptions import KombuError, OperationalError
 from redis.connection import parse_url
 from redis.exceptions import RedisError
 
-from jobs.messages import BULK, KEYPREFIX, QUEUES, Errand
+from jobs.messages import BULK, KEYPREFIX, QUEUES, TaskMessage
 from jobs.records import Batch, Job
 from jobs.store import JobStore
 
@@ -80,12 +80,12 @@ class JobQueue:
         """Record new jobs and send their messages. Raises OverCapacity or QueueUnavailable."""
         self.send(self.store.add(jobs, batch))
 
-    def send(self, errands: Sequence[Errand]) -> None:
+    def send(self, messages: Sequence[TaskMessage]) -> None:
         """Send messages; what cannot be sent now, say over a connection that Redis' restart broke, is due in a second.
 
         Raises QueueUnavailable where Redis is away.
         """
-        unsent = list(errands)
+        unsent = list(messages)
         try:
             with self._app.producer_pool.acquire(block=True, timeout=5) as producer:
                 while unsent:
@@ -93,18 +93,18 @@ class JobQueue:
                     del unsent[0]
         except (KombuError, OperationalError, RedisError, OSError) as err:
             _log.warning("jobs_unsent", error=type(err).__name__, count=len(unsent))
-            self.store.agenda.hasten(unsent)
+            self.store.agenda.resend_soon(unsent)
 
-    def _send(self, errand: Errand, producer: Any) -> None:
-        arguments = [errand.subject, errand.turn, errand.queue]
-        self._app.send_task(errand.task, arguments, queue=errand.queue, producer=producer, retry=False)
+    def _send(self, message: TaskMessage, producer: Any) -> None:
+        arguments = [message.subject, message.turn, message.queue]
+        self._app.send_task(message.task, arguments, queue=message.queue, producer=producer, retry=False)
 
     def send_due(self) -> int:
         """Send what is due, and give the number."""
-        errands = self.store.agenda.claim()
-        if errands:
-            self.send(errands)
-        return len(errands)
+        messages = self.store.agenda.claim_due()
+        if messages:
+            self.send(messages)
+        return len(messages)
 
     def close(self) -> None:
         """Give back the connections."""

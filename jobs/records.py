@@ -100,7 +100,7 @@ class Job:
         """Tell whether a worker had it in hand, even if it waits for another turn by now."""
         return self.state is not State.PENDING or self.turn > 1
 
-    def wish(self) -> str:
+    def encode_request(self) -> str:
         """Spell what never changes."""
         return json.dumps(
             {
@@ -118,7 +118,7 @@ class Job:
         )
 
     @classmethod
-    def read(cls, id_: str, record: Mapping[bytes, bytes]) -> Self:
+    def decode(cls, id_: str, record: Mapping[bytes, bytes]) -> Self:
         """Read a job as it lies in Redis: `wish`, and a field for each thing that changes."""
         wish = json.loads(record[b"wish"])
         wanted = ThumbnailRequest(
@@ -172,7 +172,7 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
-def ids_of(seed: str) -> Iterator[str]:
+def ids_from(seed: str) -> Iterator[str]:
     """Name things after a random `seed`: always the same ids, that nobody guesses who does not know it."""
     return (hashlib.sha256(f"{seed}:{number}".encode()).hexdigest()[:32] for number in itertools.count())
 

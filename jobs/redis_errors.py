@@ -15,7 +15,7 @@ _log = structlog.get_logger()
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def redis_errors_translated() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as err:
@@ -23,7 +23,7 @@ def translated() -> Iterator[None]:
         raise QueueUnavailable("jobs cannot be reached at the moment; try again in a few seconds") from err
 
 
-def insist(question: Callable[[], T], seconds: float = 120) -> T:
+def retry_while_unavailable(question: Callable[[], T], seconds: float = 120) -> T:
     """Ask for `seconds` even if Redis is away: an outcome is not lost, since what led to it cannot be undone."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -8,7 +8,7 @@ import redis
 import structlog
 
 from errors import OverCapacity
-from jobs.messages import DELIVER_WEBHOOK, WEBHOOKS, Errand
+from jobs.messages import DELIVER_WEBHOOK, WEBHOOKS, TaskMessage
 from jobs.records import Problem
 from jobs.scripts import DONE_SECONDS, KEEP_SECONDS, script
 
@@ -21,8 +21,8 @@ local keep, problem, stay, tell = tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local function give_up(id, turn, wish)
   local told = cjson.decode(wish)
   local webhook = type(told.webhook_url) == 'string' and string.format(tell, id) or ''
-  local errand = 'capture ' .. told.queue .. ' ' .. id .. ' ' .. turn
-  finish(id, 'failed', 'problem', problem, errand, webhook, keep, stay)
+  local message = 'capture ' .. told.queue .. ' ' .. id .. ' ' .. turn
+  finish(id, 'failed', 'problem', problem, message, webhook, keep, stay)
 end
 local old = redis.call('zrange', index, '-inf', now, 'byscore', 'limit', 0, ARGV[1])
 local removed = 0
@@ -44,7 +44,7 @@ return removed
 """
 
 
-class Upkeep:
+class Retention:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._prune = script(client, _PRUNE)
@@ -55,10 +55,10 @@ class Upkeep:
         Raises QueueUnavailable.
         """
         unreached = json.dumps(asdict(Problem.of(OverCapacity("the job did not get its turn within a day"))))
-        tell = str(Errand(DELIVER_WEBHOOK, WEBHOOKS, "%s"))
+        tell = str(TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, "%s"))
         return int(self._prune(PRUNED_AT_ONCE, KEEP_SECONDS, unreached, DONE_SECONDS, tell))
 
-    def check_eviction(self) -> None:
+    def warn_if_evictable(self) -> None:
         """Warn where Redis may evict jobs and queues: by its setting, for which hosted ones may not be asked."""
         try:
             policy = self._client.config_get("maxmemory-policy").get("maxmemory-policy", "")

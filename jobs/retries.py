@@ -5,8 +5,8 @@ import random
 from errors import CaptureError, RateLimited, ThumbnailError
 
 MAX_RETRIES = 5
-LONGEST_PAUSE = 300.0  # seconds
-FIRST_PAUSE = 10.0
+LONGEST_DELAY = 300.0  # seconds
+FIRST_DELAY = 10.0
 
 
 def is_transient(err: ThumbnailError) -> bool:
@@ -15,18 +15,18 @@ def is_transient(err: ThumbnailError) -> bool:
     return err.retryable and not lasting
 
 
-def was_put_off(err: ThumbnailError) -> bool:
+def was_not_attempted(err: ThumbnailError) -> bool:
     """Tell whether nothing was tried, but may be later: there was no place, or the screenshot API is known to be away."""
     return isinstance(err, RateLimited) or (isinstance(err, CaptureError) and not err.tried and not err.lasting)
 
 
-def pause_until(err: ThumbnailError) -> float:
+def postpone_delay(err: ThumbnailError) -> float:
     """Give the seconds that one who was put off waits. Places are given out one by one; an outage ends for all at once."""
     seconds = err.retry_after or 1
-    return seconds + random.uniform(0, FIRST_PAUSE) if isinstance(err, CaptureError) else seconds  # noqa: S311
+    return seconds + random.uniform(0, FIRST_DELAY) if isinstance(err, CaptureError) else seconds  # noqa: S311
 
 
-def pause_before(retry: int, retry_after: float | None) -> float:
+def retry_delay(retry: int, retry_after: float | None) -> float:
     """Give the seconds before `retry` (1 is the first): full jitter on a doubling pause, never before `Retry-After`."""
-    jitter = random.uniform(0, min(FIRST_PAUSE * 2 ** (retry - 1), LONGEST_PAUSE))  # noqa: S311 - it spreads load
-    return max(jitter, min(retry_after or 0.0, LONGEST_PAUSE))
+    jitter = random.uniform(0, min(FIRST_DELAY * 2 ** (retry - 1), LONGEST_DELAY))  # noqa: S311 - it spreads load
+    return max(jitter, min(retry_after or 0.0, LONGEST_DELAY))

@@ -9,7 +9,7 @@ from typing import Any
 
 from coordination import keys
 from jobs.messages import KEYPREFIX, QUEUES
-from jobs.redis_errors import translated
+from jobs.redis_errors import redis_errors_translated
 
 KEEP_SECONDS = 86400
 DONE_SECONDS = 60  # for how long a late waiter is still woken
@@ -17,8 +17,8 @@ RESEND_SECONDS = 900  # after this long without a sign of life a message counts 
 
 PREFIX = keys.JOBS
 _NAMES = ("index", "unfinished", "due", "outbox", "counts")  # due is work, and the outbox webhooks, each by its time
-_MESSAGES = [KEYPREFIX + name for name in QUEUES]
-_KEYS = [*(PREFIX + name for name in _NAMES), PREFIX, *_MESSAGES]
+_QUEUE_KEYS = [KEYPREFIX + name for name in QUEUES]
+_KEYS = [*(PREFIX + name for name in _NAMES), PREFIX, *_QUEUE_KEYS]
 
 # A Redis at its `maxmemory` refuses a script's writes that may need room, but not once it has let another write pass. So
 # `zrem` goes first in all that keeps work going or makes room.
@@ -35,9 +35,9 @@ local function holds(job, token)
   local found = redis.call('hmget', job, 'state', 'token')
   return found[1] == 'processing' and found[2] == token
 end
-local function finish(id, state, field, value, errand, webhook, keep, stay)
+local function finish(id, state, field, value, message, webhook, keep, stay)
   local job, done = prefix .. 'job:' .. id, prefix .. 'done:' .. id
-  redis.call('zrem', due, errand)
+  redis.call('zrem', due, message)
   move(job, state)
   redis.call('hset', job, 'completed_at', now, field, value)
   redis.call('zrem', unfinished, id)
@@ -54,7 +54,7 @@ def script(client: Any, text: str) -> Callable[..., Any]:
     run = client.register_script(_COMMON + text)
 
     def call(*args: float | str) -> Any:
-        with translated():
+        with redis_errors_translated():
             return run(keys=_KEYS, args=list(args))
 
     return call

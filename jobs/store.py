@@ -10,10 +10,10 @@ import redis
 
 from errors import OverCapacity
 from jobs.agenda import OUTBOX, Agenda
-from jobs.messages import CAPTURE, KEYPREFIX, QUEUES, Errand
+from jobs.messages import CAPTURE, KEYPREFIX, QUEUES, TaskMessage
 from jobs.records import Batch, Job, QueueStats, State
-from jobs.redis_errors import translated
-from jobs.retention import Upkeep
+from jobs.redis_errors import redis_errors_translated
+from jobs.retention import Retention
 from jobs.runs import Runs
 from jobs.scripts import KEEP_SECONDS, PREFIX, RESEND_SECONDS, script
 
@@ -42,37 +42,37 @@ return 1
 
 
 class JobStore:
-    """The records, with their agenda, runs and upkeep. Raises QueueUnavailable wherever Redis is away."""
+    """The records, with their agenda, runs and retention. Raises QueueUnavailable wherever Redis is away."""
 
-    def __init__(self, client: "redis.Redis", waiting: "redis.Redis", lease: float = 15, limit: int = 10_000) -> None:
-        """`waiting` may be silent for some seconds; `lease` is a run's life without a sign of its worker, in seconds.
+    def __init__(self, client: "redis.Redis", blocking: "redis.Redis", lease: float = 15, limit: int = 10_000) -> None:
+        """`blocking` may be silent for some seconds; `lease` is a run's life without a sign of its worker, in seconds.
 
         `limit` bounds the unfinished jobs; ten times as many are kept in all, since Redis must hold them.
         """
         self._client: Any = client  # its types are of the asynchronous client too
-        self._waiting = waiting
+        self._blocking = blocking
         self._limit = limit
         self._add = script(client, _ADD)
         self.agenda = Agenda(client)
         self.runs = Runs(client, self.get, lease)
-        self.upkeep = Upkeep(client)
+        self.retention = Retention(client)
 
-    def add(self, jobs: Sequence[Job], batch: Batch | None = None) -> list[Errand]:
-        """Record new jobs, all or none, and give the errands that are to be sent for them. Raises OverCapacity.
+    def add(self, jobs: Sequence[Job], batch: Batch | None = None) -> list[TaskMessage]:
+        """Record new jobs, all or none, and give the messages that are to be sent for them. Raises OverCapacity.
 
         Those of an earlier try, known by their ids, stay as they are.
         """
-        self.upkeep.prune()
-        errands = [Errand(CAPTURE, job.queue, job.id) for job in jobs]
+        self.retention.prune()
+        messages = [TaskMessage(CAPTURE, job.queue, job.id) for job in jobs]
         head = [batch.id, json.dumps(asdict(batch))] if batch else ["", ""]
-        each = [(job.id, job.wish(), str(errand)) for job, errand in zip(jobs, errands, strict=True)]
+        each = [(job.id, job.encode_request(), str(message)) for job, message in zip(jobs, messages, strict=True)]
         flat = [text for three in each for text in three]
         added = self._add(self._limit, KEEP_SECONDS, RESEND_SECONDS, *head, *flat)
         if added == 0:
             raise OverCapacity("too many jobs are waiting; try again later", retry_after=60)
         if added < 0:  # the seconds until the oldest goes
             raise OverCapacity("too many jobs of the last day are kept; try again later", retry_after=-added)
-        return errands
+        return messages
 
     def get(self, id_: str) -> Job | None:
         return self.get_all([id_])[0]
@@ -80,21 +80,21 @@ class JobStore:
     def get_all(self, ids: Iterable[str]) -> list[Job | None]:
         """Read many jobs in one exchange; None for those that there are not."""
         names = list(ids)
-        with translated(), self._client.pipeline(transaction=False) as pipe:
+        with redis_errors_translated(), self._client.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.hgetall(f"{PREFIX}job:{name}")
             found = pipe.execute()
-        return [Job.read(name, fields) if fields else None for name, fields in zip(names, found, strict=True)]
+        return [Job.decode(name, fields) if fields else None for name, fields in zip(names, found, strict=True)]
 
     def get_batch(self, id_: str) -> Batch | None:
-        with translated():
+        with redis_errors_translated():
             value = self._client.get(f"{PREFIX}batch:{id_}")
         if not isinstance(value, bytes):
             return None
         record = json.loads(value)
         return Batch(**record | {"jobs": tuple(record["jobs"])})
 
-    def wait(self, id_: str, seconds: float) -> Job | None:
+    def wait_for_end(self, id_: str, seconds: float) -> Job | None:
         """Wait until the job has ended or `seconds` are over, and give it as it then is."""
         end = time.monotonic() + seconds
         while True:
@@ -102,12 +102,12 @@ class JobStore:
             left = int((end - time.monotonic()) * 1000)
             if job is None or job.state.ended or left <= 0:
                 return job
-            with translated():
-                self._waiting.xread({f"{PREFIX}done:{id_}": "0"}, block=min(left, _SLICE_MS))
+            with redis_errors_translated():
+                self._blocking.xread({f"{PREFIX}done:{id_}": "0"}, block=min(left, _SLICE_MS))
 
     def stats(self) -> QueueStats:
         """Tell where work stands, from what is counted anyway: one exchange, however many jobs there are."""
-        with translated(), self._client.pipeline(transaction=False) as pipe:
+        with redis_errors_translated(), self._client.pipeline(transaction=False) as pipe:
             pipe.hgetall(PREFIX + "counts").zrange(PREFIX + "unfinished", 0, 0, withscores=True).zcard(OUTBOX).time()
             for queue in QUEUES:
                 pipe.llen(KEYPREFIX + queue)

@@ -18,7 +18,7 @@ from redis.exceptions import LockNotOwnedError
 from redis.lock import Lock
 
 from coordination import keys
-from jobs.redis_errors import translated
+from jobs.redis_errors import redis_errors_translated
 
 HOLD_SECONDS = 60  # longer than a delivery takes; while Redis is away writing its outcome may take longer
 SILENCE_SECONDS = 30
@@ -47,7 +47,7 @@ class Receivers:
 
         Else `waiter` stands in line for the one that is not.
         """
-        with translated():
+        with redis_errors_translated():
             silent = self._client.exists(keys.RECEIVER_SILENT + host)
             holds = () if silent else self._take(host, waiter)
         if not holds:
@@ -56,17 +56,17 @@ class Receivers:
         try:
             yield Line.FREE
         finally:
-            with translated():
+            with redis_errors_translated():
                 _give_back(*holds)
 
     def mark_silent(self, host: str) -> None:
         """Note that `host` kept us waiting and then said nothing."""
-        with translated():
+        with redis_errors_translated():
             self._client.set(keys.RECEIVER_SILENT + host, b"1", ex=SILENCE_SECONDS)
 
     def call_next(self, host: str) -> list[str]:
         """Give who has waited longest for a place, and who for `host`: they need wait no longer."""
-        with translated(), self._client.pipeline() as pipe:
+        with redis_errors_translated(), self._client.pipeline() as pipe:
             for line in self._lines(host):
                 pipe.zpopmin(line)
             return [waiter.decode() for called in pipe.execute() for waiter, _ in called]

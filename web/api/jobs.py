@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from access import JobBudgets
 from errors import NotFound, NotReady, QueueUnavailable
-from jobs import BULK, INTERACTIVE, Batch, Job, State, ids_of
+from jobs import BULK, INTERACTIVE, Batch, Job, State, ids_from
 from model import Picture
 from services import Services
 from validation import JobWish
@@ -70,7 +70,7 @@ def create_jobs(services: Services, budgets: JobBudgets, wish: JobWish, caller: 
     webhook_url = None if wish.webhook_url is None else services.courier.admit(wish.webhook_url)
     budgets.jobs.require(caller.name, len(wish.pictures))
     limits = budgets.calls.charge(caller.name)
-    ids = ids_of(seed)
+    ids = ids_from(seed)
     made = _jobs_of(replace(wish, webhook_url=webhook_url), _owner(caller), ids)
     batch = Batch(next(ids), made[0].owner, made[0].created_at, tuple(job.id for job in made)) if wish.batch else None
     services.jobs.enqueue(made, batch)
@@ -91,7 +91,7 @@ def _wait_for_all(services: Services, made: list[Job], seconds: float) -> bool:
         if not seconds or not seated:
             return False
         try:
-            jobs = [services.jobs.store.wait(job.id, max(end - time.monotonic(), 0)) for job in made]
+            jobs = [services.jobs.store.wait_for_end(job.id, max(end - time.monotonic(), 0)) for job in made]
         except QueueUnavailable:
             return False  # the jobs are queued all the same
     return all(job is not None and job.state.ended for job in jobs)
@@ -102,13 +102,13 @@ def _describe(services: Services, id_: str, owner: str) -> dict[str, object]:
     store, here = services.jobs.store, request.host_url.rstrip("/")
     batch = store.get_batch(id_)
     if batch is None:
-        return services.reports.of(_require_owner(store.get(id_), owner), here)
+        return services.job_presenter.describe(_require_owner(store.get(id_), owner), here)
     if batch.owner != owner:
         raise NotFound(UNKNOWN)
     jobs = [job for job in store.get_all(batch.jobs) if job]
     if len(jobs) < len(batch.jobs) and all(job.state.ended for job in jobs):
         raise NotFound(UNKNOWN)  # some jobs have expired, so the counts would be wrong
-    return services.reports.of_batch(batch, jobs, here)
+    return services.job_presenter.describe_batch(batch, jobs, here)
 
 
 def _respond_with_picture(services: Services, job: Job) -> Response:

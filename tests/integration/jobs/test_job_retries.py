@@ -3,7 +3,7 @@
 import pytest
 
 from errors import ThumbnailError
-from jobs import BULK, CAPTURE, INTERACTIVE, Errand
+from jobs import BULK, CAPTURE, INTERACTIVE, TaskMessage
 from jobs.retries import MAX_RETRIES
 from tests.support.screenshot_api import refuse
 
@@ -22,12 +22,12 @@ def built(web):
 
 def attempt(built, id_, turn, queue=BULK):
     """Do a worker's part in a job's turn."""
-    run = built.jobs.store.runs.begin(Errand(CAPTURE, queue, id_, turn))
+    run = built.jobs.store.runs.begin(TaskMessage(CAPTURE, queue, id_, turn))
     try:
-        outcome = built.job_pictures.take(run.job)
+        outcome = built.job_pictures.capture(run.job)
     except ThumbnailError as err:
         outcome = err
-    built.job_pictures.conclude(run, outcome)
+    built.job_pictures.record_outcome(run, outcome)
 
 
 def test_jobs_for_one_dead_page_try_it_as_often_as_one_job_would(web, built, api):

@@ -21,16 +21,16 @@ from jobs import (
     INTERACTIVE,
     RECAPTURE,
     WEBHOOKS,
-    Errand,
     Job,
     JobQueue,
     JobResult,
     JobStore,
     Problem,
+    TaskMessage,
     WebhookProgress,
     celery_app,
-    insist,
     new_id,
+    retry_while_unavailable,
 )
 from model import ThumbnailRequest
 from options import CaptureOptions, Rendition
@@ -63,12 +63,12 @@ def ask(client, headers=None, **body):
 
 
 def begin(store, id_, turn=1):
-    return store.runs.begin(Errand(CAPTURE, INTERACTIVE, id_, turn))
+    return store.runs.begin(TaskMessage(CAPTURE, INTERACTIVE, id_, turn))
 
 
 def complete(built, id_):
     """Do a worker's part: take a job and end it with a picture."""
-    run = begin(built.jobs.store, id_) or built.jobs.store.runs.begin(Errand(CAPTURE, "bulk", id_))
+    run = begin(built.jobs.store, id_) or built.jobs.store.runs.begin(TaskMessage(CAPTURE, "bulk", id_))
     served = built.thumbnailer.get(Ask(run.job.wanted), stale_ok=False)
     picture = served.picture
     key = built.storage.put_for_job(picture, id_)
@@ -182,7 +182,7 @@ def test_a_batch_is_the_sum_of_its_jobs(client, built):
 def forget(built, id_):
     """Have a job's last day pass."""
     built.redis.zadd("thumb:{jobs}:index", {f"job:{id_}": 1}, xx=True)
-    assert built.jobs.store.upkeep.prune() == 1
+    assert built.jobs.store.retention.prune() == 1
 
 
 def test_a_batch_goes_with_the_first_of_its_jobs_that_is_forgotten(client, built):
@@ -265,8 +265,8 @@ def test_what_is_refused_takes_nothing_from_a_client_s_share(make_client, built)
 def test_too_many_kept_jobs_are_told_from_too_many_waiting(store, built):
     few = JobStore(built.redis, built.redis, limit=1)
     for _ in range(10):
-        job, errand = pending(few)
-        few.runs.complete(few.runs.begin(errand), RESULT)
+        job, message = pending(few)
+        few.runs.complete(few.runs.begin(message), RESULT)
     with pytest.raises(OverCapacity, match="of the last day are kept") as kept:
         pending(few)
     assert 86000 < kept.value.retry_after <= 86400, "until the oldest goes"
@@ -300,7 +300,7 @@ def test_a_restart_of_redis_between_two_jobs_goes_unnoticed(make_client, tmp_pat
         store, due = JobStore(connection, connection), []
         assert [response.status_code for response in (before, *after)] == [202] * 4
         assert [client.get(r.headers["Location"]).json["status"] for r in (before, *after)] == ["pending"] * 4
-        sent = lambda: due.extend(store.agenda.claim()) or store.stats().queued[INTERACTIVE] + len(due)  # noqa: E731
+        sent = lambda: due.extend(store.agenda.claim_due()) or store.stats().queued[INTERACTIVE] + len(due)  # noqa: E731
         wait_until(lambda: sent() >= 4, "a message for each")
         assert store.stats().queued[INTERACTIVE] > 1, "a broken connection is not kept"
 
@@ -310,8 +310,8 @@ def test_what_cannot_be_sent_is_due_in_a_second(store):
     job = Job(new_id(), ThumbnailRequest(CaptureOptions(locate(PAGE))), time.time())
     queue.enqueue([job])
     due = []
-    wait_until(lambda: due.extend(store.agenda.claim()) or due, "the message's time")
-    assert due == [Errand(CAPTURE, INTERACTIVE, job.id)]
+    wait_until(lambda: due.extend(store.agenda.claim_due()) or due, "the message's time")
+    assert due == [TaskMessage(CAPTURE, INTERACTIVE, job.id)]
 
 
 def test_a_picture_is_there_when_the_job_is_done(client, built):
@@ -442,66 +442,66 @@ def test_a_job_by_preference_needs_what_a_job_needs(make_client):
 
 def pending(store, **changes):
     job = Job(new_id(), ThumbnailRequest(CaptureOptions(locate(PAGE))), time.time(), **changes)
-    (errand,) = store.add([job])
-    return job, errand
+    (message,) = store.add([job])
+    return job, message
 
 
 RESULT = JobResult("jobs/k.png", "image/png", 1, 1, 1, 0.0)
 
 
 def test_a_message_that_comes_twice_is_worked_on_once(store):
-    _, errand = pending(store)
-    run = store.runs.begin(errand)
-    assert store.runs.begin(errand) is None, "its worker lives"
+    _, message = pending(store)
+    run = store.runs.begin(message)
+    assert store.runs.begin(message) is None, "its worker lives"
     assert store.runs.complete(run, RESULT)
-    assert store.runs.begin(errand) is None, "it is done"
+    assert store.runs.begin(message) is None, "it is done"
     assert not store.runs.complete(run, RESULT)
 
 
 def test_who_got_no_answer_may_ask_again(store):
-    _, errand = pending(store)
-    assert store.runs.begin(errand, "mine") == store.runs.begin(errand, "mine")
-    assert store.runs.begin(errand, "another") is None
+    _, message = pending(store)
+    assert store.runs.begin(message, "mine") == store.runs.begin(message, "mine")
+    assert store.runs.begin(message, "another") is None
 
 
 def test_messages_that_no_queue_holds_are_sent_anew(built, store):
-    (_, errand), (_, other), (begun, _) = pending(store), pending(store), pending(store)
+    (_, message), (_, other), (begun, _) = pending(store), pending(store), pending(store)
     store.runs.postpone(store.runs.begin(other), 60, retry=True)
-    store.runs.begin(Errand(CAPTURE, INTERACTIVE, begun.id))
-    assert store.agenda.claim() == [], "they may be on their way"
-    built.redis.zincrby("thumb:{jobs}:due", -6, str(errand))
+    store.runs.begin(TaskMessage(CAPTURE, INTERACTIVE, begun.id))
+    assert store.agenda.claim_due() == [], "they may be on their way"
+    built.redis.zincrby("thumb:{jobs}:due", -6, str(message))
     built.redis.lpush("thumb:celery:bulk", "a message")
-    assert store.agenda.claim() == [], "one of them may be ours"
+    assert store.agenda.claim_due() == [], "one of them may be ours"
     built.redis.delete("thumb:celery:bulk")
-    assert store.agenda.claim() == [errand]
-    assert store.agenda.claim() == []
+    assert store.agenda.claim_due() == [message]
+    assert store.agenda.claim_due() == []
 
 
 def test_a_lost_message_is_found_behind_any_number_of_retries(built, store):
     for _ in range(150):
         _, begun = pending(store)
         store.runs.postpone(store.runs.begin(begun), 300, retry=True)
-    _, errand = pending(store)
-    built.redis.zincrby("thumb:{jobs}:due", -6, str(errand))
-    assert store.agenda.claim() == [errand]
+    _, message = pending(store)
+    built.redis.zincrby("thumb:{jobs}:due", -6, str(message))
+    assert store.agenda.claim_due() == [message]
 
 
 def finish_with_webhooks(store, number):
     for _ in range(number):
-        _, errand = pending(store, webhook_url="https://example.com/hook")
-        assert store.runs.complete(store.runs.begin(errand), RESULT)
+        _, message = pending(store, webhook_url="https://example.com/hook")
+        assert store.runs.complete(store.runs.begin(message), RESULT)
 
 
 def test_work_that_is_due_does_not_wait_behind_any_number_of_webhooks(store):
     finish_with_webhooks(store, 150)
     _, begun = pending(store)
     store.runs.postpone(store.runs.begin(begun), 0, retry=True)
-    refresh = Errand(RECAPTURE, BULK, "picture")
+    refresh = TaskMessage(RECAPTURE, BULK, "picture")
     store.agenda.schedule(refresh, 0)
-    first = store.agenda.claim()
+    first = store.agenda.claim_due()
     assert {replace(begun, turn=2), refresh} < set(first)
     assert len(first) == 102
-    assert Counter(each.task for each in store.agenda.claim()) == {DELIVER_WEBHOOK: 50}
+    assert Counter(each.task for each in store.agenda.claim_due()) == {DELIVER_WEBHOOK: 50}
 
 
 def test_webhooks_wait_in_the_agenda_while_their_queue_is_long(built, store, redis_url):
@@ -520,8 +520,8 @@ def test_messages_that_only_wait_their_turn_are_not_doubled(built, store, redis_
     )
 
     def wait_a_quarter_of_an_hour():
-        for errand in built.redis.zrange("thumb:{jobs}:due", 0, -1):
-            built.redis.zincrby("thumb:{jobs}:due", -901, errand)
+        for message in built.redis.zrange("thumb:{jobs}:due", 0, -1):
+            built.redis.zincrby("thumb:{jobs}:due", -901, message)
         return queue.send_due()
 
     assert [wait_a_quarter_of_an_hour() for _ in range(3)] == [0, 0, 0]
@@ -541,26 +541,26 @@ def test_who_insists_outlasts_an_absence_of_redis(monkeypatch):
             raise answer
         return answer
 
-    assert insist(ask) == "back"
+    assert retry_while_unavailable(ask) == "back"
 
 
 def test_a_postponed_job_knows_its_old_messages(store):
-    job, errand = pending(store)
-    assert store.runs.postpone(store.runs.begin(errand), 0, retry=True)
-    assert store.runs.begin(errand) is None
-    (later,) = store.agenda.claim()
+    job, message = pending(store)
+    assert store.runs.postpone(store.runs.begin(message), 0, retry=True)
+    assert store.runs.begin(message) is None
+    (later,) = store.agenda.claim_due()
     assert (later.subject, later.turn) == (job.id, 2)
     assert store.runs.begin(later).job.retries == 1
 
 
 def test_a_worker_that_gives_no_sign_loses_its_job_to_the_next(built):
     store = JobStore(built.redis, built.redis, lease=0.2)
-    _, errand = pending(store)
-    lost = store.runs.begin(errand)
+    _, message = pending(store)
+    lost = store.runs.begin(message)
     claimed = []
-    wait_until(lambda: claimed.extend(store.agenda.claim()) or claimed, "the lease's end")
-    assert claimed == [errand]
-    found = store.runs.begin(errand)
+    wait_until(lambda: claimed.extend(store.agenda.claim_due()) or claimed, "the lease's end")
+    assert claimed == [message]
+    found = store.runs.begin(message)
     assert found.starts == 2
     assert not store.runs.complete(lost, RESULT)
     assert store.runs.complete(found, RESULT)
@@ -568,22 +568,22 @@ def test_a_worker_that_gives_no_sign_loses_its_job_to_the_next(built):
 
 def test_a_worker_that_lives_keeps_its_job_for_as_long_as_it_takes(built):
     store = JobStore(built.redis, built.redis, lease=0.4)
-    _, errand = pending(store)
-    run = store.runs.begin(errand)
-    with store.runs.held(run):
+    _, message = pending(store)
+    run = store.runs.begin(message)
+    with store.runs.renewing(run):
         time.sleep(1.2)  # three leases
-        assert store.runs.begin(errand) is None
-        assert store.agenda.claim() == []
+        assert store.runs.begin(message) is None
+        assert store.agenda.claim_due() == []
     assert store.runs.complete(run, RESULT)
 
 
 def test_old_records_are_removed_and_no_longer_counted(built, store):
-    done, errand = pending(store)
-    store.runs.complete(store.runs.begin(errand), RESULT)
+    done, message = pending(store)
+    store.runs.complete(store.runs.begin(message), RESULT)
     young, _ = pending(store)
-    assert store.upkeep.prune() == 0
+    assert store.retention.prune() == 0
     built.redis.zadd("thumb:{jobs}:index", {f"job:{done.id}": 1})
-    assert store.upkeep.prune() == 1
+    assert store.retention.prune() == 1
     assert (store.get(done.id), store.get(young.id)) == (None, young)
     assert store.stats().jobs == {"pending": 1, "processing": 0, "completed": 0, "failed": 0}
 
@@ -594,24 +594,24 @@ def grow_old(connection, *jobs):
 
 
 def test_a_job_that_gets_no_turn_in_a_day_fails_and_says_so(built, store):
-    job, errand = pending(store, queue="bulk", webhook_url="https://example.com/hook")
-    store.runs.postpone(store.runs.begin(errand), 90_000, retry=False)
+    job, message = pending(store, queue="bulk", webhook_url="https://example.com/hook")
+    store.runs.postpone(store.runs.begin(message), 90_000, retry=False)
     grow_old(built.redis, job)
-    store.upkeep.prune()
+    store.retention.prune()
 
     failed = store.get(job.id)
     assert (failed.state, failed.problem.code, failed.completed_at is None) == ("failed", "over_capacity", False)
-    assert store.agenda.claim() == [Errand(DELIVER_WEBHOOK, WEBHOOKS, job.id)], "its webhook, and no capture"
+    assert store.agenda.claim_due() == [TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, job.id)], "its webhook, and no capture"
     assert store.stats().oldest_seconds is None
-    assert store.upkeep.prune() == 0, "it is kept for a day more"
-    assert store.runs.begin(Errand(CAPTURE, "bulk", job.id, 2)) is None
+    assert store.retention.prune() == 0, "it is kept for a day more"
+    assert store.runs.begin(TaskMessage(CAPTURE, "bulk", job.id, 2)) is None
 
 
 def test_a_job_in_hand_may_end_after_its_day(built, store):
-    job, errand = pending(store)
-    run = store.runs.begin(errand)
+    job, message = pending(store)
+    run = store.runs.begin(message)
     grow_old(built.redis, job)
-    store.upkeep.prune()
+    store.retention.prune()
     assert store.runs.complete(run, RESULT)
 
 
@@ -620,7 +620,7 @@ def test_a_full_redis_makes_room_and_lets_begun_jobs_end():
         store = JobStore(connection, connection)
         done, begun, waiting, postponed = (pending(store) for _ in range(4))
         store.runs.complete(store.runs.begin(done[1]), RESULT)
-        runs = [store.runs.begin(errand) for _, errand in (begun, postponed)]
+        runs = [store.runs.begin(message) for _, message in (begun, postponed)]
         grow_old(connection, done[0])
         connection.config_set("maxmemory", 1)
         with pytest.raises(redis.ResponseError, match="maxmemory"):
@@ -629,7 +629,7 @@ def test_a_full_redis_makes_room_and_lets_begun_jobs_end():
         assert store.runs.complete(runs[0], RESULT)
         assert store.runs.postpone(runs[1], 60, retry=True)
         assert store.runs.fail(store.runs.begin(waiting[1]), Problem.of(CaptureFailed("no")))
-        assert store.upkeep.prune() == 1
+        assert store.retention.prune() == 1
         assert store.get(done[0].id) is None
 
 
@@ -658,7 +658,7 @@ def test_pictures_make_room_and_jobs_stay():
 def test_a_redis_that_may_evict_jobs_is_warned_about(built, store, capsys, policy, warned):
     built.redis.config_set("maxmemory-policy", policy)
     try:
-        store.upkeep.check_eviction()
+        store.retention.warn_if_evictable()
     finally:
         built.redis.config_set("maxmemory-policy", "noeviction")
     assert ("jobs_evictable" in capsys.readouterr().out) is warned

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import BULK, CAPTURE, Errand, Problem, celery_app
+from jobs import BULK, CAPTURE, Problem, TaskMessage, celery_app
 from tests.support.processes import free_port, wait_until
 from tests.support.worker import HASTY, children_of, running_beat, running_worker
 
@@ -53,7 +53,7 @@ def test_ready_tells_where_jobs_stand(client, settings, tmp_path):
 def test_ready_tells_of_retries_and_of_every_state(client):
     ids = [job["job_id"] for job in post(client, *URLS, "https://one.more.example.com/").json["jobs"]]
     store = client.application.extensions["services"].jobs.store
-    retried, failed, _ = [store.runs.begin(Errand(CAPTURE, BULK, id_)) for id_ in ids[:3]]
+    retried, failed, _ = [store.runs.begin(TaskMessage(CAPTURE, BULK, id_)) for id_ in ids[:3]]
     store.runs.postpone(retried, 60, retry=True)
     store.runs.fail(failed, Problem(502, "capture_failed", "Capture failed", "the page failed"))
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 
-from jobs import BULK, RECAPTURE, Errand
+from jobs import BULK, RECAPTURE, TaskMessage
 from refresh import popularity as views
 from refresh.refresher import share, spendable
 from tests.support.processes import wait_until
@@ -255,19 +255,19 @@ def test_beat_has_the_worker_capture_again_what_people_look_at(make_client, sett
     counted.views.flush()
     age_pictures(redis_url, seconds=3700)
     viewed = list(counted.views.most_viewed())
-    errands = [Errand(RECAPTURE, BULK, seen.pack()) for seen in viewed]
+    messages = [TaskMessage(RECAPTURE, BULK, seen.pack()) for seen in viewed]
     api.behave(refuse(404, "not_found"), url="https://broken.example.com/")
     log = tmp_path / "worker.log"
     with running_worker(log, HASTY, **settings), running_beat(tmp_path / "beat.log", HASTY, **settings):
         wait_until(lambda: b'"refreshed"' in log.read_bytes(), "the refresh")
         wait_until(lambda: b'"refresh_refused"' in log.read_bytes(), "the failure")
-        wait_until(lambda: not any(map(store.agenda.is_due, errands)), "the end of both")
+        wait_until(lambda: not any(map(store.agenda.holds, messages)), "the end of both")
         for seen in viewed:
             counted.thumbnailer.forget_failure(
                 seen.request, time.time()
             )  # no memory of the failure shall stand in the way,
         _wait_for_rounds(log, 4)  # nor that of the worker's process, which lasts for three seconds
-        counted.jobs.send(errands)
+        counted.jobs.send(messages)
         wait_until(lambda: store.stats().queued["bulk"] == 0, "the repeated messages")
         _wait_for_rounds(log, 2)
 
@@ -284,10 +284,10 @@ def test_a_refresh_waits_for_its_turn_behind_visitors(make_client, settings, red
     counted.views.flush()
     age_pictures(redis_url, seconds=3700)
     (seen,) = counted.views.most_viewed()
-    errand = Errand(RECAPTURE, BULK, seen.pack())
-    counted.jobs.store.agenda.schedule(errand, 0)
+    message = TaskMessage(RECAPTURE, BULK, seen.pack())
+    counted.jobs.store.agenda.schedule(message, 0)
     with redis.Redis.from_url(redis_url) as store, running_worker(tmp_path / "worker.log", **settings):
-        turn = lambda: store.zscore("thumb:{jobs}:due", str(errand)) - store.time()[0]  # noqa: E731
+        turn = lambda: store.zscore("thumb:{jobs}:due", str(message)) - store.time()[0]  # noqa: E731
         wait_until(lambda: turn() > 1000, "its being put off")  # for longer than a message that was lost
 
     assert len(api.calls) == 1

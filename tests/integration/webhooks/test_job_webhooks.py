@@ -17,9 +17,9 @@ from config import Settings
 from jobs import (
     DELIVER_WEBHOOK,
     WEBHOOKS,
-    Errand,
     Job,
     JobResult,
+    TaskMessage,
     WebhookProgress,
     WebhookState,
     new_id,
@@ -73,18 +73,18 @@ class Stage:
     def hurry(self):
         """Make whatever waits for its time due now."""
         with redis.Redis.from_url(self.redis_url) as store:
-            for errand in store.zrange(OUTBOX, 0, -1):
-                store.zadd(OUTBOX, {errand: 0}, xx=True)
+            for message in store.zrange(OUTBOX, 0, -1):
+                store.zadd(OUTBOX, {message: 0}, xx=True)
 
     def postponed(self, id_):
-        """Tell whether the errand of a job is due in a few seconds, and not in a quarter of an hour."""
+        """Tell whether the message of a job is due in a few seconds, and not in a quarter of an hour."""
         with redis.Redis.from_url(self.redis_url) as store:
-            (errand,) = self.due(id_)
-            return 0 < store.zscore(OUTBOX, errand) - time.time() < 60
+            (message,) = self.due(id_)
+            return 0 < store.zscore(OUTBOX, message) - time.time() < 60
 
     def due(self, id_):
         with redis.Redis.from_url(self.redis_url) as store:
-            return [errand for errand in store.zrange(OUTBOX, 0, -1) if id_.encode() in errand]
+            return [message for message in store.zrange(OUTBOX, 0, -1) if id_.encode() in message]
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +192,7 @@ def test_a_message_to_the_worker_that_comes_twice_is_delivered_once(stage):
     finally:
         gate.set()
     assert stage.outcome(id_) == {"state": "delivered", "attempts": 1, "last_status": 204}
-    stage.client.application.extensions["services"].jobs.send([Errand(DELIVER_WEBHOOK, WEBHOOKS, id_)])
+    stage.client.application.extensions["services"].jobs.send([TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, id_)])
     after = stage.submit()["job_id"]  # behind that copy in the queue
     assert stage.outcome(after)["state"] == "delivered"
     assert [post.headers["webhook-id"] for post in stage.receiver.posts] == [f"msg_{id_}", f"msg_{after}"]
@@ -302,21 +302,21 @@ def test_a_try_while_a_receiver_is_left_alone_is_put_off_and_calls_nobody(make_c
         built = make_client(webhook_secret=SECRET, private_targets=host).application.extensions["services"]
         id_ = completed(built.jobs.store, f"http://{host}/")
         Receivers(built.redis).mark_silent(host)
-        built.deliveries.attempt(Errand(DELIVER_WEBHOOK, WEBHOOKS, id_))
+        built.deliveries.attempt(TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, id_))
 
         assert built.jobs.store.get(id_).webhook == WebhookProgress(WebhookState.PENDING, 0, None)
         assert receiver.posts == []
-        due = built.redis.zscore(OUTBOX, str(Errand(DELIVER_WEBHOOK, WEBHOOKS, id_)))
+        due = built.redis.zscore(OUTBOX, str(TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, id_)))
         assert 0 < due - time.time() < 60
         built.redis.delete(*built.redis.keys("thumb:receiver:silent:*"))
-        built.deliveries.attempt(Errand(DELIVER_WEBHOOK, WEBHOOKS, id_))
+        built.deliveries.attempt(TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, id_))
         assert built.jobs.store.get(id_).webhook == WebhookProgress(WebhookState.DELIVERED, 1, 204)
 
 
 def completed(store, webhook_url):
     job = Job(new_id(), ThumbnailRequest(CaptureOptions(locate(PAGE))), time.time(), webhook_url=webhook_url)
-    (errand,) = store.add([job])
-    store.runs.complete(store.runs.begin(errand), JobResult("jobs/k.png", "image/png", 1, 1, 1, time.time()))
+    (message,) = store.add([job])
+    store.runs.complete(store.runs.begin(message), JobResult("jobs/k.png", "image/png", 1, 1, 1, time.time()))
     return job.id
 
 

@@ -5,7 +5,7 @@ import redis
 from kombu.transport.redis import Channel
 
 from config import Settings
-from jobs import BULK, Errand, JobQueue, JobStore, celery_app
+from jobs import BULK, JobQueue, JobStore, TaskMessage, celery_app
 from tests.support.redis import running_redis
 
 
@@ -45,6 +45,6 @@ def test_a_message_goes_through_a_socket_into_the_database_that_is_named(tmp_pat
     url = f"unix://{tmp_path}/redis.sock?db={database}"
     with running_redis("--unixsocket", f"{tmp_path}/redis.sock"), redis.Redis.from_url(url) as connection:
         queue = JobQueue(celery_app(url), JobStore(connection, connection))
-        queue.send([Errand("capture", BULK, "0")])
+        queue.send([TaskMessage("capture", BULK, "0")])
         assert queue.store.stats().queued[BULK] == 1
         queue.close()

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from jobs import Batch, Job, JobResult, State
-from jobs.presenter import Reports
+from jobs.presenter import JobPresenter
 from model import ThumbnailRequest
 from options import CaptureOptions
 from urls import locate
@@ -36,8 +36,8 @@ def done(id_="a" * 32, url=None, ago=0.0):
 
 def test_a_url_is_signed_for_what_is_left_of_the_job_s_day_and_only_once():
     signer = Signer()
-    reports = Reports(signer, None)
-    first, again = (reports.of(done(ago=3600))["image_url"] for _ in range(2))
+    presenter = JobPresenter(signer, None)
+    first, again = (presenter.describe(done(ago=3600))["image_url"] for _ in range(2))
 
     ((key, seconds),) = signer.asked
     assert key == f"jobs/{'a' * 32}.png"
@@ -47,7 +47,7 @@ def test_a_url_is_signed_for_what_is_left_of_the_job_s_day_and_only_once():
 
 def test_what_is_persisted_has_its_own_url():
     signer = Signer()
-    assert Reports(signer, None).of(done(url="https://cdn.example.com/k.png"))["image_url"] == (
+    assert JobPresenter(signer, None).describe(done(url="https://cdn.example.com/k.png"))["image_url"] == (
         "https://cdn.example.com/k.png"
     )
     assert signer.asked == []
@@ -63,7 +63,7 @@ def test_what_is_persisted_has_its_own_url():
     ],
 )
 def test_a_picture_of_this_service_is_below_its_public_url(public_url, here, expected):
-    assert Reports(Folder(), public_url).of(done(), here)["image_url"] == expected.format(id="a" * 32)
+    assert JobPresenter(Folder(), public_url).describe(done(), here)["image_url"] == expected.format(id="a" * 32)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_picture_of_this_service_is_below_its_public_url(public_url, here, exp
 )
 def test_a_batch_s_state_is_the_sum_of_its_jobs(states, status):
     jobs = [Job(str(number), WANTED, 0.0, state=State(state)) for number, state in enumerate(states.split())]
-    report = Reports(Folder(), None).of_batch(Batch("b", "", 0.0, ("0", "1")), jobs)
+    report = JobPresenter(Folder(), None).describe_batch(Batch("b", "", 0.0, ("0", "1")), jobs)
 
     assert report["status"] == status
     assert sum(report[state.value] for state in State) == 2
@@ -88,12 +88,12 @@ def test_a_batch_s_state_is_the_sum_of_its_jobs(states, status):
 
 def test_a_batch_that_waits_for_a_retry_was_begun_all_the_same():
     jobs = [Job("0", WANTED, 0.0, turn=2, retries=1), Job("1", WANTED, 0.0)]
-    report = Reports(Folder(), None).of_batch(Batch("b", "", 0.0, ("0", "1")), jobs)
+    report = JobPresenter(Folder(), None).describe_batch(Batch("b", "", 0.0, ("0", "1")), jobs)
 
     assert (report["status"], report["pending"]) == ("processing", 2)
 
 
 def test_a_batch_of_which_a_job_is_forgotten_was_begun_all_the_same():
-    report = Reports(Folder(), None).of_batch(Batch("b", "", 0.0, ("0", "1")), [Job("1", WANTED, 0.0)])
+    report = JobPresenter(Folder(), None).describe_batch(Batch("b", "", 0.0, ("0", "1")), [Job("1", WANTED, 0.0)])
 
     assert (report["status"], report["pending"]) == ("processing", 1)

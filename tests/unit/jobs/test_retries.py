@@ -5,7 +5,7 @@ import pytest
 import errors
 from capture.dialects import DIALECTS
 from capture.outcomes import CallFailure, read_failure
-from jobs.retries import LONGEST_PAUSE, MAX_RETRIES, is_transient, pause_before, pause_until, was_put_off
+from jobs.retries import LONGEST_DELAY, MAX_RETRIES, is_transient, postpone_delay, retry_delay, was_not_attempted
 
 
 def refused(status, code="", api="snapsharp"):
@@ -45,23 +45,23 @@ def test_what_is_only_busy_is_tried_again(kind):
 
 
 def test_what_was_not_tried_waits_for_as_long_as_it_must_and_a_little_more_each():
-    assert not was_put_off(errors.UpstreamQuota("…", retry_after=3600))
+    assert not was_not_attempted(errors.UpstreamQuota("…", retry_after=3600))
     refused = errors.UpstreamQuota("…", retry_after=3600, tried=False)
-    assert was_put_off(refused)
-    pauses = {pause_until(refused) for _ in range(100)}
+    assert was_not_attempted(refused)
+    pauses = {postpone_delay(refused) for _ in range(100)}
     assert len(pauses) > 50
     assert 3600 <= min(pauses) <= max(pauses) <= 3610
-    assert not was_put_off(errors.UpstreamQuota("…", retry_after=3600, tried=False, lasting=True))
+    assert not was_not_attempted(errors.UpstreamQuota("…", retry_after=3600, tried=False, lasting=True))
 
 
 def test_pauses_grow_within_their_bound_and_differ():
-    pauses = {retry: [pause_before(retry, None) for _ in range(200)] for retry in range(1, 20)}
+    pauses = {retry: [retry_delay(retry, None) for _ in range(200)] for retry in range(1, 20)}
     assert max(pauses[1]) <= 10
     assert max(pauses[MAX_RETRIES]) > 100
-    assert max(map(max, pauses.values())) <= LONGEST_PAUSE == 300
+    assert max(map(max, pauses.values())) <= LONGEST_DELAY == 300
     assert all(len(set(each)) > 100 for each in pauses.values())
 
 
 def test_retry_after_is_obeyed_up_to_the_longest_pause():
-    assert pause_before(1, 60) == 60
-    assert pause_before(1, 3600) == LONGEST_PAUSE
+    assert retry_delay(1, 60) == 60
+    assert retry_delay(1, 3600) == LONGEST_DELAY

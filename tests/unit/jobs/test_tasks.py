@@ -1,4 +1,4 @@
-"""What a task leaves behind in its process, which does others next."""
+"""What a task leaves behind in its process, which runs other tasks next."""
 
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -10,18 +10,18 @@ import tasks
 from errors import QueueUnavailable
 
 
-def services(conclude):
-    """A job whose picture is taken; `conclude` is told of it."""
+def services(record_outcome):
+    """Services with a job whose capture succeeds; `record_outcome` gets the outcome."""
     run = SimpleNamespace(job=SimpleNamespace(request_id="a-request"), starts=1)
-    runs = SimpleNamespace(begin=lambda *_: run, held=lambda _: nullcontext())
+    runs = SimpleNamespace(begin=lambda *_: run, renewing=lambda _: nullcontext())
     return SimpleNamespace(
         jobs=SimpleNamespace(store=SimpleNamespace(runs=runs)),
-        job_pictures=SimpleNamespace(take=lambda _: "a picture", conclude=conclude),
+        job_pictures=SimpleNamespace(capture=lambda _: "a picture", record_outcome=record_outcome),
         settings=SimpleNamespace(job_time_limit=0),
     )
 
 
-def test_a_job_is_named_in_the_log_while_it_lasts_and_no_longer_however_it_ends():
+def test_the_log_names_a_job_only_until_its_task_ends():
     seen = []
     tasks.capture(services(lambda *_: seen.append(structlog.contextvars.get_contextvars())), "a-job", 1, "bulk")
     assert seen == [{"job_id": "a-job", "request_id": "a-request"}]
