@@ -14,9 +14,7 @@ from config import Settings
 from coordination import LEASE_MS, Coalescer, IdempotencyStore, Leases, RedisBreaker
 from errors import ThumbnailError
 from images.cpu import CpuPool
-from jobs import JobQueue, JobStore, celery_app
-from jobs.pictures import JobPictures
-from jobs.presenter import JobPresenter
+from jobs import JobPictures, JobPresenter, JobQueue, JobStore, celery_app
 from netguard import Guard
 from options import LONGEST_TTL
 from refresh.popularity import Views
@@ -25,9 +23,7 @@ from storage import PictureStorage
 from storage_backends import LocalStorage, S3Storage
 from thumbnails import Freshness, OriginalLimits, Originals, PictureCache, Renditions, Thumbnailer, WaitLimits
 from validation import Validator
-from webhooks.deliveries import Deliveries
-from webhooks.receivers import Receivers
-from webhooks.sender import Courier
+from webhooks import Deliveries, Receivers, WebhookSender
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +45,7 @@ class Services:
     jobs: JobQueue
     job_pictures: JobPictures
     job_presenter: JobPresenter
-    courier: Courier
+    webhook_sender: WebhookSender
     deliveries: Deliveries
 
     def ready(self) -> dict[str, bool]:
@@ -112,7 +108,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     views = Views(connection, settings.refresh_budget)
     jobs = _jobs(settings, connection, blocking)
     presenter = JobPresenter(storage, settings.public_url)
-    courier = Courier(guard, settings.webhook_secret, resolves=settings.resolve_targets)
+    webhook_sender = WebhookSender(guard, settings.webhook_secret, resolves=settings.resolve_targets)
     return Services(
         settings,
         validator,
@@ -131,8 +127,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         jobs,
         JobPictures(thumbnailer, storage, jobs.store.runs),
         presenter,
-        courier,
-        Deliveries(jobs.store, Receivers(connection, settings.worker_concurrency), courier, presenter),
+        webhook_sender,
+        Deliveries(jobs.store, Receivers(connection, settings.worker_concurrency), webhook_sender, presenter),
     )
 
 

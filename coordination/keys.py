@@ -20,8 +20,8 @@ JOBS = PREFIX + "{jobs}:"  # + index, unfinished, due, outbox, counts, job:<id>,
 CELERY = PREFIX + "celery:"  # + queue
 
 RECEIVER_HELD = PREFIX + "receiver:held:"  # + host
-RECEIVER_SILENT = PREFIX + "receiver:silent:"  # + host
-RECEIVER_PLACE = PREFIX + "receiver:place:"  # + number
+RECEIVER_UNRESPONSIVE = PREFIX + "receiver:silent:"  # + host
+RECEIVER_SLOT = PREFIX + "receiver:place:"  # + worker, number
 RECEIVER_QUEUE = PREFIX + "receiver:line:"  # + host
 
 POPULARITY = PREFIX + "views"

@@ -12,9 +12,11 @@ from jobs.messages import (
     WEBHOOKS,
     TaskMessage,
 )
+from jobs.pictures import MAX_STARTS, JobPictures
+from jobs.presenter import JobPresenter
 from jobs.queue import JobQueue, celery_app
 from jobs.records import Batch, Job, JobResult, Problem, State, WebhookProgress, WebhookState, ids_from, new_id
-from jobs.redis_errors import retry_while_unavailable
+from jobs.redis_errors import redis_errors_translated, retry_while_unavailable
 from jobs.runs import Run, Runs
 from jobs.scripts import KEEP_SECONDS
 from jobs.store import JobStore
@@ -25,6 +27,7 @@ __all__ = [
     "DELIVER_WEBHOOK",
     "INTERACTIVE",
     "KEEP_SECONDS",
+    "MAX_STARTS",
     "PRUNE",
     "QUEUE_STATS",
     "RECAPTURE",
@@ -32,6 +35,8 @@ __all__ = [
     "WEBHOOKS",
     "Batch",
     "Job",
+    "JobPictures",
+    "JobPresenter",
     "JobQueue",
     "JobResult",
     "JobStore",
@@ -45,5 +50,6 @@ __all__ = [
     "celery_app",
     "ids_from",
     "new_id",
+    "redis_errors_translated",
     "retry_while_unavailable",
 ]

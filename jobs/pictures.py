@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 import structlog
 
 from errors import OverCapacity, ThumbnailError
-from jobs import BULK, Job, JobResult, Problem, Run, Runs
+from jobs.messages import BULK
+from jobs.records import Job, JobResult, Problem
 from jobs.retries import MAX_RETRIES, is_transient, postpone_delay, retry_delay, was_not_attempted
+from jobs.runs import Run, Runs
 from model import Picture
 from storage import PictureStorage
 from thumbnails import Ask, Thumbnailer

@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 from cachetools import TTLCache
 
-from jobs import KEEP_SECONDS, Batch, Job, State
-from jobs.records import timestamp
+from jobs.records import Batch, Job, State, timestamp
+from jobs.scripts import KEEP_SECONDS
 from storage import PictureStorage
 
 PRESIGNED_SECONDS = 600.0  # for how long a URL is handed out again; the credentials that signed it may end

@@ -1,9 +1,9 @@
-"""Who is delivering to which receiver of webhooks: one at a time, and nobody for a while to one that kept us waiting.
+"""Which receivers of webhooks are being delivered to: one delivery at a time each, none for a while if unresponsive.
 
-A receiver that is slow or away must not keep the worker from capturing, however many jobs have something to tell it,
-and neither must many of them: one stranger may have any number of host names. So one of a worker's processes is kept
-from delivering, wherever it has more than one. Whoever finds a receiver or all places taken stands in line for it, and
-is called by whoever gives it back.
+A slow or dead receiver must not keep the worker from capturing, however many webhooks it is owed. Neither must many
+slow receivers: one stranger may own any number of host names. So a worker with several processes always keeps one of
+them free of deliveries. A delivery that finds the receiver or all slots taken joins a queue. The delivery that releases
+them resends the first message of each queue.
 """
 
 import os
@@ -18,96 +18,93 @@ from redis.exceptions import LockNotOwnedError
 from redis.lock import Lock
 
 from coordination import keys
-from jobs.redis_errors import redis_errors_translated
+from jobs import redis_errors_translated
 
-HOLD_SECONDS = 60  # longer than a delivery takes; while Redis is away writing its outcome may take longer
-SILENCE_SECONDS = 30
+LOCK_SECONDS = 60  # longer than a delivery takes, unless Redis fails while the outcome is recorded
+UNRESPONSIVE_SECONDS = 30
 
 
-class Line(StrEnum):
-    """What whoever wants to deliver may do: go ahead, come back in seconds, or come back when the silence is over."""
+class Availability(StrEnum):
+    """Whether a delivery may begin now, in some seconds, or only after the receiver's pause."""
 
     FREE = "free"
     BUSY = "busy"
-    SILENT = "silent"
+    UNRESPONSIVE = "unresponsive"
 
 
 class Receivers:
-    """Holds on receivers, by host. Raises QueueUnavailable wherever Redis is away."""
+    """Locks on receivers, by host. Raises QueueUnavailable when Redis is unreachable."""
 
     def __init__(self, client: "redis.Redis", concurrency: int = 2) -> None:
         """`concurrency` is the number of processes of one worker."""
         self._client = client
         self._worker = f"{socket.gethostname()}:{os.getppid()}"  # the parent of its pool's processes
-        self._places = max(concurrency - 1, 1)
+        self._slots = max(concurrency - 1, 1)
 
     @contextmanager
-    def held(self, host: str, waiter: str) -> Iterator[Line]:
-        """Hold `host`, and a place among this worker's deliveries, for as long as the block lasts, if both are free.
+    def locked(self, host: str, waiter: str) -> Iterator[Availability]:
+        """Lock `host` and one of this worker's delivery slots while the block lasts, if both are free.
 
-        Else `waiter` stands in line for the one that is not.
+        Otherwise `waiter` joins the queue for the one that is taken.
         """
         with redis_errors_translated():
-            silent = self._client.exists(keys.RECEIVER_SILENT + host)
-            holds = () if silent else self._take(host, waiter)
-        if not holds:
-            yield Line.SILENT if silent else Line.BUSY
+            unresponsive = self._client.exists(keys.RECEIVER_UNRESPONSIVE + host)
+            locks = () if unresponsive else self._acquire(host, waiter)
+        if not locks:
+            yield Availability.UNRESPONSIVE if unresponsive else Availability.BUSY
             return
         try:
-            yield Line.FREE
+            yield Availability.FREE
         finally:
             with redis_errors_translated():
-                _give_back(*holds)
+                _release(*locks)
 
-    def mark_silent(self, host: str) -> None:
-        """Note that `host` kept us waiting and then said nothing."""
+    def mark_unresponsive(self, host: str) -> None:
+        """Make all deliveries to `host` pause: it took long and then gave no answer."""
         with redis_errors_translated():
-            self._client.set(keys.RECEIVER_SILENT + host, b"1", ex=SILENCE_SECONDS)
+            self._client.set(keys.RECEIVER_UNRESPONSIVE + host, b"1", ex=UNRESPONSIVE_SECONDS)
 
-    def call_next(self, host: str) -> list[str]:
-        """Give who has waited longest for a place, and who for `host`: they need wait no longer."""
+    def pop_waiting(self, host: str) -> list[str]:
+        """Remove and give the first waiter of each queue: for a slot, and for `host`."""
         with redis_errors_translated(), self._client.pipeline() as pipe:
-            for line in self._lines(host):
-                pipe.zpopmin(line)
-            return [waiter.decode() for called in pipe.execute() for waiter, _ in called]
+            for queue in self._queues(host):
+                pipe.zpopmin(queue)
+            return [waiter.decode() for popped in pipe.execute() for waiter, _ in popped]
 
-    def _take(self, host: str, waiter: str) -> tuple[Lock, ...]:
-        """Take both holds and give them, or none."""
-        for_place, for_host = self._lines(host)
-        held = self._lock(keys.RECEIVER_HELD + host)
-        if not held.acquire():
-            self._stand(for_host, waiter)
+    def _acquire(self, host: str, waiter: str) -> tuple[Lock, ...]:
+        """Acquire both locks and give them, or none."""
+        for_slot, for_host = self._queues(host)
+        receiver = self._lock(keys.RECEIVER_HELD + host)
+        if not receiver.acquire():
+            self._join_queue(for_host, waiter)
             return ()
-        for number in range(self._places):
-            place = self._lock(f"{keys.RECEIVER_PLACE}{self._worker}:{number}")
-            if place.acquire():
-                self._leave((for_place, for_host), waiter)
-                return held, place
-        _give_back(held)
-        self._stand(for_place, waiter)
+        for number in range(self._slots):
+            slot = self._lock(f"{keys.RECEIVER_SLOT}{self._worker}:{number}")
+            if slot.acquire():
+                with self._client.pipeline() as pipe:
+                    pipe.zrem(for_slot, waiter)
+                    pipe.zrem(for_host, waiter)
+                    pipe.execute()
+                return receiver, slot
+        _release(receiver)
+        self._join_queue(for_slot, waiter)
         return ()
 
-    def _lines(self, host: str) -> tuple[str, str]:
-        """Name the line for a place, and that for `host`: no receiver's host holds a blank."""
+    def _queues(self, host: str) -> tuple[str, str]:
+        """Name the queues for a slot and for `host`. The blank tells them apart: no host contains one."""
         return f"{keys.RECEIVER_QUEUE} {self._worker}", keys.RECEIVER_QUEUE + host
 
-    def _stand(self, line: str, waiter: str) -> None:
+    def _join_queue(self, queue: str, waiter: str) -> None:
         with self._client.pipeline() as pipe:
-            pipe.zadd(line, {waiter: time.time()}, nx=True)
-            pipe.expire(line, HOLD_SECONDS)  # they come again by themselves before that
-            pipe.execute()
-
-    def _leave(self, lines: tuple[str, ...], waiter: str) -> None:
-        with self._client.pipeline() as pipe:
-            for line in lines:
-                pipe.zrem(line, waiter)
+            pipe.zadd(queue, {waiter: time.time()}, nx=True)
+            pipe.expire(queue, LOCK_SECONDS)  # the agenda resends every waiter before that
             pipe.execute()
 
     def _lock(self, name: str) -> Lock:
-        return Lock(self._client, name, timeout=HOLD_SECONDS, blocking=False)
+        return Lock(self._client, name, timeout=LOCK_SECONDS, blocking=False)
 
 
-def _give_back(*holds: Lock) -> None:
-    for hold in holds:
-        with suppress(LockNotOwnedError):  # it took too long, and by now the hold may be another's
-            hold.release()
+def _release(*locks: Lock) -> None:
+    for lock in locks:
+        with suppress(LockNotOwnedError):  # it has expired, and another delivery may own it by now
+            lock.release()

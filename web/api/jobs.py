@@ -67,7 +67,7 @@ def create_jobs(services: Services, budgets: JobBudgets, wish: JobWish, caller: 
     The ids of the jobs follow from the random `seed`. Jobs that exist already are not created again.
     Raises InvalidOption, InvalidURL, BlockedTarget, RateLimited, OverCapacity or QueueUnavailable.
     """
-    webhook_url = None if wish.webhook_url is None else services.courier.admit(wish.webhook_url)
+    webhook_url = None if wish.webhook_url is None else services.webhook_sender.require_allowed_url(wish.webhook_url)
     budgets.jobs.require(caller.name, len(wish.pictures))
     limits = budgets.calls.charge(caller.name)
     ids = ids_from(seed)

@@ -12,7 +12,7 @@ import pytest
 from netguard import Guard, exemptions
 from tests.support.receiver import running_receiver
 from urls import locate
-from webhooks.sender import Courier, Message
+from webhooks import WebhookMessage, WebhookSender
 
 DOCS = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text(encoding="utf-8")
 NEW, OLD, OTHER = ("whsec_" + text * 5 for text in ("bmV3ISEh", "b2xkISEh", "b3RoZXIh"))
@@ -38,7 +38,9 @@ def headers():
     with running_receiver() as receiver:
         target = f"hooks.example.com:{receiver.port}"
         guard = Guard(exempt=exemptions([target]), lookup=lambda _: ["127.0.0.1"])
-        assert Courier(guard, (NEW, OLD)).deliver(Message("msg_1", locate(f"http://{target}/"), BODY)).delivered
+        assert (
+            WebhookSender(guard, (NEW, OLD)).send(WebhookMessage("msg_1", locate(f"http://{target}/"), BODY)).delivered
+        )
         (post,) = receiver.posts
         assert post.body.decode() == BODY
         return post.headers

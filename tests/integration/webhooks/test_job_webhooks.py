@@ -1,4 +1,4 @@
-"""What a receiver is told of jobs by a real worker, and what the job tells of the receiver."""
+"""What a real worker sends to receivers, and what the job shows of the delivery."""
 
 import os
 import signal
@@ -32,16 +32,16 @@ from tests.support.redis import running_redis
 from tests.support.screenshot_api import running_screenshot_api
 from tests.support.worker import children_of, running_worker
 from urls import locate
-from webhooks.receivers import Line, Receivers
+from webhooks import Availability, Receivers
 
 OUTBOX = "thumb:{jobs}:outbox"
 PAGE = "https://example.com/"
-MANY = [f"127.0.1.{number}" for number in range(1, 5)]  # hosts of one stranger
+MANY = [f"127.0.1.{number}" for number in range(1, 5)]  # hosts that one stranger owns
 SECRET = "whsec_" + "czNjcmV0" * 5
 
 
-class Stage:
-    """A client of the web process, a worker behind it, and a receiver; `spare` is a port on which nobody listens yet."""
+class Deployment:
+    """A client of the web process, a worker behind it, and a receiver; `spare` is a free port."""
 
     def __init__(self, client, worker, redis_url, receiver, spare):
         self.client = client
@@ -64,20 +64,20 @@ class Stage:
         return self.job(id_)["webhook"]
 
     def hurried_outcome(self, id_):
-        """The same, with no pause between the tries."""
+        """The same, without pauses between the attempts."""
         while self.job(id_)["webhook"]["state"] == "pending":
             self.hurry()
             time.sleep(0.05)
         return self.job(id_)["webhook"]
 
     def hurry(self):
-        """Make whatever waits for its time due now."""
+        """Make everything in the outbox due now."""
         with redis.Redis.from_url(self.redis_url) as store:
             for message in store.zrange(OUTBOX, 0, -1):
                 store.zadd(OUTBOX, {message: 0}, xx=True)
 
     def postponed(self, id_):
-        """Tell whether the message of a job is due in a few seconds, and not in a quarter of an hour."""
+        """Tell whether a job's message is due within a minute, not in a quarter of an hour."""
         with redis.Redis.from_url(self.redis_url) as store:
             (message,) = self.due(id_)
             return 0 < store.zscore(OUTBOX, message) - time.time() < 60
@@ -112,30 +112,30 @@ def running(tmp_path_factory):
         chosen = Settings.of(**settings)
         built = services.build(chosen)
         with running_worker(folder / "worker.log", **settings) as worker:
-            yield Stage(create_app(chosen, built).test_client(), worker, redis_server.url, receiver, spare)
+            yield Deployment(create_app(chosen, built).test_client(), worker, redis_server.url, receiver, spare)
         built.close()
 
 
 @pytest.fixture
-def stage(running):
+def deployment(running):
     running.receiver.posts.clear()
     running.receiver.statuses.clear()
     running.receiver.answer = None
     return running
 
 
-def test_a_receiver_is_told_how_each_job_ended(stage):
-    ids = [job["job_id"] for job in stage.submit(urls=[PAGE, "https://example.net/"])["jobs"]]
-    ids.append(stage.submit(url=PAGE, selector="#not-with-this-api")["job_id"])
-    outcomes = [stage.outcome(id_) for id_ in ids]
+def test_a_receiver_gets_a_message_for_each_finished_job(deployment):
+    ids = [job["job_id"] for job in deployment.submit(urls=[PAGE, "https://example.net/"])["jobs"]]
+    ids.append(deployment.submit(url=PAGE, selector="#not-with-this-api")["job_id"])
+    outcomes = [deployment.outcome(id_) for id_ in ids]
 
     assert outcomes == [{"state": "delivered", "attempts": 1, "last_status": 204}] * 3
-    posts = stage.receiver.posts
+    posts = deployment.receiver.posts
     assert sorted(post.headers["webhook-id"] for post in posts) == sorted(f"msg_{id_}" for id_ in ids)
     messages = [Webhook(SECRET).verify(post.body, post.headers) for post in posts]
     assert sorted(message["event"] for message in messages) == ["screenshot.completed"] * 2 + ["screenshot.failed"]
     for message in messages:
-        shown = stage.job(message["job"]["job_id"])
+        shown = deployment.job(message["job"]["job_id"])
         assert message["event"] == f"screenshot.{shown['status']}"
         assert message["job"].pop("webhook") == {"state": "pending", "attempts": 0, "last_status": None}
         del shown["webhook"]
@@ -143,38 +143,38 @@ def test_a_receiver_is_told_how_each_job_ended(stage):
         assert message["job"] == shown
 
 
-def test_a_receiver_that_was_down_is_told_once_it_is_up(stage):
-    id_ = stage.submit(stage.spare)["job_id"]
-    wait_until(lambda: stage.job(id_)["webhook"]["attempts"] == 1, "the first try")
-    assert stage.job(id_)["webhook"] == {"state": "pending", "attempts": 1, "last_status": None}
+def test_a_receiver_that_was_down_gets_the_message_once_it_is_up(deployment):
+    id_ = deployment.submit(deployment.spare)["job_id"]
+    wait_until(lambda: deployment.job(id_)["webhook"]["attempts"] == 1, "the first attempt")
+    assert deployment.job(id_)["webhook"] == {"state": "pending", "attempts": 1, "last_status": None}
 
-    with running_receiver(port=stage.spare) as receiver:
+    with running_receiver(port=deployment.spare) as receiver:
         receiver.statuses = [503, 503]
-        assert stage.hurried_outcome(id_) == {"state": "delivered", "attempts": 4, "last_status": 204}
-        assert stage.due(id_) == []
+        assert deployment.hurried_outcome(id_) == {"state": "delivered", "attempts": 4, "last_status": 204}
+        assert deployment.due(id_) == []
         assert len(receiver.posts) == 3, "two refusals and a delivery"
         assert {post.headers["webhook-id"] for post in receiver.posts} == {f"msg_{id_}"}
 
 
-def test_five_retries_and_no_more(stage):
-    stage.receiver.statuses = [500] * 20
-    id_ = stage.submit()["job_id"]
+def test_five_retries_and_no_more(deployment):
+    deployment.receiver.statuses = [500] * 20
+    id_ = deployment.submit()["job_id"]
 
-    assert stage.hurried_outcome(id_) == {"state": "failed", "attempts": 6, "last_status": 500}
-    assert len(stage.receiver.posts) == 6
-    assert stage.due(id_) == []
-    assert stage.job(id_)["status"] == "completed"
-
-
-def test_a_receiver_that_is_gone_is_not_asked_again(stage):
-    stage.receiver.statuses = [410]
-    id_ = stage.submit()["job_id"]
-
-    assert stage.outcome(id_) == {"state": "failed", "attempts": 1, "last_status": 410}
-    assert stage.due(id_) == []
+    assert deployment.hurried_outcome(id_) == {"state": "failed", "attempts": 6, "last_status": 500}
+    assert len(deployment.receiver.posts) == 6
+    assert deployment.due(id_) == []
+    assert deployment.job(id_)["status"] == "completed"
 
 
-def test_a_message_to_the_worker_that_comes_twice_is_delivered_once(stage):
+def test_a_410_ends_the_retries(deployment):
+    deployment.receiver.statuses = [410]
+    id_ = deployment.submit()["job_id"]
+
+    assert deployment.outcome(id_) == {"state": "failed", "attempts": 1, "last_status": 410}
+    assert deployment.due(id_) == []
+
+
+def test_a_message_to_the_worker_that_comes_twice_is_delivered_once(deployment):
     gate = threading.Event()
 
     def wait_then_take(handler):
@@ -183,68 +183,70 @@ def test_a_message_to_the_worker_that_comes_twice_is_delivered_once(stage):
         handler.send_header("Content-Length", "0")
         handler.end_headers()
 
-    stage.receiver.answer = wait_then_take
-    id_ = stage.submit()["job_id"]
+    deployment.receiver.answer = wait_then_take
+    id_ = deployment.submit()["job_id"]
     try:
-        wait_until(lambda: stage.receiver.posts, "the delivery")
-        stage.hurry()  # a copy, while the first is at work: it finds the receiver busy
-        wait_until(lambda: stage.postponed(id_), "the copy's postponement")
+        wait_until(lambda: deployment.receiver.posts, "the delivery")
+        deployment.hurry()  # the copy finds the receiver busy with the first
+        wait_until(lambda: deployment.postponed(id_), "the copy to be postponed")
     finally:
         gate.set()
-    assert stage.outcome(id_) == {"state": "delivered", "attempts": 1, "last_status": 204}
-    stage.client.application.extensions["services"].jobs.send([TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, id_)])
-    after = stage.submit()["job_id"]  # behind that copy in the queue
-    assert stage.outcome(after)["state"] == "delivered"
-    assert [post.headers["webhook-id"] for post in stage.receiver.posts] == [f"msg_{id_}", f"msg_{after}"]
+    assert deployment.outcome(id_) == {"state": "delivered", "attempts": 1, "last_status": 204}
+    deployment.client.application.extensions["services"].jobs.send([TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, id_)])
+    after = deployment.submit()["job_id"]  # queued behind that copy
+    assert deployment.outcome(after)["state"] == "delivered"
+    assert [post.headers["webhook-id"] for post in deployment.receiver.posts] == [f"msg_{id_}", f"msg_{after}"]
 
 
-def test_a_worker_that_is_killed_while_it_delivers_loses_nothing(stage):
+def test_a_worker_killed_during_a_delivery_loses_nothing(deployment):
     gate = threading.Event()
-    stage.receiver.answer = lambda _handler: gate.wait(20)
-    id_ = stage.submit()["job_id"]
+    deployment.receiver.answer = lambda _handler: gate.wait(20)
+    id_ = deployment.submit()["job_id"]
     try:
-        wait_until(lambda: stage.receiver.posts, "the delivery")
-        for child in children_of(stage.worker):
+        wait_until(lambda: deployment.receiver.posts, "the delivery")
+        for child in children_of(deployment.worker):
             os.kill(child, signal.SIGKILL)
     finally:
-        stage.receiver.answer = None
+        deployment.receiver.answer = None
         gate.set()
-    with redis.Redis.from_url(stage.redis_url) as store:
-        store.delete(*store.keys("thumb:receiver:*"))  # as if the minute of its holds were over
+    with redis.Redis.from_url(deployment.redis_url) as store:
+        store.delete(*store.keys("thumb:receiver:*"))  # as if its locks had expired
 
-    assert stage.hurried_outcome(id_) == {"state": "delivered", "attempts": 1, "last_status": 204}
-    assert {post.headers["webhook-id"] for post in stage.receiver.posts} == {f"msg_{id_}"}
-    assert len(stage.receiver.posts) == 2
+    assert deployment.hurried_outcome(id_) == {"state": "delivered", "attempts": 1, "last_status": 204}
+    assert {post.headers["webhook-id"] for post in deployment.receiver.posts} == {f"msg_{id_}"}
+    assert len(deployment.receiver.posts) == 2
 
 
-def test_messages_for_one_receiver_go_one_after_another_without_a_pause(stage):
-    host = f"127.0.0.1:{stage.receiver.port}"
+def test_messages_for_one_receiver_follow_each_other_without_a_pause(deployment):
+    host = f"127.0.0.1:{deployment.receiver.port}"
     held, line = f"thumb:receiver:held:{host}", f"thumb:receiver:line:{host}"
-    with redis.Redis.from_url(stage.redis_url) as store:
+    with redis.Redis.from_url(deployment.redis_url) as store:
         store.set(held, "another worker's delivery")
-        ids = [job["job_id"] for job in stage.submit(urls=[f"{PAGE}{number}" for number in range(12)])["jobs"]]
-        wait_until(lambda: store.zcard(line) == 12, "their standing in line")
+        ids = [job["job_id"] for job in deployment.submit(urls=[f"{PAGE}{number}" for number in range(12)])["jobs"]]
+        wait_until(lambda: store.zcard(line) == 12, "the queue of all messages")
         *others, last = store.zrange(line, 0, -1)
-        store.zadd(OUTBOX, dict.fromkeys(others, time.time() + 600))  # nothing but the call of one has the next tried
+        store.zadd(OUTBOX, dict.fromkeys(others, time.time() + 600))  # only the end of one delivery can start the next
         store.delete(held)
         store.zadd(OUTBOX, {last: 0})
 
-    assert [stage.outcome(id_)["attempts"] for id_ in ids] == [1] * 12
-    assert len(stage.receiver.posts) == 12
+    assert [deployment.outcome(id_)["attempts"] for id_ in ids] == [1] * 12
+    assert len(deployment.receiver.posts) == 12
 
 
-def test_a_slow_receiver_does_not_keep_jobs_from_being_captured(stage):
-    with running_receiver(port=stage.spare) as receiver:
+def test_a_slow_receiver_does_not_keep_jobs_from_being_captured(deployment):
+    with running_receiver(port=deployment.spare) as receiver:
         receiver.answer = drip
-        made = [stage.submit(stage.spare, url=f"https://example.com/{number}")["job_id"] for number in range(6)]
+        made = [
+            deployment.submit(deployment.spare, url=f"https://example.com/{number}")["job_id"] for number in range(6)
+        ]
         wait_until(lambda: receiver.posts, "the first delivery")
         for id_ in made:
-            wait_until(lambda id_=id_: stage.job(id_)["status"] == "completed", "the captures")
+            wait_until(lambda id_=id_: deployment.job(id_)["status"] == "completed", "the captures")
 
-        assert len(receiver.posts) == 1, "one at a time, and that one still drips"
+        assert len(receiver.posts) == 1, "one at a time, and the first still drips"
 
 
-def test_slow_receivers_of_any_number_leave_the_worker_a_process_to_capture_with(stage):
+def test_any_number_of_slow_receivers_leaves_the_worker_a_process_for_captures(deployment):
     spans = []
 
     def drip_for_a_while(handler):
@@ -257,16 +259,16 @@ def test_slow_receivers_of_any_number_leave_the_worker_a_process_to_capture_with
 
     with ExitStack() as stack:
         for host in MANY:
-            stack.enter_context(running_receiver(host, stage.spare)).answer = drip_for_a_while
-            stage.submit(stage.spare, host)
+            stack.enter_context(running_receiver(host, deployment.spare)).answer = drip_for_a_while
+            deployment.submit(deployment.spare, host)
         wait_until(lambda: spans, "the first delivery")
         for number in range(4):
-            job = stage.client.post("/screenshots", json={"url": f"https://example.net/{number}"}).json
-            wait_until(lambda job=job: stage.job(job["job_id"])["status"] == "completed", "the capture")
+            job = deployment.client.post("/screenshots", json={"url": f"https://example.net/{number}"}).json
+            wait_until(lambda job=job: deployment.job(job["job_id"])["status"] == "completed", "the capture")
         now = time.monotonic()
         begun = sorted((begin, end or now) for begin, end in spans)
 
-    # A receiver notices a little late that it was given up.
+    # A receiver notices a little late that the sender has timed out.
     assert all(later[0] > before[1] - 3 for before, later in pairwise(begun)), begun
 
 
@@ -296,12 +298,12 @@ def test_without_a_secret_a_webhook_url_is_refused(make_client):
     assert "WEBHOOK_SECRET" in response.json["detail"]
 
 
-def test_a_try_while_a_receiver_is_left_alone_is_put_off_and_calls_nobody(make_client):
+def test_an_attempt_at_an_unresponsive_receiver_is_postponed_without_a_call(make_client):
     with running_receiver() as receiver:
         host = f"127.0.0.1:{receiver.port}"
         built = make_client(webhook_secret=SECRET, private_targets=host).application.extensions["services"]
         id_ = completed(built.jobs.store, f"http://{host}/")
-        Receivers(built.redis).mark_silent(host)
+        Receivers(built.redis).mark_unresponsive(host)
         built.deliveries.attempt(TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, id_))
 
         assert built.jobs.store.get(id_).webhook == WebhookProgress(WebhookState.PENDING, 0, None)
@@ -320,55 +322,59 @@ def completed(store, webhook_url):
     return job.id
 
 
-def test_a_receiver_is_held_by_one_and_left_alone_when_it_kept_us_waiting(redis_url):
+def test_one_delivery_locks_a_receiver_and_an_unresponsive_one_pauses(redis_url):
     with redis.Redis.from_url(redis_url) as store:
         receivers = Receivers(store, 3)
-        held = receivers.held
-        with held("a.example", "me") as first, held("a.example", "me") as second, held("b.example", "me") as other:
-            assert (first, second, other) == (Line.FREE, Line.BUSY, Line.FREE)
-        with receivers.held("a.example", "me") as again:
-            assert again is Line.FREE, "whoever found it busy has not given it back for the other"
-            receivers.mark_silent("a.example")
-        with receivers.held("a.example", "me") as later, receivers.held("b.example", "me") as other:
-            assert (later, other) == (Line.SILENT, Line.FREE)
+        locked = receivers.locked
+        with (
+            locked("a.example", "me") as first,
+            locked("a.example", "me") as second,
+            locked("b.example", "me") as other,
+        ):
+            assert (first, second, other) == (Availability.FREE, Availability.BUSY, Availability.FREE)
+        with receivers.locked("a.example", "me") as again:
+            assert again is Availability.FREE, "finding it busy did not release the lock"
+            receivers.mark_unresponsive("a.example")
+        with receivers.locked("a.example", "me") as later, receivers.locked("b.example", "me") as other:
+            assert (later, other) == (Availability.UNRESPONSIVE, Availability.FREE)
 
 
-def test_a_receiver_s_hold_ends_with_the_process_that_had_it(redis_url):
-    with redis.Redis.from_url(redis_url) as store, Receivers(store).held("a.example", "me"):
+def test_a_receiver_s_locks_expire(redis_url):
+    with redis.Redis.from_url(redis_url) as store, Receivers(store).locked("a.example", "me"):
         held = store.keys("thumb:receiver:*")
-        assert len(held) == 2, "the receiver, and the process"
+        assert len(held) == 2, "the receiver and the slot"
         assert all(0 < store.ttl(name) <= 60 for name in held)
 
 
-def test_who_held_a_receiver_for_too_long_does_not_give_back_what_is_another_s_by_then(redis_url):
+def test_an_expired_lock_is_not_released_under_its_next_owner(redis_url):
     with redis.Redis.from_url(redis_url) as store, ExitStack() as stack:
         receivers, late = Receivers(store), ExitStack()
-        late.enter_context(receivers.held("a.example", "me"))
-        store.delete(*store.keys("thumb:receiver:*"))  # as if the minute of its holds were over
-        assert stack.enter_context(receivers.held("a.example", "me")) is Line.FREE
+        late.enter_context(receivers.locked("a.example", "me"))
+        store.delete(*store.keys("thumb:receiver:*"))  # as if its locks had expired
+        assert stack.enter_context(receivers.locked("a.example", "me")) is Availability.FREE
         late.close()
         assert len(store.keys("thumb:receiver:*")) == 2
-        assert stack.enter_context(receivers.held("a.example", "me")) is Line.BUSY
+        assert stack.enter_context(receivers.locked("a.example", "me")) is Availability.BUSY
 
 
 @pytest.mark.parametrize(("concurrency", "most"), [(1, 1), (2, 1), (4, 3)])
-def test_one_of_a_worker_s_processes_is_kept_from_delivering(redis_url, concurrency, most):
+def test_one_of_a_worker_s_processes_stays_free_of_deliveries(redis_url, concurrency, most):
     with redis.Redis.from_url(redis_url) as store, ExitStack() as stack:
         receivers = Receivers(store, concurrency)
-        lines = [stack.enter_context(receivers.held(f"{number}.example", "me")) for number in range(most + 2)]
-        assert lines == [Line.FREE] * most + [Line.BUSY] * 2
+        found = [stack.enter_context(receivers.locked(f"{number}.example", "me")) for number in range(most + 2)]
+        assert found == [Availability.FREE] * most + [Availability.BUSY] * 2
         stack.close()
         assert store.keys("thumb:receiver:held:*") == store.keys("thumb:receiver:place:*") == []
 
 
-def test_who_gives_a_receiver_back_calls_who_waits_for_it_longest_and_who_waits_for_a_place(redis_url):
+def test_a_released_receiver_and_slot_each_resume_their_first_waiter(redis_url):
     with redis.Redis.from_url(redis_url) as store, ExitStack() as stack:
         receivers, late = Receivers(store), ExitStack()
-        late.enter_context(receivers.held("a.example", "at it"))
+        late.enter_context(receivers.locked("a.example", "at it"))
         for host, waiter in [("a.example", "1"), ("a.example", "2"), ("a.example", "1"), ("b.example", "3")]:
-            assert stack.enter_context(receivers.held(host, waiter)) is Line.BUSY
+            assert stack.enter_context(receivers.locked(host, waiter)) is Availability.BUSY
         late.close()
-        assert receivers.call_next("a.example") == ["3", "1"]
-        with receivers.held("a.example", "2"):
-            assert receivers.call_next("a.example") == [], "who has its turn waits no longer"
+        assert receivers.pop_waiting("a.example") == ["3", "1"]
+        with receivers.locked("a.example", "2"):
+            assert receivers.pop_waiting("a.example") == [], "a delivery that has begun has left the queue"
         assert all(0 < store.ttl(name) <= 60 for name in store.keys("thumb:receiver:*"))

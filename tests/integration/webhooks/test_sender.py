@@ -1,4 +1,4 @@
-"""The delivery of a webhook: who may be called, what is sent, and what a receiver can do about it."""
+"""Sending one webhook: which receivers are allowed, what is sent, and what a hostile receiver can do."""
 
 import re
 import ssl
@@ -14,7 +14,8 @@ from tests.support.receiver import certificates, drip, endless, running_receiver
 from tests.support.victims import running_victims
 from tests.unit.urls.test_url_guard import ALL, StubResolver
 from urls import locate
-from webhooks.sender import PAUSES, Courier, Message, pause
+from webhooks import WebhookMessage, WebhookSender
+from webhooks.schedule import RETRY_DELAYS, delay_after
 
 SECRET = "whsec_" + "czNjcmV0" * 5
 OLDER = "whsec_" + "b2xkZXIh" * 5
@@ -24,7 +25,7 @@ BODY = '{"event": "screenshot.completed", "job": {"job_id": "1"}}'
 
 
 class Answers:
-    """A resolver that gives its answers in turn, the last one for ever."""
+    """A resolver that gives its answers one after another, and then repeats the last."""
 
     def __init__(self, *answers):
         self.answers = list(answers)
@@ -42,21 +43,21 @@ def receiver():
         yield server
 
 
-def courier(*exempt, lookup=None, secrets=(SECRET,), tls=None):
+def sender_for(*exempt, lookup=None, secrets=(SECRET,), tls=None):
     lookup = lookup or Answers("127.0.0.1")
-    return Courier(Guard(exempt=exemptions(map(str, exempt)), lookup=lookup), secrets, tls=tls or TLS)
+    return WebhookSender(Guard(exempt=exemptions(map(str, exempt)), lookup=lookup), secrets, tls=tls or TLS)
 
 
 def message(port, path="/hook", scheme="http", name=NAME):
-    return Message("msg_1", locate(f"{scheme}://{name}:{port}{path}"), BODY)
+    return WebhookMessage("msg_1", locate(f"{scheme}://{name}:{port}{path}"), BODY)
 
 
-def test_a_message_is_posted_as_the_scheme_has_it(receiver):
-    sender = courier(f"{NAME}:{receiver.port}")
-    receipt = sender.deliver(message(receiver.port, "/hook?token=s3cret"))
+def test_a_message_is_posted_as_standard_webhooks_requires(receiver):
+    sender = sender_for(f"{NAME}:{receiver.port}")
+    result = sender.send(message(receiver.port, "/hook?token=s3cret"))
 
     (post,) = receiver.posts
-    assert (receipt.status, receipt.delivered) == (204, True)
+    assert (result.status, result.delivered) == (204, True)
     assert post.path == "/hook?token=s3cret"
     assert post.headers["host"] == f"{NAME}:{receiver.port}"
     assert post.headers["content-type"] == "application/json"
@@ -66,7 +67,7 @@ def test_a_message_is_posted_as_the_scheme_has_it(receiver):
 
 
 def test_both_secrets_sign_while_one_replaces_the_other(receiver):
-    courier(f"{NAME}:{receiver.port}", secrets=(SECRET, OLDER)).deliver(message(receiver.port))
+    sender_for(f"{NAME}:{receiver.port}", secrets=(SECRET, OLDER)).send(message(receiver.port))
 
     (post,) = receiver.posts
     for secret in (SECRET, OLDER):
@@ -80,18 +81,18 @@ def test_both_secrets_sign_while_one_replaces_the_other(receiver):
     [(200, True, False), (202, True, False), (299, True, False), (302, False, False), (308, False, False),
      (400, False, False), (410, False, True), (500, False, False), (503, False, False)],
 )  # fmt: skip
-def test_2xx_is_success_and_410_the_end(receiver, status, delivered, for_good):
+def test_2xx_means_delivered_and_410_ends_the_retries(receiver, status, delivered, for_good):
     receiver.statuses.append(status)
-    receipt = courier(f"{NAME}:{receiver.port}").deliver(message(receiver.port))
+    result = sender_for(f"{NAME}:{receiver.port}").send(message(receiver.port))
 
-    assert (receipt.status, receipt.delivered, receipt.refused_for_good) == (status, delivered, for_good)
+    assert (result.status, result.delivered, result.rejected) == (status, delivered, for_good)
 
 
 def test_no_redirect_is_followed(receiver):
     with running_victims(1) as (victim,):
         receiver.statuses.append(307)
         receiver.location = f"http://{victim.address}/"
-        courier(f"{NAME}:{receiver.port}", victim.address).deliver(message(receiver.port))
+        sender_for(f"{NAME}:{receiver.port}", victim.address).send(message(receiver.port))
 
         assert victim.hits == []
     assert len(receiver.posts) == 1
@@ -101,30 +102,30 @@ def test_no_proxy_of_the_environment_is_used(receiver, monkeypatch):
     with running_victims(1) as (victim,):
         for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://{victim.address}")
-        assert courier(f"{NAME}:{receiver.port}").deliver(message(receiver.port)).delivered
+        assert sender_for(f"{NAME}:{receiver.port}").send(message(receiver.port)).delivered
         assert victim.hits == []
 
 
-def test_the_name_is_looked_up_once_and_the_judged_address_dialled():
+def test_the_name_is_looked_up_once_and_the_judged_address_is_used():
     port = free_port()  # at two addresses
     with running_receiver("127.0.0.2", port) as receiver, running_receiver(port=port) as victim:
         lookup = Answers("127.0.0.2", "127.0.0.1")
-        sender = courier(f"127.0.0.2/32:{receiver.port}", lookup=lookup)
+        sender = sender_for(f"127.0.0.2/32:{receiver.port}", lookup=lookup)
 
-        assert sender.deliver(message(receiver.port)).delivered
+        assert sender.send(message(receiver.port)).delivered
         assert lookup.asked == 1
         assert (len(receiver.posts), len(victim.posts)) == (1, 0)
-        assert sender.deliver(message(receiver.port)).status is None, "the second answer is not exempt"
+        assert sender.send(message(receiver.port)).status is None, "the second answer is not exempt"
         assert (len(receiver.posts), len(victim.posts)) == (1, 0)
 
 
-def test_a_name_that_was_public_a_moment_ago_is_not_dialled_elsewhere():
+def test_a_name_that_changes_its_address_after_the_lookup_leads_nowhere_else():
     with running_victims(1) as (victim,):
         lookup = Answers("93.184.216.34", "127.0.0.1")
         guard = Guard(ports=frozenset({victim.port}), lookup=lookup)
-        receipt = Courier(guard, (SECRET,), tls=TLS).deliver(message(victim.port, scheme="https"))
+        result = WebhookSender(guard, (SECRET,), tls=TLS).send(message(victim.port, scheme="https"))
 
-        assert receipt.status is None
+        assert result.status is None
         assert lookup.asked == 1
         assert victim.hits == []
 
@@ -132,51 +133,51 @@ def test_a_name_that_was_public_a_moment_ago_is_not_dialled_elsewhere():
 def test_tls_is_spoken_with_the_name_to_the_judged_address(tmp_path):
     server, client = certificates(tmp_path, NAME)
     with running_receiver(tls=server) as receiver:
-        sender = courier(f"127.0.0.1/32:{receiver.port}", tls=client)
+        sender = sender_for(f"127.0.0.1/32:{receiver.port}", tls=client)
 
-        assert sender.deliver(message(receiver.port, scheme="https")).delivered
+        assert sender.send(message(receiver.port, scheme="https")).delivered
         assert receiver.handshakes == [NAME]
 
 
-@pytest.mark.parametrize("trust", ["another name", "nobody"])
-def test_a_certificate_of_another_or_of_nobody_is_refused(tmp_path, trust):
+@pytest.mark.parametrize("trust", ["another name", "unknown authority"])
+def test_a_certificate_for_another_name_or_of_an_unknown_authority_is_refused(tmp_path, trust):
     server, client = certificates(tmp_path, "other.example.com" if trust == "another name" else NAME)
     client = client if trust == "another name" else TLS
     with running_receiver(tls=server) as receiver:
-        receipt = courier(f"127.0.0.1/32:{receiver.port}", tls=client).deliver(message(receiver.port, scheme="https"))
+        result = sender_for(f"127.0.0.1/32:{receiver.port}", tls=client).send(message(receiver.port, scheme="https"))
 
-        assert receipt.status is None
+        assert result.status is None
         assert receiver.posts == []
 
 
-def test_a_receiver_that_drips_is_left_in_time(receiver, monkeypatch):
+def test_an_attempt_at_a_receiver_that_drips_times_out(receiver, monkeypatch):
     monkeypatch.setattr("webhooks.sender.TOTAL_SECONDS", 1.0)
     receiver.answer = drip
     began = time.monotonic()
 
-    assert courier(f"{NAME}:{receiver.port}").deliver(message(receiver.port)).status is None
+    assert sender_for(f"{NAME}:{receiver.port}").send(message(receiver.port)).status is None
     assert time.monotonic() - began < 5
 
 
 def test_an_endless_body_is_not_read(receiver):
     receiver.answer = endless
-    assert courier(f"{NAME}:{receiver.port}").deliver(message(receiver.port)).delivered
+    assert sender_for(f"{NAME}:{receiver.port}").send(message(receiver.port)).delivered
 
 
-def test_an_address_that_refuses_gives_way_to_the_next():
+def test_the_next_address_is_tried_when_one_refuses_the_connection():
     with running_receiver("127.0.0.2") as receiver:
-        sender = courier(f"127.0.0.0/8:{receiver.port}", lookup=lambda _: ["127.0.0.3", "127.0.0.2"])
-        assert sender.deliver(message(receiver.port)).delivered
+        sender = sender_for(f"127.0.0.0/8:{receiver.port}", lookup=lambda _: ["127.0.0.3", "127.0.0.2"])
+        assert sender.send(message(receiver.port)).delivered
 
 
-def test_nobody_there_is_no_status():
+def test_a_refused_connection_gives_no_status():
     with running_victims(1) as (victim,):
         port = victim.port
-    assert courier(f"{NAME}:{port}").deliver(message(port)).status is None
+    assert sender_for(f"{NAME}:{port}").send(message(port)).status is None
 
 
-def test_the_log_names_the_host_alone(receiver, capfd):
-    courier(f"{NAME}:{receiver.port}").deliver(message(receiver.port, "/path-of-theirs?token=s3cret"))
+def test_the_log_names_only_the_host(receiver, capfd):
+    sender_for(f"{NAME}:{receiver.port}").send(message(receiver.port, "/path-of-theirs?token=s3cret"))
     written = "".join(capfd.readouterr())
 
     assert f"host={NAME}:{receiver.port}" in written
@@ -184,8 +185,8 @@ def test_the_log_names_the_host_alone(receiver, capfd):
 
 
 @pytest.mark.parametrize("case", ALL, ids=[f"{i}-{c.kind}" for i, c in enumerate(ALL)])
-def test_the_corpus_is_judged_alike_at_the_door(case):
-    verdict, said = admit(case.url, StubResolver(case.value("dns")))
+def test_a_webhook_url_is_judged_like_any_target_when_a_job_is_requested(case):
+    verdict, said = judged(case.url, StubResolver(case.value("dns")))
 
     if verdict == "reject" and case.verdict == "accept":
         assert said == "webhook_url: must start with https://"
@@ -195,10 +196,10 @@ def test_the_corpus_is_judged_alike_at_the_door(case):
         assert said.startswith(("webhook_url: ", "https://"))
 
 
-def admit(url, resolver, *, resolves=True):
-    door = Courier(Guard(lookup=resolver), (SECRET,), resolves=resolves, tls=TLS)
+def judged(url, resolver, *, resolves=True):
+    sender = WebhookSender(Guard(lookup=resolver), (SECRET,), resolves=resolves, tls=TLS)
     try:
-        return "accept", door.admit(url)
+        return "accept", sender.require_allowed_url(url)
     except ThumbnailError as err:
         return "reject", err.detail
 
@@ -207,71 +208,76 @@ def over_tls(case):
     return re.sub("^http:", "https:", case.url, flags=re.IGNORECASE)
 
 
-# What only a look-up can tell.
-LATE = [case for case in ALL if case.verdict == "reject" and admit(over_tls(case), None, resolves=False)[0] == "accept"]
+# Only a lookup shows that these are not public.
+LATE = [
+    case for case in ALL if case.verdict == "reject" and judged(over_tls(case), None, resolves=False)[0] == "accept"
+]
 
 
 @pytest.mark.parametrize("case", LATE, ids=[f"{i}-{c.kind}" for i, c in enumerate(LATE)])
-def test_what_resolves_to_the_inside_by_the_time_of_delivery_is_not_dialled(case, monkeypatch):
+def test_no_connection_is_opened_to_a_name_that_resolves_to_a_private_address(case, monkeypatch):
     dialled = []
     monkeypatch.setattr("socket.socket.connect", lambda _, address: dialled.append(address))
-    sender = courier(lookup=StubResolver(case.value("dns")))
+    sender = sender_for(lookup=StubResolver(case.value("dns")))
 
-    assert sender.deliver(Message("msg_1", locate(over_tls(case)), BODY)).status is None
+    assert sender.send(WebhookMessage("msg_1", locate(over_tls(case)), BODY)).status is None
     assert dialled == []
 
 
-def test_plain_http_is_for_exempt_targets_alone():
+def test_plain_http_is_allowed_only_for_exempt_targets():
     with pytest.raises(InvalidURL) as refused:
-        courier(lookup=Answers("93.184.216.34")).admit(f"http://{NAME}/hook")
+        sender_for(lookup=Answers("93.184.216.34")).require_allowed_url(f"http://{NAME}/hook")
     assert refused.value.detail == "webhook_url: must start with https://"
 
-    assert courier(NAME).admit(f"http://{NAME}/hook") == f"http://{NAME}/hook"
-    assert courier("127.0.0.0/8").admit(f"http://{NAME}/hook") == f"http://{NAME}/hook"
+    assert sender_for(NAME).require_allowed_url(f"http://{NAME}/hook") == f"http://{NAME}/hook"
+    assert sender_for("127.0.0.0/8").require_allowed_url(f"http://{NAME}/hook") == f"http://{NAME}/hook"
     with pytest.raises(BlockedTarget):
-        courier("127.0.0.0/8:8080").admit(f"http://{NAME}/hook")
+        sender_for("127.0.0.0/8:8080").require_allowed_url(f"http://{NAME}/hook")
 
 
 def test_without_a_secret_there_are_no_webhooks():
     with pytest.raises(InvalidOption) as refused:
-        courier(secrets=()).admit(f"https://{NAME}/")
+        sender_for(secrets=()).require_allowed_url(f"https://{NAME}/")
     assert "WEBHOOK_SECRET" in refused.value.detail
 
 
 class Overrun(Guard):
-    """Has no thread left for a look-up."""
+    """A guard without a free thread for a lookup."""
 
     def judge(self, host, port):
         return Judgement(Verdict.BUSY)
 
 
-def test_a_look_up_that_could_not_be_made_is_nobody_s_fault():
+def test_a_lookup_that_could_not_be_made_is_reported_as_over_capacity():
     with pytest.raises(OverCapacity) as refused:
-        Courier(Overrun(), (SECRET,), tls=TLS).admit(f"https://{NAME}/")
+        WebhookSender(Overrun(), (SECRET,), tls=TLS).require_allowed_url(f"https://{NAME}/")
     assert refused.value.detail.startswith("too many names are being looked up")
-    assert Courier(Overrun(), (SECRET,), tls=TLS).deliver(message(443, scheme="https")).status is None
+    assert WebhookSender(Overrun(), (SECRET,), tls=TLS).send(message(443, scheme="https")).status is None
 
 
 def test_nothing_is_sent_unsigned(receiver, capfd):
-    assert courier(f"{NAME}:{receiver.port}", secrets=()).deliver(message(receiver.port)).status is None
+    assert sender_for(f"{NAME}:{receiver.port}", secrets=()).send(message(receiver.port)).status is None
     assert receiver.posts == []
     assert "WEBHOOK_SECRET" in "".join(capfd.readouterr())
 
 
-def test_without_a_resolver_of_our_own_the_door_looks_nothing_up():
+def test_without_a_resolver_of_our_own_no_name_is_looked_up_for_a_request():
     resolver = Answers("127.0.0.1")
-    door = Courier(Guard(lookup=resolver), (SECRET,), resolves=False, tls=TLS)
+    sender = WebhookSender(Guard(lookup=resolver), (SECRET,), resolves=False, tls=TLS)
 
-    assert door.admit(f"https://{NAME}/hook") == f"https://{NAME}/hook"
+    assert sender.require_allowed_url(f"https://{NAME}/hook") == f"https://{NAME}/hook"
     assert resolver.asked == 0
     with pytest.raises(BlockedTarget):
-        door.admit("https://127.0.0.1/")
+        sender.require_allowed_url("https://127.0.0.1/")
 
 
 def test_five_retries_take_about_an_hour():
     def longest(low, high):
         return high
 
-    assert [pause(tries, longest) for tries in range(1, 7)] == [*(1.2 * seconds for seconds in PAUSES), None]
-    assert 3000 < sum(PAUSES) < 4200
-    assert 8 <= pause(1) <= 12
+    assert [delay_after(tries, longest) for tries in range(1, 7)] == [
+        *(1.2 * seconds for seconds in RETRY_DELAYS),
+        None,
+    ]
+    assert 3000 < sum(RETRY_DELAYS) < 4200
+    assert 8 <= delay_after(1) <= 12
