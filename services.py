@@ -1,4 +1,4 @@
-"""Composition root: every collaborator is made here, once, from the settings."""
+"""The composition root: makes every collaborator once, from the settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,8 +17,7 @@ from images.cpu import CpuPool
 from jobs import JobPictures, JobPresenter, JobQueue, JobStore, celery_app
 from netguard import Guard
 from options import LONGEST_TTL
-from refresh.popularity import Views
-from refresh.refresher import Refresher
+from refresh import Popularity, Refresher
 from storage import PictureStorage
 from storage_backends import LocalStorage, S3Storage
 from thumbnails import Freshness, OriginalLimits, Originals, PictureCache, Renditions, Thumbnailer, WaitLimits
@@ -39,7 +38,7 @@ class Services:
     client: CaptureClient
     coalescer: Coalescer
     renditions: Renditions
-    views: Views
+    popularity: Popularity
     refresher: Refresher
     idempotency: IdempotencyStore
     jobs: JobQueue
@@ -49,7 +48,7 @@ class Services:
     deliveries: Deliveries
 
     def ready(self) -> dict[str, bool]:
-        """Ask every dependency whether it can do its work; each answers within seconds."""
+        """Tell for each dependency whether it works; each answers within seconds."""
         checks: dict[str, Callable[[], object]] = {
             "redis": self.redis.ping,
             "capture": self.client.ping,
@@ -58,10 +57,10 @@ class Services:
         return {name: _works(check) for name, check in checks.items()}
 
     def close(self) -> None:
-        """Let captures under way end, and give back pooled connections."""
+        """Wait for captures in progress, then close pooled connections."""
         self.coalescer.drain(self.settings.capture_timeout)
         self.renditions.drain(5)
-        self.views.flush()
+        self.popularity.flush()
         self.client.close()
         self.jobs.close()
         self.redis.close()
@@ -101,11 +100,11 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         renditions,
         storage,
         freshness,
-        # A caller that names no time sees how the capture ends.
+        # A caller without a `wait` waits until the capture ends.
         WaitLimits(settings.web_connections * 3 // 4, settings.capture_timeout + 5),
     )
     validator = Validator(guard, block_ads=settings.block_ads)
-    views = Views(connection, settings.refresh_budget)
+    popularity = Popularity(connection, settings.refresh_budget)
     jobs = _jobs(settings, connection, blocking)
     presenter = JobPresenter(storage, settings.public_url)
     webhook_sender = WebhookSender(guard, settings.webhook_secret, resolves=settings.resolve_targets)
@@ -121,8 +120,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         client,
         coalescer,
         renditions,
-        views,
-        Refresher(views, thumbnailer, settings.refresh_budget, freshness),
+        popularity,
+        Refresher(popularity, thumbnailer, settings.refresh_budget, freshness),
         IdempotencyStore(connection, leases),
         jobs,
         JobPictures(thumbnailer, storage, jobs.store.runs),
@@ -138,7 +137,7 @@ def _jobs(settings: Settings, connection: "redis.Redis", blocking: "redis.Redis"
 
 
 def _keep_originals(settings: Settings) -> int:
-    """A refresh compares its capture with the known original, which must outlive its freshness for that."""
+    """Give the seconds that originals are kept. A refresh needs the old one for comparison, so keep it past its ttl."""
     return settings.master_ttl + (settings.cache_ttl if settings.refresh_budget else 0)
 
 
@@ -152,8 +151,8 @@ def _access(settings: Settings) -> AccessRules:
 
 
 def _redis(url: str, timeout: float) -> "redis.Redis":
-    # A request is better served without an answer than late: a connection that Redis closed is tried once more, a
-    # silent one is not.
+    # A request that goes on without Redis beats a late one. So a connection that Redis closed is retried once, and a
+    # time-out is not retried.
     retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
     return redis.Redis.from_url(
         url, socket_connect_timeout=0.5, socket_timeout=timeout, retry=retry, health_check_interval=30

@@ -20,6 +20,7 @@ from jobs import (
     CAPTURE,
     DELIVER_WEBHOOK,
     KEEP_SECONDS,
+    MAX_STARTS,
     RECAPTURE,
     JobResult,
     Run,
@@ -27,9 +28,7 @@ from jobs import (
     new_id,
     retry_while_unavailable,
 )
-from jobs.pictures import MAX_STARTS
-from refresh.popularity import Seen
-from refresh.refresher import ROUND_SECONDS
+from refresh import ROUND_SECONDS, ViewedPage
 from services import Services
 
 T = TypeVar("T")
@@ -114,12 +113,12 @@ def recapture(services: Services, subject: str, turn: int, queue: str) -> None:
 
 
 def _recapture(services: Services, subject: str) -> None:
-    seen = Seen.unpack(subject)
+    seen = ViewedPage.unpack(subject)
     if seen is None:
         return
     services.access.require_target(seen.request.target.host)
     request_id = new_id()
-    if services.refresher.capture(seen, request_id):
+    if services.refresher.recapture(seen, request_id):
         _log.info("refreshed", host=seen.request.target.netloc, request_id=request_id)
 
 

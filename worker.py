@@ -21,7 +21,7 @@ import services as composition
 import tasks
 from config import Settings
 from jobs import BULK, CAPTURE, DELIVER_WEBHOOK, INTERACTIVE, PRUNE, QUEUE_STATS, RECAPTURE, REFRESH, celery_app
-from refresh.refresher import ROUND_SECONDS
+from refresh import ROUND_SECONDS
 from services import Services
 
 STATS_SECONDS = 60.0

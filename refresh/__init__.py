@@ -1,0 +1,6 @@
+"""Recaptures popular pictures that have got old, before anybody asks for them, within a budget."""
+
+from refresh.popularity import Popularity, ViewedPage
+from refresh.refresher import ROUND_SECONDS, Refresher
+
+__all__ = ["ROUND_SECONDS", "Popularity", "Refresher", "ViewedPage"]

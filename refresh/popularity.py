@@ -1,7 +1,7 @@
-"""What people look at, for `refresh` to capture it again: counted in each process, gathered in Redis every few seconds.
+"""Counts page views, so that `refresh` can recapture popular pages: per process, added to Redis every few seconds.
 
-Counting is on the way of every hit and costs one entry of a dictionary, no call to Redis. Both sides are bounded, and
-what is lost on the way (a process killed, Redis away) is a view less, never an error.
+Counting happens on every hit, so it costs a dictionary entry and no call to Redis. Both sides are bounded. A killed
+process or an unreachable Redis loses some views and causes no error.
 """
 
 import json
@@ -23,16 +23,16 @@ from options import CaptureOptions, Delivery, chosen
 from urls import read_capture
 
 FLUSH_SECONDS = 5.0
-MOST_HERE = 4096  # pictures counted in a process between two flushes
-LEAST_KEPT = 10_000  # pictures counted in Redis, at some 300 bytes each; more where the budget is larger
-_PAGE = 500
+MAX_LOCAL = 4096  # captures counted in a process between two flushes
+MIN_KEPT = 10_000  # captures counted in Redis, at some 300 bytes each; a larger budget keeps more
+_READ_BATCH = 500
 _DAYS_KEPT = 60
-_AT_ONCE = 100  # that are written to Redis in one exchange: whoever shares our thread gets a turn between two
+_FLUSH_BATCH = 100  # captures per exchange with Redis; between two, other greenlets run
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _log = structlog.get_logger()
 
-# Several beats may run: what is left of the day's budget is given away once. The count never expires, so that it is
-# never evicted, and a new day begins it anew.
+# Several beats may run, so the rest of the day's budget is granted by one script. The count has no expiry, so that Redis
+# never evicts it. A new day resets it.
 _RESERVE = """
 local found = redis.call('hmget', KEYS[1], 'day', 'spent')
 local spent = found[1] == ARGV[1] and tonumber(found[2]) or 0
@@ -43,8 +43,8 @@ return granted
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One capture of a page that somebody looked at; `ttl` in seconds as they asked for it, None for the setting's."""
+class ViewedPage:
+    """A capture that was viewed; `ttl` in seconds as the caller gave it, None for the setting's."""
 
     capture: CaptureOptions
     ttl: int | None
@@ -52,17 +52,17 @@ class Seen:
 
     @property
     def request(self) -> ThumbnailRequest:
-        """The wish to capture it again, which nobody waits for."""
+        """The request for a recapture in the background."""
         return ThumbnailRequest(self.capture, delivery=Delivery(background=True))
 
     def pack(self) -> str:
-        """Write it as one word, the same for the same: options that have their default are left out."""
+        """Write it as one word without blanks; equal values give equal words. Defaults are left out."""
         record = {"at": self.captured_at.timestamp(), "ttl": self.ttl, "capture": chosen(self.capture)}
         return _ENCODER.encode(record).replace(" ", "\\u0020")
 
     @classmethod
     def unpack(cls, text: str | bytes) -> Self | None:
-        """Read what `pack` wrote; None for what another version wrote."""
+        """Read what `pack` wrote; None if another version wrote it."""
         try:
             record = json.loads(text)
             at = datetime.fromtimestamp(record["at"], UTC)
@@ -75,108 +75,108 @@ _Key = tuple[str, int | None, datetime]
 _Count = tuple[CaptureOptions, int]
 
 
-class Views:
-    """Views of each capture, since that capture: a newer one of the same page is counted from nought.
+class Popularity:
+    """How often each capture was viewed. A newer capture of the same page starts at zero.
 
-    All but `note` and `flush` raise QueueUnavailable where Redis is away.
+    All but `count_view` and `flush` raise QueueUnavailable when Redis is unreachable.
     """
 
     def __init__(self, client: "redis.Redis", budget: int) -> None:
-        """`budget` is what a day's refreshes may cost; 0 counts nothing."""
+        """`budget` is the number of refreshes a day; with 0, no view is counted."""
         self._client = client
         self._counting = budget > 0
-        self._most = max(LEAST_KEPT, budget)
+        self._most = max(MIN_KEPT, budget)
         self._reserve = client.register_script(_RESERVE)
         self._lock = threading.Lock()
-        self._here: dict[_Key, _Count] = {}
+        self._local: dict[_Key, _Count] = {}
         self._flusher: threading.Thread | None = None
 
-    def note(self, request: ThumbnailRequest, captured_at: datetime) -> None:
-        """Count a look at what was captured then. Called for each hit: must stay cheap."""
+    def count_view(self, request: ThumbnailRequest, captured_at: datetime) -> None:
+        """Count a view of the capture made at `captured_at`. Called on every hit: must stay cheap."""
         if not self._counting:
             return
         key = (request.capture_key.digest, request.delivery.ttl, captured_at)
         with self._lock:
-            capture, views = self._here.get(key, (request.capture, 0))
-            if views or len(self._here) < MOST_HERE:
-                self._here[key] = (capture, views + 1)
+            capture, views = self._local.get(key, (request.capture, 0))
+            if views or len(self._local) < MAX_LOCAL:
+                self._local[key] = (capture, views + 1)
             if self._flusher is not None:
                 return
-            self._flusher = threading.Thread(target=self._gather, name="views", daemon=True)
+            self._flusher = threading.Thread(target=self._flush_repeatedly, name="popularity", daemon=True)
         try:
             self._flusher.start()
-        except RuntimeError:  # the machine gives no more threads; the next look tries again
+        except RuntimeError:  # the machine has no thread left; the next view retries
             self._flusher = None
 
     def flush(self) -> None:
-        """Add what was counted here to what Redis knows; the least viewed make room."""
+        """Add this process's counts to those in Redis; the least viewed captures are dropped if there are too many."""
         with self._lock:
-            counted, self._here = self._here, {}
+            counted, self._local = self._local, {}
         pictures = list(counted.items())
         try:
-            for start in range(0, len(pictures), _AT_ONCE):
-                self._add(pictures[start : start + _AT_ONCE])
+            for start in range(0, len(pictures), _FLUSH_BATCH):
+                self._add(pictures[start : start + _FLUSH_BATCH])
         except redis.RedisError as err:
-            _log.warning("views_lost", error=type(err).__name__, pictures=len(counted))
+            _log.warning("popularity_lost", error=type(err).__name__, pictures=len(counted))
 
     def _add(self, counted: "Sequence[tuple[_Key, _Count]]") -> None:
         pipeline = self._client.pipeline(transaction=False)
         for (_, ttl, captured_at), (capture, views) in counted:
-            pipeline.zincrby(keys.POPULARITY, views, Seen(capture, ttl, captured_at).pack())
+            pipeline.zincrby(keys.POPULARITY, views, ViewedPage(capture, ttl, captured_at).pack())
         pipeline.zremrangebyrank(keys.POPULARITY, 0, -self._most - 1)
         pipeline.expire(keys.POPULARITY, _DAYS_KEPT * 86400)
         pipeline.execute()
 
-    def _gather(self) -> None:
-        """Flush every few seconds; end when nothing is looked at."""
+    def _flush_repeatedly(self) -> None:
+        """Flush every few seconds; end when no view was counted since."""
         while True:
             time.sleep(FLUSH_SECONDS)
             with self._lock:
-                if not self._here:
+                if not self._local:
                     self._flusher = None
                     return
             self.flush()
 
-    def most_viewed(self) -> Iterator[Seen]:
-        """Go through what was looked at, the most viewed first."""
-        for start in range(0, self._most, _PAGE):
-            with _translated():
-                page = cast("list[bytes]", self._client.zrevrange(keys.POPULARITY, start, start + _PAGE - 1))
-            yield from filter(None, map(Seen.unpack, page))
-            if len(page) < _PAGE:
+    def most_viewed(self) -> Iterator[ViewedPage]:
+        """Iterate over the viewed captures, the most viewed first."""
+        for start in range(0, self._most, _READ_BATCH):
+            with _redis_errors_translated():
+                found = cast("list[bytes]", self._client.zrevrange(keys.POPULARITY, start, start + _READ_BATCH - 1))
+            yield from filter(None, map(ViewedPage.unpack, found))
+            if len(found) < _READ_BATCH:
                 return
 
-    def forget(self, seen: Sequence[Seen]) -> None:
-        if seen:
-            with _translated():
-                self._client.zrem(keys.POPULARITY, *(each.pack() for each in seen))
+    def remove(self, pages: Sequence[ViewedPage]) -> None:
+        if pages:
+            with _redis_errors_translated():
+                self._client.zrem(keys.POPULARITY, *(page.pack() for page in pages))
 
-    def claim(self, seen: Seen, seconds: int) -> bool:
-        """Say that the page is about to be captured; false where that was said within `seconds`."""
-        with _translated():
-            return bool(self._client.set(_claim_on(seen), b"1", nx=True, ex=max(seconds, 1)))
+    def claim(self, page: ViewedPage, seconds: int) -> bool:
+        """Claim a page for a recapture; false if it was claimed within the last `seconds`."""
+        with _redis_errors_translated():
+            return bool(self._client.set(_claim_key(page), b"1", nx=True, ex=max(seconds, 1)))
 
-    def release(self, seen: Sequence[Seen]) -> None:
-        """Take back a claim of ours that comes to nothing."""
-        if seen:
-            with _translated():
-                self._client.delete(*map(_claim_on, seen))
+    def release(self, pages: Sequence[ViewedPage]) -> None:
+        """Undo claims of pages that are not recaptured after all."""
+        if pages:
+            with _redis_errors_translated():
+                self._client.delete(*map(_claim_key, pages))
 
-    def reserve(self, wanted: int, allowed: int, now: datetime) -> int:
-        """Take up to `wanted` captures from the day's budget, of which `allowed` may be spent by now; give how many."""
-        with _translated():
+    def reserve_budget(self, wanted: int, allowed: int, now: datetime) -> int:
+        """Reserve up to `wanted` captures of the day's budget, of which `allowed` may be spent by now; give the number."""
+        with _redis_errors_translated():
             granted = self._reserve(keys=[keys.REFRESH_BUDGET], args=[f"{now:%Y-%m-%d}", wanted, allowed])
         return int(cast("int", granted))
 
 
-def _claim_on(seen: Seen) -> str:
-    return f"{keys.REFRESHED}{seen.request.capture_key.digest}"
+def _claim_key(page: ViewedPage) -> str:
+    return f"{keys.REFRESHED}{page.request.capture_key.digest}"
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _redis_errors_translated() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as err:
-        _log.warning("views_unreachable", error=type(err).__name__)
-        raise QueueUnavailable("views cannot be reached at the moment") from err
+        _log.warning("popularity_unreachable", error=type(err).__name__)
+        raise QueueUnavailable("the popularity of pages is unavailable; try again later") from err

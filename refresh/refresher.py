@@ -1,64 +1,66 @@
-"""Which old pictures are captured again before anybody asks: those that people looked at, within a budget."""
+"""Chooses which old pictures are recaptured before anybody asks: the most viewed ones, within a budget."""
 
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from refresh.popularity import Seen, Views
+from refresh.popularity import Popularity, ViewedPage
 from thumbnails import Ask, Freshness, Thumbnailer
 
-ROUND_SECONDS = 60  # between two rounds of choosing
+ROUND_SECONDS = 60  # between two choices
 _DAY = 86400
 
 
 @dataclass(frozen=True, slots=True)
 class Refresher:
-    """Chooses what is captured again, at most `budget` pictures a day (UTC)."""
+    """Recaptures at most `budget` pictures a day (UTC)."""
 
-    views: Views
+    popularity: Popularity
     thumbnailer: Thumbnailer
     budget: int
     freshness: Freshness
 
-    def choose(self, now: datetime | None = None) -> list[Seen]:
-        """Take this round's share of what is due, the most viewed first. Raises QueueUnavailable."""
+    def choose(self, now: datetime | None = None) -> list[ViewedPage]:
+        """Give the pages to recapture in this round, the most viewed first. Raises QueueUnavailable."""
         now = now or datetime.now(UTC)
-        claimed, over = self._claim(share(self.budget), now)
-        granted = self.views.reserve(len(claimed), spendable(self.budget, now), now) if claimed else 0
-        self.views.release(claimed[granted:])
-        self.views.forget(over + claimed[:granted])
+        claimed, obsolete = self._claim_due(round_share(self.budget), now)
+        granted = 0
+        if claimed:
+            granted = self.popularity.reserve_budget(len(claimed), spendable(self.budget, now), now)
+        self.popularity.release(claimed[granted:])
+        self.popularity.remove(obsolete + claimed[:granted])
         return claimed[:granted]
 
-    def capture(self, seen: Seen, request_id: str = "") -> bool:
-        """Capture `seen` again unless somebody has; tell whether it was done. Raises what `Thumbnailer.get` does."""
-        return self.thumbnailer.recapture(Ask(seen.request, request_id=request_id), seen.captured_at)
+    def recapture(self, page: ViewedPage, request_id: str = "") -> bool:
+        """Recapture `page`, unless it has a newer capture; tell whether it was done. Raises as `Thumbnailer.get`."""
+        return self.thumbnailer.recapture(Ask(page.request, request_id=request_id), page.captured_at)
 
-    def _claim(self, most: int, now: datetime) -> tuple[list[Seen], list[Seen]]:
-        """Claim up to `most` pictures that are due; give also those met on the way that need no capture any more.
+    def _claim_due(self, most: int, now: datetime) -> tuple[list[ViewedPage], list[ViewedPage]]:
+        """Claim up to `most` pages that are due; give also those found on the way that need no recapture any more.
 
-        A claim lasts for the picture's ttl, so that a page which cannot be captured costs no more than one that can.
+        A claim lasts for the page's ttl, so a page that cannot be captured costs no more than one that can.
         """
-        claimed: list[Seen] = []
-        over: list[Seen] = []
-        for seen in self.views.most_viewed():
+        claimed: list[ViewedPage] = []
+        obsolete: list[ViewedPage] = []
+        for page in self.popularity.most_viewed():
             if len(claimed) >= most:
                 break
-            if not self.freshness.is_due(seen.captured_at, seen.ttl, now):
+            if not self.freshness.is_due(page.captured_at, page.ttl, now):
                 continue
-            expired = self.freshness.is_expired(seen.captured_at, seen.ttl, now)
-            if expired or self.thumbnailer.captured_since(seen.request, seen.captured_at):
-                over.append(seen)
-            elif self.views.claim(seen, self.freshness.ttl(seen.ttl)):
-                claimed.append(seen)
-        return claimed, over
+            expired = self.freshness.is_expired(page.captured_at, page.ttl, now)
+            if expired or self.thumbnailer.captured_since(page.request, page.captured_at):
+                obsolete.append(page)
+            elif self.popularity.claim(page, self.freshness.ttl(page.ttl)):
+                claimed.append(page)
+        return claimed, obsolete
 
 
-def share(budget: int) -> int:
-    """Give what one round may take: twice its part of the day, so that a quiet hour can be made up for, not at once."""
+def round_share(budget: int) -> int:
+    """Give what one round may take: twice its part of the day, so that a quiet hour is made up for gradually."""
     return math.ceil(2 * budget * ROUND_SECONDS / _DAY)
 
 
 def spendable(budget: int, now: datetime) -> int:
-    """Give how much of the day's budget may be spent by `now` (UTC): it is spread over the day."""
+    """Give how much of the day's budget may be spent by `now` (UTC): the budget is spread over the day."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return min(math.ceil(budget * (now - midnight).total_seconds() / _DAY), budget)

@@ -89,7 +89,7 @@ class FastPathMiddleware:
             return None
         if served is None or not self._count(environ):
             return None
-        self._services.views.note(wanted, served.picture.captured_at)
+        self._services.popularity.count_view(wanted, served.picture.captured_at)
         return wanted, served
 
     def _look_up(self, environ: "WSGIEnvironment", query: bytes, wanted: ThumbnailRequest) -> Served | None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import redis
 
-from refresh.popularity import Seen
+from refresh import ViewedPage
 from tests.support.processes import free_port, running
 
 
@@ -38,10 +38,10 @@ def age_pictures(url: str, seconds: int) -> None:
         for key in client.keys("thumb:original:*"):
             client.set(key, float(client.get(key)) - seconds, keepttl=True)
         for member, views in client.zrange("thumb:views", 0, -1, withscores=True):
-            seen = Seen.unpack(member)
+            page = ViewedPage.unpack(member)
             client.zrem("thumb:views", member)
             client.zadd(
-                "thumb:views", {replace(seen, captured_at=seen.captured_at - timedelta(seconds=seconds)).pack(): views}
+                "thumb:views", {replace(page, captured_at=page.captured_at - timedelta(seconds=seconds)).pack(): views}
             )
 
 

@@ -46,7 +46,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         charge = CaptureCharge(budgets.captures, caller.name, caller.own_limit)
         served = services.thumbnailer.get(Ask(wanted, charge, request_id()), known)
         if served.cache is not CacheState.MISS:
-            services.views.note(wanted, served.picture.captured_at)
+            services.popularity.count_view(wanted, served.picture.captured_at)
         log_facts(cache=served.cache, **({} if served.capture_ms is None else {"capture_ms": served.capture_ms}))
         return picture_response(served.picture, picture_headers(served, delivery) | charge.headers)
 
