@@ -1,4 +1,4 @@
-"""The worker: Celery set up to do `tasks` with the same services as the web process has. Imports nothing of the web.
+"""The worker: Celery runs `tasks` with the same services as the web process. Imports nothing of the web.
 
 Run it by `celery -A worker worker`.
 """
@@ -43,7 +43,7 @@ def _load() -> Settings:
 
 
 def _every(seconds: float, task: str, queue: str = INTERACTIVE) -> dict[str, object]:
-    """Have beat send `task`; a message that nobody took before the next is worth nothing."""
+    """Have beat send `task`. A message expires when the next one is sent."""
     return {"task": task, "schedule": seconds, "options": {"queue": queue, "expires": seconds}}
 
 
@@ -60,14 +60,14 @@ if settings.refresh_budget:
 
 @lru_cache(maxsize=1)
 def services() -> Services:
-    """Make the services of this process, when they are first needed. A capture must end before its job's time does."""
+    """Make the services of this process on first use. A capture must time out before its job does."""
     timeout = min(settings.capture_timeout, settings.job_time_limit * 0.6)
     return composition.build(settings.model_copy(update={"capture_timeout": timeout}))
 
 
 def _register(name: str, work: Callable[..., None]) -> None:
-    def task(*message: Any) -> None:
-        work(services(), *message)
+    def task(*arguments: Any) -> None:
+        work(services(), *arguments)
 
     app.task(task, name=name)
 
@@ -76,54 +76,57 @@ for _name, _work in _TASKS.items():
     _register(_name, _work)
 
 
-class Clock(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
-    """Sends what is due, once a second, in the worker's main process."""
+class Scheduler(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
+    """Runs `tasks.tick` once a second in the worker's main process."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, consumer: Any, **kwargs: Any) -> None:
         super().__init__(consumer, **kwargs)
-        self._tick: Any = None
+        self._timer: Any = None
 
     def start(self, consumer: Any) -> None:
         services().jobs.store.retention.warn_if_evictable()
-        self._tick = consumer.timer.call_repeatedly(1.0, lambda: tasks.tick(services()))
+        self._timer = consumer.timer.call_repeatedly(1.0, lambda: tasks.tick(services()))
 
     def stop(self, _consumer: Any) -> None:
-        if self._tick is not None:
-            self._tick.cancel()
-            self._tick = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     shutdown = stop
 
 
-app.steps["consumer"].add(Clock)
+app.steps["consumer"].add(Scheduler)
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
-def _log_like_the_rest(**_: object) -> None:
+def _configure_logging(**_: object) -> None:
     logs.configure(settings.log_format, settings.log_level)
-    for chatty in ("celery.app.trace", "celery.worker.strategy"):  # two lines a task, that say less than ours
+    for chatty in (
+        "celery.app.trace",
+        "celery.worker.strategy",
+    ):  # they log two lines per task, which say less than ours
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]
-def _give_way(**_: object) -> None:
-    """Let visitors' processes have the cores first, where they share a machine with this one."""
+def _lower_priority(**_: object) -> None:
+    """Leave the CPU to web processes on the same machine first."""
     os.nice(settings.worker_niceness)
     if os.getsid(0) == os.getpid():
-        # A process in a session of its own is weighed by its session where the kernel groups by sessions: sched(7).
+        # If the kernel schedules by session, the session's niceness counts, not the process': sched(7).
         with suppress(OSError):
             Path("/proc/self/autogroup").write_text(str(settings.worker_niceness), encoding="ascii")
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
-def _begin_afresh(**_: object) -> None:
-    """Forget the services of the process that this one was forked from: no two may read from one socket."""
+def _drop_inherited_services(**_: object) -> None:
+    """Drop the services of the parent process: two processes must not read from one socket."""
     services.cache_clear()
 
 
 @worker_process_shutdown.connect  # type: ignore[untyped-decorator]
-def _end(**_: object) -> None:
+def _close_services(**_: object) -> None:
     if services.cache_info().currsize:
         services().close()
