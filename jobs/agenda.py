@@ -1,7 +1,7 @@
-"""What is to be done, and when: the messages that are outstanding, by the time at which their messages are sent anew.
+"""The agenda: which messages are outstanding, and when each is sent or resent.
 
-Every unfinished job has an entry: a retry is such a time, and so is the lease of a run. Whatever loses a message or a
-worker, the job comes due again. A message that comes twice finds its turn over or the lease in force.
+Every unfinished job has an entry, whose time is that of its retry or the end of its run's lease. So a job whose message
+or worker is lost comes due again. A message that comes twice finds an older turn or a lease.
 """
 
 import json
@@ -14,7 +14,7 @@ from jobs.records import WebhookProgress
 from jobs.redis_errors import redis_errors_translated
 from jobs.scripts import PREFIX, RESEND_SECONDS, script
 
-LOST_SECONDS = 5  # after so long a message counts as lost where none waits in any queue
+LOST_SECONDS = 5  # after so long a message counts as lost if all queues are empty
 _DUE, OUTBOX = PREFIX + "due", PREFIX + "outbox"
 
 _RECORD_WEBHOOK = """
@@ -26,9 +26,9 @@ if ARGV[4] ~= '' then redis.call('zadd', outbox, now + tonumber(ARGV[5]), ARGV[4
 return 1
 """
 
-# The first message of a job is sent by whoever asks for it. Where as many messages wait as work is outstanding, none was
-# lost: it waits its turn. Where no message waits, those of jobs that still wait for their first turn were lost, as happens with a connection.
-# They are looked for from the latest time down, since any number of retries may wait for an earlier one.
+# The web process sends a job's first message itself. If the queues hold as many messages as there are outstanding
+# entries, none was lost, and none is resent. If the queues are empty, the messages of jobs that never began were lost,
+# say with a connection. They are searched from the latest time down: any number of retries may be due earlier.
 _CLAIM_DUE = """
 local age = tonumber(ARGV[2]) - tonumber(ARGV[3])
 if redis.call('exists', interactive, bulk) == 0 then
@@ -55,7 +55,7 @@ end
 return sent
 """
 
-# Webhooks wait here and not in their queue, which whoever captures empties last: what waits there would be sent twice.
+# Webhooks wait in the outbox. Their queue is emptied last, so messages that waited long in it would be sent twice.
 _CLAIM_WEBHOOKS = """
 local room = math.max(tonumber(ARGV[1]) - redis.call('llen', webhooks), 0)
 local sent = redis.call('zrange', outbox, '-inf', now, 'byscore', 'limit', 0, room)
@@ -65,7 +65,7 @@ return sent
 
 
 class Agenda:
-    """The times at which messages are due. Raises QueueUnavailable wherever Redis is away."""
+    """The times at which messages are due. Raises QueueUnavailable when Redis is unreachable."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -74,44 +74,44 @@ class Agenda:
         self._record_webhook = script(client, _RECORD_WEBHOOK)
 
     def claim_due(self, most: int = 100) -> list[TaskMessage]:
-        """Take the messages that are due, to send them; those that come to nothing are due again later.
+        """Give the messages that are due, for sending; each comes due again unless it is removed or scheduled.
 
-        At most so many for pictures, and so many for webhooks: neither waits for the other.
+        At most `most` for pictures and `most` for webhooks, so that neither delays the other.
         """
         texts = self._claim_due(most, RESEND_SECONDS, LOST_SECONDS) + self._claim_webhooks(most, RESEND_SECONDS)
         return [TaskMessage.parse(text.decode()) for text in texts]
 
     def schedule(self, message: TaskMessage, seconds: float) -> None:
-        """Have an message sent in `seconds`; again every quarter of an hour until somebody settles it."""
+        """Send a message in `seconds`, and resend it every quarter of an hour until it is removed."""
         with redis_errors_translated():
             self._client.zadd(_list_of(message), {str(message): self._now() + seconds})
 
     def resend_soon(self, messages: Iterable[TaskMessage], seconds: float = 1.0) -> None:
-        """Have messages that are waiting already sent in `seconds`; those that were settled stay so."""
+        """Move scheduled messages to a time in `seconds`; those that were removed stay removed."""
         with redis_errors_translated():
             at = self._now() + seconds
             for message in messages:
                 self._client.zadd(_list_of(message), {str(message): at}, xx=True)
 
     def remove(self, message: TaskMessage) -> None:
-        """Say that an message is done and shall not be sent again."""
+        """Remove a message whose work is done, so that it is not resent."""
         with redis_errors_translated():
             self._client.zrem(_list_of(message), str(message))
 
     def holds(self, message: TaskMessage) -> bool:
-        """Tell whether an message is still to be done, now or later: its message may come once more when it is not."""
+        """Tell whether a message is still on the agenda. If not, its work is done, and this copy is late."""
         with redis_errors_translated():
             return self._client.zscore(_list_of(message), str(message)) is not None
 
     def record_webhook(
         self, message: TaskMessage, progress: WebhookProgress, later: TaskMessage | None, seconds: float
     ) -> None:
-        """Settle a try to deliver a job's webhook, keep on the job how it went, and plan the next in `seconds`."""
+        """Remove an attempt to deliver a job's webhook, store its outcome, and schedule the next in `seconds`."""
         name, outcome = message.subject, json.dumps(asdict(progress))
         self._record_webhook(name, str(message), outcome, str(later or ""), seconds)
 
     def _now(self) -> float:
-        """Redis' own clock: those of the machines may differ."""
+        """Redis' clock, since the clocks of the machines may differ."""
         seconds, micros = self._client.time()
         return float(seconds + micros / 1e6)
 

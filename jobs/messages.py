@@ -1,23 +1,23 @@
-"""What the worker is asked to do: the names of tasks and queues, and the messages."""
+"""Messages to the worker, and the names of its tasks and queues."""
 
 from dataclasses import dataclass
 from typing import Self
 
 from coordination import keys
 
-# The names of Celery's tasks and queues, known to those who enqueue and to the worker.
+# The names of Celery's tasks and queues, shared by the web process and the worker.
 CAPTURE, DELIVER_WEBHOOK, PRUNE, REFRESH = "capture", "deliver_webhook", "prune", "refresh"
 RECAPTURE, QUEUE_STATS = "recapture", "queue_stats"
 INTERACTIVE, BULK, WEBHOOKS = "interactive", "bulk", "webhooks"
 QUEUES = (INTERACTIVE, BULK, WEBHOOKS)  # the first is emptied first
-KEYPREFIX = keys.CELERY  # of the queues, which are lists of messages, in Redis
+KEYPREFIX = keys.CELERY  # of the queues in Redis, which are lists of messages
 
 
 @dataclass(frozen=True, slots=True)
 class TaskMessage:
-    """One message to the worker: `task` is to be done for `subject`, a job's id or whatever the task knows.
+    """One message to the worker: do `task` for `subject`, which is a job's id or, for a recapture, a viewed page.
 
-    `turn` tells one message for a subject from the next, so that a message that comes twice is known by it.
+    `turn` numbers the messages for a subject, so that an old or doubled message is recognised.
     """
 
     task: str

@@ -1,4 +1,4 @@
-"""The pictures of jobs: how one is taken, and what becomes of a job by that."""
+"""Captures the pictures of jobs, and decides from the outcome whether a job completes, fails or is retried."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from model import Picture
 from storage import PictureStorage
 from thumbnails import Ask, Thumbnailer
 
-MAX_STARTS = 3  # of one turn; a page that kills its worker each time is given up
+MAX_STARTS = 3  # per turn; a page that kills its worker each time makes its job fail
 _log = structlog.get_logger()
 
 
@@ -24,9 +24,9 @@ class JobPictures:
     runs: Runs
 
     def capture(self, job: Job) -> JobResult:
-        """Take the picture and store it, for a day or for good. Raises ThumbnailError.
+        """Capture the picture and store it, for a day or permanently. Raises ThumbnailError.
 
-        Whoever waits for one picture is a visitor, and counted as one; a batch takes what visitors leave.
+        A single job has a visitor's priority; a batch gets what visitors leave.
         """
         wanted = replace(job.wanted, delivery=replace(job.wanted.delivery, background=job.queue == BULK))
         if job.tried_at is not None:
@@ -39,23 +39,21 @@ class JobPictures:
         return _result_of(picture, self.storage.put_for_job(picture, job.id))
 
     def record_outcome(self, run: Run, outcome: JobResult | ThumbnailError) -> None:
-        """Write down what came out: an end, or another turn later. Raises QueueUnavailable."""
+        """Store the outcome of a run: the job ends, or gets another turn later. Raises QueueUnavailable."""
         if isinstance(outcome, JobResult):
             kept = self.runs.complete(run, outcome)
             _log.info("job_completed" if kept else "job_taken_over", turn=run.message.turn)
         elif was_not_attempted(outcome) or (isinstance(outcome, OverCapacity) and run.job.queue == BULK):
-            # To make room for visitors is no failure.
+            # The bulk queue made room for visitors, which is not a failure.
             self.runs.postpone(run, postpone_delay(outcome), retry=False)
         elif run.job.retries < MAX_RETRIES and is_transient(outcome) and run.starts <= MAX_STARTS:
-            self._retry(run, outcome)
+            retry = run.job.retries + 1
+            delay = retry_delay(retry, outcome.retry_after)
+            self.runs.postpone(run, delay, retry=True)
+            _log.info("job_retried", reason=outcome.code, seconds=round(delay, 1), retry=retry)
         else:
             self.runs.fail(run, Problem.of(outcome))
             _log.warning("job_failed", reason=outcome.code, retries=run.job.retries)
-
-    def _retry(self, run: Run, failure: ThumbnailError) -> None:
-        pause = retry_delay(run.job.retries + 1, failure.retry_after)
-        self.runs.postpone(run, pause, retry=True)
-        _log.info("job_retried", reason=failure.code, seconds=round(pause, 1), retry=run.job.retries + 1)
 
 
 def _result_of(picture: Picture, key: str, url: str | None = None) -> JobResult:

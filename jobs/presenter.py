@@ -1,4 +1,4 @@
-"""A job as callers see it, in `GET /jobs/{id}` and in webhooks alike. Knows no HTTP."""
+"""Describes jobs for callers: `GET /jobs/{id}` and webhooks show the same. Knows no HTTP."""
 
 import threading
 import time
@@ -11,20 +11,20 @@ from jobs.records import Batch, Job, State, timestamp
 from jobs.scripts import KEEP_SECONDS
 from storage import PictureStorage
 
-PRESIGNED_SECONDS = 600.0  # for how long a URL is handed out again; the credentials that signed it may end
+PRESIGNED_SECONDS = 600.0  # how long a signed URL is reused; the credentials that signed it may expire
 
 
 class JobPresenter:
     def __init__(self, storage: PictureStorage, public_url: str | None) -> None:
-        """`public_url` is the service's own base, where an operator has named it."""
+        """`public_url` is the service's base URL, if the operator has set it."""
         self._storage = storage
         self._public_url = public_url
-        # Signing takes a millisecond, a batch is asked for again and again, and what was signed ends when it did.
+        # Signing takes a millisecond, and clients poll batches. A reused URL keeps its original expiry.
         self._presigned: TTLCache[str, str] = TTLCache(4096, PRESIGNED_SECONDS)
         self._lock = threading.Lock()
 
     def describe(self, job: Job, base_url: str = "") -> dict[str, object]:
-        """Describe `job`. `base_url` is the base of URLs where no operator has named one; without any they are paths."""
+        """Describe `job`. `base_url` is used if no public URL is set; without either, URLs are paths."""
         return {
             "job_id": job.id,
             "status": job.state,
@@ -37,7 +37,7 @@ class JobPresenter:
         }
 
     def describe_batch(self, batch: Batch, jobs: Sequence[Job], base_url: str = "") -> dict[str, object]:
-        """Describe a batch by those of its jobs that there still are."""
+        """Describe a batch by those of its jobs whose records still exist."""
         return {
             "batch_id": batch.id,
             "status": _batch_state(batch, jobs),
@@ -47,7 +47,7 @@ class JobPresenter:
         }
 
     def _image_url(self, job: Job, base_url: str) -> str | None:
-        """For good where the picture was persisted, else for as long as the job's record."""
+        """Give a permanent URL if the picture was persisted, else one that lasts as long as the job's record."""
         if job.result is None:
             return None
         url = job.result.url or self._temporary_url(job, job.result.key)
@@ -65,8 +65,8 @@ class JobPresenter:
 
 
 def _batch_state(batch: Batch, jobs: Sequence[Job]) -> State:
-    """Give the sum: pending until a job was begun, and when all have ended failed if one failed."""
+    """Sum up a batch: pending until a job has begun; once all have ended, failed if one failed."""
     if all(job.state.ended for job in jobs):
         return State.FAILED if any(job.state is State.FAILED for job in jobs) else State.COMPLETED
-    forgotten = len(jobs) < len(batch.jobs)  # and so ended long ago
-    return State.PROCESSING if forgotten or any(job.begun for job in jobs) else State.PENDING
+    some_removed = len(jobs) < len(batch.jobs)  # they ended long ago
+    return State.PROCESSING if some_removed or any(job.begun for job in jobs) else State.PENDING

@@ -1,12 +1,11 @@
-"""The way to the worker: Celery's messages, sent by the web process and by the worker's own clock.
+"""The queues to the worker: Celery's messages, sent by the web process and by the worker's scheduler.
 
-No result backend, and no `countdown`: a message that Celery holds back for longer than the visibility time-out is
-delivered twice. What is to happen later waits in the `Agenda`.
+There is no result backend and no `countdown`: Celery delivers a message twice if its countdown exceeds the visibility
+time-out. Later work waits in the `Agenda`.
 """
 
 import ssl
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import celery
@@ -20,19 +19,19 @@ from jobs.messages import BULK, KEYPREFIX, QUEUES, TaskMessage
 from jobs.records import Batch, Job
 from jobs.store import JobStore
 
-VISIBILITY = 1.25  # times the hard limit, after which a message that nobody acknowledged is delivered again
+VISIBILITY = 1.25  # times the hard limit, after which Celery redelivers a message that was not acknowledged
 _log = structlog.get_logger()
 
 
 def celery_app(redis_url: str, time_limit: float = 120) -> "celery.Celery":
-    """Make the Celery application that web process and worker share. `time_limit` in seconds is a task's hard limit."""
+    """Make the Celery application of the web process and the worker. `time_limit` is a task's hard limit in seconds."""
     app = celery.Celery("thumbnails", set_as_current=False)
     app.conf.update(
         broker_url=broker_url(redis_url),
         broker_transport_options={
             "visibility_timeout": time_limit * VISIBILITY,
             "global_keyprefix": KEYPREFIX,
-            "queue_order_strategy": "priority",  # the queues in their order, not in turns
+            "queue_order_strategy": "priority",  # the first queue first, not round robin
             "socket_timeout": 5,
             "socket_connect_timeout": 1,
             "unacked_restore_interval": time_limit / 12,
@@ -50,17 +49,17 @@ def celery_app(redis_url: str, time_limit: float = 120) -> "celery.Celery":
         task_soft_time_limit=time_limit * 3 / 4,
         task_time_limit=time_limit,
         worker_prefetch_multiplier=1,
-        worker_max_tasks_per_child=1000,  # whatever hangs in a thread ends with its process
+        worker_max_tasks_per_child=1000,  # a hung thread ends with its process
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
-        worker_send_task_events=True,  # for `celery events` and Flower; next to nothing where nobody listens
+        worker_send_task_events=True,  # for `celery events` and Flower; costs next to nothing without a listener
         task_send_sent_event=True,
     )
     return app
 
 
 def broker_url(redis_url: str) -> str:
-    """Spell a Redis URL as Celery reads it, which knows a database by the path of TCP's and the query of a socket's."""
+    """Spell a Redis URL for Celery, which expects the database in the path, and for Unix sockets in the query."""
     database = parse_url(redis_url).get("db", 0)  # type: ignore[no-untyped-call]
     parts = urlsplit(redis_url)
     if parts.scheme == "unix":
@@ -70,7 +69,7 @@ def broker_url(redis_url: str) -> str:
 
 
 class JobQueue:
-    """Hands jobs to the worker."""
+    """Sends jobs to the worker."""
 
     def __init__(self, app: "celery.Celery", store: JobStore) -> None:
         self._app = app
@@ -81,31 +80,29 @@ class JobQueue:
         self.send(self.store.add(jobs, batch))
 
     def send(self, messages: Sequence[TaskMessage]) -> None:
-        """Send messages; what cannot be sent now, say over a connection that Redis' restart broke, is due in a second.
+        """Send messages; those that cannot be sent now are due again in a second.
 
-        Raises QueueUnavailable where Redis is away.
+        A restart of Redis breaks connections, for example. Raises QueueUnavailable when Redis is unreachable.
         """
         unsent = list(messages)
         try:
             with self._app.producer_pool.acquire(block=True, timeout=5) as producer:
                 while unsent:
-                    self._send(unsent[0], producer)
+                    message = unsent[0]
+                    arguments = [message.subject, message.turn, message.queue]
+                    self._app.send_task(message.task, arguments, queue=message.queue, producer=producer, retry=False)
                     del unsent[0]
         except (KombuError, OperationalError, RedisError, OSError) as err:
             _log.warning("jobs_unsent", error=type(err).__name__, count=len(unsent))
             self.store.agenda.resend_soon(unsent)
 
-    def _send(self, message: TaskMessage, producer: Any) -> None:
-        arguments = [message.subject, message.turn, message.queue]
-        self._app.send_task(message.task, arguments, queue=message.queue, producer=producer, retry=False)
-
     def send_due(self) -> int:
-        """Send what is due, and give the number."""
+        """Send the messages that are due, and give their number."""
         messages = self.store.agenda.claim_due()
         if messages:
             self.send(messages)
         return len(messages)
 
     def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections to the broker."""
         self._app.close()

@@ -1,4 +1,4 @@
-"""What a job is: the wish it was made for, the state it is in, how it ended; and its spelling in Redis."""
+"""Records of jobs: the request, the state and the outcome of each, and how these are spelled in Redis."""
 
 import hashlib
 import itertools
@@ -30,7 +30,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a job failed, in the words that a caller of `/thumb` would have got."""
+    """Why a job failed, in the words of an error of `/thumb`."""
 
     status: int
     code: str
@@ -44,7 +44,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """The picture that a job made: its `key` in the storage, and its `url` for good if it was to be persisted."""
+    """The picture of a job: its `key` in the storage, and its permanent `url` if it was persisted."""
 
     key: str
     content_type: str
@@ -63,7 +63,7 @@ class WebhookState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WebhookProgress:
-    """How it goes with a job's webhook; `last_status` is None where the receiver gave no answer."""
+    """The state of a job's webhook; `last_status` is None if the receiver gave no answer."""
 
     state: WebhookState = WebhookState.PENDING
     attempts: int = 0
@@ -72,10 +72,10 @@ class WebhookProgress:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A wish for a picture and what has become of it. Times in Unix seconds.
+    """A requested picture and its state. Times are Unix seconds.
 
-    `owner` is the name of the API key that asked, empty where no keys are set. `turn` counts the times that the job
-    was put into a queue for a reason of its own, `retries` those of them that followed a failure, the last one at `tried_at`.
+    `owner` is the name of the caller's API key, empty if no keys are set. `turn` is 1 for the first attempt and grows
+    whenever the job is postponed. `retries` counts the postponements after a failure, the last one at `tried_at`.
     """
 
     id: str
@@ -97,11 +97,11 @@ class Job:
 
     @property
     def begun(self) -> bool:
-        """Tell whether a worker had it in hand, even if it waits for another turn by now."""
+        """Tell whether a worker has ever begun this job, even if it is postponed now."""
         return self.state is not State.PENDING or self.turn > 1
 
     def encode_request(self) -> str:
-        """Spell what never changes."""
+        """Encode the part of the record that never changes."""
         return json.dumps(
             {
                 "capture": chosen(self.wanted.capture),
@@ -119,18 +119,18 @@ class Job:
 
     @classmethod
     def decode(cls, id_: str, record: Mapping[bytes, bytes]) -> Self:
-        """Read a job as it lies in Redis: `wish`, and a field for each thing that changes."""
-        wish = json.loads(record[b"wish"])
+        """Decode a job's record: `wish` holds the request, and each value that changes has its own field."""
+        request = json.loads(record[b"wish"])
         wanted = ThumbnailRequest(
-            read_capture(wish.pop("capture")),
-            Rendition(**wish.pop("rendition")),
-            Delivery(**wish.pop("delivery")),
+            read_capture(request.pop("capture")),
+            Rendition(**request.pop("rendition")),
+            Delivery(**request.pop("delivery")),
         )
         problem, result = _load(record.get(b"problem")), _load(record.get(b"result"))
         return cls(
             id_,
             wanted,
-            **wish,
+            **request,
             state=State(record[b"state"].decode()),
             turn=int(record[b"turn"]),
             retries=int(record.get(b"retries", 0)),
@@ -138,13 +138,13 @@ class Job:
             completed_at=float(record[b"completed_at"]) if b"completed_at" in record else None,
             problem=Problem(**problem) if problem else None,
             result=JobResult(**result) if result else None,
-            webhook=_progress(record.get(b"webhook")) if wish["webhook_url"] else None,
+            webhook=_progress(record.get(b"webhook")) if request["webhook_url"] else None,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Jobs that were asked for at once."""
+    """Jobs that one request created."""
 
     id: str
     owner: str
@@ -154,10 +154,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """Where work stands: messages in each queue, jobs of the last day in each state, retries ever.
+    """Counts of all work: messages per queue, jobs of the last day per state, all retries so far.
 
-    `undelivered` counts the webhooks that are still to be delivered. `oldest_seconds` is the age of the
-    oldest job that has not ended; None where all have.
+    `undelivered` counts the webhooks that are still to be delivered. `oldest_seconds` is the age of the oldest
+    unfinished job; None if there is none.
     """
 
     queued: dict[str, int]
@@ -168,17 +168,17 @@ class QueueStats:
 
 
 def new_id() -> str:
-    """Make an id that nobody guesses: 128 random bits."""
+    """Make an id that cannot be guessed: 128 random bits."""
     return secrets.token_hex(16)
 
 
 def ids_from(seed: str) -> Iterator[str]:
-    """Name things after a random `seed`: always the same ids, that nobody guesses who does not know it."""
+    """Derive ids from a random `seed`: always the same, and not to be guessed without it."""
     return (hashlib.sha256(f"{seed}:{number}".encode()).hexdigest()[:32] for number in itertools.count())
 
 
 def timestamp(seconds: float) -> str:
-    """Write a Unix time as the interface does."""
+    """Format a Unix time as the API does."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

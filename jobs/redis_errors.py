@@ -1,4 +1,4 @@
-"""What an absence of Redis means to jobs: a refusal to whoever asks for one, a pause to whoever has an outcome."""
+"""What Redis' errors mean for jobs: a request is refused, and an outcome is retried."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,19 +16,20 @@ _log = structlog.get_logger()
 
 @contextmanager
 def redis_errors_translated() -> Iterator[None]:
+    """Turn Redis' errors into QueueUnavailable."""
     try:
         yield
     except redis.RedisError as err:
         _log.error("jobs_unreachable", error=type(err).__name__)
-        raise QueueUnavailable("jobs cannot be reached at the moment; try again in a few seconds") from err
+        raise QueueUnavailable("jobs are unavailable at the moment; try again in a few seconds") from err
 
 
-def retry_while_unavailable(question: Callable[[], T], seconds: float = 120) -> T:
-    """Ask for `seconds` even if Redis is away: an outcome is not lost, since what led to it cannot be undone."""
+def retry_while_unavailable(operation: Callable[[], T], seconds: float = 120) -> T:
+    """Call `operation` until Redis answers, for at most `seconds`. Raises QueueUnavailable after that."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
-            return question()
+            return operation()
         except QueueUnavailable:
             time.sleep(0.5)
-    return question()
+    return operation()

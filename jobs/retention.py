@@ -1,4 +1,4 @@
-"""What keeps jobs from filling Redis, and Redis from dropping jobs."""
+"""Retention of jobs: removes old records so that Redis does not fill up, and warns if Redis may evict jobs."""
 
 import json
 from dataclasses import asdict
@@ -12,16 +12,16 @@ from jobs.messages import DELIVER_WEBHOOK, WEBHOOKS, TaskMessage
 from jobs.records import Problem
 from jobs.scripts import DONE_SECONDS, KEEP_SECONDS, script
 
-PRUNED_AT_ONCE = 200
+PRUNE_BATCH = 200
 _log = structlog.get_logger()
 
-# A job whose day is over before it has ended fails, and is kept like any other that has.
+# A job that has not ended within a day fails. Its record is then kept for a day, like that of any ended job.
 _PRUNE = """
-local keep, problem, stay, tell = tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+local keep, problem, stay, webhook_format = tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local function give_up(id, turn, wish)
-  local told = cjson.decode(wish)
-  local webhook = type(told.webhook_url) == 'string' and string.format(tell, id) or ''
-  local message = 'capture ' .. told.queue .. ' ' .. id .. ' ' .. turn
+  local request = cjson.decode(wish)
+  local webhook = type(request.webhook_url) == 'string' and string.format(webhook_format, id) or ''
+  local message = 'capture ' .. request.queue .. ' ' .. id .. ' ' .. turn
   finish(id, 'failed', 'problem', problem, message, webhook, keep, stay)
 end
 local old = redis.call('zrange', index, '-inf', now, 'byscore', 'limit', 0, ARGV[1])
@@ -50,16 +50,18 @@ class Retention:
         self._prune = script(client, _PRUNE)
 
     def prune(self) -> int:
-        """Remove some of what ended a day ago and give their number; fail what has not ended a day after its beginning.
+        """Remove some jobs that ended a day ago, and give their number. Fail jobs that did not end within a day.
 
         Raises QueueUnavailable.
         """
-        unreached = json.dumps(asdict(Problem.of(OverCapacity("the job did not get its turn within a day"))))
-        tell = str(TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, "%s"))
-        return int(self._prune(PRUNED_AT_ONCE, KEEP_SECONDS, unreached, DONE_SECONDS, tell))
+        too_late = json.dumps(
+            asdict(Problem.of(OverCapacity("the job could not be done within a day; try again later")))
+        )
+        webhook = str(TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, "%s"))
+        return int(self._prune(PRUNE_BATCH, KEEP_SECONDS, too_late, DONE_SECONDS, webhook))
 
     def warn_if_evictable(self) -> None:
-        """Warn where Redis may evict jobs and queues: by its setting, for which hosted ones may not be asked."""
+        """Warn if Redis' eviction policy covers jobs and queues. Some hosted ones do not tell their policy."""
         try:
             policy = self._client.config_get("maxmemory-policy").get("maxmemory-policy", "")
         except redis.RedisError:

@@ -1,6 +1,6 @@
-"""Who works on a job: a run holds it by a lease, which its living worker keeps pushing ahead, until it says what came out.
+"""Runs: which worker works on a job. A run holds the job by a lease, which its living worker renews until the outcome.
 
-The lease is an entry of the agenda too, so that a job whose worker died comes due again.
+The lease is also an entry of the agenda, so that the job of a dead worker comes due again.
 """
 
 import json
@@ -66,7 +66,7 @@ return 1
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One worker's hold on a job; `starts` counts those that began this turn, of which all but one were killed."""
+    """One worker's hold on a job; `starts` counts the runs of this turn, all but the last of which were killed."""
 
     job: Job
     message: TaskMessage
@@ -75,10 +75,10 @@ class Run:
 
 
 class Runs:
-    """Holds on jobs. Raises QueueUnavailable wherever Redis is away."""
+    """Begins, renews and ends runs. Raises QueueUnavailable when Redis is unreachable."""
 
     def __init__(self, client: Any, get: Callable[[str], Job | None], lease: float) -> None:
-        """`get` reads a job; `lease` is a run's life without a sign of its worker, in seconds."""
+        """`get` reads a job; `lease` is the number of seconds after which an unrenewed run is lost."""
         self._get = get
         self._lease = lease
         self._begin = script(client, _BEGIN)
@@ -87,9 +87,9 @@ class Runs:
         self._finish = script(client, _FINISH)
 
     def begin(self, message: TaskMessage, token: str = "") -> Run | None:
-        """Take a job's turn; None where it is over, or in the hands of a living worker.
+        """Begin a job's turn; None if the turn is over, or another worker's run holds the job.
 
-        Whoever got no answer may ask again with the same `token`.
+        A worker that got no answer may call this again with the same `token`.
         """
         token = token or secrets.token_hex(8)
         starts = self._begin(message.subject, str(message), message.turn, token, self._lease)
@@ -98,7 +98,7 @@ class Runs:
 
     @contextmanager
     def renewing(self, run: Run) -> Iterator[None]:
-        """Show for as long as the block lasts that the run's worker lives."""
+        """Renew the run's lease while the block lasts."""
         ended = threading.Event()
         renewer = threading.Thread(target=self._renew_until, args=(run, ended), name="lease", daemon=True)
         renewer.start()
@@ -113,23 +113,23 @@ class Runs:
             try:
                 self._renew(run.job.id, str(run.message), run.token, self._lease)
             except QueueUnavailable:
-                continue  # the next beat may find it back, and the hold still in force
+                continue  # Redis may answer the next renewal, before the lease expires
 
     def postpone(self, run: Run, seconds: float, *, retry: bool) -> bool:
-        """Give the job another turn in `seconds`, as a `retry` of what was tried. False where the hold was lost."""
+        """Give the job another turn in `seconds`; `retry` counts it as a retry. False if the run was lost."""
         later = TaskMessage(CAPTURE, run.message.queue, run.job.id, run.message.turn + 1)
-        how = str(later), seconds, int(retry), time.time()
-        return bool(self._postpone(run.job.id, str(run.message), run.token, *how))
+        changes = str(later), seconds, int(retry), time.time()
+        return bool(self._postpone(run.job.id, str(run.message), run.token, *changes))
 
     def complete(self, run: Run, result: JobResult) -> bool:
-        """End the job well. False where the hold was lost."""
+        """End the job with its picture. False if the run was lost."""
         return self._end(run, State.COMPLETED, "result", json.dumps(asdict(result)))
 
     def fail(self, run: Run, problem: Problem) -> bool:
-        """End the job with a problem. False where the hold was lost."""
+        """End the job with a problem. False if the run was lost."""
         return self._end(run, State.FAILED, "problem", json.dumps(asdict(problem)))
 
     def _end(self, run: Run, state: State, field: str, value: str) -> bool:
         webhook = str(TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, run.job.id)) if run.job.webhook_url else ""
-        how = state, field, value, webhook, KEEP_SECONDS, DONE_SECONDS
-        return bool(self._finish(run.job.id, str(run.message), run.token, *how))
+        changes = state, field, value, webhook, KEEP_SECONDS, DONE_SECONDS
+        return bool(self._finish(run.job.id, str(run.message), run.token, *changes))

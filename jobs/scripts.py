@@ -1,7 +1,7 @@
-"""Every change of a job's state is one script in Redis, so that two who want it cannot both have it.
+"""The shared part of all scripts on jobs. Every change of a job's state is one script, so two workers never collide.
 
-None of these keys ever expires: Redis' `volatile-lru` evicts pictures, which all expire, and no jobs. What is old is
-removed by `jobs.retention`, a little with each new job. All names share a slot of a cluster.
+None of these keys expires, so Redis' `volatile-lru` evicts pictures, which all expire, but no jobs. `jobs.retention`
+removes old records, a few with each new job. All keys share a slot of a cluster.
 """
 
 from collections.abc import Callable
@@ -12,16 +12,16 @@ from jobs.messages import KEYPREFIX, QUEUES
 from jobs.redis_errors import redis_errors_translated
 
 KEEP_SECONDS = 86400
-DONE_SECONDS = 60  # for how long a late waiter is still woken
-RESEND_SECONDS = 900  # after this long without a sign of life a message counts as lost
+DONE_SECONDS = 60  # how long the end of a job is still announced to callers that wait
+RESEND_SECONDS = 900  # after so long a message counts as lost
 
 PREFIX = keys.JOBS
-_NAMES = ("index", "unfinished", "due", "outbox", "counts")  # due is work, and the outbox webhooks, each by its time
+_NAMES = ("index", "unfinished", "due", "outbox", "counts")  # due: the work, and outbox: the webhooks, each by its time
 _QUEUE_KEYS = [KEYPREFIX + name for name in QUEUES]
 _KEYS = [*(PREFIX + name for name in _NAMES), PREFIX, *_QUEUE_KEYS]
 
-# A Redis at its `maxmemory` refuses a script's writes that may need room, but not once it has let another write pass. So
-# `zrem` goes first in all that keeps work going or makes room.
+# A Redis at its `maxmemory` refuses a script whose first write may need memory. After a first write that needs none, it
+# accepts all others. So scripts that must succeed then begin with `zrem`.
 _COMMON = """
 local index, unfinished, due, outbox, counts, prefix, interactive, bulk, webhooks = unpack(KEYS)
 local t = redis.call('time')
@@ -50,7 +50,7 @@ end
 
 
 def script(client: Any, text: str) -> Callable[..., Any]:
-    """Give the function that runs `text`, which knows what is said above. It raises QueueUnavailable."""
+    """Give the function that runs `text` after the shared part above. It raises QueueUnavailable."""
     run = client.register_script(_COMMON + text)
 
     def call(*args: float | str) -> Any:

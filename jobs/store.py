@@ -1,4 +1,4 @@
-"""The records of jobs in Redis: made, read, waited for and counted here; what else there is to a job hangs on them."""
+"""The records of jobs in Redis: created, read, waited for and counted. Agenda, runs and retention hang on the store."""
 
 import json
 import time
@@ -17,7 +17,7 @@ from jobs.retention import Retention
 from jobs.runs import Runs
 from jobs.scripts import KEEP_SECONDS, PREFIX, RESEND_SECONDS, script
 
-_SLICE_MS = 2000  # of waiting: the client's sockets are silent for no longer
+_SLICE_MS = 2000  # of one blocking read; must stay below the client's socket time-out
 
 _ADD = """
 local limit, keep, resend, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), (#ARGV - 5) / 3
@@ -42,14 +42,14 @@ return 1
 
 
 class JobStore:
-    """The records, with their agenda, runs and retention. Raises QueueUnavailable wherever Redis is away."""
+    """The records, with their agenda, runs and retention. Raises QueueUnavailable when Redis is unreachable."""
 
     def __init__(self, client: "redis.Redis", blocking: "redis.Redis", lease: float = 15, limit: int = 10_000) -> None:
-        """`blocking` may be silent for some seconds; `lease` is a run's life without a sign of its worker, in seconds.
+        """`blocking` is a client for reads that wait some seconds; `lease` is as in `Runs`.
 
-        `limit` bounds the unfinished jobs; ten times as many are kept in all, since Redis must hold them.
+        `limit` bounds the unfinished jobs. At most ten times as many are kept in all, to bound memory.
         """
-        self._client: Any = client  # its types are of the asynchronous client too
+        self._client: Any = client  # its type covers the asynchronous client too
         self._blocking = blocking
         self._limit = limit
         self._add = script(client, _ADD)
@@ -58,9 +58,9 @@ class JobStore:
         self.retention = Retention(client)
 
     def add(self, jobs: Sequence[Job], batch: Batch | None = None) -> list[TaskMessage]:
-        """Record new jobs, all or none, and give the messages that are to be sent for them. Raises OverCapacity.
+        """Record new jobs, all or none, and give the messages to be sent for them. Raises OverCapacity.
 
-        Those of an earlier try, known by their ids, stay as they are.
+        Jobs with known ids, from an earlier attempt at the same request, are left unchanged.
         """
         self.retention.prune()
         messages = [TaskMessage(CAPTURE, job.queue, job.id) for job in jobs]
@@ -70,15 +70,15 @@ class JobStore:
         added = self._add(self._limit, KEEP_SECONDS, RESEND_SECONDS, *head, *flat)
         if added == 0:
             raise OverCapacity("too many jobs are waiting; try again later", retry_after=60)
-        if added < 0:  # the seconds until the oldest goes
-            raise OverCapacity("too many jobs of the last day are kept; try again later", retry_after=-added)
+        if added < 0:  # minus the seconds until the oldest record is removed
+            raise OverCapacity("too many jobs were created in the last day; try again later", retry_after=-added)
         return messages
 
     def get(self, id_: str) -> Job | None:
         return self.get_all([id_])[0]
 
     def get_all(self, ids: Iterable[str]) -> list[Job | None]:
-        """Read many jobs in one exchange; None for those that there are not."""
+        """Read many jobs in one round trip; None for unknown ids."""
         names = list(ids)
         with redis_errors_translated(), self._client.pipeline(transaction=False) as pipe:
             for name in names:
@@ -95,7 +95,7 @@ class JobStore:
         return Batch(**record | {"jobs": tuple(record["jobs"])})
 
     def wait_for_end(self, id_: str, seconds: float) -> Job | None:
-        """Wait until the job has ended or `seconds` are over, and give it as it then is."""
+        """Wait until the job has ended or `seconds` have passed, and give its state then."""
         end = time.monotonic() + seconds
         while True:
             job = self.get(id_)
@@ -106,7 +106,7 @@ class JobStore:
                 self._blocking.xread({f"{PREFIX}done:{id_}": "0"}, block=min(left, _SLICE_MS))
 
     def stats(self) -> QueueStats:
-        """Tell where work stands, from what is counted anyway: one exchange, however many jobs there are."""
+        """Give the state of all work. Reads counters only: one round trip, however many jobs there are."""
         with redis_errors_translated(), self._client.pipeline(transaction=False) as pipe:
             pipe.hgetall(PREFIX + "counts").zrange(PREFIX + "unfinished", 0, 0, withscores=True).zcard(OUTBOX).time()
             for queue in QUEUES:

@@ -31,7 +31,7 @@ _FLUSH_BATCH = 100  # captures per exchange with Redis; between two, other green
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _log = structlog.get_logger()
 
-# Several beats may run, so the rest of the day's budget is granted by one script. The count has no expiry, so that Redis
+# Several beats may run, so one script grants what is left of the day's budget. The count has no expiry, so that Redis
 # never evicts it. A new day resets it.
 _RESERVE = """
 local found = redis.call('hmget', KEYS[1], 'day', 'spent')
@@ -163,7 +163,7 @@ class Popularity:
                 self._client.delete(*map(_claim_key, pages))
 
     def reserve_budget(self, wanted: int, allowed: int, now: datetime) -> int:
-        """Reserve up to `wanted` captures of the day's budget, of which `allowed` may be spent by now; give the number."""
+        """Reserve up to `wanted` captures and give the number; `allowed` of the day's budget may be spent by now."""
         with _redis_errors_translated():
             granted = self._reserve(keys=[keys.REFRESH_BUDGET], args=[f"{now:%Y-%m-%d}", wanted, allowed])
         return int(cast("int", granted))

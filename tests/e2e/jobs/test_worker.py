@@ -29,7 +29,7 @@ STATES = ("pending", "processing", "completed", "failed")
 ENDED = ("completed", "failed")
 
 
-class Office:
+class Deployment:
     """A web application in the test's process, and workers beside it, on one Redis and one screenshot API."""
 
     def __init__(self, api, stack, folder, settings):
@@ -42,7 +42,7 @@ class Office:
         stack.callback(self.services.close)
         self.client = create_app(chosen, self.services).test_client()
 
-    def hire(self, app="worker"):
+    def start_worker(self, app="worker"):
         return self._stack.enter_context(running_worker(self.folder / "worker.log", app, **self.settings))
 
     def ask(self, **body):
@@ -69,12 +69,12 @@ class Office:
                 "thumb:celery:" + name for name in ("interactive", "bulk", "webhooks", "unacked", "unacked_index")
             ]
             plans = ["thumb:{jobs}:" + name for name in ("due", "outbox", "unfinished")]
-            wait_until(lambda: not client.exists(*queues, *plans), "the quiet")
+            wait_until(lambda: not client.exists(*queues, *plans), "the end of all work")
             jobs = [client.hget(key, "state").decode() for key in client.scan_iter("thumb:{jobs}:job:*")]
         assert self.services.jobs.store.stats().jobs == {name: jobs.count(name) for name in STATES}
 
     def due_in_more_than(self, seconds):
-        """Count what waits for a time that far ahead."""
+        """Count the messages that are due in more than `seconds`."""
         with redis.Redis.from_url(self.settings["redis_url"]) as client:
             return client.zcount("thumb:{jobs}:due", client.time()[0] + seconds, "+inf")
 
@@ -89,8 +89,8 @@ def api():
 
 
 @pytest.fixture
-def office(api, redis_url, tmp_path):
-    """Make offices; an argument changes a setting."""
+def deployment(api, redis_url, tmp_path):
+    """Make deployments; an argument changes a setting."""
     with ExitStack() as stack:
 
         def make(**changes):
@@ -106,7 +106,7 @@ def office(api, redis_url, tmp_path):
                 "bulk_limit": "10000 per minute",
                 "request_limit": "100000 per minute",
             }
-            return Office(api, stack, tmp_path, settings | changes)
+            return Deployment(api, stack, tmp_path, settings | changes)
 
         yield make
 
@@ -115,19 +115,19 @@ CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "an-s3-key-
 BRIEF = {"job_time_limit": 8, "capture_timeout": 5}  # a killed worker is missed after a second
 
 
-def test_a_worker_takes_the_picture_of_a_job(office):
-    office = office()
-    office.hire()
-    path = office.ask(url=PAGE, format="webp", w=100)
-    job = office.ended(path)
-    image = office.client.get(f"{path}/image")
+def test_a_worker_captures_the_picture_of_a_job(deployment):
+    deployment = deployment()
+    deployment.start_worker()
+    path = deployment.ask(url=PAGE, format="webp", w=100)
+    job = deployment.ended(path)
+    image = deployment.client.get(f"{path}/image")
 
     assert (job["status"], job["error"], job["retries"]) == ("completed", None, 0)
     assert job["image_url"] == f"http://localhost{path}/image"
     assert job["completed_at"] >= job["created_at"]
     assert image.content_type == "image/webp"
     assert image.data[8:12] == b"WEBP"
-    assert office.client.get(f"{path}/image", headers={"If-None-Match": image.headers["ETag"]}).status_code == 304
+    assert deployment.client.get(f"{path}/image", headers={"If-None-Match": image.headers["ETag"]}).status_code == 304
 
 
 def test_the_worker_loads_no_flask(redis_url):
@@ -141,249 +141,253 @@ def test_the_worker_loads_no_flask(redis_url):
 
 
 @pytest.mark.parametrize("victim", ["child", "worker"])
-def test_a_job_outlives_its_worker_and_is_done_once_more_once(office, victim):
-    office = office(**BRIEF)
-    worker = office.hire()
+def test_a_job_outlives_its_worker_and_is_repeated_once(deployment, victim):
+    deployment = deployment(**BRIEF)
+    worker = deployment.start_worker()
     gate = threading.Event()
-    office.api.hold(gate)
-    path = office.ask(url=PAGE)
-    wait_until(lambda: office.calls() == 1, "the capture")
+    deployment.api.hold(gate)
+    path = deployment.ask(url=PAGE)
+    wait_until(lambda: deployment.calls() == 1, "the capture")
     if victim == "child":
         for pid in children_of(worker):
             os.kill(pid, signal.SIGKILL)
     else:
         os.killpg(worker.pid, signal.SIGKILL)
         worker.wait()
-        office.hire()
+        deployment.start_worker()
     gate.set()
 
-    assert office.ended(path)["status"] == "completed"
-    assert office.calls() == 2
-    office.settled()
+    assert deployment.ended(path)["status"] == "completed"
+    assert deployment.calls() == 2
+    deployment.settled()
 
 
-def test_a_page_that_kills_its_worker_each_time_is_given_up(office):
-    office = office(**BRIEF)
-    worker = office.hire()
-    office.api.hold(threading.Event())
-    path = office.ask(url=PAGE)
+def test_a_page_that_kills_its_worker_each_time_fails(deployment):
+    deployment = deployment(**BRIEF)
+    worker = deployment.start_worker()
+    deployment.api.hold(threading.Event())
+    path = deployment.ask(url=PAGE)
     for start in range(1, 4):
-        wait_until(lambda start=start: office.calls() == start, f"capture {start}")
+        wait_until(lambda start=start: deployment.calls() == start, f"capture {start}")
         for pid in children_of(worker):
             os.kill(pid, signal.SIGKILL)
-    job = office.ended(path)
+    job = deployment.ended(path)
 
     assert (job["status"], job["error"]["code"]) == ("failed", "capture_timeout")
-    assert office.calls() == 3
+    assert deployment.calls() == 3
 
 
-def test_a_job_that_hangs_where_no_time_out_helps_is_let_go_and_tried_again(office):
+def test_a_hung_job_is_stopped_by_the_soft_limit_and_retried(deployment):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = "http://{}:{}".format(*silent.getsockname())
-        office = office(job_time_limit=4, s3_bucket="pics", s3_region="eu-central-1", s3_endpoint_url=endpoint)
+        deployment = deployment(job_time_limit=4, s3_bucket="pics", s3_region="eu-central-1", s3_endpoint_url=endpoint)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(office, "settings", office.settings | CREDENTIALS)
-            office.hire()
-        path = office.ask(url=PAGE)
-        wait_until(lambda: office.look(path)["retries"] == 1, "another try")
-    assert '"reason":"capture_timeout"' in office.log()
+            patch.setattr(deployment, "settings", deployment.settings | CREDENTIALS)
+            deployment.start_worker()
+        path = deployment.ask(url=PAGE)
+        wait_until(lambda: deployment.look(path)["retries"] == 1, "a retry")
+    assert '"reason":"capture_timeout"' in deployment.log()
 
 
-def test_a_job_that_hears_no_soft_limit_is_ended_by_the_hard_one_and_done_once_more(office):
-    office = office(job_time_limit=4)
-    office.hire(DEAF)
-    job = office.ended(office.ask(url=PAGE))
+def test_a_job_that_ignores_the_soft_limit_is_ended_by_the_hard_one_and_repeated(deployment):
+    deployment = deployment(job_time_limit=4)
+    deployment.start_worker(DEAF)
+    job = deployment.ended(deployment.ask(url=PAGE))
 
-    assert (job["status"], job["retries"], office.calls()) == ("completed", 0, 1)
-    assert "Hard time limit (4" in office.log()
-    office.settled()
+    assert (job["status"], job["retries"], deployment.calls()) == ("completed", 0, 1)
+    assert "Hard time limit (4" in deployment.log()
+    deployment.settled()
 
 
-def test_a_worker_that_is_told_to_stop_ends_its_job(office):
-    office = office()
-    worker = office.hire()
+def test_a_worker_that_is_stopped_finishes_its_job(deployment):
+    deployment = deployment()
+    worker = deployment.start_worker()
     gate = threading.Event()
-    office.api.hold(gate)
-    path = office.ask(url=PAGE)
-    wait_until(lambda: office.calls() == 1, "the capture")
+    deployment.api.hold(gate)
+    path = deployment.ask(url=PAGE)
+    wait_until(lambda: deployment.calls() == 1, "the capture")
     worker.terminate()
-    wait_until(lambda: "Warm shutdown" in office.log(), "the shutdown's beginning")
+    wait_until(lambda: "Warm shutdown" in deployment.log(), "the shutdown's beginning")
     gate.set()
 
     assert worker.wait(20) == 0
-    assert office.look(path)["status"] == "completed"
-    assert office.calls() == 1
+    assert deployment.look(path)["status"] == "completed"
+    assert deployment.calls() == 1
 
 
-def test_a_restart_of_redis_loses_nothing_and_does_nothing_twice(office, tmp_path):
+def test_a_restart_of_redis_loses_nothing_and_does_nothing_twice(deployment, tmp_path):
     keeps = ("--appendonly", "yes", "--appendfsync", "everysec", "--dir", str(tmp_path))
     with ExitStack() as stack:
         server = stack.enter_context(running_redis(*keeps))
-        office = office(redis_url=server.url)
-        office.hire()
+        deployment = deployment(redis_url=server.url)
+        deployment.start_worker()
         gate = threading.Event()
-        office.api.hold(gate, url=f"{PAGE}10")
-        path = office.ask(urls=[f"{PAGE}{number}" for number in range(60)])
-        wait_until(lambda: office.calls(f"{PAGE}10") == 1, "a capture in the middle")
+        deployment.api.hold(gate, url=f"{PAGE}10")
+        path = deployment.ask(urls=[f"{PAGE}{number}" for number in range(60)])
+        wait_until(lambda: deployment.calls(f"{PAGE}10") == 1, "a capture in the middle")
         server.process.kill()
         server.process.wait()
         gate.set()
-        wait_until(lambda: "jobs_unreachable" in office.log(), "an outcome that cannot be written")
+        wait_until(lambda: "jobs_unreachable" in deployment.log(), "an outcome that cannot be written")
         stack.enter_context(running_redis(*keeps, port=int(server.url.split(":")[2].split("/")[0])))
-        wait_until(lambda: office.client.get(path).status_code == 200, "the way back")
-        batch = office.ended(path, timeout=60)
+        wait_until(lambda: deployment.client.get(path).status_code == 200, "the restarted Redis")
+        batch = deployment.ended(path, timeout=60)
 
     assert batch["completed"] == 60
-    assert Counter(call.params["url"] for call in office.api.calls) == {f"{PAGE}{number}": 1 for number in range(60)}
+    assert Counter(call.params["url"] for call in deployment.api.calls) == {
+        f"{PAGE}{number}": 1 for number in range(60)
+    }
 
 
-def test_hundreds_of_jobs_all_end_as_they_must(office):
-    """A tenth of the pages fail once before they can be captured, a twentieth is refused for good."""
-    office = office()
+def test_hundreds_of_jobs_all_end_as_they_must(deployment):
+    """A tenth of the pages fail once before they can be captured; a twentieth are refused permanently."""
+    deployment = deployment()
     urls = [f"{PAGE}{number}" for number in range(300)]
-    failing, refused = set(urls[1:150:5]), set(urls[9::20])  # the last to fail has time to try again
+    failing, refused = set(urls[1:150:5]), set(urls[9::20])  # leaves the last failure time for its retry
     for url in failing:
-        office.api.behave(refuse(422, "page_error"), url=url)
+        deployment.api.behave(refuse(422, "page_error"), url=url)
     for url in refused:
-        office.api.behave(refuse(404, "not_found"), url=url, times=9)
-    paths = [office.ask(urls=urls[first : first + 100]) for first in range(0, 300, 100)]
-    office.hire()
-    store = office.services.jobs.store
+        deployment.api.behave(refuse(404, "not_found"), url=url, times=9)
+    paths = [deployment.ask(urls=urls[first : first + 100]) for first in range(0, 300, 100)]
+    deployment.start_worker()
+    store = deployment.services.jobs.store
     wait_until(lambda: sum(map(store.stats().jobs.get, ENDED)) == 300, "the end of all", timeout=100)
-    batches = [office.look(path) for path in paths]
+    batches = [deployment.look(path) for path in paths]
 
     jobs = dict(zip(urls, (job for batch in batches for job in batch["jobs"]), strict=True))
     assert {url for url, job in jobs.items() if job["status"] == "failed"} == refused
     assert {url: job["retries"] for url, job in jobs.items()} == {url: int(url in failing) for url in urls}
     assert {jobs[url]["error"]["code"] for url in refused} == {"capture_failed"}
-    calls = Counter(call.params["url"] for call in office.api.calls)
+    calls = Counter(call.params["url"] for call in deployment.api.calls)
     assert calls == {url: 2 if url in failing else 1 for url in urls}
-    office.settled()
+    deployment.settled()
 
 
-def test_an_outage_of_the_api_is_waited_for_and_costs_its_jobs_no_tries(office):
-    office = office(worker_concurrency=1)
-    office.api.behave(refuse(402, "quota_exceeded"))
-    office.hire()
-    path = office.ask(urls=[f"{PAGE}{number}" for number in range(10)])
-    wait_until(lambda: '"breaker_open"' in office.log(), "the quota's end")
-    wait_until(lambda: office.due_in_more_than(1200) == 9, "the waiting of all that were not tried")
+def test_jobs_wait_for_the_end_of_an_api_outage_without_using_up_retries(deployment):
+    deployment = deployment(worker_concurrency=1)
+    deployment.api.behave(refuse(402, "quota_exceeded"))
+    deployment.start_worker()
+    path = deployment.ask(urls=[f"{PAGE}{number}" for number in range(10)])
+    wait_until(lambda: '"breaker_open"' in deployment.log(), "the quota's end")
+    wait_until(lambda: deployment.due_in_more_than(1200) == 9, "the postponement of all that were not attempted")
 
-    jobs = office.look(path)["jobs"]
+    jobs = deployment.look(path)["jobs"]
     assert {job["status"] for job in jobs} == {"pending"}
     assert sorted(job["retries"] for job in jobs) == [0] * 9 + [1]
-    assert len(office.api.calls) == 1
+    assert len(deployment.api.calls) == 1
 
 
-def test_a_wrong_key_fails_a_whole_batch_at_once(office):
-    office = office(capture_api_key="sk_live_wrong")
-    office.hire()
-    batch = office.ended(office.ask(urls=[f"{PAGE}{number}" for number in range(20)]))
+def test_a_wrong_key_fails_a_whole_batch_at_once(deployment):
+    deployment = deployment(capture_api_key="sk_live_wrong")
+    deployment.start_worker()
+    batch = deployment.ended(deployment.ask(urls=[f"{PAGE}{number}" for number in range(20)]))
     assert (batch["failed"], {job["retries"] for job in batch["jobs"]}) == (20, {0})
 
 
-def test_a_page_that_was_refused_for_good_to_a_visitor_fails_its_job_at_once(office):
-    office = office()
-    office.api.behave(refuse(404, "not_found"))
-    assert office.client.get("/thumb", query_string={"url": PAGE} | SMALL).status_code == 502
-    office.hire()
-    assert office.ended(office.ask(url=PAGE))["retries"] == 0
-    assert office.calls() == 1
+def test_a_page_that_a_visitor_found_permanently_refused_fails_its_job_at_once(deployment):
+    deployment = deployment()
+    deployment.api.behave(refuse(404, "not_found"))
+    assert deployment.client.get("/thumb", query_string={"url": PAGE} | SMALL).status_code == 502
+    deployment.start_worker()
+    assert deployment.ended(deployment.ask(url=PAGE))["retries"] == 0
+    assert deployment.calls() == 1
 
 
-def test_who_waits_for_one_picture_goes_ahead_of_imports(office):
-    office = office(worker_concurrency=1)
+def test_single_jobs_are_captured_before_batches(deployment):
+    deployment = deployment(worker_concurrency=1)
     gate = threading.Event()
-    office.api.hold(gate, url=f"{PAGE}0")
-    batch = office.ask(urls=[f"{PAGE}{number}" for number in range(20)])
-    office.hire()
-    wait_until(lambda: office.calls(f"{PAGE}0") == 1, "the first capture")
+    deployment.api.hold(gate, url=f"{PAGE}0")
+    batch = deployment.ask(urls=[f"{PAGE}{number}" for number in range(20)])
+    deployment.start_worker()
+    wait_until(lambda: deployment.calls(f"{PAGE}0") == 1, "the first capture")
     singles = [f"{PAGE}single{number}" for number in range(3)]
     for url in singles:
-        office.ask(url=url)
+        deployment.ask(url=url)
     gate.set()
-    office.ended(batch)
+    deployment.ended(batch)
 
-    assert [call.params["url"] for call in office.api.calls][1:4] == singles
+    assert [call.params["url"] for call in deployment.api.calls][1:4] == singles
 
 
-def test_a_visitor_does_not_wait_for_imports_in_our_engine(office):
-    """The worker has as many captures in hand as the engine has slots."""
+def test_a_visitor_does_not_wait_for_batches_in_our_engine(deployment):
+    """The worker has as many captures in progress as the engine has slots."""
     gate = threading.Event()
     with running_site() as site, running_engine(PRIVATE_TARGETS=site.address, ENGINE_CONCURRENCY=2) as engine:
-        office = office(
+        deployment = deployment(
             capture_api="engine", capture_url=engine.url, private_targets=site.address, worker_concurrency=2
         )
         imports = [site.add(f"/import{number}", "<h1>An import", gate=gate) for number in range(4)]
         visited, single = (site.add(path, f"<h1>{path}") for path in ("/visited", "/single"))
-        path = office.ask(urls=imports)
-        office.hire()
-        wait_until(lambda: engine.health()["queued"] == 1, "an import that waits for its turn")
+        path = deployment.ask(urls=imports)
+        deployment.start_worker()
+        wait_until(lambda: engine.health()["queued"] == 1, "an import that is queued")
         for _ in range(2):
-            assert office.client.get("/thumb", query_string={"url": visited, "fresh": 1}).headers["X-Cache"] == "MISS"
-        assert (engine.health()["in_flight"], office.look(path)["completed"]) == (1, 0)
+            assert (
+                deployment.client.get("/thumb", query_string={"url": visited, "fresh": 1}).headers["X-Cache"] == "MISS"
+            )
+        assert (engine.health()["in_flight"], deployment.look(path)["completed"]) == (1, 0)
         gate.set()
-        assert office.ended(path, timeout=60)["completed"] == 4
-        assert office.ended(office.ask(url=single))["status"] == "completed"
+        assert deployment.ended(path, timeout=60)["completed"] == 4
+        assert deployment.ended(deployment.ask(url=single))["status"] == "completed"
 
 
-def test_only_imports_say_that_nobody_waits_for_them(office):
+def test_only_batches_are_sent_with_a_low_priority(deployment):
     with running_screenshot_api("engine") as engine:
-        office = office(capture_api="engine", capture_url=engine.url)
-        office.hire()
-        office.ended(office.ask(url=f"{PAGE}single"))
-        office.ended(office.ask(urls=[f"{PAGE}import"]))
-        office.ended(office.ask(urls=[f"{PAGE}kept"], persist=True))
-        office.client.get("/thumb", query_string={"url": f"{PAGE}visitor"})
+        deployment = deployment(capture_api="engine", capture_url=engine.url)
+        deployment.start_worker()
+        deployment.ended(deployment.ask(url=f"{PAGE}single"))
+        deployment.ended(deployment.ask(urls=[f"{PAGE}import"]))
+        deployment.ended(deployment.ask(urls=[f"{PAGE}kept"], persist=True))
+        deployment.client.get("/thumb", query_string={"url": f"{PAGE}visitor"})
 
     told = {call.params["url"].removeprefix(PAGE): call.headers.get("Priority") for call in engine.calls}
     assert told == {"single": None, "import": "u=7", "kept": "u=7", "visitor": None}
 
 
-def test_an_import_for_which_the_engine_has_no_room_waits_and_has_not_failed(office):
+def test_a_batch_is_postponed_without_a_retry_when_the_engine_is_full(deployment):
     with running_screenshot_api("engine") as engine:
-        office = office(capture_api="engine", capture_url=engine.url)
+        deployment = deployment(capture_api="engine", capture_url=engine.url)
         engine.behave(refuse(429, "rate_limited", headers={"Retry-After": "0"}), times=3)
-        path = office.ask(urls=[PAGE])
-        office.hire()
-        job = office.ended(path)["jobs"][0]
+        path = deployment.ask(urls=[PAGE])
+        deployment.start_worker()
+        job = deployment.ended(path)["jobs"][0]
 
     assert (job["status"], job["retries"], len(engine.calls)) == ("completed", 0, 4)
 
 
-def test_imports_take_what_visitors_leave(office):
-    office = office(bulk_limit="6 per hour")
+def test_batches_get_what_visitors_leave(deployment):
+    deployment = deployment(bulk_limit="6 per hour")
     for number in range(4):
-        assert office.client.get("/thumb", query_string={"url": f"{PAGE}visitor{number}"}).status_code == 200
-    office.hire()
-    path = office.ask(urls=[f"{PAGE}{number}" for number in range(4)])
-    wait_until(lambda: office.look(path)["completed"] == 2, "what is left")
-    wait_until(lambda: office.look(path)["pending"] == 2, "the waiting of the others")
+        assert deployment.client.get("/thumb", query_string={"url": f"{PAGE}visitor{number}"}).status_code == 200
+    deployment.start_worker()
+    path = deployment.ask(urls=[f"{PAGE}{number}" for number in range(4)])
+    wait_until(lambda: deployment.look(path)["completed"] == 2, "what is left")
+    wait_until(lambda: deployment.look(path)["pending"] == 2, "the postponement of the others")
 
-    assert office.client.get("/thumb", query_string={"url": f"{PAGE}another"}).status_code == 200
-    assert office.ended(office.ask(url=f"{PAGE}single"))["status"] == "completed"
-    assert {job["retries"] for job in office.look(path)["jobs"]} == {0}
-    assert len(office.api.calls) == 8
+    assert deployment.client.get("/thumb", query_string={"url": f"{PAGE}another"}).status_code == 200
+    assert deployment.ended(deployment.ask(url=f"{PAGE}single"))["status"] == "completed"
+    assert {job["retries"] for job in deployment.look(path)["jobs"]} == {0}
+    assert len(deployment.api.calls) == 8
 
 
-def test_every_call_to_the_api_counts_retries_and_second_looks_too(office):
-    office = office(bulk_limit="6 per hour", worker_concurrency=1)
-    office.api.behave(refuse(502), url=f"{PAGE}visitor", times=2)
-    office.api.behave(blank, url=f"{PAGE}0", times=2)
-    office.api.behave(refuse(502), url=f"{PAGE}1", times=9)
-    assert office.client.get("/thumb", query_string={"url": f"{PAGE}visitor"}).status_code == 200
-    office.hire()
-    path = office.ask(urls=[f"{PAGE}{number}" for number in range(8)])
-    wait_until(lambda: office.due_in_more_than(1200) >= 6, "the waiting of those for which nothing is left")
+def test_every_call_to_the_api_counts_including_retries_and_second_captures(deployment):
+    deployment = deployment(bulk_limit="6 per hour", worker_concurrency=1)
+    deployment.api.behave(refuse(502), url=f"{PAGE}visitor", times=2)
+    deployment.api.behave(blank, url=f"{PAGE}0", times=2)
+    deployment.api.behave(refuse(502), url=f"{PAGE}1", times=9)
+    assert deployment.client.get("/thumb", query_string={"url": f"{PAGE}visitor"}).status_code == 200
+    deployment.start_worker()
+    path = deployment.ask(urls=[f"{PAGE}{number}" for number in range(8)])
+    wait_until(lambda: deployment.due_in_more_than(1200) >= 6, "the postponement of those over the limit")
 
-    calls = Counter(call.params["url"].removeprefix(PAGE) for call in office.api.calls)
+    calls = Counter(call.params["url"].removeprefix(PAGE) for call in deployment.api.calls)
     assert calls == {"visitor": 3, "0": 2, "1": 1}
-    jobs = office.look(path)["jobs"]
+    jobs = deployment.look(path)["jobs"]
     assert (jobs[0]["status"], jobs[1]["retries"], {job["retries"] for job in jobs[2:]}) == ("completed", 1, {0})
 
 
-def test_imports_go_on_when_there_is_room_again(office):
-    office = office(bulk_limit="5 per second")
-    office.hire()
-    assert office.ended(office.ask(urls=[f"{PAGE}{number}" for number in range(12)]))["completed"] == 12
-    assert len(office.api.calls) == 12
+def test_batches_continue_when_the_limit_allows(deployment):
+    deployment = deployment(bulk_limit="5 per second")
+    deployment.start_worker()
+    assert deployment.ended(deployment.ask(urls=[f"{PAGE}{number}" for number in range(12)]))["completed"] == 12
+    assert len(deployment.api.calls) == 12

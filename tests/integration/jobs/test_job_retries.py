@@ -1,4 +1,4 @@
-"""What a job's further tries cost, without a worker: the tests take the turns themselves."""
+"""What a job's retries cost, without a worker: the tests do its part."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def built(web):
 
 
 def attempt(built, id_, turn, queue=BULK):
-    """Do a worker's part in a job's turn."""
+    """Do a worker's part of one turn."""
     run = built.jobs.store.runs.begin(TaskMessage(CAPTURE, queue, id_, turn))
     try:
         outcome = built.job_pictures.capture(run.job)
@@ -42,7 +42,7 @@ def test_jobs_for_one_dead_page_try_it_as_often_as_one_job_would(web, built, api
     assert len(api.calls) == MAX_RETRIES + 1
 
 
-def test_what_a_visitor_found_since_is_as_good_as_a_try(web, built, api):
+def test_a_visitor_s_failure_since_the_last_attempt_counts_as_the_retry(web, built, api):
     api.behave(refuse(422, "page_failed"), times=99)
     id_ = web.post("/screenshots", json={"url": PAGE}).json["job_id"]
     attempt(built, id_, 1, INTERACTIVE)
@@ -54,7 +54,7 @@ def test_what_a_visitor_found_since_is_as_good_as_a_try(web, built, api):
     assert (web.get(f"/jobs/{id_}").json["retries"], len(api.calls)) == (3, 3)
 
 
-def test_waiting_for_a_place_is_no_try(make_client, api):
+def test_waiting_for_the_bulk_limit_is_not_a_retry(make_client, api):
     web = make_client(bulk_limit="2 per hour")
     built = web.application.extensions["services"]
     api.behave(refuse(422, "page_failed"), times=99)

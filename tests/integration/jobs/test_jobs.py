@@ -1,4 +1,4 @@
-"""`POST /screenshots` and `GET /jobs/…` without a worker: the tests take the jobs themselves."""
+"""`POST /screenshots` and `GET /jobs/…` without a worker: the tests do its part."""
 
 import threading
 import time
@@ -67,7 +67,7 @@ def begin(store, id_, turn=1):
 
 
 def complete(built, id_):
-    """Do a worker's part: take a job and end it with a picture."""
+    """Do a worker's part: begin a job and complete it with a picture."""
     run = begin(built.jobs.store, id_) or built.jobs.store.runs.begin(TaskMessage(CAPTURE, "bulk", id_))
     served = built.thumbnailer.get(Ask(run.job.wanted), stale_ok=False)
     picture = served.picture
@@ -80,7 +80,7 @@ def fail(store, id_):
     assert store.runs.fail(begin(store, id_), Problem.of(CaptureFailed("the page could not be captured")))
 
 
-def test_a_wish_is_accepted_as_a_job(client):
+def test_a_request_is_accepted_as_a_job(client):
     response = ask(client, url=PAGE, full_page=True)
     job = response.json
 
@@ -106,7 +106,7 @@ def test_a_wish_is_accepted_as_a_job(client):
     }
 
 
-def test_a_record_keeps_the_whole_wish(store):
+def test_a_record_keeps_the_whole_request(store):
     wanted = ThumbnailRequest(
         CaptureOptions(locate(PAGE), full_page=True, hide=".ad", scale=2.0), Rendition(w=320, format="webp")
     )
@@ -145,13 +145,13 @@ def test_a_record_keeps_the_whole_wish(store):
         ({"url": "http://127.0.0.1/"}, "blocked_url", "url: the target is not a public web address"),
     ],
 )  # fmt: skip
-def test_a_wish_that_cannot_be_is_refused_by_name(client, body, code, named):
+def test_an_invalid_request_is_refused_and_names_the_field(client, body, code, named):
     response = client.post("/screenshots", json=body)
     assert (response.status_code, response.json["code"]) == (400, code)
     assert named in response.json["detail"]
 
 
-def test_what_is_no_json_object_is_refused(client):
+def test_a_body_that_is_not_a_json_object_is_refused(client):
     assert client.post("/screenshots", data="url=x").status_code == 415
     assert client.post("/screenshots", data="{", content_type="application/json").status_code == 400
     assert client.post("/screenshots", json=[PAGE]).status_code == 400
@@ -179,24 +179,24 @@ def test_a_batch_is_the_sum_of_its_jobs(client, built):
     assert client.get(f"{path}/image").status_code == 404
 
 
-def forget(built, id_):
-    """Have a job's last day pass."""
+def remove_record(built, id_):
+    """Let the retention of a job end."""
     built.redis.zadd("thumb:{jobs}:index", {f"job:{id_}": 1}, xx=True)
     assert built.jobs.store.retention.prune() == 1
 
 
-def test_a_batch_goes_with_the_first_of_its_jobs_that_is_forgotten(client, built):
+def test_an_ended_batch_is_unknown_once_one_of_its_records_is_removed(client, built):
     response = ask(client, urls=[PAGE, f"{PAGE}2"])
     path, (first, second) = response.headers["Location"], [job["job_id"] for job in response.json["jobs"]]
     fail(built.jobs.store, first)
-    forget(built, first)
+    remove_record(built, first)
     seen = client.get(path).json
-    assert (seen["status"], [job["job_id"] for job in seen["jobs"]]) == ("processing", [second]), "one is under way"
+    assert (seen["status"], [job["job_id"] for job in seen["jobs"]]) == ("processing", [second]), "one has not ended"
 
     fail(built.jobs.store, second)
     assert (client.get(path).status_code, client.get(path).json["code"]) == (404, "not_found")
     assert client.get(f"/jobs/{second}").status_code == 200
-    forget(built, second)
+    remove_record(built, second)
     assert client.get(path).status_code == 404
 
 
@@ -206,7 +206,7 @@ def test_an_unknown_job_is_a_404(client, id_):
         assert (client.get(path).status_code, client.get(path).json["code"]) == (404, "not_found")
 
 
-def test_a_job_is_for_the_key_that_asked_for_it(make_client):
+def test_a_job_is_visible_only_to_the_api_key_that_created_it(make_client):
     client = make_client(**KEYS)
     paths = [ask(client, CMS).headers["Location"], ask(client, CMS, urls=[PAGE]).headers["Location"]]
     assert ask(client).json["code"] == "key_required"
@@ -219,7 +219,7 @@ def test_a_job_is_for_the_key_that_asked_for_it(make_client):
         assert foreign.json["detail"] == absent.json["detail"]
 
 
-def test_targets_and_sizes_are_those_of_the_installation(make_client):
+def test_a_job_obeys_the_allowed_targets_and_sizes(make_client):
     client = make_client(allowed_targets=("example.com",), allowed_sizes=("320x180",))
     assert ask(client, urls=[PAGE, "https://example.org/"]).json["code"] == "forbidden_host"
     assert "320x180" in ask(client, url=PAGE, w=64).json["detail"]
@@ -242,7 +242,7 @@ def test_a_full_queue_takes_a_batch_whole_or_not_at_all(make_client, built):
     assert ask(client).status_code == 202
 
 
-def test_one_client_does_not_fill_the_queue_for_all(make_client, built):
+def test_one_client_cannot_fill_the_queue(make_client, built):
     client, batch = make_client(job_queue_limit=400), [f"{PAGE}{number}" for number in range(100)]
     assert [ask(client, urls=batch).status_code for _ in range(2)] == [202, 202]
     refused = ask(client)
@@ -250,26 +250,26 @@ def test_one_client_does_not_fill_the_queue_for_all(make_client, built):
     assert (refused.status_code, refused.json["code"]) == (429, "rate_limited")
     assert refused.json["detail"] == "limit reached: 200 jobs per day (each picture of a batch counts)"
     assert 86000 < int(refused.headers["Retry-After"]) <= 86400
-    assert thumb(client).status_code == 429, "a job is a job"
+    assert thumb(client).status_code == 429, "a job by preference counts too"
     other = client.post("/screenshots", json={"urls": batch}, environ_base={"REMOTE_ADDR": "10.9.9.9"})
     assert other.status_code == 202
     assert built.jobs.store.stats().jobs["pending"] == 300
 
 
-def test_what_is_refused_takes_nothing_from_a_client_s_share(make_client, built):
+def test_a_refused_request_does_not_count_against_a_client_s_share(make_client, built):
     client = make_client(job_queue_limit=50)
     assert [ask(client, urls=[PAGE] * 60).status_code for _ in range(3)] == [503] * 3
-    assert ask(client, urls=[PAGE] * 50).status_code == 202, "a hundred, and so all that there is"
+    assert ask(client, urls=[PAGE] * 50).status_code == 202, "this fills the queue"
 
 
-def test_too_many_kept_jobs_are_told_from_too_many_waiting(store, built):
+def test_too_many_kept_jobs_and_too_many_waiting_jobs_have_different_errors(store, built):
     few = JobStore(built.redis, built.redis, limit=1)
     for _ in range(10):
         job, message = pending(few)
         few.runs.complete(few.runs.begin(message), RESULT)
-    with pytest.raises(OverCapacity, match="of the last day are kept") as kept:
+    with pytest.raises(OverCapacity, match="in the last day") as kept:
         pending(few)
-    assert 86000 < kept.value.retry_after <= 86400, "until the oldest goes"
+    assert 86000 < kept.value.retry_after <= 86400, "until the oldest record is removed"
 
     built.redis.zadd("thumb:{jobs}:index", {f"job:{job.id}": 1})
     pending(few)
@@ -277,7 +277,7 @@ def test_too_many_kept_jobs_are_told_from_too_many_waiting(store, built):
         pending(few)
 
 
-def test_without_redis_there_are_no_jobs_and_the_answer_says_so(make_client):
+def test_without_redis_every_request_for_jobs_gets_a_503(make_client):
     client = make_client(redis_url=f"redis://127.0.0.1:{free_port()}/0")
     for response in (ask(client), client.get(f"/jobs/{'0' * 32}"), client.get(f"/jobs/{'0' * 32}/image")):
         assert (response.status_code, response.json["code"]) == (503, "queue_unavailable")
@@ -305,7 +305,7 @@ def test_a_restart_of_redis_between_two_jobs_goes_unnoticed(make_client, tmp_pat
         assert store.stats().queued[INTERACTIVE] > 1, "a broken connection is not kept"
 
 
-def test_what_cannot_be_sent_is_due_in_a_second(store):
+def test_a_message_that_cannot_be_sent_is_due_in_a_second(store):
     queue = JobQueue(celery_app(f"redis://127.0.0.1:{free_port()}/0"), store)
     job = Job(new_id(), ThumbnailRequest(CaptureOptions(locate(PAGE))), time.time())
     queue.enqueue([job])
@@ -314,7 +314,7 @@ def test_what_cannot_be_sent_is_due_in_a_second(store):
     assert due == [TaskMessage(CAPTURE, INTERACTIVE, job.id)]
 
 
-def test_a_picture_is_there_when_the_job_is_done(client, built):
+def test_the_picture_can_be_read_once_the_job_has_ended(client, built):
     id_ = ask(client, url=PAGE, w=64, format="webp").json["job_id"]
     early = client.get(f"/jobs/{id_}/image")
     assert (early.status_code, early.json["code"]) == (409, "not_ready")
@@ -344,7 +344,7 @@ def test_a_failed_job_says_why_and_has_no_picture(client, store):
 
 @contextmanager
 def worker_that(ends, built):
-    """Have the one job that comes ended by `ends`."""
+    """Wait for the one job, and let `ends` end it."""
 
     def work():
         wait_until(lambda: built.jobs.store.stats().jobs["pending"], "the job")
@@ -357,7 +357,7 @@ def worker_that(ends, built):
     worker.join()
 
 
-def test_who_waits_gets_the_finished_job_at_once(client, built):
+def test_a_caller_that_waits_gets_the_finished_job_at_once(client, built):
     began = time.monotonic()
     with worker_that(lambda id_: complete(built, id_), built):
         response = ask(client, url=PAGE, wait=60)
@@ -366,10 +366,10 @@ def test_who_waits_gets_the_finished_job_at_once(client, built):
     assert time.monotonic() - began < 30
 
 
-def test_who_waits_in_vain_gets_the_job_under_way(client, store):
+def test_a_caller_that_waited_too_short_gets_the_pending_job(client, store):
     response = ask(client, url=PAGE, wait=1)
     assert (response.status_code, response.json["status"]) == (202, "pending")
-    assert store.get(response.json["job_id"]).wanted.delivery.wait is None, "that is nothing to the worker"
+    assert store.get(response.json["job_id"]).wanted.delivery.wait is None, "the worker must not know it"
 
 
 ASYNC = {"Prefer": "respond-async"}
@@ -379,7 +379,7 @@ def thumb(client, headers=ASYNC, **query):
     return client.get("/thumb", query_string={"url": PAGE} | query, headers=headers)
 
 
-def test_a_tool_that_rather_not_waits_gets_a_job(client, api, store):
+def test_a_caller_that_prefers_not_to_wait_gets_a_job(client, api, store):
     response = thumb(client, wait=30)
     assert response.status_code == 202
     assert response.headers["Preference-Applied"] == "respond-async"
@@ -393,36 +393,36 @@ WAITING = {"Prefer": "respond-async, wait=60"}
 
 
 @pytest.mark.parametrize(("fresh", "kept"), [(0, "public"), (1, "no-store")])
-def test_who_would_wait_a_little_gets_the_picture_if_it_is_there_by_then(client, api, built, fresh, kept):
+def test_a_caller_that_prefers_a_short_wait_gets_the_picture_if_it_is_ready(client, api, built, fresh, kept):
     with worker_that(lambda id_: complete(built, id_), built):
         response = thumb(client, WAITING, fresh=fresh)
     assert (response.status_code, response.content_type) == (200, "image/png")
     assert response.headers["Cache-Control"].startswith(kept)
-    assert len(api.calls) == 1, "it is the job's"
+    assert len(api.calls) == 1, "the job's own"
 
 
-def test_who_would_wait_a_little_learns_of_a_page_that_failed(client, api, built):
+def test_a_caller_that_prefers_a_short_wait_gets_the_error_of_a_failed_page(client, api, built):
     api.behave(refuse(404, "not_found"))
 
-    def try_in_vain(id_):
+    def fail_to_capture(id_):
         with pytest.raises(CaptureError):
             built.thumbnailer.get(Ask(built.jobs.store.get(id_).wanted), stale_ok=False)
         fail(built.jobs.store, id_)
 
-    with worker_that(try_in_vain, built):
+    with worker_that(fail_to_capture, built):
         response = thumb(client, WAITING)
     assert (response.status_code, response.json["code"]) == (502, "capture_failed")
     assert len(api.calls) == 1
 
 
-def test_who_waited_a_little_in_vain_gets_the_job(client, store):
+def test_a_caller_whose_short_wait_is_over_gets_the_job(client, store):
     began = time.monotonic()
     response = thumb(client, {"Prefer": "respond-async, wait=1"})
     assert (response.status_code, response.json["status"]) == (202, "pending")
     assert time.monotonic() - began >= 1
 
 
-def test_what_is_known_is_served_to_it_as_to_anybody(client, api):
+def test_a_known_picture_is_served_despite_the_preference(client, api):
     client.get("/thumb", query_string={"url": PAGE})
     assert thumb(client).status_code == thumb(client, w=64).status_code == 200
     assert thumb(client, fresh=1).status_code == 202
@@ -452,23 +452,23 @@ RESULT = JobResult("jobs/k.png", "image/png", 1, 1, 1, 0.0)
 def test_a_message_that_comes_twice_is_worked_on_once(store):
     _, message = pending(store)
     run = store.runs.begin(message)
-    assert store.runs.begin(message) is None, "its worker lives"
+    assert store.runs.begin(message) is None, "its worker is alive"
     assert store.runs.complete(run, RESULT)
     assert store.runs.begin(message) is None, "it is done"
     assert not store.runs.complete(run, RESULT)
 
 
-def test_who_got_no_answer_may_ask_again(store):
+def test_a_worker_that_got_no_answer_may_begin_again_with_its_token(store):
     _, message = pending(store)
     assert store.runs.begin(message, "mine") == store.runs.begin(message, "mine")
     assert store.runs.begin(message, "another") is None
 
 
-def test_messages_that_no_queue_holds_are_sent_anew(built, store):
+def test_a_message_that_no_queue_holds_is_resent(built, store):
     (_, message), (_, other), (begun, _) = pending(store), pending(store), pending(store)
     store.runs.postpone(store.runs.begin(other), 60, retry=True)
     store.runs.begin(TaskMessage(CAPTURE, INTERACTIVE, begun.id))
-    assert store.agenda.claim_due() == [], "they may be on their way"
+    assert store.agenda.claim_due() == [], "they may still arrive"
     built.redis.zincrby("thumb:{jobs}:due", -6, str(message))
     built.redis.lpush("thumb:celery:bulk", "a message")
     assert store.agenda.claim_due() == [], "one of them may be ours"
@@ -513,7 +513,7 @@ def test_webhooks_wait_in_the_agenda_while_their_queue_is_long(built, store, red
     assert (store.stats().queued[WEBHOOKS], store.stats().undelivered) == (100, 150)
 
 
-def test_messages_that_only_wait_their_turn_are_not_doubled(built, store, redis_url):
+def test_queued_messages_are_not_resent(built, store, redis_url):
     queue = JobQueue(celery_app(redis_url), store)
     queue.enqueue(
         [Job(new_id(), ThumbnailRequest(CaptureOptions(locate(PAGE))), time.time(), queue="bulk") for _ in range(30)]
@@ -530,10 +530,10 @@ def test_messages_that_only_wait_their_turn_are_not_doubled(built, store, redis_
     assert store.stats().queued["bulk"] == 30
 
 
-def test_who_insists_outlasts_an_absence_of_redis(monkeypatch):
+def test_an_outcome_is_retried_while_redis_is_unavailable(monkeypatch):
     clock = iter(range(1000))
     monkeypatch.setattr("jobs.redis_errors.time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None))
-    answers = iter([QueueUnavailable("away")] * 90 + ["back"])
+    answers = iter([QueueUnavailable("unreachable")] * 90 + ["back"])
 
     def ask():
         answer = next(answers)
@@ -544,7 +544,7 @@ def test_who_insists_outlasts_an_absence_of_redis(monkeypatch):
     assert retry_while_unavailable(ask) == "back"
 
 
-def test_a_postponed_job_knows_its_old_messages(store):
+def test_a_postponed_job_ignores_old_messages(store):
     job, message = pending(store)
     assert store.runs.postpone(store.runs.begin(message), 0, retry=True)
     assert store.runs.begin(message) is None
@@ -553,12 +553,12 @@ def test_a_postponed_job_knows_its_old_messages(store):
     assert store.runs.begin(later).job.retries == 1
 
 
-def test_a_worker_that_gives_no_sign_loses_its_job_to_the_next(built):
+def test_a_worker_that_does_not_renew_its_lease_loses_the_job(built):
     store = JobStore(built.redis, built.redis, lease=0.2)
     _, message = pending(store)
     lost = store.runs.begin(message)
     claimed = []
-    wait_until(lambda: claimed.extend(store.agenda.claim_due()) or claimed, "the lease's end")
+    wait_until(lambda: claimed.extend(store.agenda.claim_due()) or claimed, "the end of the lease")
     assert claimed == [message]
     found = store.runs.begin(message)
     assert found.starts == 2
@@ -566,7 +566,7 @@ def test_a_worker_that_gives_no_sign_loses_its_job_to_the_next(built):
     assert store.runs.complete(found, RESULT)
 
 
-def test_a_worker_that_lives_keeps_its_job_for_as_long_as_it_takes(built):
+def test_a_living_worker_keeps_its_job_longer_than_a_lease(built):
     store = JobStore(built.redis, built.redis, lease=0.4)
     _, message = pending(store)
     run = store.runs.begin(message)
@@ -589,11 +589,11 @@ def test_old_records_are_removed_and_no_longer_counted(built, store):
 
 
 def grow_old(connection, *jobs):
-    """Have a day pass since these jobs began, or ended."""
+    """Let a day pass since these jobs were created, or ended."""
     connection.zadd("thumb:{jobs}:index", {f"job:{job.id}": 1 for job in jobs}, xx=True)
 
 
-def test_a_job_that_gets_no_turn_in_a_day_fails_and_says_so(built, store):
+def test_a_job_that_does_not_begin_within_a_day_fails_and_says_so(built, store):
     job, message = pending(store, queue="bulk", webhook_url="https://example.com/hook")
     store.runs.postpone(store.runs.begin(message), 90_000, retry=False)
     grow_old(built.redis, job)
@@ -603,11 +603,11 @@ def test_a_job_that_gets_no_turn_in_a_day_fails_and_says_so(built, store):
     assert (failed.state, failed.problem.code, failed.completed_at is None) == ("failed", "over_capacity", False)
     assert store.agenda.claim_due() == [TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, job.id)], "its webhook, and no capture"
     assert store.stats().oldest_seconds is None
-    assert store.retention.prune() == 0, "it is kept for a day more"
+    assert store.retention.prune() == 0, "it is kept for another day"
     assert store.runs.begin(TaskMessage(CAPTURE, "bulk", job.id, 2)) is None
 
 
-def test_a_job_in_hand_may_end_after_its_day(built, store):
+def test_a_job_in_progress_may_end_after_its_day(built, store):
     job, message = pending(store)
     run = store.runs.begin(message)
     grow_old(built.redis, job)
@@ -633,7 +633,7 @@ def test_a_full_redis_makes_room_and_lets_begun_jobs_end():
         assert store.get(done[0].id) is None
 
 
-def test_all_but_jobs_their_queues_and_promised_answers_may_be_evicted(client, built):
+def test_all_keys_but_jobs_queues_and_idempotent_answers_may_be_evicted(client, built):
     client.get("/thumb", query_string={"url": PAGE})
     client.post("/persist", json={"url": PAGE}, headers={"Idempotency-Key": "k"})
     complete(built, ask(client).json["job_id"])
@@ -643,7 +643,7 @@ def test_all_but_jobs_their_queues_and_promised_answers_may_be_evicted(client, b
     assert any(":job:" in key for key in lasting)
 
 
-def test_pictures_make_room_and_jobs_stay():
+def test_redis_evicts_pictures_and_keeps_jobs():
     options = ("--maxmemory", "8mb", "--maxmemory-policy", "volatile-lru")
     with running_redis(*options) as server, redis.Redis.from_url(server.url) as connection:
         store = JobStore(connection, connection)
@@ -655,7 +655,7 @@ def test_pictures_make_room_and_jobs_stay():
 
 
 @pytest.mark.parametrize(("policy", "warned"), [("allkeys-lru", True), ("volatile-lru", False), ("noeviction", False)])
-def test_a_redis_that_may_evict_jobs_is_warned_about(built, store, capsys, policy, warned):
+def test_a_redis_that_may_evict_jobs_causes_a_warning(built, store, capsys, policy, warned):
     built.redis.config_set("maxmemory-policy", policy)
     try:
         store.retention.warn_if_evictable()

@@ -1,4 +1,4 @@
-"""Where a job's picture is to be had: from this service, from S3 for a day, or from S3 for good."""
+"""Where a job's picture can be fetched: from this service, from S3 for a day, or from S3 permanently."""
 
 import os
 import time
@@ -16,13 +16,13 @@ PAGE = "https://example.com/"
 
 
 def ended(client, **options):
-    """Give the report of a job that has ended."""
+    """Create a job, wait for its end, and describe it."""
     id_ = client.post("/screenshots", json={"url": PAGE, **options}).json["job_id"]
     wait_until(lambda: client.get(f"/jobs/{id_}").json["status"] in ("completed", "failed"), "the job's end")
     return client.get(f"/jobs/{id_}").json
 
 
-def test_without_s3_this_service_hands_the_picture_out(make_client, settings, tmp_path):
+def test_without_s3_this_service_serves_the_picture(make_client, settings, tmp_path):
     client = make_client()
     with running_worker(tmp_path / "worker.log", **settings, resolve_targets="false"):
         jobs = {format_: ended(client, format=format_) for format_ in ("webp", "pdf")}
@@ -38,7 +38,7 @@ def test_without_s3_this_service_hands_the_picture_out(make_client, settings, tm
         answer = client.get(job["image_url"])
         assert (answer.status_code, answer.content_type) == (200, content_type)
         assert answer.data == (tmp_path / "media" / "jobs" / f"{job['job_id']}.{format_}").read_bytes()
-        assert client.get(f"/media/jobs/{job['job_id']}.{format_}").status_code == 404, "an id opens it, not a folder"
+        assert client.get(f"/media/jobs/{job['job_id']}.{format_}").status_code == 404, "only the job's id gives access"
     assert kept["image_url"].startswith("http://localhost/media/thumbs/")
     assert client.get(f"/jobs/{old.stem}/image").status_code == 404
     assert client.get(kept["image_url"]).data == client.get(f"/jobs/{kept['job_id']}/image").data

@@ -1,4 +1,4 @@
-"""Where work stands can be seen: on /ready, in the log, and by Celery's own events."""
+"""The state of all jobs shows on /ready, in the log and in Celery's events."""
 
 import json
 import os
@@ -16,7 +16,7 @@ URLS = [f"https://page{number}.example.com/" for number in range(3)]
 
 @pytest.fixture
 def settings(settings):
-    """Those of the worker too, which asks no resolver of ours."""
+    """The settings of web process and worker, which make no lookups."""
     return settings | {"resolve_targets": False}
 
 
@@ -29,7 +29,7 @@ def events(log, name):
     return [event for event in found if event["event"] == name]
 
 
-def test_ready_tells_where_jobs_stand(client, settings, tmp_path):
+def test_ready_shows_the_state_of_all_jobs(client, settings, tmp_path):
     empty = client.get("/ready").json["jobs"]
     assert empty["queued"] == {"interactive": 0, "bulk": 0, "webhooks": 0}
     assert set(empty["jobs"].values()) == {0}
@@ -50,7 +50,7 @@ def test_ready_tells_where_jobs_stand(client, settings, tmp_path):
     assert ended["queued"] == {"interactive": 0, "bulk": 0, "webhooks": 0}
 
 
-def test_ready_tells_of_retries_and_of_every_state(client):
+def test_ready_shows_retries_and_every_state(client):
     ids = [job["job_id"] for job in post(client, *URLS, "https://one.more.example.com/").json["jobs"]]
     store = client.application.extensions["services"].jobs.store
     retried, failed, _ = [store.runs.begin(TaskMessage(CAPTURE, BULK, id_)) for id_ in ids[:3]]
@@ -68,7 +68,7 @@ def test_ready_says_that_jobs_cannot_be_reached(make_client):
     assert (ready.status_code, ready.json["jobs"]) == (503, "unreachable")
 
 
-def test_the_log_tells_again_and_again_where_jobs_stand(settings, tmp_path):
+def test_the_log_repeats_the_state_of_all_jobs(settings, tmp_path):
     log, beats = tmp_path / "worker.log", tmp_path / "beat.log"
     with running_worker(log, HASTY, **settings), running_beat(beats, HASTY, **settings):
         wait_until(lambda: len(events(log, "queue_stats")) >= 2, "two events")
@@ -93,7 +93,7 @@ def heard(settings):
     app.close()
 
 
-def test_celerys_own_events_tell_of_every_job(client, settings, tmp_path, heard):
+def test_celery_s_events_cover_every_job(client, settings, tmp_path, heard):
     with running_worker(tmp_path / "worker.log", **settings):
         wait_until(lambda: any(event["type"].startswith("worker-") for event in heard), "the worker's own events")
         post(client, URLS[0])
@@ -106,7 +106,7 @@ def test_celerys_own_events_tell_of_every_job(client, settings, tmp_path, heard)
     assert set(task) >= {"task-received", "task-started", "task-succeeded"}
 
 
-def test_a_worker_lets_visitors_processes_have_the_cores_first(settings, tmp_path):
+def test_a_worker_runs_at_a_lower_priority(settings, tmp_path):
     ours = os.getpriority(os.PRIO_PROCESS, 0)
     with running_worker(tmp_path / "worker.log", **settings | {"worker_niceness": 7}) as worker:
         pids = [worker.pid, *children_of(worker)]

@@ -40,7 +40,7 @@ MANY = [f"127.0.1.{number}" for number in range(1, 5)]  # hosts that one strange
 SECRET = "whsec_" + "czNjcmV0" * 5
 
 
-class Deployment:
+class WebhookDeployment:
     """A client of the web process, a worker behind it, and a receiver; `spare` is a free port."""
 
     def __init__(self, client, worker, redis_url, receiver, spare):
@@ -112,7 +112,7 @@ def running(tmp_path_factory):
         chosen = Settings.of(**settings)
         built = services.build(chosen)
         with running_worker(folder / "worker.log", **settings) as worker:
-            yield Deployment(create_app(chosen, built).test_client(), worker, redis_server.url, receiver, spare)
+            yield WebhookDeployment(create_app(chosen, built).test_client(), worker, redis_server.url, receiver, spare)
         built.close()
 
 

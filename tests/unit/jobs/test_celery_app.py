@@ -1,4 +1,4 @@
-"""Celery finds the Redis that everything else uses, however its URL is written, and bounds and keeps each task."""
+"""Celery uses the Redis of the setting, however its URL is spelled; it bounds tasks and loses none."""
 
 import pytest
 import redis
@@ -27,7 +27,7 @@ def test_the_broker_is_the_redis_that_the_setting_names(url, expected):
     assert ("SSL" in params["connection_class"].__name__) is url.startswith("rediss")
 
 
-def test_a_certificate_is_looked_at():
+def test_the_broker_s_certificate_is_verified():
     with celery_app("rediss://cache.example/0").connection_for_write() as connection:
         assert connection.ssl["ssl_cert_reqs"].name == "CERT_REQUIRED"
 
@@ -41,7 +41,7 @@ def test_a_task_has_ninety_seconds_and_thirty_more_and_its_message_lasts_as_long
 
 
 @pytest.mark.parametrize("database", [0, 2])
-def test_a_message_goes_through_a_socket_into_the_database_that_is_named(tmp_path, database):
+def test_a_message_goes_through_a_unix_socket_into_the_named_database(tmp_path, database):
     url = f"unix://{tmp_path}/redis.sock?db={database}"
     with running_redis("--unixsocket", f"{tmp_path}/redis.sock"), redis.Redis.from_url(url) as connection:
         queue = JobQueue(celery_app(url), JobStore(connection, connection))

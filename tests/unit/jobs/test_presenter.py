@@ -1,4 +1,4 @@
-"""A job as callers see it: where its picture is, and what became of a batch."""
+"""How callers see a job: where its picture is, and the state of a batch."""
 
 import time
 
@@ -14,7 +14,7 @@ WANTED = ThumbnailRequest(CaptureOptions(locate("https://example.com/")))
 
 
 class Signer:
-    """A storage that signs, and remembers for how long."""
+    """A storage that signs URLs and records for how long."""
 
     def __init__(self):
         self.asked = []
@@ -45,7 +45,7 @@ def test_a_url_is_signed_for_what_is_left_of_the_job_s_day_and_only_once():
     assert first == again == f"https://pics.example.com/{key}?sig=1"
 
 
-def test_what_is_persisted_has_its_own_url():
+def test_a_persisted_picture_has_its_permanent_url():
     signer = Signer()
     assert JobPresenter(signer, None).describe(done(url="https://cdn.example.com/k.png"))["image_url"] == (
         "https://cdn.example.com/k.png"
@@ -86,14 +86,14 @@ def test_a_batch_s_state_is_the_sum_of_its_jobs(states, status):
     assert [job["job_id"] for job in report["jobs"]] == ["0", "1"]
 
 
-def test_a_batch_that_waits_for_a_retry_was_begun_all_the_same():
+def test_a_batch_that_waits_for_a_retry_has_begun():
     jobs = [Job("0", WANTED, 0.0, turn=2, retries=1), Job("1", WANTED, 0.0)]
     report = JobPresenter(Folder(), None).describe_batch(Batch("b", "", 0.0, ("0", "1")), jobs)
 
     assert (report["status"], report["pending"]) == ("processing", 2)
 
 
-def test_a_batch_of_which_a_job_is_forgotten_was_begun_all_the_same():
+def test_a_batch_with_a_removed_record_has_begun():
     report = JobPresenter(Folder(), None).describe_batch(Batch("b", "", 0.0, ("0", "1")), [Job("1", WANTED, 0.0)])
 
     assert (report["status"], report["pending"]) == ("processing", 1)
