@@ -13,7 +13,7 @@ from capture import DIALECTS, CaptureClient, CircuitBreaker, Quota, ScreenshotAP
 from config import Settings
 from coordination import LEASE_MS, Coalescer, IdempotencyStore, Leases, RedisBreaker
 from errors import ThumbnailError
-from images.cpu import CpuPool
+from images import CpuPool
 from jobs import JobPictures, JobPresenter, JobQueue, JobStore, celery_app
 from netguard import Guard
 from options import LONGEST_TTL
@@ -103,31 +103,32 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         # A caller without a `wait` waits until the capture ends.
         WaitLimits(settings.web_connections * 3 // 4, settings.capture_timeout + 5),
     )
-    validator = Validator(guard, block_ads=settings.block_ads)
     popularity = Popularity(connection, settings.refresh_budget)
     jobs = _jobs(settings, connection, blocking)
     presenter = JobPresenter(storage, settings.public_url)
     webhook_sender = WebhookSender(guard, settings.webhook_secret, resolves=settings.resolve_targets)
     return Services(
-        settings,
-        validator,
-        _access(settings),
-        thumbnailer,
-        storage,
-        connection,
-        redis_breaker,
-        Counters(RedisCounters(breaker=redis_breaker, connection_pool=connection.connection_pool)),
-        client,
-        coalescer,
-        renditions,
-        popularity,
-        Refresher(popularity, thumbnailer, settings.refresh_budget, freshness),
-        IdempotencyStore(connection, leases),
-        jobs,
-        JobPictures(thumbnailer, storage, jobs.store.runs),
-        presenter,
-        webhook_sender,
-        Deliveries(jobs.store, Receivers(connection, settings.worker_concurrency), webhook_sender, presenter),
+        settings=settings,
+        validator=Validator(guard, block_ads=settings.block_ads),
+        access=_access(settings),
+        thumbnailer=thumbnailer,
+        storage=storage,
+        redis=connection,
+        redis_breaker=redis_breaker,
+        counters=Counters(RedisCounters(breaker=redis_breaker, connection_pool=connection.connection_pool)),
+        client=client,
+        coalescer=coalescer,
+        renditions=renditions,
+        popularity=popularity,
+        refresher=Refresher(popularity, thumbnailer, settings.refresh_budget, freshness),
+        idempotency=IdempotencyStore(connection, leases),
+        jobs=jobs,
+        job_pictures=JobPictures(thumbnailer, storage, jobs.store.runs),
+        job_presenter=presenter,
+        webhook_sender=webhook_sender,
+        deliveries=Deliveries(
+            jobs.store, Receivers(connection, settings.worker_concurrency), webhook_sender, presenter
+        ),
     )
 
 

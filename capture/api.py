@@ -11,7 +11,7 @@ from capture.breaker import CircuitBreaker
 from capture.client import CaptureClient
 from capture.quota import Quota
 from errors import CaptureFailed, RateLimited, ThumbnailError
-from images.cpu import CpuPool
+from images import CpuPool
 from model import Picture
 from options import CaptureOptions
 

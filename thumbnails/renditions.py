@@ -9,7 +9,7 @@ from concurrent.futures import TimeoutError as WaitTimeout
 import images
 from coordination import Coalescer, Flight, LocalLeases, Work
 from errors import CaptureFailed, Pending
-from images.cpu import CpuPool
+from images import CpuPool
 from model import Picture, ThumbnailRequest
 from thumbnails.cache import PictureCache
 from thumbnails.freshness import Freshness
