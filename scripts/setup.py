@@ -186,7 +186,7 @@ def install_with_pip(lock: str, pip: Pip) -> bool:
 def run_pip(folder: str, *arguments: str, stdout: int | None = None) -> subprocess.CompletedProcess[str]:
     """Run the pip that lies in `folder`, for `.venv`."""
     command = [str(VENV / "bin/python"), "-m", "pip", "--disable-pip-version-check", *arguments]
-    environ = os.environ | {"PYTHONPATH": folder}
+    environ = os.environ | {"PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": ""}  # the second run finds the first's
     return subprocess.run(command, env=environ, stdout=stdout, text=True, check=False)
 
 
