@@ -6,7 +6,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-bench run test lint docs lock bench security-report sign check-image
+.PHONY: help setup setup-dev setup-bench run test test-fast lint docs lock bench security-report sign check-image
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,7 +15,10 @@ run: setup ## start everything on http://127.0.0.1:8000 (PORT=8001 for another p
 	@$(BIN)/python -m scripts.run
 
 test: setup-dev ## run the tests (ARGS="-k name" for some of them)
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+
+test-fast: setup-dev ## run the tests that need no browser and wait for nothing, for the work in between
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/unit tests/integration $(ARGS)
 
 lint: setup-dev ## ruff, mypy, import-linter, hadolint, and the deployment files' syntax
 	$(BIN)/ruff check

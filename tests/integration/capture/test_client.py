@@ -349,6 +349,7 @@ def test_it_keeps_no_cookies(snapsharp):
     assert "Cookie" not in snapsharp.calls[1].headers
 
 
+@pytest.mark.slow
 def test_a_forked_process_opens_connections_of_its_own(snapsharp):
     script = """
         import os, sys

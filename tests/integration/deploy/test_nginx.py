@@ -25,6 +25,8 @@ from tests.support.screenshot_api import blank, refuse, running_screenshot_api
 from tests.support.site import running_site
 from tests.support.web import running_web_process
 
+pytestmark = pytest.mark.slow
+
 PAGE = "http://93.184.216.34/?token=s3cret"  # must not appear in any log of nginx
 IMG = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 PICTURE = {"X-Thumb-State": "fresh", "Cache-Control": "public, max-age=60", "ETag": '"known"'}

@@ -305,6 +305,7 @@ def test_a_restart_of_redis_between_two_jobs_goes_unnoticed(make_client, tmp_pat
         assert store.stats().queued[INTERACTIVE] > 1, "a broken connection is not kept"
 
 
+@pytest.mark.slow
 def test_a_message_that_cannot_be_sent_is_due_in_a_second(store):
     queue = JobQueue(celery_app(f"redis://127.0.0.1:{free_port()}/0"), store)
     job = Job(new_id(), ThumbnailRequest(CaptureOptions(locate(PAGE))), time.time())

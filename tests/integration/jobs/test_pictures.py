@@ -12,6 +12,8 @@ from tests.support.processes import wait_until
 from tests.support.s3 import running_s3
 from tests.support.worker import running_worker
 
+pytestmark = pytest.mark.slow
+
 PAGE = "https://example.com/"
 
 

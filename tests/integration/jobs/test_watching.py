@@ -29,6 +29,7 @@ def events(log, name):
     return [event for event in found if event["event"] == name]
 
 
+@pytest.mark.slow
 def test_ready_shows_the_state_of_all_jobs(client, settings, tmp_path):
     empty = client.get("/ready").json["jobs"]
     assert empty["queued"] == {"interactive": 0, "bulk": 0, "webhooks": 0}
@@ -68,6 +69,7 @@ def test_ready_says_that_jobs_cannot_be_reached(make_client):
     assert (ready.status_code, ready.json["jobs"]) == (503, "unreachable")
 
 
+@pytest.mark.slow
 def test_the_log_repeats_the_state_of_all_jobs(settings, tmp_path):
     log, beats = tmp_path / "worker.log", tmp_path / "beat.log"
     with running_worker(log, HASTY, **settings), running_beat(beats, HASTY, **settings):
@@ -93,6 +95,7 @@ def heard(settings):
     app.close()
 
 
+@pytest.mark.slow
 def test_celery_s_events_cover_every_job(client, settings, tmp_path, heard):
     with running_worker(tmp_path / "worker.log", **settings):
         wait_until(lambda: any(event["type"].startswith("worker-") for event in heard), "the worker's own events")
@@ -106,6 +109,7 @@ def test_celery_s_events_cover_every_job(client, settings, tmp_path, heard):
     assert set(task) >= {"task-received", "task-started", "task-succeeded"}
 
 
+@pytest.mark.slow
 def test_a_worker_runs_at_a_lower_priority(settings, tmp_path):
     ours = os.getpriority(os.PRIO_PROCESS, 0)
     with running_worker(tmp_path / "worker.log", **settings | {"worker_niceness": 7}) as worker:

@@ -243,6 +243,7 @@ def test_an_entry_of_another_version_is_skipped(web, refresher, redis_url):
     assert chosen(refresher) == ["ours.example.com"]
 
 
+@pytest.mark.slow
 def test_beat_has_the_worker_recapture_popular_pages(make_client, settings, redis_url, api, tmp_path):
     """Only those, and only once, although a message may come twice and a page may fail."""
     settings |= {"refresh_budget": 100_000, "cache_ttl": 3600, "resolve_targets": False}
@@ -276,6 +277,7 @@ def test_beat_has_the_worker_recapture_popular_pages(make_client, settings, redi
     assert look(client, "liked").headers["X-Cache"] == "HIT"
 
 
+@pytest.mark.slow
 def test_a_refresh_over_the_bulk_limit_is_postponed(make_client, settings, redis_url, api, tmp_path):
     settings |= {"refresh_budget": 1000, "cache_ttl": 3600, "resolve_targets": False, "bulk_limit": "1 per day"}
     client = make_client()

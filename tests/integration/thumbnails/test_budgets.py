@@ -1,5 +1,7 @@
 """Captures are charged, known pictures are free, and a visitor without a budget costs others nothing."""
 
+import pytest
+
 from tests.support.processes import wait_until
 from tests.support.redis import age_pictures
 from tests.support.screenshot_api import refuse
@@ -41,6 +43,7 @@ def test_over_budget_an_old_picture_is_shown(make_client, api, redis_url):
     assert len(api.calls) == 1
 
 
+@pytest.mark.slow
 def test_a_refresh_that_was_refused_is_not_tried_again_with_each_look(make_client, api, redis_url, resolver):
     client = make_client(cache_ttl=60, thumb_limit="1 per hour")
     get(client)

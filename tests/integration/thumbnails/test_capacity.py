@@ -10,6 +10,7 @@ from tests.support.screenshot_api import refuse
 from tests.support.visitors import PAGE, Crowd, get
 
 
+@pytest.mark.slow
 def test_large_pictures_are_made_a_few_at_a_time(client):
     """What costs seconds of a core and no budget is bounded, so that it never takes every connection."""
     get(client)

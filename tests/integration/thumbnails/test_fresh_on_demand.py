@@ -57,6 +57,7 @@ def test_a_fresh_capture_that_fails_gives_the_last_good_picture(client, api, siz
     assert answer.headers["X-Thumb-State"] == "stale"
 
 
+@pytest.mark.slow
 def test_who_wants_it_fresh_in_another_process_gets_the_new_one_too(make_client, api, redis_url):
     one, other = Crowd(make_client(), 1), Crowd(make_client(), 1)
     old = one.ask(url=PAGE).result()
@@ -80,6 +81,7 @@ def test_who_wants_it_fresh_in_another_process_gets_the_new_one_too(make_client,
     assert len(api.calls) == 2
 
 
+@pytest.mark.slow
 def test_who_wants_it_fresh_while_another_process_tries_again_is_not_told_the_old_failure(make_client, api, redis_url):
     one, other = (Crowd(make_client(thumb_limit="100 per hour"), 1) for _ in range(2))
     api.behave(refuse(422, "page_failed"))

@@ -2,6 +2,7 @@
 
 import threading
 
+import pytest
 import redis
 
 from coordination import Coalescer, Leases, RedisBreaker, Work
@@ -10,6 +11,7 @@ from tests.support.redis import renewals
 from tests.support.visitors import PAGE, Crowd
 
 
+@pytest.mark.slow
 def test_a_capture_that_outlives_a_lease_is_still_the_only_one(make_client, api, held, redis_url):
     store = redis.Redis.from_url(redis_url)
 
@@ -23,6 +25,7 @@ def test_a_capture_that_outlives_a_lease_is_still_the_only_one(make_client, api,
     assert len(api.calls) == 1
 
 
+@pytest.mark.slow
 def test_a_lease_that_redis_forgets_is_taken_again(make_client, api, held, redis_url):
     """After a restart of Redis, or a silence longer than a lease lives, who asks anew still follows the holder.
 

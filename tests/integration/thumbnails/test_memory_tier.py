@@ -18,6 +18,7 @@ from thumbnails.cache import PictureCache
 from urls import locate
 
 
+@pytest.mark.slow
 def test_what_another_process_renewed_is_seen_within_seconds_with_the_tier_on(make_client, api):
     one, other = (make_client(memory_cache_bytes=10_000_000) for _ in range(2))
     old = get(one, w=64)

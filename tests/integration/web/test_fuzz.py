@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from options import THUMBNAIL_OPTIONS
 
+pytestmark = pytest.mark.slow
+
 FUZZ = settings(suppress_health_check=list(HealthCheck))
 NAMES = st.one_of(st.sampled_from([*THUMBNAIL_OPTIONS, "widht", "URL"]), st.text(max_size=8))
 VALUES = st.one_of(

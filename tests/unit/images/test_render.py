@@ -124,6 +124,7 @@ def test_what_cannot_be_compared_differs(pair):
     assert images.difference(new, new) == 0
 
 
+@pytest.mark.slow
 def test_other_threads_run_while_a_large_jpeg_is_made():
     master = io.BytesIO()
     Image.effect_noise((3000, 2000), 60).convert("RGB").save(master, "PNG", compress_level=1)

@@ -184,6 +184,7 @@ def test_a_late_answer_is_none():
         gate.set()
 
 
+@pytest.mark.slow
 def test_a_name_is_not_blamed_for_others_that_hang():
     """However many look-ups hang, a name of which nothing is known is neither public nor refused for good."""
     gate = threading.Event()

@@ -9,6 +9,8 @@ import pytest
 
 from access import sign
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 LOGGED = r"""
 import json, logging, os, subprocess, sys
