@@ -75,11 +75,11 @@ class ThumbnailError(Exception):
         return self.detail
 
     def about(self, field: str) -> Self:
-        """Give the same error about another field."""
+        """Return a copy of this error about another field."""
         return self._replaced(field=field)
 
     def untraced(self) -> Self:
-        """Give the same error without traceback and context, which hold the caller's input and grow with each raise."""
+        """Return a copy without traceback and context, which hold the caller's input and grow with each raise."""
         return self._replaced()
 
     def _replaced(self, **changes: object) -> Self:

@@ -48,7 +48,7 @@ class Services:
     deliveries: Deliveries
 
     def ready(self) -> dict[str, bool]:
-        """Tell for each dependency whether it works; each answers within seconds."""
+        """Return whether each dependency works. Each check ends within seconds."""
         checks: dict[str, Callable[[], object]] = {
             "redis": self.redis.ping,
             "capture": self.client.ping,
@@ -138,7 +138,7 @@ def _jobs(settings: Settings, connection: "redis.Redis", blocking: "redis.Redis"
 
 
 def _keep_originals(settings: Settings) -> int:
-    """Give the seconds that originals are kept. A refresh needs the old one for comparison, so keep it past its ttl."""
+    """Return for how many seconds to keep originals. A refresh compares with the old one, so it outlives its ttl."""
     return settings.master_ttl + (settings.cache_ttl if settings.refresh_budget else 0)
 
 

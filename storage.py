@@ -40,23 +40,23 @@ class PictureStorage(Protocol):
         """Store a picture permanently, unless it is stored already."""
 
     def put_for_job(self, picture: Picture, job_id: str) -> str:
-        """Store the picture of a job until `prune` removes it, and give its key."""
+        """Store the picture of a job until `prune` removes it, and return its key."""
 
     def read(self, key: str) -> tuple[bytes, str]:
-        """Give the bytes and the content type. Raises NotFound for an unknown or malformed key."""
+        """Return the bytes and the content type. Raises NotFound for an unknown or malformed key."""
 
     def presign(self, key: str, seconds: int) -> str | None:
-        """Give a URL that works for `seconds`, or None if this service has to serve the picture itself."""
+        """Return a URL that works for `seconds`, or None if this service has to serve the picture itself."""
 
     def prune(self, seconds: int) -> int:
-        """Remove pictures of jobs that are older than `seconds`, and give their number."""
+        """Remove pictures of jobs that are older than `seconds`, and return their count."""
 
     def require_writable(self) -> None:
         """Raise StorageUnavailable unless pictures can be stored."""
 
 
 def permanent_key(picture: Picture) -> tuple[str, str]:
-    """Give the key of a permanent picture, and the hash in the key."""
+    """Return the key of a permanent picture, and the hash in the key."""
     digest = hashlib.sha256(picture.body).hexdigest()
     return f"thumbs/{digest}.{_ENDINGS[picture.content_type]}", digest
 
@@ -82,6 +82,6 @@ def no_such_picture() -> NotFound:
 
 
 def storage_unavailable(err: Exception, variable: str, code: str | None = None) -> StorageUnavailable:
-    """Log why the storage that `variable` configures failed, and give the error for the caller."""
+    """Log why the storage that `variable` configures failed, and return the error for the caller."""
     _log.error("storage_unavailable", setting=variable, error=type(err).__name__, code=code)
     return StorageUnavailable("the picture storage is not available; try again later")

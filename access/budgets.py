@@ -27,7 +27,7 @@ class Budget:
         self._note = note
 
     def charge(self, client: str, own_limit: str | None = None) -> dict[str, str]:
-        """Take one off the client's budget, or off its `own_limit`, and give the `RateLimit-*` headers.
+        """Charge one to the client's budget, or to its `own_limit`, and return the `RateLimit-*` headers.
 
         One call to Redis for each window of the limit. Raises RateLimited.
         """

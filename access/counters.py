@@ -83,7 +83,7 @@ class Counters:
             return Usage(count, max(self._memory.get_expiry(key) - time.time(), 0))
 
     def read(self, limit: RateLimitItem, *identifiers: str) -> Usage:
-        """Tell what the caller has used of `limit`."""
+        """Return what the caller has used of `limit`."""
         key = limit.key_for(*identifiers)
         storages: tuple[RedisCounters | MemoryStorage, ...] = (self._shared, self._memory)
         for storage in storages:

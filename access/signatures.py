@@ -15,7 +15,7 @@ PRINTED = ("format", "pdf")  # signed nevertheless, since a PDF is another captu
 
 
 def sign(key: str, options: Iterable[tuple[str, str]]) -> str:
-    """Give the signature of a query's decoded `options`: HMAC-SHA256, in hex, of their sorted `name=value` lines.
+    """Return the signature of a query's decoded `options`: HMAC-SHA256, in hex, of their sorted `name=value` lines.
 
     Raises BadSignature for a value with a line break, which could pass for another option.
     """

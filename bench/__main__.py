@@ -61,7 +61,7 @@ def _end(number: int, _frame: object) -> None:
 
 
 def _measured(name: str) -> list[Row]:
-    """Give a group's rows; where it fails, one that says so, and the other groups are measured all the same."""
+    """Return a group's rows; where it fails, one that says so, and the other groups are measured all the same."""
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as work:
             Path(work).chmod(0o755)  # browsers run as other users

@@ -18,7 +18,7 @@ PATIENCE = aiohttp.ClientTimeout(total=120)
 
 
 def fetch_all(base: str, paths: Sequence[str], at_once: int) -> Counter[int]:
-    """Ask for every one of `paths`, `at_once` at a time; give the statuses, 0 where no answer came."""
+    """Ask for every one of `paths`, `at_once` at a time; return the statuses, 0 where no answer came."""
     return asyncio.run(_fetch_all(base, paths, at_once))
 
 

@@ -65,7 +65,7 @@ class Pipe:
         return answer["result"]
 
     async def capture(self, url: str) -> int:
-        """Capture `url` in a context of its own and give the picture's bytes."""
+        """Capture `url` in a context of its own and return the picture's bytes."""
         context = (await self.call("Target.createBrowserContext"))["browserContextId"]
         target = await self.call("Target.createTarget", url="about:blank", browserContextId=context)
         attached = await self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)

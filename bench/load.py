@@ -98,7 +98,7 @@ def must_be_clean(loads: Mapping[str, Load]) -> None:
 
 
 def alternate(contestants: Mapping[str, Callable[[], Load]], rounds: int = 3) -> dict[str, Load]:
-    """Measure one after the other, `rounds` times over, so that the machine's moods meet all of them; give medians.
+    """Measure one after the other, `rounds` times over, so that the machine's moods meet all of them; return medians.
 
     Whoever measures what should fail (refusals), gives loads that are not clean; see `must_be_clean` for the others.
     """

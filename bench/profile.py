@@ -69,13 +69,13 @@ def leaf(stack: str) -> set[str]:
 
 
 def ours(stack: str) -> set[str]:
-    """Give the functions of our code that a sample is in, with whatever they call."""
+    """Return the functions of our code that a sample is in, with whatever they call."""
     frames = re.findall(r"([^;]+) \(([^():]+):\d+\)", stack)
     return {f"{function} ({file})" for function, file in frames if (ROOT / file).is_file()}
 
 
 def _samples(work: Path, load: str) -> Mapping[str, int]:
-    """Give how often each stack of one worker was seen at work under `load`."""
+    """Return how often each stack of one worker was seen at work under `load`."""
     with _server(work, load) as (url, pid):
         asked, headers = _requests(url, load)
         wrk(url, asked, 2, headers)
@@ -93,7 +93,7 @@ def _samples(work: Path, load: str) -> Mapping[str, int]:
 
 @contextmanager
 def _server(work: Path, load: str) -> Iterator[tuple[str, int]]:
-    """Run ours with what the load asks for; give its URL and one worker's process id."""
+    """Run our web process, filled for `load`; yield its URL and the process id of one worker."""
     with (
         running_redis() as redis,
         running_fake(work) as api,

@@ -49,7 +49,7 @@ def main(rounds: int = ROUNDS) -> None:
 
 
 def interval(ratios: list[float]) -> tuple[float, float]:
-    """Give the order statistics between which the true median lies with 95 %, whatever the distribution."""
+    """Return the order statistics between which the true median lies with 95 %, whatever the distribution."""
     reach = 0.98 * len(ratios) ** 0.5
     ordered, middle = sorted(ratios), (len(ratios) - 1) / 2
     return ordered[max(int(middle - reach), 0)], ordered[min(round(middle + reach + 0.5), len(ratios) - 1)]
@@ -70,7 +70,7 @@ def _typical(site: Site) -> str:
 
 
 async def _measure(url: str, rounds: int) -> dict[str, list[float]]:
-    """Give the seconds of each browser's captures, round by round."""
+    """Return the seconds of each browser's captures, round by round."""
     settings, params = EngineSettings(), parse({"url": url})
     gate = Gate(Guard(exempt=exemptions([f"{params.target.host}:{params.target.port}"])), 1)
     async with AsyncExitStack() as stack:

@@ -26,7 +26,7 @@ def rows(_work: Path) -> list[Row]:
 
 
 def _measure(master: bytes, format_: str) -> tuple[float, int]:
-    """Give the median milliseconds, and the bytes."""
+    """Return the median milliseconds, and the bytes."""
     wanted = Rendition(w=320, h=180, format=format_)
     taken = []
     for _ in range(TIMES):

@@ -89,7 +89,7 @@ def _settings(work: Path, redis: RedisServer, api: Fake) -> dict[str, object]:
 
 @contextmanager
 def running_worker(work: Path, redis: RedisServer, api: Fake, **changes: object) -> Iterator[int]:
-    """Our worker under the Procfile's command; give its process group."""
+    """Run our worker by the Procfile's command; yield its process group."""
     command = parse_procfile((ROOT / "Procfile").read_text(encoding="utf-8")).processes["worker"]
     settings = {name.upper(): value for name, value in (_settings(work, redis, api) | changes).items()}
     env = _environ(LOG_FORMAT="json", **settings)

@@ -79,7 +79,7 @@ class ScreenshotAPI:
         return replace(picture, suspect=bool(doubt))
 
     def is_unchanged(self, options: CaptureOptions, known: Picture, new: Picture) -> bool:
-        """Tell whether two captures show no visible difference."""
+        """Return whether two captures show no visible difference."""
         hairline = max(round(options.scale), 1)
         try:
             difference = self._cpu.run(lambda: images.difference(known.body, new.body, hairline))

@@ -121,7 +121,7 @@ class CaptureClient:
         return headers
 
     def ping(self) -> bool:
-        """Tell whether the API responds, by a path that costs no capture and needs no key."""
+        """Return whether the API responds, by a path that costs no capture and needs no key."""
         request = requests.Request("GET", self._base_url + self._dialect.health, headers=HEADERS)
         try:
             with self._send(request, PING_TIMEOUT) as response:
@@ -194,7 +194,7 @@ class CaptureClient:
         return read_failure(dialect.envelope, dialect.outcomes, response.status_code, retry_after, body)
 
     def _pause(self, failure: CallFailure, attempt: int) -> float | None:
-        """Give the seconds before the next try, or `None` if there is none."""
+        """Return the seconds before the next try, or `None` if there is none."""
         if not failure.outcome.retried:
             return None
         return (failure.retry_after or 0.0) + self._jitter(BACKOFF * 2 ** (attempt - 1))

@@ -79,7 +79,7 @@ class Coalescer:
         return Flight(future, leading=True)
 
     def is_in_progress(self, key: str) -> bool:
-        """Tell whether this or another process works on `key`."""
+        """Return whether this or another process works on `key`."""
         with self._lock:
             here = key in self._flights
         return here or self._leases.is_held(key)

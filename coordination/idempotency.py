@@ -90,7 +90,7 @@ class IdempotencyStore:
     def run_once(
         self, attempt: Attempt, work: Callable[[], T], strip: Callable[[T], StoredResponse]
     ) -> T | StoredResponse:
-        """Do `work` and store what `strip` keeps of its response, or give what was stored.
+        """Do `work` and store what `strip` keeps of its response, or return what was stored.
 
         Raises IdempotencyConflict for another body under the key, IdempotencyUnderWay while an earlier attempt is
         in progress, and what `work` raises.
@@ -114,7 +114,7 @@ class IdempotencyStore:
         return response
 
     def seed(self, attempt: Attempt | None) -> str:
-        """Give 128 random bits in hex: the same for each attempt with one key, new ones without a key."""
+        """Return 128 random bits in hex: the same for each attempt with one key, new ones without a key."""
         fresh = secrets.token_hex(16)
         if attempt is None:
             return fresh

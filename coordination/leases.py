@@ -25,7 +25,7 @@ HEARTBEAT_SECONDS = 0.7
 DONE_SECONDS = 30  # a late waiter still finds the stream for so long
 _log = structlog.get_logger()
 
-# One call takes the lease and reads what the holder has to know. Repeated with one token, it gives the same result.
+# One call takes the lease and reads the values that the holder needs. Repeated with one token, it returns the same.
 _TAKE = """
 local holder = redis.call('get', KEYS[1])
 if not holder or holder == ARGV[1] then
@@ -73,7 +73,7 @@ class Lease:
 
 
 class LeaseSource(Protocol):
-    """Gives leases: `Leases` or `LocalLeases`."""
+    """A source of leases: `Leases` or `LocalLeases`."""
 
     def acquire(self, subject: str, reading: Sequence[str] = ()) -> Lease:
         """Take the lease, or learn who holds it; read the Redis keys `reading` in the same step."""
@@ -149,7 +149,7 @@ class Leases:
         return bool(self._call(lambda: self._client.exists(keys.lease(subject)))[0])
 
     def release(self, lease: Lease) -> None:
-        """Give the lease back and wake all waiters."""
+        """End the lease and wake all waiters."""
         with self._lock:
             self._held.pop(lease.name, None)
         if lease.shared:

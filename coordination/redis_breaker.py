@@ -25,7 +25,7 @@ class RedisBreaker:
         self._open_until = 0.0
 
     def call(self, event: str, command: Callable[[], T]) -> tuple[T | None, bool]:
-        """Run `command`; give its answer and whether there was one. A fault is logged as `event`."""
+        """Run `command`; return its answer and whether there was one. A fault is logged as `event`."""
         if time.monotonic() < self._open_until:
             return None, False
         try:

@@ -99,19 +99,19 @@ async def _capture(request: web.Request, wanted: CaptureOptions) -> CaptureResul
 
 
 def _log_fields(err: EngineError) -> dict[str, str]:
-    """Give the details of an error that the log may hold and the client must not see."""
+    """Return the details of an error that the log may hold and the client must not see."""
     if isinstance(err, BlockedURL):
         return {"verdict": err.verdict}
     return {"cause": repr(err.__cause__)[:200]} if err.__cause__ else {}
 
 
 def _envelope_fields(err: EngineError) -> dict[str, int]:
-    """Give the extra fields of the envelope, for clients that write their own error texts."""
+    """Return the extra fields of the envelope, for clients that write their own error texts."""
     return {"page_status": err.page_status} if isinstance(err, PageRefused) else {}
 
 
 def _is_background(request: web.Request) -> bool:
-    """Tell whether the client sent the lowest urgency of `Priority`: RFC 9218, section 4.1."""
+    """Return whether the client sent the lowest urgency of `Priority`: RFC 9218, section 4.1."""
     return URGENCY.findall(request.headers.get("Priority", ""))[-1:] == ["7"]
 
 

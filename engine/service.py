@@ -125,7 +125,7 @@ class CaptureService:
 
 
 def _reason(err: PageUnreachable, proxy: Egress) -> EngineError:
-    """Give the proxy's reason for a failed navigation, which is more precise than the browser's."""
+    """Return the proxy's reason for a failed navigation, which is more precise than the browser's."""
     try:
         target = locate(err.url)
     except ValueError:

@@ -5,16 +5,16 @@ from PIL import Image, ImageChops, ImageFilter
 from images.decode import Identity, NotAPicture, decode
 from options import FORMATS, CaptureOptions
 
-INVISIBLE = 4  # a `difference` up to here is not seen; see docs/architecture.md for what was measured
+INVISIBLE = 4  # a `difference` up to this is not visible; docs/architecture.md has the measurements
 _COMPARED_PIXELS = 16 << 20  # two larger pictures at once would take too much memory
 _SIZE_TOLERANCE = 0.02  # an API may round or leave room for a scroll bar
 _STRIP = 256  # rows: these operations keep the GIL, so they are done in small steps
 
 
 def doubt(identity: Identity, options: CaptureOptions) -> str:
-    """Say why a capture may be a bad one: blank, or not about the size asked for; "" where nothing speaks against it.
+    """Return why a capture may be bad: blank, or not about the requested size. Returns "" if nothing looks wrong.
 
-    Raises NotAPicture where it is not even of the type asked for.
+    Raises NotAPicture if it is not of the requested type.
     """
     document = options.format == "pdf"
     if document != (identity.content_type == FORMATS["pdf"].content_type):
@@ -35,11 +35,11 @@ def _is_as_asked(identity: Identity, options: CaptureOptions) -> bool:
 
 
 def difference(old: bytes, new: bytes, hairline: int = 1) -> int:
-    """Say how far two captures of a page differ where they differ most, from 0 (alike) to 255. Raises NotAPicture.
+    """Return the largest difference between two captures of a page, from 0 (alike) to 255. Raises NotAPicture.
 
-    The mean over a patch of 12 × 12 pixels, so that one changed digit counts however large the page is; but not what is
-    at most `hairline` pixels wide, such as a blinking caret. What cannot be compared (PDF, another size, a page too
-    large to hold twice) differs.
+    The difference is the mean over a patch of 12 × 12 pixels, so one changed digit counts however large the page is.
+    Changes at most `hairline` pixels wide, such as a blinking caret, do not count. Captures that cannot be compared (a
+    PDF, another size, a page too large to hold twice) differ by 255.
     """
     if old == new:
         return 0
@@ -62,7 +62,7 @@ def _largest_patch(before: Image.Image, after: Image.Image, hairline: int) -> in
 
 
 def _changed(before: Image.Image, after: Image.Image, hairline: int) -> Image.Image:
-    """Say for each pixel by how much it differs; each row for itself, without what is `hairline` pixels wide."""
+    """Return the difference of each pixel. Runs at most `hairline` pixels wide, within one row, do not count."""
     red, green, blue = ImageChops.difference(before, after).split()
     changed = ImageChops.lighter(ImageChops.lighter(red, green), blue)
     wide = changed

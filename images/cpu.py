@@ -24,12 +24,12 @@ class CpuPool:
         self._pool = ThreadPool(cores + 1) if monkey.is_module_patched("threading") else None
 
     def slot(self, *, large: bool) -> threading.BoundedSemaphore:
-        """Give the semaphore to hold during the work.
+        """Return the semaphore to hold during the work.
 
         More pieces at a time than there are cores would only keep more decoded pages in memory.
         """
         return self._large if large else self._small
 
     def run(self, work: Callable[[], T]) -> T:
-        """Give the result of `work`, or raise its error. It must touch nothing but its arguments, and release the GIL."""
+        """Return the result of `work`, or raise its error. `work` must use only its arguments and release the GIL."""
         return work() if self._pool is None else self._pool.apply(work)

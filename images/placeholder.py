@@ -57,7 +57,7 @@ _BLANK = _block(bytes(_BLANK_BYTES))
 
 @lru_cache(maxsize=128)
 def _window(unit: int, state: str) -> list[bytes]:
-    """Draw the window, and give its rows."""
+    """Draw the window, and return its rows."""
     image = Image.new("1", (6 * unit + 1, round(4.5 * unit) + 1))
     draw, line, right, bottom = ImageDraw.Draw(image), max(unit // 4, 1), 6 * unit, round(4.5 * unit)
     draw.rounded_rectangle((0, 0, right, bottom), unit / 2, outline=1, width=line)

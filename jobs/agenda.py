@@ -74,7 +74,7 @@ class Agenda:
         self._record_webhook = script(client, _RECORD_WEBHOOK)
 
     def claim_due(self, most: int = 100) -> list[TaskMessage]:
-        """Give the messages that are due, for sending; each comes due again unless it is removed or scheduled.
+        """Return the messages that are due, for sending; each comes due again unless it is removed or scheduled.
 
         At most `most` for pictures and `most` for webhooks, so that neither delays the other.
         """
@@ -99,7 +99,7 @@ class Agenda:
             self._client.zrem(_list_of(message), str(message))
 
     def holds(self, message: TaskMessage) -> bool:
-        """Tell whether a message is still on the agenda. If not, its work is done, and this copy is late."""
+        """Return whether a message is still on the agenda. If not, its work is done, and this copy is late."""
         with redis_errors_translated():
             return self._client.zscore(_list_of(message), str(message)) is not None
 

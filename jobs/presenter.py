@@ -47,7 +47,7 @@ class JobPresenter:
         }
 
     def _image_url(self, job: Job, base_url: str) -> str | None:
-        """Give a permanent URL if the picture was persisted, else one that lasts as long as the job's record."""
+        """Return a permanent URL if the picture was persisted, else one that lasts as long as the job's record."""
         if job.result is None:
             return None
         url = job.result.url or self._temporary_url(job, job.result.key)

@@ -97,7 +97,7 @@ class JobQueue:
             self.store.agenda.resend_soon(unsent)
 
     def send_due(self) -> int:
-        """Send the messages that are due, and give their number."""
+        """Send the messages that are due, and return their count."""
         messages = self.store.agenda.claim_due()
         if messages:
             self.send(messages)

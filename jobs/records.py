@@ -97,7 +97,7 @@ class Job:
 
     @property
     def begun(self) -> bool:
-        """Tell whether a worker has ever begun this job, even if it is postponed now."""
+        """Return whether a worker has ever begun this job, even if it is postponed now."""
         return self.state is not State.PENDING or self.turn > 1
 
     def encode_request(self) -> str:

@@ -50,7 +50,7 @@ class Retention:
         self._prune = script(client, _PRUNE)
 
     def prune(self) -> int:
-        """Remove some jobs that ended a day ago, and give their number. Fail jobs that did not end within a day.
+        """Remove some jobs that ended a day ago, and return their count. Fail jobs that did not end within a day.
 
         Raises QueueUnavailable.
         """
@@ -61,7 +61,7 @@ class Retention:
         return int(self._prune(PRUNE_BATCH, KEEP_SECONDS, too_late, DONE_SECONDS, webhook))
 
     def warn_if_evictable(self) -> None:
-        """Warn if Redis' eviction policy covers jobs and queues. Some hosted ones do not tell their policy."""
+        """Warn if Redis' eviction policy covers jobs and queues. Some hosted servers hide their policy."""
         try:
             policy = self._client.config_get("maxmemory-policy").get("maxmemory-policy", "")
         except redis.RedisError:

@@ -10,24 +10,24 @@ FIRST_DELAY = 10.0
 
 
 def is_transient(err: ThumbnailError) -> bool:
-    """Tell whether the same capture may succeed a little later."""
+    """Return whether the same capture may succeed a little later."""
     lasting = isinstance(err, CaptureError) and err.lasting
     return err.retryable and not lasting
 
 
 def was_not_attempted(err: ThumbnailError) -> bool:
-    """Tell whether no capture was attempted: a limit was reached, or the screenshot API is known to be down."""
+    """Return whether no capture was attempted: a limit was reached, or the screenshot API is known to be down."""
     return isinstance(err, RateLimited) or (isinstance(err, CaptureError) and not err.tried and not err.lasting)
 
 
 def postpone_delay(err: ThumbnailError) -> float:
-    """Give the seconds to wait after a capture that was not attempted."""
+    """Return the seconds to wait after a capture that was not attempted."""
     # A limit spaces its waiters itself. An outage ends for all at once, so jitter spreads them.
     seconds = err.retry_after or 1
     return seconds + random.uniform(0, FIRST_DELAY) if isinstance(err, CaptureError) else seconds  # noqa: S311
 
 
 def retry_delay(retry: int, retry_after: float | None) -> float:
-    """Give the seconds before `retry` (1 is the first): doubling, with full jitter, never before `Retry-After`."""
+    """Return the seconds before `retry` (1 is the first): doubling, with full jitter, never before `Retry-After`."""
     jitter = random.uniform(0, min(FIRST_DELAY * 2 ** (retry - 1), LONGEST_DELAY))  # noqa: S311 - it spreads load
     return max(jitter, min(retry_after or 0.0, LONGEST_DELAY))

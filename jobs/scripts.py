@@ -50,7 +50,7 @@ end
 
 
 def script(client: Any, text: str) -> Callable[..., Any]:
-    """Give the function that runs `text` after the shared part above. It raises QueueUnavailable."""
+    """Return the function that runs `text` after the shared part above. It raises QueueUnavailable."""
     run = client.register_script(_COMMON + text)
 
     def call(*args: float | str) -> Any:

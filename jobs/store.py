@@ -58,7 +58,7 @@ class JobStore:
         self.retention = Retention(client)
 
     def add(self, jobs: Sequence[Job], batch: Batch | None = None) -> list[TaskMessage]:
-        """Record new jobs, all or none, and give the messages to be sent for them. Raises OverCapacity.
+        """Record new jobs, all or none, and return the messages to be sent for them. Raises OverCapacity.
 
         Jobs with known ids, from an earlier attempt at the same request, are left unchanged.
         """
@@ -95,7 +95,7 @@ class JobStore:
         return Batch(**record | {"jobs": tuple(record["jobs"])})
 
     def wait_for_end(self, id_: str, seconds: float) -> Job | None:
-        """Wait until the job has ended or `seconds` have passed, and give its state then."""
+        """Wait until the job has ended or `seconds` have passed, and return its state then."""
         end = time.monotonic() + seconds
         while True:
             job = self.get(id_)
@@ -106,7 +106,7 @@ class JobStore:
                 self._blocking.xread({f"{PREFIX}done:{id_}": "0"}, block=min(left, _SLICE_MS))
 
     def stats(self) -> QueueStats:
-        """Give the state of all work. Reads counters only: one round trip, however many jobs there are."""
+        """Return the state of all work. Reads counters only: one round trip, however many jobs there are."""
         with redis_errors_translated(), self._client.pipeline(transaction=False) as pipe:
             pipe.hgetall(PREFIX + "counts").zrange(PREFIX + "unfinished", 0, 0, withscores=True).zcard(OUTBOX).time()
             for queue in QUEUES:

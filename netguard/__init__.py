@@ -1,7 +1,7 @@
-"""Is this target public? A named verdict for addresses and host names, and the one look-up of a name.
+"""Judges whether a target is public: a named verdict for addresses and host names, and the one look-up of a name.
 
-Knows nothing of HTTP, of URL syntax or of the rest of the service: the web side asks at the door, the engine asks
-again where a socket is opened.
+Knows nothing of HTTP, of URL syntax or of the rest of the service. The web side judges each request, and the engine
+judges again when it opens a socket.
 """
 
 from netguard.addresses import Address, Network, Verdict, judge_address, judge_name, literal

@@ -30,7 +30,7 @@ class Verdict(StrEnum):
     PORT = "port"
     UNRESOLVED = "unresolved"
     NEEDS_LOOKUP = "needs_lookup"
-    BUSY = "busy"  # too many look-ups hang, or files are open, for this one: nothing is known of the name
+    BUSY = "busy"  # too many look-ups hang, or too many files are open: this name was not looked up
 
     @property
     def ok(self) -> bool:
@@ -65,7 +65,7 @@ _IPV4 = _table(
     }
 )
 
-# Only 2000::/3 is handed out; what lies outside is refused, the rows before it only give it a better name.
+# Only 2000::/3 is allocated, so all other addresses are refused. The first rows only give them a more exact verdict.
 _IPV6 = _table(
     {
         "::1/128": Verdict.LOOPBACK,
@@ -130,7 +130,7 @@ NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
 def judge_address(address: Address) -> Verdict:
-    """Say whether `address` is public, and if not, why not."""
+    """Judge whether `address` is public, and if not, why."""
     if address in _METADATA_ADDRESSES:
         return Verdict.METADATA
     if isinstance(address, IPv4Address):
@@ -150,7 +150,7 @@ def _judge_ipv6(address: IPv6Address) -> Verdict:
 
 
 def judge_name(name: str) -> Verdict:
-    """Say whether the ASCII host `name` (lower case, no root dot) may be looked up at all."""
+    """Judge whether the ASCII host `name` (lower case, no root dot) may be looked up at all."""
     labels = name.split(".")
     if len(name) > 253 or not NAME_CHARACTERS.issuperset(name) or not all(0 < len(part) <= 63 for part in labels):
         return Verdict.BAD_NAME
@@ -162,7 +162,7 @@ def judge_name(name: str) -> Verdict:
 
 
 def literal(host: str) -> Address | None:
-    """Read `host` (IPv6 with or without brackets) as an address literal, or give None for a name."""
+    """Parse `host` (IPv6 with or without brackets) as an address literal. Returns None for a name."""
     try:
         return ip_address(host.removeprefix("[").removesuffix("]"))
     except ValueError:

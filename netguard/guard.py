@@ -1,7 +1,7 @@
-"""The rules of one installation: which ports a target may name, who is exempt, and the judgement of a host.
+"""The rules of one installation: the ports that a target may name, the exemptions, and the judgement of a host.
 
-Knows nothing of HTTP, of URL syntax or of the rest of the service: the web side asks at the door, the engine asks
-again where a socket is opened.
+Knows nothing of HTTP, of URL syntax or of the rest of the service. The web side judges each request, and the engine
+judges again when it opens a socket.
 """
 
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ class Exemption:
             return cls(host.removesuffix("."), port)
 
     def covers(self, host: str, port: int, addresses: Iterable[Address] = ()) -> bool:
-        """Tell whether `host`, or every one of its `addresses`, is meant by this entry."""
+        """Return whether this entry matches `host` or every one of its `addresses`."""
         if self.port not in (None, port):
             return False
         if isinstance(self.target, str):
@@ -46,13 +46,13 @@ def _split_port(entry: str) -> tuple[str, int | None]:
     if not colon or (":" in host and not host.endswith("]")) or entry.endswith("]"):
         return entry, None
     if not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"{entry!r} has no port between 1 and 65535 behind its colon")
+        raise ValueError(f"{entry!r} must have a port from 1 to 65535 after its colon")
     return host, int(port)
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict and, where it is a good one, the addresses it holds for: dial these and no others."""
+    """A verdict and, if it is good, the judged addresses. Dial these and no others."""
 
     verdict: Verdict
     addresses: tuple[Address, ...] = ()
@@ -64,14 +64,14 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The rules of one installation: the ports a target may name, who is exempt, and how names are looked up."""
+    """The rules of one installation: the ports that a target may name, the exemptions, and the look-up of names."""
 
     ports: frozenset[int] = frozenset({80, 443})
     exempt: tuple[Exemption, ...] = ()
     lookup: Lookup = field(default=system_lookup, compare=False)
 
     def screen(self, host: str, port: int) -> Verdict:
-        """Judge what needs no look-up; `NEEDS_LOOKUP` for a name that only its addresses can judge."""
+        """Judge `host` without a look-up. `NEEDS_LOOKUP` means that the verdict depends on the name's addresses."""
         address = literal(host)
         if address is not None:
             return self._weigh(host, port, (address,), judge_address(address))
@@ -81,12 +81,12 @@ class Guard:
         return screened
 
     def needs_lookup(self, host: str, port: int) -> bool:
-        """Tell whether only its addresses can judge `host`, or name those to dial."""
+        """Return whether `host` must be looked up, to be judged or to be dialled."""
         screened = self.screen(host, port)
         return literal(host) is None and screened in (Verdict.NEEDS_LOOKUP, Verdict.EXEMPT)
 
     def judge(self, host: str, port: int) -> Judgement:
-        """Judge `host` for good: at most one look-up, every address public or the whole name refused."""
+        """Judge `host` finally, with at most one look-up. One address that is not public refuses the whole name."""
         if not self.needs_lookup(host, port):
             return self.judge_resolved(host, port, ())
         try:
@@ -95,7 +95,7 @@ class Guard:
             return Judgement(Verdict.BUSY)
 
     def judge_resolved(self, host: str, port: int, addresses: tuple[Address, ...]) -> Judgement:
-        """Judge `host` for good by the `addresses` that its look-up gave, if it needs one. Looks nothing up itself."""
+        """Judge `host` finally by the `addresses` of its look-up, if it needs one. Looks nothing up itself."""
         if not self.needs_lookup(host, port):
             verdict, address = self.screen(host, port), literal(host)
             return Judgement(verdict, (address,) if address and verdict.ok else ())
@@ -106,7 +106,7 @@ class Guard:
         return Judgement(verdict, addresses if verdict.ok else ())
 
     def _weigh(self, host: str, port: int, addresses: tuple[Address, ...], verdict: Verdict) -> Verdict:
-        """Set `verdict` against the port rule and the exemptions: only an entry with a port lifts the port rule."""
+        """Apply the port rule and the exemptions to `verdict`. Only an entry with a port lifts the port rule."""
         covering = [entry for entry in self.exempt if entry.covers(host, port, addresses)]
         if port not in self.ports and not any(entry.port for entry in covering):
             return Verdict.PORT

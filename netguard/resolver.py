@@ -21,23 +21,23 @@ def system_lookup(name: str) -> list[str]:
     return [str(answer[4][0]) for answer in socket.getaddrinfo(name.encode("ascii"), None, type=socket.SOCK_STREAM)]
 
 
-MOST_LOOKUPS = 32  # at a time; one that hangs keeps its thread, however long ago its caller gave up
+MOST_LOOKUPS = 32  # at a time; a look-up that hangs keeps its thread, even after its caller has timed out
 _LOOKUPS = ThreadPoolExecutor(max_workers=MOST_LOOKUPS, thread_name_prefix="lookup")
 
 
 class Busy(Exception):
-    """A look-up could not even begin, for want of a thread or of a descriptor."""
+    """No look-up could start, because no thread or no file descriptor was free."""
 
 
 def resolve(name: str, lookup: Lookup = system_lookup, timeout: float = LOOKUP_SECONDS) -> tuple[Address, ...]:
-    """Look `name` up once, within `timeout` seconds. Gives () for no answer, too many answers, or a late one.
+    """Look `name` up once, within `timeout` seconds. Returns () if there is no answer, a late one, or too many.
 
     Raises Busy.
     """
     answer = _LOOKUPS.submit(lambda: list(lookup(name)))
     try:
         return read_answers(answer.result(timeout))
-    except UnicodeError:  # a name that no resolver can be asked for
+    except UnicodeError:  # no resolver accepts such a name
         return ()
     except (OSError, LookupTimeout) as err:
         if answer.cancel() or err.errno in (errno.EMFILE, errno.ENFILE):
@@ -46,7 +46,7 @@ def resolve(name: str, lookup: Lookup = system_lookup, timeout: float = LOOKUP_S
 
 
 def read_answers(answers: Iterable[str]) -> tuple[Address, ...]:
-    """Read a resolver's answers as addresses, each once. Gives () where one is no address, or there are too many."""
+    """Parse a resolver's answers, each once. Returns () if one is not an address, or if there are too many."""
     try:
         addresses = tuple(dict.fromkeys(map(ip_address, answers)))
     except ValueError:

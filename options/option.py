@@ -70,12 +70,12 @@ class Option:
         return self.default is MISSING
 
     def param(self, api: str) -> Param | None:
-        """Give the option as `api` has it, or None. The engine's contract is SnapSharp's with additions."""
+        """Return the option as `api` has it, or None. The engine's contract is SnapSharp's with additions."""
         own = self.apis.get(api)
         return self.apis.get("snapsharp") if own is None and api == "engine" else own
 
     def kind_for(self, api: str) -> Kind:
-        """Give the kind of value within the limits of `api`."""
+        """Return the kind of value within the limits of `api`."""
         param = self.param(api) or Param("")
         match self.kind:
             case Whole() | Number() as kind if param.limits:
@@ -87,7 +87,7 @@ class Option:
         return self.kind
 
     def default_for(self, api: str) -> Any:
-        """Give the value that `api` assumes if none is sent."""
+        """Return the value that `api` assumes if none is sent."""
         param = self.param(api)
         return self.default if param is None or param.default is None else param.default
 
@@ -102,7 +102,7 @@ def option(
 
 @cache
 def options_of(group: "type[DataclassInstance]") -> tuple[Option, ...]:
-    """Give the options that a dataclass declares, in their order."""
+    """Return the options that a dataclass declares, in their order."""
     return tuple(
         dataclasses.replace(declared, attribute=each.name, name=declared.name or each.name, default=each.default)
         for each in dataclasses.fields(group)
@@ -111,12 +111,12 @@ def options_of(group: "type[DataclassInstance]") -> tuple[Option, ...]:
 
 
 def callers_options(group: "type[DataclassInstance]") -> tuple[Option, ...]:
-    """Give the options that callers may set. An internal one may have the name of one of them: `CaptureOptions.format`."""
+    """Return the options that callers may set. An internal option may share its name, as `CaptureOptions.format` does."""
     return tuple(each for each in options_of(group) if each.meaning)
 
 
 def chosen(options: "DataclassInstance") -> dict[str, Any]:
-    """Give the values that differ from the defaults, in JSON's types. Keys and stored records are made from them.
+    """Return the values that differ from the defaults, in JSON's types. Keys and stored records are made from them.
 
     A new option therefore changes neither for requests that do not use it.
     """

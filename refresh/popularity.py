@@ -56,7 +56,7 @@ class ViewedPage:
         return ThumbnailRequest(self.capture, delivery=Delivery(background=True))
 
     def pack(self) -> str:
-        """Write it as one word without blanks; equal values give equal words. Defaults are left out."""
+        """Encode the page as one word without blanks. Equal pages have equal words. Defaults are left out."""
         record = {"at": self.captured_at.timestamp(), "ttl": self.ttl, "capture": chosen(self.capture)}
         return _ENCODER.encode(record).replace(" ", "\\u0020")
 
@@ -163,7 +163,7 @@ class Popularity:
                 self._client.delete(*map(_claim_key, pages))
 
     def reserve_budget(self, wanted: int, allowed: int, now: datetime) -> int:
-        """Reserve up to `wanted` captures and give the number; `allowed` of the day's budget may be spent by now."""
+        """Reserve up to `wanted` captures and return the number; `allowed` of the day's budget may be spent by now."""
         with _redis_errors_translated():
             granted = self._reserve(keys=[keys.REFRESH_BUDGET], args=[f"{now:%Y-%m-%d}", wanted, allowed])
         return int(cast("int", granted))

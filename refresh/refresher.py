@@ -21,7 +21,7 @@ class Refresher:
     freshness: Freshness
 
     def choose(self, now: datetime | None = None) -> list[ViewedPage]:
-        """Give the pages to recapture in this round, the most viewed first. Raises QueueUnavailable."""
+        """Return the pages to recapture in this round, the most viewed first. Raises QueueUnavailable."""
         now = now or datetime.now(UTC)
         claimed, obsolete = self._claim_due(round_share(self.budget), now)
         granted = 0
@@ -32,11 +32,11 @@ class Refresher:
         return claimed[:granted]
 
     def recapture(self, page: ViewedPage, request_id: str = "") -> bool:
-        """Recapture `page`, unless it has a newer capture; tell whether it was done. Raises as `Thumbnailer.get`."""
+        """Recapture `page`, unless it has a newer capture; return whether it was done. Raises as `Thumbnailer.get`."""
         return self.thumbnailer.recapture(Ask(page.request, request_id=request_id), page.captured_at)
 
     def _claim_due(self, most: int, now: datetime) -> tuple[list[ViewedPage], list[ViewedPage]]:
-        """Claim up to `most` pages that are due; give also those found on the way that need no recapture any more.
+        """Claim up to `most` pages that are due. Return them, and the pages that need no recapture any more.
 
         A claim lasts for the page's ttl, so a page that cannot be captured costs no more than one that can.
         """
@@ -56,11 +56,11 @@ class Refresher:
 
 
 def round_share(budget: int) -> int:
-    """Give what one round may take: twice its part of the day, so that a quiet hour is made up for gradually."""
+    """Return the captures of one round: twice its share of the day, so that a quiet hour is made up gradually."""
     return math.ceil(2 * budget * ROUND_SECONDS / _DAY)
 
 
 def spendable(budget: int, now: datetime) -> int:
-    """Give how much of the day's budget may be spent by `now` (UTC): the budget is spread over the day."""
+    """Return how much of the day's budget may be spent by `now` (UTC): the budget is spread over the day."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return min(math.ceil(budget * (now - midnight).total_seconds() / _DAY), budget)

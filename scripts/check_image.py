@@ -150,7 +150,7 @@ def inside(stage: Stage, command: list[str]) -> list[str]:
 
 
 def environ(stage: Stage) -> dict[str, str]:
-    """Give the stage's variables over this machine's, whose pip and certificates may need theirs."""
+    """Return the stage's variables over this machine's, whose pip and certificates may need theirs."""
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     return os.environ | stage.env | {"PATH": path, "HOME": "/tmp", "DEBIAN_FRONTEND": "noninteractive"}  # noqa: S108
 

@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def written(page: Path) -> str:
-    """Give the page with its tables as they should be."""
+    """Return the page with its tables as they should be."""
     return _BLOCK.sub(lambda block: block[1] + TABLES[block[2]] + block[3], page.read_text(encoding="utf-8"))
 
 

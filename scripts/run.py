@@ -56,7 +56,7 @@ def web_address(settings: Mapping[str, str]) -> tuple[str, int]:
 
 
 def chosen(settings: Mapping[str, str]) -> Env:
-    """Give the Procfile's commands by name, less those whose part a real service plays."""
+    """Return the Procfile's commands by name, less those whose part a real service plays."""
     commands = parse_procfile((ROOT / "Procfile").read_text(encoding="utf-8")).processes
     absent = {"redis"} if given(settings, "REDIS_URL") else set()
     if captures_elsewhere(settings):
@@ -115,7 +115,7 @@ def free_folder(data: Path) -> Path:
 
 
 def in_use(folder: Path) -> bool:
-    """Tell whether a Redis holds the lock that the Procfile makes it take."""
+    """Return whether a Redis holds the lock that the Procfile makes it take."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("wb") as lock:
         try:

@@ -73,7 +73,7 @@ def needs(environ: Mapping[str, str], kinds: Collection[str] = ()) -> dict[str, 
 
 
 def wants_headless_shell(environ: Mapping[str, str]) -> bool:
-    """Tell whether to capture with Debian's headless shell: nothing else is named, and apt or the machine has it."""
+    """Return whether to capture with Debian's headless shell: nothing else is named, and apt or the machine has it."""
     if any(environ.get(name) for name in ("ENGINE_CHROMIUM", "CAPTURE_URL", "SNAPSHARP_API_KEY")):
         return False
     return HEADLESS_SHELL.exists() or not any(map(Path.exists, FULL_BROWSERS)) or in_apt("chromium-headless-shell")
@@ -100,7 +100,7 @@ PICTURE_PACKAGES = (
 
 
 def has_package(package: str) -> bool:
-    """Tell whether dpkg has it. Without dpkg we cannot know, and pictures work without: true."""
+    """Return whether dpkg has it. Without dpkg we cannot know, and pictures work without: true."""
     if not shutil.which("dpkg-query"):
         return True
     query = ["dpkg-query", "--show", "--showformat=${db:Status-Status}", package]
@@ -158,7 +158,7 @@ def install_requirements(lock: str) -> None:
 
 
 def install_with_uv(lock: str, pip: Pip) -> bool:
-    """Install a lock file with uv, and first uv with pip. Tell whether it worked."""
+    """Install a lock file with uv, and first uv with pip. Return whether it worked."""
     if not is_installed("requirements-setup.txt"):
         options = ["-qq", "--require-hashes", "--only-binary=:all:", "--no-compile"]
         if pip("install", *options, "-r", "requirements-setup.txt").returncode:
@@ -178,7 +178,7 @@ def install_with_uv(lock: str, pip: Pip) -> bool:
 
 
 def install_with_pip(lock: str, pip: Pip) -> bool:
-    """Install a lock file with pip, where uv cannot be had or fails. Tell whether it worked."""
+    """Install a lock file with pip, where uv cannot be had or fails. Return whether it worked."""
     print(f"uv could not install {lock}: see above. Installing with pip, which takes longer.", flush=True)
     return pip("install", "-qq", "--require-hashes", "-r", lock).returncode == 0
 

@@ -32,7 +32,7 @@ class LocalStorage:
         return key
 
     def read(self, key: str) -> tuple[bytes, str]:
-        """Give the bytes and the content type of `key`. Raises NotFound for an unknown or malformed key."""
+        """Return the bytes and the content type of `key`. Raises NotFound for an unknown or malformed key."""
         content_type, path = content_type_of(key), self._folder / key
         if path.is_symlink() or not path.is_file():
             raise no_such_picture()

@@ -87,7 +87,7 @@ class PictureCache:
         self._lock = threading.Lock()
 
     def look_up(self, request: ThumbnailRequest, *, reload: bool = False) -> Known:
-        """Tell what is known of `request`: from memory unless `reload`, else by one call to Redis."""
+        """Look `request` up: in memory unless `reload`, else by one call to Redis."""
         remembered = None if reload else self._recall(request.rendition_key)
         if remembered is not None:
             return Known(remembered, complete=False)
@@ -107,7 +107,7 @@ class PictureCache:
     def read_state(
         self, request: ThumbnailRequest, values: Values
     ) -> tuple[OriginalInfo | None, RememberedFailure | None]:
-        """Read the values of `state_keys`; () stands for a Redis that could not be asked."""
+        """Decode the values of `state_keys`. () means that Redis was unreachable."""
         info, failure = values or (None, None)
         known = _unpack_info(info) if info else None
         if known is None and (original := self._recall(request.capture_key)):
@@ -115,7 +115,7 @@ class PictureCache:
         return known, self._read_failure(request.capture_key, failure)
 
     def original(self, request: ThumbnailRequest, *, reload: bool = False) -> Picture | None:
-        """Give the original of `request`; it may be old."""
+        """Return the original of `request`, which may be stale."""
         remembered = None if reload else self._recall(request.capture_key)
         if remembered is not None:
             return remembered
@@ -123,7 +123,7 @@ class PictureCache:
         return self._read_original(request.capture_key, value)
 
     def original_or_failure(self, request: ThumbnailRequest) -> tuple[Picture | None, RememberedFailure | None]:
-        """Give what another process may have just made of the page: its original, or its failure."""
+        """Return the page's original or failure, which another process may have just stored."""
         digest = request.capture_key.digest
         names = [keys.PICTURE + digest, keys.FAILURE + digest]
         values, _ = self._call(lambda: cast("list[bytes | None]", self._client.mget(names)))
@@ -131,16 +131,16 @@ class PictureCache:
         return self._read_original(request.capture_key, body), self._read_failure(request.capture_key, failure)
 
     def rendition(self, request: ThumbnailRequest) -> Picture | None:
-        """Give the rendition of `request`; it may be old."""
+        """Return the rendition of `request`, which may be stale."""
         return self.look_up(request).rendition
 
     def info(self, request: ThumbnailRequest) -> OriginalInfo | None:
-        """Tell when the page was last captured."""
+        """Read when the page was last captured."""
         value, _ = self._call(lambda: self._client.get(keys.ORIGINAL + request.capture_key.digest))
         return _unpack_info(value) if isinstance(value, bytes) else None
 
     def knows(self, request: ThumbnailRequest) -> bool:
-        """Tell whether there is a picture or a failure of the page; true where Redis cannot tell."""
+        """Return whether the page has a picture or a failure. True while Redis is unreachable."""
         pair = request.rendition_key, request.capture_key
         with self._lock:
             failed = request.capture_key.digest in self._failures

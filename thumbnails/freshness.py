@@ -17,7 +17,7 @@ class Freshness:
     stale: int = 604800
 
     def fresh_for(self, picture: Picture, request: ThumbnailRequest) -> int:
-        """Give the seconds for which `picture` stays fresh for `request`; 0 or less if it is stale."""
+        """Return the seconds for which `picture` stays fresh for `request`; 0 or less if it is stale."""
         age = (datetime.now(UTC) - picture.captured_at).total_seconds()
         return int(self._lifetime(picture, request) - age)
 
@@ -25,21 +25,21 @@ class Freshness:
         return self.fresh_for(picture, request) > 0
 
     def keep(self, picture: Picture, request: ThumbnailRequest) -> int:
-        """Give the seconds for which a rendition is kept: until it is no longer shown even as stale."""
+        """Return the seconds for which a rendition is kept: until it is no longer shown even as stale."""
         if picture.suspect:
             return self.fresh_for(picture, request)
         return self._lifetime(picture, request) + self.stale
 
     def is_due(self, captured_at: datetime, ttl: int | None, now: datetime) -> bool:
-        """Tell whether a picture that was captured at `captured_at` is stale at `now`."""
+        """Return whether a picture that was captured at `captured_at` is stale at `now`."""
         return (now - captured_at).total_seconds() >= self.ttl(ttl)
 
     def is_expired(self, captured_at: datetime, ttl: int | None, now: datetime) -> bool:
-        """Tell whether such a picture is no longer shown, not even as stale."""
+        """Return whether such a picture is no longer shown, not even as stale."""
         return (now - captured_at).total_seconds() > self.ttl(ttl) + self.stale
 
     def ttl(self, ttl: int | None) -> int:
-        """Give the caller's `ttl`, or else that of the settings."""
+        """Return the caller's `ttl`, or else that of the settings."""
         return ttl or self.fresh
 
     def _lifetime(self, picture: Picture, request: ThumbnailRequest) -> int:

@@ -113,7 +113,10 @@ class Originals:
     def _captured_meanwhile(
         self, request: ThumbnailRequest, info: OriginalInfo | None, failure: RememberedFailure | None, since: datetime
     ) -> Captured | None:
-        """Give what another leader captured between this caller's look-up and its lease, so that no page is paid twice."""
+        """Return the picture that another leader captured between this caller's look-up and its lease.
+
+        A page is thus never paid for twice.
+        """
         if info is not None and info.captured_at > since:
             original = self._cache.original(request, reload=True)
             if original is not None and original.captured_at > since:

@@ -30,7 +30,9 @@ class Renditions:
     def make(
         self, original: Picture, request: ThumbnailRequest, deadline: float, *, known: Picture | None = None
     ) -> Picture:
-        """Give the rendition of `original` for `request` by `deadline` (monotonic), or `known` if it was made from that.
+        """Return the rendition of `original` for `request` by `deadline` (monotonic).
+
+        Returns `known` if it was made from the same original.
 
         Raises OverCapacity, Pending (the rendition is not ready yet) or CaptureFailed.
         """
@@ -48,7 +50,7 @@ class Renditions:
         self._join(original, request, large=self.is_large(original, request))
 
     def is_large(self, original: Picture, request: ThumbnailRequest) -> bool:
-        """Tell whether the rendition may take seconds, by the pixels decoded or encoded, whichever are more."""
+        """Return whether the rendition may take seconds, by the pixels decoded or encoded, whichever are more."""
         w, h = request.rendition.w or original.width, request.rendition.h or original.height
         return max(original.width * original.height, w * h) > self._cpu.LARGE_PIXELS
 

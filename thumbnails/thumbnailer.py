@@ -62,14 +62,14 @@ class Thumbnailer:
         return self._cache.look_up(request)
 
     def hit(self, request: ThumbnailRequest, known: Known) -> Served | None:
-        """Give the rendition that is known, if it is fresh and the page was not captured again since."""
+        """Return the cached rendition if it is fresh and the page was not recaptured since."""
         if request.delivery.fresh or known.rendition is None or known.outdated:
             return None
         served = self._serve(known.rendition, CacheState.HIT, request)
         return served if served.fresh_for > 0 else None
 
     def get(self, ask: Ask, known: Known | None = None, *, stale_ok: bool = True) -> Served:
-        """Give a fresh picture; or a stale one, while the page is captured again; or wait for a capture.
+        """Return a fresh picture, or a stale one while the page is recaptured, or else wait for a capture.
 
         `known` is what was just looked up. Only a capture is charged. Raises InvalidOption or BlockedTarget; and,
         without a stale picture that may be shown instead, RateLimited, OverCapacity, Pending or a CaptureError.
@@ -111,7 +111,7 @@ class Thumbnailer:
             return self._serve(stale, CacheState.STALE, request)
 
     def _capture(self, ask: Ask, known: Known) -> Served:
-        """Wait for the capture of the page, and give its rendition. Raises Pending when the caller's time is up."""
+        """Wait for the capture of the page, and return its rendition. Raises Pending when the caller's time is up."""
         request, state = ask.request, CacheState.MISS if known.reachable else CacheState.BYPASS
         with self._seat_or_no_wait(request, self._capture_seats) as deadline:
             while True:
@@ -173,7 +173,7 @@ class Thumbnailer:
         self._originals.require_room(request)
 
     def has_picture(self, request: ThumbnailRequest) -> bool:
-        """Tell whether `get` has a picture to show, fresh or stale, without waiting for a capture."""
+        """Return whether `get` has a picture to show, fresh or stale, without waiting for a capture."""
         if request.delivery.fresh:
             return False
         known = self._cache.look_up(request)
@@ -194,12 +194,12 @@ class Thumbnailer:
         return Persisted(served.picture, self._storage.put(served.picture), served.cache)
 
     def captured_since(self, request: ThumbnailRequest, then: datetime) -> bool:
-        """Tell whether a good capture of the page was made after `then`."""
+        """Return whether a good capture of the page was made after `then`."""
         info = self._cache.info(request)
         return info is not None and not info.suspect and info.captured_at > then
 
     def recapture(self, ask: Ask, then: datetime) -> bool:
-        """Capture the page again unless it was captured after `then`; tell whether it was. Renders nothing.
+        """Recapture the page unless it was captured after `then`. Return whether it was recaptured. Renders nothing.
 
         Raises what a capture raises: BlockedTarget, InvalidOption, RateLimited, OverCapacity or a CaptureError.
         """
@@ -211,13 +211,13 @@ class Thumbnailer:
 
     @contextmanager
     def seat(self) -> Iterator[bool]:
-        """Take one of the seats for waiting callers while the block runs. Gives False if none is free."""
+        """Take one of the seats for waiting callers while the block runs. Yields False if none is free."""
         with _seat(self._capture_seats) as seated:
             yield seated
 
     @contextmanager
     def _seat_or_no_wait(self, request: ThumbnailRequest, seats: threading.BoundedSemaphore) -> Iterator[float]:
-        """Take a seat, and give the time (monotonic) until which the caller waits. Raises OverCapacity.
+        """Take a seat, and yield the time (monotonic) until which the caller waits. Raises OverCapacity.
 
         A caller that sends `wait` needs no seat: without one, it gets Pending at once.
         """

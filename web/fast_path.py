@@ -37,7 +37,7 @@ def install(app: Flask, services: Services) -> None:
 
 
 def known_state() -> Known | None:
-    """Give what the fast path has found in the cache for the current request, if it has looked."""
+    """Return what the fast path has found in the cache for the current request, if it has looked."""
     return request.environ.get(_KNOWN)
 
 
@@ -78,7 +78,7 @@ class FastPathMiddleware:
         return [body] if environ["REQUEST_METHOD"] == "GET" else []
 
     def _find_hit(self, environ: "WSGIEnvironment") -> tuple[ThumbnailRequest, Served] | None:
-        """Give the request and its picture if that is a hit. An error that Flask has to write goes into `environ`."""
+        """Return the request and its picture if it is a hit. An error that Flask must write goes into `environ`."""
         query = environ["QUERY_STRING"].encode("latin-1")
         try:
             wanted = self._services.validator.parse_query(query, preferred_format(environ.get("HTTP_ACCEPT", "")))
@@ -93,7 +93,7 @@ class FastPathMiddleware:
         return wanted, served
 
     def _look_up(self, environ: "WSGIEnvironment", query: bytes, wanted: ThumbnailRequest) -> Served | None:
-        """Give the picture if it is known and fresh. Raises an error if `Thumbnailer.get` could only do the same."""
+        """Return the picture if it is known and fresh. Raises an error if `Thumbnailer.get` could only do the same."""
         try:
             self._services.access.require_allowed(query, wanted)
         except ThumbnailError:
@@ -120,5 +120,5 @@ def _is_plain(environ: "WSGIEnvironment") -> bool:
 
 
 def _matches(if_none_match: str | None, etag: str) -> bool:
-    """Tell whether `If-None-Match` names `etag` (quoted). Browsers send exactly what they got."""
+    """Return whether `If-None-Match` names `etag` (quoted). Browsers send exactly what they got."""
     return if_none_match == etag or (bool(if_none_match) and parse_etags(if_none_match).contains_weak(etag.strip('"')))

@@ -39,7 +39,7 @@ class Deliveries:
         return [TaskMessage.parse(text) for text in self._receivers.pop_waiting(target.netloc)]
 
     def _job_awaiting(self, message: TaskMessage) -> Job | None:
-        """Give the job if it awaits this very attempt."""
+        """Return the job if it awaits this very attempt."""
         job = self._store.get(message.subject)
         if job is None or job.webhook is None or job.webhook.state is not WebhookState.PENDING:
             return None

@@ -65,14 +65,14 @@ class Receivers:
             self._client.set(keys.RECEIVER_UNRESPONSIVE + host, b"1", ex=UNRESPONSIVE_SECONDS)
 
     def pop_waiting(self, host: str) -> list[str]:
-        """Remove and give the first waiter of each queue: for a slot, and for `host`."""
+        """Remove and return the first waiter of both queues: for a slot, and for `host`."""
         with redis_errors_translated(), self._client.pipeline() as pipe:
             for queue in self._queues(host):
                 pipe.zpopmin(queue)
             return [waiter.decode() for popped in pipe.execute() for waiter, _ in popped]
 
     def _acquire(self, host: str, waiter: str) -> tuple[Lock, ...]:
-        """Acquire both locks and give them, or none."""
+        """Acquire both locks and return them, or none."""
         for_slot, for_host = self._queues(host)
         receiver = self._lock(keys.RECEIVER_HELD + host)
         if not receiver.acquire():

@@ -12,10 +12,10 @@ _POSTPONEMENTS = {Availability.BUSY: (5, 15), Availability.UNRESPONSIVE: (15, 45
 
 
 def delay_after(attempts: int, jitter: Callable[[float, float], float] = random.uniform) -> float | None:
-    """Give the seconds to wait after so many failed attempts, a fifth of them jitter; None to give up."""
+    """Return the seconds to wait after so many failed attempts, a fifth of them jitter; None to give up."""
     return RETRY_DELAYS[attempts - 1] * jitter(0.8, 1.2) if attempts < MAX_ATTEMPTS else None
 
 
 def postponement(availability: Availability) -> float:
-    """Give the seconds to wait for a receiver that is not free."""
+    """Return the seconds to wait for a receiver that is not free."""
     return random.uniform(*_POSTPONEMENTS[availability])  # noqa: S311 - it spreads load

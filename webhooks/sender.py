@@ -46,7 +46,7 @@ class SendResult:
 
     @property
     def unresponsive(self) -> bool:
-        """Tell whether the attempt took long and still got no answer."""
+        """Return whether the attempt took long and still got no answer."""
         return self.status is None and self.seconds > SLOW_SECONDS
 
     @property
@@ -55,7 +55,7 @@ class SendResult:
 
     @property
     def rejected(self) -> bool:
-        """Tell whether the receiver asked for no further attempt, by a 410."""
+        """Return whether the receiver asked for no further attempt, by a 410."""
         return self.status == _GONE
 
 
@@ -75,7 +75,7 @@ class WebhookSender:
         self._given_tls = tls
 
     def require_allowed_url(self, url: str) -> str:
-        """Give the canonical spelling of a caller's `webhook_url`, or refuse it.
+        """Return the canonical spelling of a caller's `webhook_url`, or refuse it.
 
         Raises InvalidOption, InvalidURL, BlockedTarget or OverCapacity.
         """

@@ -42,7 +42,7 @@ class LaunchFailed(Unavailable):
 
     @property
     def is_isolation_failure(self) -> bool:
-        """Tell whether a launch with less `Isolation` may succeed."""
+        """Return whether a launch with less `Isolation` may succeed."""
         return "sandbox" in self.stderr.lower() or "namespace" in self.stderr
 
 

@@ -31,7 +31,7 @@ OpenPage = Callable[[], AbstractAsyncContextManager[BlankPage]]
 
 
 class PagePool:
-    """Gives each page to one capture alone, and closes it afterwards."""
+    """Hands each page to one capture alone, and closes it afterwards."""
 
     def __init__(self, open_page: OpenPage) -> None:
         self._open_page = open_page

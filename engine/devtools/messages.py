@@ -33,7 +33,7 @@ class MessageSplitter:
         self._head: bytes | None = None  # of the message that is being dropped
 
     def feed(self, chunk: bytes) -> Iterator[bytes | OversizedMessage]:
-        """Give the messages that end in `chunk`, the continuation of the last one. Holds little more than a limit."""
+        """Return the messages that end in `chunk`, the continuation of the last one. Holds little more than a limit."""
         *ends, rest = chunk.split(b"\0")
         for end in ends:
             self._extend(end)

@@ -109,7 +109,7 @@ class Gate:
 
 
 def _is_local(address: Address) -> bool:
-    """Tell whether `address` may be this machine's: only such an address can be bound. Sends no packet.
+    """Return whether `address` may be this machine's: only such an address can be bound. Sends no packet.
 
     Raises ProxyFailed.
     """

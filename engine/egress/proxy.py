@@ -62,7 +62,7 @@ class Egress:
         return self._is_serving and not self._outlet_lost and not (self._session and self._session.ended)
 
     async def is_healthy(self) -> bool:
-        """Tell whether the proxy has served everything until now. Pings the outlet, if there is one."""
+        """Return whether the proxy has served everything until now. Pings the outlet, if there is one."""
         try:
             if self._session and self.alive:
                 await self._session.ping()

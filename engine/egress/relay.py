@@ -10,7 +10,7 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 def has_ended(stream: Stream) -> bool:
-    """Tell whether the peer has closed a connection on which it sends nothing."""
+    """Return whether the peer has closed a connection on which it sends nothing."""
     return stream[0].at_eof() or stream[0].exception() is not None
 
 

@@ -34,7 +34,7 @@ class AdFilter:
         self._engine = adblock.Engine(filters)
 
     def blocks(self, url: str, page_url: str, resource_type: str) -> bool:
-        """Tell whether `url` is an advertisement, requested by `page_url` as the protocol's `resource_type`."""
+        """Return whether `url` is an advertisement, requested by `page_url` as the protocol's `resource_type`."""
         kind = KINDS.get(resource_type, "other")
         return bool(self._engine.check_network_urls(url, page_url, kind).matched)
 

@@ -161,7 +161,7 @@ class PageCapture:
         return body
 
     async def _is_current(self, document: int) -> bool:
-        """Tell whether `document` is still the current one."""
+        """Return whether `document` is still the current one."""
         with contextlib.suppress(DocumentReplaced):
             # The browser reports all earlier events before it answers this call.
             await self._page.interrupt_if_busy(lambda: self._page.frame.call_in_document("Page.getFrameTree"))

@@ -44,7 +44,7 @@ class MainFrame:
 
     @property
     def navigating(self) -> bool:
-        """Tell whether a redirect by script or meta refresh has begun: a visitor will not see this document."""
+        """Return whether a redirect by script or meta refresh has begun: a visitor will not see this document."""
         return self._redirect_scheduled or self._next_loader not in (None, self.loader)
 
     async def wait_for_milestone(self, milestone: str) -> None:

@@ -22,7 +22,7 @@ START_SECONDS = 30
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 15) -> Any:
-    """Wait until `condition` holds and give its value."""
+    """Wait until `condition` holds and return its value."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, "it never came true"
@@ -84,7 +84,7 @@ class Engine:
         return self.get("/health").json()
 
     def stop(self) -> int:
-        """Stop it as an init system would and give its exit status."""
+        """Stop it as an init system would and return its exit status."""
         self._http.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

@@ -16,9 +16,9 @@ CONFIG = Path(__file__).parents[2] / "deploy" / "nginx.conf"
 
 
 def adapted(folder: Path, port: int, web: str, *changes: tuple[str, str]) -> str:
-    """Give the shipped configuration for `port` in front of the URL `web`, with everything it writes in `folder`.
+    """Return the shipped configuration for `port`, proxying to the URL `web` and writing into `folder`.
 
-    `changes` are an operator's own: what is there, and what is to be there in its place.
+    `changes` are an operator's own: pairs of the shipped text and its replacement.
     """
     text = CONFIG.read_text(encoding="utf-8")
     for shipped, here in (
@@ -38,7 +38,7 @@ def adapted(folder: Path, port: int, web: str, *changes: tuple[str, str]) -> str
 
 @contextmanager
 def running_nginx(folder: Path, web: str, *changes: tuple[str, str]) -> Iterator[str]:
-    """Run nginx in front of the URL `web` and give its URL; what it writes is in `folder`. `changes` as in `adapted`."""
+    """Run nginx in front of the URL `web` and yield its URL. It writes into `folder`. `changes` as in `adapted`."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     config = folder / "nginx.conf"

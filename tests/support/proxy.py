@@ -68,7 +68,7 @@ class Proxy:
         return stream
 
     async def ask(self, request: bytes) -> tuple[int, Stream]:
-        """Greet, send `request` and give the reply's code."""
+        """Greet, send `request` and return the reply's code."""
         stream = await self.send(self.greeting + request)
         assert await stream[0].readexactly(len(self.greeted)) == self.greeted
         answer = await stream[0].readexactly(10)

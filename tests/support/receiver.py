@@ -97,7 +97,7 @@ def endless(handler: _Handler) -> None:
 
 
 def certificates(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Make a certificate for `name`, and give the contexts of its server and of a client that trusts nothing else."""
+    """Make a certificate for `name`, and return the contexts of its server and of a client that trusts nothing else."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)

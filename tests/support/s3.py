@@ -12,7 +12,7 @@ from tests.support.processes import free_port, running
 
 @contextmanager
 def running_s3(*buckets: str) -> Iterator[str]:
-    """Give the endpoint's URL; the buckets exist."""
+    """Run an S3 server that has `buckets`, and yield its URL."""
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with running(command, port, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):

@@ -120,7 +120,7 @@ class ScreenshotAPI:
         self.latency, self.healthy = 0.0, True
 
     def behave(self, behaviour: "Behaviour", *, times: int = 1, url: str | None = None) -> None:
-        """Give the next `times` answers by `behaviour`, of all calls or of those that capture `url`."""
+        """Answer the next `times` calls by `behaviour`: all calls, or those that capture `url`."""
         with self._lock:
             self._scripts.append(Script(behaviour, times, url))
 

@@ -61,7 +61,7 @@ class Site:
         drips: bool = False,
         hangs_up: bool = False,
     ) -> str:
-        """Serve `body` at `path`, whatever the query, and give its URL."""
+        """Serve `body` at `path`, whatever the query, and return its URL."""
         content = body.encode() if isinstance(body, str) else body
         self.routes[path] = Route(content, status, content_type, headers or {}, gate, endless or drips, drips, hangs_up)
         return self.url(path)

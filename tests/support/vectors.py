@@ -31,7 +31,7 @@ class Vector:
     leaves: bool = False
 
     def serve(self, site: Site, name: str, victim: str) -> str:
-        """Add the page to `site` and give its URL."""
+        """Add the page to `site` and return its URL."""
         path = f"/{name}"
 
         def filled(text: str) -> str:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 @contextmanager
 def running_web(log: Path, **settings: object) -> Iterator[str]:
-    """Run gunicorn with `settings` alone and give its URL; its log goes to the file `log`."""
+    """Run gunicorn with `settings` alone and yield its URL. Its log is the file `log`."""
     with running_web_process(log, **settings) as (url, _):
         yield url
 

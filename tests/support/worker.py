@@ -55,6 +55,6 @@ def _running_celery(
 
 
 def children_of(process: subprocess.Popen) -> list[int]:
-    """Give the ids of the pool's processes."""
+    """Return the process ids of the worker's pool."""
     text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
     return [int(pid) for pid in text.split()]

@@ -85,7 +85,7 @@ def create_jobs(services: Services, budgets: JobBudgets, wish: JobWish, caller: 
 
 
 def _wait_for_all(services: Services, made: list[Job], seconds: float) -> bool:
-    """Wait at most `seconds`, and tell whether all jobs have ended. False at once if no seat is free."""
+    """Wait at most `seconds`, and return whether all jobs have ended. False at once if no seat is free."""
     end = time.monotonic() + seconds
     with services.thumbnailer.seat() as seated:
         if not seconds or not seated:

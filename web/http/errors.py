@@ -89,7 +89,7 @@ def _respond(status: int, code: str, title: str, detail: str, *, retryable: bool
 
 
 def prefers_image() -> bool:
-    """Tell whether `Accept` ranks images above text, as every browser does for an `<img>`."""
+    """Return whether `Accept` ranks images above text, as every browser does for an `<img>`."""
     accept = request.accept_mimetypes
     images = max((quality for mime, quality in accept if mime.startswith("image/")), default=0)
     texts = max((quality for mime, quality in accept if mime.startswith(("text/", "application/"))), default=0)

@@ -52,10 +52,10 @@ def representation_headers(picture: Picture) -> dict[str, str]:
 
 
 def _cache_control(served: Served, delivery: Delivery, *, stale: bool) -> str:
-    """Say which caches may keep a picture, and for how long: at most until its URL expires.
+    """Write which caches may keep a picture, and for how long: at most until its URL expires.
 
-    Shared caches may serve a picture after its `max-age`. So they must not keep one whose URL expires, nor a suspect
-    one.
+    Shared caches may serve a picture after its `max-age`. So they must keep neither suspect pictures nor pictures whose
+    URL expires.
     """
     if delivery.fresh:
         return "no-store"

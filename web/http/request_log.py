@@ -14,7 +14,7 @@ _VALID_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 def install(app: Flask) -> None:
-    """Give every request an id and a log event."""
+    """Return every request an id and a log event."""
     app.before_request(_begin)
     app.after_request(_end)
 
@@ -29,7 +29,7 @@ def request_id() -> str:
 
 
 def choose_request_id(sent: str) -> str:
-    """Give the id that the caller sent if it is valid, else a new one."""
+    """Return the id that the caller sent if it is valid, else a new one."""
     return sent if _VALID_ID.fullmatch(sent) else os.urandom(16).hex()
 
 

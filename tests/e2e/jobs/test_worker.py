@@ -46,7 +46,7 @@ class Deployment:
         return self._stack.enter_context(running_worker(self.folder / "worker.log", app, **self.settings))
 
     def ask(self, **body):
-        """Ask for one picture, or for a batch, and give the job's path."""
+        """Ask for one picture, or for a batch, and return the job's path."""
         response = self.client.post("/screenshots", json=SMALL | body)
         assert response.status_code == 202, response.text
         return response.headers["Location"]

@@ -278,7 +278,7 @@ async def test_the_connections_of_a_capture_end_with_its_session_even_if_the_sit
 
 
 def filled(running: Chain) -> bool:
-    """Tell whether the buffers of all other connections are full."""
+    """Return whether the buffers of all other connections are full."""
     writers = [writer for _, writer in running.world.streams if writer is not running.session.stream[1]]
     return all(writer.transport.get_write_buffer_size() for writer in writers)
 

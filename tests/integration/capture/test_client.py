@@ -779,7 +779,7 @@ def test_no_time_left_is_a_timeout_without_a_call(snapsharp):
 
 
 def leaks(text):
-    """Say which secrets stand in `text`: the key, or the target behind its host."""
+    """Return which secrets stand in `text`: the key, or the target behind its host."""
     return [secret for secret in (KEY, KEY[8:], "7f3a9c", "hunter22", "orders") if secret in text]
 
 
@@ -789,7 +789,7 @@ TELLTALE = (
 
 
 def everything_said(api, caplog, **settings):
-    """Fail a capture; give all that was logged, at any level and by any library, and the error with its traceback."""
+    """Fail a capture; return all that was logged, at any level and by any library, and the error with its traceback."""
     caplog.set_level(logging.DEBUG)
     with capture_logs() as events, pytest.raises(Exception) as raised:
         capture(api, replace(PAGE, target=at(SECRET)), **settings)

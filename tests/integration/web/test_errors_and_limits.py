@@ -322,7 +322,7 @@ def forget_peak():
 
 
 def peak_memory():
-    """Give the peak of resident memory in bytes, with the memory of Pillow and other C code."""
+    """Return the peak of resident memory in bytes, with the memory of Pillow and other C code."""
     (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) << 10
 

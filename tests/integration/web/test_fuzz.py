@@ -163,7 +163,7 @@ def behind_a_proxy(make_client):
 
 
 def environ(headers):
-    """Give `headers` as a server passes them on."""
+    """Return `headers` as a server passes them on."""
     names = {"Content-Type": "CONTENT_TYPE"}
     return {names.get(name, "HTTP_" + name.upper().replace("-", "_")): value for name, value in headers.items()}
 

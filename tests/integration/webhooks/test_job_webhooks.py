@@ -77,7 +77,7 @@ class WebhookDeployment:
                 store.zadd(OUTBOX, {message: 0}, xx=True)
 
     def postponed(self, id_):
-        """Tell whether a job's message is due within a minute, not in a quarter of an hour."""
+        """Return whether a job's message is due within a minute, not in a quarter of an hour."""
         with redis.Redis.from_url(self.redis_url) as store:
             (message,) = self.due(id_)
             return 0 < store.zscore(OUTBOX, message) - time.time() < 60

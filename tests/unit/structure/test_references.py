@@ -30,7 +30,7 @@ def named(tree):
 
 
 def exists(dotted):
-    """Tell whether a name such as `jobs.retention` or `options.chosen` is a module of ours, or offered by one."""
+    """Return whether a name such as `jobs.retention` or `options.chosen` is a module of ours, or offered by one."""
     module, _, name = dotted.rpartition(".")
     home = house.ROOT / module.replace(".", "/")
     is_module = (home / f"{name}.py").exists() or (home / name / "__init__.py").exists()

@@ -47,7 +47,7 @@ BRANCH, LINE, EXCLUDED = "door.py:5, a branch", "door.py:6, a line", "door.py:9,
 
 @pytest.fixture
 def run(tmp_path):
-    """Run pytest over files of a project; give its exit status, and what it says was not tested."""
+    """Run pytest on files of a project; return its exit status and the lines that it reports as untested."""
 
     def run_(*how, door=DOOR, tests=TESTS, **others):
         for name, text in {"conftest": CONFTEST, "door": door, "test_door": tests, **others}.items():
