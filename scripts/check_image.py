@@ -1,7 +1,7 @@
-"""Carry out the Dockerfile without Docker, start what it makes, take a picture through it: `make check-image`.
+"""Execute the Dockerfile without Docker, start its images and take a picture through them: `make check-image`.
 
-Debian's own Python stands for the base image's, and the rest is as the Dockerfile says.
-Needs root, debootstrap and a mount namespace of its own, which the Makefile makes.
+Debian's own Python replaces the base image's. All else is as in the Dockerfile.
+Needs root, debootstrap and a separate mount namespace, which the Makefile creates.
 """
 
 import json
@@ -22,8 +22,8 @@ from scripts.supervisor import healthy
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
-# A container's way into its root. In a mere chroot the kernel refuses user namespaces, and with them the sandbox.
-ENTER = """
+# Enters the root as a container does. In a chroot the kernel refuses user namespaces, which the sandbox needs.
+ENTER_ROOT = """
 mount --rbind "$0" "$0" && cd "$0" && mount -t tmpfs shm dev/shm && mkdir -p .old && pivot_root . .old && umount --lazy .old && exec "$@"
 """
 HOST_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt")
@@ -31,7 +31,7 @@ HOST_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/ssl/certs
 
 @dataclass
 class Stage:
-    """A stage of the Dockerfile: the folder that stands for its image, and what to start in it."""
+    """A stage of the Dockerfile: the folder that replaces its image, and the commands to start in it."""
 
     root: Path
     env: dict[str, str] = field(default_factory=dict)
@@ -47,21 +47,23 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="check-image-"))
     try:
         stages = build(folder)
-        return try_out(stages["engine"], stages["web"])
-    finally:  # never across a mount: this machine's own files may be behind it
+        return take_picture(stages["engine"], stages["web"])
+    finally:  # never across a mount, which may lead to this machine's own files
         subprocess.run(["umount", "--quiet", *folder.glob("*/proc")], check=False)
         subprocess.run(["rm", "--recursive", "--force", "--one-file-system", folder], check=False)
 
 
 def build(folder: Path) -> dict[str, Stage]:
-    """Carry out every instruction, each stage in a copy of the one that it is built upon."""
+    """Execute every instruction. Each stage starts as a copy of the stage that it is built on."""
     stages: dict[str, Stage] = {}
     for word, rest in instructions():
         if word == "FROM":
             base, _, name = rest.partition(" AS ")
-            stages[name] = stage = derive(stages[base], folder / name) if base in stages else bootstrap(base, folder)
+            stages[name] = stage = (
+                copy_stage(stages[base], folder / name) if base in stages else bootstrap(base, folder)
+            )
         else:
-            carry_out(stage, word, rest)
+            execute(stage, word, rest)
     return stages
 
 
@@ -74,11 +76,11 @@ def instructions() -> Iterator[tuple[str, str]]:
 
 
 def bootstrap(base: str, folder: Path) -> Stage:
-    """Make the base: Debian of the release that the image's tag names, and `python` and `pip` in /usr/local."""
+    """Make the base image: the Debian release that its tag names, with `python` and `pip` in /usr/local."""
     release = base.rpartition("-")[2]
     root = folder / "base"
     packages = "--include=python3,python3-venv,ca-certificates"
-    say(f"debootstrap {release}")
+    report(f"debootstrap {release}")
     subprocess.run(["debootstrap", "--variant=minbase", packages, release, root, mirror()], check=True, stdout=-3)
     for path in filter(os.path.exists, HOST_FILES):
         shutil.copy(path, f"{root}{path}")
@@ -98,14 +100,14 @@ def mount_proc(stage: Stage) -> None:
     subprocess.run(["mount", "-t", "proc", "proc", stage.root / "proc"], check=True)
 
 
-def derive(base: Stage, root: Path) -> Stage:
+def copy_stage(base: Stage, root: Path) -> Stage:
     subprocess.run(["cp", "--archive", "--one-file-system", base.root, root], check=True)
     stage = Stage(root, dict(base.env), base.folder, base.user)
     mount_proc(stage)
     return stage
 
 
-def carry_out(stage: Stage, word: str, rest: str) -> None:
+def execute(stage: Stage, word: str, rest: str) -> None:
     match word:
         case "ENV":
             stage.env |= dict(pair.split("=", 1) for pair in rest.split())
@@ -115,9 +117,9 @@ def carry_out(stage: Stage, word: str, rest: str) -> None:
         case "USER":
             stage.user = rest
         case "COPY":
-            copy(stage, *rest.split())
+            copy_files(stage, *rest.split())
         case "RUN":
-            say(f"RUN {rest}")
+            report(f"RUN {rest}")
             run(stage, ["sh", "-c", rest])
         case "CMD":
             stage.command = json.loads(rest)
@@ -125,8 +127,8 @@ def carry_out(stage: Stage, word: str, rest: str) -> None:
             stage.health = json.loads(rest[rest.index("[") :])
 
 
-def copy(stage: Stage, *words: str) -> None:
-    """Copy tracked files alone: what lies about in a checkout must not make the check pass."""
+def copy_files(stage: Stage, *words: str) -> None:
+    """Copy only tracked files. Untracked files in the checkout must not make the check pass."""
     *sources, target = words
     list_files = ["git", "ls-files", "--", *(f":(glob){source}" for source in sources)]  # where * stops at a slash
     listed = subprocess.run(list_files, cwd=ROOT, check=True, capture_output=True, text=True).stdout
@@ -144,19 +146,19 @@ def run(stage: Stage, command: list[str]) -> None:
 def inside(stage: Stage, command: list[str]) -> list[str]:
     user, _, group = stage.user.partition(":")
     drop = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs", "--bounding-set=-all"]
-    walls = [] if user == "0" else drop
-    enter = ["unshare", "--mount", "sh", "-c", ENTER, str(stage.root)]
-    return [*enter, *walls, "env", "-C", stage.folder, *command]
+    confinement = [] if user == "0" else drop
+    enter = ["unshare", "--mount", "sh", "-c", ENTER_ROOT, str(stage.root)]
+    return [*enter, *confinement, "env", "-C", stage.folder, *command]
 
 
 def environ(stage: Stage) -> dict[str, str]:
-    """Return the stage's variables over this machine's, whose pip and certificates may need theirs."""
+    """Return the stage's variables, over those of this machine, which pip and certificates may need."""
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     return os.environ | stage.env | {"PATH": path, "HOME": "/tmp", "DEBIAN_FRONTEND": "noninteractive"}  # noqa: S108
 
 
-def try_out(engine: Stage, web: Stage) -> int:
-    """Start both images, wait for their own health checks, ask the web image for a picture of the demo page."""
+def take_picture(engine: Stage, web: Stage) -> int:
+    """Start both images, wait for their health checks, and take a picture of the demo page through the web image."""
     web_port, engine_port, demo_port = free_ports(3)
     engine.env |= {"ENGINE_PORT": engine_port, "PRIVATE_TARGETS": f"{LOOPBACK}:{demo_port}"}
     web.env |= {"PORT": web_port, "CAPTURE_URL": f"http://{LOOPBACK}:{engine_port}"}
@@ -165,19 +167,19 @@ def try_out(engine: Stage, web: Stage) -> int:
     with started(demo, os.environ | {"DEMO_PORT": demo_port}), serving(engine, engine_port), serving(web, web_port):
         target = f"http://{LOOPBACK}:{web_port}/thumb?url=http://{LOOPBACK}:{demo_port}/&w=640"
         picture = subprocess.run(["curl", "-fsS", target], check=True, capture_output=True).stdout
-    say(f"a picture of {len(picture)} bytes, {picture[:8]!r}")
+    report(f"a picture of {len(picture)} bytes, {picture[:8]!r}")
     return 0 if picture.startswith(b"\x89PNG") else 1
 
 
 @contextmanager
 def serving(stage: Stage, port: str) -> Iterator[None]:
-    say(f"starting {stage.root.name} as {stage.user}")
+    report(f"starting {stage.root.name} as {stage.user}")
     with started(inside(stage, stage.command), environ(stage)):
         deadline = time.monotonic() + 30
         while not healthy((LOOPBACK, int(port))) and time.monotonic() < deadline:
             time.sleep(0.2)
         run(stage, stage.health)
-        say(f"{stage.root.name}: its health check passes")
+        report(f"{stage.root.name}: its health check passes")
         yield
 
 
@@ -190,7 +192,7 @@ def started(command: list[str], env: dict[str, str]) -> Iterator[None]:
             process.terminate()
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     print(f"check-image: {text}", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Regenerate engine/data/cookie-banners.css from an unpacked npm package @duckduckgo/autoconsent.
+"""Regenerate engine/data/cookie-banners.css from the npm package @duckduckgo/autoconsent, unpacked.
 
 npm pack @duckduckgo/autoconsent && tar xf duckduckgo-autoconsent-*.tgz
 python scripts/cookie_banners.py package
@@ -14,7 +14,7 @@ TARGET = Path(__file__).parent.parent / "engine" / "data" / "cookie-banners.css"
 
 
 def from_rules(package: Path) -> Iterator[str]:
-    """Selectors of the rules that hold on every site; one that names its site would hide other things elsewhere."""
+    """Yield the selectors of rules for every site. A site's own rule would hide other elements elsewhere."""
     for rule in json.loads((package / "rules" / "rules.json").read_text(encoding="utf-8"))["autoconsent"]:
         context = rule.get("runContext", {})
         if "urlPattern" not in context and context.get("main", True) and not rule["name"].startswith("Test"):
@@ -22,7 +22,7 @@ def from_rules(package: Path) -> Iterator[str]:
 
 
 def from_code(package: Path) -> Iterator[str]:
-    """Selectors of the consent platforms that are programmed, not described."""
+    """Yield the selectors of consent platforms that are implemented in code instead of rules."""
     sources = [*sorted((package / "lib" / "cmps").glob("*.ts")), package / "lib" / "web.ts"]
     for source in sources:
         for listed in re.findall(

@@ -1,4 +1,4 @@
-"""Two contracts that import-linter does not have; pyproject.toml names them among its `contract_types`."""
+"""Two contracts that import-linter lacks. pyproject.toml lists them as `contract_types`."""
 
 from graphlib import CycleError, TopologicalSorter
 from typing import cast
@@ -8,9 +8,9 @@ from importlinter import Contract, ContractCheck, fields, output
 
 
 class NoCycles(Contract):
-    """No module imports itself over others, nor a package through its own modules.
+    """No module imports itself through others, and no package imports itself through its own modules.
 
-    `acyclic_siblings` compares folders, and does not see a module that imports its package from below.
+    `acyclic_siblings` compares folders, so it misses a module that imports its own package.
     """
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002 - import-linter's signature
@@ -33,7 +33,7 @@ class ImportsOnly(Contract):
     imports = fields.SetField(subfield=fields.StringField())
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002 - import-linter's signature
-        # A contract's fields are declared as descriptions, and hold what was described.
+        # The class declares its fields as descriptors. An instance holds their values.
         importer, allowed = str(self.importer), cast("set[str]", self.imports)
         others = {_package(module) for module in _ours(graph)} - {importer} - allowed
         wrong = sorted(

@@ -1,7 +1,7 @@
-"""Check who imports whom against the contracts in pyproject.toml: `make lint`.
+"""Check all imports against the contracts in pyproject.toml: `make lint`.
 
-import-linter reads packages only, and half of the house is single modules at the root. So it is shown a folder of
-links in which `errors.py` is the package `errors`; every import means the same there.
+import-linter reads only packages, but half of the code is single modules at the root. So the linter reads a folder of
+links in which `errors.py` is the package `errors`. Every import means the same there.
 """
 
 import subprocess

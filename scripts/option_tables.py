@@ -24,15 +24,15 @@ _BLOCK = re.compile(r"(<!-- (\w+): written by `make docs` -->\n).*?(<!-- end -->
 
 
 def main() -> None:
-    stale = [page for page in PAGES if written(page) != page.read_text(encoding="utf-8")]
+    stale = [page for page in PAGES if with_tables(page) != page.read_text(encoding="utf-8")]
     if "--check" in sys.argv and stale:
         sys.exit(f"{', '.join(map(str, stale))}: the tables of options are out of date; run `make docs`")
     for page in stale:
-        page.write_text(written(page), encoding="utf-8")
+        page.write_text(with_tables(page), encoding="utf-8")
 
 
-def written(page: Path) -> str:
-    """Return the page with its tables as they should be."""
+def with_tables(page: Path) -> str:
+    """Return the page's text with up-to-date tables."""
     return _BLOCK.sub(lambda block: block[1] + TABLES[block[2]] + block[3], page.read_text(encoding="utf-8"))
 
 

@@ -18,10 +18,10 @@ PARSERS: dict[str, Callable[[str], object]] = {
 
 def main() -> int:
     files = [Path("docker-compose.yml"), Path("pyproject.toml"), *sorted(Path("deploy").iterdir())]
-    return sum(complains(path) for path in files if path.suffix in PARSERS)
+    return sum(fails_to_parse(path) for path in files if path.suffix in PARSERS)
 
 
-def complains(path: Path) -> bool:
+def fails_to_parse(path: Path) -> bool:
     try:
         PARSERS[path.suffix](path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError) as err:

@@ -1,6 +1,6 @@
-"""`make run`: start what the Procfile lists, say where it answers, stop all of it together.
+"""`make run`: start the processes of the Procfile, print their addresses, and stop them together.
 
-What the settings name elsewhere (REDIS_URL, a screenshot API) is not started here.
+Redis and the engine are not started if the settings name others (REDIS_URL, a screenshot API).
 """
 
 import fcntl
@@ -26,14 +26,14 @@ def main() -> int:
     os.chdir(ROOT)
     settings = read_settings()
     refuse_taken_port(settings)
-    commands = chosen(settings)
-    env = wired(settings, commands)
-    print(f"Starting {', '.join(commands)}. The first picture can be had in a few seconds.", flush=True)
+    commands = commands_to_run(settings)
+    env = process_environment(settings, commands)
+    print(f"Starting {', '.join(commands)}. The service is ready in a few seconds.", flush=True)
     return supervise(commands, env, health_checks(env, commands), banner(env, commands))
 
 
 def read_settings() -> Env:
-    """Merge `.env` under the environment, as the processes do. An empty value means the default, also over `.env`."""
+    """Merge the environment over `.env`, as the processes do. An empty value means the default, even if `.env` has one."""
     return {name: value or "" for name, value in (dotenv.dotenv_values(".env") | os.environ).items()}
 
 
@@ -51,32 +51,32 @@ def refuse_taken_port(settings: Mapping[str, str]) -> None:
 def web_address(settings: Mapping[str, str]) -> tuple[str, int]:
     port = settings.get("PORT") or "8000"
     if not port.isdecimal() or not 0 < int(port) < 65536:
-        sys.exit(f"PORT must be a number from 1 to 65535, and is {port}.")
+        sys.exit(f"PORT is invalid ({port}): set it to a port from 1 to 65535.")
     return settings.get("WEB_HOST") or LOOPBACK, int(port)
 
 
-def chosen(settings: Mapping[str, str]) -> Env:
-    """Return the Procfile's commands by name, less those whose part a real service plays."""
+def commands_to_run(settings: Mapping[str, str]) -> Env:
+    """Return the Procfile's commands by name, except those that an external service replaces."""
     commands = parse_procfile((ROOT / "Procfile").read_text(encoding="utf-8")).processes
-    absent = {"redis"} if given(settings, "REDIS_URL") else set()
-    if captures_elsewhere(settings):
-        absent |= {"engine", "demo"}  # pages on our loopback are nothing to a hosted API
+    absent = {"redis"} if is_set(settings, "REDIS_URL") else set()
+    if uses_other_api(settings):
+        absent |= {"engine", "demo"}  # a hosted API cannot reach pages on our loopback
     return {name: command for name, command in commands.items() if name not in absent}
 
 
-def captures_elsewhere(settings: Mapping[str, str]) -> bool:
-    if given(settings, "CAPTURE_URL"):
+def uses_other_api(settings: Mapping[str, str]) -> bool:
+    if is_set(settings, "CAPTURE_URL"):
         return True
-    default = "snapsharp" if given(settings, "SNAPSHARP_API_KEY") else "engine"
+    default = "snapsharp" if is_set(settings, "SNAPSHARP_API_KEY") else "engine"
     return (settings.get("CAPTURE_API") or default) != "engine"
 
 
-def given(settings: Mapping[str, str], name: str) -> bool:
+def is_set(settings: Mapping[str, str], name: str) -> bool:
     return bool(settings.get(name) or settings.get(f"{name}_FILE"))
 
 
-def wired(settings: Mapping[str, str], commands: Mapping[str, str]) -> Env:
-    """Add what makes the parts find each other. A port that the settings name stays."""
+def process_environment(settings: Mapping[str, str], commands: Mapping[str, str]) -> Env:
+    """Add the variables by which the processes find each other. Ports from the settings are kept."""
     env = dict(settings)
     for name, port in zip(("REDIS_PORT", "ENGINE_PORT", "DEMO_PORT"), free_ports(3), strict=True):
         env[name] = env.get(name) or port
@@ -85,7 +85,7 @@ def wired(settings: Mapping[str, str], commands: Mapping[str, str]) -> Env:
         env["LOG_FORMAT"] = "console"  # the processes write to a pipe and cannot see the terminal
     env["BEAT_SCHEDULE"] = env.get("BEAT_SCHEDULE") or str(ROOT / "data" / "beat-schedule")
     if "redis" in commands:
-        env["REDIS_DIR"] = env.get("REDIS_DIR") or str(free_folder(ROOT / "data"))
+        env["REDIS_DIR"] = env.get("REDIS_DIR") or str(unlocked_folder(ROOT / "data"))
         Path(env["REDIS_DIR"]).mkdir(parents=True, exist_ok=True)
         env["REDIS_URL"] = f"redis://{LOOPBACK}:{env['REDIS_PORT']}/0"
     if "engine" in commands:
@@ -98,7 +98,7 @@ def wired(settings: Mapping[str, str], commands: Mapping[str, str]) -> Env:
 
 
 def free_ports(count: int) -> list[str]:
-    """Find ports that nothing listens on, all held until the last is found so that they differ."""
+    """Find ports that no process listens on. All are held until the last is found, so that they differ."""
     sockets = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
     ports = [str(each.getsockname()[1]) for each in sockets]
     for each in sockets:
@@ -106,16 +106,16 @@ def free_ports(count: int) -> list[str]:
     return ports
 
 
-def free_folder(data: Path) -> Path:
-    """Find a folder for Redis' file that no other run is using: two on one file would spoil it."""
+def unlocked_folder(data: Path) -> Path:
+    """Find a folder for Redis' file that no other run uses. Two servers on one file would corrupt it."""
     number = 1
-    while in_use(folder := data / ("redis" if number == 1 else f"redis-{number}")):
+    while is_locked(folder := data / ("redis" if number == 1 else f"redis-{number}")):
         number += 1
     return folder
 
 
-def in_use(folder: Path) -> bool:
-    """Return whether a Redis holds the lock that the Procfile makes it take."""
+def is_locked(folder: Path) -> bool:
+    """Return whether a running Redis holds the lock that the Procfile takes for it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("wb") as lock:
         try:
@@ -126,33 +126,33 @@ def in_use(folder: Path) -> bool:
 
 
 def banner(env: Mapping[str, str], commands: Mapping[str, str]) -> str:
-    web = "http://{}:{}".format(*reachable(env))
+    web = "http://{}:{}".format(*client_address(env))
     target = f"http://{LOOPBACK}:{env['DEMO_PORT']}/" if "demo" in commands else "https://example.com/"
     lines = [
         "",
         f"  web       {web}",
         f"  captures  {env['CAPTURE_URL'] if 'engine' in commands else 'by the API that your settings name'}",
         f"  cache     {env['REDIS_URL'] if 'redis' in commands else 'the Redis that your settings name'}",
-        f"  pictures  {persisted_to(env)}",
+        f"  pictures  {pictures_location(env)}",
         f"  demo      {target}" if "demo" in commands else "",
         "",
-        "Ctrl-C stops everything. A first picture:",
+        "Ctrl-C stops everything. Take a first picture:",
         f"curl -fsS -o thumb.png '{web}/thumb?url={target}&w=640'",
     ]
     return "\n".join(lines)
 
 
-def persisted_to(env: Mapping[str, str]) -> str:
-    return "your bucket" if given(env, "S3_BUCKET") else env.get("PERSIST_DIR") or "data/media"
+def pictures_location(env: Mapping[str, str]) -> str:
+    return "your bucket" if is_set(env, "S3_BUCKET") else env.get("PERSIST_DIR") or "data/media"
 
 
-def reachable(env: Mapping[str, str]) -> tuple[str, int]:
+def client_address(env: Mapping[str, str]) -> tuple[str, int]:
     host, port = web_address(env)
     return (LOOPBACK if host == "0.0.0.0" else host), port  # noqa: S104 - compared, not bound
 
 
 def health_checks(env: Mapping[str, str], commands: Mapping[str, str]) -> list[tuple[str, int]]:
-    return [reachable(env)] + ([(LOOPBACK, int(env["ENGINE_PORT"]))] if "engine" in commands else [])
+    return [client_address(env)] + ([(LOOPBACK, int(env["ENGINE_PORT"]))] if "engine" in commands else [])
 
 
 if __name__ == "__main__":

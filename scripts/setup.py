@@ -1,8 +1,8 @@
-"""`make setup`: install what is missing of the system packages, `.venv` and the pinned requirements.
+"""`make setup`: install the missing system packages, `.venv` and the pinned requirements.
 
-`--dev` adds what tests and linting need, `--bench` what `make bench` needs on top.
+`--dev` adds the packages for tests and linting, `--bench` those for `make bench`.
 
-It runs on the system's Python, before any requirement exists: the standard library only.
+Runs on the system's Python before any requirement is installed, so it uses only the standard library.
 """
 
 import ast
@@ -19,25 +19,26 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 
-if sys.version_info < (3, 11):  # noqa: UP036 - this line is the one that tells the user of an older Python
+if sys.version_info < (3, 11):  # noqa: UP036 - this check is for users of an older Python
     sys.exit(
-        f"This needs Python 3.11 or newer, and {sys.executable} is {sys.version.split()[0]}."
-        " Name a newer one: make setup PYTHON=python3.12"
+        f"Python 3.11 or newer is required, but {sys.executable} is {sys.version.split()[0]}."
+        " Choose another: make setup PYTHON=python3.12"
     )
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-HALF_INSTALLED = VENV / ".half-installed"  # is there while packages are installed, and after a kill meanwhile
+HALF_INSTALLED = VENV / ".half-installed"  # exists during an installation, and after one that was killed
 Pip = Callable[..., subprocess.CompletedProcess[str]]
 HEADLESS_SHELL = Path("/usr/lib/chromium/chromium-headless-shell")
-# Second best: more work for each capture. The binaries themselves; the commands on the PATH are scripts or a snap.
+# Full browsers work too, but each capture costs more. These are the binaries: the commands on the PATH are scripts or
+# a snap.
 FULL_BROWSERS = (Path("/usr/lib/chromium/chromium"), Path("/opt/google/chrome/chrome"))
-# Debian leaves the folder of servers out of an ordinary user's PATH.
+# On Debian, an ordinary user's PATH lacks the folder of servers.
 SYSTEM_PATH = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin"
 
 NO_CHROMIUM = """\
-apt has no chromium-headless-shell here (Ubuntu has Chromium as a snap only, which cannot be used).
-Install Google Chrome, or name any Chromium's binary:  ENGINE_CHROMIUM=/path/to/chrome make run
+apt has no chromium-headless-shell here (Ubuntu has Chromium only as a snap, which does not work).
+Install Google Chrome, or set the path of a Chromium binary:  ENGINE_CHROMIUM=/path/to/chrome make run
 Or let a hosted API take the screenshots:  SNAPSHARP_API_KEY=... make run"""
 
 
@@ -51,12 +52,12 @@ def main(kinds: set[str]) -> None:
 
 
 def missing_packages(environ: Mapping[str, str], kinds: Collection[str] = ()) -> list[str]:
-    """Name the packages whose purpose nothing on this machine serves yet."""
+    """List the packages that must be installed: no program on this machine serves their purpose yet."""
     return [package for package, served in needs(environ, kinds).items() if not served()]
 
 
 def needs(environ: Mapping[str, str], kinds: Collection[str] = ()) -> dict[str, Callable[[], bool]]:
-    """Map each package to the test of whether its purpose is served; `kinds` may hold "dev" and "bench"."""
+    """Map each package to a check whether its purpose is served. `kinds` may hold "dev" and "bench"."""
     wanted = {
         f"python3.{sys.version_info.minor}-venv": lambda: importlib.util.find_spec("ensurepip") is not None,
         "curl": lambda: shutil.which("curl") is not None,
@@ -66,25 +67,25 @@ def needs(environ: Mapping[str, str], kinds: Collection[str] = ()) -> dict[str, 
         wanted["nginx-light"] = lambda: shutil.which("nginx", path=SYSTEM_PATH) is not None
     if "bench" in kinds:
         wanted["wrk"] = lambda: shutil.which("wrk") is not None
-    if wants_headless_shell(environ):
+    if needs_headless_shell(environ):
         wanted["chromium-headless-shell"] = HEADLESS_SHELL.exists
         wanted["chromium-sandbox"] = HEADLESS_SHELL.with_name("chrome-sandbox").exists
     return wanted | {package: lambda package=package: has_package(package) for package in PICTURE_PACKAGES}
 
 
-def wants_headless_shell(environ: Mapping[str, str]) -> bool:
-    """Return whether to capture with Debian's headless shell: nothing else is named, and apt or the machine has it."""
+def needs_headless_shell(environ: Mapping[str, str]) -> bool:
+    """Return whether to capture with Debian's headless shell: no other is set, and it is installed or apt has it."""
     if any(environ.get(name) for name in ("ENGINE_CHROMIUM", "CAPTURE_URL", "SNAPSHARP_API_KEY")):
         return False
-    return HEADLESS_SHELL.exists() or not any(map(Path.exists, FULL_BROWSERS)) or in_apt("chromium-headless-shell")
+    return HEADLESS_SHELL.exists() or not any(map(Path.exists, FULL_BROWSERS)) or apt_offers("chromium-headless-shell")
 
 
 def chromium() -> Path:
-    """Find the browser to start: the headless shell, or a full one where there is nothing else."""
+    """Find the browser to start: the headless shell, or else a full browser."""
     return next(filter(Path.exists, (HEADLESS_SHELL, *FULL_BROWSERS)), HEADLESS_SHELL)
 
 
-def in_apt(package: str) -> bool:
+def apt_offers(package: str) -> bool:
     show = ["apt-cache", "show", package]
     return bool(shutil.which(show[0])) and subprocess.run(show, capture_output=True, check=False).returncode == 0
 
@@ -100,7 +101,7 @@ PICTURE_PACKAGES = (
 
 
 def has_package(package: str) -> bool:
-    """Return whether dpkg has it. Without dpkg we cannot know, and pictures work without: true."""
+    """Return whether dpkg has installed `package`. True without dpkg, since pictures work without these packages."""
     if not shutil.which("dpkg-query"):
         return True
     query = ["dpkg-query", "--show", "--showformat=${db:Status-Status}", package]
@@ -112,11 +113,11 @@ def install_packages(packages: list[str]) -> None:
         return
     line = f"apt-get install -y --no-install-recommends {' '.join(packages)}"
     if not shutil.which("apt-get"):
-        sys.exit(f"Missing here: {', '.join(packages)}. On Debian this line installs them:\n  {line}")
+        sys.exit(f"These packages are missing: {', '.join(packages)}. Install them; on Debian:\n  {line}")
     if os.geteuid() != 0 and not shutil.which("sudo"):
-        sys.exit(f"Some system packages are missing, and there is no sudo. As root, run:\n  {line}")
-    apt("update", may_fail=True)  # a broken source of somebody else's must not stop us
-    if HEADLESS_SHELL.name in packages and not in_apt(HEADLESS_SHELL.name):
+        sys.exit(f"Some system packages are missing, and sudo is not installed. Run as root:\n  {line}")
+    apt("update", may_fail=True)  # another repository on this machine may be broken
+    if HEADLESS_SHELL.name in packages and not apt_offers(HEADLESS_SHELL.name):
         sys.exit(NO_CHROMIUM)
     print(f"Installing with apt: {' '.join(packages)}", flush=True)
     apt(*line.split()[1:])
@@ -129,12 +130,12 @@ def apt(*arguments: str, may_fail: bool = False) -> None:
     wait_for_others = ["-o", "DPkg::Lock::Timeout=300"]  # a fresh machine is often updating itself
     done = subprocess.run([*command, *wait_for_others, *arguments], capture_output=True, text=True, check=False)
     if done.returncode and not may_fail:
-        sys.exit(f"{done.stdout}{done.stderr}\napt-get failed. The line was:\n  apt-get {' '.join(arguments)}")
+        sys.exit(f"{done.stdout}{done.stderr}\napt-get failed. The command was:\n  apt-get {' '.join(arguments)}")
 
 
 def make_venv() -> None:
-    """Make `.venv`, or make it again if it is half made or belongs to another Python."""
-    if current(VENV / ".python", sys.version) and not HALF_INSTALLED.exists():
+    """Create `.venv`. Recreate it if an installation was interrupted or if it belongs to another Python."""
+    if mark_matches(VENV / ".python", sys.version) and not HALF_INSTALLED.exists():
         return
     print(f"Making .venv with Python {sys.version.split()[0]}", flush=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", VENV], check=True)
@@ -142,23 +143,23 @@ def make_venv() -> None:
 
 
 def install_requirements(lock: str) -> None:
-    """Install a lock file, unless its mark says that just these bytes are installed."""
+    """Install a lock file, unless its mark says that the same bytes are installed."""
     if is_installed(lock):
         return
     print(f"Installing {lock} into .venv", flush=True)
     HALF_INSTALLED.touch()
     with tempfile.TemporaryDirectory() as folder:
-        zipfile.ZipFile(bundled_pip()).extractall(folder)  # to install pip into .venv would take longer than the rest
+        zipfile.ZipFile(bundled_pip()).extractall(folder)  # installing pip into .venv would take longer than all else
         pip = partial(run_pip, folder)
         installed = install_with_uv(lock, pip) or install_with_pip(lock, pip)
     HALF_INSTALLED.unlink()
     if not installed:
-        sys.exit(f"pip could not install {lock}: see above.")
+        sys.exit(f"pip could not install {lock}: see its messages above.")
     mark_installed(lock)
 
 
 def install_with_uv(lock: str, pip: Pip) -> bool:
-    """Install a lock file with uv, and first uv with pip. Return whether it worked."""
+    """Install a lock file with uv, and first uv itself with pip. Return whether it worked."""
     if not is_installed("requirements-setup.txt"):
         options = ["-qq", "--require-hashes", "--only-binary=:all:", "--no-compile"]
         if pip("install", *options, "-r", "requirements-setup.txt").returncode:
@@ -168,7 +169,7 @@ def install_with_uv(lock: str, pip: Pip) -> bool:
     install = [str(VENV / "bin/uv"), "pip", "install", "--quiet", "--require-hashes", "--python", str(VENV), "-r", lock]
     if config.get("no-index", "false") not in ("false", "0"):
         install.append("--no-index")
-    if os.environ.get("PYTHONDONTWRITEBYTECODE"):  # else Python compiles what it imports: most modules it never does
+    if os.environ.get("PYTHONDONTWRITEBYTECODE"):  # otherwise Python compiles only the modules that it imports
         install.append("--compile-bytecode")
     try:
         return subprocess.run(install, env=uv_environ(config) | os.environ, check=False).returncode == 0
@@ -178,20 +179,20 @@ def install_with_uv(lock: str, pip: Pip) -> bool:
 
 
 def install_with_pip(lock: str, pip: Pip) -> bool:
-    """Install a lock file with pip, where uv cannot be had or fails. Return whether it worked."""
+    """Install a lock file with pip, if uv is unavailable or fails. Return whether it worked."""
     print(f"uv could not install {lock}: see above. Installing with pip, which takes longer.", flush=True)
     return pip("install", "-qq", "--require-hashes", "-r", lock).returncode == 0
 
 
 def run_pip(folder: str, *arguments: str, stdout: int | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the pip that lies in `folder`, for `.venv`."""
+    """Run the pip in `folder` on `.venv`."""
     command = [str(VENV / "bin/python"), "-m", "pip", "--disable-pip-version-check", *arguments]
     environ = os.environ | {"PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": ""}  # the second run finds the first's
     return subprocess.run(command, env=environ, stdout=stdout, text=True, check=False)
 
 
 def bundled_pip() -> Path:
-    """Find the wheel of pip that Python carries for new environments, which Debian keeps in a folder of its own."""
+    """Find the wheel of pip that Python bundles for new environments. Debian keeps it in another folder."""
     import ensurepip  # noqa: PLC0415 - apt may only just have installed it
 
     folder = sysconfig.get_config_var("WHEEL_PKG_DIR") or Path(ensurepip.__file__).parent / "_bundled"
@@ -209,7 +210,7 @@ def pip_config(listed: str) -> dict[str, str]:
     }
 
 
-# The settings of pip that say where packages come from, and what uv calls them. It does not read pip's.
+# The settings of pip for package sources, and their names in uv, which does not read pip's.
 UV_VARIABLES = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
@@ -224,16 +225,16 @@ UV_VARIABLES = {
 
 
 def uv_environ(config: Mapping[str, str]) -> dict[str, str]:
-    """Put pip's settings into uv's variables: an address may hold a password, which no file and no `ps` must show."""
+    """Translate pip's settings to uv's variables. A URL may hold a password, which no file and no `ps` must show."""
     environ = {UV_VARIABLES[name]: value for name, value in config.items() if name in UV_VARIABLES}
     if "UV_FIND_LINKS" in environ:
         environ["UV_FIND_LINKS"] = environ["UV_FIND_LINKS"].replace(" ", ",")
-    # Like pip, uv shall ask every index: the hashes decide what is accepted.
+    # Like pip, uv must ask every index. The hashes decide which packages are accepted.
     return environ | {"UV_INDEX_STRATEGY": "unsafe-best-match"}
 
 
 def is_installed(lock: str) -> bool:
-    return current(VENV / f".installed-{lock}", digest(lock))
+    return mark_matches(VENV / f".installed-{lock}", digest(lock))
 
 
 def mark_installed(lock: str) -> None:
@@ -244,7 +245,7 @@ def digest(lock: str) -> str:
     return hashlib.sha256((ROOT / lock).read_bytes()).hexdigest()
 
 
-def current(mark: Path, text: str) -> bool:
+def mark_matches(mark: Path, text: str) -> bool:
     return mark.exists() and mark.read_text(encoding="utf-8") == text
 
 

@@ -1,4 +1,4 @@
-"""Run commands under honcho: announce when they answer, stop all when one ends, leave no process behind."""
+"""Run commands under honcho: announce when they are healthy, stop all when one ends, leave no process behind."""
 
 import contextlib
 import ctypes
@@ -14,13 +14,13 @@ from honcho.manager import SYSTEM_PRINTER_NAME, Manager
 from honcho.printer import Message, Printer
 
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
-ASKED_TO_STOP = (130, 143)  # honcho's return codes after SIGINT and SIGTERM
+STOP_SIGNAL_STATUSES = (130, 143)  # honcho's return codes after SIGINT and SIGTERM
 
 Address = tuple[str, int]
 
 
 class Log(Printer):  # type: ignore[misc] # honcho has no types
-    """Prints honcho's lines, and keeps the first one that says that a process has stopped."""
+    """Prints honcho's lines, and keeps the line about the first process that stopped."""
 
     first_stop = ""
 
@@ -31,9 +31,9 @@ class Log(Printer):  # type: ignore[misc] # honcho has no types
 
 
 def supervise(commands: Mapping[str, str], env: dict[str, str], checks: list[Address], text: str) -> int:
-    """Run until a command ends or a signal says stop, and print `text` once all `checks` are healthy."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # what loses its parent becomes our child, so that we find it
-    multiprocessing.set_start_method("fork")  # honcho's processes are made to be forked
+    """Run until a command ends or a signal arrives. Print `text` once all `checks` are healthy."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphans become our children, so that we find them
+    multiprocessing.set_start_method("fork")  # honcho expects to fork its processes
     log = Log()
     manager = Manager(log)
     for name, command in commands.items():
@@ -41,7 +41,7 @@ def supervise(commands: Mapping[str, str], env: dict[str, str], checks: list[Add
     stop_on_hangup()
     multiprocessing.Process(target=announce, args=(checks, text), daemon=True).start()
     loop(manager)
-    if manager.returncode in ASKED_TO_STOP:
+    if manager.returncode in STOP_SIGNAL_STATUSES:
         return 0
     print(f"{log.first_stop} by itself, so everything was stopped.")
     return manager.returncode or 1
@@ -49,14 +49,14 @@ def supervise(commands: Mapping[str, str], env: dict[str, str], checks: list[Add
 
 def loop(manager: Manager) -> None:
     try:
-        with contextlib.suppress(KeyError):  # honcho's, when it is told to stop before all have started
+        with contextlib.suppress(KeyError):  # honcho raises it if a signal arrives before all processes have started
             manager.loop()
     finally:
-        end_descendants()
+        kill_descendants()
 
 
 def stop_on_hangup() -> None:
-    """Treat a closed terminal as SIGTERM, which honcho knows. Under nohup it stays ignored."""
+    """Treat a closed terminal (SIGHUP) like SIGTERM, which honcho handles. Under nohup, SIGHUP stays ignored."""
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
 
@@ -70,7 +70,7 @@ def announce(checks: Iterable[Address], text: str) -> None:
 
 
 def healthy(address: Address) -> bool:
-    """Ask /health directly: a proxy named in the environment must not stand between."""
+    """Request /health directly, never through a proxy from the environment."""
     connection = http.client.HTTPConnection(*address, timeout=2)
     try:
         connection.request("GET", "/health")
@@ -81,8 +81,8 @@ def healthy(address: Address) -> bool:
         connection.close()
 
 
-def end_descendants() -> None:
-    """Kill and reap whatever outlived the process that should have ended it, such as a killed engine's browser."""
+def kill_descendants() -> None:
+    """Kill and reap all processes that outlived their parents, such as the browser of a killed engine."""
     while remaining := list(descendants(os.getpid())):
         for pid in remaining:
             with contextlib.suppress(ProcessLookupError):
@@ -94,14 +94,14 @@ def end_descendants() -> None:
 def descendants(ancestor: int) -> Iterator[int]:
     parents = dict(parent_links())
     for pid in parents:
-        above = pid
-        while above := parents.get(above, 0):
-            if above == ancestor:
+        parent = pid
+        while parent := parents.get(parent, 0):
+            if parent == ancestor:
                 yield pid
 
 
 def parent_links() -> Iterator[tuple[int, int]]:
-    """Yield (pid, parent's pid) of every process; `stat` holds the parent second after the name in brackets."""
+    """Yield (pid, parent's pid) of every process. In `stat`, the parent is the second field after the bracketed name."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             yield int(stat.parent.name), int(stat.read_text(encoding="utf-8").rpartition(")")[2].split()[1])

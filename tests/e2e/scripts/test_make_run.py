@@ -35,19 +35,19 @@ pytestmark = pytest.mark.slow
 
 
 class Run:
-    """A `make run` under way, less its set-up, and all that it has said so far."""
+    """A running `make run`, without its set-up, and its output so far."""
 
     def __init__(self, process):
         self.process = process
-        self.said = ""
+        self.output = ""
 
     def read_until(self, pattern):
         for line in self.process.stdout:
-            self.said += line
+            self.output += line
             leaks.search(line)
             if match := re.search(pattern, line):
                 return match
-        raise AssertionError(f"never said {pattern}, but:\n{self.said}")
+        raise AssertionError(f"never printed {pattern}, but:\n{self.output}")
 
     def family(self):
         return list(descendants(self.process.pid))
@@ -57,7 +57,7 @@ class Run:
 
     def wait(self):
         rest = self.process.stdout.read()
-        self.said += rest
+        self.output += rest
         leaks.search(rest)
         return self.process.wait(timeout=20)
 
@@ -84,21 +84,21 @@ def running(tmp_path, **environ):
 
 
 def alive(pids):
-    """Name those still there after a moment."""
+    """List the `pids` that still run after a moment."""
     deadline = time.monotonic() + 5
     while (left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
         time.sleep(0.05)
     return left
 
 
-def test_when_one_process_dies_it_is_named_and_all_others_stop(tmp_path):
+def test_a_process_that_dies_is_named_and_all_others_stop(tmp_path):
     with running(tmp_path) as run:
         engine = int(run.read_until(r"engine started \(pid=(\d+)\)").group(1))
         run.read_until("^curl ")
         family = run.family()
         os.kill(engine, signal.SIGKILL)
         status = run.wait()
-    assert run.said.splitlines()[-1] == "engine stopped (rc=-9) by itself, so everything was stopped."
+    assert run.output.splitlines()[-1] == "engine stopped (rc=-9) by itself, so everything was stopped."
     assert status != 0
     assert alive(family) == []
 
@@ -108,21 +108,21 @@ def test_a_port_in_use_gets_one_clear_line(tmp_path):
         port = listener.getsockname()[1]
         with running(tmp_path, PORT=str(port)) as run:
             assert run.wait() == 1
-    assert run.said == (
+    assert run.output == (
         f"Cannot listen on 127.0.0.1:{port} (Address already in use). Choose another port: make run PORT={port + 1}\n"
     )
 
 
-def test_a_part_replaced_by_a_real_service_is_not_started_and_sigterm_stops_the_rest(tmp_path, redis_url):
+def test_a_process_that_an_external_service_replaces_is_not_started_and_sigterm_stops_the_rest(tmp_path, redis_url):
     with running(tmp_path, REDIS_URL=redis_url, SNAPSHARP_API_KEY="sk_live_test") as run:
         line = run.read_until("^curl .*").group()
         family = run.family()
         run.process.terminate()
         assert run.wait() == 0
     assert alive(family) == []
-    assert run.said.startswith("Starting web, worker, beat.")
+    assert run.output.startswith("Starting web, worker, beat.")
     assert "url=https://example.com/" in line
-    assert "sk_live_test" not in run.said
+    assert "sk_live_test" not in run.output
 
 
 def readme_commands():
@@ -131,8 +131,8 @@ def readme_commands():
     return [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
 
 
-class Day(NamedTuple):
-    """A `make run` from start to Ctrl-C. Commands pasted into a shell meanwhile wrote into `folder`."""
+class FinishedRun(NamedTuple):
+    """A `make run` from start to Ctrl-C. The commands that were pasted into a shell wrote into `folder`."""
 
     folder: Path
     pasted: dict[str, subprocess.CompletedProcess]
@@ -141,11 +141,11 @@ class Day(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def day(tmp_path_factory):
-    """Paste the printed line and the README's curls. The port is another one, and a page of the demo replaces the one on
-    the internet.
+def finished(tmp_path_factory):
+    """Paste the printed line and the README's curl commands, with another port and with a page of the demo instead of
+    the one on the internet.
     """
-    folder = tmp_path_factory.mktemp("day")
+    folder = tmp_path_factory.mktemp("run")
 
     def paste(command):
         return subprocess.run(shlex.split(command), cwd=folder, capture_output=True, timeout=60, check=False)
@@ -160,23 +160,23 @@ def day(tmp_path_factory):
                 pasted[command] = paste(here)
         family = run.family()
         run.press_ctrl_c()
-        return Day(folder, pasted, family, run.wait())
+        return FinishedRun(folder, pasted, family, run.wait())
 
 
-def test_the_printed_line_gives_a_picture_and_ctrl_c_leaves_nothing_behind(day):
-    picture = Image.open(io.BytesIO((day.folder / "thumb.png").read_bytes()))
-    assert day.pasted["the printed line"].returncode == 0
+def test_the_printed_line_gives_a_picture_and_ctrl_c_leaves_nothing_behind(finished):
+    picture = Image.open(io.BytesIO((finished.folder / "thumb.png").read_bytes()))
+    assert finished.pasted["the printed line"].returncode == 0
     assert (picture.format, picture.size) == ("PNG", (640, 360))
     assert len(picture.convert("RGB").quantize(64).getcolors()) > 8, "a picture of one colour shows no page"
-    assert len(day.family) > 12, "Redis, engine, browser, web and its workers, worker and its pool, beat, demo"
-    assert (day.status, alive(day.family)) == (0, [])
+    assert len(finished.family) > 12, "Redis, engine, browser, web and its workers, worker and its pool, beat, demo"
+    assert (finished.status, alive(finished.family)) == (0, [])
 
 
-def test_the_commands_of_the_readme_work(day):
+def test_the_commands_of_the_readme_work(finished):
     commands = readme_commands()
     targets = [command for command in commands if command.startswith("make ")]
     subprocess.run(["make", "--dry-run", *[t.split()[1] for t in targets]], cwd=ROOT, capture_output=True, check=True)
-    assert {command: done.stderr for command, done in day.pasted.items() if done.returncode} == {}
-    assert len(day.pasted) - 1 + len(targets) == len(commands), "every command of the README is tried"
-    assert (day.folder / "page.pdf").read_bytes().startswith(b"%PDF-")
-    assert Image.open(io.BytesIO((day.folder / "page.png").read_bytes())).height > 720
+    assert {command: done.stderr for command, done in finished.pasted.items() if done.returncode} == {}
+    assert len(finished.pasted) - 1 + len(targets) == len(commands), "every command of the README is tried"
+    assert (finished.folder / "page.pdf").read_bytes().startswith(b"%PDF-")
+    assert Image.open(io.BytesIO((finished.folder / "page.png").read_bytes())).height > 720

@@ -23,7 +23,7 @@ from options import (
     callers_options,
     options_of,
 )
-from scripts.option_tables import PAGES, written
+from scripts.option_tables import PAGES, with_tables
 from storage import content_type_of, permanent_key
 from validation import Validator
 
@@ -85,4 +85,4 @@ def test_a_stored_picture_is_handed_out_as_its_format(name):
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_the_docs_show_the_table(page):
-    assert page.read_text(encoding="utf-8") == written(page), "run `make docs`"
+    assert page.read_text(encoding="utf-8") == with_tables(page), "run `make docs`"

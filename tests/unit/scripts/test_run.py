@@ -1,4 +1,4 @@
-"""Which parts `make run` starts, and how they find each other."""
+"""`make run` starts the processes that the settings require, and they find each other."""
 
 import pytest
 
@@ -23,41 +23,41 @@ ALL = ["redis", "engine", "web", *JOBS, "demo"]
         ({"S3_BUCKET": "pictures"}, ALL),
     ],
 )
-def test_it_starts_every_part_without_a_real_service(settings, started):
-    assert list(run.chosen(settings)) == started
+def test_it_starts_every_process_that_no_external_service_replaces(settings, started):
+    assert list(run.commands_to_run(settings)) == started
 
 
 def test_only_the_demo_pages_are_exempt_from_the_public_address_rule():
-    env = run.wired({"DEMO_PORT": "8002"}, run.chosen({}))
+    env = run.process_environment({"DEMO_PORT": "8002"}, run.commands_to_run({}))
     assert env["PRIVATE_TARGETS"] == "127.0.0.1:8002"
 
 
 def test_targets_that_are_already_exempt_stay_exempt():
-    env = run.wired({"DEMO_PORT": "8002", "PRIVATE_TARGETS": "10.1.2.3"}, run.chosen({}))
+    env = run.process_environment({"DEMO_PORT": "8002", "PRIVATE_TARGETS": "10.1.2.3"}, run.commands_to_run({}))
     assert env["PRIVATE_TARGETS"] == "10.1.2.3,127.0.0.1:8002"
 
 
 def test_with_a_hosted_api_nothing_is_exempt():
     settings = {"SNAPSHARP_API_KEY": "sk_live_1"}
-    assert "PRIVATE_TARGETS" not in run.wired(settings, run.chosen(settings))
+    assert "PRIVATE_TARGETS" not in run.process_environment(settings, run.commands_to_run(settings))
 
 
-def test_each_part_has_its_own_port_and_knows_the_others():
-    env = run.wired({}, run.chosen({}))
+def test_each_process_has_its_own_port_and_knows_the_others():
+    env = run.process_environment({}, run.commands_to_run({}))
     assert env["CAPTURE_URL"] == f"http://127.0.0.1:{env['ENGINE_PORT']}"
     assert env["REDIS_URL"] == f"redis://127.0.0.1:{env['REDIS_PORT']}/0"
     assert len({env["REDIS_PORT"], env["ENGINE_PORT"], env["DEMO_PORT"]}) == 3
 
 
-def test_addresses_of_real_services_are_kept():
+def test_addresses_of_external_services_are_kept():
     settings = {"REDIS_URL": "redis://cache.example/0", "CAPTURE_URL": "http://engine.example"}
-    env = run.wired(settings, run.chosen(settings))
+    env = run.process_environment(settings, run.commands_to_run(settings))
     assert {name: env[name] for name in settings} == settings
 
 
 def test_the_banner_shows_no_secret_and_ends_with_a_curl_line():
     settings = {"REDIS_URL": "redis://:hunter2@cache.example/0", "SNAPSHARP_API_KEY": "sk_live_1", "PORT": "8001"}
-    text = run.banner(settings, run.chosen(settings))
+    text = run.banner(settings, run.commands_to_run(settings))
     assert text.splitlines()[-1].startswith("curl ")
     assert "http://127.0.0.1:8001/thumb?url=https://example.com/" in text
     assert "hunter2" not in text
@@ -66,5 +66,5 @@ def test_the_banner_shows_no_secret_and_ends_with_a_curl_line():
 
 @pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "80 81"])
 def test_an_invalid_port_stops_it_and_names_the_variable(port):
-    with pytest.raises(SystemExit, match=f"PORT must be a number from 1 to 65535, and is {port}"):
+    with pytest.raises(SystemExit, match=rf"PORT is invalid \({port}\): set it to a port from 1 to 65535"):
         run.web_address({"PORT": port})

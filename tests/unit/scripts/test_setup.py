@@ -30,7 +30,7 @@ def test_without_apt_it_names_the_missing_packages_and_stops(tmp_path):
     )
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "Missing here: curl, redis-server. On Debian this line installs them:",
+        "These packages are missing: curl, redis-server. Install them; on Debian:",
         "  apt-get install -y --no-install-recommends curl redis-server",
     ]
 
@@ -51,7 +51,7 @@ def test_a_second_run_does_nothing():
 
 
 class Checkout:
-    """A fresh clone with packages of our own making, on an index of its own that only pip's configuration names."""
+    """A fresh clone, with our own test packages on a separate index that only pip's configuration names."""
 
     def __init__(self, folder, index):
         self.folder = folder
@@ -108,7 +108,7 @@ def sha256(data):
 def checkout(tmp_path):
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_):
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=tmp_path)) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -125,7 +125,7 @@ UV = "uv-1.0.data/scripts/uv"
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_uv_installs_from_where_pip_is_configured_to_and_what_is_done_is_not_done_again(checkout):
+def test_uv_installs_from_pips_index_and_a_second_run_installs_nothing(checkout):
     checkout.offer("uv", {UV: (ROOT / ".venv/bin/uv").read_bytes()}, "requirements-setup.txt")
     checkout.offer("colours", {"colours.py": b""}, "requirements.txt")
     assert checkout.setup().splitlines()[1:] == ["Installing requirements.txt into .venv"]
@@ -138,7 +138,7 @@ def test_uv_installs_from_where_pip_is_configured_to_and_what_is_done_is_not_don
 
     (checkout.folder / ".venv/.half-installed").touch()  # as a kill during the installation leaves it
     assert checkout.setup().splitlines()[1:] == ["Installing requirements.txt into .venv"]
-    assert not list(checkout.folder.glob(".venv/lib/*/site-packages/colours*")), "it was made again from nothing"
+    assert not list(checkout.folder.glob(".venv/lib/*/site-packages/colours*")), ".venv was recreated"
     address = checkout.pip_conf.read_text(encoding="utf-8").split()[-1].encode()
     assert not [p for p in checkout.folder.glob(".venv/**/*") if p.is_file() and address in p.read_bytes()]
 
@@ -148,7 +148,7 @@ def test_uv_installs_from_where_pip_is_configured_to_and_what_is_done_is_not_don
 @pytest.mark.parametrize(
     "binary", [None, b"#!/bin/sh\nexit 1\n", b"\x7fELF of another machine"], ids=["missing", "failing", "broken"]
 )
-def test_where_uv_cannot_be_had_or_fails_pip_installs_and_says_so(checkout, binary):
+def test_pip_installs_and_says_so_if_uv_is_unavailable_or_fails(checkout, binary):
     checkout.offer("uv", {UV: binary or b""}, "requirements-setup.txt", offered=binary is not None)
     checkout.offer("colours", {"colours.py": b""}, "requirements.txt")
     assert checkout.setup().splitlines()[1:] == [
@@ -159,7 +159,7 @@ def test_where_uv_cannot_be_had_or_fails_pip_installs_and_says_so(checkout, bina
     assert checkout.setup() == ""
 
 
-def test_of_pips_settings_the_environment_wins_over_the_files_and_all_reach_uv():
+def test_uv_gets_pips_settings_and_the_environment_overrides_the_files():
     listed = """\
 :env:.timeout='30'
 global.cert='/etc/ssl/ca.pem'
