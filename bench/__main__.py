@@ -1,4 +1,4 @@
-"""`make bench`: run every group of rows, print the table, write `bench/results.md` and the README's part of it."""
+"""`make bench`: run all groups of measurements, print the table, write `bench/results.md` and the README's excerpt."""
 
 import argparse
 import os
@@ -28,19 +28,19 @@ GROUPS: dict[str, Callable[[Path], list[Row]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("groups", nargs="*", help=f"only these of {', '.join(GROUPS)}; the results are not written")
+    parser.add_argument("groups", nargs="*", help=f"run only some of {', '.join(GROUPS)}, and write no results")
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
+        signal.signal(number, _exit)
     chosen = parser.parse_args().groups or list(GROUPS)
     if "captures" in chosen and find_spec("shot_scraper") is None:
-        parser.error("shot-scraper is missing: run `make bench`, or `make setup-bench` once")
+        parser.error("shot-scraper is missing: run `make setup-bench` once")
     load_before = os.getloadavg()[0]
     began = time.monotonic()
     rows: list[Row] = []
     for name in chosen:
         print(f"{name} …", flush=True)
         group_began = time.monotonic()
-        rows += _measured(name)
+        rows += _measure(name)
         now = time.monotonic()
         print(f"  {now - group_began:.0f} s, {now - began:.0f} s so far", flush=True)
     print(table(rows))
@@ -53,20 +53,20 @@ def main() -> None:
         quote(HERE.parent / "README.md", rows)
 
 
-def _end(number: int, _frame: object) -> None:
-    """Leave through every `with`, as Ctrl-C does, so that whatever was started is ended."""
+def _exit(number: int, _frame: object) -> None:
+    """Exit as Ctrl-C does, through every `with`, so that all started processes end."""
     for other in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(other, signal.SIG_IGN)
     sys.exit(128 + number)
 
 
-def _measured(name: str) -> list[Row]:
-    """Return a group's rows; where it fails, one that says so, and the other groups are measured all the same."""
+def _measure(name: str) -> list[Row]:
+    """Measure a group and return its rows. A failed group becomes one row, and the other groups still run."""
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as work:
             Path(work).chmod(0o755)  # browsers run as other users
             return GROUPS[name](Path(work))
-    except Exception as err:  # noqa: BLE001 - whatever it was, its row says so
+    except Exception as err:  # noqa: BLE001 - the group's row reports the error
         traceback.print_exc()
         return [Row(name, FAILED, f"{type(err).__name__}: {err}".replace("\n", " ").replace("|", "/"), met=False)]
 

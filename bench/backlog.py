@@ -1,4 +1,4 @@
-"""What visitors notice of a long queue of jobs: hits and single misses, while a worker works on it and while it rests."""
+"""The effect of a long job queue on visitors: hits and single misses, with the worker running and with it frozen."""
 
 import os
 import signal
@@ -16,12 +16,12 @@ from bench.load import Load, wrk
 from bench.load import median as middle
 from bench.report import Row, times
 from bench.report import count as figure
-from bench.servers import AMPLE, SITE, path, running_fake, running_ours, running_worker
+from bench.servers import HUGE_LIMIT, SITE, path, running_fake_api, running_ours, running_worker
 from tests.support.redis import running_redis
 
 JOBS = 1000
 AT_ONCE = 100  # URLs in a batch
-CAPTURE_SECONDS = 0.15  # as our engine takes for a typical page
+CAPTURE_SECONDS = 0.15  # the time of our engine for a typical page
 ROUNDS = 5
 SECONDS = 2
 MISSES = 6
@@ -29,7 +29,7 @@ MISSES = 6
 
 @dataclass(frozen=True)
 class Round:
-    """Hits under load, the median time of a single miss in milliseconds, and jobs ended meanwhile."""
+    """Hits under load, the median time of a single miss in milliseconds, and the jobs done in that time."""
 
     hits: Load
     miss_ms: float
@@ -39,17 +39,17 @@ class Round:
 def rows(work: Path) -> list[Row]:
     with (
         running_redis() as redis,
-        running_fake(work) as api,
-        running_ours(work, redis, api, job_limit=AMPLE, job_queue_limit=1_000_000) as ours,
+        running_fake_api(work) as api,
+        running_ours(work, redis, api, job_limit=HUGE_LIMIT, job_queue_limit=1_000_000) as ours,
     ):
-        api.answer_after(CAPTURE_SECONDS)
-        with running_worker(work, redis, api, bulk_limit=AMPLE) as group:
+        api.set_latency(CAPTURE_SECONDS)
+        with running_worker(work, redis, api, bulk_limit=HUGE_LIMIT) as group:
             idle, busy = _rounds(ours, group)
     return [_hit_row(idle, busy), _miss_row(idle, busy)]
 
 
 def _rounds(ours: str, group: int) -> tuple[list[Round], list[Round]]:
-    """Measure in turns with the worker frozen and with it at work on at least `JOBS` jobs."""
+    """Measure alternately with the worker frozen and with the worker running on at least `JOBS` jobs."""
     idle: list[Round] = []
     busy: list[Round] = []
     pages = count()
@@ -61,7 +61,7 @@ def _rounds(ours: str, group: int) -> tuple[list[Round], list[Round]]:
             idle.append(_measure(ours, pages))
         busy.append(_measure(ours, pages))
         if _jobs(ours)["pending"] < JOBS / 2:
-            raise RuntimeError(f"the queue was not as long as it should be: {_jobs(ours)}")
+            raise RuntimeError(f"the queue became too short: {_jobs(ours)}")
     if not sum(each.done for each in busy):
         raise RuntimeError("the worker did nothing")
     return idle, busy
@@ -99,17 +99,17 @@ def _miss(ours: str, wanted: str) -> float:
     answer = requests.get(ours + wanted, timeout=30)
     answer.raise_for_status()
     if answer.headers["X-Cache"] != "MISS":
-        raise RuntimeError("this should have been a miss")
+        raise RuntimeError(f"expected a miss, got {answer.headers['X-Cache']}")
     return time.perf_counter() - began
 
 
 def _hit_row(idle: list[Round], busy: list[Round]) -> Row:
-    """Each round's ratio is of neighbours in time; the median of them counts."""
+    """Compare p99s. The two halves of a round are close in time, so the median of the rounds' ratios counts."""
     ratio = median(b.hits.p99 / i.hits.p99 for i, b in zip(idle, busy, strict=True))
     return Row(
         f"hit p99 while {JOBS:,} jobs are queued",
-        _shown(busy) + f"; {sum(each.done for each in busy)} jobs done meanwhile",
-        f"worker at rest {_shown(idle)}",
+        _describe(busy) + f"; {sum(each.done for each in busy)} jobs done in that time",
+        f"worker frozen {_describe(idle)}",
         times(ratio),
         "≤ 1.5 × idle",
         ratio <= 1.5 and all(each.hits.clean for each in idle + busy),
@@ -117,7 +117,7 @@ def _hit_row(idle: list[Round], busy: list[Round]) -> Row:
     )
 
 
-def _shown(rounds: list[Round]) -> str:
+def _describe(rounds: list[Round]) -> str:
     hits = middle([each.hits for each in rounds])
     return f"{hits.p99:.1f} ms at {figure(hits.rate)} hits/s{hits.faults}"
 
@@ -126,9 +126,9 @@ def _miss_row(idle: list[Round], busy: list[Round]) -> Row:
     ratio = median(b.miss_ms / i.miss_ms for i, b in zip(idle, busy, strict=True))
     mine, rest = (median(each.miss_ms for each in rounds) for rounds in (busy, idle))
     return Row(
-        f"a single miss meanwhile; a fake API without slots takes {CAPTURE_SECONDS * 1000:.0f} ms",
+        f"one miss in that time (fake API without slots, {CAPTURE_SECONDS * 1000:.0f} ms)",
         f"{mine:.0f} ms",
-        f"worker at rest {rest:.0f} ms",
+        f"worker frozen {rest:.0f} ms",
         times(ratio),
         "≤ 1.5 × idle",
         ratio <= 1.5,

@@ -1,4 +1,4 @@
-"""The limit for anything in Python under our gunicorn: a WSGI function that answers with bytes it holds."""
+"""The upper limit of Python under our gunicorn: a WSGI function that responds with constant bytes."""
 
 import os
 from pathlib import Path

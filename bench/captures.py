@@ -1,4 +1,4 @@
-"""Captures a second: our engine, a bare DevTools loop, and the tools that start a browser for each picture."""
+"""Captures per second: our engine, a bare DevTools loop, and tools that start a browser for each picture."""
 
 import asyncio
 import os
@@ -23,15 +23,15 @@ from tests.support.engine import running_engine
 from tests.support.processes import free_port, running
 from tests.support.redis import running_redis
 
-# Seconds of a round: a heavy page takes one, and a round should hold some of them.
+# The seconds of a round. A heavy page takes one second, and a round should fit several captures.
 PAGES = {"simple": 1.2, "typical": 1.5, "heavy": 2}
 AT_ONCE = (1, 2, 4)
 ROUNDS = 3
 OURS, BARE, COMMAND_LINE, SHOT_SCRAPER = "ours", "bare", "headless-shell command line", "shot-scraper"
 
 Capture = Callable[[str], Awaitable[int]]
-Contender = tuple[str, int]  # a name, and how many captures at a time
-Speeds = dict[str, dict[Contender, list[float]]]  # page → contender → captures a second, one figure a round
+Contender = tuple[str, int]  # a name, and the number of captures at a time
+Speeds = dict[str, dict[Contender, list[float]]]  # page → contender → captures per second, one number per round
 
 
 def rows(work: Path) -> list[Row]:
@@ -51,7 +51,7 @@ def running_pages() -> Iterator[str]:
 
 
 async def captures_a_second(capture: Capture, url: str, at_once: int, seconds: float) -> float:
-    """Keep `at_once` captures under way for `seconds`; those begun in time count, and so does their time."""
+    """Keep `at_once` captures in progress for `seconds`. Captures that started in time count with their whole time."""
     began = time.monotonic()
     done = 0
 
@@ -83,9 +83,9 @@ async def _speeds(site: str, engine: str, work: Path) -> Speeds:
 
 
 async def _rounds(captures: dict[str, Capture], url: str, seconds: float) -> dict[Contender, list[float]]:
-    """Let all have their turn in each round, in every second one from last to first: other work hits all alike."""
+    """Run all contenders in each round, in reverse order in every second one, so that other load affects all alike."""
     turns = [(name, at_once) for at_once in AT_ONCE for name in (OURS, BARE)]
-    turns += [(COMMAND_LINE, 2), (SHOT_SCRAPER, 2)]  # as many as cores
+    turns += [(COMMAND_LINE, 2), (SHOT_SCRAPER, 2)]  # two at a time, one for each core
     for capture in captures.values():
         await captures_a_second(capture, url, 2, 0.5)  # warm-up
     found: dict[Contender, list[float]] = {turn: [] for turn in turns}
@@ -107,10 +107,10 @@ def command_line(work: Path) -> Capture:
 
 
 def shot_scraper(work: Path) -> Capture:
-    """shot-scraper with our Chromium in the place where it looks for its own."""
+    """Run shot-scraper with our Chromium, linked to the path of Playwright's own."""
     browsers = work / "browsers"
     environ = os.environ | {"PLAYWRIGHT_BROWSERS_PATH": str(browsers)}
-    _place_browser(environ)
+    _link_browser(environ)
     program = str(Path(sys.executable).with_name("shot-scraper"))
 
     async def capture(url: str) -> int:
@@ -120,8 +120,8 @@ def shot_scraper(work: Path) -> Capture:
     return capture
 
 
-def _place_browser(environ: dict[str, str]) -> None:
-    """Ask Playwright where its headless shell should be, by letting it fail, and put a link there."""
+def _link_browser(environ: dict[str, str]) -> None:
+    """Link our browser to the path that Playwright expects. Its error message names the path."""
     script = "from playwright.sync_api import sync_playwright as s\nwith s() as p: p.chromium.launch()"
     done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=False)
     expected = Path(re.search(r"Executable doesn't exist at (\S+)", done.stderr)[1])
@@ -133,10 +133,10 @@ async def _run(command: list[str], out: Path, environ: dict[str, str] | None = N
     quiet = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(*command, stdout=quiet, stderr=quiet, env=environ)
     await process.wait()
-    return _take(out)
+    return _size_and_delete(out)
 
 
-def _take(out: Path) -> int:
+def _size_and_delete(out: Path) -> int:
     size = out.stat().st_size if out.exists() else 0
     out.unlink(missing_ok=True)
     return size
@@ -180,12 +180,12 @@ def _tool_rows(speeds: Speeds) -> list[Row]:
 
 
 def _ratio(rates: dict[Contender, list[float]], one: Contender, other: Contender) -> float:
-    """The median over the rounds: both were measured within the same seconds."""
+    """Return the median of the rounds' ratios. Within a round, both were measured within seconds."""
     return statistics.median(a / b for a, b in zip(rates[one], rates[other], strict=True))
 
 
 def _memory(work: Path, site: str, engine: str) -> Row:
-    """What Redis holds for one real capture and three renditions of it."""
+    """Measure the bytes in Redis for one real capture and three renditions of it."""
     with running_redis() as redis, redis_library.Redis.from_url(redis.url) as client:
         settings = {"capture_api": "engine", "private_targets": urlsplit(site).netloc}
         with running_ours(work, redis, Fake(engine), **settings) as ours:
@@ -196,5 +196,5 @@ def _memory(work: Path, site: str, engine: str) -> Row:
     return Row(
         "Redis bytes of a typical 1280×720 page with 3 renditions (png, 640 webp, 320 jpeg)",
         f"{sum(sizes) / 1000:.0f} kB",
-        " + ".join(f"{size / 1000:.0f}" for size in sizes) + " kB, the master among them",
+        " + ".join(f"{size / 1000:.0f}" for size in sizes) + " kB, the original included",
     )

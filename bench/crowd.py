@@ -1,4 +1,4 @@
-"""Many callers at once, each asking for pages of its own: what wrk cannot do."""
+"""Many simultaneous callers, each with its own pages. wrk cannot do this."""
 
 import asyncio
 import random
@@ -14,15 +14,15 @@ import aiohttp
 
 from bench.pictures import SEED
 
-PATIENCE = aiohttp.ClientTimeout(total=120)
+TIMEOUT = aiohttp.ClientTimeout(total=120)
 
 
-def fetch_all(base: str, paths: Sequence[str], at_once: int) -> Counter[int]:
-    """Ask for every one of `paths`, `at_once` at a time; return the statuses, 0 where no answer came."""
-    return asyncio.run(_fetch_all(base, paths, at_once))
+def request_all(base: str, paths: Sequence[str], at_once: int) -> Counter[int]:
+    """Request all `paths`, `at_once` at a time. Return the statuses, 0 for each request without a response."""
+    return asyncio.run(_request_all(base, paths, at_once))
 
 
-async def _fetch_all(base: str, paths: Sequence[str], at_once: int) -> Counter[int]:
+async def _request_all(base: str, paths: Sequence[str], at_once: int) -> Counter[int]:
     statuses: Counter[int] = Counter()
     left = iter(paths)
 
@@ -35,38 +35,38 @@ async def _fetch_all(base: str, paths: Sequence[str], at_once: int) -> Counter[i
             except (aiohttp.ClientError, TimeoutError, OSError):
                 statuses[0] += 1
 
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=PATIENCE) as http:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=TIMEOUT) as http:
         await asyncio.gather(*(caller() for _ in range(at_once)))
     return statuses
 
 
 @dataclass
-class Answers:
-    """What the callers got: how often each status, and after how many seconds a refusal came."""
+class Responses:
+    """The responses to the callers: the count of each status, and the seconds until each refusal."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     refusals: list[float] = field(default_factory=list)
 
 
 @contextmanager
-def pending(base: str, callers: int, cold_path: str) -> Iterator[Answers]:
-    """Keep `callers` asking for cold pages (`cold_path` has a `{}`) until the block ends; who is refused, asks again.
+def keep_requesting(base: str, callers: int, cold_path: str) -> Iterator[Responses]:
+    """Let `callers` request cold pages (`cold_path` has a `{}`) until the block ends. Refused callers retry.
 
-    A refusal's `Retry-After` is obeyed, but for about a second at most, so that the crowd stays; not by all in step.
+    A caller obeys `Retry-After` up to about a second, so that the crowd persists. Jitter spreads the retries.
     """
-    answers = Answers()
+    responses = Responses()
     stop = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_besiege(base, callers, cold_path, answers, stop)))
+    thread = threading.Thread(target=lambda: asyncio.run(_request_until(base, callers, cold_path, responses, stop)))
     thread.start()
     try:
-        yield answers
+        yield responses
     finally:
         stop.set()
         thread.join()
 
 
-async def _besiege(base: str, callers: int, cold_path: str, answers: Answers, stop: threading.Event) -> None:
-    numbers, chance = count(), random.Random(SEED)
+async def _request_until(base: str, callers: int, cold_path: str, responses: Responses, stop: threading.Event) -> None:
+    numbers, rng = count(), random.Random(SEED)
 
     async def caller() -> None:
         while True:
@@ -74,16 +74,16 @@ async def _besiege(base: str, callers: int, cold_path: str, answers: Answers, st
             try:
                 async with http.get(base + cold_path.format(next(numbers))) as answer:
                     await answer.read()
-                    answers.statuses[answer.status] += 1
+                    responses.statuses[answer.status] += 1
                     if answer.status == 503:
-                        answers.refusals.append(time.monotonic() - began)
-                    pause = min(float(answer.headers.get("Retry-After", 0)), 1) * chance.uniform(0.5, 1.5)
+                        responses.refusals.append(time.monotonic() - began)
+                    pause = min(float(answer.headers.get("Retry-After", 0)), 1) * rng.uniform(0.5, 1.5)
             except (aiohttp.ClientError, TimeoutError, OSError):
-                answers.statuses[0] += 1
+                responses.statuses[0] += 1
                 pause = 0.2
             await asyncio.sleep(pause)
 
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=PATIENCE) as http:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=TIMEOUT) as http:
         tasks = [asyncio.create_task(caller()) for _ in range(callers)]
         await asyncio.to_thread(stop.wait)
         for task in tasks:

@@ -1,6 +1,6 @@
-"""The bare DevTools loop: what Chromium gives to whoever asks for nothing but pictures. No guard, no sandbox, no checks.
+"""The bare DevTools loop: Chromium's own speed of taking pictures, without guard, sandbox and checks.
 
-Written apart from the engine, so that neither's mistakes are the other's.
+Shares no code with the engine, so that the two share no mistakes.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ FLAGS = (
 
 
 class Pipe:
-    """NUL-separated JSON; each call waits for its answer, each page for its load event."""
+    """The DevTools pipe: NUL-separated JSON. Each call waits for its answer, each page for its load event."""
 
     def __init__(self, reader: asyncio.StreamReader, write_fd: int) -> None:
         self._reader = reader
@@ -65,7 +65,7 @@ class Pipe:
         return answer["result"]
 
     async def capture(self, url: str) -> int:
-        """Capture `url` in a context of its own and return the picture's bytes."""
+        """Capture `url` in a new context and return the picture's size in bytes."""
         context = (await self.call("Target.createBrowserContext"))["browserContextId"]
         target = await self.call("Target.createTarget", url="about:blank", browserContextId=context)
         attached = await self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
@@ -77,7 +77,7 @@ class Pipe:
         self.send("Emulation.setDeviceMetricsOverride", session, **size)
         document = (await self.call("Page.navigate", session, url=url))["loaderId"]
         while await loaded.get() != document:
-            pass  # that was about:blank's
+            pass  # the event was about:blank's
         shot = await self.call("Page.captureScreenshot", session, format="png", optimizeForSpeed=True)
         await self.call("Target.disposeBrowserContext", browserContextId=context)
         del self._loads[session]
@@ -90,7 +90,7 @@ async def bare_browser() -> AsyncIterator[Pipe]:
     read_fd, from_browser = os.pipe()
 
     def wire() -> None:
-        """Put the pipe where Chromium looks for it; by way of high numbers, as ours may be 3 and 4 themselves."""
+        """Put the pipe on descriptors 3 and 4, which Chromium expects. Our own may be 3 and 4, so go through others."""
         os.dup2(to_browser, 103)
         os.dup2(from_browser, 104)
         os.dup2(103, 3)

@@ -1,7 +1,7 @@
-"""A screenshot API that stands thousands of calls: SnapSharp's contract, one picture a size, a latency that is set.
+"""A fast fake of SnapSharp's screenshot API: one picture for each size, and a configurable latency.
 
-`POST /latency` with seconds as the body sets it; `GET /calls` tells how many pictures were asked for so far.
-Run as `python -m bench.fake_api PORT PICTURES`, a folder of `WIDTHxHEIGHT.png`.
+`POST /latency` sets the latency, with seconds as the body. `GET /calls` returns the number of captures so far.
+Run as `python -m bench.fake_api PORT PICTURES`, where PICTURES is a folder of `WIDTHxHEIGHT.png`.
 """
 
 import asyncio

@@ -1,47 +1,47 @@
-"""A known picture: how many a second, beside the tutorial's design, a bare WSGI function and nginx; and refusals."""
+"""Hits and refusals per second, compared with the tutorial's design, a bare WSGI function and nginx."""
 
 from pathlib import Path
 
 import requests
 
-from bench.load import Load, alternate, must_be_clean, wrk
+from bench.load import Load, alternate, require_clean, wrk
 from bench.report import Row, count, percent, times
-from bench.servers import Field, path, running_field, running_ours
+from bench.servers import Contenders, path, running_contenders, running_ours
 
 SECONDS = 2
 VISITORS = 10_000
 
 
 def rows(work: Path) -> list[Row]:
-    with running_field(work) as field:
-        return [*_known(field), *_by_many(work, field), *_refused(field)]
+    with running_contenders(work) as contenders:
+        return [*_known(contenders), *_by_many(work, contenders), *_refused(contenders)]
 
 
-def _known(field: Field) -> list[Row]:
+def _known(contenders: Contenders) -> list[Row]:
     hot = [path("hot")]
-    told = requests.get(field.ours + hot[0], timeout=30).headers
-    validators = {"If-None-Match": told["ETag"], "If-Modified-Since": told["Last-Modified"]}  # as a browser does
-    for url in (field.ours, field.edge, field.tutorial, field.bare):
+    headers = requests.get(contenders.ours + hot[0], timeout=30).headers
+    validators = {"If-None-Match": headers["ETag"], "If-Modified-Since": headers["Last-Modified"]}  # as a browser does
+    for url in (contenders.ours, contenders.edge, contenders.tutorial, contenders.bare):
         wrk(url, hot, 1)  # warm-up
     found = alternate(
         {
-            "tutorial": lambda: wrk(field.tutorial, hot, SECONDS),
-            "ours": lambda: wrk(field.ours, hot, SECONDS),
-            "bare": lambda: wrk(field.bare, hot, SECONDS),
-            "304": lambda: wrk(field.ours, hot, SECONDS, validators),
-            "edge": lambda: wrk(field.edge, hot, SECONDS),
-            "disk": lambda: wrk(field.disk, ["/hot.png"], SECONDS),
+            "tutorial": lambda: wrk(contenders.tutorial, hot, SECONDS),
+            "ours": lambda: wrk(contenders.ours, hot, SECONDS),
+            "bare": lambda: wrk(contenders.bare, hot, SECONDS),
+            "304": lambda: wrk(contenders.ours, hot, SECONDS, validators),
+            "edge": lambda: wrk(contenders.edge, hot, SECONDS),
+            "disk": lambda: wrk(contenders.disk, ["/hot.png"], SECONDS),
         }
     )
-    must_be_clean(found)
+    require_clean(found)
     ours, tutorial, bare, edge, disk = (found[name] for name in ("ours", "tutorial", "bare", "edge", "disk"))
     beside, share = ours.rate / tutorial.rate, ours.rate / bare.rate
-    kilobytes = len(field.picture) / 1000
+    kilobytes = len(contenders.picture) / 1000
     return [
         Row(
             f"hits/s of one picture of {kilobytes:.0f} kB, p99",
-            _shown(ours),
-            f"tutorial's design {_shown(tutorial)}",
+            _describe(ours),
+            f"tutorial's design {_describe(tutorial)}",
             times(beside),
             "≥ 3 ×",
             beside >= 3,
@@ -49,8 +49,8 @@ def _known(field: Field) -> list[Row]:
         ),
         Row(
             "the same",
-            _shown(ours),
-            f"bare WSGI function {_shown(bare)}",
+            _describe(ours),
+            f"bare WSGI function {_describe(bare)}",
             percent(share),
             "≥ 60 %",
             share >= 0.6,
@@ -58,8 +58,8 @@ def _known(field: Field) -> list[Row]:
         ),
         Row(
             "304s/s",
-            _shown(found["304"]),
-            f"tutorial's 200s {_shown(tutorial)}",
+            _describe(found["304"]),
+            f"tutorial's 200s {_describe(tutorial)}",
             times(found["304"].rate / tutorial.rate),
             "≥ 4 ×",
             found["304"].rate >= 4 * tutorial.rate,
@@ -67,8 +67,8 @@ def _known(field: Field) -> list[Row]:
         ),
         Row(
             "hits/s through nginx (`deploy/nginx.conf`)",
-            _shown(edge),
-            f"nginx from disk {_shown(disk)}",
+            _describe(edge),
+            f"nginx from disk {_describe(disk)}",
             percent(edge.rate / disk.rate),
             "≥ 90 %",
             edge.rate >= 0.9 * disk.rate,
@@ -77,27 +77,27 @@ def _known(field: Field) -> list[Row]:
     ]
 
 
-def _by_many(work: Path, field: Field) -> list[Row]:
-    """The first row again: behind a proxy, for visitors each of whom has the limit that is shipped."""
+def _by_many(work: Path, contenders: Contenders) -> list[Row]:
+    """Measure the first row again, behind a proxy, for many visitors with the default limit each."""
     hot, addresses = [path("hot")], {"X-Forwarded-For": "198.*.1"}
     shipped = {"request_limit": "1200 per minute", "trusted_proxies": 1}
-    with running_ours(work, field.redis, field.api, **shipped) as ours:
+    with running_ours(work, contenders.redis, contenders.api, **shipped) as ours:
         wrk(ours, hot, 1, {"X-Forwarded-For": "203.*.1"}, connections=4)  # warm-up
         found = alternate(
             {
-                "tutorial": lambda: wrk(field.tutorial, hot, SECONDS),
+                "tutorial": lambda: wrk(contenders.tutorial, hot, SECONDS),
                 "ours": lambda: wrk(ours, hot * VISITORS, SECONDS, addresses),
-                "bare": lambda: wrk(field.bare, hot, SECONDS),
+                "bare": lambda: wrk(contenders.bare, hot, SECONDS),
             },
             rounds=2,
         )
-    must_be_clean(found)
+    require_clean(found)
     beside, share = (found["ours"].rate / found[peer].rate for peer in ("tutorial", "bare"))
     return [
         Row(
-            f"hits/s of one picture, asked for by {count(VISITORS)} visitors behind a proxy",
-            _shown(found["ours"]),
-            f"tutorial's design {_shown(found['tutorial'])}; bare {count(found['bare'].rate)} ({percent(share)})",
+            f"hits/s of one picture, requested by {count(VISITORS)} visitors behind a proxy",
+            _describe(found["ours"]),
+            f"tutorial's design {_describe(found['tutorial'])}; bare {count(found['bare'].rate)} ({percent(share)})",
             times(beside),
             "≥ 3 ×",
             beside >= 3,
@@ -105,16 +105,17 @@ def _by_many(work: Path, field: Field) -> list[Row]:
     ]
 
 
-def _refused(field: Field) -> list[Row]:
-    # Each another one, so that nothing is remembered; the tutorial refuses nothing but another scheme.
+def _refused(contenders: Contenders) -> list[Row]:
+    # Each URL is different, so that none is cached. The tutorial refuses only other schemes.
     ours_asked = [f"/thumb?url=http%3A%2F%2F10.0.{n // 250}.{n % 250}%2F" for n in range(20_000)]
     peer_asked = [f"/thumb?url=file%3A%2F%2F%2Fetc%2F{n}" for n in range(20_000)]
     found = alternate(
-        {"ours": lambda: wrk(field.ours, ours_asked, 2), "peer": lambda: wrk(field.tutorial, peer_asked, 2)}, rounds=2
+        {"ours": lambda: wrk(contenders.ours, ours_asked, 2), "peer": lambda: wrk(contenders.tutorial, peer_asked, 2)},
+        rounds=2,
     )
     ours, peer = found["ours"], found["peer"]
     if not ours.bad or ours.broken or not peer.bad or peer.broken:
-        raise RuntimeError(f"not refused: {found}")
+        raise RuntimeError(f"not every request was refused: {found}")
     return [
         Row(
             "refused requests/s (20,000 blocked URLs), time to refuse",
@@ -125,5 +126,5 @@ def _refused(field: Field) -> list[Row]:
     ]
 
 
-def _shown(load: Load) -> str:
+def _describe(load: Load) -> str:
     return f"{count(load.rate)}, {load.p99:.1f} ms"

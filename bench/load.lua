@@ -1,5 +1,5 @@
--- wrk's side of bench/load.py: `-- FILE [HEADER VALUE]...`, one path a line, asked for in turn; the sum as JSON.
--- A `*` in a value is two bytes of an address, another for each line.
+-- The script that bench/load.py passes to wrk: `-- FILE [HEADER VALUE]...`. FILE has one path per line. Prints JSON.
+-- A `*` in a header's value becomes two bytes of an IPv4 address, which differ for each line.
 local requests = {}
 local at = 0
 

@@ -1,4 +1,4 @@
-"""Load by wrk: how many answers a second, and how long the slowest hundredth took."""
+"""Load by wrk: responses per second, and their p50 and p99 latency."""
 
 import json
 import statistics
@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).with_name("load.lua")
 
 @dataclass(frozen=True)
 class Load:
-    """What a server bore. Latencies in milliseconds; `bad` answers had a status above 399, `broken` ones never came."""
+    """The result of a load. Latencies are in milliseconds. `bad` counts statuses above 399, `broken` missing responses."""
 
     rate: float
     p50: float
@@ -30,8 +30,8 @@ class Load:
 
     @property
     def faults(self) -> str:
-        """Say in a row what was no good answer; nothing where all were."""
-        return "" if self.clean else f" ({self.bad} errors, {self.broken} broken off)"
+        """Describe the failed requests for a row; "" if there were none."""
+        return "" if self.clean else f" ({self.bad} errors, {self.broken} without a response)"
 
 
 def wrk(
@@ -41,7 +41,7 @@ def wrk(
     headers: Mapping[str, str] | None = None,
     connections: int = CONNECTIONS,
 ) -> Load:
-    """Ask `base` for `paths` in turn for `seconds` whole seconds."""
+    """Request `paths` of `base` in turn, for `seconds` whole seconds."""
     with tempfile.NamedTemporaryFile("w", suffix=".paths") as file:
         file.write("\n".join(paths))
         file.flush()
@@ -57,7 +57,7 @@ def wrk(
 
 
 def median(loads: Sequence[Load]) -> Load:
-    """Take each figure's median over the rounds; count every fault."""
+    """Take each number's median over the rounds, and the sum of all failures."""
 
     def middle(of: Callable[[Load], float]) -> float:
         return statistics.median(map(of, loads))
@@ -72,9 +72,9 @@ def median(loads: Sequence[Load]) -> Load:
     )
 
 
-def wait_for_quiet(patience: float = 20) -> None:
-    """Wait until the machine's processors have little to do, but no longer than `patience` seconds."""
-    end = time.monotonic() + patience
+def wait_for_quiet(timeout: float = 20) -> None:
+    """Wait until the machine's processors are nearly idle, but no longer than `timeout` seconds."""
+    end = time.monotonic() + timeout
     while time.monotonic() < end:
         busy, whole = _jiffies()
         time.sleep(0.3)
@@ -84,26 +84,26 @@ def wait_for_quiet(patience: float = 20) -> None:
 
 
 def _jiffies() -> tuple[int, int]:
-    """What the processors have spent at work, and altogether: `proc_stat(5)`."""
+    """Read the busy and the total time of all processors, from /proc/stat: proc_stat(5)."""
     spent = [int(each) for each in Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=11)[1:9]]
     idle = spent[3] + spent[4]
     return sum(spent) - idle, sum(spent)
 
 
-def must_be_clean(loads: Mapping[str, Load]) -> None:
-    """Raise where not every answer was a good one: a rate of errors would be no rate of hits."""
+def require_clean(loads: Mapping[str, Load]) -> None:
+    """Raise unless every response was good, since a rate with errors is not a rate of hits."""
     faulty = {name: load for name, load in loads.items() if not load.clean}
     if faulty:
-        raise RuntimeError(f"not every answer was good: {faulty}")
+        raise RuntimeError(f"some requests failed: {faulty}")
 
 
-def alternate(contestants: Mapping[str, Callable[[], Load]], rounds: int = 3) -> dict[str, Load]:
-    """Measure one after the other, `rounds` times over, so that the machine's moods meet all of them; return medians.
+def alternate(contenders: Mapping[str, Callable[[], Load]], rounds: int = 3) -> dict[str, Load]:
+    """Measure all contenders in turn, `rounds` times, so that other load affects all alike. Return the medians.
 
-    Whoever measures what should fail (refusals), gives loads that are not clean; see `must_be_clean` for the others.
+    Loads of refusals are not clean. Check all others with `require_clean`.
     """
-    loads: dict[str, list[Load]] = {name: [] for name in contestants}
+    loads: dict[str, list[Load]] = {name: [] for name in contenders}
     for _ in range(rounds):
-        for name, measure in contestants.items():
+        for name, measure in contenders.items():
             loads[name].append(measure())
     return {name: median(each) for name, each in loads.items()}

@@ -1,4 +1,4 @@
-"""Pages that are not known: what they cost others, and how few captures they take."""
+"""Misses: their effect on simultaneous hits, and the number of captures that they cause."""
 
 import time
 from collections import Counter
@@ -9,96 +9,101 @@ from statistics import median as middle
 
 import requests
 
-from bench.crowd import fetch_all, pending
+from bench.crowd import keep_requesting, request_all
 from bench.load import Load, median, wait_for_quiet, wrk
 from bench.report import Row, count, times
-from bench.servers import Fake, path, running_fake, running_ours, running_tutorial
+from bench.servers import Fake, path, running_fake_api, running_ours, running_tutorial
 from tests.support.redis import running_redis
 
 CALLERS = 200
 HERD = 500
 MISS_SECONDS = 3.0
 ROUNDS = 3
-PEERS_ROUNDS = 1  # its figure is none, and its queue takes long to drain
+PEER_ROUNDS = 1  # the peer serves no hits meanwhile, and its queue drains slowly
 
 
 def rows(work: Path) -> list[Row]:
     with ExitStack() as stack:
         redis = stack.enter_context(running_redis())
-        api, peers_api = stack.enter_context(running_fake(work)), stack.enter_context(running_fake(work))
-        tutorial = stack.enter_context(running_tutorial(work, redis, peers_api))
+        api, peer_api = stack.enter_context(running_fake_api(work)), stack.enter_context(running_fake_api(work))
+        tutorial = stack.enter_context(running_tutorial(work, redis, peer_api))
         with running_ours(work, redis, api) as ours:
-            shared = [_herd(ours, api, tutorial, peers_api), _renditions(ours, api, tutorial, peers_api)]
-            shipped = _under_siege(ours, api, "each")
-            same = _under_siege(ours, api, "same", cold=False)
+            shared = [_herd(ours, api, tutorial, peer_api), _renditions(ours, api, tutorial, peer_api)]
+            shipped = _measure_during_misses(ours, api, "each")
+            same = _measure_during_misses(ours, api, "same", cold=False)
             refusals = _refusals(ours, api)
         with running_ours(work, redis, api, capture_concurrency=CALLERS // 2) as ours:
-            roomy = _under_siege(ours, api, "roomy")
-        peer = _under_siege(tutorial, peers_api, "peer", rounds=PEERS_ROUNDS)
+            roomy = _measure_during_misses(ours, api, "roomy")
+        peer = _measure_during_misses(tutorial, peer_api, "peer", rounds=PEER_ROUNDS)
     return [
-        _siege_row(f"hit p99 while {CALLERS} callers ask for pages that take {MISS_SECONDS:.0f} s", shipped, peer),
-        _siege_row("the same, all of them in flight (`CAPTURE_CONCURRENCY=100`)", roomy, peer),
-        _siege_row(f"hit p99 while {CALLERS} callers wait for one and the same page", same, peer),
+        _during_misses_row(
+            f"hit p99 while {CALLERS} callers request pages that take {MISS_SECONDS:.0f} s", shipped, peer
+        ),
+        _during_misses_row("the same, all of them in flight (`CAPTURE_CONCURRENCY=100`)", roomy, peer),
+        _during_misses_row(f"hit p99 while {CALLERS} callers wait for the same page", same, peer),
         refusals,
         *shared,
     ]
 
 
 @dataclass(frozen=True)
-class Siege:
-    """Hits alone and `besieged`, both medians of the same rounds; what the besiegers got, and captures begun."""
+class MissRounds:
+    """Hits without misses (`idle`) and during misses (`loaded`), as medians of the same rounds.
+
+    `statuses` and `refusals` are those of the callers that miss, and `calls` counts the captures that began.
+    """
 
     idle: Load
-    besieged: Load
+    loaded: Load
     statuses: Counter[int]
     refusals: list[float]
     calls: int
 
 
-def _under_siege(url: str, api: Fake, name: str, *, cold: bool = True, rounds: int = ROUNDS) -> Siege:
-    """Compare hits alone with hits while every round's crowd has its misses pending: a page each, or all the same."""
+def _measure_during_misses(url: str, api: Fake, name: str, *, cold: bool = True, rounds: int = ROUNDS) -> MissRounds:
+    """Measure hits without and during pending misses. The callers request a `cold` page each, or all the same page."""
     hot = [path("hot")]
-    api.answer_after(0)
+    api.set_latency(0)
     requests.get(url + hot[0], timeout=30)
     wrk(url, hot, 1)
     idle: list[Load] = []
-    besieged: list[Load] = []
+    loaded: list[Load] = []
     statuses: Counter[int] = Counter()
     refusals: list[float] = []
     before = api.calls()
     for number in range(rounds):
         idle.append(wrk(url, hot, 2))
-        api.answer_after(MISS_SECONDS)
+        api.set_latency(MISS_SECONDS)
         begun = api.calls()
-        with pending(url, CALLERS, path(f"{name}-{number}-") + ("{}" if cold else "one")) as seen:
-            _let_begin(api, begun)
-            besieged.append(wrk(url, hot, 2))  # while they are pending: none lands in it
+        with keep_requesting(url, CALLERS, path(f"{name}-{number}-") + ("{}" if cold else "one")) as seen:
+            _wait_until_captures_began(api, begun)
+            loaded.append(wrk(url, hot, 2))  # no capture ends in this time
         statuses += seen.statuses
         refusals += seen.refusals
-        api.answer_after(0)
+        api.set_latency(0)
         _drain(url, hot[0])
-    return Siege(median(idle), median(besieged), statuses, refusals, api.calls() - before)
+    return MissRounds(median(idle), median(loaded), statuses, refusals, api.calls() - before)
 
 
 def _refusals(url: str, api: Fake) -> Row:
-    """How soon one more caller is refused while all captures are taken and their callers ask on; no hits besides."""
+    """Measure the time to refuse one more caller while all capture slots are taken and their callers retry."""
     taken: list[float] = []
-    api.answer_after(MISS_SECONDS)
+    api.set_latency(MISS_SECONDS)
     begun = api.calls()
-    with pending(url, CALLERS, path("beyond-") + "{}") as crowd:
-        while len(crowd.refusals) < CALLERS / 2:  # its arrival is over
+    with keep_requesting(url, CALLERS, path("beyond-") + "{}") as crowd:
+        while len(crowd.refusals) < CALLERS / 2:  # until the whole crowd has arrived
             time.sleep(0.1)
-        _let_begin(api, begun)
+        _wait_until_captures_began(api, begun)
         with requests.Session() as session:
             for number in range(100):
                 began = time.monotonic()
                 answer = session.get(url + path(f"one-more-{number}"), timeout=30)
                 taken += [(time.monotonic() - began) * 1000] if answer.status_code == 503 else []
-    api.answer_after(0)
+    api.set_latency(0)
     _drain(url, path("hot"))
     slowest = sorted(taken)[int(len(taken) * 0.99)]
     return Row(
-        f"time to refuse a capture beyond those in flight, {CALLERS} callers asking on",
+        f"time to refuse one more capture while {CALLERS} callers keep requesting",
         f"p50 {middle(taken):.1f} ms, p99 {slowest:.1f} ms, {len(taken)} refused",
         goal="≤ 50 ms",
         met=len(taken) >= 50 and slowest <= 50,
@@ -106,8 +111,8 @@ def _refusals(url: str, api: Fake) -> Row:
     )
 
 
-def _let_begin(api: Fake, before: int) -> None:
-    """Wait until captures were begun after those `before`, and for a moment no more: all that may be pending are."""
+def _wait_until_captures_began(api: Fake, before: int) -> None:
+    """Wait until captures began after the first `before` ones, and then none for a moment: all slots are taken."""
     begun = before
     while begun == before or begun != api.calls():
         begun = api.calls()
@@ -115,51 +120,51 @@ def _let_begin(api: Fake, before: int) -> None:
 
 
 def _drain(url: str, hot: str) -> None:
-    """Let what the crowd left behind end, renditions too."""
+    """Wait until the crowd's captures and renditions have ended."""
     time.sleep(MISS_SECONDS)
     requests.get(url + hot, timeout=60)
     wait_for_quiet()
 
 
-def _siege_row(measure: str, ours: Siege, peer: Siege) -> Row:
-    idle, besieged = ours.idle, ours.besieged
-    stalled = besieged.rate < idle.rate / 100
-    ratio = besieged.p99 / idle.p99
+def _during_misses_row(measure: str, ours: MissRounds, peer: MissRounds) -> Row:
+    idle, loaded = ours.idle, ours.loaded
+    stalled = loaded.rate < idle.rate / 100
+    ratio = loaded.p99 / idle.p99
     return Row(
         measure,
-        f"{besieged.p99:.1f} ms at {count(besieged.rate)} hits/s{besieged.faults}; "
+        f"{loaded.p99:.1f} ms at {count(loaded.rate)} hits/s{loaded.faults}; "
         f"idle {idle.p99:.1f} ms at {count(idle.rate)}{idle.faults}; "
-        f"{ours.calls / ROUNDS:.0f} captures begun a round, {_told(ours)}",
-        f"tutorial's design {count(peer.besieged.rate)} hits/s{peer.besieged.faults}",
-        "stands still" if stalled else times(ratio),
+        f"{ours.calls / ROUNDS:.0f} captures began per round, {_refusals_text(ours)}",
+        f"tutorial's design {count(peer.loaded.rate)} hits/s{peer.loaded.faults}",
+        "stalled" if stalled else times(ratio),
         "≤ 2 × idle",
-        ratio <= 2 and not stalled and besieged.clean and idle.clean,
+        ratio <= 2 and not stalled and loaded.clean and idle.clean,
         headline=True,
     )
 
 
-def _told(siege: Siege) -> str:
-    """Say what the besiegers got that was no picture."""
-    refused = sum(n for status, n in siege.statuses.items() if status >= 400)
-    told = f"{refused / ROUNDS:.0f} requests told to come back"
-    if siege.refusals:
-        slowest = sorted(siege.refusals)[int(len(siege.refusals) * 0.99)]
-        told += f" (after {middle(siege.refusals) * 1000:.0f} ms, p99 {slowest * 1000:.0f} ms)"
-    return told + (f", {siege.statuses[0] / ROUNDS:.0f} got no answer" if siege.statuses[0] else "")
+def _refusals_text(measured: MissRounds) -> str:
+    """Describe the responses without a picture, per round."""
+    refused = sum(n for status, n in measured.statuses.items() if status >= 400)
+    text = f"{refused / ROUNDS:.0f} requests refused"
+    if measured.refusals:
+        slowest = sorted(measured.refusals)[int(len(measured.refusals) * 0.99)]
+        text += f" (after {middle(measured.refusals) * 1000:.0f} ms, p99 {slowest * 1000:.0f} ms)"
+    return text + (f", {measured.statuses[0] / ROUNDS:.0f} got no response" if measured.statuses[0] else "")
 
 
-def _herd(ours: str, api: Fake, tutorial: str, peers_api: Fake) -> Row:
-    """Many callers of one cold page at the same time."""
+def _herd(ours: str, api: Fake, tutorial: str, peer_api: Fake) -> Row:
+    """Count the captures for many simultaneous requests of one cold page."""
     captures = []
     answers: dict[str, Counter[int]] = {}
-    for url, fake in ((ours, api), (tutorial, peers_api)):
-        fake.answer_after(0.5)
+    for url, fake in ((ours, api), (tutorial, peer_api)):
+        fake.set_latency(0.5)
         before = fake.calls()
-        answers[url] = fetch_all(url, [path("herd")] * HERD, HERD)
+        answers[url] = request_all(url, [path("herd")] * HERD, HERD)
         captures.append(fake.calls() - before)
-        fake.answer_after(0)
+        fake.set_latency(0)
     (mine, peers), got = captures, answers[ours]
-    others = "".join(f", {n} got {status or 'no answer'}" for status, n in got.items() if status != 200)
+    others = "".join(f", {n} got {status or 'no response'}" for status, n in got.items() if status != 200)
     return Row(
         f"captures for {HERD} simultaneous requests of one cold page, 2 workers",
         f"{mine}; {got[200]} got the picture{others}",
@@ -170,14 +175,14 @@ def _herd(ours: str, api: Fake, tutorial: str, peers_api: Fake) -> Row:
     )
 
 
-def _renditions(ours: str, api: Fake, tutorial: str, peers_api: Fake) -> Row:
-    """3 sizes × 2 pixel ratios × 3 formats of one page."""
+def _renditions(ours: str, api: Fake, tutorial: str, peer_api: Fake) -> Row:
+    """Count the captures for 3 sizes × 2 pixel ratios × 3 formats of one page."""
     wanted = [(w * ratio, format_) for w in (160, 240, 400) for ratio in (1, 2) for format_ in ("png", "webp", "jpeg")]
-    before, peers_before = api.calls(), peers_api.calls()
+    before, peers_before = api.calls(), peer_api.calls()
     for w, format_ in wanted:
         requests.get(ours + path("many", w=w, format=format_), timeout=30).raise_for_status()
         requests.get(tutorial + path("many", width=w, height=w * 9 // 16, format=format_), timeout=30)
-    captures, peers = api.calls() - before, peers_api.calls() - peers_before
+    captures, peers = api.calls() - before, peer_api.calls() - peers_before
     return Row(
         f"captures for {len(wanted)} renditions of one page",
         f"{captures}",

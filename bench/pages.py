@@ -1,6 +1,6 @@
-"""The pages that are captured, all drawn here: simple text; a typical article; one with 230 requests and 3 MB.
+"""The pages to capture, all generated here: simple text, a typical article, and a heavy page (230 requests, 3 MB).
 
-Run as `python -m bench.pages PORT`: a fast server for them.
+Run their server as `python -m bench.pages PORT`.
 """
 
 import io
@@ -26,7 +26,7 @@ def _simple(rng: random.Random) -> Iterator[tuple[str, tuple[bytes, str]]]:
 
 
 def _typical(rng: random.Random) -> Iterator[tuple[str, tuple[bytes, str]]]:
-    """A photograph, 9 images, 3 style sheets, 5 scripts."""
+    """Generate a photograph, 9 images, 3 style sheets, 5 scripts."""
     yield "/typical/photo.jpg", (_jpeg(1200, 675, rng, 70), JPEG)
     for number in range(9):
         yield f"/typical/{number}.jpg", (_jpeg(300, 200, rng, 60), JPEG)
@@ -37,7 +37,7 @@ def _typical(rng: random.Random) -> Iterator[tuple[str, tuple[bytes, str]]]:
 
 
 def _heavy(rng: random.Random) -> Iterator[tuple[str, tuple[bytes, str]]]:
-    """230 requests and 3 MB: the page, 9 style sheets, 20 scripts, 200 images."""
+    """Generate 230 requests and 3 MB: the page, 9 style sheets, 20 scripts, 200 images."""
     for number in range(200):
         yield f"/heavy/{number}.jpg", (_jpeg(240, 160, rng, 75), JPEG)
     yield from _assets("heavy", rng, sheets=9, scripts=20, size=30_000)

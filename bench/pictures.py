@@ -1,4 +1,4 @@
-"""Synthetic pictures, the same in every run: something like a page, of about the bytes that are asked for."""
+"""Synthetic pictures that resemble a page, of about a given size in bytes. They are the same in every run."""
 
 import io
 import random
@@ -25,7 +25,7 @@ def draw_page(width: int, height: int, photo: float, seed: int = SEED) -> Image.
 
 
 def photograph(width: int, height: int, rng: random.Random) -> Image.Image:
-    """Noise, blurred by enlarging it: compresses like a photograph, not like a drawing."""
+    """Draw enlarged noise, which compresses like a photograph."""
     small = Image.frombytes(
         "RGB", (width // 3 + 1, height // 3 + 1), rng.randbytes((width // 3 + 1) * (height // 3 + 1) * 3)
     )
@@ -39,7 +39,7 @@ def png(image: Image.Image) -> bytes:
 
 
 def page_picture(width: int = 1280, height: int = 720, size: int = TYPICAL_BYTES) -> bytes:
-    """Make a PNG that is about `size` bytes, by choosing the photograph's share of it."""
+    """Make a PNG of about `size` bytes, by varying the size of its photograph."""
     low, high = 0.0, 0.9
     body = b""
     for _ in range(8):
@@ -50,7 +50,7 @@ def page_picture(width: int = 1280, height: int = 720, size: int = TYPICAL_BYTES
 
 
 def write_all(folder: Path) -> None:
-    """Write what the fake screenshot API answers with."""
+    """Write the pictures of the fake screenshot API."""
     folder.mkdir(parents=True, exist_ok=True)
     for width, height in ((1280, 720), (640, 360), (320, 240)):
         (folder / f"{width}x{height}.png").write_bytes(page_picture(width, height, TYPICAL_BYTES * width // 1280))

@@ -1,6 +1,6 @@
-"""Where a web process spends its time under a load, sampled by py-spy: the shares that `bench/notes.md` gives.
+"""Profile a web process under load with py-spy. The shares in `bench/notes.md` come from here.
 
-`python -m bench.profile [hits 304s distinct refusals]`, with py-spy on the PATH and the right to trace (root).
+Run as `python -m bench.profile [hits 304s distinct refusals]`. Needs py-spy on the PATH and the right to trace (root).
 """
 
 import re
@@ -17,15 +17,15 @@ import requests
 from bench.load import wrk
 from bench.pictures import page_picture
 from bench.scale import DISTINCT, fill_ours, zipf_pages
-from bench.servers import ROOT, path, running_fake, running_ours_process
+from bench.servers import ROOT, path, running_fake_api, running_ours_process
 from tests.support.redis import running_redis
 
 SECONDS = 8
 LOADS = ("hits", "304s", "distinct", "refusals")
 BLOCKED = "/thumb?url=http%3A%2F%2F169.254.169.254%2F"
-# gevent's threads for names wait here; py-spy takes them for active.
+# gevent's threads for name look-ups wait here. py-spy counts them as active.
 WAITING = "acquire_with_timeout (gevent/_threading.py"
-# A call by any of these is theirs, whatever they call in turn; of the rest, the frame nearest to the leaf decides.
+# A sample belongs to one of these libraries if any of its frames does. Otherwise the frame nearest to the leaf decides.
 WHOLE = {"limits/": "limiter", "redis/": "Redis", "structlog/": "log", "logging/": "log"}
 NEAREST = {
     "gevent/_socket": "socket",
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def owner(stack: str) -> set[str]:
-    """Say whose a sample is, one name; `stack` is py-spy's `function (file:line);...`, the leaf last."""
+    """Name the owner of a sample, as a set of one. `stack` is py-spy's `function (file:line);...`, the leaf last."""
     files = re.findall(r"\(([^():]+):\d+\)", stack)
     whole = (name for start, name in WHOLE.items() if any(file.startswith(start) for file in files))
     return {next(whole, None) or next(filter(None, map(_nearest, reversed(files))), "other")}
@@ -69,13 +69,13 @@ def leaf(stack: str) -> set[str]:
 
 
 def ours(stack: str) -> set[str]:
-    """Return the functions of our code that a sample is in, with whatever they call."""
+    """Return all functions of our code in a sample's stack."""
     frames = re.findall(r"([^;]+) \(([^():]+):\d+\)", stack)
     return {f"{function} ({file})" for function, file in frames if (ROOT / file).is_file()}
 
 
 def _samples(work: Path, load: str) -> Mapping[str, int]:
-    """Return how often each stack of one worker was seen at work under `load`."""
+    """Return how often each stack of one worker was sampled under `load`."""
     with _server(work, load) as (url, pid):
         asked, headers = _requests(url, load)
         wrk(url, asked, 2, headers)
@@ -96,7 +96,7 @@ def _server(work: Path, load: str) -> Iterator[tuple[str, int]]:
     """Run our web process, filled for `load`; yield its URL and the process id of one worker."""
     with (
         running_redis() as redis,
-        running_fake(work) as api,
+        running_fake_api(work) as api,
         running_ours_process(work, redis, api) as (url, master),
     ):
         if load == "distinct":

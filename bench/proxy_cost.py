@@ -1,9 +1,9 @@
-"""What the egress proxy costs a capture: the same page by three warm browsers in turn, in one run.
+"""The cost of the egress proxy for a capture: the same page by three warm browsers in turn, in one run.
 
     python -m bench.security cost [rounds]
 
-What disturbs the machine disturbs all three, so that a round's ratio says more than any of its times. Printed are the
-median of the rounds' ratios and the interval that holds the true one with 95 %.
+Other load on the machine affects all three browsers, so a round's ratio is more reliable than its times. The output is
+the median of the rounds' ratios, and its confidence interval of 95 %.
 """
 
 import asyncio
@@ -28,9 +28,9 @@ from tests.support.site import Site, running_site
 from tests.support.unguarded import Unguarded
 
 ROUNDS = 150
-WARM_UP = 5  # rounds that do not count
+WARM_UP = 5  # rounds, which do not count
 DEADLINE = 30
-PAUSE = 0.1  # in which a browser closes the page it has shown, and finishes the one that it makes ahead
+PAUSE = 0.1  # seconds in which a browser closes the last page and opens its spare page
 BARE = "no proxy"
 
 
@@ -43,34 +43,34 @@ def main(rounds: int = ROUNDS) -> None:
     print("|---|---|---|---|")
     for name, seconds in times.items():
         ratios = [mine / bare - 1 for mine, bare in zip(seconds, times[BARE], strict=True)]
-        low, high = interval(ratios)
+        low, high = confidence_interval(ratios)
         found = f"{statistics.median(ratios):+.1%} | {low:+.1%} to {high:+.1%}" if name != BARE else "|"
         print(f"| {name} | {statistics.median(seconds) * 1000:.0f} | {found} |")
 
 
-def interval(ratios: list[float]) -> tuple[float, float]:
-    """Return the order statistics between which the true median lies with 95 %, whatever the distribution."""
+def confidence_interval(ratios: list[float]) -> tuple[float, float]:
+    """Return the order statistics that enclose the true median with a confidence of 95 %, for any distribution."""
     reach = 0.98 * len(ratios) ** 0.5
     ordered, middle = sorted(ratios), (len(ratios) - 1) / 2
     return ordered[max(int(middle - reach), 0)], ordered[min(round(middle + reach + 0.5), len(ratios) - 1)]
 
 
 def serve() -> None:
-    """The page's site, as a process of its own: it must not share an interpreter with what is measured."""
+    """Serve the page from a separate process: it must not share an interpreter with the measured code."""
     with running_site() as site:
         print(_typical(site), flush=True)
         sys.stdin.read()
 
 
 def _typical(site: Site) -> str:
-    """60 parts of 20 kB beside the document."""
+    """Add a document with 60 scripts of 20 kB."""
     for number in range(60):
         site.add(f"/part-{number}.js", f"/*{'x' * 20_000}*/", content_type="text/javascript")
     return site.add("/typical", "<!doctype html>" + "".join(f"<script src=/part-{n}.js></script>" for n in range(60)))
 
 
 async def _measure(url: str, rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each browser's captures, round by round."""
+    """Return the seconds of each browser's captures, one for each round."""
     settings, params = EngineSettings(), parse({"url": url})
     gate = Gate(Guard(exempt=exemptions([f"{params.target.host}:{params.target.port}"])), 1)
     async with AsyncExitStack() as stack:
@@ -83,7 +83,7 @@ async def _measure(url: str, rounds: int) -> dict[str, list[float]]:
             stack.push_async_callback(browser.close)
         times: dict[str, list[float]] = {name: [] for name in browsers}
         for _ in range(WARM_UP + rounds):
-            for name in random.sample(list(browsers), len(browsers)):  # none is always behind another
+            for name in random.sample(list(browsers), len(browsers)):  # in a random order
                 times[name].append(await _capture(browsers[name], params, gate))
                 await asyncio.sleep(PAUSE)
         return {name: seconds[WARM_UP:] for name, seconds in times.items()}

@@ -1,4 +1,4 @@
-"""What it costs to make a rendition from a captured page."""
+"""The cost of a rendition: milliseconds and bytes."""
 
 import statistics
 import time
@@ -26,7 +26,7 @@ def rows(_work: Path) -> list[Row]:
 
 
 def _measure(master: bytes, format_: str) -> tuple[float, int]:
-    """Return the median milliseconds, and the bytes."""
+    """Return the median time in milliseconds, and the size in bytes."""
     wanted = Rendition(w=320, h=180, format=format_)
     taken = []
     for _ in range(TIMES):

@@ -1,4 +1,4 @@
-"""The table: one row a measure, what stands beside it, the ratio, the goal and whether it was met."""
+"""The table of results: for each measure our number, the peer's, the ratio, the goal, and whether it was met."""
 
 import os
 import platform
@@ -10,13 +10,15 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-HEAD = ("measure", "ours", "beside it", "ratio", "goal", "met")
-QUOTED = "| measure | ours | beside it | ratio |\n| --- | --- | --- | --- |"  # the README's table begins so
+HEAD = ("measure", "ours", "compared with", "ratio", "goal", "met")
+QUOTED = (
+    "| measure | ours | compared with | ratio |\n| --- | --- | --- | --- |"  # the first lines of the README's table
+)
 
 
 @dataclass(frozen=True)
 class Row:
-    """`met` is None where a figure is only reported; the README quotes a `headline`."""
+    """A row of the table. `met` is None if there is no goal. The README quotes each `headline`."""
 
     measure: str
     ours: str
@@ -38,7 +40,7 @@ def table(rows: Iterable[Row]) -> str:
 
 
 def count(value: float) -> str:
-    """Write a figure with the digits that it deserves."""
+    """Write a number with two or three significant digits."""
     if value >= 1000:
         return f"{round(value, -1):,.0f}"
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
@@ -57,7 +59,7 @@ def write(path: Path, rows: Sequence[Row], notes: str, load_before: float, secon
 
 
 def quote(readme: Path, rows: Iterable[Row]) -> None:
-    """Write the headlines' first four cells into the README, in the place of those of the last run."""
+    """Replace the table in the README by the first four cells of all headlines."""
     text = readme.read_text(encoding="utf-8")
     before, _, rest = text.partition(QUOTED)
     _old, end, after = rest.partition("\n\n")
@@ -72,8 +74,9 @@ def _preamble(load_before: float, seconds: float) -> str:
 {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {seconds / 60:.0f} minutes, {os.cpu_count()} cores ({_processor()}), {_memory()} GB of memory, \
 {_system()}. Load before the run: {load_before:.2f}.
 {", ".join(_versions())}.
-Servers, clients and browsers share the cores: read the ratios. Everything was measured in one run, peers in turn.
-Ours runs as it ships: limits (raised, not switched off), log at INFO to a file, request ids.
+Servers, clients and browsers share the cores, so compare the ratios. All rows are of one run, which alternated between
+the contenders. Our service runs with its default settings: limits (raised, not switched off), log at INFO to a file,
+request ids.
 """
 
 
@@ -100,15 +103,15 @@ def _versions() -> list[str]:
     return [
         f"Python {platform.python_version()}",
         *(f"{name} {version(name)}" for name in packages),
-        *(f"{name} {_said(command)}" for name, command in programs.items()),
+        *(f"{name} {_version_of(command)}" for name, command in programs.items()),
     ]
 
 
-def _said(command: list[str]) -> str:
-    """Find the version in what a program says of itself."""
+def _version_of(command: list[str]) -> str:
+    """Extract the version from a program's output."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError:
-        return "is not here"
+        return "not installed"
     found = re.search(r"\d+(\.\d+)+", done.stdout + done.stderr)
     return found[0] if found else "?"

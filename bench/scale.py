@@ -1,4 +1,4 @@
-"""Many pictures: ten thousand of them asked for as the world does, caches of every size, and memory."""
+"""Many pictures: requests by Zipf's law, caches of three sizes, and the memory of the web processes."""
 
 import math
 import os
@@ -15,10 +15,18 @@ import redis as redis_library
 
 import netguard
 from bench import pictures
-from bench.crowd import fetch_all
-from bench.load import Load, alternate, must_be_clean, wrk
+from bench.crowd import request_all
+from bench.load import Load, alternate, require_clean, wrk
 from bench.report import Row, count, percent, times
-from bench.servers import Fake, path, running_bare, running_fake, running_ours, running_ours_process, running_tutorial
+from bench.servers import (
+    Fake,
+    path,
+    running_bare,
+    running_fake_api,
+    running_ours,
+    running_ours_process,
+    running_tutorial,
+)
 from bench.tutorial_app import cache_key
 from coordination import RedisBreaker
 from model import Picture, ThumbnailRequest
@@ -32,16 +40,16 @@ HITS = 100_000
 SIZES = (1_000, 10_000, 100_000)
 KEPT_SECONDS = 86400
 QUERIES = 12_000
-TOGETHER = 200
+PIPELINE_SIZE = 200
 VALIDATOR = Validator(Guard(frozenset({80, 443}), netguard.exemptions(()), netguard.system_lookup))
 
 
 def rows(work: Path) -> list[Row]:
-    with running_redis() as redis, running_fake(work) as api:
+    with running_redis() as redis, running_fake_api(work) as api:
         zipf = _zipf(work, redis, api)
-    with running_fake(work) as api:
+    with running_fake_api(work) as api:
         flat = _flat(work, api)
-    with running_redis() as redis, running_fake(work) as api:
+    with running_redis() as redis, running_fake_api(work) as api:
         return [*zipf, *flat, _growth(work, redis, api)]
 
 
@@ -53,20 +61,20 @@ def zipf_pages(pages: int, asked: int) -> list[str]:
 
 
 def fill_ours(url: str, body: bytes, size: tuple[int, int], pages: range) -> None:
-    """Store `body` under the keys of `pages`, by the code that stores a rendition, many to a round trip."""
+    """Store `body` under the keys of `pages` by the code that stores renditions, many in one round trip."""
     picture = Picture(body, "image/png", *size, datetime.now(UTC))
     with redis_library.Redis.from_url(url) as client, client.pipeline(transaction=False) as pipeline:
         cache = PictureCache(pipeline, RedisBreaker())
         for number in pages:
             cache.put_rendition(_request(number), picture, KEPT_SECONDS)
-            if len(pipeline) >= TOGETHER:
+            if len(pipeline) >= PIPELINE_SIZE:
                 pipeline.execute()
         pipeline.execute()
 
 
 @cache
 def _request(number: int) -> ThumbnailRequest:
-    """Read the query of a page once: the same pages are stored several times."""
+    """Parse the query of a page once, since the same pages are stored several times."""
     return VALIDATOR.parse_query(path(f"page/{number}").partition("?")[2].encode())
 
 
@@ -93,7 +101,7 @@ def _zipf(work: Path, redis: RedisServer, api: Fake) -> list[Row]:
                 "bare": lambda: wrk(bare, asked, 2),
             }
         )
-    must_be_clean(found)
+    require_clean(found)
     if api.calls():
         raise RuntimeError("what was to be a hit was captured")
     mine, peer, bare_load = found["ours"], found["tutorial"], found["bare"]
@@ -113,23 +121,21 @@ def _zipf(work: Path, redis: RedisServer, api: Fake) -> list[Row]:
 
 
 def _flat(work: Path, api: Fake) -> list[Row]:
-    """The same thousand pages asked for, among ever more that are stored, each number in a service of its own; and all
-    of those stored.
-    """
+    """Request the same thousand pages from services with caches of different sizes, and then all cached pages."""
     body = pictures.page_picture(320, 180, 6000)
     same = zipf_pages(SIZES[0], 20_000)
     with ExitStack() as stack:
-        contestants: dict[str, Callable[[], Load]] = {}
+        contenders: dict[str, Callable[[], Load]] = {}
         for size in SIZES:
             redis = stack.enter_context(running_redis())
             fill_ours(redis.url, body, (320, 180), range(size))
             url = stack.enter_context(running_ours(work, redis, api))
             everything = zipf_pages(size, 50_000)
             wrk(url, same, 1)
-            contestants[f"same {size}"] = lambda url=url: wrk(url, same, 2)
-            contestants[f"all {size}"] = lambda url=url, everything=everything: wrk(url, everything, 1)
-        found = alternate(contestants)
-    must_be_clean(found)
+            contenders[f"same {size}"] = lambda url=url: wrk(url, same, 2)
+            contenders[f"all {size}"] = lambda url=url, everything=everything: wrk(url, everything, 1)
+        found = alternate(contenders)
+    require_clean(found)
     if api.calls():
         raise RuntimeError("what was to be a hit was captured")
     loads = {size: found[f"same {size}"] for size in SIZES}
@@ -138,9 +144,9 @@ def _flat(work: Path, api: Fake) -> list[Row]:
     slope = min(rates) / max(rates)
     return [
         Row(
-            f"hits/s with {' / '.join(f'{size:,}' for size in SIZES)} pictures cached (6 kB each; the same 1,000 asked for)",
+            f"hits/s with {' / '.join(f'{size:,}' for size in SIZES)} pictures cached (6 kB each; the same 1,000 requested)",
             " / ".join(count(rate) for rate in rates),
-            "asked for all of them by Zipf: " + " / ".join(count(load.rate) for load in spread.values()),
+            "all of them requested by Zipf: " + " / ".join(count(load.rate) for load in spread.values()),
             percent(slope),
             "flat within 10 %",
             slope >= 0.9,
@@ -149,28 +155,28 @@ def _flat(work: Path, api: Fake) -> list[Row]:
 
 
 def _growth(work: Path, redis: RedisServer, api: Fake) -> Row:
-    """Memory of the web processes before and after, once everything that is allocated once has been."""
+    """Measure the memory of the web processes before, halfway and after a load. A warm-up fills all caches first."""
     with running_ours_process(work, redis, api) as (url, process):
 
-        def work_through(name: str, misses: int, seconds: float) -> float:
+        def run_load(name: str, misses: int, seconds: float) -> float:
             pages = [path(f"{name}/{number}", width=320, height=240, w=160, format="webp") for number in range(misses)]
-            statuses = fetch_all(url, pages, 16)
+            statuses = request_all(url, pages, 16)
             if set(statuses) != {200}:
-                raise RuntimeError(f"misses that fail tell nothing about memory: {statuses}")
+                raise RuntimeError(f"some misses failed, so their memory cannot be measured: {statuses}")
             hot = wrk(url, [path("hot")], seconds)
-            must_be_clean({name: hot})
+            require_clean({name: hot})
             return hot.rate * seconds
 
-        # A worker remembers the queries that it has read lately: that memory is to be full.
-        work_through("warm", 1000, 1)
-        must_be_clean({"queries": wrk(url, [path("hot", ttl=60 + number) for number in range(QUERIES)], 6)})
+        # A worker caches the queries that it has parsed. Fill this cache first.
+        run_load("warm", 1000, 1)
+        require_clean({"queries": wrk(url, [path("hot", ttl=60 + number) for number in range(QUERIES)], 6)})
         seconds = min(math.ceil(HITS / 2 / wrk(url, [path("hot")], 2).rate), 30)
-        before = resident(process)
+        before = resident_bytes(process)
         hits = 0.0
-        hits += work_through("first", 2500, seconds)
-        halfway = resident(process)
-        hits += work_through("second", 2500, seconds)
-        after = resident(process)
+        hits += run_load("first", 2500, seconds)
+        halfway = resident_bytes(process)
+        hits += run_load("second", 2500, seconds)
+        after = resident_bytes(process)
     growth = after / before
     return Row(
         f"RSS of the web processes before, halfway and after {hits / 1000:.0f},000 hits and 5,000 misses",
@@ -181,8 +187,8 @@ def _growth(work: Path, redis: RedisServer, api: Fake) -> Row:
     )
 
 
-def resident(master: "subprocess.Popen") -> int:
-    """Sum up the resident bytes of a gunicorn and its workers."""
+def resident_bytes(master: "subprocess.Popen") -> int:
+    """Sum up the resident memory of a gunicorn master and its workers."""
     pids = [master.pid]
     for pid in pids:
         for task in Path(f"/proc/{pid}/task").iterdir():

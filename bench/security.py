@@ -1,6 +1,6 @@
-"""`make security-report`: try the attacks, measure what they cost, and print the tables of docs/security-figures.md.
+"""`make security-report`: try the attacks, measure their cost, and print the tables of docs/security-figures.md.
 
-One part alone: `python -m bench.security` and vectors, corpus, hostile, fuzz or cost.
+Run one part as `python -m bench.security PART`: vectors, corpus, hostile, fuzz or cost.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ def vector_table() -> None:
 
 
 def vectors(site: Site, mode: str) -> list[str]:
-    """The names of those that reached their victim."""
+    """Return the names of the vectors that reached their victim."""
     with running_victims(len(VECTORS)) as victims:
         pages = {
             vector.serve(site, f"report-{name}", victim.address)
@@ -72,11 +72,13 @@ def hostile() -> None:
         for name, found in measure_all(engine, site):
             print(found.row(name), flush=True)
         plain = engine.capture(site.add("/plain", "<p>well"))
-        print(f"\nAfterwards: a plain page {plain.status_code}, browsers started {len(engine.browser_pids)}.\n")
+        print(
+            f"\nAfterwards, a plain page gets {plain.status_code}. {len(engine.browser_pids)} browsers were started.\n"
+        )
 
 
 def fuzz() -> None:
-    """Run the tests that make up their input, and count what hypothesis tried."""
+    """Run the tests with generated input, and count the inputs that hypothesis tried."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "hypothesis"]
     done = subprocess.run(
         [*command, "--hypothesis-profile=thorough", "--hypothesis-show-statistics"],
@@ -86,7 +88,7 @@ def fuzz() -> None:
     )
     tried = sum(map(int, re.findall(r"- (\d+) passing, \d+ failing", done.stdout)))
     tests = re.findall(r"(\d+) (passed|failed|error)", done.stdout.splitlines()[-1])
-    print(f"Fuzz inputs tried: {tried}; tests that saw a 5xx, a hang or a surprise:", end=" ")
+    print(f"Fuzz inputs tried: {tried}; tests that failed:", end=" ")
     print(f"{sum(int(count) for count, end in tests if end != 'passed')} of {sum(int(count) for count, _ in tests)}\n")
 
 
@@ -99,7 +101,7 @@ def main(part: str = "", *arguments: str) -> None:
     elif part in PARTS:
         PARTS[part](*map(int, arguments))
     elif part:
-        sys.exit(f"there is no part {part}; there are {', '.join(PARTS)}")
+        sys.exit(f"{part} is not a part: choose one of {', '.join(PARTS)}")
     else:
         for each in PARTS.values():
             each()

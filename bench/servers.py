@@ -1,4 +1,4 @@
-"""What is measured, each as it is shipped or as its users run it, on free ports of loopback."""
+"""The measured servers on free ports of loopback, each as it is shipped or as its users run it."""
 
 import os
 import signal
@@ -21,9 +21,9 @@ from tests.support.redis import RedisServer, running_redis
 from tests.support.web import running_web_process
 
 ROOT = Path(__file__).parents[1]
-# No request is refused in these runs, but every one is counted as in production: the limits are large, not off.
-AMPLE = "1000000000 per minute"
-SITE = "http://93.184.216.34"  # a literal public address: what a miss costs here is not the name server's time
+# The limits are huge, not off: no request is refused in these runs, but each one is counted as in production.
+HUGE_LIMIT = "1000000000 per minute"
+SITE = "http://93.184.216.34"  # a literal address, so that a miss includes no name look-up
 
 
 def path(page: str, **options: object) -> str:
@@ -40,7 +40,7 @@ class Fake:
     def calls(self) -> int:
         return int(requests.get(f"{self.url}/calls", timeout=5).json())
 
-    def answer_after(self, seconds: float) -> None:
+    def set_latency(self, seconds: float) -> None:
         requests.post(f"{self.url}/latency", data=str(seconds), timeout=5)
 
 
@@ -50,7 +50,7 @@ def _environ(**changes: object) -> dict[str, str]:
 
 
 @contextmanager
-def running_fake(work: Path) -> Iterator[Fake]:
+def running_fake_api(work: Path) -> Iterator[Fake]:
     folder = work / "pictures"
     if not folder.exists():
         pictures.write_all(folder)
@@ -62,7 +62,7 @@ def running_fake(work: Path) -> Iterator[Fake]:
 
 @contextmanager
 def running_ours(work: Path, redis: RedisServer, api: Fake, **changes: object) -> Iterator[str]:
-    """Our web process as it ships; its log goes to a file as in production."""
+    """Run our web process with its default settings, and yield its URL. It logs to a file, as in production."""
     with running_ours_process(work, redis, api, **changes) as (url, _):
         yield url
 
@@ -71,8 +71,8 @@ def running_ours(work: Path, redis: RedisServer, api: Fake, **changes: object) -
 def running_ours_process(
     work: Path, redis: RedisServer, api: Fake, **changes: object
 ) -> Iterator[tuple[str, subprocess.Popen]]:
-    """The same, with gunicorn's master process."""
-    settings = _settings(work, redis, api) | {"thumb_limit": AMPLE, "request_limit": AMPLE}
+    """Run our web process, and yield its URL and gunicorn's master process."""
+    settings = _settings(work, redis, api) | {"thumb_limit": HUGE_LIMIT, "request_limit": HUGE_LIMIT}
     with running_web_process(work / "ours.log", **settings | changes) as running:
         yield running
 
@@ -103,15 +103,15 @@ def running_worker(work: Path, redis: RedisServer, api: Fake, **changes: object)
         wait_until(lambda: process.poll() is not None or b"ready." in log.read_bytes(), "the worker's start")
         yield process.pid
     finally:
-        os.killpg(process.pid, signal.SIGKILL)  # what it has in hand is of no interest any more
+        os.killpg(process.pid, signal.SIGKILL)  # its unfinished jobs do not matter
         process.wait()
 
 
 @contextmanager
 def running_tutorial(work: Path, redis: RedisServer, api: Fake) -> Iterator[str]:
-    """The tutorial's design under the tutorial's command."""
+    """Run the tutorial's design by the tutorial's command."""
     port = free_port()
-    env = _environ(REDIS_URL=redis.url, SCREENSHOT_API=api.url, THUMB_LIMIT=AMPLE)
+    env = _environ(REDIS_URL=redis.url, SCREENSHOT_API=api.url, THUMB_LIMIT=HUGE_LIMIT)
     command = [sys.executable, "-m", "gunicorn", "-w", "4", "-b", f"127.0.0.1:{port}", "bench.tutorial_app:app"]
     with (work / "tutorial.log").open("ab") as log, running(command, port, env=env, cwd=work, stderr=log):
         yield f"http://127.0.0.1:{port}"
@@ -119,7 +119,7 @@ def running_tutorial(work: Path, redis: RedisServer, api: Fake) -> Iterator[str]
 
 @contextmanager
 def running_bare(work: Path, picture: Path) -> Iterator[str]:
-    """A bare WSGI function under our gunicorn configuration."""
+    """Run a bare WSGI function under our gunicorn configuration."""
     port = free_port()
     env = _environ(BENCH_PICTURE=picture, PORT=port)
     config = str(ROOT / "deploy" / "gunicorn.conf.py")
@@ -129,8 +129,8 @@ def running_bare(work: Path, picture: Path) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Field:
-    """Everybody who takes part, and the picture's bytes as ours serves them, which all of them serve."""
+class Contenders:
+    """The URLs of all contenders, and the bytes of the picture, which all of them serve."""
 
     redis: RedisServer
     api: Fake
@@ -166,22 +166,22 @@ http {
 
 @contextmanager
 def running_disk(work: Path, picture: Path) -> Iterator[str]:
-    """nginx with a file: what no service in front of a cache can beat."""
+    """Run nginx with a static file: the upper limit of any service with a cache."""
     port = free_port()
     prefix = work / "disk"
     prefix.mkdir(exist_ok=True)
     config = prefix / "nginx.conf"
-    user = "user root;\n" if os.geteuid() == 0 else ""  # it must be let into a temporary folder
+    user = "user root;\n" if os.geteuid() == 0 else ""  # another account could not enter a temporary folder
     config.write_text(NGINX_DISK.substitute(port=port, root=picture.parent, prefix=prefix, user=user))
     with running([NGINX, "-p", str(prefix), "-c", str(config)], port):
         yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
-def running_field(work: Path) -> Iterator[Field]:
+def running_contenders(work: Path) -> Iterator[Contenders]:
     with ExitStack() as stack:
         redis = stack.enter_context(running_redis())
-        api = stack.enter_context(running_fake(work))
+        api = stack.enter_context(running_fake_api(work))
         ours = stack.enter_context(running_ours(work, redis, api))
         answer = requests.get(ours + path("hot"), timeout=30)
         answer.raise_for_status()
@@ -189,10 +189,10 @@ def running_field(work: Path) -> Iterator[Field]:
         picture.parent.mkdir(exist_ok=True)
         picture.write_bytes(answer.content)
         (work / "pictures" / "1280x720.png").write_bytes(answer.content)
-        peers = stack.enter_context(running_fake(work))
+        peers = stack.enter_context(running_fake_api(work))
         tutorial = stack.enter_context(running_tutorial(work, redis, peers))
         requests.get(tutorial + path("hot"), timeout=30).raise_for_status()
         bare = stack.enter_context(running_bare(work, picture))
         disk = stack.enter_context(running_disk(work, picture))
         edge = stack.enter_context(running_nginx(work / "edge", ours))
-        yield Field(redis, api, ours, tutorial, bare, disk, edge, answer.content)
+        yield Contenders(redis, api, ours, tutorial, bare, disk, edge, answer.content)

@@ -1,7 +1,7 @@
-"""The tutorial's design, written anew: the peer that `make bench` measures beside.
+"""The tutorial's design, reimplemented: the peer with which `make bench` compares.
 
 Flask, Flask-Limiter on the route, one Redis key for URL, size and format, a synchronous call of the screenshot API.
-Served as such tutorials say: `gunicorn -w 4 bench.tutorial_app:app`.
+Served as in such tutorials: `gunicorn -w 4 bench.tutorial_app:app`.
 """
 
 import hashlib
