@@ -34,6 +34,7 @@ to the log through `raise … from err`.
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+INTERNAL_ERROR = "the service failed; report the request id"
 _UNITS = (("second", 1), ("minute", 60), ("hour", 3600), ("day", 86400))
 
 
@@ -87,10 +88,20 @@ class ThumbnailError(Exception):
         other.__dict__ |= {name: value for name, value in self.__dict__.items() if name != "__notes__"} | changes
         return other
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let the error be copied and pickled, as Celery does."""
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
     def __setattr__(self, name: str, value: object) -> None:
         if not name.startswith("__"):  # Python itself sets __traceback__, __context__ and __cause__
             raise AttributeError(f"{type(self).__name__} is immutable; make another one")
         super().__setattr__(name, value)
+
+
+def _rebuilt(kind: type[ThumbnailError], args: tuple[object, ...], attributes: Mapping[str, object]) -> ThumbnailError:
+    err = kind.__new__(kind, *args)
+    err.__dict__ |= attributes
+    return err
 
 
 class BadRequest(ThumbnailError):

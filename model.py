@@ -8,7 +8,6 @@ from datetime import datetime
 from options import CaptureOptions, Delivery, Rendition, Target, chosen
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-SUSPECT_SECONDS = 60  # the life of a picture that may be a bad one
 # Part of every key. Raise it when the meaning or the default of an option changes: keys leave defaults out, so an old
 # picture would otherwise be served for the new meaning.
 SCHEMA = 2
@@ -49,7 +48,7 @@ class ThumbnailRequest:
 class Picture:
     """Bytes that decoded as `content_type`, `width` × `height` pixels (0 × 0 for a PDF), captured at `captured_at` (UTC).
 
-    `suspect` marks a capture that may be a bad one (blank, or of another size): it lives for SUSPECT_SECONDS only,
+    `suspect` marks a capture that may be a bad one (blank, or of another size): it lives for a minute only,
     is then shown to nobody, and is not for shared caches.
     """
 

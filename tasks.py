@@ -14,7 +14,15 @@ from typing import TypeVar
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 
-from errors import CaptureTimeout, OverCapacity, QueueUnavailable, RateLimited, StorageUnavailable, ThumbnailError
+from errors import (
+    INTERNAL_ERROR,
+    CaptureTimeout,
+    OverCapacity,
+    QueueUnavailable,
+    RateLimited,
+    StorageUnavailable,
+    ThumbnailError,
+)
 from jobs import (
     BULK,
     CAPTURE,
@@ -73,7 +81,7 @@ def _attempt(services: Services, run: Run) -> JobResult | ThumbnailError:
         return err
     except Exception as err:  # noqa: BLE001 - a bug of ours, which a retry would meet again
         _log.exception("unexpected_error", error=type(err).__name__)
-        return ThumbnailError("something went wrong here; the request id helps to find it")
+        return ThumbnailError(INTERNAL_ERROR)
 
 
 def _run_in_thread(work: Callable[[], T]) -> T:

@@ -14,11 +14,10 @@ import can_ada
 import netguard
 from errors import BlockedTarget, InvalidURL
 from netguard import Guard, Verdict
-from options import MAX_URL_BYTES, CaptureOptions, Target
+from options import DEFAULT_PORTS, MAX_URL_BYTES, CaptureOptions, Target
 
 NOT_PUBLIC = "the target is not a public web address"
 
-_DEFAULT_PORTS = {"http:": 80, "https:": 443}
 # C0, space, DEL, C1, NBSP and other spaces, backslash; bidi controls and zero-width characters: what a browser
 # would repair or a reader would not see. (A soft hyphen is left to IDNA, which drops it.)
 _UNWELCOME = re.compile(
@@ -57,7 +56,7 @@ def read_capture(record: Mapping[str, Any]) -> CaptureOptions:
 
 
 def _target(url: can_ada.URL) -> Target:
-    return Target(str(url.href), url.hostname, int(url.port or _DEFAULT_PORTS[url.protocol]))
+    return Target(str(url.href), url.hostname, int(url.port or DEFAULT_PORTS[url.protocol.removesuffix(":")]))
 
 
 def _parse_whatwg(text: str) -> can_ada.URL:
@@ -65,7 +64,7 @@ def _parse_whatwg(text: str) -> can_ada.URL:
         url = can_ada.parse(text)
     except ValueError:
         raise InvalidURL("is not an absolute http:// or https:// URL") from None
-    if url.protocol not in _DEFAULT_PORTS:
+    if url.protocol.removesuffix(":") not in DEFAULT_PORTS:
         raise InvalidURL("must start with http:// or https://")
     authority = _authority(text)
     if "@" in authority:

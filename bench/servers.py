@@ -32,7 +32,7 @@ def path(page: str, **options: object) -> str:
 
 
 @dataclass
-class Fake:
+class FakeApi:
     """The fake screenshot API."""
 
     url: str
@@ -50,18 +50,18 @@ def _environ(**changes: object) -> dict[str, str]:
 
 
 @contextmanager
-def running_fake_api(work: Path) -> Iterator[Fake]:
+def running_fake_api(work: Path) -> Iterator[FakeApi]:
     folder = work / "pictures"
     if not folder.exists():
         pictures.write_all(folder)
     port = free_port()
     command = [sys.executable, "-m", "bench.fake_api", str(port), str(folder)]
     with running(command, port, env=_environ()):
-        yield Fake(f"http://127.0.0.1:{port}")
+        yield FakeApi(f"http://127.0.0.1:{port}")
 
 
 @contextmanager
-def running_ours(work: Path, redis: RedisServer, api: Fake, **changes: object) -> Iterator[str]:
+def running_ours(work: Path, redis: RedisServer, api: FakeApi, **changes: object) -> Iterator[str]:
     """Run our web process with its default settings, and yield its URL. It logs to a file, as in production."""
     with running_ours_process(work, redis, api, **changes) as (url, _):
         yield url
@@ -69,7 +69,7 @@ def running_ours(work: Path, redis: RedisServer, api: Fake, **changes: object) -
 
 @contextmanager
 def running_ours_process(
-    work: Path, redis: RedisServer, api: Fake, **changes: object
+    work: Path, redis: RedisServer, api: FakeApi, **changes: object
 ) -> Iterator[tuple[str, subprocess.Popen]]:
     """Run our web process, and yield its URL and gunicorn's master process."""
     settings = _settings(work, redis, api) | {"thumb_limit": HUGE_LIMIT, "request_limit": HUGE_LIMIT}
@@ -77,7 +77,7 @@ def running_ours_process(
         yield running
 
 
-def _settings(work: Path, redis: RedisServer, api: Fake) -> dict[str, object]:
+def _settings(work: Path, redis: RedisServer, api: FakeApi) -> dict[str, object]:
     return {
         "redis_url": redis.url,
         "capture_api": "snapsharp",
@@ -88,7 +88,7 @@ def _settings(work: Path, redis: RedisServer, api: Fake) -> dict[str, object]:
 
 
 @contextmanager
-def running_worker(work: Path, redis: RedisServer, api: Fake, **changes: object) -> Iterator[int]:
+def running_worker(work: Path, redis: RedisServer, api: FakeApi, **changes: object) -> Iterator[int]:
     """Run our worker by the Procfile's command; yield its process group."""
     command = parse_procfile((ROOT / "Procfile").read_text(encoding="utf-8")).processes["worker"]
     settings = {name.upper(): value for name, value in (_settings(work, redis, api) | changes).items()}
@@ -108,7 +108,7 @@ def running_worker(work: Path, redis: RedisServer, api: Fake, **changes: object)
 
 
 @contextmanager
-def running_tutorial(work: Path, redis: RedisServer, api: Fake) -> Iterator[str]:
+def running_tutorial(work: Path, redis: RedisServer, api: FakeApi) -> Iterator[str]:
     """Run the tutorial's design by the tutorial's command."""
     port = free_port()
     env = _environ(REDIS_URL=redis.url, SCREENSHOT_API=api.url, THUMB_LIMIT=HUGE_LIMIT)
@@ -133,7 +133,7 @@ class Contenders:
     """The URLs of all contenders, and the bytes of the picture, which all of them serve."""
 
     redis: RedisServer
-    api: Fake
+    api: FakeApi
     ours: str
     tutorial: str
     bare: str

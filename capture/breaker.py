@@ -38,6 +38,7 @@ class CircuitBreaker:
         self._failures = 0
         self._open: dict[str, Any] | None = None
         self._read_at = 0.0
+        self._counted = True  # false if the failures of this process are not in Redis
         self._shared = True  # false where Redis was full or read-only, so that other processes do not know the state
 
     def require_closed(self, *, reload: bool = True) -> None:
@@ -89,11 +90,17 @@ class CircuitBreaker:
     def _state(self) -> dict[str, Any] | None:
         """Read the open state that all processes share, and whether there are failures to forget at the next success."""
         names = [keys.BREAKER_OPEN, keys.BREAKER_FAILURES]
-        values, reachable = self._call(lambda: cast("list[bytes | None]", self._client.mget(names)))
-        if values is not None and reachable and (self._shared or values[0]):
+        values, _ = self._call(lambda: cast("list[bytes | None]", self._client.mget(names)))
+        if values is not None:
+            shared = dict(json.loads(values[0])) if values[0] else None
             with self._lock:
-                self._open = dict(json.loads(values[0])) if values[0] else None
-                self._failures = max(self._failures, int(values[1] or 0))
+                # A Redis that is full or read-only has not taken what this process knows: the later state holds.
+                if shared is None:
+                    self._open = None if self._shared else self._open
+                elif self._open is None or shared["until"] >= self._open["until"]:
+                    self._open = shared
+                if self._counted:
+                    self._failures = int(values[1] or 0)
         self._read_at = time.monotonic()
         return self._open
 
@@ -113,7 +120,7 @@ class CircuitBreaker:
         with self._client.pipeline() as pipe:
             pipe.incr(keys.BREAKER_FAILURES)
             pipe.expire(keys.BREAKER_FAILURES, LONGEST_OPEN)
-            answers, _ = self._call(pipe.execute)
+            answers, self._counted = self._call(pipe.execute)
         return int(answers[0]) if answers else self._failures
 
     def _trip(self, err: CaptureError) -> None:

@@ -13,6 +13,7 @@ import can_ada
 
 from engine.errors import InvalidParams
 from options import (
+    DEFAULT_PORTS,
     MAX_PIXELS,
     MAX_URL_BYTES,
     Boolean,
@@ -102,7 +103,7 @@ def _target(value: object) -> Target:
 def locate(text: str) -> Target:
     """Read a URL as the browser does. Raises ValueError unless it is http or https."""
     url = can_ada.parse(text)
-    port = url.port or {"http:": 80, "https:": 443}.get(url.protocol)
+    port = url.port or DEFAULT_PORTS.get(url.protocol.removesuffix(":"))
     if not port:
         raise ValueError("neither http nor https")
     return Target(url.href, url.hostname.removesuffix("."), int(port))

@@ -116,7 +116,7 @@ class Runs:
                 continue  # Redis may answer the next renewal, before the lease expires
 
     def postpone(self, run: Run, seconds: float, *, retry: bool) -> bool:
-        """Return the job another turn in `seconds`; `retry` counts it as a retry. False if the run was lost."""
+        """Give the job another turn in `seconds`; `retry` counts it as a retry. False if the run was lost."""
         later = TaskMessage(CAPTURE, run.message.queue, run.job.id, run.message.turn + 1)
         changes = str(later), seconds, int(retry), time.time()
         return bool(self._postpone(run.job.id, str(run.message), run.token, *changes))

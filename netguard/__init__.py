@@ -6,12 +6,11 @@ judges again when it opens a socket.
 
 from netguard.addresses import Address, Network, Verdict, judge_address, judge_name, literal
 from netguard.guard import Exemption, Guard, Judgement, exemptions
-from netguard.resolver import MOST_LOOKUPS, Busy, Lookup, read_answers, resolve, system_lookup
+from netguard.resolver import MOST_LOOKUPS, Lookup, read_answers, resolve, system_lookup
 
 __all__ = [
     "MOST_LOOKUPS",
     "Address",
-    "Busy",
     "Exemption",
     "Guard",
     "Judgement",

@@ -22,9 +22,10 @@ from options.table import (
     Rendition,
     Signature,
 )
-from options.target import Target
+from options.target import DEFAULT_PORTS, Target
 
 __all__ = [
+    "DEFAULT_PORTS",
     "FORMATS",
     "JOB_OPTIONS",
     "LEFT_OUT",

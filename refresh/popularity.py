@@ -66,9 +66,11 @@ class ViewedPage:
         try:
             record = json.loads(text)
             at = datetime.fromtimestamp(record["at"], UTC)
-            return cls(read_capture(record["capture"]), record["ttl"], at)
+            page = cls(read_capture(record["capture"]), record["ttl"], at)
         except (ValueError, KeyError, TypeError, OverflowError):
             return None
+        # The word is the member's name in Redis: an entry with another one could never be removed.
+        return page if page.pack().encode() == (text.encode() if isinstance(text, str) else text) else None
 
 
 _Key = tuple[str, int | None, datetime]

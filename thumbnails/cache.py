@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
@@ -61,12 +61,19 @@ class Known:
     failure: RememberedFailure | None = None
     reachable: bool = True
     complete: bool = True
+    original_gone: bool = False  # it was looked for and not found
 
     @property
     def outdated(self) -> bool:
         """Whether the page was captured again after the rendition was made."""
         latest, made = self.original, self.rendition
         return bool(latest and made and not latest.suspect and latest.captured_at > made.captured_at)
+
+    def with_original(self, original: Picture | None) -> "Known":
+        """Add what a look-up of the original found: Redis may have evicted it, or the note of when it was captured."""
+        if original is None:
+            return replace(self, original_gone=True)
+        return replace(self, original=self.original or OriginalInfo(original.captured_at, original.suspect))
 
 
 class PictureCache:

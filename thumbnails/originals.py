@@ -81,6 +81,7 @@ class Originals:
 
         def lead(state: Values) -> Captured:
             info, failure = self._cache.read_state(request, state)
+            info = info or known.original  # a Redis that takes no lease reads nothing with it
             if not fresh and (captured := self._captured_meanwhile(request, info, failure, since)):
                 return captured
             return self._capture(ask, known, info)
@@ -147,7 +148,7 @@ class Originals:
                 self._cache.put_failure(request, err, seconds)
                 raise
         ms = round((time.monotonic() - began) * 1000)
-        if known.original is not None:
+        if known.original is not None and not known.original_gone:
             original = self._unless_unchanged(request, original)
         self._keep(request, original)
         return Captured(original, ms)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitTimeout
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -83,7 +83,8 @@ class Thumbnailer:
 
         if not request.delivery.fresh:
             # A fresh original makes any rendition. Without one, an outdated rendition that is still fresh will do.
-            original = self._cache.original(request) if known.original else None
+            original = self._find_original(request, known)
+            known = known.with_original(original)
             if original is not None and self._freshness.is_fresh(original, request):
                 return self._serve(self._render(original, known, request), CacheState.HIT, request)
             if known.rendition is not None and self._freshness.is_fresh(known.rendition, request):
@@ -95,16 +96,13 @@ class Thumbnailer:
             if stale is not None:
                 self._refresh_in_background(ask, known)
                 return self._serve(stale, CacheState.STALE, request)
-            if original is None:
-                known = replace(known, original=None)  # evicted: there is nothing to compare a capture with
 
         # There is no picture to show, or the caller wants a new one. The caller waits for a capture.
         try:
             return self._capture(ask, known)
         except (RateLimited, OverCapacity, Pending, CaptureError) as err:
             may_be_stale = request.delivery.fresh and stale_ok
-            original = self._cache.original(request) if may_be_stale and known.original else None
-            stale = self._stale(original, known, request) if may_be_stale else None
+            stale = self._stale(self._find_original(request, known), known, request) if may_be_stale else None
             if stale is None:
                 raise
             _log.info("refresh_refused", reason=err.code)
@@ -138,6 +136,12 @@ class Thumbnailer:
             return self._renditions.make(original, request, self._deadline(request), known=known.rendition)
         with self._seat_or_no_wait(request, self._rendition_seats) as deadline:
             return self._renditions.make(original, request, deadline, known=known.rendition)
+
+    def _find_original(self, request: ThumbnailRequest, known: Known) -> Picture | None:
+        """Look the original up if it can be there. Redis may have evicted only the note of when it was captured."""
+        if known.original is None and known.rendition is not None:
+            return None
+        return self._cache.original(request)
 
     def _stale(self, original: Picture | None, known: Known, request: ThumbnailRequest) -> Picture | None:
         if known.rendition is not None or original is None:
@@ -177,7 +181,7 @@ class Thumbnailer:
         if request.delivery.fresh:
             return False
         known = self._cache.look_up(request)
-        return known.rendition is not None or (known.original is not None and self._cache.original(request) is not None)
+        return known.rendition is not None or self._cache.original(request) is not None
 
     def forget_failure(self, request: ThumbnailRequest, before: float) -> None:
         """Forget a failure of the page from before `before` (Unix seconds), for a caller that retries after a pause.

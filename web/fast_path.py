@@ -17,7 +17,7 @@ from model import ThumbnailRequest
 from services import Services
 from thumbnails import Known, Served
 from web.http.pictures import cache_headers, preferred_format, representation_headers
-from web.http.request_log import STARTED, choose_request_id, log_facts, log_request
+from web.http.request_log import HOST, STARTED, choose_request_id, log_request
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -104,7 +104,7 @@ class FastPathMiddleware:
         served = self._services.thumbnailer.hit(wanted, known)
         if served is None:
             environ[_KNOWN] = known
-            log_facts(host=wanted.target.netloc)
+            environ[HOST] = wanted.target.netloc
             self._services.thumbnailer.require_room(wanted)
         return served
 

@@ -2,6 +2,6 @@
 
 from webhooks.deliveries import Deliveries
 from webhooks.receivers import Availability, Receivers
-from webhooks.sender import SendResult, WebhookMessage, WebhookSender
+from webhooks.sender import WebhookMessage, WebhookSender
 
-__all__ = ["Availability", "Deliveries", "Receivers", "SendResult", "WebhookMessage", "WebhookSender"]
+__all__ = ["Availability", "Deliveries", "Receivers", "WebhookMessage", "WebhookSender"]

@@ -8,10 +8,9 @@ from typing import Any
 from engine.errors import PageFailed
 from engine.page import integrity, scripts
 from engine.page.page import Page
-from options import MAX_PIXELS, CaptureOptions
+from options import FORMATS, MAX_PIXELS, CaptureOptions
 
 MAX_SIDE = 16_384  # device pixels: larger pictures come back blank or empty
-MAX_WEBP_SIDE = 16_383
 MAX_PDF_PAGES = 100
 
 
@@ -42,7 +41,7 @@ async def take(page: Page, params: CaptureOptions) -> bytes:
 
 def max_height(params: CaptureOptions) -> int:
     """The highest picture in CSS pixels, by the limits of the encoders and of memory."""
-    side = MAX_WEBP_SIDE if params.format == "webp" else MAX_SIDE
+    side = min(MAX_SIDE, FORMATS[params.format].longest_side)
     return int(min(side / params.scale, MAX_PIXELS / (params.width * params.scale**2)))
 
 

@@ -11,7 +11,7 @@ from flask_limiter import Limiter, RateLimitExceeded
 from werkzeug.exceptions import HTTPException
 
 from access import rate_headers
-from errors import BlockedTarget, RateLimited, ThumbnailError, Unauthorized
+from errors import INTERNAL_ERROR, BlockedTarget, RateLimited, ThumbnailError, Unauthorized
 from images import placeholder
 from options import THUMBNAIL_OPTIONS, Whole
 from web.http.pictures import SAFE_HEADERS
@@ -74,7 +74,7 @@ def _respond_to_http(err: HTTPException) -> Response:
 
 def _respond_to_unexpected(err: Exception) -> Response:
     _log.exception("unexpected_error", error=type(err).__name__)
-    return _respond_to_ours(ThumbnailError("the service failed; report the request id"))
+    return _respond_to_ours(ThumbnailError(INTERNAL_ERROR))
 
 
 def _respond(status: int, code: str, title: str, detail: str, *, retryable: bool = False) -> Response:

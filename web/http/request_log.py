@@ -10,11 +10,12 @@ from flask import Flask, Response, g, request
 import logs
 
 STARTED = "thumbnails.started"  # in the WSGI environment: when the fast path got the request (monotonic clock)
+HOST = "thumbnails.host"  # in the WSGI environment: the target that the fast path read
 _VALID_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 def install(app: Flask) -> None:
-    """Return every request an id and a log event."""
+    """Give every request an id and a log event."""
     app.before_request(_begin)
     app.after_request(_end)
 
@@ -45,6 +46,8 @@ def _begin() -> None:
     g.started = request.environ.get(STARTED, time.monotonic())
     structlog.contextvars.clear_contextvars()  # of a request that never came to `_end`
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    if host := request.environ.get(HOST):
+        log_facts(host=host)
 
 
 def _end(response: Response) -> Response:

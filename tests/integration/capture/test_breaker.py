@@ -138,3 +138,36 @@ def test_with_a_redis_that_takes_no_notes_it_opens_for_its_process(redis_url, cl
             breaker.admit()
         finally:
             client.config_set("maxmemory", 0)
+
+
+def test_a_redis_that_fills_up_after_it_opened_still_admits_one_probe(redis_url, clock):
+    with redis.Redis.from_url(redis_url) as client:
+        breaker = CircuitBreaker(client, RedisBreaker(), clock)
+        fail(breaker, THRESHOLD)
+        client.config_set("maxmemory", 1)
+        client.config_set("maxmemory-policy", "noeviction")
+        try:
+            clock.now += OPEN_SECONDS + 1
+            breaker.admit()
+            for _ in range(3):
+                with pytest.raises(UpstreamUnavailable):
+                    breaker.admit()
+            fail(breaker, 1)
+            clock.now += OPEN_SECONDS - 1
+            with pytest.raises(UpstreamUnavailable):
+                breaker.admit()
+        finally:
+            client.config_set("maxmemory", 0)
+
+
+def test_failures_that_another_process_forgot_do_not_count_without_redis(redis_url, clock):
+    with redis.Redis.from_url(redis_url) as client:
+        one, other = (CircuitBreaker(client, RedisBreaker(), clock) for _ in range(2))
+        fail(one, THRESHOLD - 1)
+        other.admit()
+        other.record(None)
+        one.admit()
+        client.connection_pool.disconnect()
+        client.connection_pool.connection_kwargs["port"] = 1
+        fail(one, 1)
+        one.admit()

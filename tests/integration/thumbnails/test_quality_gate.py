@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import redis
 
 from tests.support.processes import wait_until
@@ -80,6 +81,28 @@ def test_a_blank_capture_does_not_replace_a_good_one_whose_original_has_expired(
     client.application.extensions["services"].coalescer.drain(10)
 
     assert get(client).data == good.data
+
+
+@pytest.mark.parametrize("query", [{}, {"fresh": 1}], ids=["stale", "fresh"])
+def test_a_blank_capture_replaces_no_good_one_while_redis_takes_no_writes(make_client, api, redis_url, query):
+    client = make_client(cache_ttl=60)
+    good = get(client)
+    age_pictures(redis_url, seconds=120)
+    with redis.Redis.from_url(redis_url) as store:
+        originals = [key for key in store.keys("thumb:picture:*") if b'"kind\\":\\"original' in store.get(key)]
+        assert store.delete(*originals) == 1
+        store.config_set("maxmemory", 1)
+        store.config_set("maxmemory-policy", "noeviction")
+        try:
+            api.behave(blank, times=99)
+            get(client)
+            client.application.extensions["services"].coalescer.drain(10)
+            shown = get(client, **query)
+        finally:
+            store.config_set("maxmemory", 0)
+
+    assert (shown.status_code, shown.headers["X-Cache"]) == (200, "STALE")
+    assert shown.data == good.data
 
 
 def test_a_blank_picture_is_not_made_permanent(client, api):

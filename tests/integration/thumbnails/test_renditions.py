@@ -18,6 +18,16 @@ def test_eighteen_renditions_of_a_page_are_one_capture(client, api):
     assert len(api.calls) == 1
 
 
+def test_an_original_serves_although_redis_evicted_the_note_of_its_capture(client, api, redis_url):
+    """Under `volatile-lru` the note, a key of its own, may be evicted first."""
+    get(client, w=320)
+    with redis.Redis.from_url(redis_url) as store:
+        assert store.delete(*store.keys("thumb:original:*")) == 1
+
+    assert get(client, w=640).headers["X-Cache"] == "HIT"
+    assert len(api.calls) == 1
+
+
 @pytest.mark.parametrize(
     ("accept", "format_"),
     [

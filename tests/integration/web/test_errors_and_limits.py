@@ -20,6 +20,7 @@ from tests.support import screenshot_api as lying
 from tests.support.processes import free_port, stop, wait_until
 from tests.support.redis import age_pictures, running_redis
 from tests.support.screenshot_api import refuse
+from tests.support.visitors import Crowd
 
 PAGE = "https://example.com/"
 BROWSER_IMG = {"Accept": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"}
@@ -112,6 +113,22 @@ def test_facts_of_one_request_are_not_in_the_next_event(make_client, capsys, mon
     assert (hit["cache"], hit["host"], hit["status"]) == ("HIT", "example.com", 200)
     assert not {"code", "verdict", "capture_ms"} & hit.keys()
     assert miss.keys() - {"capture_ms"} == hit.keys()
+
+
+def test_a_request_that_the_fast_path_refuses_is_logged_with_its_host(make_client, api, capsys, monkeypatch):
+    client = make_client(capture_concurrency=1)
+    gate = threading.Event()
+    api.hold(gate)
+    with logged(capsys, monkeypatch) as events:
+        crowd = Crowd(client, 1)
+        pending = crowd.ask(url="https://example.com/")
+        wait_until(lambda: len(api.calls) == 1, "the capture")
+        refused = get(client, "https://example.org/")
+        gate.set()
+        pending.result()
+
+    assert refused.json["code"] == "over_capacity"
+    assert [(event["host"], event["status"]) for event in events] == [("example.org", 503), ("example.com", 200)]
 
 
 def test_facts_of_a_request_that_never_ended_are_not_in_the_next_event(make_client, capsys, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 NO_SUBJECTS = {"bench", "data", "demo", "deploy", "docs", "engine", "scripts", "tests"}
-EVENT = re.compile(r'_log\.\w+\(\s*"([a-z_]+)"|\b_?ask\(\s*"([a-z_]+)"')
+EVENT = re.compile(r'_log\.\w+\(\s*"([a-z_]+)"|\b_?call\(\s*"([a-z_]+)"')
 
 
 def text(page):

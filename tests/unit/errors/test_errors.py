@@ -1,8 +1,20 @@
+import copy
 import json
+import pickle
 
 import pytest
 
-from errors import BlockedTarget, CaptureTimeout, InvalidOption, InvalidURL, RateLimited, from_record, to_record
+import errors
+from errors import (
+    BlockedTarget,
+    CaptureTimeout,
+    InvalidOption,
+    InvalidURL,
+    RateLimited,
+    ThumbnailError,
+    from_record,
+    to_record,
+)
 
 
 def test_an_error_cannot_be_changed():
@@ -71,3 +83,16 @@ def test_a_kept_error_is_read_back_as_it_was(err):
 
 def test_a_code_that_is_not_kept_is_no_error():
     assert from_record({"code": "rate_limited", "reason": "…", "field": ""}) is None
+
+
+def kinds():
+    return [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, ThumbnailError)]
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
+def test_an_error_survives_a_copy_and_a_pickle(kind):
+    """Celery sends a task's error from one process to another."""
+    err = kind("why", field="width", retry_after=7)
+    for other in (copy.copy(err), copy.deepcopy(err), pickle.loads(pickle.dumps(err))):
+        assert type(other) is kind
+        assert (other.args, vars(other)) == (err.args, vars(err))
