@@ -1,7 +1,4 @@
-"""The names of all keys that this service has in Redis. The module that writes a key describes its value.
-
-Braces keep the keys of one subject in one slot of a cluster.
-"""
+"""The names of all keys that this service has in Redis. The module that writes a key describes its value."""
 
 PREFIX = "thumb:"
 
