@@ -24,13 +24,13 @@ def free_port() -> int:
     raise AssertionError("there is an end to counting")
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout: float = 30) -> None:
-    """Look every 20 ms whether `condition` holds; fail with `what` when it never does."""
+def wait_until(condition: Callable[[], bool], what: str, timeout: float = 30, pause: float = 0.02) -> None:
+    """Look every `pause` seconds whether `condition` holds; fail with `what` when it never does."""
     end = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > end:
             raise AssertionError(f"{what} did not happen within {timeout} s")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def accepts(port: int) -> bool:

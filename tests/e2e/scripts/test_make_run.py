@@ -92,7 +92,7 @@ def alive(pids):
 
 
 def test_a_process_that_dies_is_named_and_all_others_stop(tmp_path):
-    with running(tmp_path) as run:
+    with running(tmp_path, WEB_CONCURRENCY="1") as run:
         engine = int(run.read_until(r"engine started \(pid=(\d+)\)").group(1))
         run.read_until("^curl ")
         family = run.family()
@@ -114,7 +114,7 @@ def test_a_port_in_use_gets_one_clear_line(tmp_path):
 
 
 def test_a_process_that_an_external_service_replaces_is_not_started_and_sigterm_stops_the_rest(tmp_path, redis_url):
-    with running(tmp_path, REDIS_URL=redis_url, SNAPSHARP_API_KEY="sk_live_test") as run:
+    with running(tmp_path, WEB_CONCURRENCY="1", REDIS_URL=redis_url, SNAPSHARP_API_KEY="sk_live_test") as run:
         line = run.read_until("^curl .*").group()
         family = run.family()
         run.process.terminate()
