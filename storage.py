@@ -78,7 +78,7 @@ def content_type_of(key: str) -> str:
 
 
 def no_such_picture() -> NotFound:
-    return NotFound("no picture is stored under this name")
+    return NotFound("no picture has this name; check the URL")
 
 
 def storage_unavailable(err: Exception, variable: str, code: str | None = None) -> StorageUnavailable:

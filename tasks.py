@@ -68,7 +68,7 @@ def capture(services: Services, subject: str, turn: int, queue: str) -> None:
 
 
 def _attempt(services: Services, run: Run) -> JobResult | ThumbnailError:
-    """Capture the picture, or say why it could not be captured."""
+    """Capture the picture, or return the error."""
     if run.starts > MAX_STARTS:
         return CaptureTimeout(
             f"the worker was killed {MAX_STARTS} times during this capture; create a new job to try again"
@@ -76,7 +76,7 @@ def _attempt(services: Services, run: Run) -> JobResult | ThumbnailError:
     try:
         return _run_in_thread(lambda: services.job_pictures.capture(run.job))
     except SoftTimeLimitExceeded:
-        return CaptureTimeout("the page was not captured in time")
+        return CaptureTimeout("the page was not captured in time; try again later")
     except ThumbnailError as err:
         return err
     except Exception as err:  # noqa: BLE001 - a bug of ours, which a retry would meet again

@@ -1,7 +1,7 @@
-"""A stranger's URL: its syntax, and whether the guard lets it in. Nothing here looks a name up.
+"""Parses and judges a caller's URL, without looking up its name.
 
-It is read by the WHATWG algorithm, the browser's own, so that what is judged is what will be opened. Every refusal
-says what a valid URL is.
+The parser follows the WHATWG algorithm, as the browser does, so the judged URL is the one that the browser opens. Every
+refusal says what a valid URL is.
 """
 
 import re
@@ -18,8 +18,8 @@ from options import DEFAULT_PORTS, MAX_URL_BYTES, CaptureOptions, Target
 
 NOT_PUBLIC = "the target is not a public web address"
 
-# C0, space, DEL, C1, NBSP and other spaces, backslash; bidi controls and zero-width characters: what a browser
-# would repair or a reader would not see. (A soft hyphen is left to IDNA, which drops it.)
+# C0, space, DEL, C1, NBSP and other spaces, backslash; bidi controls and zero-width characters. A browser would repair
+# them, or a reader would not see them. (A soft hyphen is allowed: IDNA drops it.)
 _UNWELCOME = re.compile(
     "[\x00-\x20\x7f-\xa0\\\\\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ud800-\udfff]"
 )
@@ -27,13 +27,13 @@ _CLIENT_ROUTES = ("#/", "#!")  # fragments that choose a page in the browser; an
 
 
 def parse_url(text: str, guard: Guard) -> Target:
-    """Read a caller's URL. Raises InvalidURL or BlockedTarget."""
+    """Parse a caller's URL. Raises InvalidURL or BlockedTarget."""
     if not text:
-        raise InvalidURL("is missing; give an absolute http:// or https:// URL")
+        raise InvalidURL("is missing; set it to an absolute http:// or https:// URL")
     if len(text) > MAX_URL_BYTES or len(text.encode(errors="replace")) > MAX_URL_BYTES:
-        raise InvalidURL(f"is too long; at most {MAX_URL_BYTES} bytes of UTF-8")
+        raise InvalidURL(f"must be at most {MAX_URL_BYTES} bytes of UTF-8")
     if _UNWELCOME.search(text):
-        raise InvalidURL("holds a space, a control, a backslash or an invisible character; percent-encode it")
+        raise InvalidURL("contains a space, a backslash, or a control or invisible character; percent-encode it")
     url = _parse_whatwg(text)
     if not url.hash.startswith(_CLIENT_ROUTES):
         url.hash = ""
@@ -43,16 +43,16 @@ def parse_url(text: str, guard: Guard) -> Target:
 
 
 def locate(url: str) -> Target:
-    """Read back a canonical `url` that was stored. It was screened when the caller sent it."""
+    """Parse a stored, canonical `url`. It was judged when the caller sent it."""
     return _target(can_ada.parse(url))
 
 
 def read_capture(record: Mapping[str, Any]) -> CaptureOptions:
-    """Read back capture options that `options.chosen` wrote."""
-    told = dict(record)
-    if told.pop("medium", "screen") == "print":  # a record of schema 1
-        told["format"] = "pdf"
-    return CaptureOptions(locate(told.pop("url")), **told)
+    """Decode capture options that `options.chosen` encoded."""
+    values = dict(record)
+    if values.pop("medium", "screen") == "print":  # a record of schema 1
+        values["format"] = "pdf"
+    return CaptureOptions(locate(values.pop("url")), **values)
 
 
 def _target(url: can_ada.URL) -> Target:
@@ -63,26 +63,26 @@ def _parse_whatwg(text: str) -> can_ada.URL:
     try:
         url = can_ada.parse(text)
     except ValueError:
-        raise InvalidURL("is not an absolute http:// or https:// URL") from None
+        raise InvalidURL("must be an absolute http:// or https:// URL, such as https://example.com/") from None
     if url.protocol.removesuffix(":") not in DEFAULT_PORTS:
         raise InvalidURL("must start with http:// or https://")
     authority = _authority(text)
     if "@" in authority:
-        raise InvalidURL("must not hold a user name or a password")
+        raise InvalidURL("must not contain a user name or a password; remove them")
     url.hostname = url.hostname.removesuffix(".")
     _require_plain_address(url.hostname, authority)
     return url
 
 
 def _authority(text: str) -> str:
-    """The host and port as the caller wrote them: the scheme is known to be http or https by now."""
+    """Return the host and port as the caller wrote them. The caller has checked that the scheme is http or https."""
     return re.split(r"[/?#]", text.partition(":")[2].lstrip("/"), maxsplit=1)[0]
 
 
 def _require_plain_address(hostname: str, authority: str) -> None:
     """Refuse an IPv4 address in octal, hex, short or full-width form, which only serves to hide it.
 
-    Every legal spelling of an IPv6 address (RFC 4291) is allowed: the WHATWG algorithm gives the canonical one.
+    Every legal spelling of an IPv6 address (RFC 4291) is allowed: the WHATWG algorithm makes it canonical.
     """
     address = netguard.literal(hostname)
     if isinstance(address, IPv4Address) and re.sub(r":[0-9]*$", "", authority) != hostname:
@@ -92,7 +92,7 @@ def _require_plain_address(hostname: str, authority: str) -> None:
 def _screen(target: Target, guard: Guard) -> None:
     verdict = guard.screen(target.host, target.port)
     if verdict is Verdict.BAD_NAME:
-        raise InvalidURL("the host is not a domain name; labels of letters, digits, - and _, at most 253 in all")
+        raise InvalidURL("the host must be a domain name: letters, digits, - and _ between dots, at most 253 in all")
     if verdict is Verdict.PORT:
         ports = " or ".join(map(str, sorted(guard.ports)))
         raise BlockedTarget(f"the port must be {ports}", verdict=verdict)

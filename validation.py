@@ -33,6 +33,7 @@ from options import (
     Time,
     Whole,
     callers_options,
+    either,
 )
 from urls import parse_url
 
@@ -84,7 +85,7 @@ class Validator:
         if own.urls is None:
             pictures: tuple[ThumbnailRequest, ...] = (self._parse_object(shared),)
         elif "url" in shared:
-            raise InvalidOption("give one of them", field="url, urls")
+            raise InvalidOption("send only one of them", field="url, urls")
         else:
             pictures = tuple(self._parse_one_of(own.urls, index, shared) for index in range(len(own.urls)))
         return JobWish(pictures, own.urls is not None, own.webhook_url, own.persist)
@@ -97,7 +98,7 @@ class Validator:
 
     def _parse_object(self, given: Mapping[Any, Any]) -> ThumbnailRequest:
         if given.get("format") == AUTO:
-            raise InvalidOption("auto is for /thumb alone; name the format that is to stay", field="format")
+            raise InvalidOption(f"auto works only for GET /thumb; choose {either(tuple(FORMATS))}", field="format")
         return self._parse(given, _Body)
 
     def _parse_or_refuse(self, query: bytes, preferred: str) -> ThumbnailRequest | ThumbnailError:
@@ -110,14 +111,14 @@ class Validator:
         try:
             pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=64)
         except ValueError:
-            raise InvalidOption("the query has more than 64 options") from None
+            raise InvalidOption("the query has too many options; send at most 64") from None
         _refuse_repeated(pairs)
         return self._parse(dict(pairs), _Query, preferred)
 
     def _parse(self, given: Mapping[Any, Any], model: type[BaseModel], preferred: str = "") -> ThumbnailRequest:
         _refuse_unknown(given, THUMBNAIL_OPTIONS)
         if given.get("url") is None:
-            raise InvalidURL("is missing; give an absolute http:// or https:// URL")
+            raise InvalidURL("is missing; set it to an absolute http:// or https:// URL")
         options = _validated(model, given)
         values = vars(options)
         if values["format"] == "pdf":
@@ -133,7 +134,7 @@ class Validator:
         rendition = {name: values[name] for name in _RENDITION}
         delivery = {name: values[name] for name in _DELIVERY}
         if values["format"] == "pdf":
-            capture["format"] = "pdf"  # printed, not drawn: another capture
+            capture["format"] = "pdf"  # a printed page is another capture than a screenshot
         return ThumbnailRequest(
             CaptureOptions(target, **capture), Rendition(**rendition), Delivery(**delivery, negotiated=negotiated)
         )
@@ -188,13 +189,13 @@ _Job = _model("JobBody", JOB_OPTIONS.values())
 
 def _refuse_beside_pdf(given: Iterable[str]) -> None:
     for name in sorted(_IMAGE_ONLY.intersection(given)):
-        raise InvalidOption("cannot be combined with format=pdf", field=name)
+        raise InvalidOption("cannot be combined with format=pdf; remove it", field=name)
 
 
 def _refuse_repeated(pairs: Iterable[tuple[str, str]]) -> None:
     for name, count in Counter(name for name, _ in pairs).items():
         if count > 1 and name in THUMBNAIL_OPTIONS:
-            raise InvalidOption(f"is given {count} times; give it once", field=name)
+            raise InvalidOption(f"is set {count} times; send it once", field=name)
 
 
 def _object(body: object) -> Mapping[Any, Any]:

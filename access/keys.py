@@ -32,7 +32,7 @@ def find_key(keys: Sequence[ApiKey], authorization: str | None, api_key: str | N
     # All keys are compared, as hashes of one length, so that the time taken reveals nothing about them.
     matches = [key for key in keys if hmac.compare_digest(_digest(key.secret), _digest(sent))]
     if not matches:
-        raise BadKey("the API key is not known")
+        raise BadKey("the API key is unknown; check `Authorization` and `X-API-Key`")
     return matches[0]
 
 

@@ -41,7 +41,7 @@ class AccessRules:
     def require_target(self, host: str) -> None:
         """Raise ForbiddenHost unless `host` (without port) matches one of the allowed targets."""
         if self.targets and not any(_matches(pattern, host) for pattern in self.targets):
-            raise ForbiddenHost("this service does not capture this host", field="url")
+            raise ForbiddenHost("this service captures only hosts that its operator allows", field="url")
 
     def require_size(self, rendition: Rendition) -> None:
         """Raise InvalidOption for a size that is not on the ladder."""

@@ -22,18 +22,18 @@ def sign(key: str, options: Iterable[tuple[str, str]]) -> str:
     signed = [pair for pair in options if pair[0] not in UNSIGNED or pair == PRINTED]
     lines = sorted(f"{name}={value}" for name, value in signed)
     if any("\n" in line for line in lines):
-        raise BadSignature("a signed option must not hold a line break")
+        raise BadSignature("a signed option must not contain a line break; remove it")
     return hmac.new(key.encode(), "\n".join(lines).encode(), hashlib.sha256).hexdigest()
 
 
 def require_signature(keys: Sequence[str], query: bytes, expires: int | None) -> None:
-    """Raise BadSignature or ExpiredSignature unless `query` is signed with one of `keys`, if there are any."""
+    """Raise BadSignature or ExpiredSignature unless `query` is signed with one of `keys`, if any are set."""
     if not keys:
         return
     pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True)
     sent = dict(pairs).get("sig", "")
     valid = [hmac.compare_digest(sign(key, pairs).encode(), sent.encode()) for key in keys]
     if not any(valid):
-        raise BadSignature("is missing or does not belong to these options", field="sig")
+        raise BadSignature("is missing or does not match the other options; sign this URL again", field="sig")
     if expires is not None and expires < time.time():
-        raise ExpiredSignature("the signature has expired", field="expires")
+        raise ExpiredSignature("this time has passed; sign the URL again with a later one", field="expires")

@@ -69,7 +69,7 @@ class ScreenshotAPI:
             raise
         except images.NotAPicture as err:
             _log.warning("capture_undecodable", reason=str(err), request_id=request_id)
-            failure = CaptureFailed("the screenshot API did not send a picture", upstream=True)
+            failure = CaptureFailed("the screenshot API sent no usable picture; try again later", upstream=True)
             self._breaker.record(failure)
             raise failure from err
         self._breaker.record(None)

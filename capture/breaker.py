@@ -80,7 +80,7 @@ class CircuitBreaker:
     def _refusal(self, state: dict[str, Any]) -> ThumbnailError:
         kind = UpstreamQuota if state["code"] == UpstreamQuota.code else UpstreamUnavailable
         return kind(
-            "the screenshot API is not available at the moment",
+            "the screenshot API is not available; try again later",
             retry_after=max(int(state["until"] - self._clock()), 1),
             upstream=True,
             lasting=state.get("lasting", False),

@@ -61,7 +61,7 @@ class CaptureClient:
         jitter: Callable[[float], float] = _full_jitter,
     ) -> None:
         if dialect.needs_key and not api_key:
-            raise ValueError(f"CAPTURE_API_KEY: set it, since {dialect.name} requires a key")
+            raise ValueError(f"CAPTURE_API_KEY is missing: set it, since {dialect.name} requires a key")
         self._dialect = dialect
         self._base_url = base_url.rstrip("/")
         self._api_key = api_key or ""

@@ -43,10 +43,10 @@ class Dialect:
             if param := self.params.get(option.name):
                 sent |= self._written(option, param, value)
             elif value != option.default:
-                raise InvalidOption(f"{self.name}, the screenshot API in use, has no such option", field=option.name)
+                raise InvalidOption(f"the screenshot API in use, {self.name}, lacks this option", field=option.name)
         if self.max_pixels and options.format != "pdf" and _pixels(options) > self.max_pixels:
             raise InvalidOption(
-                f"{self.name}, the screenshot API in use, takes {self.max_pixels} pixels a picture", field="scale"
+                f"width × height × scale² must be at most {self.max_pixels} pixels for {self.name}", field="scale"
             )
         return sent
 
@@ -54,7 +54,7 @@ class Dialect:
         if param is LEFT_OUT:
             return {}
         if not param.accepts(value):
-            raise InvalidOption(f"{self.name}, the screenshot API in use, takes {param.words}", field=option.name)
+            raise InvalidOption(f"must be {param.words} for the screenshot API in use, {self.name}", field=option.name)
         if param.values is not None:
             value = param.values[value]
         return {} if value == param.default else {param.name: param.write(value)}

@@ -48,24 +48,28 @@ class Outcome:
 
 FAILED = Outcome(CaptureFailed, "the page could not be captured", upstream=False)
 REFUSED = replace(FAILED, lasting=True)
-BROKEN = Outcome(CaptureFailed, "the screenshot API failed")
-UNUSABLE = Outcome(CaptureFailed, "the screenshot API sent no usable picture")
-GATEWAY = Outcome(CaptureFailed, "the screenshot API failed", retried=True)
-LIMITED = Outcome(UpstreamUnavailable, "the screenshot API limits the requests of this service", retried=True)
-DOWN = Outcome(UpstreamUnavailable, "the screenshot API is not available", retried=True)
-UNTRUSTED = Outcome(
-    UpstreamUnavailable, "the screenshot API is not available", hint="check the TLS certificate of CAPTURE_URL"
+BROKEN = Outcome(CaptureFailed, "the screenshot API failed; try again later")
+UNUSABLE = Outcome(CaptureFailed, "the screenshot API sent no usable picture; try again later")
+GATEWAY = Outcome(CaptureFailed, "the screenshot API failed; try again later", retried=True)
+LIMITED = Outcome(
+    UpstreamUnavailable, "this service has reached the screenshot API's rate limit; try again later", retried=True
 )
-SLOW = Outcome(CaptureTimeout, "the page was not captured in time", retried=True, upstream=False)
-LATE = Outcome(CaptureTimeout, "the page was not captured in time")
+DOWN = Outcome(UpstreamUnavailable, "the screenshot API is not available; try again later", retried=True)
+UNTRUSTED = Outcome(
+    UpstreamUnavailable,
+    "the screenshot API is not available; try again later",
+    hint="check the TLS certificate of CAPTURE_URL",
+)
+SLOW = Outcome(CaptureTimeout, "the page was not captured in time; try again later", retried=True, upstream=False)
+LATE = Outcome(CaptureTimeout, "the page was not captured in time; try again later")
 QUOTA = Outcome(
     UpstreamQuota,
-    "the screenshot API's quota is used up",
+    "the screenshot API's quota is used up; try again when it renews",
     hint="raise the quota of CAPTURE_API_KEY, or wait until it renews",
 )
 DENIED = Outcome(
     UpstreamUnavailable,
-    "the screenshot API refused this service's key or plan",
+    "the screenshot API refused this service's key or plan; its operator must fix this",
     hint="check CAPTURE_API_KEY and its plan",
     lasting=True,
 )

@@ -1,4 +1,4 @@
-"""Idempotency keys: a request that succeeded once gets the same response again, without its work.
+"""Idempotency keys: a repeated request gets the stored response of the first one, and its work is not repeated.
 
 After draft-ietf-httpapi-idempotency-key-header. A key belongs to one caller and one endpoint for a day. Only successes
 are kept: a failure or a crash leaves the key free for the next attempt. Without Redis the work is done each time. Work
@@ -90,7 +90,7 @@ class IdempotencyStore:
     def run_once(
         self, attempt: Attempt, work: Callable[[], T], strip: Callable[[T], StoredResponse]
     ) -> T | StoredResponse:
-        """Do `work` and store what `strip` keeps of its response, or return what was stored.
+        """Do `work` and store its response as `strip` reduces it, or return the stored response.
 
         Raises IdempotencyConflict for another body under the key, IdempotencyUnderWay while an earlier attempt is
         in progress, and what `work` raises.
@@ -101,7 +101,7 @@ class IdempotencyStore:
         lease = self._leases.acquire(f"idempotency:{attempt.name}")
         if not lease.ours:
             raise IdempotencyUnderWay(
-                "a request with this key is in progress; send it again shortly", field="Idempotency-Key"
+                "a request with this key is in progress; retry in a few seconds", field="Idempotency-Key"
             )
         try:
             stored = self._load(attempt)  # of an attempt that ended a moment ago

@@ -20,7 +20,7 @@ def raise_limit(captures: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed < captures * PER_CAPTURE:
         log.warning(
-            "the limit of open files is low for ENGINE_CONCURRENCY: a page with many connections may fail others",
+            "the limit of open files is low for ENGINE_CONCURRENCY: raise it, or captures may fail",
             allowed=allowed,
             wanted=captures * PER_CAPTURE,
         )

@@ -6,7 +6,7 @@ EngineError 500               internal_error
 ├── KeyRejected 401           unauthorized
 ├── PageFailed 422            page_failed     the page is at fault
 │   ├── PageUnreachable 422   page_failed     its document could not be fetched
-│   └── PageRefused 422       page_refused    its server refuses the request, and would refuse a retry
+│   └── PageRefused 422       page_refused    its server refuses the request, and would refuse a retry too
 ├── EngineBusy 429            rate_limited
 ├── Unavailable 503           unavailable
 │   ├── BrowserCrashed 503    unavailable     the browser crashed during the capture: one retry is safe
@@ -19,9 +19,7 @@ from typing import ClassVar
 
 
 class EngineError(Exception):
-    """`str(error)` is public text. It holds our own words, and of the request no more than option names
-    and selectors.
-    """
+    """An error of a capture. `str(error)` is public text. Of the request, it contains only option names and selectors."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
@@ -86,12 +84,12 @@ class Unavailable(EngineError):
 
 class BrowserCrashed(Unavailable):
     def __init__(self) -> None:
-        super().__init__("the browser crashed during the capture")
+        super().__init__("the browser crashed during the capture: try again in a few seconds")
 
 
 class ProxyFailed(Unavailable):
     def __init__(self) -> None:
-        super().__init__("the egress proxy is not available")
+        super().__init__("the egress proxy is not available: try again in a few seconds")
 
 
 class ResolverBusy(Unavailable):

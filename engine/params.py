@@ -1,7 +1,7 @@
 """Untrusted mapping → frozen CaptureOptions, or InvalidParams that names the option and its valid values. Pure.
 
-Names, defaults and ranges are SnapSharp's, as `options` holds them; `scale` and `selector` are our own. Unlike the
-hosted API an unknown option is refused: a typo must not silently give the wrong picture.
+Names, defaults and ranges are SnapSharp's, as described in `options`; `scale` and `selector` are our own. Unlike the
+hosted API, the engine refuses unknown options: a typo must not silently lead to the wrong picture.
 """
 
 import json
@@ -28,10 +28,11 @@ from options import (
 )
 
 TRUE, FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
-IGNORED = frozenset({"cache", "cache_ttl"})  # SnapSharp's clients send them; caching is the web side's business
+IGNORED = frozenset({"cache", "cache_ttl"})  # SnapSharp's clients send them, but the engine has no cache
+_NO_OBJECT = 'the body must be a JSON object such as {"url": "https://example.com/"}'
 
-# Control characters, spaces, backslash, zero-width and bidirectional marks: a browser drops or rewrites some of them,
-# so that what a person reads would not be what is captured.
+# Control characters, spaces, backslash, zero-width and bidirectional marks. A browser drops or rewrites some of them, so
+# it would capture another URL than a person reads.
 UNSAFE_IN_URL = re.compile("[\x00-\x20\x7f\\\\\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
@@ -45,9 +46,9 @@ def parse_json(body: bytes) -> CaptureOptions:
     try:
         options = json.loads(body, object_pairs_hook=_unrepeated)
     except (ValueError, RecursionError):
-        raise InvalidParams("the body must be a JSON object") from None
+        raise InvalidParams(_NO_OBJECT) from None
     if not isinstance(options, dict):
-        raise InvalidParams("the body must be a JSON object")
+        raise InvalidParams(_NO_OBJECT)
     return parse(options)
 
 
@@ -56,7 +57,7 @@ def parse(options: Mapping[str, object]) -> CaptureOptions:
     if unknown := sorted(set(options) - set(FIELDS) - IGNORED):
         raise InvalidParams(f"{unknown[0][:64]!r} is not an option; valid options: {', '.join(sorted(FIELDS))}")
     if options.get("url") is None:
-        raise InvalidParams("url: is required")
+        raise InvalidParams("url: is missing; set it to an absolute http or https URL")
     # A JSON null is an option left out.
     given = {name: _field(name, options[name]) for name in FIELDS if options.get(name) is not None}
     target = given.pop("url")
@@ -71,7 +72,7 @@ def _unrepeated(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for name, value in pairs:
         if name in options:
-            raise InvalidParams(f"{name[:64]!r} is given more than once")
+            raise InvalidParams(f"{name[:64]!r} is set more than once; send it once")
         options[name] = value
     return options
 
@@ -90,7 +91,7 @@ def _check_area(params: CaptureOptions) -> None:
 
 def _target(value: object) -> Target:
     text = value if isinstance(value, str) else ""
-    # What the WHATWG algorithm forgives (`http:host`, an empty user name) is refused: the text must say where it goes.
+    # The WHATWG algorithm accepts `http:host` and an empty user name. They are refused, as they can mislead a reader.
     plain = re.match(r"(?i)https?://[^/?#@]+([/?#]|$)", text)
     try:
         if not plain or UNSAFE_IN_URL.search(text) or len(text.encode()) > MAX_URL_BYTES:
@@ -101,7 +102,7 @@ def _target(value: object) -> Target:
 
 
 def locate(text: str) -> Target:
-    """Read a URL as the browser does. Raises ValueError unless it is http or https."""
+    """Parse a URL as the browser does. Raises ValueError unless it is http or https."""
     url = can_ada.parse(text)
     port = url.port or DEFAULT_PORTS.get(url.protocol.removesuffix(":"))
     if not port:
@@ -180,7 +181,7 @@ def _reader(option: Option) -> Callable[[object], Any]:
 OPTIONS = {param.name: option for option in options_of(CaptureOptions) if (param := option.param("engine"))}
 ATTRIBUTES = {name: option.attribute for name, option in OPTIONS.items()}
 DEFAULTS = {option.attribute: option.default_for("engine") for option in OPTIONS.values()}
-# SnapSharp's `retina` is the only name that stands for a value of another option: `scale`.
+# SnapSharp's `retina` is the only name that is an alias for a value of another option, `scale`.
 FIELDS: dict[str, Callable[[object], Any]] = {"url": _target, "retina": _flag} | {
     name: _reader(option) for name, option in OPTIONS.items()
 }

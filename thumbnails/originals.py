@@ -173,7 +173,7 @@ class Originals:
             with suppress(CaptureError, *(() if good else (RateLimited,))):
                 picture = self._api.capture(options, deadline, ask.request_id, background=background)
         if picture.suspect and good:
-            raise CaptureFailed("the page came out blank or in another size")
+            raise CaptureFailed("the captured picture is blank or of another size than requested; try again later")
         return picture
 
     def _unless_unchanged(self, request: ThumbnailRequest, new: Picture) -> Picture:

@@ -43,7 +43,7 @@ class Renditions:
         try:
             return self._join(original, request, large=large).future.result(wait)
         except WaitTimeout:
-            raise Pending("the picture is being made; ask again in a few seconds") from None
+            raise Pending("the picture is being rendered; try again in a few seconds") from None
 
     def make_in_background(self, original: Picture, request: ThumbnailRequest) -> None:
         """Start to make the rendition, and do not wait for it. Raises OverCapacity."""
@@ -70,7 +70,7 @@ class Renditions:
             with self._cpu.slot(large=large):
                 body, identity = self._cpu.run(lambda: images.make_rendition(original.body, request.rendition))
         except images.NotAPicture as err:
-            raise CaptureFailed("the captured picture cannot be read") from err
+            raise CaptureFailed("the captured picture cannot be decoded; try again later") from err
         picture = Picture(
             body,
             identity.content_type,

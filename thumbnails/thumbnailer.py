@@ -120,7 +120,7 @@ class Thumbnailer:
                 except WaitTimeout:
                     if flight.leading:
                         flight.future.add_done_callback(lambda landed: self._render_in_background(landed, ask))
-                    raise Pending("the page is being captured; ask again in a few seconds") from None
+                    raise Pending("the page is being captured; try again in a few seconds") from None
                 except RateLimited:
                     if flight.leading:
                         raise
@@ -194,7 +194,9 @@ class Thumbnailer:
         """Put the picture into permanent storage. Raises what `get` raises, and StorageUnavailable."""
         served = self.get(ask, stale_ok=stale_ok)
         if served.picture.suspect:
-            raise CaptureFailed("the page came out blank or in another size, and is not stored permanently")
+            raise CaptureFailed(
+                "the captured picture is blank or of another size than requested, so it was not stored; try again later"
+            )
         return Persisted(served.picture, self._storage.put(served.picture), served.cache)
 
     def captured_since(self, request: ThumbnailRequest, then: datetime) -> bool:

@@ -37,7 +37,7 @@ class LaunchFailed(Unavailable):
     """Chromium did not start. `stderr` is the end of its output, for the log."""
 
     def __init__(self, stderr: str) -> None:
-        super().__init__("the browser cannot be started")
+        super().__init__("the browser cannot be started: the engine's log has the reason")
         self.stderr = stderr
 
     @property

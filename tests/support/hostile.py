@@ -57,12 +57,12 @@ BAD_TLS = End("page_failed", "the page could not be loaded: ERR_SSL_PROTOCOL_ERR
 REFUSED = End("page_refused", "the page answered 401")
 BLOCKED = End("blocked_url", "url: the host is not a public address that may be captured")
 TOO_LONG = End("page_failed", "the page sent too much data in one request or message")
-KILLER = End("unavailable", "the browser crashed during the capture")
+CRASHED = End("unavailable", "the browser crashed during the capture: try again in a few seconds")
 # Of a page that never stands still it is luck between which two documents it is looked at, and asked to be drawn.
 RESTLESS = PICTURE, FLEETING, UNDRAWN, BARE, LATE
 # These pages take all memory they can get. On a machine with other work it is luck whether the limit, the deadline, the
 # crash of the browser or the picture comes first.
-GREEDY = PICTURE, TOO_BIG, UNDRAWN, SILENT, BARE, LATE, KILLER
+GREEDY = PICTURE, TOO_BIG, UNDRAWN, SILENT, BARE, LATE, CRASHED
 POSTED = TOO_LONG, *GREEDY
 # A machine with other work does not always draw so much within the deadline.
 LARGE = PICTURE, UNDRAWN, LATE

@@ -115,7 +115,7 @@ def _respond_with_picture(services: Services, job: Job) -> Response:
     if not job.state.ended:
         raise NotReady("the job has not ended; try again in a few seconds")
     if job.result is None:
-        raise NotFound("the job failed and has no picture; see its error")
+        raise NotFound("the job failed, so it has no picture; GET /jobs/{id} shows the error")
     body, content_type = services.storage.read(job.result.key)
     captured_at = datetime.fromtimestamp(job.result.captured_at, UTC)
     picture = Picture(body, content_type, job.result.width, job.result.height, captured_at)

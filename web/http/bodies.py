@@ -27,6 +27,6 @@ def _refuse_repeated_names(pairs: list[tuple[str, object]]) -> dict[str, object]
     found: dict[str, object] = {}
     for name, value in pairs:
         if name in found:
-            raise InvalidOption("is given more than once; give it once", field=name[:40])
+            raise InvalidOption("is set more than once; send it once", field=name[:40])
         found[name] = value
     return found

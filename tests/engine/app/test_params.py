@@ -79,11 +79,11 @@ def test_the_hosted_apis_cache_options_are_accepted_and_do_nothing():
 
 def test_a_null_counts_as_an_omitted_option():
     assert parse({"url": URL, "wait_for": None}) == parse({"url": URL})
-    assert refusal(url=None) == "url: is required"
+    assert refusal(url=None) == "url: is missing; set it to an absolute http or https URL"
 
 
 def test_an_option_given_twice_is_refused():
-    with pytest.raises(InvalidParams, match="'width' is given more than once"):
+    with pytest.raises(InvalidParams, match="'width' is set more than once; send it once"):
         parse_query([("url", URL), ("width", "1000"), ("width", "1001")])
 
 

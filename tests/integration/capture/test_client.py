@@ -251,7 +251,7 @@ def test_it_will_not_start_without_a_key_where_the_api_needs_one(dialect):
 
 
 @pytest.mark.parametrize(
-    ("dialect", "wish", "words"),
+    ("dialect", "changes", "words"),
     [
         ("snapsharp", {"selector": "#chart"}, ["selector", "snapsharp"]),
         ("snapsharp", {"scale": 1.5}, ["scale", "snapsharp", "1 or 2"]),
@@ -269,21 +269,23 @@ def test_it_will_not_start_without_a_key_where_the_api_needs_one(dialect):
         ("snapapi", {"wait_until": "commit"}, ["wait_until", "snapapi", "domcontentloaded"]),
     ],
 )
-def test_it_refuses_what_the_dialect_cannot_say_before_anything_is_charged(dialect, wish, words):
+def test_it_refuses_options_that_the_dialect_cannot_express_before_any_charge(dialect, changes, words):
     with running_screenshot_api(dialect, key=KEY) as api, client(api) as made:
         with pytest.raises(InvalidOption) as refusal:
-            made.require_expressible(replace(PAGE, **wish))
+            made.require_expressible(replace(PAGE, **changes))
         with pytest.raises(InvalidOption):
-            made.capture(replace(PAGE, **wish), timeout=30)
+            made.capture(replace(PAGE, **changes), timeout=30)
 
         assert all(word in refusal.value.detail for word in words)
         assert not api.calls
 
 
-def test_it_refuses_a_format_that_the_dialect_does_not_make(snapsharp):
+def test_it_refuses_a_format_that_the_dialect_lacks(snapsharp):
     with (
         client(snapsharp) as made,
-        pytest.raises(InvalidOption, match=r"format: snapsharp, .* takes png, jpeg, webp or pdf"),
+        pytest.raises(
+            InvalidOption, match=r"format: must be png, jpeg, webp or pdf for the screenshot API in use, snapsharp"
+        ),
     ):
         made.require_expressible(replace(PAGE, format="avif"))
 

@@ -192,7 +192,7 @@ def test_an_invalid_request_id_is_replaced(client):
         ("url=https://example.com/&width=abc", "invalid_option", "width: must be a whole number of CSS pixels from 320 to 3840"),
         ("url=https://example.com/&widht=100", "invalid_option", "did you mean width?"),
         ("url=https://example.com/&format=bmp", "invalid_option", "format: must be png, webp, "),
-        ("url=https://example.com/&url=https://example.org/", "invalid_url|invalid_option", "url: is given 2 times"),
+        ("url=https://example.com/&url=https://example.org/", "invalid_url|invalid_option", "url: is set 2 times"),
         ("url=https://example.com/&full_page=perhaps", "invalid_option", "full_page: must be true or false"),
         ("url=https://example.com/&w=5", "invalid_option", "w: must be a whole number of pixels from 16 to 3840"),
         ("url=https://example.com/&wait_for=%00", "invalid_option", "wait_for: must be a CSS selector of 1 to 256"),
@@ -207,7 +207,7 @@ def test_an_invalid_request_id_is_replaced(client):
         ("url=http://private.example.net/", "blocked_url", "not a public web address"),
         ("url=http://nowhere.example.net/", "blocked_url", "not a public web address"),
         ("url=https://example.com:8080/", "blocked_url", "the port must be 80 or 443"),
-        ("url=https://example.com/&" + "&".join(f"a{i}=1" for i in range(80)), "invalid_option", "more than 64"),
+        ("url=https://example.com/&" + "&".join(f"a{i}=1" for i in range(80)), "invalid_option", "send at most 64"),
     ],
 )  # fmt: skip
 def test_invalid_input_gets_an_explanation_free_of_charge(make_client, api, resolver, query, code, says):

@@ -28,7 +28,7 @@ def test_an_error_cannot_be_changed():
 
 def test_the_public_text_begins_with_the_field():
     assert InvalidURL("is missing").detail == "url: is missing"
-    assert InvalidOption("the query has more than 64 options").detail == "the query has more than 64 options"
+    assert InvalidOption("the query has too many options").detail == "the query has too many options"
 
 
 def test_the_same_error_can_be_about_another_field():
