@@ -16,8 +16,8 @@ from tests.support.screenshot_api import running_screenshot_api
 
 PUBLIC = "93.184.216.34"
 
-# The same inputs in every run: a suite that passes once passes ten times in a row. `--hypothesis-profile=thorough`, as
-# `make security-report` has it, tries more of them.
+# Every run tries the same inputs, so the suite is repeatable. `make security-report` sets `--hypothesis-profile=thorough`
+# to try more inputs.
 REPEATABLE = hypothesis.settings(derandomize=True, database=None, deadline=None)
 hypothesis.settings.register_profile("repeatable", REPEATABLE, max_examples=100)
 hypothesis.settings.register_profile("thorough", REPEATABLE, max_examples=1000)
@@ -32,12 +32,12 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="session", autouse=True)
 def _loopback_only():
-    """Whatever a test does, no packet leaves this machine."""
+    """Refuse connections outside loopback in all tests."""
     connect = socket.socket.connect
 
     def guarded(self, address):
         if self.family in (socket.AF_INET, socket.AF_INET6) and not ip_address(address[0]).is_loopback:
-            raise OSError(f"tests talk to loopback alone, not to {address[0]}")
+            raise OSError(f"tests may connect only to loopback, not to {address[0]}")
         return connect(self, address)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -67,7 +67,7 @@ def api():
 
 
 class Resolver:
-    """Every name is public, but those that `answers` knows better."""
+    """Resolves names to `answers`, and all other names to a public address."""
 
     def __init__(self):
         self.answers = {}
@@ -85,7 +85,7 @@ def resolver():
 
 @pytest.fixture
 def settings(redis_url, api, tmp_path):
-    """What a test's application is made from; a test may change it before it asks for `client`."""
+    """The settings of a test's application. A test may change them before it requests `client`."""
     return {
         "redis_url": redis_url,
         "capture_api": "snapsharp",

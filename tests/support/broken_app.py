@@ -1,4 +1,4 @@
-"""Our application, failing where nothing of ours catches it."""
+"""Our application with a WSGI app that raises, so that only gunicorn can handle the error."""
 
 from app import create_app
 

@@ -1,4 +1,4 @@
-"""The engine as it runs: a process of its own, stopped by its pid, and proof that it left nothing behind."""
+"""Runs the real engine as a process, stops it by its pid, and asserts that it left nothing behind."""
 
 import json
 import os
@@ -25,13 +25,13 @@ def eventually(condition: Callable[[], Any], seconds: float = 15) -> Any:
     """Wait until `condition` holds and return its value."""
     end = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < end, "it never came true"
+        assert time.monotonic() < end, f"the condition was not met within {seconds} s"
         time.sleep(0.02)
     return value
 
 
 def group_members(*pgids: int) -> list[int]:
-    """Every process, zombies too, whose process group is one of `pgids`."""
+    """List all processes, including zombies, whose process group is one of `pgids`."""
     members = []
     for path in Path("/proc").iterdir():
         if path.name.isdigit():
@@ -68,7 +68,7 @@ class Engine:
 
     @property
     def browser_pids(self) -> list[int]:
-        """Of every browser so far, newest last; each is its process group too."""
+        """The pids of all browsers so far, newest last. Each pid is also a process group."""
         return [entry["pid"] for entry in self.logged("browser started")]
 
     def get(self, path: str, *, timeout: float = 25, **options: Any) -> requests.Response:
@@ -84,7 +84,7 @@ class Engine:
         return self.get("/health").json()
 
     def stop(self) -> int:
-        """Stop it as an init system would and return its exit status."""
+        """Stop the engine by SIGTERM, as an init system does, and return its exit status."""
         self._http.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -110,7 +110,7 @@ class Engine:
 def start_engine(
     tmp: Path, settings: Mapping[str, Any], prefix: Sequence[str] = (), module: str = "engine"
 ) -> subprocess.Popen[str]:
-    """Start the engine with `settings` alone: the environment and the `.env` of whoever runs the tests stay out."""
+    """Start the engine with only `settings`, without the environment and the `.env` of the test run."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
     ours = {"ENGINE_PORT": "0", "LOG_FORMAT": "json", "TMPDIR": str(tmp), "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
@@ -124,9 +124,9 @@ def start_engine(
 
 @contextmanager
 def running_engine(module: str = "engine", prefix: Sequence[str] = (), **settings: Any) -> Iterator[Engine]:
-    """Run an engine on a free port with `settings`, upper-case names of variables; stop it, and check for leftovers.
+    """Run an engine on a free port, stop it, and assert that it left nothing behind.
 
-    `prefix` is a command that runs it.
+    `settings` are environment variables in upper case. `prefix` is a command that runs the engine's command.
     """
     with tempfile.TemporaryDirectory() as name:
         tmp = Path(name)

@@ -1,6 +1,6 @@
-"""A plugin: the guards have every line and every branch run by their own tests, or the test run fails.
+"""A pytest plugin: the tests of the guards must run every line and branch of them, or the test run fails.
 
-It measures while those tests run, in whatever process that is, and judges when a run held all of them and all passed.
+It measures coverage during these tests, in every process, and judges only if all of them ran and passed.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ import pytest
 
 
 class GuardCoverage:
-    """To be made before anything else imports the guards: what runs at their import counts, and runs once."""
+    """Measures the guards. Must be created before any other import of them, since import-time lines run only once."""
 
     def __init__(self, root: Path, guards: Iterable[str], tests: Iterable[str]) -> None:
         self._guards = {str(root / guard): guard for guard in guards}
@@ -45,10 +45,10 @@ class GuardCoverage:
             self._coverage.stop()
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        told = getattr(session.config, "workeroutput", None)
-        if told is not None:  # one of several processes: the first of them judges
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:  # a worker of pytest-xdist, whose controller judges
             data = self._coverage.get_data()
-            told["guards"] = self._whole, {guard: data.arcs(guard) or [] for guard in self._guards}
+            output["guards"] = self._whole, {guard: data.arcs(guard) or [] for guard in self._guards}
         elif self._whole and session.exitstatus == pytest.ExitCode.OK:
             self.missed = [line for guard in self._guards for line in self._missed_of(guard)]
             if self.missed:

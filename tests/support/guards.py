@@ -1,4 +1,4 @@
-"""What the safety of the service rests on, and the tests that look at it: measured from this import on."""
+"""The modules on which the service's security depends, and their tests. This import starts to measure coverage."""
 
 from pathlib import Path
 

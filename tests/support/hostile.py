@@ -1,7 +1,7 @@
-"""Pages that hurt a browser which nobody looks after: each with the ends that a guarded one may come to.
+"""Pages that attack the browser, each with its allowed outcomes. They are rows of the table in docs/security-figures.md.
 
-Rows of the table in docs/security-figures.md: `tests/engine/page/test_hostile_table.py` holds their bounds, `bench/security.py`
-prints what they cost. Both go through them one at a time, on an engine with the same `SETTINGS`.
+`tests/engine/page/test_hostile_table.py` tests their bounds, and `bench/security.py` prints their cost. Both capture one
+page at a time, on an engine with the same `SETTINGS`.
 """
 
 import gzip
@@ -19,7 +19,7 @@ from tests.support.site import Site
 
 PAGE_SIZE = 4096
 ADS = Path(__file__).parents[1] / "data" / "ads.txt"
-# In seconds and MiB. 2 GB of arrays would be far above the limit, were it not for the watch.
+# In seconds and MiB. Without the memory watch, 2 GB of arrays would exceed the limit by far.
 DEADLINE, RENDERER_LIMIT, MEMORY_LIMIT = 5, 640, 1536
 SETTINGS = {
     "ENGINE_DEADLINE": DEADLINE,
@@ -28,29 +28,28 @@ SETTINGS = {
     "ENGINE_CONCURRENCY": 2,
     "ENGINE_FILTER_LISTS": ADS,
 }
-# What a loaded machine may add: a second to close the page in, a browser's start, turns at the processor.
+# A loaded machine may add time: a second to close the page, the start of a browser, waits for the processor.
 MAX_SECONDS = DEADLINE + 10
-# A browser above its limit is replaced, and finishes what it has under way: it is killed where that, too, takes as much
-# as a renderer may. The rest is the engine's own process, the browser that takes over meanwhile, and what a page can
-# grow by between two looks of the watch.
+# A browser above its limit is replaced, but finishes its captures. If these take as much again as one renderer may, it
+# is killed. The rest is for the engine's own process, the replacing browser, and growth between two inspections.
 MAX_MIB = MEMORY_LIMIT + RENDERER_LIMIT + 1024
 
 
 @dataclass(frozen=True)
 class End:
-    """An outcome, the engine's code for it where it is none to show, and the engine's reason."""
+    """The outcome of a capture, "picture" or the engine's error code, and the engine's error text."""
 
     outcome: str
     reason: str = ""
 
 
 PICTURE = End("picture")
-LATE = End("timeout", f"the capture took longer than {DEADLINE} s")
+TOO_SLOW = End("timeout", f"the capture took longer than {DEADLINE} s")
 SILENT = End("timeout", "the page did not answer in time")
 TOO_BIG = End("page_failed", "the page crashed or used too much memory")
-UNDRAWN = End("page_failed", "the browser could not draw the page")
-FLEETING = End("page_failed", "the page navigated during every attempt to take its picture")
-BARE = End("timeout", "the page had nothing to show in time")
+NOT_DRAWN = End("page_failed", "the browser could not draw the page")
+NAVIGATING = End("page_failed", "the page navigated during every attempt to take its picture")
+NOTHING_TO_SHOW = End("timeout", "the page had nothing to show in time")
 NO_DOCUMENT = End("page_failed", "the page could not be loaded: its answer had no content")
 DOWNLOAD = End("page_failed", "the page is a download, not a document")
 BAD_TLS = End("page_failed", "the page could not be loaded: ERR_SSL_PROTOCOL_ERROR")
@@ -58,19 +57,22 @@ REFUSED = End("page_refused", "the page answered 401")
 BLOCKED = End("blocked_url", "url: the host is not a public address that may be captured")
 TOO_LONG = End("page_failed", "the page sent too much data in one request or message")
 CRASHED = End("unavailable", "the browser crashed during the capture: try again in a few seconds")
-# Of a page that never stands still it is luck between which two documents it is looked at, and asked to be drawn.
-RESTLESS = PICTURE, FLEETING, UNDRAWN, BARE, LATE
-# These pages take all memory they can get. On a machine with other work it is luck whether the limit, the deadline, the
-# crash of the browser or the picture comes first.
-GREEDY = PICTURE, TOO_BIG, UNDRAWN, SILENT, BARE, LATE, CRASHED
-POSTED = TOO_LONG, *GREEDY
-# A machine with other work does not always draw so much within the deadline.
-LARGE = PICTURE, UNDRAWN, LATE
+# A page that keeps reloading may be inspected or drawn between any two documents, so several outcomes are possible.
+RELOADING = PICTURE, NAVIGATING, NOT_DRAWN, NOTHING_TO_SHOW, TOO_SLOW
+# These pages allocate all available memory. On a loaded machine, the limit, the deadline, a crash of the browser or the
+# picture may come first.
+GREEDY = PICTURE, TOO_BIG, NOT_DRAWN, SILENT, NOTHING_TO_SHOW, TOO_SLOW, CRASHED
+LARGE_POST = TOO_LONG, *GREEDY
+# A loaded machine may not draw such a large page within the deadline.
+LARGE = PICTURE, NOT_DRAWN, TOO_SLOW
 
 
 @dataclass(frozen=True)
 class Hostile:
-    """What is served, how it is captured, and what may come of it. A large `body` is made when it is served."""
+    """A hostile page: its response (`body`, `serving`), the options of its capture, and its allowed outcomes (`ends`).
+
+    A large `body` is a function that makes it when it is served.
+    """
 
     body: str | bytes | Callable[[], bytes]
     ends: tuple[End, ...]
@@ -80,7 +82,7 @@ class Hostile:
 
     def serve(self, site: Site, path: str) -> str:
         body = self.body() if callable(self.body) else self.body
-        url = site.add(path, body, **self.serving) + "?token=s3cret"  # which no log may hold, however it ends
+        url = site.add(path, body, **self.serving) + "?token=s3cret"  # must not appear in any log
         return url.replace("http:", "https:") if self.tls else url
 
 
@@ -93,9 +95,9 @@ def script(text: str, *ends: End, **params: Any) -> Hostile:
 
 
 def post(mib: int) -> Hostile:
-    """With advertisements blocked the browser tells the engine of each request, body and all."""
+    """A large POST. If advertisements are blocked, the browser reports each request to the engine, with its body."""
     send = f"fetch('/nowhere', {{method: 'POST', body: 'x'.repeat({mib} << 20)}})"
-    return script(send, *POSTED, block_ads="true", delay=3000)
+    return script(send, *LARGE_POST, block_ads="true", delay=3000)
 
 
 def served(body: str | bytes | Callable[[], bytes], *ends: End, **serving: Any) -> Hostile:
@@ -106,13 +108,13 @@ def hostile_pages() -> dict[str, Hostile]:
     return {
         "alert, confirm, prompt": script("for (const ask of [alert, confirm, prompt]) ask('?')", PICTURE),
         "while (true)": script("while (true);", PICTURE),
-        "while (true), again and again": script("setInterval(() => { while (true); })", LATE),
+        "while (true), again and again": script("setInterval(() => { while (true); })", TOO_SLOW),
         "200 busy workers": script(
             "const code = URL.createObjectURL(new Blob(['while (true);'])); for (let n = 0; n < 200; n++) new Worker(code)",
-            LATE,  # nor can it be closed in a second: the browser is killed
+            TOO_SLOW,  # the page cannot be closed within a second either, so the browser is killed
         ),
-        "reload loop": script("location.reload()", *RESTLESS),
-        "meta refresh loop": page("<meta http-equiv=refresh content=0>", *RESTLESS),
+        "reload loop": script("location.reload()", *RELOADING),
+        "meta refresh loop": page("<meta http-equiv=refresh content=0>", *RELOADING),
         "never answers": served("", SILENT, gate=threading.Event()),
         "never finishes": served("<!doctype html><p>" + "x" * 4000, PICTURE, endless=True),
         "drips": served("<!doctype html><p>" + "x" * 4000, PICTURE, drips=True),
@@ -145,14 +147,14 @@ def hostile_pages() -> dict[str, Hostile]:
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds, and the most memory that the engine's and the browser's processes had resident together, in MiB."""
+    """The outcome, the seconds, and the peak of resident memory in MiB, of the engine and its browsers together."""
 
     end: End
     seconds: float
     peak: int
 
     def row(self, name: str) -> str:
-        """As a line of the table in docs/security-figures.md."""
+        """Write a line of the table in docs/security-figures.md."""
         return f"| {name} | {self.end.outcome} | {self.seconds:.1f} | {self.peak} |"
 
 
@@ -178,8 +180,8 @@ def measure(engine: Engine, hostile: Hostile, url: str) -> Measured:
 def _end(answer: Response) -> End:
     if answer.status_code == 200:
         return PICTURE
-    told = answer.json()
-    return End(told["error"], told["message"])
+    error = answer.json()
+    return End(error["error"], error["message"])
 
 
 def _watch(engine: Engine, peak: list[int], ended: threading.Event) -> None:
@@ -188,7 +190,7 @@ def _watch(engine: Engine, peak: list[int], ended: threading.Event) -> None:
 
 
 def _resident(engine: Engine) -> int:
-    """Bytes of the engine's own process and all of its browsers'."""
+    """Sum up the resident bytes of the engine's process and all of its browsers."""
     return sum(map(_resident_of, [engine.process.pid, *group_members(*engine.browser_pids)]))
 
 

@@ -1,4 +1,4 @@
-"""The engine's service in the test's own process and loop, with a resolver and a network of the test."""
+"""Runs the engine's service in the test's own process and event loop, with the test's resolver and network."""
 
 import ctypes
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable

@@ -1,7 +1,7 @@
-"""A plugin: whatever a test run logs is searched for secrets, wherever the log goes. One found fails the run.
+"""A pytest plugin that searches all logs of a test run for secrets. A secret in a log fails the run.
 
-pytest tells of what it captured; what a test takes for itself, by `capsys`, `capfd` or structlog's `capture_logs`, is
-searched as it is handed over. Whoever reads a process's output calls `search`; files that one writes are `watched`.
+It searches the output that pytest captures, and the output that tests capture by `capsys`, `capfd` or structlog's
+`capture_logs`. Tests that read a process's output call `search`. Log files of processes are `watched`.
 """
 
 import json
@@ -18,7 +18,7 @@ from structlog.testing import LogCapture
 import access
 from access import signatures
 
-# Keys and signatures that the tests use, and a word that stands in targets' queries: none may ever reach a log.
+# Keys and signatures of the tests, and words in the queries of targets. None may ever appear in a log.
 SECRETS = (
     "sk_live_test",
     "sk_live_0123456789abcdef",
@@ -39,12 +39,12 @@ SECRETS = (
     "X-Amz-Signature=",
 )
 SIGNATURE = re.compile("[0-9a-f]{64}")
-_SIGNED: set[str] = set()  # every signature that was made in this process, to sign a URL or to check one
+_SIGNED: set[str] = set()  # all signatures that this process has made, to sign a URL or to check one
 _FOUND: list[str] = []
 
 
 def search(text: str, where: str = "") -> None:
-    """Look for secrets in a piece of a log, of the running test where nothing else is said."""
+    """Search `text`, a part of a log, for secrets. `where` is its source, by default the running test."""
     where = where or os.environ.get("PYTEST_CURRENT_TEST", "")
     _FOUND.extend(f"{where}: {secret}" for secret in SECRETS if secret in text)
     _FOUND.extend(f"{where}: a signature, {word}" for word in _SIGNED.intersection(SIGNATURE.findall(text)))
@@ -52,7 +52,7 @@ def search(text: str, where: str = "") -> None:
 
 @contextmanager
 def watched(*logs: Path) -> Iterator[None]:
-    """Search the files that a process writes meanwhile, when it has ended: their folder may be gone soon after."""
+    """Search the log files of a process when the block ends, since their folder may be removed soon after."""
     try:
         yield
     finally:
@@ -66,9 +66,9 @@ def pytest_runtest_logreport(report):
 
 
 def pytest_sessionfinish(session):
-    told = getattr(session.config, "workeroutput", None)
-    if told is not None:  # one of several processes: the first of them tells
-        told["secrets"] = _FOUND
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:  # a worker of pytest-xdist, whose controller reports
+        output["secrets"] = _FOUND
     if _FOUND:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -1,4 +1,4 @@
-"""Tests that are coroutines: each in a loop of its own, with an end."""
+"""Runs tests that are coroutines, each in a new event loop and with a time-out."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -15,5 +15,5 @@ def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    while not condition():  # noqa: ASYNC110 - the end is the test's time-out
+    while not condition():  # noqa: ASYNC110 - the test's time-out ends the loop
         await asyncio.sleep(0.01)

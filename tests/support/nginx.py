@@ -1,4 +1,4 @@
-"""nginx as it is deployed: the shipped configuration, with the addresses and folders of a test."""
+"""Runs nginx with the shipped configuration, but with the addresses and folders of a test."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ def adapted(folder: Path, port: int, web: str, *changes: tuple[str, str]) -> str
     ):
         assert shipped in text, f"{shipped} is not in {CONFIG.name}"
         text = text.replace(shipped, here)
-    # As root, nginx would give its work to an account that cannot enter a test's folder.
+    # As root, nginx would switch to an account that cannot enter a test's folder.
     user = "user root;\n" if os.geteuid() == 0 else ""
     return f"daemon off;\n{user}{text}"
 

@@ -1,4 +1,4 @@
-"""Real servers as child processes: started on a free port, awaited by condition, ended by id."""
+"""Runs real servers as child processes: started on a free port, awaited by a condition, stopped by pid."""
 
 import itertools
 import os
@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-# For servers that cannot be told to take any port. The kernel gives none of these to anybody by itself, so that no
-# connection or other server takes one before its own server starts; each process begins elsewhere.
+# For servers that need a port number in advance. These ports are outside the kernel's ephemeral range, so no other
+# socket gets one by chance before the server starts. Each test process starts at another port.
 _PORTS = range(12_000, 32_000)
 _turns = itertools.count(os.getpid() * 12361)
 
@@ -21,7 +21,7 @@ def free_port() -> int:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    raise AssertionError("there is an end to counting")
+    raise AssertionError("itertools.count ended")
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout: float = 30, pause: float = 0.02) -> None:
@@ -43,7 +43,7 @@ def accepts(port: int) -> bool:
 
 @contextmanager
 def running(command: list[str], port: int, **options) -> Iterator[subprocess.Popen]:
-    """Run `command` in a process group of its own until the block ends; ready when `port` accepts."""
+    """Run `command` in a new process group until the block ends. The block starts when `port` accepts connections."""
     process = subprocess.Popen(command, start_new_session=True, **options)
     try:
         wait_until(lambda: process.poll() is not None or accepts(port), f"{command[0]} on port {port}")
@@ -55,7 +55,7 @@ def running(command: list[str], port: int, **options) -> Iterator[subprocess.Pop
 
 def stop(process: subprocess.Popen, grace: float = 10) -> None:
     if process.poll() is None:
-        os.kill(process.pid, signal.SIGCONT)  # a frozen process could not obey
+        os.kill(process.pid, signal.SIGCONT)  # a stopped process would not handle SIGTERM
         process.terminate()
         try:
             process.wait(grace)

@@ -1,4 +1,4 @@
-"""The egress proxy by itself: a gate with the test's resolver and sites, and a client that sends raw bytes."""
+"""Runs the egress proxy alone: a gate with the test's resolver and sites, and a client that sends raw bytes."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ GREETING = b"\x05\x01\x00"
 
 
 class Resolver:
-    """Gives its answers in order, the last one for ever, and records the names it was asked for."""
+    """Returns its answers in order, then repeats the last one. Records the requested names."""
 
     def __init__(self, *answers: list[str] | Exception) -> None:
         self.answers = list(answers) or [[PUBLIC]]
@@ -68,7 +68,7 @@ class Proxy:
         return stream
 
     async def ask(self, request: bytes) -> tuple[int, Stream]:
-        """Greet, send `request` and return the reply's code."""
+        """Greet, send `request`, and return the reply's code and the stream."""
         stream = await self.send(self.greeting + request)
         assert await stream[0].readexactly(len(self.greeted)) == self.greeted
         answer = await stream[0].readexactly(10)

@@ -1,4 +1,4 @@
-"""A webhook's receiver on loopback, over HTTP or TLS, that records what it gets and answers as it is told."""
+"""A webhook receiver on loopback, over HTTP or TLS, that records its requests and responds as configured."""
 
 import ssl
 import threading
@@ -25,7 +25,10 @@ class Post:
 
 @dataclass
 class Receiver:
-    """`statuses` are given in turn, then 204 for ever; `answer` may take a request's socket over instead."""
+    """A running receiver. It responds with `statuses` in turn, then always with 204.
+
+    If `answer` is set, it writes the response instead.
+    """
 
     port: int
     posts: list[Post] = field(default_factory=list)
@@ -59,7 +62,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """A caller that hangs up, or trusts no certificate, is part of some tests."""
+        """Ignore callers that hang up or reject the certificate, as some tests intend."""
 
 
 @contextmanager
@@ -68,7 +71,7 @@ def running_receiver(host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext
     receiver = server.receiver = Receiver(server.server_address[1])
     if tls:
         tls.sni_callback = lambda _sock, name, _context: receiver.handshakes.append(name)
-        # The handshake belongs to the connection's own thread, not to the one that accepts.
+        # The handshake runs in the connection's own thread, so that it cannot block the accepting one.
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -82,14 +85,14 @@ def running_receiver(host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext
 
 
 def drip(handler: _Handler) -> None:
-    """Begin an answer and never end it, a header line every now and then."""
+    """Start a response that never ends, with a header line every 50 ms."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
     while not handler.server.receiver.closing.wait(0.05):
         handler.wfile.write(b"X-Drip: 1\r\n")
 
 
 def endless(handler: _Handler) -> None:
-    """Answer well, with a body that never ends."""
+    """Send a successful response with a body that never ends."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
     end = time.monotonic() + 60
     while not handler.server.receiver.closing.is_set() and time.monotonic() < end:
@@ -97,7 +100,7 @@ def endless(handler: _Handler) -> None:
 
 
 def certificates(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Make a certificate for `name`, and return the contexts of its server and of a client that trusts nothing else."""
+    """Make a certificate for `name`. Return a server's TLS context, and that of a client that trusts only it."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""A real Redis on loopback, without a file of its own."""
+"""Runs a real Redis on loopback, without persistence."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ def running_redis(*options: str, port: int | None = None) -> Iterator[RedisServe
 
 
 def age_pictures(url: str, seconds: int) -> None:
-    """Make every picture in the cache look `seconds` older, and what was noted of it."""
+    """Make all cached pictures look `seconds` older, with the recorded times of their captures."""
     with redis.Redis.from_url(url) as client:
         for key in client.keys("thumb:picture:*"):
             head, _, body = client.get(key).partition(b"\n")
@@ -46,5 +46,5 @@ def age_pictures(url: str, seconds: int) -> None:
 
 
 def renewals(client: redis.Redis) -> int:
-    """How many scripts this Redis has run: while a capture lasts, only the renewals of its lease."""
+    """Count the scripts that this Redis has run. During a capture, these are only renewals of its lease."""
     return client.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"]

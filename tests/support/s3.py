@@ -1,4 +1,4 @@
-"""An S3 server over HTTP: moto's, in a process of its own."""
+"""Runs moto's S3 server over HTTP, in a separate process."""
 
 import subprocess
 import sys

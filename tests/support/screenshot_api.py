@@ -1,11 +1,11 @@
-"""A hosted screenshot API on loopback: draws instead of browsing, and misbehaves when told to.
+"""A fake of the hosted screenshot APIs on loopback: draws pictures instead of browsing, and misbehaves on request.
 
     with running_screenshot_api("snapsharp", key="k") as api:
         api.behave(refuse(429, "rate_limited", headers={"Retry-After": "1"}), times=2)
         ...
         assert len(api.calls) == 3
 
-It knows the contracts on its own account: the tables under test are not asked.
+It has its own copy of the contracts, independent of the tables under test.
 """
 
 import functools
@@ -38,7 +38,7 @@ TYPES = {
     "avif": "image/avif",
     "pdf": "application/pdf",
 }
-# name → what its value must be: a kind, or a pair of limits
+# name → the allowed values: a type, a set, or a pair of limits
 SNAPSHARP = {
     "url": str,
     "width": (320, 3840),
@@ -89,7 +89,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Call:
-    """One request for a picture as it came: query values are strings, JSON values have their own types."""
+    """One request for a picture, as received: query values are strings, JSON values have their own types."""
 
     method: str
     path: str
@@ -100,7 +100,7 @@ class Call:
 
 @dataclass
 class ScreenshotAPI:
-    """A running fake. `latency` in seconds before each answer; `calls` in order of arrival, health checks left out."""
+    """A running fake. `latency` is in seconds before each response. `calls` are in order, without health checks."""
 
     dialect: str
     key: str | None
@@ -125,7 +125,7 @@ class ScreenshotAPI:
             self._scripts.append(Script(behaviour, times, url))
 
     def hold(self, gate: threading.Event, url: str | None = None) -> None:
-        """Answer nothing, or nothing about `url`, until `gate` is set (or the fake closes)."""
+        """Hold all responses, or those about `url`, until `gate` is set or the fake closes."""
 
         def behaviour(answer: "Answer") -> None:
             while not gate.wait(0.05) and not self.closing.is_set():
@@ -135,7 +135,7 @@ class ScreenshotAPI:
         self.behave(behaviour, times=sys.maxsize, url=url)
 
     def record(self, call: Call) -> "Behaviour":
-        """Note a call and say how to answer it."""
+        """Record a call and return its behaviour."""
         with self._lock:
             self.calls.append(call)
             for script in self._scripts:
@@ -153,7 +153,7 @@ class Script:
 
 
 class Answer(BaseHTTPRequestHandler):
-    """One connection; a behaviour writes to it by `reply`, or by `head` and `body`."""
+    """One connection. A behaviour writes to it by `reply`, or by `head` and `body`."""
 
     protocol_version = "HTTP/1.1"
     api: ScreenshotAPI
@@ -197,7 +197,7 @@ Behaviour = Callable[[Answer], None]
 
 @contextmanager
 def running_screenshot_api(dialect: str = "snapsharp", key: str | None = None) -> Iterator[ScreenshotAPI]:
-    """Run the fake on a free port of loopback. A fault of its own, not of its client, is raised at the end."""
+    """Run the fake on a free port of loopback. Its own exceptions, not those of its client, are raised at the end."""
     api = ScreenshotAPI(dialect, key)
     server = _Server(("127.0.0.1", 0), type("BoundAnswer", (Answer,), {"api": api}))
     server.api = api
@@ -233,11 +233,11 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def hang_up(self) -> None:
-        """End idle kept-alive connections, whose threads wait for a next request."""
+        """Close idle keep-alive connections, whose threads wait for the next request."""
         for connection in list(self._open):
             try:
                 connection.shutdown(2)
-            except OSError:  # it has just ended by itself
+            except OSError:  # the client has just closed the connection
                 continue
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -246,11 +246,11 @@ class _Server(ThreadingHTTPServer):
             self.api._faults.append(fault)
 
 
-# What a call gets: the picture it asks for, or the refusal that its dialect has for it.
+# Normal behaviours: the requested picture, or a refusal in the dialect's words.
 
 
 def picture(answer: Answer) -> None:
-    """Answer as the documentation promises."""
+    """Respond as documented."""
     api = answer.api
     if urlsplit(answer.path).path != PATHS[api.dialect]:
         refuse(404, "not_found", "no such path")(answer)
@@ -264,7 +264,7 @@ def picture(answer: Answer) -> None:
 
 
 def with_mark(width: int, height: int) -> "Behaviour":
-    """Draw the page as ever, and a white mark of `width` × `height` pixels in its middle."""
+    """Draw the usual page with a white mark of `width` × `height` pixels at its centre."""
 
     def behaviour(answer: "Answer") -> None:
         image = Image.open(io.BytesIO(drawn(answer)[0]))
@@ -278,7 +278,7 @@ def with_mark(width: int, height: int) -> "Behaviour":
 
 
 def sized(width: int, height: int, colour: str | None = None) -> "Behaviour":
-    """Draw a picture of this size, whatever was asked for; of one `colour` if that is given."""
+    """Draw a picture of this size instead of the requested one, in a single `colour` if that is set."""
 
     def behaviour(answer: "Answer") -> None:
         image = Image.new("RGB", (width, height), colour or "white")
@@ -292,7 +292,7 @@ def sized(width: int, height: int, colour: str | None = None) -> "Behaviour":
 
 
 def blank(answer: "Answer") -> None:
-    """Draw a page of which nothing was painted."""
+    """Draw a blank page."""
     sized(1280, 720, "white")(answer)
 
 
@@ -336,7 +336,7 @@ def _fault(dialect: str, params: Mapping[str, Any], method: str) -> str:
     if not params.get("url"):
         return "url is required"
     if method != ("POST" if dialect == "snapapi" else "GET") and dialect in {"snapapi", "hermesforge"}:
-        return f"{method} is not spoken here"
+        return f"{method} is not supported"
     known = OPTIONS[dialect]
     for name, value in params.items():
         if name not in known:
@@ -356,7 +356,7 @@ def _fits(rule: Any, value: Any, *, typed: bool) -> bool:
 
 
 def drawn(answer: Answer) -> tuple[bytes, str]:
-    """Draw the picture that was asked for: its bytes and content type."""
+    """Draw the requested picture. Returns its bytes and content type."""
     params = answer.params
     scale = float(params.get("scale") or params.get("deviceScaleFactor") or (2 if _on(params.get("retina")) else 1))
     width, height = int(params.get("width", 1280)), int(params.get("height", 720))
@@ -370,7 +370,7 @@ def drawn(answer: Answer) -> tuple[bytes, str]:
 
 @functools.lru_cache(maxsize=64)
 def render(url: str, width: int, height: int, image_format: str) -> bytes:
-    """Draw a page for `url`: a colour of its own, some blocks, never blank."""
+    """Draw a page for `url`: its own background colour and some blocks, never blank."""
     red, green, blue = hashlib.sha256(url.encode()).digest()[:3]
     image = Image.new("RGB", (width, height), (red, green, blue))
     draw = ImageDraw.Draw(image)
@@ -386,18 +386,18 @@ def _on(value: object) -> bool:
     return value in (True, "true")
 
 
-# Lies. Each may be given to `behave` as it stands, or is called with what it needs.
+# Misbehaviours. Pass each to `behave` directly, or call it with its arguments first.
 
 
 def content_length_short(answer: Answer) -> None:
-    """Announce less than is sent."""
+    """Announce a shorter body than is sent."""
     body, content_type = drawn(answer)
     answer.head(200, {"Content-Type": content_type, "Content-Length": str(len(body) // 2)})
     answer.body(body)
 
 
 def content_length_long(answer: Answer) -> None:
-    """Announce more than is sent, then hang up: a truncated body."""
+    """Announce a longer body than is sent, then hang up: a truncated body."""
     body, content_type = drawn(answer)
     answer.head(200, {"Content-Type": content_type, "Content-Length": str(len(body) + 1000), "Connection": "close"})
     answer.body(body)
@@ -424,7 +424,7 @@ def empty(answer: Answer) -> None:
 
 
 def picture_with(status: int, headers: Mapping[str, str] | None = None) -> Behaviour:
-    """Send the picture, but not with 200."""
+    """Send the picture with another status than 200."""
 
     def behaviour(answer: Answer) -> None:
         body, content_type = drawn(answer)
@@ -439,17 +439,17 @@ def html(answer: Answer) -> None:
 
 
 def html_called_png(answer: Answer) -> None:
-    """Send a page with 200 and say that it is a PNG."""
+    """Send a page with 200 and the content type of a PNG."""
     answer.reply(200, b"<!doctype html><title>Sign in</title>", {"Content-Type": "image/png"})
 
 
 def untyped(answer: Answer) -> None:
-    """Send the picture without saying what it is."""
+    """Send the picture without a content type."""
     answer.reply(200, drawn(answer)[0], {})
 
 
 def wrong_type(answer: Answer) -> None:
-    """Send a GIF and say that it is a PNG."""
+    """Send a GIF with the content type of a PNG."""
     buffer = io.BytesIO()
     Image.new("P", (32, 24)).save(buffer, "GIF")
     answer.reply(200, buffer.getvalue(), {"Content-Type": "image/png"})
@@ -514,14 +514,14 @@ def stalled(seconds: float) -> Behaviour:
 
 
 def drip(answer: Answer) -> None:
-    """Send the picture a byte at a time, some 20 a second."""
+    """Send the picture byte by byte, some 20 per second."""
     body, content_type = drawn(answer)
     answer.head(200, {"Content-Type": content_type, "Content-Length": str(len(body))})
     _slowly(answer, body)
 
 
 def drip_head(answer: Answer) -> None:
-    """Send the head a byte at a time, some 20 a second."""
+    """Send the headers byte by byte, some 20 per second."""
     _slowly(answer, b"HTTP/1.1 200 OK\r\nX-Padding: " + b"x" * 60_000)
 
 
@@ -533,16 +533,16 @@ def _slowly(answer: Answer, data: bytes) -> None:
 
 
 def redirect(to: str) -> Behaviour:
-    """Send the client elsewhere, say inside."""
+    """Redirect the client, for example to an internal address."""
     return lambda answer: answer.reply(302, b"", {"Location": to})
 
 
 def reset(answer: Answer) -> None:
-    """Hang up without a word."""
+    """Hang up without a response."""
     answer.close_connection = True
 
 
 def silence(answer: Answer) -> None:
-    """Say nothing until the API closes."""
+    """Send nothing until the API closes."""
     answer.api.closing.wait()
     answer.close_connection = True

@@ -1,4 +1,4 @@
-"""A small web site on loopback for the browser to look at: routes are added as a test goes, requests are recorded."""
+"""A small web site on loopback for the browser. Tests add routes at any time, and all requests are recorded."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -17,9 +17,9 @@ class Seen:
 
 @dataclass
 class Route:
-    """`gate` holds the answer back until it is set; `endless` sends headers and body and then never ends.
+    """One response. `gate` delays it until it is set. An `endless` response never ends after its headers and body.
 
-    One that `drips` goes on for ever, a byte now and then. One that `hangs_up` says nothing at all.
+    A response that `drips` is endless, with a byte every 0.2 s. A route that `hangs_up` closes without a response.
     """
 
     body: bytes
@@ -38,7 +38,7 @@ class Site:
     port: int
     closing: threading.Event = field(default_factory=threading.Event)
     requests: list[Seen] = field(default_factory=list)
-    answered: int = 0  # how many answers were sent to their end
+    answered: int = 0  # the number of complete responses
     routes: dict[str, Route] = field(default_factory=dict)
 
     @property
@@ -61,13 +61,13 @@ class Site:
         drips: bool = False,
         hangs_up: bool = False,
     ) -> str:
-        """Serve `body` at `path`, whatever the query, and return its URL."""
+        """Serve `body` at `path` with any query, and return its URL."""
         content = body.encode() if isinstance(body, str) else body
         self.routes[path] = Route(content, status, content_type, headers or {}, gate, endless or drips, drips, hangs_up)
         return self.url(path)
 
     def hits(self, path: str) -> int:
-        """How often `path` was asked for, whatever the query."""
+        """Count the requests of `path`, with any query."""
         return sum(seen.path.partition("?")[0] == path for seen in self.requests)
 
 
@@ -116,7 +116,7 @@ class _Server(ThreadingHTTPServer):
     site: Site
 
     def handle_error(self, *_: Any) -> None:
-        """A browser that hangs up is what many tests are about."""
+        """Ignore browsers that hang up, as many tests intend."""
 
 
 def _either(gate: threading.Event, closing: threading.Event) -> None:

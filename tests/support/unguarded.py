@@ -1,4 +1,4 @@
-"""The engine's browser without proxy, namespace or flags, to see what a page could reach."""
+"""Runs the engine's browser without proxy, namespace or flags, to show what a page could reach."""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ class Unguarded(Browser):
         return {}
 
     def _target_created(self, event):
-        """A pop-up may stay."""
+        """Leave pop-ups open."""
 
 
 async def hits_of(pages: Mapping[str, tuple[str, Victim]]) -> dict[str, list[str]]:
-    """Open each page, four at a time, until its victim was hit or the time is over."""
+    """Open the pages, four at a time. Each stays open until its victim was hit, or for SECONDS."""
     flags = [flag for flag in FLAGS if flag not in GUARDING]
     browser = await Unguarded.launch(EngineSettings(), Isolation(namespace=False, sandbox=True), flags)
     free = asyncio.Semaphore(4)

@@ -1,7 +1,7 @@
 """The 43 ways in which a page can make a browser open a connection, one page each.
 
-`VICTIM` stands for the victim's host and port, `OWN` for a path of the page's own site. A page adds `#done` when it
-knows the outcome, or when it has waited long enough for what has none.
+`VICTIM` is replaced by the victim's host and port, `OWN` by a path of the page's own site. A page adds `#done` when it
+knows the outcome, or after 600 ms.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ FETCH = "fetch('http://VICTIM/', {mode: 'no-cors'})"
 
 @dataclass(frozen=True)
 class Vector:
-    """A page; `own` is what its site serves beside it. `leaves`: the page itself goes to the victim."""
+    """A page. `own` is a second resource of its site. With `leaves`, the page itself navigates to the victim."""
 
     page: str = ""
     status: int = 200

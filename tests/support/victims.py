@@ -1,4 +1,4 @@
-"""Services on loopback that nobody may reach: each records every connection and every datagram."""
+"""Services on loopback that no page may reach. Each records all connections and datagrams."""
 
 import selectors
 import socket
@@ -47,7 +47,7 @@ def _open() -> Victim:
         tcp, udp = socket.create_server(("127.0.0.1", 0)), socket.socket(type=socket.SOCK_DGRAM)
         try:
             udp.bind(tcp.getsockname())
-        except OSError:  # somebody has the port for UDP
+        except OSError:  # another socket uses the port for UDP
             tcp.close()
             udp.close()
         else:

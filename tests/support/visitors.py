@@ -1,4 +1,4 @@
-"""Visitors of `/thumb`: one who asks and waits, and a crowd in threads."""
+"""Visitors of `/thumb`: a single one that waits, and a crowd in threads."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +10,7 @@ def get(client, url=PAGE, headers=None, **options):
 
 
 class Crowd:
-    """Visitors in threads, each with a client of its own."""
+    """Visitors in threads, each with its own client."""
 
     def __init__(self, client, count):
         self.app = client.application

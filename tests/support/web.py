@@ -1,4 +1,4 @@
-"""The web process as it runs: gunicorn with the configuration that is shipped."""
+"""Runs the real web process: gunicorn with the shipped configuration."""
 
 import os
 import subprocess
@@ -24,9 +24,9 @@ def running_web(log: Path, **settings: object) -> Iterator[str]:
 def running_web_process(
     log: Path, prefix: Sequence[str] = (), app: str = "app:app", **settings: object
 ) -> Iterator[tuple[str, subprocess.Popen]]:
-    """The same, with the process: the leader of a group of its own.
+    """Run gunicorn with only `settings`. Yield its URL and its process, which leads a new process group.
 
-    `prefix` is a command that runs it, `app` names an application in the place of ours.
+    `prefix` is a command that runs gunicorn's command. `app` names another application than ours.
     """
     port = free_port()
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}

@@ -1,4 +1,4 @@
-"""The worker as it runs: Celery from its command line, with a pool of processes."""
+"""Runs the real worker: Celery from its command line, with a pool of processes."""
 
 import os
 import signal
@@ -12,13 +12,13 @@ from tests.support import leaks
 from tests.support.processes import wait_until
 from tests.support.web import ROOT
 
-HASTY = "tests.support.hasty_worker"  # the worker with rounds of a second
-DEAF = "tests.support.deaf_worker"  # the worker with a first job that hears no soft limit
+FAST_CLOCK = "tests.support.fast_clock_worker"  # its rounds take a second
+HUNG = "tests.support.hung_worker"  # its first job hangs
 
 
 @contextmanager
 def running_worker(log: Path, app: str = "worker", **settings: object) -> Iterator[subprocess.Popen]:
-    """Run a worker with `settings` alone, ready when it says so; the leader of a process group of its own."""
+    """Run a worker with only `settings`, and yield its process, which leads a new process group."""
     with leaks.watched(log), _running_celery(log, app, "worker", b"ready.", settings) as process:
         yield process
 
@@ -38,7 +38,7 @@ def _running_celery(
     given = {
         name.upper(): ",".join(value) if isinstance(value, tuple) else str(value) for name, value in settings.items()
     }
-    # A suite on a loaded machine must not wait for the leftovers of its cores.
+    # On a loaded machine, a worker with a lower priority would slow the tests down.
     env = kept | {"LOG_FORMAT": "json", "PYTHONPATH": str(ROOT), "WORKER_NICENESS": "0"} | given
     words = [sys.executable, "-m", "celery", "--app", app, "--quiet", command, "--loglevel", "INFO"]
     said = len(log.read_bytes()) if log.exists() else 0
@@ -50,7 +50,7 @@ def _running_celery(
         yield process
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)  # a warm shutdown takes seconds, and has a test of its own
+            os.killpg(process.pid, signal.SIGKILL)  # a warm shutdown takes seconds, and another test covers it
         process.wait()
 
 

@@ -86,9 +86,12 @@ def test_requests_and_redirects_are_counted_but_not_data_and_blob_urls(engine: E
     assert traffic_of(engine, f"of-parts-{parts}", url=moved)["requests"] == parts + 2
 
 
-def test_requests_of_a_page_that_never_finishes_are_counted_too(hasty_engine: Engine, site: Site):
+def test_requests_of_a_page_that_never_finishes_are_counted_too(short_deadline_engine: Engine, site: Site):
     assert (
-        traffic_of(hasty_engine, "endless-1", url=site.add("/endless-1", body("green"), endless=True))["requests"] == 1
+        traffic_of(short_deadline_engine, "endless-1", url=site.add("/endless-1", body("green"), endless=True))[
+            "requests"
+        ]
+        == 1
     )
 
 

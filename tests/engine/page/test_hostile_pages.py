@@ -108,7 +108,7 @@ def test_a_selector_that_matches_nothing_is_a_page_failure(engine: Engine, site:
 
 
 @pytest.fixture(scope="module")
-def unfinished(hasty_engine: Engine, site: Site):
+def unfinished(short_deadline_engine: Engine, site: Site):
     """Captures of pages that never finish, all at the same time, as each takes the whole time limit."""
     text = "x" * 4000
     site.add("/drip.png", b"\x89PNG", content_type="image/png", endless=True)
@@ -121,7 +121,9 @@ def unfinished(hasty_engine: Engine, site: Site):
         "waited for": (site.add("/bare", body("green")), {"wait_for": "#none"}),
     }
     with ThreadPoolExecutor() as pool:
-        captures = {name: pool.submit(hasty_engine.capture, url, **options) for name, (url, options) in pages.items()}
+        captures = {
+            name: pool.submit(short_deadline_engine.capture, url, **options) for name, (url, options) in pages.items()
+        }
         return {name: capture.result() for name, capture in captures.items()}
 
 
@@ -149,21 +151,21 @@ def test_wait_for_times_out(unfinished):
     assert failure(unfinished["waited for"]) == (422, "page_failed", 'wait_for: no element matched "#none" in time')
 
 
-def test_a_script_in_an_endless_loop_is_terminated_for_the_picture(hasty_engine: Engine, site: Site):
+def test_a_script_in_an_endless_loop_is_terminated_for_the_picture(short_deadline_engine: Engine, site: Site):
     url = site.add("/loop", body("green", "<script>while (true);</script>"))
-    assert colour(hasty_engine.capture(url)) == GREEN
+    assert colour(short_deadline_engine.capture(url)) == GREEN
 
 
-def test_endlessly_busy_pages_meet_the_deadline_and_are_closed(hasty_engine: Engine, site: Site):
+def test_endlessly_busy_pages_meet_the_deadline_and_are_closed(short_deadline_engine: Engine, site: Site):
     looping = site.add("/loops", body("red", "<script>setInterval(() => { while (true); })</script>"))
     refreshing = site.add("/again", body("red", head="<meta http-equiv=refresh content=0>"))
     with ThreadPoolExecutor() as pool:
-        answers = list(pool.map(hasty_engine.capture, [looping, refreshing]))
+        answers = list(pool.map(short_deadline_engine.capture, [looping, refreshing]))
     assert failure(answers[0])[:2] == (504, "timeout")
     # A picture may succeed between two refreshes.
     assert answers[1].status_code == 200 or failure(answers[1])[0] in (422, 504)
     asked = site.hits("/again")
-    assert colour(hasty_engine.capture(site.add("/after", body("green")))) == GREEN
+    assert colour(short_deadline_engine.capture(site.add("/after", body("green")))) == GREEN
     assert site.hits("/again") == asked
 
 

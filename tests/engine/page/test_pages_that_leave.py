@@ -91,9 +91,9 @@ def test_a_document_from_a_javascript_url_is_captured(engine: Engine, site: Site
 
 @pytest.mark.parametrize("script", ["stop()", "location = '/nothing'"])
 def test_a_page_that_stops_loading_before_its_body_times_out_instead_of_an_empty_pdf(
-    hasty_engine: Engine, site: Site, script: str
+    short_deadline_engine: Engine, site: Site, script: str
 ):
     site.add("/nothing", status=204)
     url = site.add("/headless", body("green", "text", f"<script>{script}</script>"))
-    answer = failure(hasty_engine.capture(url, format="pdf"))
+    answer = failure(short_deadline_engine.capture(url, format="pdf"))
     assert answer == (504, "timeout", "the page had nothing to show in time")

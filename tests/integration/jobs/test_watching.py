@@ -9,7 +9,7 @@ import pytest
 
 from jobs import BULK, CAPTURE, Problem, TaskMessage, celery_app
 from tests.support.processes import free_port, wait_until
-from tests.support.worker import HASTY, children_of, running_beat, running_worker
+from tests.support.worker import FAST_CLOCK, children_of, running_beat, running_worker
 
 URLS = [f"https://page{number}.example.com/" for number in range(3)]
 
@@ -72,7 +72,7 @@ def test_ready_says_that_jobs_cannot_be_reached(make_client):
 @pytest.mark.slow
 def test_the_log_repeats_the_state_of_all_jobs(settings, tmp_path):
     log, beats = tmp_path / "worker.log", tmp_path / "beat.log"
-    with running_worker(log, HASTY, **settings), running_beat(beats, HASTY, **settings):
+    with running_worker(log, FAST_CLOCK, **settings), running_beat(beats, FAST_CLOCK, **settings):
         wait_until(lambda: len(events(log, "queue_stats")) >= 2, "two events")
 
     event = events(log, "queue_stats")[-1]

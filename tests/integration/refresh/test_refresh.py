@@ -14,7 +14,7 @@ from refresh.refresher import round_share, spendable
 from tests.support.processes import wait_until
 from tests.support.redis import age_pictures
 from tests.support.screenshot_api import refuse, running_screenshot_api, with_mark
-from tests.support.worker import HASTY, running_beat, running_worker
+from tests.support.worker import FAST_CLOCK, running_beat, running_worker
 
 DAY = 86400
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -259,7 +259,7 @@ def test_beat_has_the_worker_recapture_popular_pages(make_client, settings, redi
     messages = [TaskMessage(RECAPTURE, BULK, page.pack()) for page in viewed]
     api.behave(refuse(404, "not_found"), url="https://broken.example.com/")
     log = tmp_path / "worker.log"
-    with running_worker(log, HASTY, **settings), running_beat(tmp_path / "beat.log", HASTY, **settings):
+    with running_worker(log, FAST_CLOCK, **settings), running_beat(tmp_path / "beat.log", FAST_CLOCK, **settings):
         wait_until(lambda: b'"refreshed"' in log.read_bytes(), "the refresh")
         wait_until(lambda: b'"refresh_refused"' in log.read_bytes(), "the failure")
         wait_until(lambda: not any(map(store.agenda.holds, messages)), "the end of both")

@@ -1,4 +1,4 @@
-"""The worker as it is, but that its clock runs fast: rounds of a second instead of a minute."""
+"""The real worker with a fast clock: a round takes a second instead of a minute."""
 
 import tasks
 import worker

@@ -1,4 +1,4 @@
-"""The worker as it is, but that the first job it takes hangs, and hears no soft limit."""
+"""The real worker, but its first job hangs and ignores the soft time limit."""
 
 import time
 from contextlib import suppress
@@ -11,7 +11,7 @@ import worker
 
 app = worker.app
 _attempt = tasks._attempt
-_HUNG = Path("hung")  # beside the log, where a worker runs
+_HUNG = Path("hung")  # in the worker's folder, beside its log
 
 
 def _hang_once(services, run):

@@ -1,6 +1,6 @@
-"""With this folder on PYTHONPATH, names that start with `hang` hang as long as the file in HANG_WHILE is there.
+"""Makes look-ups of names that start with `hang` hang while the file HANG_WHILE exists. Put this folder on PYTHONPATH.
 
-The C function itself is replaced, in a process of its own, so that all above it is what runs in production.
+It replaces only the C function, in a separate process, so that all code above it is that of production.
 """
 
 import _socket
@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 _look_up = _socket.getaddrinfo
-_sleep = time.sleep  # gevent's would hold no thread
+_sleep = time.sleep  # gevent's sleep would not occupy the thread
 _gate = Path(os.environ["HANG_WHILE"])
 
 
