@@ -12,7 +12,7 @@ import pytest
 from tests.support.deployment import PAGE
 from tests.support.processes import wait_until
 from tests.support.redis import running_redis
-from tests.support.worker import DEAF, children_of
+from tests.support.worker import HUNG, children_of
 
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "an-s3-key-of-the-tests"}
 BRIEF = {"job_time_limit": 8, "capture_timeout": 5}  # a killed worker is missed after a second
@@ -69,7 +69,7 @@ def test_a_hung_job_is_stopped_by_the_soft_limit_and_retried(deployment):
 
 def test_a_job_that_ignores_the_soft_limit_is_ended_by_the_hard_one_and_repeated(deployment):
     deployment = deployment(job_time_limit=4)
-    deployment.start_worker(DEAF)
+    deployment.start_worker(HUNG)
     job = deployment.ended(deployment.ask(url=PAGE))
 
     assert (job["status"], job["retries"], deployment.calls()) == ("completed", 0, 1)
