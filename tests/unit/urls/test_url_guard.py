@@ -33,6 +33,12 @@ def cases():
 
 
 ALL = list(cases())
+KINDS = list(dict.fromkeys(case.kind for case in ALL))
+
+
+def of_kind(kind: str) -> list[Case]:
+    """Lines of the corpus. One test each would cost more than the lines themselves."""
+    return [case for case in ALL if case.kind == kind]
 
 
 class StubResolver:
@@ -65,13 +71,16 @@ def test_the_corpus_is_all_there():
     assert len(ALL) == 521
 
 
-@pytest.mark.parametrize("case", ALL, ids=[f"{i}-{c.kind}" for i, c in enumerate(ALL)])
-def test_the_guard_gives_the_expected_verdict(case):
-    resolver = StubResolver(case.value("dns"))
-    assert judge(case.url, Guard(lookup=resolver)) == case.verdict
-    if case.value("dns") is None:
-        assert resolver.asked == 0
-    assert resolver.asked <= 1
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_guard_gives_the_expected_verdict(kind):
+    wrong = []
+    for case in of_kind(kind):
+        resolver = StubResolver(case.value("dns"))
+        verdict = judge(case.url, Guard(lookup=resolver))
+        most_lookups = 0 if case.value("dns") is None else 1
+        if verdict != case.verdict or resolver.asked > most_lookups:
+            wrong.append((case, verdict, resolver.asked))
+    assert wrong == []
 
 
 @pytest.mark.parametrize(
