@@ -1,4 +1,4 @@
-"""The settings of web process and worker. No other module of theirs reads the environment.
+"""The settings of web process and worker, and the only module of both that reads the environment.
 
 A value comes from the environment, else from `.env`, else from the file that `NAME_FILE` names, else from the default.
 An invalid value stops the start with a message that names the variable and its valid values.
@@ -82,7 +82,7 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 KeyEntry = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}:[^:]{8,}(:.+)?$")]
 SigningKey = Annotated[str, Field(min_length=16)]
 WebhookSecret = Annotated[str, Field(pattern=r"^whsec_"), AfterValidator(_webhook_secret)]
-# The widths of a `srcset`, alone or with the height that makes 16:9, and the size of link previews.
+# The widths of a `srcset`, alone or with the height for 16:9, and the size of link previews.
 _WIDTHS = (160, 240, 320, 480, 640, 800, 960, 1200, 1280, 1600, 1920)
 LADDER = (*map(str, _WIDTHS), *(f"{width}x{width * 9 // 16}" for width in _WIDTHS), "1200x630")
 SizeEntry = Annotated[str, AfterValidator(_size)]
@@ -266,7 +266,7 @@ _PREFIXES = (
     "PRIVATE_TARGET",
     "WEBHOOK_",
 )
-_NEAR = 0.85  # a name as similar as this is a typo of one of ours, not a variable of another program
+_NEAR = 0.85  # from this similarity on, a name is a typo of one of ours, not a variable of another program
 
 
 def unknown_variables() -> list[str]:

@@ -1,4 +1,4 @@
-"""Everything that can go wrong for a caller, as one tree.
+"""All errors that callers see, as one tree.
 
 ThumbnailError
 ├── BadRequest 400
@@ -13,7 +13,7 @@ ThumbnailError
 │   ├── ExpiredSignature     expired_signature
 │   └── ForbiddenHost        forbidden_host
 ├── IdempotencyConflict 409  idempotency_conflict
-│   └── IdempotencyUnderWay  the same, retryable
+│   └── IdempotencyInProgress  the same, retryable
 ├── NotReady 409             not_ready
 ├── RateLimited 429          rate_limited
 ├── CaptureError
@@ -27,8 +27,8 @@ ThumbnailError
 ├── QueueUnavailable 503     queue_unavailable
 └── NotFound 404             not_found
 
-Errors are immutable. `detail` is public and holds nothing but our own words and the caller's field names; the cause goes
-to the log through `raise … from err`.
+Errors are immutable. `detail` is public: it contains only our own words and the caller's field names. The cause goes to
+the log through `raise … from err`.
 """
 
 from collections.abc import Mapping
@@ -177,7 +177,7 @@ class IdempotencyConflict(ThumbnailError):
     title = "Idempotency conflict"
 
 
-class IdempotencyUnderWay(IdempotencyConflict):
+class IdempotencyInProgress(IdempotencyConflict):
     """The first request with the key has not ended. A later retry gets its response."""
 
     retryable = True
@@ -217,7 +217,7 @@ class RateLimited(ThumbnailError):
 
 
 class CaptureError(ThumbnailError):
-    """The picture could not be taken. `upstream` says that the screenshot API is at fault, not the page.
+    """The page could not be captured. `upstream` says that the screenshot API is at fault, not the page.
 
     `lasting` says that the same request would fail again. `tried` is false if the API was not called at all.
     """
@@ -274,7 +274,7 @@ class Pending(ThumbnailError):
 
     status = 202
     code = "pending"
-    title = "Capture under way"
+    title = "Capture in progress"
     retryable = True
     default_retry_after = 3
 
@@ -307,13 +307,13 @@ _MARKS = ("upstream", "lasting", "tried")
 
 
 def to_record(err: ThumbnailError) -> dict[str, Any]:
-    """Write an error as a mapping of JSON types, so that it can be stored."""
+    """Encode an error as a mapping of JSON types, for storage."""
     marks = {name: getattr(err, name) for name in _MARKS} if isinstance(err, CaptureError) else {}
     return {"code": err.code, "field": err.field, "reason": err.reason} | marks
 
 
 def from_record(record: Mapping[str, Any], retry_after: int | None = None) -> ThumbnailError | None:
-    """Read an error from a record, which may hold other fields too. None if errors of its code are not stored."""
+    """Decode an error from a record, which may have other fields too. None if errors of its code are not stored."""
     kind = _BY_CODE.get(record["code"])
     if kind is None:
         return None

@@ -12,7 +12,7 @@ import structlog
 from structlog.typing import EventDict
 
 _log = structlog.get_logger()
-_write_line: Callable[[str], object] | None = None  # set where info events are written as JSON
+_write_line: Callable[[str], object] | None = None  # set if info events are logged as JSON
 
 
 def configure(log_format: str, level: str, *, cache: bool = False) -> None:
@@ -44,9 +44,9 @@ def configure(log_format: str, level: str, *, cache: bool = False) -> None:
 
 
 def info(event: str, **facts: object) -> None:
-    """Log an event with `facts`, without those that are bound to structlog's context.
+    """Log an event with `facts`, without the facts that are bound to structlog's context.
 
-    Made for the event of a hit: to write the line of JSON here takes a third of structlog's time.
+    For the event of a hit: writing the JSON line here takes a third of structlog's time.
     """
     if _write_line is None:
         _log.info(event, **facts)

@@ -15,7 +15,7 @@ SCHEMA = 2
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A cache key: 256 bits of hash, and the canonical text it stands for, compared on reading."""
+    """A cache key: a hash of 256 bits, and the canonical text that was hashed. Readers compare the text."""
 
     digest: str
     canonical: str
@@ -48,8 +48,8 @@ class ThumbnailRequest:
 class Picture:
     """Bytes that decoded as `content_type`, `width` × `height` pixels (0 × 0 for a PDF), captured at `captured_at` (UTC).
 
-    `suspect` marks a capture that may be a bad one (blank, or of another size): it lives for a minute only,
-    is then shown to nobody, and is not for shared caches.
+    `suspect` marks a capture that may be bad (blank, or of another size). It expires after a minute, is never shown as
+    stale, and must not be kept by shared caches.
     """
 
     body: bytes

@@ -1,7 +1,7 @@
 """urllib3 connections with one deadline for the whole response, from the status line to the last byte.
 
-http.client, urllib3 and requests bound each `recv` alone, so a server that sends a byte a second would hold its caller
-for ever. The deadline starts when the request is sent. It does not cover the lookup of the server's own name.
+http.client, urllib3 and requests time out only each single `recv`, so a server that sends a byte per second would block
+its caller forever. The deadline starts when the request is sent. It does not cover the look-up of the server's name.
 """
 
 import http.client
@@ -17,7 +17,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
 class _DeadlineReader(io.RawIOBase):
-    """The reading side of a socket, with one deadline for everything that is read from it."""
+    """The reading side of a socket, with one deadline for all reads together."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw, self._sock = raw, sock

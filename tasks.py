@@ -1,6 +1,6 @@
-"""What the worker does: each task is a function of the process's services and a message's fields. Knows no Celery.
+"""The worker's tasks. Each is a function of the process's services and a message's fields. Knows no Celery.
 
-A message may come twice, so each task first checks the job's record or the agenda.
+A message may arrive twice, so each task first checks the job's record or the agenda.
 """
 
 import contextvars
@@ -79,7 +79,7 @@ def _attempt(services: Services, run: Run) -> JobResult | ThumbnailError:
         return CaptureTimeout("the page was not captured in time; try again later")
     except ThumbnailError as err:
         return err
-    except Exception as err:  # noqa: BLE001 - a bug of ours, which a retry would meet again
+    except Exception as err:  # noqa: BLE001 - a bug of ours, so a retry would fail too
         _log.exception("unexpected_error", error=type(err).__name__)
         return ThumbnailError(INTERNAL_ERROR)
 
@@ -146,7 +146,7 @@ def queue_stats(services: Services) -> None:
 
 
 def tick(services: Services) -> None:
-    """Prune old records and send due messages. What fails, say because Redis is full, is retried by a later tick."""
+    """Prune old records and send due messages. If this fails, say because Redis is full, a later tick retries it."""
     try:
         services.jobs.store.retention.prune()
         services.jobs.send_due()

@@ -44,8 +44,8 @@ AUTO = "auto"  # the format that `Accept` prefers
 
 
 @dataclass(frozen=True, slots=True)
-class JobWish:
-    """A validated wish for one picture, or for a batch of them."""
+class JobRequest:
+    """A validated request for the job of one picture, or for a batch of jobs."""
 
     pictures: tuple[ThumbnailRequest, ...]
     batch: bool = False
@@ -76,7 +76,7 @@ class Validator:
         """Read a decoded JSON body. Raises InvalidOption, InvalidURL or BlockedTarget."""
         return self._parse_object(_object(body))
 
-    def parse_job(self, body: object) -> JobWish:
+    def parse_job(self, body: object) -> JobRequest:
         """Read a decoded JSON body of `/screenshots`. Raises InvalidOption, InvalidURL or BlockedTarget."""
         given = _object(body)
         _refuse_unknown(given, {**THUMBNAIL_OPTIONS, **JOB_OPTIONS})
@@ -88,7 +88,7 @@ class Validator:
             raise InvalidOption("send only one of them", field="url, urls")
         else:
             pictures = tuple(self._parse_one_of(own.urls, index, shared) for index in range(len(own.urls)))
-        return JobWish(pictures, own.urls is not None, own.webhook_url, own.persist)
+        return JobRequest(pictures, own.urls is not None, own.webhook_url, own.persist)
 
     def _parse_one_of(self, urls: tuple[str, ...], index: int, shared: Mapping[Any, Any]) -> ThumbnailRequest:
         try:

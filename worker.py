@@ -106,7 +106,7 @@ def _configure_logging(**_: object) -> None:
     for chatty in (
         "celery.app.trace",
         "celery.worker.strategy",
-    ):  # they log two lines per task, which say less than ours
+    ):  # they log two lines per task, with less information than ours
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -25,12 +25,12 @@ class Dialect:
     envelope: Envelope
     outcomes: Mapping[tuple[int, str], Outcome]
     method: Literal["GET", "POST"] = "GET"
-    json_too: bool = False  # the same options may also be POSTed as JSON, for what no query can carry
+    json_too: bool = False  # the same options may also be POSTed as JSON, if they are too long for a query
     max_pixels: int | None = None  # of one picture
     key_header: str = "X-API-Key"
     key_prefix: str = ""
     needs_key: bool = False
-    priority: bool = False  # it knows RFC 9218's `Priority`, by which bulk work lets visitors go first
+    priority: bool = False  # it supports RFC 9218's `Priority`, by which bulk work yields to visitors
     health: str = "/health"
 
     def express(self, options: CaptureOptions) -> dict[str, object]:

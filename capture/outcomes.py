@@ -1,4 +1,4 @@
-"""Failures of a screenshot API: what each means, how its response is read, and what of it may be logged.
+"""Failures of a screenshot API: their meanings, the parsing of error responses, and redaction for the log.
 
 Pure functions: bytes and headers in, values out.
 """

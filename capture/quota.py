@@ -1,4 +1,4 @@
-"""The quota of calls to the screenshot API: all calls are counted, and bulk work gets what visitors leave.
+"""The quota of calls to the screenshot API: all calls are counted, but only bulk work is limited.
 
 Redis counts in fixed windows. Each refused caller gets a later time of its own, so that a thousand imports do not all
 retry at once. Without Redis nothing is counted and no call is refused, but then the worker has no work either.
@@ -17,7 +17,7 @@ if count == 1 then redis.call('expire', KEYS[1], ARGV[1]) end
 return count
 """
 
-# The next time is the end of the window, or one step after the last time that was given.
+# The next time is the end of the window, or one step after the last assigned time.
 _TAKE = """
 local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
 local count = tonumber(redis.call('get', KEYS[1]) or '0')
@@ -48,7 +48,7 @@ class Quota:
             self._run(self._count, limit, [limit.get_expiry()])
 
     def take_bulk_call(self) -> None:
-        """Take a call for bulk work. Raises RateLimited, with the seconds until the caller may ask again.
+        """Take a call for bulk work. Raises RateLimited, with the seconds until the caller may retry.
 
         A refused retry does not use the time that it was given; the callers after it then wait one step too long.
         """

@@ -1,7 +1,7 @@
-"""Coalescing: of all callers that want one result at a time, one leads and works, and all get what it made.
+"""Coalescing: of all callers that want the same result at a time, one leads and does the work, and all get its result.
 
-Inside a process the work runs in a thread of its own, a flight, and each caller waits for its future as long as it
-likes. Between processes a lease says who leads.
+Inside a process the work runs in a separate thread, a flight, and each caller waits for its future as long as it wants.
+Between processes, a lease decides which one leads.
 """
 
 import contextvars
@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Flight(Generic[T]):
-    """Work in progress. `leading` tells whether this caller started it."""
+    """Work in progress. `leading` is true for the caller that started it."""
 
     future: "Future[T]"
     leading: bool
@@ -32,7 +32,7 @@ class Flight(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Work(Generic[T]):
-    """How to get a result: `lead` makes it; `follow` fetches what another process made (None if nothing), or raises.
+    """How to get a result: `lead` makes it; `follow` fetches another process's result (None if there is none), or raises.
 
     `lead` gets the values of the Redis keys `reading`, read when the lease was taken; () if Redis did not answer.
     """

@@ -23,7 +23,7 @@ import structlog
 
 from coordination import keys
 from coordination.leases import Leases
-from errors import IdempotencyConflict, IdempotencyUnderWay, InvalidOption
+from errors import IdempotencyConflict, IdempotencyInProgress, InvalidOption
 
 T = TypeVar("T")
 
@@ -92,7 +92,7 @@ class IdempotencyStore:
     ) -> T | StoredResponse:
         """Do `work` and store its response as `strip` reduces it, or return the stored response.
 
-        Raises IdempotencyConflict for another body under the key, IdempotencyUnderWay while an earlier attempt is
+        Raises IdempotencyConflict for another body under the key, IdempotencyInProgress while an earlier attempt is
         in progress, and what `work` raises.
         """
         stored = self._load(attempt)
@@ -100,7 +100,7 @@ class IdempotencyStore:
             return stored
         lease = self._leases.acquire(f"idempotency:{attempt.name}")
         if not lease.ours:
-            raise IdempotencyUnderWay(
+            raise IdempotencyInProgress(
                 "a request with this key is in progress; retry in a few seconds", field="Idempotency-Key"
             )
         try:

@@ -1,4 +1,4 @@
-"""Leases say which process works on a subject. Those in Redis bind all processes; `LocalLeases` bind none.
+"""Leases decide which process works on a subject. Leases in Redis hold for all processes, `LocalLeases` for none.
 
 The holder renews its lease. A dead holder's lease expires within LEASE_MS, and another process takes over. The holder
 wakes waiters by a stream when it is done.
@@ -22,7 +22,7 @@ Values = tuple[bytes | None, ...]
 
 LEASE_MS = 2500
 HEARTBEAT_SECONDS = 0.7
-DONE_SECONDS = 30  # a late waiter still finds the stream for so long
+DONE_SECONDS = 30  # how long late waiters still find the stream
 _log = structlog.get_logger()
 
 # One call takes the lease and reads the values that the holder needs. Repeated with one token, it returns the same.

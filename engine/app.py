@@ -136,7 +136,7 @@ async def _identify(request: web.Request, handler: Handler) -> web.StreamRespons
 
 @web.middleware
 async def _envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every error into SnapSharp's envelope. The envelope of an unexpected error gives no details."""
+    """Turn every error into SnapSharp's envelope. The envelope of an unexpected error has no details."""
     try:
         return await handler(request)
     except EngineError as err:

@@ -1,4 +1,4 @@
-"""Counts what one capture did on the network, over all its attempts. The proxy and the page count, the log reports."""
+"""Counts the network traffic of one capture, over all its attempts. The proxy and the page count; the log reports."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Shares the machine's cores between CPU-bound pieces of work, so that none of them delays requests that only wait.
+"""Shares the machine's cores between CPU-bound tasks, so that they do not delay requests that only wait.
 
 Where the server's threads are greenlets, such work runs in a native thread. Elsewhere it runs in the caller's.
 """

@@ -23,7 +23,7 @@ class NotAPicture(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the bytes really are: `width` × `height` pixels, 0 × 0 for a PDF; `blank` where all pixels are alike."""
+    """The real type and size of a picture, 0 × 0 for a PDF. It is `blank` if all pixels are alike."""
 
     content_type: str
     width: int
@@ -40,7 +40,7 @@ def identify(body: bytes) -> Identity:
 
 
 def _is_blank(image: Image.Image) -> bool:
-    # Pillow looks for the extremes under the interpreter's lock: of few pixels first, which tell for nearly all pages.
+    # Pillow searches the extremes with the GIL held. A few pixels come first: they decide for nearly all pages.
     return _is_plain(image.resize((64, 64), Image.Resampling.NEAREST)) and _is_plain(image)
 
 
@@ -77,5 +77,5 @@ def decode(body: bytes) -> Image.Image:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except Exception as err:  # a decoder fed with hostile bytes raises whatever it likes
+    except Exception as err:  # hostile bytes can make a decoder raise any exception
         raise NotAPicture(f"{type(err).__name__}: {err}") from err

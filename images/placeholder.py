@@ -1,5 +1,6 @@
-"""The stand-in for a picture that cannot be had, or not yet. Whoever is refused pays nothing, so it must cost next to
-nothing, however large it is.
+"""Draws the placeholder for a picture that is pending or failed.
+
+A refused caller is not charged, so a placeholder must cost next to nothing, however large it is.
 """
 
 import struct
@@ -10,15 +11,15 @@ from typing import Literal
 from PIL import Image, ImageDraw
 
 _PAPER, _INK = b"\xf1" * 3, b"\xc4" * 3
-_LARGEST_UNIT = 60  # pixels: the window has 6 × 4.5 units, and needs no more where the picture is larger
+_LARGEST_UNIT = 60  # pixels: the window has 6 × 4.5 units, and stays this small in a large picture
 _BLANK_BYTES = 1 << 15
 
 
 @lru_cache(maxsize=256)
 def draw(width: int, height: int, state: Literal["error", "pending"]) -> bytes:
-    """Draw a neutral stand-in of `width` × `height` pixels: a small browser window with a cross, or three dots.
+    """Draw a neutral placeholder of `width` × `height` pixels: a small browser window with a cross, or three dots.
 
-    A PNG of one bit a pixel, written here, so that its cost does not depend on its size.
+    The result is a PNG with one bit per pixel. Encoding it here makes its cost independent of its size.
     """
     stride = 1 + (width + 7) // 8  # a byte that names the row's filter, none; then 8 pixels a byte
     unit = min(min(width, height) // 12, _LARGEST_UNIT)
@@ -37,7 +38,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def _deflate(before: int, data: bytes, after: int) -> bytes:
-    """Compress (RFC 1950) so many zeros, `data`, and so many zeros, at the cost of little but `data`."""
+    """Compress `before` zero bytes, `data`, and `after` zero bytes (RFC 1950), at little more than the cost of `data`."""
     check = zlib.adler32(bytes(after), zlib.adler32(data, zlib.adler32(bytes(before))))
     return b"\x78\x01" + _zeros(before) + _block(data) + _zeros(after) + b"\x03\0" + struct.pack(">I", check)
 
@@ -47,7 +48,7 @@ def _zeros(count: int) -> bytes:
 
 
 def _block(data: bytes) -> bytes:
-    """Compress `data` alone, so that it can stand anywhere among others."""
+    """Compress `data` as a separate block, which can be placed between any others."""
     raw = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
     return raw.compress(data) + raw.flush(zlib.Z_FULL_FLUSH)
 

@@ -30,8 +30,8 @@ def _fit(image: Image.Image, rendition: Rendition, format_: Format) -> Image.Ima
 
 
 def _box(image: Image.Image, rendition: Rendition) -> tuple[int, int]:
-    """The size asked for. A side left out follows from the aspect ratio, and then nothing is enlarged: a page of
-    320 × 16384 pixels must not become one of 3840 × 196608.
+    """Return the requested size. A missing side follows from the aspect ratio, and then the picture is not enlarged: a
+    page of 320 × 16384 pixels must not become 3840 × 196608.
     """
     if rendition.w and rendition.h:
         return rendition.w, rendition.h
@@ -41,7 +41,7 @@ def _box(image: Image.Image, rendition: Rendition) -> tuple[int, int]:
 
 
 def _cover(image: Image.Image, width: int, height: int) -> Image.Image:
-    """Fill the box; what overhangs is cut off at the sides and at the bottom: a page's head is what one knows it by."""
+    """Fill the box, and crop at the sides and the bottom, since visitors recognise a page by its top."""
     ratio = width / height
     crop_width = min(image.width, image.height * ratio)
     crop_height = min(image.height, image.width / ratio)
@@ -57,12 +57,12 @@ def _inside(image: Image.Image, width: int, height: int, *, enlarge: bool) -> Im
 
 
 def _clamp(image: Image.Image, longest: int) -> Image.Image:
-    """Keep a very tall page within what the format can hold."""
+    """Reduce a very tall page to the longest side that the format allows."""
     return image if max(image.size) <= longest else _inside(image, longest, longest, enlarge=False)
 
 
 def _pad(image: Image.Image, width: int, height: int, format_: Format) -> Image.Image:
-    """Centre the picture; the bars are transparent where the format can, else white."""
+    """Centre the picture between bars, which are transparent if the format supports that, else white."""
     size = width, height
     canvas = Image.new("RGBA", size, 0) if format_.alpha else Image.new("RGB", size, "white")
     canvas.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
@@ -91,7 +91,7 @@ def encode(image: Image.Image, format_: Format, quality: int) -> bytes:
 
 
 def _a_file() -> IO[bytes]:
-    """Open a file in memory. Pillow's JPEG encoder frees the GIL only where what it writes to has a descriptor."""
+    """Open a file in memory. Pillow's JPEG encoder releases the GIL only if its target has a file descriptor."""
     return os.fdopen(os.memfd_create("picture"), "w+b") if hasattr(os, "memfd_create") else TemporaryFile()
 
 

@@ -1,7 +1,7 @@
 """The agenda: which messages are outstanding, and when each is sent or resent.
 
 Every unfinished job has an entry, whose time is that of its retry or the end of its run's lease. So a job whose message
-or worker is lost comes due again. A message that comes twice finds an older turn or a lease.
+or worker is lost is due again. A message that arrives twice is ignored: its turn is over, or a run holds the job.
 """
 
 import json
@@ -14,7 +14,7 @@ from jobs.records import WebhookProgress
 from jobs.redis_errors import redis_errors_translated
 from jobs.scripts import PREFIX, RESEND_SECONDS, script
 
-LOST_SECONDS = 5  # after so long a message counts as lost if all queues are empty
+LOST_SECONDS = 5  # if all queues are empty, a message that was sent this long ago counts as lost
 _DUE, OUTBOX = PREFIX + "due", PREFIX + "outbox"
 
 _RECORD_WEBHOOK = """
@@ -74,7 +74,7 @@ class Agenda:
         self._record_webhook = script(client, _RECORD_WEBHOOK)
 
     def claim_due(self, most: int = 100) -> list[TaskMessage]:
-        """Return the messages that are due, for sending; each comes due again unless it is removed or scheduled.
+        """Return the due messages, for sending. Each is due again later, unless it is removed or scheduled.
 
         At most `most` for pictures and `most` for webhooks, so that neither delays the other.
         """

@@ -26,7 +26,7 @@ class JobPictures:
     def capture(self, job: Job) -> JobResult:
         """Capture the picture and store it, for a day or permanently. Raises ThumbnailError.
 
-        A single job has a visitor's priority; a batch gets what visitors leave.
+        A single job has a visitor's priority. The captures of a batch yield to those of visitors.
         """
         wanted = replace(job.wanted, delivery=replace(job.wanted.delivery, background=job.queue == BULK))
         if job.tried_at is not None:

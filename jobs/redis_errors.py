@@ -1,4 +1,4 @@
-"""What Redis' errors mean for jobs: a request is refused, and an outcome is retried."""
+"""Handles Redis' errors for jobs: requests are refused, and outcomes are retried."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -13,7 +13,7 @@ from jobs.redis_errors import redis_errors_translated
 
 KEEP_SECONDS = 86400
 DONE_SECONDS = 60  # how long the end of a job is still announced to callers that wait
-RESEND_SECONDS = 900  # after so long a message counts as lost
+RESEND_SECONDS = 900  # a message that was sent this long ago counts as lost
 
 PREFIX = keys.JOBS
 _NAMES = ("index", "unfinished", "due", "outbox", "counts")  # due: the work, and outbox: the webhooks, each by its time

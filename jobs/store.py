@@ -1,4 +1,4 @@
-"""The records of jobs in Redis: created, read, waited for and counted. Agenda, runs and retention hang on the store."""
+"""The records of jobs in Redis: creates, reads, awaits and counts them. Also holds their agenda, runs and retention."""
 
 import json
 import time

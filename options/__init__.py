@@ -1,7 +1,7 @@
-"""Every option and every format, each described once: name, kind of value, default, names in APIs, words for the docs.
+"""Every option and format, each described once: name, kind of value, default, names in APIs, text for the docs.
 
-Validation, dialects, keys, error texts and the tables of `docs/` are made from these descriptions. Pure: the service
-and the engine share it.
+Validation, dialects, keys, error texts and the tables of `docs/` are made from these descriptions. Pure, and shared by
+the service and the engine.
 """
 
 from options.formats import FORMATS, Format

@@ -1,4 +1,4 @@
-"""The kinds of values. `words` completes "must be …" in error texts, and is the docs' column of values."""
+"""The kinds of values. `words` completes "must be …" in error texts, and fills the column of values in the docs."""
 
 import re
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Whole:
         return f"a whole number{f' of {self.unit}' if self.unit else ''} from {self.low} to {self.high}"
 
     def guess(self, text: str | None) -> int | None:
-        """Read plain digits within the range; None for anything else."""
+        """Parse plain digits within the range. Returns None for anything else."""
         readable = text is not None and re.fullmatch(r"[1-9][0-9]{0,8}", text)
         value = int(readable[0]) if readable else None
         return value if value is not None and self.low <= value <= self.high else None

@@ -43,7 +43,7 @@ class Param:
         return f"{self.limits[0]} to {self.limits[1]}" if self.limits else "any value"
 
 
-LEFT_OUT = Param("")  # an improvement that this API lacks: it captures without, and the caller gets no error
+LEFT_OUT = Param("")  # this API lacks the option, which only improves pictures: it is dropped, without an error
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ _URL = "an absolute http:// or https:// URL"
 
 
 def _same(*values: str) -> MappingProxyType[object, object]:
-    """These values, under the same names."""
+    """Map each value to itself, for an API that names it as we do."""
     return MappingProxyType({value: value for value in values})
 
 
@@ -209,9 +209,9 @@ class Rendition:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """When and to whom a picture is delivered; part of no key. `ttl` and `wait` in seconds, None for the default.
+    """When and how a picture is delivered. No key includes these. `ttl` and `wait` are in seconds, None for the default.
 
-    The format is `negotiated` if it follows from `Accept`. A `background` capture goes after those with a waiting
+    The format is `negotiated` if it follows from `Accept`. A `background` capture yields to captures with a waiting
     caller.
     """
 
@@ -225,7 +225,7 @@ class Delivery:
         False,
         Boolean(),
         "capture the page now, for every size. If that fails, the last good picture is sent as `STALE`. A fresh capture "
-        "is charged, unless it joins one under way, and needs an API key where keys are set",
+        "is charged, unless it joins one in progress, and needs an API key if keys are set",
     )
     wait: int | None = option(
         None,
@@ -242,7 +242,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What access control reads from the query itself. It is neither carried nor stored."""
+    """The option that access control reads from the query itself. It is neither passed on nor stored."""
 
     sig: str | None = option(None, Text("a signature"), "the signature of the URL; see [Access](#access)", signed=False)
 

@@ -1,4 +1,4 @@
-"""The value of the option `url`: a URL that was parsed once and is carried from then on."""
+"""The value of the option `url`: a URL, parsed once."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Recaptures popular pictures that have got old, before anybody asks for them, within a budget."""
+"""Recaptures popular stale pictures before a visitor requests them, within a budget."""
 
 from refresh.popularity import Popularity, ViewedPage
 from refresh.refresher import ROUND_SECONDS, Refresher

@@ -1,4 +1,4 @@
-"""Chooses which old pictures are recaptured before anybody asks: the most viewed ones, within a budget."""
+"""Chooses the stale pictures to recapture before a visitor requests them: the most viewed first, within a budget."""
 
 import math
 from dataclasses import dataclass

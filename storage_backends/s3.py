@@ -92,7 +92,7 @@ class S3Storage:
         self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def url(self, key: str) -> str:
-        """Return the permanent URL of `key`, below S3_PUBLIC_URL if that is set, else below the bucket's own URL."""
+        """Return the permanent URL of `key`: below S3_PUBLIC_URL if it is set, else below the bucket's own URL."""
         if self._public_url:
             return f"{self._public_url}/{key}"
         return self._namer.generate_presigned_url("get_object", Params={"Bucket": self._bucket, "Key": key})

@@ -24,11 +24,11 @@ from model import Key, Picture, ThumbnailRequest
 
 T = TypeVar("T")
 
-TRUST_SECONDS = 3.0  # memory answers for so long without asking Redis
+TRUST_SECONDS = 3.0  # how long an entry in memory is used without asking Redis
 _OVERHEAD = 1024  # bytes of an entry in memory besides its picture
 _SUSPECT = b"suspect "
 
-# An original, the note of when it was captured, and the end of earlier failures: one call.
+# Stores an original and its time, and deletes earlier failures, in one call.
 _PUT_ORIGINAL = """
 redis.call('set', KEYS[1], ARGV[1], 'ex', ARGV[2])
 redis.call('set', KEYS[2], ARGV[3], 'ex', ARGV[4])
@@ -199,7 +199,7 @@ class PictureCache:
         self._call(lambda: self._client.delete(keys.FAILURE + key.digest))
 
     def back_off(self, request: ThumbnailRequest, client: str = "") -> None:
-        """Start no capture of the page in the background for some seconds, in this process: for `client`, or for all."""
+        """Start no background capture of the page for some seconds, in this process: for `client`, or for all clients."""
         with self._lock:
             self._backing_off[request.capture_key.digest, client] = True
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from model import Picture, ThumbnailRequest
 
-SUSPECT_SECONDS = 60  # the life of a suspect picture, which is never shown as stale
+SUSPECT_SECONDS = 60  # the lifetime of a suspect picture, which is never shown as stale
 CLOCK_SKEW = timedelta(seconds=10)  # between machines; a picture counts as fresh for at least a minute
 
 

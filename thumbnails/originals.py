@@ -21,7 +21,7 @@ from thumbnails.cache import Known, OriginalInfo, PictureCache, RememberedFailur
 from thumbnails.freshness import CLOCK_SKEW, SUSPECT_SECONDS
 from urls import NOT_PUBLIC
 
-FAILURE_SECONDS = 30  # a page's failure is remembered for so long
+FAILURE_SECONDS = 30  # how long a page's failure is remembered
 LONGEST_FAILURE = 3600
 LARGE_SECONDS = 30
 _FULL = "too many captures are in progress; try again in a few seconds"
@@ -100,8 +100,8 @@ class Originals:
     def require_room(self, request: ThumbnailRequest) -> None:
         """Raise the error that a capture would certainly end with, if any.
 
-        To refuse a caller must cost next to nothing. The order of the checks matters: a capture is in the cache before it
-        stops being in progress.
+        A refusal must cost next to nothing. The order of the checks matters: a capture is in the cache before it stops
+        being in progress.
         """
         with suppress(OverCapacity), self._slot():
             return

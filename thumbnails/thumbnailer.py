@@ -58,7 +58,7 @@ class Thumbnailer:
         self._rendition_seats = threading.BoundedSemaphore(max(waiting.callers // 6, 8))
 
     def look_up(self, request: ThumbnailRequest) -> Known:
-        """Ask the cache what is known of `request`: one call to Redis, or none."""
+        """Look `request` up in the cache, with at most one call to Redis."""
         return self._cache.look_up(request)
 
     def hit(self, request: ThumbnailRequest, known: Known) -> Served | None:
@@ -149,7 +149,7 @@ class Thumbnailer:
         return self._render(original, known, request)
 
     def _refresh_in_background(self, ask: Ask, known: Known) -> None:
-        """Start a capture for which no caller waits. If it cannot start, none is tried again for some seconds."""
+        """Start a capture for which no caller waits. If it cannot start, the next try is some seconds later."""
         if self._cache.is_backing_off(ask.request, ask.charge.client):
             return
         try:
@@ -161,7 +161,7 @@ class Thumbnailer:
             flight.future.add_done_callback(lambda landed: self._render_in_background(landed, ask))
 
     def _render_in_background(self, landed: "Future[Captured]", ask: Ask) -> None:
-        """Make the rendition that was asked for from a capture for which no caller waits any more."""
+        """Make the requested rendition from a capture for which no caller waits any more."""
         try:
             self._renditions.make_in_background(landed.result().original, ask.request)
         except (ThumbnailError, TimeoutError) as err:
@@ -173,7 +173,7 @@ class Thumbnailer:
         _log.info("refresh_refused", reason=getattr(err, "code", type(err).__name__))
 
     def require_room(self, request: ThumbnailRequest) -> None:
-        """Raise OverCapacity, InvalidOption or a CaptureError where `get` could do nothing else."""
+        """Raise OverCapacity, InvalidOption or a CaptureError if `get` would certainly raise it."""
         self._originals.require_room(request)
 
     def has_picture(self, request: ThumbnailRequest) -> bool:
@@ -186,7 +186,7 @@ class Thumbnailer:
     def forget_failure(self, request: ThumbnailRequest, before: float) -> None:
         """Forget a failure of the page from before `before` (Unix seconds), for a caller that retries after a pause.
 
-        A later failure is kept, since it tells the caller as much as a retry would.
+        A later failure is kept, since a retry would show the same.
         """
         self._cache.forget_failure(request, before)
 

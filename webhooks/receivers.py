@@ -1,8 +1,8 @@
-"""Which receivers of webhooks are being delivered to: one delivery at a time each, none for a while if unresponsive.
+"""Locks on webhook receivers: one delivery at a time each, and none for a while if a receiver is unresponsive.
 
-A slow or dead receiver must not keep the worker from capturing, however many webhooks it is owed. Neither must many
+A slow or dead receiver must not keep the worker from capturing, however many webhooks are due to it. Neither must many
 slow receivers: one stranger may own any number of host names. So a worker with several processes always keeps one of
-them free of deliveries. A delivery that finds the receiver or all slots taken joins a queue. The delivery that releases
+them free of deliveries. If the receiver or all slots are taken, a delivery joins a queue. The delivery that releases
 them resends the first message of each queue.
 """
 

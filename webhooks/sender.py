@@ -1,4 +1,4 @@
-"""Sends one webhook: judged, signed, posted to the very address that was judged. Of the answer only the status counts.
+"""Sends one webhook: judges its target, signs it, and posts it to a judged address. Reads only the response's status.
 
 Signed by the Standard Webhooks scheme (https://www.standardwebhooks.com). Knows neither jobs nor retries.
 """

@@ -18,14 +18,14 @@ _SESSION = re.compile(rb'"sessionId":"(\w+)"\}$')
 
 @dataclass(frozen=True, slots=True)
 class OversizedMessage:
-    """Stands for a message that was dropped, by the number of its reply or the session of its event."""
+    """A dropped message, identified by the number of its reply or the session of its event."""
 
     number: int | None
     session: str | None
 
 
 class MessageSplitter:
-    """`may_be_large` tells whether the reply with a given number may be as long as `LARGE_LIMIT`."""
+    """Splits a stream into messages. `may_be_large` decides, by its number, if a reply may be up to `LARGE_LIMIT` long."""
 
     def __init__(self, may_be_large: Callable[[int], bool]) -> None:
         self._may_be_large = may_be_large
@@ -33,7 +33,7 @@ class MessageSplitter:
         self._head: bytes | None = None  # of the message that is being dropped
 
     def feed(self, chunk: bytes) -> Iterator[bytes | OversizedMessage]:
-        """Return the messages that end in `chunk`, the continuation of the last one. Holds little more than a limit."""
+        """Yield the messages that end in `chunk`, which continues the last chunk. Buffers little more than a limit."""
         *ends, rest = chunk.split(b"\0")
         for end in ends:
             self._extend(end)

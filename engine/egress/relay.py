@@ -36,7 +36,7 @@ async def _close(writer: asyncio.StreamWriter, grace: float) -> None:
 
 
 class Relay:
-    """`site_answered` tells whether the site has sent anything yet."""
+    """Copies between browser and site. `site_answered` is true once the site has sent a byte."""
 
     def __init__(self, browser: Stream, site: Stream, may_pass: Callable[[int], bool]) -> None:
         """Call `may_pass` with the size of every chunk. The relay ends when the answer is False."""

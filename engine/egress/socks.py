@@ -1,8 +1,8 @@
 """Reads and writes SOCKS5 (RFC 1928) with CONNECT, Tor's RESOLVE and a HOLD command of our own. Judges nothing.
 
 RESOLVE looks up a name: https://spec.torproject.org/socks-extensions. Unlike Tor, which sends one address, the outlet
-sends a reply for each address, then closes the connection. A user name (RFC 1929) is no authentication: as with Tor,
-it groups the connections of one capture. HOLD ties their lifetime to this connection.
+sends a reply for each address, then closes the connection. A user name (RFC 1929) does not authenticate: as with Tor,
+it groups the connections of one capture. HOLD ties their lifetime to its own connection.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class Reply(IntEnum):
 
 
 class Denied(Exception):
-    """The client gets no connection, but `reply`. That is empty for a client that does not speak SOCKS5."""
+    """The client gets `reply` instead of a connection. It is empty for a client that does not speak SOCKS5."""
 
     def __init__(self, reply: bytes = b"") -> None:
         super().__init__()

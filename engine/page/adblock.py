@@ -1,6 +1,6 @@
 """Recognises requests for advertisements by Adblock Plus filter lists, with Brave's engine.
 
-It serves better pictures, not safety: it judges names, not the addresses that are dialled.
+This improves pictures, not security: it judges names, not the addresses that are dialled.
 """
 
 from collections.abc import Iterable

@@ -10,7 +10,7 @@ from engine.errors import PageFailed
 from engine.page import scripts
 from engine.page.frame import DocumentReplaced, MainFrame
 
-ANSWER_SECONDS = 10  # after them, the scripts of a page that does not answer are terminated
+ANSWER_SECONDS = 10  # a page that does not answer for so long has its scripts terminated
 
 Answer = TypeVar("Answer")
 

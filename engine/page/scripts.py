@@ -73,8 +73,8 @@ const hideBroken = () => {
 };"""
 
 # The load event waits for images and style sheets, but not for a font that a style requests late. A failed or refused
-# image keeps its place in the layout, without Chromium's broken-image icon. The result is that of `LOADED`, which an
-# error status gives at once.
+# image keeps its place in the layout, without Chromium's broken-image icon. The result is that of `LOADED`, and is
+# returned at once for an error status.
 SETTLE = f"""async (patience) => {{
   {TOOLS}
   {_LOADED}

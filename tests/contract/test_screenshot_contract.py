@@ -178,15 +178,15 @@ def test_booleans_are_literal(http, api, word):
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "params",
     [
         {"width": 319}, {"width": 3841}, {"height": 239}, {"height": 2161}, {"width": "wide"}, {"format": "bmp"},
         {"quality": 0}, {"delay": 10_001}, {"full_page": "perhaps"}, {"wait_until": "never"},
     ],
     ids=str,
 )  # fmt: skip
-def test_an_option_out_of_range_is_a_validation_error(http, api, wish):
-    assert_envelope(get(http, api, **wish), 400, "validation_error")
+def test_an_option_out_of_range_is_a_validation_error(http, api, params):
+    assert_envelope(get(http, api, **params), 400, "validation_error")
 
 
 def test_a_missing_url_is_a_validation_error(http, api):

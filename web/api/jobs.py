@@ -13,7 +13,7 @@ from errors import NotFound, NotReady, QueueUnavailable
 from jobs import BULK, INTERACTIVE, Batch, Job, State, ids_from
 from model import Picture
 from services import Services
-from validation import JobWish
+from validation import JobRequest
 from web.http.bodies import json_body
 from web.http.budgets import Budgets
 from web.http.callers import Caller, allow_origins, identify_caller
@@ -33,15 +33,15 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     @views.post("/screenshots")
     def screenshots() -> Response:
         body = json_body()
-        wish = services.validator.parse_job(body)
-        log_facts(host=wish.pictures[0].target.netloc, jobs=len(wish.pictures))
+        job_request = services.validator.parse_job(body)
+        log_facts(host=job_request.pictures[0].target.netloc, jobs=len(job_request.pictures))
         caller = identify_caller(services.access, needs_key="/screenshots")
-        for wanted in wish.pictures:
+        for wanted in job_request.pictures:
             services.access.require_target(wanted.target.host)
             services.access.require_size(wanted.rendition)
         attempt, store = current_attempt(caller, body), services.idempotency
         return respond_once(
-            store, attempt, lambda: create_jobs(services, budgets.jobs, wish, caller, store.seed(attempt))
+            store, attempt, lambda: create_jobs(services, budgets.jobs, job_request, caller, store.seed(attempt))
         )
 
     @views.get("/jobs/<id_>")
@@ -61,22 +61,32 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     return views
 
 
-def create_jobs(services: Services, budgets: JobBudgets, wish: JobWish, caller: Caller, seed: str) -> Response:
-    """Create the jobs of `wish`, charge `caller`, and respond: 202, or 200 if all jobs end while the caller waits.
+def create_jobs(
+    services: Services, budgets: JobBudgets, job_request: JobRequest, caller: Caller, seed: str
+) -> Response:
+    """Create the jobs of `job_request` and charge `caller`. Respond with 202, or with 200 if all jobs end while it waits.
 
     The ids of the jobs follow from the random `seed`. Jobs that exist already are not created again.
     Raises InvalidOption, InvalidURL, BlockedTarget, RateLimited, OverCapacity or QueueUnavailable.
     """
-    webhook_url = None if wish.webhook_url is None else services.webhook_sender.require_allowed_url(wish.webhook_url)
-    budgets.jobs.require(caller.name, len(wish.pictures))
+    webhook_url = (
+        None
+        if job_request.webhook_url is None
+        else services.webhook_sender.require_allowed_url(job_request.webhook_url)
+    )
+    budgets.jobs.require(caller.name, len(job_request.pictures))
     limits = budgets.calls.charge(caller.name)
     ids = ids_from(seed)
-    made = _jobs_of(replace(wish, webhook_url=webhook_url), _owner(caller), ids)
-    batch = Batch(next(ids), made[0].owner, made[0].created_at, tuple(job.id for job in made)) if wish.batch else None
+    made = _jobs_of(replace(job_request, webhook_url=webhook_url), _owner(caller), ids)
+    batch = (
+        Batch(next(ids), made[0].owner, made[0].created_at, tuple(job.id for job in made))
+        if job_request.batch
+        else None
+    )
     services.jobs.enqueue(made, batch)
     budgets.jobs.spend(caller.name, len(made))
     id_ = batch.id if batch else made[0].id
-    if _wait_for_all(services, made, wish.pictures[0].delivery.wait or 0):
+    if _wait_for_all(services, made, job_request.pictures[0].delivery.wait or 0):
         response = jsonify(_describe(services, id_, made[0].owner))
     else:
         response = _respond_accepted(batch, made)
@@ -123,12 +133,12 @@ def _respond_with_picture(services: Services, job: Job) -> Response:
     return picture_response(picture, headers | SAFE_HEADERS)
 
 
-def _jobs_of(wish: JobWish, owner: str, ids: Iterator[str]) -> list[Job]:
-    queue = BULK if wish.batch else INTERACTIVE
+def _jobs_of(job_request: JobRequest, owner: str, ids: Iterator[str]) -> list[Job]:
+    queue = BULK if job_request.batch else INTERACTIVE
     # The worker ignores how long the caller waits.
-    pictures = [replace(wanted, delivery=replace(wanted.delivery, wait=None)) for wanted in wish.pictures]
+    pictures = [replace(wanted, delivery=replace(wanted.delivery, wait=None)) for wanted in job_request.pictures]
     return [
-        Job(next(ids), wanted, time.time(), owner, queue, wish.persist, wish.webhook_url, request_id())
+        Job(next(ids), wanted, time.time(), owner, queue, job_request.persist, job_request.webhook_url, request_id())
         for wanted in pictures
     ]
 

@@ -11,7 +11,7 @@ from model import ThumbnailRequest
 from options import Delivery
 from services import Services
 from thumbnails import Ask, CacheState, Known
-from validation import JobWish
+from validation import JobRequest
 from web import fast_path
 from web.api.jobs import create_jobs
 from web.http.budgets import Budgets
@@ -53,8 +53,8 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     def respond_with_job(wanted: ThumbnailRequest, caller: Caller, seconds: int) -> Response:
         """Create a job and respond with it, or with its picture or error if it ends within `seconds`."""
         owner = identify_caller(services.access, needs_key="Prefer: respond-async")
-        wish = JobWish((replace(wanted, delivery=replace(wanted.delivery, wait=seconds)),))
-        response = create_jobs(services, budgets.jobs, wish, owner, new_id())
+        job_request = JobRequest((replace(wanted, delivery=replace(wanted.delivery, wait=seconds)),))
+        response = create_jobs(services, budgets.jobs, job_request, owner, new_id())
         if response.status_code == HTTPStatus.ACCEPTED:
             response.headers.update({"Preference-Applied": "respond-async", "Cache-Control": "no-store"})
             return response

@@ -23,7 +23,7 @@ class TrustedProxies(ProxyFix):
 
 
 def trust_proxies(app: Flask, count: int) -> None:
-    """Believe the last `count` proxies in front. Install it last, so that all other middleware sees the caller."""
+    """Trust the last `count` proxies in front. Install it last, so that all other middleware sees the caller."""
     if count:
         # Proxies append to X-Forwarded-For, but replace X-Forwarded-Proto.
         app.wsgi_app = TrustedProxies(app.wsgi_app, x_for=count, x_proto=1)  # type: ignore[method-assign]
@@ -42,7 +42,7 @@ class Caller:
 
 
 def identify_caller(access: AccessRules, *, needs_key: str = "") -> Caller:
-    """Identify the caller. `needs_key` names what this request may do only with an API key, if anything.
+    """Identify the caller. `needs_key` names the action for which this request needs an API key, if any.
 
     Raises BadKey or KeyRequired.
     """

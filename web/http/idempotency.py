@@ -20,7 +20,7 @@ def current_attempt(caller: Caller, body: object) -> Attempt | None:
 def respond_once(store: IdempotencyStore, attempt: Attempt | None, respond: Callable[[], Response]) -> Response:
     """Call `respond`, or repeat what it responded to an earlier request with the same key.
 
-    Raises IdempotencyConflict, IdempotencyUnderWay, and what `respond` raises.
+    Raises IdempotencyConflict, IdempotencyInProgress, and what `respond` raises.
     """
     if attempt is None:
         return respond()

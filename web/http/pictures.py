@@ -35,7 +35,7 @@ def picture_headers(served: Served, delivery: Delivery) -> dict[str, str]:
 
 
 def cache_headers(served: Served, delivery: Delivery) -> dict[str, str]:
-    """Write the headers that a 304 carries too (RFC 9110, 15.4.5)."""
+    """Write the headers that a 304 has too (RFC 9110, 15.4.5)."""
     stale = served.cache is CacheState.STALE or served.fresh_for == 0
     headers = {
         "Cache-Control": _cache_control(served, delivery, stale=stale),

@@ -619,12 +619,12 @@ def test_the_log_shows_which_requests_the_web_process_did_not_answer(site, folde
         answered = edge.thumb()
         web_process_that_hangs_up(site, edge)
     (refused,) = [event for event in events_of(folder, "edge") if event["status"] == 503]
-    (away,) = events_of(folder, "web_away")
+    (unavailable,) = events_of(folder, "web_unavailable")
 
     assert (answered.status_code, answered.text) == (502, "its own")
-    assert away["request_id"] == refused["request_id"]
-    assert site.address in away["upstream"]
-    assert set(away["upstream_status"].split(", ")) == {"502"}, "it may have been asked twice"
+    assert unavailable["request_id"] == refused["request_id"]
+    assert site.address in unavailable["upstream"]
+    assert set(unavailable["upstream_status"].split(", ")) == {"502"}, "it may have been asked twice"
 
 
 def test_a_visitor_who_disconnects_is_not_logged_as_a_fault_of_the_web_process(site, folder):
@@ -637,7 +637,7 @@ def test_a_visitor_who_disconnects_is_not_logged_as_a_fault_of_the_web_process(s
         wait_until(lambda: events_of(folder, "edge"), "the log line")
 
     assert [event["status"] for event in events_of(folder, "edge")] == [499]
-    assert events_of(folder, "web_away") == []
+    assert events_of(folder, "web_unavailable") == []
 
 
 def test_the_log_shows_whether_a_response_arrived(site, folder):
