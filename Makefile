@@ -32,7 +32,7 @@ lint: setup-dev ## ruff, mypy, import-linter, hadolint, and the deployment files
 docs: setup-dev ## write the tables of options and formats in docs/ from options/
 	$(BIN)/python -m scripts.option_tables
 
-setup: ## install what is missing: .venv, the pinned requirements, Chromium, Redis, fonts (PYTHON=python3.12)
+setup: ## install all that is missing: .venv, the pinned requirements, Chromium, Redis, fonts (PYTHON=python3.12)
 	@$(PYTHON) scripts/setup.py
 
 setup-dev:
@@ -47,7 +47,7 @@ lock: setup-dev ## compile requirements*.in into requirements*.txt (UPGRADE=--up
 	$(COMPILE) $(UPGRADE) requirements-dev.in -c requirements-setup.txt -c requirements.txt -o requirements-dev.txt
 	$(COMPILE) $(UPGRADE) requirements-bench.in -c requirements-dev.txt -o requirements-bench.txt
 
-bench: setup-bench ## measure everything beside its peers (ten minutes) and write bench/results.md (ARGS=hits for one part)
+bench: setup-bench ## compare the service with its peers (ten minutes) and write bench/results.md (ARGS=hits for one part)
 	$(BIN)/python -m bench $(ARGS)
 
 security-report: setup-dev ## try the attacks of docs/security-figures.md and print the results (nine minutes)
