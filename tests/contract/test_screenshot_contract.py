@@ -135,7 +135,7 @@ def test_a_full_page_is_taller_than_the_viewport_and_as_wide(api):
     assert height > 600
 
 
-def test_twice_the_scale_gives_twice_the_pixels(api):
+def test_twice_the_scale_doubles_the_pixels(api):
     assert opened(capture(api, scale=2.0)).size == (1600, 1200)
 
 

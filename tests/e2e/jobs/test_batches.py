@@ -72,7 +72,7 @@ def test_a_batch_is_postponed_without_a_retry_when_the_engine_is_full(deployment
     assert (job["status"], job["retries"], len(engine.calls)) == ("completed", 0, 4)
 
 
-def test_batches_get_what_visitors_leave(deployment):
+def test_batches_yield_to_visitors(deployment):
     deployment = deployment(bulk_limit="6 per hour")
     for number in range(4):
         assert deployment.client.get("/thumb", query_string={"url": f"{PAGE}visitor{number}"}).status_code == 200

@@ -82,7 +82,7 @@ def test_a_null_counts_as_an_omitted_option():
     assert refusal(url=None) == "url: is missing; set it to an absolute http or https URL"
 
 
-def test_an_option_given_twice_is_refused():
+def test_a_repeated_option_is_refused():
     with pytest.raises(InvalidParams, match="'width' is set more than once; send it once"):
         parse_query([("url", URL), ("width", "1000"), ("width", "1001")])
 

@@ -417,7 +417,7 @@ def test_a_port_in_use_stops_the_start(engine: Engine):
 
 
 def script(directory: Path, text: str) -> Path:
-    """Make an executable that stands in for Chromium, for failures that the real one does not produce on demand."""
+    """Make an executable that replaces Chromium, for failures that the real one does not produce on demand."""
     path = directory / "chromium"
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)

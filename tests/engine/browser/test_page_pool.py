@@ -116,7 +116,7 @@ async def test_a_page_is_in_use_until_it_is_closed_and_a_spare_one_is_not():
 
 
 @in_loop
-async def test_a_page_that_breaks_while_idle_is_given_to_no_capture():
+async def test_a_page_that_breaks_while_idle_is_not_used():
     window = Window()
     async with pages_of(window) as pages:
         pages.open_spare()

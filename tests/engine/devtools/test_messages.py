@@ -15,7 +15,7 @@ def fed(data: bytes, size: int = 1 << 16, pictures: frozenset[int] = frozenset()
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
-def test_messages_are_split_at_nul_whatever_the_chunks(size: int):
+def test_messages_are_split_at_nul_for_any_chunks(size: int):
     assert fed(b'{"id":1}\0{"method":"a"}\0{"id":', size) == [b'{"id":1}', b'{"method":"a"}']
 
 

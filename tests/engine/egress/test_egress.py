@@ -106,7 +106,7 @@ async def test_a_name_is_refused_for_its_addresses(answer: list[str] | Exception
 
 
 @in_loop
-async def test_an_exemption_applies_to_its_port_alone():
+async def test_an_exemption_applies_only_to_its_port():
     async with running_proxy(exempt=exemptions(["127.0.0.1:8080"]), ports=frozenset({80, 8080, 8081})) as proxy:
         assert (await proxy.ask(ipv4("127.0.0.1", 8080)))[0] == Reply.GRANTED
         await refused(proxy, ipv4("127.0.0.1", 8081))
@@ -301,7 +301,7 @@ async def test_targets_that_hang_in_look_up_do_not_make_other_names_unresolved(h
 
 @in_loop
 async def test_answers_that_are_known_are_judged_without_a_thread(hanging: Hanging):
-    """The loop serves every page, and must not wait for the guard's own threads to be told what it knows."""
+    """The event loop serves all pages, so it must not wait for the guard's threads if no look-up is needed."""
     guard = Guard(lookup=hanging)
     with ThreadPoolExecutor(MOST_LOOKUPS) as pool:
         for n in range(MOST_LOOKUPS):

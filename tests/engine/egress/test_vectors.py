@@ -19,7 +19,7 @@ from tests.support.victims import Victim, running_victims
 # refuses all others. In the namespace WebRTC sees no network interface and seldom tries.
 UNTRIED = {"window-open", "webtransport", "stun"}
 SELDOM = {("namespace", "turn")}
-SMALL = {"width": 320, "height": 240, "format": "jpeg"}  # nobody looks at these pictures
+SMALL = {"width": 320, "height": 240, "format": "jpeg"}  # the tests do not inspect these pictures
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ CASES = [
 
 @dataclass
 class Network:
-    """Gives the resolver's answers in order, and records what is dialled. The one public address is the test's site."""
+    """Resolves names to its answers in order, and records dialled addresses. The one public address is the test's site."""
 
     site: Site
     answers: list[list[str]]

@@ -421,7 +421,7 @@ def address_of(outlet: Engine) -> str:
     return outlet.url.removeprefix("http://")
 
 
-def test_captures_go_through_the_outlet_alone(site: Site):
+def test_captures_use_only_the_outlet(site: Site):
     url = site.add("/by-the-outlet", body("green"))
     exempt = f"{site.address},localhost:{site.port}"
     with (

@@ -43,7 +43,7 @@ def test_the_operator_can_point_to_other_lists(site: Site, url: str, tmp_path: P
         assert engine.logged("a filter list cannot be read")[0]["path"] == "/nowhere.txt"
 
 
-def test_without_lists_the_option_does_nothing_and_the_log_says_so(site: Site, url: str):
+def test_without_lists_the_option_has_no_effect_and_a_warning_is_logged(site: Site, url: str):
     with running_engine(PRIVATE_TARGETS=site.address, ENGINE_FILTER_LISTS="/nowhere.txt") as engine:
         assert colour(engine.capture(url, block_ads="true"), (1000, 500)) == RED
         assert engine.logged("no filter list was found, so block_ads does nothing: see ENGINE_FILTER_LISTS")

@@ -93,7 +93,7 @@ def test_a_quota_opens_it_at_once_and_for_as_long_as_it_says(breaker, clock):
     assert refused.value.retry_after == 100
 
 
-def test_what_it_refuses_was_not_tried_and_lasts_if_its_cause_does(breaker):
+def test_its_refusals_were_not_tried_and_are_lasting_if_their_cause_is(breaker):
     for lasting in (False, True):
         err = UpstreamUnavailable("refused", upstream=True, lasting=lasting)
         for _ in range(THRESHOLD):
@@ -113,7 +113,7 @@ def test_a_probe_that_is_not_used_goes_to_another_caller(redis_url, clock):
         breaker.admit()
 
 
-def test_what_one_process_learns_all_know(redis_url, clock):
+def test_all_processes_share_the_state(redis_url, clock):
     with redis.Redis.from_url(redis_url) as client:
         one, other = CircuitBreaker(client, RedisBreaker(), clock), CircuitBreaker(client, RedisBreaker(), clock)
         fail(one, THRESHOLD - 1)

@@ -118,16 +118,16 @@ def test_it_takes_a_picture_in_every_dialect(api):
 
 
 @pytest.mark.parametrize(("image_format", "magic"), [("jpeg", b"\xff\xd8\xff"), ("pdf", b"%PDF-")])
-def test_it_asks_every_dialect_for_other_formats(api, image_format, magic):
+def test_it_requests_other_formats_from_every_dialect(api, image_format, magic):
     assert capture(api, image_format=image_format).startswith(magic)
 
 
-def test_a_page_for_print_is_asked_for_by_the_format_alone(api):
+def test_only_the_format_requests_a_printed_page(api):
     assert capture(api, PAGE, "pdf").startswith(b"%PDF-")
     assert set(api.calls[0].params) == {"url", "format", "width", "height"}
 
 
-def test_it_asks_snapsharp_in_snapsharps_words():
+def test_it_sends_snapsharp_its_own_names():
     call = sent_by("snapsharp", ALL_OPTIONS)
 
     assert (call.method, call.path.partition("?")[0]) == ("GET", "/v1/screenshot")
@@ -149,7 +149,7 @@ def test_it_asks_snapsharp_in_snapsharps_words():
     }
 
 
-def test_it_asks_the_engine_in_snapsharps_words_with_scale_and_selector():
+def test_it_sends_the_engine_snapsharps_names_with_scale_and_selector():
     call = sent_by("engine", replace(ALL_OPTIONS, scale=1.5, selector="#chart"))
 
     assert call.params["scale"] == "1.5"
@@ -158,7 +158,7 @@ def test_it_asks_the_engine_in_snapsharps_words_with_scale_and_selector():
     assert sent_by("engine", replace(PAGE, scale=2.0)).params["scale"] == "2"
 
 
-def test_it_asks_hermesforge_in_hermesforges_words():
+def test_it_sends_hermesforge_its_own_names():
     call = sent_by("hermesforge", replace(PAGE, full_page=True, delay=5000, block_ads=True, block_cookie_banners=True))
 
     assert (call.method, call.path.partition("?")[0]) == ("GET", "/api/screenshot")
@@ -174,7 +174,7 @@ def test_it_asks_hermesforge_in_hermesforges_words():
     }
 
 
-def test_it_asks_snapapi_in_json_and_camel_case():
+def test_it_sends_snapapi_json_in_camel_case():
     call = sent_by("snapapi", replace(ALL_OPTIONS, selector="#chart"))
 
     assert (call.method, call.path) == ("POST", "/v1/screenshot")
@@ -204,7 +204,7 @@ def test_it_sends_nothing_that_the_api_does_by_itself(api):
     assert set(api.calls[0].params) == {"url", "format", "width", "height"}
 
 
-def test_it_passes_a_quality_for_lossy_masters_alone():
+def test_it_sends_a_quality_only_for_lossy_originals():
     assert sent_by("snapsharp", PAGE, "jpeg").params["quality"] == "90"
     assert "quality" not in sent_by("snapsharp", PAGE, "png").params
     assert "quality" not in sent_by("snapsharp", PAGE, "pdf").params
@@ -220,7 +220,7 @@ def test_it_hands_on_the_target_unchanged(api):
 
 
 @pytest.mark.parametrize("dialect", ["engine", "snapsharp"])
-def test_it_posts_json_what_no_query_can_carry(dialect):
+def test_it_posts_options_as_json_if_they_are_too_long_for_a_query(dialect):
     call = sent_by(dialect, replace(ALL_OPTIONS, target=at("https://example.com/?q=" + "é" * 1000)))
 
     assert (call.method, call.path) == ("POST", "/v1/screenshot")
@@ -300,7 +300,7 @@ def test_it_refuses_no_option_at_its_default_in_any_dialect(api):
 # The request
 
 
-def test_it_says_who_it_is_and_which_request_it_is(api):
+def test_it_sends_its_user_agent_and_the_request_id(api):
     capture(api, request_id="req-17")
 
     headers = api.calls[0].headers
@@ -309,7 +309,7 @@ def test_it_says_who_it_is_and_which_request_it_is(api):
     assert headers["Accept-Encoding"] == "identity"
 
 
-def test_it_tells_the_engine_alone_which_captures_nobody_waits_for(api):
+def test_it_sends_the_priority_of_background_captures_only_to_the_engine(api):
     with client(api) as made:
         made.capture(PAGE, timeout=30, background=True)
         made.capture(PAGE, timeout=30)
@@ -410,7 +410,7 @@ def test_a_forked_process_opens_connections_of_its_own(snapsharp):
         ("snapapi", refuse(202, body=b'{"success": true, "jobId": "1"}'), CaptureFailed),
     ],
 )  # fmt: skip
-def test_it_types_a_refusal_and_asks_no_second_time(dialect, answer, error):
+def test_it_translates_a_refusal_and_does_not_retry(dialect, answer, error):
     with running_screenshot_api(dialect, key=KEY) as api:
         api.behave(answer)
         with pytest.raises(error) as raised:
@@ -420,7 +420,7 @@ def test_it_types_a_refusal_and_asks_no_second_time(dialect, answer, error):
         assert len(api.calls) == 1
 
 
-def test_a_page_that_is_not_there_is_the_pages_fault_and_stays_so_and_the_caller_is_told():
+def test_a_missing_page_is_a_lasting_failure_of_the_page_and_the_caller_gets_its_status():
     with running_screenshot_api("engine", key=KEY) as api:
         api.behave(refuse(422, "page_refused", extras={"page_status": 404}))
         with pytest.raises(CaptureFailed, match=r"^the page could not be captured: it answered 404$") as raised:
@@ -430,7 +430,7 @@ def test_a_page_that_is_not_there_is_the_pages_fault_and_stays_so_and_the_caller
 
 
 @pytest.mark.parametrize("number", [None, True, 200, 10**40, 404.0, "404 <b>", [404], {"page_status": 404}])
-def test_what_is_no_error_status_of_a_page_is_not_told(number):
+def test_a_page_status_that_is_no_error_is_not_shown(number):
     with running_screenshot_api("engine", key=KEY) as api:
         api.behave(refuse(422, "page_refused", extras={"page_status": number}))
         with pytest.raises(CaptureFailed, match=r"^the page could not be captured$"):
@@ -502,7 +502,7 @@ def test_a_permanent_error_ends_the_tries(snapsharp):
 
 
 def test_a_refused_connection_is_tried_twice_more(snapsharp):
-    with socket.socket() as taken:  # bound and not listening: nobody can serve there
+    with socket.socket() as taken:  # bound and not listening, so no server can use the port
         taken.bind(("127.0.0.1", 0))
         sleeps = []
         with pytest.raises(UpstreamUnavailable) as raised:
@@ -512,7 +512,7 @@ def test_a_refused_connection_is_tried_twice_more(snapsharp):
     assert len(sleeps) == 2
 
 
-def test_an_api_whose_tls_cannot_be_trusted_is_asked_no_second_time(snapsharp):
+def test_an_untrusted_certificate_of_the_api_is_not_retried(snapsharp):
     sleeps = []
     with capture_logs() as events, pytest.raises(UpstreamUnavailable):
         capture(snapsharp, url=snapsharp.url.replace("http:", "https:"), sleeps=sleeps)
@@ -569,7 +569,7 @@ def test_jitter_is_anything_from_nothing_to_the_ceiling():
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_it_waits_as_long_as_it_is_told(api, status):
+def test_it_waits_for_the_seconds_of_retry_after(api, status):
     api.behave(refuse(status, headers={"Retry-After": "7"}))
     sleeps = []
 
@@ -578,7 +578,7 @@ def test_it_waits_as_long_as_it_is_told(api, status):
     assert sleeps == [7.0]
 
 
-def test_it_waits_until_the_date_it_is_told(snapsharp):
+def test_it_waits_until_the_date_of_retry_after(snapsharp):
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=600), usegmt=True)
     snapsharp.behave(refuse(429, "rate_limited", headers={"Retry-After": date}))
     sleeps = []
@@ -598,7 +598,7 @@ def test_it_waits_until_the_date_it_is_told(snapsharp):
         ("snapapi", {"details": {"retryAfter": 7}}),
     ],
 )
-def test_it_finds_the_pause_in_the_body_where_no_header_says_it(dialect, extras):
+def test_it_reads_the_pause_from_the_body_if_no_header_has_it(dialect, extras):
     with running_screenshot_api(dialect, key=KEY) as api:
         api.behave(refuse(429, "rate_limited", extras=extras))
         sleeps = []
@@ -607,7 +607,7 @@ def test_it_finds_the_pause_in_the_body_where_no_header_says_it(dialect, extras)
     assert sleeps == [7.0]
 
 
-def test_it_gives_up_at_once_and_says_when_where_the_pause_does_not_fit(snapsharp):
+def test_it_fails_at_once_with_a_retry_after_if_the_pause_exceeds_the_deadline(snapsharp):
     snapsharp.behave(refuse(429, "rate_limited", headers={"Retry-After": "120"}), times=9)
     sleeps = []
 
@@ -777,11 +777,11 @@ def test_no_time_left_is_a_timeout_without_a_call(snapsharp):
     assert not snapsharp.calls
 
 
-# What is said, and to whom
+# Secrets in logs and errors
 
 
 def leaks(text):
-    """Return which secrets stand in `text`: the key, or the target behind its host."""
+    """Return the secrets in `text`: the key, or the target's path and query."""
     return [secret for secret in (KEY, KEY[8:], "7f3a9c", "hunter22", "orders") if secret in text]
 
 
@@ -791,7 +791,7 @@ TELLTALE = (
 
 
 def everything_said(api, caplog, **settings):
-    """Fail a capture; return all that was logged, at any level and by any library, and the error with its traceback."""
+    """Fail a capture. Return all logs, at any level and of any library, and the error with its traceback."""
     caplog.set_level(logging.DEBUG)
     with capture_logs() as events, pytest.raises(Exception) as raised:
         capture(api, replace(PAGE, target=at(SECRET)), **settings)
@@ -821,7 +821,7 @@ def test_the_apis_words_are_logged_redacted_and_kept_from_the_caller(api, caplog
         lambda answer: answer.body(TELLTALE.encode() + b"\r\n\r\n"),
     ],
 )  # fmt: skip
-def test_no_failure_tells_the_key_or_the_targets_path_or_query(snapsharp, caplog, behaviour):
+def test_no_failure_reveals_the_key_or_the_targets_path_or_query(snapsharp, caplog, behaviour):
     snapsharp.behave(behaviour, times=9)
 
     said, _ = everything_said(snapsharp, caplog, timeout=1.5)
@@ -829,7 +829,7 @@ def test_no_failure_tells_the_key_or_the_targets_path_or_query(snapsharp, caplog
     assert not leaks(said)
 
 
-def test_a_refused_connection_tells_neither(snapsharp, caplog):
+def test_a_refused_connection_reveals_neither(snapsharp, caplog):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         said, _ = everything_said(snapsharp, caplog, url=f"http://127.0.0.1:{taken.getsockname()[1]}")
@@ -837,7 +837,7 @@ def test_a_refused_connection_tells_neither(snapsharp, caplog):
     assert not leaks(said)
 
 
-def test_a_picture_that_works_tells_neither(snapsharp, caplog):
+def test_a_success_reveals_neither(snapsharp, caplog):
     caplog.set_level(logging.DEBUG)
 
     capture(snapsharp, replace(PAGE, target=at(SECRET)))
@@ -845,7 +845,7 @@ def test_a_picture_that_works_tells_neither(snapsharp, caplog):
     assert not leaks(caplog.text)
 
 
-def test_a_key_that_is_no_header_is_not_told_either(snapsharp, caplog):
+def test_a_key_that_is_no_valid_header_is_not_revealed_either(snapsharp, caplog):
     said, error = everything_said(snapsharp, caplog, key=KEY + "\n")
 
     assert not leaks(said)
@@ -913,7 +913,7 @@ def test_ping_says_whether_the_api_serves_and_costs_no_capture(api):
     assert not api.calls
 
 
-def test_ping_of_nobody_is_no():
+def test_ping_is_false_if_no_server_listens():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         made = CaptureClient(DIALECTS["engine"], f"http://127.0.0.1:{taken.getsockname()[1]}", None)

@@ -86,7 +86,7 @@ def test_a_failed_try_leaves_the_key_free(client, api):
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256, "two words", "t\tab", "ключ".encode().decode("latin-1")])
-def test_a_key_that_is_none_is_told_so(client, api, key):
+def test_an_invalid_idempotency_key_is_refused(client, api, key):
     response = persist(client, key=key)
 
     assert (response.status_code, response.json["code"]) == (400, "invalid_option")
@@ -114,7 +114,7 @@ def test_a_key_is_known_for_a_day_and_not_evicted_with_pictures(client, redis_ur
         assert store.zcard(INDEX) == 1
 
 
-def test_a_full_redis_still_forgets_what_is_a_day_old(client, redis_url):
+def test_a_full_redis_still_removes_day_old_records(client, redis_url):
     persist(client)
     with redis.Redis.from_url(redis_url) as store:
         ((slot, _),) = store.zrange(INDEX, 0, -1, withscores=True)
@@ -164,7 +164,7 @@ def test_a_repeated_order_whose_answer_was_not_remembered_finds_its_jobs(client,
         assert order()["batch_id"] != first["batch_id"], "a day later it is a new order"
 
 
-def test_of_many_at_once_on_two_services_one_works(make_client, api):
+def test_of_many_simultaneous_callers_on_two_services_one_works(make_client, api):
     clients = [make_client(), make_client()]
     gate = threading.Event()
     api.hold(gate)
@@ -185,7 +185,7 @@ def test_of_many_at_once_on_two_services_one_works(make_client, api):
     assert persist(clients[1]).data == answered.data
 
 
-def test_a_dead_redis_stops_nobody(make_client, capfd):
+def test_persist_works_while_redis_is_dead(make_client, capfd):
     client = make_client(redis_url="redis://127.0.0.1:1/0")
     first, again = persist(client), persist(client)
 

@@ -460,7 +460,7 @@ def test_the_web_process_charges_the_visitor_not_the_proxy(edge):
         edge.thumb(f"http://93.184.216.34/{number}", {"X-Forwarded-For": forged}, visitor="127.0.0.2")
     last = edge.thumb("http://93.184.216.34/last", visitor="127.0.0.2")
 
-    assert last.status_code == 429, "nobody chooses an address by a header"
+    assert last.status_code == 429, "a client cannot choose its address by a header"
     assert edge.thumb("http://93.184.216.34/last").status_code == 200, "another visitor, from where the proxy is too"
 
 
@@ -624,7 +624,7 @@ def test_the_log_shows_which_requests_the_web_process_did_not_answer(site, folde
     assert (answered.status_code, answered.text) == (502, "its own")
     assert unavailable["request_id"] == refused["request_id"]
     assert site.address in unavailable["upstream"]
-    assert set(unavailable["upstream_status"].split(", ")) == {"502"}, "it may have been asked twice"
+    assert set(unavailable["upstream_status"].split(", ")) == {"502"}, "nginx may have tried twice"
 
 
 def test_a_visitor_who_disconnects_is_not_logged_as_a_fault_of_the_web_process(site, folder):

@@ -1,4 +1,4 @@
-"""What a job's retries cost, without a worker: the tests do its part."""
+"""The cost of a job's retries. The tests act as the worker."""
 
 import pytest
 

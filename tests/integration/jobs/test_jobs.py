@@ -434,7 +434,7 @@ def test_a_picture_element_never_gets_a_job(client):
     assert thumb(client, headers=ASYNC | {"Accept": "image/avif,image/webp,*/*"}).status_code == 200
 
 
-def test_a_job_by_preference_needs_what_a_job_needs(make_client):
+def test_a_job_by_preference_has_the_requirements_of_a_job(make_client):
     client = make_client(**KEYS, job_limit="1 per hour")
     assert thumb(client).json["code"] == "key_required"
     assert thumb(client, headers=ASYNC | CMS).status_code == 202
@@ -616,7 +616,7 @@ def test_a_job_in_progress_may_end_after_its_day(built, store):
     assert store.runs.complete(run, RESULT)
 
 
-def test_a_full_redis_makes_room_and_lets_begun_jobs_end():
+def test_in_a_full_redis_old_records_are_removed_and_running_jobs_end():
     with running_redis() as server, redis.Redis.from_url(server.url) as connection:
         store = JobStore(connection, connection)
         done, begun, waiting, postponed = (pending(store) for _ in range(4))

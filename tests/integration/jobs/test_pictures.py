@@ -1,4 +1,4 @@
-"""Where a job's picture can be fetched: from this service, from S3 for a day, or from S3 permanently."""
+"""A job's picture is served by this service, by S3 for a day, or by S3 permanently."""
 
 import os
 import time
@@ -40,7 +40,7 @@ def test_without_s3_this_service_serves_the_picture(make_client, settings, tmp_p
         answer = client.get(job["image_url"])
         assert (answer.status_code, answer.content_type) == (200, content_type)
         assert answer.data == (tmp_path / "media" / "jobs" / f"{job['job_id']}.{format_}").read_bytes()
-        assert client.get(f"/media/jobs/{job['job_id']}.{format_}").status_code == 404, "only the job's id gives access"
+        assert client.get(f"/media/jobs/{job['job_id']}.{format_}").status_code == 404, "only /jobs/{id} serves it"
     assert kept["image_url"].startswith("http://localhost/media/thumbs/")
     assert client.get(f"/jobs/{old.stem}/image").status_code == 404
     assert client.get(kept["image_url"]).data == client.get(f"/jobs/{kept['job_id']}/image").data

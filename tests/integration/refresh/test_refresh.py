@@ -73,7 +73,7 @@ def test_a_page_is_not_recaptured_before_its_own_ttl_has_passed(web, refresher, 
     assert chosen(refresher) == ["usual.example.com"]
 
 
-def test_a_page_that_a_visitor_had_captured_meanwhile_is_not_recaptured(web, refresher, redis_url, api):
+def test_a_page_that_a_visitor_has_captured_since_is_not_recaptured(web, refresher, redis_url, api):
     look(web, "busy", times=2)
     refresher.popularity.flush()
     age_pictures(redis_url, seconds=DAY + 10)
@@ -264,9 +264,7 @@ def test_beat_has_the_worker_recapture_popular_pages(make_client, settings, redi
         wait_until(lambda: b'"refresh_refused"' in log.read_bytes(), "the failure")
         wait_until(lambda: not any(map(store.agenda.holds, messages)), "the end of both")
         for page in viewed:
-            counted.thumbnailer.forget_failure(
-                page.request, time.time()
-            )  # no memory of the failure shall stand in the way,
+            counted.thumbnailer.forget_failure(page.request, time.time())  # no remembered failure must prevent it,
         _wait_for_rounds(log, 4)  # nor that of the worker's process, which lasts for three seconds
         counted.jobs.send(messages)
         wait_until(lambda: store.stats().queued["bulk"] == 0, "the repeated messages")

@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture
 def held(api):
-    """Every answer of the API waits for this gate; it is opened in the end whatever happens."""
+    """A gate that holds all responses of the API. The fixture opens it in any case at the end."""
     gate = threading.Event()
     api.hold(gate)
     yield gate

@@ -8,8 +8,8 @@ from tests.support.screenshot_api import refuse
 from tests.support.visitors import PAGE, Crowd, get
 
 
-def test_who_has_no_budget_left_does_not_cost_others_theirs(make_client, api, held):
-    """The first to ask may not pay; whoever asks with it and may, gets the picture."""
+def test_a_caller_without_budget_does_not_make_others_fail(make_client, api, held):
+    """The leader has no budget left. A follower that has one leads the next capture and gets the picture."""
     client = make_client(thumb_limit="1 per hour")
     crowd = Crowd(client, 3)
     spent = crowd.ask(url="https://example.org/", address="8.8.8.8")
@@ -60,7 +60,7 @@ def test_a_refresh_that_was_refused_is_not_tried_again_with_each_look(make_clien
     assert len(api.calls) == 1
 
 
-def test_nor_does_it_hold_up_visitors_who_have_a_budget_left(make_client, api, redis_url):
+def test_a_refused_refresh_does_not_delay_visitors_with_a_budget(make_client, api, redis_url):
     client = make_client(cache_ttl=60, thumb_limit="1 per hour")
     get(client)
     age_pictures(redis_url, seconds=120)
@@ -74,7 +74,7 @@ def test_nor_does_it_hold_up_visitors_who_have_a_budget_left(make_client, api, r
     assert len(api.calls) == 2
 
 
-def test_who_may_not_have_it_fresh_does_not_make_others_try_a_failing_page_again(make_client, api):
+def test_a_refused_fresh_request_keeps_the_remembered_failure(make_client, api):
     client = make_client(thumb_limit="1 per hour")
     api.behave(refuse(422, "page_failed"), times=99)
     get(client)

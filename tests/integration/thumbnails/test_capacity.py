@@ -1,4 +1,4 @@
-"""What runs at once is bounded; what is known or under way is given all the same."""
+"""Simultaneous work is limited, and known pictures and captures in progress are served regardless of the limit."""
 
 import threading
 
@@ -12,7 +12,7 @@ from tests.support.visitors import PAGE, Crowd, get
 
 @pytest.mark.slow
 def test_large_pictures_are_made_a_few_at_a_time(client):
-    """What costs seconds of a core and no budget is bounded, so that it never takes every connection."""
+    """Large renditions cost seconds of CPU time but no budget, so a limit keeps them from taking all connections."""
     get(client)
     crowd = Crowd(client, 8)
     large = [crowd.ask(url=PAGE, w=2560, h=1440, format="avif", quality=quality) for quality in range(90, 98)]
@@ -23,7 +23,7 @@ def test_large_pictures_are_made_a_few_at_a_time(client):
 
 
 @pytest.mark.parametrize("width", [64, 2560], ids=["small", "large"])
-def test_who_waits_for_a_slow_page_takes_no_seat_from_a_known_one(make_client, api, width):
+def test_callers_that_wait_for_a_slow_page_take_no_seat_from_a_known_one(make_client, api, width):
     client = make_client(web_connections=4)
     get(client)
     gate = threading.Event()
@@ -40,7 +40,7 @@ def test_who_waits_for_a_slow_page_takes_no_seat_from_a_known_one(make_client, a
     assert sorted(answer.result().status_code for answer in waiting) == [200, 200, 200, 503]
 
 
-def test_who_will_not_wait_is_not_made_to_wait_for_a_large_picture(client, api):
+def test_with_wait_zero_a_large_picture_is_pending_at_once(client, api):
     get(client)
     at_once = get(client, w=2560, h=1440, format="avif", wait=0)
     in_time = get(client, w=2560, h=1440, format="avif")
@@ -64,7 +64,7 @@ def test_captures_beyond_the_bound_are_refused_while_others_pend(make_client, ap
     assert len(api.calls) == 2
 
 
-def test_where_no_capture_may_be_begun_what_is_known_or_under_way_is_still_given(make_client, api):
+def test_without_free_slots_known_pictures_and_captures_in_progress_are_still_served(make_client, api):
     one, other = (make_client(capture_concurrency=1, thumb_limit="100 per hour") for _ in range(2))
     known = get(one)
     api.behave(refuse(422, "page_failed"))
@@ -84,13 +84,13 @@ def test_where_no_capture_may_be_begun_what_is_known_or_under_way_is_still_given
 
     assert (known.status_code, made.status_code, made.headers["X-Cache"]) == (200, 200, "HIT")
     assert failed.json["code"] == again.json["code"] == "capture_failed"
-    assert refused.json["code"] == "over_capacity", "nothing is pending, and nothing says so"
+    assert refused.json["code"] == "over_capacity", "nothing is pending, so the error is not `pending`"
     assert [each.result().status_code for each in (first, second, *joining)] == [200] * 4
     assert len(api.calls) == 4
 
 
-def test_where_no_capture_may_be_begun_what_is_wrong_besides_is_told_first(make_client, api):
-    """Whoever is told that too many ask comes back in seconds; these should not."""
+def test_without_free_slots_other_errors_take_precedence(make_client, api):
+    """A caller that gets `over_capacity` retries within seconds. For these errors, a retry would be useless."""
     one, other = (make_client(capture_concurrency=1, thumb_limit="100 per hour") for _ in range(2))
     gate = threading.Event()
     api.hold(gate, url=PAGE)
@@ -110,7 +110,7 @@ def test_where_no_capture_may_be_begun_what_is_wrong_besides_is_told_first(make_
     assert first.result().status_code == 200
 
 
-def test_while_redis_keeps_nothing_what_this_process_knows_is_still_given(make_client, api):
+def test_while_redis_is_full_pictures_in_memory_are_still_served(make_client, api):
     with running_redis("--maxmemory", "1mb", "--maxmemory-policy", "noeviction") as server:
         client = make_client(redis_url=server.url, capture_concurrency=1, memory_cache_bytes=10_000_000)
         known = get(client, w=32)
@@ -127,7 +127,7 @@ def test_while_redis_keeps_nothing_what_this_process_knows_is_still_given(make_c
     assert (known.status_code, made.status_code) == (200, 200)
 
 
-def test_who_may_not_ask_is_told_that_and_not_that_too_many_do(make_client, api, held):
+def test_a_missing_key_takes_precedence_over_missing_slots(make_client, api, held):
     client = make_client(capture_concurrency=1, api_keys=("cms:0123456789abcdef0123456789abcdef",))
     crowd = Crowd(client, 1)
     crowd.ask(url=PAGE)

@@ -1,4 +1,4 @@
-"""However many visitors, threads and processes ask for a page at once, it is captured once."""
+"""A page is captured once, for any number of simultaneous visitors, threads and processes."""
 
 import os
 import threading
@@ -87,7 +87,7 @@ def test_coalescing_works_in_a_process_without_redis(make_client, api, held):
     assert len(api.calls) == 1
 
 
-def test_nobody_waits_for_the_size_of_another(client, api, held):
+def test_a_small_rendition_does_not_wait_for_a_large_one(client, api, held):
     crowd = Crowd(client, 2)
     large = crowd.ask(url=PAGE, w=2560, h=1440, format="avif")
     wait_until(lambda: len(api.calls) == 1, "the capture")

@@ -1,4 +1,4 @@
-"""A failure is remembered for a while, and tells a page's faults from the API's."""
+"""Failures are remembered for a while, and only those of the API open the breaker."""
 
 import redis
 
@@ -29,7 +29,7 @@ def test_a_failure_is_remembered_as_long_as_the_api_says(make_client, api, redis
     assert 290 < redis.Redis.from_url(redis_url).ttl(key) <= 300
 
 
-def test_what_the_api_refuses_is_remembered_too(make_client, redis_url):
+def test_a_refusal_of_the_api_is_remembered_too(make_client, redis_url):
     from tests.support.screenshot_api import running_screenshot_api
 
     with running_screenshot_api("engine") as engine:
@@ -50,14 +50,14 @@ def test_a_success_makes_a_failure_forgotten(make_client, api):
     assert get(client, w=64).status_code == 200
 
 
-def test_pages_that_take_too_long_say_nothing_of_the_api(make_client, api):
+def test_pages_that_take_too_long_do_not_count_against_the_api(make_client, api):
     client = make_client(capture_timeout=2, thumb_limit="100 per hour")
     api.behave(refuse(504, "timeout"), times=99)
     for i in range(6):
         assert get(client, f"https://example.com/{i}").json["code"] == "capture_timeout"
 
 
-def test_after_five_failures_the_api_is_left_alone(make_client, api, redis_url):
+def test_after_five_failures_the_api_is_not_called(make_client, api, redis_url):
     client = make_client(cache_ttl=60, thumb_limit="100 per hour")
     known = get(client)
     age_pictures(redis_url, seconds=120)
@@ -73,7 +73,7 @@ def test_after_five_failures_the_api_is_left_alone(make_client, api, redis_url):
     assert len(api.calls) == asked
 
 
-def test_a_quota_that_is_used_up_closes_the_door_at_once(make_client, api):
+def test_a_used_up_quota_opens_the_breaker_at_once(make_client, api):
     client = make_client()
     api.behave(refuse(429, "quota_exceeded"), times=99)
 
@@ -82,7 +82,7 @@ def test_a_quota_that_is_used_up_closes_the_door_at_once(make_client, api):
     assert len(api.calls) == 1
 
 
-def test_a_page_that_fails_says_nothing_of_the_api(make_client, api):
+def test_pages_that_fail_do_not_count_against_the_api(make_client, api):
     client = make_client(thumb_limit="100 per hour")
     api.behave(refuse(404, "not_found"), times=8)
     for i in range(8):

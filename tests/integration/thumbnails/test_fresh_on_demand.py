@@ -1,4 +1,4 @@
-"""A visitor may ask for a picture that is captured now."""
+"""With `fresh=1`, a caller gets a picture that is captured now."""
 
 import threading
 
@@ -11,14 +11,14 @@ from tests.support.screenshot_api import refuse, with_mark
 from tests.support.visitors import PAGE, Crowd, get
 
 
-def test_a_caller_who_wants_it_fresh_gets_what_was_captured_now(client, api):
+def test_fresh_returns_a_picture_that_was_captured_now(client, api):
     before = get(client)
     api.behave(with_mark(1, 20))
 
     assert get(client, fresh=1).data != before.data
 
 
-def test_a_picture_wanted_fresh_renews_every_size_of_it(client, api):
+def test_fresh_renews_every_size_of_a_page(client, api):
     small, large = get(client, w=64), get(client, w=128)
     api.behave(with_mark(400, 400))
     renewed = get(client, w=64, fresh=1)
@@ -32,7 +32,7 @@ def test_a_picture_wanted_fresh_renews_every_size_of_it(client, api):
 
 
 def test_sizes_of_a_page_without_a_master_do_not_outdate_each_other(make_client, api, redis_url):
-    """Where no master is kept, each size is as old as it is: a capture for one is no reason to capture for all."""
+    """Without an original, each size has its own age: a new capture for one size does not make the others stale."""
     client = make_client()
     store = redis.Redis.from_url(redis_url)
     for width in (64, 128):
@@ -47,7 +47,7 @@ def test_sizes_of_a_page_without_a_master_do_not_outdate_each_other(make_client,
 
 
 @pytest.mark.parametrize("size", [64, 128], ids=["the same size", "another size"])
-def test_a_fresh_capture_that_fails_gives_the_last_good_picture(client, api, size):
+def test_a_fresh_capture_that_fails_returns_the_last_good_picture(client, api, size):
     get(client, w=64)
     api.behave(refuse(500), times=9)
     answer = get(client, w=size, fresh=1)
@@ -58,7 +58,7 @@ def test_a_fresh_capture_that_fails_gives_the_last_good_picture(client, api, siz
 
 
 @pytest.mark.slow
-def test_who_wants_it_fresh_in_another_process_gets_the_new_one_too(make_client, api, redis_url):
+def test_a_fresh_request_in_another_process_joins_the_capture(make_client, api, redis_url):
     one, other = Crowd(make_client(), 1), Crowd(make_client(), 1)
     old = one.ask(url=PAGE).result()
     gate = threading.Event()
@@ -82,7 +82,7 @@ def test_who_wants_it_fresh_in_another_process_gets_the_new_one_too(make_client,
 
 
 @pytest.mark.slow
-def test_who_wants_it_fresh_while_another_process_tries_again_is_not_told_the_old_failure(make_client, api, redis_url):
+def test_a_fresh_request_that_joins_a_retry_does_not_get_the_old_failure(make_client, api, redis_url):
     one, other = (Crowd(make_client(thumb_limit="100 per hour"), 1) for _ in range(2))
     api.behave(refuse(422, "page_failed"))
     assert one.ask(url=PAGE).result().status_code == 502
@@ -102,7 +102,7 @@ def test_who_wants_it_fresh_while_another_process_tries_again_is_not_told_the_ol
 
 
 def wait_for_a_follower(store):
-    """Wait until one follows, and has done so for longer than a lease lives and a follower sleeps."""
+    """Wait until a process follows, for longer than the life of a lease and the sleep of a follower."""
     wait_until(lambda: store.info("clients")["blocked_clients"] == 1, "a follower that waits")
     renewed = renewals(store)
     wait_until(lambda: renewals(store) >= renewed + 5, "renewals of the lease")

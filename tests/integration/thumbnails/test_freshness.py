@@ -10,7 +10,7 @@ from tests.support.screenshot_api import with_mark
 from tests.support.visitors import get
 
 
-def test_an_old_picture_is_shown_at_once_and_captured_anew_behind(make_client, api, redis_url):
+def test_an_old_picture_is_served_at_once_and_recaptured_in_the_background(make_client, api, redis_url):
     client = make_client(cache_ttl=60)
     get(client, w=64)
     age_pictures(redis_url, seconds=120)
@@ -56,7 +56,7 @@ def test_a_new_capture_that_looks_the_same_extends_the_old_one(make_client, api,
     assert again.status_code == (304 if stays else 200)
 
 
-def test_a_master_too_big_to_keep_is_refreshed_all_the_same(make_client, api, redis_url):
+def test_an_original_too_large_to_keep_is_refreshed_too(make_client, api, redis_url):
     client = make_client(cache_ttl=60, master_max_bytes=100)
     get(client)
     age_pictures(redis_url, seconds=120)

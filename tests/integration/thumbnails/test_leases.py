@@ -1,4 +1,4 @@
-"""The lease by which processes agree who captures: renewed while work lasts, taken over when its holder is dead."""
+"""Processes agree by a lease which one captures. Its holder renews it, and another process takes it over after a crash."""
 
 import threading
 
@@ -27,9 +27,9 @@ def test_a_capture_that_outlives_a_lease_is_still_the_only_one(make_client, api,
 
 @pytest.mark.slow
 def test_a_lease_that_redis_forgets_is_taken_again(make_client, api, held, redis_url):
-    """After a restart of Redis, or a silence longer than a lease lives, who asks anew still follows the holder.
+    """After a restart of Redis, or a silence longer than the life of a lease, new callers still follow the holder.
 
-    Who was following then does as one does without Redis: each process captures for itself.
+    Earlier followers do as without Redis: each process captures for itself.
     """
     store = redis.Redis.from_url(redis_url)
     one, other = Crowd(make_client(), 1), Crowd(make_client(), 1)
@@ -80,10 +80,10 @@ def test_a_lease_that_its_holder_no_longer_renews_runs_out_within_three_seconds(
             done.set()
         assert flight.future.result(20)
 
-    assert 0 < left < 3000 - 100, "what is left is for waking who waits"
+    assert 0 < left < 3000 - 100, "the remaining time is for waking the waiters"
 
 
-def test_a_lease_that_nobody_renews_is_taken_over(redis_url):
+def test_a_lease_that_is_not_renewed_is_taken_over(redis_url):
     with redis.Redis.from_url(redis_url) as client:
         client.set("thumb:lease:{key}", "a dead holder's token", px=300)
         flight = Coalescer(Leases(client, client, RedisBreaker())).join("key", Work(lambda _: "mine", lambda: None), 30)

@@ -19,7 +19,7 @@ from urls import locate
 
 
 @pytest.mark.slow
-def test_what_another_process_renewed_is_seen_within_seconds_with_the_tier_on(make_client, api):
+def test_with_the_tier_on_a_renewal_by_another_process_shows_within_seconds(make_client, api):
     one, other = (make_client(memory_cache_bytes=10_000_000) for _ in range(2))
     old = get(one, w=64)
     assert get(one, w=64).headers["X-Cache"] == "HIT"
@@ -67,7 +67,7 @@ def test_a_hot_picture_costs_no_call_to_redis(make_client, redis_url, visitors, 
 CONDITIONS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}  # a browser sends both back
 
 
-def test_nor_does_one_whose_page_was_captured_anew_and_is_kept_by_nobody(make_client, redis_url):
+def test_a_hot_rendition_of_an_evicted_newer_original_costs_no_call_to_redis(make_client, redis_url):
     client = make_client(memory_cache_bytes=10_000_000)
     with redis.Redis.from_url(redis_url) as store:
         for width in (64, 128):
@@ -84,11 +84,11 @@ def test_nor_does_one_whose_page_was_captured_anew_and_is_kept_by_nobody(make_cl
 
 
 def commands(redis_url):
-    """How many of each Redis was sent; not those of asking, nor what a connection begins with."""
+    """Count Redis' commands by name, without those of this function and of opening a connection."""
     with redis.Redis.from_url(redis_url) as store:
-        told = store.info("commandstats")
+        stats = store.info("commandstats")
     own = ("cmdstat_info", "cmdstat_hello", "cmdstat_client", "cmdstat_select")
-    return {name: each["calls"] for name, each in told.items() if not name.startswith(own)}
+    return {name: each["calls"] for name, each in stats.items() if not name.startswith(own)}
 
 
 def test_the_in_process_tier_is_bounded_in_bytes(redis_url):

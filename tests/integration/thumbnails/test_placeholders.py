@@ -8,7 +8,7 @@ from tests.support.processes import wait_until
 from tests.support.visitors import get
 
 
-def test_wait_zero_gives_a_placeholder_and_the_capture_goes_on(make_client, api, held):
+def test_with_wait_zero_a_placeholder_is_sent_and_the_capture_continues(make_client, api, held):
     client = make_client()
     pending = get(client, w=64, wait=0)
     image = Image.open(io.BytesIO(get(client, w=64, wait=0, headers={"Accept": "image/*"}).data))

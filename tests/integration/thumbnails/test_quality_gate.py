@@ -21,7 +21,7 @@ def test_a_blank_capture_is_tried_once_more(client, api):
 
 
 def test_a_page_that_stays_blank_is_shown_for_a_minute(client, api, redis_url):
-    """And by nobody for longer: not from Redis as an old picture, not by a shared cache that has nothing better."""
+    """After that, neither Redis nor a shared cache may serve it, not even as stale."""
     api.behave(blank, times=2)
     answers = [get(client, w=64), get(client, w=64), get(client, w=128)]
 
@@ -43,7 +43,7 @@ def test_a_blank_page_that_then_fails_is_shown_for_a_minute(client, api):
     assert response.cache_control.max_age <= 60
 
 
-def test_that_a_page_came_out_well_is_remembered_for_as_long_as_it_may_be_shown(client, redis_url):
+def test_the_time_of_a_good_capture_is_kept_as_long_as_its_pictures(client, redis_url):
     get(client, ttl=2592000)
     with redis.Redis.from_url(redis_url) as store:
         shown = max(store.ttl(key) for key in store.keys("thumb:picture:*"))

@@ -1,4 +1,4 @@
-"""What a request costs Redis, counted by Redis itself: commands that clients send, not those inside a script."""
+"""The Redis commands per request, as Redis counts them: commands from clients, not those inside scripts."""
 
 import threading
 from contextlib import contextmanager

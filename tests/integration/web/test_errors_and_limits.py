@@ -45,7 +45,7 @@ def test_captures_are_limited_and_hits_are_free(make_client, api):
     assert [get(client, w=w).status_code for w in (100, 200, 300)] == [200, 200, 200]
 
 
-def test_the_flood_guard_exempts_health_alone(make_client):
+def test_the_flood_guard_exempts_only_health(make_client):
     client = make_client(request_limit="3 per hour")
     statuses = [client.get("/thumb").status_code for _ in range(4)]
 
@@ -88,7 +88,7 @@ def test_without_redis_the_flood_guard_counts_in_memory(make_client, url):
 
 @contextmanager
 def logged(capsys, monkeypatch):
-    """Log as in production. When the block ends, the list that it gives holds the events of the block's requests."""
+    """Log as in production. Yields a list that holds the events of the block's requests when the block has ended."""
     before, events = logging.getLogger().handlers[:], []
     monkeypatch.setattr(logs, "_write_line", None)  # so that the test's end restores what `configure` sets
     logs.configure("json", "INFO")
@@ -173,7 +173,7 @@ def test_a_forged_header_does_not_change_the_client(make_client, name, trusted):
 
 @pytest.mark.parametrize("forged", ["1.1.1.{}", '"', '1.1.1.{}, "', '", 1.1.1.{}', '"a\\', "1.1.1.{},,", "\\"])
 @pytest.mark.parametrize("appended", [["8.8.8.8"], ["8.8.8.8", "10.0.0.7"]])
-def test_a_trusted_proxy_is_believed_whatever_the_client_sent_in_the_header(make_client, forged, appended):
+def test_a_trusted_proxy_overrides_the_header_of_the_client(make_client, forged, appended):
     client = make_client(thumb_limit="1 per hour", trusted_proxies=len(appended))
 
     def status(page, *addresses):
@@ -187,7 +187,7 @@ def test_a_trusted_proxy_is_believed_whatever_the_client_sent_in_the_header(make
 
 
 @pytest.mark.parametrize("spelling", ["8.8.8.8:{}", "[2001:db8::{}]:443"])
-def test_clients_are_told_apart_although_a_proxy_adds_their_ports(make_client, spelling):
+def test_clients_are_distinguished_although_a_proxy_adds_their_ports(make_client, spelling):
     client = make_client(thumb_limit="1 per hour", trusted_proxies=1)
     names = spelling.format(5001), spelling.format(5002), "9.9.9.9:5001"
     statuses = [
@@ -402,7 +402,7 @@ def test_a_placeholder_has_the_size_of_the_requested_picture(client):
         assert Image.open(io.BytesIO(response.data)).size == size, query
 
 
-def test_a_refusal_costs_little_whatever_the_requested_picture(client):
+def test_a_refusal_is_cheap_for_any_requested_picture(client):
     sizes = [(1024, 1000), (3840, 2100), (3840, 3800)]
     asked = [
         f"/thumb?url=nonsense&w={width}&h={height + more}&format={format_}"

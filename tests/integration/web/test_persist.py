@@ -169,7 +169,7 @@ def test_an_invalid_body_gets_an_explanation_free_of_charge(make_client, api, bo
     ["../secret.png", "%2e%2e/secret.png", "thumbs/../../secret.png", "secret.png", "thumbs/", "thumbs/%00.png",
      "/etc/passwd", "thumbs/" + "0" * 64 + ".svg"],
 )  # fmt: skip
-def test_media_serves_permanent_pictures_alone(client, tmp_path, path):
+def test_media_serves_only_permanent_pictures(client, tmp_path, path):
     (tmp_path / "media" / "thumbs").mkdir(parents=True)
     (tmp_path / "secret.png").write_text("secret")
     (tmp_path / "media" / "secret.png").write_text("secret")

@@ -1,4 +1,4 @@
-"""What a real worker sends to receivers, and what the job shows of the delivery."""
+"""A real worker sends webhooks to receivers, and the job shows the state of the delivery."""
 
 import os
 import signal

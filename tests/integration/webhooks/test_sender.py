@@ -25,7 +25,7 @@ BODY = '{"event": "screenshot.completed", "job": {"job_id": "1"}}'
 
 
 class Answers:
-    """A resolver that gives its answers one after another, and then repeats the last."""
+    """A resolver that returns its answers in order, then repeats the last one."""
 
     def __init__(self, *answers):
         self.answers = list(answers)

@@ -1,4 +1,4 @@
-"""What the README quotes of `make bench` is what was measured."""
+"""The README quotes the results of `make bench` exactly."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ def quoted(text: str) -> list[str]:
     return text.partition(QUOTED)[2].partition("\n\n")[0].splitlines()[1:]
 
 
-def test_every_figure_of_the_readme_stands_in_the_results():
+def test_every_number_in_the_readme_is_in_the_results():
     measured = (ROOT / "bench" / "results.md").read_text(encoding="utf-8").splitlines()
     rows = quoted((ROOT / "README.md").read_text(encoding="utf-8"))
     assert rows

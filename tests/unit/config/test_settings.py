@@ -7,7 +7,7 @@ import config
 
 @pytest.fixture
 def load(monkeypatch, tmp_path):
-    """A function that loads the settings from the given variables alone."""
+    """Return a function that loads the settings from only the given variables."""
 
     def load(**variables):
         for name in list(config.os.environ):
@@ -85,7 +85,7 @@ def test_an_empty_value_leaves_the_default(load):
     assert load(CAPTURE_TIMEOUT="", S3_BUCKET="").s3_bucket is None
 
 
-def test_a_snapsharp_key_alone_chooses_snapsharp(load):
+def test_a_snapsharp_key_selects_snapsharp(load):
     settings = load(SNAPSHARP_API_KEY="sk_live_x")
     assert settings.capture_api == "snapsharp"
     assert settings.capture_api_key.get_secret_value() == "sk_live_x"

@@ -1,4 +1,4 @@
-"""What happens to questions while Redis gives no answers."""
+"""The breaker on Redis: after a fault, a process does not call Redis for a while."""
 
 import time
 
@@ -17,7 +17,7 @@ def fail_with(error, asked):
 
 
 @pytest.mark.parametrize("error", [redis.ConnectionError(), redis.TimeoutError(), redis.BusyLoadingError()], ids=repr)
-def test_after_a_fault_nobody_asks_for_a_while(error):
+def test_after_a_fault_redis_is_not_called_for_a_while(error):
     asked = []
     breaker = RedisBreaker(pause=3600)
     answers = [breaker.call("away", fail_with(error, asked)) for _ in range(3)]
@@ -26,7 +26,7 @@ def test_after_a_fault_nobody_asks_for_a_while(error):
     assert len(asked) == 1
 
 
-def test_what_redis_refuses_is_no_reason_to_stop_asking():
+def test_an_error_response_of_redis_does_not_open_the_breaker():
     asked = []
     breaker = RedisBreaker(pause=3600)
     breaker.call("away", fail_with(redis.ResponseError("OOM command not allowed"), asked))
@@ -34,7 +34,7 @@ def test_what_redis_refuses_is_no_reason_to_stop_asking():
     assert breaker.call("away", lambda: b"a picture") == (b"a picture", True)
 
 
-def test_after_the_pause_it_is_asked_again():
+def test_after_the_pause_redis_is_called_again():
     breaker = RedisBreaker(pause=0.01)
     breaker.call("away", fail_with(redis.ConnectionError(), []))
     end = time.monotonic() + 10

@@ -84,7 +84,7 @@ def test_images_are_built_from_stages_that_there_are():
     assert targets <= dockerfile().keys()
 
 
-def test_images_hold_what_is_copied_and_nothing_else_gets_near_them():
+def test_dockerignore_excludes_all_but_the_copied_files():
     ignore = read(".dockerignore").splitlines()
     shown = {line[1:] for line in ignore if line.startswith("!")}
     copied = {
@@ -110,7 +110,7 @@ def test_the_web_image_holds_every_package_of_the_web_side():
     assert packages == {rest.split()[0] for rest in values("web", "COPY")} & packages
 
 
-def test_the_engines_image_holds_what_the_engine_imports():
+def test_the_engines_image_contains_all_that_the_engine_imports():
     ours = {path.parent.name: path.parent.name for path in ROOT.glob("*/__init__.py")}
     ours |= {path.stem: path.name for path in ROOT.glob("*.py")}
     pattern = rf"^ *(?:from|import) ({'|'.join(ours)})\b"
@@ -161,7 +161,7 @@ def test_the_engines_container_has_no_route_but_through_the_second_judge():
     way_out = services[host]
     assert way_out["command"] == ["python", "-m", "engine.outlet"]
     assert way_out["environment"]["ENGINE_PORT"] == port
-    # It stands between the engine and the world alone: nobody else can use it, and it can reach nobody else.
+    # The outlet connects only the engine with the internet. No other container can use it, and it reaches no other.
     shared, world = (set(way_out["networks"]) & internal, set(way_out["networks"]) - internal)
     assert [neighbours(network) for network in shared] == [{host, "engine"}]
     assert [neighbours(network) for network in world] == [{host}]
@@ -191,7 +191,7 @@ NFT = shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
 @pytest.mark.parametrize(
     ("family", "table"), [("refused4", netguard.addresses._IPV4), ("refused6", netguard.addresses._IPV6)]
 )
-def test_the_firewall_refuses_what_the_guard_refuses(family, table):
+def test_the_firewall_refuses_all_addresses_that_the_guard_refuses(family, table):
     elements = re.search(rf"set {family} {{.*?elements = {{(.*?)}}", read("deploy/egress.nft"), flags=re.DOTALL)[1]
     assert [ip_network(entry.strip()) for entry in elements.split(",")] == [network for network, _ in table]
 
@@ -207,7 +207,7 @@ def test_the_firewall_can_be_loaded_and_once_more():
     assert "policy drop" in done.stdout
 
 
-def test_redis_makes_room_before_its_container_is_full():
+def test_redis_evicts_before_its_container_is_full():
     redis = compose()["redis"]
     assert "--maxmemory 256mb" in redis["command"]
     assert redis["mem_limit"] == "640m"
@@ -232,7 +232,7 @@ def test_ports_are_those_of_the_images():
     assert cloud_run()["web"]["ports"] == [{"containerPort": image_port("web")}]
 
 
-def test_nginx_stands_before_the_web_process_and_nothing_else_is_reached_from_outside():
+def test_only_nginx_publishes_a_port():
     services = compose()
     config = read("deploy/nginx.conf")
     assert [name for name, service in services.items() if "ports" in service] == ["nginx"]
@@ -312,7 +312,7 @@ def defaults():
     return known
 
 
-def test_what_the_example_suggests_is_the_default():
+def test_the_values_in_the_example_are_the_defaults():
     lines = [line for line in read(".env.example").splitlines() if re.match(r"#[A-Z0-9_]+=.", line)]
     known = defaults()
     for line in lines:
@@ -322,7 +322,7 @@ def test_what_the_example_suggests_is_the_default():
     assert len(lines) > 40
 
 
-def test_the_table_of_settings_gives_the_defaults_of_the_code():
+def test_the_table_of_settings_has_the_defaults_of_the_code():
     """In every row of numbers and quoted values: words such as `the bucket's own URL` are for people."""
     known, compared = defaults(), 0
     value = r"(\d+|true|false|`[^`]+`)"
@@ -354,7 +354,7 @@ def test_a_lock_pins_and_hashes_everything_and_names_no_index(lock):
 
 
 @pytest.mark.parametrize("name", ["requirements", "requirements-setup", "requirements-dev", "requirements-bench"])
-def test_a_lock_holds_what_is_asked_for(name):
+def test_the_lock_files_contain_all_requirements(name):
     asked = re.findall(r"^([a-zA-Z0-9][a-zA-Z0-9-]*)", read(f"{name}.in"), flags=re.MULTILINE)
     locked = {entry.lower() for entry in re.findall(r"^([a-z0-9.-]+)==", read(f"{name}.txt"), flags=re.MULTILINE)}
     assert {entry.lower() for entry in asked} <= locked

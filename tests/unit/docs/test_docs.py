@@ -13,7 +13,7 @@ EVENT = re.compile(r'_log\.\w+\(\s*"([a-z_]+)"|\b_?call\(\s*"([a-z_]+)"')
 
 
 def text(page):
-    """What is written on a page, without its blocks of code."""
+    """Return the text of a page without its code blocks."""
     return re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""Identify, fit and encode: sizes that are asked for are given, and nothing grows without bound."""
+"""Identify, fit and encode: renditions have the requested size, and no input makes them grow without bound."""
 
 import io
 import threading
@@ -40,7 +40,7 @@ def size_of(body):
         ((1280, 720), Rendition(w=100, h=100, fit="contain"), (100, 100)),
     ],
 )
-def test_a_rendition_has_the_size_asked_for_and_grows_only_on_demand(source, rendition, expected):
+def test_a_rendition_has_the_requested_size_and_is_enlarged_only_on_demand(source, rendition, expected):
     assert size_of(make_rendition(picture(*source), rendition)[0]) == expected
 
 
@@ -69,7 +69,7 @@ def test_bars_are_transparent_where_the_format_can():
     [b"", b"<html>", b"GIF89a", picture(50, 50)[:-12], picture(50, 50)[:60], picture(50, 50, "JPEG")[:-2],
      picture(50, 50, "WEBP")[:-20], b"%PDF-1.7 nothing", b"%PDF-1.7 x startxref 0 %%EOF", b"%PDF-1.7\n%%EOF"],
 )  # fmt: skip
-def test_what_does_not_decode_to_the_end_is_no_picture(body):
+def test_bytes_that_do_not_decode_to_the_end_are_not_a_picture(body):
     with pytest.raises(NotAPicture):
         identify(body)
 
@@ -118,7 +118,7 @@ def test_a_line_as_wide_as_a_hairline_is_not_seen():
     ],
     ids=["another height", "documents", "a document instead", "too large to hold twice"],
 )
-def test_what_cannot_be_compared_differs(pair):
+def test_pictures_that_cannot_be_compared_differ(pair):
     old, new = pair()
     assert images.difference(old, new) == 255
     assert images.difference(new, new) == 0

@@ -34,7 +34,7 @@ def done(id_="a" * 32, url=None, ago=0.0):
     return Job(id_, WANTED, time.time(), state=State.COMPLETED, completed_at=time.time() - ago, result=result)
 
 
-def test_a_url_is_signed_for_what_is_left_of_the_job_s_day_and_only_once():
+def test_a_url_is_signed_once_for_the_rest_of_the_jobs_day():
     signer = Signer()
     presenter = JobPresenter(signer, None)
     first, again = (presenter.describe(done(ago=3600))["image_url"] for _ in range(2))

@@ -1,4 +1,4 @@
-"""What a task leaves behind in its process, which runs other tasks next."""
+"""A task leaves no context behind in its process, which runs other tasks next."""
 
 from contextlib import nullcontext
 from types import SimpleNamespace

@@ -186,7 +186,7 @@ def test_a_late_answer_is_none():
 
 @pytest.mark.slow
 def test_a_name_is_not_blamed_for_others_that_hang():
-    """However many look-ups hang, a name of which nothing is known is neither public nor refused for good."""
+    """If too many look-ups hang, a further name is neither public nor finally refused."""
     gate = threading.Event()
     hanging = Guard(lookup=lambda _: [gate.wait() and "8.8.8.8"])
     with ThreadPoolExecutor(netguard.MOST_LOOKUPS) as pool:
@@ -207,7 +207,7 @@ def test_a_name_is_not_blamed_for_want_of_descriptors(number):
     assert Guard(lookup=lookup).judge("example.com", 443).verdict is Verdict.BUSY
 
 
-def test_a_name_that_cannot_be_asked_for_has_no_address():
+def test_a_name_that_no_resolver_accepts_has_no_address():
     assert resolve("example.com", lambda _: ["é".encode("ascii").decode()]) == ()
 
 

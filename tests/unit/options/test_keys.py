@@ -1,4 +1,4 @@
-"""Two requests have one key exactly if they ask for the same picture, and a new option changes no known key."""
+"""Two requests have the same key exactly if they request the same picture, and a new option changes no known key."""
 
 import json
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ TARGET = locate("https://example.com/")
 
 @dataclass(frozen=True, slots=True)
 class WiderOptions(CaptureOptions):
-    """What the options look like once another one is added."""
+    """The options after another one was added."""
 
     reduced_motion: bool = option(False, Boolean(), "a new option")
 
@@ -43,7 +43,7 @@ def test_an_option_at_its_default_is_the_same_as_one_left_out():
     assert request("width=1280&scale=1&w=320&fit=cover").rendition_key == request("w=320").rendition_key
 
 
-def test_the_canonical_text_holds_the_schema_the_kind_and_what_differs():
+def test_the_canonical_text_has_the_schema_the_kind_and_the_changed_options():
     wanted = request("dark_mode&w=320&ttl=60")
     assert json.loads(wanted.rendition_key.canonical) == {
         "schema": SCHEMA,

@@ -1,4 +1,4 @@
-"""What the table of options says is what the service, the engine, the dialects and the docs do."""
+"""The service, the engine, the dialects and the docs follow the table of options."""
 
 import io
 from datetime import UTC, datetime
@@ -64,7 +64,7 @@ def test_our_own_engine_has_every_capture_option(option):
 
 
 @pytest.mark.parametrize("name", [name for name, each in FORMATS.items() if each.pillow])
-def test_a_format_gives_what_its_row_says(name):
+def test_a_format_matches_its_row(name):
     original = io.BytesIO()
     Image.effect_noise((64, 48), 60).convert("RGBA").save(original, "PNG")
     body, identity = make_rendition(original.getvalue(), Rendition(format=name))

@@ -1,4 +1,4 @@
-"""What only one place may know, and no import shows."""
+"""Rules that no import shows: only one module may use certain names and calls."""
 
 import ast
 
@@ -7,13 +7,13 @@ from tests.unit.structure import house
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
 
 
-def test_settings_are_read_from_the_environment_in_config_alone():
+def test_only_config_reads_the_environment():
     assert {str(path) for path, tree in house.files() if any(map(is_environment, ast.walk(tree)))} == {
         "config.py",
         "engine/config.py",
         "engine/browser/process.py",  # hands PATH, language and time zone on to the browser
-        "engine/startup.py",  # tells the C library's resolver its time-outs
-        "demo/__main__.py",  # a site of its own
+        "engine/startup.py",  # sets the time-outs of the C library's resolver
+        "demo/__main__.py",  # a separate site
     }
 
 
@@ -26,7 +26,7 @@ def is_environment(node):
     return False
 
 
-def test_the_devtools_protocol_is_spoken_in_the_engine_alone():
+def test_only_the_engine_speaks_the_devtools_protocol():
     speakers = {path.parts[0] for path, tree in house.files() if any(map(is_command, ast.walk(tree)))}
     assert speakers == {"engine"}
 

@@ -1,4 +1,4 @@
-"""A name stands for one thing: a reader who searches for it finds that."""
+"""Each name has one meaning, so that a search for it finds only that."""
 
 import ast
 import importlib.metadata
@@ -34,7 +34,7 @@ def test_no_two_classes_share_a_name():
     assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
 
 
-def test_a_method_is_called_check_only_where_a_library_says_so():
+def test_a_method_is_named_check_only_if_a_library_requires_it():
     having = {
         f"{path}:{node.name}"
         for path, node in classes()

@@ -1,4 +1,4 @@
-"""What a comment or a docstring refers to is there."""
+"""The names in comments and docstrings exist."""
 
 import ast
 import importlib
@@ -37,7 +37,7 @@ def exists(dotted):
     return is_module or hasattr(importlib.import_module(module), name)
 
 
-def test_a_comment_that_says_see_names_something_of_its_module():
+def test_a_comment_with_see_refers_to_a_name_of_its_module():
     assert [
         (str(path), name)
         for path, tree in house.files("scripts")

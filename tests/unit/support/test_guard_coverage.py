@@ -62,7 +62,7 @@ def run(tmp_path):
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
-def test_what_no_test_runs_fails_the_run_and_is_named(run, processes):
+def test_untested_lines_fail_the_run_and_are_listed(run, processes):
     assert run("-n", processes) == (pytest.ExitCode.TESTS_FAILED, [LINE, BRANCH, EXCLUDED])
 
 
@@ -70,7 +70,7 @@ def test_a_guard_that_is_tested_whole_passes(run):
     assert run(door=DOOR.partition("def unused")[0], tests=TESTS + REST) == (pytest.ExitCode.OK, [])
 
 
-def test_what_only_other_tests_run_is_not_tested(run):
+def test_lines_that_only_other_tests_run_count_as_untested(run):
     elsewhere = TESTS.partition("def")[0] + REST
     assert run(test_elsewhere=elsewhere) == (pytest.ExitCode.TESTS_FAILED, [LINE, BRANCH, EXCLUDED])
 

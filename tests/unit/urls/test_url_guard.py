@@ -42,7 +42,7 @@ def of_kind(kind: str) -> list[Case]:
 
 
 class StubResolver:
-    """Answers as the corpus's `dns=` says, and counts how often it was asked."""
+    """Resolves names as the corpus's `dns=` says, and counts its calls."""
 
     def __init__(self, answer: str | None) -> None:
         self.answers = (answer or "").split(";then=")
@@ -95,6 +95,6 @@ def test_only_a_fragment_that_chooses_a_page_stays(url, canonical):
     assert parse_url(url, Guard()).url == canonical
 
 
-def test_no_url_is_told_from_a_bad_one():
+def test_an_empty_url_is_called_missing():
     with pytest.raises(InvalidURL, match="is missing"):
         parse_url("", Guard())

@@ -1,4 +1,4 @@
-"""What holds for every URL that the door lets in, whatever it looks like."""
+"""Properties of all URLs that the URL guard accepts."""
 
 import string
 from ipaddress import IPv4Address, IPv6Address
@@ -63,7 +63,7 @@ def accepted(text):
 @given(URLS)
 @example("https://example.com./#/route")
 @example("https://ex%61mple.com:443/?q=a@127.0.0.1")
-def test_what_is_accepted_is_canonical_public_and_read_alike_by_all(text):
+def test_accepted_urls_are_canonical_and_public_and_all_parsers_agree(text):
     target = accepted(text)
     if target is None:
         return
@@ -97,7 +97,7 @@ def test_an_address_in_disguise_is_never_accepted(address):
 @given(ipv6_spellings())
 @example((IPv6Address("2001:200::1"), "2001:0200::1"))
 @example((IPv6Address("2606:4700::102:304"), "2606:4700::1.2.3.4"))
-def test_every_legal_spelling_of_an_ipv6_address_gives_its_one_canonical_url(spelt):
+def test_every_legal_spelling_of_an_ipv6_address_has_one_canonical_url(spelt):
     address, text = spelt
     target = accepted(f"http://[{text}]:80/")
     assert target is None or target.url == f"http://[{address}]/"
