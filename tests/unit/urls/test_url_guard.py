@@ -8,7 +8,8 @@ import pytest
 
 from errors import InvalidURL, ThumbnailError
 from netguard import Guard
-from urls import parse_url
+from options import CaptureOptions, Target, chosen
+from urls import locate, parse_url, read_capture
 
 CORPUS = Path(__file__).parents[2] / "data" / "ssrf-corpus.tsv"
 
@@ -98,3 +99,33 @@ def test_only_a_fragment_that_chooses_a_page_stays(url, canonical):
 def test_an_empty_url_is_called_missing():
     with pytest.raises(InvalidURL, match="is missing"):
         parse_url("", Guard())
+
+
+def test_a_stored_url_is_parsed_as_it_was_when_the_caller_sent_it():
+    sent = parse_url("https://example.com:443/a?b=c#top", Guard())
+    assert locate(sent.url) == sent
+    assert locate("http://[2606:4700::1111]:8080/") == Target(
+        "http://[2606:4700::1111]:8080/", "[2606:4700::1111]", 8080
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        CaptureOptions(Target("https://example.com/", "example.com", 443)),
+        CaptureOptions(
+            Target("http://example.com:8080/", "example.com", 8080), width=640, full_page=True, format="pdf"
+        ),
+    ],
+    ids=["defaults", "others"],
+)
+def test_stored_capture_options_are_read_back(options):
+    assert read_capture(json.loads(json.dumps(chosen(options)))) == options
+
+
+@pytest.mark.parametrize(("medium", "format_"), [("screen", "png"), ("print", "pdf")])
+def test_capture_options_that_version_1_stored_are_read(medium, format_):
+    stored = {"url": "https://example.com/", "width": 640, "medium": medium}
+    assert read_capture(stored) == CaptureOptions(
+        Target("https://example.com/", "example.com", 443), width=640, format=format_
+    )
