@@ -8,6 +8,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import netguard
+import storage_backends
 from access import AccessRules, ApiKey, Counters, RedisCounters, parse_size
 from capture import DIALECTS, CaptureClient, CircuitBreaker, Quota, ScreenshotAPI
 from config import Settings
@@ -19,7 +20,6 @@ from netguard import Guard
 from options import LONGEST_TTL
 from refresh import Popularity, Refresher
 from storage import PictureStorage
-from storage_backends import LocalStorage, S3Storage
 from thumbnails import Freshness, OriginalLimits, Originals, PictureCache, Renditions, Thumbnailer, WaitLimits
 from validation import Validator
 from webhooks import Deliveries, Receivers, WebhookSender
@@ -168,8 +168,8 @@ def _capture_client(settings: Settings) -> CaptureClient:
 
 def _storage(settings: Settings) -> PictureStorage:
     if settings.s3_bucket is None:
-        return LocalStorage(settings.persist_dir)
-    return S3Storage(
+        return storage_backends.LocalStorage(settings.persist_dir)
+    return storage_backends.S3Storage(
         settings.s3_bucket,
         region=settings.s3_region,
         endpoint_url=settings.s3_endpoint_url,
