@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import netguard
 from config import ConfigError, load  # gunicorn has a setting named `config`
 
-# The settings are read here too: an invalid one stops gunicorn at once, instead of each worker again and again.
+# The settings are read here too, so that an invalid one stops gunicorn at once, not each worker repeatedly.
 try:
     settings = load()
 except ConfigError as err:
