@@ -36,7 +36,7 @@ def engine(site: Site, closed_port: int) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def hasty_engine(site: Site) -> Iterator[Engine]:
+def short_deadline_engine(site: Site) -> Iterator[Engine]:
     """For pages that never finish: 4.5 s to navigate, also where the machine is busy, 7 s in all."""
     with small_engine(site, ENGINE_DEADLINE=7, ENGINE_CONCURRENCY=6) as running:
         yield running
