@@ -15,7 +15,7 @@ run: setup ## start everything on http://127.0.0.1:8000 (PORT=8001 for another p
 	@$(BIN)/python -m scripts.run
 
 test: setup-dev ## run the tests (ARGS="-k name" for some of them)
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: setup-dev ## run the tests that need no browser and wait for nothing, for the work in between
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests/unit tests/integration $(ARGS)

@@ -13,6 +13,7 @@ from app import create_app
 from config import Settings
 from tests.support.redis import running_redis
 from tests.support.screenshot_api import running_screenshot_api
+from tests.support.visitors import Crowd
 
 PUBLIC = "93.184.216.34"
 
@@ -56,7 +57,8 @@ def redis_url(redis_server):
     """An empty Redis."""
     with redis_library.Redis.from_url(redis_server.url) as client:
         client.flushall()
-    return redis_server.url
+    yield redis_server.url
+    Crowd.leave()
 
 
 @pytest.fixture

@@ -40,9 +40,22 @@ class Deployment:
         return self.client.get(path).json
 
     def ended(self, path, timeout=30):
-        """Wait until the job has ended and describe it."""
-        wait_until(lambda: self.look(path)["status"] in ENDED, f"the end of {path}", timeout, pause=0.1)
+        """Wait until the job has ended and describe it. A failure shows what Redis and the worker's log say."""
+        try:
+            wait_until(lambda: self.look(path)["status"] in ENDED, f"the end of {path}", timeout, pause=0.1)
+        except AssertionError as err:
+            raise AssertionError(f"{err}\n{self._state()}\n{self.log()[-6000:]}") from None
         return self.look(path)
+
+    def _state(self):
+        """The queues, the agenda with the seconds until each entry is due, and the jobs that have not ended."""
+        with redis.Redis.from_url(self.settings["redis_url"], decode_responses=True) as client:
+            now = client.time()[0]
+            due = {message: round(at - now) for message, at in client.zrange("thumb:{jobs}:due", 0, -1, withscores=True)}
+            queues = {name: client.lrange("thumb:celery:" + name, 0, -1) for name in ("interactive", "bulk")}
+            jobs = [client.hgetall(key) for key in client.scan_iter("thumb:{jobs}:job:*")]
+            unacked = client.zcard("thumb:celery:unacked_index")
+        return {"due": due, "unacked": unacked} | queues | {"open": [job for job in jobs if job["state"] not in ENDED]}
 
     def calls(self, url=PAGE):
         return sum(call.params["url"] == url for call in self.api.calls)
