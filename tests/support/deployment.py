@@ -51,7 +51,9 @@ class Deployment:
         """The queues, the agenda with the seconds until each entry is due, and the jobs that have not ended."""
         with redis.Redis.from_url(self.settings["redis_url"], decode_responses=True) as client:
             now = client.time()[0]
-            due = {message: round(at - now) for message, at in client.zrange("thumb:{jobs}:due", 0, -1, withscores=True)}
+            due = {
+                message: round(at - now) for message, at in client.zrange("thumb:{jobs}:due", 0, -1, withscores=True)
+            }
             queues = {name: client.lrange("thumb:celery:" + name, 0, -1) for name in ("interactive", "bulk")}
             jobs = [client.hgetall(key) for key in client.scan_iter("thumb:{jobs}:job:*")]
             unacked = client.zcard("thumb:celery:unacked_index")

@@ -14,6 +14,7 @@ from tests.support.web import ROOT
 
 FAST_CLOCK = "tests.support.fast_clock_worker"  # its rounds take a second
 HUNG = "tests.support.hung_worker"  # its first job hangs
+UNCLOSABLE = "tests.support.unclosable_worker"  # it fails to close a lost connection
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 from tests.support.deployment import PAGE
 from tests.support.processes import wait_until
 from tests.support.redis import running_redis
-from tests.support.worker import HUNG, children_of
+from tests.support.worker import HUNG, UNCLOSABLE, children_of
 
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "an-s3-key-of-the-tests"}
 BRIEF = {"job_time_limit": 8, "capture_timeout": 5}  # a killed worker is missed after a second
@@ -99,7 +99,7 @@ def test_a_restart_of_redis_loses_nothing_and_does_nothing_twice(deployment, tmp
     with ExitStack() as stack:
         server = stack.enter_context(running_redis(*keeps))
         deployment = deployment(redis_url=server.url)
-        deployment.start_worker()
+        deployment.start_worker(UNCLOSABLE)
         gate = threading.Event()
         deployment.api.hold(gate, url=f"{PAGE}10")
         path = deployment.ask(urls=[f"{PAGE}{number}" for number in range(60)])

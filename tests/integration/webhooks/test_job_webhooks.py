@@ -39,6 +39,8 @@ PAGE = "https://example.com/"
 MANY = [f"127.0.1.{number}" for number in range(1, 5)]  # hosts that one stranger owns
 SECRET = "whsec_" + "czNjcmV0" * 5
 
+pytestmark = pytest.mark.slow
+
 
 class WebhookDeployment:
     """A client of the web process, a worker behind it, and a receiver; `spare` is a free port."""
