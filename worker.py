@@ -110,7 +110,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc] # Celery has no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.connection_errors = (*self.connection_errors, AttributeError)
+        self.connection_errors: tuple[type[Exception], ...] = (*self.conninfo.connection_errors, AttributeError)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         with suppress(AttributeError):
