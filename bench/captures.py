@@ -18,7 +18,7 @@ import requests
 
 from bench.devtools import CHROMIUM, FLAGS, bare_browser
 from bench.report import Row, count, percent, times
-from bench.servers import ROOT, Fake, running_ours
+from bench.servers import ROOT, FakeApi, running_ours
 from tests.support.engine import running_engine
 from tests.support.processes import free_port, running
 from tests.support.redis import running_redis
@@ -188,7 +188,7 @@ def _memory(work: Path, site: str, engine: str) -> Row:
     """Measure the bytes in Redis for one real capture and three renditions of it."""
     with running_redis() as redis, redis_library.Redis.from_url(redis.url) as client:
         settings = {"capture_api": "engine", "private_targets": urlsplit(site).netloc}
-        with running_ours(work, redis, Fake(engine), **settings) as ours:
+        with running_ours(work, redis, FakeApi(engine), **settings) as ours:
             page = f"/thumb?url={quote(f'{site}/typical', safe='')}"
             for options in ("", "&w=640&format=webp", "&w=320&format=jpeg"):
                 requests.get(ours + page + options, timeout=60).raise_for_status()

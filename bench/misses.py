@@ -12,7 +12,7 @@ import requests
 from bench.crowd import keep_requesting, request_all
 from bench.load import Load, median, wait_for_quiet, wrk
 from bench.report import Row, count, times
-from bench.servers import Fake, path, running_fake_api, running_ours, running_tutorial
+from bench.servers import FakeApi, path, running_fake_api, running_ours, running_tutorial
 from tests.support.redis import running_redis
 
 CALLERS = 200
@@ -60,7 +60,7 @@ class MissRounds:
     calls: int
 
 
-def _measure_during_misses(url: str, api: Fake, name: str, *, cold: bool = True, rounds: int = ROUNDS) -> MissRounds:
+def _measure_during_misses(url: str, api: FakeApi, name: str, *, cold: bool = True, rounds: int = ROUNDS) -> MissRounds:
     """Measure hits without and during pending misses. The callers request a `cold` page each, or all the same page."""
     hot = [path("hot")]
     api.set_latency(0)
@@ -85,7 +85,7 @@ def _measure_during_misses(url: str, api: Fake, name: str, *, cold: bool = True,
     return MissRounds(median(idle), median(loaded), statuses, refusals, api.calls() - before)
 
 
-def _refusals(url: str, api: Fake) -> Row:
+def _refusals(url: str, api: FakeApi) -> Row:
     """Measure the time to refuse one more caller while all capture slots are taken and their callers retry."""
     taken: list[float] = []
     api.set_latency(MISS_SECONDS)
@@ -111,7 +111,7 @@ def _refusals(url: str, api: Fake) -> Row:
     )
 
 
-def _wait_until_captures_began(api: Fake, before: int) -> None:
+def _wait_until_captures_began(api: FakeApi, before: int) -> None:
     """Wait until captures began after the first `before` ones, and then none for a moment: all slots are taken."""
     begun = before
     while begun == before or begun != api.calls():
@@ -153,7 +153,7 @@ def _refusals_text(measured: MissRounds) -> str:
     return text + (f", {measured.statuses[0] / ROUNDS:.0f} got no response" if measured.statuses[0] else "")
 
 
-def _herd(ours: str, api: Fake, tutorial: str, peer_api: Fake) -> Row:
+def _herd(ours: str, api: FakeApi, tutorial: str, peer_api: FakeApi) -> Row:
     """Count the captures for many simultaneous requests of one cold page."""
     captures = []
     answers: dict[str, Counter[int]] = {}
@@ -175,7 +175,7 @@ def _herd(ours: str, api: Fake, tutorial: str, peer_api: Fake) -> Row:
     )
 
 
-def _renditions(ours: str, api: Fake, tutorial: str, peer_api: Fake) -> Row:
+def _renditions(ours: str, api: FakeApi, tutorial: str, peer_api: FakeApi) -> Row:
     """Count the captures for 3 sizes × 2 pixel ratios × 3 formats of one page."""
     wanted = [(w * ratio, format_) for w in (160, 240, 400) for ratio in (1, 2) for format_ in ("png", "webp", "jpeg")]
     before, peers_before = api.calls(), peer_api.calls()

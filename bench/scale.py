@@ -19,7 +19,7 @@ from bench.crowd import request_all
 from bench.load import Load, alternate, require_clean, wrk
 from bench.report import Row, count, percent, times
 from bench.servers import (
-    Fake,
+    FakeApi,
     path,
     running_bare,
     running_fake_api,
@@ -84,7 +84,7 @@ def fill_tutorial(url: str, body: bytes, pages: range) -> None:
             client.set(cache_key(f"http://93.184.216.34/page/{number}", 1280, 720, "png"), body, ex=KEPT_SECONDS)
 
 
-def _zipf(work: Path, redis: RedisServer, api: Fake) -> list[Row]:
+def _zipf(work: Path, redis: RedisServer, api: FakeApi) -> list[Row]:
     body = (work / "pictures" / "1280x720.png").read_bytes()
     fill_ours(redis.url, body, (1280, 720), range(DISTINCT))
     fill_tutorial(redis.url, body, range(DISTINCT))
@@ -120,7 +120,7 @@ def _zipf(work: Path, redis: RedisServer, api: Fake) -> list[Row]:
     ]
 
 
-def _flat(work: Path, api: Fake) -> list[Row]:
+def _flat(work: Path, api: FakeApi) -> list[Row]:
     """Request the same thousand pages from services with caches of different sizes, and then all cached pages."""
     body = pictures.page_picture(320, 180, 6000)
     same = zipf_pages(SIZES[0], 20_000)
@@ -154,7 +154,7 @@ def _flat(work: Path, api: Fake) -> list[Row]:
     ]
 
 
-def _growth(work: Path, redis: RedisServer, api: Fake) -> Row:
+def _growth(work: Path, redis: RedisServer, api: FakeApi) -> Row:
     """Measure the memory of the web processes before, halfway and after a load. A warm-up fills all caches first."""
     with running_ours_process(work, redis, api) as (url, process):
 

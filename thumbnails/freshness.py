@@ -43,5 +43,5 @@ class Freshness:
         return ttl or self.fresh
 
     def _lifetime(self, picture: Picture, request: ThumbnailRequest) -> int:
-        ttl = self.ttl(request.delivery.ttl)
+        ttl = request.delivery.ttl or self.fresh
         return min(ttl, SUSPECT_SECONDS) if picture.suspect else ttl

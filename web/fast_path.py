@@ -63,13 +63,15 @@ class FastPathMiddleware:
             return self._app(environ, start_response)
         wanted, served = hit
         request_id = choose_request_id(environ.get("HTTP_X_REQUEST_ID", ""))
-        headers = cache_headers(served, wanted.delivery) | {"X-Request-ID": request_id}
+        headers = cache_headers(served, wanted.delivery)
+        headers["X-Request-ID"] = request_id
         if _matches(environ.get("HTTP_IF_NONE_MATCH"), headers["ETag"]):
             status, body = "304 NOT MODIFIED", b""
         else:
             status, body = "200 OK", served.picture.body
-            headers |= representation_headers(served.picture)
-            headers |= {"Content-Type": served.picture.content_type, "Content-Length": str(len(body))}
+            headers.update(representation_headers(served.picture))
+            headers["Content-Type"] = served.picture.content_type
+            headers["Content-Length"] = str(len(body))
         start_response(status, list(headers.items()))
         log_request(
             environ["REQUEST_METHOD"], "thumbs.thumb", int(status[:3]), started, len(body),

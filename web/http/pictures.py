@@ -48,7 +48,7 @@ def cache_headers(served: Served, delivery: Delivery) -> dict[str, str]:
 
 def representation_headers(picture: Picture) -> dict[str, str]:
     """Write the headers that a 304 leaves out."""
-    return {"Last-Modified": _http_date(picture.captured_at)} | SAFE_HEADERS
+    return {"Last-Modified": _http_date(picture.captured_at), **SAFE_HEADERS}
 
 
 def _cache_control(served: Served, delivery: Delivery, *, stale: bool) -> str:

@@ -1,6 +1,6 @@
 """One log event per request, and the request id that joins it to the logs of the caller and the screenshot API."""
 
-import os
+import random
 import re
 import time
 
@@ -30,8 +30,11 @@ def request_id() -> str:
 
 
 def choose_request_id(sent: str) -> str:
-    """Return the id that the caller sent if it is valid, else a new one."""
-    return sent if _VALID_ID.fullmatch(sent) else os.urandom(16).hex()
+    """Return the id that the caller sent if it is valid, else a new one.
+
+    An id need not be secret, and `os.urandom` would take most of the time of a hit. `random` is seeded again after a fork.
+    """
+    return sent if _VALID_ID.fullmatch(sent) else f"{random.getrandbits(128):032x}"
 
 
 def log_request(method: str, route: str | None, status: int, started: float, size: int | None, **facts: object) -> None:
