@@ -10,7 +10,7 @@ from options import CaptureOptions, Delivery, Rendition, Target, chosen
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 # Part of every key. Raise it when the meaning or the default of an option changes: keys leave defaults out, so an old
 # picture would otherwise be served for the new meaning.
-SCHEMA = 2
+SCHEMA = 3
 
 
 @dataclass(frozen=True, slots=True)

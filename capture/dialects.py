@@ -13,6 +13,8 @@ from capture.outcomes import ENGINE_OUTCOMES, OUTCOMES, Envelope, Outcome
 from errors import InvalidOption
 from options import FORMATS, LEFT_OUT, MAX_PIXELS, CaptureOptions, Option, Param, options_of
 
+SETTLE_DELAY = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
@@ -30,11 +32,14 @@ class Dialect:
     key_header: str = "X-API-Key"
     key_prefix: str = ""
     needs_key: bool = False
+    settle_delay: int = SETTLE_DELAY  # milliseconds, instead of `settled`; 0 for an API that has it
     priority: bool = False  # it supports RFC 9218's `Priority`, by which bulk work yields to visitors
     health: str = "/health"
 
     def express(self, options: CaptureOptions) -> dict[str, object]:
         """Write the options in this dialect's names and values. Raises `InvalidOption` for one that it does not have."""
+        if options.wait_until == "settled" and self.settle_delay:
+            options = replace(options, delay=max(options.delay, self.settle_delay))
         sent: dict[str, object] = {"url": options.url}
         for option in OPTIONS:
             if option.name == "quality" and not FORMATS[options.format].lossy:
@@ -83,6 +88,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             params=_params("engine"),
             json_too=True,
             max_pixels=MAX_PIXELS,
+            settle_delay=0,
             priority=True,
             key_header="Authorization",
             key_prefix="Bearer ",

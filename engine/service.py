@@ -8,8 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+import structlog
+
 from engine.admission.crashes import CrashHistory
 from engine.admission.slots import Slots
+from engine.browser.browser import Browser
 from engine.browser.supervisor import Supervisor
 from engine.config import EngineSettings
 from engine.devtools.connection import ProtocolError
@@ -28,10 +31,13 @@ from engine.errors import (
 )
 from engine.page import adblock, capture
 from engine.page.adblock import AdFilter
+from engine.page.clock import NoFrame
 from engine.page.integrity import BrokenPicture
 from engine.params import locate
 from engine.traffic import Traffic
 from options import CaptureOptions
+
+log = structlog.get_logger()
 
 MakeProxy = Callable[[], Egress]
 
@@ -91,18 +97,41 @@ class CaptureService:
     async def _attempt(self, params: CaptureOptions, make_proxy: MakeProxy, deadline: float) -> bytes:
         async with self._supervisor.lease() as browser:
             try:
-                ads = await asyncio.shield(self._ads) if params.block_ads and self._ads else None
-                async with browser.page() as blank, self._open_proxy(blank.listener, make_proxy) as proxy:
-                    try:
-                        return await capture.capture_page(blank, params, ads, proxy.traffic, deadline)
-                    except PageUnreachable as err:
-                        raise _reason(err, proxy) from err
-                    except (BrokenPicture, ProtocolError) as err:
-                        raise PageFailed("the browser could not draw the page") from err
+                try:
+                    return await self._capture_in(browser, params, make_proxy, deadline, draws_by_itself=False)
+                except NoFrame:
+                    log.warning(
+                        "page_not_drawn", host=params.target.host, help="captured again in a page that draws by itself"
+                    )
+                    return await self._capture_in(browser, params, make_proxy, deadline, draws_by_itself=True)
             except BaseException:
                 if not browser.alive:  # crashed, or killed because it did not respond
                     self._crashes.record(params.target.url, browser.open_pages)
                 raise
+
+    async def _capture_in(
+        self,
+        browser: Browser,
+        params: CaptureOptions,
+        make_proxy: MakeProxy,
+        deadline: float,
+        *,
+        draws_by_itself: bool,
+    ) -> bytes:
+        """Capture in a new page. Raises NoFrame if the page does not draw when it is asked to."""
+        ads = await asyncio.shield(self._ads) if params.block_ads and self._ads else None
+        async with (
+            browser.page(draws_by_itself=draws_by_itself) as blank,
+            self._open_proxy(blank.listener, make_proxy) as proxy,
+        ):
+            try:
+                return await capture.capture_page(blank, params, ads, proxy.traffic, deadline)
+            except PageUnreachable as err:
+                raise _reason(err, proxy) from err
+            except NoFrame:
+                raise
+            except (BrokenPicture, ProtocolError) as err:
+                raise PageFailed("the browser could not draw the page") from err
 
     @asynccontextmanager
     async def _open_proxy(self, listener: socket.socket, make_proxy: MakeProxy) -> AsyncIterator[Egress]:

@@ -28,7 +28,10 @@ def _same(*values: str) -> MappingProxyType[object, object]:
     return MappingProxyType({value: value for value in values})
 
 
-_WAITS = _same("load", "domcontentloaded", "networkidle")
+# Hosted APIs have no `settled`: the dialects send a delay instead.
+_WAITS: MappingProxyType[object, object] = MappingProxyType(
+    {"settled": "load", "load": "load", "domcontentloaded": "domcontentloaded", "networkidle": "networkidle"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class CaptureOptions:
     delay: int = option(
         0,
         Whole(0, 10000, "milliseconds"),
-        "time to wait after the page has loaded",
+        "time to wait after that, in the page's own time",
         apis={
             "snapsharp": Param("delay", default=0, limits=(0, 10_000)),
             "hermesforge": Param("delay", default=0, limits=(0, 5000)),
@@ -93,12 +96,13 @@ class CaptureOptions:
         },
     )
     wait_until: str = option(
-        "load",
-        Choice(("load", "domcontentloaded", "networkidle")),
-        "the event that counts as loaded",
+        "settled",
+        Choice(("settled", "load", "domcontentloaded", "networkidle")),
+        "when the page counts as loaded. `settled` is two seconds of the page's own time after `load`, at rest: see "
+        "[capturing.md](capturing.md)",
         apis={
             "snapsharp": Param("wait_until", default="load", values=_WAITS),
-            "engine": Param("wait_until", default="load"),
+            "engine": Param("wait_until", default="settled"),
             "snapapi": Param("waitUntil", default="load", values=_WAITS),
         },
     )

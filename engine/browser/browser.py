@@ -1,17 +1,19 @@
 """Runs one Chromium from launch to exit: opens a fresh page for each capture and disposes of it completely."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self, TypeVar
 
 import structlog
 
 from engine.browser.launcher import MAX_LISTENERS
 from engine.browser.page_pool import SPARE_PAGES, BlankPage, PagePool
-from engine.browser.process import EGRESS_FLAGS, FLAGS, ProcessGroup
+from engine.browser.process import EGRESS_FLAGS, FLAGS, FRAME_FLAGS, ProcessGroup
 from engine.config import EngineSettings
 from engine.devtools.connection import Connection, ProtocolError, Session
 from engine.egress.listeners import Listeners
@@ -67,11 +69,16 @@ class Browser:
         self._root = connection.root
         self._contexts: dict[str, str | None] = {}  # browser context → its one page
         self._pages = PagePool(self._open_page)
+        self._frame_turn = asyncio.Lock()
+        self.controls_frames = True
         connection.closed.add_done_callback(lambda _: self._record_end())
 
     @classmethod
     async def launch(
-        cls, settings: EngineSettings, isolation: Isolation, flags: Sequence[str] = (*FLAGS, *EGRESS_FLAGS)
+        cls,
+        settings: EngineSettings,
+        isolation: Isolation,
+        flags: Sequence[str] = (*FLAGS, *FRAME_FLAGS, *EGRESS_FLAGS),
     ) -> Self:
         """Start a Chromium and wait for its first answer. Raises LaunchFailed."""
         command = [str(settings.engine_chromium), *flags, *([] if isolation.sandbox else ["--no-sandbox"])]
@@ -109,9 +116,12 @@ class Browser:
         """Captures' pages that are open or still closing; after a crash, those of that moment. At least 1."""
         return max(1, self._pages.in_use if self._pages_at_crash is None else self._pages_at_crash)
 
-    def page(self) -> AbstractAsyncContextManager[BlankPage]:
-        """Use a page in a context of its own, which is disposed of afterwards. Raises Unavailable and ProtocolError."""
-        return self._pages.use()
+    def page(self, *, draws_by_itself: bool = False) -> AbstractAsyncContextManager[BlankPage]:
+        """Use a page in a context of its own, which is disposed of afterwards. Raises Unavailable and ProtocolError.
+
+        The capture asks for the frames of the page, unless the page draws by itself.
+        """
+        return self._pages.use(partial(self._open_page, draws_by_itself=True) if draws_by_itself else None)
 
     def kill(self) -> None:
         """Kill the process group. Every capture in this browser fails within milliseconds."""
@@ -135,14 +145,15 @@ class Browser:
         await self._root.call("Target.setDiscoverTargets", discover=True, filter=[{"type": "page"}])
 
     @asynccontextmanager
-    async def _open_page(self) -> AsyncIterator[BlankPage]:
+    async def _open_page(self, *, draws_by_itself: bool = False) -> AsyncIterator[BlankPage]:
         with self.listeners.listen() as listener:
             proxy = "socks5://{}:{}".format(*listener.getsockname())
             context = await self._or_kill(self._make_context(proxy))
             session = None
             try:
-                session, frame = await self._or_kill(self._make_page(context))
-                yield BlankPage(session, frame, listener, self._pages.open_spare)
+                session, frame = await self._or_kill(self._make_page(context, draws_by_itself=draws_by_itself))
+                turn = None if draws_by_itself or not self.controls_frames else self._frame_turn
+                yield BlankPage(session, frame, listener, self._pages.open_spare, turn)
             finally:
                 if session:
                     self._connection.forget(session.id)
@@ -164,13 +175,15 @@ class Browser:
         self._contexts[context] = None
         return context
 
-    async def _make_page(self, context: str) -> tuple[Session, str]:
+    async def _make_page(self, context: str, *, draws_by_itself: bool) -> tuple[Session, str]:
         """Open a page and set it up as every capture needs it, in as few round trips as possible."""
         self._root.send("Browser.setDownloadBehavior", behavior="deny", browserContextId=context)
-        target = await self._root.call("Target.createTarget", url="about:blank", browserContextId=context)
-        attached = await self._root.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
+        controlled = self.controls_frames and not draws_by_itself
+        target = await self._create_target(context, controlled=controlled)
+        attached = await self._root.call("Target.attachToTarget", targetId=target, flatten=True)
         session = self._connection.session(str(attached["sessionId"]))
         session.on("Inspector.targetCrashed", lambda _: session.fail(PageFailed(CRASHED)))
+        frames = session.send("HeadlessExperimental.enable") if controlled else None
         answers = await asyncio.gather(
             session.send("Page.enable"),
             session.send("Inspector.enable"),
@@ -178,7 +191,27 @@ class Browser:
             session.send("Page.setLifecycleEventsEnabled", enabled=True),
             session.send("Page.getFrameTree"),
         )
+        if frames:
+            await self._require_frame_control(frames)
         return session, str(answers[-1]["frameTree"]["frame"]["id"])
+
+    async def _create_target(self, context: str, *, controlled: bool) -> str:
+        options: dict[str, Any] = {"url": "about:blank", "browserContextId": context}
+        if controlled:
+            with contextlib.suppress(ProtocolError):
+                frames = {"enableBeginFrameControl": True, "width": 1280, "height": 720}
+                return str((await self._root.call("Target.createTarget", **options, **frames))["targetId"])
+        return str((await self._root.call("Target.createTarget", **options))["targetId"])
+
+    async def _require_frame_control(self, answer: asyncio.Future[dict[str, Any]]) -> None:
+        """Only the headless shell has frame control. Without it, every page draws by itself, now and later."""
+        try:
+            await answer
+        except ProtocolError:
+            self.controls_frames = False
+            log.warning(
+                "frames_not_controlled", browser=self.version, help="captures are slower: see docs/capturing.md"
+            )
 
     def _target_created(self, event: dict[str, Any]) -> None:
         """Close pop-ups: every page of a context but the first, which is ours."""

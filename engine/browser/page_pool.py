@@ -19,12 +19,14 @@ class BlankPage:
     """An empty page in a browser context of its own. `frame` is the id of its main frame.
 
     The page's network traffic arrives at `listener`. The capture calls `open_spare` when the browser has time for it.
+    The page draws only the frames that the capture asks for, each in its `frame_turn`, or by itself if that is None.
     """
 
     session: Session
     frame: str
     listener: socket.socket
     open_spare: Callable[[], None]
+    frame_turn: asyncio.Lock | None
 
 
 OpenPage = Callable[[], AbstractAsyncContextManager[BlankPage]]
@@ -44,9 +46,12 @@ class PagePool:
             self._spare.append(self._open())
 
     @asynccontextmanager
-    async def use(self) -> AsyncIterator[BlankPage]:
-        """Use a page. A successful capture does not wait until it is closed. Raises the reason it could not be opened."""
-        pooled, page = await self._next()
+    async def use(self, open_page: OpenPage | None = None) -> AsyncIterator[BlankPage]:
+        """Use a page, opened in advance or by `open_page`. A successful capture does not wait until it is closed.
+
+        Raises the reason it could not be opened.
+        """
+        pooled, page = await (self._wait_for(self._open(open_page)) if open_page else self._next())
         self.in_use += 1
         pooled.task.add_done_callback(self._count_closed)
         try:
@@ -83,8 +88,8 @@ class PagePool:
     def _count_closed(self, _task: asyncio.Task[None]) -> None:
         self.in_use -= 1
 
-    def _open(self) -> "PooledPage":
-        pooled = PooledPage(self._open_page)
+    def _open(self, open_page: OpenPage | None = None) -> "PooledPage":
+        pooled = PooledPage(open_page or self._open_page)
         self._tasks.add(pooled.task)
         pooled.task.add_done_callback(self._tasks.discard)
         return pooled

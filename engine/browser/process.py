@@ -57,6 +57,16 @@ FLAGS = (
     f"--disable-features={FEATURES_OFF}",
     "--js-flags=--max-old-space-size=512",
 )
+# A frame that is asked for contains everything: no part of it is drawn later, by another thread. With the flag
+# `--enable-begin-frame-control`, no page would draw by itself; without it, each page is created either way.
+FRAME_FLAGS = (
+    "--run-all-compositor-stages-before-draw",
+    "--disable-new-content-rendering-timeout",
+    "--disable-threaded-animation",
+    "--disable-threaded-scrolling",
+    "--disable-checker-imaging",
+    "--disable-image-animation-resync",
+)
 # All traffic must pass through the proxy of the capture's context. Each flag closes a path that the others leave open.
 EGRESS_FLAGS = (
     "--proxy-server=socks5://nowhere.invalid:1",  # for traffic outside every context

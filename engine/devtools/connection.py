@@ -15,7 +15,7 @@ from engine.devtools.messages import MessageSplitter, OversizedMessage
 from engine.errors import BrowserCrashed, PageFailed
 
 CHUNK = 1 << 20  # bytes
-LARGE_REPLIES = ("Page.captureScreenshot", "Page.printToPDF")
+LARGE_REPLIES = ("HeadlessExperimental.beginFrame", "Page.captureScreenshot", "Page.printToPDF")
 TOO_LONG = "the page sent too much data in one request or message"
 
 

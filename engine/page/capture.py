@@ -8,26 +8,37 @@ from typing import Any
 
 from engine.browser.page_pool import BlankPage
 from engine.devtools.connection import ProtocolError
-from engine.errors import DeadlineExceeded, InvalidParams, PageFailed, PageRefused, PageUnreachable
-from engine.page import screenshot, scripts
+from engine.errors import DeadlineExceeded, EngineError, InvalidParams, PageFailed, PageRefused, PageUnreachable
+from engine.page import screenshot, scripts, whole
 from engine.page.adblock import AdFilter
-from engine.page.frame import WORLD, DocumentReplaced
+from engine.page.frame import REDIRECT_SECONDS, WORLD, DocumentReplaced
 from engine.page.integrity import BrokenPicture
 from engine.page.page import Page
+from engine.page.whole import View
 from engine.params import OPTIONS
 from engine.traffic import Traffic
 from options import CaptureOptions, Selector
 
 PICTURE_SECONDS = 2.5  # reserved at the end of the deadline, for the picture of a page that never finishes loading
 IDLE_SECONDS = 10  # after load: a page that polls is never idle
-SCROLL_SECONDS = 10
-FONT_SECONDS = 1
+# A page that shows something, and whose network was silent for so long, waits for something that never comes.
+SILENT_SECONDS = 3
+SETTLED_MS = 2000  # of page time after load: a visitor's first look
+DRAWN_MS = 34  # of page time, for two frames
+NETWORK_SECONDS = 2.4  # of real time after load, for requests that the page makes then
+REST_SECONDS = 0.6  # and for a page that keeps itself busy even longer
+# A page that still shows next to nothing is looked at once more.
+PATIENT_MS, PATIENT_SECONDS = 5000, 4
+MISSING_MS = 167  # of page time, in which requests under way are waited for
+REST_ROUNDS = 8  # chained animations
+POLL_MS, POLL_SECONDS, LONGEST_WAIT_MS = 100, 0.02, 30_000  # page time and real time between looks for an element
+REPLACEMENTS = 5  # navigations after the first load; a page that reloads itself is never at rest
 ERROR_PAGE_SECONDS = 1
 ABORTED = "net::ERR_ABORTED"
 TRANSIENT = frozenset({408, 425, 429})  # request time-out, too early, too many requests: RFC 9110, 8470, 6585
 
 SELECTORS = {name: option.attribute for name, option in OPTIONS.items() if isinstance(option.kind, Selector)}
-MILESTONES = {"load": "load", "domcontentloaded": "DOMContentLoaded", "networkidle": "load"}
+MILESTONES = {"settled": "load", "load": "load", "domcontentloaded": "DOMContentLoaded", "networkidle": "load"}
 COOKIE_BANNERS = tuple(
     line
     for line in (Path(__file__).parents[1] / "data" / "cookie-banners.css").read_text(encoding="utf-8").splitlines()
@@ -64,20 +75,15 @@ class PageCapture:
         self._traffic = traffic
         self._unmatched = params.wait_for  # until an element matches
         self._sized: asyncio.Future[dict[str, Any]]
+        self._view = View(params.height)
+        self._replacements = 0
         rules = COOKIE_BANNERS if params.block_cookie_banners else ()
         self._hiding = scripts.call_expression(scripts.HIDE, rules, params.hide) if rules or params.hide else ""
 
     async def prepare(self, ads: AdFilter | None) -> None:
         """Set the page up while it is still blank, in one round trip at most."""
         send, params = self._page.session.send, self._params
-        # The browser handles this call itself, so it applies before the navigation without a wait.
-        self._sized = send(
-            "Emulation.setDeviceMetricsOverride",
-            width=params.width,
-            height=params.height,
-            deviceScaleFactor=params.scale,
-            mobile=False,
-        )
+        self._sized = self._page.set_viewport(params, params.height)
         setup = []
         if params.dark_mode:
             dark = {"name": "prefers-color-scheme", "value": "dark"}
@@ -113,15 +119,43 @@ class PageCapture:
         """Wait for everything that the options ask for, and start over if the page navigates meanwhile."""
         frame = self._page.frame
         while True:
-            await frame.wait_for_milestone(MILESTONES[self._params.wait_until])
+            async with self._page.clock.running():
+                await self._wait_for_load()
             document = frame.document
             try:
-                await self._wait_for_options()
+                await self._come_to_rest()
             except ProtocolError:
                 # A navigation must have replaced the script's document, or the error is our own.
                 if await self._is_current(document) and not frame.navigating:
                     raise
-            if frame.document == document and not frame.navigating:
+            if frame.navigating and not frame.leaving:  # a redirect is scheduled, within a second of page time
+                until = asyncio.get_running_loop().time() + NETWORK_SECONDS
+                await self._page.clock.advance(REDIRECT_SECONDS * 1000, until, self._page.is_replaced)
+            if frame.document == document and (not frame.navigating or self._replacements >= REPLACEMENTS):
+                return
+            self._replacements += 1
+
+    async def _wait_for_load(self) -> None:
+        """Wait for the milestone, or until it is clear that the page waits in vain for some part of it."""
+        milestone = asyncio.ensure_future(self._page.frame.wait_for_load(MILESTONES[self._params.wait_until]))
+        silence = asyncio.ensure_future(self._wait_for_silence())
+        try:
+            await asyncio.wait([milestone, silence], return_when=asyncio.FIRST_COMPLETED)
+            (milestone if milestone.done() else silence).result()
+        finally:
+            for waiting in (milestone, silence):
+                waiting.cancel()
+            await asyncio.wait([milestone, silence])
+
+    async def _wait_for_silence(self) -> None:
+        """Wait until the network has been silent for SILENT_SECONDS, of a page that has something to show."""
+        page, now, seen = self._page, asyncio.get_running_loop().time, -1
+        since = now()
+        while True:
+            await page.session.pause(SILENT_SECONDS / 12)
+            if self._traffic.bytes != seen or page.is_replaced():
+                seen, since = self._traffic.bytes, now()
+            elif now() - since >= SILENT_SECONDS and await page.answers(scripts.DRAWABLE):
                 return
 
     async def accept_unfinished(self) -> None:
@@ -130,10 +164,13 @@ class PageCapture:
             raise DeadlineExceeded("the page did not answer in time")
         self._page.session.send("Runtime.terminateExecution")
         await self._page.interrupt_if_busy(self._require_document)
-        if not await self._page.run(scripts.DRAWABLE):
-            raise DeadlineExceeded("the page had nothing to show in time")
+        await self._require_drawable(DeadlineExceeded("the page had nothing to show in time"))
         if self._unmatched and not await self._page.run(scripts.MATCHES, self._unmatched):
             raise PageFailed(f'wait_for: no element matched "{self._unmatched}" in time')
+
+    async def _require_drawable(self, error: EngineError) -> None:
+        if not await self._page.run(scripts.DRAWABLE):
+            raise error
 
     async def _failed_url(self) -> str:
         """Return the URL after all redirects. It comes with the error page, which follows the answer."""
@@ -151,7 +188,7 @@ class PageCapture:
         try:
             if self._hiding:  # also hide what the page added since
                 await self._page.interrupt_if_busy(lambda: self._page.evaluate(self._hiding))
-            body = await screenshot.take(self._page, self._params)
+            body = await screenshot.take(self._page, self._params, self._view)
         except (PageFailed, BrokenPicture, ProtocolError):
             if await self._is_current(document):
                 raise
@@ -175,38 +212,84 @@ class PageCapture:
                 except PageFailed:
                     raise InvalidParams(f"{name}: must be a valid CSS selector") from None
 
-    async def _require_document(self, loaded: str = scripts.LOADED, *arguments: object) -> None:
-        """Raise PageFailed unless the document came over HTTP with a status below 400. Runs the script `loaded` for that."""
+    def _require_web_page(self) -> None:
+        """Raise PageFailed unless the document came over HTTP."""
         if self._page.frame.unreachable_url:
             raise PageUnreachable("the page could not be loaded", self._page.frame.unreachable_url)
         if not self._page.frame.url.startswith(("http:", "https:")):
             raise PageFailed("the page navigated to a URL that is neither http nor https")
-        answer = await self._page.run(loaded, *arguments)
+
+    async def _require_document(self, script: str = scripts.LOADED) -> dict[str, Any]:
+        """Raise PageFailed unless the document has a status below 400, too. Returns the answer of `script`."""
+        self._require_web_page()
+        answer: dict[str, Any] = await self._page.run(script)
         self._traffic.requests = answer["requests"]
         _require_success(answer["status"])
+        return answer
 
-    async def _wait_for_options(self) -> None:
-        params = self._params
-        if params.wait_until == "networkidle" or params.wait_for or params.delay or params.full_page:
-            await self._require_document()  # an error status needs no further wait
-            await self._wait_after_load()
-        await self._require_document(
-            scripts.SETTLE, 0 if params.wait_until == "domcontentloaded" else FONT_SECONDS * 1000
-        )
-
-    async def _wait_after_load(self) -> None:
+    async def _come_to_rest(self) -> None:
         params, page = self._params, self._page
+        if self._view.height != params.height:  # the document before this one was captured whole
+            self._view = View(params.height)
+            page.set_viewport(params, params.height)
+        self._require_web_page()
+        if page.frame.stopped and not page.frame.loaded:
+            await self._require_drawable(PageFailed("the page stopped before it had anything to show"))
+        if params.wait_until == "networkidle" or params.wait_for or params.delay:
+            await self._require_document()  # an error status needs no further wait
+        page.move_mouse_away()
         if params.wait_until == "networkidle":
+            await self._wait_for_idle_network()
+        if params.wait_for:
+            await self._wait_for_element(params.wait_for)
+        settled = params.wait_until == "settled"
+        is_shell = await self._rest(params.delay + (SETTLED_MS if settled else DRAWN_MS))
+        if settled and is_shell:
+            await self._rest(PATIENT_MS, PATIENT_SECONDS if page.clock.stalled else 0)
+        if params.full_page or params.selector or params.format == "pdf":
+            self._view = await whole.show(page, params, self._rest)
+
+    async def _rest(self, milliseconds: float, patience: float = NETWORK_SECONDS) -> bool:
+        """Let page time pass, then finish animations, and wait for images in view and fonts.
+
+        Requests under way are waited for at most `patience` seconds of real time. Returns whether the page still shows
+        next to nothing.
+        """
+        page, now = self._page, asyncio.get_running_loop().time
+        seconds = patience + REST_SECONDS + self._params.delay / 1000
+        until = now() + min(seconds, page.time_left - PICTURE_SECONDS)
+        page.clock.wait_for_network(now() + patience)
+        await page.clock.advance(milliseconds, until, page.is_replaced)
+        for _ in range(REST_ROUNDS):
+            if page.is_replaced():
+                return False
+            rest = await page.interrupt_if_busy(lambda: self._require_document(scripts.REST))
+            missing = rest["missing"] and self._params.wait_until != "domcontentloaded"
+            if not (rest["running"] or missing) or now() > until:
+                break
+            await page.clock.advance(DRAWN_MS if rest["running"] else MISSING_MS, until, page.is_replaced)
+        return bool(rest["shell"])
+
+    async def _wait_for_idle_network(self) -> None:
+        page = self._page
+        async with page.clock.running():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(IDLE_SECONDS):
                     await page.frame.wait_for_milestone("networkIdle")
-        if params.wait_for:
-            await page.run(scripts.WAIT_FOR, params.wait_for)
-            self._unmatched = None
-        await page.session.pause(params.delay / 1000)
-        if params.full_page and params.format != "pdf":
-            limit = min(SCROLL_SECONDS, max(0, page.time_left - PICTURE_SECONDS - 1))
-            await page.run(scripts.SCROLL, screenshot.max_height(params), limit * 1000)
+
+    async def _wait_for_element(self, selector: str) -> None:
+        """Wait for an element. Page time runs faster than real time, but not so fast that a slow message comes too late."""
+        page, now, passed = self._page, asyncio.get_running_loop().time, 0
+        while not await page.run(scripts.MATCHES, selector):
+            if page.is_replaced():
+                return
+            if passed >= LONGEST_WAIT_MS:
+                raise PageFailed(f'wait_for: no element matched "{selector}" in time')
+            passed += POLL_MS
+            page.clock.wait_for_network(now() + NETWORK_SECONDS)
+            await page.clock.advance(POLL_MS, now() + NETWORK_SECONDS, page.is_replaced)
+            await page.session.pause(POLL_SECONDS)
+        self._unmatched = None
 
     def _block_ads(self, ads: AdFilter) -> Callable[[dict[str, Any]], None]:
         """Make the listener that fails a page's requests for advertisements, but never that for the page itself."""

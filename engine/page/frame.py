@@ -26,6 +26,7 @@ class MainFrame:
         self.id = frame
         self.url = ""
         self.loader: str | None = None
+        self.stopped = False  # the document loads no further, whether or not it ever fires `load`
         self.document = 0  # a counter, as a document from a `javascript:` URL keeps its predecessor's loader
         self.unreachable_url: str | None = None  # of an error page: the URL that failed
         for event, listener in (
@@ -43,13 +44,30 @@ class MainFrame:
         return self.loader is not None
 
     @property
+    def loaded(self) -> bool:
+        return "load" in self._milestones
+
+    @property
     def navigating(self) -> bool:
         """Return whether a redirect by script or meta refresh has begun: a visitor will not see this document."""
-        return self._redirect_scheduled or self._next_loader not in (None, self.loader)
+        return self._redirect_scheduled or self.leaving
+
+    @property
+    def leaving(self) -> bool:
+        """Return whether a navigation is under way that may replace the document at any moment."""
+        return self._next_loader not in (None, self.loader)
 
     async def wait_for_milestone(self, milestone: str) -> None:
         """Wait until the final document has passed `milestone`, a name of Page.lifecycleEvent."""
         while self.navigating or milestone not in self._milestones:
+            await self._wait_for_change()
+
+    async def wait_for_load(self, milestone: str = "load") -> None:
+        """Wait until the document has passed `milestone`, or has stopped loading before that.
+
+        A redirect that is only scheduled is not waited for: it happens in the page's own time.
+        """
+        while self.leaving or not (milestone in self._milestones or self.stopped):
             await self._wait_for_change()
 
     def call_in_document(self, method: str, **params: Any) -> asyncio.Future[dict[str, Any]]:
@@ -98,6 +116,7 @@ class MainFrame:
     def _replaced(self) -> None:
         self.document += 1
         self._milestones = set()
+        self.stopped = False
         for reply in tuple(self._pending):
             if not reply.done():
                 reply.set_exception(DocumentReplaced)
@@ -128,4 +147,5 @@ class MainFrame:
     def _stopped(self, event: dict[str, Any]) -> None:
         if event["frameId"] == self.id:
             self._next_loader = None
+            self.stopped = self.committed
             self._notify()

@@ -1,6 +1,7 @@
 """Talks to one page: follows its main frame, runs scripts in an isolated world, and interrupts a busy page."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -8,7 +9,9 @@ from engine.browser.page_pool import BlankPage
 from engine.devtools.connection import ProtocolError
 from engine.errors import PageFailed
 from engine.page import scripts
+from engine.page.clock import Clock, FrameClock, RealClock
 from engine.page.frame import DocumentReplaced, MainFrame
+from options import CaptureOptions
 
 ANSWER_SECONDS = 10  # a page that does not answer for so long has its scripts terminated
 
@@ -21,23 +24,31 @@ class Page:
         self.frame = MainFrame(session, blank.frame)
         self.open_spare = blank.open_spare
         self._deadline = deadline
+        self.clock: Clock = (
+            FrameClock(session, blank.frame_turn, self.is_replaced) if blank.frame_turn else RealClock(session)
+        )
         session.on("Page.javascriptDialogOpening", self._dismiss)
 
     @property
     def time_left(self) -> float:
         return max(0, self._deadline - asyncio.get_running_loop().time())
 
+    @property
+    def answer_seconds(self) -> float:
+        """How long the page may take for an answer."""
+        return min(ANSWER_SECONDS, self.time_left / 3)
+
     async def run(self, function: str, *arguments: object) -> Any:
         """Run a function of `scripts` in an isolated world of the main frame. Raises PageFailed if it throws."""
         return await self.evaluate(scripts.call_expression(function, *arguments))
 
     async def evaluate(self, expression: str) -> Any:
+        """Evaluate an expression at once: the page's timers stand still meanwhile, so it must not wait for them."""
         try:
             answer = await self.frame.call_in_document(
                 "Runtime.evaluate",
                 expression=expression,
                 contextId=await self.frame.isolated_world(),
-                awaitPromise=True,
                 returnByValue=True,
             )
         except ProtocolError:
@@ -47,6 +58,13 @@ class Page:
             raise PageFailed("the page could not be inspected")
         return answer["result"].get("value")
 
+    async def answers(self, function: str, *arguments: object) -> Any:
+        """Run a function as `run` does. Returns None if the page is too busy to answer, or gone."""
+        with contextlib.suppress(TimeoutError, ProtocolError, PageFailed):
+            async with asyncio.timeout(1):
+                return await self.run(function, *arguments)
+        return None
+
     async def interrupt_if_busy(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
         """Make a call. If the page is too busy to answer, terminate its scripts and retry once.
 
@@ -54,13 +72,30 @@ class Page:
         Raises DocumentReplaced.
         """
         try:
-            async with asyncio.timeout(min(ANSWER_SECONDS, self.time_left / 3)):
+            async with asyncio.timeout(self.answer_seconds):
                 return await call()
         except DocumentReplaced:
             raise
         except (TimeoutError, ProtocolError):
             await self.session.call("Runtime.terminateExecution")
             return await call()
+
+    def set_viewport(self, params: CaptureOptions, height: int) -> asyncio.Future[dict[str, Any]]:
+        """Give the viewport a size in CSS pixels. The browser itself handles this, so it applies before later calls."""
+        return self.session.send(
+            "Emulation.setDeviceMetricsOverride",
+            width=params.width,
+            height=height,
+            deviceScaleFactor=params.scale,
+            mobile=False,
+        )
+
+    def move_mouse_away(self) -> None:
+        """Headless Chromium's mouse stands at (0, 0), over a menu perhaps. The answer may need a frame: do not wait."""
+        self.session.send("Input.dispatchMouseEvent", type="mouseMoved", x=-1, y=-1)
+
+    def is_replaced(self) -> bool:
+        return self.frame.leaving or not self.frame.committed
 
     def _dismiss(self, _event: dict[str, Any]) -> None:
         self.session.send("Page.handleJavaScriptDialog", accept=False)

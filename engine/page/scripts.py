@@ -21,13 +21,6 @@ DRAWABLE = "() => document.contentType !== 'text/html' || document.body !== null
 
 MATCHES = "(selector) => document.querySelector(selector) !== null"
 
-WAIT_FOR = """(selector) => new Promise(found => {
-  const look = () => { if (document.querySelector(selector)) { watcher.disconnect(); found(true) } };
-  const watcher = new MutationObserver(look);
-  watcher.observe(document, {childList: true, subtree: true, attributes: true});
-  look();
-})"""
-
 # A constructed sheet passes a Content-Security-Policy that refuses inline styles. Each selector has a rule of its own,
 # so that one unknown to this Chromium does not disable the others. The sheet is added again before the picture, as the
 # page may have removed it.
@@ -42,77 +35,176 @@ HIDE = """(rules, hidden) => {
   document.adoptedStyleSheets.push(sheet);
 }"""
 
-# Elements that fade in would be half visible in a picture, so every finite animation is finished. Two frames come first,
-# for the page's observers that start animations. One task notifies all observers after a frame, so our own observer,
-# added last, shows that the page's have run. A document that is not drawn has no frames: hence the time-outs.
-TOOLS = """const pause = patience => new Promise(done => setTimeout(done, patience));
-const frame = () => Promise.race([new Promise(done => requestAnimationFrame(done)), pause(500)]);
-const observed = () => Promise.race([new Promise(done => {
-  const watcher = new IntersectionObserver(() => { watcher.disconnect(); setTimeout(done) });
-  if (document.documentElement) watcher.observe(document.documentElement); else done();
-}), pause(500)]);
-const settle = async () => {
-  await frame();
-  await frame();
-  await observed();
-  for (const animation of document.getAnimations())
-    if (animation.effect?.getComputedTiming().endTime < Infinity) try { animation.finish() } catch {}
-};
-const images = async (within, patience) => {
-  const missing = [...within].filter(image => image.tagName === 'IMG' && !image.complete);
-  const loaded = missing.map(image => new Promise(done => {
-    image.addEventListener('load', done);
-    image.addEventListener('error', done);
-  }));
-  await Promise.race([Promise.all(loaded), pause(patience)]);
-};
-const hideBroken = () => {
-  for (const image of document.images)
-    if (image.complete && image.currentSrc && !image.naturalWidth)
-      image.style.setProperty('visibility', 'hidden', 'important');
+# Whether the page shows next to nothing: nothing drawn, and no text, or one like "Loading…". This is what applications
+# show before their content has come, grey boxes included.
+_SHELL = """const is_shell = () => {
+  if (document.contentType !== 'text/html' || !document.body) return false;
+  const text = document.body.innerText.trim();
+  const loads = /load|wait|lade|lädt|warte|charge|patient|carga|espere|carica|attend|ladda|vent|ładow|загруз|加载|読み込|\\.\\.\\.|…/i;
+  if (text.length > 100 || text && !loads.test(text)) return false;
+  for (const element of document.querySelectorAll('img, svg, canvas, video, iframe, object, embed, picture, input')) {
+    const box = element.getBoundingClientRect();
+    if (box.width * box.height > 2500) return false;
+  }
+  for (const element of document.querySelectorAll('*'))
+    if (getComputedStyle(element).backgroundImage !== 'none' || element.shadowRoot) return false;
+  return true;
 };"""
 
-# The load event waits for images and style sheets, but not for a font that a style requests late. A failed or refused
-# image keeps its place in the layout, without Chromium's broken-image icon. The result is that of `LOADED`, and is
-# returned at once for an error status.
-SETTLE = f"""async (patience) => {{
-  {TOOLS}
+# Brings a page to rest, as far as that is possible at once. `running` animations were finished, which may start others;
+# `missing` images in view and fonts are still under way; a `shell` shows next to nothing. Elements that fade in would be half visible in a picture, so
+# every finite animation is finished, but for those that scrolling drives: their progress is a place, not a time. A
+# failed or refused image keeps its place in the layout, without Chromium's broken-image icon.
+REST = f"""() => {{
   {_LOADED}
-  if (loaded().status >= 400) return loaded();
-  await Promise.race([document.fonts.ready, pause(patience)]);
-  hideBroken();
-  await settle();
-  return loaded();
+  {_SHELL}
+  let running = 0;
+  for (const animation of document.getAnimations())
+    if (animation.timeline instanceof DocumentTimeline && animation.effect?.getComputedTiming().endTime < Infinity
+        && animation.playState !== 'finished')
+      try {{ animation.finish(); running++ }} catch {{}}
+  let missing = document.fonts.status === 'loading' ? 1 : 0;
+  for (const image of document.images)
+    if (!image.complete) {{
+      const box = image.getBoundingClientRect();
+      if (box.bottom > 0 && box.right > 0 && box.top < innerHeight && box.left < innerWidth) missing++;
+    }} else if (image.currentSrc && !image.naturalWidth)
+      image.style.setProperty('visibility', 'hidden', 'important');
+  return {{...loaded(), running, missing, shell: is_shell()}};
 }}"""
 
-# Scrolls by viewports, so that lazy content loads, then back to the top, where sticky headers belong.
-SCROLL = f"""async (limit, patience) => {{
-  {TOOLS}
+# A scroll-driven animation shows what it shows when its element is in the middle of the window.
+SHOW_SCROLLED = """() => {
+  for (const animation of document.getAnimations())
+    if (animation.timeline instanceof ViewTimeline)
+      try {
+        const begin = animation.startTime?.value ?? 0;
+        animation.pause();
+        animation.currentTime = CSS.percent(50 - begin);
+      } catch {}
+}"""
+
+# All elements of the document and its open shadow roots.
+_ELEMENTS = """function* elements(root = document) {
+  for (const element of root.querySelectorAll('*')) {
+    yield element;
+    if (element.shadowRoot) yield* elements(element.shadowRoot);
+  }
+}"""
+
+# The scroller that a visitor would scroll: the document, or an element that fills most of the window.
+_SCROLLER = """const scroller = () => {
   const page = document.scrollingElement ?? document.documentElement;
-  const end = Date.now() + patience;
-  for (let top = 0; top < Math.min(page.scrollHeight, limit) && Date.now() < end; top += innerHeight) {{
-    scrollTo({{top, behavior: 'instant'}});
-    await frame();
-    await frame();
-  }}
-  await images(document.images, Math.min(3000, Math.max(0, end - Date.now())));
-  scrollTo({{top: 0, behavior: 'instant'}});
+  let best = null, most = 0;
+  for (const element of elements()) {
+    const hidden = element.scrollHeight - element.clientHeight;
+    if (hidden < 50 || hidden <= most || element === page || element === document.body) continue;
+    if (element.clientHeight < innerHeight * .5 || element.clientWidth < innerWidth * .5) continue;
+    if (!/auto|scroll/.test(getComputedStyle(element).overflowY)) continue;
+    [best, most] = [element, hidden];
+  }
+  return best && page.scrollHeight < innerHeight + most ? best : page;
+};"""
+
+SCROLL_TO = f"""(top) => {{
+  {_ELEMENTS}
+  {_SCROLLER}
+  const found = scroller();
+  found.scrollTo({{top, behavior: 'instant'}});
+  return {{height: found.scrollHeight, step: Math.min(innerHeight, found.clientHeight || innerHeight)}};
 }}"""
 
-ELEMENT = f"""async (selector) => {{
-  {TOOLS}
+_EXTENT = """const extent = () => {
+  const page = document.scrollingElement ?? document.documentElement;
+  const found = globalThis.inner ?? page;
+  const inside = found === page ? 0 : found.scrollHeight - found.clientHeight;
+  let bottom = 0;
+  for (const element of elements()) {
+    if (element === document.documentElement || element === document.body) continue;
+    const box = element.getBoundingClientRect();
+    if (box.width && box.height && box.bottom > bottom && getComputedStyle(element).position !== 'fixed')
+      bottom = box.bottom;
+  }
+  return {height: Math.max(page.scrollHeight, innerHeight + inside), bottom: bottom + scrollY};
+};"""
+
+# Takes back what keeps the page from being as tall as its content: a lock of scrolling on the document. An inner scroller
+# grows with the window in most layouts. Where it did not, `always` takes back its height, and those of all around it.
+UNFOLD = f"""(always) => {{
+  {_ELEMENTS}
+  {_SCROLLER}
+  {_EXTENT}
+  const set = (element, values) => {{
+    for (const [name, value] of Object.entries(values)) element.style.setProperty(name, value, 'important');
+  }};
+  for (const element of [document.documentElement, document.body]) {{
+    if (!element) continue;
+    const style = getComputedStyle(element);
+    if (style.overflowY !== 'visible') set(element, {{overflow: 'visible'}});
+    if (style.position === 'fixed') set(element, {{position: 'static', width: 'auto'}});
+    if (element.scrollHeight > element.clientHeight + 1) set(element, {{height: 'auto', 'max-height': 'none'}});
+  }}
+  const found = scroller();
+  globalThis.inner ??= found === (document.scrollingElement ?? document.documentElement) ? null : found;
+  if (always && inner && inner.scrollHeight > inner.clientHeight + 1)
+    for (let each = inner; each && each !== document.documentElement; each = each.parentElement)
+      set(each, {{height: 'auto', 'max-height': 'none', overflow: 'visible'}});
+  scrollTo({{top: 0, behavior: 'instant'}});
+  return extent();
+}}"""
+
+# In a window as tall as the page, `100vh` would grow with it. What grew with the window gets its old height back, from
+# the innermost elements outwards, as their parents then shrink by themselves. What is fixed to the window is meant to
+# grow with it, and so is all around an inner scroller. The world of these scripts lives as long as the document.
+REMEMBER_SIZES = f"""(most) => {{
+  {_ELEMENTS}
+  globalThis.before = {{sizes: new Map(), window: innerHeight}};
+  for (const element of elements(globalThis.inner ?? document)) {{
+    if (before.sizes.size === most) break;
+    before.sizes.set(element, element.getBoundingClientRect().height);
+  }}
+}}"""
+
+PIN_SIZES = """() => {
+  const is_fixed = element => {
+    for (let each = element; each instanceof Element; each = each.parentElement ?? each.getRootNode().host)
+      if (getComputedStyle(each).position === 'fixed') return true;
+    return false;
+  };
+  for (const [element, height] of [...before.sizes].reverse()) {
+    if (element === document.documentElement || element === document.body || !element.style || height < 20) continue;
+    const growth = (element.getBoundingClientRect().height - height) / (innerHeight - before.window);
+    if (growth < .05 || growth > 1.5 || is_fixed(element)) continue;
+    for (const name of ['height', 'min-height', 'max-height']) element.style.setProperty(name, height + 'px', 'important');
+    element.style.setProperty('box-sizing', 'border-box', 'important');
+  }
+}"""
+
+BRING_INTO_VIEW = """(selector) => {
+  const element = document.querySelector(selector);
+  element?.scrollIntoView({block: 'center', behavior: 'instant'});
+  return element !== null;
+}"""
+
+# The place of an element in the document. What clips it is unfolded, and what is fixed over it is hidden.
+BOX = """(selector) => {
   const element = document.querySelector(selector);
   if (!element) return null;
-  element.scrollIntoView({{block: 'center', behavior: 'instant'}});
-  await frame();
-  await images([element, ...element.querySelectorAll('img')], 3000);
-  hideBroken();
-  await settle();
-  scrollTo({{top: 0, behavior: 'instant'}});
-  await frame();
+  for (let each = element.parentElement; each && each !== document.body; each = each.parentElement) {
+    const style = getComputedStyle(each);
+    if (style.overflowY !== 'visible' && each.scrollHeight > each.clientHeight + 1)
+      for (const [name, value] of [['overflow', 'visible'], ['height', 'auto'], ['max-height', 'none']])
+        each.style.setProperty(name, value, 'important');
+  }
+  for (const each of document.querySelectorAll('*'))
+    if (!each.contains(element) && !element.contains(each) && /fixed|sticky/.test(getComputedStyle(each).position))
+      each.style?.setProperty('visibility', 'hidden', 'important');
+  for (const each of [document.documentElement, document.body])
+    if (each && getComputedStyle(each).overflowY === 'hidden') each.style.setProperty('overflow', 'visible', 'important');
+  scrollTo({top: 0, behavior: 'instant'});
   const box = element.getBoundingClientRect();
-  return {{x: box.x + scrollX, y: box.y + scrollY, width: box.width, height: box.height}};
-}}"""
+  return {x: box.x + scrollX, y: box.y + scrollY, width: box.width, height: box.height};
+}"""
 
 
 def call_expression(function: str, *arguments: object) -> str:

@@ -57,7 +57,12 @@ SNAPSHARP = {
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "snapsharp": SNAPSHARP,
-    "engine": {**SNAPSHARP, "scale": (1, 3), "selector": str},
+    "engine": {
+        **SNAPSHARP,
+        "wait_until": {"settled", "load", "domcontentloaded", "networkidle"},
+        "scale": (1, 3),
+        "selector": str,
+    },
     "hermesforge": {
         "url": str,
         "width": (1, 10_000),

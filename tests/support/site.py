@@ -17,7 +17,7 @@ class Seen:
 
 @dataclass
 class Route:
-    """One response. `gate` delays it until it is set. An `endless` response never ends after its headers and body.
+    """One response. `late` delays it by seconds, `gate` until that is set. An `endless` response never ends after its headers and body.
 
     A response that `drips` is endless, with a byte every 0.2 s. A route that `hangs_up` closes without a response.
     """
@@ -30,6 +30,7 @@ class Route:
     endless: bool
     drips: bool
     hangs_up: bool
+    late: float
 
 
 @dataclass
@@ -60,10 +61,13 @@ class Site:
         endless: bool = False,
         drips: bool = False,
         hangs_up: bool = False,
+        late: float = 0,
     ) -> str:
         """Serve `body` at `path` with any query, and return its URL."""
         content = body.encode() if isinstance(body, str) else body
-        self.routes[path] = Route(content, status, content_type, headers or {}, gate, endless or drips, drips, hangs_up)
+        self.routes[path] = Route(
+            content, status, content_type, headers or {}, gate, endless or drips, drips, hangs_up, late
+        )
         return self.url(path)
 
     def hits(self, path: str) -> int:
@@ -82,6 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         if route is None:
             self.send_error(404)
             return
+        site.closing.wait(route.late)
         if route.gate:
             _either(route.gate, site.closing)
         if route.hangs_up:

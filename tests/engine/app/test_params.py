@@ -17,7 +17,7 @@ def refusal(**options) -> str:
 
 def test_defaults_are_those_of_the_hosted_api():
     assert parse({"url": URL}) == CaptureOptions(
-        Target(URL, "example.com", 443), width=1280, height=720, full_page=False, scale=1, delay=0, wait_until="load",
+        Target(URL, "example.com", 443), width=1280, height=720, full_page=False, scale=1, delay=0, wait_until="settled",
         block_ads=False, block_cookie_banners=False, dark_mode=False, format="png", quality=80,
     )  # fmt: skip
 
@@ -55,7 +55,7 @@ def test_false_is_read_as_people_write_it(word):
         ("scale", "nan", "a number from 1 to 3"),
         ("scale", float("nan"), "a number from 1 to 3"),
         ("format", "gif", "png, jpeg, webp or pdf"),
-        ("wait_until", "idle", "load, domcontentloaded or networkidle"),
+        ("wait_until", "idle", "settled, load, domcontentloaded or networkidle"),
         ("full_page", "maybe", "true or false"),
         ("full_page", "", "true or false"),
         ("full_page", 2, "true or false"),

@@ -90,10 +90,10 @@ def test_a_document_from_a_javascript_url_is_captured(engine: Engine, site: Site
 
 
 @pytest.mark.parametrize("script", ["stop()", "location = '/nothing'"])
-def test_a_page_that_stops_loading_before_its_body_times_out_instead_of_an_empty_pdf(
-    short_deadline_engine: Engine, site: Site, script: str
+def test_a_page_that_stops_loading_before_its_body_fails_at_once_instead_of_an_empty_pdf(
+    engine: Engine, site: Site, script: str
 ):
     site.add("/nothing", status=204)
     url = site.add("/headless", body("green", "text", f"<script>{script}</script>"))
-    answer = failure(short_deadline_engine.capture(url, format="pdf"))
-    assert answer == (504, "timeout", "the page had nothing to show in time")
+    answer = failure(engine.capture(url, format="pdf"))
+    assert answer == (422, "page_failed", "the page stopped before it had anything to show")

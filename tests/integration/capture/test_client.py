@@ -124,7 +124,7 @@ def test_it_requests_other_formats_from_every_dialect(api, image_format, magic):
 
 def test_only_the_format_requests_a_printed_page(api):
     assert capture(api, PAGE, "pdf").startswith(b"%PDF-")
-    assert set(api.calls[0].params) == {"url", "format", "width", "height"}
+    assert set(api.calls[0].params) - {"delay"} == {"url", "format", "width", "height"}
 
 
 def test_it_sends_snapsharp_its_own_names():
@@ -201,7 +201,18 @@ def test_it_sends_snapapi_json_in_camel_case():
 def test_it_sends_nothing_that_the_api_does_by_itself(api):
     capture(api)
 
-    assert set(api.calls[0].params) == {"url", "format", "width", "height"}
+    assert set(api.calls[0].params) - {"delay"} == {"url", "format", "width", "height"}
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "sent"),
+    [("hermesforge", 0, 1000), ("snapsharp", 0, 1000), ("snapapi", 200, 1000), ("snapsharp", 3000, 3000), ("engine", 0, None)],
+)  # fmt: skip
+def test_a_hosted_api_gets_a_delay_of_at_least_a_second_instead_of_settled(name, asked, sent):
+    params = sent_by(name, replace(PAGE, delay=asked)).params
+
+    assert params.get("delay") in (sent, sent and str(sent))
+    assert not {"wait_until", "waitUntil"} & set(params)
 
 
 def test_it_sends_a_quality_only_for_lossy_originals():

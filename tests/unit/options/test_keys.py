@@ -82,7 +82,7 @@ def test_a_record_of_the_schema_before_is_read_too():
 
 
 CAPTURE = {
-    "width": 1280, "height": 720, "full_page": False, "scale": 1, "delay": 0, "wait_until": "load", "wait_for": None,
+    "width": 1280, "height": 720, "full_page": False, "scale": 1, "delay": 0, "wait_until": "settled", "wait_for": None,
     "selector": None, "hide": None, "block_ads": True, "block_cookie_banners": True, "dark_mode": False,
     "format": "png", "quality": 90,
 }  # fmt: skip
@@ -93,4 +93,4 @@ RENDITION = {"w": None, "h": None, "fit": "cover", "format": "png", "quality": 8
 def test_a_changed_default_needs_a_new_schema(group, known):
     """Keys hold no defaults: change one here only together with `model.SCHEMA`."""
     defaults = {each.name: each.default for each in options_of(group)}
-    assert (SCHEMA, {name: defaults.get(name) for name in known}) == (2, known)
+    assert (SCHEMA, {name: defaults.get(name) for name in known}) == (3, known)

@@ -1,0 +1,228 @@
+"""Gives a page its frames and its time: two seconds of its own time take some 30 milliseconds.
+
+Chromium draws only the frames that are asked for (`HeadlessExperimental.beginFrame`), and after the first grant
+(`Emulation.setVirtualTimePolicy`) the page's clock moves only as granted. https://chromedevtools.github.io/devtools-protocol/
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Protocol
+
+from engine.devtools.connection import ProtocolError, Session
+
+# Milliseconds of page time between the frames of a page at rest. Each frame costs some milliseconds of real time.
+STEPS = (34.0, 133.0, 333.0, 1500.0)
+FRAME = 1000 / 60  # milliseconds between the frames of a page that moves
+LOADED_FRAMES = 2  # they show what has loaded; whatever is new in later ones moves
+LATE_BURSTS = 3  # for a page that still moves when its time is over
+LEAST_TICK = 0.1
+BURST = 10  # frames of a page that moves; only the last one is drawn
+TURN_SECONDS = 0.25  # after which a slow frame no longer keeps the other pages waiting
+STALLED_SECONDS = 1
+PUMP_SECONDS = 0.1  # between frames while the page loads
+DRAWING_SECONDS = 0.005
+# A page with tasks without end uses up its grant all the same. With few tasks, time would pass before the work is done.
+STARVATION = 100_000
+WAIT_FOR_NETWORK, IGNORE_NETWORK = "pauseIfNetworkFetchesPending", "advance"
+
+
+class NoFrame(ProtocolError):
+    """The page draws no frame, though it was asked to. Another page, which draws by itself, may show the same."""
+
+
+class Clock(Protocol):
+    """How the time of a page passes, and how its picture is taken."""
+
+    async def advance(self, milliseconds: float, until: float, is_over: Callable[[], bool]) -> None:
+        """Let page time pass, at most until `until` on the loop's clock, and only while not `is_over`."""
+
+    stalled: bool  # a request was waited for in vain, for more than a second
+
+    def wait_for_network(self, until: float) -> None:
+        """Let requests stop the page's clock, until `until` on the event loop's clock."""
+
+    def running(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """Let page time pass at its real pace during the block."""
+
+    def drawing(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """Draw frames during the block, for a call of the browser that waits for some."""
+
+    async def screenshot(self, within: float, options: dict[str, Any]) -> str | None:
+        """Take the picture of the viewport in device pixels 1:1, base64-encoded; None if this clock cannot."""
+
+
+class RealClock:
+    """The clock of a page that draws by itself, for a browser or a page whose frames cannot be controlled."""
+
+    stalled = False
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def wait_for_network(self, until: float) -> None:
+        pass
+
+    async def advance(self, milliseconds: float, until: float, is_over: Callable[[], bool]) -> None:
+        now = asyncio.get_running_loop().time
+        end = min(until, now() + milliseconds / 1000)
+        while now() < end and not is_over():
+            await self._session.pause(min(PUMP_SECONDS, end - now()))
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        yield
+
+    drawing = running
+
+    async def screenshot(self, within: float, options: dict[str, Any]) -> str | None:  # noqa: ARG002
+        return None
+
+
+class FrameClock:
+    """Frames and time under control. A frame needs the browser's `turn`: two at a time disturb each other."""
+
+    def __init__(self, session: Session, turn: asyncio.Lock, is_replaced: Callable[[], bool]) -> None:
+        """No frame is asked for while the document is being replaced, which `is_replaced` tells."""
+        self._session = session
+        self._turn = turn
+        self._is_replaced = is_replaced
+        self._drawing: asyncio.Future[dict[str, Any]] | None = None  # the last frame, perhaps not answered yet
+        self._base: float | None = None  # milliseconds, the page's clock at the first grant
+        self._passed = 0.0  # milliseconds granted since
+        self._ticks = 0.0  # of the last frame
+        self._spent = asyncio.Event()
+        self._network_until = 0.0
+        self.stalled = False
+        session.on("Emulation.virtualTimeBudgetExpired", lambda _: self._spent.set())
+
+    def wait_for_network(self, until: float) -> None:
+        self._network_until = until
+
+    async def advance(self, milliseconds: float, until: float, is_over: Callable[[], bool]) -> None:
+        now, end, number = asyncio.get_running_loop().time, self._passed + milliseconds, 0
+        if self._base is None:
+            await self._grant(1, until)
+        moves, late = False, 0
+        while now() < until and not is_over() and (self._passed < end or (moves and late < LATE_BURSTS)):
+            late += self._passed >= end
+            if moves:
+                damaged = await self._burst(until, is_over)
+            else:
+                damaged = await self._draw(until, drawn=number > 0) and number >= LOADED_FRAMES
+                step = STEPS[min(number, len(STEPS) - 1)]
+                await self._grant(min(step, end - self._passed), until)
+            number += 1
+            moves = damaged
+
+    async def _burst(self, until: float, is_over: Callable[[], bool]) -> bool:
+        """Draw some frames as a screen would. Returns whether the last one showed anything new."""
+        damaged = False
+        for number in range(BURST):
+            if is_over() or asyncio.get_running_loop().time() >= until:
+                break
+            damaged = await self._draw(until, drawn=number == BURST - 1)
+            await self._grant(FRAME, until)
+        return damaged
+
+    def running(self) -> contextlib.AbstractAsyncContextManager[None]:
+        return _beside(self._run())
+
+    def drawing(self) -> contextlib.AbstractAsyncContextManager[None]:
+        return _beside(self._draw_on())
+
+    async def screenshot(self, within: float, options: dict[str, Any]) -> str | None:
+        """Raises NoFrame."""
+        until = asyncio.get_running_loop().time() + within
+        for _ in range(5):  # a frame that brought nothing new has no picture
+            answer = await self._frame(until, screenshot=options)
+            if "screenshotData" in answer:
+                return str(answer["screenshotData"])
+            self._passed += FRAME
+        raise NoFrame
+
+    async def _run(self) -> None:
+        now = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(PUMP_SECONDS)
+            if not self._is_replaced():
+                with contextlib.suppress(ProtocolError):
+                    await self._frame(now() + 1, noDisplayUpdates=self._base is None)
+                    if self._base is not None:
+                        await self._grant(PUMP_SECONDS * 1000, now() + 1)
+
+    async def _draw_on(self) -> None:
+        while True:
+            with contextlib.suppress(ProtocolError):
+                await self._frame(asyncio.get_running_loop().time() + 1)
+            self._passed += FRAME
+            await asyncio.sleep(DRAWING_SECONDS)
+
+    async def _draw(self, until: float, *, drawn: bool) -> bool:
+        """Ask for a frame, and return whether it showed anything new. A page that is too busy gets none."""
+        if self._is_replaced():
+            return False
+        try:
+            answer = await self._frame(until, **({} if drawn else {"noDisplayUpdates": True}))
+        except NoFrame:
+            return False
+        return bool(answer["hasDamage"])
+
+    async def _frame(self, until: float, **params: Any) -> dict[str, Any]:
+        """Ask for a frame and wait for its answer. Raises NoFrame if there is none by `until` on the loop's clock."""
+        now = asyncio.get_running_loop().time
+        if self._drawing and not self._drawing.done():
+            await asyncio.wait([self._drawing], timeout=max(0, until - now()))
+            if not self._drawing.done():
+                raise NoFrame
+        if self._base is not None:
+            # A second frame for the same moment is never answered.
+            self._ticks = max(self._base + self._passed, self._ticks + LEAST_TICK)
+            params |= {"frameTimeTicks": self._ticks, "interval": FRAME}
+        async with self._turn:
+            self._drawing = self._session.send("HeadlessExperimental.beginFrame", **params)
+            await asyncio.wait([self._drawing], timeout=max(0, min(TURN_SECONDS, until - now())))
+        await asyncio.wait([self._drawing], timeout=max(0, until - now()))
+        if not self._drawing.done():
+            raise NoFrame
+        try:
+            return self._drawing.result()
+        except ProtocolError as err:
+            raise NoFrame from err
+
+    async def _grant(self, milliseconds: float, until: float) -> None:
+        """Let page time pass. Requests that are under way stop the clock, until they have been waited for too long."""
+        now = asyncio.get_running_loop().time
+        began = now()
+        self._passed += milliseconds
+        for policy, end in ((WAIT_FOR_NETWORK, min(until, self._network_until)), (IGNORE_NETWORK, until)):
+            if end <= now():
+                continue
+            self._spent.clear()
+            answer = await self._session.call(
+                "Emulation.setVirtualTimePolicy",
+                policy=policy,
+                budget=milliseconds,
+                maxVirtualTimeTaskStarvationCount=STARVATION,
+            )
+            if self._base is None:
+                self._base = answer["virtualTimeTicksBase"]
+            spent = asyncio.ensure_future(self._spent.wait())
+            failed = self._session.new_future()
+            await asyncio.wait([spent, failed], timeout=end - now(), return_when=asyncio.FIRST_COMPLETED)
+            spent.cancel()
+            failed.cancel() if not failed.done() else failed.result()
+            if self._spent.is_set():
+                return
+            self.stalled = self.stalled or now() - began > STALLED_SECONDS
+
+
+@contextlib.asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do endless `work` during the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])

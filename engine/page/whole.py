@@ -1,0 +1,123 @@
+"""Brings into view what lies outside the viewport: the whole page, one element, or all that a PDF prints.
+
+The viewport becomes as tall as what is shown, so that fixed backgrounds, observers and handlers of `resize` see what
+they see in a window of that height. Sizes that follow the height of the window (`100vh`) keep what they were.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from engine.errors import PageFailed
+from engine.page import scripts
+from engine.page.page import Page
+from options import FORMATS, MAX_PIXELS, CaptureOptions
+
+MAX_SIDE = 16_384  # device pixels: larger pictures come back blank or empty
+SCROLL_SECONDS = 5
+SCROLL_MS = 400  # of page time at each place: a page that loads what it shows waits until the visitor stops scrolling
+REDRAW_MS = 50  # of page time, for the handlers of `resize`
+MOST_PINNED = 20_000  # elements: to measure so many takes some 20 ms
+SEEN_MS = 2000  # of page time, for what begins when it comes into view
+GROWTHS = 2  # times that the viewport follows a page that has grown
+
+Rest = Callable[[float], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A part of the document in CSS pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the picture shows: the viewport, `height` CSS pixels tall, or a `clip` of it. It was `cut` if more exists."""
+
+    height: int
+    clip: Clip | None = None
+    cut: bool = False
+
+
+def max_height(params: CaptureOptions) -> int:
+    """The highest picture in CSS pixels, by the limits of the encoders and of memory."""
+    side = min(MAX_SIDE, FORMATS[params.format].longest_side)
+    return int(min(side / params.scale, MAX_PIXELS / (params.width * params.scale**2)))
+
+
+async def show(page: Page, params: CaptureOptions, rest: Rest) -> View:
+    """Show what the options ask for. `rest` lets the page come to rest after some milliseconds of its time.
+
+    Raises PageFailed if no element matches the selector.
+    """
+    if params.selector:
+        return await _show_element(page, params, rest)
+    await _scroll_through(page, params, rest)
+    return await _show_all(page, params, rest)
+
+
+async def _scroll_through(page: Page, params: CaptureOptions, rest: Rest) -> None:
+    """Scroll by viewports to the end, for pages that listen to scrolling, then back to the top."""
+    loop, top = asyncio.get_running_loop(), 0
+    end = loop.time() + SCROLL_SECONDS
+    while loop.time() < end:
+        found = await page.run(scripts.SCROLL_TO, top)
+        await page.clock.advance(SCROLL_MS, end, page.is_replaced)
+        top += found["step"]
+        if top >= min(found["height"], max_height(params)):
+            break
+    await page.run(scripts.SCROLL_TO, 0)
+    await rest(0)
+
+
+async def _show_all(page: Page, params: CaptureOptions, rest: Rest) -> View:
+    limit, height = max_height(params), params.height
+    found = await page.run(scripts.UNFOLD, params.format == "pdf")  # paper has no window to grow
+    for _ in range(1 + GROWTHS):
+        wanted = max(params.height, min(math.ceil(found["height"]), limit))
+        if wanted <= height:
+            break
+        height = await _resize(page, params, wanted, rest)
+        found = await page.run(scripts.UNFOLD, True)
+    if params.height <= math.ceil(found["bottom"]) < height:  # the page did not grow into the window
+        height = await _resize(page, params, math.ceil(found["bottom"]), rest)
+    return View(height, cut=found["height"] > height + 1)
+
+
+async def _show_element(page: Page, params: CaptureOptions, rest: Rest) -> View:
+    if not await page.run(scripts.BRING_INTO_VIEW, params.selector):
+        raise PageFailed(f'selector: no element matched "{params.selector}"')
+    await rest(0)
+    box = await page.run(scripts.BOX, params.selector)
+    height = params.height
+    bottom = math.ceil(box["y"] + box["height"])
+    if bottom > height:
+        height = await _resize(page, params, min(bottom, max_height(params)), rest)
+        box = await page.run(scripts.BOX, params.selector)
+    return View(height, _clip(box, params, height), cut=box["y"] + box["height"] > height + 1)
+
+
+async def _resize(page: Page, params: CaptureOptions, height: int, rest: Rest) -> int:
+    """Make the viewport `height` CSS pixels tall, with all sizes that only follow the window as they were."""
+    await page.run(scripts.REMEMBER_SIZES, MOST_PINNED)
+    await page.set_viewport(params, height)
+    await page.run(scripts.PIN_SIZES)
+    await page.clock.advance(REDRAW_MS, asyncio.get_running_loop().time() + 1, page.is_replaced)
+    await page.run(scripts.PIN_SIZES)  # a handler of `resize` may have set some
+    await page.run(scripts.SHOW_SCROLLED)
+    await rest(SEEN_MS)
+    return height
+
+
+def _clip(box: dict[str, float], params: CaptureOptions, height: int) -> Clip:
+    x, y = max(0, math.floor(box["x"])), max(0, math.floor(box["y"]))
+    width = min(math.ceil(box["x"] + box["width"]), params.width) - x
+    tall = min(math.ceil(box["y"] + box["height"]), height) - y
+    if width < 1 or tall < 1:
+        raise PageFailed(f'selector: the element that matched "{params.selector}" has no size')
+    return Clip(x, y, width, tall)

@@ -1,0 +1,159 @@
+"""With no options, the picture shows what a visitor sees two seconds after the page has loaded.
+
+All pages are captured at the start, two at a time. Each test looks at one picture, at points that have a colour only if
+the page came to rest.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from PIL import Image
+
+from tests.engine.page.test_options import BLUE, GREEN, RED, WHITE, body, picture, png
+from tests.support.engine import Engine
+from tests.support.site import Site
+
+SIZE = {"width": 400, "height": 300}
+LATE = "/late.png"  # green, and 0.3 s late
+# Each page fills the window with red (or leaves it white) and ends green.
+BOX = "<div id=a style='position:fixed;inset:0;background:{}'></div>"
+FONT = "/usr/share/fonts/truetype/freefont/FreeMono.ttf"
+
+
+def script(text: str, box: str = "red") -> str:
+    return body("white", BOX.format(box) + f"<script>const a = document.getElementById('a'); {text}</script>")
+
+
+def image(markup: str, text: str = "") -> str:
+    style = "<style>img, .b {position: fixed; inset: 0; width: 400px; height: 300px}</style>"
+    return body("white", markup + f"<script>{text}</script>", style)
+
+
+GREEN_NOW = "a.style.background = 'green'"
+PAGES = {
+    "an image that is loaded lazily": image(f"<img loading=lazy src={LATE}>"),
+    "an image that an observer sets": image(
+        "<img id=i>", f"new IntersectionObserver(() => {{ i.src = '{LATE}' }}).observe(i)"
+    ),
+    "a background that an observer sets": image(
+        "<div class=b id=i></div>",
+        f"new IntersectionObserver(() => {{ i.style.background = 'url({LATE})' }}).observe(i)",
+    ),
+    "an image that a script adds after load": image(
+        "", f"onload = () => setTimeout(() => document.body.insertAdjacentHTML('beforeend', '<img src={LATE}>'), 200)"
+    ),
+    "an image in an open shadow root": image(
+        "<div id=h></div>", f"h.attachShadow({{mode: 'open'}}).innerHTML = '<img loading=lazy src={LATE} width=400 height=300>'"
+    ),
+    "an application that fetches its content": body(
+        "white", f"<script>onload = async () => {{ await fetch('{LATE}'); document.body.style.background = 'green' }}</script>"
+    ),
+    "the same, with a word while it loads": body(
+        "white",
+        "<p>Loading…</p><script>onload = async () => { await fetch('/slow.txt'); document.body.style.background = 'green' }"
+        "</script>",
+    ),
+    "an application that takes longer than it should": body(
+        "white", "<script>onload = async () => { await fetch('/slower.txt'); document.body.style.background = 'green' }</script>"
+    ),
+    "a chain of timers": script(
+        f"let n = 0; const next = () => ++n < 15 ? setTimeout(next, 100) : ({GREEN_NOW}); next()"
+    ),
+    "a motion by animation frames and the clock": script(
+        "const began = performance.now(); const draw = now => { const t = Math.min((now - began) / 1500, 1);"
+        f" if (t < 1) requestAnimationFrame(draw); else {GREEN_NOW} }}; requestAnimationFrame(draw)"
+    ),
+    "a motion by steps, one for each frame": script(
+        "let n = 0; const draw = () => { a.style.opacity = n / 80; if (++n < 80) requestAnimationFrame(draw); else {"
+        f" a.style.opacity = 1; {GREEN_NOW} }} }}; requestAnimationFrame(draw)"
+    ),
+    "a motion that begins late": script(
+        "let n = 0; const draw = () => { a.style.opacity = n / 20; if (++n < 20) requestAnimationFrame(draw); else {"
+        f" a.style.opacity = 1; {GREEN_NOW} }} }}; setTimeout(draw, 1200)"
+    ),
+    "a chart on a canvas": body(
+        "white",
+        "<canvas id=c width=400 height=300></canvas><script>const g = c.getContext('2d'); let w = 0; (function draw() {"
+        " g.fillStyle = 'green'; g.fillRect(0, 0, w += 8, 300); if (w < 420) requestAnimationFrame(draw) })()</script>",
+    ),
+    "animations, one after the other": body(
+        "white",
+        BOX.format("red") + "<script>const a = document.getElementById('a'); a.animate({opacity: [1, 0]}, 900).onfinish = () =>"
+        f" a.animate({{opacity: [0, 1]}}, 900).onfinish = () => {{ {GREEN_NOW} }}</script>",
+    ),
+    "an animation of ten seconds": body(
+        "white",
+        BOX.format("red"),
+        "<style>@keyframes k { to { background: green } } #a { animation: k 10s linear forwards }</style>",
+    ),
+    "a redirect by script, later than load": script("onload = () => setTimeout(() => { location = '/green' }, 700)"),
+    "a redirect by refresh, after a second": body("red", "", "<meta http-equiv=refresh content='1; url=/green'>"),
+    "two redirects, one after the other": script("setTimeout(() => { location = '/hop' }, 300)"),
+    "a page that reloads itself once": script(
+        "if (document.cookie.includes('seen')) a.style.background = 'green'; else { document.cookie = 'seen=1';"
+        " setTimeout(() => location.reload(), 400) }"
+    ),
+    "a style for the mouse": body("green", "", "<style>body:hover { background: red !important }</style>"),
+    "a frame of another site": body("white", "<iframe src={other}/green style='position:fixed;inset:0;width:400px;height:300px;border:0'></iframe>"),
+    "a page that stops loading": script("onload = () => { a.style.background = 'red' }; a.style.background = 'green'; stop()"),
+    "a page that starts a download": script("a.style.background = 'green'; location = '/file.bin'"),
+    "a page that opens an application": script("a.style.background = 'green'; location = 'mailto:a@example.com'"),
+    "a page that is written anew": body("red", "<script>onload = () => { document.open(); document.write('<body style=background:green>') }</script>"),
+}  # fmt: skip
+OPTIONS = {
+    "a delay of ten seconds": (script(f"setTimeout(() => {{ {GREEN_NOW} }}, 11_000)"), {"delay": 10_000}),
+    "an element that comes late": (
+        script(f"setTimeout(() => {{ a.className = 'here'; {GREEN_NOW} }}, 6000)"),
+        {"wait_for": ".here"},
+    ),
+    "load": (script(f"setTimeout(() => {{ {GREEN_NOW} }}, 1500)", "blue"), {"wait_until": "load"}),
+    "a scale of two": (script(f"setTimeout(() => {{ {GREEN_NOW} }}, 1500)"), {"scale": 2}),
+    "jpeg": (script(f"setTimeout(() => {{ {GREEN_NOW} }}, 1500)"), {"format": "jpeg"}),
+    "webp": (script(f"setTimeout(() => {{ {GREEN_NOW} }}, 1500)"), {"format": "webp"}),
+}
+
+
+@pytest.fixture(scope="module")
+def pictures(engine: Engine, site: Site) -> Iterator[dict[str, Image.Image]]:
+    green = png(400, 300, GREEN)
+    site.add(LATE, green, content_type="image/png", late=0.3, headers={"Cache-Control": "no-store"})
+    site.add("/slow.txt", "x", late=0.8)
+    site.add("/slower.txt", "x", late=3)
+    site.add("/green", body("green"))
+    site.add("/hop", body("red", "<script>setTimeout(() => { location = '/green' }, 300)</script>"))
+    site.add("/file.bin", b"x", content_type="application/octet-stream")
+    wanted = {name: (content, {}) for name, content in PAGES.items()} | OPTIONS
+
+    def capture(numbered: tuple[int, tuple[str, dict]]) -> Image.Image:
+        number, (content, options) = numbered
+        url = site.add(f"/settled-{number}", content.replace("{other}", f"http://localhost:{site.port}"))
+        return picture(engine.capture(url, **SIZE | options))
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(wanted, pool.map(capture, enumerate(wanted.values())), strict=True))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_captured_at_rest(pictures: dict[str, Image.Image], name: str):
+    assert pictures[name].size == (400, 300)
+    assert {pictures[name].getpixel(point) for point in ((20, 20), (200, 150), (380, 280))} == {GREEN}
+
+
+def test_a_delay_is_page_time(pictures: dict[str, Image.Image]):
+    assert pictures["a delay of ten seconds"].getpixel((200, 150)) == GREEN
+
+
+def test_an_element_is_waited_for_in_page_time(pictures: dict[str, Image.Image]):
+    assert pictures["an element that comes late"].getpixel((200, 150)) == GREEN
+
+
+def test_load_does_not_wait_for_timers(pictures: dict[str, Image.Image]):
+    assert pictures["load"].getpixel((200, 150)) == BLUE
+
+
+@pytest.mark.parametrize(("name", "size"), [("a scale of two", (800, 600)), ("jpeg", (400, 300)), ("webp", (400, 300))])
+def test_scales_and_formats_settle_too(pictures: dict[str, Image.Image], name: str, size: tuple[int, int]):
+    assert pictures[name].size == size
+    assert pictures[name].getpixel((200, 150))[0] < 10
+    assert pictures[name].getpixel((200, 150)) not in (RED, WHITE)

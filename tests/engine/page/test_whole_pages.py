@@ -1,0 +1,164 @@
+"""Whole pages, elements and PDFs show what a visitor sees who scrolls through the page.
+
+All pages are captured at the start, two at a time. Each test looks at the colours of one picture from top to bottom.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from PIL import Image
+
+from tests.engine.page.test_options import BLUE, GREEN, RED, WHITE, body, picture, png
+from tests.support.engine import Engine
+from tests.support.site import Site
+
+SIZE = {"width": 400, "height": 300}
+LATE = "/below.png"  # green, 400 × 300, and 0.2 s late
+GAP = "<div style='height:900px'></div>"
+
+
+def part(colour: str, height: str = "300px", more: str = "") -> str:
+    return f"<div style='height:{height};background:{colour};{more}'></div>"
+
+
+def styled(css: str, inside: str) -> str:
+    return body("white", inside, f"<style>img {{display: block; width: 400px; height: 300px}} {css}</style>")
+
+
+def revealed(what: str) -> str:
+    """Do `what` with the element `e`, 900 px below the top, when it comes into view."""
+    seen = f"new IntersectionObserver(found => {{ if (found[0].isIntersecting) {{ {what} }} }}).observe(e)"
+    return styled("", f"{GAP}<div id=e style='height:300px'></div><script>{seen}</script>")
+
+
+REVEAL = (
+    "@keyframes k { from { opacity: 0 } to { opacity: 1 } } .v { animation: k linear both; animation-timeline: view();"
+)
+# name → page, and the colours at points of its picture: y → colour
+PAGES = {
+    "an image that is loaded lazily": (
+        styled("", f"{GAP}{GAP}<img loading=lazy src={LATE}>"), {10: WHITE, 1950: GREEN}, 2100),
+    "a part that is fetched when it is seen": (
+        revealed(f"fetch('{LATE}').then(() => e.style.background = 'green')"), {1000: GREEN}, 1200),
+    "a loader that waits until scrolling stops": (
+        styled("", f"{GAP}<div id=e style='height:300px'></div><script>let t; addEventListener('scroll', () => {{ clearTimeout(t);"
+        " t = setTimeout(() => { if (scrollY > 300) e.style.background = 'green' }, 250) })</script>"), {1000: GREEN}, 1200),
+    "an image in a shadow root": (
+        styled("", f"{GAP}<div id=h></div><script>h.attachShadow({{mode: 'open'}}).innerHTML = '<img loading=lazy src={LATE}"
+        " width=400 height=300 style=display:block>'</script>"), {1000: GREEN}, 1200),
+    "a frame that is loaded lazily": (
+        styled("", f"{GAP}<iframe loading=lazy src=/below style='width:400px;height:300px;border:0;display:block'></iframe>"),
+        {1000: GREEN}, 1200),
+    "a page in a scroller": (
+        styled("html, body {height: 100%; margin: 0; overflow: hidden} main {height: 100%; overflow: auto}",
+        f"<main>{part('blue')}{part('white', '900px')}{part('green')}</main>"), {10: BLUE, 1400: GREEN}, 1500),
+    "a scroller beside a column and below a bar": (
+        styled("body {margin: 0; height: 100vh; display: grid; grid-template: 40px 1fr / 100px 1fr; overflow: hidden}"
+        " header {grid-column: span 2; background: blue} nav {background: red} main {overflow-y: scroll}",
+        f"<header></header><nav></nav><main>{part('white', '900px')}{part('green')}</main>"),
+        {10: BLUE, 1230: GREEN}, 1240),
+    "a scroller of a fixed height": (
+        styled("main {height: 290px; overflow: auto}", f"<main>{part('blue')}{part('white', '900px')}{part('green')}</main>"),
+        {10: BLUE, 1400: GREEN}, 1500),
+    "a body that scrolls in itself": (
+        styled("html, body {height: 100%; overflow-x: hidden}", f"{part('blue')}{part('white', '900px')}{part('green')}"),
+        {10: BLUE, 1400: GREEN}, 1500),
+    "a lock of scrolling": (
+        styled("html {overflow: hidden; height: 100%} body {overflow: hidden; height: 100%; position: fixed; width: 100%}",
+        f"{part('blue')}{part('white', '900px')}{part('green')}"), {10: BLUE, 1400: GREEN}, 1500),
+    "a background that is fixed": (
+        styled("", f"{part('blue')}{part('linear-gradient(green, green)', '600px', 'background-attachment: fixed')}"),
+        {10: BLUE, 320: GREEN, 880: GREEN}, 900),
+    "content that is skipped out of view": (
+        styled("section {content-visibility: auto; contain-intrinsic-size: auto 300px}",
+        f"{part('blue')}{GAP}<section>{part('green')}</section>"), {1400: GREEN}, 1500),
+    "a chart that is drawn again when the window changes": (
+        styled("", "<canvas id=c width=400 height=300 style='display:block'></canvas>" + GAP + "<script>const g = c.getContext('2d');"
+        " let w; const draw = () => { g.fillStyle = 'green'; g.fillRect(0, 0, w += 10, 300); if (w < 420) requestAnimationFrame(draw) };"
+        " onresize = () => { w = 0; g.clearRect(0, 0, 400, 300); draw() }; onresize()</script>"), {150: GREEN}, 1200),
+    "sections as high as the window": (
+        styled("", f"{part('blue', '100vh')}{part('green', '50vh')}{part('red', 'calc(100vh - 100px)')}{part('green')}"),
+        {290: BLUE, 310: GREEN, 440: GREEN, 460: RED, 640: RED, 660: GREEN}, 950),
+    "a section at least as high as the window": (
+        styled("", f"<div style='min-height:100vh;background:blue'>x</div>{part('green', '600px')}"),
+        {290: BLUE, 310: GREEN}, 900),
+    "a section whose height a script takes from the window": (
+        styled("", f"<div id=e style='background:blue'></div>{part('green', '600px')}<script>(onresize = () => {{"
+        " e.style.height = innerHeight + 'px' })()</script>"), {290: BLUE, 310: GREEN}, 900),
+    "bars at the top and at the bottom of the window": (
+        styled("header {position: sticky; top: 0; height: 40px; background: blue} footer {position: fixed; bottom: 0;"
+        " width: 100%; height: 40px; background: red}", f"<header></header>{part('green', '1160px')}<footer></footer>"),
+        {20: BLUE, 60: GREEN, 320: GREEN, 620: GREEN, 1150: GREEN, 1180: RED}, 1200),
+    "an animation that scrolling drives": (
+        styled(REVEAL + "animation-range: entry 0% cover 40%}", f"{part('blue')}{GAP}<div class=v>{part('green')}</div>"),
+        {1400: GREEN}, 1500),
+    "an animation that ends as the page leaves": (
+        styled("@keyframes out { to { background: red } } .v { height: 300px; background: green; animation: out linear both;"
+        " animation-timeline: view(); animation-range: exit }", f"<div class=v></div>{GAP}<div class=v></div>"),
+        {150: GREEN, 1350: GREEN}, 1500),
+    "a section that fades in when it is seen": (
+        revealed("e.style.background = 'green'; e.animate({opacity: [0, 1]}, 3000)"), {1000: GREEN}, 1200),
+}  # fmt: skip
+
+
+def strip(image: Image.Image) -> dict[int, tuple[int, ...]]:
+    return {y: image.getpixel((200, y)) for y in range(image.height)}
+
+
+@pytest.fixture(scope="module")
+def pictures(engine: Engine, site: Site) -> dict[str, Image.Image]:
+    site.add(LATE, png(400, 300, GREEN), content_type="image/png", late=0.2)
+    site.add("/below", body("green"))
+
+    def capture(numbered: tuple[int, tuple]) -> Image.Image:
+        number, (content, *_) = numbered
+        return picture(engine.capture(site.add(f"/whole-{number}", content), full_page=True, **SIZE))
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(PAGES, pool.map(capture, enumerate(PAGES.values())), strict=True))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_whole_page_shows_all_of_it(pictures: dict[str, Image.Image], name: str):
+    _, points, height = PAGES[name]
+    assert pictures[name].size == (400, height)
+    assert {y: pictures[name].getpixel((200, y)) for y in points} == points
+
+
+def test_a_page_that_grows_for_ever_ends(engine: Engine, site: Site):
+    more = "new IntersectionObserver(() => e.insertAdjacentHTML('beforebegin', '<p style=height:500px>x')).observe(e)"
+    url = site.add("/endless", body("green", f"{GAP}<i id=e>x</i><script>{more}</script>"))
+    image = picture(engine.capture(url, full_page=True, **SIZE))
+    assert 1200 < image.height <= 16384
+    assert image.getpixel((200, 800)) == GREEN
+
+
+FADE = "new IntersectionObserver(f => { if (f[0].isIntersecting) e.style.opacity = 1 }).observe(e)"
+ELEMENTS = {
+    "below the window": (f"{part('red')}{GAP}<div id=e style='height:600px;background:green'></div>", 600),
+    "larger than the scroller it lies in": (
+        "<div style='height:200px;overflow:auto;background:red'><div id=e style='height:700px;background:green'></div></div>"
+        + part("red"),
+        700,
+    ),
+    "under a bar that is fixed to the window": (
+        f"<header style='position:fixed;inset:0 0 auto;height:50px;background:red'></header>{part('green', '280px', '').replace('<div', '<div id=e')}",
+        280,
+    ),
+    "in a page that is locked": (
+        f"<style>html, body {{height: 100%; overflow: hidden}}</style>{GAP}<div id=e style='height:400px;background:green'></div>",
+        400,
+    ),
+    "that fades in when it is seen": (
+        f"{GAP}<div id=e style='height:300px;background:green;opacity:0'></div><script>{FADE}</script>",
+        300,
+    ),
+}
+
+
+@pytest.mark.parametrize("where", ELEMENTS)
+def test_an_element_is_shown_whole_and_alone(engine: Engine, site: Site, where: str):
+    inside, height = ELEMENTS[where]
+    image = picture(engine.capture(site.add("/element", body("white", inside)), selector="#e", **SIZE))
+    assert image.height == height
+    assert set(strip(image).values()) == {GREEN}
