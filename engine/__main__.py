@@ -12,7 +12,7 @@ from engine.app import create_app
 from engine.browser.browser import LaunchFailed
 from engine.browser.supervisor import Supervisor
 from engine.config import EngineSettings
-from engine.egress.gate import Gate
+from engine.egress.gate import Gate, Limits
 from engine.egress.upstream import Upstream
 from engine.errors import ProxyFailed
 from engine.service import CaptureService
@@ -38,7 +38,8 @@ async def serve(settings: EngineSettings) -> int:
     server_logger.addFilter(_RedactRequests())
     supervisor = Supervisor(settings)
     upstream = Upstream(*settings.engine_egress) if settings.engine_egress else None
-    gate = Gate(settings.guard(), settings.engine_concurrency, upstream=upstream)
+    limits = Limits(first_byte=settings.engine_first_byte_seconds)
+    gate = Gate(settings.guard(), settings.engine_concurrency, limits, upstream=upstream)
     service = CaptureService(settings, supervisor, gate)
     # When a client disconnects, its capture is cancelled and frees its place in the queue, or its slot.
     runner = web.AppRunner(

@@ -1,6 +1,7 @@
 """Counts the network traffic of one capture, over all its attempts. The proxy and the page count; the log reports."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -9,13 +10,15 @@ class Traffic:
     """`refused` counts connections by the guard's verdict, or by the limit they exceeded.
 
     The proxy cannot see requests inside TLS, so `requests` comes from the last document's own timeline. It is None if
-    no document was loaded, and no more than a hint: a page can clear its timeline.
+    no document was loaded, and no more than a hint: a page can clear its timeline. The page sets `is_held_up`: whether
+    the document is there, but waits for parts.
     """
 
     connections: int = 0
     requests: int | None = None
     bytes: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    is_held_up: Callable[[], bool] = lambda: False
 
     def summary(self) -> dict[str, object]:
         return {

@@ -26,11 +26,12 @@ Connect = Callable[[str, int], Awaitable[Stream]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Time-outs in seconds for a look-up, for dialling and for silence, and the limits of one capture."""
+    """Time-outs in seconds for a look-up, for dialling, for silence and for an answer, and the limits of one capture."""
 
     lookup: float = 2
     dial: float = 5
     idle: float = 10
+    first_byte: float = 25  # from the browser's last byte to the site's next one
     lookups: int = 16  # at a time: one that timed out counts until its thread is free again
     target_lookups: int = 64  # the same, for the targets of all captures together
     connections: int = 256

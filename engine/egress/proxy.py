@@ -191,10 +191,18 @@ class Egress:
         self._failures.pop(destination, None)
         relay = Relay(browser, site, self._count_bytes)
         try:
-            await relay.run(self._limits.idle)
+            await relay.run(self._limits.idle, self._patience)
         except TimeoutError:
             if not relay.site_answered:
                 self._failures[destination] = ConnectionFailure.SILENT
+
+    def _patience(self) -> float:
+        """Return how long an answer may take, in seconds: not as long if a document that is there waits for it.
+
+        A script or a style sheet that never answers keeps a document from showing anything.
+        """
+        first_byte = self._limits.first_byte
+        return min(self._limits.idle, first_byte) if self.traffic.is_held_up() else first_byte
 
     def _count_bytes(self, count: int) -> bool:
         self.traffic.bytes += count

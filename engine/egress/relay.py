@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Callable
 
 CHUNK = 64 << 10
+LOOK_SECONDS = 1  # between two looks at the limits, which may change meanwhile
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -44,39 +46,47 @@ class Relay:
         self._site = site
         self._may_pass = may_pass
         self._clock = asyncio.get_running_loop().time
-        self._last = self._clock()
+        self._asked, self._heard = -math.inf, self._clock()  # when the browser and the site sent their last bytes
         self.site_answered = False
 
-    async def run(self, max_silence: float) -> None:
-        """Copy until either side ends. Raises TimeoutError when both are silent for `max_silence` seconds."""
+    async def run(self, idle: float, first_byte: Callable[[], float]) -> None:
+        """Copy until either side ends.
+
+        Raises TimeoutError when the site has been silent for `first_byte` seconds since the browser's last bytes. If it
+        has sent some since, it must have been silent for `idle` seconds as well: these bytes may be an answer, or no
+        more than the end of a TLS handshake.
+        """
         tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._receive())]
         try:
             while not any(task.done() for task in tasks):
-                left = self._last + max_silence - self._clock()
+                left = self._end(idle, first_byte()) - self._clock()
                 if left <= 0:
                     raise TimeoutError
-                await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(tasks, timeout=min(left, LOOK_SECONDS), return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _end(self, idle: float, first_byte: float) -> float:
+        answer_due = self._asked + first_byte
+        return max(answer_due, self._heard + idle) if self._heard >= self._asked else answer_due
+
+    # Noting the time is cheaper than setting a timer, and this runs for every chunk.
+
     async def _send(self) -> None:
-        await self._copy(self._browser[0], self._site[1])
+        while chunk := await self._browser[0].read(CHUNK):
+            self._asked = self._clock()
+            if not await self._pass_on(chunk, self._site[1]):
+                return
 
     async def _receive(self) -> None:
-        first = await self._site[0].read(CHUNK)
-        self.site_answered = bool(first)
-        if first and await self._pass_on(first, self._browser[1]):
-            await self._copy(self._site[0], self._browser[1])
-
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while (chunk := await reader.read(CHUNK)) and await self._pass_on(chunk, writer):
-            pass
+        while chunk := await self._site[0].read(CHUNK):
+            self._heard, self.site_answered = self._clock(), True
+            if not await self._pass_on(chunk, self._browser[1]):
+                return
 
     async def _pass_on(self, chunk: bytes, writer: asyncio.StreamWriter) -> bool:
-        # Noting the time is cheaper than setting a timer, and this runs for every chunk.
-        self._last = self._clock()
         if not self._may_pass(len(chunk)):
             return False
         writer.write(chunk)

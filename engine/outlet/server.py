@@ -19,9 +19,9 @@ from engine.egress.socks import Denied, Destination, Reply
 from engine.errors import ProxyFailed, ResolverBusy
 from netguard import Judgement, Verdict
 
-# Above the engine's own limits, which must take effect first: 10 s of silence, 2 s for a look-up, and 64 look-ups of
-# targets besides the 32 of each capture.
-LIMITS = Limits(lookup=30, lookups=48, idle=12)
+# Above the engine's own limits, which must take effect first: 10 s of silence, at most 120 s for a first byte, 2 s for a
+# look-up, and 64 look-ups of targets besides the 32 of each capture.
+LIMITS = Limits(lookup=30, lookups=48, idle=12, first_byte=122)
 SESSION_SECONDS = 150  # longer than any capture
 CLOSING_SECONDS = 1  # for bytes that a site has not read yet when the engine closes the connection
 CONNECTIONS = 512  # for each capture at a time: its 256, its look-ups, its session, and some that are closing
@@ -104,7 +104,7 @@ class Outlet:
         site = await self._dial(judgement, destination.port)
         async with closing(site, CLOSING_SECONDS):
             engine[1].write(bytes(Reply.GRANTED))
-            await Relay(engine, site, lambda _: True).run(self._gate.limits.idle)
+            await Relay(engine, site, lambda _: True).run(self._gate.limits.idle, lambda: self._gate.limits.first_byte)
 
     async def _judge(self, destination: Destination) -> Judgement:
         """Judge a destination. Raises Denied with one reply for every verdict: only the log has the reason."""

@@ -97,5 +97,9 @@ class Page:
     def is_replaced(self) -> bool:
         return self.frame.leaving or not self.frame.committed
 
+    def is_held_up(self) -> bool:
+        """Return whether the document is there, and waits for parts that it needs for `load`."""
+        return not self.is_replaced() and not self.frame.loaded
+
     def _dismiss(self, _event: dict[str, Any]) -> None:
         self.session.send("Page.handleJavaScriptDialog", accept=False)

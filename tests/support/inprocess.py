@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.browser.process import PR_SET_CHILD_SUBREAPER
 from engine.browser.supervisor import Supervisor
 from engine.config import EngineSettings
-from engine.egress.gate import Gate, Stream
+from engine.egress.gate import Gate, Limits, Stream
 from engine.params import parse
 from engine.service import CaptureService
 from engine.traffic import Traffic
@@ -34,10 +34,12 @@ class Service:
 
 
 @asynccontextmanager
-async def running_service(lookup: Callable[[str], Iterable[str]], connect: Connect) -> AsyncIterator[Service]:
-    settings = EngineSettings(engine_filter_lists=(Path("/nowhere.txt"),), engine_concurrency=1)
+async def running_service(
+    lookup: Callable[[str], Iterable[str]], connect: Connect, limits: Limits | None = None, slots: int = 1
+) -> AsyncIterator[Service]:
+    settings = EngineSettings(engine_filter_lists=(Path("/nowhere.txt"),), engine_concurrency=slots)
     supervisor = Supervisor(settings)
-    service = CaptureService(settings, supervisor, Gate(Guard(lookup=lookup), 1, connect=connect))
+    service = CaptureService(settings, supervisor, Gate(Guard(lookup=lookup), slots, limits, connect))
     try:
         await service.start()
         yield Service(service, supervisor)

@@ -30,8 +30,14 @@ class Resolver:
         return answer
 
 
+LATE_SECONDS = 0.4  # of the echo server's answer to "late"
+
+
 class World:
-    """Connects every address to one echo server on loopback, and records it in `dialled`."""
+    """Connects every address to one echo server on loopback, and records it in `dialled`.
+
+    The server ends after "bye", does not answer "mute", and answers late to "late".
+    """
 
     def __init__(self) -> None:
         self.dialled: list[tuple[str, int]] = []
@@ -49,6 +55,8 @@ class World:
         self.streams.append((reader, writer))
         with contextlib.suppress(OSError):
             while (chunk := await reader.read(1 << 16)) and chunk != b"bye":
+                if chunk == b"late":
+                    await asyncio.sleep(LATE_SECONDS)
                 if chunk != b"mute":
                     writer.write(chunk)
         writer.close()

@@ -17,7 +17,7 @@ class Seen:
 
 @dataclass
 class Route:
-    """One response. `late` delays it by seconds, `gate` until that is set. An `endless` response never ends after its headers and body.
+    """One response. It comes `late` by some seconds, and not before `gate` is set. If `endless`, it never ends after that.
 
     A response that `drips` is endless, with a byte every 0.2 s. A route that `hangs_up` closes without a response.
     """
@@ -27,10 +27,10 @@ class Route:
     content_type: str
     headers: Mapping[str, str]
     gate: threading.Event | None
+    late: float
     endless: bool
     drips: bool
     hangs_up: bool
-    late: float
 
 
 @dataclass
@@ -58,16 +58,15 @@ class Site:
         content_type: str = "text/html; charset=utf-8",
         headers: Mapping[str, str] | None = None,
         gate: threading.Event | None = None,
+        late: float = 0,
         endless: bool = False,
         drips: bool = False,
         hangs_up: bool = False,
-        late: float = 0,
     ) -> str:
         """Serve `body` at `path` with any query, and return its URL."""
         content = body.encode() if isinstance(body, str) else body
-        self.routes[path] = Route(
-            content, status, content_type, headers or {}, gate, endless or drips, drips, hangs_up, late
-        )
+        sent = Route(content, status, content_type, headers or {}, gate, late, endless or drips, drips, hangs_up)
+        self.routes[path] = sent
         return self.url(path)
 
     def hits(self, path: str) -> int:
@@ -86,9 +85,9 @@ class _Handler(BaseHTTPRequestHandler):
         if route is None:
             self.send_error(404)
             return
-        site.closing.wait(route.late)
         if route.gate:
             _either(route.gate, site.closing)
+        site.closing.wait(route.late)
         if route.hangs_up:
             self.close_connection = True
             return

@@ -367,6 +367,7 @@ def test_an_invalid_selector_is_a_validation_error(engine: Engine, site: Site):
     [
         ("ENGINE_CONCURRENCY", "many"),
         ("ENGINE_DEADLINE", "1"),
+        ("ENGINE_FIRST_BYTE_SECONDS", "0"),
         ("ENGINE_PORT", "70000"),
         ("ENGINE_CHROMIUM", "/nowhere"),
         ("ENGINE_BROWSER_USER", "nobody-at-all"),

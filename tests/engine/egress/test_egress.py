@@ -195,16 +195,39 @@ async def test_more_bytes_than_the_limit_cut_the_connection_and_refuse_new_ones(
 
 @in_loop
 async def test_a_silent_connection_times_out():
-    async with running_proxy(limits=Limits(idle=0.1)) as proxy:
+    async with running_proxy(limits=Limits(idle=0.1, first_byte=0.1)) as proxy:
         _, (reader, writer) = await proxy.ask(name("example.com"))
         writer.write(b"mute")
         assert await reader.read() == b""
         assert proxy.egress.failure_of("example.com", 80) == ConnectionFailure.SILENT
 
 
+@pytest.mark.parametrize("before", [[], [b"an earlier request"], [b"ClientHello", b"Finished"]])
+@in_loop
+async def test_an_answer_may_begin_later_than_an_idle_connection_ends(before: list[bytes]):
+    """However much has passed before: a handshake of TLS, or an earlier request of the same connection."""
+    async with running_proxy(limits=Limits(idle=0.1, first_byte=5)) as proxy:
+        _, (reader, writer) = await proxy.ask(name("example.com"))
+        for said in before:
+            writer.write(said)
+            assert await reader.readexactly(len(said)) == said
+        writer.write(b"late")
+        assert await reader.read(4) == b"late"
+
+
+@in_loop
+async def test_a_part_that_holds_up_a_document_gets_no_more_time_than_an_idle_connection():
+    async with running_proxy(limits=Limits(idle=0.1, first_byte=60)) as proxy:
+        _, (reader, writer) = await proxy.ask(name("example.com"))
+        writer.write(b"mute")
+        await until(lambda: proxy.traffic.bytes)
+        proxy.traffic.is_held_up = lambda: True
+        assert await reader.read() == b""
+
+
 @in_loop
 async def test_a_site_that_answers_and_falls_silent_is_no_failure():
-    async with running_proxy(limits=Limits(idle=0.1)) as proxy:
+    async with running_proxy(limits=Limits(idle=0.1, first_byte=0.1)) as proxy:
         _, (reader, writer) = await proxy.ask(name("example.com"))
         writer.write(b"hello")
         assert await reader.read() == b"hello"
@@ -426,7 +449,7 @@ async def test_a_connection_accepted_during_closing_is_cut():
 
 @in_loop
 async def test_the_proxy_does_not_wait_for_a_browser_that_closes_with_unread_bytes():
-    async with running_proxy(limits=Limits(idle=0.2, bytes=1 << 40)) as proxy:
+    async with running_proxy(limits=Limits(idle=0.2, first_byte=0.2, bytes=1 << 40)) as proxy:
         _, (_, writer) = await proxy.ask(name("example.com"))
         writer.write(b"x" * (8 << 20))
         await until(lambda: not proxy.egress._handlers)
@@ -479,7 +502,7 @@ async def test_a_malformed_request_gets_no_connection(sent: bytes, answer: bytes
 
 @in_loop
 async def test_a_client_that_sends_nothing_is_disconnected():
-    async with running_proxy(limits=Limits(idle=0.1)) as proxy:
+    async with running_proxy(limits=Limits(idle=0.1, first_byte=0.1)) as proxy:
         reader, _ = await proxy.send(b"\x05")
         assert await reader.read() == b""
 

@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
+from engine.config import EngineSettings
 from engine.egress import socks
 from engine.egress.gate import Gate, Limits
 from engine.egress.proxy import ConnectionFailure, Egress
 from engine.egress.socks import RESOLVE, Destination, Reply
 from engine.egress.upstream import Upstream, UpstreamSession
 from engine.errors import ProxyFailed, ResolverBusy
-from engine.outlet.server import Outlet
+from engine.outlet.server import LIMITS, SESSION_SECONDS, Outlet
 from engine.traffic import Traffic
 from netguard import Guard, Verdict, exemptions
 from tests.engine.conftest import small_engine
@@ -227,10 +228,25 @@ async def test_a_failed_connection_through_the_outlet_has_the_reason_of_a_direct
 
 @in_loop
 async def test_a_connection_to_a_silent_site_times_out():
-    async with chain(limits=Limits(idle=0.1)) as running:
+    async with chain(limits=Limits(idle=0.1, first_byte=0.1)) as running:
         _, (reader, writer) = await running.stranger.ask(name("example.com"))
         writer.write(b"mute")
         assert await reader.read() == b""
+
+
+@in_loop
+async def test_an_answer_through_the_outlet_may_begin_later_than_an_idle_connection_ends():
+    async with chain(limits=Limits(idle=0.1, first_byte=5)) as running:
+        _, (reader, writer) = await running.stranger.ask(name("example.com"))
+        writer.write(b"late")
+        assert await reader.read(4) == b"late"
+
+
+def test_the_outlet_is_more_patient_than_any_engine():
+    (longest,) = [
+        each.le for each in EngineSettings.model_fields["engine_first_byte_seconds"].metadata if hasattr(each, "le")
+    ]
+    assert longest < LIMITS.first_byte < SESSION_SECONDS
 
 
 @in_loop

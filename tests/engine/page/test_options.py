@@ -20,6 +20,10 @@ def colour(response, at=(10, 10)):
     return picture(response).getpixel(at)
 
 
+def colour_of(content: bytes, at=(10, 10)):
+    return Image.open(BytesIO(content)).convert("RGB").getpixel(at)
+
+
 def body(background: str, inside: str = "", head: str = "") -> str:
     return f"<!doctype html><head>{head}</head><body style='margin:0;background:{background}'>{inside}</body>"
 

@@ -1,0 +1,85 @@
+"""Sites that answer late, or never: how long a page gets for its first byte, and its parts for theirs."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from engine.egress.gate import Limits, Stream
+from tests.engine.conftest import small_engine
+from tests.engine.page.test_hostile_pages import failure
+from tests.engine.page.test_options import GREEN, body, colour_of
+from tests.support.engine import Engine
+from tests.support.inprocess import Service, running_service
+from tests.support.proxy import PUBLIC
+from tests.support.site import Site
+
+LATE = 1.0
+LIMITS = Limits(idle=0.3, first_byte=20)
+LATE_PAGES = ["/late", "/late-behind-redirect", "/late-behind-script", "/late-after-load", "/late-fetch"]
+HELD_UP = ["/held-up-by-script", "/held-up-by-style"]
+
+
+async def capture_all(service: Service, paths: list[str]) -> list[bytes]:
+    """Capture two pages at a time."""
+    turn = asyncio.Semaphore(2)
+
+    async def capture(path: str) -> bytes:
+        async with turn:
+            return await service.capture(f"http://late.example.com{path}")
+
+    return await asyncio.gather(*map(capture, paths), return_exceptions=True)
+
+
+@pytest.fixture(scope="module")
+def late_pages(site: Site) -> dict[str, bytes]:
+    """Pictures by an engine that ends idle connections long before the site answers."""
+    site.add("/late", body("green"), late=LATE)
+    never = "/never.js"
+    site.add(never, gate=threading.Event())
+    site.add("/late-behind-redirect", status=302, headers={"Location": "/late"})
+    site.add("/late-behind-script", body("red", "<script>location = '/late'</script>"))
+    site.add("/late-after-load", body("red", "<script>onload = () => { location = '/late' }</script>"))
+    site.add("/late-part", "green", late=LATE)
+    fetch = "onload = async () => { document.body.style.background = await (await fetch('/late-part')).text() }"
+    site.add("/late-fetch", body("red", f"<script>{fetch}</script>"))
+    site.add("/held-up-by-script", body("green", head=f"<script src={never}></script>"))
+    site.add("/held-up-by-style", body("green", head=f"<link rel=stylesheet href={never}>"))
+    paths = [*LATE_PAGES, *HELD_UP]
+
+    async def connect(_: str, __: int) -> Stream:
+        return await asyncio.open_connection(site.host, site.port)
+
+    async def capture() -> list[bytes]:
+        async with running_service(lambda _: [PUBLIC], connect, LIMITS, slots=2) as service:
+            return await capture_all(service, paths)
+
+    return dict(zip(paths, asyncio.run(capture()), strict=True))
+
+
+@pytest.mark.parametrize("path", LATE_PAGES)
+def test_a_page_whose_first_byte_comes_late_is_captured(late_pages: dict[str, bytes], path: str):
+    assert colour_of(late_pages[path]) == GREEN
+
+
+@pytest.mark.parametrize("path", HELD_UP)
+def test_a_part_that_never_answers_does_not_hold_up_the_page_for_so_long(late_pages: dict[str, bytes], path: str):
+    """Otherwise the page would still show nothing when its time is over."""
+    assert colour_of(late_pages[path]) == GREEN
+
+
+@pytest.fixture(scope="module")
+def impatient(site: Site) -> Iterator[Engine]:
+    with small_engine(site, ENGINE_FIRST_BYTE_SECONDS=1) as engine:
+        yield engine
+
+
+@pytest.mark.parametrize("redirected", [False, True])
+def test_a_page_that_never_answers_ends_as_a_time_out_before_the_deadline(
+    impatient: Engine, site: Site, redirected: bool
+):
+    url = site.add("/never", gate=site.closing)
+    if redirected:  # over the same connection, which has answered once
+        url = site.add("/to-never", status=302, headers={"Location": "/never"})
+    assert failure(impatient.capture(url, timeout=9)) == (504, "timeout", "the page did not answer in time")
