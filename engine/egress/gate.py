@@ -26,7 +26,12 @@ Connect = Callable[[str, int], Awaitable[Stream]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Time-outs in seconds for a look-up, for dialling, for silence and for an answer, and the limits of one capture."""
+    """Time-outs in seconds for a look-up, for dialling, for silence and for an answer, and the limits of one capture.
+
+    New connections, and bytes in both directions together, have a burst, and then a rate in a second. A page of large
+    photographs needs 40 MiB, and one whose server closes every connection 600 of them: the bursts hold more. The rates
+    are those of a fast home connection: a page that never ends gets some 550 MiB and 3,000 connections in its 30 s.
+    """
 
     lookup: float = 2
     dial: float = 5
@@ -34,8 +39,11 @@ class Limits:
     first_byte: float = 25  # from the browser's last byte to the site's next one
     lookups: int = 16  # at a time: one that timed out counts until its thread is free again
     target_lookups: int = 64  # the same, for the targets of all captures together
-    connections: int = 256
-    bytes: int = 30 << 20  # both ways together
+    connections: int = 256  # at a time: as many as a browser opens, WebSockets apart
+    connection_burst: int = 1024
+    connection_rate: float = 64
+    byte_burst: int = 64 << 20
+    byte_rate: float = 16 << 20
 
 
 class Gate:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from enum import StrEnum
 
@@ -15,6 +16,7 @@ import structlog
 
 import netguard
 from engine.egress import listeners, socks
+from engine.egress.bucket import TokenBucket
 from engine.egress.gate import Gate
 from engine.egress.relay import Relay, Stream, closing
 from engine.egress.socks import Denied, Destination, Reply
@@ -22,6 +24,8 @@ from engine.egress.upstream import UpstreamSession
 from engine.errors import ProxyFailed, ResolverBusy
 from engine.traffic import Traffic
 from netguard import Judgement, Verdict
+
+ACCEPT_SECONDS = 1  # between two tries, when no connection can be accepted
 
 log = structlog.get_logger()
 
@@ -38,7 +42,12 @@ class ConnectionFailure(StrEnum):
 
 
 class Egress:
-    """The proxy of one capture. The caller that opens it must close it."""
+    """The proxy of one capture. The caller that opens it must close it.
+
+    Connections beyond the limit at a time wait in the listener's queue, and bytes beyond the rate wait in the site's:
+    nothing is lost. Connections beyond the rate are refused. They fail at once, where to wait would take the capture's
+    whole time.
+    """
 
     def __init__(self, gate: Gate, traffic: Traffic, known: Mapping[Destination, Judgement] | None = None) -> None:
         """Destinations in `known` are neither looked up nor judged again: their addresses hold for the whole capture."""
@@ -47,10 +56,13 @@ class Egress:
         self._limits = gate.limits
         self.traffic = traffic
         self._lookup_slots = gate.lookup_slots()
+        self._new_connections = TokenBucket(self._limits.connection_burst, self._limits.connection_rate)
+        self._bytes = TokenBucket(self._limits.byte_burst, self._limits.byte_rate)
+        self._refused_by_limit = 0
+        self._held_back = 0  # connections with bytes that wait
         self._handlers: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
         self._writers: set[asyncio.StreamWriter] = set()
         self._listener: socket.socket | None = None
-        self._server: asyncio.Server | None = None
         self._session: UpstreamSession | None = None
         self._outlet_lost = False
         self._closed = False
@@ -60,6 +72,11 @@ class Egress:
     @property
     def alive(self) -> bool:
         return self._is_serving and not self._outlet_lost and not (self._session and self._session.ended)
+
+    @property
+    def parts_missing(self) -> int:
+        """How many connections a limit has refused, or holds back now: so many parts of the page, or more."""
+        return self._refused_by_limit + self._held_back
 
     async def is_healthy(self) -> bool:
         """Return whether the proxy has served everything until now. Pings the outlet, if there is one."""
@@ -72,7 +89,7 @@ class Egress:
 
     @property
     def _is_serving(self) -> bool:
-        return self._server is not None and self._server.is_serving()
+        return self._listener is not None and not self._closed
 
     def failure_of(self, host: str, port: int) -> Verdict | ConnectionFailure | None:
         """Return the reason why the last connection to a destination failed, or None if it did not fail here."""
@@ -82,45 +99,58 @@ class Egress:
         """Serve on `listener`, which stays the caller's. Raises ProxyFailed."""
         try:
             self.url = "socks5://{}:{}".format(*listener.getsockname())
-            self._listener = listener
+            listener.setblocking(False)
             self._session = await self._gate.open_session()
-            if self._session:
-                self._writers.add(self._session.stream[1])
-            # Assigned before it serves: if the caller is cancelled in between, `close` still finds it.
-            self._server = await asyncio.start_server(self._accept, sock=listener.dup(), start_serving=False)
-            await self._server.start_serving()
         except OSError as err:
             raise ProxyFailed from err
+        if self._session:
+            self._writers.add(self._session.stream[1])
+        self._listener = listener
+        self._resume_accepting()
 
     async def close(self) -> None:
         """Stop listening and cut every connection."""
-        self._closed = True
-        served = self._is_serving
-        if self._server:
-            self._server.close()
-        if served and self._listener:
+        if self._listener and not self._closed:
+            asyncio.get_running_loop().remove_reader(self._listener)
             listeners.stop_listening(self._listener)  # or new connections would stay in its queue
+            self.traffic.refused += Counter(too_many_bytes=self._held_back)
+        self._closed = True
         for writer in self._writers:
             writer.transport.abort()
         for handler in self._handlers:
             handler.cancel()
         await asyncio.gather(*self._handlers, return_exceptions=True)
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._closed:  # accepted while the proxy was closing
-            writer.transport.abort()
-            return
-        if len(self._handlers) >= self._limits.connections:  # `_count_connection` counts only those that sent a request
-            self.traffic.refused["too_many_connections"] += 1
-            writer.transport.abort()
-            return
-        self._writers.add(writer)  # here, because a handler that is cancelled before its first step never runs
-        handler = asyncio.create_task(self._handle((reader, writer)))
-        self._handlers.add(handler)
-        handler.add_done_callback(self._handlers.discard)
+    def _resume_accepting(self) -> None:
+        if self._listener and not self._closed and len(self._handlers) < self._limits.connections:
+            asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
 
-    async def _handle(self, browser: Stream) -> None:
+    def _accept(self, listener: socket.socket) -> None:
+        """Accept a connection. Further ones stay in the listener's queue while as many are open as may be."""
+        loop = asyncio.get_running_loop()
         try:
+            connection, _ = listener.accept()
+        except BlockingIOError:  # the client has gone
+            return
+        except OSError as err:
+            loop.call_exception_handler({"message": "the egress proxy cannot accept connections", "exception": err})
+            loop.remove_reader(listener)
+            loop.call_later(ACCEPT_SECONDS, self._resume_accepting)
+            return
+        handler = asyncio.create_task(self._handle(connection))
+        self._handlers.add(handler)
+        handler.add_done_callback(lambda handler: self._end(handler, connection))
+        if len(self._handlers) >= self._limits.connections:
+            loop.remove_reader(listener)
+
+    def _end(self, handler: asyncio.Task[None], connection: socket.socket) -> None:
+        connection.close()  # here, because a handler that is cancelled before its first step never runs
+        self._handlers.discard(handler)
+        self._resume_accepting()
+
+    async def _handle(self, connection: socket.socket) -> None:
+        try:
+            browser = await asyncio.open_connection(sock=connection)
             async with self._holding(browser):
                 await self._serve(browser)
         except OSError:
@@ -170,18 +200,18 @@ class Egress:
         try:
             return await self._gate.judge(destination, self._lookup_slots)
         except ResolverBusy:
-            self.traffic.refused["resolver_busy"] += 1
+            self._count_refused_by_limit("resolver_busy")
             raise self._denied(destination, ConnectionFailure.BUSY, Reply.FAILED) from None
 
     def _count_connection(self, destination: Destination) -> None:
         self.traffic.connections += 1
-        for exceeded, name in (
-            (self.traffic.connections > self._limits.connections, "too_many_connections"),
-            (self.traffic.bytes > self._limits.bytes, "too_many_bytes"),
-        ):
-            if exceeded:
-                self.traffic.refused[name] += 1
-                raise self._denied(destination, ConnectionFailure.LIMIT_EXCEEDED, Reply.NOT_ALLOWED)
+        if not self._new_connections.take(1):
+            self._count_refused_by_limit("too_many_connections")
+            raise self._denied(destination, ConnectionFailure.LIMIT_EXCEEDED, Reply.NOT_ALLOWED)
+
+    def _count_refused_by_limit(self, limit: str) -> None:
+        self._refused_by_limit += 1
+        self.traffic.refused[limit] += 1
 
     def _denied(self, destination: Destination, failure: Verdict | ConnectionFailure, reply: Reply) -> Denied:
         self._failures[destination] = failure
@@ -189,7 +219,7 @@ class Egress:
 
     async def _relay(self, destination: Destination, browser: Stream, site: Stream) -> None:
         self._failures.pop(destination, None)
-        relay = Relay(browser, site, self._count_bytes)
+        relay = Relay(browser, site, self._admit)
         try:
             await relay.run(self._limits.idle, self._patience)
         except TimeoutError:
@@ -204,9 +234,16 @@ class Egress:
         first_byte = self._limits.first_byte
         return min(self._limits.idle, first_byte) if self.traffic.is_held_up() else first_byte
 
-    def _count_bytes(self, count: int) -> bool:
+    async def _admit(self, count: int) -> None:
+        """Wait until so many bytes more keep to the rate, and count them."""
+        seconds = self._bytes.borrow(count)
+        if seconds:
+            self._held_back += 1
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                self._held_back -= 1
         self.traffic.bytes += count
-        return self.traffic.bytes <= self._limits.bytes
 
     @contextlib.asynccontextmanager
     async def _holding(self, stream: Stream) -> AsyncIterator[None]:

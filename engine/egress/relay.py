@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 CHUNK = 64 << 10
 LOOK_SECONDS = 1  # between two looks at the limits, which may change meanwhile
@@ -40,11 +40,11 @@ async def _close(writer: asyncio.StreamWriter, grace: float) -> None:
 class Relay:
     """Copies between browser and site. `site_answered` is true once the site has sent a byte."""
 
-    def __init__(self, browser: Stream, site: Stream, may_pass: Callable[[int], bool]) -> None:
-        """Call `may_pass` with the size of every chunk. The relay ends when the answer is False."""
+    def __init__(self, browser: Stream, site: Stream, admit: Callable[[int], Awaitable[None]]) -> None:
+        """`admit` is called with the size of each chunk, which passes when the call ends."""
         self._browser = browser
         self._site = site
-        self._may_pass = may_pass
+        self._admit = admit
         self._clock = asyncio.get_running_loop().time
         self._asked, self._heard = -math.inf, self._clock()  # when the browser and the site sent their last bytes
         self.site_answered = False
@@ -76,19 +76,18 @@ class Relay:
 
     async def _send(self) -> None:
         while chunk := await self._browser[0].read(CHUNK):
+            await self._admit(len(chunk))
             self._asked = self._clock()
-            if not await self._pass_on(chunk, self._site[1]):
-                return
+            await _write(self._site[1], chunk)
 
     async def _receive(self) -> None:
         while chunk := await self._site[0].read(CHUNK):
-            self._heard, self.site_answered = self._clock(), True
-            if not await self._pass_on(chunk, self._browser[1]):
-                return
+            self.site_answered = True
+            await self._admit(len(chunk))
+            self._heard = self._clock()
+            await _write(self._browser[1], chunk)
 
-    async def _pass_on(self, chunk: bytes, writer: asyncio.StreamWriter) -> bool:
-        if not self._may_pass(len(chunk)):
-            return False
-        writer.write(chunk)
-        await writer.drain()
-        return True
+
+async def _write(writer: asyncio.StreamWriter, chunk: bytes) -> None:
+    writer.write(chunk)
+    await writer.drain()

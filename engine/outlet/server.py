@@ -104,7 +104,7 @@ class Outlet:
         site = await self._dial(judgement, destination.port)
         async with closing(site, CLOSING_SECONDS):
             engine[1].write(bytes(Reply.GRANTED))
-            await Relay(engine, site, lambda _: True).run(self._gate.limits.idle, lambda: self._gate.limits.first_byte)
+            await Relay(engine, site, _admit_all).run(self._gate.limits.idle, lambda: self._gate.limits.first_byte)
 
     async def _judge(self, destination: Destination) -> Judgement:
         """Judge a destination. Raises Denied with one reply for every verdict: only the log has the reason."""
@@ -129,6 +129,10 @@ class Outlet:
             raise Denied(bytes(Reply.FAILED)) from None
         except OSError as err:
             raise Denied(bytes(_reply(err))) from err
+
+
+async def _admit_all(_: int) -> None:
+    """Let every byte pass: the engine keeps to the rate of a capture."""
 
 
 def _reply(err: OSError) -> Reply:

@@ -9,6 +9,7 @@ GUARDS = (
     "netguard/guard.py",
     "netguard/resolver.py",
     "urls.py",
+    "engine/egress/bucket.py",
     "engine/egress/proxy.py",
     "engine/egress/gate.py",
     "engine/egress/listeners.py",

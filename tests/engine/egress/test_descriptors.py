@@ -17,7 +17,7 @@ from tests.engine.page.test_options import GREEN, body, colour
 from tests.support.engine import Engine, eventually, running_engine
 from tests.support.site import Site
 
-USED_UP = "socket.accept() out of system resource"
+USED_UP = "the egress proxy cannot accept connections"
 
 
 def limited(soft: int, hard: int) -> list[str]:
