@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from options import CaptureOptions, Delivery, Rendition, Target, chosen
+from options import NO_NOTES, CaptureOptions, Delivery, Notes, Rendition, Target, chosen
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 # Part of every key. Raise it when the meaning or the default of an option changes: keys leave defaults out, so an old
@@ -49,7 +49,7 @@ class Picture:
     """Bytes that decoded as `content_type`, `width` × `height` pixels (0 × 0 for a PDF), captured at `captured_at` (UTC).
 
     `suspect` marks a capture that may be bad (blank, or of another size). It expires after a minute, is never shown as
-    stale, and must not be kept by shared caches.
+    stale, and must not be kept by shared caches. `notes` are the screenshot API's.
     """
 
     body: bytes
@@ -59,6 +59,7 @@ class Picture:
     captured_at: datetime
     etag: str = ""
     suspect: bool = False
+    notes: Notes = NO_NOTES
 
     def __post_init__(self) -> None:
         if not self.etag:

@@ -1,7 +1,6 @@
 """The screenshot API as the flow sees it: one capture, behind the breaker and the quota, checked before it is used."""
 
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -56,10 +55,10 @@ class ScreenshotAPI:
         count = self._quota.take_bulk_call if background else self._quota.count_call
         timeout = max(deadline - time.monotonic(), 0.1)
         try:
-            body = self._client.capture(
+            shot = self._client.capture(
                 options, timeout=timeout, request_id=request_id, background=background, count=count
             )
-            identity = self._cpu.run(lambda: images.identify(body))
+            identity = self._cpu.run(lambda: images.identify(shot.body))
             doubt = images.doubt(identity, options)
         except RateLimited:
             self._breaker.cancel()
@@ -75,8 +74,15 @@ class ScreenshotAPI:
         self._breaker.record(None)
         if doubt:
             _log.warning("capture_suspect", reason=doubt, request_id=request_id)
-        picture = Picture(body, identity.content_type, identity.width, identity.height, datetime.now(UTC))
-        return replace(picture, suspect=bool(doubt))
+        return Picture(
+            shot.body,
+            identity.content_type,
+            identity.width,
+            identity.height,
+            datetime.now(UTC),
+            suspect=bool(doubt),
+            notes=shot.notes,
+        )
 
     def is_unchanged(self, options: CaptureOptions, known: Picture, new: Picture) -> bool:
         """Return whether two captures show no visible difference."""

@@ -10,6 +10,7 @@ import random
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -21,7 +22,7 @@ from urllib3.util import Timeout
 from capture.dialects import Dialect
 from capture.outcomes import BROKEN, DOWN, LATE, UNTRUSTED, UNUSABLE, CallFailure, Outcome, read_failure, redact
 from errors import RateLimited
-from options import CaptureOptions, Target
+from options import NO_NOTES, NOTE_HEADER, CaptureOptions, Notes, Target
 from outbound import POOLS
 
 TRIES = 3
@@ -44,6 +45,14 @@ for name in ("urllib3.connection", "urllib3.connectionpool"):
 
 def _full_jitter(ceiling: float) -> float:
     return random.uniform(0, ceiling)  # noqa: S311 - spreads load, not a secret
+
+
+@dataclass(frozen=True, slots=True)
+class Screenshot:
+    """The bytes that an API sent as a picture, and its notes about them."""
+
+    body: bytes
+    notes: Notes = NO_NOTES
 
 
 class CaptureClient:
@@ -83,7 +92,7 @@ class CaptureClient:
         request_id: str = "",
         background: bool = False,
         count: Callable[[], None] = lambda: None,
-    ) -> bytes:
+    ) -> Screenshot:
         """Take the picture within `timeout` seconds, retries included. Of the bytes, only type and length are checked.
 
         If the API knows priorities, a capture in the `background` yields to all others. `count` is called before
@@ -98,7 +107,7 @@ class CaptureClient:
             if (left := deadline - time.monotonic()) <= 0:
                 break
             answer = self._exchange(request, left)
-            if isinstance(answer, bytes):
+            if isinstance(answer, Screenshot):
                 return answer
             if answer.outcome is not LATE or attempt == 1:  # a retry that timed out says less than the first failure
                 failure = answer
@@ -143,11 +152,11 @@ class CaptureClient:
             return requests.Request("POST", url, headers=headers, json=sent)
         return requests.Request("GET", url, headers=headers, params=query)
 
-    def _exchange(self, request: requests.Request, left: float) -> bytes | CallFailure:
+    def _exchange(self, request: requests.Request, left: float) -> Screenshot | CallFailure:
         try:
             with self._send(request, left) as response:
                 if response.status_code == 200:
-                    return self._picture(response)
+                    return Screenshot(self._picture(response), self._notes(response))
                 return self._read_failure(response)
         except UnusableResponse as err:
             return CallFailure(UNUSABLE, text=str(err))
@@ -184,6 +193,9 @@ class CaptureClient:
         if not 0 < len(body) <= self._max_bytes:
             raise UnusableResponse("the body is too large" if body else "the body is empty")
         return body
+
+    def _notes(self, response: requests.Response) -> Notes:
+        return Notes.read(response.headers.get(NOTE_HEADER, "")) if self._dialect.notes else NO_NOTES
 
     def _read_failure(self, response: requests.Response) -> CallFailure:
         try:

@@ -34,6 +34,7 @@ class Dialect:
     needs_key: bool = False
     settle_delay: int = SETTLE_DELAY  # milliseconds, instead of `settled`; 0 for an API that has it
     priority: bool = False  # it supports RFC 9218's `Priority`, by which bulk work yields to visitors
+    notes: bool = False  # it sends notes about its pictures
     health: str = "/health"
 
     def express(self, options: CaptureOptions) -> dict[str, object]:
@@ -90,6 +91,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             max_pixels=MAX_PIXELS,
             settle_delay=0,
             priority=True,
+            notes=True,
             key_header="Authorization",
             key_prefix="Bearer ",
             envelope=ENGINE_ENVELOPE,

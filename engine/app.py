@@ -29,6 +29,7 @@ STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 413: "validation_er
 SERVICE = web.AppKey("service", CaptureService)
 SUPERVISOR = web.AppKey("supervisor", Supervisor)
 API_KEY = web.AppKey("api_key", str)
+ID = web.RequestKey("id", str)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 log = structlog.get_logger()
@@ -54,7 +55,7 @@ async def screenshot(request: web.Request) -> web.Response:
     return web.Response(
         body=result.body,
         content_type=FORMATS[wanted.format].content_type,
-        headers={"Cache-Control": "private, no-cache", "X-Cache": "MISS"},
+        headers={"Cache-Control": "private, no-cache", "X-Cache": "MISS", **result.notes.headers},
     )
 
 
@@ -75,7 +76,7 @@ async def health(request: web.Request) -> web.Response:
 
 async def _capture(request: web.Request, wanted: CaptureOptions) -> CaptureResult:
     """Capture the page and log one event, with the target's host but neither its path nor its query."""
-    event = log.bind(request_id=request["id"], host=wanted.target.host, format=wanted.format)
+    event = log.bind(request_id=request[ID], host=wanted.target.host, format=wanted.format)
     started = time.monotonic()
     traffic = Traffic()
 
@@ -127,9 +128,9 @@ def _require_key(request: web.Request) -> None:
 @web.middleware
 async def _identify(request: web.Request, handler: Handler) -> web.StreamResponse:
     given = request.headers.get("X-Request-ID", "")
-    request["id"] = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+    request[ID] = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
     response = await handler(request)
-    response.headers["X-Request-ID"] = request["id"]
+    response.headers["X-Request-ID"] = request[ID]
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
@@ -145,7 +146,7 @@ async def _envelope(request: web.Request, handler: Handler) -> web.StreamRespons
         code = STATUS_CODES.get(err.status, "validation_error" if err.status < 500 else "internal_error")
         return _error(err.status, code, err.reason)
     except Exception:
-        log.exception("request failed", request_id=request["id"])
+        log.exception("request failed", request_id=request[ID])
         return _error(500, "internal_error", "internal error")
 
 

@@ -5,7 +5,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
@@ -31,11 +31,12 @@ from engine.errors import (
 )
 from engine.page import adblock, capture
 from engine.page.adblock import AdFilter
+from engine.page.capture import Shot
 from engine.page.clock import NoFrame
 from engine.page.integrity import BrokenPicture
 from engine.params import locate
 from engine.traffic import Traffic
-from options import CaptureOptions
+from options import CaptureOptions, Notes
 
 log = structlog.get_logger()
 
@@ -44,9 +45,10 @@ MakeProxy = Callable[[], Egress]
 
 @dataclass(frozen=True, slots=True)
 class CaptureResult:
-    """A whole picture, the seconds that its capture was queued, and the number of attempts."""
+    """A whole picture with notes, the seconds that its capture was queued, and the number of attempts."""
 
     body: bytes
+    notes: Notes
     queued: float
     attempts: int
 
@@ -88,13 +90,14 @@ class CaptureService:
             try:
                 async with asyncio.timeout_at(deadline):
                     try:
-                        return CaptureResult(await self._attempt(params, make_proxy, deadline), queued, attempts=1)
+                        shot, attempts = await self._attempt(params, make_proxy, deadline), 1
                     except BrowserCrashed:
-                        return CaptureResult(await self._attempt(params, make_proxy, deadline), queued, attempts=2)
+                        shot, attempts = await self._attempt(params, make_proxy, deadline), 2
+                return CaptureResult(shot.body, shot.notes, queued, attempts)
             except TimeoutError:
                 raise DeadlineExceeded(f"the capture took longer than {self._deadline:g} s") from None
 
-    async def _attempt(self, params: CaptureOptions, make_proxy: MakeProxy, deadline: float) -> bytes:
+    async def _attempt(self, params: CaptureOptions, make_proxy: MakeProxy, deadline: float) -> Shot:
         async with self._supervisor.lease() as browser:
             try:
                 try:
@@ -117,7 +120,7 @@ class CaptureService:
         deadline: float,
         *,
         draws_by_itself: bool,
-    ) -> bytes:
+    ) -> Shot:
         """Capture in a new page. Raises NoFrame if the page does not draw when it is asked to."""
         ads = await asyncio.shield(self._ads) if params.block_ads and self._ads else None
         async with (
@@ -125,7 +128,8 @@ class CaptureService:
             self._open_proxy(blank.listener, make_proxy) as proxy,
         ):
             try:
-                return await capture.capture_page(blank, params, ads, proxy.traffic, deadline)
+                shot = await capture.capture_page(blank, params, ads, proxy.traffic, deadline)
+                return replace(shot, notes=replace(shot.notes, parts_missing=proxy.parts_missing))
             except PageUnreachable as err:
                 raise _reason(err, proxy) from err
             except NoFrame:

@@ -57,5 +57,13 @@ class JobPictures:
 
 
 def _result_of(picture: Picture, key: str, url: str | None = None) -> JobResult:
-    captured_at = picture.captured_at.timestamp()
-    return JobResult(key, picture.content_type, picture.width, picture.height, len(picture.body), captured_at, url)
+    return JobResult(
+        key,
+        picture.content_type,
+        picture.width,
+        picture.height,
+        len(picture.body),
+        picture.captured_at.timestamp(),
+        url,
+        str(picture.notes),
+    )

@@ -13,7 +13,7 @@ from typing import Any, Self
 from errors import ThumbnailError
 from jobs.messages import INTERACTIVE
 from model import ThumbnailRequest
-from options import Delivery, Rendition, chosen
+from options import Delivery, Notes, Rendition, chosen
 from urls import read_capture
 
 
@@ -44,7 +44,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """The picture of a job: its `key` in the storage, and its permanent `url` if it was persisted."""
+    """The picture of a job: its `key` in the storage, its permanent `url` if it was persisted, notes as in a header."""
 
     key: str
     content_type: str
@@ -53,6 +53,11 @@ class JobResult:
     bytes: int
     captured_at: float
     url: str | None = None
+    notes: str = ""
+
+    @property
+    def note_headers(self) -> dict[str, str]:
+        return Notes.read(self.notes).headers
 
 
 class WebhookState(StrEnum):

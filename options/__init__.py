@@ -1,4 +1,4 @@
-"""Every option and format, each described once: name, kind of value, default, names in APIs, text for the docs.
+"""Every option, format and note, each described once: name, kind of value, default, names in APIs, text for the docs.
 
 Validation, dialects, keys, error texts and the tables of `docs/` are made from these descriptions. Pure, and shared by
 the service and the engine.
@@ -6,6 +6,7 @@ the service and the engine.
 
 from options.formats import FORMATS, Format
 from options.kinds import Boolean, Choice, Kind, Number, Selector, Text, Texts, Time, Whole, either
+from options.notes import NO_NOTES, NOTE_HEADER, NOTES, Notes
 from options.option import LEFT_OUT, Option, Param, callers_options, chosen, options_of
 from options.table import (
     JOB_OPTIONS,
@@ -34,6 +35,9 @@ __all__ = [
     "MAX_BATCH",
     "MAX_PIXELS",
     "MAX_URL_BYTES",
+    "NOTES",
+    "NOTE_HEADER",
+    "NO_NOTES",
     "OUTPUT_SIDE",
     "THUMBNAIL_OPTIONS",
     "Boolean",
@@ -43,6 +47,7 @@ __all__ = [
     "Format",
     "JobOptions",
     "Kind",
+    "Notes",
     "Number",
     "Option",
     "Param",

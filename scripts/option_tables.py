@@ -1,5 +1,6 @@
-"""Write the tables of options and formats in docs/ from `options`; with `--check`, fail if they differ."""
+"""Write the tables of options, formats and notes in docs/ from `options`; with `--check`, fail if they differ."""
 
+import dataclasses
 import re
 import sys
 from collections.abc import Iterable
@@ -7,11 +8,13 @@ from pathlib import Path
 
 from options import (
     FORMATS,
+    NOTES,
     CaptureOptions,
     Choice,
     Delivery,
     Format,
     JobOptions,
+    Notes,
     Option,
     Rendition,
     Signature,
@@ -75,6 +78,11 @@ def _format(each: Format) -> tuple[str, ...]:
     return (*names, compression, bars, f"{each.longest_side:,} pixels")
 
 
+def _notes() -> str:
+    meanings = {each.name: each.metadata["meaning"] for each in dataclasses.fields(Notes)}
+    return _table(("note", "meaning"), ((f"`{name}`", meanings[attribute]) for name, attribute in NOTES.items()))
+
+
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = (heads, ("---",) * len(heads), *rows)
     return "".join(f"| {' | '.join(line)} |\n".replace("|  |", "| |").replace("|  |", "| |") for line in lines)
@@ -86,6 +94,7 @@ TABLES = {
     "delivery": _options(callers_options(Delivery), callers_options(Signature)),
     "job": _options(callers_options(JobOptions)),
     "formats": _formats(FORMATS.values()),
+    "notes": _notes(),
 }
 
 if __name__ == "__main__":

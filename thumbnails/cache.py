@@ -21,6 +21,7 @@ import errors
 from coordination import RedisBreaker, Values, keys
 from errors import ThumbnailError
 from model import Key, Picture, ThumbnailRequest
+from options import Notes
 
 T = TypeVar("T")
 
@@ -246,6 +247,7 @@ def _pack(picture: Picture, key: Key) -> bytes:
         "bytes": len(picture.body),
         "etag": picture.etag,
         "suspect": picture.suspect,
+        "notes": str(picture.notes),
     }
     return json.dumps(header).encode() + b"\n" + picture.body
 
@@ -264,8 +266,9 @@ def _unpack(value: bytes, key: Key) -> Picture | None:
             datetime.fromtimestamp(header["captured_at"], UTC),
             header["etag"],
             suspect=header["suspect"],
+            notes=Notes.read(header.get("notes", "")),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from model import Picture, ThumbnailRequest
 
 SUSPECT_SECONDS = 60  # the lifetime of a suspect picture, which is never shown as stale
+INCOMPLETE_SECONDS = 3600  # how long a picture with parts missing stays fresh: the next one may be whole
 CLOCK_SKEW = timedelta(seconds=10)  # between machines; a picture counts as fresh for at least a minute
 
 
@@ -44,4 +45,6 @@ class Freshness:
 
     def _lifetime(self, picture: Picture, request: ThumbnailRequest) -> int:
         ttl = request.delivery.ttl or self.fresh
-        return min(ttl, SUSPECT_SECONDS) if picture.suspect else ttl
+        if picture.suspect:
+            return min(ttl, SUSPECT_SECONDS)
+        return min(ttl, INCOMPLETE_SECONDS) if picture.notes.parts_missing else ttl

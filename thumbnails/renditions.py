@@ -78,6 +78,7 @@ class Renditions:
             identity.height,
             original.captured_at,
             suspect=original.suspect,
+            notes=original.notes,
         )
         self._cache.put_rendition(request, picture, self._freshness.keep(picture, request))
         return picture

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from engine.page.page import Page
 from engine.page.whole import View
 from engine.params import OPTIONS
 from engine.traffic import Traffic
-from options import CaptureOptions, Selector
+from options import CaptureOptions, Notes, Selector
 
 PICTURE_SECONDS = 2.5  # reserved at the end of the deadline, for the picture of a page that never finishes loading
 IDLE_SECONDS = 10  # after load: a page that polls is never idle
@@ -46,9 +47,17 @@ COOKIE_BANNERS = tuple(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A picture, with notes about it."""
+
+    body: bytes
+    notes: Notes
+
+
 async def capture_page(
     blank: BlankPage, params: CaptureOptions, ads: AdFilter | None, traffic: Traffic, deadline: float
-) -> bytes:
+) -> Shot:
     """Capture what `params` describe in the page `blank`, before `deadline` on the loop's clock.
 
     `ads` is None if advertisements may show. The page's requests are counted in `traffic`. Raises PageFailed if the
@@ -180,7 +189,7 @@ class PageCapture:
                 return await self._page.frame.wait_for_error_page()
         return self._params.target.url
 
-    async def shoot(self) -> bytes:
+    async def shoot(self) -> Shot:
         """Take the picture of the current document. Raises DocumentReplaced if the page navigates meanwhile.
 
         A page can navigate to a refused or unreachable URL at any time, and its picture would be blank.
@@ -196,7 +205,7 @@ class PageCapture:
             raise DocumentReplaced from None
         if not await self._is_current(document):
             raise DocumentReplaced
-        return body
+        return Shot(body, Notes(cut_at=self._view.cut_at))
 
     async def _is_current(self, document: int) -> bool:
         """Return whether `document` is still the current one."""

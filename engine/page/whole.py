@@ -43,6 +43,11 @@ class View:
     clip: Clip | None = None
     cut: bool = False
 
+    @property
+    def cut_at(self) -> int:
+        """How much a picture shows of what it was cut off, in CSS pixels; 0 if it was not cut."""
+        return round(self.clip.height if self.clip else self.height) if self.cut else 0
+
 
 def max_height(params: CaptureOptions) -> int:
     """The highest picture in CSS pixels, by the limits of the encoders and of memory."""

@@ -92,7 +92,7 @@ def options(api, **wishes):
 
 def capture(api, image_format="png", **wishes):
     with client(api) as made:
-        return made.capture(options(api, format=image_format, **wishes), timeout=60)
+        return made.capture(options(api, format=image_format, **wishes), timeout=60).body
 
 
 def opened(body):
@@ -146,7 +146,7 @@ def test_every_option_at_once_still_gives_the_picture(api):
         block_cookie_banners=True,
     )
     with client(api) as made:
-        assert opened(made.capture(wishes, timeout=60)).size == (800, 600)
+        assert opened(made.capture(wishes, timeout=60).body).size == (800, 600)
 
 
 @pytest.mark.parametrize("image_format", ["png", "jpeg", "webp"])

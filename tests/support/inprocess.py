@@ -1,10 +1,13 @@
-"""Runs the engine's service in the test's own process and event loop, with the test's resolver and network."""
+"""Runs the engine in the test's own process and event loop, with the test's resolver, network and limits."""
 
 import ctypes
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from aiohttp.test_utils import TestClient, TestServer
+
+from engine.app import create_app
 from engine.browser.process import PR_SET_CHILD_SUBREAPER
 from engine.browser.supervisor import Supervisor
 from engine.config import EngineSettings
@@ -18,15 +21,23 @@ Connect = Callable[[str, int], Awaitable[Stream]]
 
 
 class Service:
-    def __init__(self, service: CaptureService, supervisor: Supervisor) -> None:
-        self.service = service
-        self.supervisor = supervisor
+    def __init__(self, settings: EngineSettings, service: CaptureService, supervisor: Supervisor) -> None:
+        self.settings, self.service, self.supervisor = settings, service, supervisor
         self.traffic = Traffic()
 
     async def capture(self, url: str, **params: object) -> bytes:
         """Take a picture. Raises the engine's errors."""
         self.traffic = Traffic()
         return (await self.service.capture(parse({"url": url} | params), self.traffic)).body
+
+    async def get(self, **params: object) -> tuple[int, Mapping[str, str], bytes]:
+        """Ask for a picture over HTTP. Returns status, headers and body."""
+        app = create_app(self.settings, self.service, self.supervisor)
+        async with (
+            TestClient(TestServer(app)) as client,
+            client.get("/v1/screenshot", params={name: str(value) for name, value in params.items()}) as response,
+        ):
+            return response.status, response.headers, await response.read()
 
     async def end_proxies(self) -> None:
         for egress in tuple(self.service.proxies):
@@ -42,7 +53,7 @@ async def running_service(
     service = CaptureService(settings, supervisor, Gate(Guard(lookup=lookup), slots, limits, connect))
     try:
         await service.start()
-        yield Service(service, supervisor)
+        yield Service(settings, service, supervisor)
     finally:
         await supervisor.stop()
         leave_orphans_alone()

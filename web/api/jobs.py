@@ -46,7 +46,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
 
     @views.get("/jobs/<id_>")
     def job(id_: str) -> Response:
-        return jsonify(_describe(services, _require_id(id_), _current_owner(services)))
+        return _respond_with_state(services, _require_id(id_), _current_owner(services))
 
     @views.get("/jobs/<id_>/image")
     def image(id_: str) -> Response:
@@ -87,7 +87,7 @@ def create_jobs(
     budgets.jobs.spend(caller.name, len(made))
     id_ = batch.id if batch else made[0].id
     if _wait_for_all(services, made, job_request.pictures[0].delivery.wait or 0):
-        response = jsonify(_describe(services, id_, made[0].owner))
+        response = _respond_with_state(services, id_, made[0].owner)
     else:
         response = _respond_accepted(batch, made)
     response.headers.update(limits | {"Location": f"/jobs/{id_}"})
@@ -107,18 +107,21 @@ def _wait_for_all(services: Services, made: list[Job], seconds: float) -> bool:
     return all(job is not None and job.state.ended for job in jobs)
 
 
-def _describe(services: Services, id_: str, owner: str) -> dict[str, object]:
-    """Describe a job or a batch. Raises NotFound."""
+def _respond_with_state(services: Services, id_: str, owner: str) -> Response:
+    """Respond with the description of a job or a batch. Raises NotFound."""
     store, here = services.jobs.store, request.host_url.rstrip("/")
     batch = store.get_batch(id_)
     if batch is None:
-        return services.job_presenter.describe(_require_owner(store.get(id_), owner), here)
+        job = _require_owner(store.get(id_), owner)
+        response = jsonify(services.job_presenter.describe(job, here))
+        response.headers.update(job.result.note_headers if job.result else {})
+        return response
     if batch.owner != owner:
         raise NotFound(UNKNOWN)
     jobs = [job for job in store.get_all(batch.jobs) if job]
     if len(jobs) < len(batch.jobs) and all(job.state.ended for job in jobs):
         raise NotFound(UNKNOWN)  # some jobs have expired, so the counts would be wrong
-    return services.job_presenter.describe_batch(batch, jobs, here)
+    return jsonify(services.job_presenter.describe_batch(batch, jobs, here))
 
 
 def _respond_with_picture(services: Services, job: Job) -> Response:
@@ -130,7 +133,7 @@ def _respond_with_picture(services: Services, job: Job) -> Response:
     captured_at = datetime.fromtimestamp(job.result.captured_at, UTC)
     picture = Picture(body, content_type, job.result.width, job.result.height, captured_at)
     headers = {"Cache-Control": "private, max-age=3600", "ETag": f'"{picture.etag}"'}
-    return picture_response(picture, headers | SAFE_HEADERS)
+    return picture_response(picture, headers | job.result.note_headers | SAFE_HEADERS)
 
 
 def _jobs_of(job_request: JobRequest, owner: str, ids: Iterator[str]) -> list[Job]:

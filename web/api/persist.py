@@ -40,7 +40,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         log_facts(cache=persisted.cache)
         response = jsonify(_describe(persisted, absolute_url(persisted.stored.url, services.settings.public_url)))
         response.status_code = 201 if persisted.stored.created else 200
-        response.headers.update(limits)
+        response.headers.update(limits | persisted.picture.notes.headers)
         return response
 
     if isinstance(services.storage, LocalStorage):

@@ -8,6 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from access import AccessRules, ApiKey, client_of
 from errors import BadKey
+from options import NOTE_HEADER
 
 
 class TrustedProxies(ProxyFix):
@@ -68,4 +69,11 @@ def allow_origins(views: Blueprint, origins: tuple[str, ...]) -> None:
     """Let scripts of `origins` call `views` from a browser. Without origins, no CORS header is sent."""
     if origins:
         headers = ["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID"]
-        CORS(views, origins=list(origins), methods=["POST"], allow_headers=headers, max_age=600)
+        CORS(
+            views,
+            origins=list(origins),
+            methods=["POST"],
+            allow_headers=headers,
+            expose_headers=[NOTE_HEADER],
+            max_age=600,
+        )

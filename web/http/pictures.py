@@ -42,6 +42,7 @@ def cache_headers(served: Served, delivery: Delivery) -> dict[str, str]:
         "ETag": f'"{served.picture.etag}"',
         "X-Cache": str(served.cache),
         "X-Thumb-State": "stale" if stale else "fresh",
+        **served.picture.notes.headers,
     }
     return headers | {"Vary": "Accept"} if delivery.negotiated else headers
 

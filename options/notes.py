@@ -1,0 +1,48 @@
+"""Notes about a picture, each described once. They travel in a header: `X-Thumb-Note: cut-at=16384, parts-missing=12`."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Self
+
+NOTE_HEADER = "X-Thumb-Note"
+_NOTE = re.compile(r"([a-z-]+)=([0-9]{1,9})")
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What a picture does not show. A 0 notes nothing. As a text, they are the value of the header."""
+
+    cut_at: int = field(
+        default=0, metadata={"meaning": "the page goes on below its picture, which shows so many CSS pixels of it"}
+    )
+    parts_missing: int = field(
+        default=0,
+        metadata={
+            "meaning": "a limit of the engine refused so many connections, or still held them back, so that at least as "
+            "many parts of the page may be missing. The picture stays fresh for an hour at most, whatever the `ttl`"
+        },
+    )
+
+    @classmethod
+    def read(cls, header: str) -> Self:
+        """Read the value of a header. Ignores what is not a known note with its digits."""
+        read = (_NOTE.fullmatch(each.strip()) for each in header.split(","))
+        return cls(**{NOTES[note[1]]: int(note[2]) for note in read if note and note[1] in NOTES})
+
+    def __str__(self) -> str:
+        values = ((name, getattr(self, attribute)) for name, attribute in NOTES.items())
+        return ", ".join(f"{name}={value}" for name, value in values if value)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header of a response that has notes, else none."""
+        value = str(self)
+        return {NOTE_HEADER: value} if value else {}
+
+
+NOTES: Mapping[str, str] = MappingProxyType(
+    {each.name.replace("_", "-"): each.name for each in fields(Notes)}
+)  # as the header names them
+NO_NOTES = Notes()
