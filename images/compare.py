@@ -29,6 +29,8 @@ def doubt(identity: Identity, options: CaptureOptions) -> str:
 
 def _is_as_asked(identity: Identity, options: CaptureOptions) -> bool:
     width, height = options.width * options.scale, options.height * options.scale
+    if options.full_page and options.max_height:
+        height = min(height, options.max_height * options.scale)
     too_tall = not options.full_page and identity.height > height * (1 + _SIZE_TOLERANCE)
     too_short = identity.height < height * (1 - _SIZE_TOLERANCE)
     return abs(identity.width - width) <= width * _SIZE_TOLERANCE and not too_tall and not too_short

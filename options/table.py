@@ -75,6 +75,13 @@ class CaptureOptions:
             "snapapi": Param("fullPage", default=False),
         },
     )
+    max_height: int | None = option(
+        None,
+        Whole(240, 16_384, "CSS pixels"),
+        "with `full_page`, the height at which the page is cut; `X-Thumb-Note` says if it was",
+        default_words="the highest that the screenshot API draws",
+        apis={"engine": Param("max_height")},
+    )
     scale: float = option(
         1.0,
         Number(1, 3),

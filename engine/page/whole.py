@@ -50,9 +50,11 @@ class View:
 
 
 def max_height(params: CaptureOptions) -> int:
-    """The highest picture in CSS pixels, by the limits of the encoders and of memory."""
+    """The highest picture in CSS pixels, by the options and by the limits of the encoders and of memory."""
     side = min(MAX_SIDE, FORMATS[params.format].longest_side)
-    return int(min(side / params.scale, MAX_PIXELS / (params.width * params.scale**2)))
+    limit = int(min(side / params.scale, MAX_PIXELS / (params.width * params.scale**2)))
+    is_whole_page = params.full_page and not params.selector and params.format != "pdf"
+    return min(limit, params.max_height or limit) if is_whole_page else limit
 
 
 async def show(page: Page, params: CaptureOptions, rest: Rest) -> View:
@@ -91,7 +93,9 @@ async def _show_all(page: Page, params: CaptureOptions, rest: Rest) -> View:
         found = await page.run(scripts.UNFOLD, True)
     if params.height <= math.ceil(found["bottom"]) < height:  # the page did not grow into the window
         height = await _resize(page, params, math.ceil(found["bottom"]), rest)
-    return View(height, cut=found["height"] > height + 1)
+    shown = min(height, limit)  # less than the viewport, if `max_height` is
+    clip = Clip(0, 0, params.width, shown) if shown < height else None
+    return View(height, clip, cut=found["height"] > shown + 1 and params.format != "pdf")  # paper goes on
 
 
 async def _show_element(page: Page, params: CaptureOptions, rest: Rest) -> View:

@@ -62,6 +62,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "wait_until": {"settled", "load", "domcontentloaded", "networkidle"},
         "scale": (1, 3),
         "selector": str,
+        "max_height": (240, 16_384),
     },
     "hermesforge": {
         "url": str,
@@ -368,7 +369,7 @@ def drawn(answer: Answer) -> tuple[bytes, str]:
     if params.get("selector"):
         width, height = width // 2, height // 3
     elif _on(params.get("full_page", params.get("fullPage"))):
-        height *= 3
+        height = min(height * 3, int(params.get("max_height", 3 * height)))
     wanted = str(params.get("format", "png"))
     return render(str(params["url"]), round(width * scale), round(height * scale), wanted), TYPES[wanted]
 
