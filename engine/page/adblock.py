@@ -26,6 +26,9 @@ KINDS = {
 }
 
 
+MOST_URL_BYTES = 4096  # of a URL that are judged: the page writes it, and the time grows with its length
+
+
 class AdFilter:
     def __init__(self, lists: Iterable[str]) -> None:
         filters = adblock.FilterSet()
@@ -36,7 +39,11 @@ class AdFilter:
     def blocks(self, url: str, page_url: str, resource_type: str) -> bool:
         """Return whether `url` is an advertisement, requested by `page_url` as the protocol's `resource_type`."""
         kind = KINDS.get(resource_type, "other")
-        return bool(self._engine.check_network_urls(url, page_url, kind).matched)
+        return bool(self._engine.check_network_urls(_head(url), _head(page_url), kind).matched)
+
+
+def _head(url: str) -> str:
+    return url.encode("utf-8", "replace")[:MOST_URL_BYTES].decode("utf-8", "ignore")
 
 
 def load(paths: Iterable[Path]) -> AdFilter | None:

@@ -55,3 +55,12 @@ def test_a_rule_is_matched_by_the_kind_of_request():
     assert not ads.blocks("https://ads.example/a.png", "https://e.com/", "Image")
     assert not ads.blocks("https://ads.example/fine.js", "https://e.com/", "Script")
     assert not ads.blocks("https://e.com/a.js", "https://e.com/", "Manifest")
+
+
+def test_a_url_is_judged_by_its_first_4_kb():
+    ads = adblock.AdFilter(["/ad_728.js$script\n"])
+    for name in ("a", "ä", "\ud800"):  # whatever a page may write
+        short, long = (f"https://e.com/{name * length}/ad_728.js" for length in (1000, 5000))
+        assert ads.blocks(short, "https://e.com/", "Script")
+        assert not ads.blocks(long, "https://e.com/", "Script")
+    assert not ads.blocks("https://e.com/a.js", "https://e.com/" + "a" * 5000, "Script")
