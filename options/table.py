@@ -150,12 +150,23 @@ class CaptureOptions:
     block_cookie_banners: bool = option(
         True,
         Boolean(),
-        "hide cookie banners",
+        "refuse cookie banners by their own buttons, and hide what is left",
         setting="block_ads",
         apis={
             "snapsharp": Param("block_cookie_banners", default=False),
             "hermesforge": LEFT_OUT,
             "snapapi": Param("blockCookieBanners", default=False),
+        },
+    )
+    block_chats: bool = option(
+        True,
+        Boolean(),
+        "hide chat widgets, and pop-ups for newsletters and notifications",
+        setting="block_ads",
+        apis={
+            "snapsharp": Param("block_chats", default=False),
+            "hermesforge": LEFT_OUT,
+            "snapapi": Param("blockChatWidgets", default=False),
         },
     )
     dark_mode: bool = option(

@@ -30,6 +30,7 @@ class Session:
         self._connection = connection
         self.id = session_id
         self._listeners: dict[str, Callable[[dict[str, Any]], object]] = {}
+        self.children: set[str] = set()
         self._pending: set[asyncio.Future[Any]] = set()
         self._failure: Exception | None = None
 
@@ -49,6 +50,11 @@ class Session:
         Raises ProtocolError if the browser refuses the call, and the session's failure if there is one.
         """
         return await self.send(method, **params)
+
+    def child(self, session_id: str) -> "Session":
+        """Return the session of a target that this session has attached to. It is forgotten with this one."""
+        self.children.add(session_id)
+        return self._connection.session(session_id)
 
     def new_future(self) -> asyncio.Future[Any]:
         """Make a future that fails as soon as the session does, so that no caller waits for a crashed page."""
@@ -121,7 +127,10 @@ class Connection:
         return self._sessions.setdefault(session_id, Session(self, session_id))
 
     def forget(self, session_id: str | None) -> Session | None:
-        return self._sessions.pop(session_id, None)
+        session = self._sessions.pop(session_id, None)
+        for child in session.children if session else ():
+            self.forget(child)
+        return session
 
     def send(
         self, session_id: str | None, method: str, params: dict[str, Any], reply: asyncio.Future[dict[str, Any]]

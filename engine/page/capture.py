@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from engine.browser.page_pool import BlankPage
@@ -12,6 +11,7 @@ from engine.devtools.connection import ProtocolError
 from engine.errors import DeadlineExceeded, EngineError, InvalidParams, PageFailed, PageRefused, PageUnreachable
 from engine.page import screenshot, scripts, whole
 from engine.page.adblock import AdFilter
+from engine.page.banners import Banners
 from engine.page.frame import REDIRECT_SECONDS, WORLD, DocumentReplaced
 from engine.page.integrity import BrokenPicture
 from engine.page.page import Page
@@ -40,11 +40,6 @@ TRANSIENT = frozenset({408, 425, 429})  # request time-out, too early, too many 
 
 SELECTORS = {name: option.attribute for name, option in OPTIONS.items() if isinstance(option.kind, Selector)}
 MILESTONES = {"settled": "load", "load": "load", "domcontentloaded": "DOMContentLoaded", "networkidle": "load"}
-COOKIE_BANNERS = tuple(
-    line
-    for line in (Path(__file__).parents[1] / "data" / "cookie-banners.css").read_text(encoding="utf-8").splitlines()
-    if not line.startswith("/*")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +82,8 @@ class PageCapture:
         self._sized: asyncio.Future[dict[str, Any]]
         self._view = View(params.height)
         self._replacements = 0
-        rules = COOKIE_BANNERS if params.block_cookie_banners else ()
-        self._hiding = scripts.call_expression(scripts.HIDE, rules, params.hide) if rules or params.hide else ""
+        self._banners = Banners(page, params)
+        self._hiding = scripts.call_expression(scripts.HIDE, params.hide) if params.hide else ""
 
     async def prepare(self, ads: AdFilter | None) -> None:
         """Set the page up while it is still blank, in one round trip at most."""
@@ -198,6 +193,7 @@ class PageCapture:
         try:
             if self._hiding:  # also hide what the page added since
                 await self._page.interrupt_if_busy(lambda: self._page.evaluate(self._hiding))
+            await self._banners.hide_again()
             body = await screenshot.take(self._page, self._params, self._view)
         except (PageFailed, BrokenPicture, ProtocolError):
             if await self._is_current(document):
@@ -256,8 +252,14 @@ class PageCapture:
         is_shell = await self._rest(params.delay + (SETTLED_MS if settled else DRAWN_MS))
         if settled and is_shell:
             await self._rest(PATIENT_MS, PATIENT_SECONDS if page.clock.stalled else 0)
+        await self._clear_banners()
         if params.full_page or params.selector or params.format == "pdf":
             self._view = await whole.show(page, params, self._rest)
+            await self._clear_banners()  # some come when the page is scrolled
+
+    async def _clear_banners(self) -> None:
+        if await self._banners.clear():
+            await self._rest(DRAWN_MS)
 
     async def _rest(self, milliseconds: float, patience: float = NETWORK_SECONDS) -> bool:
         """Let page time pass, then finish animations, and wait for images in view and fonts.

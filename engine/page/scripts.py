@@ -21,17 +21,12 @@ DRAWABLE = "() => document.contentType !== 'text/html' || document.body !== null
 
 MATCHES = "(selector) => document.querySelector(selector) !== null"
 
-# A constructed sheet passes a Content-Security-Policy that refuses inline styles. Each selector has a rule of its own,
-# so that one unknown to this Chromium does not disable the others. The sheet is added again before the picture, as the
-# page may have removed it.
-HIDE = """(rules, hidden) => {
+# A constructed sheet passes a Content-Security-Policy that refuses inline styles. It is added again before the picture,
+# as the page may have removed it.
+HIDE = """(hidden) => {
   const sheet = new CSSStyleSheet();
-  const insert = rule => { try { sheet.insertRule(rule) } catch {} };
-  rules.forEach(insert);
-  if (hidden) {
-    insert(hidden + '{display: none !important}');
-    document.querySelectorAll(hidden).forEach(element => element.style?.setProperty('display', 'none', 'important'));
-  }
+  try { sheet.insertRule(hidden + '{display: none !important}') } catch {}
+  document.querySelectorAll(hidden).forEach(element => element.style?.setProperty('display', 'none', 'important'));
   document.adoptedStyleSheets.push(sheet);
 }"""
 

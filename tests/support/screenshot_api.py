@@ -53,6 +53,7 @@ SNAPSHARP = {
     "dark_mode": bool,
     "block_ads": bool,
     "block_cookie_banners": bool,
+    "block_chats": bool,
     "hide_selectors": str,
 }
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -89,6 +90,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "darkMode": bool,
         "blockAds": bool,
         "blockCookieBanners": bool,
+        "blockChatWidgets": bool,
     },
 }
 

@@ -1,0 +1,134 @@
+// Recognises banners: by the names that tools give them, or by their words.
+
+const BUTTONS = 'button, a, input[type=button], input[type=submit], [role=button], [onclick], [tabindex], '
+  + '[class*=btn i], [class*=button i]';
+const DIALOGS = 'dialog[open], [role=dialog], [role=alertdialog], [aria-modal=true], [popover]';
+// A banner has none of these: it is the page itself, a log-in or a subscription.
+const CONTENT = 'main, article, nav, [role=main], input[type=email], input[type=password], input[type=tel]';
+const NAMES = /cookie|consent|gdpr|dsgvo|rgpd/i;
+const MOST_CHOICES = 200, DEPTH = 30, MOST_LINKS = 3;
+
+const words_of = ({about, consent, refuse, accept}) => {
+  const whole = patterns => new RegExp(`^(?:${patterns.join('|')})$`, 'u');
+  return {about: RegExp(about.join('|'), 'i'), consent: RegExp(consent.join('|'), 'i'), refuse: whole(refuse), accept: whole(accept)};
+};
+
+const buttons_in = box => [...elements_in(box)].filter(each => each.matches(BUTTONS));
+
+const speaks = (box, text, words) => {
+  if (!words.about.test(text)) return false;
+  if (words.consent.test(text)) return true;
+  const labels = buttons_in(box).map(label_of);
+  return labels.some(label => words.refuse.test(label)) && labels.some(label => words.accept.test(label));
+};
+
+const names_of = element => `${element.id} ${element.getAttribute('class') ?? ''}`;
+
+// The elements that tools are recognised by, each with its tool, and those whose names tell what they are for, with none.
+// Plain names are looked up in passing, as that is fast.
+const named = function* (tools, roots) {
+  const tool_of = new Map(), others = new Map(), known = new Map();
+  for (const tool of tools)
+    for (const selector of tool.banner) (/^[#.][\w-]+$/.test(selector) ? tool_of : others).set(selector, tool);
+  const look_up = names => {
+    const [id, ...classes] = names.split(/\s+/);
+    const tool = tool_of.get('#' + id) ?? classes.map(name => tool_of.get('.' + name)).find(Boolean);
+    return tool ?? (NAMES.test(names) ? null : undefined);
+  };
+  const all_others = [...others.keys()].join();
+  for (const root of roots) {
+    for (const element of most_of(root, '[id], [class]')) {
+      if (element === document.documentElement || element === document.body) continue;
+      const names = names_of(element);
+      if (!known.has(names)) known.set(names, look_up(names));
+      if (known.get(names) !== undefined) yield [element, known.get(names)];
+    }
+    for (const element of root.querySelectorAll(all_others))
+      yield [element, others.get([...others.keys()].find(selector => element.matches(selector)))];
+  }
+};
+
+// Whether an element is made to lie above the page, or is a bar at its top whose name tells what it is for.
+const lies_above = element => {
+  const {position, zIndex} = getComputedStyle(element);
+  if (position === 'fixed' || position === 'sticky' || position === 'absolute' && zIndex >= 10) return true;
+  if (element.matches(DIALOGS)) return true;
+  const {top, width, height} = element.getBoundingClientRect();
+  return NAMES.test(names_of(element)) && top + scrollY < 10 && width > innerWidth * .9 && height < innerHeight / 2;
+};
+
+// Whether an element is the page itself, or what there is of it: it fills the window, and there is no text behind it.
+const is_page = (element, text) => {
+  const {width, height} = element.getBoundingClientRect();
+  if (element.ownerDocument !== document || width * height < .75 * innerWidth * innerHeight || element.matches(DIALOGS)) return false;
+  return text_of(document.body, text.length + 200).length < text.length + 100;
+};
+
+// The banner that a button belongs to: the outermost box that lies above the page and says hardly more than the smallest
+// one around the button that speaks of consent. What is in the flow of the page is none.
+const box_around = (button, words, framed) => {
+  const around = [];
+  for (let each = parent_of(button); each && around.length < DEPTH; each = parent_of(each)) {
+    if (each === document.documentElement || each === document.body && !framed) break;
+    around.push(each);
+  }
+  const may_be_box = each => each === document.body || lies_above(each);
+  if (!around.some(may_be_box)) return null;
+  let box = null, known = '', longest = MOST_TEXT, most_links = Infinity;
+  for (const each of around) {
+    const text = text_of(each), links = each.querySelectorAll('a[href]').length;
+    if (text.length > longest || links > most_links || each.matches(CONTENT) || each.querySelector(CONTENT)) break;
+    if (!known && !speaks(each, text, words)) continue;
+    if (!framed && plain(text) !== known && is_page(each, text)) break;
+    if (!known) [known, longest, most_links] = [plain(text), text.length * 1.3 + 100, links + MOST_LINKS];
+    if (may_be_box(each)) [box, longest] = [each, text.length + 50];
+  }
+  return box;
+};
+
+// The banners of buttons that refuse or accept. Equal texts are judged once.
+const spoken = function* (words, roots, framed) {
+  const judged = new Map();
+  const decides = button => {
+    const label = label_of(button);
+    return words.refuse.test(label) || words.accept.test(label);
+  };
+  if (!roots.some(root => words.about.test((root.body ?? root).textContent))) return;
+  let choices = 0;
+  for (const button of roots.flatMap(root => most_of(root, BUTTONS))) {
+    const text = button.textContent;
+    if (text.length > 200 || choices === MOST_CHOICES) continue;
+    if (!judged.has(text)) judged.set(text, decides(button));
+    if (!(text ? judged.get(text) : decides(button)) || !shows(button)) continue;
+    choices++;
+    const box = box_around(button, words, framed);
+    if (box) yield box;
+  }
+};
+
+// Whether a box that is named like a banner is one, although it has no button with words.
+const is_named_banner = (box, words) => {
+  if (!lies_above(box) || !shows(box)) return false;
+  const text = text_of(box);
+  return text.length < MOST_TEXT && words.about.test(text) && words.consent.test(text) && !box.querySelector(CONTENT)
+    && !is_page(box, text);
+};
+
+// Frames above the page, or inside a banner, whose documents are closed to this one.
+const closed_frames = (roots, boxes) => roots.flatMap(root => [...root.querySelectorAll('iframe')]).filter(frame => {
+  const {width, height} = frame.getBoundingClientRect();
+  if (frame.contentDocument || width < 200 || height < 50 || !shows(frame)) return false;
+  for (let each = frame; each && each !== document.body; each = parent_of(each))
+    if (boxes.has(each) || lies_above(each)) return true;
+  return false;
+});
+
+// The box to hide for a frame that is a banner: the outermost one above the page that has little else to say.
+const box_of_frame = frame => {
+  let box = frame;
+  for (let each = frame; each && each !== document.body; each = parent_of(each)) {
+    if (text_of(each).length > 300) break;
+    if (lies_above(each)) box = each;
+  }
+  return box;
+};

@@ -1,0 +1,224 @@
+"""Consent banners are refused by their own buttons and hidden. Nothing else is pressed, and no other page is touched."""
+
+import json
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+
+import pytest
+from PIL import Image
+from requests import Response
+
+from tests.engine.page.test_options import BLUE, GREEN, WHITE
+from tests.support.banners import (
+    ACCEPT,
+    BANNER,
+    BAR,
+    BUTTONS,
+    CHATS,
+    COOKIES,
+    OTHER_TOOLS,
+    POP_UPS,
+    PROSE,
+    REFUSE,
+    TOOLS,
+    UNKNOWN,
+    in_frame,
+    in_shadow,
+    later,
+    named,
+    of_tool,
+    page,
+    refused_by,
+    worded,
+)
+from tests.support.engine import ROOT, Engine
+from tests.support.site import Site
+
+YELLOW, GREY = (255, 255, 0), (128, 128, 128)
+TOP, BOTTOM = (390, 10), (200, 280)
+FLOW = "margin-top:200px;height:100px;background:grey"
+GREEN_PAGE = "document.body.style.background = &quot;green&quot;"
+FILL = "position:fixed;inset:0;z-index:9"
+
+REFUSED = {
+    **{f"{language} words": worded(*words) for language, words in UNKNOWN.items()},
+    "late": later(BANNER, 1600),
+    "in a shadow root": in_shadow(BANNER),
+    "components in components": in_shadow(
+        f"<div style='{BAR}'>{COOKIES} <x-button>Reject all</x-button></div>",
+        script="""const button = here.shadowRoot.querySelector('x-button');
+            button.attachShadow({mode: 'open'}).innerHTML = '<button><slot></slot></button>';
+            button.onclick = () => { document.body.style.background = 'green' }""",
+    ),
+    "slotted into a shadow root": in_shadow(f"<div style='{BAR}'><slot></slot></div>", COOKIES + BUTTONS),
+    "a tool in a shadow root": in_shadow(BUTTONS, host=f"aside id=usercentrics-cmp-ui style='{BAR}'"),
+    "a frame": in_frame("src=/banner-frame"),
+    "a frame of another site": in_frame("src=OTHER_SITE/banner-frame"),
+    "a sandboxed frame": in_frame("src=/banner-frame sandbox=allow-scripts"),
+    "Sourcepoint's frame": f"""<div id=sp_message_container_12 style='{FILL};background:#000c'>
+        {in_frame("src=OTHER_SITE/sourcepoint-frame")}</div>""",
+    "a modal dialog": f"<dialog>{COOKIES} {BUTTONS}</dialog><script>document.querySelector('dialog').showModal()</script>",
+    "an overlay": f"<div style='{FILL};background:#000c'><div style='margin:99px;background:grey'>{COOKIES} {BUTTONS}</div></div>",
+    "a wall before the page": f"{PROSE}<div style='{FILL};background:grey'>{COOKIES} {BUTTONS}</div>",
+    "a bar at the top of the page": f"<div class=site-cookie-bar style='height:70px;background:grey'>{COOKIES} {BUTTONS}</div>",
+    "a second layer": f"""<div id=qc-cmp2-container style='{BAR}'><button {ACCEPT}>AGREE</button><button id=more-options-btn
+        onclick="this.outerHTML = `<button onclick='{GREEN_PAGE}'>Reject all</button>`">MORE OPTIONS</button></div>""",
+    "one that reloads": f"""<script>if (document.cookie) document.body.style.background = 'green'
+        else document.write(`{refused_by("document.cookie = 'refused=1'; location.reload()")}`)</script>""",
+    "a form": f"""<form action=/banner-sent onsubmit='{GREEN_PAGE}' style='{BAR}'>{COOKIES}
+        <button>Reject all</button></form>""",
+    "one that comes back": f"""<script>let turn = 0; const show = () => {{
+        document.body.insertAdjacentHTML('beforeend', `<div id=turn${{++turn}} style='{BAR}'>{COOKIES} <a>Reject all</a></div>`);
+        document.body.lastChild.lastChild.onclick = event => {{
+          event.target.parentNode.remove(); document.body.style.background = 'green'; show() }} }}; show()</script>""",
+}
+ONLY_HIDDEN = {
+    "a banner that only accepts": f"<div style='{BAR}'>{COOKIES} <button {ACCEPT}>OK</button></div>",
+    "one whose refusal is a link to elsewhere": f"<div style='{BAR}'>{COOKIES} <a href=/banner-left {REFUSE}>Reject all</a></div>",
+    "one whose refusal is disabled": f"<div style='{BAR}'>{COOKIES} <button disabled {REFUSE}>Reject all</button></div>",
+    "one whose refusal is no whole text": f"<div style='{BAR}'>{COOKIES} <a {REFUSE}>Reject all, or accept some</a><a>OK</a></div>",
+    "a tool whose refusal says that it accepts": f"""<div id=onetrust-banner-sdk style='{BAR}'>
+        <button id=onetrust-reject-all-handler {ACCEPT}>Accept all</button></div>""",
+    "tools without a refusal": named(OTHER_TOOLS),
+    "a name and an icon": f"<div class=my-cookie-bar style='{BAR}'>{COOKIES} <svg {ACCEPT}></svg></div>",
+    "a closed shadow root": in_shadow(BANNER, host="div id=usercentrics-root", mode="closed"),
+    "one that never returns": refused_by("while (true);"),
+    "endless dialogs": refused_by("while (true) confirm('Sure?')"),
+    "one that reloads in vain": refused_by("location.reload()"),
+}
+UNTOUCHED = {
+    "an article about banners": f"<article style='{FLOW}'>{COOKIES} {BUTTONS}</article>",
+    "a section on cookies": f"<section id=cookies style='{FLOW}'>{COOKIES} {BUTTONS}</section>",
+    "a footer of links": f"<div style='{BAR}'><a href=/c>Cookies</a> <a href=/p>Privacy policy</a> <a {ACCEPT}>Close</a></div>",
+    "a bakery's bar": f"<div style='{BAR}'>Fresh cookies every day! <a {ACCEPT}>Order</a> <a {REFUSE}>No thanks</a></div>",
+    "a newsletter": f"""<div role=dialog style='{BAR}'>Subscribe! We use cookies and your consent. <input type=email>
+        <a {REFUSE}>No thanks</a></div>""",
+    "the header of a page": f"""<div style='position:fixed;left:0;right:0;top:200px;height:100px;background:grey'>
+        <a href=/1>Home</a> <a href=/2>Shop</a> <a href=/3>Blog</a> <a href=/4>Cart</a> <p>{COOKIES} {BUTTONS}</div>""",
+    "an application's page": f"<div style='position:fixed;inset:0 30px 0 0;padding-top:90px;background:grey'><h1>App</h1><p>{COOKIES} {BUTTONS}</div>",
+}
+# What a banner does to the page behind it, which has stripes of 100 px.
+STRIPES = "".join(f"<p style='height:100px;margin:0;background:{colour}'>text</p>" for colour in ("blue", "white") * 6)
+LOCKS = {
+    "hidden": "html.cookies-open, .cookies-open body {height: 100%; overflow: hidden}",
+    "body": "body {overflow: hidden !important; height: 100%}",
+    "fixed": "body {position: fixed; top: -70px; width: 50%; height: 100%; overflow: hidden}",
+    "blur": "body > p {filter: blur(30px)}",
+    "faint": "body > p {opacity: .2}",
+    "shade": ".shade {position: fixed; inset: 0; z-index: 1; background: #000a; backdrop-filter: blur(5px)}",
+    "class": ".cookies-open body::after {content: ''; position: fixed; inset: 0; background: #000a}",
+}
+LOCKED = f"{STRIPES}<div class=shade></div>{BANNER}<script>document.documentElement.className = 'cookies-open'</script>"
+WHOLE = {"full_page": 1}
+ON_SCROLL = f"{STRIPES}<script>onscroll = () => {{ onscroll = null; document.body.insertAdjacentHTML('beforeend', {json.dumps(BANNER)}) }}</script>"
+
+Pages = dict[str, tuple[str, dict[str, object]]]
+TOOL_NAMES = list(TOOLS)
+TOOL_GROUPS = {", ".join(TOOL_NAMES[n : n + 4]): TOOL_NAMES[n : n + 4] for n in range(0, len(TOOLS), 4)}
+PAGES: Pages = {
+    **{
+        name: (page("".join(of_tool(TOOLS[each]) for each in group), banners=len(group)), {})
+        for name, group in TOOL_GROUPS.items()
+    },
+    **{name: (page(inside), {}) for name, inside in {**REFUSED, **ONLY_HIDDEN, **UNTOUCHED}.items()},
+    **{f"locked: {name}": (page(LOCKED, style), {}) for name, style in LOCKS.items()},
+    **{f"locked whole: {name}": (page(LOCKED, style), WHOLE) for name, style in LOCKS.items()},
+    "locked without a banner": (page(STRIPES, f"{LOCKS['fixed']} body {{filter: grayscale(1)}}"), {}),
+    "on scroll": (page(ON_SCROLL), WHOLE),
+    "not to be refused": (page(BANNER), {"block_cookie_banners": 0, "block_chats": 1}),
+    "chats": (page(named(CHATS)), {"block_chats": 1}),
+    "chats, shown": (page(named(CHATS)), {}),
+    "pop-ups": (
+        page(STRIPES + named(POP_UPS, f"<button {REFUSE}>No thanks</button>"), LOCKS["blur"]),
+        {"block_chats": 1},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def responses(engine: Engine, site: Site) -> dict[str, Response]:
+    other_site = f"http://localhost:{site.port}"
+    choices = (
+        f"<button class=sp_choice_type_11 {ACCEPT}>Yes</button><button class=sp_choice_type_13 {REFUSE}>*</button>"
+    )
+    site.add("/banner-frame", f"<body style='background:grey'>{COOKIES} {BUTTONS}")
+    site.add("/sourcepoint-frame", f"<body style='background:grey'>{COOKIES} {choices}")
+
+    def capture(number: int, html: str, options: dict[str, object]) -> Response:
+        url = site.add(f"/banner/{number}", html.replace("OTHER_SITE", other_site))
+        return engine.capture(url, **{"width": 400, "height": 300, "block_cookie_banners": 1} | options)
+
+    with ThreadPoolExecutor(2) as pool:
+        waiting = {name: pool.submit(capture, number, *each) for number, (name, each) in enumerate(PAGES.items())}
+        return {name: each.result() for name, each in waiting.items()}
+
+
+@pytest.fixture
+def colours(responses: dict[str, Response]):
+    def colours(name: str, *places: tuple[int, int]) -> list[tuple[int, ...]]:
+        assert responses[name].status_code == 200, responses[name].text
+        picture = Image.open(BytesIO(responses[name].content)).convert("RGB")
+        return [picture.getpixel(place) for place in places]
+
+    return colours
+
+
+@pytest.mark.parametrize("name", [*TOOL_GROUPS, *REFUSED])
+def test_what_refuses_is_pressed_and_the_banner_is_hidden(colours, name: str):
+    assert colours(name, TOP, BOTTOM) == [GREEN, GREEN]
+
+
+@pytest.mark.parametrize("name", ONLY_HIDDEN)
+def test_a_banner_that_cannot_be_refused_is_only_hidden(colours, name: str):
+    assert colours(name, TOP, BOTTOM) == [YELLOW, YELLOW]
+
+
+@pytest.mark.parametrize("name", UNTOUCHED)
+def test_what_is_no_banner_stays_and_nothing_in_it_is_pressed(colours, name: str):
+    assert colours(name, TOP, BOTTOM) == [YELLOW, GREY]
+
+
+def test_no_page_is_left_and_no_form_is_sent(responses, site: Site):
+    assert site.hits("/banner-left") == site.hits("/banner-sent") == 0
+
+
+def test_the_option_is_off_by_default_in_the_engine_and_leaves_all(colours):
+    assert colours("not to be refused", TOP, BOTTOM) == [YELLOW, GREY]
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_what_a_banner_does_to_the_page_is_taken_back(colours, name: str):
+    assert colours(f"locked: {name}", (390, 10), (390, 97), (390, 103)) == [BLUE, BLUE, WHITE]
+    assert colours(f"locked whole: {name}", (390, 10), (390, 1097), (390, 1103)) == [BLUE, BLUE, WHITE]
+
+
+def test_a_page_that_locks_itself_without_a_banner_stays_locked(colours):
+    left, right = colours("locked without a banner", (10, 10), TOP)
+    assert left not in (BLUE, WHITE)
+    assert right == YELLOW
+
+
+def test_a_banner_that_comes_when_a_whole_page_is_scrolled_is_hidden(colours):
+    assert colours("on scroll", (200, 10), (200, 1180)) == [BLUE, WHITE]
+
+
+def test_chat_widgets_are_hidden_where_that_is_asked_for(colours):
+    assert colours("chats", TOP, BOTTOM) == [YELLOW, YELLOW]
+    assert colours("chats, shown", TOP, BOTTOM) == [YELLOW, GREY]
+
+
+def test_pop_ups_are_hidden_and_their_locks_taken_back_but_no_button_is_pressed(colours):
+    assert colours("pop-ups", TOP, (200, 203), (200, 297)) == [BLUE, BLUE, BLUE]
+
+
+def test_every_selector_and_pattern_of_the_tables_is_valid(engine: Engine, site: Site):
+    tables = [tomllib.loads((ROOT / "engine/data" / name).read_text()) for name in ("banners.toml", "chats.toml")]
+    keys = ("banner", "refuse", "settings", "hide")
+    selectors = [each for table in tables for tool in table["tool"] for key in keys for each in tool.get(key, ())]
+    patterns = [*tables[0]["words"]["refuse"], *tables[0]["words"]["accept"]]
+    script = f"""{json.dumps(selectors)}.forEach(each => document.querySelector(each));
+        {json.dumps(patterns)}.forEach(each => new RegExp(each, 'u')); document.body.style.background = 'green'"""
+    url = site.add("/banner-tables", page(f"<script>{script}</script>"))
+    picture = Image.open(BytesIO(engine.capture(url, width=400, height=300).content)).convert("RGB")
+    assert picture.getpixel(TOP) == GREEN
