@@ -11,7 +11,7 @@ class Traffic:
 
     The proxy cannot see requests inside TLS, so `requests` comes from the last document's own timeline. It is None if
     no document was loaded, and no more than a hint: a page can clear its timeline. The page sets `is_held_up`: whether
-    the document is there, but waits for parts.
+    the document is there, but waits for parts; and `has_given_up`, when nothing has come for too long.
     """
 
     connections: int = 0
@@ -19,6 +19,7 @@ class Traffic:
     bytes: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     is_held_up: Callable[[], bool] = lambda: False
+    has_given_up: bool = False
 
     def summary(self) -> dict[str, object]:
         return {

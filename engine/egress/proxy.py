@@ -27,6 +27,8 @@ from netguard import Judgement, Verdict
 
 ACCEPT_SECONDS = 1  # between two tries, when no connection can be accepted
 
+GIVEN_UP_SECONDS = 2  # for an answer, when the page waits for nothing else
+
 log = structlog.get_logger()
 
 
@@ -232,6 +234,8 @@ class Egress:
         A script or a style sheet that never answers keeps a document from showing anything.
         """
         first_byte = self._limits.first_byte
+        if self.traffic.has_given_up:
+            return min(GIVEN_UP_SECONDS, first_byte)
         return min(self._limits.idle, first_byte) if self.traffic.is_held_up() else first_byte
 
     async def _admit(self, count: int) -> None:

@@ -6,7 +6,9 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 CHUNK = 64 << 10
-LOOK_SECONDS = 1  # between two looks at the limits, which may change meanwhile
+LOOK_SECONDS = 0.25  # between two looks at the limits, which may change meanwhile
+# A broken end makes the browser drop what it has not read yet, so it gets time to read.
+LAST_SECONDS = 0.1
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -86,6 +88,7 @@ class Relay:
             await self._admit(len(chunk))
             self._heard = self._clock()
             await _write(self._browser[1], chunk)
+        await asyncio.sleep(LAST_SECONDS)
 
 
 async def _write(writer: asyncio.StreamWriter, chunk: bytes) -> None:

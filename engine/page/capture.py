@@ -23,7 +23,9 @@ from options import CaptureOptions, Notes, Selector
 PICTURE_SECONDS = 2.5  # reserved at the end of the deadline, for the picture of a page that never finishes loading
 IDLE_SECONDS = 10  # after load: a page that polls is never idle
 # A page that shows something, and whose network was silent for so long, waits for something that never comes.
-SILENT_SECONDS = 3
+SILENT_SECONDS = 2.5
+TRICKLE_BYTES = 1000  # within these seconds are silence too
+GIVEN_UP_SECONDS = 0.3  # for requests that such a page makes after that
 SETTLED_MS = 2000  # of page time after load: a visitor's first look
 DRAWN_MS = 34  # of page time, for two frames
 NETWORK_SECONDS = 2.4  # of real time after load, for requests that the page makes then
@@ -153,15 +155,21 @@ class PageCapture:
             await asyncio.wait([milestone, silence])
 
     async def _wait_for_silence(self) -> None:
-        """Wait until the network has been silent for SILENT_SECONDS, of a page that has something to show."""
-        page, now, seen = self._page, asyncio.get_running_loop().time, -1
+        """Wait until the network of a page that has something to show is silent, and has nothing left that may answer."""
+        await self._silence(SILENT_SECONDS)
+        self._traffic.has_given_up = True  # the proxy ends the requests that got no answer
+        await self._silence(SILENT_SECONDS / 2)
+        while not await self._page.answers(scripts.DRAWABLE):
+            await self._silence(SILENT_SECONDS / 2)
+
+    async def _silence(self, seconds: float) -> None:
+        """Wait until next to nothing has come for some seconds, of a document that is there."""
+        page, now, seen = self._page, asyncio.get_running_loop().time, self._traffic.bytes
         since = now()
-        while True:
-            await page.session.pause(SILENT_SECONDS / 12)
-            if self._traffic.bytes != seen or page.is_replaced():
+        while now() - since < seconds:
+            await page.session.pause(seconds / 12)
+            if self._traffic.bytes > seen + TRICKLE_BYTES or page.is_replaced():
                 seen, since = self._traffic.bytes, now()
-            elif now() - since >= SILENT_SECONDS and await page.answers(scripts.DRAWABLE):
-                return
 
     async def accept_unfinished(self) -> None:
         """Terminate the scripts of a page that did not finish in time. Raises if there is nothing to show."""
@@ -249,8 +257,9 @@ class PageCapture:
         if params.wait_for:
             await self._wait_for_element(params.wait_for)
         settled = params.wait_until == "settled"
-        is_shell = await self._rest(params.delay + (SETTLED_MS if settled else DRAWN_MS))
-        if settled and is_shell:
+        patience = GIVEN_UP_SECONDS if self._traffic.has_given_up else NETWORK_SECONDS
+        is_shell = await self._rest(params.delay + (SETTLED_MS if settled else DRAWN_MS), patience)
+        if settled and is_shell and not self._traffic.has_given_up:
             await self._rest(PATIENT_MS, PATIENT_SECONDS if page.clock.stalled else 0)
         await self._clear_banners()
         if params.full_page or params.selector or params.format == "pdf":
