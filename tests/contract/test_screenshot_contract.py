@@ -85,9 +85,8 @@ def client(api, key=KEY):
 
 
 def options(api, **wishes):
-    return CaptureOptions(
-        locate(api.page), width=800, height=600, block_ads=False, block_cookie_banners=False, **wishes
-    )
+    blocking = {"block_ads": False, "block_cookie_banners": False, "block_chats": False}
+    return CaptureOptions(locate(api.page), width=800, height=600, **blocking, **wishes)
 
 
 def capture(api, image_format="png", **wishes):
@@ -144,6 +143,7 @@ def test_every_option_at_once_still_gives_the_picture(api):
         options(api, dark_mode=True, wait_until="domcontentloaded", wait_for="body", hide=".a, #b", delay=10),
         block_ads=True,
         block_cookie_banners=True,
+        block_chats=True,
     )
     with client(api) as made:
         assert opened(made.capture(wishes, timeout=60).body).size == (800, 600)

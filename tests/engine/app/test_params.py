@@ -18,7 +18,7 @@ def refusal(**options) -> str:
 def test_defaults_are_those_of_the_hosted_api():
     assert parse({"url": URL}) == CaptureOptions(
         Target(URL, "example.com", 443), width=1280, height=720, full_page=False, scale=1, delay=0, wait_until="settled",
-        block_ads=False, block_cookie_banners=False, dark_mode=False, format="png", quality=80,
+        block_ads=False, block_cookie_banners=False, block_chats=False, dark_mode=False, format="png", quality=80,
     )  # fmt: skip
 
 

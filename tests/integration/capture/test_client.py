@@ -42,7 +42,7 @@ from urls import locate
 
 KEY = "sk_live_0123456789abcdef"
 SECRET = "https://shop.example/orders/7f3a9c?token=hunter22&x=1"
-PAGE = CaptureOptions(locate("https://example.com/"), block_ads=False, block_cookie_banners=False)
+PAGE = CaptureOptions(locate("https://example.com/"), block_ads=False, block_cookie_banners=False, block_chats=False)
 ENVELOPE_NAMES = ["error", "message", "code", "details", "retry_after", "retryAfter", "page_status"]
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
@@ -58,6 +58,7 @@ ALL_OPTIONS = replace(
     hide=".ad, :is(a, b)",
     block_ads=True,
     block_cookie_banners=True,
+    block_chats=True,
     dark_mode=True,
 )
 
@@ -145,6 +146,7 @@ def test_it_sends_snapsharp_its_own_names():
         "hide_selectors": ".ad, :is(a, b)",
         "block_ads": "true",
         "block_cookie_banners": "true",
+        "block_chats": "true",
         "dark_mode": "true",
     }
 
@@ -159,7 +161,8 @@ def test_it_sends_the_engine_snapsharps_names_with_scale_and_selector():
 
 
 def test_it_sends_hermesforge_its_own_names():
-    call = sent_by("hermesforge", replace(PAGE, full_page=True, delay=5000, block_ads=True, block_cookie_banners=True))
+    wishes = {"full_page": True, "delay": 5000, "block_ads": True, "block_cookie_banners": True, "block_chats": True}
+    call = sent_by("hermesforge", replace(PAGE, **wishes))
 
     assert (call.method, call.path.partition("?")[0]) == ("GET", "/api/screenshot")
     assert call.headers["X-API-Key"] == KEY
@@ -194,6 +197,7 @@ def test_it_sends_snapapi_json_in_camel_case():
         "hideSelectors": [".ad, :is(a, b)"],
         "blockAds": True,
         "blockCookieBanners": True,
+        "blockChatWidgets": True,
         "darkMode": True,
     }
 

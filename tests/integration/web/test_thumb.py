@@ -140,13 +140,21 @@ def test_every_capture_option_reaches_the_api_under_its_name_there(make_client, 
     client = make_client()
     options = {
         "width": 1024, "height": 768, "full_page": "true", "scale": 2, "delay": 100, "wait_until": "networkidle",
-        "wait_for": "#main", "hide": ".ad", "block_ads": "off", "block_cookie_banners": "1", "dark_mode": "yes",
+        "wait_for": "#main", "hide": ".ad", "block_ads": "off", "block_cookie_banners": "1", "block_chats": "on",
+        "dark_mode": "yes",
     }  # fmt: skip
     assert client.get("/thumb", query_string={"url": PAGE, **options}).status_code == 200
 
     sent = api.calls[0].params
     assert sent["url"] == PAGE
-    assert sent["full_page"] == sent["retina"] == sent["dark_mode"] == sent["block_cookie_banners"] == "true"
+    assert (
+        sent["full_page"]
+        == sent["retina"]
+        == sent["dark_mode"]
+        == sent["block_cookie_banners"]
+        == sent["block_chats"]
+        == "true"
+    )
     assert (sent["width"], sent["height"], sent["delay"]) == ("1024", "768", "100")
     assert (sent["wait_until"], sent["wait_for"], sent["hide_selectors"]) == ("networkidle", "#main", ".ad")
     assert "block_ads" not in sent

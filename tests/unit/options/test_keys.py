@@ -65,9 +65,10 @@ def test_a_printed_page_is_another_capture_and_other_formats_are_not():
 
 
 def test_a_default_that_the_operator_sets_is_in_the_key_by_its_value():
-    default, asked = request("", block_ads=False), request("block_ads=0&block_cookie_banners=0")
+    default, asked = request("", block_ads=False), request("block_ads=0&block_cookie_banners=0&block_chats=0")
     assert default.capture_key == asked.capture_key != request("").capture_key
-    assert request("block_ads=1&block_cookie_banners=1", block_ads=False).capture_key == request("").capture_key
+    on = request("block_ads=1&block_cookie_banners=1&block_chats=1", block_ads=False)
+    assert on.capture_key == request("").capture_key
 
 
 @pytest.mark.parametrize("query", ["", "format=pdf&full_page", "scale=1.5&hide=.a,%20.b&block_ads=0&delay=10"])
@@ -83,8 +84,8 @@ def test_a_record_of_the_schema_before_is_read_too():
 
 CAPTURE = {
     "width": 1280, "height": 720, "full_page": False, "scale": 1, "delay": 0, "wait_until": "settled", "wait_for": None,
-    "selector": None, "hide": None, "block_ads": True, "block_cookie_banners": True, "dark_mode": False,
-    "format": "png", "quality": 90,
+    "selector": None, "hide": None, "block_ads": True, "block_cookie_banners": True, "block_chats": True,
+    "dark_mode": False, "format": "png", "quality": 90,
 }  # fmt: skip
 RENDITION = {"w": None, "h": None, "fit": "cover", "format": "png", "quality": 80}
 
