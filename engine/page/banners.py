@@ -17,8 +17,8 @@ from engine.page.page import Page
 from options import CaptureOptions
 
 ROUNDS = 3  # a second layer may have to be opened, and one banner may follow another
-SECONDS = 0.5  # of real time, for all rounds together, and for a page that never returns from a button
-TURN_MS = 300  # of page time, for what a button sets going
+TURN_MS, TURN_SECONDS = 300, 0.15  # of page time and real time, for what a button sets going
+ANSWER_SECONDS = 1  # a page may never return from its button
 MOST_FRAMES = 6
 
 _DATA, _SCRIPTS = Path(__file__).parents[1] / "data", Path(__file__).with_name("banner_scripts")
@@ -54,8 +54,6 @@ class Banners:
 
     async def _refuse(self) -> None:
         """Press what refuses, until nothing more does, or the page leaves."""
-        now = asyncio.get_running_loop().time
-        until = now() + SECONDS
         for _ in range(ROUNDS):
             answers = [await self._run(pressing=True)]
             if answers[0]["frames"]:
@@ -64,8 +62,9 @@ class Banners:
             if not any(answer["pressed"] for answer in answers):
                 return
             self._pressed = self._judged
+            until = asyncio.get_running_loop().time() + TURN_SECONDS
             await self._page.clock.advance(TURN_MS, until, self._page.is_replaced)
-            if self._page.is_replaced() or now() > until:
+            if self._page.is_replaced():
                 return
 
     async def _hide(self) -> None:
@@ -76,7 +75,7 @@ class Banners:
     async def _run(self, **task: bool) -> dict[str, Any]:
         """Run a task in the page. Scripts that do not return from a button are terminated."""
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(ANSWER_SECONDS):
                 return dict(await self._page.evaluate(f"{self._script}({json.dumps(task)})"))
         except TimeoutError:
             self._page.session.send("Runtime.terminateExecution")
@@ -88,7 +87,7 @@ class Banners:
         """Run a task in the frames of other sites that may hold a banner."""
         expression = f"{self._script}({json.dumps(task | {'framed': True})})"
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(ANSWER_SECONDS):
                 owners = (await self._closed_frames())[:MOST_FRAMES]
                 answers = await asyncio.gather(*(self._run_in_frame(owner, expression) for owner in owners))
         except TimeoutError:

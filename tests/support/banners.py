@@ -14,7 +14,6 @@ BUTTONS = (
     f"<button {ACCEPT}>Accept all</button> <button {SETTINGS}>Settings</button> <button {REFUSE}>Reject all</button>"
 )
 BANNER = f"<div style='{BAR}'>{COOKIES} {BUTTONS}</div>"
-PROSE = "<p>" + "The page itself has something to say, and has it behind what lies above. " * 3
 
 TOOLS = {
     # the attributes of: the banner, and its buttons that accept, refuse, and open the settings
@@ -120,9 +119,13 @@ def refused_by(script: str) -> str:
     return f"""<div style="{BAR}">{COOKIES} <button {ACCEPT}>OK</button> <button onclick="{script}">Reject all</button></div>"""
 
 
+def shown(inside: str) -> str:
+    """Write the script that adds `inside` to the page."""
+    return f"document.body.insertAdjacentHTML('beforeend', {json.dumps(inside)})"
+
+
 def later(inside: str, milliseconds: int) -> str:
-    show = f"document.body.insertAdjacentHTML('beforeend', {json.dumps(inside)})"
-    return f"<script>setTimeout(() => {show}, {milliseconds})</script>"
+    return f"<script>setTimeout(() => {{ {shown(inside)} }}, {milliseconds})</script>"
 
 
 def in_shadow(inside: str, light: str = "", host: str = "x-banner", mode: str = "open", script: str = "") -> str:

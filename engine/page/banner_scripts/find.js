@@ -57,11 +57,18 @@ const lies_above = element => {
   return NAMES.test(names_of(element)) && top + scrollY < 10 && width > innerWidth * .9 && height < innerHeight / 2;
 };
 
-// Whether an element is the page itself, or what there is of it: it fills the window, and there is no text behind it.
-const is_page = (element, text) => {
+const covers_window = (element, part = .75) => {
   const {width, height} = element.getBoundingClientRect();
-  if (element.ownerDocument !== document || width * height < .75 * innerWidth * innerHeight || element.matches(DIALOGS)) return false;
-  return text_of(document.body, text.length + 200).length < text.length + 100;
+  return width * height > part * innerWidth * innerHeight;
+};
+
+// Whether an element is the page itself, or all that there is of it: it fills the window, with nothing beside or behind it.
+const is_page = element => {
+  if (element.ownerDocument !== document || !covers_window(element) || element.matches(DIALOGS)) return false;
+  for (let each = element; each && each !== document.body; each = parent_of(each))
+    for (const other of parent_of(each)?.children ?? [])
+      if (other !== each && covers_window(other, .02) && is_drawn(other)) return false;
+  return true;
 };
 
 // The banner that a button belongs to: the outermost box that lies above the page and says hardly more than the smallest
@@ -79,7 +86,7 @@ const box_around = (button, words, framed) => {
     const text = text_of(each), links = each.querySelectorAll('a[href]').length;
     if (text.length > longest || links > most_links || each.matches(CONTENT) || each.querySelector(CONTENT)) break;
     if (!known && !speaks(each, text, words)) continue;
-    if (!framed && plain(text) !== known && is_page(each, text)) break;
+    if (!framed && plain(text) !== known && (box ? covers_window(each) : is_page(each))) break;
     if (!known) [known, longest, most_links] = [plain(text), text.length * 1.3 + 100, links + MOST_LINKS];
     if (may_be_box(each)) [box, longest] = [each, text.length + 50];
   }
@@ -111,7 +118,7 @@ const is_named_banner = (box, words) => {
   if (!lies_above(box) || !shows(box)) return false;
   const text = text_of(box);
   return text.length < MOST_TEXT && words.about.test(text) && words.consent.test(text) && !box.querySelector(CONTENT)
-    && !is_page(box, text);
+    && !is_page(box);
 };
 
 // Frames above the page, or inside a banner, whose documents are closed to this one.

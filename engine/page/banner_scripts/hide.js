@@ -1,6 +1,6 @@
 // Hides banners, and takes back what they did to the page behind them.
 
-const MOST_WRAPPERS = 2000;
+const MOST_WRAPPERS = 3000, WRAPPERS = ':root, body, body > *, body > * > *, body > * > * > *';
 const LOCKS = /no-?scroll|scroll-?lock|lock(ed)?-?scroll|(modal|popup|overlay|dialog)-?(is-?)?(open|active|visible|shown)|blur/i;
 const VEILS = /blur|brightness|grayscale|opacity|contrast|saturate|sepia/;
 
@@ -34,14 +34,15 @@ const unveil = () => {
   for (const element of [document.documentElement, document.body]) {
     for (const name of [...element.classList]) if (NAMES.test(name) || LOCKS.test(name)) element.classList.remove(name);
     const style = getComputedStyle(element);
+    if (element.style.overflow === 'hidden') element.style.paddingRight = '';  // in place of the scroll bar
     if (/hidden|clip/.test(style.overflowY)) set(element, {'overflow-y': 'visible'});
     if (style.position === 'fixed') set(element, {position: 'static', width: 'auto'});
   }
-  const wrappers = document.querySelectorAll(':root, body, body > *, body > * > *, body > * > * > *');
-  for (const element of [...wrappers].slice(0, MOST_WRAPPERS)) {
-    const style = getComputedStyle(element);
+  for (const element of most_of(document, '*').slice(0, MOST_WRAPPERS)) {
+    const style = getComputedStyle(element), {width, height} = element.getBoundingClientRect();
+    const is_wrapper = element.matches(WRAPPERS) || height > innerHeight / 2;
     if (is_shade(element, style)) set(element, {display: 'none'});
-    else if (element.getBoundingClientRect().width >= innerWidth / 2 && plain(text_of(element, 50))) {
+    else if (is_wrapper && width >= innerWidth / 2 && plain(text_of(element, 50))) {
       if (VEILS.test(style.filter)) set(element, {filter: 'none'});
       if (style.opacity > 0 && style.opacity < 1) set(element, {opacity: 1});
     }

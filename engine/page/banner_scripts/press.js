@@ -11,7 +11,8 @@ const leaves = button => {
 const press = button => {
   const root = button.getRootNode();
   const stay = event => {
-    if (event.type === 'submit' ? event.target.method !== 'dialog' : event.target.closest('a[href]')) event.preventDefault();
+    const link = event.target.closest('a[href]');
+    if (event.type === 'submit' ? event.target.method !== 'dialog' : link && link.protocol !== 'javascript:') event.preventDefault();
   };
   for (const type of ['click', 'submit']) root.addEventListener(type, stay, {capture: true});
   try {

@@ -19,7 +19,6 @@ from tests.support.banners import (
     COOKIES,
     OTHER_TOOLS,
     POP_UPS,
-    PROSE,
     REFUSE,
     TOOLS,
     UNKNOWN,
@@ -30,6 +29,7 @@ from tests.support.banners import (
     of_tool,
     page,
     refused_by,
+    shown,
     worded,
 )
 from tests.support.engine import ROOT, Engine
@@ -60,7 +60,7 @@ REFUSED = {
         {in_frame("src=OTHER_SITE/sourcepoint-frame")}</div>""",
     "a modal dialog": f"<dialog>{COOKIES} {BUTTONS}</dialog><script>document.querySelector('dialog').showModal()</script>",
     "an overlay": f"<div style='{FILL};background:#000c'><div style='margin:99px;background:grey'>{COOKIES} {BUTTONS}</div></div>",
-    "a wall before the page": f"{PROSE}<div style='{FILL};background:grey'>{COOKIES} {BUTTONS}</div>",
+    "a wall before the page": f"<p>Page<div style='{FILL};background:grey'>{COOKIES} {BUTTONS}</div>",
     "a bar at the top of the page": f"<div class=site-cookie-bar style='height:70px;background:grey'>{COOKIES} {BUTTONS}</div>",
     "a second layer": f"""<div id=qc-cmp2-container style='{BAR}'><button {ACCEPT}>AGREE</button><button id=more-options-btn
         onclick="this.outerHTML = `<button onclick='{GREEN_PAGE}'>Reject all</button>`">MORE OPTIONS</button></div>""",
@@ -68,6 +68,8 @@ REFUSED = {
         else document.write(`{refused_by("document.cookie = 'refused=1'; location.reload()")}`)</script>""",
     "a form": f"""<form action=/banner-sent onsubmit='{GREEN_PAGE}' style='{BAR}'>{COOKIES}
         <button>Reject all</button></form>""",
+    "a link to a script": f"""<div style="{BAR}">{COOKIES}
+        <a href="javascript:void(document.body.style.background = 'green')">Reject all</a></div>""",
     "one that comes back": f"""<script>let turn = 0; const show = () => {{
         document.body.insertAdjacentHTML('beforeend', `<div id=turn${{++turn}} style='{BAR}'>{COOKIES} <a>Reject all</a></div>`);
         document.body.lastChild.lastChild.onclick = event => {{
@@ -94,6 +96,8 @@ UNTOUCHED = {
     "a bakery's bar": f"<div style='{BAR}'>Fresh cookies every day! <a {ACCEPT}>Order</a> <a {REFUSE}>No thanks</a></div>",
     "a newsletter": f"""<div role=dialog style='{BAR}'>Subscribe! We use cookies and your consent. <input type=email>
         <a {REFUSE}>No thanks</a></div>""",
+    "an application around a banner": f"""<div style='position:fixed;inset:40px 0 0 0;background:grey'>App
+        <p style='position:fixed;inset:50px 0 auto 0'>{COOKIES} <a>OK</a></div>""",
     "the header of a page": f"""<div style='position:fixed;left:0;right:0;top:200px;height:100px;background:grey'>
         <a href=/1>Home</a> <a href=/2>Shop</a> <a href=/3>Blog</a> <a href=/4>Cart</a> <p>{COOKIES} {BUTTONS}</div>""",
     "an application's page": f"<div style='position:fixed;inset:0 30px 0 0;padding-top:90px;background:grey'><h1>App</h1><p>{COOKIES} {BUTTONS}</div>",
@@ -109,9 +113,11 @@ LOCKS = {
     "shade": ".shade {position: fixed; inset: 0; z-index: 1; background: #000a; backdrop-filter: blur(5px)}",
     "class": ".cookies-open body::after {content: ''; position: fixed; inset: 0; background: #000a}",
 }
-LOCKED = f"{STRIPES}<div class=shade></div>{BANNER}<script>document.documentElement.className = 'cookies-open'</script>"
+LOCK = """<script>document.documentElement.className = 'cookies-open'
+    document.body.style.cssText = 'overflow: hidden; padding-right: 15px'</script>"""
+LOCKED = f"{STRIPES}<div class=shade></div>{BANNER}{LOCK}"
 WHOLE = {"full_page": 1}
-ON_SCROLL = f"{STRIPES}<script>onscroll = () => {{ onscroll = null; document.body.insertAdjacentHTML('beforeend', {json.dumps(BANNER)}) }}</script>"
+ON_SCROLL = f"<script>onscroll = () => {{ onscroll = null; {shown(BANNER)} }}</script>"
 
 Pages = dict[str, tuple[str, dict[str, object]]]
 TOOL_NAMES = list(TOOLS)
@@ -125,7 +131,7 @@ PAGES: Pages = {
     **{f"locked: {name}": (page(LOCKED, style), {}) for name, style in LOCKS.items()},
     **{f"locked whole: {name}": (page(LOCKED, style), WHOLE) for name, style in LOCKS.items()},
     "locked without a banner": (page(STRIPES, f"{LOCKS['fixed']} body {{filter: grayscale(1)}}"), {}),
-    "on scroll": (page(ON_SCROLL), WHOLE),
+    "on scroll": (page(STRIPES + ON_SCROLL), WHOLE),
     "not to be refused": (page(BANNER), {"block_cookie_banners": 0, "block_chats": 1}),
     "chats": (page(named(CHATS)), {"block_chats": 1}),
     "chats, shown": (page(named(CHATS)), {}),
