@@ -26,7 +26,7 @@ class BlankPage:
     frame: str
     listener: socket.socket
     open_spare: Callable[[], None]
-    frame_turn: asyncio.Lock | None
+    frame_turn: asyncio.Lock | None = None
 
 
 OpenPage = Callable[[], AbstractAsyncContextManager[BlankPage]]

@@ -53,11 +53,6 @@ _SHELL = """const is_shell = () => {
 REST = f"""() => {{
   {_LOADED}
   {_SHELL}
-  let running = 0;
-  for (const animation of document.getAnimations())
-    if (animation.timeline instanceof DocumentTimeline && animation.effect?.getComputedTiming().endTime < Infinity
-        && animation.playState !== 'finished')
-      try {{ animation.finish(); running++ }} catch {{}}
   let missing = document.fonts.status === 'loading' ? 1 : 0;
   for (const image of document.images)
     if (!image.complete) {{
@@ -65,6 +60,11 @@ REST = f"""() => {{
       if (box.bottom > 0 && box.right > 0 && box.top < innerHeight && box.left < innerWidth) missing++;
     }} else if (image.currentSrc && !image.naturalWidth)
       image.style.setProperty('visibility', 'hidden', 'important');
+  let running = 0;
+  for (const animation of document.getAnimations())
+    if (animation.timeline instanceof DocumentTimeline && animation.effect?.getComputedTiming().endTime < Infinity
+        && animation.playState !== 'finished')
+      try {{ animation.finish(); running++ }} catch {{}}
   return {{...loaded(), running, missing, shell: is_shell()}};
 }}"""
 

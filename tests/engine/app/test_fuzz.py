@@ -9,7 +9,7 @@ import string
 from urllib.parse import quote, urlencode
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import InvalidParams
@@ -78,7 +78,9 @@ def assert_refused(answer):
 @FUZZ
 @given(PAIRS)
 def test_any_query_is_answered(strict, pairs):
-    assert_refused(strict.get("/v1/screenshot?" + urlencode([("url", INSIDE), *pairs], errors="replace")))
+    query = urlencode([("url", INSIDE), *pairs], errors="replace")
+    assume(len(query) < 8000)  # aiohttp itself refuses longer lines
+    assert_refused(strict.get("/v1/screenshot?" + query))
 
 
 @FUZZ
