@@ -35,7 +35,7 @@ class JobPictures:
         if job.persist:
             persisted = self.thumbnailer.persist(ask, stale_ok=False)
             return _result_of(persisted.picture, persisted.stored.key, persisted.stored.url)
-        picture = self.thumbnailer.get(ask, stale_ok=False).picture
+        picture = self.thumbnailer.get_lasting(ask, stale_ok=False).picture
         return _result_of(picture, self.storage.put_for_job(picture, job.id))
 
     def record_outcome(self, run: Run, outcome: JobResult | ThumbnailError) -> None:

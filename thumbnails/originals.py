@@ -24,6 +24,7 @@ from urls import NOT_PUBLIC
 FAILURE_SECONDS = 30  # how long a page's failure is remembered
 LONGEST_FAILURE = 3600
 LARGE_SECONDS = 30
+PATIENT_DELAY = 4000  # milliseconds, for the second look at a page whose picture was suspect
 _FULL = "too many captures are in progress; try again in a few seconds"
 
 
@@ -163,7 +164,7 @@ class Originals:
             raise BlockedTarget(NOT_PUBLIC, verdict=verdict)
 
     def _capture_twice_if_suspect(self, ask: Ask, *, good: bool) -> Picture:
-        """Capture; a suspect picture is captured once more, and never replaces a good one."""
+        """Capture; a suspect picture is captured once more, with more patience, and never replaces a good one."""
         options, background = ask.request.capture, ask.request.delivery.background
         deadline = time.monotonic() + self._limits.timeout
         picture = self._api.capture(options, deadline, ask.request_id, background=background)
@@ -171,7 +172,8 @@ class Originals:
             # A suspect picture beats none, so a failed retry is ignored. Being refused the retry says nothing about the
             # page: if a good picture is known, RateLimited is raised.
             with suppress(CaptureError, *(() if good else (RateLimited,))):
-                picture = self._api.capture(options, deadline, ask.request_id, background=background)
+                patient = replace(options, delay=max(options.delay, PATIENT_DELAY))
+                picture = self._api.capture(patient, deadline, ask.request_id, background=background)
         if picture.suspect and good:
             raise CaptureFailed("the captured picture is blank or of another size than requested; try again later")
         return picture

@@ -191,13 +191,18 @@ class Thumbnailer:
         self._cache.forget_failure(request, before)
 
     def persist(self, ask: Ask, *, stale_ok: bool = True) -> Persisted:
-        """Put the picture into permanent storage. Raises what `get` raises, and StorageUnavailable."""
+        """Put the picture into permanent storage. Raises what `get_lasting` raises, and StorageUnavailable."""
+        served = self.get_lasting(ask, stale_ok=stale_ok)
+        return Persisted(served.picture, self._storage.put(served.picture), served.cache)
+
+    def get_lasting(self, ask: Ask, *, stale_ok: bool = True) -> Served:
+        """Return a picture that may be stored. Raises what `get` raises, and CaptureFailed for a suspect picture."""
         served = self.get(ask, stale_ok=stale_ok)
         if served.picture.suspect:
             raise CaptureFailed(
                 "the captured picture is blank or of another size than requested, so it was not stored; try again later"
             )
-        return Persisted(served.picture, self._storage.put(served.picture), served.cache)
+        return served
 
     def captured_since(self, request: ThumbnailRequest, then: datetime) -> bool:
         """Return whether a good capture of the page was made after `then`."""

@@ -279,7 +279,7 @@ class PageCapture:
         page, now = self._page, asyncio.get_running_loop().time
         seconds = patience + REST_SECONDS + self._params.delay / 1000
         until = now() + min(seconds, page.time_left - PICTURE_SECONDS)
-        page.clock.wait_for_network(now() + patience)
+        page.clock.wait_for_network(now() + patience + self._params.delay / 1000)
         await page.clock.advance(milliseconds, until, page.is_replaced)
         for _ in range(REST_ROUNDS):
             if page.is_replaced():

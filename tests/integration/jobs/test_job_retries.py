@@ -5,7 +5,7 @@ import pytest
 from errors import ThumbnailError
 from jobs import BULK, CAPTURE, INTERACTIVE, TaskMessage
 from jobs.retries import MAX_RETRIES
-from tests.support.screenshot_api import refuse
+from tests.support.screenshot_api import blank, refuse
 
 PAGE = "https://example.com/"
 
@@ -52,6 +52,16 @@ def test_a_visitor_s_failure_since_the_last_attempt_counts_as_the_retry(web, bui
 
     attempt(built, id_, 3, INTERACTIVE)
     assert (web.get(f"/jobs/{id_}").json["retries"], len(api.calls)) == (3, 3)
+
+
+def test_a_blank_picture_is_no_result(web, built, api):
+    """As for `/persist`: what `/thumb` shows for a minute at most is not stored."""
+    api.behave(blank, times=99)
+    id_ = web.post("/screenshots", json={"url": PAGE}).json["job_id"]
+    attempt(built, id_, 1, INTERACTIVE)
+
+    job = web.get(f"/jobs/{id_}").json
+    assert (job["status"], job["retries"]) == ("pending", 1)
 
 
 def test_waiting_for_the_bulk_limit_is_not_a_retry(make_client, api):

@@ -20,6 +20,13 @@ def test_a_blank_capture_is_tried_once_more(client, api):
     assert response.cache_control.max_age > 60
 
 
+def test_the_second_look_is_more_patient(client, api):
+    api.behave(blank)
+    get(client, delay=200)
+
+    assert [int(call.params["delay"]) for call in api.calls] == [1000, 4000]
+
+
 def test_a_page_that_stays_blank_is_shown_for_a_minute(client, api, redis_url):
     """After that, neither Redis nor a shared cache may serve it, not even as stale."""
     api.behave(blank, times=2)
