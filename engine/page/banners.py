@@ -6,6 +6,7 @@ The tools and words are data, in `engine/data`. What is done inside a document i
 import asyncio
 import json
 import tomllib
+from collections.abc import Awaitable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ ANSWER_SECONDS = 1  # a page may never return from its button
 MOST_FRAMES = 6
 
 _DATA, _SCRIPTS = Path(__file__).parents[1] / "data", Path(__file__).with_name("banner_scripts")
-_NOTHING = {"found": 0, "pressed": 0, "frames": 0, "whole": False}
+Answer = dict[str, Any]  # of `run` in `banner_scripts`
+
+_NOTHING: Answer = {"found": 0, "pressed": 0, "frames": 0, "whole": False}
 _FRAME_SPOKE = "function() { banners.spoke.add(this) }"
 
 
@@ -69,33 +72,35 @@ class Banners:
 
     async def _hide(self) -> None:
         answer = await self._run(hiding=True)
-        if answer["frames"]:
-            await self._run_in_frames(hiding=True)
+        if answer["frames"] and any(inner["whole"] for inner in await self._run_in_frames(hiding=True)):
+            await self._run(hiding=True)  # now with the frames that are banners
 
-    async def _run(self, **task: bool) -> dict[str, Any]:
-        """Run a task in the page. Scripts that do not return from a button are terminated."""
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return dict(await self._page.evaluate(f"{self._script}({json.dumps(task)})"))
-        except TimeoutError:
-            self._page.session.send("Runtime.terminateExecution")
-            return _NOTHING | {"found": 1}
-        except (ProtocolError, PageFailed):
-            return _NOTHING
+    async def _run(self, **task: bool) -> Answer:
+        """Run a task in the page."""
+        expression = f"{self._script}({json.dumps(task)})"
+        return (await self._bounded(self._run_in_page(expression)))[0]
 
-    async def _run_in_frames(self, **task: bool) -> list[dict[str, Any]]:
+    async def _run_in_frames(self, **task: bool) -> list[Answer]:
         """Run a task in the frames of other sites that may hold a banner."""
-        expression = f"{self._script}({json.dumps(task | {'framed': True})})"
+        return await self._bounded(self._run_in_closed_frames(f"{self._script}({json.dumps(task | {'framed': True})})"))
+
+    async def _bounded(self, running: Awaitable[list[Answer]]) -> list[Answer]:
+        """Wait for the answers. Scripts that do not return from a button are terminated: that was a banner's."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                owners = (await self._closed_frames())[:MOST_FRAMES]
-                answers = await asyncio.gather(*(self._run_in_frame(owner, expression) for owner in owners))
+                return await running
         except TimeoutError:
             self._page.session.send("Runtime.terminateExecution")
-            return []
-        except (ProtocolError, PageFailed):
-            return []
-        return [answer for answer in answers if answer]
+            return [_NOTHING | {"found": 1}]
+        except (ProtocolError, PageFailed):  # the document was replaced, or cannot be inspected
+            return [_NOTHING]
+
+    async def _run_in_page(self, expression: str) -> list[Answer]:
+        return [await self._page.evaluate(expression)]
+
+    async def _run_in_closed_frames(self, expression: str) -> list[Answer]:
+        owners = (await self._closed_frames())[:MOST_FRAMES]
+        return await asyncio.gather(*(self._run_in_frame(owner, expression) for owner in owners))
 
     async def _closed_frames(self) -> list[str]:
         """Return the object ids of the frames that the last task left to be judged from inside."""
@@ -105,9 +110,9 @@ class Banners:
         values = [entry.get("value", {}) for entry in entries["result"]]
         return [value["objectId"] for value in values if value.get("subtype") == "node"]
 
-    async def _run_in_frame(self, owner: str, expression: str) -> dict[str, Any]:
+    async def _run_in_frame(self, owner: str, expression: str) -> Answer:
         try:
-            answer = dict(await self._frames.evaluate(owner, expression) or _NOTHING)
+            answer: Answer = await self._frames.evaluate(owner, expression) or _NOTHING
         except ProtocolError:  # the frame has gone
             return _NOTHING
         if answer["whole"]:

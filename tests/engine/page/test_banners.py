@@ -86,6 +86,7 @@ ONLY_HIDDEN = {
     "a name and an icon": f"<div class=my-cookie-bar style='{BAR}'>{COOKIES} <svg {ACCEPT}></svg></div>",
     "a closed shadow root": in_shadow(BANNER, host="div id=usercentrics-root", mode="closed"),
     "one that never returns": refused_by("while (true);"),
+    "a frame that never returns": in_frame("src=OTHER_SITE/endless-frame"),
     "endless dialogs": refused_by("while (true) confirm('Sure?')"),
     "one that reloads in vain": refused_by("location.reload()"),
 }
@@ -149,6 +150,7 @@ def responses(engine: Engine, site: Site) -> dict[str, Response]:
         f"<button class=sp_choice_type_11 {ACCEPT}>Yes</button><button class=sp_choice_type_13 {REFUSE}>*</button>"
     )
     site.add("/banner-frame", f"<body style='background:grey'>{COOKIES} {BUTTONS}")
+    site.add("/endless-frame", f"<body style='background:grey'>{refused_by('while (true);')}")
     site.add("/sourcepoint-frame", f"<body style='background:grey'>{COOKIES} {choices}")
 
     def capture(number: int, html: str, options: dict[str, object]) -> Response:
