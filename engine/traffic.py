@@ -17,6 +17,7 @@ class Traffic:
     connections: int = 0
     requests: int | None = None
     bytes: int = 0
+    websockets: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     is_held_up: Callable[[], bool] = lambda: False
     has_given_up: bool = False

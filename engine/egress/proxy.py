@@ -21,6 +21,7 @@ from engine.egress.gate import Gate
 from engine.egress.relay import Relay, Stream, closing
 from engine.egress.socks import Denied, Destination, Reply
 from engine.egress.upstream import UpstreamSession
+from engine.egress.websockets import begins_websocket
 from engine.errors import ProxyFailed, ResolverBusy
 from engine.traffic import Traffic
 from netguard import Judgement, Verdict
@@ -221,12 +222,15 @@ class Egress:
 
     async def _relay(self, destination: Destination, browser: Stream, site: Stream) -> None:
         self._failures.pop(destination, None)
-        relay = Relay(browser, site, self._admit)
+        relay = Relay(browser, site, self._admit, self._count_websocket)
         try:
             await relay.run(self._limits.idle, self._patience)
         except TimeoutError:
             if not relay.site_answered:
                 self._failures[destination] = ConnectionFailure.SILENT
+
+    def _count_websocket(self, first: bytes) -> None:
+        self.traffic.websockets += begins_websocket(first)
 
     def _patience(self) -> float:
         """Return how long an answer may take, in seconds: not as long if a document that is there waits for it.

@@ -42,8 +42,15 @@ async def _close(writer: asyncio.StreamWriter, grace: float) -> None:
 class Relay:
     """Copies between browser and site. `site_answered` is true once the site has sent a byte."""
 
-    def __init__(self, browser: Stream, site: Stream, admit: Callable[[int], Awaitable[None]]) -> None:
-        """`admit` is called with the size of each chunk, which passes when the call ends."""
+    def __init__(
+        self,
+        browser: Stream,
+        site: Stream,
+        admit: Callable[[int], Awaitable[None]],
+        begin: Callable[[bytes], None] = lambda _: None,
+    ) -> None:
+        """`admit` is called with the size of each chunk, which passes when the call ends; `begin` with the first one."""
+        self._begin = begin
         self._browser = browser
         self._site = site
         self._admit = admit
@@ -78,6 +85,8 @@ class Relay:
 
     async def _send(self) -> None:
         while chunk := await self._browser[0].read(CHUNK):
+            if self._asked == -math.inf:
+                self._begin(chunk)
             await self._admit(len(chunk))
             self._asked = self._clock()
             await _write(self._site[1], chunk)

@@ -30,6 +30,7 @@ SETTLED_MS = 2000  # of page time after load: a visitor's first look
 DRAWN_MS = 34  # of page time, for two frames
 NETWORK_SECONDS = 2.4  # of real time after load, for requests that the page makes then
 REST_SECONDS = 0.6  # and for a page that keeps itself busy even longer
+LIVE_SECONDS = 1  # of real time besides, for a page with WebSockets or workers
 # A page that still shows next to nothing is looked at once more.
 PATIENT_MS, PATIENT_SECONDS = 5000, 4
 MISSING_MS = 167  # of page time, in which requests under way are waited for
@@ -100,6 +101,7 @@ class PageCapture:
         if ads:
             self._page.session.on("Fetch.requestPaused", self._block_ads(ads))
             setup.append(send("Fetch.enable", patterns=[{"urlPattern": "*"}]))
+        setup.append(self._page.watch_workers())
         await asyncio.gather(*setup)
         await self._require_valid_selectors()
 
@@ -259,12 +261,20 @@ class PageCapture:
         settled = params.wait_until == "settled"
         patience = GIVEN_UP_SECONDS if self._traffic.has_given_up else NETWORK_SECONDS
         is_shell = await self._rest(params.delay + (SETTLED_MS if settled else DRAWN_MS), patience)
-        if settled and is_shell and not self._traffic.has_given_up:
+        if settled and (page.workers or self._traffic.websockets):
+            await self._let_live()
+        elif settled and is_shell and not self._traffic.has_given_up:
             await self._rest(PATIENT_MS, PATIENT_SECONDS if page.clock.stalled else 0)
         await self._clear_banners()
         if params.full_page or params.selector or params.format == "pdf":
             self._view = await whole.show(page, params, self._rest)
             await self._clear_banners()  # some come when the page is scrolled
+
+    async def _let_live(self) -> None:
+        """Let real time pass: the clock of a page stops for requests, but neither for WebSockets nor for workers."""
+        async with self._page.clock.running():
+            await self._page.session.pause(LIVE_SECONDS)
+        await self._rest(DRAWN_MS)
 
     async def _clear_banners(self) -> None:
         if await self._banners.clear():

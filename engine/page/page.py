@@ -24,6 +24,7 @@ class Page:
         self.frame = MainFrame(session, blank.frame)
         self.open_spare = blank.open_spare
         self._deadline = deadline
+        self.workers = 0
         self.clock: Clock = (
             FrameClock(session, blank.frame_turn, self.is_replaced) if blank.frame_turn else RealClock(session)
         )
@@ -89,6 +90,15 @@ class Page:
             deviceScaleFactor=params.scale,
             mobile=False,
         )
+
+    def watch_workers(self) -> asyncio.Future[dict[str, Any]]:
+        """Count the page's workers from now on."""
+        self.session.on("Target.attachedToTarget", self._attached)
+        options = {"autoAttach": True, "waitForDebuggerOnStart": False, "flatten": True}
+        return self.session.send("Target.setAutoAttach", **options, filter=[{"type": "worker"}])
+
+    def _attached(self, _event: dict[str, Any]) -> None:
+        self.workers += 1
 
     def move_mouse_away(self) -> None:
         """Headless Chromium's mouse stands at (0, 0), over a menu perhaps. The answer may need a frame: do not wait."""

@@ -4,12 +4,19 @@ All pages are captured at the start, two at a time. Each test looks at one pictu
 the page came to rest.
 """
 
+import base64
+import hashlib
+import re
+import socketserver
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
 
+from tests.engine.conftest import small_engine
 from tests.engine.page.test_options import BLUE, GREEN, RED, WHITE, body, picture, png
 from tests.support.engine import Engine
 from tests.support.site import Site
@@ -99,6 +106,14 @@ PAGES = {
     "a page that stops loading": script("onload = () => { a.style.background = 'red' }; a.style.background = 'green'; stop()"),
     "a page that starts a download": script("a.style.background = 'green'; location = '/file.bin'"),
     "a page that opens an application": script("a.style.background = 'green'; location = 'mailto:a@example.com'"),
+    "a worker that computes": script(
+        "const code = URL.createObjectURL(new Blob(['const end = Date.now() + 300; while (Date.now() < end); postMessage(1)']));"
+        f" new Worker(code).onmessage = () => {{ {GREEN_NOW} }}"
+    ),
+    "a WebSocket that brings the content": script(
+        f"const live = new WebSocket('ws://{{socket}}/'); live.onmessage = () => {{ {GREEN_NOW} }}"
+    ),
+    "a stream of events": script(f"new EventSource('/events').onmessage = () => {{ {GREEN_NOW} }}"),
     "a page that is written anew": body("red", "<script>onload = () => { document.open(); document.write('<body style=background:green>') }</script>"),
 }  # fmt: skip
 OPTIONS = {
@@ -114,20 +129,55 @@ OPTIONS = {
 }
 
 
+class Greeter(socketserver.BaseRequestHandler):
+    """A WebSocket server that sends one message after 0.3 s."""
+
+    def handle(self) -> None:
+        head = self.request.recv(1 << 16).decode()
+        key = re.search(r"Sec-WebSocket-Key: (\S+)", head)[1]
+        accept = base64.b64encode(hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()).decode()
+        upgrade = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        self.request.sendall(f"{upgrade}Sec-WebSocket-Accept: {accept}\r\n\r\n".encode())
+        time.sleep(0.3)
+        self.request.sendall(b"\x81\x05hello")
+        self.request.recv(1)
+
+
 @pytest.fixture(scope="module")
-def pictures(engine: Engine, site: Site) -> Iterator[dict[str, Image.Image]]:
+def socket() -> Iterator[int]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Greeter) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def engine(site: Site, socket: int) -> Iterator[Engine]:
+    exempt = f"{site.address},localhost:{site.port},127.0.0.1:{socket}"
+    with small_engine(site, PRIVATE_TARGETS=exempt, ENGINE_CONCURRENCY=2) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def pictures(engine: Engine, site: Site, socket: int) -> Iterator[dict[str, Image.Image]]:
     green = png(400, 300, GREEN)
     site.add(LATE, green, content_type="image/png", late=0.3, headers={"Cache-Control": "no-store"})
     site.add("/slow.txt", "x", late=0.8)
     site.add("/slower.txt", "x", late=3)
     site.add("/green", body("green"))
+    site.add("/events", "data: 1\n\n", content_type="text/event-stream", late=0.3)
     site.add("/hop", body("red", "<script>setTimeout(() => { location = '/green' }, 300)</script>"))
     site.add("/file.bin", b"x", content_type="application/octet-stream")
     wanted = {name: (content, {}) for name, content in PAGES.items()} | OPTIONS
 
     def capture(numbered: tuple[int, tuple[str, dict]]) -> Image.Image:
         number, (content, options) = numbered
-        url = site.add(f"/settled-{number}", content.replace("{other}", f"http://localhost:{site.port}"))
+        addresses = {"{other}": f"http://localhost:{site.port}", "{socket}": f"127.0.0.1:{socket}"}
+        for name, address in addresses.items():
+            content = content.replace(name, address)
+        url = site.add(f"/settled-{number}", content)
         return picture(engine.capture(url, **SIZE | options))
 
     with ThreadPoolExecutor(2) as pool:
