@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench import backlog, captures, hits, misses, renditions, scale
+from bench import backlog, captures, hits, misses, renditions, rightness, scale
 from bench.report import Row, quote, table, write
 
 HERE = Path(__file__).parent
@@ -21,7 +21,7 @@ GROUPS: dict[str, Callable[[Path], list[Row]]] = {
     "misses": misses.rows,
     "jobs": backlog.rows,
     "scale": scale.rows,
-    "captures": captures.rows,
+    "captures": lambda work: [*captures.rows(work), *rightness.rows(work)],
     "renditions": renditions.rows,
 }
 

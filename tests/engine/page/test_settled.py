@@ -4,12 +4,6 @@ All pages are captured at the start, two at a time. Each test looks at one pictu
 the page came to rest.
 """
 
-import base64
-import hashlib
-import re
-import socketserver
-import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,105 +11,11 @@ import pytest
 from PIL import Image
 
 from tests.engine.conftest import small_engine
-from tests.engine.page.test_options import BLUE, GREEN, RED, WHITE, body, picture, png
+from tests.engine.page.test_options import BLUE, GREEN, RED, WHITE, picture
 from tests.support.engine import Engine
+from tests.support.pages_at_rest import GREEN_NOW, PAGES, POINTS, SIZE, add_page, add_parts, running_greeter, script
 from tests.support.site import Site
 
-SIZE = {"width": 400, "height": 300}
-LATE = "/late.png"  # green, and 0.3 s late
-# Each page fills the window with red (or leaves it white) and ends green.
-BOX = "<div id=a style='position:fixed;inset:0;background:{}'></div>"
-FONT = "/usr/share/fonts/truetype/freefont/FreeMono.ttf"
-
-
-def script(text: str, box: str = "red") -> str:
-    return body("white", BOX.format(box) + f"<script>const a = document.getElementById('a'); {text}</script>")
-
-
-def image(markup: str, text: str = "") -> str:
-    style = "<style>img, .b {position: fixed; inset: 0; width: 400px; height: 300px}</style>"
-    return body("white", markup + f"<script>{text}</script>", style)
-
-
-GREEN_NOW = "a.style.background = 'green'"
-PAGES = {
-    "an image that is loaded lazily": image(f"<img loading=lazy src={LATE}>"),
-    "an image that an observer sets": image(
-        "<img id=i>", f"new IntersectionObserver(() => {{ i.src = '{LATE}' }}).observe(i)"
-    ),
-    "a background that an observer sets": image(
-        "<div class=b id=i></div>",
-        f"new IntersectionObserver(() => {{ i.style.background = 'url({LATE})' }}).observe(i)",
-    ),
-    "an image that a script adds after load": image(
-        "", f"onload = () => setTimeout(() => document.body.insertAdjacentHTML('beforeend', '<img src={LATE}>'), 200)"
-    ),
-    "an image in an open shadow root": image(
-        "<div id=h></div>", f"h.attachShadow({{mode: 'open'}}).innerHTML = '<img loading=lazy src={LATE} width=400 height=300>'"
-    ),
-    "an application that fetches its content": body(
-        "white", f"<script>onload = async () => {{ await fetch('{LATE}'); document.body.style.background = 'green' }}</script>"
-    ),
-    "the same, with a word while it loads": body(
-        "white",
-        "<p>Loading…</p><script>onload = async () => { await fetch('/slow.txt'); document.body.style.background = 'green' }"
-        "</script>",
-    ),
-    "an application that takes longer than it should": body(
-        "white", "<script>onload = async () => { await fetch('/slower.txt'); document.body.style.background = 'green' }</script>"
-    ),
-    "a chain of timers": script(
-        f"let n = 0; const next = () => ++n < 15 ? setTimeout(next, 100) : ({GREEN_NOW}); next()"
-    ),
-    "a motion by animation frames and the clock": script(
-        "const began = performance.now(); const draw = now => { const t = Math.min((now - began) / 1500, 1);"
-        f" if (t < 1) requestAnimationFrame(draw); else {GREEN_NOW} }}; requestAnimationFrame(draw)"
-    ),
-    "a motion by steps, one for each frame": script(
-        "let n = 0; const draw = () => { a.style.opacity = n / 80; if (++n < 80) requestAnimationFrame(draw); else {"
-        f" a.style.opacity = 1; {GREEN_NOW} }} }}; requestAnimationFrame(draw)"
-    ),
-    "a motion that begins late": script(
-        "let n = 0; const draw = () => { a.style.opacity = n / 20; if (++n < 20) requestAnimationFrame(draw); else {"
-        f" a.style.opacity = 1; {GREEN_NOW} }} }}; setTimeout(draw, 1200)"
-    ),
-    "a chart on a canvas": body(
-        "white",
-        "<canvas id=c width=400 height=300></canvas><script>const g = c.getContext('2d'); let w = 0; (function draw() {"
-        " g.fillStyle = 'green'; g.fillRect(0, 0, w += 8, 300); if (w < 420) requestAnimationFrame(draw) })()</script>",
-    ),
-    "animations, one after the other": body(
-        "white",
-        BOX.format("red") + "<script>const a = document.getElementById('a'); a.animate({opacity: [1, 0]}, 900).onfinish = () =>"
-        f" a.animate({{opacity: [0, 1]}}, 900).onfinish = () => {{ {GREEN_NOW} }}</script>",
-    ),
-    "an animation of ten seconds": body(
-        "white",
-        BOX.format("red"),
-        "<style>@keyframes k { to { background: green } } #a { animation: k 10s linear forwards }</style>",
-    ),
-    "a redirect by script, later than load": script("onload = () => setTimeout(() => { location = '/green' }, 700)"),
-    "a redirect by refresh, after a second": body("red", "", "<meta http-equiv=refresh content='1; url=/green'>"),
-    "two redirects, one after the other": script("setTimeout(() => { location = '/hop' }, 300)"),
-    "a page that reloads itself once": script(
-        "if (document.cookie.includes('seen')) a.style.background = 'green'; else { document.cookie = 'seen=1';"
-        " setTimeout(() => location.reload(), 400) }"
-    ),
-    "a style for the mouse": body("green", "", "<style>body:hover { background: red !important }</style>"),
-    "a frame of another site": body("white", "<iframe src={other}/green style='position:fixed;inset:0;width:400px;height:300px;border:0'></iframe>"),
-    "a page that stops loading": script("onload = () => { a.style.background = 'red' }; a.style.background = 'green'; stop()"),
-    "a page that starts a download": script("a.style.background = 'green'; location = '/file.bin'"),
-    "a page that opens an application": script("a.style.background = 'green'; location = 'mailto:a@example.com'"),
-    "a worker that computes": script(
-        "const code = URL.createObjectURL(new Blob(['const end = Date.now() + 300; while (Date.now() < end); postMessage(1)']));"
-        f" new Worker(code).onmessage = () => {{ {GREEN_NOW} }}"
-    ),
-    "a WebSocket that brings the content": script(
-        f"const live = new WebSocket('ws://{{socket}}/'); live.onmessage = () => {{ {GREEN_NOW} }}"
-    ),
-    "a stream of events": script(f"new EventSource('/events').onmessage = () => {{ {GREEN_NOW} }}"),
-    "a page that is written anew": body("red", "<script>onload = () => { document.open(); document.write('<body style=background:green>') }</script>"),
-}  # fmt: skip
 OPTIONS = {
     "a delay of ten seconds": (script(f"setTimeout(() => {{ {GREEN_NOW} }}, 11_000)"), {"delay": 10_000}),
     "an element that comes late": (
@@ -129,28 +29,10 @@ OPTIONS = {
 }
 
 
-class Greeter(socketserver.BaseRequestHandler):
-    """A WebSocket server that sends one message after 0.3 s."""
-
-    def handle(self) -> None:
-        head = self.request.recv(1 << 16).decode()
-        key = re.search(r"Sec-WebSocket-Key: (\S+)", head)[1]
-        accept = base64.b64encode(hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()).decode()
-        upgrade = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        self.request.sendall(f"{upgrade}Sec-WebSocket-Accept: {accept}\r\n\r\n".encode())
-        time.sleep(0.3)
-        self.request.sendall(b"\x81\x05hello")
-        self.request.recv(1)
-
-
 @pytest.fixture(scope="module")
 def socket() -> Iterator[int]:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Greeter) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
+    with running_greeter() as port:
+        yield port
 
 
 @pytest.fixture(scope="module")
@@ -162,22 +44,12 @@ def engine(site: Site, socket: int) -> Iterator[Engine]:
 
 @pytest.fixture(scope="module")
 def pictures(engine: Engine, site: Site, socket: int) -> Iterator[dict[str, Image.Image]]:
-    green = png(400, 300, GREEN)
-    site.add(LATE, green, content_type="image/png", late=0.3, headers={"Cache-Control": "no-store"})
-    site.add("/slow.txt", "x", late=0.8)
-    site.add("/slower.txt", "x", late=3)
-    site.add("/green", body("green"))
-    site.add("/events", "data: 1\n\n", content_type="text/event-stream", late=0.3)
-    site.add("/hop", body("red", "<script>setTimeout(() => { location = '/green' }, 300)</script>"))
-    site.add("/file.bin", b"x", content_type="application/octet-stream")
+    add_parts(site)
     wanted = {name: (content, {}) for name, content in PAGES.items()} | OPTIONS
 
     def capture(numbered: tuple[int, tuple[str, dict]]) -> Image.Image:
         number, (content, options) = numbered
-        addresses = {"{other}": f"http://localhost:{site.port}", "{socket}": f"127.0.0.1:{socket}"}
-        for name, address in addresses.items():
-            content = content.replace(name, address)
-        url = site.add(f"/settled-{number}", content)
+        url = add_page(site, f"/settled-{number}", content, socket)
         return picture(engine.capture(url, **SIZE | options))
 
     with ThreadPoolExecutor(2) as pool:
@@ -187,7 +59,7 @@ def pictures(engine: Engine, site: Site, socket: int) -> Iterator[dict[str, Imag
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_captured_at_rest(pictures: dict[str, Image.Image], name: str):
     assert pictures[name].size == (400, 300)
-    assert {pictures[name].getpixel(point) for point in ((20, 20), (200, 150), (380, 280))} == {GREEN}
+    assert {pictures[name].getpixel(point) for point in POINTS} == {GREEN}
 
 
 def test_a_delay_is_page_time(pictures: dict[str, Image.Image]):
