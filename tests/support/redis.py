@@ -3,14 +3,14 @@
 import json
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import redis
 
 from refresh import ViewedPage
-from tests.support.processes import free_port, running
+from tests.support.processes import free_port, running, wait_until
 
 
 @dataclass
@@ -24,7 +24,15 @@ def running_redis(*options: str, port: int | None = None) -> Iterator[RedisServe
     port = port or free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", *options]
     with running(command, port, stdout=subprocess.DEVNULL) as process:
-        yield RedisServer(f"redis://127.0.0.1:{port}/0", process)
+        server = RedisServer(f"redis://127.0.0.1:{port}/0", process)
+        wait_until(lambda: _answers(server), "a Redis that has loaded its data")
+        yield server
+
+
+def _answers(server: RedisServer) -> bool:
+    with redis.Redis.from_url(server.url) as client, suppress(redis.RedisError):
+        return bool(client.ping())
+    return False
 
 
 def age_pictures(url: str, seconds: int) -> None:

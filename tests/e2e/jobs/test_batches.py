@@ -100,7 +100,7 @@ def test_every_call_to_the_api_counts_including_retries_and_second_captures(depl
     calls = Counter(call.params["url"].removeprefix(PAGE) for call in deployment.api.calls)
     assert calls == {"visitor": 3, "0": 2, "1": 1}
     jobs = deployment.look(path)["jobs"]
-    assert (jobs[0]["status"], jobs[1]["retries"], {job["retries"] for job in jobs[2:]}) == ("completed", 1, {0})
+    assert [job["retries"] for job in jobs] == [1, 1, 0, 0, 0, 0, 0, 0]
 
 
 def test_batches_continue_when_the_limit_allows(deployment):
