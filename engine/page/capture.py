@@ -12,6 +12,7 @@ from engine.errors import DeadlineExceeded, EngineError, InvalidParams, PageFail
 from engine.page import screenshot, scripts, whole
 from engine.page.adblock import AdFilter
 from engine.page.banners import Banners
+from engine.page.clock import NoFrame
 from engine.page.frame import REDIRECT_SECONDS, WORLD, DocumentReplaced
 from engine.page.integrity import BrokenPicture
 from engine.page.page import Page
@@ -32,7 +33,7 @@ NETWORK_SECONDS = 2.4  # of real time after load, for requests that the page mak
 REST_SECONDS = 0.6  # and for a page that keeps itself busy even longer
 LIVE_SECONDS = 1  # of real time besides, for a page with WebSockets or workers
 # A page that still shows next to nothing is looked at once more.
-PATIENT_MS, PATIENT_SECONDS = 5000, 4
+PATIENT_MS, PATIENT_SECONDS = 5000, 2.5
 MISSING_MS = 167  # of page time, in which requests under way are waited for
 REST_ROUNDS = 8  # chained animations
 POLL_MS, POLL_SECONDS, LONGEST_WAIT_MS = 100, 0.02, 30_000  # page time and real time between looks for an element
@@ -133,6 +134,8 @@ class PageCapture:
             document = frame.document
             try:
                 await self._come_to_rest()
+            except NoFrame:
+                raise
             except ProtocolError:
                 # A navigation must have replaced the script's document, or the error is our own.
                 if await self._is_current(document) and not frame.navigating:
@@ -259,10 +262,12 @@ class PageCapture:
         if params.wait_for:
             await self._wait_for_element(params.wait_for)
         settled = params.wait_until == "settled"
-        patience = GIVEN_UP_SECONDS if self._traffic.has_given_up else NETWORK_SECONDS
+        patience = GIVEN_UP_SECONDS if self._traffic.has_given_up else NETWORK_SECONDS + params.delay / 1000
         is_shell = await self._rest(params.delay + (SETTLED_MS if settled else DRAWN_MS), patience)
         if settled and (page.workers or self._traffic.websockets):
-            await self._let_live()
+            is_shell = await self._let_live(LIVE_SECONDS)
+            if is_shell:
+                await self._let_live(2 * LIVE_SECONDS)
         elif settled and is_shell and not self._traffic.has_given_up:
             await self._rest(PATIENT_MS, PATIENT_SECONDS if page.clock.stalled else 0)
         await self._clear_banners()
@@ -270,11 +275,14 @@ class PageCapture:
             self._view = await whole.show(page, params, self._rest)
             await self._clear_banners()  # some come when the page is scrolled
 
-    async def _let_live(self) -> None:
-        """Let real time pass: the clock of a page stops for requests, but neither for WebSockets nor for workers."""
+    async def _let_live(self, seconds: float) -> bool:
+        """Let real time pass: the clock of a page stops for requests, but neither for WebSockets nor for workers.
+
+        Returns what `_rest` does.
+        """
         async with self._page.clock.running():
-            await self._page.session.pause(LIVE_SECONDS)
-        await self._rest(DRAWN_MS)
+            await self._page.session.pause(seconds)
+        return await self._rest(DRAWN_MS)
 
     async def _clear_banners(self) -> None:
         if await self._banners.clear():
@@ -287,9 +295,8 @@ class PageCapture:
         next to nothing.
         """
         page, now = self._page, asyncio.get_running_loop().time
-        seconds = patience + REST_SECONDS + self._params.delay / 1000
-        until = now() + min(seconds, page.time_left - PICTURE_SECONDS)
-        page.clock.wait_for_network(now() + patience + self._params.delay / 1000)
+        until = now() + min(patience + REST_SECONDS, page.time_left - PICTURE_SECONDS)
+        page.clock.wait_for_network(now() + patience)
         await page.clock.advance(milliseconds, until, page.is_replaced)
         for _ in range(REST_ROUNDS):
             if page.is_replaced():
@@ -299,7 +306,9 @@ class PageCapture:
             if not (rest["running"] or missing) or now() > until:
                 break
             await page.clock.advance(DRAWN_MS if rest["running"] else MISSING_MS, until, page.is_replaced)
-        return bool(rest["shell"])
+        return bool(
+            rest["blank"] or (rest["shell"] and page.clock.stalled) or (rest["shell"] and self._traffic.websockets)
+        )
 
     async def _wait_for_idle_network(self) -> None:
         page = self._page

@@ -12,18 +12,22 @@ from typing import Any, Protocol
 from engine.devtools.connection import ProtocolError, Session
 
 # Milliseconds of page time between the frames of a page at rest. Each frame costs some milliseconds of real time.
-STEPS = (34.0, 133.0, 333.0, 1500.0)
+STEPS = (34.0, 133.0, 333.0, 500.0)
 FRAME = 1000 / 60  # milliseconds between the frames of a page that moves
 LOADED_FRAMES = 2  # they show what has loaded; whatever is new in later ones moves
+LAST_FRAMES = 2
 LATE_BURSTS = 3  # for a page that still moves when its time is over
 LEAST_TICK = 0.1
 BURST = 10  # frames of a page that moves; only the last one is drawn
 TURN_SECONDS = 0.25  # after which a slow frame no longer keeps the other pages waiting
+# A request stops the clock of a page for 0.3 s of real time. For 0.6 s after that, page time passes at its real pace.
+STOPPED_SECONDS, SLOWED_SECONDS, SLICE_MS = 0.3, 0.6, 100.0
 STALLED_SECONDS = 1
+BUSY_SECONDS, ANSWER_SECONDS = 1.2, 0.3  # a page that takes longer for a frame or a grant, and for an answer, is busy
 PUMP_SECONDS = 0.1  # between frames while the page loads
 DRAWING_SECONDS = 0.005
 # A page with tasks without end uses up its grant all the same. With few tasks, time would pass before the work is done.
-STARVATION = 100_000
+STARVATION = 10_000
 WAIT_FOR_NETWORK, IGNORE_NETWORK = "pauseIfNetworkFetchesPending", "advance"
 
 
@@ -37,7 +41,9 @@ class Clock(Protocol):
     async def advance(self, milliseconds: float, until: float, is_over: Callable[[], bool]) -> None:
         """Let page time pass, at most until `until` on the loop's clock, and only while not `is_over`."""
 
-    stalled: bool  # a request was waited for in vain, for more than a second
+    @property
+    def stalled(self) -> bool:
+        """Return whether requests were waited for, for more than a second."""
 
     def wait_for_network(self, until: float) -> None:
         """Let requests stop the page's clock, until `until` on the event loop's clock."""
@@ -93,27 +99,43 @@ class FrameClock:
         self._ticks = 0.0  # of the last frame
         self._spent = asyncio.Event()
         self._network_until = 0.0
-        self.stalled = False
+        self._slowed_until = 0.0  # by a request under way
+        self._waited = 0.0  # seconds, for requests
         session.on("Emulation.virtualTimeBudgetExpired", lambda _: self._spent.set())
 
     def wait_for_network(self, until: float) -> None:
         self._network_until = until
 
+    @property
+    def stalled(self) -> bool:
+        return self._waited > STALLED_SECONDS
+
     async def advance(self, milliseconds: float, until: float, is_over: Callable[[], bool]) -> None:
         now, end, number = asyncio.get_running_loop().time, self._passed + milliseconds, 0
         if self._base is None:
             await self._grant(1, until)
-        moves, late = False, 0
-        while now() < until and not is_over() and (self._passed < end or (moves and late < LATE_BURSTS)):
-            late += self._passed >= end
+        moves = False
+        while self._passed < end and now() < until and not is_over():
             if moves:
-                damaged = await self._burst(until, is_over)
-            else:
-                damaged = await self._draw(until, drawn=number > 0) and number >= LOADED_FRAMES
-                step = STEPS[min(number, len(STEPS) - 1)]
-                await self._grant(min(step, end - self._passed), until)
+                moves = await self._burst(until, is_over)
+                continue
+            moves = await self._draw(until, drawn=number > 0) and number >= LOADED_FRAMES
+            await self._grant(min(STEPS[min(number, len(STEPS) - 1)], end - self._passed), until)
             number += 1
-            moves = damaged
+        await self._finish(until, is_over)
+
+    async def _finish(self, until: float, is_over: Callable[[], bool]) -> None:
+        """Show what the last grant has brought, and what that brings: an image of a new style, the end of a motion."""
+        now = asyncio.get_running_loop().time
+        for _ in range(LAST_FRAMES):
+            if is_over() or now() >= until:
+                return
+            moves = await self._draw(until, drawn=True)
+            await self._grant(FRAME, until)
+        for _ in range(LATE_BURSTS):
+            if not moves or is_over() or now() >= until:
+                return
+            moves = await self._burst(until, is_over)
 
     async def _burst(self, until: float, is_over: Callable[[], bool]) -> bool:
         """Draw some frames as a screen would. Returns whether the last one showed anything new."""
@@ -159,14 +181,17 @@ class FrameClock:
             await asyncio.sleep(DRAWING_SECONDS)
 
     async def _draw(self, until: float, *, drawn: bool) -> bool:
-        """Ask for a frame, and return whether it showed anything new. A page that is too busy gets none."""
+        """Ask for a frame, and return whether it showed anything new. Raises NoFrame if the page is too busy for it."""
         if self._is_replaced():
             return False
+        params = {} if drawn else {"noDisplayUpdates": True}
+        within = asyncio.get_running_loop().time() + BUSY_SECONDS
         try:
-            answer = await self._frame(until, **({} if drawn else {"noDisplayUpdates": True}))
+            return bool((await self._frame(max(until, within), **params))["hasDamage"])
         except NoFrame:
-            return False
-        return bool(answer["hasDamage"])
+            if self._is_replaced():
+                return False
+            raise
 
     async def _frame(self, until: float, **params: Any) -> dict[str, Any]:
         """Ask for a frame and wait for its answer. Raises NoFrame if there is none by `until` on the loop's clock."""
@@ -191,30 +216,54 @@ class FrameClock:
             raise NoFrame from err
 
     async def _grant(self, milliseconds: float, until: float) -> None:
-        """Let page time pass. Requests that are under way stop the clock, until they have been waited for too long."""
+        """Let page time pass. A request under way stops the clock for a moment, and then slows it down to real time.
+
+        Raises NoFrame if the page waits for its clock inside a task: that clock stands still meanwhile.
+        """
         now = asyncio.get_running_loop().time
-        began = now()
         self._passed += milliseconds
-        for policy, end in ((WAIT_FOR_NETWORK, min(until, self._network_until)), (IGNORE_NETWORK, until)):
-            if end <= now():
-                continue
-            self._spent.clear()
-            answer = await self._session.call(
-                "Emulation.setVirtualTimePolicy",
-                policy=policy,
-                budget=milliseconds,
-                maxVirtualTimeTaskStarvationCount=STARVATION,
-            )
-            if self._base is None:
-                self._base = answer["virtualTimeTicksBase"]
-            spent = asyncio.ensure_future(self._spent.wait())
-            failed = self._session.new_future()
-            await asyncio.wait([spent, failed], timeout=end - now(), return_when=asyncio.FIRST_COMPLETED)
-            spent.cancel()
-            failed.cancel() if not failed.done() else failed.result()
-            if self._spent.is_set():
+        pause = min(until, self._network_until, now() + STOPPED_SECONDS)
+        if self._slowed_until < now() < pause:
+            if await self._spend(WAIT_FOR_NETWORK, milliseconds, pause):
                 return
-            self.stalled = self.stalled or now() - began > STALLED_SECONDS
+            self._slowed_until = now() + SLOWED_SECONDS
+        left = milliseconds
+        while left > 0 and now() < until:
+            slice_, began = min(left, SLICE_MS), now()
+            if not await self._spend(IGNORE_NETWORK, slice_, until) and not self._is_replaced():
+                await self._require_idle()
+            left -= slice_
+            if began < self._network_until:
+                self._waited += slice_ / 1000
+                await self._session.pause(max(0, slice_ / 1000 - (now() - began)))
+
+    async def _spend(self, policy: str, milliseconds: float, until: float) -> bool:
+        """Grant page time, and return whether it was used up before `until`."""
+        now = asyncio.get_running_loop().time
+        self._spent.clear()
+        granted = self._session.send(
+            "Emulation.setVirtualTimePolicy",
+            policy=policy,
+            budget=milliseconds,
+            maxVirtualTimeTaskStarvationCount=STARVATION,
+        )
+        end = min(until, now() + BUSY_SECONDS)
+        await asyncio.wait([granted], timeout=end - now())
+        if granted.done() and self._base is None:
+            self._base = granted.result()["virtualTimeTicksBase"]
+        spent = asyncio.ensure_future(self._spent.wait())
+        failed = self._session.new_future()
+        await asyncio.wait([spent, failed], timeout=max(0, end - now()), return_when=asyncio.FIRST_COMPLETED)
+        spent.cancel()
+        failed.cancel() if not failed.done() else failed.result()
+        return self._spent.is_set()
+
+    async def _require_idle(self) -> None:
+        """Raise NoFrame if the page does not answer."""
+        answer = self._session.send("Runtime.evaluate", expression="0")
+        await asyncio.wait([answer], timeout=ANSWER_SECONDS)
+        if not answer.done():
+            raise NoFrame("the page is busy")
 
 
 @contextlib.asynccontextmanager

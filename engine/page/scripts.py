@@ -30,29 +30,37 @@ HIDE = """(hidden) => {
   document.adoptedStyleSheets.push(sheet);
 }"""
 
-# Whether the page shows next to nothing: nothing drawn, and no text, or one like "Loading…". This is what applications
-# show before their content has come, grey boxes included.
-_SHELL = """const is_shell = () => {
-  if (document.contentType !== 'text/html' || !document.body) return false;
+# Whether the page shows nothing, or next to nothing: boxes without text, or with a word like "Loading…". This is what
+# applications show before their content has come.
+_SHELL = """const shell = () => {
+  const nothing = {blank: false, shell: false};
+  if (document.contentType !== 'text/html' || !document.body) return nothing;
   const text = document.body.innerText.trim();
-  const loads = /load|wait|lade|lädt|warte|charge|patient|carga|espere|carica|attend|ladda|vent|ładow|загруз|加载|読み込|\\.\\.\\.|…/i;
-  if (text.length > 100 || text && !loads.test(text)) return false;
+  const loads = new RegExp('^(loading|please wait|just a moment|wird geladen|lädt|bitte warten|chargement|veuillez patienter|'
+    + 'cargando|caricamento|carregando|laden|ładowanie|laddar|загрузка|加载中|読み込み中)|([.][.][.]|…)$', 'i');
+  if (text && (text.length > 60 || !loads.test(text))) return nothing;
   for (const element of document.querySelectorAll('img, svg, canvas, video, iframe, object, embed, picture, input')) {
     const box = element.getBoundingClientRect();
-    if (box.width * box.height > 2500) return false;
+    if (box.width * box.height > 2500) return nothing;
   }
-  for (const element of document.querySelectorAll('*'))
-    if (getComputedStyle(element).backgroundImage !== 'none' || element.shadowRoot) return false;
-  return true;
+  let boxes = false;
+  for (const element of document.querySelectorAll('body, body *')) {
+    const style = getComputedStyle(element);
+    if (style.backgroundImage !== 'none' || element.shadowRoot) return nothing;
+    boxes ||= !/^rgba\\(.*, 0\\)$/.test(style.backgroundColor);
+  }
+  return {blank: !text && !boxes, shell: true};
 };"""
 
 # Brings a page to rest, as far as that is possible at once. `running` animations were finished, which may start others;
-# `missing` images in view and fonts are still under way; a `shell` shows next to nothing. Elements that fade in would be half visible in a picture, so
-# every finite animation is finished, but for those that scrolling drives: their progress is a place, not a time. A
+# `missing` images in view and fonts are still under way. Elements that fade in would be half visible in a picture, so
+# every finite animation is finished, but for those that scrolling drives: their progress is a place, not a time. One that
+# would fade its element out stays where it is. A
 # failed or refused image keeps its place in the layout, without Chromium's broken-image icon.
 REST = f"""() => {{
   {_LOADED}
   {_SHELL}
+  const kept = globalThis.kept ??= new WeakSet();
   let missing = document.fonts.status === 'loading' ? 1 : 0;
   for (const image of document.images)
     if (!image.complete) {{
@@ -61,11 +69,21 @@ REST = f"""() => {{
     }} else if (image.currentSrc && !image.naturalWidth)
       image.style.setProperty('visibility', 'hidden', 'important');
   let running = 0;
+  const opacity = ({{target, pseudoElement}}) => target ? Number(getComputedStyle(target, pseudoElement).opacity) : 1;
   for (const animation of document.getAnimations())
     if (animation.timeline instanceof DocumentTimeline && animation.effect?.getComputedTiming().endTime < Infinity
-        && animation.playState !== 'finished')
-      try {{ animation.finish(); running++ }} catch {{}}
-  return {{...loaded(), running, missing, shell: is_shell()}};
+        && /running|paused/.test(animation.playState) && !kept.has(animation))
+      try {{
+        const before = opacity(animation.effect), time = animation.currentTime;
+        animation.finish();
+        running++;
+        if (animation instanceof CSSTransition || animation.effect.pseudoElement?.startsWith('::view')) continue;
+        if (opacity(animation.effect) >= before) continue;
+        animation.currentTime = time;
+        animation.pause();
+        kept.add(animation);
+      }} catch {{}}
+  return {{...loaded(), ...shell(), running, missing}};
 }}"""
 
 # A scroll-driven animation shows what it shows when its element is in the middle of the window.
@@ -120,7 +138,8 @@ _EXTENT = """const extent = () => {
     if (box.width && box.height && box.bottom > bottom && getComputedStyle(element).position !== 'fixed')
       bottom = box.bottom;
   }
-  return {height: Math.max(page.scrollHeight, innerHeight + inside), bottom: bottom + scrollY};
+  const height = Math.max(page.scrollHeight, innerHeight + inside);
+  return {height, bottom: bottom + scrollY, inner: found !== page};
 };"""
 
 # Takes back what keeps the page from being as tall as its content: a lock of scrolling on the document. An inner scroller
@@ -146,6 +165,36 @@ UNFOLD = f"""(always) => {{
       set(each, {{height: 'auto', 'max-height': 'none', overflow: 'visible'}});
   scrollTo({{top: 0, behavior: 'instant'}});
   return extent();
+}}"""
+
+# Writes lengths that follow the window, such as `10vh`, in pixels. Style sheets of other sites cannot be read.
+FIX_UNITS = f"""() => {{
+  if (globalThis.inner) return;
+  {_ELEMENTS}
+  const unit = {{h: innerHeight / 100, b: innerHeight / 100, min: Math.min(innerHeight, innerWidth) / 100,
+    max: Math.max(innerHeight, innerWidth) / 100}};
+  const lengths = /(-?\\d*\\.?\\d+)[sld]?v(h|b|min|max)\\b/g;
+  const fix = style => {{
+    if (!/\\dv|\\d[sld]v/.test(style?.cssText ?? '')) return;
+    for (const name of [...style]) {{
+      const value = style.getPropertyValue(name);
+      const fixed = value.replace(lengths, (_, count, of) => count * unit[of] + 'px');
+      if (fixed !== value) style.setProperty(name, fixed, style.getPropertyPriority(name));
+    }}
+  }};
+  const visit = rules => {{
+    for (const rule of rules) {{
+      fix(rule.style);
+      if (rule.cssRules?.length) visit(rule.cssRules);
+    }}
+  }};
+  const roots = [document];
+  for (const element of elements()) {{
+    if (element.shadowRoot) roots.push(element.shadowRoot);
+    fix(element.style);
+  }}
+  for (const root of roots)
+    for (const sheet of [...root.styleSheets, ...root.adoptedStyleSheets]) try {{ visit(sheet.cssRules) }} catch {{}}
 }}"""
 
 # In a window as tall as the page, `100vh` would grow with it. What grew with the window gets its old height back, from

@@ -91,8 +91,9 @@ async def _show_all(page: Page, params: CaptureOptions, rest: Rest) -> View:
             break
         height = await _resize(page, params, wanted, rest)
         found = await page.run(scripts.UNFOLD, True)
-    if params.height <= math.ceil(found["bottom"]) < height:  # the page did not grow into the window
+    if found["inner"] and params.height <= math.ceil(found["bottom"]) < height:  # it did not grow into the window
         height = await _resize(page, params, math.ceil(found["bottom"]), rest)
+        found = await page.run(scripts.UNFOLD, True)
     shown = min(height, limit)  # less than the viewport, if `max_height` is
     clip = Clip(0, 0, params.width, shown) if shown < height else None
     return View(height, clip, cut=found["height"] > shown + 1 and params.format != "pdf")  # paper goes on
@@ -113,6 +114,7 @@ async def _show_element(page: Page, params: CaptureOptions, rest: Rest) -> View:
 
 async def _resize(page: Page, params: CaptureOptions, height: int, rest: Rest) -> int:
     """Make the viewport `height` CSS pixels tall, with all sizes that only follow the window as they were."""
+    await page.run(scripts.FIX_UNITS)
     await page.run(scripts.REMEMBER_SIZES, MOST_PINNED)
     await page.set_viewport(params, height)
     await page.run(scripts.PIN_SIZES)
