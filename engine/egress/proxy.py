@@ -237,10 +237,9 @@ class Egress:
 
         A script or a style sheet that never answers keeps a document from showing anything.
         """
-        first_byte = self._limits.first_byte
-        if self.traffic.has_given_up:
-            return min(GIVEN_UP_SECONDS, first_byte)
-        return min(self._limits.idle, first_byte) if self.traffic.is_held_up() else first_byte
+        if not self.traffic.is_held_up():
+            return self._limits.first_byte
+        return min(GIVEN_UP_SECONDS if self.traffic.has_given_up else self._limits.idle, self._limits.first_byte)
 
     async def _admit(self, count: int) -> None:
         """Wait until so many bytes more keep to the rate, and count them."""

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from engine.egress import socks
 from engine.egress.gate import Gate, Limits
 from engine.egress.listeners import Listeners, stop_listening
-from engine.egress.proxy import ConnectionFailure, Egress
+from engine.egress.proxy import GIVEN_UP_SECONDS, ConnectionFailure, Egress
 from engine.egress.socks import Denied, Destination, Reply
 from engine.errors import ProxyFailed, ResolverBusy, Unavailable
 from engine.traffic import Traffic
@@ -248,6 +248,15 @@ async def test_a_part_that_holds_up_a_document_gets_no_more_time_than_an_idle_co
         await until(lambda: proxy.traffic.bytes)
         proxy.traffic.is_held_up = lambda: True
         assert await reader.read() == b""
+
+
+@in_loop
+async def test_a_document_may_answer_late_although_the_one_before_it_has_given_up_its_parts():
+    async with running_proxy(limits=Limits(first_byte=25)) as proxy:
+        proxy.traffic.has_given_up, proxy.traffic.is_held_up = True, lambda: True
+        assert proxy.egress._patience() == GIVEN_UP_SECONDS
+        proxy.traffic.is_held_up = lambda: False  # it is being replaced
+        assert proxy.egress._patience() == 25
 
 
 @in_loop
