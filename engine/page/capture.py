@@ -70,7 +70,7 @@ async def capture_page(
             try:
                 async with asyncio.timeout_at(deadline - PICTURE_SECONDS):
                     await load()
-            except TimeoutError:
+            except (TimeoutError, DeadlineExceeded):
                 await capture.accept_unfinished()
             return await capture.shoot()
     raise PageFailed("the page navigated during every attempt to take its picture")
@@ -161,11 +161,18 @@ class PageCapture:
 
     async def _wait_for_silence(self) -> None:
         """Wait until the network of a page that has something to show is silent, and has nothing left that may answer."""
+        self._traffic.has_given_up = False  # what the document before this one waited for is over
         await self._silence(SILENT_SECONDS)
         self._traffic.has_given_up = True  # the proxy ends the requests that got no answer
         await self._silence(SILENT_SECONDS / 2)
-        while not await self._page.answers(scripts.DRAWABLE):
+        while not await self._is_drawable():
             await self._silence(SILENT_SECONDS / 2)
+
+    async def _is_drawable(self) -> bool:
+        """Ask the page, whose scripts are terminated if they are what keeps it from loading."""
+        with contextlib.suppress(ProtocolError, PageFailed):
+            return bool(await self._page.run(scripts.DRAWABLE))
+        return False
 
     async def _silence(self, seconds: float) -> None:
         """Wait until next to nothing has come for some seconds, of a document that is there."""
@@ -175,16 +182,24 @@ class PageCapture:
             await page.session.pause(seconds / 12)
             if self._traffic.bytes > seen + TRICKLE_BYTES or page.is_replaced():
                 seen, since = self._traffic.bytes, now()
+                self._traffic.has_given_up &= not page.is_replaced()
 
     async def accept_unfinished(self) -> None:
-        """Terminate the scripts of a page that did not finish in time. Raises if there is nothing to show."""
+        """Stop the scripts of a page that did not finish in time. Raises if there is nothing to show."""
         if not self._page.frame.committed:
             raise DeadlineExceeded("the page did not answer in time")
-        self._page.session.send("Runtime.terminateExecution")
+        self._page.stop_scripts()
         await self._page.interrupt_if_busy(self._require_document)
         await self._require_drawable(DeadlineExceeded("the page had nothing to show in time"))
         if self._unmatched and not await self._page.run(scripts.MATCHES, self._unmatched):
             raise PageFailed(f'wait_for: no element matched "{self._unmatched}" in time')
+        if self._shows_whole:
+            self._view = await whole.show_unfinished(self._page, self._params)
+
+    @property
+    def _shows_whole(self) -> bool:
+        """Whether the picture may show more than the viewport."""
+        return self._params.full_page or bool(self._params.selector) or self._params.format == "pdf"
 
     async def _require_drawable(self, error: EngineError) -> None:
         if not await self._page.run(scripts.DRAWABLE):
@@ -205,7 +220,8 @@ class PageCapture:
         document = self._page.frame.document
         try:
             if self._hiding:  # also hide what the page added since
-                await self._page.interrupt_if_busy(lambda: self._page.evaluate(self._hiding))
+                with contextlib.suppress(DeadlineExceeded):  # a page that fights it is shown as it is
+                    await self._page.evaluate(self._hiding)
             await self._banners.hide_again()
             body = await screenshot.take(self._page, self._params, self._view)
         except (PageFailed, BrokenPicture, ProtocolError):
@@ -248,7 +264,7 @@ class PageCapture:
 
     async def _come_to_rest(self) -> None:
         params, page = self._params, self._page
-        if self._view.height != params.height:  # the document before this one was captured whole
+        if page.height != params.height:  # the document before this one was shown whole
             self._view = View(params.height)
             page.set_viewport(params, params.height)
         self._require_web_page()
@@ -271,7 +287,7 @@ class PageCapture:
         elif settled and is_shell and not self._traffic.has_given_up:
             await self._rest(PATIENT_MS, PATIENT_SECONDS if page.clock.stalled else 0)
         await self._clear_banners()
-        if params.full_page or params.selector or params.format == "pdf":
+        if self._shows_whole:
             self._view = await whole.show(page, params, self._rest)
             await self._clear_banners()  # some come when the page is scrolled
 
@@ -301,7 +317,7 @@ class PageCapture:
         for _ in range(REST_ROUNDS):
             if page.is_replaced():
                 return False
-            rest = await page.interrupt_if_busy(lambda: self._require_document(scripts.REST))
+            rest = await self._require_document(scripts.REST)
             missing = rest["missing"] and self._params.wait_until != "domcontentloaded"
             if not (rest["running"] or missing) or now() > until:
                 break

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from engine.browser.page_pool import BlankPage
 from engine.devtools.connection import ProtocolError
-from engine.errors import PageFailed
+from engine.errors import DeadlineExceeded, PageFailed
 from engine.page import scripts
 from engine.page.clock import Clock, FrameClock, RealClock
 from engine.page.frame import DocumentReplaced, MainFrame
@@ -25,6 +25,7 @@ class Page:
         self.open_spare = blank.open_spare
         self._deadline = deadline
         self.workers = 0
+        self.height = 0  # of the viewport, in CSS pixels
         self.clock: Clock = (
             FrameClock(session, blank.frame_turn, self.is_replaced) if blank.frame_turn else RealClock(session)
         )
@@ -44,7 +45,26 @@ class Page:
         return await self.evaluate(scripts.call_expression(function, *arguments))
 
     async def evaluate(self, expression: str) -> Any:
-        """Evaluate an expression at once: the page's timers stand still meanwhile, so it must not wait for them."""
+        """Evaluate an expression at once: the page's timers stand still meanwhile, so it must not wait for them.
+
+        The page may be busy without end, or become so by what the expression does, as page scripts observe that. Its
+        scripts are then terminated. Raises DeadlineExceeded if that does not help, or terminates the expression too.
+        """
+        seconds, loop = self.answer_seconds, asyncio.get_running_loop()
+        terminating = loop.call_later(seconds, self.session.send, "Runtime.terminateExecution")
+        try:
+            async with asyncio.timeout(2 * seconds):
+                return await self._evaluate(expression)
+        except DocumentReplaced:
+            raise
+        except (TimeoutError, ProtocolError) as err:
+            if loop.time() < terminating.when():
+                raise
+            raise DeadlineExceeded("the page was too busy to be inspected") from err
+        finally:
+            terminating.cancel()
+
+    async def _evaluate(self, expression: str) -> Any:
         try:
             answer = await self.frame.call_in_document(
                 "Runtime.evaluate",
@@ -61,7 +81,7 @@ class Page:
 
     async def answers(self, function: str, *arguments: object) -> Any:
         """Run a function as `run` does. Returns None if the page is too busy to answer, or gone."""
-        with contextlib.suppress(TimeoutError, ProtocolError, PageFailed):
+        with contextlib.suppress(TimeoutError, DeadlineExceeded, ProtocolError, PageFailed):
             async with asyncio.timeout(1):
                 return await self.run(function, *arguments)
         return None
@@ -81,8 +101,14 @@ class Page:
             await self.session.call("Runtime.terminateExecution")
             return await call()
 
+    def stop_scripts(self) -> None:
+        """Terminate the page's scripts, and let none of its own run from now on. Ours still do."""
+        self.session.send("Runtime.terminateExecution")
+        self.session.send("Emulation.setScriptExecutionDisabled", value=True)
+
     def set_viewport(self, params: CaptureOptions, height: int) -> asyncio.Future[dict[str, Any]]:
         """Give the viewport a size in CSS pixels. The browser itself handles this, so it applies before later calls."""
+        self.height = height
         return self.session.send(
             "Emulation.setDeviceMetricsOverride",
             width=params.width,

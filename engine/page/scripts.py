@@ -142,6 +142,8 @@ _EXTENT = """const extent = () => {
   return {height, bottom: bottom + scrollY, inner: found !== page};
 };"""
 
+HEIGHT = "() => (document.scrollingElement ?? document.documentElement).scrollHeight"
+
 # Takes back what keeps the page from being as tall as its content: a lock of scrolling on the document. An inner scroller
 # grows with the window in most layouts. Where it did not, `always` takes back its height, and those of all around it.
 UNFOLD = f"""(always) => {{

