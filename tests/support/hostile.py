@@ -64,8 +64,8 @@ RELOADING = PICTURE, NAVIGATING, NOT_DRAWN, NOTHING_TO_SHOW, TOO_SLOW
 # picture may come first.
 GREEDY = PICTURE, TOO_BIG, NOT_DRAWN, SILENT, NOTHING_TO_SHOW, TOO_SLOW, CRASHED
 LARGE_POST = TOO_LONG, *GREEDY
-# A loaded machine may not draw such a large page within the deadline.
-LARGE = PICTURE, NOT_DRAWN, TOO_SLOW
+# A loaded machine may not draw such a large page within the deadline, or not even load it.
+LARGE = PICTURE, NOT_DRAWN, TOO_SLOW, SILENT
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,7 @@ def hostile_pages() -> dict[str, Hostile]:
             "const code = URL.createObjectURL(new Blob(['while (true);'])); for (let n = 0; n < 200; n++) new Worker(code)",
             TOO_SLOW,  # the page cannot be closed within a second either, so the browser is killed
             BUSY,
+            SILENT,  # on a loaded machine
         ),
         "reload loop": script("location.reload()", *RELOADING),
         "meta refresh loop": page("<meta http-equiv=refresh content=0>", *RELOADING),
