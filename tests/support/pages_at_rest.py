@@ -108,6 +108,19 @@ PAGES = {
         f"const live = new WebSocket('ws://{{socket}}/'); live.onmessage = () => {{ {GREEN_NOW} }}"
     ),
     "a stream of events": script(f"new EventSource('/events').onmessage = () => {{ {GREEN_NOW} }}"),
+    "a task that waits for the clock": script(
+        f"onload = () => setTimeout(() => {{ const end = Date.now() + 50; while (Date.now() < end); {GREEN_NOW} }}, 100)"
+    ),
+    "a background that a late style brings": image(
+        "<div class=b id=i></div>",
+        f"onload = () => setTimeout(() => {{ i.style.background = 'url({LATE})' }}, 900)",
+    ),
+    "a timer beside a request without an answer": script(f"fetch('/never'); setTimeout(() => {{ {GREEN_NOW} }}, 1500)"),
+    "a message that fades away later": body(
+        "red",
+        BOX.format("green"),
+        "<style>@keyframes away { to { opacity: 0 } } #a { animation: away 1s 6s forwards }</style>",
+    ),
     "a page that is written anew": body("red", "<script>onload = () => { document.open(); document.write('<body style=background:green>') }</script>"),
 }  # fmt: skip
 POINTS = ((20, 20), (200, 150), (380, 280))
@@ -120,6 +133,7 @@ def add_parts(site: Site) -> None:
     site.add("/slow.txt", "x", late=0.8)
     site.add("/slower.txt", "x", late=3)
     site.add("/green", body("green"))
+    site.add("/never", gate=site.closing)
     site.add("/events", "data: 1\n\n", content_type="text/event-stream", late=0.3)
     site.add("/hop", body("red", "<script>setTimeout(() => { location = '/green' }, 300)</script>"))
     site.add("/file.bin", b"x", content_type="application/octet-stream")

@@ -43,6 +43,13 @@ PAGES = {
     "a loader that waits until scrolling stops": (
         styled("", f"{GAP}<div id=e style='height:300px'></div><script>let t; addEventListener('scroll', () => {{ clearTimeout(t);"
         " t = setTimeout(() => { if (scrollY > 300) e.style.background = 'green' }, 250) })</script>"), {1000: GREEN}, 1200),
+    "lengths that follow the window": (
+        styled(".a {padding: 20vh 0; margin-top: 10vh; background: blue} .b {position: absolute; top: 100vh; width: 100%}",
+        f"<div class=a><div style='height:80px'></div></div><div class=b>{part('green')}{part('red', '600px')}</div>"),
+        {20: WHITE, 60: BLUE, 310: GREEN, 590: GREEN, 610: RED}, 1200),
+    "a margin at the end": (
+        styled("", f"{part('green', '600px', 'margin-bottom: 200px')}<footer style='margin-bottom:100px;height:1px'></footer>"),
+        {590: GREEN, 850: WHITE}, 901),
     "an image in a shadow root": (
         styled("", f"{GAP}<div id=h></div><script>h.attachShadow({{mode: 'open'}}).innerHTML = '<img loading=lazy src={LATE}"
         " width=400 height=300 style=display:block>'</script>"), {1000: GREEN}, 1200),
@@ -123,6 +130,11 @@ def test_a_whole_page_shows_all_of_it(pictures: dict[str, Image.Image], name: st
     _, points, height = PAGES[name]
     assert pictures[name].size == (400, height)
     assert {y: pictures[name].getpixel((200, y)) for y in points} == points
+
+
+def test_a_pdf_holds_what_is_loaded_lazily(engine: Engine, site: Site, pictures: dict[str, Image.Image]):
+    url = site.add("/printed", styled("", f"{GAP}{GAP}<img loading=lazy src={LATE}>"))
+    assert b"/Subtype /Image" in engine.capture(url, format="pdf", **SIZE).content
 
 
 def test_a_page_that_grows_for_ever_ends(engine: Engine, site: Site):
