@@ -10,8 +10,9 @@ class Traffic:
     """`refused` counts connections by the guard's verdict, or by the limit they exceeded.
 
     The proxy cannot see requests inside TLS, so `requests` comes from the last document's own timeline. It is None if
-    no document was loaded, and no more than a hint: a page can clear its timeline. The page sets `is_held_up`: whether
-    the document is there, but waits for parts; and `has_given_up`, when nothing has come for too long.
+    no document was loaded, and no more than a hint: a page can clear its timeline. The page sets `is_arriving`: whether
+    a document is awaited; `is_held_up`: whether it is there, but waits for parts; and `has_given_up`, when nothing has
+    come for too long.
     """
 
     connections: int = 0
@@ -19,6 +20,7 @@ class Traffic:
     bytes: int = 0
     websockets: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    is_arriving: Callable[[], bool] = lambda: True
     is_held_up: Callable[[], bool] = lambda: False
     has_given_up: bool = False
 

@@ -29,6 +29,9 @@ from netguard import Judgement, Verdict
 ACCEPT_SECONDS = 1  # between two tries, when no connection can be accepted
 
 GIVEN_UP_SECONDS = 2  # for an answer, when the page waits for nothing else
+# A broken end makes the browser drop what it has not read of a document, so it gets time to read. Parts end at once, as
+# a page may have hundreds whose server closes each connection.
+LAST_SECONDS = 0.1
 
 log = structlog.get_logger()
 
@@ -224,7 +227,8 @@ class Egress:
         self._failures.pop(destination, None)
         relay = Relay(browser, site, self._admit, self._count_websocket)
         try:
-            await relay.run(self._limits.idle, self._patience)
+            last = LAST_SECONDS if self.traffic.is_arriving() else 0
+            await relay.run(self._limits.idle, self._patience, last)
         except TimeoutError:
             if not relay.site_answered:
                 self._failures[destination] = ConnectionFailure.SILENT

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 CHUNK = 64 << 10
 LOOK_SECONDS = 0.25  # between two looks at the limits, which may change meanwhile
-# A broken end makes the browser drop what it has not read yet, so it gets time to read.
-LAST_SECONDS = 0.1
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -58,14 +56,14 @@ class Relay:
         self._asked, self._heard = -math.inf, self._clock()  # when the browser and the site sent their last bytes
         self.site_answered = False
 
-    async def run(self, idle: float, first_byte: Callable[[], float]) -> None:
-        """Copy until either side ends.
+    async def run(self, idle: float, first_byte: Callable[[], float], last: float = 0) -> None:
+        """Copy until either side ends. The browser learns of the site's end `last` seconds later.
 
         Raises TimeoutError when the site has been silent for `first_byte` seconds since the browser's last bytes. If it
         has sent some since, it must have been silent for `idle` seconds as well: these bytes may be an answer, or no
         more than the end of a TLS handshake.
         """
-        tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._receive())]
+        tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._receive(last))]
         try:
             while not any(task.done() for task in tasks):
                 left = self._end(idle, first_byte()) - self._clock()
@@ -91,13 +89,13 @@ class Relay:
             self._asked = self._clock()
             await _write(self._site[1], chunk)
 
-    async def _receive(self) -> None:
+    async def _receive(self, last: float) -> None:
         while chunk := await self._site[0].read(CHUNK):
             self.site_answered = True
             await self._admit(len(chunk))
             self._heard = self._clock()
             await _write(self._browser[1], chunk)
-        await asyncio.sleep(LAST_SECONDS)
+        await asyncio.sleep(last)
 
 
 async def _write(writer: asyncio.StreamWriter, chunk: bytes) -> None:

@@ -81,7 +81,7 @@ class PageCapture:
         self._page = page
         self._params = params
         self._traffic = traffic
-        traffic.is_held_up = page.is_held_up
+        traffic.is_arriving, traffic.is_held_up = page.is_replaced, page.is_held_up
         self._unmatched = params.wait_for  # until an element matches
         self._sized: asyncio.Future[dict[str, Any]]
         self._view = View(params.height)
