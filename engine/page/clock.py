@@ -189,9 +189,8 @@ class FrameClock:
         try:
             return bool((await self._frame(max(until, within), **params))["hasDamage"])
         except NoFrame:
-            if self._is_replaced():
-                return False
-            raise
+            await self._require_idle()
+            return False
 
     async def _frame(self, until: float, **params: Any) -> dict[str, Any]:
         """Ask for a frame and wait for its answer. Raises NoFrame if there is none by `until` on the loop's clock."""
@@ -230,7 +229,7 @@ class FrameClock:
         left = milliseconds
         while left > 0 and now() < until:
             slice_, began = min(left, SLICE_MS), now()
-            if not await self._spend(IGNORE_NETWORK, slice_, until) and not self._is_replaced():
+            if not await self._spend(IGNORE_NETWORK, slice_, until):
                 await self._require_idle()
             left -= slice_
             if began < self._network_until:
@@ -259,10 +258,13 @@ class FrameClock:
         return self._spent.is_set()
 
     async def _require_idle(self) -> None:
-        """Raise NoFrame if the page does not answer."""
-        answer = self._session.send("Runtime.evaluate", expression="0")
-        await asyncio.wait([answer], timeout=ANSWER_SECONDS)
-        if not answer.done():
+        """Raise NoFrame if the page does not answer, though the browser itself does."""
+        page, browser = (
+            self._session.send("Runtime.evaluate", expression="0"),
+            self._session.send("Target.getTargetInfo"),
+        )
+        await asyncio.wait([page, browser], timeout=ANSWER_SECONDS)
+        if browser.done() and not page.done() and not self._is_replaced():
             raise NoFrame("the page is busy")
 
 
