@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from engine.devtools.connection import ProtocolError, Session
 
 # Milliseconds of page time between the frames of a page at rest. Each frame costs some milliseconds of real time.
-STEPS = (34.0, 133.0, 333.0, 500.0)
+STEPS = (34.0, 133.0, 333.0, 750.0)
 FRAME = 1000 / 60  # milliseconds between the frames of a page that moves
 LOADED_FRAMES = 2  # they show what has loaded; whatever is new in later ones moves
 LAST_FRAMES = 2
@@ -132,6 +132,8 @@ class FrameClock:
                 return
             moves = await self._draw(until, drawn=True)
             await self._grant(FRAME, until)
+            if not moves:
+                return
         for _ in range(LATE_BURSTS):
             if not moves or is_over() or now() >= until:
                 return
