@@ -7,10 +7,10 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 from PIL import Image
-from playwright.async_api import Browser, async_playwright
 
 from bench.captures import link_browser, run
 from bench.devtools import CHROMIUM, FLAGS
@@ -19,6 +19,9 @@ from tests.engine.page.test_options import GREEN
 from tests.support.engine import running_engine
 from tests.support.pages_at_rest import PAGES, POINTS, SIZE, add_page, add_parts, running_greeter
 from tests.support.site import running_site
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 AT_ONCE = 2
 OURS = "ours"
@@ -49,6 +52,8 @@ def rows(work: Path) -> list[Row]:
 
 async def _measure(urls: list[str], engine: str, work: Path) -> dict[str, tuple[int, float]]:
     """Return for each tool the number of right pictures, and the mean seconds of a capture."""
+    from playwright.async_api import async_playwright  # noqa: PLC0415 - only `make setup-bench` installs it
+
     os.environ["PLAYWRIGHT_BROWSERS_PATH"] = str(work / "browsers")
     link_browser(dict(os.environ))
     async with AsyncExitStack() as stack:
@@ -99,7 +104,7 @@ def _engine(http: aiohttp.ClientSession, url: str) -> Capture:
     return capture
 
 
-def _playwright(browser: Browser, moment: str) -> Capture:
+def _playwright(browser: "Browser", moment: str) -> Capture:
     async def capture(url: str) -> bytes:
         context = await browser.new_context(viewport=SIZE)
         try:
