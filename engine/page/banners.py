@@ -42,7 +42,7 @@ class Banners:
         if not self._script:
             return False
         self._found, self._judged = False, self._page.frame.document
-        if self._pressed in (-1, self._judged):  # else a refusal led here in vain
+        if self._pressed in (-1, self._judged):  # else a refusal reloaded the page, and the banner is back
             await self._refuse()
         else:
             self._found = True

@@ -15,6 +15,7 @@ from engine.page.banners import Banners
 from engine.page.clock import NoFrame
 from engine.page.frame import REDIRECT_SECONDS, WORLD, DocumentReplaced
 from engine.page.integrity import BrokenPicture
+from engine.page.loading import wait_for_load
 from engine.page.page import Page
 from engine.page.whole import View
 from engine.params import OPTIONS
@@ -23,14 +24,11 @@ from options import CaptureOptions, Notes, Selector
 
 PICTURE_SECONDS = 2.5  # reserved at the end of the deadline, for the picture of a page that never finishes loading
 IDLE_SECONDS = 10  # after load: a page that polls is never idle
-# A page that shows something, and whose network was silent for so long, waits for something that never comes.
-SILENT_SECONDS = 2.5
-TRICKLE_BYTES = 1000  # within these seconds are silence too
-GIVEN_UP_SECONDS = 0.3  # for requests that such a page makes after that
+GIVEN_UP_SECONDS = 0.3  # for the requests of a page that waited for what never came
 SETTLED_MS = 2000  # of page time after load: a visitor's first look
 DRAWN_MS = 34  # of page time, for two frames
 NETWORK_SECONDS = 2.4  # of real time after load, for requests that the page makes then
-REST_SECONDS = 0.6  # and for a page that keeps itself busy even longer
+REST_SECONDS = 0.6  # after that, for a page that keeps itself busy
 LIVE_SECONDS = 1  # of real time besides, for a page with WebSockets or workers
 # A page that still shows next to nothing is looked at once more.
 PATIENT_MS, PATIENT_SECONDS = 5000, 2.5
@@ -130,7 +128,7 @@ class PageCapture:
         frame = self._page.frame
         while True:
             async with self._page.clock.running():
-                await self._wait_for_load()
+                await wait_for_load(self._page, self._traffic, MILESTONES[self._params.wait_until])
             document = frame.document
             try:
                 await self._come_to_rest()
@@ -146,43 +144,6 @@ class PageCapture:
             if frame.document == document and (not frame.navigating or self._replacements >= REPLACEMENTS):
                 return
             self._replacements += 1
-
-    async def _wait_for_load(self) -> None:
-        """Wait for the milestone, or until it is clear that the page waits in vain for some part of it."""
-        milestone = asyncio.ensure_future(self._page.frame.wait_for_load(MILESTONES[self._params.wait_until]))
-        silence = asyncio.ensure_future(self._wait_for_silence())
-        try:
-            await asyncio.wait([milestone, silence], return_when=asyncio.FIRST_COMPLETED)
-            (milestone if milestone.done() else silence).result()
-        finally:
-            for waiting in (milestone, silence):
-                waiting.cancel()
-            await asyncio.wait([milestone, silence])
-
-    async def _wait_for_silence(self) -> None:
-        """Wait until the network of a page that has something to show is silent, and has nothing left that may answer."""
-        self._traffic.has_given_up = False  # what the document before this one waited for is over
-        await self._silence(SILENT_SECONDS)
-        self._traffic.has_given_up = True  # the proxy ends the requests that got no answer
-        await self._silence(SILENT_SECONDS / 2)
-        while not await self._is_drawable():
-            await self._silence(SILENT_SECONDS / 2)
-
-    async def _is_drawable(self) -> bool:
-        """Ask the page, whose scripts are terminated if they are what keeps it from loading."""
-        with contextlib.suppress(ProtocolError, PageFailed):
-            return bool(await self._page.run(scripts.DRAWABLE))
-        return False
-
-    async def _silence(self, seconds: float) -> None:
-        """Wait until next to nothing has come for some seconds, of a document that is there."""
-        page, now, seen = self._page, asyncio.get_running_loop().time, self._traffic.bytes
-        since = now()
-        while now() - since < seconds:
-            await page.session.pause(seconds / 12)
-            if self._traffic.bytes > seen + TRICKLE_BYTES or page.is_replaced():
-                seen, since = self._traffic.bytes, now()
-                self._traffic.has_given_up &= not page.is_replaced()
 
     async def accept_unfinished(self) -> None:
         """Stop the scripts of a page that did not finish in time. Raises if there is nothing to show."""
@@ -322,9 +283,8 @@ class PageCapture:
             if not (rest["running"] or missing) or now() > until:
                 break
             await page.clock.advance(DRAWN_MS if rest["running"] else MISSING_MS, until, page.is_replaced)
-        return bool(
-            rest["blank"] or (rest["shell"] and page.clock.stalled) or (rest["shell"] and self._traffic.websockets)
-        )
+        may_come = page.clock.stalled or self._traffic.websockets > 0
+        return bool(rest["blank"] or (rest["shell"] and may_come))
 
     async def _wait_for_idle_network(self) -> None:
         page = self._page

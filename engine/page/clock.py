@@ -187,9 +187,9 @@ class FrameClock:
         if self._is_replaced():
             return False
         params = {} if drawn else {"noDisplayUpdates": True}
-        within = asyncio.get_running_loop().time() + BUSY_SECONDS
+        latest = max(until, asyncio.get_running_loop().time() + BUSY_SECONDS)
         try:
-            return bool((await self._frame(max(until, within), **params))["hasDamage"])
+            return bool((await self._frame(latest, **params))["hasDamage"])
         except NoFrame:
             await self._require_idle()
             return False

@@ -1,7 +1,6 @@
 """Talks to one page: follows its main frame, runs scripts in an isolated world, and interrupts a busy page."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -78,13 +77,6 @@ class Page:
         if "exceptionDetails" in answer:
             raise PageFailed("the page could not be inspected")
         return answer["result"].get("value")
-
-    async def answers(self, function: str, *arguments: object) -> Any:
-        """Run a function as `run` does. Returns None if the page is too busy to answer, or gone."""
-        with contextlib.suppress(TimeoutError, DeadlineExceeded, ProtocolError, PageFailed):
-            async with asyncio.timeout(1):
-                return await self.run(function, *arguments)
-        return None
 
     async def interrupt_if_busy(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
         """Make a call. If the page is too busy to answer, terminate its scripts and retry once.

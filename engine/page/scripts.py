@@ -54,9 +54,9 @@ _SHELL = """const shell = () => {
 
 # Brings a page to rest, as far as that is possible at once. `running` animations were finished, which may start others;
 # `missing` images in view and fonts are still under way. Elements that fade in would be half visible in a picture, so
-# every finite animation is finished, but for those that scrolling drives: their progress is a place, not a time. One that
-# would fade its element out stays where it is. A
-# failed or refused image keeps its place in the layout, without Chromium's broken-image icon.
+# every finite animation is finished. Two kinds are not: where scrolling drives one, its progress is a place, not a time;
+# and one that would fade its element out stays where it is. A failed or refused image keeps its place in the layout,
+# without Chromium's broken-image icon.
 REST = f"""() => {{
   {_LOADED}
   {_SHELL}

@@ -75,10 +75,7 @@ async def show_unfinished(page: Page, params: CaptureOptions) -> View:
     """
     if not params.selector:
         return _cut(params, page.height, await page.run(scripts.HEIGHT))
-    box = await page.run(scripts.BOX, params.selector)
-    if not box:
-        raise PageFailed(f'selector: no element matched "{params.selector}"')
-    return _view_of(box, params, page.height)
+    return _view_of(await _box(page, params), params, page.height)
 
 
 async def _scroll_through(page: Page, params: CaptureOptions, rest: Rest) -> None:
@@ -114,13 +111,20 @@ async def _show_element(page: Page, params: CaptureOptions, rest: Rest) -> View:
     if not await page.run(scripts.BRING_INTO_VIEW, params.selector):
         raise PageFailed(f'selector: no element matched "{params.selector}"')
     await rest(0)
-    box = await page.run(scripts.BOX, params.selector)
-    height = params.height
+    box, height = await _box(page, params), params.height
     bottom = math.ceil(box["y"] + box["height"])
     if bottom > height:
         height = await _resize(page, params, min(bottom, max_height(params)), rest)
-        box = await page.run(scripts.BOX, params.selector)
+        box = await _box(page, params)
     return _view_of(box, params, height)
+
+
+async def _box(page: Page, params: CaptureOptions) -> dict[str, float]:
+    """Unfold and measure the element. The page may have removed it since it was last seen."""
+    box: dict[str, float] | None = await page.run(scripts.BOX, params.selector)
+    if box is None:
+        raise PageFailed(f'selector: no element matched "{params.selector}"')
+    return box
 
 
 async def _resize(page: Page, params: CaptureOptions, height: int, rest: Rest) -> int:

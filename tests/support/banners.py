@@ -57,7 +57,7 @@ TOOLS = {
     "CookieHub": "class=ch2-container, class=ch2-allow-all-btn, class=ch2-deny-all-btn, class=ch2-open-settings-btn",
 }  # fmt: skip
 
-# The attributes of banners whose tools are told by the words on their buttons, or have none that refuses.
+# The attributes of banners that are recognised by the words on their buttons, or have no button that refuses.
 OTHER_TOOLS = (
     "id=cmpwrapper", "id=uc-banner-modal", "class=rcb-banner", "id=tc-privacy-wrapper", "id=transcend-consent-manager",
     "id=sd-cmp", "id=ifrmCookieBanner", "class=unic", "id=cl-consent", "id=catapult-cookie-bar",

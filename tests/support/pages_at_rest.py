@@ -121,7 +121,7 @@ PAGES = {
         BOX.format("green"),
         "<style>@keyframes away { to { opacity: 0 } } #a { animation: away 1s 6s forwards }</style>",
     ),
-    "a page that is written anew": body("red", "<script>onload = () => { document.open(); document.write('<body style=background:green>') }</script>"),
+    "a page that a script replaces by document.write": body("red", "<script>onload = () => { document.open(); document.write('<body style=background:green>') }</script>"),
 }  # fmt: skip
 POINTS = ((20, 20), (200, 150), (380, 280))
 

@@ -88,7 +88,7 @@ ONLY_HIDDEN = {
     "one that never returns": refused_by("while (true);"),
     "a frame that never returns": in_frame("src=OTHER_SITE/endless-frame"),
     "endless dialogs": refused_by("while (true) confirm('Sure?')"),
-    "one that reloads in vain": refused_by("location.reload()"),
+    "one that reloads the page and comes back": refused_by("location.reload()"),
 }
 UNTOUCHED = {
     "an article about banners": f"<article style='{FLOW}'>{COOKIES} {BUTTONS}</article>",

@@ -1,0 +1,55 @@
+"""Waits until a page has loaded, or until what it still waits for will never come."""
+
+import asyncio
+import contextlib
+
+from engine.devtools.connection import ProtocolError
+from engine.errors import PageFailed
+from engine.page import scripts
+from engine.page.page import Page
+from engine.traffic import Traffic
+
+# A page that shows something, and whose network was silent for so long, waits for something that never comes.
+SILENT_SECONDS = 2.5
+TRICKLE_BYTES = 1000  # within these seconds are silence too
+
+
+async def wait_for_load(page: Page, traffic: Traffic, milestone: str) -> None:
+    """Wait until the document has passed `milestone`, a name of Page.lifecycleEvent, or has nothing left to wait for."""
+    passed = asyncio.ensure_future(page.frame.wait_for_load(milestone))
+    silence = asyncio.ensure_future(_wait_for_silence(page, traffic))
+    try:
+        await asyncio.wait([passed, silence], return_when=asyncio.FIRST_COMPLETED)
+        (passed if passed.done() else silence).result()
+    finally:
+        for waiting in (passed, silence):
+            waiting.cancel()
+        await asyncio.wait([passed, silence])
+
+
+async def _wait_for_silence(page: Page, traffic: Traffic) -> None:
+    """Wait until the network of a page that has something to show is silent, and has nothing left that may answer."""
+    traffic.has_given_up = False  # what the document before this one waited for is over
+    await _silence(page, traffic, SILENT_SECONDS)
+    traffic.has_given_up = True  # the proxy ends the requests that got no answer
+    await _silence(page, traffic, SILENT_SECONDS / 2)
+    while not await _is_drawable(page):
+        await _silence(page, traffic, SILENT_SECONDS / 2)
+
+
+async def _silence(page: Page, traffic: Traffic, seconds: float) -> None:
+    """Wait until next to nothing has come for some seconds, of a document that is there."""
+    now, seen = asyncio.get_running_loop().time, traffic.bytes
+    since = now()
+    while now() - since < seconds:
+        await page.session.pause(seconds / 12)
+        if traffic.bytes > seen + TRICKLE_BYTES or page.is_replaced():
+            seen, since = traffic.bytes, now()
+            traffic.has_given_up &= not page.is_replaced()
+
+
+async def _is_drawable(page: Page) -> bool:
+    """Ask the page, whose scripts are terminated if they are what keeps it from loading."""
+    with contextlib.suppress(ProtocolError, PageFailed):
+        return bool(await page.run(scripts.DRAWABLE))
+    return False
