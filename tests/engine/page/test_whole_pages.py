@@ -174,3 +174,9 @@ def test_an_element_is_shown_whole_and_alone(engine: Engine, site: Site, where: 
     image = picture(engine.capture(site.add("/element", body("white", inside)), selector="#e", **SIZE))
     assert image.height == height
     assert set(strip(image).values()) == {GREEN}
+
+
+def test_an_element_that_goes_away_meanwhile_is_a_page_failure(engine: Engine, site: Site):
+    inside = f"{GAP}<div id=e style='height:300px'></div><script>onresize = () => e.remove()</script>"
+    answer = engine.capture(site.add("/fleeting", body("white", inside)), selector="#e", **SIZE)
+    assert (answer.status_code, answer.json()["message"]) == (422, 'selector: no element matched "#e"')
