@@ -2,6 +2,8 @@
 # .venv keeps its interpreter until PYTHON names another.
 PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 BIN := .venv/bin
+# Each of the test run's 200 processes would compile the same modules again where the environment forbids to keep them.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock"
 
@@ -15,10 +17,10 @@ run: setup ## start everything on http://127.0.0.1:8000 (PORT=8001 for another p
 	@$(BIN)/python -m scripts.run
 
 test: setup-dev ## run the tests (ARGS="-k name" for some of them)
-	$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PYTEST) -n 5 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: setup-dev ## run the tests that need no browser and wait for nothing, for the work in between
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests/unit tests/integration $(ARGS)
+	$(PYTEST) -n 2 --dist loadfile -m "not slow" tests/unit tests/integration $(ARGS)
 
 lint: setup-dev ## ruff, mypy, import-linter, hadolint, and the deployment files' syntax
 	$(BIN)/ruff check

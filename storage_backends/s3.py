@@ -40,10 +40,11 @@ class S3Storage:
         self._public_url = public_url
         # As part of the host name, a bucket with a dot would not match the wildcard of the certificate.
         path_style = endpoint_url is not None or "." in bucket
+        session = boto3.session.Session(region_name=region)  # one for both clients: it reads a megabyte of descriptions
         # The SDK still presigns some URLs with an older signature, which R2 and newer regions refuse.
-        self._client = _client(region, endpoint_url, path_style=path_style, signature_version="s3v4")
+        self._client = _client(session, endpoint_url, path_style=path_style, signature_version="s3v4")
         # For names alone: the SDK knows the host names of every AWS partition.
-        self._namer = _client(region, endpoint_url, path_style=path_style, signature_version=UNSIGNED)
+        self._namer = _client(session, endpoint_url, path_style=path_style, signature_version=UNSIGNED)
 
     def put(self, picture: Picture) -> Stored:
         """Upload the picture unless it is stored already. Raises StorageUnavailable."""
@@ -126,7 +127,7 @@ class S3Storage:
         return True
 
 
-def _client(region: str | None, endpoint_url: str | None, *, path_style: bool, **more: Any) -> "S3Client":
+def _client(session: boto3.session.Session, endpoint_url: str | None, *, path_style: bool, **more: Any) -> "S3Client":
     config = Config(
         connect_timeout=2,
         read_timeout=8,
@@ -137,7 +138,6 @@ def _client(region: str | None, endpoint_url: str | None, *, path_style: bool, *
         s3={"addressing_style": "path" if path_style else "virtual"},
         **more,
     )
-    session = boto3.session.Session(region_name=region)
     return session.client("s3", endpoint_url=endpoint_url, config=config)
 
 
