@@ -21,7 +21,7 @@ PUBLIC = "93.184.216.34"
 # Every run tries the same inputs, so the suite is repeatable. `make security-report` sets `--hypothesis-profile=thorough`
 # to try more inputs.
 REPEATABLE = hypothesis.settings(derandomize=True, database=None, deadline=None)
-hypothesis.settings.register_profile("repeatable", REPEATABLE, max_examples=100)
+hypothesis.settings.register_profile("repeatable", REPEATABLE, max_examples=50)
 hypothesis.settings.register_profile("thorough", REPEATABLE, max_examples=1000)
 hypothesis.settings.load_profile("repeatable")
 

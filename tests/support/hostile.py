@@ -62,7 +62,7 @@ CRASHED = End("unavailable", "the browser crashed during the capture: try again 
 RELOADING = PICTURE, NAVIGATING, NOT_DRAWN, NOTHING_TO_SHOW, TOO_SLOW
 # These pages allocate all available memory. On a loaded machine, the limit, the deadline, a crash of the browser or the
 # picture may come first.
-GREEDY = PICTURE, TOO_BIG, NOT_DRAWN, SILENT, NOTHING_TO_SHOW, TOO_SLOW, CRASHED
+GREEDY = PICTURE, TOO_BIG, NOT_DRAWN, SILENT, BUSY, NOTHING_TO_SHOW, TOO_SLOW, CRASHED
 LARGE_POST = TOO_LONG, *GREEDY
 # A loaded machine may not draw such a large page within the deadline, or not even load it.
 LARGE = PICTURE, NOT_DRAWN, TOO_SLOW, SILENT

@@ -38,7 +38,7 @@ PAGES = {
 def answers(site: Site):
     """All pages, two at a time. Each costs some of its deadline until its scripts are terminated."""
     urls = {name: site.add(f"/busy-{number}", body("green", PAGES[name][0])) for number, name in enumerate(PAGES)}
-    with small_engine(site, ENGINE_DEADLINE=6, ENGINE_CONCURRENCY=2) as engine, ThreadPoolExecutor(2) as pool:
+    with small_engine(site, ENGINE_DEADLINE=8, ENGINE_CONCURRENCY=2) as engine, ThreadPoolExecutor(2) as pool:
         captures = {name: pool.submit(engine.capture, url, **PAGES[name][1]) for name, url in urls.items()}
         return {name: capture.result() for name, capture in captures.items()}
 
