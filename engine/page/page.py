@@ -119,8 +119,11 @@ class Page:
         self.workers += 1
 
     def move_mouse_away(self) -> None:
-        """Headless Chromium's mouse stands at (0, 0), over a menu perhaps. The answer may need a frame: do not wait."""
-        self.session.send("Input.dispatchMouseEvent", type="mouseMoved", x=-1, y=-1)
+        """Headless Chromium's mouse stands at (0, 0), over a menu perhaps. The answer may need a frame: do not wait.
+
+        Pages take a mouse that leaves at the top for a visitor who leaves, and show a pop-up.
+        """
+        self.session.send("Input.dispatchMouseEvent", type="mouseMoved", x=-1, y=self.height // 2)
 
     def is_replaced(self) -> bool:
         return self.frame.leaving or not self.frame.committed

@@ -54,9 +54,9 @@ _SHELL = """const shell = () => {
 
 # Brings a page to rest, as far as that is possible at once. `running` animations were finished, which may start others;
 # `missing` images in view and fonts are still under way. Elements that fade in would be half visible in a picture, so
-# every finite animation is finished. Two kinds are not: where scrolling drives one, its progress is a place, not a time;
-# and one that would fade its element out stays where it is. A failed or refused image keeps its place in the layout,
-# without Chromium's broken-image icon.
+# every finite animation is finished. Three kinds are not: where scrolling drives one, its progress is a place, not a time;
+# one that is paused shows what the page wants; and one that has not begun to fade its element out stays where it is. A
+# failed or refused image keeps its place in the layout, without Chromium's broken-image icon.
 REST = f"""() => {{
   {_LOADED}
   {_SHELL}
@@ -72,12 +72,13 @@ REST = f"""() => {{
   const opacity = ({{target, pseudoElement}}) => target ? Number(getComputedStyle(target, pseudoElement).opacity) : 1;
   for (const animation of document.getAnimations())
     if (animation.timeline instanceof DocumentTimeline && animation.effect?.getComputedTiming().endTime < Infinity
-        && /running|paused/.test(animation.playState) && !kept.has(animation))
+        && animation.playState === 'running' && !kept.has(animation))
       try {{
         const before = opacity(animation.effect), time = animation.currentTime;
+        const has_begun = time > animation.effect.getTiming().delay;
         animation.finish();
         running++;
-        if (animation instanceof CSSTransition || animation.effect.pseudoElement?.startsWith('::view')) continue;
+        if (has_begun || animation instanceof CSSTransition || animation.effect.pseudoElement?.startsWith('::view')) continue;
         if (opacity(animation.effect) >= before) continue;
         animation.currentTime = time;
         animation.pause();
