@@ -159,7 +159,6 @@ UNFOLD = f"""(always) => {{
     const style = getComputedStyle(element);
     if (style.overflowY !== 'visible') set(element, {{overflow: 'visible'}});
     if (style.position === 'fixed') set(element, {{position: 'static', width: 'auto'}});
-    if (element.scrollHeight > element.clientHeight + 1) set(element, {{height: 'auto', 'max-height': 'none'}});
   }}
   const found = scroller();
   globalThis.inner ??= found === (document.scrollingElement ?? document.documentElement) ? null : found;
@@ -170,15 +169,20 @@ UNFOLD = f"""(always) => {{
   return extent();
 }}"""
 
-# Writes lengths that follow the window, such as `10vh`, in pixels. Style sheets of other sites cannot be read.
+# Writes lengths that follow the window, such as `10vh`, in pixels, and decides media queries on its height or its shape.
+# Style sheets of other sites cannot be read.
 FIX_UNITS = f"""() => {{
-  if (globalThis.inner) return;
   {_ELEMENTS}
+  const decide = (owner, name) => {{
+    const media = owner[name];
+    if (/height|orientation|aspect-ratio/.test(media) && !/print/.test(media))
+      owner[name] = matchMedia(media).matches ? 'all' : 'not all';
+  }};
   const unit = {{h: innerHeight / 100, b: innerHeight / 100, min: Math.min(innerHeight, innerWidth) / 100,
     max: Math.max(innerHeight, innerWidth) / 100}};
   const lengths = /(-?\\d*\\.?\\d+)[sld]?v(h|b|min|max)\\b/g;
   const fix = style => {{
-    if (!/\\dv|\\d[sld]v/.test(style?.cssText ?? '')) return;
+    if (globalThis.inner || !/\\dv|\\d[sld]v/.test(style?.cssText ?? '')) return;
     for (const name of [...style]) {{
       const value = style.getPropertyValue(name);
       const fixed = value.replace(lengths, (_, count, of) => count * unit[of] + 'px');
@@ -188,12 +192,14 @@ FIX_UNITS = f"""() => {{
   const visit = rules => {{
     for (const rule of rules) {{
       fix(rule.style);
+      if (rule instanceof CSSMediaRule) decide(rule.media, 'mediaText');
       if (rule.cssRules?.length) visit(rule.cssRules);
     }}
   }};
   const roots = [document];
   for (const element of elements()) {{
     if (element.shadowRoot) roots.push(element.shadowRoot);
+    if (element.matches('link[media], style[media], source[media]')) decide(element, 'media');
     fix(element.style);
   }}
   for (const root of roots)
@@ -233,8 +239,9 @@ BRING_INTO_VIEW = """(selector) => {
   return element !== null;
 }"""
 
-# The place of an element in the document. What clips it is unfolded, and what is fixed over it is hidden.
-BOX = """(selector) => {
+# The place of an element in the document, which is scrolled to `top`. What clips the element is unfolded, and what is fixed
+# over it is hidden.
+BOX = """(selector, top) => {
   const element = document.querySelector(selector);
   if (!element) return null;
   for (let each = element.parentElement; each && each !== document.body; each = each.parentElement) {
@@ -248,7 +255,7 @@ BOX = """(selector) => {
       each.style?.setProperty('visibility', 'hidden', 'important');
   for (const each of [document.documentElement, document.body])
     if (each && getComputedStyle(each).overflowY === 'hidden') each.style.setProperty('overflow', 'visible', 'important');
-  scrollTo({top: 0, behavior: 'instant'});
+  scrollTo({top, behavior: 'instant'});
   const box = element.getBoundingClientRect();
   return {x: box.x + scrollX, y: box.y + scrollY, width: box.width, height: box.height};
 }"""

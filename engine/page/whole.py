@@ -75,7 +75,7 @@ async def show_unfinished(page: Page, params: CaptureOptions) -> View:
     """
     if not params.selector:
         return _cut(params, page.height, await page.run(scripts.HEIGHT))
-    return _view_of(await _box(page, params), params, page.height)
+    return _view_of(await _box(page, params, 0), params, page.height, 0)
 
 
 async def _scroll_through(page: Page, params: CaptureOptions, rest: Rest) -> None:
@@ -86,7 +86,7 @@ async def _scroll_through(page: Page, params: CaptureOptions, rest: Rest) -> Non
         found = await page.run(scripts.SCROLL_TO, top)
         await page.clock.advance(SCROLL_MS, end, page.is_replaced)
         top += found["step"]
-        if top >= min(found["height"], max_height(params)):
+        if top >= (found["height"] if params.format == "pdf" else min(found["height"], max_height(params))):
             break
     await page.run(scripts.SCROLL_TO, 0)
     await rest(0)
@@ -111,17 +111,24 @@ async def _show_element(page: Page, params: CaptureOptions, rest: Rest) -> View:
     if not await page.run(scripts.BRING_INTO_VIEW, params.selector):
         raise PageFailed(f'selector: no element matched "{params.selector}"')
     await rest(0)
-    box, height = await _box(page, params), params.height
-    bottom = math.ceil(box["y"] + box["height"])
-    if bottom > height:
-        height = await _resize(page, params, min(bottom, max_height(params)), rest)
-        box = await _box(page, params)
-    return _view_of(box, params, height)
+    limit, height, top = max_height(params), params.height, 0
+    box = await _box(page, params, top)
+    for _ in range(1 + GROWTHS):
+        bottom = math.ceil(box["y"] + box["height"])
+        scrolled = 0 if bottom <= limit else max(0, math.floor(box["y"]))  # it lies too far below for one window
+        wanted = max(height, min(bottom - scrolled, limit))
+        if (wanted, scrolled) == (height, top):
+            break
+        if wanted > height:
+            height = await _resize(page, params, wanted, rest)
+        top = scrolled
+        box = await _box(page, params, top)
+    return _view_of(box, params, height, top)
 
 
-async def _box(page: Page, params: CaptureOptions) -> dict[str, float]:
-    """Unfold and measure the element. The page may have removed it since it was last seen."""
-    box: dict[str, float] | None = await page.run(scripts.BOX, params.selector)
+async def _box(page: Page, params: CaptureOptions, top: float) -> dict[str, float]:
+    """Scroll to `top`, unfold and measure the element. The page may have removed it since it was last seen."""
+    box: dict[str, float] | None = await page.run(scripts.BOX, params.selector, top)
     if box is None:
         raise PageFailed(f'selector: no element matched "{params.selector}"')
     return box
@@ -147,14 +154,16 @@ def _cut(params: CaptureOptions, height: int, all_of_it: float) -> View:
     return View(height, clip, cut=params.full_page and params.format != "pdf" and all_of_it > shown + 1)
 
 
-def _view_of(box: dict[str, float], params: CaptureOptions, height: int) -> View:
-    return View(height, _clip(box, params, height), cut=box["y"] + box["height"] > height + 1)
+def _view_of(box: dict[str, float], params: CaptureOptions, height: int, top: float) -> View:
+    """Show the element at `box` in the window, which is `height` CSS pixels tall and scrolled to `top`."""
+    bottom = top + height
+    return View(height, _clip(box, params, bottom), cut=box["y"] + box["height"] > bottom + 1)
 
 
-def _clip(box: dict[str, float], params: CaptureOptions, height: int) -> Clip:
+def _clip(box: dict[str, float], params: CaptureOptions, bottom: float) -> Clip:
     x, y = max(0, math.floor(box["x"])), max(0, math.floor(box["y"]))
     width = min(math.ceil(box["x"] + box["width"]), params.width) - x
-    tall = min(math.ceil(box["y"] + box["height"]), height) - y
+    tall = min(math.ceil(box["y"] + box["height"]), bottom) - y
     if width < 1 or tall < 1:
         raise PageFailed(f'selector: the element that matched "{params.selector}" has no size')
     return Clip(x, y, width, tall)

@@ -103,6 +103,27 @@ PAGES = {
         styled("@keyframes out { to { background: red } } .v { height: 300px; background: green; animation: out linear both;"
         " animation-timeline: view(); animation-range: exit }", f"<div class=v></div>{GAP}<div class=v></div>"),
         {150: GREEN, 1350: GREEN}, 1500),
+    "sections as high as a body that is as high as the window": (
+        styled("html, body {height: 100%; margin: 0} header, .min {background: blue} header {height: 100%} .min {min-height: 100%}",
+        f"<header>x</header>{part('green', '400px')}<div class=min>x</div>{part('red', '100px')}"),
+        {290: BLUE, 310: GREEN, 690: GREEN, 710: BLUE, 990: BLUE, 1010: RED}, 1100),
+    "parts whose height is known only when they are drawn": (
+        styled("section {content-visibility: auto; contain-intrinsic-size: 300px}",
+        f"{part('blue')}{GAP}<section>{part('green', '800px')}</section><section>{part('red', '700px')}</section>"),
+        {1210: GREEN, 1990: GREEN, 2010: RED, 2690: RED}, 2700),
+    "a list that is filled when it is seen": (
+        revealed("e.style.height = 'auto'; e.innerHTML = '<p style=\"height:700px;margin:0;background:green\">'"),
+        {1000: GREEN, 1590: GREEN}, 1600),
+    "a style for windows that are wider than high": (
+        styled("@media (orientation: portrait) {div {background: red !important}} @media (min-height: 500px)"
+        " {div {border-top: 200px solid red}}", f"{part('green')}{part('green', '900px')}"), {100: GREEN, 1100: GREEN}, 1200),
+    "pictures for windows that are wider than high": (
+        styled("", f"<picture><source media='(orientation: portrait)' srcset=/upright.png><img src={LATE}></picture>{GAP}"
+        "<link rel=stylesheet href=/upright.css media='(max-aspect-ratio: 1/1)'>"), {100: GREEN, 310: WHITE}, 1200),
+    "a variable that a script takes from the window": (
+        styled(".hero {height: calc(var(--vh) * 100); background: blue}", f"<div class=hero></div>{part('green', '900px')}<script>"
+        "(onresize = () => document.documentElement.style.setProperty('--vh', innerHeight / 100 + 'px'))()</script>"),
+        {290: BLUE, 310: GREEN}, 1200),
     "a section that fades in when it is seen": (
         revealed("e.style.background = 'green'; e.animate({opacity: [0, 1]}, 3000)"), {1000: GREEN}, 1200),
 }  # fmt: skip
@@ -116,6 +137,8 @@ def strip(image: Image.Image) -> dict[int, tuple[int, ...]]:
 def pictures(engine: Engine, site: Site) -> dict[str, Image.Image]:
     site.add(LATE, png(400, 300, GREEN), content_type="image/png", late=0.2)
     site.add("/below", body("green"))
+    site.add("/upright.png", png(400, 300, RED), content_type="image/png")
+    site.add("/upright.css", "body {background: red !important}", content_type="text/css")
 
     def capture(numbered: tuple[int, tuple]) -> Image.Image:
         number, (content, *_) = numbered
@@ -146,6 +169,8 @@ def test_a_page_that_grows_for_ever_ends(engine: Engine, site: Site):
 
 
 FADE = "new IntersectionObserver(f => { if (f[0].isIntersecting) e.style.opacity = 1 }).observe(e)"
+LATER = """new IntersectionObserver(found => { if (found[0].isIntersecting) setTimeout(() => {
+    e.style.height = '900px' }, 300) }).observe(e)"""
 ELEMENTS = {
     "below the window": (f"{part('red')}{GAP}<div id=e style='height:600px;background:green'></div>", 600),
     "larger than the scroller it lies in": (
@@ -160,6 +185,18 @@ ELEMENTS = {
     "in a page that is locked": (
         f"<style>html, body {{height: 100%; overflow: hidden}}</style>{GAP}<div id=e style='height:400px;background:green'></div>",
         400,
+    ),
+    "far below all that can be drawn at once": (
+        f"<div style='height:17000px;background:red'></div><div id=e style='height:500px;background:green'></div>{part('red')}",
+        500,
+    ),
+    "at the end of a long page": (
+        "<div style='height:17000px;background:red'></div><div id=e style='height:100px;background:green'></div>",
+        100,
+    ),
+    "that grows when it is seen": (
+        f"{GAP}<div id=e style='height:200px;background:green'></div><script>{LATER}</script>",
+        900,
     ),
     "that fades in when it is seen": (
         f"{GAP}<div id=e style='height:300px;background:green;opacity:0'></div><script>{FADE}</script>",
