@@ -5,6 +5,7 @@ EngineError 500               internal_error
 ├── BlockedURL 400            blocked_url
 ├── KeyRejected 401           unauthorized
 ├── PageFailed 422            page_failed     the page is at fault
+│   ├── PageCrashed 422       page_failed     its renderer crashed, or was killed for its memory
 │   ├── PageUnreachable 422   page_failed     its document could not be fetched
 │   └── PageRefused 422       page_refused    its server refuses the request, and would refuse a retry too
 ├── EngineBusy 429            rate_limited
@@ -50,6 +51,11 @@ class KeyRejected(EngineError):
 class PageFailed(EngineError):
     status = 422
     code = "page_failed"
+
+
+class PageCrashed(PageFailed):
+    def __init__(self) -> None:
+        super().__init__("the page crashed or used too much memory")
 
 
 class PageUnreachable(PageFailed):

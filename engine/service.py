@@ -24,6 +24,7 @@ from engine.errors import (
     BrowserCrashed,
     DeadlineExceeded,
     EngineError,
+    PageCrashed,
     PageFailed,
     PageUnreachable,
     ProxyFailed,
@@ -33,6 +34,7 @@ from engine.page import adblock, capture
 from engine.page.adblock import AdFilter
 from engine.page.capture import Shot
 from engine.page.clock import NoFrame
+from engine.page.image_filter import ImageFilter
 from engine.page.integrity import BrokenPicture
 from engine.params import locate
 from engine.traffic import Traffic
@@ -101,12 +103,15 @@ class CaptureService:
         async with self._supervisor.lease() as browser:
             try:
                 try:
-                    return await self._capture_in(browser, params, make_proxy, deadline, draws_by_itself=False)
+                    return await self._capture_in(browser, params, make_proxy, deadline)
                 except NoFrame:
                     log.warning(
                         "page_not_drawn", host=params.target.host, help="captured again in a page that draws by itself"
                     )
                     return await self._capture_in(browser, params, make_proxy, deadline, draws_by_itself=True)
+                except PageCrashed:
+                    log.warning("page_crashed", host=params.target.host, help="captured again without its images")
+                    return await self._capture_in(browser, params, make_proxy, deadline, images=False)
             except BaseException:
                 if not browser.alive:  # crashed, or killed because it did not respond
                     self._crashes.record(params.target.url, browser.open_pages)
@@ -119,17 +124,20 @@ class CaptureService:
         make_proxy: MakeProxy,
         deadline: float,
         *,
-        draws_by_itself: bool,
+        draws_by_itself: bool = False,
+        images: bool = True,
     ) -> Shot:
         """Capture in a new page. Raises NoFrame if the page does not draw when it is asked to."""
         ads = await asyncio.shield(self._ads) if params.block_ads and self._ads else None
+        refusing = None if images else ImageFilter(ads)
         async with (
             browser.page(draws_by_itself=draws_by_itself) as blank,
             self._open_proxy(blank.listener, make_proxy) as proxy,
         ):
             try:
-                shot = await capture.capture_page(blank, params, ads, proxy.traffic, deadline)
-                return replace(shot, notes=replace(shot.notes, parts_missing=proxy.parts_missing))
+                shot = await capture.capture_page(blank, params, refusing or ads, proxy.traffic, deadline)
+                missing = proxy.parts_missing + (refusing.refused if refusing else 0)
+                return replace(shot, notes=replace(shot.notes, parts_missing=missing))
             except PageUnreachable as err:
                 raise _reason(err, proxy) from err
             except NoFrame:

@@ -21,7 +21,8 @@ class Notes:
         default=0,
         metadata={
             "meaning": "a limit of the engine refused so many connections, or still held them back, so that at least as "
-            "many parts of the page may be missing. The picture stays fresh for an hour at most, whatever the `ttl`"
+            "many parts of the page may be missing; or the page used too much memory, and is shown without so many "
+            "images. The picture stays fresh for an hour at most, whatever the `ttl`"
         },
     )
 

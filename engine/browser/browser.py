@@ -17,13 +17,11 @@ from engine.browser.process import EGRESS_FLAGS, FLAGS, FRAME_FLAGS, ProcessGrou
 from engine.config import EngineSettings
 from engine.devtools.connection import Connection, ProtocolError, Session
 from engine.egress.listeners import Listeners
-from engine.errors import BrowserCrashed, PageFailed, Unavailable
+from engine.errors import BrowserCrashed, PageCrashed, PageFailed, Unavailable
 
 LAUNCH_SECONDS = 20
 OPEN_SECONDS = 10  # opening a page takes 50 ms
 DISPOSE_SECONDS = 1  # even a page in an endless loop is disposed of in 10 ms: a slower browser hangs
-
-CRASHED = "the page crashed or used too much memory"
 
 T = TypeVar("T")
 
@@ -182,7 +180,7 @@ class Browser:
         target = await self._create_target(context, controlled=controlled)
         attached = await self._root.call("Target.attachToTarget", targetId=target, flatten=True)
         session = self._connection.session(str(attached["sessionId"]))
-        session.on("Inspector.targetCrashed", lambda _: session.fail(PageFailed(CRASHED)))
+        session.on("Inspector.targetCrashed", lambda _: session.fail(PageCrashed()))
         frames = session.send("HeadlessExperimental.enable") if controlled else None
         answers = await asyncio.gather(
             session.send("Page.enable"),

@@ -5,6 +5,7 @@ This improves pictures, not security: it judges names, not the addresses that ar
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol
 
 import adblock
 import structlog
@@ -27,6 +28,11 @@ KINDS = {
 
 
 MOST_URL_BYTES = 4096  # of a URL that are judged: the page writes it, and the time grows with its length
+
+
+class RequestFilter(Protocol):
+    def blocks(self, url: str, page_url: str, resource_type: str) -> bool:
+        """Return whether to refuse `url`, requested by `page_url` as the protocol's `resource_type`."""
 
 
 class AdFilter:

@@ -10,7 +10,7 @@ from engine.browser.page_pool import BlankPage
 from engine.devtools.connection import ProtocolError
 from engine.errors import DeadlineExceeded, EngineError, InvalidParams, PageFailed, PageRefused, PageUnreachable
 from engine.page import screenshot, scripts, whole
-from engine.page.adblock import AdFilter
+from engine.page.adblock import RequestFilter
 from engine.page.banners import Banners
 from engine.page.clock import NoFrame
 from engine.page.frame import REDIRECT_SECONDS, WORLD, DocumentReplaced
@@ -53,16 +53,16 @@ class Shot:
 
 
 async def capture_page(
-    blank: BlankPage, params: CaptureOptions, ads: AdFilter | None, traffic: Traffic, deadline: float
+    blank: BlankPage, params: CaptureOptions, unwanted: RequestFilter | None, traffic: Traffic, deadline: float
 ) -> Shot:
     """Capture what `params` describe in the page `blank`, before `deadline` on the loop's clock.
 
-    `ads` is None if advertisements may show. The page's requests are counted in `traffic`. Raises PageFailed if the
+    Requests that are `unwanted` fail. The page's requests are counted in `traffic`. Raises PageFailed if the
     page is at fault, InvalidParams for an invalid selector, DeadlineExceeded if the page does not answer, and the
     errors of `screenshot.take`.
     """
     capture = PageCapture(Page(blank, deadline), params, traffic)
-    await capture.prepare(ads)
+    await capture.prepare(unwanted)
     for load in (capture.arrive, capture.settle, capture.settle):
         with contextlib.suppress(DocumentReplaced):
             try:
@@ -87,7 +87,7 @@ class PageCapture:
         self._banners = Banners(page, params)
         self._hiding = scripts.call_expression(scripts.HIDE, params.hide) if params.hide else ""
 
-    async def prepare(self, ads: AdFilter | None) -> None:
+    async def prepare(self, unwanted: RequestFilter | None) -> None:
         """Set the page up while it is still blank, in one round trip at most."""
         send, params = self._page.session.send, self._params
         self._sized = self._page.set_viewport(params, params.height)
@@ -97,8 +97,8 @@ class PageCapture:
             setup.append(send("Emulation.setEmulatedMedia", features=[dark]))
         if self._hiding:
             setup.append(send("Page.addScriptToEvaluateOnNewDocument", source=self._hiding, worldName=WORLD))
-        if ads:
-            self._page.session.on("Fetch.requestPaused", self._block_ads(ads))
+        if unwanted:
+            self._page.session.on("Fetch.requestPaused", self._block(unwanted))
             setup.append(send("Fetch.enable", patterns=[{"urlPattern": "*"}]))
         setup.append(self._page.watch_workers())
         await asyncio.gather(*setup)
@@ -307,13 +307,13 @@ class PageCapture:
             await page.session.pause(POLL_SECONDS)
         self._unmatched = None
 
-    def _block_ads(self, ads: AdFilter) -> Callable[[dict[str, Any]], None]:
-        """Make the listener that fails a page's requests for advertisements, but never that for the page itself."""
+    def _block(self, unwanted: RequestFilter) -> Callable[[dict[str, Any]], None]:
+        """Make the listener that fails a page's unwanted requests, but never that for the page itself."""
 
         def judge(event: dict[str, Any]) -> None:
             kind, request = event["resourceType"], event["requestId"]
             is_page = kind == "Document" and event["frameId"] == self._page.frame.id
-            if not is_page and ads.blocks(event["request"]["url"], self._params.target.url, kind):
+            if not is_page and unwanted.blocks(event["request"]["url"], self._params.target.url, kind):
                 self._page.session.send("Fetch.failRequest", requestId=request, errorReason="BlockedByClient")
             else:
                 self._page.session.send("Fetch.continueRequest", requestId=request)

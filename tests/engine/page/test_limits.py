@@ -1,6 +1,8 @@
 """Limits of a capture that leave something out of the picture, and the header that says so."""
 
 import asyncio
+import struct
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -138,3 +140,25 @@ def test_a_page_that_is_shown_whole_is_not_noted(engine: Engine, site: Site, max
 def test_paper_is_never_cut(engine: Engine, tower: str):
     answer = engine.capture(tower, format="pdf", max_height=500)
     assert (answer.status_code, answer.headers.get(NOTE)) == (200, None)
+
+
+def test_a_page_with_an_image_too_large_for_memory_is_shown_without_its_images(engine: Engine, site: Site):
+    """Its file is small: 300 kB hold a picture that takes 1.2 GB."""
+    chunks = [
+        b"IHDR" + struct.pack(">IIBBBBB", 20_000, 16_000, 8, 0, 0, 0, 0),
+        b"IDAT" + one_grey(20_000 * 16_000),
+        b"IEND",
+    ]
+    whole = b"".join(struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks)
+    site.add("/vast.png", b"\x89PNG\r\n\x1a\n" + whole, content_type="image/png")
+    images = "<img src=/vast.png width=300 height=200><img src=/square.png width=300 height=200>"
+    answer = engine.capture(site.add("/vast", body("green", images)), width=400, height=300)
+    assert colour(answer, (350, 250)) == GREEN
+    assert answer.headers[NOTE] == "parts-missing=2"
+
+
+def one_grey(pixels: int) -> bytes:
+    """Compress so many pixels of one grey, a part at a time."""
+    squeeze = zlib.compressobj(1)
+    part = bytes(20_001)  # a row and the number of its filter
+    return b"".join(squeeze.compress(part) for _ in range(pixels // 20_000)) + squeeze.flush()
