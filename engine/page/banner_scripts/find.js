@@ -29,7 +29,7 @@ const names_of = element => `${element.id} ${element.getAttribute('class') ?? ''
 const named = function* (tools, roots) {
   const tool_of = new Map(), others = new Map(), known = new Map();
   for (const tool of tools)
-    for (const selector of tool.banner) (/^[#.][\w-]+$/.test(selector) ? tool_of : others).set(selector, tool);
+    for (const selector of [...tool.banner ?? [], ...tool.overlay ?? []]) (/^[#.][\w-]+$/.test(selector) ? tool_of : others).set(selector, tool);
   const look_up = names => {
     const [id, ...classes] = names.split(/\s+/);
     const tool = tool_of.get('#' + id) ?? classes.map(name => tool_of.get('.' + name)).find(Boolean);
@@ -57,6 +57,14 @@ const lies_above = element => {
   return NAMES.test(names_of(element)) && top + scrollY < 10 && width > innerWidth * .9 && height < innerHeight / 2;
 };
 
+// Whether all that an element shows is made to lie above the page: the element itself, or each part that it wraps.
+const is_overlay = element => {
+  if (lies_above(element)) return true;
+  const parts = [...children_of(element)].filter(each =>
+    each.nodeType === Node.TEXT_NODE ? each.data.trim() : each.nodeType === Node.ELEMENT_NODE && shows(each));
+  return parts.length > 0 && parts.every(each => each.nodeType === Node.ELEMENT_NODE && is_overlay(each));
+};
+
 const covers_window = (element, part = .75) => {
   const {width, height} = element.getBoundingClientRect();
   return width * height > part * innerWidth * innerHeight;
@@ -70,6 +78,10 @@ const is_page = element => {
       if (other !== each && covers_window(other, .02) && is_drawn(other)) return false;
   return true;
 };
+
+// Whether an element that has a tool's name is its banner. An ordinary name may be any other part of a page, too.
+const is_of_tool = (element, tool) => shows(element) && (tool.banner?.some(each => element.matches(each))
+  || is_overlay(element) && !element.matches(CONTENT) && !element.querySelector(CONTENT) && !is_page(element));
 
 // The banner that a button belongs to: the outermost box that lies above the page and says hardly more than the smallest
 // one around the button that speaks of consent. What is in the flow of the page is none.

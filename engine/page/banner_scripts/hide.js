@@ -9,9 +9,10 @@ const set = (element, values) => {
 };
 
 // A constructed sheet passes a Content-Security-Policy that refuses inline styles, and hides what the page adds later.
+// What has an ordinary name is hidden as a box alone, since the sheet cannot tell whether it lies above the page.
 // Each selector has a rule of its own, so that one unknown to this Chromium does not disable the others.
 const hide = (boxes, tools, roots) => {
-  const selectors = tools.flatMap(tool => [...tool.banner, ...tool.hide ?? []]);
+  const selectors = tools.flatMap(tool => [...tool.banner ?? [], ...tool.hide ?? []]);
   const sheet = new CSSStyleSheet();
   for (const selector of selectors) try { sheet.insertRule(`${selector}:not(:root, body) {display: none !important}`) } catch {}
   document.adoptedStyleSheets.push(sheet);

@@ -62,6 +62,8 @@ REFUSED = {
     "an overlay": f"<div style='{FILL};background:#000c'><div style='margin:99px;background:grey'>{COOKIES} {BUTTONS}</div></div>",
     "a wall before the page": f"<p>Page<div style='{FILL};background:grey'>{COOKIES} {BUTTONS}</div>",
     "a bar at the top of the page": f"<div class=site-cookie-bar style='height:70px;background:grey'>{COOKIES} {BUTTONS}</div>",
+    "an ordinary name that wraps what lies above": f"""<div id=klaro><i></i><div class=klaro><div style='{BAR}'>
+        <button {ACCEPT}>*</button> <button class=cn-decline {REFUSE}>*</button></div></div></div>""",
     "a second layer": f"""<div id=qc-cmp2-container style='{BAR}'><button {ACCEPT}>AGREE</button><button id=more-options-btn
         onclick="this.outerHTML = `<button onclick='{GREEN_PAGE}'>Reject all</button>`">MORE OPTIONS</button></div>""",
     "one that reloads": f"""<script>if (document.cookie) document.body.style.background = 'green'
@@ -93,6 +95,12 @@ ONLY_HIDDEN = {
 UNTOUCHED = {
     "an article about banners": f"<article style='{FLOW}'>{COOKIES} {BUTTONS}</article>",
     "a section on cookies": f"<section id=cookies style='{FLOW}'>{COOKIES} {BUTTONS}</section>",
+    "ordinary names of tools": "<p style='margin:0;height:200px'>Page</p>"
+    + "".join(
+        f"<section {each} style='height:25px;background:grey'>Clubs <a style='position:absolute;z-index:10'>!</a> <a {REFUSE}>Decline</a></section>"
+        for each in ("id=ccc", "class=unic", "id=rcc", "class=klaro")
+    ),
+    "an ordinary name of a header": f"""<div class=unic style='{BAR}'><nav><a href=/1>Home</a></nav> <button {REFUSE}>Decline</button></div>""",
     "a footer of links": f"<div style='{BAR}'><a href=/c>Cookies</a> <a href=/p>Privacy policy</a> <a {ACCEPT}>Close</a></div>",
     "a bakery's bar": f"<div style='{BAR}'>Fresh cookies every day! <a {ACCEPT}>Order</a> <a {REFUSE}>No thanks</a></div>",
     "a newsletter": f"""<div role=dialog style='{BAR}'>Subscribe! We use cookies and your consent. <input type=email>
@@ -133,6 +141,10 @@ PAGES: Pages = {
     **{f"locked whole: {name}": (page(LOCKED, style), WHOLE) for name, style in LOCKS.items()},
     "locked without a banner": (page(STRIPES, f"{LOCKS['fixed']} body {{filter: grayscale(1)}}"), {}),
     "on scroll": (page(STRIPES + ON_SCROLL), WHOLE),
+    "ordinary names beside a banner": (
+        page(f"<section class=unic style='{FLOW}'>Clubs {BUTTONS}</section>{BANNER}"),
+        {},
+    ),
     "not to be refused": (page(BANNER), {"block_cookie_banners": 0, "block_chats": 1}),
     "chats": (page(named(CHATS)), {"block_chats": 1}),
     "chats, shown": (page(named(CHATS)), {}),
@@ -187,6 +199,10 @@ def test_what_is_no_banner_stays_and_nothing_in_it_is_pressed(colours, name: str
     assert colours(name, TOP, BOTTOM) == [YELLOW, GREY]
 
 
+def test_ordinary_names_of_tools_stay_beside_a_banner(colours):
+    assert colours("ordinary names beside a banner", TOP, BOTTOM) == [GREEN, GREY]
+
+
 def test_no_page_is_left_and_no_form_is_sent(responses, site: Site):
     assert site.hits("/banner-left") == site.hits("/banner-sent") == 0
 
@@ -222,7 +238,7 @@ def test_pop_ups_are_hidden_and_their_locks_taken_back_but_no_button_is_pressed(
 
 def test_every_selector_and_pattern_of_the_tables_is_valid(engine: Engine, site: Site):
     tables = [tomllib.loads((ROOT / "engine/data" / name).read_text()) for name in ("banners.toml", "chats.toml")]
-    keys = ("banner", "refuse", "settings", "hide")
+    keys = ("banner", "overlay", "refuse", "settings", "hide")
     selectors = [each for table in tables for tool in table["tool"] for key in keys for each in tool.get(key, ())]
     patterns = [*tables[0]["words"]["refuse"], *tables[0]["words"]["accept"]]
     script = f"""{json.dumps(selectors)}.forEach(each => document.querySelector(each));
