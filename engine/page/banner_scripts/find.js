@@ -8,16 +8,18 @@ const CONTENT = 'main, article, nav, [role=main], input[type=email], input[type=
 const NAMES = /cookie|consent|gdpr|dsgvo|rgpd/i;
 const MOST_CHOICES = 200, DEPTH = 30, MOST_LINKS = 3;
 
-const words_of = ({about, consent, refuse, accept}) => {
-  const whole = patterns => new RegExp(`^(?:${patterns.join('|')})$`, 'u');
-  return {about: RegExp(about.join('|'), 'i'), consent: RegExp(consent.join('|'), 'i'), refuse: whole(refuse), accept: whole(accept)};
+const words_of = ({about, consent, uses, refuse, accept}) => {
+  const some = patterns => RegExp(patterns.join('|'), 'i'), whole = patterns => RegExp(`^(?:${patterns.join('|')})$`, 'u');
+  return {about: some(about), consent: some(consent), uses: some(uses), refuse: whole(refuse), accept: whole(accept)};
 };
+
+const tells = (text, words) => words.about.test(text) && (words.consent.test(text) || words.uses.test(text));
 
 const buttons_in = box => [...elements_in(box)].filter(each => each.matches(BUTTONS));
 
 const speaks = (box, text, words) => {
   if (!words.about.test(text)) return false;
-  if (words.consent.test(text)) return true;
+  if (tells(text, words)) return true;
   const labels = buttons_in(box).map(label_of);
   return labels.some(label => words.refuse.test(label)) && labels.some(label => words.accept.test(label));
 };
@@ -129,8 +131,7 @@ const spoken = function* (words, roots, framed) {
 const is_named_banner = (box, words) => {
   if (!lies_above(box) || !shows(box)) return false;
   const text = text_of(box);
-  return text.length < MOST_TEXT && words.about.test(text) && words.consent.test(text) && !box.querySelector(CONTENT)
-    && !is_page(box);
+  return text.length < MOST_TEXT && tells(text, words) && !box.querySelector(CONTENT) && !is_page(box);
 };
 
 // Frames above the page, or inside a banner, whose documents are closed to this one.

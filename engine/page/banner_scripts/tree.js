@@ -57,7 +57,8 @@ const text_of = (node, most = MOST_TEXT) => {
   return all;
 };
 
-const plain = text => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, ' ').trim();
+// In lower case, a Turkish capital İ keeps its dot as a mark of its own.
+const plain = text => text.normalize().toLowerCase().replaceAll('\u0307', '').replace(/[^\p{L}\p{N}]+/gu, ' ').trim();
 
 const label_of = button =>
   plain(button.localName === 'input' ? button.value : text_of(button, 100)) || plain(button.ariaLabel || button.title || '');

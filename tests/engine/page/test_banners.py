@@ -42,7 +42,6 @@ GREEN_PAGE = "document.body.style.background = &quot;green&quot;"
 FILL = "position:fixed;inset:0;z-index:9"
 
 REFUSED = {
-    **{f"{language} words": worded(*words) for language, words in UNKNOWN.items()},
     "late": later(BANNER, 1600),
     "in a shadow root": in_shadow(BANNER),
     "components in components": in_shadow(
@@ -102,6 +101,13 @@ UNTOUCHED = {
     ),
     "an ordinary name of a header": f"""<div class=unic style='{BAR}'><nav><a href=/1>Home</a></nav> <button {REFUSE}>Decline</button></div>""",
     "a footer of links": f"<div style='{BAR}'><a href=/c>Cookies</a> <a href=/p>Privacy policy</a> <a {ACCEPT}>Close</a></div>",
+    "a footer of links in many languages": f"""<div style='{BAR};font-size:9px'>Cookies Integritetspolicy Användarvillkor Privatlivspolitik
+        Brugerbetingelser Personvern Tietosuoja Käyttöehdot Ochrana soukromí Podmínky používání Ochrana súkromia Podmienky používania
+        Adatvédelem Felhasználási feltételek Politica de confidențialitate Condiții de utilizare Πολιτική απορρήτου Όροι χρήσης
+        Поверителност Условия за използване Privatnost Uvjeti korištenja Zasebnost Pogoji uporabe Privaatsus Kasutustingimused
+        Privātuma politika Lietošanas noteikumi Privatumo politika Naudojimo sąlygos Gizlilik Kullanım koşulları Умови використання
+        Политика конфиденциальности Пользовательское соглашение プライバシーポリシー 個人情報の利用について 利用規約 개인정보처리방침 이용약관
+        隐私政策 使用条款 <br><a {ACCEPT}>Stäng</a> <a {ACCEPT}>Закрыть</a> <a {ACCEPT}>閉じる</a></div>""",
     "a bakery's bar": f"<div style='{BAR}'>Fresh cookies every day! <a {ACCEPT}>Order</a> <a {REFUSE}>No thanks</a></div>",
     "a newsletter": f"""<div role=dialog style='{BAR}'>Subscribe! We use cookies and your consent. <input type=email>
         <a {REFUSE}>No thanks</a></div>""",
@@ -131,10 +137,16 @@ ON_SCROLL = f"<script>onscroll = () => {{ onscroll = null; {shown(BANNER)} }}</s
 Pages = dict[str, tuple[str, dict[str, object]]]
 TOOL_NAMES = list(TOOLS)
 TOOL_GROUPS = {", ".join(TOOL_NAMES[n : n + 4]): TOOL_NAMES[n : n + 4] for n in range(0, len(TOOLS), 4)}
+LANGUAGES = list(UNKNOWN)
+LANGUAGE_GROUPS = {", ".join(LANGUAGES[n : n + 3]): LANGUAGES[n : n + 3] for n in range(0, len(LANGUAGES), 3)}
 PAGES: Pages = {
     **{
         name: (page("".join(of_tool(TOOLS[each]) for each in group), banners=len(group)), {})
         for name, group in TOOL_GROUPS.items()
+    },
+    **{
+        name: (page("".join(worded(*UNKNOWN[each]) for each in group), banners=len(group)), {})
+        for name, group in LANGUAGE_GROUPS.items()
     },
     **{name: (page(inside), {}) for name, inside in {**REFUSED, **ONLY_HIDDEN, **UNTOUCHED}.items()},
     **{f"locked: {name}": (page(LOCKED, style), {}) for name, style in LOCKS.items()},
@@ -184,7 +196,7 @@ def colours(responses: dict[str, Response]):
     return colours
 
 
-@pytest.mark.parametrize("name", [*TOOL_GROUPS, *REFUSED])
+@pytest.mark.parametrize("name", [*TOOL_GROUPS, *LANGUAGE_GROUPS, *REFUSED])
 def test_what_refuses_is_pressed_and_the_banner_is_hidden(colours, name: str):
     assert colours(name, TOP, BOTTOM) == [GREEN, GREEN]
 
@@ -240,7 +252,7 @@ def test_every_selector_and_pattern_of_the_tables_is_valid(engine: Engine, site:
     tables = [tomllib.loads((ROOT / "engine/data" / name).read_text()) for name in ("banners.toml", "chats.toml")]
     keys = ("banner", "overlay", "refuse", "settings", "hide")
     selectors = [each for table in tables for tool in table["tool"] for key in keys for each in tool.get(key, ())]
-    patterns = [*tables[0]["words"]["refuse"], *tables[0]["words"]["accept"]]
+    patterns = [pattern for patterns in tables[0]["words"].values() for pattern in patterns]
     script = f"""{json.dumps(selectors)}.forEach(each => document.querySelector(each));
         {json.dumps(patterns)}.forEach(each => new RegExp(each, 'u')); document.body.style.background = 'green'"""
     url = site.add("/banner-tables", page(f"<script>{script}</script>"))
