@@ -6,6 +6,11 @@ const DIALOGS = 'dialog[open], [role=dialog], [role=alertdialog], [aria-modal=tr
 // A banner has none of these: it is the page itself, a log-in or a subscription.
 const CONTENT = 'main, article, nav, [role=main], input[type=email], input[type=password], input[type=tel]';
 const NAMES = /cookie|consent|gdpr|dsgvo|rgpd/i;
+// Names that only banners have. A bakery has a `cookie-shop-header`, and what is not the banner may have a `has-cookie-banner`.
+const BANNER_NAMES = RegExp('^(?!(has|with|show|no|is)[-_]|.*(open|active|visible|shown|enabled|closed|accepted)$)(.*('
+  + '(cookies?|consent|gdpr|dsgvo|rgpd)[-_]*((law|policy|info|accept)[-_]*)?(banner|bar(?![a-z])|notice|notification|consent|'
+  + 'popup|pop-up|modal|overlay|dialog|alert|message|warning|disclaimer|prompt|wall|law|compliance|hinweis|melding)'
+  + '|(banner|notice|notification|popup|modal|alert|bandeau|aviso|avis|barra)[-_]*(de[-_])?cookies?).*|gdpr|dsgvo|rgpd)$', 'i');
 const MOST_CHOICES = 200, DEPTH = 30, MOST_LINKS = 3;
 
 const words_of = ({about, consent, uses, refuse, accept}) => {
@@ -50,11 +55,14 @@ const named = function* (tools, roots) {
   }
 };
 
+const floats = element => {
+  const {position, zIndex} = getComputedStyle(element);
+  return position === 'fixed' || position === 'sticky' || position === 'absolute' && zIndex >= 10 || element.matches(DIALOGS);
+};
+
 // Whether an element is made to lie above the page, or is a bar at its top whose name tells what it is for.
 const lies_above = element => {
-  const {position, zIndex} = getComputedStyle(element);
-  if (position === 'fixed' || position === 'sticky' || position === 'absolute' && zIndex >= 10) return true;
-  if (element.matches(DIALOGS)) return true;
+  if (floats(element)) return true;
   const {top, width, height} = element.getBoundingClientRect();
   return NAMES.test(names_of(element)) && top + scrollY < 10 && width > innerWidth * .9 && height < innerHeight / 2;
 };
@@ -127,11 +135,15 @@ const spoken = function* (words, roots, framed) {
   }
 };
 
-// Whether a box that is named like a banner is one, although it has no button with words.
+// Whether a box that is named like a banner is one, although it has no button with words. Where only banners are named so,
+// one word is enough, in whatever language the rest is. Menus have more links, and other parts of a page fill the window.
 const is_named_banner = (box, words) => {
-  if (!lies_above(box) || !shows(box)) return false;
+  if (!lies_above(box) || !shows(box) || box.querySelector(CONTENT) || is_page(box)) return false;
   const text = text_of(box);
-  return text.length < MOST_TEXT && tells(text, words) && !box.querySelector(CONTENT) && !is_page(box);
+  if (text.length >= MOST_TEXT) return false;
+  if (tells(text, words)) return true;
+  return names_of(box).split(/\s+/).some(name => BANNER_NAMES.test(name)) && floats(box) && !covers_window(box)
+    && (words.about.test(text) || words.consent.test(text)) && [...box.querySelectorAll('a[href]')].filter(leaves).length <= MOST_LINKS;
 };
 
 // Frames above the page, or inside a banner, whose documents are closed to this one.

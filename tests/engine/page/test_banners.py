@@ -42,6 +42,9 @@ GREEN_PAGE = "document.body.style.background = &quot;green&quot;"
 FILL = "position:fixed;inset:0;z-index:9"
 
 REFUSED = {
+    "a name and words": f"<div class=cookie-banner style='{BAR}'>Vi använder cookies <button {ACCEPT}>Acceptera</button><button {REFUSE}>Avvisa</button></div>",
+    "a name and a word on privacy": f"""<div id=gdpr style='{BAR}'>We value your privacy. <a href=/p>Policy</a>
+        <button {ACCEPT}>Accept</button><button {REFUSE}>Decline</button></div>""",
     "late": later(BANNER, 1600),
     "in a shadow root": in_shadow(BANNER),
     "components in components": in_shadow(
@@ -85,6 +88,8 @@ ONLY_HIDDEN = {
         <button id=onetrust-reject-all-handler {ACCEPT}>Accept all</button></div>""",
     "tools without a refusal": named(OTHER_TOOLS),
     "a name and an icon": f"<div class=my-cookie-bar style='{BAR}'>{COOKIES} <svg {ACCEPT}></svg></div>",
+    "a name and words of a language that is not in the table": f"""<div class='a siteCookieConsent' style='{BAR}'>
+        Við notum cookies <a href=/c>Nánar</a> <button {ACCEPT}>Samþykkja</button><button {REFUSE}>Hafna</button></div>""",
     "a closed shadow root": in_shadow(BANNER, host="div id=usercentrics-root", mode="closed"),
     "one that never returns": refused_by("while (true);"),
     "a frame that never returns": in_frame("src=OTHER_SITE/endless-frame"),
@@ -109,6 +114,12 @@ UNTOUCHED = {
         Политика конфиденциальности Пользовательское соглашение プライバシーポリシー 個人情報の利用について 利用規約 개인정보처리방침 이용약관
         隐私政策 使用条款 <br><a {ACCEPT}>Stäng</a> <a {ACCEPT}>Закрыть</a> <a {ACCEPT}>閉じる</a></div>""",
     "a bakery's bar": f"<div style='{BAR}'>Fresh cookies every day! <a {ACCEPT}>Order</a> <a {REFUSE}>No thanks</a></div>",
+    "a bakery's header": f"<div class='cookie-shop-header' style='{BAR}'>Våra cookies <a {ACCEPT}>Beställ</a> <a {REFUSE}>Avvisa</a></div>",
+    "a bakery's menu": f"<div class=cookie-bar style='{BAR}'>Cookies {''.join(f'<a href=/{n}>{n}</a>' for n in range(4))}</div>",
+    "a chat": f"<div class=chat style='{BAR}'>Undrar du något om cookies? <a {ACCEPT}>Skicka</a> <a {REFUSE}>Nej tack</a></div>",
+    "a header that knows of a banner": f"""<div class='has-cookie-banner cookie-banner-open' style='{BAR}'>
+        Cookies & cakes <a {REFUSE}>Avvisa</a></div>""",
+    "a named box in the flow": f"<section class=cookie-banner style='{FLOW}'>Vi använder cookies {BUTTONS} <a {REFUSE}>Avvisa</a></section>",
     "a newsletter": f"""<div role=dialog style='{BAR}'>Subscribe! We use cookies and your consent. <input type=email>
         <a {REFUSE}>No thanks</a></div>""",
     "an application around a banner": f"""<div style='position:fixed;inset:40px 0 0 0;background:grey'>App
