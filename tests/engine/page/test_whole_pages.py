@@ -133,12 +133,16 @@ def strip(image: Image.Image) -> dict[int, tuple[int, ...]]:
     return {y: image.getpixel((200, y)) for y in range(image.height)}
 
 
-@pytest.fixture(scope="module")
-def pictures(engine: Engine, site: Site) -> dict[str, Image.Image]:
+def add_parts(site: Site) -> None:
     site.add(LATE, png(400, 300, GREEN), content_type="image/png", late=0.2)
     site.add("/below", body("green"))
     site.add("/upright.png", png(400, 300, RED), content_type="image/png")
     site.add("/upright.css", "body {background: red !important}", content_type="text/css")
+
+
+@pytest.fixture(scope="module")
+def pictures(engine: Engine, site: Site) -> dict[str, Image.Image]:
+    add_parts(site)
 
     def capture(numbered: tuple[int, tuple]) -> Image.Image:
         number, (content, *_) = numbered
