@@ -239,13 +239,14 @@ class PageCapture:
         if params.wait_for:
             await self._wait_for_element(params.wait_for)
         settled = params.wait_until == "settled"
-        patience = GIVEN_UP_SECONDS if self._traffic.has_given_up else NETWORK_SECONDS + params.delay / 1000
+        has_given_up = self._traffic.has_given_up and not page.frame.loaded
+        patience = GIVEN_UP_SECONDS if has_given_up else NETWORK_SECONDS + params.delay / 1000
         is_shell = await self._rest(params.delay + (SETTLED_MS if settled else DRAWN_MS), patience)
         if settled and (page.workers or self._traffic.websockets):
             is_shell = await self._let_live(LIVE_SECONDS)
             if is_shell:
                 await self._let_live(2 * LIVE_SECONDS)
-        elif settled and is_shell and not self._traffic.has_given_up:
+        elif settled and is_shell and not has_given_up:
             await self._rest(PATIENT_MS, PATIENT_SECONDS if page.clock.stalled else 0)
         await self._clear_banners()
         if self._shows_whole:

@@ -121,6 +121,9 @@ PAGES = {
         BOX.format("green"),
         "<style>@keyframes away { to { opacity: 0 } } #a { animation: away 1s 6s forwards }</style>",
     ),
+    "content that follows an image without an answer": script(
+        f"a.innerHTML = '<img src={{other}}/never>'; onload = async () => {{ await fetch('/slow.txt'); {GREEN_NOW} }}"
+    ),
     "a page that a script replaces by document.write": body("red", "<script>onload = () => { document.open(); document.write('<body style=background:green>') }</script>"),
 }  # fmt: skip
 POINTS = ((20, 20), (200, 150), (380, 280))
