@@ -34,6 +34,8 @@ LIVE_SECONDS = 1  # of real time besides, for a page with WebSockets or workers
 PATIENT_MS, PATIENT_SECONDS = 5000, 2.5
 MISSING_MS = 167  # of page time, in which requests under way are waited for
 REST_ROUNDS = 8  # chained animations
+# Text stays invisible for so much page time while its font is under way, then shows in another font, in some 10 ms.
+FONT_BLOCK_MS, FONT_BLOCK_SECONDS = 3000, 1
 POLL_MS, POLL_SECONDS, LONGEST_WAIT_MS = 100, 0.02, 30_000  # page time and real time between looks for an element
 REPLACEMENTS = 5  # navigations after the first load; a page that reloads itself is never at rest
 ERROR_PAGE_SECONDS = 1
@@ -284,6 +286,9 @@ class PageCapture:
             if not (rest["running"] or missing) or now() > until:
                 break
             await page.clock.advance(DRAWN_MS if rest["running"] else MISSING_MS, until, page.is_replaced)
+        if rest["fonts"] and missing:
+            page.clock.wait_for_network(0)
+            await page.clock.advance(FONT_BLOCK_MS, now() + FONT_BLOCK_SECONDS, page.is_replaced)
         may_come = page.clock.stalled or self._traffic.websockets > 0
         return bool(rest["blank"] or (rest["shell"] and may_come))
 

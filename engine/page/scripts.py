@@ -53,7 +53,7 @@ _SHELL = """const shell = () => {
 };"""
 
 # Brings a page to rest, as far as that is possible at once. `running` animations were finished, which may start others;
-# `missing` images in view and fonts are still under way. Elements that fade in would be half visible in a picture, so
+# `missing` images in view and `fonts` are still under way. Elements that fade in would be half visible in a picture, so
 # every finite animation is finished. Three kinds are not: where scrolling drives one, its progress is a place, not a time;
 # one that is paused shows what the page wants; and one that has not begun to fade its element out stays where it is. A
 # failed or refused image keeps its place in the layout, without Chromium's broken-image icon.
@@ -61,7 +61,8 @@ REST = f"""() => {{
   {_LOADED}
   {_SHELL}
   const kept = globalThis.kept ??= new WeakSet();
-  let missing = document.fonts.status === 'loading' ? 1 : 0;
+  const fonts = document.fonts.status === 'loading';
+  let missing = fonts ? 1 : 0;
   for (const image of document.images)
     if (!image.complete) {{
       const box = image.getBoundingClientRect();
@@ -84,7 +85,7 @@ REST = f"""() => {{
         animation.pause();
         kept.add(animation);
       }} catch {{}}
-  return {{...loaded(), ...shell(), running, missing}};
+  return {{...loaded(), ...shell(), running, missing, fonts}};
 }}"""
 
 # A scroll-driven animation shows what it shows when its element is in the middle of the window.

@@ -19,7 +19,6 @@ SIZE = {"width": 400, "height": 300}
 LATE = "/late.png"  # green, and 0.3 s late
 # Each page fills the window with red (or leaves it white) and ends green.
 BOX = "<div id=a style='position:fixed;inset:0;background:{}'></div>"
-FONT = "/usr/share/fonts/truetype/freefont/FreeMono.ttf"
 
 
 def script(text: str, box: str = "red") -> str:
@@ -121,6 +120,12 @@ PAGES = {
         BOX.format("green"),
         "<style>@keyframes away { to { opacity: 0 } } #a { animation: away 1s 6s forwards }</style>",
     ),
+    "text whose font comes late": body(
+        "white",
+        "<p style='position:fixed;inset:0;margin:0;overflow:hidden;color:green;font:400px/300px Late'>███</p><script>onload = () =>"
+        " setTimeout(() => document.head.insertAdjacentHTML('beforeend', '<style>@font-face {"
+        " font-family: Late; font-display: block; src: url(/late.ttf) }</style>'), 700)</script>",
+    ),
     "content that follows an image without an answer": script(
         f"a.innerHTML = '<img src={{other}}/never>'; onload = async () => {{ await fetch('/slow.txt'); {GREEN_NOW} }}"
     ),
@@ -135,6 +140,7 @@ def add_parts(site: Site) -> None:
     site.add(LATE, green, content_type="image/png", late=0.3, headers={"Cache-Control": "no-store"})
     site.add("/slow.txt", "x", late=0.8)
     site.add("/slower.txt", "x", late=3)
+    site.add("/late.ttf", gate=site.closing)
     site.add("/green", body("green"))
     site.add("/never", gate=site.closing)
     site.add("/events", "data: 1\n\n", content_type="text/event-stream", late=0.3)
