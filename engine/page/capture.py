@@ -30,7 +30,7 @@ DRAWN_MS = 34  # of page time, for two frames
 NETWORK_SECONDS = 2.4  # of real time after load, for requests that the page makes then
 REST_SECONDS = 0.6  # after that, for a page that keeps itself busy
 LIVE_SECONDS = 1  # of real time besides, for a page with WebSockets or workers
-# A page that still shows next to nothing is looked at once more.
+# A page that shows next to nothing, or little while requests are under way, is looked at once more.
 PATIENT_MS, PATIENT_SECONDS = 5000, 2.5
 MISSING_MS = 167  # of page time, in which requests under way are waited for
 REST_ROUNDS = 8  # chained animations
@@ -243,19 +243,33 @@ class PageCapture:
         settled = params.wait_until == "settled"
         has_given_up = self._traffic.has_given_up and not page.frame.loaded
         patience = GIVEN_UP_SECONDS if has_given_up else NETWORK_SECONDS + params.delay / 1000
-        is_shell = await self._rest(params.delay + (SETTLED_MS if settled else DRAWN_MS), patience)
-        if settled and (page.workers or self._traffic.websockets):
-            is_shell = await self._let_live(LIVE_SECONDS)
-            if is_shell:
-                await self._let_live(2 * LIVE_SECONDS)
-        elif settled and is_shell and not has_given_up:
-            await self._rest(PATIENT_MS, PATIENT_SECONDS if page.clock.stalled else 0)
+        shows = await self._rest(params.delay + (SETTLED_MS if settled else DRAWN_MS), patience)
+        if settled and self._is_live:
+            shows = await self._let_live(LIVE_SECONDS)
+        if settled and not has_given_up and await self._may_show_more(shows):
+            await self._look_patiently()
         await self._clear_banners()
         if self._shows_whole:
             self._view = await whole.show(page, params, self._rest)
             await self._clear_banners()  # some come when the page is scrolled
 
-    async def _let_live(self, seconds: float) -> bool:
+    @property
+    def _is_live(self) -> bool:
+        return self._page.workers > 0 or self._traffic.websockets > 0
+
+    async def _may_show_more(self, shows: str) -> bool:
+        """Judge a page that `shows` what `scripts.REST` says. Few finished pages may seem unfinished: each costs seconds."""
+        if shows in ("nothing", "word", "motion") or (shows == "boxes" and self._is_live):
+            return True
+        return shows != "much" and (self._page.clock.stalled or await self._page.clock.is_waiting())
+
+    async def _look_patiently(self) -> None:
+        """Give a page more of its own time, for its requests, and of real time, for what does not stop its clock."""
+        if not self._page.clock.stalled:  # it waits for workers or for a compiler perhaps, which cannot be seen
+            await self._let_live(2 * LIVE_SECONDS if self._is_live else LIVE_SECONDS)
+        await self._rest(PATIENT_MS, PATIENT_SECONDS)
+
+    async def _let_live(self, seconds: float) -> str:
         """Let real time pass: the clock of a page stops for requests, but neither for WebSockets nor for workers.
 
         Returns what `_rest` does.
@@ -268,11 +282,10 @@ class PageCapture:
         if await self._banners.clear():
             await self._rest(DRAWN_MS)
 
-    async def _rest(self, milliseconds: float, patience: float = NETWORK_SECONDS) -> bool:
+    async def _rest(self, milliseconds: float, patience: float = NETWORK_SECONDS) -> str:
         """Let page time pass, then finish animations, and wait for images in view and fonts.
 
-        Requests under way are waited for at most `patience` seconds of real time. Returns whether the page still shows
-        next to nothing.
+        Requests under way are waited for at most `patience` seconds of real time. Returns how much the page shows.
         """
         page, now = self._page, asyncio.get_running_loop().time
         until = now() + min(patience + REST_SECONDS, page.time_left - PICTURE_SECONDS)
@@ -280,7 +293,7 @@ class PageCapture:
         await page.clock.advance(milliseconds, until, page.is_replaced)
         for _ in range(REST_ROUNDS):
             if page.is_replaced():
-                return False
+                return "much"
             rest = await self._require_document(scripts.REST)
             missing = rest["missing"] and self._params.wait_until != "domcontentloaded"
             if not (rest["running"] or missing) or now() > until:
@@ -289,8 +302,7 @@ class PageCapture:
         if rest["fonts"] and missing:
             page.clock.wait_for_network(0)
             await page.clock.advance(FONT_BLOCK_MS, now() + FONT_BLOCK_SECONDS, page.is_replaced)
-        may_come = page.clock.stalled or self._traffic.websockets > 0
-        return bool(rest["blank"] or (rest["shell"] and may_come))
+        return str(rest["shows"])
 
     async def _wait_for_idle_network(self) -> None:
         page = self._page

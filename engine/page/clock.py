@@ -45,6 +45,9 @@ class Clock(Protocol):
     def stalled(self) -> bool:
         """Return whether requests were waited for, for more than a second."""
 
+    async def is_waiting(self) -> bool:
+        """Return whether requests are under way."""
+
     def wait_for_network(self, until: float) -> None:
         """Let requests stop the page's clock, until `until` on the event loop's clock."""
 
@@ -65,6 +68,9 @@ class RealClock:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+
+    async def is_waiting(self) -> bool:
+        return False
 
     def wait_for_network(self, until: float) -> None:
         pass
@@ -109,6 +115,11 @@ class FrameClock:
     @property
     def stalled(self) -> bool:
         return self._waited > STALLED_SECONDS
+
+    async def is_waiting(self) -> bool:
+        self._passed += LEAST_TICK
+        until = asyncio.get_running_loop().time() + ANSWER_SECONDS
+        return not await self._spend(WAIT_FOR_NETWORK, LEAST_TICK, until)
 
     async def advance(self, milliseconds: float, until: float, is_over: Callable[[], bool]) -> None:
         now, end, number = asyncio.get_running_loop().time, self._passed + milliseconds, 0

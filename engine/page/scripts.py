@@ -30,27 +30,71 @@ HIDE = """(hidden) => {
   document.adoptedStyleSheets.push(sheet);
 }"""
 
-# Whether the page shows nothing, or next to nothing: boxes without text, or with a word like "Loading…". This is what
-# applications show before their content has come.
-_SHELL = """const shell = () => {
-  const nothing = {blank: false, shell: false};
-  if (document.contentType !== 'text/html' || !document.body) return nothing;
-  const text = document.body.innerText.trim();
-  const loads = new RegExp('^(loading|please wait|just a moment|wird geladen|lädt|bitte warten|chargement|veuillez patienter|'
-    + 'cargando|caricamento|carregando|laden|ładowanie|laddar|загрузка|加载中|読み込み中)|([.][.][.]|…)$', 'i');
-  if (text && (text.length > 60 || !loads.test(text))) return nothing;
-  for (const element of document.querySelectorAll('img, svg, canvas, video, iframe, object, embed, picture, input')) {
+# All elements of the document and its open shadow roots.
+_ELEMENTS = """function* elements(root = document) {
+  for (const element of root.querySelectorAll('*')) {
+    yield element;
+    if (element.shadowRoot) yield* elements(element.shadowRoot);
+  }
+}"""
+
+# How much the window shows: `nothing`; a `word` such as "Loading…"; a `motion` without end beside little else, such as a
+# spinner; `boxes` without text; `little` (a header, a logo, grey boxes that shimmer); or `much`. All but the last is what
+# applications show before their content has come. A colour that fills the window is nothing if the page loads scripts.
+_SHOWS = f"""const shows = () => {{
+  {_ELEMENTS}
+  if (document.contentType !== 'text/html' || !document.body) return 'much';
+  const area = element => {{
+    if (!element.checkVisibility({{opacityProperty: true, visibilityProperty: true}})) return 0;
     const box = element.getBoundingClientRect();
-    if (box.width * box.height > 2500) return nothing;
-  }
-  let boxes = false;
-  for (const element of document.querySelectorAll('body, body *')) {
+    return Math.max(0, Math.min(box.right, innerWidth) - Math.max(box.left, 0))
+      * Math.max(0, Math.min(box.bottom, innerHeight) - Math.max(box.top, 0));
+  }};
+  const all = innerWidth * innerHeight;
+  const loads = new RegExp('^(loading|please wait|just a moment|wird geladen|lädt|bitte warten|chargement|veuillez patienter|'
+    + 'cargando|caricamento|carregando|laden|ładowanie|laddar|загрузка|加载中|読み込み中)', 'i');
+  let text = '', pictures = 0, skeleton = 0, boxes = false, fills = false, moves = false;
+  const read = root => {{
+    const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+    while (text.length < 200 && walker.nextNode()) {{
+      const words = walker.currentNode.data.trim();
+      if (words && area(walker.currentNode.parentElement ?? root.host)) text += ' ' + words;
+    }}
+  }};
+  read(document.body);
+  for (const {{effect}} of document.getAnimations()) {{
+    if (effect?.getComputedTiming().endTime !== Infinity || !effect.target) continue;
+    const size = area(effect.target);
+    moves ||= size > 0;
+    if (!effect.target.textContent.trim() && !effect.target.querySelector('img, svg, canvas, video')) skeleton += size;
+  }}
+  const grey = skeleton > all / 20 && skeleton < all;
+  if (text.length >= 200) return grey ? 'little' : 'much';
+  for (const element of elements(document.body)) {{
+    if (element.shadowRoot) read(element.shadowRoot);
+    const size = area(element);
+    if (!size) continue;
     const style = getComputedStyle(element);
-    if (style.backgroundImage !== 'none' || element.shadowRoot) return nothing;
-    boxes ||= !/^rgba\\(.*, 0\\)$/.test(style.backgroundColor);
-  }
-  return {blank: !text && !boxes, shell: true};
-};"""
+    const closed = element.localName.includes('-') && !element.shadowRoot && !element.childElementCount;
+    if (/^(img|svg|canvas|video|iframe|object|embed|input)$/.test(element.localName) || style.backgroundImage.includes('url(')
+        || (closed && element.matches(':defined')))
+      pictures += size > 2500 ? size : 0;
+    else if (style.backgroundImage !== 'none' || !/^rgba\\(.*, 0\\)$/.test(style.backgroundColor))
+      size < all ? boxes = true : fills = true;
+    if (text.length >= 200 || pictures > all / 10) return grey ? 'little' : 'much';
+  }}
+  text = text.trim();
+  if (text.length <= 60 && !pictures) {{
+    if (loads.test(text)) return 'word';
+    if (/([.][.][.]|…)$/.test(text)) return 'motion';
+  }}
+  if (moves) return 'motion';
+  if (text || pictures) return 'little';
+  const colours = [document.body, document.documentElement].map(each => getComputedStyle(each).backgroundColor);
+  fills ||= colours.some(colour => !/^rgba\\(.*, 0\\)$|^rgb\\(255, 255, 255\\)$/.test(colour));
+  const scripts = performance.getEntriesByType('resource').some(each => each.initiatorType === 'script');
+  return boxes || (fills && !scripts) ? 'boxes' : 'nothing';
+}};"""
 
 # Brings a page to rest, as far as that is possible at once. `running` animations were finished, which may start others;
 # `missing` images in view and `fonts` are still under way. Elements that fade in would be half visible in a picture, so
@@ -59,7 +103,7 @@ _SHELL = """const shell = () => {
 # failed or refused image keeps its place in the layout, without Chromium's broken-image icon.
 REST = f"""() => {{
   {_LOADED}
-  {_SHELL}
+  {_SHOWS}
   const kept = globalThis.kept ??= new WeakSet();
   const fonts = document.fonts.status === 'loading';
   let missing = fonts ? 1 : 0;
@@ -85,7 +129,7 @@ REST = f"""() => {{
         animation.pause();
         kept.add(animation);
       }} catch {{}}
-  return {{...loaded(), ...shell(), running, missing, fonts}};
+  return {{...loaded(), shows: shows(), running, missing, fonts}};
 }}"""
 
 # A scroll-driven animation shows what it shows when its element is in the middle of the window.
@@ -97,14 +141,6 @@ SHOW_SCROLLED = """() => {
         animation.pause();
         animation.currentTime = CSS.percent(50 - begin);
       } catch {}
-}"""
-
-# All elements of the document and its open shadow roots.
-_ELEMENTS = """function* elements(root = document) {
-  for (const element of root.querySelectorAll('*')) {
-    yield element;
-    if (element.shadowRoot) yield* elements(element.shadowRoot);
-  }
 }"""
 
 # The scroller that a visitor would scroll: the document, or an element that fills most of the window.

@@ -30,7 +30,11 @@ def image(markup: str, text: str = "") -> str:
     return body("white", markup + f"<script>{text}</script>", style)
 
 
+ALL_GREEN = "document.body.innerHTML = '<div style=\"position:fixed;inset:0;background:green\"></div>'"
 GREEN_NOW = "a.style.background = 'green'"
+SHIMMER = """<style>@keyframes shimmer { to { background-position: 400px 0 } }
+    .s { height: 60px; margin: 10px; background: linear-gradient(90deg, #eee, #ddd, #eee) 0 0/200px;
+         animation: shimmer 1s infinite linear }</style>"""
 PAGES = {
     "an image that is loaded lazily": image(f"<img loading=lazy src={LATE}>"),
     "an image that an observer sets": image(
@@ -56,6 +60,45 @@ PAGES = {
     ),
     "an application that takes longer than it should": body(
         "white", "<script>onload = async () => { await fetch('/slower.txt'); document.body.style.background = 'green' }</script>"
+    ),
+    "a header above boxes that shimmer, and content that takes long": body(
+        "white",
+        f"<header>Shop</header><div class=s></div><div class=s></div><script>onload = async () => {{ await fetch('/slower.txt'); {ALL_GREEN} }}"
+        "</script>",
+        SHIMMER,
+    ),
+    "a logo, and content that takes long": body(
+        "white", f"<img src={LATE} width=120 height=60><script>onload = async () => {{ await fetch('/slower.txt'); {ALL_GREEN} }}</script>"
+    ),
+    "a header that a script adds, and content that takes long": body(
+        "white",
+        "<script>onload = async () => { document.body.innerHTML = '<header>Shop</header>'; await fetch('/slower.txt');"
+        f" {ALL_GREEN} }}</script>",
+    ),
+    "a menu of many words above boxes that shimmer": body(
+        "white",
+        f"<nav>{'Products and services ' * 15}</nav><div class=s></div><script>onload = async () => {{ await fetch('/slower.txt'); {ALL_GREEN} }}"
+        "</script>",
+        SHIMMER,
+    ),
+    "content that a service worker serves": body(
+        "white",
+        "<script>onload = async () => { const {serviceWorker} = navigator; await serviceWorker.register('/service.js');"
+        " if (!serviceWorker.controller) await new Promise(resolve => { serviceWorker.oncontrollerchange = resolve });"
+        f" await fetch('/content'); {ALL_GREEN} }}</script>",
+    ),
+    "a shared worker that computes": body(
+        "white", f"<script>onload = () => {{ new SharedWorker('/shared.js').port.onmessage = () => {{ {ALL_GREEN} }} }}</script>"
+    ),
+    "a module that takes long to compile": body(
+        "white",
+        "<script>onload = async () => { const code = await (await fetch('/big.wasm')).arrayBuffer();"
+        f" for (let n = 0; n < 2; n++) await WebAssembly.compile(code); {ALL_GREEN} }}</script>",
+    ),
+    "an article that polls, and is not looked at for longer": body(
+        "green",
+        f"<p style=color:green>{'Some words of an article. ' * 20}</p><script>fetch('/never');"
+        " setTimeout(() => { document.body.style.background = 'red' }, 4000)</script>",
     ),
     "a chain of timers": script(
         f"let n = 0; const next = () => ++n < 15 ? setTimeout(next, 100) : ({GREEN_NOW}); next()"
@@ -140,12 +183,39 @@ def add_parts(site: Site) -> None:
     site.add(LATE, green, content_type="image/png", late=0.3, headers={"Cache-Control": "no-store"})
     site.add("/slow.txt", "x", late=0.8)
     site.add("/slower.txt", "x", late=3)
+    compute = "const end = Date.now() + 600; while (Date.now() < end); "
+    script_type = "text/javascript"
+    site.add(
+        "/service.js",
+        f"oninstall = () => {{ {compute} skipWaiting() }}; onactivate = event => event.waitUntil(clients.claim());"
+        " onfetch = event => { if (event.request.url.endsWith('/content')) event.respondWith(new Response('x')) }",
+        content_type=script_type,
+    )
+    site.add(
+        "/shared.js", f"onconnect = ({{ports}}) => {{ {compute} ports[0].postMessage(1) }}", content_type=script_type
+    )
+    site.add("/big.wasm", module(20_000), content_type="application/wasm")
     site.add("/late.ttf", gate=site.closing)
     site.add("/green", body("green"))
     site.add("/never", gate=site.closing)
     site.add("/events", "data: 1\n\n", content_type="text/event-stream", late=0.3)
     site.add("/hop", body("red", "<script>setTimeout(() => { location = '/green' }, 300)</script>"))
     site.add("/file.bin", b"x", content_type="application/octet-stream")
+
+
+def module(functions: int) -> bytes:
+    """Make a WebAssembly module of some functions, each of which takes nine bytes for each of its 100 lines."""
+
+    def number(value: int) -> bytes:  # LEB128
+        return bytes([value & 127 | 128]) + number(value >> 7) if value > 127 else bytes([value])
+
+    def section(kind: int, content: bytes) -> bytes:
+        return bytes([kind]) + number(len(content)) + content
+
+    code = b"\0" + 100 * b"\x41\x01\x41\x02\x6a\x41\x03\x6a\x1a" + b"\x0b"
+    count = number(functions)
+    parts = {1: b"\1\x60\0\0", 3: count + functions * b"\0", 10: count + functions * (number(len(code)) + code)}
+    return b"\0asm\1\0\0\0" + b"".join(section(*part) for part in parts.items())
 
 
 def add_page(site: Site, path: str, content: str, socket: int) -> str:
