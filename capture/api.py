@@ -47,7 +47,7 @@ class ScreenshotAPI:
     def capture(
         self, options: CaptureOptions, deadline: float, request_id: str, *, background: bool = False
     ) -> Picture:
-        """Take a picture by `deadline` (monotonic). The picture is `suspect` if it is blank or of another size.
+        """Take a picture by `deadline` (monotonic). The picture is `suspect` if it is blank, unfinished or of another size.
 
         If the API knows priorities, a capture in the `background` yields to all others.
         Raises InvalidOption, BlockedTarget, a CaptureError, or, in the `background` alone, RateLimited.
@@ -59,7 +59,7 @@ class ScreenshotAPI:
                 options, timeout=timeout, request_id=request_id, background=background, count=count
             )
             identity = self._cpu.run(lambda: images.identify(shot.body))
-            doubt = images.doubt(identity, options)
+            doubt = images.doubt(identity, options) or ("unfinished" if shot.notes.unfinished else "")
         except RateLimited:
             self._breaker.cancel()
             raise

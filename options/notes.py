@@ -25,6 +25,13 @@ class Notes:
             "images. The picture stays fresh for an hour at most, whatever the `ttl`"
         },
     )
+    unfinished: int = field(
+        default=0,
+        metadata={
+            "meaning": "1 if the page still said that it loads after a second look: by a word, or by a motion without end "
+            "beside little else and requests under way. The picture is treated as a blank one is"
+        },
+    )
 
     @classmethod
     def read(cls, header: str) -> Self:

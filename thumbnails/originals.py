@@ -175,7 +175,9 @@ class Originals:
                 patient = replace(options, delay=max(options.delay, PATIENT_DELAY))
                 picture = self._api.capture(patient, deadline, ask.request_id, background=background)
         if picture.suspect and good:
-            raise CaptureFailed("the captured picture is blank or of another size than requested; try again later")
+            raise CaptureFailed(
+                "the captured picture is blank, unfinished or of another size than requested; try again later"
+            )
         return picture
 
     def _unless_unchanged(self, request: ThumbnailRequest, new: Picture) -> Picture:

@@ -200,7 +200,8 @@ class Thumbnailer:
         served = self.get(ask, stale_ok=stale_ok)
         if served.picture.suspect:
             raise CaptureFailed(
-                "the captured picture is blank or of another size than requested, so it was not stored; try again later"
+                "the captured picture is blank, unfinished or of another size than requested, so it was not stored; "
+                "try again later"
             )
         return served
 

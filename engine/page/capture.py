@@ -86,6 +86,7 @@ class PageCapture:
         self._sized: asyncio.Future[dict[str, Any]]
         self._view = View(params.height)
         self._replacements = 0
+        self._is_unfinished = False
         self._banners = Banners(page, params)
         self._hiding = scripts.call_expression(scripts.HIDE, params.hide) if params.hide else ""
 
@@ -193,7 +194,7 @@ class PageCapture:
             raise DocumentReplaced from None
         if not await self._is_current(document):
             raise DocumentReplaced
-        return Shot(body, Notes(cut_at=self._view.cut_at))
+        return Shot(body, Notes(cut_at=self._view.cut_at, unfinished=int(self._is_unfinished)))
 
     async def _is_current(self, document: int) -> bool:
         """Return whether `document` is still the current one."""
@@ -243,11 +244,13 @@ class PageCapture:
         settled = params.wait_until == "settled"
         has_given_up = self._traffic.has_given_up and not page.frame.loaded
         patience = GIVEN_UP_SECONDS if has_given_up else NETWORK_SECONDS + params.delay / 1000
+        self._is_unfinished = False
         shows = await self._rest(params.delay + (SETTLED_MS if settled else DRAWN_MS), patience)
         if settled and self._is_live:
             shows = await self._let_live(LIVE_SECONDS)
         if settled and not has_given_up and await self._may_show_more(shows):
-            await self._look_patiently()
+            shows = await self._look_patiently()
+            self._is_unfinished = shows == "word" or (shows == "motion" and await page.clock.is_waiting())
         await self._clear_banners()
         if self._shows_whole:
             self._view = await whole.show(page, params, self._rest)
@@ -263,11 +266,14 @@ class PageCapture:
             return True
         return shows != "much" and (self._page.clock.stalled or await self._page.clock.is_waiting())
 
-    async def _look_patiently(self) -> None:
-        """Give a page more of its own time, for its requests, and of real time, for what does not stop its clock."""
+    async def _look_patiently(self) -> str:
+        """Give a page more of its own time, for its requests, and of real time, for what does not stop its clock.
+
+        Returns what `_rest` does.
+        """
         if not self._page.clock.stalled:  # it waits for workers or for a compiler perhaps, which cannot be seen
             await self._let_live(2 * LIVE_SECONDS if self._is_live else LIVE_SECONDS)
-        await self._rest(PATIENT_MS, PATIENT_SECONDS)
+        return await self._rest(PATIENT_MS, PATIENT_SECONDS)
 
     async def _let_live(self, seconds: float) -> str:
         """Let real time pass: the clock of a page stops for requests, but neither for WebSockets nor for workers.

@@ -54,9 +54,7 @@ PAGES = {
         "white", f"<script>onload = async () => {{ await fetch('{LATE}'); document.body.style.background = 'green' }}</script>"
     ),
     "the same, with a word while it loads": body(
-        "white",
-        "<p>Loading…</p><script>onload = async () => { await fetch('/slow.txt'); document.body.style.background = 'green' }"
-        "</script>",
+        "white", f"<p>Loading…</p><script>onload = async () => {{ await fetch('/slow.txt'); {ALL_GREEN} }}</script>"
     ),
     "an application that takes longer than it should": body(
         "white", "<script>onload = async () => { await fetch('/slower.txt'); document.body.style.background = 'green' }</script>"

@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
+from requests import Response
 
 from tests.engine.conftest import small_engine
-from tests.engine.page.test_options import BLUE, GREEN, RED, WHITE, picture
+from tests.engine.page.test_options import BLUE, GREEN, RED, WHITE, body, picture
 from tests.support.engine import Engine
 from tests.support.pages_at_rest import GREEN_NOW, PAGES, POINTS, SIZE, add_page, add_parts, running_greeter, script
 from tests.support.site import Site
@@ -29,6 +30,16 @@ OPTIONS = {
 }
 
 
+PULSE = "<style>@keyframes pulse { to { opacity: .5 } } p { animation: pulse 1s infinite }</style>"
+NEVER = "<script>fetch('/never')</script>"
+NOTED = {  # pages with little to show, and their notes
+    "a word that stays": (body("white", "<p>Loading…</p>"), "unfinished=1"),
+    "a motion beside a request without an answer": (body("white", f"<p>Shop</p>{NEVER}", PULSE), "unfinished=1"),
+    "a motion beside no request": (body("white", "<p>Coming soon</p>", PULSE), None),
+    "a few words beside a request without an answer": (body("white", f"<p>Shop</p>{NEVER}"), None),
+}
+
+
 @pytest.fixture(scope="module")
 def socket() -> Iterator[int]:
     with running_greeter() as port:
@@ -43,17 +54,23 @@ def engine(site: Site, socket: int) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def pictures(engine: Engine, site: Site, socket: int) -> Iterator[dict[str, Image.Image]]:
+def answers(engine: Engine, site: Site, socket: int) -> dict[str, Response]:
     add_parts(site)
     wanted = {name: (content, {}) for name, content in PAGES.items()} | OPTIONS
+    wanted |= {name: (content, {}) for name, (content, _) in NOTED.items()}
 
-    def capture(numbered: tuple[int, tuple[str, dict]]) -> Image.Image:
+    def capture(numbered: tuple[int, tuple[str, dict]]) -> Response:
         number, (content, options) = numbered
         url = add_page(site, f"/settled-{number}", content, socket)
-        return picture(engine.capture(url, **SIZE | options))
+        return engine.capture(url, **SIZE | options)
 
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(wanted, pool.map(capture, enumerate(wanted.values())), strict=True))
+
+
+@pytest.fixture(scope="module")
+def pictures(answers: dict[str, Response]) -> dict[str, Image.Image]:
+    return {name: picture(answer) for name, answer in answers.items()}
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -79,3 +96,12 @@ def test_scales_and_formats_settle_too(pictures: dict[str, Image.Image], name: s
     assert pictures[name].size == size
     assert pictures[name].getpixel((200, 150))[0] < 10
     assert pictures[name].getpixel((200, 150)) not in (RED, WHITE)
+
+
+@pytest.mark.parametrize(("name", "note"), [(name, note) for name, (_, note) in NOTED.items()])
+def test_a_page_that_still_loads_is_noted(answers: dict[str, Response], name: str, note: str | None):
+    assert answers[name].headers.get("X-Thumb-Note") == note
+
+
+def test_a_page_at_rest_is_not_noted_as_unfinished(answers: dict[str, Response]):
+    assert {answers[name].headers.get("X-Thumb-Note") for name in PAGES} == {None}

@@ -7,8 +7,10 @@ import redis
 
 from tests.support.processes import wait_until
 from tests.support.redis import age_pictures
-from tests.support.screenshot_api import blank, refuse, sized
+from tests.support.screenshot_api import blank, picture_with, refuse, running_screenshot_api, sized
 from tests.support.visitors import PAGE, get
+
+UNFINISHED = {"X-Thumb-Note": "unfinished=1"}
 
 
 def test_a_blank_capture_is_tried_once_more(client, api):
@@ -48,6 +50,34 @@ def test_a_blank_page_that_then_fails_is_shown_for_a_minute(client, api):
 
     assert response.status_code == 200
     assert response.cache_control.max_age <= 60
+
+
+@pytest.fixture
+def client_of_engine(make_client):
+    """A client whose screenshot API is an engine, which notes what it could not finish, and that engine."""
+    with running_screenshot_api("engine", key="sesame") as engine:
+        yield make_client(capture_api="engine", capture_url=engine.url, capture_api_key="sesame"), engine
+
+
+def test_an_unfinished_page_is_tried_once_more(client_of_engine):
+    client, engine = client_of_engine
+    engine.behave(picture_with(200, UNFINISHED))
+    response = get(client)
+
+    assert len(engine.calls) == 2
+    assert response.cache_control.max_age > 60
+    assert "X-Thumb-Note" not in response.headers
+
+
+def test_a_page_that_stays_unfinished_is_shown_for_a_minute_and_not_made_permanent(client_of_engine):
+    client, engine = client_of_engine
+    engine.behave(picture_with(200, UNFINISHED), times=4)
+    response = get(client)
+    permanent = client.post("/persist", json={"url": PAGE})
+
+    assert re.fullmatch(r"private, max-age=([1-5]?\d|60)", response.headers["Cache-Control"])
+    assert response.headers["X-Thumb-Note"] == "unfinished=1"
+    assert (permanent.status_code, permanent.json["code"]) == (502, "capture_failed")
 
 
 def test_the_time_of_a_good_capture_is_kept_as_long_as_its_pictures(client, redis_url):

@@ -11,6 +11,7 @@ from options import Notes
         (Notes(), ""),
         (Notes(cut_at=16384), "cut-at=16384"),
         (Notes(parts_missing=12), "parts-missing=12"),
+        (Notes(unfinished=1), "unfinished=1"),
         (Notes(cut_at=8192, parts_missing=1), "cut-at=8192, parts-missing=1"),
     ],
 )
