@@ -56,6 +56,12 @@ class Session:
         self.children.add(session_id)
         return self._connection.session(session_id)
 
+    def release(self, session_id: str) -> None:
+        """Forget the session of a target that has gone, and fail its calls."""
+        self.children.discard(session_id)
+        if child := self._connection.forget(session_id):
+            child.fail(ProtocolError("the target has gone"))
+
     def new_future(self) -> asyncio.Future[Any]:
         """Make a future that fails as soon as the session does, so that no caller waits for a crashed page."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

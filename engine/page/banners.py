@@ -13,7 +13,6 @@ from typing import Any
 
 from engine.devtools.connection import ProtocolError
 from engine.errors import PageFailed
-from engine.page.child_frames import ChildFrames
 from engine.page.page import Page
 from options import CaptureOptions
 
@@ -32,7 +31,6 @@ _FRAME_SPOKE = "function() { banners.spoke.add(this) }"
 class Banners:
     def __init__(self, page: Page, params: CaptureOptions) -> None:
         self._page = page
-        self._frames = ChildFrames(page.session)
         self._script = _script(consent=params.block_cookie_banners, chats=params.block_chats)
         self._judged = self._pressed = -1  # the last document that was judged, and that had a button pressed
         self._found = False
@@ -112,7 +110,7 @@ class Banners:
 
     async def _run_in_frame(self, owner: str, expression: str) -> Answer:
         try:
-            answer: Answer = await self._frames.evaluate(owner, expression) or _NOTHING
+            answer: Answer = await self._page.children.evaluate(owner, expression) or _NOTHING
         except ProtocolError:  # the frame has gone
             return _NOTHING
         if answer["whole"]:

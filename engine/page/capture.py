@@ -103,7 +103,7 @@ class PageCapture:
         if unwanted:
             self._page.session.on("Fetch.requestPaused", self._block(unwanted))
             setup.append(send("Fetch.enable", patterns=[{"urlPattern": "*"}]))
-        setup.append(self._page.watch_workers())
+        setup.append(self._page.children.watch())
         await asyncio.gather(*setup)
         await self._require_valid_selectors()
 
@@ -258,7 +258,7 @@ class PageCapture:
 
     @property
     def _is_live(self) -> bool:
-        return self._page.workers > 0 or self._traffic.websockets > 0
+        return self._page.children.workers > 0 or self._traffic.websockets > 0
 
     async def _may_show_more(self, shows: str) -> bool:
         """Judge a page that `shows` what `scripts.REST` says. Few finished pages may seem unfinished: each costs seconds."""

@@ -1,48 +1,60 @@
-"""Runs scripts inside frames of other sites, which are closed to the page: in its own process, or in one of their own."""
+"""Follows what a page runs beside its main frame: workers, and the frames that have a process of their own.
 
+A document has its own process if it asks for one, for example (`Origin-Agent-Cluster`), as those of many servers do.
+"""
+
+import asyncio
+from functools import partial
 from typing import Any
 
-from engine.devtools.connection import ProtocolError, Session
+from engine.devtools.connection import Session
 from engine.page.frame import WORLD
+
+MOST_OTHERS = 16  # frames with a process of their own that are attached to
 
 
 class ChildFrames:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._others: dict[str, Session] = {}  # frame → session, of frames that have a process of their own
+        self.workers = 0  # so far
+
+    def watch(self) -> asyncio.Future[dict[str, Any]]:
+        """Attach to workers and to frames with a process of their own, from now on."""
+        return self._watch(self._session)
+
+    def others(self) -> tuple[Session, ...]:
+        """The sessions of the frames that have a process of their own."""
+        return tuple(self._others.values())
 
     async def evaluate(self, owner: str, expression: str) -> Any:
-        """Evaluate in the frame of an element, given by its object id, in an isolated world. Raises ProtocolError."""
+        """Evaluate in the frame of an element, given by its object id, in an isolated world. Raises ProtocolError.
+
+        The frame is of another site, so it is closed to the page.
+        """
         described = await self._session.call("DOM.describeNode", objectId=owner)
-        session, world = await self._world_of(described["node"].get("frameId", ""))
-        answer = await session.call("Runtime.evaluate", expression=expression, contextId=world, returnByValue=True)
+        frame = described["node"].get("frameId", "")
+        session = self._others.get(frame, self._session)
+        world = await session.call("Page.createIsolatedWorld", frameId=frame, worldName=WORLD)
+        context = world["executionContextId"]
+        answer = await session.call("Runtime.evaluate", expression=expression, contextId=context, returnByValue=True)
         return answer["result"].get("value")
 
-    async def _world_of(self, frame: str) -> tuple[Session, int]:
-        session = self._others.get(frame, self._session)
-        try:
-            return session, await _create_world(session, frame)
-        except ProtocolError:  # it is not in the page's process
-            await self._attach_to_others()
-            if frame not in self._others:
-                raise
-            return self._others[frame], await _create_world(self._others[frame], frame)
+    def _watch(self, parent: Session) -> asyncio.Future[dict[str, Any]]:
+        parent.on("Target.attachedToTarget", partial(self._attached, parent))
+        parent.on("Target.detachedFromTarget", partial(self._detached, parent))
+        kinds = [{"type": "worker"}, {"type": "iframe"}]
+        options = {"autoAttach": True, "waitForDebuggerOnStart": False, "flatten": True}
+        return parent.send("Target.setAutoAttach", **options, filter=kinds)
 
-    async def _attach_to_others(self) -> None:
-        """Attach to all frames that have a process of their own. Their events come before the answer."""
-        self._session.on("Target.attachedToTarget", self._attached)
-        await self._session.call(
-            "Target.setAutoAttach",
-            autoAttach=True,
-            waitForDebuggerOnStart=False,
-            flatten=True,
-            filter=[{"type": "iframe"}],
-        )
+    def _attached(self, parent: Session, event: dict[str, Any]) -> None:
+        target = event["targetInfo"]
+        if target["type"] == "worker":
+            self.workers += 1
+        elif len(self._others) < MOST_OTHERS:
+            self._others[target["targetId"]] = frame = parent.child(event["sessionId"])
+            self._watch(frame)
 
-    def _attached(self, event: dict[str, Any]) -> None:
-        self._others[event["targetInfo"]["targetId"]] = self._session.child(event["sessionId"])
-
-
-async def _create_world(session: Session, frame: str) -> int:
-    """Create the isolated world of a frame, or return the one that it has."""
-    return int((await session.call("Page.createIsolatedWorld", frameId=frame, worldName=WORLD))["executionContextId"])
+    def _detached(self, parent: Session, event: dict[str, Any]) -> None:
+        parent.release(event["sessionId"])
+        self._others = {frame: session for frame, session in self._others.items() if session.id != event["sessionId"]}

@@ -6,7 +6,7 @@ Chromium draws only the frames that are asked for (`HeadlessExperimental.beginFr
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, Protocol
 
 from engine.devtools.connection import ProtocolError, Session
@@ -94,20 +94,29 @@ class RealClock:
 class FrameClock:
     """Frames and time under control. A frame needs the browser's `turn`: two at a time disturb each other."""
 
-    def __init__(self, session: Session, turn: asyncio.Lock, is_replaced: Callable[[], bool]) -> None:
-        """No frame is asked for while the document is being replaced, which `is_replaced` tells."""
+    def __init__(
+        self,
+        session: Session,
+        turn: asyncio.Lock,
+        is_replaced: Callable[[], bool],
+        others: Callable[[], Iterable[Session]] = tuple,
+    ) -> None:
+        """No frame is asked for while the document is being replaced, which `is_replaced` tells.
+
+        `others` are the sessions of frames that have a process, and so a clock, of their own.
+        """
         self._session = session
         self._turn = turn
         self._is_replaced = is_replaced
+        self._others = others
+        self._late: dict[Session, asyncio.Future[None]] = {}  # until when they use up their last grant
         self._drawing: asyncio.Future[dict[str, Any]] | None = None  # the last frame, perhaps not answered yet
         self._base: float | None = None  # milliseconds, the page's clock at the first grant
         self._passed = 0.0  # milliseconds granted since
         self._ticks = 0.0  # of the last frame
-        self._spent = asyncio.Event()
         self._network_until = 0.0
         self._slowed_until = 0.0  # by a request under way
         self._waited = 0.0  # seconds, for requests
-        session.on("Emulation.virtualTimeBudgetExpired", lambda _: self._spent.set())
 
     def wait_for_network(self, until: float) -> None:
         self._network_until = until
@@ -202,6 +211,8 @@ class FrameClock:
         try:
             return bool((await self._frame(latest, **params))["hasDamage"])
         except NoFrame:
+            if self._others():  # they can keep the page from ever drawing again
+                raise
             await self._require_idle()
             return False
 
@@ -252,23 +263,31 @@ class FrameClock:
     async def _spend(self, policy: str, milliseconds: float, until: float) -> bool:
         """Grant page time, and return whether it was used up before `until`."""
         now = asyncio.get_running_loop().time
-        self._spent.clear()
-        granted = self._session.send(
-            "Emulation.setVirtualTimePolicy",
-            policy=policy,
-            budget=milliseconds,
-            maxVirtualTimeTaskStarvationCount=STARVATION,
-        )
+        sessions = (self._session, *filter(self._is_in_time, self._others()))
+        spent = [_spent(session) for session in sessions]
+        granted = [
+            session.send(
+                "Emulation.setVirtualTimePolicy",
+                policy=policy,
+                budget=milliseconds,
+                maxVirtualTimeTaskStarvationCount=STARVATION,
+            )
+            for session in sessions
+        ]
         end = min(until, now() + BUSY_SECONDS)
-        await asyncio.wait([granted], timeout=end - now())
-        if granted.done() and self._base is None:
-            self._base = granted.result()["virtualTimeTicksBase"]
-        spent = asyncio.ensure_future(self._spent.wait())
-        failed = self._session.new_future()
-        await asyncio.wait([spent, failed], timeout=max(0, end - now()), return_when=asyncio.FIRST_COMPLETED)
-        spent.cancel()
-        failed.cancel() if not failed.done() else failed.result()
-        return self._spent.is_set()
+        await asyncio.wait(granted[:1], timeout=end - now())
+        if granted[0].done() and self._base is None:
+            self._base = granted[0].result()["virtualTimeTicksBase"]
+        await asyncio.wait(spent, timeout=max(0, end - now()))
+        if spent[0].done():
+            spent[0].result()
+            if policy == IGNORE_NETWORK:
+                self._late |= dict(zip(sessions, spent, strict=True))
+        return all(each.done() for each in spent)
+
+    def _is_in_time(self, other: Session) -> bool:
+        """Return whether a frame with a clock of its own has used up its last grant: a busy one is not waited for."""
+        return other not in self._late or self._late[other].done()
 
     async def _require_idle(self) -> None:
         """Raise NoFrame if the page does not answer, though the browser itself does."""
@@ -279,6 +298,13 @@ class FrameClock:
         await asyncio.wait([page, browser], timeout=ANSWER_SECONDS)
         if browser.done() and not page.done() and not self._is_replaced():
             raise NoFrame("the page is busy")
+
+
+def _spent(session: Session) -> asyncio.Future[None]:
+    """Return a future that is done when `session` has used up the time that it is granted next."""
+    spent = session.new_future()
+    session.on("Emulation.virtualTimeBudgetExpired", lambda _: None if spent.done() else spent.set_result(None))
+    return spent
 
 
 @contextlib.asynccontextmanager

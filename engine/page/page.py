@@ -8,6 +8,7 @@ from engine.browser.page_pool import BlankPage
 from engine.devtools.connection import ProtocolError
 from engine.errors import DeadlineExceeded, PageFailed
 from engine.page import scripts
+from engine.page.child_frames import ChildFrames
 from engine.page.clock import Clock, FrameClock, RealClock
 from engine.page.frame import DocumentReplaced, MainFrame
 from options import CaptureOptions
@@ -23,10 +24,12 @@ class Page:
         self.frame = MainFrame(session, blank.frame)
         self.open_spare = blank.open_spare
         self._deadline = deadline
-        self.workers = 0
+        self.children = ChildFrames(session)
         self.height = 0  # of the viewport, in CSS pixels
         self.clock: Clock = (
-            FrameClock(session, blank.frame_turn, self.is_replaced) if blank.frame_turn else RealClock(session)
+            FrameClock(session, blank.frame_turn, self.is_replaced, self.children.others)
+            if blank.frame_turn
+            else RealClock(session)
         )
         session.on("Page.javascriptDialogOpening", self._dismiss)
 
@@ -108,15 +111,6 @@ class Page:
             deviceScaleFactor=params.scale,
             mobile=False,
         )
-
-    def watch_workers(self) -> asyncio.Future[dict[str, Any]]:
-        """Count the page's workers from now on."""
-        self.session.on("Target.attachedToTarget", self._attached)
-        options = {"autoAttach": True, "waitForDebuggerOnStart": False, "flatten": True}
-        return self.session.send("Target.setAutoAttach", **options, filter=[{"type": "worker"}])
-
-    def _attached(self, _event: dict[str, Any]) -> None:
-        self.workers += 1
 
     def move_mouse_away(self) -> None:
         """Headless Chromium's mouse stands at (0, 0), over a menu perhaps. The answer may need a frame: do not wait.

@@ -31,6 +31,13 @@ def image(markup: str, text: str = "") -> str:
 
 
 ALL_GREEN = "document.body.innerHTML = '<div style=\"position:fixed;inset:0;background:green\"></div>'"
+
+
+def framed(path: str, style: str = "") -> str:
+    """A frame of another site that fills the window."""
+    return f"<iframe src=\"{{other}}{path}\" style='position:fixed;inset:0;width:400px;height:300px;border:0;{style}'></iframe>"
+
+
 GREEN_NOW = "a.style.background = 'green'"
 SHIMMER = """<style>@keyframes shimmer { to { background-position: 400px 0 } }
     .s { height: 60px; margin: 10px; background: linear-gradient(90deg, #eee, #ddd, #eee) 0 0/200px;
@@ -136,7 +143,16 @@ PAGES = {
         " setTimeout(() => location.reload(), 400) }"
     ),
     "a style for the mouse": body("green", "", "<style>body:hover { background: red !important }</style>"),
-    "a frame of another site": body("white", "<iframe src={other}/green style='position:fixed;inset:0;width:400px;height:300px;border:0'></iframe>"),
+    "a frame of another site": body("white", framed("/green")),
+    "a frame with a process of its own that waits for a timer": framed("/app?setTimeout(green, 1500)"),
+    "a frame with a process of its own that fetches its content": framed("/app?fetch('/slow.txt').then(green)"),
+    "a frame with a process of its own that comes late": script(
+        f"setTimeout(() => {{ document.body.innerHTML = `{framed('/app?setTimeout(green, 500)')}` }}, 500)"
+    ),
+    "two frames that share a process of their own": framed("/app?setTimeout(green, 900)")
+    + framed("/app?setTimeout(green, 900)", "left:200px"),
+    "a page beside a frame that is busy without end": framed("/app?setTimeout(() => { for (;;); }, 100)", "opacity:0")
+    + script(f"setTimeout(() => {{ {GREEN_NOW} }}, 1500)"),
     "a page that stops loading": script("onload = () => { a.style.background = 'red' }; a.style.background = 'green'; stop()"),
     "a page that starts a download": script("a.style.background = 'green'; location = '/file.bin'"),
     "a page that opens an application": script("a.style.background = 'green'; location = 'mailto:a@example.com'"),
@@ -195,6 +211,13 @@ def add_parts(site: Site) -> None:
     site.add("/big.wasm", module(20_000), content_type="application/wasm")
     site.add("/late.ttf", gate=site.closing)
     site.add("/green", body("green"))
+    # Only a document that asks for a process of its own gets one.
+    app = body(
+        "red",
+        "<script>const green = () => { document.body.style.background = 'green' };"
+        " onload = () => eval(unescape(location.search.slice(1)))</script>",
+    )
+    site.add("/app", app, headers={"Origin-Agent-Cluster": "?1"})
     site.add("/never", gate=site.closing)
     site.add("/events", "data: 1\n\n", content_type="text/event-stream", late=0.3)
     site.add("/hop", body("red", "<script>setTimeout(() => { location = '/green' }, 300)</script>"))
