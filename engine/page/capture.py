@@ -332,12 +332,21 @@ class PageCapture:
         self._unmatched = None
 
     def _block(self, unwanted: RequestFilter) -> Callable[[dict[str, Any]], None]:
-        """Make the listener that fails a page's unwanted requests, but never that for the page itself."""
+        """Make the listener that fails a page's unwanted requests, but never that for the page itself.
+
+        The document that is there tells what is the page's own: a redirect may have led to another site. The first
+        requests of a new document may be reported before the document itself.
+        """
+        frame, requested = self._page.frame, self._params.target.url
 
         def judge(event: dict[str, Any]) -> None:
+            nonlocal requested
             kind, request = event["resourceType"], event["requestId"]
-            is_page = kind == "Document" and event["frameId"] == self._page.frame.id
-            if not is_page and unwanted.blocks(event["request"]["url"], self._params.target.url, kind):
+            is_page = kind == "Document" and event["frameId"] == frame.id
+            if is_page:
+                requested = event["request"]["url"]
+            page_url = requested if self._page.is_replaced() else frame.url
+            if not is_page and unwanted.blocks(event["request"]["url"], page_url, kind):
                 self._page.session.send("Fetch.failRequest", requestId=request, errorReason="BlockedByClient")
             else:
                 self._page.session.send("Fetch.continueRequest", requestId=request)

@@ -4,7 +4,7 @@ import pytest
 
 from engine.config import EASYLIST
 from engine.page import adblock
-from tests.engine.page.test_options import GREEN, RED, body, colour
+from tests.engine.page.test_options import BLUE, GREEN, RED, body, colour
 from tests.support.engine import Engine, running_engine
 from tests.support.site import Site
 
@@ -41,6 +41,21 @@ def test_the_operator_can_point_to_other_lists(site: Site, url: str, tmp_path: P
         assert colour(engine.capture(url, block_ads="true"), (1000, 500)) == GREEN
         assert (site.hits("/ad728.png"), site.hits("/ad_728.js")) == (1, 0)
         assert engine.logged("a filter list cannot be read")[0]["path"] == "/nowhere.txt"
+
+
+def test_after_a_redirect_the_files_of_the_landing_page_are_its_own(site: Site, tmp_path: Path):
+    own = tmp_path / "own.txt"
+    own.write_text("/first.js$script,third-party\n")
+    site.add("/first.js", "document.body.style.background = 'green'", content_type="text/javascript")
+    other = f"localhost:{site.port}"
+    landing = site.add("/landing-with-script", body("red", "<script src=/first.js></script>"))
+    here = site.add("/to-other", status=302, headers={"Location": landing.replace(site.address, other)})
+    by_script = body("red", f"<script>location = '{landing.replace(site.address, other)}'</script>")
+    foreign = body("blue", f"<script src=http://{other}/first.js></script>")
+    with running_engine(PRIVATE_TARGETS=f"{site.address},{other}", ENGINE_FILTER_LISTS=own) as engine:
+        assert colour(engine.capture(here, block_ads="true")) == GREEN
+        assert colour(engine.capture(site.add("/script-to-other", by_script), block_ads="true")) == GREEN
+        assert colour(engine.capture(site.add("/foreign-script", foreign), block_ads="true")) == BLUE
 
 
 def test_without_lists_the_option_has_no_effect_and_a_warning_is_logged(site: Site, url: str):
