@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Traffic:
-    """`refused` counts connections by the guard's verdict, or by the limit they exceeded.
+    """`refused` counts connections by the guard's verdict, or by the limit they exceeded. `no_answer` was given up.
 
     The proxy cannot see requests inside TLS, so `requests` comes from the last document's own timeline. It is None if
     no document was loaded, and no more than a hint: a page can clear its timeline. The page sets `is_arriving`: whether

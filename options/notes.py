@@ -20,8 +20,8 @@ class Notes:
     parts_missing: int = field(
         default=0,
         metadata={
-            "meaning": "a limit of the engine refused so many connections, or still held them back, so that at least as "
-            "many parts of the page may be missing; or the page used too much memory, and is shown without so many "
+            "meaning": "the engine refused so many connections, held them back, or ended them because the site did not "
+            "answer, so parts of the page may be missing; or the page used too much memory, and is shown without so many "
             "images. The picture stays fresh for an hour at most, whatever the `ttl`"
         },
     )

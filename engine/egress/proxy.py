@@ -64,7 +64,7 @@ class Egress:
         self._lookup_slots = gate.lookup_slots()
         self._new_connections = TokenBucket(self._limits.connection_burst, self._limits.connection_rate)
         self._bytes = TokenBucket(self._limits.byte_burst, self._limits.byte_rate)
-        self._refused_by_limit = 0
+        self._missing = 0
         self._held_back = 0  # connections with bytes that wait
         self._handlers: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
         self._writers: set[asyncio.StreamWriter] = set()
@@ -81,8 +81,8 @@ class Egress:
 
     @property
     def parts_missing(self) -> int:
-        """How many connections a limit has refused, or holds back now: so many parts of the page, or more."""
-        return self._refused_by_limit + self._held_back
+        """How many connections a limit has refused, has ended without an answer, or holds back now."""
+        return self._missing + self._held_back
 
     async def is_healthy(self) -> bool:
         """Return whether the proxy has served everything until now. Pings the outlet, if there is one."""
@@ -206,17 +206,17 @@ class Egress:
         try:
             return await self._gate.judge(destination, self._lookup_slots)
         except ResolverBusy:
-            self._count_refused_by_limit("resolver_busy")
+            self._count_missing("resolver_busy")
             raise self._denied(destination, ConnectionFailure.BUSY, Reply.FAILED) from None
 
     def _count_connection(self, destination: Destination) -> None:
         self.traffic.connections += 1
         if not self._new_connections.take(1):
-            self._count_refused_by_limit("too_many_connections")
+            self._count_missing("too_many_connections")
             raise self._denied(destination, ConnectionFailure.LIMIT_EXCEEDED, Reply.NOT_ALLOWED)
 
-    def _count_refused_by_limit(self, limit: str) -> None:
-        self._refused_by_limit += 1
+    def _count_missing(self, limit: str) -> None:
+        self._missing += 1
         self.traffic.refused[limit] += 1
 
     def _denied(self, destination: Destination, failure: Verdict | ConnectionFailure, reply: Reply) -> Denied:
@@ -230,6 +230,8 @@ class Egress:
             last = LAST_SECONDS if self.traffic.is_arriving() else 0
             await relay.run(self._limits.idle, self._patience, last)
         except TimeoutError:
+            if relay.awaits_answer:
+                self._count_missing("no_answer")
             if not relay.site_answered:
                 self._failures[destination] = ConnectionFailure.SILENT
 

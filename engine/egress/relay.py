@@ -56,6 +56,11 @@ class Relay:
         self._asked, self._heard = -math.inf, self._clock()  # when the browser and the site sent their last bytes
         self.site_answered = False
 
+    @property
+    def awaits_answer(self) -> bool:
+        """Return whether the site has sent nothing since the browser's last bytes."""
+        return self._heard < self._asked
+
     async def run(self, idle: float, first_byte: Callable[[], float], last: float = 0) -> None:
         """Copy until either side ends. The browser learns of the site's end `last` seconds later.
 
@@ -77,7 +82,7 @@ class Relay:
 
     def _end(self, idle: float, first_byte: float) -> float:
         answer_due = self._asked + first_byte
-        return max(answer_due, self._heard + idle) if self._heard >= self._asked else answer_due
+        return answer_due if self.awaits_answer else max(answer_due, self._heard + idle)
 
     # Noting the time is cheaper than setting a timer, and this runs for every chunk.
 

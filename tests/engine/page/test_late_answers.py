@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from engine.egress.gate import Limits, Stream
 from tests.engine.conftest import small_engine
 from tests.engine.page.test_hostile_pages import failure
-from tests.engine.page.test_options import GREEN, body, colour_of
+from tests.engine.page.test_options import GREEN, RED, body, colour_of, png
 from tests.support.engine import Engine
 from tests.support.inprocess import Service, running_service
 from tests.support.proxy import PUBLIC
@@ -67,6 +68,43 @@ def test_a_page_whose_first_byte_comes_late_is_captured(late_pages: dict[str, by
 def test_a_part_that_never_answers_does_not_hold_up_the_page_for_so_long(late_pages: dict[str, bytes], path: str):
     """Otherwise the page would still show nothing when its time is over."""
     assert colour_of(late_pages[path]) == GREEN
+
+
+SLEEPY = "a part that answers when nothing else has come for seconds"
+
+
+@pytest.fixture(scope="module")
+def answers(site: Site) -> dict[str, tuple[bytes, str, float]]:
+    """For pages whose parts come late or never: the picture, its notes, and the seconds that the capture took."""
+    site.add("/sleepy.png", png(9, 9, RED), content_type="image/png", late=6)
+    pages = {
+        SLEEPY: body("green", "<img src=/sleepy.png>"),
+    }
+
+    async def connect(_: str, __: int) -> Stream:
+        return await asyncio.open_connection(site.host, site.port)
+
+    async def ask(service: Service, url: str) -> tuple[bytes, str, float]:
+        began = time.monotonic()
+        status, headers, picture = await service.get(url=url, width=400, height=300)
+        assert status == 200, picture
+        return picture, headers.get("X-Thumb-Note", ""), time.monotonic() - began
+
+    async def ask_all() -> list[tuple[bytes, str, float]]:
+        paths = [f"/answers-{number}" for number in range(len(pages))]
+        for path, page in zip(paths, pages.values(), strict=True):
+            site.add(path, page)
+        async with running_service(lambda _: [PUBLIC], connect, slots=len(paths)) as service:
+            return await asyncio.gather(*(ask(service, f"http://late.example.com{path}") for path in paths))
+
+    return dict(zip(pages, asyncio.run(ask_all()), strict=True))
+
+
+def test_a_part_that_was_given_up_is_noted(answers: dict[str, tuple[bytes, str, float]]):
+    """So that its picture does not stay fresh for a day."""
+    picture, notes, _ = answers[SLEEPY]
+    assert colour_of(picture) == GREEN
+    assert notes.startswith("parts-missing=")
 
 
 @pytest.fixture(scope="module")
