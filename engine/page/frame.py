@@ -28,6 +28,7 @@ class MainFrame:
         self.loader: str | None = None
         self.stopped = False  # the document loads no further, whether or not it ever fires `load`
         self.document = 0  # a counter, as a document from a `javascript:` URL keeps its predecessor's loader
+        self.since = 0.0  # when the document came, on the event loop's clock
         self.unreachable_url: str | None = None  # of an error page: the URL that failed
         for event, listener in (
             ("Page.frameNavigated", self._navigated),
@@ -117,6 +118,7 @@ class MainFrame:
         self.document += 1
         self._milestones = set()
         self.stopped = False
+        self.since = asyncio.get_running_loop().time()
         for reply in tuple(self._pending):
             if not reply.done():
                 reply.set_exception(DocumentReplaced)

@@ -12,6 +12,9 @@ from engine.traffic import Traffic
 # A page that shows something, and whose network was silent for so long, waits for something that never comes.
 SILENT_SECONDS = 2.5
 TRICKLE_BYTES = 1000  # within these seconds are silence too
+# A page may poll, or show a stream, beside a part that never comes. Once it has been there for so long, only a real
+# download keeps it from being captured: one of 20 kB a second.
+LONG_SECONDS, DOWNLOAD_BYTES = 8, 50_000
 
 
 async def wait_for_load(page: Page, traffic: Traffic, milestone: str) -> None:
@@ -43,7 +46,8 @@ async def _silence(page: Page, traffic: Traffic, seconds: float) -> None:
     since = now()
     while now() - since < seconds:
         await page.session.pause(seconds / 12)
-        if traffic.bytes > seen + TRICKLE_BYTES or page.is_replaced():
+        trickle = TRICKLE_BYTES if now() < page.frame.since + LONG_SECONDS else DOWNLOAD_BYTES
+        if traffic.bytes > seen + trickle or page.is_replaced():
             seen, since = traffic.bytes, now()
             traffic.has_given_up &= not page.is_replaced()
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from engine.egress.gate import Limits, Stream
+from engine.page.loading import LONG_SECONDS, SILENT_SECONDS
 from tests.engine.conftest import small_engine
 from tests.engine.page.test_hostile_pages import failure
 from tests.engine.page.test_options import GREEN, RED, body, colour_of, png
@@ -71,15 +72,24 @@ def test_a_part_that_never_answers_does_not_hold_up_the_page_for_so_long(late_pa
 
 
 SLEEPY = "a part that answers when nothing else has come for seconds"
+POLL = "a poll beside a part that never answers"
+DOWNLOAD = "a download that takes long"
+SLOW = Limits(byte_burst=1000, byte_rate=45_000)  # bytes in a second
 
 
 @pytest.fixture(scope="module")
 def answers(site: Site) -> dict[str, tuple[bytes, str, float]]:
     """For pages whose parts come late or never: the picture, its notes, and the seconds that the capture took."""
     site.add("/sleepy.png", png(9, 9, RED), content_type="image/png", late=6)
+    site.add("/polled", "nothing new")
+    site.add("/photo.png", png(9, 9, RED) + bytes(600_000), content_type="image/png")
+    poll = "setInterval(() => fetch('/polled?' + Math.random()), 400)"
     pages = {
         SLEEPY: body("green", "<img src=/sleepy.png>"),
+        POLL: body("green", f"<img src=/never-at-all><script>{poll}</script>"),
+        DOWNLOAD: body("red", "<img src=/photo.png onload=\"document.body.style.background = 'green'\" hidden>"),
     }
+    site.add("/never-at-all", gate=site.closing)
 
     async def connect(_: str, __: int) -> Stream:
         return await asyncio.open_connection(site.host, site.port)
@@ -94,7 +104,7 @@ def answers(site: Site) -> dict[str, tuple[bytes, str, float]]:
         paths = [f"/answers-{number}" for number in range(len(pages))]
         for path, page in zip(paths, pages.values(), strict=True):
             site.add(path, page)
-        async with running_service(lambda _: [PUBLIC], connect, slots=len(paths)) as service:
+        async with running_service(lambda _: [PUBLIC], connect, SLOW, slots=len(paths)) as service:
             return await asyncio.gather(*(ask(service, f"http://late.example.com{path}") for path in paths))
 
     return dict(zip(pages, asyncio.run(ask_all()), strict=True))
@@ -105,6 +115,20 @@ def test_a_part_that_was_given_up_is_noted(answers: dict[str, tuple[bytes, str, 
     picture, notes, _ = answers[SLEEPY]
     assert colour_of(picture) == GREEN
     assert notes.startswith("parts-missing=")
+
+
+def test_a_poll_does_not_keep_a_page_waiting_for_a_part_that_never_answers(
+    answers: dict[str, tuple[bytes, str, float]],
+):
+    picture, _, seconds = answers[POLL]
+    assert colour_of(picture, (300, 200)) == GREEN
+    assert seconds < 20  # of 27.5
+
+
+def test_a_download_may_take_long(answers: dict[str, tuple[bytes, str, float]]):
+    picture, _, seconds = answers[DOWNLOAD]
+    assert colour_of(picture, (300, 200)) == GREEN
+    assert seconds > LONG_SECONDS + 1.5 * SILENT_SECONDS
 
 
 @pytest.fixture(scope="module")
