@@ -19,6 +19,7 @@ class Traffic:
     requests: int | None = None
     bytes: int = 0
     websockets: int = 0
+    dialling: int = 0  # connections that have not been made yet: any of them may become a WebSocket
     refused: Counter[str] = field(default_factory=Counter)
     is_arriving: Callable[[], bool] = lambda: True
     is_held_up: Callable[[], bool] = lambda: False

@@ -169,7 +169,11 @@ class Egress:
         try:
             async with asyncio.timeout(self._limits.idle):
                 destination = (await socks.accept(reader, writer, socks.CONNECT)).destination
-            site = await self._dial(destination)
+            self.traffic.dialling += 1
+            try:
+                site = await self._dial(destination)
+            finally:
+                self.traffic.dialling -= 1
         except Denied as denied:
             writer.write(denied.reply)
             return

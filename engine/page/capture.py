@@ -258,7 +258,12 @@ class PageCapture:
 
     @property
     def _is_live(self) -> bool:
-        return self._page.children.workers > 0 or self._traffic.websockets > 0
+        """Whether the page has workers or WebSockets, or may get one: a connection is under way.
+
+        A request would have stopped the clock meanwhile, so real time has passed if it has `stalled`.
+        """
+        traffic, stalled = self._traffic, self._page.clock.stalled
+        return bool(self._page.children.workers or traffic.websockets or (traffic.dialling and not stalled))
 
     async def _may_show_more(self, shows: str) -> bool:
         """Judge a page that `shows` what `scripts.REST` says. Few finished pages may seem unfinished: each costs seconds."""

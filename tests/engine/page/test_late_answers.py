@@ -14,9 +14,11 @@ from tests.engine.page.test_hostile_pages import failure
 from tests.engine.page.test_options import GREEN, RED, body, colour_of, png
 from tests.support.engine import Engine
 from tests.support.inprocess import Service, running_service
+from tests.support.pages_at_rest import running_greeter
 from tests.support.proxy import PUBLIC
 from tests.support.site import Site
 
+FAR = "93.184.216.35"
 LATE = 1.0
 LIMITS = Limits(idle=0.3, first_byte=20)
 LATE_PAGES = ["/late", "/late-behind-redirect", "/late-behind-script", "/late-after-load", "/late-fetch"]
@@ -73,6 +75,8 @@ def test_a_part_that_never_answers_does_not_hold_up_the_page_for_so_long(late_pa
 
 SLEEPY = "a part that answers when nothing else has come for seconds"
 POLL = "a poll beside a part that never answers"
+SOCKET = "a WebSocket whose connection takes long"
+DIAL_SECONDS = 0.3
 DOWNLOAD = "a download that takes long"
 SLOW = Limits(byte_burst=1000, byte_rate=45_000)  # bytes in a second
 
@@ -86,13 +90,24 @@ def answers(site: Site) -> dict[str, tuple[bytes, str, float]]:
     poll = "setInterval(() => fetch('/polled?' + Math.random()), 400)"
     pages = {
         SLEEPY: body("green", "<img src=/sleepy.png>"),
+        SOCKET: body(
+            "red",
+            "<script>onload = () => { new WebSocket('ws://live.example.com').onmessage = () => {"
+            " document.body.style.background = 'green' } }</script>",
+        ),
         POLL: body("green", f"<img src=/never-at-all><script>{poll}</script>"),
         DOWNLOAD: body("red", "<img src=/photo.png onload=\"document.body.style.background = 'green'\" hidden>"),
     }
     site.add("/never-at-all", gate=site.closing)
 
-    async def connect(_: str, __: int) -> Stream:
-        return await asyncio.open_connection(site.host, site.port)
+    async def connect(address: str, _: int) -> Stream:
+        if address == PUBLIC:
+            return await asyncio.open_connection(site.host, site.port)
+        await asyncio.sleep(DIAL_SECONDS)
+        return await asyncio.open_connection("127.0.0.1", greeter)
+
+    def lookup(name: str) -> list[str]:
+        return [FAR if name.startswith("live.") else PUBLIC]
 
     async def ask(service: Service, url: str) -> tuple[bytes, str, float]:
         began = time.monotonic()
@@ -104,10 +119,11 @@ def answers(site: Site) -> dict[str, tuple[bytes, str, float]]:
         paths = [f"/answers-{number}" for number in range(len(pages))]
         for path, page in zip(paths, pages.values(), strict=True):
             site.add(path, page)
-        async with running_service(lambda _: [PUBLIC], connect, SLOW, slots=len(paths)) as service:
+        async with running_service(lookup, connect, SLOW, slots=len(paths)) as service:
             return await asyncio.gather(*(ask(service, f"http://late.example.com{path}") for path in paths))
 
-    return dict(zip(pages, asyncio.run(ask_all()), strict=True))
+    with running_greeter() as greeter:
+        return dict(zip(pages, asyncio.run(ask_all()), strict=True))
 
 
 def test_a_part_that_was_given_up_is_noted(answers: dict[str, tuple[bytes, str, float]]):
@@ -115,6 +131,11 @@ def test_a_part_that_was_given_up_is_noted(answers: dict[str, tuple[bytes, str, 
     picture, notes, _ = answers[SLEEPY]
     assert colour_of(picture) == GREEN
     assert notes.startswith("parts-missing=")
+
+
+def test_a_websocket_counts_from_its_first_packet(answers: dict[str, tuple[bytes, str, float]]):
+    """The two seconds of page time are over before it is connected."""
+    assert colour_of(answers[SOCKET][0]) == GREEN
 
 
 def test_a_poll_does_not_keep_a_page_waiting_for_a_part_that_never_answers(
