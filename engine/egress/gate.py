@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import netguard
 from engine.descriptors import EXHAUSTED
 from engine.egress.lookups import Lookup, Lookups
-from engine.egress.relay import Stream
+from engine.egress.relay import Stream, open_connection
 from engine.egress.socks import Destination
 from engine.egress.upstream import Upstream, UpstreamSession
 from engine.errors import ProxyFailed
@@ -52,7 +52,7 @@ class Gate:
         guard: Guard,
         captures: int,
         limits: Limits | None = None,
-        connect: Connect = asyncio.open_connection,
+        connect: Connect = open_connection,
         upstream: Upstream | None = None,
     ) -> None:
         """Serve `captures` at a time. `connect` is called with addresses alone, never with names.

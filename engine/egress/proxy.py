@@ -29,9 +29,10 @@ from netguard import Judgement, Verdict
 ACCEPT_SECONDS = 1  # between two tries, when no connection can be accepted
 
 GIVEN_UP_SECONDS = 2  # for an answer, when the page waits for nothing else
-# A broken end makes the browser drop what it has not read of a document, so it gets time to read. Parts end at once, as
-# a page may have hundreds whose server closes each connection.
-LAST_SECONDS = 0.1
+# A broken end makes the browser drop what it has not read of a document, so it gets time to open and to read that. Parts
+# end at once, as a page may have hundreds whose server closes each connection.
+OPEN_SECONDS, READ_SECONDS = 0.5, 0.1
+LOOK_SECONDS = 0.02  # between two looks at whether the document is there
 
 log = structlog.get_logger()
 
@@ -231,13 +232,21 @@ class Egress:
         self._failures.pop(destination, None)
         relay = Relay(browser, site, self._admit, self._count_websocket)
         try:
-            last = LAST_SECONDS if self.traffic.is_arriving() else 0
-            await relay.run(self._limits.idle, self._patience, last)
+            before_end = self._let_read if self.traffic.is_arriving() else None
+            await relay.run(self._limits.idle, self._patience, before_end)
         except TimeoutError:
             if relay.awaits_answer:
                 self._count_missing("no_answer")
             if not relay.site_answered:
                 self._failures[destination] = ConnectionFailure.SILENT
+
+    async def _let_read(self) -> None:
+        """Wait until the document is there, and a moment more. Not for long: a download never becomes a document."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(OPEN_SECONDS):
+                while self.traffic.is_arriving():  # noqa: ASYNC110 - the page sends no event
+                    await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(READ_SECONDS)
 
     def _count_websocket(self, first: bytes) -> None:
         self.traffic.websockets += begins_websocket(first)

@@ -11,6 +11,21 @@ LOOK_SECONDS = 0.25  # between two looks at the limits, which may change meanwhi
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
+class _Reader(asyncio.StreamReader):
+    """Takes a reset for an end. asyncio's reader would drop what came before it and has not been read yet."""
+
+    def set_exception(self, exc: Exception) -> None:  # noqa: ARG002
+        self.feed_eof()
+
+
+async def open_connection(host: str, port: int) -> Stream:
+    """Connect to a site, whose last bytes are not lost even if it resets the connection. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    reader = _Reader(loop=loop)
+    transport, protocol = await loop.create_connection(lambda: asyncio.StreamReaderProtocol(reader), host, port)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
 def has_ended(stream: Stream) -> bool:
     """Return whether the peer has closed a connection on which it sends nothing."""
     return stream[0].at_eof() or stream[0].exception() is not None
@@ -61,14 +76,19 @@ class Relay:
         """Return whether the site has sent nothing since the browser's last bytes."""
         return self._heard < self._asked
 
-    async def run(self, idle: float, first_byte: Callable[[], float], last: float = 0) -> None:
-        """Copy until either side ends. The browser learns of the site's end `last` seconds later.
+    async def run(
+        self,
+        idle: float,
+        first_byte: Callable[[], float],
+        before_end: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Copy until either side ends. The browser learns of the site's end after `before_end`.
 
         Raises TimeoutError when the site has been silent for `first_byte` seconds since the browser's last bytes. If it
         has sent some since, it must have been silent for `idle` seconds as well: these bytes may be an answer, or no
         more than the end of a TLS handshake.
         """
-        tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._receive(last))]
+        tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._receive(before_end))]
         try:
             while not any(task.done() for task in tasks):
                 left = self._end(idle, first_byte()) - self._clock()
@@ -94,13 +114,14 @@ class Relay:
             self._asked = self._clock()
             await _write(self._site[1], chunk)
 
-    async def _receive(self, last: float) -> None:
+    async def _receive(self, before_end: Callable[[], Awaitable[None]] | None) -> None:
         while chunk := await self._site[0].read(CHUNK):
             self.site_answered = True
             await self._admit(len(chunk))
             self._heard = self._clock()
             await _write(self._browser[1], chunk)
-        await asyncio.sleep(last)
+        if before_end:
+            await before_end()
 
 
 async def _write(writer: asyncio.StreamWriter, chunk: bytes) -> None:

@@ -80,6 +80,12 @@ class Engine:
     def capture(self, url: str, *, timeout: float = 25, **params: Any) -> requests.Response:
         return self.get("/v1/screenshot", params={"url": url} | params, timeout=timeout)
 
+    def seconds(self, answer: requests.Response) -> float:
+        """Return how long a capture took by the engine's own measure, which its log has soon after the answer."""
+        request_id = answer.headers["X-Request-ID"]
+        entry = eventually(lambda: [each for each in self.logged("capture") if each["request_id"] == request_id])
+        return float(entry[0]["seconds"])
+
     def health(self) -> dict[str, Any]:
         return self.get("/health").json()
 

@@ -1,6 +1,11 @@
 """A small web site on loopback for the browser. Tests add routes at any time, and all requests are recorded."""
 
+import fcntl
+import socket
+import struct
+import termios
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +25,7 @@ class Route:
     """One response. It comes `late` by some seconds, and not before `gate` is set. If `endless`, it never ends after that.
 
     A response that `drips` is endless, with a byte every 0.2 s. A route that `hangs_up` closes without a response.
+    If `raw`, the body is all that is sent, headers included, before the connection is closed, or reset if it `resets`.
     """
 
     body: bytes
@@ -31,6 +37,8 @@ class Route:
     endless: bool
     drips: bool
     hangs_up: bool
+    raw: bool
+    resets: bool
 
 
 @dataclass
@@ -62,11 +70,13 @@ class Site:
         endless: bool = False,
         drips: bool = False,
         hangs_up: bool = False,
+        raw: bool = False,
+        resets: bool = False,
     ) -> str:
         """Serve `body` at `path` with any query, and return its URL."""
         content = body.encode() if isinstance(body, str) else body
-        sent = Route(content, status, content_type, headers or {}, gate, late, endless or drips, drips, hangs_up)
-        self.routes[path] = sent
+        endings = (endless or drips, drips, hangs_up, raw, resets)
+        self.routes[path] = Route(content, status, content_type, headers or {}, gate, late, *endings)
         return self.url(path)
 
     def hits(self, path: str) -> int:
@@ -91,6 +101,9 @@ class _Handler(BaseHTTPRequestHandler):
         if route.hangs_up:
             self.close_connection = True
             return
+        if route.raw:
+            self._write_raw(route)
+            return
         self._answer(route)
         site.answered += not route.endless
         if route.endless:
@@ -111,6 +124,16 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(route.body)
 
+    def _write_raw(self, route: Route) -> None:
+        self.wfile.write(route.body)
+        self.close_connection = True
+        if route.resets:
+            while _unsent(self.connection):  # a reset would drop it
+                time.sleep(0.01)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.rfile.close()
+            self.connection.close()  # before the server closes it in the orderly way
+
     def log_message(self, *_: Any) -> None:
         pass
 
@@ -121,6 +144,11 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, *_: Any) -> None:
         """Ignore browsers that hang up, as many tests intend."""
+
+
+def _unsent(connection: socket.socket) -> int:
+    """Count the bytes that the peer has not acknowledged: SIOCOUTQ of tcp(7)."""
+    return struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, b"\0" * 4))[0]
 
 
 def _either(gate: threading.Event, closing: threading.Event) -> None:
