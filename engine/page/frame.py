@@ -7,6 +7,7 @@ from engine.devtools.connection import ProtocolError, Session
 
 # A later refresh is not a redirect: the page reloads itself.
 REDIRECT_SECONDS = 1
+COMMIT_SECONDS = 0.3  # from the end of a navigation to its document, if it has one
 WORLD = "capture"
 
 
@@ -19,6 +20,7 @@ class MainFrame:
         self._session = session
         self._change: asyncio.Future[None] | None = None
         self._next_loader: str | None = None  # of a navigation that has begun
+        self._began_loading = False  # since that navigation has begun
         self._redirect_scheduled = False
         self._milestones: set[str] = set()
         self._pending: set[asyncio.Future[dict[str, Any]]] = set()
@@ -36,6 +38,7 @@ class MainFrame:
             ("Page.frameScheduledNavigation", self._scheduling),
             ("Page.frameClearedScheduledNavigation", self._cleared),
             ("Page.frameStartedNavigating", self._started),
+            ("Page.frameStartedLoading", self._started_loading),
             ("Page.frameStoppedLoading", self._stopped),
         ):
             session.on(event, listener)
@@ -145,6 +148,24 @@ class MainFrame:
     def _started(self, event: dict[str, Any]) -> None:
         if event["frameId"] == self.id and "samedocument" not in event["navigationType"].lower():
             self._next_loader = event["loaderId"]
+            self._began_loading = False
+
+    def _started_loading(self, event: dict[str, Any]) -> None:
+        """Notice the end of a navigation, since the frame begins to load with each, and once more at its end.
+
+        The document comes then, unless the answer was a download or had no content, or the URL was for another program.
+        In that case, a document that has not loaded yet goes on, and no other event says so.
+        """
+        if event["frameId"] == self.id and self.leaving:
+            if self._began_loading:
+                asyncio.get_running_loop().call_later(COMMIT_SECONDS, self._stay, self._next_loader)
+            self._began_loading = True
+
+    def _stay(self, loader: str | None) -> None:
+        """Give up waiting for the document of a navigation that has ended."""
+        if loader == self._next_loader and self.committed and not self.loaded:
+            self._next_loader = None
+            self._notify()
 
     def _stopped(self, event: dict[str, Any]) -> None:
         if event["frameId"] == self.id:

@@ -75,8 +75,11 @@ GREEN_PAGES = {
     "with many parts that never come": f"<link rel=stylesheet href={NEVER}?1><script src={NEVER}?2></script>"
     f"<img src={NEVER}?3><iframe src={NEVER}?4 hidden></iframe>",
     "that stops itself": f"{WAITS}<script>stop()</script>",
+    "that opens an application": f"{WAITS}<script>location = 'mailto:a@example.com'</script>",
     "that follows a link to an application": "<a id=a href=mailto:a@example.com></a><script>a.click()</script>",
+    "that starts a download": f"{WAITS}<script>location = '/kept.bin'</script>",
     "that follows a link to a download": "<a id=a href=/kept.bin download></a><script>a.click()</script>",
+    "that navigates to no content": f"{WAITS}<script>location = '/no-content'</script>",
     "that leaves for another before it has loaded": f"{WAITS}<script>{TURNS_RED}; location = '/comes-late'</script>",
 }  # fmt: skip
 GREEN_ONES = [*CLOSED, *RESET, *SANDBOXED, *GREEN_PAGES, "without an end"]
