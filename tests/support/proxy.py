@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Iterable
 
 from engine.egress.gate import Gate, Limits, Stream
 from engine.egress.proxy import Egress
+from engine.egress.relay import open_connection
 from engine.egress.socks import Reply
 from engine.traffic import Traffic
 from netguard import Guard
@@ -36,7 +38,8 @@ LATE_SECONDS = 0.4  # of the echo server's answer to "late"
 class World:
     """Connects every address to one echo server on loopback, and records it in `dialled`.
 
-    The server ends after "bye", does not answer "mute", and answers late to "late".
+    The server ends after "bye", does not answer "mute", and answers late to "late". It repeats "reset" and resets the
+    connection at once.
     """
 
     def __init__(self) -> None:
@@ -49,7 +52,7 @@ class World:
         self.dialled.append((host, port))
         if host in self.failures:
             raise self.failures[host]
-        return await asyncio.open_connection("127.0.0.1", self.port)
+        return await open_connection("127.0.0.1", self.port)
 
     async def echo(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.streams.append((reader, writer))
@@ -59,6 +62,10 @@ class World:
                     await asyncio.sleep(LATE_SECONDS)
                 if chunk != b"mute":
                     writer.write(chunk)
+                if chunk == b"reset":
+                    now = struct.pack("ii", 1, 0)
+                    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
+                    break
         writer.close()
 
 

@@ -277,6 +277,26 @@ async def test_a_site_that_disconnects_ends_the_connection():
 
 
 @in_loop
+async def test_what_a_site_sends_before_it_resets_the_connection_arrives():
+    async with running_proxy() as proxy:
+        _, (reader, writer) = await proxy.ask(name("example.com"))
+        writer.write(b"reset")
+        assert await reader.read() == b"reset"
+
+
+@pytest.mark.parametrize("looks", [[False], [True, True, False]])
+@in_loop
+async def test_the_browser_learns_of_an_end_when_the_document_is_there(looks: list[bool]):
+    async with running_proxy() as proxy:
+        left = iter(looks)
+        proxy.traffic.is_arriving = lambda: next(left)
+        _, (reader, writer) = await proxy.ask(name("example.com"))
+        writer.write(b"bye")
+        assert await reader.read() == b""
+        assert list(left) == []
+
+
+@in_loop
 async def test_a_look_up_that_times_out_gives_no_address():
     late = threading.Event()
     async with running_proxy(lambda _: late.wait(5) and [PUBLIC], Limits(lookup=0.05)) as proxy:
