@@ -2,7 +2,7 @@
 # .venv keeps its interpreter until PYTHON names another.
 PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 BIN := .venv/bin
-# Each of the test run's 200 processes would compile the same modules again where the environment forbids to keep them.
+# Some environments forbid Python to keep compiled modules. Each of the run's 200 processes would compile them again.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock"
@@ -49,7 +49,7 @@ lock: setup-dev ## compile requirements*.in into requirements*.txt (UPGRADE=--up
 	$(COMPILE) $(UPGRADE) requirements-dev.in -c requirements-setup.txt -c requirements.txt -o requirements-dev.txt
 	$(COMPILE) $(UPGRADE) requirements-bench.in -c requirements-dev.txt -o requirements-bench.txt
 
-bench: setup-bench ## compare the service with its peers (ten minutes) and write bench/results.md (ARGS=hits for one part)
+bench: setup-bench ## compare the service with its peers (some twenty minutes) and write bench/results.md (ARGS=hits for one part)
 	$(BIN)/python -m bench $(ARGS)
 
 security-report: setup-dev ## try the attacks of docs/security-figures.md and print the results (nine minutes)

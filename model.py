@@ -48,8 +48,8 @@ class ThumbnailRequest:
 class Picture:
     """Bytes that decoded as `content_type`, `width` × `height` pixels (0 × 0 for a PDF), captured at `captured_at` (UTC).
 
-    `suspect` marks a capture that may be bad (blank, unfinished or of another size). It expires after a minute, is never shown as
-    stale, and must not be kept by shared caches. `notes` are the screenshot API's.
+    `suspect` marks a capture that may be bad (blank, unfinished or of another size). It expires after a minute, is never
+    shown as stale, and must not be kept by shared caches. `notes` are the screenshot API's.
     """
 
     body: bytes

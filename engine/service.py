@@ -102,20 +102,32 @@ class CaptureService:
     async def _attempt(self, params: CaptureOptions, make_proxy: MakeProxy, deadline: float) -> Shot:
         async with self._supervisor.lease() as browser:
             try:
-                try:
-                    return await self._capture_in(browser, params, make_proxy, deadline)
-                except NoFrame:
-                    log.warning(
-                        "page_not_drawn", host=params.target.host, help="captured again in a page that draws by itself"
-                    )
-                    return await self._capture_in(browser, params, make_proxy, deadline, draws_by_itself=True)
-                except PageCrashed:
-                    log.warning("page_crashed", host=params.target.host, help="captured again without its images")
-                    return await self._capture_in(browser, params, make_proxy, deadline, images=False)
+                return await self._capture_as_it_can_be(browser, params, make_proxy, deadline)
             except BaseException:
                 if not browser.alive:  # crashed, or killed because it did not respond
                     self._crashes.record(params.target.url, browser.open_pages)
                 raise
+
+    async def _capture_as_it_can_be(
+        self, browser: Browser, params: CaptureOptions, make_proxy: MakeProxy, deadline: float
+    ) -> Shot:
+        """Capture, and once more for each thing that the page cannot do: draw when it is asked to, or hold its images."""
+        draws_by_itself, images = False, True
+        while True:
+            try:
+                return await self._capture_in(
+                    browser, params, make_proxy, deadline, draws_by_itself=draws_by_itself, images=images
+                )
+            except NoFrame:  # never from a page that draws by itself
+                draws_by_itself = True
+                log.warning(
+                    "page_not_drawn", host=params.target.host, help="captured again in a page that draws by itself"
+                )
+            except PageCrashed:
+                if not images:
+                    raise
+                images = False
+                log.warning("page_crashed", host=params.target.host, help="captured again without its images")
 
     async def _capture_in(
         self,
@@ -124,25 +136,25 @@ class CaptureService:
         make_proxy: MakeProxy,
         deadline: float,
         *,
-        draws_by_itself: bool = False,
-        images: bool = True,
+        draws_by_itself: bool,
+        images: bool,
     ) -> Shot:
         """Capture in a new page. Raises NoFrame if the page does not draw when it is asked to."""
         ads = await asyncio.shield(self._ads) if params.block_ads and self._ads else None
-        refusing = None if images else ImageFilter(ads)
+        no_images = None if images else ImageFilter(ads)
         async with (
             browser.page(draws_by_itself=draws_by_itself) as blank,
             self._open_proxy(blank.listener, make_proxy) as proxy,
         ):
             try:
-                shot = await capture.capture_page(blank, params, refusing or ads, proxy.traffic, deadline)
-                missing = proxy.parts_missing + (refusing.refused if refusing else 0)
+                shot = await capture.capture_page(blank, params, no_images or ads, proxy.traffic, deadline)
+                missing = proxy.parts_missing + (no_images.refused if no_images else 0)
                 return replace(shot, notes=replace(shot.notes, parts_missing=missing))
             except PageUnreachable as err:
                 raise _reason(err, proxy) from err
-            except NoFrame:
-                raise
             except (BrokenPicture, ProtocolError) as err:
+                if isinstance(err, NoFrame) and not draws_by_itself:
+                    raise
                 raise PageFailed("the browser could not draw the page") from err
 
     @asynccontextmanager

@@ -12,7 +12,7 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class _Reader(asyncio.StreamReader):
-    """Takes a reset for an end. asyncio's reader would drop what came before it and has not been read yet."""
+    """Reads a reset as the end of the stream. asyncio's own reader drops the bytes that arrived before it."""
 
     def set_exception(self, exc: Exception) -> None:  # noqa: ARG002
         self.feed_eof()

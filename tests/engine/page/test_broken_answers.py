@@ -17,8 +17,8 @@ from tests.engine.page.test_options import BLUE, GREEN, RED, body, colour, pictu
 from tests.support.pages_at_rest import POINTS, SIZE
 from tests.support.site import Site
 
-# The promise is 5 s, which an idle machine keeps. A loaded one gets nearly twice that. The next fault takes longer: the
-# proxy lets an answer be silent for 10 s, and a navigation that is waited for in vain takes the whole deadline.
+# The engine promises 5 s, and keeps that on an idle machine. A loaded machine gets nearly twice as long. Each known fault
+# takes longer still: the proxy ends a silent connection after 10 s, and a navigation without a document once took 27 s.
 MOST_SECONDS = 9
 TURNS_RED = "document.body.style.background = 'red'"
 TURNS_GREEN = "<script>document.body.style.background = 'green'</script>"

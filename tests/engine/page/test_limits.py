@@ -142,7 +142,7 @@ def test_paper_is_never_cut(engine: Engine, tower: str):
     assert (answer.status_code, answer.headers.get(NOTE)) == (200, None)
 
 
-def test_a_page_with_an_image_too_large_for_memory_is_shown_without_its_images(engine: Engine, site: Site):
+def add_vast_image(site: Site) -> None:
     """Its file is small: 300 kB hold a picture that takes 1.2 GB."""
     chunks = [
         b"IHDR" + struct.pack(">IIBBBBB", 20_000, 16_000, 8, 0, 0, 0, 0),
@@ -151,10 +151,21 @@ def test_a_page_with_an_image_too_large_for_memory_is_shown_without_its_images(e
     ]
     whole = b"".join(struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks)
     site.add("/vast.png", b"\x89PNG\r\n\x1a\n" + whole, content_type="image/png")
+
+
+def test_a_page_with_an_image_too_large_for_memory_is_shown_without_its_images(engine: Engine, site: Site):
+    add_vast_image(site)
     images = "<img src=/vast.png width=300 height=200><img src=/square.png width=300 height=200>"
     answer = engine.capture(site.add("/vast", body("green", images)), width=400, height=300)
     assert colour(answer, (350, 250)) == GREEN
     assert answer.headers[NOTE] == "parts-missing=2"
+
+
+def test_such_a_page_may_also_be_unable_to_draw_when_it_is_asked_to(engine: Engine, site: Site):
+    add_vast_image(site)
+    busy = "<img src=/vast.png width=300 height=200 onerror='setTimeout(() => { while (true); }, 500)'>"
+    answer = engine.capture(site.add("/vast-busy", body("green", busy)), width=400, height=300)
+    assert colour(answer, (350, 250)) == GREEN
 
 
 def one_grey(pixels: int) -> bytes:
