@@ -1,7 +1,6 @@
 """Runs the real engine as a process, stops it by its pid, and asserts that it left nothing behind."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,8 +15,8 @@ from typing import Any
 import requests
 
 from tests.support import leaks
+from tests.support.processes import production_environ
 
-ROOT = Path(__file__).parents[2]
 START_SECONDS = 30
 
 
@@ -117,11 +116,10 @@ def start_engine(
     tmp: Path, settings: Mapping[str, Any], prefix: Sequence[str] = (), module: str = "engine"
 ) -> subprocess.Popen[str]:
     """Start the engine with only `settings`, without the environment and the `.env` of the test run."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
-    ours = {"ENGINE_PORT": "0", "LOG_FORMAT": "json", "TMPDIR": str(tmp), "PYTHONPATH": str(ROOT)}
+    ours = {"ENGINE_PORT": "0", "TMPDIR": str(tmp)}
     return subprocess.Popen(
         [*prefix, sys.executable, "-W", "error::RuntimeWarning", "-m", module],
-        env=kept | ours | {name: str(value) for name, value in settings.items()},
+        env=production_environ() | ours | {name: str(value) for name, value in settings.items()},
         cwd="/",
         stderr=subprocess.PIPE,
         text=True,

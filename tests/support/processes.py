@@ -8,11 +8,21 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
 
 # For servers that need a port number in advance. These ports are outside the kernel's ephemeral range, so no other
 # socket gets one by chance before the server starts. Each test process starts at another port.
 _PORTS = range(12_000, 32_000)
 _turns = itertools.count(os.getpid() * 12361)
+
+
+def production_environ() -> dict[str, str]:
+    """Return the environment of a process of ours: nothing of the test run's but what finds the programs."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
+    hidden = ROOT / "tests/support/production"
+    return kept | {"LOG_FORMAT": "json", "PYTHONPATH": f"{hidden}:{ROOT}"}
 
 
 def free_port() -> int:

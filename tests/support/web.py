@@ -1,6 +1,5 @@
 """Runs the real web process: gunicorn with the shipped configuration."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -8,9 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support import leaks
-from tests.support.processes import free_port, running
-
-ROOT = Path(__file__).parents[2]
+from tests.support.processes import ROOT, free_port, production_environ, running
 
 
 @contextmanager
@@ -29,9 +26,8 @@ def running_web_process(
     `prefix` is a command that runs gunicorn's command. `app` names another application than ours.
     """
     port = free_port()
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
     given = {name.upper(): str(value) for name, value in settings.items()}
-    env = kept | {"PORT": str(port), "LOG_FORMAT": "json", "PYTHONPATH": str(ROOT)} | given
+    env = production_environ() | {"PORT": str(port)} | given
     command = [*prefix, sys.executable, "-m", "gunicorn", "-c", str(ROOT / "deploy" / "gunicorn.conf.py"), app]
     with (
         leaks.watched(log),

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support import leaks
-from tests.support.processes import wait_until
-from tests.support.web import ROOT
+from tests.support.processes import production_environ, wait_until
 
 FAST_CLOCK = "tests.support.fast_clock_worker"  # its rounds take a second
 HUNG = "tests.support.hung_worker"  # its first job hangs
@@ -35,12 +34,11 @@ def running_beat(log: Path, app: str = "worker", **settings: object) -> Iterator
 def _running_celery(
     log: Path, app: str, command: str, sign: bytes, settings: Mapping[str, object]
 ) -> Iterator[subprocess.Popen]:
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
     given = {
         name.upper(): ",".join(value) if isinstance(value, tuple) else str(value) for name, value in settings.items()
     }
     # On a loaded machine, a worker with a lower priority would slow the tests down.
-    env = kept | {"LOG_FORMAT": "json", "PYTHONPATH": str(ROOT), "WORKER_NICENESS": "0"} | given
+    env = production_environ() | {"WORKER_NICENESS": "0"} | given
     words = [sys.executable, "-m", "celery", "--app", app, "--quiet", command, "--loglevel", "INFO"]
     said = len(log.read_bytes()) if log.exists() else 0
     with log.open("ab") as output:

@@ -32,7 +32,8 @@ from tests.support.banners import (
     shown,
     worded,
 )
-from tests.support.engine import ROOT, Engine
+from tests.support.engine import Engine
+from tests.support.processes import ROOT
 from tests.support.site import Site
 
 YELLOW, GREY = (255, 255, 0), (128, 128, 128)
