@@ -139,7 +139,6 @@ def hostile_pages() -> dict[str, Hostile]:
             *GREEDY,
             delay=1500,
         ),
-        "POST of 100 MiB": post(100),
         "POST of 130 MiB": post(130),
         "100,000 px tall": page("<div style='height: 100000px'>x</div>", *LARGE, full_page="true"),
         "endless downloads": Hostile(

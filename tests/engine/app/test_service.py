@@ -51,15 +51,6 @@ def test_health_reports_the_state_of_the_engine(engine: Engine):
     assert health["isolation"] in ("namespace", "flags")
 
 
-@pytest.mark.parametrize("isolation", ["namespace", "flags"])
-def test_the_operator_can_choose_the_isolation_of_the_browser(site: Site, isolation: str):
-    with small_engine(site, ENGINE_ISOLATION=isolation) as engine:
-        assert engine.health()["isolation"] == isolation
-        assert colour(engine.capture(site.add("/kept-in", body("green")))) == GREEN
-        own, browser = (Path(f"/proc/{pid}/ns/net").readlink() for pid in ("self", engine.browser_pids[0]))
-        assert (own == browser) == (isolation == "flags")
-
-
 def traffic_of(engine: Engine, name: str, **params: str) -> dict[str, Any]:
     engine.get("/v1/screenshot", params=params, headers={"X-Request-ID": name})
     (event,) = eventually(lambda: [e for e in engine.logged("capture") if e["request_id"] == name])

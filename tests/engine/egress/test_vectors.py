@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from requests import Response
@@ -58,10 +59,12 @@ def attacks(isolation: str, site: Site, victims: list[Victim]) -> dict[str, Atta
         ALLOWED_PORTS=ports,
         ENGINE_ISOLATION=isolation,
         ENGINE_FILTER_LISTS=ADS,
-        ENGINE_CONCURRENCY=2,
+        ENGINE_CONCURRENCY=4,
     ) as engine:
         assert engine.health()["isolation"] == isolation
-        with ThreadPoolExecutor(2) as pool:
+        own, browser = (Path(f"/proc/{pid}/ns/net").readlink() for pid in ("self", engine.browser_pids[0]))
+        assert (own == browser) == (isolation == "flags")
+        with ThreadPoolExecutor(4) as pool:
             return dict(
                 zip(
                     pages,

@@ -17,7 +17,6 @@ ELEMENT = """<script>customElements.define('x-busy', class extends HTMLElement {
 TALL = "<div style='height:3000px'></div>"
 
 PAGES = {
-    "an observer of a broken image": (f"<img src=/nowhere.png>{OBSERVER}", {}),
     "an observer of an unlocked page": (
         f"<style>body {{ overflow: hidden }}</style>{TALL}{OBSERVER}",
         {"full_page": 1},

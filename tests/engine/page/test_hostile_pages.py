@@ -151,19 +151,10 @@ def test_wait_for_times_out(unfinished):
     assert failure(unfinished["waited for"]) == (422, "page_failed", 'wait_for: no element matched "#none" in time')
 
 
-def test_a_script_in_an_endless_loop_is_terminated_for_the_picture(short_deadline_engine: Engine, site: Site):
-    url = site.add("/loop", body("green", "<script>while (true);</script>"))
-    assert colour(short_deadline_engine.capture(url)) == GREEN
-
-
-def test_endlessly_busy_pages_meet_the_deadline_and_are_closed(short_deadline_engine: Engine, site: Site):
-    looping = site.add("/loops", body("green", "<script>setInterval(() => { while (true); })</script>"))
-    refreshing = site.add("/again", body("red", head="<meta http-equiv=refresh content=0>"))
-    with ThreadPoolExecutor() as pool:
-        answers = list(pool.map(short_deadline_engine.capture, [looping, refreshing]))
-    # A picture succeeds as soon as the scripts are stopped, or between two refreshes.
-    assert answers[0].status_code == 200 or failure(answers[0])[0] in (422, 504)
-    assert answers[1].status_code == 200 or failure(answers[1])[0] in (422, 504)
+def test_a_page_that_reloads_without_end_meets_the_deadline_and_is_closed(short_deadline_engine: Engine, site: Site):
+    url = site.add("/again", body("red", head="<meta http-equiv=refresh content=0>"))
+    answer = short_deadline_engine.capture(url)
+    assert answer.status_code == 200 or failure(answer)[0] in (422, 504)  # a picture succeeds between two refreshes
     asked = site.hits("/again")
     assert colour(short_deadline_engine.capture(site.add("/after", body("green")))) == GREEN
     assert site.hits("/again") == asked
