@@ -108,9 +108,7 @@ def command_line(work: Path) -> Capture:
 
 def shot_scraper(work: Path) -> Capture:
     """Run shot-scraper with our Chromium, linked to the path of Playwright's own."""
-    browsers = work / "browsers"
-    environ = os.environ | {"PLAYWRIGHT_BROWSERS_PATH": str(browsers)}
-    link_browser(environ)
+    environ = os.environ | linked_browser(work)
     program = str(Path(sys.executable).with_name("shot-scraper"))
 
     async def capture(url: str) -> int:
@@ -120,14 +118,21 @@ def shot_scraper(work: Path) -> Capture:
     return capture
 
 
-def link_browser(environ: dict[str, str]) -> None:
-    """Link our browser to the path that Playwright expects. Its error message names the path."""
-    script = "from playwright.sync_api import sync_playwright as s\nwith s() as p: p.chromium.launch()"
-    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=False)
-    expected = Path(re.search(r"Executable doesn't exist at (\S+)", done.stderr)[1])
-    if not expected.exists():
+def linked_browser(work: Path) -> dict[str, str]:
+    """Link our browser to the path where Playwright looks for its own, and return the variable that leads there.
+
+    The path has Playwright's version in it, so its error message is asked.
+    """
+    browsers = work / "browsers"
+    found = {"PLAYWRIGHT_BROWSERS_PATH": str(browsers)}
+    if not browsers.exists():
+        script = "from playwright.sync_api import sync_playwright as s\nwith s() as p: p.chromium.launch()"
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, env=os.environ | found, capture_output=True, text=True, check=False)
+        expected = Path(re.search(r"Executable doesn't exist at (\S+)", done.stderr)[1])
         expected.parent.mkdir(parents=True)
         expected.symlink_to(CHROMIUM)
+    return found
 
 
 async def run(command: list[str], out: Path, environ: dict[str, str] | None = None) -> bytes:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 from PIL import Image
 
-from bench.captures import link_browser, run
+from bench.captures import linked_browser, run
 from bench.devtools import CHROMIUM, FLAGS
 from bench.report import Row
 from tests.engine.page import test_whole_pages
@@ -43,8 +43,7 @@ class Subject:
 
 
 def rows(work: Path) -> list[Row]:
-    os.environ["PLAYWRIGHT_BROWSERS_PATH"] = str(work / "browsers")
-    link_browser(dict(os.environ))
+    os.environ.update(linked_browser(work))
     with running_site() as site, running_greeter() as socket:
         exempt = f"{site.address},localhost:{site.port},127.0.0.1:{socket}"
         subjects = [_at_rest(site, socket), _whole(site)]
