@@ -4,15 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+import structlog
 
 import netguard
 import storage_backends
 from access import AccessRules, ApiKey, Counters, RedisCounters, parse_size
 from capture import DIALECTS, CaptureClient, CircuitBreaker, Quota, ScreenshotAPI
 from config import Settings
-from coordination import LEASE_MS, Coalescer, IdempotencyStore, Leases, RedisBreaker
+from coordination import LEASE_MS, Coalescer, IdempotencyStore, Leases, RedisBreaker, connect, keys
 from errors import ThumbnailError
 from images import CpuPool
 from jobs import JobPictures, JobPresenter, JobQueue, JobStore, celery_app
@@ -23,6 +22,8 @@ from storage import PictureStorage
 from thumbnails import Freshness, OriginalLimits, Originals, PictureCache, Renditions, Thumbnailer, WaitLimits
 from validation import Validator
 from webhooks import Deliveries, Receivers, WebhookSender
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,15 @@ class Services:
     def ready(self) -> dict[str, bool]:
         """Return whether each dependency works. Each check ends within seconds."""
         checks: dict[str, Callable[[], object]] = {
-            "redis": self.redis.ping,
+            "redis": self._write_to_redis,
             "capture": self.client.ping,
             "storage": self.storage.require_writable,
         }
-        return {name: _works(check) for name, check in checks.items()}
+        return {name: _works(name, check) for name, check in checks.items()}
+
+    def _write_to_redis(self) -> bool:
+        """Prove that Redis takes writes: a replica, and a server that is full, answer everything else."""
+        return bool(self.redis.set(keys.READY, 1, ex=60))
 
     def close(self) -> None:
         """Wait for captures in progress, then close pooled connections."""
@@ -69,11 +74,11 @@ class Services:
 def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) -> Services:
     """Make the services of one process. Opens no connection yet."""
     guard = Guard(frozenset(settings.allowed_ports), netguard.exemptions(settings.private_targets), lookup)
-    connection = _redis(settings.redis_url, 1.0)
+    connection = connect(settings.redis_url, 1.0)
     redis_breaker = RedisBreaker()
     cache = PictureCache(connection, redis_breaker, settings.memory_cache_bytes)
     client = _capture_client(settings)
-    blocking = _redis(settings.redis_url, LEASE_MS / 1000 + 1)
+    blocking = connect(settings.redis_url, LEASE_MS / 1000 + 1)
     leases = Leases(connection, blocking, redis_breaker)
     coalescer = Coalescer(leases, capacity=4 * settings.capture_concurrency)
     cpu = CpuPool()
@@ -151,15 +156,6 @@ def _access(settings: Settings) -> AccessRules:
     )
 
 
-def _redis(url: str, timeout: float) -> "redis.Redis":
-    # A request that goes on without Redis beats a late one. So a connection that Redis closed is retried once, and a
-    # time-out is not retried.
-    retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
-    return redis.Redis.from_url(
-        url, socket_connect_timeout=0.5, socket_timeout=timeout, retry=retry, health_check_interval=30
-    )
-
-
 def _capture_client(settings: Settings) -> CaptureClient:
     dialect = DIALECTS[settings.capture_api]
     key = settings.capture_api_key.get_secret_value() if settings.capture_api_key else None
@@ -177,8 +173,9 @@ def _storage(settings: Settings) -> PictureStorage:
     )
 
 
-def _works(check: Callable[[], object]) -> bool:
+def _works(name: str, check: Callable[[], object]) -> bool:
     try:
         return check() is not False
-    except (redis.RedisError, ThumbnailError, OSError):
+    except (redis.RedisError, ThumbnailError, OSError) as err:
+        _log.warning("not_ready", dependency=name, error=type(err).__name__, reason=str(err)[:200])
         return False

@@ -14,7 +14,6 @@ from typing import Any
 
 from celery import bootsteps
 from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown
-from celery.worker import consumer
 
 import config
 import logs
@@ -22,6 +21,7 @@ import services as composition
 import tasks
 from config import Settings
 from jobs import BULK, CAPTURE, DELIVER_WEBHOOK, INTERACTIVE, PRUNE, QUEUE_STATS, RECAPTURE, REFRESH, celery_app
+from jobs.consumer import Consumer
 from refresh import ROUND_SECONDS
 from services import Services
 
@@ -99,22 +99,6 @@ class Scheduler(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no 
 
 
 app.steps["consumer"].add(Scheduler)
-
-
-class Consumer(consumer.Consumer):  # type: ignore[misc] # Celery has no types
-    """Celery's consumer, but a lost connection to Redis never ends the worker.
-
-    Celery 5.7 first discards the connection and then closes it. If that held unacknowledged messages, kombu fails with an
-    AttributeError, also when such a message is acknowledged later. The agenda resends what the connection held.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.connection_errors: tuple[type[Exception], ...] = (*self.conninfo.connection_errors, AttributeError)
-
-    def on_connection_error_after_connected(self, exc: Exception) -> None:
-        with suppress(AttributeError):
-            super().on_connection_error_after_connected(exc)
 
 
 app.conf.worker_consumer = Consumer

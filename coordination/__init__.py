@@ -5,6 +5,7 @@ Knows nothing of pictures.
 
 from coordination import keys
 from coordination.coalescer import Coalescer, Flight, Work
+from coordination.connections import connect, is_about_server
 from coordination.idempotency import Attempt, IdempotencyStore, StoredResponse
 from coordination.leases import LEASE_MS, Leases, LocalLeases, Values
 from coordination.redis_breaker import RedisBreaker
@@ -21,5 +22,7 @@ __all__ = [
     "StoredResponse",
     "Values",
     "Work",
+    "connect",
+    "is_about_server",
     "keys",
 ]

@@ -2,6 +2,8 @@
 
 PREFIX = "thumb:"
 
+READY = PREFIX + "ready"  # written by `/ready` as a proof that Redis takes writes
+
 PICTURE = PREFIX + "picture:"  # + digest of a rendition's or a capture's key
 ORIGINAL = PREFIX + "original:"  # + digest of a capture's key: when it was last captured
 FAILURE = PREFIX + "failure:"  # + digest of a capture's key

@@ -27,8 +27,8 @@ class Deployment:
         stack.callback(self.services.close)
         self.client = create_app(chosen, self.services).test_client()
 
-    def start_worker(self, app="worker"):
-        return self._stack.enter_context(running_worker(self.folder / "worker.log", app, **self.settings))
+    def start_worker(self, app="worker", said=b"ready."):
+        return self._stack.enter_context(running_worker(self.folder / "worker.log", app, said, **self.settings))
 
     def ask(self, **body):
         """Ask for one picture, or for a batch, and return the job's path."""

@@ -1,7 +1,11 @@
 """Runs a real Redis on loopback, without persistence."""
 
 import json
+import socket
+import socketserver
 import subprocess
+import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -22,11 +26,75 @@ class RedisServer:
 @contextmanager
 def running_redis(*options: str, port: int | None = None) -> Iterator[RedisServer]:
     port = port or free_port()
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", *options]
-    with running(command, port, stdout=subprocess.DEVNULL) as process:
+    base = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    with (
+        tempfile.TemporaryDirectory() as folder,  # for the file that a primary writes for its replica
+        running([*base, "--dir", folder, *options], port, stdout=subprocess.DEVNULL) as process,
+    ):
         server = RedisServer(f"redis://127.0.0.1:{port}/0", process)
         wait_until(lambda: _answers(server), "a Redis that has loaded its data")
         yield server
+
+
+class Address:
+    """A steady address in front of several Redis servers. Open connections stay with the server that they reached."""
+
+    def __init__(self, port: int, first: RedisServer) -> None:
+        self.url = f"redis://127.0.0.1:{port}/0"
+        self.server = first
+
+    def fail_over(self, new: RedisServer) -> None:
+        """Make `new`, a replica of the server so far, the primary, and that server its replica."""
+        with redis.Redis.from_url(self.server.url) as old, redis.Redis.from_url(new.url) as other:
+            wait_until(lambda: other.info("replication")["master_link_status"] == "up", "the replication")
+            wait_until(lambda: _offset(other) >= _offset(old), "all writes on the replica")
+            other.slaveof()
+            old.slaveof("127.0.0.1", _port(new))
+        self.server = new
+
+
+@contextmanager
+def running_address(first: RedisServer) -> Iterator[Address]:
+    """Forward connections to the Redis that `Address.server` is when they are opened."""
+
+    class Forwarder(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection(("127.0.0.1", _port(address.server))) as upstream:
+                threading.Thread(target=_pump, args=(upstream, self.request), daemon=True).start()
+                _pump(self.request, upstream)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Forwarder) as front:
+        front.daemon_threads = True
+        address = Address(front.server_address[1], first)
+        thread = threading.Thread(target=front.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield address
+        finally:
+            front.shutdown()
+            thread.join()
+
+
+def replicate(server: RedisServer, primary: RedisServer) -> None:
+    with redis.Redis.from_url(server.url) as client:
+        client.slaveof("127.0.0.1", _port(primary))
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(1 << 16):
+            sink.sendall(data)
+    with suppress(OSError):
+        sink.shutdown(socket.SHUT_RDWR)
+
+
+def _port(server: RedisServer) -> int:
+    return int(server.url.rsplit(":", 1)[1].partition("/")[0])
+
+
+def _offset(client: redis.Redis) -> int:
+    found = client.info("replication")
+    return found["slave_repl_offset"] if found["role"] == "slave" else found["master_repl_offset"]
 
 
 def _answers(server: RedisServer) -> bool:

@@ -17,9 +17,11 @@ UNCLOSABLE = "tests.support.unclosable_worker"  # it fails to close a lost conne
 
 
 @contextmanager
-def running_worker(log: Path, app: str = "worker", **settings: object) -> Iterator[subprocess.Popen]:
-    """Run a worker with only `settings`, and yield its process, which leads a new process group."""
-    with leaks.watched(log), _running_celery(log, app, "worker", b"ready.", settings) as process:
+def running_worker(
+    log: Path, app: str = "worker", said: bytes = b"ready.", **settings: object
+) -> Iterator[subprocess.Popen]:
+    """Run a worker with only `settings`, and yield its process, which leads a new process group, once it has `said` so."""
+    with leaks.watched(log), _running_celery(log, app, "worker", said, settings) as process:
         yield process
 
 

@@ -8,10 +8,11 @@ from collections import Counter
 from contextlib import ExitStack
 
 import pytest
+import redis
 
 from tests.support.deployment import PAGE
 from tests.support.processes import wait_until
-from tests.support.redis import running_redis
+from tests.support.redis import replicate, running_address, running_redis
 from tests.support.worker import HUNG, UNCLOSABLE, children_of
 
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "an-s3-key-of-the-tests"}
@@ -116,3 +117,38 @@ def test_a_restart_of_redis_loses_nothing_and_does_nothing_twice(deployment, tmp
     assert Counter(call.params["url"] for call in deployment.api.calls) == {
         f"{PAGE}{number}": 1 for number in range(60)
     }
+
+
+@pytest.mark.parametrize("state", ["a replica", "full"])
+def test_a_worker_waits_for_a_redis_that_refuses_to_write(deployment, state):
+    with running_redis("--maxmemory-policy", "noeviction") as server, redis.Redis.from_url(server.url) as operator:
+        refusing(operator, state)
+        deployment = deployment(redis_url=server.url)
+        deployment.start_worker(said=b"redis_refuses")
+        willing(operator)
+        assert deployment.ended(deployment.ask(url=PAGE))["status"] == "completed"
+
+
+def test_a_worker_outlives_a_failover(deployment):
+    with ExitStack() as stack:
+        primary, replica = (stack.enter_context(running_redis("--repl-diskless-sync-delay", "0")) for _ in range(2))
+        replicate(replica, primary)
+        address = stack.enter_context(running_address(primary))
+        deployment = deployment(redis_url=address.url)
+        worker = deployment.start_worker()
+        address.fail_over(replica)
+        assert deployment.ended(deployment.ask(url=PAGE))["status"] == "completed"
+        assert worker.poll() is None
+
+
+def refusing(operator, state):
+    """Make Redis refuse to write: as the replica of a primary that is away, or for lack of memory."""
+    if state == "full":
+        operator.config_set("maxmemory", "100kb")
+    else:
+        operator.slaveof("127.0.0.1", 9)
+
+
+def willing(operator):
+    operator.config_set("maxmemory", 0)
+    operator.slaveof()

@@ -1,0 +1,73 @@
+"""A failover of Redis behind a steady address, and a Redis that refuses to write."""
+
+from contextlib import ExitStack
+
+import pytest
+import redis
+
+from tests.support.processes import wait_until
+from tests.support.redis import replicate, running_address, running_redis
+from tests.support.visitors import PAGE, get
+
+OTHER, THIRD = "https://example.org/", "https://example.net/"
+
+
+@pytest.fixture
+def pair():
+    """A primary, its replica, and an address that leads to the primary."""
+    with ExitStack() as stack:
+        primary, replica = (stack.enter_context(running_redis("--repl-diskless-sync-delay", "0")) for _ in range(2))
+        replicate(replica, primary)
+        yield stack.enter_context(running_address(primary)), replica
+
+
+def test_after_a_failover_pictures_are_kept_again(make_client, api, pair):
+    address, replica = pair
+    client = make_client(redis_url=address.url, thumb_limit="2 per hour")
+    assert get(client, PAGE).headers["X-Cache"] == "MISS"
+    address.fail_over(replica)
+
+    assert get(client, PAGE).headers["X-Cache"] == "HIT"
+    assert [get(client, OTHER).headers["X-Cache"] for _ in range(3)] == ["MISS", "HIT", "HIT"]
+    assert len(api.calls) == 2
+    assert get(client, THIRD).status_code == 429, "the limit is counted in the new primary"
+    assert client.get("/ready").json["redis"] == "ok"
+
+
+def test_after_a_failover_jobs_are_taken_again(make_client, pair):
+    address, replica = pair
+    client = make_client(redis_url=address.url)
+    assert client.post("/screenshots", json={"url": PAGE}).status_code == 202
+    address.fail_over(replica)
+
+    for url in (OTHER, THIRD):
+        assert client.post("/screenshots", json={"url": url}).status_code == 202
+    jobs = client.application.extensions["services"].jobs
+    with redis.Redis.from_url(replica.url) as new:
+        # The first message after the failover is sent again by the worker's clock, a second later.
+        wait_until(lambda: jobs.send_due() or new.llen("thumb:celery:interactive") == 3, "all messages in the queue")
+
+
+def test_a_replica_serves_known_pictures_but_is_not_ready(make_client, pair, capsys):
+    address, replica = pair
+    client = make_client(redis_url=address.url)
+    get(client, PAGE)
+    address.fail_over(replica)
+    address.server = replica
+    with redis.Redis.from_url(replica.url) as client_of_replica:
+        client_of_replica.slaveof("127.0.0.1", 9)  # its new primary is away
+
+    assert get(client, PAGE).headers["X-Cache"] == "HIT"
+    ready = client.get("/ready")
+    assert (ready.status_code, ready.json["redis"], ready.json["limits"]) == (503, "unreachable", "memory")
+    assert "read only replica" in capsys.readouterr().out
+
+
+def test_a_full_redis_that_evicts_nothing_is_not_ready(make_client):
+    with running_redis("--maxmemory-policy", "noeviction") as server:
+        client = make_client(redis_url=server.url)
+        assert client.get("/ready").json["redis"] == "ok"
+        with redis.Redis.from_url(server.url) as operator:
+            operator.config_set("maxmemory", "100kb")
+        assert client.get("/ready").json["redis"] == "unreachable"
+        assert get(client, PAGE).status_code == 200
