@@ -20,7 +20,7 @@ from engine.config import EngineSettings
 from engine.egress.gate import Gate
 from engine.egress.proxy import Egress
 from engine.page import capture
-from engine.params import parse
+from engine.parsing import parse
 from engine.traffic import Traffic
 from netguard import Guard, exemptions
 from options import CaptureOptions

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
-from engine import params
+from engine import parsing
 from engine.browser.supervisor import Supervisor
 from engine.config import EngineSettings
 from engine.errors import BlockedURL, EngineError, KeyRejected, PageRefused
@@ -48,9 +48,9 @@ def create_app(settings: EngineSettings, service: CaptureService, supervisor: Su
 async def screenshot(request: web.Request) -> web.Response:
     _require_key(request)
     if request.method == "POST":
-        wanted = params.parse_json(await request.read())
+        wanted = parsing.parse_json(await request.read())
     else:
-        wanted = params.parse_query(list(request.query.items()))
+        wanted = parsing.parse_query(list(request.query.items()))
     result = await _capture(request, wanted)
     return web.Response(
         body=result.body,

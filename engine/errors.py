@@ -4,6 +4,7 @@ EngineError 500               internal_error
 ├── InvalidParams 400         validation_error
 ├── BlockedURL 400            blocked_url
 ├── KeyRejected 401           unauthorized
+├── PlanRequired 403          plan_required   the contract has the option, and the engine does not
 ├── PageFailed 422            page_failed     the page is at fault
 │   ├── PageCrashed 422       page_failed     its renderer crashed, or was killed for its memory
 │   ├── PageUnreachable 422   page_failed     its document could not be fetched
@@ -46,6 +47,11 @@ class BlockedURL(EngineError):
 class KeyRejected(EngineError):
     status = 401
     code = "unauthorized"
+
+
+class PlanRequired(EngineError):
+    status = 403
+    code = "plan_required"
 
 
 class PageFailed(EngineError):

@@ -36,7 +36,7 @@ from engine.page.capture import Shot
 from engine.page.clock import NoFrame
 from engine.page.image_filter import ImageFilter
 from engine.page.integrity import BrokenPicture
-from engine.params import locate
+from engine.parsing import locate
 from engine.traffic import Traffic
 from options import CaptureOptions, Notes
 

@@ -18,9 +18,9 @@ from engine.page.integrity import BrokenPicture
 from engine.page.loading import wait_for_load
 from engine.page.page import Page
 from engine.page.whole import View
-from engine.params import OPTIONS
 from engine.traffic import Traffic
 from options import CaptureOptions, Notes, Selector
+from options.contract import OPTIONS
 
 PICTURE_SECONDS = 2.5  # reserved at the end of the deadline, for the picture of a page that never finishes loading
 IDLE_SECONDS = 10  # after load: a page that polls is never idle

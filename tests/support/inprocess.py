@@ -12,7 +12,7 @@ from engine.browser.process import PR_SET_CHILD_SUBREAPER
 from engine.browser.supervisor import Supervisor
 from engine.config import EngineSettings
 from engine.egress.gate import Gate, Limits, Stream
-from engine.params import parse
+from engine.parsing import parse
 from engine.service import CaptureService
 from engine.traffic import Traffic
 from netguard import Guard

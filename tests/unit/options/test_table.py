@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from capture import DIALECTS
-from engine import params
+from engine import parsing
 from engine.errors import InvalidParams
 from errors import InvalidOption
 from images import identify, make_rendition
@@ -51,10 +51,10 @@ def test_the_service_takes_a_number_up_to_its_limits(name):
 def test_the_engine_takes_the_same_numbers(name):
     kind = ENGINES[name].kind
     for value in (kind.low, kind.high):
-        params.parse({"url": "https://example.com/", name: value})
+        parsing.parse({"url": "https://example.com/", name: value})
     for value in (kind.low - 1, kind.high + 1):
         with pytest.raises(InvalidParams, match=f"{name}: must be {kind.words}"):
-            params.parse({"url": "https://example.com/", name: value})
+            parsing.parse({"url": "https://example.com/", name: value})
 
 
 @pytest.mark.parametrize("option", callers_options(CaptureOptions)[1:], ids=lambda option: option.name)

@@ -9,10 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import netguard
-from engine.params import Target as EngineTarget
-from engine.params import locate as locate_in_the_engine
+from engine.parsing import locate as locate_in_the_engine
 from errors import ThumbnailError
 from netguard import Exemption, Guard, Verdict
+from options import Target as EngineTarget
 from urls import locate, parse_url
 
 GUARD = Guard(lookup=lambda _: ["93.184.216.34"])

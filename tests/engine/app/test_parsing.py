@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from engine.errors import InvalidParams
-from engine.params import parse, parse_json, parse_query
+from engine.errors import InvalidParams, PlanRequired
+from engine.parsing import parse, parse_json, parse_query
 from options import CaptureOptions, Target
 
 URL = "https://example.com/"
@@ -85,6 +85,26 @@ def test_a_null_counts_as_an_omitted_option():
 def test_a_repeated_option_is_refused():
     with pytest.raises(InvalidParams, match="'width' is set more than once; send it once"):
         parse_query([("url", URL), ("width", "1000"), ("width", "1001")])
+
+
+def test_a_null_of_an_unknown_name_is_left_out_too():
+    assert parse({"url": URL, "css_v2": None}) == parse({"url": URL})
+
+
+def test_a_list_may_repeat_its_name_as_pythons_client_does():
+    repeated = [("url", URL), ("hide_selectors", ".a"), ("hide_selectors", ".b"), ("hide_selectors", "#c")]
+    assert parse_query(repeated).hide == ".a, .b, #c"
+
+
+@pytest.mark.parametrize("nothing", [False, "false", "0", "", 0])
+def test_an_option_of_paid_plans_that_asks_for_nothing_is_ignored(nothing):
+    assert parse({"url": URL, "stealth": nothing}) == parse({"url": URL})
+
+
+@pytest.mark.parametrize("option", [("stealth", True), ("proxy", "http://127.0.0.1:1"), ("country", "DE")])
+def test_an_option_of_paid_plans_is_refused_as_the_contract_does(option):
+    with pytest.raises(PlanRequired, match=f"{option[0]}: is not available here; leave it out"):
+        parse({"url": URL} | dict([option]))
 
 
 def test_retina_is_a_scale_of_two_unless_a_scale_is_given():

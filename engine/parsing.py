@@ -1,0 +1,67 @@
+"""A request's query or body → CaptureOptions, by the contract in `options.contract`. Also parses URLs. Pure."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+
+import can_ada
+
+from engine.errors import InvalidParams, PlanRequired
+from options import DEFAULT_PORTS, MAX_URL_BYTES, CaptureOptions, Target, contract
+
+# Control characters, spaces, backslash, zero-width and bidirectional marks. A browser drops or rewrites some of them, so
+# it would capture another URL than a person reads.
+UNSAFE_IN_URL = re.compile("[\x00-\x20\x7f\\\\\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+def parse_query(pairs: Iterable[tuple[str, str]]) -> CaptureOptions:
+    """Read a query string's options. Raises InvalidParams, also for a repeated one, and PlanRequired."""
+    try:
+        return parse(contract.unrepeated(pairs))
+    except contract.BadOption as err:
+        raise InvalidParams(str(err)) from None
+
+
+def parse_json(body: bytes) -> CaptureOptions:
+    """Read a JSON object's options. Raises InvalidParams and PlanRequired."""
+    try:
+        return parse(json.loads(body, object_pairs_hook=contract.unrepeated))
+    except (ValueError, RecursionError):
+        raise InvalidParams(contract.NO_OBJECT) from None
+    except contract.BadOption as err:
+        raise InvalidParams(str(err)) from None
+
+
+def parse(options: Mapping[str, object]) -> CaptureOptions:
+    """Read `options`. Raises InvalidParams that names the first one that cannot be used, and PlanRequired.
+
+    The engine has no cache, so what the caller says about one is read and dropped.
+    """
+    try:
+        return contract.read(options, _target).capture
+    except contract.NotOffered as err:
+        raise PlanRequired(str(err)) from None
+    except contract.BadOption as err:
+        raise InvalidParams(str(err)) from None
+
+
+def _target(value: object) -> Target:
+    text = value if isinstance(value, str) else ""
+    # The WHATWG algorithm accepts `http:host` and an empty user name. They are refused, as they can mislead a reader.
+    plain = re.match(r"(?i)https?://[^/?#@]+([/?#]|$)", text)
+    try:
+        if not plain or UNSAFE_IN_URL.search(text) or len(text.encode()) > MAX_URL_BYTES:
+            raise ValueError  # noqa: TRY301 - one refusal for all of it
+        return locate(text)
+    except ValueError:
+        reason = f"must be an absolute http or https URL without user name, at most {MAX_URL_BYTES} bytes"
+        raise contract.BadOption("url", reason) from None
+
+
+def locate(text: str) -> Target:
+    """Parse a URL as the browser does. Raises ValueError unless it is http or https."""
+    url = can_ada.parse(text)
+    port = url.port or DEFAULT_PORTS.get(url.protocol.removesuffix(":"))
+    if not port:
+        raise ValueError("neither http nor https")
+    return Target(url.href, url.hostname.removesuffix("."), int(port))

@@ -1,0 +1,181 @@
+"""SnapSharp's contract: an untrusted mapping → CaptureOptions, or BadOption that names the option and its values. Pure.
+
+The engine and the service's own `/v1/screenshot` both read it here. Names, defaults and ranges are SnapSharp's, as
+described in `options.table`; `scale`, `selector` and `max_height` are our own. Unlike the hosted API, unknown options
+are refused: a typo must not silently lead to the wrong picture.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from options.kinds import Boolean, Choice, Number, Selector, Whole
+from options.option import Option, options_of
+from options.table import MAX_PIXELS, CaptureOptions
+from options.target import Target
+
+TRUE, FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
+CACHE_TTL = Whole(0, 86_400, "seconds")
+SEVERAL = frozenset({"hide_selectors"})  # Python's client repeats the name for each item of a list
+NO_OBJECT = 'the body must be a JSON object such as {"url": "https://example.com/"}'
+
+
+class BadOption(Exception):
+    """An option that cannot be used. `name` is as the caller wrote it, "" if the request as a whole is wrong."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}" if name else reason)
+        self.name, self.reason = name, reason
+
+
+class NotOffered(BadOption):
+    """The contract has the option, and no plan of ours does: SnapSharp's clients expect `plan_required`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContractRequest:
+    """What a caller of the contract wants: a capture, whether a known picture will do, and how old it may be (seconds)."""
+
+    capture: CaptureOptions
+    cache: bool = True
+    cache_ttl: int = 3600
+
+
+def unrepeated(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Collect the pairs of a query or a JSON object. Raises BadOption for a repeated name that takes no list."""
+    options: dict[str, Any] = {}
+    for name, value in pairs:
+        if name not in options:
+            options[name] = value
+        elif name in SEVERAL and isinstance(value, str):
+            known = options[name]
+            options[name] = [*known, value] if isinstance(known, list) else [known, value]
+        else:
+            raise BadOption("", f"{name[:64]!r} is set more than once; send it once")
+    return options
+
+
+def read(options: object, target: Callable[[object], Target]) -> ContractRequest:
+    """Read `options`, whose URL `target` parses. A JSON null is an option left out, even of an unknown name.
+
+    Raises BadOption for the first option that cannot be used, NotOffered, or what `target` raises.
+    """
+    if not isinstance(options, Mapping):
+        raise BadOption("", NO_OBJECT)
+    sent = {name: value for name, value in options.items() if value is not None}
+    if unknown := sorted(set(sent) - NAMES):
+        raise BadOption("", f"{unknown[0][:64]!r} is not an option; valid options: {', '.join(sorted(NAMES))}")
+    if "url" not in sent:
+        raise BadOption("url", "is missing; set it to an absolute http or https URL")
+    for name in UNAVAILABLE:
+        if name in sent:
+            _refuse_unavailable(name, sent[name])
+    given = {name: _field(name, sent[name]) for name in FIELDS if name in sent}
+    if given.pop("retina", False):
+        given.setdefault("scale", 2.0)
+    cache = {name: given.pop(name) for name in ("cache", "cache_ttl") if name in given}
+    values = {ATTRIBUTES[name]: value for name, value in given.items()}
+    capture = CaptureOptions(target(sent["url"]), **DEFAULTS | values)
+    _check_area(capture)
+    return ContractRequest(capture, **cache)
+
+
+def _refuse_unavailable(name: str, value: object) -> None:
+    """Let an option pass that asks for nothing: clients send `stealth=false`."""
+    word = value.strip().lower() if isinstance(value, str) else value
+    if word not in ("", False, 0, *FALSE):
+        raise NotOffered(name, "is not available here; leave it out")
+
+
+def _field(name: str, value: object) -> Any:
+    try:
+        return FIELDS[name](value)
+    except ValueError as err:
+        raise BadOption(name, f"must be {err}") from None
+
+
+def _check_area(params: CaptureOptions) -> None:
+    if params.format != "pdf" and params.width * params.height * params.scale**2 > MAX_PIXELS:
+        raise BadOption("scale", f"width × height × scale² must be at most {MAX_PIXELS} pixels")
+
+
+def _whole(kind: Whole) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,6}", value):
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or not kind.low <= value <= kind.high:
+            raise ValueError(kind.words)
+        return value
+
+    return read
+
+
+def _number(kind: Number) -> Callable[[object], float]:
+    def read(value: object) -> float:
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", value):
+            value = float(value)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not kind.low <= value <= kind.high:
+            raise ValueError(kind.words)
+        return float(value)
+
+    return read
+
+
+def _flag(value: object) -> bool:
+    word = str(value).lower() if isinstance(value, str | bool | int) else ""
+    if word not in TRUE | FALSE:
+        raise ValueError(Boolean().words)
+    return word in TRUE
+
+
+def _choice(kind: Choice) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in kind.values:
+            raise ValueError(kind.words)
+        return value
+
+    return read
+
+
+def _selector(kind: Selector) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if (
+            kind.several
+            and isinstance(value, list)
+            and value
+            and all(isinstance(each, str) and each.strip() for each in value)
+        ):
+            value = ", ".join(value)
+        if not isinstance(value, str) or not value.strip() or len(value) > kind.longest or "\0" in value:
+            raise ValueError(kind.words)
+        return value.strip()
+
+    return read
+
+
+_READERS: dict[type, Callable[[Any], Callable[[object], Any]]] = {
+    Whole: _whole,
+    Number: _number,
+    Boolean: lambda _: _flag,
+    Choice: _choice,
+    Selector: _selector,
+}
+
+
+def _reader(option: Option) -> Callable[[object], Any]:
+    kind = option.kind_for("engine")
+    return _READERS[type(kind)](kind)
+
+
+OPTIONS = {param.name: option for option in options_of(CaptureOptions) if (param := option.param("engine"))}
+ATTRIBUTES = {name: option.attribute for name, option in OPTIONS.items()}
+DEFAULTS = {option.attribute: option.default_for("engine") for option in OPTIONS.values()}
+# Names of the contract that are no option of a capture. `retina` is an alias for a value of another option, `scale`.
+FIELDS: dict[str, Callable[[object], Any]] = {
+    "retina": _flag,
+    "cache": _flag,
+    "cache_ttl": _whole(CACHE_TTL),
+} | {name: _reader(option) for name, option in OPTIONS.items()}
+UNAVAILABLE = ("stealth", "proxy", "country")
+NAMES = frozenset({"url", *FIELDS, *UNAVAILABLE})
