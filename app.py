@@ -12,7 +12,7 @@ import services as composition
 from config import Settings
 from services import Services
 from web import cli, fast_path
-from web.api import health, jobs, persist, thumbs
+from web.api import contract, health, jobs, persist, thumbs
 from web.http import budgets, callers, errors, flood_guard, request_log
 
 MAX_BODY_BYTES = 64 * 1024
@@ -28,6 +28,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     request_log.install(app)
     fast_path.install(app, services)
     app.register_blueprint(thumbs.blueprint(services, limits))
+    app.register_blueprint(contract.blueprint(services, limits))
     app.register_blueprint(persist.blueprint(services, limits))
     app.register_blueprint(jobs.blueprint(services, limits))
     app.register_blueprint(health.blueprint(services))

@@ -11,7 +11,8 @@ ThumbnailError
 ├── Forbidden 403
 │   ├── BadSignature         bad_signature
 │   ├── ExpiredSignature     expired_signature
-│   └── ForbiddenHost        forbidden_host
+│   ├── ForbiddenHost        forbidden_host
+│   └── PaidOption         plan_required
 ├── IdempotencyConflict 409  idempotency_conflict
 │   └── IdempotencyInProgress  the same, retryable
 ├── NotReady 409             not_ready
@@ -163,6 +164,12 @@ class ExpiredSignature(Forbidden):
 
 class ForbiddenHost(Forbidden):
     code = "forbidden_host"
+
+
+class PaidOption(Forbidden):
+    """An option of SnapSharp's paid plans that this service lacks."""
+
+    code = "plan_required"
 
 
 class NotFound(ThumbnailError):

@@ -3,19 +3,21 @@
 import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
-from errors import BlockedTarget, InvalidOption, InvalidURL, ThumbnailError
+from errors import BlockedTarget, InvalidOption, InvalidURL, PaidOption, ThumbnailError
 from model import ThumbnailRequest
 from netguard import Guard
 from options import (
     FORMATS,
     JOB_OPTIONS,
+    PNG,
+    SHORTEST_TTL,
     THUMBNAIL_OPTIONS,
     Boolean,
     CaptureOptions,
@@ -33,7 +35,9 @@ from options import (
     Time,
     Whole,
     callers_options,
+    contract,
     either,
+    options_of,
 )
 from urls import parse_url
 
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 AUTO = "auto"  # the format that `Accept` prefers
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,31 @@ class Validator:
     def parse_json(self, body: object) -> ThumbnailRequest:
         """Read a decoded JSON body. Raises InvalidOption, InvalidURL or BlockedTarget."""
         return self._parse_object(_object(body))
+
+    def parse_contract_query(self, pairs: Iterable[tuple[str, str]]) -> ThumbnailRequest:
+        """Read the decoded query of `/v1/screenshot`. Raises as `parse_contract`."""
+        return self.parse_contract(_read(lambda: contract.unrepeated(pairs)))
+
+    def parse_contract(self, options: object) -> ThumbnailRequest:
+        """Read the options of `/v1/screenshot`, named as SnapSharp does, with its defaults.
+
+        Raises InvalidOption, PaidOption, InvalidURL or BlockedTarget.
+        """
+        wanted = _read(lambda: contract.read(options, self._target_of_contract))
+        capture = wanted.capture
+        # As for `/thumb`, one lossless capture serves all formats.
+        printed = capture.format == "pdf"
+        original = replace(capture, format="pdf" if printed else PNG, quality=_ORIGINAL_QUALITY)
+        rendition = Rendition(format=capture.format)
+        if FORMATS[capture.format].lossy:
+            rendition = replace(rendition, quality=capture.quality)
+        ttl = max(wanted.cache_ttl, SHORTEST_TTL)
+        return ThumbnailRequest(original, rendition, Delivery(ttl=ttl, fresh=not wanted.cache))
+
+    def _target_of_contract(self, url: object) -> Target:
+        if not isinstance(url, str):
+            raise InvalidURL("must be an absolute http:// or https:// URL")
+        return parse_url(url, self._guard)
 
     def parse_job(self, body: object) -> JobRequest:
         """Read a decoded JSON body of `/screenshots`. Raises InvalidOption, InvalidURL or BlockedTarget."""
@@ -146,6 +176,7 @@ def _names(group: "type[DataclassInstance]") -> tuple[str, ...]:
 
 _CAPTURE, _RENDITION, _DELIVERY = _names(CaptureOptions)[1:], _names(Rendition), _names(Delivery)
 _IMAGE_ONLY = frozenset(_RENDITION) - {"format"}
+_ORIGINAL_QUALITY = next(each.default for each in options_of(CaptureOptions) if each.name == "quality")
 _SET_BY_OPERATOR = tuple(each for each in THUMBNAIL_OPTIONS.values() if each.setting)
 
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on", ""), True) | dict.fromkeys(("false", "0", "no", "off"), False)
@@ -186,6 +217,16 @@ def _model(name: str, options: Iterable[Option], **instead: Kind) -> type[BaseMo
 _Query = _model("QueryOptions", THUMBNAIL_OPTIONS.values(), format=Choice((*FORMATS, AUTO)))
 _Body = _model("BodyOptions", THUMBNAIL_OPTIONS.values())  # no `auto`: `Accept` is about the JSON answer
 _Job = _model("JobBody", JOB_OPTIONS.values())
+
+
+def _read(read: Callable[[], T]) -> T:
+    """Call a reader of the contract, and raise its refusals as our own."""
+    try:
+        return read()
+    except contract.NotOffered as err:
+        raise PaidOption(err.reason, field=err.name) from None
+    except contract.BadOption as err:
+        raise InvalidOption(err.reason, field=err.name) from None
 
 
 def _refuse_beside_pdf(given: Iterable[str]) -> None:

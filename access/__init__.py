@@ -1,6 +1,6 @@
 """Access and limits: API keys, signed URLs, allowed targets and sizes, budgets. Knows no HTTP."""
 
-from access.budgets import FLOOD_SCOPE, Budget, CaptureCharge, HitTally, JobBudgets, rate_headers
+from access.budgets import FLOOD_SCOPE, Budget, BudgetUsage, CaptureCharge, HitTally, JobBudgets, rate_headers
 from access.clients import client_of
 from access.counters import Counters, RedisCounters
 from access.keys import ApiKey
@@ -12,6 +12,7 @@ __all__ = [
     "AccessRules",
     "ApiKey",
     "Budget",
+    "BudgetUsage",
     "CaptureCharge",
     "Counters",
     "HitTally",

@@ -40,6 +40,12 @@ class Budget:
             headers = rate_headers(limit.amount, limit.amount - usage.count, seconds)
         return headers
 
+    def usage(self, client: str, own_limit: str | None = None) -> "BudgetUsage":
+        """Return what the client has used of its longest window. Charges nothing."""
+        limit = (sorted(limits.parse_many(own_limit)) if own_limit else self._limits)[-1]
+        usage = self._counters.read(limit, self._scope, client)
+        return BudgetUsage(limit.amount, usage.count, math.ceil(usage.seconds), limit.get_expiry())
+
     def require(self, client: str, cost: int) -> None:
         """Raise RateLimited unless the client has `cost` left. Charges nothing."""
         for limit in self._limits:
@@ -54,6 +60,20 @@ class Budget:
 
     def _refusal(self, limit: RateLimitItem, seconds: int) -> RateLimited:
         return RateLimited.reached(limit.amount, self._scope, limit.get_expiry(), seconds, self._note)
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetUsage:
+    """How much of a `limit` per `window` seconds is used. The window ends in `seconds`, 0 if nothing is counted yet."""
+
+    limit: int
+    count: int
+    seconds: int
+    window: int
+
+    @property
+    def remaining(self) -> int:
+        return max(self.limit - self.count, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Validation, dialects, keys, error texts and the tables of `docs/` are made from 
 the service and the engine.
 """
 
-from options.formats import FORMATS, Format
+from options.formats import FORMATS, PNG, Format
 from options.kinds import Boolean, Choice, Kind, Number, Selector, Text, Texts, Time, Whole, either
 from options.notes import NO_NOTES, NOTE_HEADER, NOTES, Notes
 from options.option import LEFT_OUT, Option, Param, callers_options, chosen, options_of
@@ -16,6 +16,7 @@ from options.table import (
     MAX_PIXELS,
     MAX_URL_BYTES,
     OUTPUT_SIDE,
+    SHORTEST_TTL,
     THUMBNAIL_OPTIONS,
     CaptureOptions,
     Delivery,
@@ -39,6 +40,8 @@ __all__ = [
     "NOTE_HEADER",
     "NO_NOTES",
     "OUTPUT_SIDE",
+    "PNG",
+    "SHORTEST_TTL",
     "THUMBNAIL_OPTIONS",
     "Boolean",
     "CaptureOptions",

@@ -13,7 +13,7 @@ from options.target import Target
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-LONGEST_TTL = 2592000  # seconds
+SHORTEST_TTL, LONGEST_TTL = 60, 2592000  # seconds
 LONGEST_WAIT = 120  # seconds
 MAX_BATCH = 100
 OUTPUT_SIDE = Whole(16, 3840, "pixels")
@@ -239,7 +239,7 @@ class Delivery:
 
     ttl: int | None = option(
         None,
-        Whole(60, LONGEST_TTL, "seconds"),
+        Whole(SHORTEST_TTL, LONGEST_TTL, "seconds"),
         "how long the picture counts as fresh",
         default_words="the setting `CACHE_TTL` (86400)",
     )

@@ -1,5 +1,6 @@
 """`GET /health` for load balancers, and `GET /ready` for orchestrators."""
 
+import time
 from dataclasses import asdict
 
 from flask import Blueprint, Response, jsonify
@@ -7,9 +8,12 @@ from flask import Blueprint, Response, jsonify
 from errors import QueueUnavailable
 from services import Services
 
+VERSION = "0.1.0"
+
 
 def blueprint(services: Services) -> Blueprint:
     views = Blueprint("health", __name__)
+    started = time.monotonic()
 
     @views.after_request
     def forbid_caching(response: Response) -> Response:
@@ -18,7 +22,8 @@ def blueprint(services: Services) -> Blueprint:
 
     @views.get("/health")
     def health() -> Response:
-        return jsonify(ok=True)
+        # The last three are what SnapSharp's clients read.
+        return jsonify(ok=True, status="ok", version=VERSION, uptime=round(time.monotonic() - started, 1))
 
     @views.get("/ready")
     def ready() -> tuple[Response, int]:

@@ -10,7 +10,7 @@ from jobs import new_id
 from model import ThumbnailRequest
 from options import Delivery
 from services import Services
-from thumbnails import Ask, CacheState, Known
+from thumbnails import Ask, CacheState, Known, Served
 from validation import JobRequest
 from web import fast_path
 from web.api.jobs import create_jobs
@@ -20,6 +20,18 @@ from web.http.errors import prefers_image
 from web.http.pictures import picture_headers, picture_response, preferred_format
 from web.http.preferences import Preferences
 from web.http.request_log import log_facts, request_id
+
+
+def get_picture(
+    services: Services, budgets: Budgets, wanted: ThumbnailRequest, caller: Caller, known: Known | None = None
+) -> tuple[Served, dict[str, str]]:
+    """Get the picture of `wanted` for the current request, and the headers of the caller's budget if it was charged."""
+    charge = CaptureCharge(budgets.captures, caller.name, caller.own_limit)
+    served = services.thumbnailer.get(Ask(wanted, charge, request_id()), known)
+    if served.cache is not CacheState.MISS:
+        services.popularity.count_view(wanted, served.picture.captured_at)
+    log_facts(cache=served.cache, **({} if served.capture_ms is None else {"capture_ms": served.capture_ms}))
+    return served, charge.headers
 
 
 def blueprint(services: Services, budgets: Budgets) -> Blueprint:
@@ -43,12 +55,8 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         wanted: ThumbnailRequest, caller: Caller, delivery: Delivery, known: Known | None = None
     ) -> Response:
         """Respond with the picture of `wanted`. The headers follow from `delivery`; `known` was looked up before."""
-        charge = CaptureCharge(budgets.captures, caller.name, caller.own_limit)
-        served = services.thumbnailer.get(Ask(wanted, charge, request_id()), known)
-        if served.cache is not CacheState.MISS:
-            services.popularity.count_view(wanted, served.picture.captured_at)
-        log_facts(cache=served.cache, **({} if served.capture_ms is None else {"capture_ms": served.capture_ms}))
-        return picture_response(served.picture, picture_headers(served, delivery) | charge.headers)
+        served, limits = get_picture(services, budgets, wanted, caller, known)
+        return picture_response(served.picture, picture_headers(served, delivery) | limits)
 
     def respond_with_job(wanted: ThumbnailRequest, caller: Caller, seconds: int) -> Response:
         """Create a job and respond with it, or with its picture or error if it ends within `seconds`."""

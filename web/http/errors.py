@@ -14,6 +14,7 @@ from access import rate_headers
 from errors import INTERNAL_ERROR, BlockedTarget, RateLimited, ThumbnailError, Unauthorized
 from images import placeholder
 from options import THUMBNAIL_OPTIONS, Whole
+from web.http import envelope
 from web.http.pictures import SAFE_HEADERS
 from web.http.request_log import log_facts, request_id
 
@@ -39,6 +40,8 @@ def install(app: Flask, limiter: Limiter) -> None:
 
 def _respond_to_ours(err: ThumbnailError) -> Response:
     log_facts(code=err.code, **({"verdict": err.verdict} if isinstance(err, BlockedTarget) else {}))
+    if envelope.is_expected():
+        return envelope.of_error(err, _headers(err))
     response = _respond(err.status, err.code, err.title, err.detail, retryable=err.retryable)
     response.headers.update(_headers(err))
     return response
@@ -67,7 +70,10 @@ def _respond_to_http(err: HTTPException) -> Response:
     status = err.code or 500
     phrase = HTTPStatus(status).phrase
     code = phrase.lower().replace(" ", "_").replace("-", "_")
-    response = _respond(status, code, phrase, _HTTP_DETAILS.get(status, phrase.lower()))
+    detail = _HTTP_DETAILS.get(status, phrase.lower())
+    response = (
+        envelope.of_http(status, code, detail) if envelope.is_expected() else _respond(status, code, phrase, detail)
+    )
     response.headers.update({name: value for name, value in err.get_headers() if name == "Allow"})
     return response
 

@@ -1,0 +1,101 @@
+"""`GET` and `POST /v1/screenshot`, and `GET /v1/usage`: SnapSharp's contract, for its clients. See docs/snapsharp.md."""
+
+import time
+from datetime import UTC, datetime
+
+from flask import Blueprint, Response, jsonify, request
+
+from access import BudgetUsage
+from errors import BadKey
+from services import Services
+from thumbnails import CacheState, Served
+from web.api.thumbs import get_picture
+from web.http.bodies import json_body
+from web.http.budgets import Budgets
+from web.http.callers import Caller, identify_caller, rate_limited_client
+from web.http.envelope import limit_headers
+from web.http.pictures import SAFE_HEADERS, cache_headers, picture_response
+from web.http.request_log import log_facts
+
+STALE_SECONDS = 86400  # the contract's `stale-while-revalidate`
+
+
+def blueprint(services: Services, budgets: Budgets) -> Blueprint:
+    views = Blueprint("contract", __name__, url_prefix="/v1")
+
+    @views.route("/screenshot", methods=["GET", "POST"])
+    def screenshot() -> Response:
+        if request.method == "POST":
+            wanted = services.validator.parse_contract(json_body())
+        else:
+            wanted = services.validator.parse_contract_query(request.args.items(multi=True))
+        log_facts(host=wanted.target.netloc)
+        caller = identify_caller(services.access, needs_key="/v1/screenshot")
+        services.access.require_target(wanted.target.host)
+        served, _ = get_picture(services, budgets, wanted, caller)
+        headers = cache_headers(served, wanted.delivery) | SAFE_HEADERS
+        known = served.cache in (CacheState.HIT, CacheState.STALE)
+        headers["X-Cache"] = str(CacheState.HIT if known else CacheState.MISS)  # clients know no other value
+        shared = known and not services.access.signing_keys
+        return picture_response(served.picture, headers | _caching(served, shared=shared))
+
+    @views.get("/usage")
+    def usage() -> Response:
+        """Describe the caller's budget of captures: the only figures that are counted."""
+        caller = identify_caller(services.access, needs_key="/v1/usage")
+        used = budgets.captures.usage(caller.name, caller.own_limit)
+        response = jsonify(_describe(used))
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    @views.after_request
+    def tell_limits(response: Response) -> Response:
+        """Send the caller's limits with every response, as the contract promises."""
+        if "X-RateLimit-Limit" not in response.headers:
+            caller = _limited_caller(services)
+            used = budgets.captures.usage(caller.name, caller.own_limit)
+            response.headers.update(limit_headers(used.limit, used.remaining, used.seconds or used.window))
+        return response
+
+    return views
+
+
+def _caching(served: Served, *, shared: bool) -> dict[str, str]:
+    """Write `Cache-Control` as the contract does: shared caches may keep a known picture, and nobody keeps a new one."""
+    if not shared or served.picture.suspect:
+        return {"Cache-Control": "private, no-cache"}
+    fresh_for = max(served.fresh_for, 60)  # as long as `/thumb` lets a stale picture be shown
+    return {
+        "Cache-Control": f"public, s-maxage={fresh_for}, stale-while-revalidate={STALE_SECONDS}",
+        "Vary": "Accept",
+    }
+
+
+def _limited_caller(services: Services) -> Caller:
+    """Identify the caller whose limits count. A wrong key counts as its address."""
+    try:
+        return identify_caller(services.access)
+    except BadKey:
+        return Caller(rate_limited_client(services.access), None)
+
+
+def _describe(used: BudgetUsage) -> dict[str, object]:
+    end = time.time() + (used.seconds or used.window)
+    return {
+        "plan": "self-hosted",
+        "period": {"start": _moment(end - used.window), "end": _moment(end)},
+        "usage": {
+            "requests": used.count,
+            "limit": used.limit,
+            "remaining": used.remaining,
+            "percentage": round(100 * min(used.count / used.limit, 1), 1),
+        },
+        "breakdown": {"screenshot": used.count},
+        # Neither is counted here. An invented figure would be worse than none.
+        "cache_hit_rate": None,
+        "avg_response_time_ms": None,
+    }
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,71 @@
+"""Errors and limits as SnapSharp's clients read them, for all paths below `/v1/`: `{"error", "message", "status"}`."""
+
+import time
+from collections.abc import Mapping
+
+from flask import Response, json, request
+
+from errors import (
+    BadRequest,
+    BlockedTarget,
+    CaptureTimeout,
+    Pending,
+    RateLimited,
+    ThumbnailError,
+    Unauthorized,
+    UpstreamQuota,
+)
+from web.http.pictures import SAFE_HEADERS
+
+PREFIX = "/v1/"
+
+# The first match counts. All other errors keep their own status and code, since the contract names none.
+_NAMED: tuple[tuple[type[ThumbnailError], int, str], ...] = (
+    (BlockedTarget, 400, "blocked_url"),
+    (BadRequest, 400, "validation_error"),
+    (Unauthorized, 401, "unauthorized"),
+    (UpstreamQuota, 429, "quota_exceeded"),
+    (CaptureTimeout, 504, "timeout"),
+    (Pending, 504, "timeout"),  # its status, 202, would be taken for a picture
+)
+_BAD_REQUESTS = frozenset({400, 413, 415})
+
+
+def is_expected() -> bool:
+    """Return whether the current request is one of SnapSharp's."""
+    return request.path.startswith(PREFIX)
+
+
+def of_error(err: ThumbnailError, headers: Mapping[str, str]) -> Response:
+    """Respond with `err`. `headers` are those of the error as any other path sends it."""
+    status, code = next(
+        ((status, code) for kind, status, code in _NAMED if isinstance(err, kind)), (err.status, err.code)
+    )
+    response = _respond(status, code, err.detail, err.retry_after)
+    response.headers.update({name: value for name, value in headers.items() if not name.startswith("RateLimit-")})
+    if isinstance(err, RateLimited):
+        response.headers.update(limit_headers(err.limit, 0, err.retry_after or 0))
+    return response
+
+
+def of_http(status: int, code: str, detail: str) -> Response:
+    """Respond with an error of HTTP itself, such as an unknown path."""
+    return _respond(status, "validation_error" if status in _BAD_REQUESTS else code, detail)
+
+
+def _respond(status: int, code: str, detail: str, retry_after: int | None = None) -> Response:
+    body: dict[str, object] = {"error": code, "message": detail, "status": status}
+    if retry_after is not None:
+        body["retry_after"] = retry_after
+    response = Response(json.dumps(body) + "\n", status, content_type="application/json")
+    response.headers.update(SAFE_HEADERS | {"Cache-Control": "no-store"})
+    return response
+
+
+def limit_headers(limit: int, remaining: int, seconds: int) -> dict[str, str]:
+    """Write the `X-RateLimit-*` headers. The limit renews in `seconds`, which the header gives as a Unix time."""
+    return {
+        "X-RateLimit-Limit": str(limit),
+        "X-RateLimit-Remaining": str(max(remaining, 0)),
+        "X-RateLimit-Reset": str(int(time.time()) + seconds),
+    }
