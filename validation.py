@@ -77,9 +77,12 @@ class Validator:
             raise found.untraced()
         return found
 
-    def parse_json(self, body: object) -> ThumbnailRequest:
-        """Read a decoded JSON body. Raises InvalidOption, InvalidURL or BlockedTarget."""
-        return self._parse_object(_object(body))
+    def parse_json(self, body: object, preferred: str = "") -> ThumbnailRequest:
+        """Read a decoded JSON body; `format=auto` becomes `preferred`, and is refused without one.
+
+        Raises InvalidOption, InvalidURL or BlockedTarget.
+        """
+        return self._parse(_object(body), _Query, preferred) if preferred else self._parse_object(_object(body))
 
     def parse_contract_query(self, pairs: Iterable[tuple[str, str]]) -> ThumbnailRequest:
         """Read the decoded query of `/v1/screenshot`. Raises as `parse_contract`."""
@@ -128,7 +131,7 @@ class Validator:
 
     def _parse_object(self, given: Mapping[Any, Any]) -> ThumbnailRequest:
         if given.get("format") == AUTO:
-            raise InvalidOption(f"auto works only for GET /thumb; choose {either(tuple(FORMATS))}", field="format")
+            raise InvalidOption(f"auto works only for /thumb; choose {either(tuple(FORMATS))}", field="format")
         return self._parse(given, _Body)
 
     def _parse_or_refuse(self, query: bytes, preferred: str) -> ThumbnailRequest | ThumbnailError:

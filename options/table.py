@@ -223,7 +223,7 @@ class Rendition:
     format: str = option(
         PNG,
         Choice(tuple(FORMATS)),
-        "file format, or `auto` in a query; see [Formats](#formats)",
+        "file format, or `auto` for `/thumb`; see [Formats](#formats)",
         signed=False,
     )
     quality: int = option(80, Whole(1, 100), "quality of a lossy format", signed=False)

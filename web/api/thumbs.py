@@ -1,4 +1,4 @@
-"""`GET /thumb`: the query in, a picture out."""
+"""`GET /thumb`: the query in, a picture out. `POST /thumb`: the same with the options in a JSON body."""
 
 from dataclasses import replace
 from http import HTTPStatus
@@ -14,6 +14,7 @@ from thumbnails import Ask, CacheState, Known, Served
 from validation import JobRequest
 from web import fast_path
 from web.api.jobs import create_jobs
+from web.http.bodies import json_body
 from web.http.budgets import Budgets
 from web.http.callers import Caller, identify_caller
 from web.http.errors import prefers_image
@@ -44,7 +45,20 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         log_facts(host=wanted.target.netloc)
         services.access.require_allowed(request.query_string, wanted)
         needs_key = "fresh=1" if wanted.delivery.fresh and services.access.keys else ""
-        caller = identify_caller(services.access, needs_key=needs_key)
+        return respond(wanted, identify_caller(services.access, needs_key=needs_key))
+
+    @views.post("/thumb")
+    def thumb_of_body() -> Response:
+        """Answer a program. It needs a key where the other POSTs do, since a body has no signature."""
+        accepted = preferred_format(request.headers.get("Accept", ""))
+        wanted = services.validator.parse_json(json_body(), accepted)
+        log_facts(host=wanted.target.netloc)
+        caller = identify_caller(services.access, needs_key="POST /thumb")
+        services.access.require_target(wanted.target.host)
+        services.access.require_size(wanted.rendition)
+        return respond(wanted, caller)
+
+    def respond(wanted: ThumbnailRequest, caller: Caller) -> Response:
         preferences = Preferences.of(request.headers.get("Prefer", ""))
         # An `<img>` cannot show a job.
         if preferences.respond_async and not prefers_image() and not services.thumbnailer.has_picture(wanted):

@@ -131,7 +131,7 @@ def test_a_record_keeps_the_whole_request(store):
         ({"url": PAGE, "widht": 3}, "invalid_option", "widht: is not an option; did you mean width?"),
         ({"url": PAGE, "webhok_url": "x"}, "invalid_option", "did you mean webhook_url?"),
         ({"url": PAGE, "width": 3}, "invalid_option", "width: must be a whole number of CSS pixels from 320 to 3840"),
-        ({"url": PAGE, "format": "auto"}, "invalid_option", "format: auto works only for GET /thumb"),
+        ({"url": PAGE, "format": "auto"}, "invalid_option", "format: auto works only for /thumb"),
         ({"url": PAGE, "format": "gif"}, "invalid_option", "format: must be png, webp, jpeg, avif or pdf"),
         ({"url": PAGE, "persist": "maybe"}, "invalid_option", "persist: must be true or false"),
         ({"url": PAGE, "wait": 121}, "invalid_option", "wait: must be a whole number of seconds from 0 to 120"),

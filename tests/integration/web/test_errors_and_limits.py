@@ -420,7 +420,7 @@ def test_a_refusal_is_cheap_for_any_requested_picture(client):
 
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
-    [("GET", "/nothing", 404, "not_found"), ("POST", "/thumb", 405, "method_not_allowed"),
+    [("GET", "/nothing", 404, "not_found"), ("PUT", "/thumb", 405, "method_not_allowed"),
      ("GET", "/persist", 405, "method_not_allowed")],
 )  # fmt: skip
 def test_http_errors_are_problems_too(client, method, path, status, code):

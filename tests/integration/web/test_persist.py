@@ -146,7 +146,7 @@ def test_a_folder_that_is_not_writable_gets_storage_unavailable(make_client, tmp
             b'{"url": "https://example.com/", "format": "auto"}',
             "application/json",
             400,
-            "format: auto works only for GET /thumb",
+            "format: auto works only for /thumb",
         ),
         (b'{"url": 7}', "application/json", 400, "url: must be an absolute"),
         (b'{"url": "https://example.com/", "widht": 7}', "application/json", 400, "did you mean width?"),
