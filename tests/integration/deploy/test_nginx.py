@@ -441,6 +441,25 @@ def test_a_cacheable_response_that_is_no_picture_is_not_stored(site_edge, site):
     assert site_edge.stored == 0
 
 
+def test_a_post_is_passed_on_each_time_even_beside_a_stored_picture(edge, web, api):
+    edge.thumb()
+    for _ in range(2):
+        posted = requests.post(f"{edge.url}/thumb", json={"url": PAGE}, timeout=30)
+        assert (posted.status_code, posted.headers["X-Cache"]) == (200, "HIT")
+    assert edge.thumb().headers["X-Edge-Cache"] == "HIT"
+    assert edge.stored == 1
+
+
+def test_pictures_of_the_contract_are_passed_on_and_not_stored(edge):
+    answers = [edge.get("/v1/screenshot", url=PAGE) for _ in range(2)]
+
+    assert [answer.headers["X-Cache"] for answer in answers] == ["MISS", "HIT"]
+    assert answers[0].headers["Cache-Control"] == "private, no-cache"
+    assert answers[1].headers["X-RateLimit-Limit"] == "30"
+    assert "X-Edge-Cache" not in answers[1].headers
+    assert edge.stored == 0
+
+
 def test_the_web_process_gets_the_clients_address_and_scheme(site_edge, site):
     site.add("/persist", "{}", content_type="application/json")
     lies = {"X-Forwarded-For": "198.51.100.7", "X-Real-IP": "198.51.100.8", "X-Forwarded-Proto": "https"}
@@ -489,6 +508,15 @@ def test_a_flood_gets_the_same_429_as_from_the_service(site_edge, site):
     assert refused[0].json()["request_id"] == refused[0].headers["X-Request-ID"]
     assert refused[0].headers["Cache-Control"] == "no-store"
     assert {answer.headers["X-Error-Code"] for answer in shown} == {"rate_limited"}
+
+
+def test_snapsharps_clients_get_its_envelope_from_nginx_too(site, folder):
+    site.add("/v1/screenshot")
+    with running_nginx(folder, site.url(""), *STRICT) as url:
+        answers = [requests.get(f"{url}/v1/screenshot", headers={"Accept": IMG}, timeout=30) for _ in range(3)]
+    assert answers[-1].status_code == 429
+    assert answers[-1].json()["error"] == "rate_limited"
+    assert answers[-1].json()["retry_after"] == int(answers[-1].headers["Retry-After"])
 
 
 STRICT = [
