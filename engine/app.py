@@ -26,9 +26,12 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 URGENCY = re.compile(r"(?:^|,)[ \t]*u=(\d+)(?![\d.])")  # a dictionary of RFC 8941: its last member counts
 STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 413: "validation_error"}
 
+VERSION = "0.1.0"  # as in pyproject.toml, which is not installed everywhere
+
 SERVICE = web.AppKey("service", CaptureService)
 SUPERVISOR = web.AppKey("supervisor", Supervisor)
 API_KEY = web.AppKey("api_key", str)
+STARTED = web.AppKey("started", float)
 ID = web.RequestKey("id", str)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -38,6 +41,7 @@ log = structlog.get_logger()
 def create_app(settings: EngineSettings, service: CaptureService, supervisor: Supervisor) -> web.Application:
     app = web.Application(client_max_size=MAX_BODY, middlewares=[_identify, _envelope])
     app[SERVICE], app[SUPERVISOR] = service, supervisor
+    app[STARTED] = time.monotonic()
     app[API_KEY] = settings.engine_api_key.get_secret_value() if settings.engine_api_key else ""
     app.router.add_get("/v1/screenshot", screenshot, allow_head=False)
     app.router.add_post("/v1/screenshot", screenshot)
@@ -61,8 +65,12 @@ async def screenshot(request: web.Request) -> web.Response:
 
 async def health(request: web.Request) -> web.Response:
     service, supervisor = request.app[SERVICE], request.app[SUPERVISOR]
+    ready = supervisor.version is not None
     state = {
-        "ok": supervisor.version is not None,
+        "ok": ready,
+        "status": "ok" if ready else "unavailable",
+        "version": VERSION,
+        "uptime": round(time.monotonic() - request.app[STARTED]),
         "browser": supervisor.version,
         "sandbox": supervisor.isolation.sandbox,
         "isolation": "namespace" if supervisor.isolation.namespace else "flags",
@@ -71,7 +79,7 @@ async def health(request: web.Request) -> web.Response:
         "captures": supervisor.captures,
         "restarts": supervisor.restarts,
     }
-    return web.json_response(state, status=200 if state["ok"] else 503, headers={"Cache-Control": "no-store"})
+    return web.json_response(state, status=200 if ready else 503, headers={"Cache-Control": "no-store"})
 
 
 async def _capture(request: web.Request, wanted: CaptureOptions) -> CaptureResult:

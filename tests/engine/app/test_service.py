@@ -8,6 +8,7 @@ import stat
 import subprocess
 import tempfile
 import threading
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,14 @@ def test_health_reports_the_state_of_the_engine(engine: Engine):
     assert "Chrome" in health["browser"]
     assert {"in_flight", "queued", "captures", "restarts", "sandbox"} <= health.keys()
     assert health["isolation"] in ("namespace", "flags")
+
+
+def test_health_has_the_fields_of_the_contract(engine: Engine):
+    """SnapSharp's clients read these three. https://snapsharp.dev/docs"""
+    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
+    health = engine.health()
+    assert (health["status"], health["version"]) == ("ok", project["version"])
+    assert 0 <= health["uptime"] < 3600
 
 
 def traffic_of(engine: Engine, name: str, **params: str) -> dict[str, Any]:
