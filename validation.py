@@ -4,7 +4,7 @@ import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
@@ -22,6 +22,7 @@ from options import (
     Boolean,
     CaptureOptions,
     Choice,
+    Code,
     Delivery,
     JobOptions,
     Kind,
@@ -38,6 +39,7 @@ from options import (
     contract,
     either,
     options_of,
+    read_code,
 )
 from urls import parse_url
 
@@ -198,6 +200,7 @@ _TYPES: dict[type, Callable[[Any], Any]] = {
     Boolean: lambda _: Annotated[bool, BeforeValidator(_boolean)],
     Choice: lambda kind: Literal.__getitem__(kind.values),
     Selector: lambda kind: Annotated[str, Field(min_length=1, max_length=kind.longest, pattern=_VISIBLE)],
+    Code: lambda kind: Annotated[str, BeforeValidator(partial(read_code, words=kind.words))],
     Time: lambda _: Annotated[int, Field(ge=0)],
     Text: lambda _: str,
     # One wrong text is enough for an error: twenty thousand of them would cost 80 ms to describe.

@@ -62,6 +62,7 @@ class CaptureService:
         self._filter_lists = settings.engine_filter_lists
         self._supervisor = supervisor
         self._ads: asyncio.Task[AdFilter | None] | None = None
+        self._trackers: asyncio.Task[AdFilter | None] | None = None
         self._gate = gate
         self._crashes = CrashHistory()
         self.proxies: set[Egress] = set()
@@ -140,7 +141,7 @@ class CaptureService:
         images: bool,
     ) -> Shot:
         """Capture in a new page. Raises NoFrame if the page does not draw when it is asked to."""
-        ads = await asyncio.shield(self._ads) if params.block_ads and self._ads else None
+        ads = await self._filter(params)
         no_images = None if images else ImageFilter(ads)
         async with (
             browser.page(draws_by_itself=draws_by_itself) as blank,
@@ -156,6 +157,17 @@ class CaptureService:
                 if isinstance(err, NoFrame) and not draws_by_itself:
                     raise
                 raise PageFailed("the browser could not draw the page") from err
+
+    async def _filter(self, params: CaptureOptions) -> AdFilter | None:
+        """Return what recognises the requests that the options block, or None. The lists of trackers are seldom needed."""
+        if params.block_ads:
+            return await asyncio.shield(self._ads) if self._ads else None
+        if not params.block_trackers:
+            return None
+        if not self._trackers:
+            lists = adblock.of_trackers(self._filter_lists)
+            self._trackers = asyncio.create_task(asyncio.to_thread(adblock.load, lists))
+        return await asyncio.shield(self._trackers)
 
     @asynccontextmanager
     async def _open_proxy(self, listener: socket.socket, make_proxy: MakeProxy) -> AsyncIterator[Egress]:

@@ -5,7 +5,7 @@ the service and the engine.
 """
 
 from options.formats import FORMATS, PNG, Format
-from options.kinds import Boolean, Choice, Kind, Number, Selector, Text, Texts, Time, Whole, either
+from options.kinds import Boolean, Choice, Code, Kind, Number, Selector, Text, Texts, Time, Whole, either
 from options.notes import NO_NOTES, NOTE_HEADER, NOTES, Notes
 from options.option import LEFT_OUT, Option, Param, callers_options, chosen, options_of
 from options.table import (
@@ -25,6 +25,7 @@ from options.table import (
     Signature,
 )
 from options.target import DEFAULT_PORTS, Target
+from options.values import read_code
 
 __all__ = [
     "DEFAULT_PORTS",
@@ -46,6 +47,7 @@ __all__ = [
     "Boolean",
     "CaptureOptions",
     "Choice",
+    "Code",
     "Delivery",
     "Format",
     "JobOptions",
@@ -66,4 +68,5 @@ __all__ = [
     "chosen",
     "either",
     "options_of",
+    "read_code",
 ]

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from options.kinds import Boolean, Choice, Number, Selector, Whole
+from options.kinds import Boolean, Choice, Code, Number, Selector, Whole
 from options.option import Option, options_of
 from options.table import MAX_PIXELS, CaptureOptions
 from options.target import Target
+from options.values import read_code
 
 TRUE, FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 CACHE_TTL = Whole(0, 86_400, "seconds")
@@ -154,12 +155,17 @@ def _selector(kind: Selector) -> Callable[[object], str]:
     return read
 
 
+def _code(kind: Code) -> Callable[[object], str | None]:
+    return lambda value: read_code(value, kind.words)
+
+
 _READERS: dict[type, Callable[[Any], Callable[[object], Any]]] = {
     Whole: _whole,
     Number: _number,
     Boolean: lambda _: _flag,
     Choice: _choice,
     Selector: _selector,
+    Code: _code,
 }
 
 

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
+from options.values import LONGEST_CODE
+
 
 class Kind(Protocol):
     @property
@@ -63,6 +65,17 @@ class Selector:
     @property
     def words(self) -> str:
         return f"a CSS selector of 1 to {self.longest} characters"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A text of another language, which the browser reads: a style sheet or a script."""
+
+    language: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.language} of at most {LONGEST_CODE} characters"
 
 
 @dataclass(frozen=True, slots=True)

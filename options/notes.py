@@ -33,6 +33,13 @@ class Notes:
         },
     )
 
+    script_failed: int = field(
+        default=0,
+        metadata={
+            "meaning": "1 if the caller's `js` threw an exception or did not return; the picture is taken all the same"
+        },
+    )
+
     @classmethod
     def read(cls, header: str) -> Self:
         """Read the value of a header. Ignores what is not a known note with its digits."""

@@ -52,7 +52,8 @@ class Option:
 
     `meaning` is the docs' description. `default_words` describes a default that is not a plain value. `setting` names
     the setting that replaces the default. Signatures cover only options that are `signed`. `apis` holds a Param for
-    each screenshot API that has the option. `attribute` is the dataclass's field, `name` what callers write.
+    each screenshot API that has the option. `attribute` is the dataclass's field, `name` what callers write. A value
+    that may be a secret is not `shown` when the dataclass is printed.
     """
 
     kind: Kind
@@ -64,6 +65,7 @@ class Option:
     attribute: str = ""
     name: str = ""
     default: Any = None
+    shown: bool = True
 
     @property
     def required(self) -> bool:
@@ -97,7 +99,7 @@ def option(
 ) -> Any:
     """Declare an option as a field of a dataclass. Without a `meaning` it is internal: callers cannot set it."""
     declared = Option(kind, meaning, name=name, apis=apis or {}, **more)
-    return dataclasses.field(default=default, metadata={"option": declared})
+    return dataclasses.field(default=default, repr=declared.shown, metadata={"option": declared})
 
 
 @cache

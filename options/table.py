@@ -6,9 +6,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from options.formats import FORMATS, PNG
-from options.kinds import Boolean, Choice, Number, Selector, Text, Texts, Time, Whole
+from options.kinds import Boolean, Choice, Code, Number, Selector, Text, Texts, Time, Whole
 from options.option import LEFT_OUT, REQUIRED, Option, Param, callers_options, option
 from options.target import Target
+from options.values import FARTHEST
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -147,6 +148,11 @@ class CaptureOptions:
             "snapapi": Param("blockAds", default=False),
         },
     )
+    block_trackers: bool = option(
+        False,
+        Boolean(),
+        apis={"snapsharp": Param("block_trackers", default=False), "snapapi": Param("blockTrackers", default=False)},
+    )
     block_cookie_banners: bool = option(
         True,
         Boolean(),
@@ -175,6 +181,32 @@ class CaptureOptions:
         "tell the page that the visitor prefers dark colours",
         apis={"snapsharp": Param("dark_mode", default=False), "snapapi": Param("darkMode", default=False)},
     )
+    css: str | None = option(
+        None,
+        Code("a style sheet"),
+        "a style sheet that is added to the page; see [capturing.md](capturing.md#what-the-caller-does-to-the-page)",
+        shown=False,
+        apis={"snapsharp": Param("css"), "snapapi": Param("css", limits=(0, 100_000))},
+    )
+    js: str | None = option(
+        None,
+        Code("a script"),
+        shown=False,
+        apis={"snapsharp": Param("js"), "snapapi": Param("javascript", limits=(0, 100_000))},
+    )
+    click: str | None = option(
+        None,
+        Selector(256),
+        "click the first element that matches, once the page is at rest",
+        apis={"snapsharp": Param("click"), "snapapi": Param("clickSelector")},
+    )
+    scroll_y: int = option(
+        0,
+        Whole(0, FARTHEST, "CSS pixels"),
+        "scroll down so far before the picture is taken",
+        apis={"snapsharp": Param("scroll_y", default=0)},
+    )
+    bypass_csp: bool = option(False, Boolean(), apis={"snapsharp": Param("bypass_csp", default=False)})
     format: str = option(
         PNG,
         Choice(tuple(each.name for each in FORMATS.values() if each.from_api)),

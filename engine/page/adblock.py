@@ -3,6 +3,7 @@
 This improves pictures, not security: it judges names, not the addresses that are dialled.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
@@ -50,6 +51,12 @@ class AdFilter:
 
 def _head(url: str) -> str:
     return url.encode("utf-8", "replace")[:MOST_URL_BYTES].decode("utf-8", "ignore")
+
+
+def of_trackers(paths: Iterable[Path]) -> list[Path]:
+    """Return the lists of trackers, such as EasyPrivacy, by their names; all lists if none is one of trackers alone."""
+    paths = list(paths)
+    return [path for path in paths if re.search("privacy|track", path.name.lower())] or paths
 
 
 def load(paths: Iterable[Path]) -> AdFilter | None:

@@ -10,6 +10,7 @@ from engine.browser.page_pool import BlankPage
 from engine.devtools.connection import ProtocolError
 from engine.errors import DeadlineExceeded, EngineError, InvalidParams, PageFailed, PageRefused, PageUnreachable
 from engine.page import screenshot, scripts, whole
+from engine.page.actions import Actions
 from engine.page.adblock import RequestFilter
 from engine.page.banners import Banners
 from engine.page.clock import NoFrame
@@ -88,6 +89,7 @@ class PageCapture:
         self._replacements = 0
         self._is_unfinished = False
         self._banners = Banners(page, params)
+        self._actions = Actions(page, params)
         self._hiding = scripts.call_expression(scripts.HIDE, params.hide) if params.hide else ""
 
     async def prepare(self, unwanted: RequestFilter | None) -> None:
@@ -103,6 +105,7 @@ class PageCapture:
         if unwanted:
             self._page.session.on("Fetch.requestPaused", self._block(unwanted))
             setup.append(send("Fetch.enable", patterns=[{"urlPattern": "*"}]))
+        self._actions.prepare()
         setup.append(self._page.children.watch())
         await asyncio.gather(*setup)
         await self._require_valid_selectors()
@@ -157,6 +160,8 @@ class PageCapture:
         await self._require_drawable(DeadlineExceeded("the page had nothing to show in time"))
         if self._unmatched and not await self._page.run(scripts.MATCHES, self._unmatched):
             raise PageFailed(f'wait_for: no element matched "{self._unmatched}" in time')
+        self._actions.require_clicked()
+        await self._actions.scroll()
         if self._shows_whole:
             self._view = await whole.show_unfinished(self._page, self._params)
 
@@ -187,6 +192,8 @@ class PageCapture:
                 with contextlib.suppress(DeadlineExceeded):  # a page that fights it is shown as it is
                     await self._page.evaluate(self._hiding)
             await self._banners.hide_again()
+            with contextlib.suppress(DeadlineExceeded):
+                await self._actions.style()
             body = await screenshot.take(self._page, self._params, self._view)
         except (PageFailed, BrokenPicture, ProtocolError):
             if await self._is_current(document):
@@ -194,7 +201,12 @@ class PageCapture:
             raise DocumentReplaced from None
         if not await self._is_current(document):
             raise DocumentReplaced
-        return Shot(body, Notes(cut_at=self._view.cut_at, unfinished=int(self._is_unfinished)))
+        return Shot(body, self._notes)
+
+    @property
+    def _notes(self) -> Notes:
+        unfinished, failed = int(self._is_unfinished), int(self._actions.script_failed)
+        return Notes(cut_at=self._view.cut_at, unfinished=unfinished, script_failed=failed)
 
     async def _is_current(self, document: int) -> bool:
         """Return whether `document` is still the current one."""
@@ -237,6 +249,8 @@ class PageCapture:
         if params.wait_until == "networkidle" or params.wait_for or params.delay:
             await self._require_document()  # an error status needs no further wait
         page.move_mouse_away()
+        await self._actions.style()
+        await self._actions.run_script()
         if params.wait_until == "networkidle":
             await self._wait_for_idle_network()
         if params.wait_for:
@@ -252,9 +266,18 @@ class PageCapture:
             shows = await self._look_patiently()
             self._is_unfinished = shows == "word" or (shows == "motion" and await page.clock.is_waiting())
         await self._clear_banners()
+        await self._act()
         if self._shows_whole:
             self._view = await whole.show(page, params, self._rest)
             await self._clear_banners()  # some come when the page is scrolled
+
+    async def _act(self) -> None:
+        """Click and scroll, and let the page come to rest after each."""
+        if await self._actions.click():
+            await self._rest(self._params.delay + SETTLED_MS)
+            await self._clear_banners()
+        if await self._actions.scroll():
+            await self._rest(SETTLED_MS)
 
     @property
     def _is_live(self) -> bool:

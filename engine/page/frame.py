@@ -28,6 +28,7 @@ class MainFrame:
         self.id = frame
         self.url = ""
         self.loader: str | None = None
+        self.asked_to_leave = False  # by a script of the document, whether or not a navigation has begun
         self.stopped = False  # the document loads no further, whether or not it ever fires `load`
         self.document = 0  # a counter, as a document from a `javascript:` URL keeps its predecessor's loader
         self.since = 0.0  # when the document came, on the event loop's clock
@@ -37,6 +38,7 @@ class MainFrame:
             ("Page.lifecycleEvent", self._lifecycle),
             ("Page.frameScheduledNavigation", self._scheduling),
             ("Page.frameClearedScheduledNavigation", self._cleared),
+            ("Page.frameRequestedNavigation", self._asked),
             ("Page.frameStartedNavigating", self._started),
             ("Page.frameStartedLoading", self._started_loading),
             ("Page.frameStoppedLoading", self._stopped),
@@ -120,7 +122,7 @@ class MainFrame:
     def _replaced(self) -> None:
         self.document += 1
         self._milestones = set()
-        self.stopped = False
+        self.stopped = self.asked_to_leave = False
         self.since = asyncio.get_running_loop().time()
         for reply in tuple(self._pending):
             if not reply.done():
@@ -144,6 +146,11 @@ class MainFrame:
         if event["frameId"] == self.id:
             self._redirect_scheduled = False
             self._notify()
+
+    def _asked(self, event: dict[str, Any]) -> None:
+        """Notice that a script asks for a navigation. The renderer says so before it answers the call that ran the script."""
+        if event["frameId"] == self.id:
+            self.asked_to_leave = True
 
     def _started(self, event: dict[str, Any]) -> None:
         if event["frameId"] == self.id and "samedocument" not in event["navigationType"].lower():

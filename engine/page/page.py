@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from engine.browser.page_pool import BlankPage
@@ -46,17 +47,29 @@ class Page:
         """Run a function of `scripts` in an isolated world of the main frame. Raises PageFailed if it throws."""
         return await self.evaluate(scripts.call_expression(function, *arguments))
 
+    async def run_as_own(self, source: str) -> bool:
+        """Run a script as the page's own, where nothing of ours can be seen. Returns whether it ended without an exception.
+
+        Raises DeadlineExceeded if it does not return.
+        """
+        run = partial(self.frame.call_in_document, "Runtime.evaluate", expression=source)
+        return "exceptionDetails" not in await self._while_it_answers(run)
+
     async def evaluate(self, expression: str) -> Any:
         """Evaluate an expression at once: the page's timers stand still meanwhile, so it must not wait for them.
 
-        The page may be busy without end, or become so by what the expression does, as page scripts observe that. Its
+        Raises PageFailed if it throws. The page may be busy without end, or become so by what the expression does, as page scripts observe that. Its
         scripts are then terminated. Raises DeadlineExceeded if that does not help, or terminates the expression too.
         """
+        return await self._while_it_answers(partial(self._evaluate, expression))
+
+    async def _while_it_answers(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Make a call that runs a script. Terminates all scripts of the page if it takes too long."""
         seconds, loop = self.answer_seconds, asyncio.get_running_loop()
         terminating = loop.call_later(seconds, self.session.send, "Runtime.terminateExecution")
         try:
             async with asyncio.timeout(2 * seconds):
-                return await self._evaluate(expression)
+                return await call()
         except DocumentReplaced:
             raise
         except (TimeoutError, ProtocolError) as err:
@@ -119,6 +132,15 @@ class Page:
         """
         self.session.send("Input.dispatchMouseEvent", type="mouseMoved", x=-1, y=self.height // 2)
 
+    def click(self, x: float, y: float) -> list[asyncio.Future[dict[str, Any]]]:
+        """Move the mouse to a point of the window, and click. The answers may need a frame."""
+        send, button = self.session.send, {"button": "left", "clickCount": 1}
+        return [
+            send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y),
+            send("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, buttons=1, **button),
+            send("Input.dispatchMouseEvent", type="mouseReleased", x=x, y=y, **button),
+        ]
+
     def is_replaced(self) -> bool:
         return self.frame.leaving or not self.frame.committed
 
@@ -126,5 +148,6 @@ class Page:
         """Return whether the document is there, and waits for parts that it needs for `load`."""
         return not self.is_replaced() and not self.frame.loaded
 
-    def _dismiss(self, _event: dict[str, Any]) -> None:
-        self.session.send("Page.handleJavaScriptDialog", accept=False)
+    def _dismiss(self, event: dict[str, Any]) -> None:
+        """Dismiss a dialog, but let the page be left: only a click of the caller makes a page ask."""
+        self.session.send("Page.handleJavaScriptDialog", accept=event["type"] == "beforeunload")

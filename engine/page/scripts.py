@@ -30,6 +30,32 @@ HIDE = """(hidden) => {
   document.adoptedStyleSheets.push(sheet);
 }"""
 
+# A constructed sheet ignores `@import`, so a sheet that imports is added as an element too, where the page's policy allows
+# that. Added again, it stays as it is.
+ADD_STYLE = """(css) => {
+  if (window !== top) return;
+  if (!globalThis.added) (globalThis.added = new CSSStyleSheet()).replaceSync(css);
+  if (!document.adoptedStyleSheets.includes(added)) document.adoptedStyleSheets.push(added);
+  if (!/@import/i.test(css) || globalThis.importing?.isConnected || !document.documentElement) return;
+  globalThis.importing ??= document.createElementNS('http://www.w3.org/1999/xhtml', 'style');
+  importing.textContent = css;
+  (document.head ?? document.documentElement).append(importing);
+}"""
+
+# The middle of an element, which is scrolled into view only if the middle lies outside of the window.
+POINT_OF = """(selector) => {
+  const element = document.querySelector(selector);
+  if (!element) return null;
+  const point = () => {
+    const box = element.getBoundingClientRect();
+    return {x: box.x + box.width / 2, y: box.y + box.height / 2, size: box.width * box.height};
+  };
+  const {x, y} = point();
+  const scrolled = x < 0 || y < 0 || x >= innerWidth || y >= innerHeight;
+  if (scrolled) element.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});
+  return {...point(), scrolled};
+}"""
+
 # All elements of the document and its open shadow roots.
 _ELEMENTS = """function* elements(root = document) {
   for (const element of root.querySelectorAll('*')) {

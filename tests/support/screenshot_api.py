@@ -55,6 +55,12 @@ SNAPSHARP = {
     "block_cookie_banners": bool,
     "block_chats": bool,
     "hide_selectors": str,
+    "css": str,
+    "js": str,
+    "click": str,
+    "scroll_y": (0, 65_535),
+    "bypass_csp": bool,
+    "block_trackers": bool,
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "snapsharp": SNAPSHARP,
@@ -91,6 +97,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "blockAds": bool,
         "blockCookieBanners": bool,
         "blockChatWidgets": bool,
+        "blockTrackers": bool,
+        "css": str,
+        "javascript": str,
+        "clickSelector": str,
     },
 }
 

@@ -58,6 +58,17 @@ def test_after_a_redirect_the_files_of_the_landing_page_are_its_own(site: Site, 
         assert colour(engine.capture(site.add("/foreign-script", foreign), block_ads="true")) == BLUE
 
 
+def test_trackers_alone_are_blocked_by_the_lists_of_trackers(site: Site, url: str, tmp_path: Path):
+    ads, trackers = tmp_path / "easylist.txt", tmp_path / "easyprivacy.txt"
+    ads.write_text("/ad728.png$image\n")
+    trackers.write_text("/ad_728.js$script\n")
+    with running_engine(PRIVATE_TARGETS=site.address, ENGINE_FILTER_LISTS=f"{ads},{trackers}") as engine:
+        assert colour(engine.capture(url, block_trackers="true"), (1000, 500)) == GREEN
+        assert (site.hits("/ad728.png"), site.hits("/ad_728.js")) == (1, 0)
+        engine.capture(url, block_trackers="true", block_ads="true")
+        assert (site.hits("/ad728.png"), site.hits("/ad_728.js")) == (1, 0)
+
+
 def test_without_lists_the_option_has_no_effect_and_a_warning_is_logged(site: Site, url: str):
     with running_engine(PRIVATE_TARGETS=site.address, ENGINE_FILTER_LISTS="/nowhere.txt") as engine:
         assert colour(engine.capture(url, block_ads="true"), (1000, 500)) == RED
