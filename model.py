@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from options import NO_NOTES, CaptureOptions, Delivery, Notes, Rendition, Target, chosen
+from options import NO_NOTES, PRIVATE, CaptureOptions, Delivery, Notes, Rendition, Target, chosen
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 # Part of every key. Raise it when the meaning or the default of an option changes: keys leave defaults out, so an old
@@ -26,22 +26,38 @@ class ThumbnailRequest:
     """A validated request: what to capture, in which rendition, and how to deliver it.
 
     Its keys leave defaults out, so that a new option changes no key of a request that does not use it.
+
+    A request with private options, such as cookies, is for the caller who sent it, its `owner`, alone. Owner and private
+    options are part of the keys, as a hash, so no other caller is served the picture, from whatever tier. Requests without
+    private options have no owner.
     """
 
     capture: CaptureOptions
     rendition: Rendition = field(default_factory=Rendition)
     delivery: Delivery = field(default_factory=Delivery)
+    owner: str = ""
+    private: bool = field(init=False, compare=False)
     capture_key: Key = field(init=False, compare=False)
     rendition_key: Key = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        capture = {"schema": SCHEMA, "capture": chosen(self.capture)}
+        options = chosen(self.capture)
+        private = {name: options.pop(name) for name in PRIVATE if name in options}
+        object.__setattr__(self, "private", bool(private))
+        capture: dict[str, object] = {"schema": SCHEMA, "capture": options}
+        if private:
+            # Keys are stored beside pictures and failures, so they must not show a secret.
+            capture["private"] = _digest(_CANONICAL.encode({"owner": self.owner} | private))
         object.__setattr__(self, "capture_key", _key("original", capture))
         object.__setattr__(self, "rendition_key", _key("rendition", capture | {"rendition": chosen(self.rendition)}))
 
     @property
     def target(self) -> Target:
         return self.capture.target
+
+    def owned_by(self, caller: str) -> "ThumbnailRequest":
+        """Return the request as the caller's own if it is private, else unchanged."""
+        return replace(self, owner=caller) if self.private else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +84,8 @@ class Picture:
 
 def _key(kind: str, options: dict[str, object]) -> Key:
     canonical = _CANONICAL.encode({"kind": kind} | options)
-    return Key(hashlib.sha256(canonical.encode()).hexdigest(), canonical)
+    return Key(_digest(canonical), canonical)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

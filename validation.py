@@ -1,6 +1,7 @@
 """Untrusted mapping → ThumbnailRequest. Pure: syntax only. Every refusal names the field and its valid values."""
 
 import difflib
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,9 +15,12 @@ from errors import BlockedTarget, InvalidOption, InvalidURL, PaidOption, Thumbna
 from model import ThumbnailRequest
 from netguard import Guard
 from options import (
+    BULKY,
     FORMATS,
     JOB_OPTIONS,
+    MOST_BULK,
     PNG,
+    PRIVATE,
     SHORTEST_TTL,
     THUMBNAIL_OPTIONS,
     Boolean,
@@ -88,7 +92,9 @@ class Validator:
 
     def parse_contract_query(self, pairs: Iterable[tuple[str, str]]) -> ThumbnailRequest:
         """Read the decoded query of `/v1/screenshot`. Raises as `parse_contract`."""
-        return self.parse_contract(_read(lambda: contract.unrepeated(pairs)))
+        options = _read(lambda: contract.unrepeated(pairs))
+        _refuse_in_query(options)
+        return self.parse_contract(options)
 
     def parse_contract(self, options: object) -> ThumbnailRequest:
         """Read the options of `/v1/screenshot`, named as SnapSharp does, with its defaults.
@@ -122,6 +128,7 @@ class Validator:
         elif "url" in shared:
             raise InvalidOption("send only one of them", field="url, urls")
         else:
+            _require_light(len(own.urls), shared)
             pictures = tuple(self._parse_one_of(own.urls, index, shared) for index in range(len(own.urls)))
         return JobRequest(pictures, own.urls is not None, own.webhook_url, own.persist)
 
@@ -148,6 +155,7 @@ class Validator:
         except ValueError:
             raise InvalidOption("the query has too many options; send at most 64") from None
         _refuse_repeated(pairs)
+        _refuse_in_query(name for name, _ in pairs)
         return self._parse(dict(pairs), _Query, preferred)
 
     def _parse(self, given: Mapping[Any, Any], model: type[BaseModel], preferred: str = "") -> ThumbnailRequest:
@@ -244,6 +252,22 @@ def _refuse_repeated(pairs: Iterable[tuple[str, str]]) -> None:
     for name, count in Counter(name for name, _ in pairs).items():
         if count > 1 and name in THUMBNAIL_OPTIONS:
             raise InvalidOption(f"is set {count} times; send it once", field=name)
+
+
+def _require_light(count: int, shared: Mapping[str, Any]) -> None:
+    """Refuse a batch whose jobs would hold very much text: each of them has its own copy."""
+    names = sorted(BULKY.intersection(shared))
+    characters = count * sum(len(json.dumps(shared[name])) for name in names)
+    if characters > MOST_BULK:
+        most = MOST_BULK // (characters // count)
+        raise InvalidOption(f"must be at most {most} in a batch with so much text in {', '.join(names)}", field="urls")
+
+
+def _refuse_in_query(names: Iterable[str]) -> None:
+    """Refuse options that may be secrets: URLs are logged, remembered and passed on by everything that they meet."""
+    for name in names:
+        if name in PRIVATE:
+            raise InvalidOption("must not be in a URL; send the options as the JSON body of a POST", field=name)
 
 
 def _object(body: object) -> Mapping[Any, Any]:

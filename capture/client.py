@@ -22,7 +22,7 @@ from urllib3.util import Timeout
 from capture.dialects import Dialect
 from capture.outcomes import BROKEN, DOWN, LATE, UNTRUSTED, UNUSABLE, CallFailure, Outcome, read_failure, redact
 from errors import RateLimited
-from options import NO_NOTES, NOTE_HEADER, CaptureOptions, Notes, Target
+from options import NO_NOTES, NOTE_HEADER, PRIVATE, CaptureOptions, Notes, chosen
 from outbound import POOLS
 
 TRIES = 3
@@ -33,6 +33,7 @@ PING_TIMEOUT = 2.0
 LONGEST_QUERY = 4096  # bytes that all servers and proxies accept
 LONGEST_ERROR = 64 * 2**10
 CHUNK = 64 * 2**10
+WITHHELD = "[…]"
 BACKGROUND = "u=7"  # RFC 9218, section 4.1: the lowest urgency, for captures that no visitor waits for
 HEADERS = {"User-Agent": "thumbnail-service", "Accept": "*/*", "Accept-Encoding": "identity"}
 
@@ -111,7 +112,7 @@ class CaptureClient:
                 return answer
             if answer.outcome is not LATE or attempt == 1:  # a retry that timed out says less than the first failure
                 failure = answer
-            self._log_failure(failure, options.target, attempt, request_id)
+            self._log_failure(failure, options, attempt, request_id)
             pause = self._pause(failure, attempt)
             if attempt == TRIES or pause is None or pause + LEAST_TRY > deadline - time.monotonic():
                 break
@@ -211,14 +212,16 @@ class CaptureClient:
             return None
         return (failure.retry_after or 0.0) + self._jitter(BACKOFF * 2 ** (attempt - 1))
 
-    def _log_failure(self, failure: CallFailure, target: Target, attempt: int, request_id: str) -> None:
-        write = log.error if failure.outcome.hint else log.warning
+    def _log_failure(self, failure: CallFailure, options: CaptureOptions, attempt: int, request_id: str) -> None:
+        write, target = log.error if failure.outcome.hint else log.warning, options.target
+        # The API's words may repeat a cookie, a header, or what a script throws.
+        text = WITHHELD if PRIVATE.intersection(chosen(options)) else failure.text
         write(
             "capture_refused",
             api=self._dialect.name,
             status=failure.status,
             code=redact(failure.code, target, self._api_key),
-            reason=redact(failure.text, target, self._api_key),
+            reason=redact(text, target, self._api_key),
             error=failure.outcome.error.code,
             attempt=attempt,
             request_id=request_id,

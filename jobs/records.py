@@ -13,7 +13,7 @@ from typing import Any, Self
 from errors import ThumbnailError
 from jobs.messages import INTERACTIVE
 from model import ThumbnailRequest
-from options import Delivery, Notes, Rendition, chosen
+from options import BULKY, Delivery, Notes, Rendition, chosen
 from urls import read_capture
 
 
@@ -107,9 +107,11 @@ class Job:
 
     def encode_request(self) -> str:
         """Encode the part of the record that never changes."""
+        owner = {"private_to": self.wanted.owner} if self.wanted.owner else {}
         return json.dumps(
-            {
-                "capture": chosen(self.wanted.capture),
+            owner
+            | {
+                "capture": {name: value for name, value in self._chosen.items() if name not in BULKY},
                 "rendition": chosen(self.wanted.rendition),
                 "delivery": chosen(self.wanted.delivery),
                 "created_at": self.created_at,
@@ -122,14 +124,27 @@ class Job:
             separators=(",", ":"),
         )
 
+    def encode_until_the_end(self) -> str:
+        """Encode the options that the record holds only until the job ends: secrets and long texts. "" if none."""
+        kept = {name: value for name, value in self._chosen.items() if name in BULKY}
+        return json.dumps(kept, separators=(",", ":")) if kept else ""
+
+    @property
+    def _chosen(self) -> dict[str, Any]:
+        return chosen(self.wanted.capture)
+
     @classmethod
     def decode(cls, id_: str, record: Mapping[bytes, bytes]) -> Self:
-        """Decode a job's record: `wish` holds the request, and each value that changes has its own field."""
+        """Decode a job's record: `wish` holds the request, and each value that changes has its own field.
+
+        The request of an ended job lacks the options that the record no longer holds.
+        """
         request = json.loads(record[b"wish"])
         wanted = ThumbnailRequest(
-            read_capture(request.pop("capture")),
+            read_capture(request.pop("capture") | (_load(record.get(b"private")) or {})),
             Rendition(**request.pop("rendition")),
             Delivery(**request.pop("delivery")),
+            request.pop("private_to", ""),
         )
         problem, result = _load(record.get(b"problem")), _load(record.get(b"result"))
         return cls(

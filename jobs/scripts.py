@@ -39,6 +39,7 @@ local function finish(id, state, field, value, message, webhook, keep, stay)
   local job, done = prefix .. 'job:' .. id, prefix .. 'done:' .. id
   redis.call('zrem', due, message)
   move(job, state)
+  redis.call('hdel', job, 'private')
   redis.call('hset', job, 'completed_at', now, field, value)
   redis.call('zrem', unfinished, id)
   redis.call('zadd', index, now + keep, 'job:' .. id)

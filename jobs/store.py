@@ -20,17 +20,18 @@ from jobs.scripts import KEEP_SECONDS, PREFIX, RESEND_SECONDS, script
 _SLICE_MS = 2000  # of one blocking read; must stay below the client's socket time-out
 
 _ADD = """
-local limit, keep, resend, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), (#ARGV - 5) / 3
+local limit, keep, resend, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), (#ARGV - 5) / 4
 if redis.call('exists', prefix .. 'job:' .. ARGV[6]) == 1 then return 1 end
 if redis.call('zcard', unfinished) + count > limit then return 0 end
 if redis.call('zcard', index) + count > 10 * limit then
   return -math.ceil(math.max(tonumber(redis.call('zrange', index, 0, 0, 'withscores')[2] or now) - now, 60))
 end
-for i = 6, #ARGV, 3 do
+for i = 6, #ARGV, 4 do
   redis.call('hset', prefix .. 'job:' .. ARGV[i], 'wish', ARGV[i + 1], 'state', 'pending', 'turn', 1)
   redis.call('zadd', index, now + keep, 'job:' .. ARGV[i])
   redis.call('zadd', unfinished, now, ARGV[i])
   redis.call('zadd', due, now + resend, ARGV[i + 2])
+  if ARGV[i + 3] ~= '' then redis.call('hset', prefix .. 'job:' .. ARGV[i], 'private', ARGV[i + 3]) end
 end
 if ARGV[4] ~= '' then
   redis.call('set', prefix .. 'batch:' .. ARGV[4], ARGV[5])
@@ -65,8 +66,11 @@ class JobStore:
         self.retention.prune()
         messages = [TaskMessage(CAPTURE, job.queue, job.id) for job in jobs]
         head = [batch.id, json.dumps(asdict(batch))] if batch else ["", ""]
-        each = [(job.id, job.encode_request(), str(message)) for job, message in zip(jobs, messages, strict=True)]
-        flat = [text for three in each for text in three]
+        flat = [
+            text
+            for job, message in zip(jobs, messages, strict=True)
+            for text in (job.id, job.encode_request(), str(message), job.encode_until_the_end())
+        ]
         added = self._add(self._limit, KEEP_SECONDS, RESEND_SECONDS, *head, *flat)
         if added == 0:
             raise OverCapacity("too many jobs are waiting; try again later", retry_after=60)

@@ -9,13 +9,16 @@ from options.kinds import Boolean, Choice, Code, Kind, Number, Selector, Text, T
 from options.notes import NO_NOTES, NOTE_HEADER, NOTES, Notes
 from options.option import LEFT_OUT, Option, Param, callers_options, chosen, options_of
 from options.table import (
+    BULKY,
     JOB_OPTIONS,
     LONGEST_TTL,
     LONGEST_WAIT,
     MAX_BATCH,
     MAX_PIXELS,
     MAX_URL_BYTES,
+    MOST_BULK,
     OUTPUT_SIDE,
+    PRIVATE,
     SHORTEST_TTL,
     THUMBNAIL_OPTIONS,
     CaptureOptions,
@@ -28,6 +31,7 @@ from options.target import DEFAULT_PORTS, Target
 from options.values import read_code
 
 __all__ = [
+    "BULKY",
     "DEFAULT_PORTS",
     "FORMATS",
     "JOB_OPTIONS",
@@ -37,11 +41,13 @@ __all__ = [
     "MAX_BATCH",
     "MAX_PIXELS",
     "MAX_URL_BYTES",
+    "MOST_BULK",
     "NOTES",
     "NOTE_HEADER",
     "NO_NOTES",
     "OUTPUT_SIDE",
     "PNG",
+    "PRIVATE",
     "SHORTEST_TTL",
     "THUMBNAIL_OPTIONS",
     "Boolean",

@@ -53,7 +53,8 @@ class Option:
     `meaning` is the docs' description. `default_words` describes a default that is not a plain value. `setting` names
     the setting that replaces the default. Signatures cover only options that are `signed`. `apis` holds a Param for
     each screenshot API that has the option. `attribute` is the dataclass's field, `name` what callers write. A value
-    that may be a secret is not `shown` when the dataclass is printed.
+    that may be a secret is not `shown` when the dataclass is printed. Unless it is `public` all the same, it comes by
+    POST alone, and its picture is the caller's own.
     """
 
     kind: Kind
@@ -66,6 +67,11 @@ class Option:
     name: str = ""
     default: Any = None
     shown: bool = True
+    public: bool = False
+
+    @property
+    def private(self) -> bool:
+        return not self.shown and not self.public
 
     @property
     def required(self) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from options.formats import FORMATS, PNG
 from options.kinds import Boolean, Choice, Code, Number, Selector, Text, Texts, Time, Whole
-from options.option import LEFT_OUT, REQUIRED, Option, Param, callers_options, option
+from options.option import LEFT_OUT, REQUIRED, Option, Param, callers_options, option, options_of
 from options.target import Target
 from options.values import FARTHEST
 
@@ -186,11 +186,13 @@ class CaptureOptions:
         Code("a style sheet"),
         "a style sheet that is added to the page; see [capturing.md](capturing.md#what-the-caller-does-to-the-page)",
         shown=False,
+        public=True,
         apis={"snapsharp": Param("css"), "snapapi": Param("css", limits=(0, 100_000))},
     )
     js: str | None = option(
         None,
         Code("a script"),
+        "a script that runs in the page, as one of its own, before the picture is taken",
         shown=False,
         apis={"snapsharp": Param("js"), "snapapi": Param("javascript", limits=(0, 100_000))},
     )
@@ -322,5 +324,9 @@ def _of_callers(*groups: "type[DataclassInstance]") -> Mapping[str, Option]:
     return MappingProxyType({each.name: each for group in groups for each in callers_options(group)})
 
 
+PRIVATE = frozenset(each.name for each in options_of(CaptureOptions) if each.private)
+# Long texts and secrets: records hold them no longer than needed, and a batch may hold only so many characters of them.
+BULKY = PRIVATE | {each.name for each in options_of(CaptureOptions) if isinstance(each.kind, Code)}
+MOST_BULK = 256 << 10
 THUMBNAIL_OPTIONS = _of_callers(CaptureOptions, Rendition, Delivery, Signature)
 JOB_OPTIONS = _of_callers(JobOptions)

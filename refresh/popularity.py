@@ -95,7 +95,7 @@ class Popularity:
 
     def count_view(self, request: ThumbnailRequest, captured_at: datetime) -> None:
         """Count a view of the capture made at `captured_at`. Called on every hit: must stay cheap."""
-        if not self._counting:
+        if not self._counting or request.private:  # a recapture would need the caller's secrets, kept for weeks
             return
         key = (request.capture_key.digest, request.delivery.ttl, captured_at)
         with self._lock:

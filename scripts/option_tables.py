@@ -89,7 +89,8 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 TABLES = {
-    "capture": _options(callers_options(CaptureOptions)),
+    "capture": _options(each for each in callers_options(CaptureOptions) if not each.private),
+    "private": _options(each for each in callers_options(CaptureOptions) if each.private),
     "rendition": _options(callers_options(Rendition)),
     "delivery": _options(callers_options(Delivery), callers_options(Signature)),
     "job": _options(callers_options(JobOptions)),

@@ -31,3 +31,7 @@ class Ask:
     request: ThumbnailRequest
     charge: Charge = NoCharge()
     request_id: str = ""
+
+    def __post_init__(self) -> None:
+        if self.request.private and not self.request.owner:
+            raise ValueError("a private request needs its owner: without one, it would be shared with all callers")

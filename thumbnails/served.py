@@ -18,12 +18,16 @@ class CacheState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A picture for a caller: where it came from, the seconds for which it stays fresh, the capture's milliseconds."""
+    """A picture for a caller: where it came from, the seconds for which it stays fresh, the capture's milliseconds.
+
+    A `private` one is for this caller alone.
+    """
 
     picture: Picture
     cache: CacheState
     fresh_for: int
     capture_ms: int | None = None
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

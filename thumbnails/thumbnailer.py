@@ -245,7 +245,8 @@ class Thumbnailer:
     def _serve(
         self, picture: Picture, state: CacheState, request: ThumbnailRequest, capture_ms: int | None = None
     ) -> Served:
-        return Served(picture, state, max(self._freshness.fresh_for(picture, request), 0), capture_ms)
+        fresh_for = max(self._freshness.fresh_for(picture, request), 0)
+        return Served(picture, state, fresh_for, capture_ms, private=request.private)
 
 
 @contextmanager

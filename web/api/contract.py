@@ -32,7 +32,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         log_facts(host=wanted.target.netloc)
         caller = identify_caller(services.access, needs_key="/v1/screenshot")
         services.access.require_target(wanted.target.host)
-        served, _ = get_picture(services, budgets, wanted, caller)
+        served, _ = get_picture(services, budgets, wanted.owned_by(caller.name), caller)
         headers = cache_headers(served, wanted.delivery) | SAFE_HEADERS
         known = served.cache in (CacheState.HIT, CacheState.STALE)
         headers["X-Cache"] = str(CacheState.HIT if known else CacheState.MISS)  # clients know no other value
@@ -62,7 +62,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
 
 def _caching(served: Served, *, shared: bool) -> dict[str, str]:
     """Write `Cache-Control` as the contract does: shared caches may keep a known picture, and nobody keeps a new one."""
-    if not shared or served.picture.suspect:
+    if not shared or served.private or served.picture.suspect:
         return {"Cache-Control": "private, no-cache"}
     fresh_for = max(served.fresh_for, 60)  # as long as `/thumb` lets a stale picture be shown
     return {

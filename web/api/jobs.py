@@ -77,7 +77,8 @@ def create_jobs(
     budgets.jobs.require(caller.name, len(job_request.pictures))
     limits = budgets.calls.charge(caller.name)
     ids = ids_from(seed)
-    made = _jobs_of(replace(job_request, webhook_url=webhook_url), _owner(caller), ids)
+    pictures = tuple(wanted.owned_by(caller.name) for wanted in job_request.pictures)
+    made = _jobs_of(replace(job_request, pictures=pictures, webhook_url=webhook_url), _owner(caller), ids)
     batch = (
         Batch(next(ids), made[0].owner, made[0].created_at, tuple(job.id for job in made))
         if job_request.batch

@@ -31,14 +31,15 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         services.access.require_target(wanted.target.host)
         services.access.require_size(wanted.rendition)
         attempt = current_attempt(caller, body)
-        return respond_once(services.idempotency, attempt, lambda: store(wanted, caller))
+        return respond_once(services.idempotency, attempt, lambda: store(wanted.owned_by(caller.name), caller))
 
     def store(wanted: ThumbnailRequest, caller: Caller) -> Response:
         limits = budgets.permanent_pictures.charge(caller.name)
         charge = CaptureCharge(budgets.captures, caller.name, caller.own_limit)
         persisted = services.thumbnailer.persist(Ask(wanted, charge, request_id()))
         log_facts(cache=persisted.cache)
-        response = jsonify(_describe(persisted, absolute_url(persisted.stored.url, services.settings.public_url)))
+        described = _describe(persisted, absolute_url(persisted.stored.url, services.settings.public_url))
+        response = jsonify(described | ({"private_content": True} if wanted.private else {}))
         response.status_code = 201 if persisted.stored.created else 200
         response.headers.update(limits | persisted.picture.notes.headers)
         return response

@@ -29,8 +29,6 @@ def get_picture(
     """Get the picture of `wanted` for the current request, and the headers of the caller's budget if it was charged."""
     charge = CaptureCharge(budgets.captures, caller.name, caller.own_limit)
     served = services.thumbnailer.get(Ask(wanted, charge, request_id()), known)
-    if served.cache is not CacheState.MISS:
-        services.popularity.count_view(wanted, served.picture.captured_at)
     log_facts(cache=served.cache, **({} if served.capture_ms is None else {"capture_ms": served.capture_ms}))
     return served, charge.headers
 
@@ -56,7 +54,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         caller = identify_caller(services.access, needs_key="POST /thumb")
         services.access.require_target(wanted.target.host)
         services.access.require_size(wanted.rendition)
-        return respond(wanted, caller)
+        return respond(wanted.owned_by(caller.name), caller)
 
     def respond(wanted: ThumbnailRequest, caller: Caller) -> Response:
         preferences = Preferences.of(request.headers.get("Prefer", ""))
@@ -70,6 +68,8 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     ) -> Response:
         """Respond with the picture of `wanted`. The headers follow from `delivery`; `known` was looked up before."""
         served, limits = get_picture(services, budgets, wanted, caller, known)
+        if request.method != "POST" and served.cache is not CacheState.MISS:  # programs are no visitors
+            services.popularity.count_view(wanted, served.picture.captured_at)
         return picture_response(served.picture, picture_headers(served, delivery) | limits)
 
     def respond_with_job(wanted: ThumbnailRequest, caller: Caller, seconds: int) -> Response:

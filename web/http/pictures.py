@@ -56,7 +56,7 @@ def _cache_control(served: Served, delivery: Delivery, *, stale: bool) -> str:
     """Write which caches may keep a picture, and for how long: at most until its URL expires.
 
     Shared caches may serve a picture after its `max-age`. So they must keep neither suspect pictures nor pictures whose
-    URL expires.
+    URL expires; nor may they serve one caller's private picture to another.
     """
     if delivery.fresh:
         return "no-store"
@@ -64,7 +64,7 @@ def _cache_control(served: Served, delivery: Delivery, *, stale: bool) -> str:
     max_age = 60 if stale and not suspect else served.fresh_for
     if delivery.expires is not None:
         max_age = min(max_age, max(delivery.expires - int(time.time()) - 1, 0))
-    if suspect or delivery.expires is not None:
+    if suspect or served.private or delivery.expires is not None:
         return f"private, max-age={max_age}"
     return f"public, max-age={max_age}{'' if stale else _GRACE}"
 

@@ -9,6 +9,7 @@ from model import SCHEMA, ThumbnailRequest
 from netguard import Guard
 from options import Boolean, CaptureOptions, Rendition, chosen, options_of
 from options.option import option
+from thumbnails import Ask
 from urls import locate, read_capture
 from validation import Validator
 
@@ -51,6 +52,25 @@ def test_the_canonical_text_has_the_schema_the_kind_and_the_changed_options():
         "capture": {"url": "https://example.com/", "dark_mode": True},
         "rendition": {"w": 320},
     }
+
+
+def test_a_private_request_has_keys_of_its_callers_own_that_show_no_secret():
+    wanted = ThumbnailRequest(CaptureOptions(TARGET, js="secret()"))
+    mine, yours = wanted.owned_by("key:mine"), wanted.owned_by("key:yours")
+    assert len({each.capture_key for each in (mine, yours, ThumbnailRequest(CaptureOptions(TARGET)))}) == 3
+    assert "secret" not in mine.rendition_key.canonical
+
+
+def test_a_private_request_without_its_owner_is_never_served():
+    wanted = ThumbnailRequest(CaptureOptions(TARGET, js="secret()"))
+    assert Ask(wanted.owned_by("key:mine"))
+    with pytest.raises(ValueError, match="a private request needs its owner"):
+        Ask(wanted)
+
+
+def test_a_public_request_has_no_owner():
+    wanted = ThumbnailRequest(CaptureOptions(TARGET, css="i{}"))
+    assert wanted.owned_by("key:mine") is wanted
 
 
 def test_a_rendition_without_options_is_not_taken_for_its_original():
