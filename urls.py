@@ -14,7 +14,7 @@ import can_ada
 import netguard
 from errors import BlockedTarget, InvalidURL
 from netguard import Guard, Verdict
-from options import DEFAULT_PORTS, MAX_URL_BYTES, CaptureOptions, Target
+from options import DEFAULT_PORTS, MAX_URL_BYTES, CaptureOptions, Target, stored
 
 NOT_PUBLIC = "the target is not a public web address"
 
@@ -52,7 +52,7 @@ def read_capture(record: Mapping[str, Any]) -> CaptureOptions:
     values = dict(record)
     if values.pop("medium", "screen") == "print":  # a record of schema 1
         values["format"] = "pdf"
-    return CaptureOptions(locate(values.pop("url")), **values)
+    return CaptureOptions(locate(values.pop("url")), **stored(values))
 
 
 def _target(url: can_ada.URL) -> Target:

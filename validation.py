@@ -32,6 +32,7 @@ from options import (
     Kind,
     Number,
     Option,
+    Parts,
     Rendition,
     Selector,
     Target,
@@ -178,9 +179,10 @@ class Validator:
         delivery = {name: values[name] for name in _DELIVERY}
         if values["format"] == "pdf":
             capture["format"] = "pdf"  # a printed page is another capture than a screenshot
-        return ThumbnailRequest(
-            CaptureOptions(target, **capture), Rendition(**rendition), Delivery(**delivery, negotiated=negotiated)
-        )
+        options = CaptureOptions(target, **capture)
+        if options.contradicts_clip:
+            raise InvalidOption(f"cannot be combined with {options.contradicts_clip}; remove one of them", field="clip")
+        return ThumbnailRequest(options, Rendition(**rendition), Delivery(**delivery, negotiated=negotiated))
 
 
 def _names(group: "type[DataclassInstance]") -> tuple[str, ...]:
@@ -209,6 +211,7 @@ _TYPES: dict[type, Callable[[Any], Any]] = {
     Choice: lambda kind: Literal.__getitem__(kind.values),
     Selector: lambda kind: Annotated[str, Field(min_length=1, max_length=kind.longest, pattern=_VISIBLE)],
     Code: lambda kind: Annotated[str, BeforeValidator(partial(read_code, words=kind.words))],
+    Parts: lambda kind: Annotated[Any, BeforeValidator(kind.read)],
     Time: lambda _: Annotated[int, Field(ge=0)],
     Text: lambda _: str,
     # One wrong text is enough for an error: twenty thousand of them would cost 80 ms to describe.

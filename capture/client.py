@@ -149,7 +149,8 @@ class CaptureClient:
             headers[self._dialect.key_header] = self._dialect.key_prefix + self._api_key
         url = self._base_url + self._dialect.path
         query = urllib.parse.urlencode({name: _literal(value) for name, value in sent.items()})
-        if self._dialect.method == "POST" or (self._dialect.json_too and len(query) > LONGEST_QUERY):
+        unsuitable = len(query) > LONGEST_QUERY or any(isinstance(value, dict | list) for value in sent.values())
+        if self._dialect.method == "POST" or (self._dialect.json_too and unsuitable):
             return requests.Request("POST", url, headers=headers, json=sent)
         return requests.Request("GET", url, headers=headers, params=query)
 

@@ -21,7 +21,7 @@ def doubt(identity: Identity, options: CaptureOptions) -> str:
         raise NotAPicture(f"asked for {options.format}, got {identity.content_type}")
     if identity.blank:
         return "blank"
-    if document or options.selector or _is_as_asked(identity, options):
+    if document or options.selector or options.clip or _is_as_asked(identity, options):
         return ""
     asked = f"{options.width * options.scale:.0f} × {options.height * options.scale:.0f}"
     return f"asked for {asked}, got {identity.width} × {identity.height}"

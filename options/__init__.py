@@ -5,7 +5,7 @@ the service and the engine.
 """
 
 from options.formats import FORMATS, PNG, Format
-from options.kinds import Boolean, Choice, Code, Kind, Number, Selector, Text, Texts, Time, Whole, either
+from options.kinds import Boolean, Choice, Code, Kind, Number, Parts, Selector, Text, Texts, Time, Whole, either
 from options.notes import NO_NOTES, NOTE_HEADER, NOTES, Notes
 from options.option import LEFT_OUT, Option, Param, callers_options, chosen, options_of
 from options.table import (
@@ -28,7 +28,7 @@ from options.table import (
     Signature,
 )
 from options.target import DEFAULT_PORTS, Target
-from options.values import read_code
+from options.values import Clip, read_code, stored
 
 __all__ = [
     "BULKY",
@@ -53,6 +53,7 @@ __all__ = [
     "Boolean",
     "CaptureOptions",
     "Choice",
+    "Clip",
     "Code",
     "Delivery",
     "Format",
@@ -62,6 +63,7 @@ __all__ = [
     "Number",
     "Option",
     "Param",
+    "Parts",
     "Rendition",
     "Selector",
     "Signature",
@@ -75,4 +77,5 @@ __all__ = [
     "either",
     "options_of",
     "read_code",
+    "stored",
 ]

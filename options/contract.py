@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from options.kinds import Boolean, Choice, Code, Number, Selector, Whole
+from options.kinds import Boolean, Choice, Code, Number, Parts, Selector, Whole
 from options.option import Option, options_of
 from options.table import MAX_PIXELS, CaptureOptions
 from options.target import Target
@@ -78,7 +78,7 @@ def read(options: object, target: Callable[[object], Target]) -> ContractRequest
     cache = {name: given.pop(name) for name in ("cache", "cache_ttl") if name in given}
     values = {ATTRIBUTES[name]: value for name, value in given.items()}
     capture = CaptureOptions(target(sent["url"]), **DEFAULTS | values)
-    _check_area(capture)
+    _check_together(capture)
     return ContractRequest(capture, **cache)
 
 
@@ -96,9 +96,11 @@ def _field(name: str, value: object) -> Any:
         raise BadOption(name, f"must be {err}") from None
 
 
-def _check_area(params: CaptureOptions) -> None:
+def _check_together(params: CaptureOptions) -> None:
     if params.format != "pdf" and params.width * params.height * params.scale**2 > MAX_PIXELS:
         raise BadOption("scale", f"width × height × scale² must be at most {MAX_PIXELS} pixels")
+    if params.contradicts_clip:
+        raise BadOption("clip", f"cannot be combined with {params.contradicts_clip}; remove one of them")
 
 
 def _whole(kind: Whole) -> Callable[[object], int]:
@@ -166,6 +168,7 @@ _READERS: dict[type, Callable[[Any], Callable[[object], Any]]] = {
     Choice: _choice,
     Selector: _selector,
     Code: _code,
+    Parts: lambda kind: kind.read,
 }
 
 

@@ -1,6 +1,7 @@
 """The kinds of values. `words` completes "must be …" in error texts, and fills the column of values in the docs."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,6 +77,14 @@ class Code:
     @property
     def words(self) -> str:
         return f"{self.language} of at most {LONGEST_CODE} characters"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A value of several parts, which `read` makes of JSON, or of a query's text. It raises ValueError."""
+
+    words: str
+    read: Callable[[object], object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,9 @@ class Notes:
         },
     )
 
+    clipped: int = field(
+        default=0, metadata={"meaning": "1 if the `clip` reached beyond the page, so the picture is smaller than that"}
+    )
     script_failed: int = field(
         default=0,
         metadata={

@@ -6,10 +6,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from options.formats import FORMATS, PNG
-from options.kinds import Boolean, Choice, Code, Number, Selector, Text, Texts, Time, Whole
+from options.kinds import Boolean, Choice, Code, Number, Parts, Selector, Text, Texts, Time, Whole
 from options.option import LEFT_OUT, REQUIRED, Option, Param, callers_options, option, options_of
 from options.target import Target
-from options.values import FARTHEST
+from options.values import A_CLIP, FARTHEST, Clip, clip_object, clip_text, read_clip
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -208,6 +208,16 @@ class CaptureOptions:
         "scroll down so far before the picture is taken",
         apis={"snapsharp": Param("scroll_y", default=0)},
     )
+    clip: Clip | None = option(
+        None,
+        Parts(A_CLIP, read_clip),
+        "capture only this part of the page, from its top left corner. What lies outside the page is cut off; "
+        "`X-Thumb-Note` says so",
+        apis={
+            "snapsharp": Param("clip", write=clip_object),
+            "engine": Param("clip", write=clip_text),
+        },
+    )
     bypass_csp: bool = option(False, Boolean(), apis={"snapsharp": Param("bypass_csp", default=False)})
     format: str = option(
         PNG,
@@ -227,6 +237,13 @@ class CaptureOptions:
     @property
     def url(self) -> str:
         return self.target.url
+
+    @property
+    def contradicts_clip(self) -> str:
+        """The option that cannot be combined with the clip, if there is a clip and such an option; else ""."""
+        if self.clip is None:
+            return ""
+        return "format=pdf" if self.format == "pdf" else "selector" if self.selector else ""
 
 
 @dataclass(frozen=True, slots=True)

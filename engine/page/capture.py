@@ -164,6 +164,7 @@ class PageCapture:
         await self._actions.scroll()
         if self._shows_whole:
             self._view = await whole.show_unfinished(self._page, self._params)
+        self._view = await whole.clip(self._page, self._params, self._view)
 
     @property
     def _shows_whole(self) -> bool:
@@ -206,7 +207,8 @@ class PageCapture:
     @property
     def _notes(self) -> Notes:
         unfinished, failed = int(self._is_unfinished), int(self._actions.script_failed)
-        return Notes(cut_at=self._view.cut_at, unfinished=unfinished, script_failed=failed)
+        view = self._view
+        return Notes(view.cut_at, unfinished=unfinished, clipped=int(view.clipped), script_failed=failed)
 
     async def _is_current(self, document: int) -> bool:
         """Return whether `document` is still the current one."""
@@ -240,8 +242,8 @@ class PageCapture:
 
     async def _come_to_rest(self) -> None:
         params, page = self._params, self._page
+        self._view = View(params.height)
         if page.height != params.height:  # the document before this one was shown whole
-            self._view = View(params.height)
             page.set_viewport(params, params.height)
         self._require_web_page()
         if page.frame.stopped and not page.frame.loaded:
@@ -267,9 +269,10 @@ class PageCapture:
             self._is_unfinished = shows == "word" or (shows == "motion" and await page.clock.is_waiting())
         await self._clear_banners()
         await self._act()
-        if self._shows_whole:
+        if self._shows_whole or await whole.is_clip_beyond_window(page, params):
             self._view = await whole.show(page, params, self._rest)
             await self._clear_banners()  # some come when the page is scrolled
+        self._view = await whole.clip(page, params, self._view)
 
     async def _act(self) -> None:
         """Click and scroll, and let the page come to rest after each."""

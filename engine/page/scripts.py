@@ -206,6 +206,7 @@ _EXTENT = """const extent = () => {
   return {height, bottom: bottom + scrollY, inner: found !== page};
 };"""
 
+TOP = "() => scrollY"
 HEIGHT = "() => (document.scrollingElement ?? document.documentElement).scrollHeight"
 
 # Takes back what keeps the page from being as tall as its content: a lock of scrolling on the document. An inner scroller

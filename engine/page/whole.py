@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from engine.errors import PageFailed
 from engine.page import scripts
 from engine.page.page import Page
-from options import FORMATS, MAX_PIXELS, CaptureOptions
+from options import FORMATS, MAX_PIXELS, CaptureOptions, Clip
 
 MAX_SIDE = 16_384  # device pixels: larger pictures come back blank or empty
 SCROLL_SECONDS = 5
@@ -26,22 +26,16 @@ Rest = Callable[[float], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
-    """A part of the document in CSS pixels."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-
-
-@dataclass(frozen=True, slots=True)
 class View:
-    """What the picture shows: the viewport, `height` CSS pixels tall, or a `clip` of it. It was `cut` if more exists."""
+    """What the picture shows: the viewport, `height` CSS pixels tall, or a `clip` of it. It was `cut` if more exists.
+
+    The options' clip was `clipped` if it reached beyond the page.
+    """
 
     height: int
     clip: Clip | None = None
     cut: bool = False
+    clipped: bool = False
 
     @property
     def cut_at(self) -> int:
@@ -53,6 +47,8 @@ def max_height(params: CaptureOptions) -> int:
     """The highest picture in CSS pixels, by the options and by the limits of the encoders and of memory."""
     side = min(MAX_SIDE, FORMATS[params.format].longest_side)
     limit = int(min(side / params.scale, MAX_PIXELS / (params.width * params.scale**2)))
+    if params.clip:  # nothing below it is needed
+        limit = min(limit, max(params.height, params.clip.y + params.clip.height))
     is_whole_page = params.full_page and not params.selector and params.format != "pdf"
     return min(limit, params.max_height or limit) if is_whole_page else limit
 
@@ -76,6 +72,29 @@ async def show_unfinished(page: Page, params: CaptureOptions) -> View:
     if not params.selector:
         return _cut(params, page.height, await page.run(scripts.HEIGHT))
     return _view_of(await _box(page, params, 0), params, page.height, 0)
+
+
+async def is_clip_beyond_window(page: Page, params: CaptureOptions) -> bool:
+    """Return whether the clip, if there is one, lies above or below of what the window shows."""
+    if not params.clip:
+        return False
+    top: float = await page.run(scripts.TOP)
+    return max(0, params.clip.y) < top or params.clip.y + params.clip.height > top + page.height
+
+
+async def clip(page: Page, params: CaptureOptions, view: View) -> View:
+    """Return the part of `view` that the options' clip shows. Raises PageFailed if the clip lies outside of the page."""
+    wanted = params.clip
+    if not wanted:
+        return view
+    top: float = await page.run(scripts.TOP)
+    end = math.ceil(top) + (view.clip.height if view.clip else view.height)
+    left, right = max(0, wanted.x), min(wanted.x + wanted.width, params.width)
+    first, last = max(0, wanted.y), min(wanted.y + wanted.height, end)
+    if left >= right or first >= last:
+        raise PageFailed(f"clip: lies outside the page, which is {params.width} × {end} CSS pixels")
+    part = Clip(left, first, right - left, last - first)
+    return View(view.height, part, clipped=(part.width, part.height) != (wanted.width, wanted.height))
 
 
 async def _scroll_through(page: Page, params: CaptureOptions, rest: Rest) -> None:
@@ -154,13 +173,13 @@ def _cut(params: CaptureOptions, height: int, all_of_it: float) -> View:
     return View(height, clip, cut=params.full_page and params.format != "pdf" and all_of_it > shown + 1)
 
 
-def _view_of(box: dict[str, float], params: CaptureOptions, height: int, top: float) -> View:
+def _view_of(box: dict[str, float], params: CaptureOptions, height: int, top: int) -> View:
     """Show the element at `box` in the window, which is `height` CSS pixels tall and scrolled to `top`."""
     bottom = top + height
     return View(height, _clip(box, params, bottom), cut=box["y"] + box["height"] > bottom + 1)
 
 
-def _clip(box: dict[str, float], params: CaptureOptions, bottom: float) -> Clip:
+def _clip(box: dict[str, float], params: CaptureOptions, bottom: int) -> Clip:
     x, y = max(0, math.floor(box["x"])), max(0, math.floor(box["y"]))
     width = min(math.ceil(box["x"] + box["width"]), params.width) - x
     tall = min(math.ceil(box["y"] + box["height"]), bottom) - y

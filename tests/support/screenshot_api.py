@@ -58,6 +58,7 @@ SNAPSHARP = {
     "css": str,
     "js": str,
     "click": str,
+    "clip": dict,
     "scroll_y": (0, 65_535),
     "bypass_csp": bool,
     "block_trackers": bool,
@@ -69,6 +70,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "wait_until": {"settled", "load", "domcontentloaded", "networkidle"},
         "scale": (1, 3),
         "selector": str,
+        "clip": str,
         "max_height": (240, 16_384),
     },
     "hermesforge": {

@@ -4,7 +4,7 @@ import pytest
 
 from engine.errors import InvalidParams, PlanRequired
 from engine.parsing import parse, parse_json, parse_query
-from options import CaptureOptions, Target
+from options import CaptureOptions, Clip, Target
 
 URL = "https://example.com/"
 
@@ -110,6 +110,47 @@ def test_an_option_of_paid_plans_is_refused_as_the_contract_does(option):
 def test_retina_is_a_scale_of_two_unless_a_scale_is_given():
     assert parse({"url": URL, "retina": "1"}).scale == 2
     assert parse({"url": URL, "retina": "1", "scale": 1.5}).scale == 1.5
+
+
+@pytest.mark.parametrize(
+    "clip",
+    [
+        {"x": 1, "y": -2, "width": 30, "height": 4.0},
+        [1, -2, 30, 4],
+        "1,-2,30,4",
+        " 1, -2, 30, 4 ",
+        "{'x': 1, 'y': -2, 'width': 30, 'height': 4}",
+        '{"height": 4, "width": 30, "y": -2, "x": 1}',
+        "[1, -2, 30, 4]",
+    ],
+)
+def test_a_clip_is_read_as_each_client_writes_it(clip):
+    assert parse({"url": URL, "clip": clip}).clip == Clip(1, -2, 30, 4)
+
+
+@pytest.mark.parametrize(
+    "clip",
+    ["", "1,2,3", "1,2,3,4,5", "1,2,0,4", "1.5,2,3,4", "[object Object]", "{'x': 1}", "[" * 300, "1e9,0,1,1", [1, 2, 3],
+     [True, 0, 1, 1], {"x": 0, "y": 0, "width": 1, "height": "1"}, {"x": 0, "y": 0, "width": 1, "height": 1, "z": 1},
+     {"x": 0, "y": 0, "width": 70_000, "height": 1}, {"x": float("nan"), "y": 0, "width": 1, "height": 1}, 7],
+)  # fmt: skip
+def test_what_is_no_clip_is_refused(clip):
+    assert refusal(clip=clip).startswith("clip: must be x,y,width,height in whole CSS pixels, such as 0,0,800,600")
+
+
+@pytest.mark.parametrize(("name", "value"), [("selector", "p"), ("format", "pdf")])
+def test_a_clip_is_refused_beside_what_it_contradicts(name, value):
+    assert refusal(clip="0,0,9,9", **{name: value}).startswith("clip: cannot be combined with ")
+
+
+@pytest.mark.parametrize("value", ["x" * 65_537, "\0", "\ud800", 7, ["x"]])
+def test_what_is_no_code_is_refused(value):
+    assert refusal(css=value) == "css: must be a style sheet of at most 65536 characters"
+    assert refusal(js=value) == "js: must be a script of at most 65536 characters"
+
+
+def test_empty_code_counts_as_omitted():
+    assert parse({"url": URL, "css": "", "js": " \n"}) == parse({"url": URL})
 
 
 def test_a_picture_of_too_many_pixels_is_refused():

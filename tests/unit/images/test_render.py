@@ -3,6 +3,7 @@
 import io
 import threading
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image, ImageDraw
 
 import images
 from images import NotAPicture, identify, make_rendition
-from options import CaptureOptions, Rendition
+from options import CaptureOptions, Clip, Rendition
 from urls import locate
 
 
@@ -79,6 +80,8 @@ def test_a_page_of_one_colour_is_doubted():
     assert images.doubt(identify(picture(320, 240, colour="white")), options) == "blank"
     assert images.doubt(identify(picture(320, 240)), options) == ""
     assert "got 400 × 240" in images.doubt(identify(picture(400, 240)), options)
+    part = replace(options, clip=Clip(0, 0, 50, 40))  # the page may end before the clip does
+    assert images.doubt(identify(picture(50, 30)), part) == ""
 
 
 def marked(x, y, width, height, size=(1280, 720)):

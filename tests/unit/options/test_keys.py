@@ -91,10 +91,25 @@ def test_a_default_that_the_operator_sets_is_in_the_key_by_its_value():
     assert on.capture_key == request("").capture_key
 
 
-@pytest.mark.parametrize("query", ["", "format=pdf&full_page", "scale=1.5&hide=.a,%20.b&block_ads=0&delay=10"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "format=pdf&full_page",
+        "scale=1.5&hide=.a,%20.b&block_ads=0&delay=10",
+        "clip=0,10,200,100&css=a%7B%7D&click=b&scroll_y=9",
+    ],
+)
 def test_a_capture_that_was_stored_is_read_back_as_it_was(query):
     capture = request(query).capture
     assert read_capture(json.loads(json.dumps(chosen(capture)))) == capture
+
+
+def test_a_clip_has_one_key_however_it_is_written():
+    parse = Validator(Guard()).parse_json
+    objects = {"x": 0, "y": 10, "width": 200, "height": 100}, [0, 10, 200, 100]
+    keys = {parse({"url": "https://example.com/", "clip": each}).capture_key.digest for each in objects}
+    assert keys == {request("clip=0,10,200,100").capture_key.digest}
 
 
 def test_a_record_of_the_schema_before_is_read_too():
