@@ -180,8 +180,9 @@ class Validator:
         if values["format"] == "pdf":
             capture["format"] = "pdf"  # a printed page is another capture than a screenshot
         options = CaptureOptions(target, **capture)
-        if options.contradicts_clip:
-            raise InvalidOption(f"cannot be combined with {options.contradicts_clip}; remove one of them", field="clip")
+        name, reason = options.contradiction
+        if name:
+            raise InvalidOption(reason, field=name)
         return ThumbnailRequest(options, Rendition(**rendition), Delivery(**delivery, negotiated=negotiated))
 
 

@@ -28,7 +28,7 @@ from options.table import (
     Signature,
 )
 from options.target import DEFAULT_PORTS, Target
-from options.values import Clip, read_code, stored
+from options.values import Clip, Cookie, read_code, stored
 
 __all__ = [
     "BULKY",
@@ -55,6 +55,7 @@ __all__ = [
     "Choice",
     "Clip",
     "Code",
+    "Cookie",
     "Delivery",
     "Format",
     "JobOptions",

@@ -99,8 +99,9 @@ def _field(name: str, value: object) -> Any:
 def _check_together(params: CaptureOptions) -> None:
     if params.format != "pdf" and params.width * params.height * params.scale**2 > MAX_PIXELS:
         raise BadOption("scale", f"width × height × scale² must be at most {MAX_PIXELS} pixels")
-    if params.contradicts_clip:
-        raise BadOption("clip", f"cannot be combined with {params.contradicts_clip}; remove one of them")
+    name, reason = params.contradiction
+    if name:
+        raise BadOption(name, reason)
 
 
 def _whole(kind: Whole) -> Callable[[object], int]:

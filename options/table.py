@@ -9,7 +9,23 @@ from options.formats import FORMATS, PNG
 from options.kinds import Boolean, Choice, Code, Number, Parts, Selector, Text, Texts, Time, Whole
 from options.option import LEFT_OUT, REQUIRED, Option, Param, callers_options, option, options_of
 from options.target import Target
-from options.values import A_CLIP, FARTHEST, Clip, clip_object, clip_text, read_clip
+from options.values import (
+    A_CLIP,
+    COOKIES,
+    FARTHEST,
+    HEADERS,
+    Clip,
+    Cookies,
+    Headers,
+    clip_object,
+    clip_text,
+    cookie_objects,
+    has_foreign_cookie,
+    header_object,
+    read_clip,
+    read_cookies,
+    read_headers,
+)
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -218,6 +234,24 @@ class CaptureOptions:
             "engine": Param("clip", write=clip_text),
         },
     )
+    headers: Headers = option(
+        (),
+        Parts(HEADERS, read_headers),
+        shown=False,
+        apis={
+            "snapsharp": Param("headers", write=header_object),
+            "snapapi": Param("extraHeaders", write=header_object),
+        },
+    )
+    cookies: Cookies = option(
+        (),
+        Parts(COOKIES, read_cookies),
+        shown=False,
+        apis={
+            "snapsharp": Param("cookies", write=cookie_objects),
+            "snapapi": Param("cookies", write=cookie_objects),
+        },
+    )
     bypass_csp: bool = option(False, Boolean(), apis={"snapsharp": Param("bypass_csp", default=False)})
     format: str = option(
         PNG,
@@ -239,11 +273,14 @@ class CaptureOptions:
         return self.target.url
 
     @property
-    def contradicts_clip(self) -> str:
-        """The option that cannot be combined with the clip, if there is a clip and such an option; else ""."""
-        if self.clip is None:
-            return ""
-        return "format=pdf" if self.format == "pdf" else "selector" if self.selector else ""
+    def contradiction(self) -> tuple[str, str]:
+        """The name of an option that contradicts another one, and the reason; two empty texts if there is none."""
+        beside = "format=pdf" if self.format == "pdf" else "selector" if self.selector else ""
+        if self.clip and beside:
+            return "clip", f"cannot be combined with {beside}; remove one of them"
+        if has_foreign_cookie(self.cookies, self.target):
+            return "cookies", f"must be of the page's own domain: {self.target.host}, or for a name one above it"
+        return "", ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,30 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from options.target import Target
+
 LONGEST_CODE = 64 << 10  # characters
 FARTHEST = 65_535  # CSS pixels
 
+MOST_HEADERS, MOST_COOKIES = 32, 64
+LONGEST_TEXT = 4096  # characters of a header's value, or of a cookie's name and value
+
 A_CLIP = "x,y,width,height in whole CSS pixels, such as 0,0,800,600, or an object with these four"
+HEADERS = f"an object of at most {MOST_HEADERS} header names and their values, in printable ASCII"
+COOKIES = (
+    f"a list of at most {MOST_COOKIES} objects with name and value, and perhaps domain and path, in printable ASCII"
+)
 
 _NUMBERS = re.compile(r"\s*(-?\d{1,5})\s*,\s*(-?\d{1,5})\s*,\s*(\d{1,5})\s*,\s*(\d{1,5})\s*", re.ASCII)
 _LONGEST_CLIP = 256  # characters
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")  # RFC 9110, section 5.6.2
+_PRINTABLE = re.compile(r"[\t\x20-\x7e]*")
+_NO_SEMICOLON = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
+# Chromium writes these itself: they frame the message, or tell the server where a request comes from.
+_BROWSERS_OWN = re.compile(
+    "host|cookie2?|set-cookie2?|content-length|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|origin"
+    "|accept-encoding|accept-charset|access-control-request-.*|sec-.*|proxy-.*"
+)
 
 
 class Clip(NamedTuple):
@@ -25,6 +42,19 @@ class Clip(NamedTuple):
     y: int
     width: int
     height: int
+
+
+class Cookie(NamedTuple):
+    """A cookie of the page's own host. `domain` is only compared with that host: no other one gets the cookie."""
+
+    name: str
+    value: str
+    domain: str = ""
+    path: str = "/"
+
+
+Headers = tuple[tuple[str, str], ...]
+Cookies = tuple[Cookie, ...]
 
 
 def read_code(value: object, words: str) -> str | None:
@@ -49,6 +79,40 @@ def read_clip(value: object) -> Clip:
     return clip
 
 
+def read_headers(value: object) -> Headers:
+    """Read an object. Names have no order, so they are sorted."""
+    if not isinstance(value, Mapping) or len(value) > MOST_HEADERS:
+        raise ValueError(HEADERS)
+    for name, text in value.items():
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise ValueError(HEADERS)
+        if _BROWSERS_OWN.fullmatch(name.lower()):
+            raise ValueError(f"without {name}, which the browser sets itself")
+        if not isinstance(text, str) or len(text) > LONGEST_TEXT or not _PRINTABLE.fullmatch(text):
+            raise ValueError(HEADERS)
+    if len({name.lower() for name in value}) < len(value):
+        raise ValueError("without a name that is repeated in another case")
+    return tuple(sorted((name, text.strip()) for name, text in value.items()))
+
+
+def read_cookies(value: object) -> Cookies:
+    """Read a list of objects. `has_foreign_cookie` judges their domains."""
+    if not isinstance(value, list | tuple) or len(value) > MOST_COOKIES:
+        raise ValueError(COOKIES)
+    return tuple(map(_cookie, value))
+
+
+def has_foreign_cookie(cookies: Cookies, target: Target) -> bool:
+    """Return whether a cookie's domain is neither the target's host nor, for a name, one above it."""
+    is_address = target.host.startswith("[") or target.host[-1:].isdigit()
+    for cookie in cookies:
+        domain = cookie.domain.lower().removeprefix(".").removesuffix(".")
+        is_above = not is_address and "." in domain and target.host.endswith(f".{domain}")
+        if domain not in ("", target.host) and not is_above:
+            return True
+    return False
+
+
 def clip_text(clip: Any) -> str:
     """Write a clip for a query."""
     return ",".join(map(str, clip))
@@ -59,12 +123,27 @@ def clip_object(clip: Any) -> dict[str, int]:
     return dict(zip(Clip._fields, clip, strict=True))
 
 
+def header_object(headers: Any) -> dict[str, str]:
+    """Write headers for JSON."""
+    return dict(headers)
+
+
+def cookie_objects(cookies: Any) -> list[dict[str, str]]:
+    """Write cookies for JSON."""
+    written = [dict(zip(Cookie._fields, cookie, strict=True)) for cookie in cookies]
+    return [{name: part for name, part in each.items() if part or name == "value"} for each in written]
+
+
 def stored(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a stored record as they were before JSON."""
     return {name: _STORED[name](value) if name in _STORED else value for name, value in values.items()}
 
 
-_STORED: Mapping[str, Any] = {"clip": lambda parts: Clip(*parts)}
+_STORED: Mapping[str, Any] = {
+    "clip": lambda parts: Clip(*parts),
+    "headers": lambda pairs: tuple((name, text) for name, text in pairs),
+    "cookies": lambda cookies: tuple(Cookie(*parts) for parts in cookies),
+}
 
 
 def _clip_in(text: str) -> object:
@@ -82,3 +161,24 @@ def _pixels(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > FARTHEST:
         raise ValueError(A_CLIP)
     return value
+
+
+def _cookie(value: object) -> Cookie:
+    if not isinstance(value, Mapping) or not value.keys() <= set(Cookie._fields):
+        raise ValueError(COOKIES)
+    parts = {name: part for name, part in value.items() if part is not None}
+    if not {"name", "value"} <= parts.keys() or not all(isinstance(part, str) for part in parts.values()):
+        raise ValueError(COOKIES)
+    cookie = Cookie(**parts)
+    cookie = cookie._replace(path=cookie.path or "/")
+    if not _is_well_formed(cookie):
+        raise ValueError(COOKIES)
+    return cookie
+
+
+def _is_well_formed(cookie: Cookie) -> bool:
+    short = (
+        len(cookie.name) + len(cookie.value) <= LONGEST_TEXT and len(cookie.path) + len(cookie.domain) <= LONGEST_TEXT
+    )
+    plain = all(map(_NO_SEMICOLON.fullmatch, cookie))
+    return bool(short and plain and _TOKEN.fullmatch(cookie.name) and cookie.path.startswith("/"))

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +13,10 @@ from engine.page.actions import Actions
 from engine.page.adblock import RequestFilter
 from engine.page.banners import Banners
 from engine.page.clock import NoFrame
+from engine.page.cookies import set_cookies
 from engine.page.frame import REDIRECT_SECONDS, WORLD, DocumentReplaced
 from engine.page.integrity import BrokenPicture
+from engine.page.interception import Interception
 from engine.page.loading import wait_for_load
 from engine.page.page import Page
 from engine.page.whole import View
@@ -102,12 +103,11 @@ class PageCapture:
             setup.append(send("Emulation.setEmulatedMedia", features=[dark]))
         if self._hiding:
             setup.append(send("Page.addScriptToEvaluateOnNewDocument", source=self._hiding, worldName=WORLD))
-        if unwanted:
-            self._page.session.on("Fetch.requestPaused", self._block(unwanted))
-            setup.append(send("Fetch.enable", patterns=[{"urlPattern": "*"}]))
+        if pausing := Interception(self._page, params, unwanted).begin():
+            setup.append(pausing)
         self._actions.prepare()
         setup.append(self._page.children.watch())
-        await asyncio.gather(*setup)
+        await asyncio.gather(*setup, set_cookies(self._page, params))
         await self._require_valid_selectors()
 
     async def arrive(self) -> None:
@@ -361,28 +361,6 @@ class PageCapture:
             await page.clock.advance(POLL_MS, now() + NETWORK_SECONDS, page.is_replaced)
             await page.session.pause(POLL_SECONDS)
         self._unmatched = None
-
-    def _block(self, unwanted: RequestFilter) -> Callable[[dict[str, Any]], None]:
-        """Make the listener that fails a page's unwanted requests, but never that for the page itself.
-
-        The document that is there tells what is the page's own: a redirect may have led to another site. The first
-        requests of a new document may be reported before the document itself.
-        """
-        frame, requested = self._page.frame, self._params.target.url
-
-        def judge(event: dict[str, Any]) -> None:
-            nonlocal requested
-            kind, request = event["resourceType"], event["requestId"]
-            is_page = kind == "Document" and event["frameId"] == frame.id
-            if is_page:
-                requested = event["request"]["url"]
-            page_url = requested if self._page.is_replaced() else frame.url
-            if not is_page and unwanted.blocks(event["request"]["url"], page_url, kind):
-                self._page.session.send("Fetch.failRequest", requestId=request, errorReason="BlockedByClient")
-            else:
-                self._page.session.send("Fetch.continueRequest", requestId=request)
-
-        return judge
 
 
 def _require_success(status: int) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from capture import DIALECTS, CaptureClient
 from errors import CaptureFailed, InvalidOption, UpstreamUnavailable
-from options import CaptureOptions, Target
+from options import CaptureOptions, Clip, Cookie, Target
 from tests.support.engine import running_engine
 from tests.support.screenshot_api import running_screenshot_api
 from tests.support.site import running_site
@@ -136,6 +136,16 @@ def test_a_full_page_is_taller_than_the_viewport_and_as_wide(api):
 
 def test_twice_the_scale_doubles_the_pixels(api):
     assert opened(capture(api, scale=2.0)).size == (1600, 1200)
+
+
+def test_what_a_caller_does_to_the_page_is_understood(api):
+    wishes = options(
+        api, css="p { color: red }", js="document.title = 'x'", click="body", scroll_y=10, bypass_csp=True,
+        block_trackers=True, clip=Clip(0, 0, 400, 300), headers=(("X-A", "1"),), cookies=(Cookie("a", "b"),),
+    )  # fmt: skip
+    with client(api) as made:
+        picture = opened(made.capture(wishes, timeout=60).body)
+    assert picture.size == ((400, 300) if "127.0.0.1" in api.page else (800, 600))  # the fakes cut nothing
 
 
 def test_every_option_at_once_still_gives_the_picture(api):

@@ -59,6 +59,8 @@ SNAPSHARP = {
     "js": str,
     "click": str,
     "clip": dict,
+    "headers": dict,
+    "cookies": list,
     "scroll_y": (0, 65_535),
     "bypass_csp": bool,
     "block_trackers": bool,
@@ -103,6 +105,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "css": str,
         "javascript": str,
         "clickSelector": str,
+        "extraHeaders": dict,
+        "cookies": list,
     },
 }
 

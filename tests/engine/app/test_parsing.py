@@ -4,7 +4,7 @@ import pytest
 
 from engine.errors import InvalidParams, PlanRequired
 from engine.parsing import parse, parse_json, parse_query
-from options import CaptureOptions, Clip, Target
+from options import CaptureOptions, Clip, Cookie, Target
 
 URL = "https://example.com/"
 
@@ -151,6 +151,104 @@ def test_what_is_no_code_is_refused(value):
 
 def test_empty_code_counts_as_omitted():
     assert parse({"url": URL, "css": "", "js": " \n"}) == parse({"url": URL})
+
+
+def test_headers_are_read_in_no_order():
+    headers = {"X-B": " 2 ", "Authorization": "Basic eA==", "X-A": ""}
+    assert parse({"url": URL, "headers": headers}).headers == (
+        ("Authorization", "Basic eA=="), ("X-A", ""), ("X-B", "2"),
+    )  # fmt: skip
+    assert parse({"url": URL, "headers": {}}) == parse({"url": URL})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Host", "Cookie", "cookie2", "Content-Length", "Connection", "Keep-Alive", "Transfer-Encoding", "TE", "Trailer", "Upgrade",
+     "Expect", "Origin", "Accept-Encoding", "Set-Cookie", "Sec-Fetch-Site", "sec-ch-ua", "Proxy-Authorization", "PROXY-X",
+     "Access-Control-Request-Method"],
+)  # fmt: skip
+def test_a_header_that_the_browser_owns_is_refused_by_name(name):
+    assert refusal(headers={"X-A": "1", name: "x"}) == f"headers: must be without {name}, which the browser sets itself"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    ["X-A: 1", ["X-A"], {"": "1"}, {"X A": "1"}, {"X:A": "1"}, {"X-A\n": "1"}, {"X-\xe4": "1"}, {"X-A": 1}, {"X-A": None},
+     {"X-A": "1\r\nHost: e"}, {"X-A": "1\n"}, {"X-A": "\0"}, {"X-A": "\xe4"}, {"X-A": "x" * 4097}, {"X" * 129: "1"},
+     {f"X-{number}": "1" for number in range(33)}],
+)  # fmt: skip
+def test_what_is_no_headers_is_refused(headers):
+    wanted = "an object of at most 32 header names and their values, in printable ASCII"
+    assert refusal(headers=headers) == f"headers: must be {wanted}"
+
+
+def test_a_header_that_is_there_twice_is_refused():
+    twice = refusal(headers={"X-A": "1", "x-a": "2"})
+    assert twice == "headers: must be without a name that is repeated in another case"
+
+
+def test_cookies_are_read_with_and_without_their_domain():
+    bare, whole = {"name": "a", "value": ""}, {"name": "b", "value": "1=2, x", "domain": "Example.COM", "path": "/p"}
+    null = {"name": "c", "value": "3", "domain": None, "path": ""}
+    assert parse({"url": URL, "cookies": [bare, whole, null]}).cookies == (
+        Cookie("a", ""), Cookie("b", "1=2, x", "Example.COM", "/p"), Cookie("c", "3"),
+    )  # fmt: skip
+    assert parse({"url": URL, "cookies": []}) == parse({"url": URL})
+
+
+@pytest.mark.parametrize(
+    "cookies",
+    ["a=b", {"name": "a", "value": "b"}, ["a=b"], [{"name": "a"}], [{"value": "a"}], [{"name": "", "value": "a"}],
+     [{"name": "a b", "value": ""}], [{"name": "a", "value": "1;2"}], [{"name": "a", "value": "1\n"}],
+     [{"name": "a", "value": "\xe4"}], [{"name": "a", "value": 1}], [{"name": "a", "value": "x" * 4096}],
+     [{"name": "a", "value": "1", "path": "p"}], [{"name": "a", "value": "1", "secure": True}],
+     [{"name": "a", "value": "1"}] * 65],
+)  # fmt: skip
+def test_what_is_no_cookies_is_refused(cookies):
+    wanted = "a list of at most 64 objects with name and value, and perhaps domain and path, in printable ASCII"
+    assert refusal(cookies=cookies) == f"cookies: must be {wanted}"
+
+
+@pytest.mark.parametrize(
+    ("url", "domain"),
+    [
+        ("https://www.example.com/", "www.example.com"),
+        ("https://www.example.com/", ".example.com"),
+        ("https://www.example.com/", "EXAMPLE.com."),
+        ("http://127.0.0.1:8000/", "127.0.0.1"),
+        ("http://[::1]/", "[::1]"),
+    ],
+)
+def test_the_domain_of_a_cookie_is_the_pages(url, domain):
+    assert parse({"url": url, "cookies": [{"name": "a", "value": "b", "domain": domain}]}).cookies[0].domain == domain
+
+
+@pytest.mark.parametrize(
+    ("url", "domain"),
+    [
+        ("https://example.com/", "www.example.com"),
+        ("https://example.com/", "example.org"),
+        ("https://example.com/", "ample.com"),
+        ("https://example.com/", "com"),
+        ("https://example.com/", ".com."),
+        ("http://127.0.0.1/", "0.0.1"),
+        ("http://127.0.0.1/", "localhost"),
+    ],
+)
+def test_a_cookie_of_another_domain_is_refused(url, domain):
+    refused = refusal(url=url, cookies=[{"name": "a", "value": "s3cret", "domain": domain}])
+    assert refused.startswith("cookies: must be of the page's own domain: ")
+    assert "s3cret" not in refused
+
+
+def test_options_that_may_be_secrets_are_not_printed():
+    secrets = {
+        "headers": {"X-A": "s3cret"},
+        "cookies": [{"name": "a", "value": "s3cret"}],
+        "js": "s3cret",
+        "css": "s3cret",
+    }
+    assert "s3cret" not in repr(parse({"url": URL, **secrets}))
 
 
 def test_a_picture_of_too_many_pixels_is_refused():

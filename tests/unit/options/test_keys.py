@@ -7,7 +7,7 @@ import pytest
 
 from model import SCHEMA, ThumbnailRequest
 from netguard import Guard
-from options import Boolean, CaptureOptions, Rendition, chosen, options_of
+from options import Boolean, CaptureOptions, Cookie, Rendition, chosen, options_of
 from options.option import option
 from thumbnails import Ask
 from urls import locate, read_capture
@@ -110,6 +110,11 @@ def test_a_clip_has_one_key_however_it_is_written():
     objects = {"x": 0, "y": 10, "width": 200, "height": 100}, [0, 10, 200, 100]
     keys = {parse({"url": "https://example.com/", "clip": each}).capture_key.digest for each in objects}
     assert keys == {request("clip=0,10,200,100").capture_key.digest}
+
+
+def test_headers_and_cookies_that_were_stored_are_read_back_as_they_were():
+    capture = CaptureOptions(TARGET, headers=(("X-A", "1"),), cookies=(Cookie("a", "b"),), js="1")
+    assert read_capture(json.loads(json.dumps(chosen(capture)))) == capture
 
 
 def test_a_record_of_the_schema_before_is_read_too():
