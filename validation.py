@@ -293,6 +293,9 @@ def _validated(model: type[BaseModel], given: Mapping[Any, Any]) -> BaseModel:
     try:
         return model.model_validate(given)
     except ValidationError as err:
-        name = str(err.errors(include_url=False, include_input=False)[0]["loc"][0])
+        first = err.errors(include_url=False, include_input=False)[0]
+    name = str(first["loc"][0])
     kind = InvalidURL if name == "url" else InvalidOption
-    raise kind(f"must be {model.model_fields[name].description}", field=name)
+    # A reader of `options.values` says more exactly what is wrong, in words that hold no value of the caller's.
+    reason = first.get("ctx", {}).get("error") or model.model_fields[name].description
+    raise kind(f"must be {reason}", field=name)

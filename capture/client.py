@@ -101,7 +101,8 @@ class CaptureClient:
         `BlockedTarget` (from the engine), a `CaptureError`, or `RateLimited` before the first call.
         """
         deadline = time.monotonic() + timeout
-        request = self._request(self._dialect.express(options), self._headers(request_id, background))
+        secret = bool(PRIVATE.intersection(chosen(options)))
+        request = self._request(self._dialect.express(options), self._headers(request_id, background), secret=secret)
         count()
         failure = CallFailure(LATE)
         for attempt in range(1, TRIES + 1):
@@ -143,13 +144,16 @@ class CaptureClient:
         """Close the pooled connections."""
         self._adapter.close()
 
-    def _request(self, sent: dict[str, object], own: Mapping[str, str]) -> requests.Request:
+    def _request(self, sent: dict[str, object], own: Mapping[str, str], *, secret: bool) -> requests.Request:
+        """Write the request. An API or a proxy in front of it may log a URL, so one with a `secret` has a body."""
         headers = {**HEADERS, **own}
         if self._api_key:
             headers[self._dialect.key_header] = self._dialect.key_prefix + self._api_key
         url = self._base_url + self._dialect.path
         query = urllib.parse.urlencode({name: _literal(value) for name, value in sent.items()})
-        unsuitable = len(query) > LONGEST_QUERY or any(isinstance(value, dict | list) for value in sent.values())
+        unsuitable = (
+            secret or len(query) > LONGEST_QUERY or any(isinstance(value, dict | list) for value in sent.values())
+        )
         if self._dialect.method == "POST" or (self._dialect.json_too and unsuitable):
             return requests.Request("POST", url, headers=headers, json=sent)
         return requests.Request("GET", url, headers=headers, params=query)

@@ -237,19 +237,23 @@ class CaptureOptions:
     headers: Headers = option(
         (),
         Parts(HEADERS, read_headers),
+        "headers that are sent with the requests of the page's own origin",
+        default_words="none",
         shown=False,
         apis={
-            "snapsharp": Param("headers", write=header_object),
-            "snapapi": Param("extraHeaders", write=header_object),
+            "snapsharp": Param("headers", default=(), write=header_object),
+            "snapapi": Param("extraHeaders", default=(), write=header_object),
         },
     )
     cookies: Cookies = option(
         (),
         Parts(COOKIES, read_cookies),
+        "cookies that the page's own host gets, such as those of a session",
+        default_words="none",
         shown=False,
         apis={
-            "snapsharp": Param("cookies", write=cookie_objects),
-            "snapapi": Param("cookies", write=cookie_objects),
+            "snapsharp": Param("cookies", default=(), write=cookie_objects),
+            "snapapi": Param("cookies", default=(), write=cookie_objects),
         },
     )
     bypass_csp: bool = option(False, Boolean(), apis={"snapsharp": Param("bypass_csp", default=False)})

@@ -17,14 +17,17 @@ PAGE = "https://example.com/"
 SECRET = "s3cr3t-0f-the-caller"
 PRIVATE_OPTIONS = {
     "js": f"document.title = '{SECRET}'",
+    "headers": {"X-Token": SECRET},
+    "cookies": [{"name": "session", "value": SECRET, "domain": "example.com"}],
 }
 JS = {"js": PRIVATE_OPTIONS["js"]}
 KEYS = "cms:correct-horse,shop:battery-staple"
 CMS, SHOP = {"X-API-Key": "correct-horse"}, {"X-API-Key": "battery-staple"}
 
 
-def post(client, path="/thumb", headers=None, address="127.0.0.1", **options):
-    return client.post(path, json={"url": PAGE} | options, headers=headers, environ_base={"REMOTE_ADDR": address})
+def post(client, path="/thumb", sender=None, address="127.0.0.1", **options):
+    """Send `options` in a body, with the headers `sender`."""
+    return client.post(path, json={"url": PAGE} | options, headers=sender, environ_base={"REMOTE_ADDR": address})
 
 
 @pytest.fixture
@@ -105,7 +108,7 @@ def test_callers_at_the_same_time_share_no_capture(make_client, api):
 
 def test_a_failure_is_remembered_for_its_caller_alone(keyed, api):
     api.behave(refuse(422, "page_failed"))
-    statuses = [post(keyed, headers=who, **JS).status_code for who in (CMS, CMS, SHOP)]
+    statuses = [post(keyed, sender=who, **JS).status_code for who in (CMS, CMS, SHOP)]
 
     assert statuses == [502, 502, 200]
     assert len(api.calls) == 2
@@ -128,6 +131,36 @@ def test_a_secret_in_a_url_is_refused_with_a_hint_to_post(client, api, path, nam
     assert api.calls == []
 
 
+@pytest.mark.parametrize(
+    ("options", "detail"),
+    [
+        ({"headers": {"Cookie": SECRET}}, "headers: must be without Cookie, which the browser sets itself"),
+        ({"headers": {"Sec-Fetch-Mode": SECRET}}, "headers: must be without Sec-Fetch-Mode, which the browser sets"),
+        ({"headers": [SECRET]}, "headers: must be an object of at most "),
+        ({"headers": {"X-A": f"{SECRET}\r\nX-B: 1"}}, "headers: must be an object of at most "),
+        ({"cookies": {"name": SECRET}}, "cookies: must be a list of at most "),
+        ({"cookies": [{"name": "a", "value": SECRET, "domain": "example.org"}]}, "cookies: must be of the page's own"),
+        ({"js": [SECRET]}, "js: must be a script of at most "),
+    ],
+)
+@pytest.mark.parametrize(("path", "text"), [("/thumb", "detail"), ("/v1/screenshot", "message")])
+def test_a_bad_one_gets_a_400_that_says_what_is_wrong_and_repeats_no_secret(client, api, path, text, options, detail):
+    response = post(client, path, **options)
+
+    assert response.status_code == 400
+    assert response.json[text].startswith(detail)
+    assert SECRET not in response.text
+    assert api.calls == []
+
+
+def test_the_screenshot_api_gets_secrets_in_a_body_and_never_in_a_url(client, api):
+    for name, value in PRIVATE_OPTIONS.items():
+        assert post(client, **{name: value}).status_code == 200
+        assert (api.calls[-1].method, api.calls[-1].path) == ("POST", "/v1/screenshot")
+        assert SECRET in str(api.calls[-1].params[name])
+        assert set(api.calls[-1].params) & set(PRIVATE_OPTIONS) == {name}
+
+
 def test_no_secret_is_logged_even_if_the_screenshot_api_repeats_it(make_client, api, capfd):
     client = make_client()
     api.behave(refuse(422, "page_failed", f"the script threw {SECRET}"))
@@ -135,7 +168,7 @@ def test_no_secret_is_logged_even_if_the_screenshot_api_repeats_it(make_client, 
         post(client, path, **PRIVATE_OPTIONS)
         post(client, path, w=-1, **PRIVATE_OPTIONS)
         post(client, path, **{name: [SECRET] for name in PRIVATE_OPTIONS})
-    post(client, url="https://example.org/", headers={"Idempotency-Key": "k"}, **PRIVATE_OPTIONS)
+    post(client, url="https://example.org/", sender={"Idempotency-Key": "k"}, **PRIVATE_OPTIONS)
     logged = "".join(capfd.readouterr())
 
     assert "capture_refused" in logged
@@ -146,7 +179,7 @@ def test_redis_holds_no_secret_beside_the_picture(make_client, api, stored):
     client = make_client(refresh_budget=86400)
     for _ in range(2):
         post(client, **PRIVATE_OPTIONS)
-    post(client, "/persist", headers={"Idempotency-Key": "one"}, **PRIVATE_OPTIONS)
+    post(client, "/persist", sender={"Idempotency-Key": "one"}, **PRIVATE_OPTIONS)
     client.application.extensions["services"].popularity.flush()
 
     assert "example.com" in stored()
@@ -156,7 +189,7 @@ def test_redis_holds_no_secret_beside_the_picture(make_client, api, stored):
 def test_a_job_holds_the_secret_only_until_it_ends(make_client, api, stored):
     client = make_client()
     built = client.application.extensions["services"]
-    id_ = post(client, "/screenshots", headers={"Idempotency-Key": "two"}, css="i{}", **PRIVATE_OPTIONS).json["job_id"]
+    id_ = post(client, "/screenshots", sender={"Idempotency-Key": "two"}, css="i{}", **PRIVATE_OPTIONS).json["job_id"]
     assert SECRET in stored()
     run = built.jobs.store.runs.begin(TaskMessage(CAPTURE, INTERACTIVE, id_))
     picture = built.thumbnailer.get(Ask(run.job.wanted)).picture
