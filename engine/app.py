@@ -24,6 +24,7 @@ from options import FORMATS, CaptureOptions
 MAX_BODY = 64 << 10
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 URGENCY = re.compile(r"(?:^|,)[ \t]*u=(\d+)(?![\d.])")  # a dictionary of RFC 8941: its last member counts
+TOO_LARGE = f"the body is too large; send at most {MAX_BODY >> 10} KiB"
 STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 413: "validation_error"}
 
 VERSION = "0.1.0"  # as in pyproject.toml, which is not installed everywhere
@@ -152,7 +153,7 @@ async def _envelope(request: web.Request, handler: Handler) -> web.StreamRespons
         return _error(err.status, err.code, str(err), err.retry_after, **_envelope_fields(err))
     except web.HTTPException as err:
         code = STATUS_CODES.get(err.status, "validation_error" if err.status < 500 else "internal_error")
-        return _error(err.status, code, err.reason)
+        return _error(err.status, code, TOO_LARGE if err.status == 413 else err.reason)
     except Exception:
         log.exception("request failed", request_id=request[ID])
         return _error(500, "internal_error", "internal error")

@@ -106,7 +106,9 @@ def _check_together(params: CaptureOptions) -> None:
 
 def _whole(kind: Whole) -> Callable[[object], int]:
     def read(value: object) -> int:
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,6}", value):
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,6}(\.0)?", value):
+            value = float(value)
+        if isinstance(value, float) and value.is_integer():  # JSON has one kind of number, and so have some languages
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not kind.low <= value <= kind.high:
             raise ValueError(kind.words)
@@ -142,8 +144,10 @@ def _choice(kind: Choice) -> Callable[[object], str]:
     return read
 
 
-def _selector(kind: Selector) -> Callable[[object], str]:
-    def read(value: object) -> str:
+def _selector(kind: Selector) -> Callable[[object], str | None]:
+    def read(value: object) -> str | None:
+        if kind.several and value in ("", []):  # Node's client writes an empty list so
+            return None
         if (
             kind.several
             and isinstance(value, list)

@@ -1,0 +1,65 @@
+"""SnapSharp's own clients, unmodified, work against the engine: each of their requests gets the picture it asks for."""
+
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+from PIL import Image
+
+from tests.support.engine import running_engine
+from tests.support.site import running_site
+from tests.support.snapsharp_clients import CALLS, PYTHON, REFUSED, SITE, Sent
+
+Ask = Callable[[Sent], requests.Response]
+
+
+@pytest.fixture(scope="module")
+def ask() -> Iterator[Ask]:
+    with running_site() as site, running_engine(PRIVATE_TARGETS=site.address, ENGINE_CONCURRENCY=2) as engine:
+        page = site.add("/for-clients", SITE) + "?a=1&b=2"
+
+        def ask(sent: Sent) -> requests.Response:
+            headers = {"User-Agent": sent.client, "Authorization": "Bearer sk_live_test"}
+            body = sent.body_for(page)
+            if body:
+                return engine.post("/v1/screenshot", data=body, headers=headers | {"Content-Type": "application/json"})
+            return engine.get(f"/v1/screenshot?{sent.query_for(page)}", headers=headers)
+
+        yield ask
+
+
+def ids(sent: Any) -> str:
+    return f"{sent.client.split('/')[0]} {sent.call}" if isinstance(sent, Sent) else ""
+
+
+@pytest.mark.parametrize("sent", CALLS, ids=ids)
+def test_a_request_of_a_client_gets_its_picture(ask: Ask, sent: Sent):
+    answer = ask(sent)
+    assert answer.status_code == 200, answer.text
+    picture = Image.open(io.BytesIO(answer.content)).convert("RGB")
+    assert picture.size == sent.size
+    at = (600, 50) if picture.width >= 1000 else (picture.width // 2, picture.height // 2)
+    assert picture.getpixel(at) == sent.colour
+
+
+def test_a_pdf_is_asked_for_as_a_format(ask: Ask):
+    answer = ask(Sent("format='pdf'", PYTHON, "url=PAGE&format=pdf"))
+    assert (answer.headers["Content-Type"], answer.content[:5]) == ("application/pdf", b"%PDF-")
+
+
+@pytest.mark.parametrize(("sent", "status", "code", "message"), REFUSED, ids=ids)
+def test_a_refused_request_gets_the_envelope_that_clients_read(
+    ask: Ask, sent: Sent, status: int, code: str, message: str
+):
+    answer = ask(sent)
+    body = answer.json()
+    assert (answer.status_code, body["status"], body["error"]) == (status, status, code)
+    assert body["message"].startswith(message)
+
+
+def test_a_body_that_is_too_large_is_refused_with_its_limit(ask: Ask):
+    answer = ask(Sent("css of 70 kB", PYTHON, body='{"url":"PAGE","css":"' + "a" * 70_000 + '"}'))
+    assert (answer.status_code, answer.json()["error"]) == (413, "validation_error")
+    assert answer.json()["message"] == "the body is too large; send at most 64 KiB"
