@@ -94,7 +94,7 @@ class Validator:
     def parse_contract_query(self, pairs: Iterable[tuple[str, str]]) -> ThumbnailRequest:
         """Read the decoded query of `/v1/screenshot`. Raises as `parse_contract`."""
         options = _read(lambda: contract.unrepeated(pairs))
-        _refuse_in_query(options)
+        _refuse_in_query(options.keys() - _IN_CONTRACTS_QUERY)
         return self.parse_contract(options)
 
     def parse_contract(self, options: object) -> ThumbnailRequest:
@@ -194,6 +194,8 @@ _CAPTURE, _RENDITION, _DELIVERY = _names(CaptureOptions)[1:], _names(Rendition),
 _IMAGE_ONLY = frozenset(_RENDITION) - {"format"}
 _ORIGINAL_QUALITY = next(each.default for each in options_of(CaptureOptions) if each.name == "quality")
 _SET_BY_OPERATOR = tuple(each for each in THUMBNAIL_OPTIONS.values() if each.setting)
+
+_IN_CONTRACTS_QUERY = {"js"}  # SnapSharp's client for Go sends it so, and the picture is the caller's own in any case
 
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on", ""), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 # Only the browser can validate a selector. Text without a visible character, or with a control, is refused here.

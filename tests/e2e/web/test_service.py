@@ -107,6 +107,24 @@ def test_a_permanent_picture_has_the_bytes_of_the_shown_one(service, site):
     assert requests.get(answer.json()["url"], timeout=60).content == shown.content
 
 
+@pytest.mark.parametrize("path", ["/thumb", "/v1/screenshot"])
+def test_a_page_is_captured_with_the_callers_own_headers_cookies_and_script(service, site, path):
+    private = {
+        "headers": {"X-Token": "for-the-page"},
+        "cookies": [{"name": "session", "value": "of-the-caller"}],
+        "js": "document.querySelector('div').style.background = 'lime'",
+    }
+    wanted = {"url": site.url("/page"), "width": 400, "height": 300}
+    answer = requests.post(service + path, json=wanted | private, timeout=60)
+    sent = next(seen.headers for seen in reversed(site.requests) if seen.path == "/page")
+    public = requests.get(service + path, wanted, timeout=60)
+
+    assert (sent["X-Token"], sent["Cookie"]) == ("for-the-page", "session=of-the-caller")
+    assert answer.headers["Cache-Control"].startswith("private")
+    colours = [Image.open(io.BytesIO(each.content)).convert("RGB").getpixel((200, 100)) for each in (answer, public)]
+    assert colours == [(0, 255, 0), (224, 0, 0)]
+
+
 def test_without_a_trusted_proxy_forwarded_headers_are_ignored(service, site):
     lies = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "elsewhere.example", "X-Forwarded-Prefix": "/x"}
     made = requests.post(f"{service}/persist", json={"url": site.url("/page")}, headers=lies, timeout=60).json()

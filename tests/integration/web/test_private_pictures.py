@@ -120,8 +120,10 @@ def test_no_shared_cache_may_keep_it(keyed):
             assert response.headers["Cache-Control"].startswith("private")
 
 
-@pytest.mark.parametrize("path", ["/thumb", "/v1/screenshot"])
-@pytest.mark.parametrize("name", PRIVATE_OPTIONS)
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [*(("/thumb", name) for name in PRIVATE_OPTIONS), ("/v1/screenshot", "headers"), ("/v1/screenshot", "cookies")],
+)
 def test_a_secret_in_a_url_is_refused_with_a_hint_to_post(client, api, path, name):
     response = client.get(path, query_string={"url": PAGE, name: SECRET})
 
@@ -129,6 +131,14 @@ def test_a_secret_in_a_url_is_refused_with_a_hint_to_post(client, api, path, nam
     assert f"{name}: must not be in a URL; send the options as the JSON body of a POST" in response.text
     assert SECRET not in response.text
     assert api.calls == []
+
+
+def test_a_script_in_a_query_of_the_contract_makes_the_picture_private_too(keyed, api):
+    query = {"url": PAGE, "js": "document.title"}
+    answers = [keyed.get("/v1/screenshot", query_string=query, headers=who) for who in (CMS, CMS, SHOP)]
+
+    assert [each.headers["X-Cache"] for each in answers] == ["MISS", "HIT", "MISS"]
+    assert {each.headers["Cache-Control"] for each in answers} == {"private, no-cache"}
 
 
 @pytest.mark.parametrize(
