@@ -83,6 +83,14 @@ def test_selectors_to_hide_come_as_text_as_a_repeated_name_or_as_a_list(client, 
     assert [call.params["hide_selectors"] for call in api.calls] == [".a, .b"]
 
 
+def test_thumb_has_the_contracts_options_too(client, api):
+    client.get("/thumb", query_string={"url": PAGE, "css": "i{}", "click": "b", "clip": "0,0,400,300", "scroll_y": 9})
+    told = api.calls[0].params
+
+    assert (told["css"], told["click"], told["scroll_y"]) == ("i{}", "b", 9)
+    assert told["clip"] == {"x": 0, "y": 0, "width": 400, "height": 300}
+
+
 def test_numbers_and_booleans_may_be_texts_in_json_and_nulls_count_as_absent(client, api):
     body = {"url": PAGE, "width": "800", "full_page": "true", "dark_mode": None, "device_v2": None}
     assert client.post(PATH, json=body).status_code == 200

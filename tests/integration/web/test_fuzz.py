@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from options import THUMBNAIL_OPTIONS
+from options import PRIVATE, THUMBNAIL_OPTIONS, contract
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +31,15 @@ URLS = st.sampled_from(
     ["https://example.com/", "http://10.0.0.1/", "http://example.com/", "https://example.com:22/", ""]
 )
 BODIES = st.dictionaries(NAMES, LEAVES, max_size=5).map(lambda body: {"url": "https://example.com/"} | body)
+CONTRACTS = st.one_of(st.sampled_from(sorted(contract.NAMES)), st.text(max_size=8))
+PARTS = st.dictionaries(
+    st.sampled_from(["name", "value", "domain", "path", "X-A", "Host", "x", "width"]) | st.text(max_size=8),
+    LEAVES,
+    max_size=4,
+)
+PRIVATE_BODIES = st.dictionaries(
+    st.sampled_from(sorted(PRIVATE | {"clip"})), PARTS | st.lists(PARTS | LEAVES, max_size=3), max_size=3
+).map(lambda body: {"url": "https://example.com/"} | body)
 OWN_OPTIONS = st.fixed_dictionaries(
     {}, optional={"urls": st.lists(URLS | LEAVES, max_size=3) | LEAVES, "webhook_url": URLS | LEAVES, "persist": LEAVES}
 )
@@ -105,9 +114,22 @@ def test_any_query_of_thumb_gets_a_response(unlimited, pairs, accept):
 
 
 @FUZZ
-@given(RAW)
-def test_any_raw_query_gets_a_response(unlimited, raw):
-    assert unlimited.get(f"/thumb?{quote(raw, safe=string.printable.replace('#', ''))}").status_code < 500
+@given(RAW, st.sampled_from(["/thumb", "/v1/screenshot"]))
+def test_any_raw_query_gets_a_response(unlimited, raw, path):
+    assert unlimited.get(f"{path}?{quote(raw, safe=string.printable.replace('#', ''))}").status_code < 500
+
+
+@FUZZ
+@given(st.lists(st.tuples(CONTRACTS, VALUES), max_size=6))
+def test_any_query_of_the_contract_gets_a_response(unlimited, pairs):
+    query = urlencode([("url", "https://example.com/"), *pairs], errors="replace")
+    assert unlimited.get(f"/v1/screenshot?{query}").status_code < 500
+
+
+@FUZZ
+@given(st.one_of(JSON, BODIES, PRIVATE_BODIES), st.sampled_from(["/thumb", "/v1/screenshot"]))
+def test_any_json_body_that_asks_for_a_picture_gets_a_response(unlimited, body, path):
+    assert post_json(unlimited, path, body).status_code < 500
 
 
 @FUZZ
@@ -124,7 +146,7 @@ def test_any_json_body_of_screenshots_gets_a_response(unlimited, body):
 
 
 @FUZZ
-@given(st.binary(max_size=200), st.sampled_from(["/persist", "/screenshots"]))
+@given(st.binary(max_size=200), st.sampled_from(["/persist", "/screenshots", "/thumb", "/v1/screenshot"]))
 def test_any_bytes_sent_as_json_get_a_response(unlimited, data, path):
     assert unlimited.post(path, data=data, content_type="application/json").status_code < 500
 
@@ -178,7 +200,8 @@ def answered(client, path, headers, **request):
 KEY = {"X-API-Key": "fuzz-me-not-please"}
 PATHS = st.sampled_from(
     ["/thumb?url=https://example.com/", "/thumb?url=https://example.com/&format=auto&w=320",
-     "/thumb?url=https://example.com/&fresh=1", "/thumb?url=nonsense", "/health", "/ready", "/media/x.png", "/nothing",
+     "/thumb?url=https://example.com/&fresh=1", "/thumb?url=nonsense", "/v1/screenshot?url=https://example.com/",
+     "/v1/usage", "/v1/nothing", "/health", "/ready", "/media/x.png", "/nothing",
      "/jobs/" + "0" * 32, "/jobs/x/image"]
 )  # fmt: skip
 
@@ -192,7 +215,7 @@ def test_any_header_gets_a_response_and_is_not_reflected(behind_a_proxy, headers
 @FUZZ
 @given(
     HEADERS,
-    st.sampled_from(["/persist", "/screenshots"]),
+    st.sampled_from(["/persist", "/screenshots", "/thumb", "/v1/screenshot"]),
     st.sampled_from([b'{"url": "https://example.com/"}', b"{}", b""]),
 )
 def test_any_header_of_a_post_gets_a_response_and_is_not_reflected(behind_a_proxy, headers, path, body):
