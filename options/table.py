@@ -21,6 +21,7 @@ from options.values import (
     clip_text,
     cookie_objects,
     has_foreign_cookie,
+    has_insecure_cookie,
     header_object,
     read_clip,
     read_cookies,
@@ -284,6 +285,11 @@ class CaptureOptions:
             return "clip", f"cannot be combined with {beside}; remove one of them"
         if has_foreign_cookie(self.cookies, self.target):
             return "cookies", f"must be of the page's own domain: {self.target.host}, or for a name one above it"
+        if has_insecure_cookie(self.cookies, self.target):
+            return (
+                "cookies",
+                "must be of an https URL for names with __Secure- or __Host-, and the latter of the path /",
+            )
         return "", ""
 
 

@@ -27,7 +27,9 @@ _NUMBERS = re.compile(r"\s*(-?\d{1,5})\s*,\s*(-?\d{1,5})\s*,\s*(\d{1,5})\s*,\s*(
 _LONGEST_CLIP = 256  # characters
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")  # RFC 9110, section 5.6.2
 _PRINTABLE = re.compile(r"[\t\x20-\x7e]*")
-_NO_SEMICOLON = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
+_COOKIE_VALUE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
+_COOKIE_PATH = re.compile(r"/[A-Za-z0-9/._~!$&'()*+,:=@%-]{0,1023}")  # as it is in a URL: the browser refuses all else
+_DOMAIN = re.compile(r"[\x21-\x7e]{0,256}")
 # Chromium writes these itself: they frame the message, or tell the server where a request comes from.
 _BROWSERS_OWN = re.compile(
     "host|cookie2?|set-cookie2?|content-length|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|origin"
@@ -102,6 +104,17 @@ def read_cookies(value: object) -> Cookies:
     return tuple(map(_cookie, value))
 
 
+def has_insecure_cookie(cookies: Cookies, target: Target) -> bool:
+    """Return whether a cookie's name promises what it does not hold: RFC 6265bis, section 4.1.3."""
+    for cookie in cookies:
+        name = cookie.name.lower()
+        if name.startswith(("__secure-", "__host-")) and target.scheme != "https":
+            return True
+        if name.startswith("__host-") and cookie.path != "/":
+            return True
+    return False
+
+
 def has_foreign_cookie(cookies: Cookies, target: Target) -> bool:
     """Return whether a cookie's domain is neither the target's host nor, for a name, one above it."""
     is_address = target.host.startswith("[") or target.host[-1:].isdigit()
@@ -170,15 +183,13 @@ def _cookie(value: object) -> Cookie:
     if not {"name", "value"} <= parts.keys() or not all(isinstance(part, str) for part in parts.values()):
         raise ValueError(COOKIES)
     cookie = Cookie(**parts)
-    cookie = cookie._replace(path=cookie.path or "/")
+    cookie = cookie._replace(value=cookie.value.strip(" "), path=cookie.path or "/")
     if not _is_well_formed(cookie):
         raise ValueError(COOKIES)
     return cookie
 
 
 def _is_well_formed(cookie: Cookie) -> bool:
-    short = (
-        len(cookie.name) + len(cookie.value) <= LONGEST_TEXT and len(cookie.path) + len(cookie.domain) <= LONGEST_TEXT
-    )
-    plain = all(map(_NO_SEMICOLON.fullmatch, cookie))
-    return bool(short and plain and _TOKEN.fullmatch(cookie.name) and cookie.path.startswith("/"))
+    patterns = _TOKEN, _COOKIE_VALUE, _DOMAIN, _COOKIE_PATH
+    is_short = len(cookie.name) + len(cookie.value) <= LONGEST_TEXT
+    return is_short and all(pattern.fullmatch(part) for pattern, part in zip(patterns, cookie, strict=True))

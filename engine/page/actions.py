@@ -44,7 +44,7 @@ class Actions:
         self._runs -= 1
         try:
             self.script_failed = not await self._page.run_as_own(self._params.js or "")
-        except DeadlineExceeded:  # it did not return, and was terminated
+        except (DeadlineExceeded, PageFailed):  # it did not return and was terminated, or threw something huge
             self.script_failed = True
         if self._page.frame.navigating or self._page.frame.asked_to_leave:
             self._runs = 0
@@ -77,7 +77,11 @@ class Actions:
         return found
 
     def require_clicked(self) -> None:
-        """Raise DeadlineExceeded if there is something left to click: the picture would show another page."""
+        """Raise DeadlineExceeded if there is something left to click: the picture would show another page.
+
+        A script that has not run by now, as the page never loaded, has failed.
+        """
+        self.script_failed |= self._runs == MOST_RUNS
         if self._may_click:
             raise DeadlineExceeded("click: the page did not come to rest in time")
 

@@ -9,7 +9,7 @@ from options import CaptureOptions
 async def set_cookies(page: Page, params: CaptureOptions) -> None:
     """Set cookies of the page's host alone: none names a domain, so no other host gets one, below or above it.
 
-    Raises InvalidParams for a cookie that the browser refuses, such as one whose name starts with `__Secure-` over HTTP.
+    Raises InvalidParams for a cookie that the browser refuses, though validation let it pass.
     """
     if not params.cookies:
         return

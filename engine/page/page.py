@@ -52,7 +52,8 @@ class Page:
 
         Raises DeadlineExceeded if it does not return.
         """
-        run = partial(self.frame.call_in_document, "Runtime.evaluate", expression=source)
+        expression = f"{source}\n;void 0"  # its value, which may be large, is not sent
+        run = partial(self.frame.call_in_document, "Runtime.evaluate", expression=expression)
         return "exceptionDetails" not in await self._while_it_answers(run)
 
     async def evaluate(self, expression: str) -> Any:

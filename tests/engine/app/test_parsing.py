@@ -201,7 +201,9 @@ def test_cookies_are_read_with_and_without_their_domain():
     ["a=b", {"name": "a", "value": "b"}, ["a=b"], [{"name": "a"}], [{"value": "a"}], [{"name": "", "value": "a"}],
      [{"name": "a b", "value": ""}], [{"name": "a", "value": "1;2"}], [{"name": "a", "value": "1\n"}],
      [{"name": "a", "value": "\xe4"}], [{"name": "a", "value": 1}], [{"name": "a", "value": "x" * 4096}],
-     [{"name": "a", "value": "1", "path": "p"}], [{"name": "a", "value": "1", "secure": True}],
+     [{"name": "a", "value": "1", "path": "p"}], [{"name": "a", "value": "1", "path": "/a b"}],
+     [{"name": "a", "value": "1", "path": "/" + "p" * 1024}], [{"name": "a", "value": "1", "domain": "a\n"}],
+     [{"name": "a", "value": "1", "secure": True}],
      [{"name": "a", "value": "1"}] * 65],
 )  # fmt: skip
 def test_what_is_no_cookies_is_refused(cookies):
@@ -239,6 +241,20 @@ def test_a_cookie_of_another_domain_is_refused(url, domain):
     refused = refusal(url=url, cookies=[{"name": "a", "value": "s3cret", "domain": domain}])
     assert refused.startswith("cookies: must be of the page's own domain: ")
     assert "s3cret" not in refused
+
+
+@pytest.mark.parametrize(
+    ("url", "cookie"),
+    [
+        ("http://example.com/", {"name": "__Secure-a", "value": "b"}),
+        ("http://example.com/", {"name": "__host-a", "value": "b"}),
+        ("https://example.com/", {"name": "__Host-a", "value": "b", "path": "/p"}),
+    ],
+)
+def test_a_cookie_whose_name_promises_too_much_is_refused(url, cookie):
+    assert refusal(url=url, cookies=[cookie]).startswith("cookies: must be of an https URL for names with __Secure-")
+    good = cookie | {"path": "/"}
+    assert parse({"url": "https://example.com/", "cookies": [good]}).cookies[0].name == cookie["name"]
 
 
 def test_options_that_may_be_secrets_are_not_printed():

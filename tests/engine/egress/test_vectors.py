@@ -22,6 +22,16 @@ UNTRIED = {"window-open", "webtransport", "stun"}
 SELDOM = {("namespace", "turn")}
 SMALL = {"width": 320, "height": 240, "format": "jpeg"}  # the tests do not inspect these pictures
 
+ADDED = {
+    "block_ads": True,
+    "headers": {"X-Key": "s3cret", "Referer": "http://127.0.0.1/"},
+    "cookies": [{"name": "a", "value": "s3cret"}],
+    "css": "p { color: red }",
+    "js": "document.title = 's3cret'",
+    "scroll_y": 9,
+    "clip": [0, 0, 9, 9],
+}
+
 
 @dataclass(frozen=True)
 class Attack:
@@ -47,7 +57,8 @@ def isolation(request) -> str:
 def attacks(isolation: str, site: Site, victims: list[Victim]) -> dict[str, Attack]:
     """The victims' ports are allowed, so only their address is refused.
 
-    With the flags alone, advertisements are blocked too: then the engine sees each request, and lets these pass.
+    With the flags alone, advertisements are blocked and the caller adds to the page what it can: then the engine sees each
+    request, and lets these pass.
     """
     ports = ",".join(str(victim.port) for victim in victims)
     pages = {
@@ -74,10 +85,10 @@ def attacks(isolation: str, site: Site, victims: list[Victim]) -> dict[str, Atta
             )
 
 
-def attack(engine: Engine, name: str, url: str, victim: Victim, block_ads: bool) -> Attack:
+def attack(engine: Engine, name: str, url: str, victim: Victim, added: bool) -> Attack:
     request_id = f"vector-{name}"
-    params = {"url": url, "wait_for": "#done", "block_ads": block_ads} | SMALL
-    answer = engine.get("/v1/screenshot", params=params, headers={"X-Request-ID": request_id})
+    params = {"url": url, "wait_for": "#done"} | SMALL | (ADDED if added else {})
+    answer = engine.post("/v1/screenshot", json=params, headers={"X-Request-ID": request_id})
     (event,) = eventually(lambda: [e for e in engine.logged("capture") if e["request_id"] == request_id])
     return Attack(answer, event["traffic"]["refused"], victim)
 

@@ -157,7 +157,7 @@ def test_the_page_may_replace_a_cookie_of_the_caller(world: World):
 
 
 def test_a_cookie_that_the_browser_refuses_is_named(world: World):
-    answer = world.post(world.own.url("/own"), cookies=[{"name": "__Secure-s3cret", "value": "s3cret"}])
+    answer = world.post(world.own.url("/own"), cookies=[{"name": "__Http-s3cret", "value": "s3cret"}])
     assert failure(answer) == (400, "validation_error", "cookies: the browser refuses one of them")
 
 
