@@ -65,6 +65,7 @@ def test_the_page_and_its_parts_get_headers_and_cookies(world: World):
     parts = ".png", "-frame", "-fetch", "-post", "-worker.js", "-worker-fetch", "-frame.png"
     for path in ("/own", *(f"/own{part}" for part in parts)):
         assert has_both(sent(world.own, path)), path
+    assert sent(world.own, "/own-post")["content-length"] == "1", "the body is lost"
 
 
 def test_scripts_of_the_page_see_the_cookies(world: World):
