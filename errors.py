@@ -19,7 +19,19 @@ ThumbnailError
 ├── RateLimited 429          rate_limited
 ├── CaptureError
 │   ├── CaptureFailed 502    capture_failed
+│   │   ├── ErrorStatus          page_status
+│   │   ├── NotAWebPage          not_a_page
+│   │   ├── NoSuchElement        selector_not_found
+│   │   ├── CertificateInvalid   certificate
+│   │   ├── TLSFailed            tls_failed
+│   │   ├── TooManyRedirects     too_many_redirects
+│   │   ├── InvalidResponse      invalid_response
+│   │   ├── ConnectionRefused    connection_refused
+│   │   ├── ConnectionReset      connection_reset
+│   │   ├── SiteUnreachable      page_unreachable
+│   │   └── RendererCrashed      page_crashed
 │   ├── CaptureTimeout 504   capture_timeout
+│   │   └── PageTimeout          page_timeout
 │   ├── UpstreamQuota 503    upstream_quota
 │   └── UpstreamUnavailable 503  upstream_unavailable
 ├── Pending 202             pending
@@ -28,7 +40,7 @@ ThumbnailError
 ├── QueueUnavailable 503     queue_unavailable
 └── NotFound 404             not_found
 
-Errors are immutable. `detail` is public: it contains only our own words and the caller's field names. The cause goes to
+docs/errors.md explains every code. Errors are immutable. `detail` is public: it contains only our own words and the caller's field names. The cause goes to
 the log through `raise … from err`.
 """
 
@@ -226,24 +238,37 @@ class RateLimited(ThumbnailError):
 class CaptureError(ThumbnailError):
     """The page could not be captured. `upstream` says that the screenshot API is at fault, not the page.
 
-    `lasting` says that the same request would fail again. `tried` is false if the API was not called at all.
+    `lasting` says that the same request would fail again, which most kinds know by themselves. `tried` is false if the
+    API was not called at all. `page_status` is the HTTP status of the page, where that is the reason.
     """
 
     upstream: bool
     lasting: bool
     tried: bool
+    page_status: int | None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each says another thing about the failure
         self,
         reason: str = "",
         *,
         field: str | None = None,
         retry_after: int | None = None,
         upstream: bool = False,
-        lasting: bool = False,
+        lasting: bool | None = None,
         tried: bool = True,
+        page_status: int | None = None,
     ) -> None:
-        super().__init__(reason, field=field, retry_after=retry_after, upstream=upstream, lasting=lasting, tried=tried)
+        lasts = not self.retryable if lasting is None else lasting
+        super().__init__(
+            reason,
+            field=field,
+            retry_after=retry_after,
+            upstream=upstream,
+            lasting=lasts,
+            retryable=not lasts,
+            tried=tried,
+            page_status=page_status,
+        )
 
 
 class CaptureFailed(CaptureError):
@@ -253,11 +278,79 @@ class CaptureFailed(CaptureError):
     retryable = True
 
 
+class ErrorStatus(CaptureFailed):
+    """The page's own status is 400 or more. A retry may help after a 5xx, and after some of the others."""
+
+    code = "page_status"
+    title = "The page answered with an error"
+
+
+class NotAWebPage(CaptureFailed):
+    code = "not_a_page"
+    title = "Not a page"
+    retryable = False
+
+
+class NoSuchElement(CaptureFailed):
+    code = "selector_not_found"
+    title = "No element matched"
+    retryable = False
+
+
+class CertificateInvalid(CaptureFailed):
+    code = "certificate"
+    title = "Invalid certificate"
+    retryable = False
+
+
+class TLSFailed(CaptureFailed):
+    code = "tls_failed"
+    title = "TLS failed"
+    retryable = False
+
+
+class TooManyRedirects(CaptureFailed):
+    code = "too_many_redirects"
+    title = "Too many redirects"
+    retryable = False
+
+
+class InvalidResponse(CaptureFailed):
+    code = "invalid_response"
+    title = "Invalid response of the page"
+    retryable = False
+
+
+class ConnectionRefused(CaptureFailed):
+    code = "connection_refused"
+    title = "Connection refused"
+
+
+class ConnectionReset(CaptureFailed):
+    code = "connection_reset"
+    title = "Connection reset"
+
+
+class SiteUnreachable(CaptureFailed):
+    code = "page_unreachable"
+    title = "Page unreachable"
+
+
+class RendererCrashed(CaptureFailed):
+    code = "page_crashed"
+    title = "Page crashed"
+
+
 class CaptureTimeout(CaptureError):
     status = 504
     code = "capture_timeout"
     title = "Capture timed out"
     retryable = True
+
+
+class PageTimeout(CaptureTimeout):
+    code = "page_timeout"
+    title = "Page timed out"
 
 
 class UpstreamQuota(CaptureError):
@@ -310,7 +403,7 @@ class QueueUnavailable(ThumbnailError):
     default_retry_after = 10
 
 
-_MARKS = ("upstream", "lasting", "tried")
+_MARKS = ("upstream", "lasting", "tried", "page_status")
 
 
 def to_record(err: ThumbnailError) -> dict[str, Any]:
@@ -330,7 +423,9 @@ def from_record(record: Mapping[str, Any], retry_after: int | None = None) -> Th
 
 _REMEMBERED: tuple[type[ThumbnailError], ...] = (
     CaptureFailed,
+    *CaptureFailed.__subclasses__(),
     CaptureTimeout,
+    PageTimeout,
     UpstreamQuota,
     UpstreamUnavailable,
     BlockedTarget,

@@ -16,13 +16,15 @@ from errors import BlockedTarget, InvalidURL
 from netguard import Guard, Verdict
 from options import DEFAULT_PORTS, MAX_URL_BYTES, CaptureOptions, Target, stored
 
-NOT_PUBLIC = "the target is not a public web address"
+# One text for both: an answer that told them apart would show strangers which private names exist.
+NOT_PUBLIC = "the target is not a public web address, or does not exist"
 
 # C0, space, DEL, C1, NBSP and other spaces, backslash; bidi controls and zero-width characters. A browser would repair
 # them, or a reader would not see them. (A soft hyphen is allowed: IDNA drops it.)
 _UNWELCOME = re.compile(
     "[\x00-\x20\x7f-\xa0\\\\\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ud800-\udfff]"
 )
+_HOST = re.compile(r"([a-z0-9][a-z0-9-]{0,62}\.)+[a-z][a-z0-9-]{1,62}(:[0-9]{1,5})?(?=[/?#]|$)", re.IGNORECASE)
 _CLIENT_ROUTES = ("#/", "#!")  # fragments that choose a page in the browser; any other only scrolls
 
 
@@ -63,15 +65,22 @@ def _parse_whatwg(text: str) -> can_ada.URL:
     try:
         url = can_ada.parse(text)
     except ValueError:
-        raise InvalidURL("must be an absolute http:// or https:// URL, such as https://example.com/") from None
+        hint = _completed(text) or ", such as https://example.com/"
+        raise InvalidURL(f"must be an absolute http:// or https:// URL{hint}") from None
     if url.protocol.removesuffix(":") not in DEFAULT_PORTS:
-        raise InvalidURL("must start with http:// or https://")
+        raise InvalidURL(f"must start with http:// or https://{_completed(text)}")
     authority = _authority(text)
     if "@" in authority:
         raise InvalidURL("must not contain a user name or a password; remove them")
     url.hostname = url.hostname.removesuffix(".")
     _require_plain_address(url.hostname, authority)
     return url
+
+
+def _completed(text: str) -> str:
+    """Write what the caller meant by a URL without a scheme, such as `example.com/page` or `example.com:8080`."""
+    host = _HOST.match(text)
+    return f"; write https://{host[0].lower()}/" if host else ""
 
 
 def _authority(text: str) -> str:

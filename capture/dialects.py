@@ -78,7 +78,9 @@ def _pixels(options: CaptureOptions) -> float:
 
 
 SNAPSHARP_ENVELOPE = Envelope(code=(("error",),), wait=(("retry_after",),))
-ENGINE_ENVELOPE = replace(SNAPSHARP_ENVELOPE, page_status=(("page_status",),))
+ENGINE_ENVELOPE = replace(
+    SNAPSHARP_ENVELOPE, page_status=(("page_status",),), retryable=(("retryable",),), field=(("field",),)
+)
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(
     {

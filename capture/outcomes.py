@@ -18,9 +18,21 @@ from errors import (
     CaptureError,
     CaptureFailed,
     CaptureTimeout,
+    CertificateInvalid,
+    ConnectionRefused,
+    ConnectionReset,
+    ErrorStatus,
     InvalidOption,
+    InvalidResponse,
+    NoSuchElement,
+    NotAWebPage,
     OverCapacity,
+    PageTimeout,
+    RendererCrashed,
+    SiteUnreachable,
     ThumbnailError,
+    TLSFailed,
+    TooManyRedirects,
     UpstreamQuota,
     UpstreamUnavailable,
 )
@@ -42,7 +54,7 @@ class Outcome:
     retried: bool = False
     hint: str = ""
     upstream: bool = True  # the API is at fault, not the page: the circuit breaker counts it
-    lasting: bool = False  # the same request would fail again, however late it is retried
+    lasting: bool | None = None  # the same request would fail again, however late it is retried; None as the error says
     field: str | None = None  # the option at fault, if the caller's request is
 
 
@@ -73,7 +85,8 @@ DENIED = Outcome(
     hint="check CAPTURE_API_KEY and its plan",
     lasting=True,
 )
-BLOCKED = Outcome(BlockedTarget, "the target is not a public web address", upstream=False)
+BLOCKED = Outcome(BlockedTarget, "the target is not a public web address, or does not exist", upstream=False)
+_FIELDS = frozenset(each.name for each in options_of(CaptureOptions))
 SELECTORS = ", ".join(each.name for each in options_of(CaptureOptions) if isinstance(each.kind, Selector))
 BAD_SELECTOR = Outcome(InvalidOption, "must be valid CSS selectors", field=SELECTORS, upstream=False)
 BUSY = Outcome(
@@ -82,6 +95,11 @@ BUSY = Outcome(
     retried=True,
     upstream=False,
 )
+
+
+def _of_page(error: type[CaptureFailed], detail: str) -> Outcome:
+    return Outcome(error, detail, upstream=False)
+
 
 # The keys are the status and the API's code in lower case. An unknown code counts as "", an unknown status as BROKEN.
 OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
@@ -94,6 +112,7 @@ OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
         (404, ""): REFUSED,
         (408, ""): LATE,
         (422, ""): FAILED,
+        (422, "content_check_failed"): REFUSED,
         (429, ""): LIMITED,
         (429, "plan_required"): DENIED,
         (429, "quota_exceeded"): QUOTA,
@@ -110,8 +129,25 @@ ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
     {
         (400, "blocked_url"): BLOCKED,
         (400, "validation_error"): BAD_SELECTOR,
-        (422, "page_refused"): REFUSED,
+        (422, "page_status"): _of_page(ErrorStatus, "the page answered with an error"),
+        (422, "not_a_page"): _of_page(
+            NotAWebPage, "the URL does not lead to a page: it is a file to download, or empty"
+        ),
+        (422, "selector_not_found"): _of_page(NoSuchElement, "no element of the page matched the selector"),
+        (422, "certificate"): _of_page(CertificateInvalid, "the page's certificate is not valid"),
+        (422, "tls_failed"): _of_page(TLSFailed, "the page's server speaks no TLS that the browser accepts"),
+        (422, "too_many_redirects"): _of_page(TooManyRedirects, "the page redirects too many times"),
+        (422, "invalid_response"): _of_page(InvalidResponse, "the page's server did not send a valid HTTP response"),
+        (422, "connection_refused"): _of_page(ConnectionRefused, "the page's server refused the connection"),
+        (422, "connection_reset"): _of_page(
+            ConnectionReset, "the page's server closed the connection without an answer"
+        ),
+        (422, "page_unreachable"): _of_page(SiteUnreachable, "the page's server could not be reached"),
+        (422, "page_crashed"): _of_page(RendererCrashed, "the page crashed the browser, or used too much memory"),
         (429, "rate_limited"): BUSY,
+        (504, "timeout"): replace(
+            SLOW, error=PageTimeout, detail="the page did not load, or did not come to rest, in time; try again later"
+        ),
     }
 )
 
@@ -120,13 +156,16 @@ ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
 class Envelope:
     """The paths of the fields in an API's error body. Of several, the first that leads to a value counts.
 
-    `wait` is in seconds. `page_status` is the HTTP status of the page itself.
+    `wait` is in seconds. `page_status` is the HTTP status of the page itself, `retryable` whether a retry may help, and
+    `field` the option at fault.
     """
 
     code: tuple[Path, ...] = ()
     text: tuple[Path, ...] = (("message",),)
     wait: tuple[Path, ...] = ()
     page_status: tuple[Path, ...] = ()
+    retryable: tuple[Path, ...] = ()
+    field: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +178,20 @@ class CallFailure:
     text: str = ""
     retry_after: float | None = None
     page_status: int | None = None
+    retryable: bool | None = None
+    field: str | None = None
 
     def to_error(self) -> ThumbnailError:
         """Make the error for the caller, in our own words."""
-        kind, page = self.outcome.error, f": it answered {self.page_status}" if self.page_status else ""
+        kind, detail = self.outcome.error, self.outcome.detail
+        if self.page_status:
+            detail = f"the page answered {self.page_status}"
         pause = None if self.retry_after is None else math.ceil(self.retry_after)
-        marks = {"upstream": self.outcome.upstream, "lasting": self.outcome.lasting}
+        lasting = self.outcome.lasting if self.retryable is None else not self.retryable
+        marks = {"upstream": self.outcome.upstream, "lasting": lasting, "page_status": self.page_status}
         return kind(
-            self.outcome.detail + page,
-            field=self.outcome.field,
+            detail,
+            field=self.field or self.outcome.field,
             retry_after=pause,
             **(marks if issubclass(kind, CaptureError) else {}),
         )
@@ -164,7 +208,16 @@ def read_failure(
     wait = retry_after or _dig(document, envelope.wait)
     outcome = outcomes.get((status, code)) or outcomes.get((status, ""), BROKEN)
     pause = retry_after_seconds(wait, datetime.now(UTC))
-    return CallFailure(outcome, status, code, text, pause, _page_status(_dig(document, envelope.page_status)))
+    return CallFailure(
+        outcome,
+        status,
+        code,
+        text,
+        pause,
+        _page_status(_dig(document, envelope.page_status)),
+        _retryable(_dig(document, envelope.retryable)),
+        _field(_dig(document, envelope.field)),
+    )
 
 
 def _decode(body: bytes) -> object:
@@ -187,7 +240,15 @@ def _dig(document: object, paths: tuple[Path, ...]) -> str | float | None:
 
 
 def _page_status(value: str | float | None) -> int | None:
-    return value if isinstance(value, int) and value in range(400, 500) else None
+    return value if isinstance(value, int) and value in range(400, 600) else None
+
+
+def _retryable(value: str | float | None) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _field(value: str | float | None) -> str | None:
+    return value if isinstance(value, str) and value in _FIELDS else None
 
 
 def retry_after_seconds(value: str | float | None, now: datetime) -> float | None:

@@ -16,7 +16,7 @@ from aiohttp import web
 from engine import parsing
 from engine.browser.supervisor import Supervisor
 from engine.config import EngineSettings
-from engine.errors import BlockedURL, EngineError, KeyRejected, PageRefused
+from engine.errors import BlockedURL, EngineError, KeyRejected
 from engine.service import CaptureResult, CaptureService
 from engine.traffic import Traffic
 from options import FORMATS, CaptureOptions
@@ -115,11 +115,6 @@ def _log_fields(err: EngineError) -> dict[str, str]:
     return {"cause": repr(err.__cause__)[:200]} if err.__cause__ else {}
 
 
-def _envelope_fields(err: EngineError) -> dict[str, int]:
-    """Return the extra fields of the envelope, for clients that write their own error texts."""
-    return {"page_status": err.page_status} if isinstance(err, PageRefused) else {}
-
-
 def _is_background(request: web.Request) -> bool:
     """Return whether the client sent the lowest urgency of `Priority`: RFC 9218, section 4.1."""
     return URGENCY.findall(request.headers.get("Priority", ""))[-1:] == ["7"]
@@ -150,7 +145,7 @@ async def _envelope(request: web.Request, handler: Handler) -> web.StreamRespons
     try:
         return await handler(request)
     except EngineError as err:
-        return _error(err.status, err.code, str(err), err.retry_after, **_envelope_fields(err))
+        return _error(err.status, err.code, str(err), err.retry_after, retryable=err.retryable, **err.details)
     except web.HTTPException as err:
         code = STATUS_CODES.get(err.status, "validation_error" if err.status < 500 else "internal_error")
         return _error(err.status, code, TOO_LARGE if err.status == 413 else err.reason)
@@ -159,8 +154,16 @@ async def _envelope(request: web.Request, handler: Handler) -> web.StreamRespons
         return _error(500, "internal_error", "internal error")
 
 
-def _error(status: int, code: str, message: str, retry_after: int | None = None, **more: int) -> web.Response:
-    body = {"error": code, "message": message, "status": status, **more}
+def _error(
+    status: int,
+    code: str,
+    message: str,
+    retry_after: int | None = None,
+    *,
+    retryable: bool = False,
+    **more: str | int,
+) -> web.Response:
+    body = {"error": code, "message": message, "status": status, "retryable": retryable, **more}
     headers = {"Cache-Control": "no-store"}
     if retry_after is not None:
         body["retry_after"] = retry_after

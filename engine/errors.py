@@ -4,28 +4,46 @@ EngineError 500               internal_error
 ├── InvalidParams 400         validation_error
 ├── BlockedURL 400            blocked_url
 ├── KeyRejected 401           unauthorized
-├── PlanRequired 403          plan_required   the contract has the option, and the engine does not
-├── PageFailed 422            page_failed     the page is at fault
-│   ├── PageCrashed 422       page_failed     its renderer crashed, or was killed for its memory
-│   ├── PageUnreachable 422   page_failed     its document could not be fetched
-│   └── PageRefused 422       page_refused    its server refuses the request, and would refuse a retry too
+├── PlanRequired 403          plan_required       the contract has the option, and the engine does not
+├── PageFailed 422            page_failed         the page is at fault
+│   ├── PageCrashed           page_crashed        its renderer crashed, or was killed for its memory
+│   ├── PageUnreachable       page_unreachable    its document could not be fetched; `failure` says more
+│   │                         connection_refused, connection_reset, too_many_redirects, certificate, tls_failed,
+│   │                         invalid_response
+│   ├── PageStatus            page_status         its document at rest has a status of 400 or more
+│   ├── NotAPage              not_a_page          a download, nothing at all, or no document of the web
+│   └── SelectorNotFound      selector_not_found  no element matched a selector of the request
 ├── EngineBusy 429            rate_limited
 ├── Unavailable 503           unavailable
-│   ├── BrowserCrashed 503    unavailable     the browser crashed during the capture: one retry is safe
-│   ├── ProxyFailed 503       unavailable     the egress proxy failed: nothing is fetched without it
-│   └── ResolverBusy 503      unavailable     no thread is free to look up a name
+│   ├── BrowserCrashed        unavailable         the browser crashed during the capture: one retry is safe
+│   ├── ProxyFailed           unavailable         the egress proxy failed: nothing is fetched without it
+│   └── ResolverBusy          unavailable         no thread is free to look up a name
 └── DeadlineExceeded 504      timeout
+
+The codes of pages are additions to SnapSharp's contract. So is `retryable`: whether the same request may succeed later.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, NamedTuple
+
+TRANSIENT = frozenset({408, 425, 429})  # request time-out, too early, too many requests: RFC 9110, 8470, 6585
 
 
 class EngineError(Exception):
-    """An error of a capture. `str(error)` is public text. Of the request, it contains only option names and selectors."""
+    """An error of a capture. `str(error)` is public text. Of the request, it contains only option names and selectors.
+
+    `details` are further fields of the envelope, for clients that write their own texts.
+    """
 
     status: ClassVar[int] = 500
-    code: ClassVar[str] = "internal_error"
+    code: str = "internal_error"
+    retryable: bool = False
     retry_after: ClassVar[int | None] = None
+
+    @property
+    def details(self) -> dict[str, str | int]:
+        return {}
 
 
 class InvalidParams(EngineError):
@@ -40,7 +58,7 @@ class BlockedURL(EngineError):
     code = "blocked_url"
 
     def __init__(self, verdict: str) -> None:
-        super().__init__("url: the host is not a public address that may be captured")
+        super().__init__("url: the host is not a public address that may be captured, or does not exist")
         self.verdict = verdict
 
 
@@ -57,40 +75,113 @@ class PlanRequired(EngineError):
 class PageFailed(EngineError):
     status = 422
     code = "page_failed"
+    retryable = True
 
 
 class PageCrashed(PageFailed):
-    def __init__(self) -> None:
-        super().__init__("the page crashed or used too much memory")
+    code = "page_crashed"
+
+    def __init__(self, message: str = "the page crashed or used too much memory") -> None:
+        super().__init__(message)
+
+
+class NetworkFailure(NamedTuple):
+    """A kind of failed navigation, in words, and whether a retry may succeed."""
+
+    code: str
+    words: str
+    retryable: bool = True
+
+
+REFUSED = NetworkFailure("connection_refused", "its server refused the connection")
+RESET = NetworkFailure("connection_reset", "its server closed the connection without an answer")
+REDIRECTS = NetworkFailure("too_many_redirects", "it redirects too many times", retryable=False)
+CERTIFICATE = NetworkFailure("certificate", "its certificate is not valid", retryable=False)
+TLS = NetworkFailure("tls_failed", "its server speaks no TLS that the browser accepts", retryable=False)
+RESPONSE = NetworkFailure("invalid_response", "its server did not send a valid HTTP response", retryable=False)
+OTHER = NetworkFailure("page_unreachable", "its server cannot be reached")
+
+# By the beginning of Chromium's name: https://source.chromium.org/chromium/chromium/src/+/main:net/base/net_error_list.h
+NETWORK_FAILURES: Mapping[str, NetworkFailure] = MappingProxyType(
+    {
+        "ERR_CONNECTION_REFUSED": REFUSED,
+        "ERR_CONNECTION_RESET": RESET,
+        "ERR_CONNECTION_CLOSED": RESET,
+        "ERR_CONNECTION_ABORTED": RESET,
+        "ERR_EMPTY_RESPONSE": RESET,
+        "ERR_TOO_MANY_REDIRECTS": REDIRECTS,
+        "ERR_CERT_DATE_INVALID": CERTIFICATE._replace(words="its certificate has expired, or is not valid yet"),
+        "ERR_CERT_COMMON_NAME_INVALID": CERTIFICATE._replace(words="its certificate is for another host"),
+        "ERR_CERT_AUTHORITY_INVALID": CERTIFICATE._replace(words="its certificate is from no known authority"),
+        "ERR_CERT_": CERTIFICATE,
+        "ERR_SSL_": TLS,
+        "ERR_INVALID_": RESPONSE,
+        "ERR_UNSAFE_REDIRECT": RESPONSE,
+        "ERR_RESPONSE_HEADERS_": RESPONSE,
+        "ERR_CONTENT_DECODING_": RESPONSE,
+    }
+)
 
 
 class PageUnreachable(PageFailed):
-    """The browser could not fetch the document at `url`. The egress proxy may know a better reason."""
+    """The browser could not fetch the document at `url`. The egress proxy may know a better reason.
 
-    def __init__(self, message: str, url: str) -> None:
-        super().__init__(message)
+    `error` is Chromium's name of the error, from a fixed set, or "" if it is not known.
+    """
+
+    def __init__(self, error: str, url: str) -> None:
+        self.failure = next((each for name, each in NETWORK_FAILURES.items() if error.startswith(name)), OTHER)
+        self.code, self.retryable = self.failure.code, self.failure.retryable
+        super().__init__(f"the page could not be loaded: {self.failure.words}" + (f" ({error})" if error else ""))
         self.url = url
 
 
-class PageRefused(PageFailed):
-    """The page's server answered with a permanent 4xx, `page_status`, which the envelope holds too."""
+class PageStatus(PageFailed):
+    """The page's own HTTP status says that this is not the page: 400 or more."""
 
-    code = "page_refused"
+    code = "page_status"
 
     def __init__(self, page_status: int) -> None:
         super().__init__(f"the page answered {page_status}")
         self.page_status = page_status
+        self.retryable = page_status >= 500 or page_status in TRANSIENT
+
+    @property
+    def details(self) -> dict[str, str | int]:
+        return {"page_status": self.page_status}
+
+
+class NotAPage(PageFailed):
+    code = "not_a_page"
+    retryable = False
+
+
+class SelectorNotFound(PageFailed):
+    """No element matched the selector of `option`, or none that can be seen."""
+
+    code = "selector_not_found"
+    retryable = False
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(f"{option}: {problem}")
+        self.option = option
+
+    @property
+    def details(self) -> dict[str, str | int]:
+        return {"field": self.option}
 
 
 class EngineBusy(EngineError):
     status = 429
     code = "rate_limited"
+    retryable = True
     retry_after = 2
 
 
 class Unavailable(EngineError):
     status = 503
     code = "unavailable"
+    retryable = True
     retry_after = 5
 
 
@@ -112,3 +203,4 @@ class ResolverBusy(Unavailable):
 class DeadlineExceeded(EngineError):
     status = 504
     code = "timeout"
+    retryable = True

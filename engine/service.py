@@ -203,6 +203,6 @@ def _reason(err: PageUnreachable, proxy: Egress) -> EngineError:
         case ConnectionFailure.BUSY:
             return ResolverBusy()
         case ConnectionFailure() as failure:
-            return PageFailed(f"the page could not be loaded: {failure}")
+            return PageUnreachable(failure, err.url)
         case verdict:
             return BlockedURL(verdict)

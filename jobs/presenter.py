@@ -31,7 +31,7 @@ class JobPresenter:
             "image_url": self._image_url(job, base_url),
             # The caller's own page becomes public by this URL, which is said aloud.
             **({"private_content": True} if job.persist and job.wanted.owner else {}),
-            "error": asdict(job.problem) if job.problem else None,
+            "error": job.problem.members if job.problem else None,
             "retries": job.retries,
             "webhook": asdict(job.webhook) if job.webhook else None,
             "created_at": timestamp(job.created_at),

@@ -5,12 +5,12 @@ import itertools
 import json
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
 
-from errors import ThumbnailError
+from errors import CaptureError, ThumbnailError
 from jobs.messages import INTERACTIVE
 from model import ThumbnailRequest
 from options import BULKY, Delivery, Notes, Rendition, chosen
@@ -36,10 +36,18 @@ class Problem:
     code: str
     title: str
     detail: str
+    retryable: bool = False
+    page_status: int | None = None
 
     @classmethod
     def of(cls, err: ThumbnailError) -> Self:
-        return cls(err.status, err.code, err.title, err.detail)
+        page_status = err.page_status if isinstance(err, CaptureError) else None
+        return cls(err.status, err.code, err.title, err.detail, err.retryable, page_status)
+
+    @property
+    def members(self) -> dict[str, object]:
+        """Return what callers see: `page_status` only where there is one."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

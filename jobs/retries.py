@@ -11,8 +11,7 @@ FIRST_DELAY = 10.0
 
 def is_transient(err: ThumbnailError) -> bool:
     """Return whether the same capture may succeed a little later."""
-    lasting = isinstance(err, CaptureError) and err.lasting
-    return err.retryable and not lasting
+    return err.retryable
 
 
 def was_not_attempted(err: ThumbnailError) -> bool:

@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable
 
-from engine.errors import PageFailed
+from engine.errors import PageCrashed
 
 MEMORY_SECONDS = 300
 MEMORY_SIZE = 1024
@@ -30,9 +30,9 @@ class CrashHistory:
             del self._shares[next(iter(self._shares))]
 
     def refuse_crasher(self, url: str) -> None:
-        """Raise PageFailed if `url` has crashed the browser repeatedly in the last minutes."""
+        """Raise PageCrashed if `url` has crashed the browser repeatedly in the last minutes."""
         if self._share(_key(url)) >= LIMIT:
-            raise PageFailed("the page crashed the browser repeatedly: try again in five minutes")
+            raise PageCrashed("the page crashed the browser repeatedly: try again in five minutes")
 
     def _share(self, key: bytes) -> float:
         share, last = self._shares.get(key, (0.0, 0.0))

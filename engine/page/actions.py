@@ -5,7 +5,7 @@ The script and the click are the page's own to the browser: what they fetch or w
 
 import asyncio
 
-from engine.errors import DeadlineExceeded, PageFailed
+from engine.errors import DeadlineExceeded, PageFailed, SelectorNotFound
 from engine.page import scripts
 from engine.page.frame import WORLD
 from engine.page.page import Page
@@ -71,9 +71,9 @@ class Actions:
     async def _find(self) -> dict[str, float]:
         found: dict[str, float] | None = await self._page.run(scripts.POINT_OF, self._params.click)
         if found is None:
-            raise PageFailed(f'click: no element matched "{self._params.click}"')
+            raise SelectorNotFound("click", f'no element matched "{self._params.click}"')
         if not found["size"]:
-            raise PageFailed(f'click: the element that matched "{self._params.click}" has no size')
+            raise SelectorNotFound("click", f'the element that matched "{self._params.click}" has no size')
         return found
 
     def require_clicked(self) -> None:

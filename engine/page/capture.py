@@ -7,7 +7,16 @@ from typing import Any
 
 from engine.browser.page_pool import BlankPage
 from engine.devtools.connection import ProtocolError
-from engine.errors import DeadlineExceeded, EngineError, InvalidParams, PageFailed, PageRefused, PageUnreachable
+from engine.errors import (
+    DeadlineExceeded,
+    EngineError,
+    InvalidParams,
+    NotAPage,
+    PageFailed,
+    PageStatus,
+    PageUnreachable,
+    SelectorNotFound,
+)
 from engine.page import screenshot, scripts, whole
 from engine.page.actions import Actions
 from engine.page.adblock import RequestFilter
@@ -42,7 +51,6 @@ POLL_MS, POLL_SECONDS, LONGEST_WAIT_MS = 100, 0.02, 30_000  # page time and real
 REPLACEMENTS = 5  # navigations after the first load; a page that reloads itself is never at rest
 ERROR_PAGE_SECONDS = 1
 ABORTED = "net::ERR_ABORTED"
-TRANSIENT = frozenset({408, 425, 429})  # request time-out, too early, too many requests: RFC 9110, 8470, 6585
 
 SELECTORS = {name: option.attribute for name, option in OPTIONS.items() if isinstance(option.kind, Selector)}
 MILESTONES = {"settled": "load", "load": "load", "domcontentloaded": "DOMContentLoaded", "networkidle": "load"}
@@ -122,12 +130,12 @@ class PageCapture:
         answer = await navigating
         self._page.open_spare()
         if answer.get("isDownload"):
-            raise PageFailed("the page is a download, not a document")
+            raise NotAPage("the URL is a file to download, not a page")
         error = answer.get("errorText")
         if error == ABORTED:  # 204, 205: no error page follows
-            raise PageFailed("the page could not be loaded: its answer had no content")
+            raise NotAPage("the page could not be loaded: its answer had no content")
         if error:
-            raise PageUnreachable(f"the page could not be loaded: {_public(error)}", await self._failed_url())
+            raise PageUnreachable(_public(error), await self._failed_url())
 
     async def settle(self) -> None:
         """Wait for everything that the options ask for, and start over if the page navigates meanwhile."""
@@ -159,7 +167,7 @@ class PageCapture:
         await self._page.interrupt_if_busy(self._require_document)
         await self._require_drawable(DeadlineExceeded("the page had nothing to show in time"))
         if self._unmatched and not await self._page.run(scripts.MATCHES, self._unmatched):
-            raise PageFailed(f'wait_for: no element matched "{self._unmatched}" in time')
+            raise SelectorNotFound("wait_for", f'no element matched "{self._unmatched}" in time')
         self._actions.require_clicked()
         await self._actions.scroll()
         if self._shows_whole:
@@ -228,9 +236,9 @@ class PageCapture:
     def _require_web_page(self) -> None:
         """Raise PageFailed unless the document came over HTTP."""
         if self._page.frame.unreachable_url:
-            raise PageUnreachable("the page could not be loaded", self._page.frame.unreachable_url)
+            raise PageUnreachable("", self._page.frame.unreachable_url)
         if not self._page.frame.url.startswith(("http:", "https:")):
-            raise PageFailed("the page navigated to a URL that is neither http nor https")
+            raise NotAPage("the page navigated to a URL that is neither http nor https")
 
     async def _require_document(self, script: str = scripts.LOADED) -> dict[str, Any]:
         """Raise PageFailed unless the document has a status below 400, too. Returns the answer of `script`."""
@@ -355,7 +363,7 @@ class PageCapture:
             if page.is_replaced():
                 return
             if passed >= LONGEST_WAIT_MS:
-                raise PageFailed(f'wait_for: no element matched "{selector}" in time')
+                raise SelectorNotFound("wait_for", f'no element matched "{selector}" in time')
             passed += POLL_MS
             page.clock.wait_for_network(now() + NETWORK_SECONDS)
             await page.clock.advance(POLL_MS, now() + NETWORK_SECONDS, page.is_replaced)
@@ -364,11 +372,8 @@ class PageCapture:
 
 
 def _require_success(status: int) -> None:
-    """Raise PageRefused for a permanent error status, PageFailed for one that a retry may not meet."""
-    if 400 <= status < 500 and status not in TRANSIENT:
-        raise PageRefused(status)
     if status >= 400:
-        raise PageFailed(f"the page answered {status}")
+        raise PageStatus(status)
 
 
 def _public(error: str) -> str:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from engine.errors import PageFailed
+from engine.errors import PageFailed, SelectorNotFound
 from engine.page import scripts
 from engine.page.page import Page
 from options import FORMATS, MAX_PIXELS, CaptureOptions, Clip
@@ -56,7 +56,7 @@ def max_height(params: CaptureOptions) -> int:
 async def show(page: Page, params: CaptureOptions, rest: Rest) -> View:
     """Show what the options ask for. `rest` lets the page come to rest after some milliseconds of its time.
 
-    Raises PageFailed if no element matches the selector.
+    Raises SelectorNotFound if no element matches the selector.
     """
     if params.selector:
         return await _show_element(page, params, rest)
@@ -67,7 +67,7 @@ async def show(page: Page, params: CaptureOptions, rest: Rest) -> View:
 async def show_unfinished(page: Page, params: CaptureOptions) -> View:
     """Show what there is of a page that did not come to rest in time.
 
-    Raises PageFailed if no element matches the selector, or none that can be seen now.
+    Raises SelectorNotFound if no element matches the selector, or none that can be seen now.
     """
     if not params.selector:
         return _cut(params, page.height, await page.run(scripts.HEIGHT))
@@ -128,7 +128,7 @@ async def _show_all(page: Page, params: CaptureOptions, rest: Rest) -> View:
 
 async def _show_element(page: Page, params: CaptureOptions, rest: Rest) -> View:
     if not await page.run(scripts.BRING_INTO_VIEW, params.selector):
-        raise PageFailed(f'selector: no element matched "{params.selector}"')
+        raise SelectorNotFound("selector", f'no element matched "{params.selector}"')
     await rest(0)
     limit, height, top = max_height(params), params.height, 0
     box = await _box(page, params, top)
@@ -149,7 +149,7 @@ async def _box(page: Page, params: CaptureOptions, top: float) -> dict[str, floa
     """Scroll to `top`, unfold and measure the element. The page may have removed it since it was last seen."""
     box: dict[str, float] | None = await page.run(scripts.BOX, params.selector, top)
     if box is None:
-        raise PageFailed(f'selector: no element matched "{params.selector}"')
+        raise SelectorNotFound("selector", f'no element matched "{params.selector}"')
     return box
 
 
@@ -184,5 +184,5 @@ def _clip(box: dict[str, float], params: CaptureOptions, bottom: int) -> Clip:
     width = min(math.ceil(box["x"] + box["width"]), params.width) - x
     tall = min(math.ceil(box["y"] + box["height"]), bottom) - y
     if width < 1 or tall < 1:
-        raise PageFailed(f'selector: the element that matched "{params.selector}" has no size')
+        raise SelectorNotFound("selector", f'the element that matched "{params.selector}" has no size')
     return Clip(x, y, width, tall)

@@ -11,7 +11,7 @@ from flask_limiter import Limiter, RateLimitExceeded
 from werkzeug.exceptions import HTTPException
 
 from access import rate_headers
-from errors import INTERNAL_ERROR, BlockedTarget, RateLimited, ThumbnailError, Unauthorized
+from errors import INTERNAL_ERROR, BlockedTarget, CaptureError, RateLimited, ThumbnailError, Unauthorized
 from images import placeholder
 from options import THUMBNAIL_OPTIONS, Whole
 from web.http import envelope
@@ -42,7 +42,8 @@ def _respond_to_ours(err: ThumbnailError) -> Response:
     log_facts(code=err.code, **({"verdict": err.verdict} if isinstance(err, BlockedTarget) else {}))
     if envelope.is_expected():
         return envelope.of_error(err, _headers(err))
-    response = _respond(err.status, err.code, err.title, err.detail, retryable=err.retryable)
+    page_status = err.page_status if isinstance(err, CaptureError) else None
+    response = _respond(err.status, err.code, err.title, err.detail, retryable=err.retryable, page_status=page_status)
     response.headers.update(_headers(err))
     return response
 
@@ -83,14 +84,19 @@ def _respond_to_unexpected(err: Exception) -> Response:
     return _respond_to_ours(ThumbnailError(INTERNAL_ERROR))
 
 
-def _respond(status: int, code: str, title: str, detail: str, *, retryable: bool = False) -> Response:
+def _respond(
+    status: int, code: str, title: str, detail: str, *, retryable: bool = False, page_status: int | None = None
+) -> Response:
     if prefers_image():
         response = _placeholder(status, code, "pending" if status == 202 else "error")
     else:
         problem = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
-        body = json.dumps(problem | {"request_id": request_id(), "retryable": retryable}) + "\n"
+        members = problem | {"request_id": request_id(), "retryable": retryable}
+        body = json.dumps(members if page_status is None else members | {"page_status": page_status}) + "\n"
         response = Response(body, status, content_type="application/problem+json")
     response.headers.update(SAFE_HEADERS | {"Cache-Control": "no-store", "Vary": "Accept"})
+    if page_status is not None:
+        response.headers["X-Page-Status"] = str(page_status)
     return response
 
 

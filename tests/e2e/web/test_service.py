@@ -136,7 +136,7 @@ def test_a_page_with_an_error_status_gives_no_picture(service, site):
     told = thumb(service, site, "/gone")
     shown = thumb(service, site, "/gone", IMG, w=64)
 
-    assert (told.status_code, told.json()["code"]) == (502, "capture_failed")
+    assert (told.status_code, told.json()["code"]) == (502, "page_status")
     assert (shown.status_code, shown.headers["X-Thumb-State"]) == (502, "error")
     assert Image.open(io.BytesIO(shown.content)).size == (64, 36)
 

@@ -188,7 +188,7 @@ def test_a_capture_whose_browser_crashes_twice_is_unavailable(mortal: Engine, si
     assert failure(capture.result())[:2] == (503, "unavailable")
     assert "Retry-After" in capture.result().headers
     # The engine remembers the page, which crashes no third browser.
-    assert failure(mortal.capture(url))[:2] == (422, "page_failed")
+    assert failure(mortal.capture(url))[:2] == (422, "page_crashed")
     eventually(lambda: mortal.health()["restarts"] == restarts + 2)
     assert site.hits("/killer") == 2
     assert colour(mortal.capture(site.add("/after", body("green")))) == GREEN
@@ -219,7 +219,7 @@ def test_a_hung_browser_is_killed_at_the_deadline_and_its_page_is_remembered(sit
             assert failure(capture.result())[:2] == (504, "timeout")
             assert colour(engine.capture(site.add("/after", body("green")))) == GREEN
             assert engine.health()["restarts"] == hits
-        assert failure(engine.capture(url))[:2] == (422, "page_failed")
+        assert failure(engine.capture(url))[:2] == (422, "page_crashed")
         eventually(lambda: [group_members(pid) for pid in engine.browser_pids[:2]] == [[], []])
 
 
@@ -331,7 +331,7 @@ def test_the_log_holds_only_the_host_of_the_url(engine: Engine, site: Site):
 def test_an_address_that_is_not_public_is_blocked(engine: Engine, url: str):
     status, code, message = failure(engine.capture(url))
     assert (status, code) == (400, "blocked_url")
-    assert message == "url: the host is not a public address that may be captured"
+    assert message == "url: the host is not a public address that may be captured, or does not exist"
 
 
 @pytest.mark.parametrize("query", ["", "?url=", "?url=file:///etc/passwd", "?url=http://e.com&url=http://e.com"])

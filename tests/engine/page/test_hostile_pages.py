@@ -36,38 +36,38 @@ def test_pop_ups_are_closed(engine: Engine, site: Site):
 def test_a_page_cannot_fake_its_status(engine: Engine, site: Site):
     lie = "<script>performance.getEntriesByType = () => [{responseStatus: 200}]; Promise = null</script>"
     url = site.add("/liar", body("red", head=lie), status=404)
-    assert failure(engine.capture(url)) == (422, "page_refused", "the page answered 404")
+    assert failure(engine.capture(url)) == (422, "page_status", "the page answered 404")
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
 def test_a_page_with_a_transient_error_status_fails(engine: Engine, site: Site, status: int):
     url = site.add("/error", body("red", "an error page"), status=status)
-    assert failure(engine.capture(url)) == (422, "page_failed", f"the page answered {status}")
+    assert failure(engine.capture(url)) == (422, "page_status", f"the page answered {status}")
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
 def test_a_permanent_error_status_is_a_refusal_by_the_page(engine: Engine, site: Site, status: int):
     answer = engine.capture(site.add("/error", body("red", "an error page"), status=status))
-    assert failure(answer) == (422, "page_refused", f"the page answered {status}")
+    assert failure(answer) == (422, "page_status", f"the page answered {status}")
     assert answer.json()["page_status"] == status
 
 
 def test_an_error_status_after_a_redirect_fails_the_capture(engine: Engine, site: Site):
     site.add("/missing", "", status=404)
     url = site.add("/to-missing", status=302, headers={"Location": f"http://localhost:{site.port}/missing"})
-    assert failure(engine.capture(url)) == (422, "page_refused", "the page answered 404")
+    assert failure(engine.capture(url)) == (422, "page_status", "the page answered 404")
 
 
 def test_a_204_without_content_fails_the_capture(engine: Engine, site: Site):
     url = site.add("/nothing", status=204)
     status, code, message = failure(engine.capture(url))
-    assert (status, code) == (422, "page_failed")
+    assert (status, code) == (422, "not_a_page")
     assert "no content" in message
 
 
 def test_a_download_is_refused(engine: Engine, site: Site):
     url = site.add("/file.bin", b"x" * 1000, content_type="application/octet-stream")
-    assert failure(engine.capture(url)) == (422, "page_failed", "the page is a download, not a document")
+    assert failure(engine.capture(url)) == (422, "not_a_page", "the URL is a file to download, not a page")
 
 
 def test_a_download_that_a_page_starts_is_refused(engine: Engine, site: Site):
@@ -79,30 +79,31 @@ def test_a_download_that_a_page_starts_is_refused(engine: Engine, site: Site):
 
 def test_a_refused_connection_fails_the_capture_with_its_reason(engine: Engine, closed_port: int):
     answer = failure(engine.capture(f"http://127.0.0.1:{closed_port}/"))
-    assert answer == (422, "page_failed", "the page could not be loaded: ERR_CONNECTION_REFUSED")
+    reason = "its server refused the connection (ERR_CONNECTION_REFUSED)"
+    assert answer == (422, "connection_refused", f"the page could not be loaded: {reason}")
 
 
 def test_broken_tls_fails_the_capture_with_its_reason(engine: Engine, site: Site):
     status, code, message = failure(engine.capture(f"https://{site.address}/"))
-    assert (status, code) == (422, "page_failed")
+    assert (status, code) == (422, "tls_failed")
     assert "ERR_SSL_PROTOCOL_ERROR" in message
 
 
 def test_a_failure_after_a_script_redirect_fails_the_capture(engine: Engine, site: Site, closed_port: int):
     url = site.add("/astray", body("red", f"<script>location = 'http://127.0.0.1:{closed_port}/'</script>"))
-    assert failure(engine.capture(url))[:2] == (422, "page_failed")
+    assert failure(engine.capture(url))[:2] == (422, "connection_refused")
 
 
 def test_a_page_that_navigates_to_about_blank_fails(engine: Engine, site: Site):
     url = site.add("/gone", body("red", "<script>location = 'about:blank'</script>"))
-    assert failure(engine.capture(url))[:2] == (422, "page_failed")
+    assert failure(engine.capture(url))[:2] == (422, "not_a_page")
 
 
 def test_a_selector_that_matches_nothing_is_a_page_failure(engine: Engine, site: Site):
     url = site.add("/bare", body("green"))
     assert failure(engine.capture(url, selector="#none")) == (
         422,
-        "page_failed",
+        "selector_not_found",
         'selector: no element matched "#none"',
     )
 
@@ -136,7 +137,7 @@ def test_an_image_that_never_finishes_does_not_fail_the_capture(unfinished):
 
 
 def test_an_error_page_that_never_finishes_fails_the_capture(unfinished):
-    assert failure(unfinished["dripping 404"]) == (422, "page_refused", "the page answered 404")
+    assert failure(unfinished["dripping 404"]) == (422, "page_status", "the page answered 404")
 
 
 def test_a_page_without_an_answer_times_out(unfinished):
@@ -148,7 +149,11 @@ def test_wait_for_is_matched_even_if_the_page_never_finishes(unfinished):
 
 
 def test_wait_for_times_out(unfinished):
-    assert failure(unfinished["waited for"]) == (422, "page_failed", 'wait_for: no element matched "#none" in time')
+    assert failure(unfinished["waited for"]) == (
+        422,
+        "selector_not_found",
+        'wait_for: no element matched "#none" in time',
+    )
 
 
 def test_a_page_that_reloads_without_end_meets_the_deadline_and_is_closed(short_deadline_engine: Engine, site: Site):
@@ -171,7 +176,7 @@ def test_a_memory_bomb_kills_only_its_own_renderer(site: Site):
         for (let n = 0; n < 4; n++) all.push(new Uint8Array(16 << 20).fill(1)) }, 10)</script>"""
     with small_engine(site, ENGINE_RENDERER_LIMIT=300) as engine:
         answer = failure(engine.capture(site.add("/bomb", body("red", bomb)), delay=10000))
-        assert answer == (422, "page_failed", "the page crashed or used too much memory")
+        assert answer == (422, "page_crashed", "the page crashed or used too much memory")
         assert engine.health()["restarts"] == 0
 
 

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from structlog.testing import capture_logs
 
+import errors
 from capture import DIALECTS, CaptureClient
 from capture.client import TRIES
 from capture.outcomes import BROKEN, read_failure, redact, retry_after_seconds
@@ -407,6 +408,17 @@ def test_a_forked_process_opens_connections_of_its_own(snapsharp):
         ("engine", refuse(400, "blocked_url"), BlockedTarget),
         ("engine", refuse(401, "unauthorized"), UpstreamUnavailable),
         ("engine", refuse(422, "page_failed"), CaptureFailed),
+        ("engine", refuse(422, "page_status"), errors.ErrorStatus),
+        ("engine", refuse(422, "not_a_page"), errors.NotAWebPage),
+        ("engine", refuse(422, "selector_not_found"), errors.NoSuchElement),
+        ("engine", refuse(422, "certificate"), errors.CertificateInvalid),
+        ("engine", refuse(422, "tls_failed"), errors.TLSFailed),
+        ("engine", refuse(422, "too_many_redirects"), errors.TooManyRedirects),
+        ("engine", refuse(422, "invalid_response"), errors.InvalidResponse),
+        ("engine", refuse(422, "connection_refused"), errors.ConnectionRefused),
+        ("engine", refuse(422, "connection_reset"), errors.ConnectionReset),
+        ("engine", refuse(422, "page_unreachable"), errors.SiteUnreachable),
+        ("engine", refuse(422, "page_crashed"), errors.RendererCrashed),
         ("engine", refuse(500, "internal_error"), CaptureFailed),
         ("hermesforge", refuse(400, message="bad"), CaptureFailed),
         ("hermesforge", refuse(401, message="bad"), UpstreamUnavailable),
@@ -437,18 +449,43 @@ def test_it_translates_a_refusal_and_does_not_retry(dialect, answer, error):
 
 def test_a_missing_page_is_a_lasting_failure_of_the_page_and_the_caller_gets_its_status():
     with running_screenshot_api("engine", key=KEY) as api:
-        api.behave(refuse(422, "page_refused", extras={"page_status": 404}))
-        with pytest.raises(CaptureFailed, match=r"^the page could not be captured: it answered 404$") as raised:
+        api.behave(refuse(422, "page_status", extras={"page_status": 404, "retryable": False}))
+        with pytest.raises(errors.ErrorStatus, match=r"^the page answered 404$") as raised:
             capture(api)
 
-    assert (raised.value.lasting, raised.value.upstream) == (True, False)
+    err = raised.value
+    assert (err.page_status, err.retryable, err.lasting, err.upstream) == (404, False, True, False)
 
 
-@pytest.mark.parametrize("number", [None, True, 200, 10**40, 404.0, "404 <b>", [404], {"page_status": 404}])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+def test_a_page_whose_status_may_change_may_be_retried(status):
+    with running_screenshot_api("engine", key=KEY) as api:
+        api.behave(refuse(422, "page_status", extras={"page_status": status, "retryable": True}))
+        with pytest.raises(errors.ErrorStatus) as raised:
+            capture(api)
+
+    assert (raised.value.page_status, raised.value.retryable) == (status, True)
+
+
+def test_the_error_of_a_selector_names_its_option():
+    with running_screenshot_api("engine", key=KEY) as api:
+        api.behave(refuse(422, "selector_not_found", extras={"field": "wait_for", "retryable": False}))
+        with pytest.raises(errors.NoSuchElement, match=r"^wait_for: no element of the page matched the selector$"):
+            capture(api)
+
+
+def test_a_field_that_is_no_option_is_not_shown():
+    with running_screenshot_api("engine", key=KEY) as api:
+        api.behave(refuse(422, "selector_not_found", extras={"field": "<b>", "retryable": "no"}))
+        with pytest.raises(errors.NoSuchElement, match=r"^no element"):
+            capture(api)
+
+
+@pytest.mark.parametrize("number", [None, True, 200, 600, 10**40, 404.0, "404 <b>", [404], {"page_status": 404}])
 def test_a_page_status_that_is_no_error_is_not_shown(number):
     with running_screenshot_api("engine", key=KEY) as api:
-        api.behave(refuse(422, "page_refused", extras={"page_status": number}))
-        with pytest.raises(CaptureFailed, match=r"^the page could not be captured$"):
+        api.behave(refuse(422, "page_status", extras={"page_status": number}))
+        with pytest.raises(errors.ErrorStatus, match=r"^the page answered with an error$"):
             capture(api)
 
 
@@ -467,7 +504,7 @@ def test_it_tries_a_transient_error_twice_more_then_types_it(api, answer, error)
     with pytest.raises(error) as raised:
         capture(api)
 
-    assert type(raised.value) is error
+    assert isinstance(raised.value, error)
     assert len(api.calls) == 3
 
 

@@ -141,8 +141,8 @@ def test_a_record_keeps_the_whole_request(store):
         ({"urls": [PAGE] * 101}, "invalid_option", "urls: must be a list of 1 to 100"),
         ({"urls": [PAGE, 7]}, "invalid_option", "urls: must be a list of 1 to 100"),
         ({"urls": [PAGE, "ftp://example.com/"]}, "invalid_url", "urls[1]: must start with http:// or https://"),
-        ({"urls": ["http://169.254.169.254/"]}, "blocked_url", "urls[0]: the target is not a public web address"),
-        ({"url": "http://127.0.0.1/"}, "blocked_url", "url: the target is not a public web address"),
+        ({"urls": ["http://169.254.169.254/"]}, "blocked_url", "urls[0]: the target is not a public web address, or does not exist"),
+        ({"url": "http://127.0.0.1/"}, "blocked_url", "url: the target is not a public web address, or does not exist"),
     ],
 )  # fmt: skip
 def test_an_invalid_request_is_refused_and_names_the_field(client, body, code, named):
@@ -339,6 +339,7 @@ def test_a_failed_job_says_why_and_has_no_picture(client, store):
         "code": "capture_failed",
         "title": "Capture failed",
         "detail": "the page could not be captured",
+        "retryable": True,
     }
     assert client.get(f"/jobs/{id_}/image").status_code == 404
 

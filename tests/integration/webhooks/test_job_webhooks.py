@@ -277,7 +277,7 @@ def test_any_number_of_slow_receivers_leaves_the_worker_a_process_for_captures(d
 @pytest.mark.parametrize(
     ("url", "code", "says"),
     [
-        ("https://127.0.0.2/", "blocked_url", "webhook_url: the target is not a public web address"),
+        ("https://127.0.0.2/", "blocked_url", "webhook_url: the target is not a public web address, or does not exist"),
         ("http://93.184.216.34/", "invalid_url", "webhook_url: must start with https://"),
         ("ftp://example.com/", "invalid_url", "webhook_url: must start with http:// or https://"),
         ("", "invalid_url", "webhook_url: is missing"),

@@ -8,8 +8,10 @@ import errors
 from errors import (
     BlockedTarget,
     CaptureTimeout,
+    ErrorStatus,
     InvalidOption,
     InvalidURL,
+    NoSuchElement,
     RateLimited,
     ThumbnailError,
     from_record,
@@ -70,6 +72,9 @@ def test_a_raised_error_still_collects_its_traceback_and_cause():
         BlockedTarget("the target is not a public web address"),
         InvalidOption("must be a CSS selector", field="selector"),
         CaptureTimeout("the page was not captured in time", lasting=True, tried=False),
+        ErrorStatus("the page answered 404", page_status=404, lasting=True),
+        ErrorStatus("the page answered 503", page_status=503),
+        NoSuchElement("no element of the page matched the selector", field="wait_for"),
     ],
     ids=lambda err: err.code,
 )
@@ -78,6 +83,7 @@ def test_a_kept_error_is_read_back_as_it_was(err):
     assert type(read) is type(err)
     assert (read.detail, read.field, read.retry_after) == (err.detail, err.field, 9)
     assert getattr(read, "lasting", None) == getattr(err, "lasting", None)
+    assert (read.retryable, getattr(read, "page_status", None)) == (err.retryable, getattr(err, "page_status", None))
     assert getattr(read, "tried", None) == getattr(err, "tried", None)
 
 

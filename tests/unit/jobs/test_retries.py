@@ -19,9 +19,19 @@ def test_a_permanent_refusal_of_the_api_is_not_retried(status):
     assert not is_transient(refused(status))
 
 
-def test_a_page_that_our_engine_refuses_is_not_retried_and_one_that_failed_is():
-    assert not is_transient(refused(422, "page_refused", "engine"))
-    assert is_transient(refused(422, "page_failed", "engine"))
+@pytest.mark.parametrize(
+    "code",
+    ["not_a_page", "selector_not_found", "certificate", "tls_failed", "too_many_redirects", "invalid_response"],
+)
+def test_a_page_that_will_not_change_is_not_retried(code):
+    assert not is_transient(refused(422, code, "engine"))
+
+
+@pytest.mark.parametrize(
+    "code", ["page_failed", "page_crashed", "connection_refused", "connection_reset", "page_unreachable"]
+)
+def test_a_page_that_may_recover_is_retried(code):
+    assert is_transient(refused(422, code, "engine"))
 
 
 def test_a_feature_missing_from_the_plan_is_not_retried():

@@ -1,0 +1,126 @@
+"""A failure of a page says what it was, and whether a retry can help: on `/thumb`, `/persist` and jobs alike."""
+
+import pytest
+
+from errors import ThumbnailError
+from jobs import CAPTURE, INTERACTIVE, TaskMessage
+from tests.support.screenshot_api import refuse, running_screenshot_api
+
+PAGE = "https://example.com/"
+GONE = refuse(422, "page_status", extras={"page_status": 404, "retryable": False})
+DOWN = refuse(422, "page_status", extras={"page_status": 503, "retryable": True})
+NO_MATCH = refuse(422, "selector_not_found", extras={"field": "selector", "retryable": False})
+ZIP = refuse(422, "not_a_page", extras={"retryable": False})
+SLOW = refuse(504, "timeout", extras={"retryable": True})
+
+
+@pytest.fixture
+def engine_api():
+    with running_screenshot_api("engine", key="sk_live_test") as server:
+        yield server
+
+
+@pytest.fixture
+def web(make_client, engine_api):
+    return make_client(capture_api="engine", capture_url=engine_api.url, capture_timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "detail", "retryable"),
+    [
+        (GONE, "page_status", "the page answered 404", False),
+        (DOWN, "page_status", "the page answered 503", True),
+        (NO_MATCH, "selector_not_found", "selector: no element of the page matched the selector", False),
+        (ZIP, "not_a_page", "the URL does not lead to a page: it is a file to download, or empty", False),
+        (
+            SLOW,
+            "page_timeout",
+            "the page did not load, or did not come to rest, in time; try again later",
+            True,
+        ),
+    ],
+)
+def test_thumb_and_persist_say_what_the_page_did(web, engine_api, answer, code, detail, retryable):
+    engine_api.behave(answer, times=9)
+    shown = web.get("/thumb", query_string={"url": PAGE})
+    stored = web.post("/persist", json={"url": PAGE})
+
+    for response in (shown, stored):
+        said = response.json
+        assert (said["code"], said["detail"]) == (code, detail)
+        assert response.status_code == (504 if answer is SLOW else 502)
+        assert said["retryable"] is retryable
+
+
+def test_the_page_s_status_is_told_in_the_problem_and_in_a_header_and_is_remembered(web, engine_api):
+    engine_api.behave(GONE)
+    answers = [web.get("/thumb", query_string={"url": PAGE}) for _ in range(2)]
+    shown = web.get("/thumb", query_string={"url": PAGE}, headers={"Accept": "image/*"})
+
+    assert [answer.json["page_status"] for answer in answers] == [404, 404]
+    assert [answer.headers["X-Page-Status"] for answer in (*answers, shown)] == ["404"] * 3
+    assert shown.headers["X-Error-Code"] == "page_status"
+    assert [answer.json["retryable"] for answer in answers] == [False, False]
+    assert len(engine_api.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (GONE, {"code": "page_status", "page_status": 404, "retryable": False}),
+        (NO_MATCH, {"code": "selector_not_found", "retryable": False}),
+        (ZIP, {"code": "not_a_page", "retryable": False}),
+    ],
+)
+def test_a_job_gives_up_at_once_on_what_will_not_change(web, engine_api, answer, error):
+    engine_api.behave(answer, times=9)
+    job = _ended(web)
+
+    assert (job["status"], job["retries"]) == ("failed", 0)
+    assert {name: job["error"].get(name) for name in error} == error
+    assert ("page_status" in job["error"]) == ("page_status" in error)
+
+
+def test_a_job_retries_a_page_that_may_recover(web, engine_api):
+    engine_api.behave(DOWN, times=9)
+    assert _ended(web)["status"] == "pending"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("example.com", "https://example.com/"),
+        ("Example.com/a?b", "https://example.com/"),
+        ("example.com:8080/a", "https://example.com:8080/"),
+    ],
+)
+def test_a_url_without_a_scheme_is_answered_with_the_url_that_was_meant(web, engine_api, written, meant):
+    response = web.get("/thumb", query_string={"url": written})
+
+    assert (response.status_code, response.json["code"]) == (400, "invalid_url")
+    assert response.json["detail"].endswith(f"write {meant}")
+    assert engine_api.calls == []
+
+
+def test_a_private_name_and_one_that_does_not_exist_get_the_same_answer(web, resolver):
+    resolver.answers |= {"private.example.net": ["10.0.0.1"], "nowhere.example.net": []}
+    answers = [
+        web.get("/thumb", query_string={"url": f"https://{name}.example.net/"}).json for name in ("private", "nowhere")
+    ]
+
+    assert [answer.pop("request_id") for answer in answers]
+    assert answers[0] == answers[1]
+    assert answers[0]["detail"] == "url: the target is not a public web address, or does not exist"
+
+
+def _ended(web):
+    """Create a job, do the worker's part of its first turn, and return what `/jobs/{id}` says."""
+    id_ = web.post("/screenshots", json={"url": PAGE}).json["job_id"]
+    services = web.application.extensions["services"]
+    run = services.jobs.store.runs.begin(TaskMessage(CAPTURE, INTERACTIVE, id_, 1))
+    try:
+        outcome = services.job_pictures.capture(run.job)
+    except ThumbnailError as err:
+        outcome = err
+    services.job_pictures.record_outcome(run, outcome)
+    return web.get(f"/jobs/{id_}").json
