@@ -48,6 +48,8 @@ REST_ROUNDS = 8  # chained animations
 # Text stays invisible for so much page time while its font is under way, then shows in another font, in some 10 ms.
 FONT_BLOCK_MS, FONT_BLOCK_SECONDS = 3000, 1
 POLL_MS, POLL_SECONDS, LONGEST_WAIT_MS = 100, 0.02, 30_000  # page time and real time between looks for an element
+CHALLENGES = frozenset({403, 429, 503})  # statuses of pages that check the visitor, some for five seconds
+MOST_ERRORS = 5  # documents with an error status; a page that keeps reloading one never gets beyond it
 REPLACEMENTS = 5  # navigations after the first load; a page that reloads itself is never at rest
 ERROR_PAGE_SECONDS = 1
 ABORTED = "net::ERR_ABORTED"
@@ -96,6 +98,8 @@ class PageCapture:
         self._sized: asyncio.Future[dict[str, Any]]
         self._view = View(params.height)
         self._replacements = 0
+        self._errors = 0
+        self._judged = 0  # the document whose status is known to be none of an error
         self._is_unfinished = False
         self._banners = Banners(page, params)
         self._actions = Actions(page, params)
@@ -164,7 +168,7 @@ class PageCapture:
         if not self._page.frame.committed:
             raise DeadlineExceeded("the page did not answer in time")
         self._page.stop_scripts()
-        await self._page.interrupt_if_busy(self._require_document)
+        await self._page.interrupt_if_busy(self._require_success)
         await self._require_drawable(DeadlineExceeded("the page had nothing to show in time"))
         if self._unmatched and not await self._page.run(scripts.MATCHES, self._unmatched):
             raise SelectorNotFound("wait_for", f'no element matched "{self._unmatched}" in time')
@@ -200,6 +204,8 @@ class PageCapture:
             if self._hiding:  # also hide what the page added since
                 with contextlib.suppress(DeadlineExceeded):  # a page that fights it is shown as it is
                     await self._page.evaluate(self._hiding)
+            if self._page.frame.document != self._judged:
+                await self._require_success()
             await self._banners.hide_again()
             with contextlib.suppress(DeadlineExceeded):
                 await self._actions.style()
@@ -240,13 +246,39 @@ class PageCapture:
         if not self._page.frame.url.startswith(("http:", "https:")):
             raise NotAPage("the page navigated to a URL that is neither http nor https")
 
-    async def _require_document(self, script: str = scripts.LOADED) -> dict[str, Any]:
-        """Raise PageFailed unless the document has a status below 400, too. Returns the answer of `script`."""
+    async def _inspect(self, script: str = scripts.LOADED) -> dict[str, Any]:
+        """Return the answer of `script`, which is about the document and its requests. Raises as `_require_web_page`."""
         self._require_web_page()
+        document = self._page.frame.document
         answer: dict[str, Any] = await self._page.run(script)
         self._traffic.requests = answer["requests"]
-        _require_success(answer["status"])
+        if answer["status"] < 400:
+            self._judged = document
         return answer
+
+    async def _require_success(self) -> None:
+        """Raise PageStatus if the document that is there has an error status."""
+        if (status := (await self._inspect())["status"]) >= 400:
+            raise PageStatus(status)
+
+    async def _outwaits_error(self) -> bool:
+        """Return false if the document is the page itself, and true if it has an error status, but the page has left it.
+
+        A script passes the visitor of a challenge on, and leads from a host's `404.html` to the application: the document
+        at rest is judged. One without scripts stays as it is, and is judged at once. Raises PageStatus.
+        """
+        frame, document = self._page.frame, self._page.frame.document
+        answer = await self._inspect()
+        if answer["status"] < 400:
+            return False
+        self._errors += 1
+        if answer["scripted"] and self._errors <= MOST_ERRORS:
+            await self._rest(SETTLED_MS)
+            if answer["status"] in CHALLENGES:
+                await self._rest(PATIENT_MS)
+        if self._errors > MOST_ERRORS or (frame.document == document and not frame.navigating):
+            raise PageStatus(answer["status"])
+        return True
 
     async def _come_to_rest(self) -> None:
         params, page = self._params, self._page
@@ -256,8 +288,8 @@ class PageCapture:
         self._require_web_page()
         if page.frame.stopped and not page.frame.loaded:
             await self._require_drawable(PageFailed("the page stopped before it had anything to show"))
-        if params.wait_until == "networkidle" or params.wait_for or params.delay:
-            await self._require_document()  # an error status needs no further wait
+        if await self._outwaits_error():
+            return
         page.move_mouse_away()
         await self._actions.style()
         await self._actions.run_script()
@@ -332,21 +364,25 @@ class PageCapture:
 
         Requests under way are waited for at most `patience` seconds of real time. Returns how much the page shows.
         """
-        page, now = self._page, asyncio.get_running_loop().time
+        page, now, document = self._page, asyncio.get_running_loop().time, self._page.frame.document
+
+        def is_over() -> bool:
+            return page.is_replaced() or page.frame.document != document
+
         until = now() + min(patience + REST_SECONDS, page.time_left - PICTURE_SECONDS)
         page.clock.wait_for_network(now() + patience)
-        await page.clock.advance(milliseconds, until, page.is_replaced)
+        await page.clock.advance(milliseconds, until, is_over)
         for _ in range(REST_ROUNDS):
-            if page.is_replaced():
+            if is_over():
                 return "much"
-            rest = await self._require_document(scripts.REST)
+            rest = await self._inspect(scripts.REST)
             missing = rest["missing"] and self._params.wait_until != "domcontentloaded"
             if not (rest["running"] or missing) or now() > until:
                 break
-            await page.clock.advance(DRAWN_MS if rest["running"] else MISSING_MS, until, page.is_replaced)
+            await page.clock.advance(DRAWN_MS if rest["running"] else MISSING_MS, until, is_over)
         if rest["fonts"] and missing:
             page.clock.wait_for_network(0)
-            await page.clock.advance(FONT_BLOCK_MS, now() + FONT_BLOCK_SECONDS, page.is_replaced)
+            await page.clock.advance(FONT_BLOCK_MS, now() + FONT_BLOCK_SECONDS, is_over)
         return str(rest["shows"])
 
     async def _wait_for_idle_network(self) -> None:
@@ -369,11 +405,6 @@ class PageCapture:
             await page.clock.advance(POLL_MS, now() + NETWORK_SECONDS, page.is_replaced)
             await page.session.pause(POLL_SECONDS)
         self._unmatched = None
-
-
-def _require_success(status: int) -> None:
-    if status >= 400:
-        raise PageStatus(status)
 
 
 def _public(error: str) -> str:

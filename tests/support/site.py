@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -39,6 +39,7 @@ class Route:
     hangs_up: bool
     raw: bool
     resets: bool
+    passed: bytes  # the body, with status 200, for a request with the cookie `clear=1`
 
 
 @dataclass
@@ -72,11 +73,12 @@ class Site:
         hangs_up: bool = False,
         raw: bool = False,
         resets: bool = False,
+        passed: str = "",
     ) -> str:
-        """Serve `body` at `path` with any query, and return its URL."""
+        """Serve `body` at `path` with any query, and return its URL. A visitor with the cookie `clear=1` gets `passed`."""
         content = body.encode() if isinstance(body, str) else body
         endings = (endless or drips, drips, hangs_up, raw, resets)
-        self.routes[path] = Route(content, status, content_type, headers or {}, gate, late, *endings)
+        self.routes[path] = Route(content, status, content_type, headers or {}, gate, late, *endings, passed.encode())
         return self.url(path)
 
     def hits(self, path: str) -> int:
@@ -95,6 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
         if route is None:
             self.send_error(404)
             return
+        if route.passed and "clear=1" in self.headers.get("Cookie", ""):
+            route = replace(route, body=route.passed, status=200)
         if route.gate:
             _either(route.gate, site.closing)
         site.closing.wait(route.late)

@@ -1,0 +1,64 @@
+"""The document at rest is judged: a page may pass a challenge, or lead from an error page to what was meant."""
+
+import pytest
+
+from tests.engine.page.test_failures import told
+from tests.engine.page.test_options import GREEN, body, colour
+from tests.support.engine import Engine
+from tests.support.site import Site
+
+SMALL = {"width": 400, "height": 300}
+
+
+def challenge(site: Site, path: str, status: int, script: str) -> str:
+    """Serve a page that answers `status` until its script has asked for `/pass`."""
+    site.add("/pass", "", status=204)
+    return site.add(path, body("red", f"<h1>Checking your browser</h1><script>{script}</script>"), status=status)
+
+
+@pytest.mark.parametrize("wait_until", ["settled", "load", "domcontentloaded"])
+@pytest.mark.parametrize("status", [403, 404, 503])
+def test_a_script_that_leads_from_an_error_page_to_the_page_is_followed(
+    engine: Engine, site: Site, status: int, wait_until: str
+):
+    site.add("/page", body("green", "<h1>The page</h1>"))
+    url = challenge(site, "/challenge", status, "setTimeout(() => location = '/page', 400)")
+    answer = engine.capture(url, **SMALL, wait_until=wait_until)
+    assert colour(answer) == GREEN
+
+
+def test_a_challenge_that_reloads_itself_is_passed(engine: Engine, site: Site):
+    """The cookie of the challenge tells it from the page, as the address stays."""
+    passed = body("green", "<h1>The page</h1>")
+    check = body(
+        "red", "<script>document.cookie = 'clear=1; path=/'; setTimeout(() => location.reload(), 4000)</script>"
+    )
+    url = site.add("/wall", check, status=503, passed=passed)
+    assert colour(engine.capture(url, **SMALL)) == GREEN
+    assert site.hits("/wall") == 2
+
+
+def test_a_meta_refresh_of_an_error_page_is_followed(engine: Engine, site: Site):
+    site.add("/page", body("green"))
+    url = site.add("/refreshing", body("red", head="<meta http-equiv=refresh content='0; url=/page'>"), status=404)
+    assert colour(engine.capture(url, **SMALL)) == GREEN
+
+
+@pytest.mark.parametrize("options", [{}, {"wait_for": "#never"}, {"full_page": "true"}, {"wait_until": "networkidle"}])
+def test_an_error_page_at_rest_stays_an_error_whatever_its_scripts_show(engine: Engine, site: Site, options):
+    fills = "<script>history.replaceState({}, '', '/elsewhere'); document.body.append('filled by a script')</script>"
+    url = site.add("/filled", body("green", fills), status=404)
+    answer = engine.capture(url, **SMALL, **options)
+    assert told(answer) == (422, "page_status", False)
+    assert answer.json()["page_status"] == 404
+
+
+def test_a_page_that_reloads_an_error_without_end_is_given_up(engine: Engine, site: Site):
+    url = challenge(site, "/never", 503, "setTimeout(() => location.reload(), 100)")
+    assert told(engine.capture(url, **SMALL)) == (422, "page_status", True)
+    assert site.hits("/never") < 100  # some 250 until the deadline
+
+
+def test_a_page_that_leads_to_an_error_page_is_an_error(engine: Engine, site: Site):
+    url = site.add("/astray-at-last", body("green", "<script>setTimeout(() => location = '/absent', 300)</script>"))
+    assert told(engine.capture(url, **SMALL)) == (422, "page_status", False)
