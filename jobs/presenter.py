@@ -36,6 +36,7 @@ class JobPresenter:
             "webhook": asdict(job.webhook) if job.webhook else None,
             "created_at": timestamp(job.created_at),
             "completed_at": timestamp(job.completed_at) if job.completed_at else None,
+            **({"page_status": job.result.page_status} if job.result and job.result.page_status else {}),
         }
 
     def describe_batch(self, batch: Batch, jobs: Sequence[Job], base_url: str = "") -> dict[str, object]:

@@ -64,6 +64,11 @@ class JobResult:
     notes: str = ""
 
     @property
+    def page_status(self) -> int:
+        """The HTTP status of the page, 0 if it is not known."""
+        return Notes.read(self.notes).page_status
+
+    @property
     def note_headers(self) -> dict[str, str]:
         return Notes.read(self.notes).headers
 

@@ -6,7 +6,7 @@ the service and the engine.
 
 from options.formats import FORMATS, PNG, Format
 from options.kinds import Boolean, Choice, Code, Kind, Number, Parts, Selector, Text, Texts, Time, Whole, either
-from options.notes import NO_NOTES, NOTE_HEADER, NOTES, Notes
+from options.notes import NO_NOTES, NOTE_HEADER, NOTES, STATUS_HEADER, Notes
 from options.option import LEFT_OUT, Option, Param, callers_options, chosen, options_of
 from options.table import (
     BULKY,
@@ -49,6 +49,7 @@ __all__ = [
     "PNG",
     "PRIVATE",
     "SHORTEST_TTL",
+    "STATUS_HEADER",
     "THUMBNAIL_OPTIONS",
     "Boolean",
     "CaptureOptions",

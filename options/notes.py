@@ -7,12 +7,13 @@ from types import MappingProxyType
 from typing import Self
 
 NOTE_HEADER = "X-Thumb-Note"
+STATUS_HEADER = "X-Page-Status"
 _NOTE = re.compile(r"([a-z-]+)=([0-9]{1,9})")
 
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What a picture does not show. A 0 notes nothing. As a text, they are the value of the header."""
+    """What a picture does not show, or shows instead. A 0 notes nothing. As a text, they are the value of the header."""
 
     cut_at: int = field(
         default=0, metadata={"meaning": "the page goes on below its picture, which shows so many CSS pixels of it"}
@@ -43,6 +44,19 @@ class Notes:
         },
     )
 
+    page_status: int = field(
+        default=0,
+        metadata={
+            "meaning": "with `error_pages=show`, the HTTP status of the page, which `X-Page-Status` has too. From 400 on, the "
+            "picture shows an error page; see [Error pages](#error-pages)"
+        },
+    )
+
+    @property
+    def shows_error(self) -> bool:
+        """Whether the picture is that of an error page."""
+        return self.page_status >= 400
+
     @classmethod
     def read(cls, header: str) -> Self:
         """Read the value of a header. Ignores what is not a known note with its digits."""
@@ -55,9 +69,10 @@ class Notes:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The header of a response that has notes, else none."""
+        """The headers of a response that has notes, else none."""
         value = str(self)
-        return {NOTE_HEADER: value} if value else {}
+        headers = {NOTE_HEADER: value} if value else {}
+        return headers | {STATUS_HEADER: str(self.page_status)} if self.page_status else headers
 
 
 NOTES: Mapping[str, str] = MappingProxyType(

@@ -258,6 +258,13 @@ class CaptureOptions:
         },
     )
     bypass_csp: bool = option(False, Boolean(), apis={"snapsharp": Param("bypass_csp", default=False)})
+    error_pages: str = option(
+        "refuse",
+        Choice(("refuse", "show")),
+        "what becomes of a page with a status of 400 or more: `refuse` gives the error `page_status`, `show` the picture of "
+        "what the page shows. See [Error pages](#error-pages)",
+        apis={"engine": Param("error_pages", default="refuse")},
+    )
     format: str = option(
         PNG,
         Choice(tuple(each.name for each in FORMATS.values() if each.from_api)),

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import orjson
 import redis
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 TRUST_SECONDS = 3.0  # how long an entry in memory is used without asking Redis
 _OVERHEAD = 1024  # bytes of an entry in memory besides its picture
-_SUSPECT = b"suspect "
+_SUSPECT, _ERROR = b"suspect ", b"error "
 
 # Stores an original and its time, and deletes earlier failures, in one call.
 _PUT_ORIGINAL = """
@@ -43,6 +43,16 @@ class OriginalInfo:
 
     captured_at: datetime
     suspect: bool = False
+    shows_error: bool = False
+
+    @classmethod
+    def of(cls, picture: Picture) -> Self:
+        return cls(picture.captured_at, picture.suspect, picture.notes.shows_error)
+
+    @property
+    def good(self) -> bool:
+        """Whether no blank picture, and none of an error page, may replace it."""
+        return not self.suspect and not self.shows_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,7 @@ class Known:
         """Add what a look-up of the original found: Redis may have evicted it, or the note of when it was captured."""
         if original is None:
             return replace(self, original_gone=True)
-        return replace(self, original=self.original or OriginalInfo(original.captured_at, original.suspect))
+        return replace(self, original=self.original or OriginalInfo.of(original))
 
 
 class PictureCache:
@@ -119,7 +129,7 @@ class PictureCache:
         info, failure = values or (None, None)
         known = _unpack_info(info) if info else None
         if known is None and (original := self._recall(request.capture_key)):
-            known = OriginalInfo(original.captured_at, original.suspect)
+            known = OriginalInfo.of(original)
         return known, self._read_failure(request.capture_key, failure)
 
     def original(self, request: ThumbnailRequest, *, reload: bool = False) -> Picture | None:
@@ -273,15 +283,16 @@ def _unpack(value: bytes, key: Key) -> Picture | None:
 
 
 def _pack_info(picture: Picture) -> bytes:
-    return (_SUSPECT if picture.suspect else b"") + repr(picture.captured_at.timestamp()).encode()
+    mark = _SUSPECT if picture.suspect else _ERROR if picture.notes.shows_error else b""
+    return mark + repr(picture.captured_at.timestamp()).encode()
 
 
 def _unpack_info(value: bytes) -> OriginalInfo | None:
     try:
-        captured_at = datetime.fromtimestamp(float(value.removeprefix(_SUSPECT)), UTC)
+        captured_at = datetime.fromtimestamp(float(value.removeprefix(_SUSPECT).removeprefix(_ERROR)), UTC)
     except (ValueError, OverflowError):
         return None
-    return OriginalInfo(captured_at, value.startswith(_SUSPECT))
+    return OriginalInfo(captured_at, value.startswith(_SUSPECT), value.startswith(_ERROR))
 
 
 def _unpack_failure(text: str) -> RememberedFailure | None:

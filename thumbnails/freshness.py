@@ -7,6 +7,7 @@ from model import Picture, ThumbnailRequest
 
 SUSPECT_SECONDS = 60  # the lifetime of a suspect picture, which is never shown as stale
 INCOMPLETE_SECONDS = 3600  # how long a picture with parts missing stays fresh: the next one may be whole
+ERROR_PAGE_SECONDS = 3600  # the lifetime of the picture of an error page, which is never shown as stale
 CLOCK_SKEW = timedelta(seconds=10)  # between machines; a picture counts as fresh for at least a minute
 
 
@@ -27,7 +28,7 @@ class Freshness:
 
     def keep(self, picture: Picture, request: ThumbnailRequest) -> int:
         """Return the seconds for which a rendition is kept: until it is no longer shown even as stale."""
-        if picture.suspect:
+        if picture.suspect or picture.notes.shows_error:
             return self.fresh_for(picture, request)
         return self._lifetime(picture, request) + self.stale
 
@@ -47,4 +48,6 @@ class Freshness:
         ttl = request.delivery.ttl or self.fresh
         if picture.suspect:
             return min(ttl, SUSPECT_SECONDS)
+        if picture.notes.shows_error:
+            return min(ttl, ERROR_PAGE_SECONDS)
         return min(ttl, INCOMPLETE_SECONDS) if picture.notes.parts_missing else ttl

@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 
 from capture import ScreenshotAPI
 from coordination import Coalescer, Flight, Values, Work
-from errors import BlockedTarget, CaptureError, CaptureFailed, InvalidOption, OverCapacity, RateLimited
+from errors import BlockedTarget, CaptureError, CaptureFailed, ErrorStatus, InvalidOption, OverCapacity, RateLimited
 from model import Picture, ThumbnailRequest
 from netguard import Guard, Verdict
 from options import Target
 from thumbnails.ask import Ask
 from thumbnails.cache import Known, OriginalInfo, PictureCache, RememberedFailure
-from thumbnails.freshness import CLOCK_SKEW, SUSPECT_SECONDS
+from thumbnails.freshness import CLOCK_SKEW, ERROR_PAGE_SECONDS, SUSPECT_SECONDS
 from urls import NOT_PUBLIC
 
 FAILURE_SECONDS = 30  # how long a page's failure is remembered
@@ -143,7 +143,7 @@ class Originals:
                 self._api.cancel()
                 raise
             try:
-                original = self._capture_twice_if_suspect(ask, good=info is not None and not info.suspect)
+                original = self._capture_twice_if_suspect(ask, good=info is not None and info.good)
             except (CaptureError, BlockedTarget, InvalidOption) as err:
                 seconds = min(max(err.retry_after or 0, FAILURE_SECONDS), LONGEST_FAILURE)
                 self._cache.put_failure(request, err, seconds)
@@ -164,7 +164,10 @@ class Originals:
             raise BlockedTarget(NOT_PUBLIC, verdict=verdict)
 
     def _capture_twice_if_suspect(self, ask: Ask, *, good: bool) -> Picture:
-        """Capture; a suspect picture is captured once more, with more patience, and never replaces a good one."""
+        """Capture; a suspect picture is captured once more, with more patience.
+
+        Neither a suspect picture nor that of an error page replaces a good one.
+        """
         options, background = ask.request.capture, ask.request.delivery.background
         deadline = time.monotonic() + self._limits.timeout
         picture = self._api.capture(options, deadline, ask.request_id, background=background)
@@ -178,6 +181,9 @@ class Originals:
             raise CaptureFailed(
                 "the captured picture is blank, unfinished or of another size than requested; try again later"
             )
+        if picture.notes.shows_error and good:
+            status = picture.notes.page_status
+            raise ErrorStatus(f"the page answered {status}; it has been captured without an error", page_status=status)
         return picture
 
     def _unless_unchanged(self, request: ThumbnailRequest, new: Picture) -> Picture:
@@ -196,6 +202,8 @@ class Originals:
             keep = min(keep, LARGE_SECONDS)
         if original.suspect:
             keep, keep_info = min(keep, SUSPECT_SECONDS), SUSPECT_SECONDS
+        elif original.notes.shows_error:
+            keep, keep_info = min(keep, ERROR_PAGE_SECONDS), ERROR_PAGE_SECONDS
         self._cache.put_original(request, original, keep, keep_info)
 
     @contextmanager

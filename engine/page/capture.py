@@ -99,7 +99,8 @@ class PageCapture:
         self._view = View(params.height)
         self._replacements = 0
         self._errors = 0
-        self._judged = 0  # the document whose status is known to be none of an error
+        self._judged = 0  # the document whose status is known to be one that may be shown
+        self._status = 0  # of the document that was inspected last
         self._is_unfinished = False
         self._banners = Banners(page, params)
         self._actions = Actions(page, params)
@@ -220,9 +221,13 @@ class PageCapture:
 
     @property
     def _notes(self) -> Notes:
-        unfinished, failed = int(self._is_unfinished), int(self._actions.script_failed)
-        view = self._view
-        return Notes(view.cut_at, unfinished=unfinished, clipped=int(view.clipped), script_failed=failed)
+        return Notes(
+            self._view.cut_at,
+            unfinished=int(self._is_unfinished),
+            clipped=int(self._view.clipped),
+            script_failed=int(self._actions.script_failed),
+            page_status=self._status if self._params.error_pages == "show" else 0,
+        )
 
     async def _is_current(self, document: int) -> bool:
         """Return whether `document` is still the current one."""
@@ -252,13 +257,17 @@ class PageCapture:
         document = self._page.frame.document
         answer: dict[str, Any] = await self._page.run(script)
         self._traffic.requests = answer["requests"]
-        if answer["status"] < 400:
+        self._status = answer["status"]
+        if not self._refuses(self._status):
             self._judged = document
         return answer
 
+    def _refuses(self, status: int) -> bool:
+        return status >= 400 and self._params.error_pages == "refuse"
+
     async def _require_success(self) -> None:
         """Raise PageStatus if the document that is there has an error status."""
-        if (status := (await self._inspect())["status"]) >= 400:
+        if self._refuses(status := (await self._inspect())["status"]):
             raise PageStatus(status)
 
     async def _outwaits_error(self) -> bool:
@@ -269,7 +278,7 @@ class PageCapture:
         """
         frame, document = self._page.frame, self._page.frame.document
         answer = await self._inspect()
-        if answer["status"] < 400:
+        if not self._refuses(answer["status"]):
             return False
         self._errors += 1
         if answer["scripted"] and self._errors <= MOST_ERRORS:

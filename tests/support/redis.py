@@ -112,7 +112,8 @@ def age_pictures(url: str, seconds: int) -> None:
             header["captured_at"] -= seconds
             client.set(key, json.dumps(header).encode() + b"\n" + body, keepttl=True)
         for key in client.keys("thumb:original:*"):
-            client.set(key, float(client.get(key)) - seconds, keepttl=True)
+            mark, space, then = client.get(key).rpartition(b" ")
+            client.set(key, mark + space + repr(float(then) - seconds).encode(), keepttl=True)
         for member, views in client.zrange("thumb:views", 0, -1, withscores=True):
             page = ViewedPage.unpack(member)
             client.zrem("thumb:views", member)

@@ -73,4 +73,5 @@ def _describe(persisted: Persisted, url: str) -> dict[str, object]:
         "bytes": len(picture.body),
         "sha256": stored.sha256,
         "captured_at": picture.captured_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **({"page_status": picture.notes.page_status} if picture.notes.page_status else {}),
     }

@@ -8,7 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from access import AccessRules, ApiKey, client_of
 from errors import BadKey
-from options import NOTE_HEADER
+from options import NOTE_HEADER, STATUS_HEADER
 
 
 class TrustedProxies(ProxyFix):
@@ -74,6 +74,6 @@ def allow_origins(views: Blueprint, origins: tuple[str, ...]) -> None:
             origins=list(origins),
             methods=["POST"],
             allow_headers=headers,
-            expose_headers=[NOTE_HEADER],
+            expose_headers=[NOTE_HEADER, STATUS_HEADER],
             max_age=600,
         )

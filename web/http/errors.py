@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from access import rate_headers
 from errors import INTERNAL_ERROR, BlockedTarget, CaptureError, RateLimited, ThumbnailError, Unauthorized
 from images import placeholder
-from options import THUMBNAIL_OPTIONS, Whole
+from options import STATUS_HEADER, THUMBNAIL_OPTIONS, Whole
 from web.http import envelope
 from web.http.pictures import SAFE_HEADERS
 from web.http.request_log import log_facts, request_id
@@ -96,7 +96,7 @@ def _respond(
         response = Response(body, status, content_type="application/problem+json")
     response.headers.update(SAFE_HEADERS | {"Cache-Control": "no-store", "Vary": "Accept"})
     if page_status is not None:
-        response.headers["X-Page-Status"] = str(page_status)
+        response.headers[STATUS_HEADER] = str(page_status)
     return response
 
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from flask import Response, request
 
 from coordination import Attempt, IdempotencyStore, StoredResponse
-from options import NOTE_HEADER
+from options import NOTE_HEADER, STATUS_HEADER
 from web.http.callers import Caller
 from web.http.request_log import log_facts
 
-_STORED_HEADERS = ("Content-Type", "Location", "Retry-After", "Preference-Applied", NOTE_HEADER)
+_STORED_HEADERS = ("Content-Type", "Location", "Retry-After", "Preference-Applied", NOTE_HEADER, STATUS_HEADER)
 
 
 def current_attempt(caller: Caller, body: object) -> Attempt | None:

@@ -56,7 +56,8 @@ def _cache_control(served: Served, delivery: Delivery, *, stale: bool) -> str:
     """Write which caches may keep a picture, and for how long: at most until its URL expires.
 
     Shared caches may serve a picture after its `max-age`. So they must keep neither suspect pictures nor pictures whose
-    URL expires; nor may they serve one caller's private picture to another.
+    URL expires; nor may they serve one caller's private picture to another. An error page is not shown for longer than it
+    is fresh.
     """
     if delivery.fresh:
         return "no-store"
@@ -66,7 +67,7 @@ def _cache_control(served: Served, delivery: Delivery, *, stale: bool) -> str:
         max_age = min(max_age, max(delivery.expires - int(time.time()) - 1, 0))
     if suspect or served.private or delivery.expires is not None:
         return f"private, max-age={max_age}"
-    return f"public, max-age={max_age}{'' if stale else _GRACE}"
+    return f"public, max-age={max_age}{'' if stale or served.picture.notes.shows_error else _GRACE}"
 
 
 def picture_response(picture: Picture, headers: Mapping[str, str]) -> Response:

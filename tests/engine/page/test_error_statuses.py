@@ -62,3 +62,17 @@ def test_a_page_that_reloads_an_error_without_end_is_given_up(engine: Engine, si
 def test_a_page_that_leads_to_an_error_page_is_an_error(engine: Engine, site: Site):
     url = site.add("/astray-at-last", body("green", "<script>setTimeout(() => location = '/absent', 300)</script>"))
     assert told(engine.capture(url, **SMALL)) == (422, "page_status", False)
+
+
+@pytest.mark.parametrize("status", [401, 404, 410, 500, 503])
+def test_an_error_page_is_shown_to_those_who_ask_for_it(engine: Engine, site: Site, status: int):
+    url = site.add("/designed", body("green", "<h1>Not here</h1>"), status=status)
+    answer = engine.capture(url, **SMALL, error_pages="show")
+    assert colour(answer) == GREEN
+    assert answer.headers["X-Page-Status"] == str(status)
+
+
+def test_a_good_page_tells_its_status_to_those_who_ask_for_error_pages(engine: Engine, site: Site):
+    url = site.add("/good", body("green"))
+    assert engine.capture(url, **SMALL, error_pages="show").headers["X-Page-Status"] == "200"
+    assert "X-Page-Status" not in engine.capture(url, **SMALL).headers

@@ -21,6 +21,13 @@ def test_notes_survive_the_header(notes: Notes, header: str):
     assert notes.headers == ({"X-Thumb-Note": header} if header else {})
 
 
+def test_the_page_s_status_has_a_header_of_its_own():
+    notes = Notes(cut_at=8192, page_status=404)
+    assert notes.headers == {"X-Thumb-Note": "cut-at=8192, page-status=404", "X-Page-Status": "404"}
+    assert Notes.read(notes.headers["X-Thumb-Note"]) == notes
+    assert [Notes(page_status=status).shows_error for status in (0, 200, 399, 400, 503)] == [False] * 3 + [True] * 2
+
+
 @pytest.mark.parametrize(
     "header",
     [
