@@ -189,6 +189,7 @@ class Settings(BaseSettings):
     )
 
     block_ads: bool = Field(default=True, description="true or false")
+    allow_ignore_https_errors: bool = Field(default=False, description="true or false")
     log_format: Literal["json", "console"] = Field(
         default_factory=lambda: "console" if sys.stderr.isatty() else "json", description="json or console"
     )

@@ -114,7 +114,11 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     webhook_sender = WebhookSender(guard, settings.webhook_secret, resolves=settings.resolve_targets)
     return Services(
         settings=settings,
-        validator=Validator(guard, block_ads=settings.block_ads),
+        validator=Validator(
+            guard,
+            block_ads=settings.block_ads,
+            allow_ignore_https_errors=settings.allow_ignore_https_errors,
+        ),
         access=_access(settings),
         thumbnailer=thumbnailer,
         storage=storage,

@@ -69,9 +69,10 @@ class Validator:
     """Turns queries and JSON bodies into requests, by the rules of one installation. Pure, so queries are memoised."""
 
     def __init__(self, guard: Guard, **settings: object) -> None:
-        """`settings` replace the defaults of the options that name one: `block_ads=False`."""
+        """`settings` replace the defaults of the options that name one, or allow an option: `block_ads=False`."""
         self._guard = guard
         self._defaults = {each.name: settings.get(each.setting, each.default) for each in _SET_BY_OPERATOR}
+        self._forbidden = tuple(each for each in _ALLOWED_BY_OPERATOR if not settings.get(each.allowed_by))
         self._remembered = lru_cache(maxsize=4096)(self._parse_or_refuse)
 
     def parse_query(self, query: bytes, preferred: str = "png") -> ThumbnailRequest:
@@ -167,6 +168,7 @@ class Validator:
         values = vars(options)
         if values["format"] == "pdf":
             _refuse_beside_pdf(options.model_fields_set)
+        _refuse_forbidden(values, self._forbidden)
         return self._build(values, parse_url(values["url"], self._guard), preferred)
 
     def _build(self, values: dict[str, Any], target: Target, preferred: str) -> ThumbnailRequest:
@@ -194,6 +196,7 @@ _CAPTURE, _RENDITION, _DELIVERY = _names(CaptureOptions)[1:], _names(Rendition),
 _IMAGE_ONLY = frozenset(_RENDITION) - {"format"}
 _ORIGINAL_QUALITY = next(each.default for each in options_of(CaptureOptions) if each.name == "quality")
 _SET_BY_OPERATOR = tuple(each for each in THUMBNAIL_OPTIONS.values() if each.setting)
+_ALLOWED_BY_OPERATOR = tuple(each for each in THUMBNAIL_OPTIONS.values() if each.allowed_by)
 
 _IN_CONTRACTS_QUERY = {"js"}  # SnapSharp's client for Go sends it so, and the picture is the caller's own in any case
 
@@ -252,6 +255,13 @@ def _read(read: Callable[[], T]) -> T:
 def _refuse_beside_pdf(given: Iterable[str]) -> None:
     for name in sorted(_IMAGE_ONLY.intersection(given)):
         raise InvalidOption("cannot be combined with format=pdf; remove it", field=name)
+
+
+def _refuse_forbidden(values: Mapping[str, Any], forbidden: Iterable[Option]) -> None:
+    for option in forbidden:
+        if values[option.name] != option.default:
+            setting = option.allowed_by.upper()
+            raise InvalidOption(f"is not allowed here; its operator sets {setting}=true to allow it", field=option.name)
 
 
 def _refuse_repeated(pairs: Iterable[tuple[str, str]]) -> None:

@@ -89,6 +89,7 @@ BLOCKED = Outcome(BlockedTarget, "the target is not a public web address, or doe
 _FIELDS = frozenset(each.name for each in options_of(CaptureOptions))
 SELECTORS = ", ".join(each.name for each in options_of(CaptureOptions) if isinstance(each.kind, Selector))
 BAD_SELECTOR = Outcome(InvalidOption, "must be valid CSS selectors", field=SELECTORS, upstream=False)
+NOT_ALLOWED = Outcome(InvalidOption, "is not allowed by the engine's operator; leave it out", upstream=False)
 BUSY = Outcome(
     OverCapacity,
     "the engine has too many captures in progress; try again in a few seconds",
@@ -129,6 +130,7 @@ ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
     {
         (400, "blocked_url"): BLOCKED,
         (400, "validation_error"): BAD_SELECTOR,
+        (400, "option_not_allowed"): NOT_ALLOWED,
         (422, "page_status"): _of_page(ErrorStatus, "the page answered with an error"),
         (422, "not_a_page"): _of_page(
             NotAWebPage, "the URL does not lead to a page: it is a file to download, or empty"

@@ -125,6 +125,7 @@ class EngineSettings(BaseSettings):
     private_targets: Annotated[Words, AfterValidator(_exemptions)] = Field(
         (), description="hosts, host:ports, addresses or CIDRs, separated by commas"
     )
+    allow_ignore_https_errors: bool = Field(default=False, description="true or false")
     log_format: Literal["json", "console"] = Field(
         default_factory=lambda: "console" if sys.stderr.isatty() else "json", description="json or console"
     )

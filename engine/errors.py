@@ -2,6 +2,7 @@
 
 EngineError 500               internal_error
 ├── InvalidParams 400         validation_error
+│   └── OptionNotAllowed      option_not_allowed  the operator has not allowed it
 ├── BlockedURL 400            blocked_url
 ├── KeyRejected 401           unauthorized
 ├── PlanRequired 403          plan_required       the contract has the option, and the engine does not
@@ -49,6 +50,20 @@ class EngineError(Exception):
 class InvalidParams(EngineError):
     status = 400
     code = "validation_error"
+
+
+class OptionNotAllowed(InvalidParams):
+    """The operator has not allowed the option, by the setting of that name."""
+
+    code = "option_not_allowed"
+
+    def __init__(self, option: str, setting: str) -> None:
+        super().__init__(f"{option}: is not allowed here; the engine's operator sets {setting}=true to allow it")
+        self.option = option
+
+    @property
+    def details(self) -> dict[str, str | int]:
+        return {"field": self.option}
 
 
 class BlockedURL(EngineError):

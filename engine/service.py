@@ -24,6 +24,7 @@ from engine.errors import (
     BrowserCrashed,
     DeadlineExceeded,
     EngineError,
+    OptionNotAllowed,
     PageCrashed,
     PageFailed,
     PageUnreachable,
@@ -59,6 +60,7 @@ class CaptureService:
     def __init__(self, settings: EngineSettings, supervisor: Supervisor, gate: Gate) -> None:
         """The `gate` judges each target before its capture, and every other destination when the page connects."""
         self._deadline = settings.engine_deadline
+        self._ignores_https_errors = settings.allow_ignore_https_errors
         self._filter_lists = settings.engine_filter_lists
         self._supervisor = supervisor
         self._ads: asyncio.Task[AdFilter | None] | None = None
@@ -79,6 +81,8 @@ class CaptureService:
 
         Raises BlockedURL, EngineBusy, InvalidParams, PageFailed, DeadlineExceeded and Unavailable.
         """
+        if params.ignore_https_errors and not self._ignores_https_errors:
+            raise OptionNotAllowed("ignore_https_errors", "ALLOW_IGNORE_HTTPS_ERRORS")
         target = Destination.canonical(params.target.host, params.target.port)
         judgement = await self._gate.admit(target)
         if not judgement.ok:

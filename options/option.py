@@ -51,9 +51,9 @@ class Option:
     """One option.
 
     `meaning` is the docs' description. `default_words` describes a default that is not a plain value. `setting` names
-    the setting that replaces the default. Signatures cover only options that are `signed`. `apis` holds a Param for
-    each screenshot API that has the option. `attribute` is the dataclass's field, `name` what callers write. A value
-    that may be a secret is not `shown` when the dataclass is printed. Unless it is `public` all the same, it comes by
+    the setting that replaces the default, `allowed_by` the one without which callers may not set the option. Signatures
+    cover only options that are `signed`. `apis` holds a Param for each screenshot API that has the option. `attribute`
+    is the dataclass's field, `name` what callers write. A value that may be a secret is not `shown` when the dataclass is printed. Unless it is `public` all the same, it comes by
     POST alone, and its picture is the caller's own.
     """
 
@@ -61,6 +61,7 @@ class Option:
     meaning: str = ""
     default_words: str = ""
     setting: str = ""
+    allowed_by: str = ""
     signed: bool = True
     apis: Mapping[str, Param] = dataclasses.field(default_factory=dict)
     attribute: str = ""

@@ -265,6 +265,14 @@ class CaptureOptions:
         "what the page shows. See [Error pages](#error-pages)",
         apis={"engine": Param("error_pages", default="refuse")},
     )
+    ignore_https_errors: bool = option(
+        False,
+        Boolean(),
+        "capture a site although its certificate has expired, is for another host, or is from no known authority. Only where "
+        "the operator has set `ALLOW_IGNORE_HTTPS_ERRORS`",
+        allowed_by="allow_ignore_https_errors",
+        apis={"engine": Param("ignore_https_errors", default=False)},
+    )
     format: str = option(
         PNG,
         Choice(tuple(each.name for each in FORMATS.values() if each.from_api)),

@@ -114,6 +114,8 @@ class PageCapture:
         if params.dark_mode:
             dark = {"name": "prefers-color-scheme", "value": "dark"}
             setup.append(send("Emulation.setEmulatedMedia", features=[dark]))
+        if params.ignore_https_errors:  # of this session alone: a capture beside it still refuses them
+            setup.append(send("Security.setIgnoreCertificateErrors", ignore=True))
         if self._hiding:
             setup.append(send("Page.addScriptToEvaluateOnNewDocument", source=self._hiding, worldName=WORLD))
         if pausing := Interception(self._page, params, unwanted).begin():

@@ -74,6 +74,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "selector": str,
         "clip": str,
         "max_height": (240, 16_384),
+        "error_pages": {"refuse", "show"},
+        "ignore_https_errors": bool,
     },
     "hermesforge": {
         "url": str,

@@ -2,6 +2,7 @@
 
 import fcntl
 import socket
+import ssl
 import struct
 import termios
 import threading
@@ -50,13 +51,14 @@ class Site:
     requests: list[Seen] = field(default_factory=list)
     answered: int = 0  # the number of complete responses
     routes: dict[str, Route] = field(default_factory=dict)
+    scheme: str = "http"
 
     @property
     def address(self) -> str:
         return f"{self.host}:{self.port}"
 
     def url(self, path: str = "/") -> str:
-        return f"http://{self.address}{path}"
+        return f"{self.scheme}://{self.address}{path}"
 
     def add(
         self,
@@ -161,9 +163,12 @@ def _either(gate: threading.Event, closing: threading.Event) -> None:
 
 
 @contextmanager
-def running_site(host: str = "127.0.0.1") -> Iterator[Site]:
+def running_site(host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Iterator[Site]:
+    """Run a site, which speaks TLS if it gets a context."""
     server = _Server((host, 0), _Handler)
-    server.site = Site(host, server.server_address[1])
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    server.site = Site(host, server.server_address[1], scheme="https" if tls else "http")
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:

@@ -113,6 +113,38 @@ def test_a_private_name_and_one_that_does_not_exist_get_the_same_answer(web, res
     assert answers[0]["detail"] == "url: the target is not a public web address, or does not exist"
 
 
+ASKS = {"url": PAGE, "ignore_https_errors": True}
+
+
+def test_https_errors_are_ignored_only_where_the_operator_allows_it(make_client, engine_api):
+    def client(**changes):
+        return make_client(capture_api="engine", capture_url=engine_api.url, **changes)
+
+    strict, lenient = client(), client(allow_ignore_https_errors=True)
+    refused = [
+        strict.get("/thumb", query_string=ASKS),
+        strict.post("/persist", json=ASKS),
+        strict.post("/screenshots", json=ASKS),
+    ]
+
+    for response in refused:
+        assert (response.status_code, response.json["code"]) == (400, "invalid_option")
+        assert response.json["detail"].startswith("ignore_https_errors: ")
+        assert "ALLOW_IGNORE_HTTPS_ERRORS=true" in response.json["detail"]
+    assert engine_api.calls == []
+    assert lenient.get("/thumb", query_string=ASKS).status_code == 200
+    assert engine_api.calls[0].params["ignore_https_errors"] == "true"
+
+
+def test_an_engine_that_does_not_allow_the_option_is_told_apart_from_a_bad_request(make_client, engine_api):
+    client = make_client(capture_api="engine", capture_url=engine_api.url, allow_ignore_https_errors=True)
+    engine_api.behave(refuse(400, "option_not_allowed", extras={"field": "ignore_https_errors"}))
+    response = client.get("/thumb", query_string=ASKS)
+
+    assert (response.status_code, response.json["code"]) == (400, "invalid_option")
+    assert response.json["detail"].startswith("ignore_https_errors: is not allowed by the engine")
+
+
 def _ended(web):
     """Create a job, do the worker's part of its first turn, and return what `/jobs/{id}` says."""
     id_ = web.post("/screenshots", json={"url": PAGE}).json["job_id"]
