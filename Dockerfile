@@ -19,6 +19,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
       fonts-liberation \
       fonts-noto-color-emoji \
       fonts-wqy-zenhei \
+      libjs-pdf \
       webext-ublock-origin-chromium \
     && rm -rf /var/lib/apt/lists/*
 COPY netguard netguard

@@ -121,6 +121,11 @@ class EngineSettings(BaseSettings):
         description="paths of Adblock Plus filter lists, separated by commas",
     )
 
+    engine_pdfjs: Path = Field(
+        Path("/usr/share/javascript/pdf"),
+        description="the folder of pdf.js, with build/pdf.js in it (Debian: the package libjs-pdf)",
+    )
+
     allowed_ports: Ports = Field((80, 443), description="port numbers from 1 to 65535, separated by commas")
     private_targets: Annotated[Words, AfterValidator(_exemptions)] = Field(
         (), description="hosts, host:ports, addresses or CIDRs, separated by commas"

@@ -37,6 +37,7 @@ from engine.page.capture import Shot
 from engine.page.clock import NoFrame
 from engine.page.image_filter import ImageFilter
 from engine.page.integrity import BrokenPicture
+from engine.page.pdf import PDFViewer
 from engine.parsing import locate
 from engine.traffic import Traffic
 from options import CaptureOptions, Notes
@@ -61,6 +62,8 @@ class CaptureService:
         """The `gate` judges each target before its capture, and every other destination when the page connects."""
         self._deadline = settings.engine_deadline
         self._ignores_https_errors = settings.allow_ignore_https_errors
+        self._pdfjs = settings.engine_pdfjs
+        self._viewer: PDFViewer | None = None
         self._filter_lists = settings.engine_filter_lists
         self._supervisor = supervisor
         self._ads: asyncio.Task[AdFilter | None] | None = None
@@ -73,6 +76,7 @@ class CaptureService:
 
     async def start(self) -> None:
         """Launch the browser, and begin to load the filter lists. Raises LaunchFailed."""
+        self._viewer = await asyncio.to_thread(PDFViewer.load, self._pdfjs)
         self._ads = asyncio.create_task(asyncio.to_thread(adblock.load, self._filter_lists))
         await self._supervisor.start()
 
@@ -152,7 +156,9 @@ class CaptureService:
             self._open_proxy(blank.listener, make_proxy) as proxy,
         ):
             try:
-                shot = await capture.capture_page(blank, params, no_images or ads, proxy.traffic, deadline)
+                shot = await capture.capture_page(
+                    blank, params, no_images or ads, proxy.traffic, deadline, self._viewer
+                )
                 missing = proxy.parts_missing + (no_images.refused if no_images else 0)
                 return replace(shot, notes=replace(shot.notes, parts_missing=missing))
             except PageUnreachable as err:

@@ -90,12 +90,13 @@ def apt_offers(package: str) -> bool:
     return bool(shutil.which(show[0])) and subprocess.run(show, capture_output=True, check=False).returncode == 0
 
 
-# Latin, emoji, CJK, the other scripts, and the filter lists against advertisements.
+# Latin, emoji, CJK, the other scripts, pdf.js, and the filter lists against advertisements.
 PICTURE_PACKAGES = (
     "fonts-liberation",
     "fonts-noto-color-emoji",
     "fonts-wqy-zenhei",
     "fonts-freefont-ttf",
+    "libjs-pdf",
     "webext-ublock-origin-chromium",
 )
 

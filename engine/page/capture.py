@@ -17,7 +17,7 @@ from engine.errors import (
     PageUnreachable,
     SelectorNotFound,
 )
-from engine.page import screenshot, scripts, whole
+from engine.page import pdf, screenshot, scripts, whole
 from engine.page.actions import Actions
 from engine.page.adblock import RequestFilter
 from engine.page.banners import Banners
@@ -28,6 +28,7 @@ from engine.page.integrity import BrokenPicture
 from engine.page.interception import Interception
 from engine.page.loading import wait_for_load
 from engine.page.page import Page
+from engine.page.pdf import PDFViewer
 from engine.page.whole import View
 from engine.traffic import Traffic
 from options import CaptureOptions, Notes, Selector
@@ -67,15 +68,20 @@ class Shot:
 
 
 async def capture_page(
-    blank: BlankPage, params: CaptureOptions, unwanted: RequestFilter | None, traffic: Traffic, deadline: float
+    blank: BlankPage,
+    params: CaptureOptions,
+    unwanted: RequestFilter | None,
+    traffic: Traffic,
+    deadline: float,
+    viewer: PDFViewer | None = None,
 ) -> Shot:
     """Capture what `params` describe in the page `blank`, before `deadline` on the loop's clock.
 
-    Requests that are `unwanted` fail. The page's requests are counted in `traffic`. Raises PageFailed if the
+    Requests that are `unwanted` fail. Without a `viewer`, a PDF is no page. The page's requests are counted in `traffic`. Raises PageFailed if the
     page is at fault, InvalidParams for an invalid selector, DeadlineExceeded if the page does not answer, and the
     errors of `screenshot.take`.
     """
-    capture = PageCapture(Page(blank, deadline), params, traffic)
+    capture = PageCapture(Page(blank, deadline), params, traffic, viewer)
     await capture.prepare(unwanted)
     for load in (capture.arrive, capture.settle, capture.settle):
         with contextlib.suppress(DocumentReplaced):
@@ -89,8 +95,9 @@ async def capture_page(
 
 
 class PageCapture:
-    def __init__(self, page: Page, params: CaptureOptions, traffic: Traffic) -> None:
+    def __init__(self, page: Page, params: CaptureOptions, traffic: Traffic, viewer: PDFViewer | None) -> None:
         self._page = page
+        self._viewer = viewer
         self._params = params
         self._traffic = traffic
         traffic.is_arriving, traffic.is_held_up = page.is_replaced, page.is_held_up
@@ -126,23 +133,36 @@ class PageCapture:
         await self._require_valid_selectors()
 
     async def arrive(self) -> None:
-        await self._navigate()
-        await self.settle()
+        if await self._navigate():
+            await self.settle()
+        else:
+            await self._show_download()
 
-    async def _navigate(self) -> None:
-        """Navigate. Raises PageFailed if the target is no document."""
+    async def _navigate(self) -> bool:
+        """Navigate, and return whether to a document: false for a download. Raises PageFailed for neither."""
         send = self._page.session.send
         navigating = send("Page.navigate", url=self._params.target.url)
         await self._sized
         answer = await navigating
         self._page.open_spare()
         if answer.get("isDownload"):
-            raise NotAPage("the URL is a file to download, not a page")
+            return False
         error = answer.get("errorText")
         if error == ABORTED:  # 204, 205: no error page follows
             raise NotAPage("the page could not be loaded: its answer had no content")
         if error:
             raise PageUnreachable(_public(error), await self._failed_url())
+        return True
+
+    async def _show_download(self) -> None:
+        """Show the download if it is a PDF. Raises NotAPage for any other, and PageStatus."""
+        if not self._viewer:
+            raise NotAPage(pdf.DOWNLOAD)
+        file = await self._viewer.fetch(self._page, self._params.target.url)
+        self._status = file.status
+        if file.status >= 400:  # the browser has shown its own error page, even to those who ask for the site's
+            raise PageStatus(file.status)
+        self._view = await self._viewer.show(self._page, self._params, file.pieces)
 
     async def settle(self) -> None:
         """Wait for everything that the options ask for, and start over if the page navigates meanwhile."""

@@ -70,7 +70,7 @@ async def show_unfinished(page: Page, params: CaptureOptions) -> View:
     Raises SelectorNotFound if no element matches the selector, or none that can be seen now.
     """
     if not params.selector:
-        return _cut(params, page.height, await page.run(scripts.HEIGHT))
+        return cut(params, page.height, await page.run(scripts.HEIGHT))
     return _view_of(await _box(page, params, 0), params, page.height, 0)
 
 
@@ -123,7 +123,7 @@ async def _show_all(page: Page, params: CaptureOptions, rest: Rest) -> View:
     if found["inner"] and params.height <= math.ceil(found["bottom"]) < height:  # it did not grow into the window
         height = await _resize(page, params, math.ceil(found["bottom"]), rest)
         found = await page.run(scripts.UNFOLD, True)
-    return _cut(params, height, found["height"])
+    return cut(params, height, found["height"])
 
 
 async def _show_element(page: Page, params: CaptureOptions, rest: Rest) -> View:
@@ -166,7 +166,7 @@ async def _resize(page: Page, params: CaptureOptions, height: int, rest: Rest) -
     return height
 
 
-def _cut(params: CaptureOptions, height: int, all_of_it: float) -> View:
+def cut(params: CaptureOptions, height: int, all_of_it: float) -> View:
     """Show the viewport, as far as the options allow, of a page that may be higher. Paper goes on."""
     shown = min(height, max_height(params))  # less than the viewport, if the option `max_height` is
     clip = Clip(0, 0, params.width, shown) if shown < height else None

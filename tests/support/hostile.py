@@ -53,6 +53,7 @@ NAVIGATING = End("page_failed", "the page navigated during every attempt to take
 NOTHING_TO_SHOW = End("timeout", "the page had nothing to show in time")
 NO_DOCUMENT = End("not_a_page", "the page could not be loaded: its answer had no content")
 DOWNLOAD = End("not_a_page", "the URL is a file to download, not a page")
+BAD_PDF = End("not_a_page", "the PDF cannot be drawn: it is damaged")
 BAD_TLS = End(
     "tls_failed",
     "the page could not be loaded: its server speaks no TLS that the browser accepts (ERR_SSL_PROTOCOL_ERROR)",
@@ -159,7 +160,7 @@ def hostile_pages() -> dict[str, Hostile]:
         ),
         "50 pop-ups": script("for (let n = 0; n < 50; n++) open('/popup')", PICTURE, delay=300),
         "download": served(b"x" * 1000, DOWNLOAD, content_type="application/octet-stream"),
-        "PDF": served(b"%PDF-1.4\n%%EOF", DOWNLOAD, content_type="application/pdf"),
+        "PDF": served(b"%PDF-1.4\n%%EOF", BAD_PDF, DOWNLOAD, content_type="application/pdf"),
         "204": served("", NO_DOCUMENT, status=204),
         "refused port": served("", BLOCKED, status=302, headers={"Location": "http://93.184.216.34:8080/"}),
         "bad TLS": Hostile("", (BAD_TLS,), tls=True),
