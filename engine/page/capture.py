@@ -279,6 +279,8 @@ class PageCapture:
         document = self._page.frame.document
         answer: dict[str, Any] = await self._page.run(script)
         self._traffic.requests = answer["requests"]
+        if answer["media"]:
+            raise NotAPage("the URL is a file of sound or video, not a page")
         self._status = answer["status"]
         if not self._refuses(self._status):
             self._judged = document

@@ -7,15 +7,17 @@ import json
 
 VALID_SELECTOR = "(selector) => { document.createDocumentFragment().querySelector(selector); return true }"
 
-# The status of the final document, or 0 if it did not come over HTTP; the number of requests in its timeline; and whether
-# scripts may change what it is. The timeline holds refused and failed requests too, but not those of frames, nor
+# The status of the final document, or 0 if it did not come over HTTP; the number of requests in its timeline; whether
+# scripts may change what it is; and whether the browser's player stands in its place. The timeline holds refused and failed requests too, but not those of frames, nor
 # redirects of subresources.
 _LOADED = """const loaded = () => {
   const navigation = performance.getEntriesByType('navigation')[0];
   const parts = performance.getEntriesByType('resource');
   const scripted = document.body?.hasAttribute('onload') || parts.some(each => each.initiatorType === 'script')
     || [...document.scripts].some(each => /^$|javascript|ecmascript|module/.test(each.type ?? ''));
-  return {status: navigation?.responseStatus ?? 0, requests: 1 + (navigation?.redirectCount ?? 0) + parts.length, scripted};
+  const media = /^(audio|video)[/]/.test(document.contentType);
+  return {status: navigation?.responseStatus ?? 0, requests: 1 + (navigation?.redirectCount ?? 0) + parts.length, scripted,
+    media};
 };"""
 LOADED = f"() => {{ {_LOADED} return loaded() }}"
 

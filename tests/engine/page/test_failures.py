@@ -11,6 +11,8 @@ FILES = {
     "csv": (b"a,b,c\n1,2,3\n", "text/csv"),
     "docx": (b"PK\3\4" + bytes(400), "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
     "attachment": (b"<h1>Report</h1>", "text/html"),
+    "mp4": (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(5000), "video/mp4"),
+    "mp3": (b"ID3\3\0\0\0\0\0\0" + b"\xff\xfb\x90\0" * 400, "audio/mpeg"),
 }
 RAW = {
     "/closes": (b"", "connection_reset", True),
