@@ -79,7 +79,11 @@ def _pixels(options: CaptureOptions) -> float:
 
 SNAPSHARP_ENVELOPE = Envelope(code=(("error",),), wait=(("retry_after",),))
 ENGINE_ENVELOPE = replace(
-    SNAPSHARP_ENVELOPE, page_status=(("page_status",),), retryable=(("retryable",),), field=(("field",),)
+    SNAPSHARP_ENVELOPE,
+    page_status=(("page_status",),),
+    retryable=(("retryable",),),
+    field=(("field",),),
+    net_error=(("net_error",),),
 )
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(

@@ -158,8 +158,8 @@ ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
 class Envelope:
     """The paths of the fields in an API's error body. Of several, the first that leads to a value counts.
 
-    `wait` is in seconds. `page_status` is the HTTP status of the page itself, `retryable` whether a retry may help, and
-    `field` the option at fault.
+    `wait` is in seconds. `page_status` is the HTTP status of the page itself, `retryable` whether a retry may help, `field`
+    the option at fault, and `net_error` Chromium's name of a failure of the network.
     """
 
     code: tuple[Path, ...] = ()
@@ -168,6 +168,7 @@ class Envelope:
     page_status: tuple[Path, ...] = ()
     retryable: tuple[Path, ...] = ()
     field: tuple[Path, ...] = ()
+    net_error: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +183,15 @@ class CallFailure:
     page_status: int | None = None
     retryable: bool | None = None
     field: str | None = None
+    net_error: str = ""
 
     def to_error(self) -> ThumbnailError:
         """Make the error for the caller, in our own words."""
         kind, detail = self.outcome.error, self.outcome.detail
         if self.page_status:
             detail = f"the page answered {self.page_status}"
+        elif self.net_error:
+            detail = f"{detail} ({self.net_error})"
         pause = None if self.retry_after is None else math.ceil(self.retry_after)
         lasting = self.outcome.lasting if self.retryable is None else not self.retryable
         marks = {"upstream": self.outcome.upstream, "lasting": lasting, "page_status": self.page_status}
@@ -219,6 +223,7 @@ def read_failure(
         _page_status(_dig(document, envelope.page_status)),
         _retryable(_dig(document, envelope.retryable)),
         _field(_dig(document, envelope.field)),
+        _net_error(_dig(document, envelope.net_error)),
     )
 
 
@@ -251,6 +256,10 @@ def _retryable(value: str | float | None) -> bool | None:
 
 def _field(value: str | float | None) -> str | None:
     return value if isinstance(value, str) and value in _FIELDS else None
+
+
+def _net_error(value: str | float | None) -> str:
+    return value if isinstance(value, str) and re.fullmatch(r"ERR_[A-Z0-9_]{1,60}", value) else ""
 
 
 def retry_after_seconds(value: str | float | None, now: datetime) -> float | None:

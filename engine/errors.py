@@ -148,7 +148,12 @@ class PageUnreachable(PageFailed):
         self.failure = next((each for name, each in NETWORK_FAILURES.items() if error.startswith(name)), OTHER)
         self.code, self.retryable = self.failure.code, self.failure.retryable
         super().__init__(f"the page could not be loaded: {self.failure.words}" + (f" ({error})" if error else ""))
+        self.error = error
         self.url = url
+
+    @property
+    def details(self) -> dict[str, str | int]:
+        return {"net_error": self.error} if self.error else {}
 
 
 class PageStatus(PageFailed):

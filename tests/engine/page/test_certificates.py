@@ -22,8 +22,11 @@ PAST = datetime(2020, 1, 1, tzinfo=UTC)
 # Chromium reports an unknown authority only of a certificate that is valid otherwise.
 BAD = {
     "unknown": (AUTHORITY.issue_cert("127.0.0.1"), "no known authority"),
-    "expired": (AUTHORITY.issue_cert("127.0.0.1", not_before=PAST.replace(year=2019), not_after=PAST), ""),
-    "for another host": (AUTHORITY.issue_cert("other.example"), ""),
+    "expired": (
+        AUTHORITY.issue_cert("127.0.0.1", not_before=PAST.replace(year=2019), not_after=PAST),
+        "ERR_CERT_",
+    ),
+    "for another host": (AUTHORITY.issue_cert("other.example"), "ERR_CERT_"),
 }
 
 

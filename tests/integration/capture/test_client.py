@@ -474,6 +474,23 @@ def test_the_error_of_a_selector_names_its_option():
             capture(api)
 
 
+@pytest.mark.parametrize(
+    ("name", "detail"),
+    [
+        ("ERR_CERT_DATE_INVALID", "the page's certificate is not valid (ERR_CERT_DATE_INVALID)"),
+        ("err https://example.com/secret", "the page's certificate is not valid"),
+        (None, "the page's certificate is not valid"),
+    ],
+)
+def test_the_error_of_a_certificate_says_what_is_wrong_with_it_by_a_name_and_nothing_else(name, detail):
+    with running_screenshot_api("engine", key=KEY) as api:
+        api.behave(refuse(422, "certificate", extras={"net_error": name}))
+        with pytest.raises(errors.CertificateInvalid) as raised:
+            capture(api)
+
+    assert raised.value.detail == detail
+
+
 def test_a_field_that_is_no_option_is_not_shown():
     with running_screenshot_api("engine", key=KEY) as api:
         api.behave(refuse(422, "selector_not_found", extras={"field": "<b>", "retryable": "no"}))
