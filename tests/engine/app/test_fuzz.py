@@ -73,7 +73,8 @@ def assert_refused(answer):
     assert answer.status_code in (400, 403), answer.text
     assert answer.status_code == 400 or answer.json()["error"] == "plan_required"
     assert answer.elapsed.total_seconds() < SOON, "it hung"
-    assert set(answer.json()) == {"error", "message", "status"}
+    assert set(answer.json()) - {"field"} == {"error", "message", "status", "retryable"}
+    assert answer.json()["retryable"] is False
 
 
 @FUZZ
