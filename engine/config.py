@@ -114,6 +114,9 @@ class EngineSettings(BaseSettings):
     engine_browser_user: Annotated[str, AfterValidator(_account)] = Field(
         "nobody", description="the name of an account on this machine"
     )
+    engine_user_agent_suffix: str = Field(
+        "", max_length=128, pattern=r"^[ -~]*$", description="at most 128 printable ASCII characters"
+    )
     engine_isolation: Literal["auto", "namespace", "flags"] = Field("auto", description="auto, namespace or flags")
     engine_egress: Address = Field(None, description="host:port of an outlet, `python -m engine.outlet`")
     engine_filter_lists: Paths = Field(

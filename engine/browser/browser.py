@@ -11,6 +11,8 @@ from typing import Any, Self, TypeVar
 
 import structlog
 
+from engine.browser import identity
+from engine.browser.identity import BrowserIdentity
 from engine.browser.launcher import MAX_LISTENERS
 from engine.browser.page_pool import SPARE_PAGES, BlankPage, PagePool
 from engine.browser.process import EGRESS_FLAGS, FLAGS, FRAME_FLAGS, ProcessGroup
@@ -27,10 +29,15 @@ T = TypeVar("T")
 
 log = structlog.get_logger()
 
-# In its network namespace Chromium has only a loopback interface, so it would tell pages that they are offline.
-_ONLINE = (
-    "Object.defineProperty(Navigator.prototype, 'onLine', {configurable: true, enumerable: true, get: () => true})"
-)
+# In its network namespace Chromium has only a loopback interface, so it would tell pages that they are offline. And a new
+# document learns the size of the window around it only after its first scripts: they would see one of 0 × 0.
+_AS_USUAL = """
+Object.defineProperty(Navigator.prototype, 'onLine', {configurable: true, enumerable: true, get: () => true});
+for (const side of ['Width', 'Height']) {
+  const {get, set} = Object.getOwnPropertyDescriptor(window, 'outer' + side);
+  const outer = {get() { return Math.max(get.call(this), window['inner' + side]) }};
+  Object.defineProperty(window, 'outer' + side, {configurable: true, enumerable: true, get: outer.get, set});
+}"""
 
 
 class LaunchFailed(Unavailable):
@@ -55,10 +62,13 @@ class Isolation:
 
 
 class Browser:
-    def __init__(self, group: ProcessGroup, connection: Connection, version: str, listeners: Listeners) -> None:
+    def __init__(
+        self, group: ProcessGroup, connection: Connection, version: str, suffix: str, listeners: Listeners
+    ) -> None:
         self.group = group
         self.listeners = listeners
         self.version = version
+        self._identity = BrowserIdentity(version.rpartition("/")[2], suffix)
         self.captures = 0
         self.in_flight = 0
         self.retired = False
@@ -76,7 +86,7 @@ class Browser:
         cls,
         settings: EngineSettings,
         isolation: Isolation,
-        flags: Sequence[str] = (*FLAGS, *FRAME_FLAGS, *EGRESS_FLAGS),
+        flags: Sequence[str] = (*FLAGS, *FRAME_FLAGS, *EGRESS_FLAGS, *identity.flags()),
     ) -> Self:
         """Start a Chromium and wait for its first answer. Raises LaunchFailed."""
         command = [str(settings.engine_chromium), *flags, *([] if isolation.sandbox else ["--no-sandbox"])]
@@ -84,7 +94,8 @@ class Browser:
         # For each capture's page, for the page before it that may still be closing, and for the spare pages.
         wanted = min(2 * settings.engine_concurrency + SPARE_PAGES, MAX_LISTENERS) if isolation.namespace else 0
         try:
-            group = ProcessGroup(command, user, wanted)
+            suffix = settings.engine_user_agent_suffix
+            group = ProcessGroup(command, user, wanted, f"{identity.AGENT} {suffix}".rstrip())
         except (OSError, KeyError) as err:
             raise LaunchFailed(str(err)) from err
         connection, listeners = None, Listeners()
@@ -93,7 +104,7 @@ class Browser:
                 connection = await Connection.open(group.read_fd, group.write_fd)
                 listeners = Listeners(await group.listeners())
                 version = await connection.root.call("Browser.getVersion")
-                browser = cls(group, connection, version["product"], listeners)
+                browser = cls(group, connection, version["product"], suffix, listeners)
                 await browser._watch_targets()
                 browser._pages.open_spare()
         except (BrowserCrashed, ProtocolError, KeyError, OSError) as err:
@@ -151,7 +162,7 @@ class Browser:
             try:
                 session, frame = await self._or_kill(self._make_page(context, draws_by_itself=draws_by_itself))
                 turn = None if draws_by_itself or not self.controls_frames else self._frame_turn
-                yield BlankPage(session, frame, listener, self._pages.open_spare, turn)
+                yield BlankPage(session, frame, listener, self._pages.open_spare, self._identity, turn)
             finally:
                 if session:
                     self._connection.forget(session.id)
@@ -185,7 +196,7 @@ class Browser:
         answers = await asyncio.gather(
             session.send("Page.enable"),
             session.send("Inspector.enable"),
-            session.send("Page.addScriptToEvaluateOnNewDocument", source=_ONLINE),
+            session.send("Page.addScriptToEvaluateOnNewDocument", source=_AS_USUAL),
             session.send("Page.setLifecycleEventsEnabled", enabled=True),
             session.send("Page.getFrameTree"),
         )

@@ -8,7 +8,10 @@ import ctypes
 import fcntl
 import json
 import os
+import re
 import resource
+import select
+import signal
 import socket
 import struct
 import sys
@@ -18,6 +21,7 @@ from typing import NamedTuple
 MAX_LISTENERS = 253  # the most descriptors that one message carries: unix(7)
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 PR_SET_DUMPABLE = 4
+VERSION_SECONDS = 5  # it takes 10 ms
 NO_NAMESPACE = "no network namespace can be created (see ENGINE_ISOLATION)"
 SIOCSIFFLAGS, IFF_UP_RUNNING = 0x8914, 0x41
 
@@ -25,7 +29,8 @@ SIOCSIFFLAGS, IFF_UP_RUNNING = 0x8914, 0x41
 class Launch(NamedTuple):
     """One launch. `account` is the (user, group) to run as, `descriptors` the browser's limit of open files.
 
-    The launcher sends as many bound sockets as `listeners` says over the descriptor `channel`.
+    The launcher sends as many bound sockets as `listeners` says over the descriptor `channel`. The browser's major
+    version replaces `{major}` in `user_agent`.
     """
 
     command: list[str]
@@ -34,6 +39,7 @@ class Launch(NamedTuple):
     account: tuple[int, int] | None = None
     listeners: int = 0
     channel: int = -1
+    user_agent: str = ""
 
 
 def main(launch: Launch) -> None:
@@ -45,12 +51,13 @@ def main(launch: Launch) -> None:
         if launch.listeners:
             enter_namespace()
             send_sockets(launch.channel, [bound_socket() for _ in range(launch.listeners)])
+        command = [*launch.command, *identity_flags(launch.command[0], launch.user_agent)]
         # Chromium expects its pipe on descriptors 3 and 4. The engine passes it as stdin and stdout.
         for wanted, given in ((3, 0), (4, 1), (1, 2)):
             os.dup2(given, wanted)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0, inheritable=True)
         limit_descriptors(launch.descriptors)
-        os.execv(launch.command[0], launch.command)  # noqa: S606 - the command is the operator's
+        os.execv(command[0], command)  # noqa: S606 - the command is the operator's
     except OSError as err:
         sys.exit(f"the browser's launcher: {err}")
 
@@ -102,6 +109,28 @@ def send_sockets(channel: int, sockets: Sequence[socket.socket]) -> None:
         socket.send_fds(engine, [b"\0"], [bound.fileno() for bound in sockets])
     for bound in sockets:
         bound.close()
+
+
+def identity_flags(browser: str, user_agent: str) -> list[str]:
+    """Make the flag for the User-Agent, which must name the version of a browser that does not run yet.
+
+    Without it, and if the browser does not tell its version, service workers are fetched as HeadlessChrome.
+    """
+    major = re.search(r"\b([0-9]+)(\.[0-9]+){3}\b", version_of(browser)) if user_agent else None
+    return [f"--user-agent={user_agent.replace('{major}', major[1])}"] if major else []
+
+
+def version_of(browser: str) -> str:
+    answer, end = os.pipe()
+    files = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 2)]
+    pid = os.posix_spawn(browser, [browser, "--version"], {}, file_actions=[*files, (os.POSIX_SPAWN_DUP2, end, 1)])
+    os.close(end)
+    readable, _, _ = select.select([answer], [], [], VERSION_SECONDS)
+    version = os.read(answer, 200) if readable else b""
+    os.close(answer)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return version.decode(errors="replace")
 
 
 def limit_descriptors(descriptors: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
+from engine.browser.identity import BrowserIdentity
 from engine.devtools.connection import ProtocolError, Session
 from engine.errors import BrowserCrashed, EngineError
 
@@ -18,7 +19,7 @@ SPARE_PAGES = 1  # each is an idle renderer of 22 MB
 class BlankPage:
     """An empty page in a browser context of its own. `frame` is the id of its main frame.
 
-    The page's network traffic arrives at `listener`. The capture calls `open_spare` when the browser has time for it.
+    The page's network traffic arrives at `listener`, and names the browser's `identity`. The capture calls `open_spare` when the browser has time for it.
     The page draws only the frames that the capture asks for, each in its `frame_turn`, or by itself if that is None.
     """
 
@@ -26,6 +27,7 @@ class BlankPage:
     frame: str
     listener: socket.socket
     open_spare: Callable[[], None]
+    identity: BrowserIdentity
     frame_turn: asyncio.Lock | None = None
 
 

@@ -100,8 +100,10 @@ class Member:
 class ProcessGroup:
     """A running Chromium with all its child processes, in a session and a temporary directory of its own."""
 
-    def __init__(self, command: list[str], user: str | None, listeners: int) -> None:
+    def __init__(self, command: list[str], user: str | None, listeners: int, user_agent: str = "") -> None:
         """Start `command` as `user`, if one is given, and in a network namespace of its own if `listeners` is not 0.
+
+        In `user_agent`, the browser's major version replaces `{major}`.
 
         Raises OSError if the process cannot be started, KeyError for an unknown user.
         """
@@ -123,7 +125,9 @@ class ProcessGroup:
             child_ends.enter_context(channel)
             fcntl.fcntl(self.read_fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
             command_line, directory = [*command, *self._flags()], str(self._directory)
-            launch = Launch(command_line, directory, descriptors.INHERITED_LIMIT, account, listeners, channel.fileno())
+            launch = Launch(
+                command_line, directory, descriptors.INHERITED_LIMIT, account, listeners, channel.fileno(), user_agent
+            )
             self.pid = self._spawn(launch, to_browser, from_browser)
             on_failure.pop_all()
 

@@ -81,7 +81,7 @@ async def capture_page(
     page is at fault, InvalidParams for an invalid selector, DeadlineExceeded if the page does not answer, and the
     errors of `screenshot.take`.
     """
-    capture = PageCapture(Page(blank, deadline), params, traffic, viewer)
+    capture = PageCapture(Page(blank, params, deadline), params, traffic, viewer)
     await capture.prepare(unwanted)
     for load in (capture.arrive, capture.settle, capture.settle):
         with contextlib.suppress(DocumentReplaced):
@@ -116,11 +116,8 @@ class PageCapture:
     async def prepare(self, unwanted: RequestFilter | None) -> None:
         """Set the page up while it is still blank, in one round trip at most."""
         send, params = self._page.session.send, self._params
-        self._sized = self._page.set_viewport(params, params.height)
-        setup = []
-        if params.dark_mode:
-            dark = {"name": "prefers-color-scheme", "value": "dark"}
-            setup.append(send("Emulation.setEmulatedMedia", features=[dark]))
+        self._sized = self._page.set_viewport(params.height)
+        setup = [*self._page.set_visitor()]
         if params.ignore_https_errors:  # of this session alone: a capture beside it still refuses them
             setup.append(send("Security.setIgnoreCertificateErrors", ignore=True))
         if self._hiding:
@@ -317,7 +314,7 @@ class PageCapture:
         params, page = self._params, self._page
         self._view = View(params.height)
         if page.height != params.height:  # the document before this one was shown whole
-            page.set_viewport(params, params.height)
+            page.set_viewport(params.height)
         self._require_web_page()
         if page.frame.stopped and not page.frame.loaded:
             await self._require_drawable(PageFailed("the page stopped before it had anything to show"))

@@ -1,5 +1,7 @@
 """Follows what a page runs beside its main frame: workers, and the frames that have a process of their own.
 
+Each waits for its first instruction until it sees the visitor that the page sees.
+
 A document has its own process if it asks for one, for example (`Origin-Agent-Cluster`), as those of many servers do.
 """
 
@@ -9,13 +11,15 @@ from typing import Any
 
 from engine.devtools.connection import Session
 from engine.page.frame import WORLD
+from engine.page.visitor import Visitor
 
 MOST_OTHERS = 16  # frames with a process of their own that are attached to
 
 
 class ChildFrames:
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, visitor: Visitor) -> None:
         self._session = session
+        self._visitor = visitor
         self._others: dict[str, Session] = {}  # frame → session, of frames that have a process of their own
         self.workers = 0  # so far
 
@@ -43,17 +47,21 @@ class ChildFrames:
     def _watch(self, parent: Session) -> asyncio.Future[dict[str, Any]]:
         parent.on("Target.attachedToTarget", partial(self._attached, parent))
         parent.on("Target.detachedFromTarget", partial(self._detached, parent))
-        kinds = [{"type": "worker"}, {"type": "iframe"}]
-        options = {"autoAttach": True, "waitForDebuggerOnStart": False, "flatten": True}
+        kinds = [{"type": "worker"}, {"type": "service_worker"}, {"type": "iframe"}]
+        options = {"autoAttach": True, "waitForDebuggerOnStart": True, "flatten": True}
         return parent.send("Target.setAutoAttach", **options, filter=kinds)
 
     def _attached(self, parent: Session, event: dict[str, Any]) -> None:
-        target = event["targetInfo"]
-        if target["type"] == "worker":
-            self.workers += 1
-        elif len(self._others) < MOST_OTHERS:
-            self._others[target["targetId"]] = frame = parent.child(event["sessionId"])
-            self._watch(frame)
+        target, session = event["targetInfo"], parent.child(event["sessionId"])
+        is_frame = target["type"] == "iframe"
+        for method, given in self._visitor.calls() if is_frame else self._visitor.worker_calls():
+            session.send(method, **given)
+        if is_frame:
+            self._watch(session)
+            if len(self._others) < MOST_OTHERS:
+                self._others[target["targetId"]] = session
+        self.workers += target["type"] == "worker"
+        session.send("Runtime.runIfWaitingForDebugger")
 
     def _detached(self, parent: Session, event: dict[str, Any]) -> None:
         parent.release(event["sessionId"])

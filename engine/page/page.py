@@ -1,7 +1,7 @@
 """Talks to one page: follows its main frame, runs scripts in an isolated world, and interrupts a busy page."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from engine.page import scripts
 from engine.page.child_frames import ChildFrames
 from engine.page.clock import Clock, FrameClock, RealClock
 from engine.page.frame import DocumentReplaced, MainFrame
+from engine.page.visitor import Visitor
 from options import CaptureOptions
 
 ANSWER_SECONDS = 10  # a page that does not answer for so long has its scripts terminated
@@ -20,12 +21,13 @@ Answer = TypeVar("Answer")
 
 
 class Page:
-    def __init__(self, blank: BlankPage, deadline: float) -> None:
+    def __init__(self, blank: BlankPage, params: CaptureOptions, deadline: float) -> None:
         self.session = session = blank.session
         self.frame = MainFrame(session, blank.frame)
         self.open_spare = blank.open_spare
         self._deadline = deadline
-        self.children = ChildFrames(session)
+        self._visitor = Visitor(params, blank.identity)
+        self.children = ChildFrames(session, self._visitor)
         self.height = 0  # of the viewport, in CSS pixels
         self.clock: Clock = (
             FrameClock(session, blank.frame_turn, self.is_replaced, self.children.others)
@@ -115,16 +117,14 @@ class Page:
         self.session.send("Runtime.terminateExecution")
         self.session.send("Emulation.setScriptExecutionDisabled", value=True)
 
-    def set_viewport(self, params: CaptureOptions, height: int) -> asyncio.Future[dict[str, Any]]:
-        """Give the viewport a size in CSS pixels. The browser itself handles this, so it applies before later calls."""
+    def set_visitor(self) -> Iterable[asyncio.Future[dict[str, Any]]]:
+        """Make the page see the visitor that the options describe, from its first request on."""
+        return [self.session.send(method, **given) for method, given in self._visitor.calls()]
+
+    def set_viewport(self, height: int) -> asyncio.Future[dict[str, Any]]:
+        """Give the viewport a height in CSS pixels. The browser itself handles this, so it applies before later calls."""
         self.height = height
-        return self.session.send(
-            "Emulation.setDeviceMetricsOverride",
-            width=params.width,
-            height=height,
-            deviceScaleFactor=params.scale,
-            mobile=False,
-        )
+        return self.session.send("Emulation.setDeviceMetricsOverride", **self._visitor.metrics(height))
 
     def move_mouse_away(self) -> None:
         """Headless Chromium's mouse stands at (0, 0), over a menu perhaps. The answer may need a frame: do not wait.

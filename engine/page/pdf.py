@@ -147,7 +147,7 @@ class PDFViewer:
         height = params.height
         if all_pages:
             height = max(height, min(math.ceil(drawn["height"]), most))
-            await page.set_viewport(params, height)
+            await page.set_viewport(height)
         return whole.cut(params, height, math.inf if drawn.get("more") else drawn["height"])
 
     async def _evaluate(self, page: Page, expression: str) -> Any:

@@ -118,10 +118,10 @@ async def _show_all(page: Page, params: CaptureOptions, rest: Rest) -> View:
         wanted = max(params.height, min(math.ceil(found["height"]), limit))
         if wanted <= height:
             break
-        height = await _resize(page, params, wanted, rest)
+        height = await _resize(page, wanted, rest)
         found = await page.run(scripts.UNFOLD, True)
     if found["inner"] and params.height <= math.ceil(found["bottom"]) < height:  # it did not grow into the window
-        height = await _resize(page, params, math.ceil(found["bottom"]), rest)
+        height = await _resize(page, math.ceil(found["bottom"]), rest)
         found = await page.run(scripts.UNFOLD, True)
     return cut(params, height, found["height"])
 
@@ -139,7 +139,7 @@ async def _show_element(page: Page, params: CaptureOptions, rest: Rest) -> View:
         if (wanted, scrolled) == (height, top):
             break
         if wanted > height:
-            height = await _resize(page, params, wanted, rest)
+            height = await _resize(page, wanted, rest)
         top = scrolled
         box = await _box(page, params, top)
     return _view_of(box, params, height, top)
@@ -153,11 +153,11 @@ async def _box(page: Page, params: CaptureOptions, top: float) -> dict[str, floa
     return box
 
 
-async def _resize(page: Page, params: CaptureOptions, height: int, rest: Rest) -> int:
+async def _resize(page: Page, height: int, rest: Rest) -> int:
     """Make the viewport `height` CSS pixels tall, with all sizes that only follow the window as they were."""
     await page.run(scripts.FIX_UNITS)
     await page.run(scripts.REMEMBER_SIZES, MOST_PINNED)
-    await page.set_viewport(params, height)
+    await page.set_viewport(height)
     await page.run(scripts.PIN_SIZES)
     await page.clock.advance(REDRAW_MS, asyncio.get_running_loop().time() + 1, page.is_replaced)
     await page.run(scripts.PIN_SIZES)  # a handler of `resize` may have set some

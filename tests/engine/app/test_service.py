@@ -373,6 +373,7 @@ def test_an_invalid_selector_is_a_validation_error(engine: Engine, site: Site):
         ("ENGINE_BROWSER_USER", "nobody-at-all"),
         ("PRIVATE_TARGETS", "10.0.0.0/99"),
         ("ALLOWED_PORTS", "http"),
+        ("ENGINE_USER_AGENT_SUFFIX", "Vorschau für Seiten"),
         ("ENGINE_ISOLATION", "none"),
         ("ENGINE_EGRESS", "egress"),
         ("ENGINE_EGRESS", ":1080"),

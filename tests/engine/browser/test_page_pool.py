@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.browser.identity import BrowserIdentity
 from engine.browser.page_pool import BlankPage, PagePool
 from engine.errors import PageFailed, Unavailable
 from tests.engine.conftest import small_engine
@@ -48,7 +49,7 @@ class Window:
         self.opened.append(Tab())
         self.open += 1
         try:
-            yield BlankPage(self.opened[-1], str(len(self.opened)), None, self.open_spare)
+            yield BlankPage(self.opened[-1], str(len(self.opened)), None, self.open_spare, BrowserIdentity("1.2.3.4"))
         finally:
             await self.may_close.wait()
             self.open -= 1

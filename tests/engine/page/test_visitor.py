@@ -1,0 +1,85 @@
+"""The engine is an ordinary visitor: what a real server was sent, and what the page saw in its first script."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.engine.conftest import small_engine
+from tests.support.engine import Engine
+from tests.support.site import Site
+from tests.support.witness import DOCUMENT, FRAME, PART, SERVICE, TOLD, WORKER, Witness, visit
+
+CHROME = r"Mozilla/5\.0 \(X11; Linux x86_64\) AppleWebKit/537\.36 \(KHTML, like Gecko\) Chrome/[0-9]+\.0\.0\.0 Safari/537\.36"
+EVERYWHERE = (DOCUMENT, PART, FRAME, WORKER, SERVICE, *TOLD.values())
+DOCUMENTS = (DOCUMENT, PART, FRAME, TOLD["page"], TOLD["frame"])
+OWN_LANGUAGE = (DOCUMENT, PART, FRAME, WORKER, *TOLD.values())
+
+
+@pytest.fixture(scope="module")
+def plain(engine: Engine, site: Site) -> Witness:
+    """A capture without options about the visitor."""
+    return visit(engine, site)
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_a_server_is_sent_the_user_agent_of_desktop_chrome(plain: Witness, path: str):
+    assert re.fullmatch(CHROME, plain.sent(path, "user-agent"))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_the_client_hints_are_those_of_the_same_chrome(plain: Witness, engine: Engine, path: str):
+    major = engine.health()["browser"].partition("/")[2].partition(".")[0]
+    hints = plain.sent(path, "sec-ch-ua")
+    assert f"Chrome/{major}.0.0.0" in plain.sent(path, "user-agent")
+    assert {f'"Chromium";v="{major}"', f'"Google Chrome";v="{major}"'} < set(hints.split(", "))
+    assert (plain.sent(path, "sec-ch-ua-mobile"), plain.sent(path, "sec-ch-ua-platform")) == ("?0", '"Linux"')
+
+
+@pytest.mark.parametrize("path", OWN_LANGUAGE)
+def test_a_server_is_sent_a_language(plain: Witness, path: str):
+    assert plain.sent(path, "accept-language") == "en-US,en;q=0.9"
+
+
+@pytest.mark.parametrize("who", TOLD)
+def test_everything_in_a_page_sees_the_same_chrome(plain: Witness, who: str):
+    seen = plain.saw(who)
+    assert re.fullmatch(CHROME, seen["agent"])
+    assert {"Chromium", "Google Chrome"} < set(seen["brands"])
+    assert len(seen["brands"]) == 3
+    assert (seen["system"], seen["mobile"], seen["platform"]) == ("Linux", False, "Linux x86_64")
+    assert (seen["language"], seen["languages"], seen["locale"]) == ("en-US", ["en-US", "en"], "en-US")
+    assert seen["automated"] is False
+
+
+@pytest.mark.parametrize("who", ["page", "frame"])
+def test_the_screen_is_larger_than_the_window(plain: Witness, who: str):
+    assert plain.saw(who)["screen"] == [1920, 1080]
+
+
+def test_the_window_around_a_page_is_no_smaller_than_the_page(plain: Witness):
+    seen = plain.saw("page")
+    assert seen["inner"] == [400, 300]
+    assert all(outer >= inner for outer, inner in zip(seen["outer"], seen["inner"], strict=True))
+
+
+def test_a_window_larger_than_the_screen_has_a_larger_screen(engine: Engine, site: Site):
+    seen = visit(engine, site, width=2000, height=1200).saw("page")
+    assert (seen["inner"], seen["screen"]) == ([2000, 1200], [2000, 1200])
+    assert seen["outer"] == [2000, 1200]
+
+
+@pytest.fixture(scope="module")
+def named(site: Site) -> Iterator[Engine]:
+    """An engine whose operator lets it name itself."""
+    exempt = f"{site.address},localhost:{site.port}"
+    with small_engine(site, PRIVATE_TARGETS=exempt, ENGINE_USER_AGENT_SUFFIX="Thumbs/1.0 (+https://x.example)") as own:
+        yield own
+
+
+def test_the_operators_suffix_ends_every_user_agent(named: Engine, site: Site):
+    witness = visit(named, site)
+    for path in EVERYWHERE:
+        assert re.fullmatch(rf"{CHROME} Thumbs/1\.0 \(\+https://x\.example\)", witness.sent(path, "user-agent")), path
+    for who in TOLD:
+        assert witness.saw(who)["agent"].endswith(" Thumbs/1.0 (+https://x.example)"), who
