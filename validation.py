@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
 from errors import BlockedTarget, InvalidOption, InvalidURL, PaidOption, ThumbnailError
 from model import ThumbnailRequest
@@ -27,9 +27,11 @@ from options import (
     CaptureOptions,
     Choice,
     Code,
+    Contradiction,
     Delivery,
     JobOptions,
     Kind,
+    Matching,
     Number,
     Option,
     Parts,
@@ -40,9 +42,11 @@ from options import (
     Texts,
     Time,
     Whole,
+    Zone,
     callers_options,
     contract,
     either,
+    implied,
     options_of,
     read_code,
 )
@@ -165,7 +169,7 @@ class Validator:
         if given.get("url") is None:
             raise InvalidURL("is missing; set it to an absolute http:// or https:// URL")
         options = _validated(model, given)
-        values = vars(options)
+        values = vars(options) | _implied({name: getattr(options, name) for name in options.model_fields_set})
         if values["format"] == "pdf":
             _refuse_beside_pdf(options.model_fields_set)
         _refuse_forbidden(values, self._forbidden)
@@ -209,6 +213,12 @@ def _boolean(value: object) -> object:
     return _BOOLEANS.get(value.lower(), value) if isinstance(value, str) else value
 
 
+def _zone(kind: Zone, name: str) -> str:
+    if not kind.accepts(name):
+        raise ValueError(kind.words)
+    return name
+
+
 # The type by which pydantic reads a value of each kind, from a query or a JSON body.
 _TYPES: dict[type, Callable[[Any], Any]] = {
     Whole: lambda kind: Annotated[int, Field(ge=kind.low, le=kind.high)],
@@ -218,6 +228,8 @@ _TYPES: dict[type, Callable[[Any], Any]] = {
     Selector: lambda kind: Annotated[str, Field(min_length=1, max_length=kind.longest, pattern=_VISIBLE)],
     Code: lambda kind: Annotated[str, BeforeValidator(partial(read_code, words=kind.words))],
     Parts: lambda kind: Annotated[Any, BeforeValidator(kind.read)],
+    Matching: lambda kind: Annotated[str, Field(pattern=f"^(?:{kind.pattern})$")],
+    Zone: lambda kind: Annotated[str, AfterValidator(partial(_zone, kind))],
     Time: lambda _: Annotated[int, Field(ge=0)],
     Text: lambda _: str,
     # One wrong text is enough for an error: twenty thousand of them would cost 80 ms to describe.
@@ -250,6 +262,13 @@ def _read(read: Callable[[], T]) -> T:
         raise PaidOption(err.reason, field=err.name) from None
     except contract.BadOption as err:
         raise InvalidOption(err.reason, field=err.name) from None
+
+
+def _implied(given: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return implied({name: value for name, value in given.items() if value is not None})
+    except Contradiction as err:
+        raise InvalidOption(str(err), field=err.name) from None
 
 
 def _refuse_beside_pdf(given: Iterable[str]) -> None:

@@ -5,7 +5,23 @@ the service and the engine.
 """
 
 from options.formats import FORMATS, PNG, Format
-from options.kinds import Boolean, Choice, Code, Kind, Number, Parts, Selector, Text, Texts, Time, Whole, either
+from options.implied import Contradiction, implied
+from options.kinds import (
+    Boolean,
+    Choice,
+    Code,
+    Kind,
+    Matching,
+    Number,
+    Parts,
+    Selector,
+    Text,
+    Texts,
+    Time,
+    Whole,
+    Zone,
+    either,
+)
 from options.notes import NO_NOTES, NOTE_HEADER, NOTES, STATUS_HEADER, Notes
 from options.option import LEFT_OUT, Option, Param, callers_options, chosen, options_of
 from options.table import (
@@ -56,11 +72,13 @@ __all__ = [
     "Choice",
     "Clip",
     "Code",
+    "Contradiction",
     "Cookie",
     "Delivery",
     "Format",
     "JobOptions",
     "Kind",
+    "Matching",
     "Notes",
     "Number",
     "Option",
@@ -74,9 +92,11 @@ __all__ = [
     "Texts",
     "Time",
     "Whole",
+    "Zone",
     "callers_options",
     "chosen",
     "either",
+    "implied",
     "options_of",
     "read_code",
     "stored",

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from options.kinds import Boolean, Choice, Code, Number, Parts, Selector, Whole
+from options.implied import Contradiction, implied
+from options.kinds import Boolean, Choice, Code, Matching, Number, Parts, Selector, Whole, Zone
 from options.option import Option, options_of
 from options.table import MAX_PIXELS, CaptureOptions
 from options.target import Target
@@ -77,7 +78,7 @@ def read(options: object, target: Callable[[object], Target]) -> ContractRequest
         given.setdefault("scale", 2.0)
     cache = {name: given.pop(name) for name in ("cache", "cache_ttl") if name in given}
     values = {ATTRIBUTES[name]: value for name, value in given.items()}
-    capture = CaptureOptions(target(sent["url"]), **DEFAULTS | values)
+    capture = CaptureOptions(target(sent["url"]), **DEFAULTS | values | _implied(values))
     _check_together(capture)
     return ContractRequest(capture, **cache)
 
@@ -94,6 +95,13 @@ def _field(name: str, value: object) -> Any:
         return FIELDS[name](value)
     except ValueError as err:
         raise BadOption(name, f"must be {err}") from None
+
+
+def _implied(given: Mapping[str, object]) -> dict[str, Any]:
+    try:
+        return implied(given)
+    except Contradiction as err:
+        raise BadOption(err.name, str(err)) from None
 
 
 def _check_together(params: CaptureOptions) -> None:
@@ -162,6 +170,24 @@ def _selector(kind: Selector) -> Callable[[object], str | None]:
     return read
 
 
+def _matching(kind: Matching) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if not isinstance(value, str) or not re.fullmatch(kind.pattern, value):
+            raise ValueError(kind.words)
+        return value
+
+    return read
+
+
+def _zone(kind: Zone) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if not isinstance(value, str) or not kind.accepts(value):
+            raise ValueError(kind.words)
+        return value
+
+    return read
+
+
 def _code(kind: Code) -> Callable[[object], str | None]:
     return lambda value: read_code(value, kind.words)
 
@@ -172,6 +198,8 @@ _READERS: dict[type, Callable[[Any], Callable[[object], Any]]] = {
     Boolean: lambda _: _flag,
     Choice: _choice,
     Selector: _selector,
+    Matching: _matching,
+    Zone: _zone,
     Code: _code,
     Parts: lambda kind: kind.read,
 }

@@ -1,6 +1,7 @@
 """The kinds of values. `words` completes "must be …" in error texts, and fills the column of values in the docs."""
 
 import re
+import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -85,6 +86,37 @@ class Parts:
 
     words: str
     read: Callable[[object], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """A string that matches `pattern` as a whole."""
+
+    pattern: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """The name of a time zone, by the files of this machine. If it has none, only the browser can validate it."""
+
+    @property
+    def words(self) -> str:
+        return "an IANA time zone such as Europe/Berlin"
+
+    def accepts(self, name: str) -> bool:
+        # The folder holds other files too, with small initials, and one that is no zone.
+        plain = re.fullmatch(r"[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", name) and name != "Factory"
+        return bool(plain) and len(name) <= 64 and (_is_zone(name) or not _is_zone("UTC"))
+
+
+def _is_zone(name: str) -> bool:
+    """Look for one file: a list of all zones would take a tenth of a second."""
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from options.formats import FORMATS, PNG
-from options.kinds import Boolean, Choice, Code, Number, Parts, Selector, Text, Texts, Time, Whole
+from options.kinds import Boolean, Choice, Code, Matching, Number, Parts, Selector, Text, Texts, Time, Whole, Zone
 from options.option import LEFT_OUT, REQUIRED, Option, Param, callers_options, option, options_of
 from options.target import Target
 from options.values import (
@@ -39,6 +39,12 @@ MAX_URL_BYTES = 2048
 MAX_PIXELS = 64 << 20  # of an original: a bitmap of 256 MiB, in the browser and again in the service
 
 _URL = "an absolute http:// or https:// URL"
+# Language, script, region and variants: https://www.rfc-editor.org/rfc/rfc5646#section-2.1
+_LOCALE = Matching(
+    "[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?(-([A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3})){0,2}",
+    "a BCP 47 language tag such as de-DE",
+)
+_AGENT = Matching("[!-~]([ -~]{0,510}[!-~])?", "1 to 512 printable ASCII characters")
 
 
 def _same(*values: str) -> MappingProxyType[object, object]:
@@ -272,6 +278,43 @@ class CaptureOptions:
         "the operator has set `ALLOW_IGNORE_HTTPS_ERRORS`",
         allowed_by="allow_ignore_https_errors",
         apis={"engine": Param("ignore_https_errors", default=False)},
+    )
+    color_scheme: str | None = option(
+        None,
+        Choice(("light", "dark")),
+        "the colours that the visitor prefers; `dark` is the same as `dark_mode`",
+        default_words="`light`",
+        apis={"engine": Param("color_scheme")},  # the service itself always says it by `dark_mode`
+    )
+    reduced_motion: bool = option(
+        False,
+        Boolean(),
+        "tell the page that the visitor prefers less motion",
+        apis={
+            "engine": Param("reduced_motion", default=False),
+            "snapapi": Param("reducedMotion", default=False),
+        },
+    )
+    locale: str | None = option(
+        None,
+        _LOCALE,
+        "the visitor's language, for `Accept-Language`, `navigator.languages`, and the formats of numbers and dates",
+        default_words="`en-US`",
+        apis={"engine": Param("locale"), "snapapi": Param("locale")},
+    )
+    timezone: str | None = option(
+        None,
+        Zone(),
+        "the visitor's time zone",
+        default_words="that of the screenshot API's machine",
+        apis={"engine": Param("timezone"), "snapapi": Param("timezone")},
+    )
+    user_agent: str | None = option(
+        None,
+        _AGENT,
+        "the `User-Agent` of every request. Client hints are left out then, as they might contradict it",
+        default_words="[desktop Chrome](capturing.md#who-is-asking)",
+        apis={"snapsharp": Param("user_agent"), "snapapi": Param("userAgent")},
     )
     format: str = option(
         PNG,

@@ -40,9 +40,12 @@ class BrowserIdentity:
     def major(self) -> str:
         return self.version.partition(".")[0]
 
-    def user_agent(self, agent: str = AGENT) -> str:
-        """Write a User-Agent with this browser's version for `{major}`."""
-        return f"{agent.replace('{major}', self.major)} {self.suffix}".rstrip()
+    def user_agent(self) -> str:
+        return self.signed(AGENT.replace("{major}", self.major))
+
+    def signed(self, user_agent: str) -> str:
+        """Add the operator's suffix."""
+        return f"{user_agent} {self.suffix}".rstrip()
 
     def client_hints(self) -> dict[str, Any]:
         """Return the client hints as `Emulation.UserAgentMetadata`."""

@@ -19,21 +19,35 @@ class Visitor:
     def calls(self) -> Iterable[Call]:
         """The calls to the page, and to each of its frames that has a process of its own."""
         yield from self.worker_calls()
-        if self._params.dark_mode:
-            dark = {"name": "prefers-color-scheme", "value": "dark"}
-            yield "Emulation.setEmulatedMedia", {"features": [dark]}
+        wishes = {"prefers-color-scheme": "dark" * self._params.dark_mode}
+        wishes["prefers-reduced-motion"] = "reduce" * self._params.reduced_motion
+        if features := [{"name": name, "value": value} for name, value in wishes.items() if value]:
+            yield "Emulation.setEmulatedMedia", {"features": features}
 
     def worker_calls(self) -> Iterable[Call]:
         """The calls to a worker of the page."""
-        yield (
-            "Emulation.setUserAgentOverride",
-            {
-                "userAgent": self._identity.user_agent(),
-                "acceptLanguage": ",".join(LANGUAGES),
-                "platform": PLATFORM,
-                "userAgentMetadata": self._identity.client_hints(),
-            },
-        )
+        yield "Emulation.setUserAgentOverride", self._names() | {"acceptLanguage": ",".join(self._languages())}
+        if self._params.locale:
+            yield "Emulation.setLocaleOverride", {"locale": self._params.locale}
+        if self._params.timezone:
+            yield "Emulation.setTimezoneOverride", {"timezoneId": self._params.timezone}
+
+    def _names(self) -> dict[str, Any]:
+        """What the visitor calls itself. Client hints that are not sent cannot contradict a caller's User-Agent."""
+        if self._params.user_agent:
+            return {"userAgent": self._identity.signed(self._params.user_agent)}
+        return {
+            "userAgent": self._identity.user_agent(),
+            "platform": PLATFORM,
+            "userAgentMetadata": self._identity.client_hints(),
+        }
+
+    def _languages(self) -> Iterable[str]:
+        """The languages that a visitor accepts, the best first, as Chrome sets them up. It sends them with weights."""
+        if self._params.locale is None:
+            return LANGUAGES
+        language = self._params.locale.partition("-")[0]
+        return dict.fromkeys((self._params.locale, *((language,) if language != "en" else ()), *LANGUAGES))
 
     def metrics(self, height: int) -> dict[str, Any]:
         """The window, `height` CSS pixels tall, and the screen, which is at least as large as the page's own window."""

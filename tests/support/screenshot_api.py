@@ -64,6 +64,7 @@ SNAPSHARP = {
     "scroll_y": (0, 65_535),
     "bypass_csp": bool,
     "block_trackers": bool,
+    "user_agent": str,
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "snapsharp": SNAPSHARP,
@@ -76,6 +77,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "max_height": (240, 16_384),
         "error_pages": {"refuse", "show"},
         "ignore_https_errors": bool,
+        "reduced_motion": bool,
+        "locale": str,
+        "timezone": str,
     },
     "hermesforge": {
         "url": str,
@@ -100,6 +104,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "selector": str,
         "hideSelectors": list,
         "darkMode": bool,
+        "reducedMotion": bool,
+        "locale": str,
+        "timezone": str,
+        "userAgent": str,
         "blockAds": bool,
         "blockCookieBanners": bool,
         "blockChatWidgets": bool,

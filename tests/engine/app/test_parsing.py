@@ -63,6 +63,24 @@ def test_false_is_read_as_people_write_it(word):
         ("selector", " ", "a CSS selector of 1 to 256 characters"),
         ("wait_for", "x" * 257, "a CSS selector of 1 to 256 characters"),
         ("hide_selectors", [1], "a CSS selector of 1 to 2048 characters"),
+        ("color_scheme", "sepia", "light or dark"),
+        ("reduced_motion", "some", "true or false"),
+        ("locale", "german", "a BCP 47 language tag such as de-DE"),
+        ("locale", "de_DE", "a BCP 47 language tag such as de-DE"),
+        ("locale", "de,en", "a BCP 47 language tag such as de-DE"),
+        ("locale", "", "a BCP 47 language tag such as de-DE"),
+        ("timezone", "Berlin", "an IANA time zone such as Europe/Berlin"),
+        ("timezone", "europe/berlin", "an IANA time zone such as Europe/Berlin"),
+        ("timezone", "../../etc/passwd", "an IANA time zone such as Europe/Berlin"),
+        ("timezone", "Europe/../Europe/Berlin", "an IANA time zone such as Europe/Berlin"),
+        ("timezone", "Europe", "an IANA time zone such as Europe/Berlin"),
+        ("timezone", 1, "an IANA time zone such as Europe/Berlin"),
+        ("user_agent", "", "1 to 512 printable ASCII characters"),
+        ("user_agent", " ", "1 to 512 printable ASCII characters"),
+        ("user_agent", "x" * 513, "1 to 512 printable ASCII characters"),
+        ("user_agent", "a\r\nX: y", "1 to 512 printable ASCII characters"),
+        ("user_agent", "a\n", "1 to 512 printable ASCII characters"),
+        ("user_agent", "für", "1 to 512 printable ASCII characters"),
     ],
 )
 def test_an_invalid_value_is_refused_with_the_name_and_the_valid_values(name, value, wanted):
@@ -265,6 +283,18 @@ def test_options_that_may_be_secrets_are_not_printed():
         "css": "s3cret",
     }
     assert "s3cret" not in repr(parse({"url": URL, **secrets}))
+
+
+def test_a_dark_colour_scheme_is_dark_mode():
+    assert parse({"url": URL, "color_scheme": "dark"}) == parse({"url": URL, "dark_mode": True})
+    assert parse({"url": URL, "color_scheme": "light"}) == parse({"url": URL})
+    assert parse({"url": URL, "color_scheme": "dark", "dark_mode": True}).dark_mode is True
+
+
+@pytest.mark.parametrize(("scheme", "dark"), [("dark", False), ("light", True)])
+def test_colour_schemes_that_contradict_each_other_are_refused(scheme, dark):
+    said = refusal(color_scheme=scheme, dark_mode=dark)
+    assert said == f"color_scheme: contradicts dark_mode={str(dark).lower()}; send only one of them"
 
 
 def test_a_picture_of_too_many_pixels_is_refused():

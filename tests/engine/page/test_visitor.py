@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.engine.conftest import small_engine
+from tests.engine.page.test_options import BLUE, GREEN, WHITE, body, colour
 from tests.support.engine import Engine
 from tests.support.site import Site
 from tests.support.witness import DOCUMENT, FRAME, PART, SERVICE, TOLD, WORKER, Witness, visit
@@ -83,3 +84,71 @@ def test_the_operators_suffix_ends_every_user_agent(named: Engine, site: Site):
         assert re.fullmatch(rf"{CHROME} Thumbs/1\.0 \(\+https://x\.example\)", witness.sent(path, "user-agent")), path
     for who in TOLD:
         assert witness.saw(who)["agent"].endswith(" Thumbs/1.0 (+https://x.example)"), who
+
+
+@pytest.fixture(scope="module")
+def german(engine: Engine, site: Site) -> Witness:
+    """A capture with every option about the visitor."""
+    options = {"locale": "de-de", "timezone": "Asia/Tokyo", "user_agent": "Reader/2.0 (X)"}
+    return visit(engine, site, **options, color_scheme="dark", reduced_motion="true")
+
+
+@pytest.mark.parametrize("path", OWN_LANGUAGE)
+def test_a_locale_is_the_language_that_a_server_is_sent(german: Witness, path: str):
+    assert german.sent(path, "accept-language") == "de-DE,de;q=0.9,en-US;q=0.8,en;q=0.7"
+
+
+@pytest.mark.parametrize("who", TOLD)
+def test_a_locale_and_a_time_zone_hold_everywhere_in_a_page(german: Witness, who: str):
+    seen = german.saw(who)
+    assert (seen["language"], seen["languages"]) == ("de-DE", ["de-DE", "de", "en-US", "en"])
+    assert (seen["locale"], seen["number"], seen["zone"]) == ("de-DE", "1.234,5", "Asia/Tokyo")
+
+
+@pytest.mark.parametrize(
+    ("locale", "sent"),
+    [
+        ("en-GB", "en-GB,en-US;q=0.9,en;q=0.8"),
+        ("ja", "ja,en-US;q=0.9,en;q=0.8"),
+        ("zh-hant-tw", "zh-Hant-TW,zh;q=0.9,en-US;q=0.8,en;q=0.7"),
+    ],
+)
+def test_english_is_the_last_language_that_is_accepted(engine: Engine, site: Site, locale: str, sent: str):
+    since = len(site.requests)
+    assert colour(engine.capture(site.add("/tongue", body("green")), locale=locale, width=400, height=300)) == GREEN
+    assert Witness(site, since).sent("/tongue", "accept-language") == sent
+
+
+@pytest.mark.parametrize("path", OWN_LANGUAGE)
+def test_a_user_agent_is_sent_without_client_hints_that_would_contradict_it(german: Witness, path: str):
+    assert german.sent(path, "user-agent") == "Reader/2.0 (X)"
+    assert {name.lower() for name in german.request(path).headers if name.lower().startswith("sec-ch-ua")} == set()
+
+
+@pytest.mark.parametrize("who", ["page", "frame", "worker"])
+def test_a_page_sees_the_user_agent_that_its_server_is_sent(german: Witness, who: str):
+    seen = german.saw(who)
+    assert (seen["agent"], seen["brands"]) == ("Reader/2.0 (X)", [])
+
+
+@pytest.mark.parametrize("who", ["page", "frame"])
+def test_preferences_of_colours_and_motion_hold_in_frames_of_other_sites_too(plain: Witness, german: Witness, who: str):
+    assert (plain.saw(who)["dark"], plain.saw(who)["still"]) == (False, False)
+    assert (german.saw(who)["dark"], german.saw(who)["still"]) == (True, True)
+
+
+def test_colours_and_motion_are_drawn_as_the_visitor_prefers_them(engine: Engine, site: Site):
+    style = """<style>@media (prefers-color-scheme: dark) {body{background:blue!important}}
+        @media (prefers-reduced-motion: reduce) {body{background:green!important}}</style>"""
+    url = site.add("/preferences", body("white", head=style))
+    small = {"width": 400, "height": 300}
+    assert colour(engine.capture(url, color_scheme="light", **small)) == WHITE
+    assert colour(engine.capture(url, color_scheme="dark", **small)) == BLUE
+    assert colour(engine.capture(url, reduced_motion=1, **small)) == GREEN
+
+
+def test_the_suffix_ends_a_callers_user_agent_too(named: Engine, site: Site):
+    since = len(site.requests)
+    small = {"width": 400, "height": 300}
+    assert colour(named.capture(site.add("/named", body("green")), user_agent="Reader/2.0", **small)) == GREEN
+    assert Witness(site, since).sent("/named", "user-agent") == "Reader/2.0 Thumbs/1.0 (+https://x.example)"

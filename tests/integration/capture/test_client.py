@@ -161,6 +161,17 @@ def test_it_sends_the_engine_snapsharps_names_with_scale_and_selector():
     assert sent_by("engine", replace(PAGE, scale=2.0)).params["scale"] == "2"
 
 
+VISITOR = {"reduced_motion": True, "locale": "de-DE", "timezone": "Asia/Tokyo", "user_agent": "Reader/2.0"}
+
+
+def test_it_sends_the_visitor_to_the_apis_that_know_one():
+    own = sent_by("engine", replace(PAGE, **VISITOR)).params
+    assert {name: own[name] for name in VISITOR} == VISITOR | {"reduced_motion": "true"}
+    assert sent_by("snapsharp", replace(PAGE, user_agent="Reader/2.0")).params["user_agent"] == "Reader/2.0"
+    hosted = sent_by("snapapi", replace(PAGE, **VISITOR)).params
+    assert [hosted[name] for name in ("reducedMotion", "locale", "timezone", "userAgent")] == [*VISITOR.values()]
+
+
 def test_it_sends_hermesforge_its_own_names():
     wishes = {"full_page": True, "delay": 5000, "block_ads": True, "block_cookie_banners": True, "block_chats": True}
     call = sent_by("hermesforge", replace(PAGE, **wishes))
@@ -278,6 +289,10 @@ def test_it_will_not_start_without_a_key_where_the_api_needs_one(dialect):
         ("hermesforge", {"hide": "p"}, ["hide", "hermesforge"]),
         ("hermesforge", {"selector": "p"}, ["selector", "hermesforge"]),
         ("hermesforge", {"delay": 5001}, ["delay", "hermesforge", "0 to 5000"]),
+        ("snapsharp", {"locale": "de"}, ["locale", "snapsharp"]),
+        ("snapsharp", {"timezone": "Asia/Tokyo"}, ["timezone", "snapsharp"]),
+        ("snapsharp", {"reduced_motion": True}, ["reduced_motion", "snapsharp"]),
+        ("hermesforge", {"user_agent": "Reader/2.0"}, ["user_agent", "hermesforge"]),
         ("snapapi", {"width": 99}, ["width", "snapapi", "100 to 3840"]),
         ("engine", {"height": 2161}, ["height", "engine", "240 to 2160"]),
         ("engine", {"scale": 3.5}, ["scale", "engine", "1 to 3"]),

@@ -151,6 +151,24 @@ def test_a_folder_that_is_not_writable_gets_storage_unavailable(make_client, tmp
         (b'{"url": 7}', "application/json", 400, "url: must be an absolute"),
         (b'{"url": "https://example.com/", "widht": 7}', "application/json", 400, "did you mean width?"),
         (b'{"url": "https://example.com/", "wait_for": "\\ud800"}', "application/json", 400, "wait_for"),
+        (
+            b'{"url": "https://example.com/", "locale": ["de"]}',
+            "application/json",
+            400,
+            "locale: must be a BCP 47 language",
+        ),
+        (
+            b'{"url": "https://example.com/", "timezone": 1}',
+            "application/json",
+            400,
+            "timezone: must be an IANA time zone",
+        ),
+        (
+            b'{"url": "https://example.com/", "color_scheme": "dark", "dark_mode": false}',
+            "application/json",
+            400,
+            "color_scheme: contradicts dark_mode=false; send only one of them",
+        ),
         (b'{"url": "http://169.254.169.254/"}', "application/json", 400, "not a public web address"),
     ],
 )

@@ -141,7 +141,7 @@ def test_every_capture_option_reaches_the_api_under_its_name_there(make_client, 
     options = {
         "width": 1024, "height": 768, "full_page": "true", "scale": 2, "delay": 100, "wait_until": "networkidle",
         "wait_for": "#main", "hide": ".ad", "block_ads": "off", "block_cookie_banners": "1", "block_chats": "on",
-        "dark_mode": "yes",
+        "dark_mode": "yes", "user_agent": "Reader/2.0 (a; b)",
     }  # fmt: skip
     assert client.get("/thumb", query_string={"url": PAGE, **options}).status_code == 200
 
@@ -157,6 +157,7 @@ def test_every_capture_option_reaches_the_api_under_its_name_there(make_client, 
     )
     assert (sent["width"], sent["height"], sent["delay"]) == ("1024", "768", "100")
     assert (sent["wait_until"], sent["wait_for"], sent["hide_selectors"]) == ("networkidle", "#main", ".ad")
+    assert sent["user_agent"] == "Reader/2.0 (a; b)"
     assert "block_ads" not in sent
 
 
@@ -207,6 +208,17 @@ def test_an_invalid_request_id_is_replaced(client):
         ("url=https://example.com/&selector=%20", "invalid_option", "selector: must be a CSS selector"),
         ("url=https://example.com/&wait=121", "invalid_option", "wait: must be a whole number of seconds from 0 to 120"),
         ("url=https://example.com/&ttl=5", "invalid_option", "ttl: must be a whole number of seconds from 60"),
+        ("url=https://example.com/&locale=de_DE", "invalid_option", "locale: must be a BCP 47 language tag such as de-DE"),
+        ("url=https://example.com/&locale=de%0a", "invalid_option", "locale: must be a BCP 47 language tag such as de-DE"),
+        ("url=https://example.com/&timezone=Berlin", "invalid_option", "timezone: must be an IANA time zone such as Europe/Berlin"),
+        ("url=https://example.com/&timezone=../passwd", "invalid_option", "timezone: must be an IANA time zone"),
+        ("url=https://example.com/&user_agent=", "invalid_option", "user_agent: must be 1 to 512 printable ASCII characters"),
+        ("url=https://example.com/&user_agent=a%0d%0ab", "invalid_option", "user_agent: must be 1 to 512 printable ASCII"),
+        ("url=https://example.com/&user_agent=" + "a" * 513, "invalid_option", "user_agent: must be 1 to 512 printable ASCII"),
+        ("url=https://example.com/&color_scheme=blue", "invalid_option", "color_scheme: must be light or dark"),
+        ("url=https://example.com/&color_scheme=light&dark_mode", "invalid_option", "color_scheme: contradicts dark_mode=true"),
+        ("url=https://example.com/&color_scheme=dark&dark_mode=0", "invalid_option", "color_scheme: contradicts dark_mode=false"),
+        ("url=https://example.com/&reduced_motion=some", "invalid_option", "reduced_motion: must be true or false"),
         ("url=https://example.com/&format=pdf&w=100", "invalid_option", "w: cannot be combined with format=pdf"),
         ("url=https://example.com/a b", "invalid_url", "percent-encode"),
         ("url=ftp://example.com/", "invalid_url", "http://"),

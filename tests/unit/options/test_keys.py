@@ -20,7 +20,7 @@ TARGET = locate("https://example.com/")
 class WiderOptions(CaptureOptions):
     """The options after another one was added."""
 
-    reduced_motion: bool = option(False, Boolean(), "a new option")
+    upside_down: bool = option(False, Boolean(), "a new option")
 
 
 def request(query: str, **settings: object) -> ThumbnailRequest:
@@ -35,7 +35,7 @@ def test_a_new_option_changes_no_key_of_a_request_that_does_not_use_it():
 
 def test_a_request_that_uses_the_new_option_has_keys_of_its_own():
     old = ThumbnailRequest(WiderOptions(TARGET))
-    new = ThumbnailRequest(WiderOptions(TARGET, reduced_motion=True))
+    new = ThumbnailRequest(WiderOptions(TARGET, upside_down=True))
     assert new.capture_key != old.capture_key
     assert new.rendition_key != old.rendition_key
 
@@ -92,8 +92,23 @@ def test_a_default_that_the_operator_sets_is_in_the_key_by_its_value():
 
 
 @pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("color_scheme=dark", "dark_mode"),
+        ("color_scheme=light", ""),
+        ("color_scheme=dark&dark_mode=1", "dark_mode"),
+        ("locale=de-de", "locale=de-DE"),
+        ("locale=ZH-hant-tw", "locale=zh-Hant-TW"),
+    ],
+)
+def test_two_spellings_of_one_wish_have_one_key(one, other):
+    assert request(one).capture_key == request(other).capture_key
+
+
+@pytest.mark.parametrize(
     "query",
     [
+        "locale=de&timezone=Asia/Tokyo&user_agent=x&reduced_motion",
         "",
         "format=pdf&full_page",
         "scale=1.5&hide=.a,%20.b&block_ads=0&delay=10",
@@ -125,7 +140,8 @@ def test_a_record_of_the_schema_before_is_read_too():
 CAPTURE = {
     "width": 1280, "height": 720, "full_page": False, "scale": 1, "delay": 0, "wait_until": "settled", "wait_for": None,
     "selector": None, "hide": None, "block_ads": True, "block_cookie_banners": True, "block_chats": True,
-    "dark_mode": False, "format": "png", "quality": 90,
+    "dark_mode": False, "color_scheme": None, "reduced_motion": False, "locale": None, "timezone": None,
+    "user_agent": None, "format": "png", "quality": 90,
 }  # fmt: skip
 RENDITION = {"w": None, "h": None, "fit": "cover", "format": "png", "quality": 80}
 
