@@ -11,6 +11,8 @@ AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) 
 PLATFORM = "Linux x86_64"
 LANGUAGES = ("en-US", "en")
 SCREEN = (1920, 1080)
+# Headless Chromium has no pointer that could hover, so pages would take it for a tablet. 2 is one that hovers, 4 a mouse.
+MOUSE = "primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4"
 
 # Each version names a brand that does not exist, so that sites read the list by its names:
 # https://wicg.github.io/ua-client-hints/#grease
@@ -26,6 +28,7 @@ def flags() -> tuple[str, ...]:
         f"--accept-lang={','.join(LANGUAGES)}",
         f"--window-size={SCREEN[0]},{SCREEN[1]}",  # the screen is as large
         "--disable-blink-features=AutomationControlled",
+        f"--blink-settings={MOUSE}",
     )
 
 

@@ -64,6 +64,12 @@ def test_the_window_around_a_page_is_no_smaller_than_the_page(plain: Witness):
     assert all(outer >= inner for outer, inner in zip(seen["outer"], seen["inner"], strict=True))
 
 
+@pytest.mark.parametrize("who", ["page", "frame"])
+def test_the_visitor_has_a_mouse(plain: Witness, who: str):
+    seen = plain.saw(who)
+    assert (seen["hover"], seen["coarse"], seen["touches"]) == (True, False, 0)
+
+
 def test_a_window_larger_than_the_screen_has_a_larger_screen(engine: Engine, site: Site):
     seen = visit(engine, site, width=2000, height=1200).saw("page")
     assert (seen["inner"], seen["screen"]) == ([2000, 1200], [2000, 1200])
