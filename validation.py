@@ -35,6 +35,7 @@ from options import (
     Number,
     Option,
     Parts,
+    Preset,
     Rendition,
     Selector,
     Target,
@@ -213,6 +214,10 @@ def _boolean(value: object) -> object:
     return _BOOLEANS.get(value.lower(), value) if isinstance(value, str) else value
 
 
+def _spelled(kind: Preset, value: object) -> object:
+    return kind.spelled(value) if isinstance(value, str) else value
+
+
 def _zone(kind: Zone, name: str) -> str:
     if not kind.accepts(name):
         raise ValueError(kind.words)
@@ -228,6 +233,7 @@ _TYPES: dict[type, Callable[[Any], Any]] = {
     Selector: lambda kind: Annotated[str, Field(min_length=1, max_length=kind.longest, pattern=_VISIBLE)],
     Code: lambda kind: Annotated[str, BeforeValidator(partial(read_code, words=kind.words))],
     Parts: lambda kind: Annotated[Any, BeforeValidator(kind.read)],
+    Preset: lambda kind: Annotated[Literal.__getitem__(kind.values), BeforeValidator(partial(_spelled, kind))],
     Matching: lambda kind: Annotated[str, Field(pattern=f"^(?:{kind.pattern})$")],
     Zone: lambda kind: Annotated[str, AfterValidator(partial(_zone, kind))],
     Time: lambda _: Annotated[int, Field(ge=0)],

@@ -11,7 +11,7 @@ from typing import Literal
 
 from capture.outcomes import ENGINE_OUTCOMES, OUTCOMES, Envelope, Outcome
 from errors import InvalidOption
-from options import FORMATS, LEFT_OUT, MAX_PIXELS, CaptureOptions, Option, Param, options_of
+from options import FORMATS, LEFT_OUT, MAX_PIXELS, CaptureOptions, Option, Param, implied_by_device, options_of
 
 SETTLE_DELAY = 1000
 
@@ -42,12 +42,15 @@ class Dialect:
         if options.wait_until == "settled" and self.settle_delay:
             options = replace(options, delay=max(options.delay, self.settle_delay))
         sent: dict[str, object] = {"url": options.url}
+        preset = implied_by_device(options.device)
         for option in OPTIONS:
             if option.name == "quality" and not FORMATS[options.format].lossy:
                 continue
             value = getattr(options, option.attribute)
+            if value is None or value == preset.get(option.name):
+                continue  # nothing is asked, or the API knows the device
             if param := self.params.get(option.name):
-                sent |= self._written(option, param, value)
+                sent |= self._written(option, param, value, always=option.name in preset)
             elif value != option.default:
                 raise InvalidOption(f"the screenshot API in use, {self.name}, lacks this option", field=option.name)
         if self.max_pixels and options.format != "pdf" and _pixels(options) > self.max_pixels:
@@ -56,14 +59,15 @@ class Dialect:
             )
         return sent
 
-    def _written(self, option: Option, param: Param, value: object) -> dict[str, object]:
+    def _written(self, option: Option, param: Param, value: object, *, always: bool) -> dict[str, object]:
+        """Write one option; one at the API's default only if `always`."""
         if param is LEFT_OUT:
             return {}
         if not param.accepts(value):
             raise InvalidOption(f"must be {param.words} for the screenshot API in use, {self.name}", field=option.name)
         if param.values is not None:
             value = param.values[value]
-        return {} if value == param.default else {param.name: param.write(value)}
+        return {param.name: param.write(value)} if always or value != param.default else {}
 
 
 OPTIONS = options_of(CaptureOptions)[1:]  # each API calls the first one `url`

@@ -4,8 +4,9 @@ Validation, dialects, keys, error texts and the tables of `docs/` are made from 
 the service and the engine.
 """
 
+from options.devices import DEVICES, Device, System
 from options.formats import FORMATS, PNG, Format
-from options.implied import Contradiction, implied
+from options.implied import Contradiction, implied, implied_by_device
 from options.kinds import (
     Boolean,
     Choice,
@@ -14,6 +15,7 @@ from options.kinds import (
     Matching,
     Number,
     Parts,
+    Preset,
     Selector,
     Text,
     Texts,
@@ -49,6 +51,7 @@ from options.values import Clip, Cookie, read_code, stored
 __all__ = [
     "BULKY",
     "DEFAULT_PORTS",
+    "DEVICES",
     "FORMATS",
     "JOB_OPTIONS",
     "LEFT_OUT",
@@ -75,6 +78,7 @@ __all__ = [
     "Contradiction",
     "Cookie",
     "Delivery",
+    "Device",
     "Format",
     "JobOptions",
     "Kind",
@@ -84,9 +88,11 @@ __all__ = [
     "Option",
     "Param",
     "Parts",
+    "Preset",
     "Rendition",
     "Selector",
     "Signature",
+    "System",
     "Target",
     "Text",
     "Texts",
@@ -97,6 +103,7 @@ __all__ = [
     "chosen",
     "either",
     "implied",
+    "implied_by_device",
     "options_of",
     "read_code",
     "stored",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from options.implied import Contradiction, implied
-from options.kinds import Boolean, Choice, Code, Matching, Number, Parts, Selector, Whole, Zone
+from options.kinds import Boolean, Choice, Code, Matching, Number, Parts, Preset, Selector, Whole, Zone
 from options.option import Option, options_of
 from options.table import MAX_PIXELS, CaptureOptions
 from options.target import Target
@@ -77,8 +77,9 @@ def read(options: object, target: Callable[[object], Target]) -> ContractRequest
     if given.pop("retina", False):
         given.setdefault("scale", 2.0)
     cache = {name: given.pop(name) for name in ("cache", "cache_ttl") if name in given}
+    landscape = given.pop("viewport_landscape", False)
     values = {ATTRIBUTES[name]: value for name, value in given.items()}
-    capture = CaptureOptions(target(sent["url"]), **DEFAULTS | values | _implied(values))
+    capture = CaptureOptions(target(sent["url"]), **DEFAULTS | values | _implied(values, landscape=landscape))
     _check_together(capture)
     return ContractRequest(capture, **cache)
 
@@ -97,9 +98,9 @@ def _field(name: str, value: object) -> Any:
         raise BadOption(name, f"must be {err}") from None
 
 
-def _implied(given: Mapping[str, object]) -> dict[str, Any]:
+def _implied(given: Mapping[str, object], *, landscape: bool) -> dict[str, Any]:
     try:
-        return implied(given)
+        return implied(given, landscape=landscape)
     except Contradiction as err:
         raise BadOption(err.name, str(err)) from None
 
@@ -152,6 +153,16 @@ def _choice(kind: Choice) -> Callable[[object], str]:
     return read
 
 
+def _preset(kind: Preset) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        name = kind.spelled(value) if isinstance(value, str) else ""
+        if name not in kind.values:
+            raise ValueError(kind.words)
+        return name
+
+    return read
+
+
 def _selector(kind: Selector) -> Callable[[object], str | None]:
     def read(value: object) -> str | None:
         if kind.several and value in ("", []):  # Node's client writes an empty list so
@@ -197,6 +208,7 @@ _READERS: dict[type, Callable[[Any], Callable[[object], Any]]] = {
     Number: _number,
     Boolean: lambda _: _flag,
     Choice: _choice,
+    Preset: _preset,
     Selector: _selector,
     Matching: _matching,
     Zone: _zone,
@@ -213,9 +225,11 @@ def _reader(option: Option) -> Callable[[object], Any]:
 OPTIONS = {param.name: option for option in options_of(CaptureOptions) if (param := option.param("engine"))}
 ATTRIBUTES = {name: option.attribute for name, option in OPTIONS.items()}
 DEFAULTS = {option.attribute: option.default_for("engine") for option in OPTIONS.values()}
-# Names of the contract that are no option of a capture. `retina` is an alias for a value of another option, `scale`.
+# Names of the contract that are no option of a capture. `retina` and `viewport_landscape` only imply values of other
+# options: `scale`, and a device's sides.
 FIELDS: dict[str, Callable[[object], Any]] = {
     "retina": _flag,
+    "viewport_landscape": _flag,
     "cache": _flag,
     "cache_ttl": _whole(CACHE_TTL),
 } | {name: _reader(option) for name, option in OPTIONS.items()}

@@ -58,6 +58,24 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Preset:
+    """One of several names. People write them with capitals and spaces too: `iPhone 14` is `iphone-14`."""
+
+    values: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        return either(self.values)
+
+    def spelled(self, text: str) -> str:
+        return "-".join(text.lower().split())
+
+    def guess(self, text: str) -> str | None:
+        """Return the name that `text` spells, or None."""
+        return name if (name := self.spelled(text)) in self.values else None
+
+
+@dataclass(frozen=True, slots=True)
 class Selector:
     """A CSS selector, or with `several` a list of them. Only the browser can validate it."""
 

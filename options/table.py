@@ -5,8 +5,23 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from options.devices import DEVICES
 from options.formats import FORMATS, PNG
-from options.kinds import Boolean, Choice, Code, Matching, Number, Parts, Selector, Text, Texts, Time, Whole, Zone
+from options.kinds import (
+    Boolean,
+    Choice,
+    Code,
+    Matching,
+    Number,
+    Parts,
+    Preset,
+    Selector,
+    Text,
+    Texts,
+    Time,
+    Whole,
+    Zone,
+)
 from options.option import LEFT_OUT, REQUIRED, Option, Param, callers_options, option, options_of
 from options.target import Target
 from options.values import (
@@ -39,6 +54,10 @@ MAX_URL_BYTES = 2048
 MAX_PIXELS = 64 << 20  # of an original: a bitmap of 256 MiB, in the browser and again in the service
 
 _URL = "an absolute http:// or https:// URL"
+# SnapSharp documents no list of its devices, only names like these.
+_HANDHELD: MappingProxyType[object, object] = MappingProxyType(
+    {name: device.label for name, device in DEVICES.items() if device.system.mobile}
+)
 # Language, script, region and variants: https://www.rfc-editor.org/rfc/rfc5646#section-2.1
 _LOCALE = Matching(
     "[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?(-([A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3})){0,2}",
@@ -68,6 +87,17 @@ class CaptureOptions:
 
     target: Target = option(
         REQUIRED, Text(_URL), f"the page, at most {MAX_URL_BYTES:,} bytes; percent-encoded in a query", name="url"
+    )
+    device: str | None = option(
+        None,
+        Preset(tuple(DEVICES)),
+        "a preset of `width`, `height`, `scale`, touch screen and `user_agent`; what is given beside it wins. See "
+        "[devices.md](devices.md)",
+        apis={
+            "snapsharp": Param("device", values=_HANDHELD),
+            "engine": Param("device"),
+            "snapapi": Param("device"),
+        },
     )
     width: int = option(
         1280,

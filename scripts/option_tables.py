@@ -1,4 +1,4 @@
-"""Write the tables of options, formats and notes in docs/ from `options`; with `--check`, fail if they differ."""
+"""Write the tables of options, formats, notes and devices in docs/ from `options`; with `--check`, fail if they differ."""
 
 import dataclasses
 import re
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from options import (
+    DEVICES,
     FORMATS,
     NOTES,
     CaptureOptions,
@@ -16,13 +17,14 @@ from options import (
     JobOptions,
     Notes,
     Option,
+    Preset,
     Rendition,
     Signature,
     callers_options,
     either,
 )
 
-PAGES = (Path("docs/api.md"), Path("docs/jobs.md"))
+PAGES = (Path("docs/api.md"), Path("docs/jobs.md"), Path("docs/devices.md"))
 _BLOCK = re.compile(r"(<!-- (\w+): written by `make docs` -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -47,7 +49,7 @@ def _options(*groups: Iterable[Option]) -> str:
 def _values(option: Option) -> str:
     if isinstance(option.kind, Choice):
         return either(tuple(f"`{value}`" for value in option.kind.values))
-    return option.kind.words
+    return "a name of a preset" if isinstance(option.kind, Preset) else option.kind.words
 
 
 def _default(option: Option) -> str:
@@ -83,6 +85,22 @@ def _notes() -> str:
     return _table(("note", "meaning"), ((f"`{name}`", meanings[attribute]) for name, attribute in NOTES.items()))
 
 
+def _devices() -> str:
+    heads = "name", "device", "window, CSS pixels", "scale", "touch screen", "browser"
+    rows = (
+        (
+            f"`{name}`",
+            each.label,
+            f"{each.width} × {each.height}",
+            f"{each.scale:g}",
+            "yes" if each.system.mobile else "no",
+            each.system.label,
+        )
+        for name, each in DEVICES.items()
+    )
+    return _table(heads, rows)
+
+
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = (heads, ("---",) * len(heads), *rows)
     return "".join(f"| {' | '.join(line)} |\n".replace("|  |", "| |").replace("|  |", "| |") for line in lines)
@@ -96,6 +114,7 @@ TABLES = {
     "job": _options(callers_options(JobOptions)),
     "formats": _formats(FORMATS.values()),
     "notes": _notes(),
+    "devices": _devices(),
 }
 
 if __name__ == "__main__":

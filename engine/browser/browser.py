@@ -20,6 +20,7 @@ from engine.config import EngineSettings
 from engine.devtools.connection import Connection, ProtocolError, Session
 from engine.egress.listeners import Listeners
 from engine.errors import BrowserCrashed, PageCrashed, PageFailed, Unavailable
+from options.devices import OWN
 
 LAUNCH_SECONDS = 20
 OPEN_SECONDS = 10  # opening a page takes 50 ms
@@ -95,7 +96,7 @@ class Browser:
         wanted = min(2 * settings.engine_concurrency + SPARE_PAGES, MAX_LISTENERS) if isolation.namespace else 0
         try:
             suffix = settings.engine_user_agent_suffix
-            group = ProcessGroup(command, user, wanted, f"{identity.AGENT} {suffix}".rstrip())
+            group = ProcessGroup(command, user, wanted, f"{OWN.agent} {suffix}".rstrip())
         except (OSError, KeyError) as err:
             raise LaunchFailed(str(err)) from err
         connection, listeners = None, Listeners()

@@ -3,12 +3,10 @@
 One source for the header `User-Agent`, the client hints (`Sec-CH-UA*`) and `navigator`, so that they agree.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Chrome names no minor version, and x86_64 on every Linux: https://www.chromium.org/updates/ua-reduction/
-AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{major}.0.0.0 Safari/537.36"
-PLATFORM = "Linux x86_64"
 LANGUAGES = ("en-US", "en")
 SCREEN = (1920, 1080)
 # Headless Chromium has no pointer that could hover, so pages would take it for a tablet. 2 is one that hovers, 4 a mouse.
@@ -43,26 +41,24 @@ class BrowserIdentity:
     def major(self) -> str:
         return self.version.partition(".")[0]
 
-    def user_agent(self) -> str:
-        return self.signed(AGENT.replace("{major}", self.major))
+    def user_agent(self, agent: str) -> str:
+        """Write a User-Agent, with this browser's major version for `{major}`."""
+        return self.signed(agent.replace("{major}", self.major))
 
     def signed(self, user_agent: str) -> str:
         """Add the operator's suffix."""
         return f"{user_agent} {self.suffix}".rstrip()
 
-    def client_hints(self) -> dict[str, Any]:
-        """Return the client hints as `Emulation.UserAgentMetadata`."""
+    def client_hints(self, system: Mapping[str, str], form: str, model: str = "") -> dict[str, Any]:
+        """Return the client hints as `Emulation.UserAgentMetadata`, on a `system` and for a form factor."""
         return {
+            **system,
             "brands": self._brands(self.major, "{}"),
             "fullVersionList": self._brands(self.version, "{}.0.0.0"),
-            "platform": "Linux",
-            "platformVersion": "",
-            "architecture": "x86",
-            "bitness": "64",
-            "model": "",
-            "mobile": False,
+            "model": model,
+            "mobile": form == "Mobile",
             "wow64": False,
-            "formFactors": ["Desktop"],
+            "formFactors": [form],
         }
 
     def _brands(self, version: str, grease: str) -> list[dict[str, str]]:

@@ -38,7 +38,8 @@ async def _screenshot(page: Page, params: CaptureOptions, view: View) -> str:
             return data
     if view.clip:
         box = view.clip
-        options["clip"] = {"x": box.x, "y": box.y, "width": box.width, "height": box.height, "scale": 1}
+        sides = {"x": box.x, "y": box.y, "width": box.width, "height": box.height}
+        options["clip"] = {name: side / box.zoom for name, side in sides.items()} | {"scale": box.zoom}
     async with page.clock.drawing():
         return str((await page.frame.call_in_document("Page.captureScreenshot", **options))["data"])
 

@@ -174,6 +174,10 @@ SHOW_SCROLLED = """() => {
       } catch {}
 }"""
 
+# A phone shows a page that is not made for it smaller, so that a CSS pixel of the page is less than one of the window. All
+# places and lengths below are in pixels of the window.
+_ZOOM = "const zoom = Math.min(1, visualViewport.scale);"
+
 # The scroller that a visitor would scroll: the document, or an element that fills most of the window.
 _SCROLLER = """const scroller = () => {
   const page = document.scrollingElement ?? document.documentElement;
@@ -191,28 +195,33 @@ _SCROLLER = """const scroller = () => {
 SCROLL_TO = f"""(top) => {{
   {_ELEMENTS}
   {_SCROLLER}
+  {_ZOOM}
   const found = scroller();
-  found.scrollTo({{top, behavior: 'instant'}});
-  return {{height: found.scrollHeight, step: Math.min(innerHeight, found.clientHeight || innerHeight)}};
+  found.scrollTo({{top: top / zoom, behavior: 'instant'}});
+  return {{height: found.scrollHeight * zoom, step: Math.min(innerHeight, found.clientHeight || innerHeight) * zoom}};
 }}"""
 
-_EXTENT = """const extent = () => {
+_EXTENT = f"""const extent = () => {{
+  {_ZOOM}
   const page = document.scrollingElement ?? document.documentElement;
   const found = globalThis.inner ?? page;
   const inside = found === page ? 0 : found.scrollHeight - found.clientHeight;
   let bottom = 0;
-  for (const element of elements()) {
+  for (const element of elements()) {{
     if (element === document.documentElement || element === document.body) continue;
     const box = element.getBoundingClientRect();
     if (box.width && box.height && box.bottom > bottom && getComputedStyle(element).position !== 'fixed')
       bottom = box.bottom;
-  }
-  const height = Math.max(page.scrollHeight, innerHeight + inside);
-  return {height, bottom: bottom + scrollY, inner: found !== page};
-};"""
+  }}
+  const height = Math.max(page.scrollHeight, innerHeight + inside) * zoom;
+  return {{height, bottom: (bottom + scrollY) * zoom, inner: found !== page, zoom}};
+}};"""
 
-TOP = "() => scrollY"
-HEIGHT = "() => (document.scrollingElement ?? document.documentElement).scrollHeight"
+TOP = f"() => {{ {_ZOOM} return {{top: scrollY * zoom, zoom}} }}"
+HEIGHT = f"""() => {{
+  {_ZOOM}
+  return {{height: (document.scrollingElement ?? document.documentElement).scrollHeight * zoom, zoom}};
+}}"""
 
 # Takes back what keeps the page from being as tall as its content: a lock of scrolling on the document. An inner scroller
 # grows with the window in most layouts. Where it did not, `always` takes back its height, and those of all around it.
@@ -310,24 +319,26 @@ BRING_INTO_VIEW = """(selector) => {
 
 # The place of an element in the document, which is scrolled to `top`. What clips the element is unfolded, and what is fixed
 # over it is hidden.
-BOX = """(selector, top) => {
+BOX = f"""(selector, top) => {{
+  {_ZOOM}
   const element = document.querySelector(selector);
   if (!element) return null;
-  for (let each = element.parentElement; each && each !== document.body; each = each.parentElement) {
+  for (let each = element.parentElement; each && each !== document.body; each = each.parentElement) {{
     const style = getComputedStyle(each);
     if (style.overflowY !== 'visible' && each.scrollHeight > each.clientHeight + 1)
       for (const [name, value] of [['overflow', 'visible'], ['height', 'auto'], ['max-height', 'none']])
         each.style.setProperty(name, value, 'important');
-  }
+  }}
   for (const each of document.querySelectorAll('*'))
     if (!each.contains(element) && !element.contains(each) && /fixed|sticky/.test(getComputedStyle(each).position))
       each.style?.setProperty('visibility', 'hidden', 'important');
   for (const each of [document.documentElement, document.body])
     if (each && getComputedStyle(each).overflowY === 'hidden') each.style.setProperty('overflow', 'visible', 'important');
-  scrollTo({top, behavior: 'instant'});
+  scrollTo({{top: top / zoom, behavior: 'instant'}});
   const box = element.getBoundingClientRect();
-  return {x: box.x + scrollX, y: box.y + scrollY, width: box.width, height: box.height};
-}"""
+  const [x, y, width, height] = [box.x + scrollX, box.y + scrollY, box.width, box.height].map(length => length * zoom);
+  return {{x, y, width, height, zoom}};
+}}"""
 
 
 def call_expression(function: str, *arguments: object) -> str:

@@ -3,8 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from engine.browser.identity import LANGUAGES, PLATFORM, SCREEN, BrowserIdentity
-from options import CaptureOptions
+from engine.browser.identity import LANGUAGES, SCREEN, BrowserIdentity
+from options import DEVICES, CaptureOptions
+from options.devices import OWN
+
+TOUCHES = 5  # fingers that a touch screen tells apart
 
 Call = tuple[str, Mapping[str, Any]]
 
@@ -15,10 +18,14 @@ class Visitor:
     def __init__(self, params: CaptureOptions, identity: BrowserIdentity) -> None:
         self._params = params
         self._identity = identity
+        self._device = DEVICES[params.device] if params.device else None
+        self._system = self._device.system if self._device else OWN
 
     def calls(self) -> Iterable[Call]:
         """The calls to the page, and to each of its frames that has a process of its own."""
         yield from self.worker_calls()
+        if self._system.mobile:
+            yield "Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": TOUCHES}
         wishes = {"prefers-color-scheme": "dark" * self._params.dark_mode}
         wishes["prefers-reduced-motion"] = "reduce" * self._params.reduced_motion
         if features := [{"name": name, "value": value} for name, value in wishes.items() if value]:
@@ -36,11 +43,12 @@ class Visitor:
         """What the visitor calls itself. Client hints that are not sent cannot contradict a caller's User-Agent."""
         if self._params.user_agent:
             return {"userAgent": self._identity.signed(self._params.user_agent)}
-        return {
-            "userAgent": self._identity.user_agent(),
-            "platform": PLATFORM,
-            "userAgentMetadata": self._identity.client_hints(),
-        }
+        system, device = self._system, self._device
+        names: dict[str, Any] = {"userAgent": self._identity.user_agent(system.agent), "platform": system.platform}
+        if system.hints:
+            form, model = (device.form, device.model) if device else ("Desktop", "")
+            names["userAgentMetadata"] = self._identity.client_hints(system.hints, form, model)
+        return names
 
     def _languages(self) -> Iterable[str]:
         """The languages that a visitor accepts, the best first, as Chrome sets them up. It sends them with weights."""
@@ -51,12 +59,17 @@ class Visitor:
 
     def metrics(self, height: int) -> dict[str, Any]:
         """The window, `height` CSS pixels tall, and the screen, which is at least as large as the page's own window."""
-        params = self._params
+        params, mobile = self._params, self._system.mobile
+        upright = params.width < params.height
+        sides = (self._device.width, self._device.height) if self._device else SCREEN
+        if mobile and upright != (sides[0] < sides[1]):
+            sides = sides[1], sides[0]
+        turned = {"type": "portraitPrimary", "angle": 0} if upright else {"type": "landscapePrimary", "angle": 90}
         return {
             "width": params.width,
             "height": height,
             "deviceScaleFactor": params.scale,
-            "mobile": False,
-            "screenWidth": max(params.width, SCREEN[0]),
-            "screenHeight": max(params.height, SCREEN[1]),
-        }
+            "mobile": mobile,
+            "screenWidth": max(params.width, sides[0]),
+            "screenHeight": max(params.height, sides[1]),
+        } | ({"screenOrientation": turned} if mobile else {})

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from engine.errors import PageFailed, SelectorNotFound
 from engine.page import scripts
 from engine.page.page import Page
-from options import FORMATS, MAX_PIXELS, CaptureOptions, Clip
+from options import FORMATS, MAX_PIXELS, CaptureOptions
 
 MAX_SIDE = 16_384  # device pixels: larger pictures come back blank or empty
 SCROLL_SECONDS = 5
@@ -26,6 +26,17 @@ Rest = Callable[[float], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the document in pixels of the window, `zoom` of which show one CSS pixel of the page."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    zoom: float = 1
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """What the picture shows: the viewport, `height` CSS pixels tall, or a `clip` of it. It was `cut` if more exists.
 
@@ -33,7 +44,7 @@ class View:
     """
 
     height: int
-    clip: Clip | None = None
+    clip: Part | None = None
     cut: bool = False
     clipped: bool = False
 
@@ -70,7 +81,8 @@ async def show_unfinished(page: Page, params: CaptureOptions) -> View:
     Raises SelectorNotFound if no element matches the selector, or none that can be seen now.
     """
     if not params.selector:
-        return cut(params, page.height, await page.run(scripts.HEIGHT))
+        found = await page.run(scripts.HEIGHT)
+        return cut(params, page.height, found["height"], found["zoom"])
     return _view_of(await _box(page, params, 0), params, page.height, 0)
 
 
@@ -78,7 +90,7 @@ async def is_clip_beyond_window(page: Page, params: CaptureOptions) -> bool:
     """Return whether the clip, if there is one, lies above or below of what the window shows."""
     if not params.clip:
         return False
-    top: float = await page.run(scripts.TOP)
+    top: float = (await page.run(scripts.TOP))["top"]
     return max(0, params.clip.y) < top or params.clip.y + params.clip.height > top + page.height
 
 
@@ -87,13 +99,13 @@ async def clip(page: Page, params: CaptureOptions, view: View) -> View:
     wanted = params.clip
     if not wanted:
         return view
-    top: float = await page.run(scripts.TOP)
-    end = math.ceil(top) + (view.clip.height if view.clip else view.height)
+    found = await page.run(scripts.TOP)
+    end = math.ceil(found["top"]) + (view.clip.height if view.clip else view.height)
     left, right = max(0, wanted.x), min(wanted.x + wanted.width, params.width)
     first, last = max(0, wanted.y), min(wanted.y + wanted.height, end)
     if left >= right or first >= last:
         raise PageFailed(f"clip: lies outside the page, which is {params.width} × {end} CSS pixels")
-    part = Clip(left, first, right - left, last - first)
+    part = Part(left, first, right - left, last - first, found["zoom"])
     return View(view.height, part, clipped=(part.width, part.height) != (wanted.width, wanted.height))
 
 
@@ -123,7 +135,7 @@ async def _show_all(page: Page, params: CaptureOptions, rest: Rest) -> View:
     if found["inner"] and params.height <= math.ceil(found["bottom"]) < height:  # it did not grow into the window
         height = await _resize(page, math.ceil(found["bottom"]), rest)
         found = await page.run(scripts.UNFOLD, True)
-    return cut(params, height, found["height"])
+    return cut(params, height, found["height"], found["zoom"])
 
 
 async def _show_element(page: Page, params: CaptureOptions, rest: Rest) -> View:
@@ -166,10 +178,10 @@ async def _resize(page: Page, height: int, rest: Rest) -> int:
     return height
 
 
-def cut(params: CaptureOptions, height: int, all_of_it: float) -> View:
+def cut(params: CaptureOptions, height: int, all_of_it: float, zoom: float = 1) -> View:
     """Show the viewport, as far as the options allow, of a page that may be higher. Paper goes on."""
     shown = min(height, max_height(params))  # less than the viewport, if the option `max_height` is
-    clip = Clip(0, 0, params.width, shown) if shown < height else None
+    clip = Part(0, 0, params.width, shown, zoom) if shown < height else None
     return View(height, clip, cut=params.full_page and params.format != "pdf" and all_of_it > shown + 1)
 
 
@@ -179,10 +191,10 @@ def _view_of(box: dict[str, float], params: CaptureOptions, height: int, top: in
     return View(height, _clip(box, params, bottom), cut=box["y"] + box["height"] > bottom + 1)
 
 
-def _clip(box: dict[str, float], params: CaptureOptions, bottom: int) -> Clip:
+def _clip(box: dict[str, float], params: CaptureOptions, bottom: int) -> Part:
     x, y = max(0, math.floor(box["x"])), max(0, math.floor(box["y"]))
     width = min(math.ceil(box["x"] + box["width"]), params.width) - x
     tall = min(math.ceil(box["y"] + box["height"]), bottom) - y
     if width < 1 or tall < 1:
         raise SelectorNotFound("selector", f'the element that matched "{params.selector}" has no size')
-    return Clip(x, y, width, tall)
+    return Part(x, y, width, tall, box["zoom"])

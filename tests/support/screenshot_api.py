@@ -38,6 +38,8 @@ TYPES = {
     "avif": "image/avif",
     "pdf": "application/pdf",
 }
+# The devices of the tests, as the APIs name them: width, height, scale.
+DEVICES = {"iPhone SE": (375, 667, 2), "iPhone 14": (390, 844, 3), "iphone-14": (390, 844, 3)}
 # name → the allowed values: a type, a set, or a pair of limits
 SNAPSHARP = {
     "url": str,
@@ -65,6 +67,7 @@ SNAPSHARP = {
     "bypass_csp": bool,
     "block_trackers": bool,
     "user_agent": str,
+    "device": {*DEVICES},
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "snapsharp": SNAPSHARP,
@@ -108,6 +111,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "locale": str,
         "timezone": str,
         "userAgent": str,
+        "device": {*DEVICES},
         "blockAds": bool,
         "blockCookieBanners": bool,
         "blockChatWidgets": bool,
@@ -392,8 +396,10 @@ def _fits(rule: Any, value: Any, *, typed: bool) -> bool:
 def drawn(answer: Answer) -> tuple[bytes, str]:
     """Draw the requested picture. Returns its bytes and content type."""
     params = answer.params
-    scale = float(params.get("scale") or params.get("deviceScaleFactor") or (2 if _on(params.get("retina")) else 1))
-    width, height = int(params.get("width", 1280)), int(params.get("height", 720))
+    usual = DEVICES.get(params.get("device"), (1280, 720, 1))
+    retina = {True: 2, False: 1}[_on(params["retina"])] if "retina" in params else usual[2]
+    scale = float(params.get("scale") or params.get("deviceScaleFactor") or retina)
+    width, height = int(params.get("width", usual[0])), int(params.get("height", usual[1]))
     if params.get("selector"):
         width, height = width // 2, height // 3
     elif _on(params.get("full_page", params.get("fullPage"))):

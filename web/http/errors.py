@@ -13,12 +13,13 @@ from werkzeug.exceptions import HTTPException
 from access import rate_headers
 from errors import INTERNAL_ERROR, BlockedTarget, CaptureError, RateLimited, ThumbnailError, Unauthorized
 from images import placeholder
-from options import STATUS_HEADER, THUMBNAIL_OPTIONS, Whole
+from options import STATUS_HEADER, THUMBNAIL_OPTIONS, Preset, Whole, implied_by_device
 from web.http import envelope
 from web.http.pictures import SAFE_HEADERS
 from web.http.request_log import log_facts, request_id
 
 _SIZES = {name: THUMBNAIL_OPTIONS[name] for name in ("width", "height", "w", "h")}
+_DEVICE = THUMBNAIL_OPTIONS["device"].kind
 _PIXELS = {name: each.kind for name, each in _SIZES.items() if isinstance(each.kind, Whole)}
 _log = structlog.get_logger()
 
@@ -117,7 +118,9 @@ def _requested_size() -> tuple[int, int]:
     """Read the size of the picture leniently, since the query itself may be the error."""
     query = parse_qs(request.query_string.decode("ascii", "replace"))
     given = {name: kind.guess(query.get(name, [""])[0]) for name, kind in _PIXELS.items()}
-    viewport = given["width"] or _SIZES["width"].default, given["height"] or _SIZES["height"].default
+    device = _DEVICE.guess(query.get("device", [""])[0]) if isinstance(_DEVICE, Preset) else None
+    usual = {name: _SIZES[name].default for name in ("width", "height")} | implied_by_device(device)
+    viewport = given["width"] or usual["width"], given["height"] or usual["height"]
     width, height = given["w"], given["h"]
     if width is None and height is None:
         width, height = viewport

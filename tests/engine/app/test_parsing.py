@@ -297,6 +297,17 @@ def test_colour_schemes_that_contradict_each_other_are_refused(scheme, dark):
     assert said == f"color_scheme: contradicts dark_mode={str(dark).lower()}; send only one of them"
 
 
+def test_a_device_decides_what_is_not_given():
+    phone = parse({"url": URL, "device": "iPhone 14"})
+    assert (phone.device, phone.width, phone.height, phone.scale) == ("iphone-14", 390, 844, 3)
+    own = parse({"url": URL, "device": "iphone-14", "width": 400, "retina": True})
+    assert (own.width, own.height, own.scale) == (400, 844, 2)
+    lying = parse({"url": URL, "device": "iphone-14", "viewport_landscape": True})
+    assert (lying.width, lying.height) == (844, 390)
+    assert parse({"url": URL, "device": "macbook-pro-13", "viewport_landscape": True}).width == 1440
+    assert parse({"url": URL, "viewport_landscape": True}) == parse({"url": URL})
+
+
 def test_a_picture_of_too_many_pixels_is_refused():
     assert refusal(width=3840, height=2160, scale=3).startswith("scale: ")
 

@@ -172,6 +172,30 @@ def test_it_sends_the_visitor_to_the_apis_that_know_one():
     assert [hosted[name] for name in ("reducedMotion", "locale", "timezone", "userAgent")] == [*VISITOR.values()]
 
 
+def phone(**beside):
+    return replace(PAGE, **{"device": "iphone-14", "width": 390, "height": 844, "scale": 3.0} | beside)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "name"), [("engine", "iphone-14"), ("snapsharp", "iPhone 14"), ("snapapi", "iphone-14")]
+)
+def test_it_leaves_what_a_device_implies_to_the_api(dialect, name):
+    params = sent_by(dialect, phone()).params
+    assert params["device"] == name
+    assert not {"width", "height", "scale", "retina", "deviceScaleFactor"} & set(params)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "sent"),
+    [("engine", ("scale", "1")), ("snapsharp", ("retina", "false")), ("snapapi", ("deviceScaleFactor", 1.0))],
+)
+def test_it_sends_what_differs_from_a_device_even_at_the_apis_default(dialect, sent):
+    params = sent_by(dialect, phone(scale=1.0, width=1280)).params
+    assert params[sent[0]] == sent[1]
+    assert str(params["width"]) == "1280"
+    assert "height" not in params
+
+
 def test_it_sends_hermesforge_its_own_names():
     wishes = {"full_page": True, "delay": 5000, "block_ads": True, "block_cookie_banners": True, "block_chats": True}
     call = sent_by("hermesforge", replace(PAGE, **wishes))
@@ -292,6 +316,8 @@ def test_it_will_not_start_without_a_key_where_the_api_needs_one(dialect):
         ("snapsharp", {"locale": "de"}, ["locale", "snapsharp"]),
         ("snapsharp", {"timezone": "Asia/Tokyo"}, ["timezone", "snapsharp"]),
         ("snapsharp", {"reduced_motion": True}, ["reduced_motion", "snapsharp"]),
+        ("hermesforge", {"device": "iphone-14", "width": 390, "height": 844, "scale": 3.0}, ["device", "hermesforge"]),
+        ("snapsharp", {"device": "desktop-4k", "width": 3840, "height": 2160}, ["device", "snapsharp", "iphone-14"]),
         ("hermesforge", {"user_agent": "Reader/2.0"}, ["user_agent", "hermesforge"]),
         ("snapapi", {"width": 99}, ["width", "snapapi", "100 to 3840"]),
         ("engine", {"height": 2161}, ["height", "engine", "240 to 2160"]),

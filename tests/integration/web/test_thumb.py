@@ -208,6 +208,7 @@ def test_an_invalid_request_id_is_replaced(client):
         ("url=https://example.com/&selector=%20", "invalid_option", "selector: must be a CSS selector"),
         ("url=https://example.com/&wait=121", "invalid_option", "wait: must be a whole number of seconds from 0 to 120"),
         ("url=https://example.com/&ttl=5", "invalid_option", "ttl: must be a whole number of seconds from 60"),
+        ("url=https://example.com/&device=nokia", "invalid_option", "device: must be iphone-se, iphone-14, "),
         ("url=https://example.com/&locale=de_DE", "invalid_option", "locale: must be a BCP 47 language tag such as de-DE"),
         ("url=https://example.com/&locale=de%0a", "invalid_option", "locale: must be a BCP 47 language tag such as de-DE"),
         ("url=https://example.com/&timezone=Berlin", "invalid_option", "timezone: must be an IANA time zone such as Europe/Berlin"),
@@ -243,6 +244,22 @@ def test_invalid_input_gets_an_explanation_free_of_charge(make_client, api, reso
     assert response.headers["Cache-Control"] == "no-store"
     assert api.calls == []
     assert client.get("/thumb", query_string={"url": PAGE}).status_code == 200, "the one capture was still there"
+
+
+def test_a_device_sets_the_size_of_a_picture_unless_it_is_given(client, api):
+    whole = client.get("/thumb", query_string={"url": PAGE, "device": "iPhone SE"})
+    lying = client.get("/thumb", query_string={"url": PAGE, "device": "iphone-se", "width": 667, "height": 375})
+
+    assert [whole.status_code, lying.status_code] == [200, 200]
+    assert [call.params["device"] for call in api.calls] == ["iPhone SE", "iPhone SE"]
+    assert "width" not in api.calls[0].params
+    assert (api.calls[1].params["width"], api.calls[1].params["height"]) == ("667", "375")
+
+
+@pytest.mark.parametrize(("device", "size"), [("ipad", (820, 1180)), ("nokia", (1280, 720))])
+def test_a_placeholder_is_as_large_as_the_device(client, device, size):
+    query = {"url": "http://127.0.0.1/", "device": device}
+    assert picture(client.get("/thumb", query_string=query, headers=BROWSER_IMG)).size == size
 
 
 def test_an_image_tag_gets_a_placeholder_of_the_requested_size(client):

@@ -78,6 +78,11 @@ def test_a_rendition_without_options_is_not_taken_for_its_original():
     assert wanted.capture_key != wanted.rendition_key
 
 
+@pytest.mark.parametrize("beside", ["width=1280", "height=720", "scale=1", "user_agent=x", "locale=de"])
+def test_an_option_beside_a_device_has_a_key_of_its_own_even_at_its_default(beside):
+    assert request(f"device=iphone-14&{beside}").capture_key != request("device=iphone-14").capture_key
+
+
 def test_a_printed_page_is_another_capture_and_other_formats_are_not():
     png, webp, pdf = (request(f"format={name}") for name in ("png", "webp", "pdf"))
     assert (png.capture.format, webp.capture.format, pdf.capture.format) == ("png", "png", "pdf")
@@ -95,6 +100,8 @@ def test_a_default_that_the_operator_sets_is_in_the_key_by_its_value():
     ("one", "other"),
     [
         ("color_scheme=dark", "dark_mode"),
+        ("device=iPhone%2014", "device=iphone-14"),
+        ("device=iphone-14&width=390&scale=3", "device=iphone-14"),
         ("color_scheme=light", ""),
         ("color_scheme=dark&dark_mode=1", "dark_mode"),
         ("locale=de-de", "locale=de-DE"),
@@ -108,6 +115,7 @@ def test_two_spellings_of_one_wish_have_one_key(one, other):
 @pytest.mark.parametrize(
     "query",
     [
+        "device=pixel-8&scale=1&width=1280",
         "locale=de&timezone=Asia/Tokyo&user_agent=x&reduced_motion",
         "",
         "format=pdf&full_page",
@@ -138,7 +146,7 @@ def test_a_record_of_the_schema_before_is_read_too():
 
 
 CAPTURE = {
-    "width": 1280, "height": 720, "full_page": False, "scale": 1, "delay": 0, "wait_until": "settled", "wait_for": None,
+    "device": None, "width": 1280, "height": 720, "full_page": False, "scale": 1, "delay": 0, "wait_until": "settled", "wait_for": None,
     "selector": None, "hide": None, "block_ads": True, "block_cookie_banners": True, "block_chats": True,
     "dark_mode": False, "color_scheme": None, "reduced_motion": False, "locale": None, "timezone": None,
     "user_agent": None, "format": "png", "quality": 90,
