@@ -15,9 +15,10 @@ FROM base AS engine
 RUN apt-get update && apt-get install -y --no-install-recommends \
       chromium-headless-shell \
       chromium-sandbox \
-      fonts-freefont-ttf \
+      fonts-babelstone-han \
       fonts-liberation \
       fonts-noto-color-emoji \
+      fonts-noto-core \
       fonts-wqy-zenhei \
       libjs-pdf \
       webext-ublock-origin-chromium \

@@ -90,13 +90,14 @@ def apt_offers(package: str) -> bool:
     return bool(shutil.which(show[0])) and subprocess.run(show, capture_output=True, check=False).returncode == 0
 
 
-# Latin, emoji, CJK, the other scripts, pdf.js, and the filter lists against advertisements.
+# Latin, emoji, the other scripts, CJK, rare CJK (42 MB in all), pdf.js, and the filter lists against advertisements.
 PICTURE_PACKAGES = (
     "fonts-liberation",
     "fonts-noto-color-emoji",
+    "fonts-noto-core",
     "fonts-wqy-zenhei",
-    "fonts-freefont-ttf",
     "libjs-pdf",
+    "fonts-babelstone-han",
     "webext-ublock-origin-chromium",
 )
 
