@@ -154,7 +154,7 @@ def test_a_navigation_by_a_click_is_followed_and_judged(engine: Engine, site: Si
         )
     }
     assert colour(engine.capture(urls["/clicked"], click="#it", **SMALL)) == GREEN
-    assert failure(engine.capture(urls["/absent-page"], click="#it", **SMALL))[:2] == (422, "page_refused")
+    assert failure(engine.capture(urls["/absent-page"], click="#it", **SMALL))[:2] == (422, "page_status")
     for inside in ("http://10.0.0.1/", "javascript:location='http://10.0.0.1/'"):
         assert failure(engine.capture(urls[inside], click="#it", **SMALL))[:2] == (400, "blocked_url")
 
@@ -181,11 +181,11 @@ def test_an_element_to_click_that_is_not_there_fails_the_capture(engine: Engine,
     url = site.add("/no-button", body("red", "<b id=hidden hidden></b>"))
     assert failure(engine.capture(url, click="#none", **SMALL)) == (
         422,
-        "page_failed",
+        "selector_not_found",
         'click: no element matched "#none"',
     )
     no_size = 'click: the element that matched "#hidden" has no size'
-    assert failure(engine.capture(url, click="#hidden", **SMALL)) == (422, "page_failed", no_size)
+    assert failure(engine.capture(url, click="#hidden", **SMALL)) == (422, "selector_not_found", no_size)
     answer = failure(engine.capture(url, click="a[", **SMALL))
     assert answer == (400, "validation_error", "click: must be a valid CSS selector")
 

@@ -89,10 +89,10 @@ def test_parts_and_frames_of_the_page_with_bad_certificates_are_there_too(lenien
 
 
 def test_without_the_operator_s_leave_the_option_is_refused_by_name(engine: Engine, site: Site):
-    url = site.add("/plain", body("red"))
+    url = site.add("/asks-to-ignore", body("red"))
     answer = engine.capture(url, **IGNORING)
     assert told(answer) == (400, "option_not_allowed", False)
     assert answer.json()["field"] == "ignore_https_errors"
     assert "ALLOW_IGNORE_HTTPS_ERRORS" in answer.json()["message"]
-    assert site.hits("/plain") == 0
+    assert site.hits("/asks-to-ignore") == 0
     assert colour(engine.capture(url, **SMALL, ignore_https_errors="false")) == RED
