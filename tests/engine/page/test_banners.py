@@ -82,6 +82,8 @@ REFUSED = {
 }
 ONLY_HIDDEN = {
     "a banner that only accepts": f"<div style='{BAR}'>{COOKIES} <button {ACCEPT}>OK</button></div>",
+    "one that leaves only a subscription": f"""<div style='{BAR}'>Wir und unsere Partner verwenden Cookies, für die wir Ihre
+        Einwilligung brauchen. <button {ACCEPT}>Einwilligen und weiter</button> <a href=/banner-left>Abo</a></div>""",
     "one whose refusal is a link to elsewhere": f"<div style='{BAR}'>{COOKIES} <a href=/banner-left {REFUSE}>Reject all</a></div>",
     "one whose refusal is disabled": f"<div style='{BAR}'>{COOKIES} <button disabled {REFUSE}>Reject all</button></div>",
     "one whose refusal is no whole text": f"<div style='{BAR}'>{COOKIES} <a {REFUSE}>Reject all, or accept some</a><a>OK</a></div>",
