@@ -15,6 +15,7 @@ SITE = """<!doctype html><title>For clients</title><style>body { margin: 0; back
     header { position: absolute; top: 100px; left: 100px; width: 100px; height: 100px; background: green }
     main { height: 2000px }</style><div class=ad></div><header></header><main></main><script>
     document.querySelector('header').onclick = () => { document.querySelector('.ad').style.background = 'blue' }</script>"""
+IPHONE = (3 * 390, 3 * 844)
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 128, 0), (0, 0, 255), (255, 255, 255)
 
 
@@ -59,6 +60,8 @@ CALLS = (
         colour=GREEN,
     ),
     Sent("stealth=False, bypass_csp=True", PYTHON, "url=PAGE&stealth=false&bypass_csp=true"),
+    Sent("device='iPhone 14'", PYTHON, "url=PAGE&device=iPhone+14", size=IPHONE),
+    Sent("user_agent='x/1'", PYTHON, "url=PAGE&user_agent=x%2F1"),
     Sent("cache=True, cache_ttl=3600", PYTHON, "url=PAGE&cache=true&cache_ttl=3600"),
     Sent("width=1280.0", PYTHON, "url=PAGE&width=1280.0"),
     Sent("css='...'", PYTHON, body='{"url":"PAGE","css":".ad { background: blue }"}', colour=BLUE),
@@ -83,6 +86,7 @@ CALLS = (
     Sent("hideSelectors: ['.ad', 'header']", NODE, "url=PAGE&hide_selectors=.ad%2Cheader", colour=WHITE),
     Sent("hideSelectors: []", NODE, "url=PAGE&hide_selectors="),
     Sent("css: '', stealth: false", NODE, "url=PAGE&css=&stealth=false"),
+    Sent("device, userAgent", NODE, "url=PAGE&device=iPhone+14&user_agent=x%2F1", size=IPHONE),
     Sent("cacheTtl: 100", NODE, "url=PAGE&cache=true&cache_ttl=100"),
     Sent(
         "css, clip",
