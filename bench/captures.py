@@ -29,6 +29,8 @@ AT_ONCE = (1, 2, 4)
 ROUNDS = 3
 OURS, BARE, COMMAND_LINE, SHOT_SCRAPER = "ours", "bare", "headless-shell command line", "shot-scraper"
 
+SHOT_SCRAPER_PROGRAM = str(Path(sys.executable).with_name("shot-scraper"))
+
 Capture = Callable[[str], Awaitable[int]]
 Contender = tuple[str, int]  # a name, and the number of captures at a time
 Speeds = dict[str, dict[Contender, list[float]]]  # page → contender → captures per second, one number per round
@@ -109,11 +111,14 @@ def command_line(work: Path) -> Capture:
 def shot_scraper(work: Path) -> Capture:
     """Run shot-scraper with our Chromium, linked to the path of Playwright's own."""
     environ = os.environ | linked_browser(work)
-    program = str(Path(sys.executable).with_name("shot-scraper"))
 
     async def capture(url: str) -> int:
         out = work / f"{time.monotonic_ns()}.png"
-        return len(await run([program, url, "--width", "1280", "--height", "720", "--output", str(out)], out, environ))
+        return len(
+            await run(
+                [SHOT_SCRAPER_PROGRAM, url, "--width", "1280", "--height", "720", "--output", str(out)], out, environ
+            )
+        )
 
     return capture
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 from PIL import Image
 
-from bench.captures import linked_browser, run
+from bench.captures import SHOT_SCRAPER_PROGRAM, linked_browser, run
 from bench.devtools import CHROMIUM, FLAGS
 from bench.report import Row
 from tests.engine.page import test_whole_pages
@@ -165,6 +165,6 @@ def _shot_scraper(work: Path, *, whole: bool) -> Capture:
     async def capture(url: str) -> bytes:
         out = work / f"{time.monotonic_ns()}.png"
         size = ["--width", str(SIZE["width"]), *([] if whole else ["--height", str(SIZE["height"])])]
-        return await run(["shot-scraper", url, *size, "--output", str(out)], out)
+        return await run([SHOT_SCRAPER_PROGRAM, url, *size, "--output", str(out)], out)
 
     return capture

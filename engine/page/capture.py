@@ -77,9 +77,10 @@ async def capture_page(
 ) -> Shot:
     """Capture what `params` describe in the page `blank`, before `deadline` on the loop's clock.
 
-    Requests that are `unwanted` fail. Without a `viewer`, a PDF is no page. The page's requests are counted in `traffic`. Raises PageFailed if the
-    page is at fault, InvalidParams for an invalid selector, DeadlineExceeded if the page does not answer, and the
-    errors of `screenshot.take`.
+    Requests that are `unwanted` fail. Without a `viewer`, a PDF is no page. The page's requests are counted in `traffic`.
+
+    Raises PageFailed if the page is at fault, InvalidParams for an invalid selector, DeadlineExceeded if the page does
+    not answer, and the errors of `screenshot.take`.
     """
     capture = PageCapture(Page(blank, params, deadline), params, traffic, viewer)
     await capture.prepare(unwanted)

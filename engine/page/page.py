@@ -61,8 +61,9 @@ class Page:
     async def evaluate(self, expression: str) -> Any:
         """Evaluate an expression at once: the page's timers stand still meanwhile, so it must not wait for them.
 
-        Raises PageFailed if it throws. The page may be busy without end, or become so by what the expression does, as page scripts observe that. Its
-        scripts are then terminated. Raises DeadlineExceeded if that does not help, or terminates the expression too.
+        The page may be busy without end, or become so by what the expression does, as page scripts observe that. Its
+        scripts are then terminated. Raises PageFailed if the expression throws, and DeadlineExceeded if terminating does
+        not help, or ends the expression too.
         """
         return await self._while_it_answers(partial(self._evaluate, expression))
 

@@ -1,4 +1,4 @@
-"""The visitor that a page sees: who asks for it, in which language. The same in its frames and its workers."""
+"""The visitor that a page sees: its browser, device, language and time zone. Frames and workers see the same one."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

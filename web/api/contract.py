@@ -61,7 +61,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
 
 
 def _caching(served: Served, *, shared: bool) -> dict[str, str]:
-    """Write `Cache-Control` as the contract does: shared caches may keep a known picture, and nobody keeps a new one."""
+    """Write `Cache-Control` as the contract does: shared caches may keep a known picture, but no cache keeps a new one."""
     if not shared or served.private or served.picture.suspect:
         return {"Cache-Control": "private, no-cache"}
     fresh_for = max(served.fresh_for, 60)  # as long as `/thumb` lets a stale picture be shown
