@@ -70,7 +70,11 @@ async def capture_page(
     """
     capture = PageCapture(Page(blank, params, deadline), params, traffic, viewer)
     await capture.prepare(unwanted)
+    now, began = asyncio.get_running_loop().time, deadline
     for load in (capture.arrive, capture.settle, capture.settle):
+        if now() - began > deadline - now():  # the attempt would take as long as the one before, and fail too late
+            break
+        began = now()
         with contextlib.suppress(DocumentReplaced):
             try:
                 async with asyncio.timeout_at(deadline - PICTURE_SECONDS):
