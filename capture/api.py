@@ -68,7 +68,9 @@ class ScreenshotAPI:
             raise
         except images.NotAPicture as err:
             _log.warning("capture_undecodable", reason=str(err), request_id=request_id)
-            failure = CaptureFailed("the screenshot API sent no usable picture; try again later", upstream=True)
+            # Our engine has checked that the picture is whole: what is wrong with it, the page has caused.
+            upstream = not self._client.is_ours
+            failure = CaptureFailed("the screenshot API sent no usable picture; try again later", upstream=upstream)
             self._breaker.record(failure)
             raise failure from err
         self._breaker.record(None)

@@ -27,6 +27,7 @@ from errors import (
     NoSuchElement,
     NotAWebPage,
     OverCapacity,
+    OversizedPage,
     PageTimeout,
     RendererCrashed,
     SiteUnreachable,
@@ -71,6 +72,11 @@ UNTRUSTED = Outcome(
     UpstreamUnavailable,
     "the screenshot API is not available; try again later",
     hint="check the TLS certificate of CAPTURE_URL",
+)
+TOO_LARGE = Outcome(
+    OversizedPage,
+    "the picture of the page has too many bytes; ask for less of the page, or for a smaller scale",
+    upstream=False,
 )
 SLOW = Outcome(CaptureTimeout, "the page was not captured in time; try again later", retried=True, upstream=False)
 LATE = Outcome(CaptureTimeout, "the page was not captured in time; try again later")
@@ -145,8 +151,11 @@ ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
             ConnectionReset, "the page's server closed the connection without an answer"
         ),
         (422, "page_unreachable"): _of_page(SiteUnreachable, "the page's server could not be reached"),
+        (422, "page_too_large"): TOO_LARGE,
         (422, "page_crashed"): _of_page(RendererCrashed, "the page crashed the browser, or used too much memory"),
         (429, "rate_limited"): BUSY,
+        (503, "browser_crashed"): _of_page(RendererCrashed, "the browser crashed during the capture; try again later"),
+        (503, "resolver_busy"): replace(BUSY, detail="too many names are being looked up; try again in a few seconds"),
         (504, "timeout"): replace(
             SLOW, error=PageTimeout, detail="the page did not load, or did not come to rest, in time; try again later"
         ),

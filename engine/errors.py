@@ -12,13 +12,14 @@ EngineError 500               internal_error
 │   │                         connection_refused, connection_reset, too_many_redirects, certificate, tls_failed,
 │   │                         invalid_response
 │   ├── PageStatus            page_status         its document at rest has a status of 400 or more
+│   ├── PageTooLarge          page_too_large      its picture has more bytes than clients take
 │   ├── NotAPage              not_a_page          a download, nothing at all, or no document of the web
 │   └── SelectorNotFound      selector_not_found  no element matched a selector of the request
 ├── EngineBusy 429            rate_limited
 ├── Unavailable 503           unavailable
-│   ├── BrowserCrashed        unavailable         the browser crashed during the capture: one retry is safe
+│   ├── BrowserCrashed        browser_crashed     the browser crashed during the capture: one retry is safe
 │   ├── ProxyFailed           unavailable         the egress proxy failed: nothing is fetched without it
-│   └── ResolverBusy          unavailable         no thread is free to look up a name
+│   └── ResolverBusy          resolver_busy       no thread is free to look up a name
 └── DeadlineExceeded 504      timeout
 
 The codes of pages are additions to SnapSharp's contract. So is `retryable`: whether the same request may succeed later.
@@ -27,6 +28,8 @@ The codes of pages are additions to SnapSharp's contract. So is `retryable`: whe
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar, NamedTuple
+
+from options import MAX_BYTES
 
 TRANSIENT = frozenset({408, 425, 429})  # request time-out, too early, too many requests: RFC 9110, 8470, 6585
 
@@ -171,6 +174,15 @@ class PageStatus(PageFailed):
         return {"page_status": self.page_status}
 
 
+class PageTooLarge(PageFailed):
+    code = "page_too_large"
+    retryable = False
+
+    def __init__(self, size: int) -> None:
+        """`size` is in bytes."""
+        super().__init__(f"the picture has {size >> 20} MiB: at most {MAX_BYTES >> 20} are allowed")
+
+
 class NotAPage(PageFailed):
     code = "not_a_page"
     retryable = False
@@ -206,6 +218,10 @@ class Unavailable(EngineError):
 
 
 class BrowserCrashed(Unavailable):
+    """A page can cause this, also one that is captured beside: it says nothing about the engine."""
+
+    code = "browser_crashed"
+
     def __init__(self) -> None:
         super().__init__("the browser crashed during the capture: try again in a few seconds")
 
@@ -216,6 +232,10 @@ class ProxyFailed(Unavailable):
 
 
 class ResolverBusy(Unavailable):
+    """Names that hang can cause this: it says nothing about the engine."""
+
+    code = "resolver_busy"
+
     def __init__(self) -> None:
         super().__init__("too many names are being looked up: try again in a few seconds")
 

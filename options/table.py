@@ -51,6 +51,7 @@ LONGEST_WAIT = 120  # seconds
 MAX_BATCH = 100
 OUTPUT_SIDE = Whole(16, 3840, "pixels")
 MAX_URL_BYTES = 2048
+MAX_BYTES = 25 << 20  # of a captured picture: what the service takes from an API
 MAX_PIXELS = 64 << 20  # of an original: a bitmap of 256 MiB, in the browser and again in the service
 
 _URL = "an absolute http:// or https:// URL"
