@@ -58,7 +58,7 @@ class ScreenshotAPI:
             shot = self._client.capture(
                 options, timeout=timeout, request_id=request_id, background=background, count=count
             )
-            identity = self._cpu.run(lambda: images.identify(shot.body))
+            identity = self._cpu.run(lambda: images.identify(shot.body), pixels=images.pixels_of(shot.body))
             doubt = images.doubt(identity, options) or ("unfinished" if shot.notes.unfinished else "")
         except RateLimited:
             self._breaker.cancel()
@@ -90,7 +90,9 @@ class ScreenshotAPI:
         """Return whether two captures show no visible difference."""
         hairline = max(round(options.scale), 1)
         try:
-            difference = self._cpu.run(lambda: images.difference(known.body, new.body, hairline))
+            # Both are decoded, and converted to RGB.
+            pixels = 2 * (known.width * known.height + new.width * new.height)
+            difference = self._cpu.run(lambda: images.difference(known.body, new.body, hairline), pixels=pixels)
         except images.NotAPicture:
             return False
         return difference <= images.INVISIBLE

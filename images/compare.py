@@ -2,7 +2,7 @@
 
 from PIL import Image, ImageChops, ImageFilter
 
-from images.decode import Identity, NotAPicture, decode
+from images.decode import Identity, NotAPicture, decode, pixels_of
 from options import FORMATS, CaptureOptions
 
 INVISIBLE = 4  # a `difference` up to this is not visible; docs/architecture.md has the measurements
@@ -47,10 +47,9 @@ def difference(old: bytes, new: bytes, hairline: int = 1) -> int:
         return 0
     if b"%PDF-" in (old[:5], new[:5]):
         return 255
-    before = decode(old)
-    if before.width * before.height > _COMPARED_PIXELS:
+    if pixels_of(old) > _COMPARED_PIXELS:
         return 255
-    after = decode(new)
+    before, after = decode(old), decode(new)
     return _largest_patch(before.convert("RGB"), after.convert("RGB"), hairline) if before.size == after.size else 255
 
 

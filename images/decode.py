@@ -1,6 +1,7 @@
 """Decodes what a screenshot API sent, and identifies it. Pure."""
 
 import io
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +59,15 @@ def identify_pdf(body: bytes) -> Identity:
     if not _PDF_XREF.match(body, int(tail[1])):
         raise NotAPicture("the PDF has no cross-reference table where it says")
     return Identity(_PDF, 0, 0)
+
+
+def pixels_of(body: bytes) -> int:
+    """Return how many pixels a picture has by its header; 0 if it has none, such as a PDF."""
+    try:
+        with _translated():
+            return math.prod(Image.open(io.BytesIO(body), formats=tuple(_BY_PILLOW)).size)
+    except NotAPicture:
+        return 0
 
 
 def decode(body: bytes) -> Image.Image:

@@ -66,9 +66,13 @@ class Renditions:
         return coalescer.join(key, work, _LONGEST)
 
     def _render(self, original: Picture, request: ThumbnailRequest, *, large: bool) -> Picture:
+        # A transparent or palette picture is converted, so it is in memory twice.
+        pixels = 2 * original.width * original.height
         try:
             with self._cpu.slot(large=large):
-                body, identity = self._cpu.run(lambda: images.make_rendition(original.body, request.rendition))
+                body, identity = self._cpu.run(
+                    lambda: images.make_rendition(original.body, request.rendition), pixels=pixels
+                )
         except images.NotAPicture as err:
             raise CaptureFailed("the captured picture cannot be decoded; try again later") from err
         picture = Picture(
