@@ -92,9 +92,11 @@ DENIED = Outcome(
     lasting=True,
 )
 BLOCKED = Outcome(BlockedTarget, "the target is not a public web address, or does not exist", upstream=False)
-_FIELDS = frozenset(each.name for each in options_of(CaptureOptions))
+# The engine names options as SnapSharp does.
+_FIELDS = {param.name: each.name for each in options_of(CaptureOptions) if (param := each.param("engine"))}
 SELECTORS = ", ".join(each.name for each in options_of(CaptureOptions) if isinstance(each.kind, Selector))
-BAD_SELECTOR = Outcome(InvalidOption, "must be valid CSS selectors", field=SELECTORS, upstream=False)
+BAD_SELECTOR = Outcome(InvalidOption, "must be a valid CSS selector", field=SELECTORS, upstream=False)
+OUTSIDE = Outcome(InvalidOption, "lies outside the page", field="clip", upstream=False)
 NOT_ALLOWED = Outcome(InvalidOption, "is not allowed by the engine's operator; leave it out", upstream=False)
 BUSY = Outcome(
     OverCapacity,
@@ -136,6 +138,7 @@ ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
     {
         (400, "blocked_url"): BLOCKED,
         (400, "validation_error"): BAD_SELECTOR,
+        (400, "clip_outside"): OUTSIDE,
         (400, "option_not_allowed"): NOT_ALLOWED,
         (422, "page_status"): _of_page(ErrorStatus, "the page answered with an error"),
         (422, "not_a_page"): _of_page(
@@ -264,7 +267,7 @@ def _retryable(value: str | float | None) -> bool | None:
 
 
 def _field(value: str | float | None) -> str | None:
-    return value if isinstance(value, str) and value in _FIELDS else None
+    return _FIELDS.get(value) if isinstance(value, str) else None
 
 
 def _net_error(value: str | float | None) -> str:

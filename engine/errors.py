@@ -2,6 +2,8 @@
 
 EngineError 500               internal_error
 ├── InvalidParams 400         validation_error
+│   ├── InvalidSelector       validation_error    the browser cannot parse it
+│   ├── ClipOutside           clip_outside        the clip shows nothing of the page
 │   └── OptionNotAllowed      option_not_allowed  the operator has not allowed it
 ├── BlockedURL 400            blocked_url
 ├── KeyRejected 401           unauthorized
@@ -55,18 +57,39 @@ class InvalidParams(EngineError):
     code = "validation_error"
 
 
-class OptionNotAllowed(InvalidParams):
-    """The operator has not allowed the option, by the setting of that name."""
+class _InvalidOption(InvalidParams):
+    """An `option` that only the browser or the operator can judge."""
 
-    code = "option_not_allowed"
-
-    def __init__(self, option: str, setting: str) -> None:
-        super().__init__(f"{option}: is not allowed here; the engine's operator sets {setting}=true to allow it")
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(f"{option}: {problem}")
         self.option = option
 
     @property
     def details(self) -> dict[str, str | int]:
         return {"field": self.option}
+
+
+class InvalidSelector(_InvalidOption):
+    def __init__(self, option: str) -> None:
+        super().__init__(option, "must be a valid CSS selector")
+
+
+class ClipOutside(_InvalidOption):
+    """The clip lies outside of the page, which is `width` × `height` CSS pixels."""
+
+    code = "clip_outside"
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__("clip", f"lies outside the page, which is {width} × {height} CSS pixels")
+
+
+class OptionNotAllowed(_InvalidOption):
+    """The operator has not allowed the option, by the setting of that name."""
+
+    code = "option_not_allowed"
+
+    def __init__(self, option: str, setting: str) -> None:
+        super().__init__(option, f"is not allowed here; the engine's operator sets {setting}=true to allow it")
 
 
 class BlockedURL(EngineError):

@@ -10,7 +10,7 @@ from engine.devtools.connection import ProtocolError
 from engine.errors import (
     DeadlineExceeded,
     EngineError,
-    InvalidParams,
+    InvalidSelector,
     NotAPage,
     PageFailed,
     PageStatus,
@@ -65,7 +65,7 @@ async def capture_page(
 
     Requests that are `unwanted` fail. Without a `viewer`, a PDF is no page. The page's requests are counted in `traffic`.
 
-    Raises PageFailed if the page is at fault, InvalidParams for an invalid selector, DeadlineExceeded if the page does
+    Raises PageFailed if the page is at fault, InvalidSelector, DeadlineExceeded if the page does
     not answer, and the errors of `screenshot.take`.
     """
     capture = PageCapture(Page(blank, params, deadline), params, traffic, viewer)
@@ -250,7 +250,7 @@ class PageCapture:
                 try:
                     await self._page.run(scripts.VALID_SELECTOR, selector)
                 except PageFailed:
-                    raise InvalidParams(f"{name}: must be a valid CSS selector") from None
+                    raise InvalidSelector(name) from None
 
     async def _outwaits_error(self) -> bool:
         """Return false if the document is the page itself, and true if it has an error status, but the page has left it.

@@ -9,7 +9,7 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from engine.errors import PageFailed, SelectorNotFound
+from engine.errors import ClipOutside, SelectorNotFound
 from engine.page import scripts
 from engine.page.page import Page
 from options import FORMATS, MAX_PIXELS, CaptureOptions
@@ -95,7 +95,7 @@ async def is_clip_beyond_window(page: Page, params: CaptureOptions) -> bool:
 
 
 async def clip(page: Page, params: CaptureOptions, view: View) -> View:
-    """Return the part of `view` that the options' clip shows. Raises PageFailed if the clip lies outside of the page."""
+    """Return the part of `view` that the options' clip shows. Raises ClipOutside if that is nothing."""
     wanted = params.clip
     if not wanted:
         return view
@@ -104,7 +104,7 @@ async def clip(page: Page, params: CaptureOptions, view: View) -> View:
     left, right = max(0, wanted.x), min(wanted.x + wanted.width, params.width)
     first, last = max(0, wanted.y), min(wanted.y + wanted.height, end)
     if left >= right or first >= last:
-        raise PageFailed(f"clip: lies outside the page, which is {params.width} × {end} CSS pixels")
+        raise ClipOutside(params.width, end)
     part = Part(left, first, right - left, last - first, found["zoom"])
     return View(view.height, part, clipped=(part.width, part.height) != (wanted.width, wanted.height))
 

@@ -15,6 +15,7 @@ from errors import (
     Unauthorized,
     UpstreamQuota,
 )
+from options.contract import ATTRIBUTES
 from web.http.pictures import SAFE_HEADERS
 
 PREFIX = "/v1/"
@@ -28,6 +29,8 @@ _NAMED: tuple[tuple[type[ThumbnailError], int, str], ...] = (
     (CaptureTimeout, 504, "timeout"),
     (Pending, 504, "timeout"),  # its status, 202, would be taken for a picture
 )
+# Our own names of options, where the contract has others.
+_RENAMED = {attribute: name for name, attribute in ATTRIBUTES.items() if attribute != name}
 _BAD_REQUESTS = frozenset({400, 413, 415})
 
 
@@ -41,7 +44,8 @@ def of_error(err: ThumbnailError, headers: Mapping[str, str]) -> Response:
     status, code = next(
         ((status, code) for kind, status, code in _NAMED if isinstance(err, kind)), (err.status, err.code)
     )
-    response = _respond(status, code, err.detail, err.retry_after)
+    detail = err.about(_RENAMED.get(err.field, err.field)).detail
+    response = _respond(status, code, detail, err.retry_after)
     response.headers.update({name: value for name, value in headers.items() if not name.startswith("RateLimit-")})
     if isinstance(err, RateLimited):
         response.headers.update(limit_headers(err.limit, 0, err.retry_after or 0))

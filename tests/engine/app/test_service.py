@@ -358,8 +358,9 @@ def test_other_paths_and_methods_answer_in_the_same_envelope(engine: Engine):
 def test_an_invalid_selector_is_a_validation_error(engine: Engine, site: Site):
     url = site.add("/bare", body("green"))
     for name in ("wait_for", "selector", "hide_selectors"):
-        answer = failure(engine.capture(url, **{name: "..x"}))
-        assert answer == (400, "validation_error", f"{name}: must be a valid CSS selector")
+        answer = engine.capture(url, **{name: "..x"})
+        assert failure(answer) == (400, "validation_error", f"{name}: must be a valid CSS selector")
+        assert answer.json()["field"] == name
 
 
 @pytest.mark.parametrize(

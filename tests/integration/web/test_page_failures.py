@@ -145,6 +145,31 @@ def test_an_engine_that_does_not_allow_the_option_is_told_apart_from_a_bad_reque
     assert response.json["detail"].startswith("ignore_https_errors: is not allowed by the engine")
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (refuse(400, "clip_outside", extras={"field": "clip"}), "clip: lies outside the page"),
+        (refuse(400, "validation_error", extras={"field": "click"}), "click: must be a valid CSS selector"),
+        (refuse(400, "validation_error", extras={"field": "hide_selectors"}), "hide: must be a valid CSS selector"),
+    ],
+)
+def test_an_option_that_does_not_fit_the_page_is_named_and_is_not_retried(web, engine_api, answer, said):
+    engine_api.behave(answer, times=9)
+    response = web.get("/thumb", query_string={"url": PAGE})
+    job = _ended(web)
+
+    assert (response.status_code, response.json["code"], response.json["detail"]) == (400, "invalid_option", said)
+    assert response.json["retryable"] is False
+    assert (job["status"], job["retries"], job["error"]["code"]) == ("failed", 0, "invalid_option")
+
+
+def test_a_client_of_the_contract_reads_the_contract_s_name_of_the_option(web, engine_api):
+    engine_api.behave(refuse(400, "validation_error", extras={"field": "hide_selectors"}))
+    response = web.get("/v1/screenshot", query_string={"url": PAGE, "hide_selectors": "a["})
+
+    assert response.json["message"] == "hide_selectors: must be a valid CSS selector"
+
+
 def _ended(web):
     """Create a job, do the worker's part of its first turn, and return what `/jobs/{id}` says."""
     id_ = web.post("/screenshots", json={"url": PAGE}).json["job_id"]
