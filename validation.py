@@ -99,7 +99,7 @@ class Validator:
 
     def parse_contract_query(self, pairs: Iterable[tuple[str, str]]) -> ThumbnailRequest:
         """Read the decoded query of `/v1/screenshot`. Raises as `parse_contract`."""
-        options = _read(lambda: contract.unrepeated(pairs))
+        options = _read(lambda: contract.of_query(pairs))
         _refuse_in_query(options.keys() - _IN_CONTRACTS_QUERY)
         return self.parse_contract(options)
 

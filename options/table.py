@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from options.devices import DEVICES
+from options.devices import ALIASES, DEVICES
 from options.formats import FORMATS, PNG
 from options.kinds import (
     Boolean,
@@ -91,7 +91,7 @@ class CaptureOptions:
     )
     device: str | None = option(
         None,
-        Preset(tuple(DEVICES)),
+        Preset(tuple(DEVICES), ALIASES),
         "a preset of `width`, `height`, `scale`, touch screen and `user_agent`; what is given beside it wins. See "
         "[devices.md](devices.md)",
         apis={
