@@ -137,6 +137,7 @@ def test_a_bad_option_is_a_validation_error_and_costs_nothing(client, api, metho
         "error": "validation_error",
         "message": "width: must be a whole number of CSS pixels from 320 to 3840",
         "status": 400,
+        "retryable": False,
     }
     assert (response.content_type, response.headers["Cache-Control"]) == ("application/json", "no-store")
     assert api.calls == []

@@ -4,7 +4,7 @@ import pytest
 
 from errors import ThumbnailError
 from jobs import CAPTURE, INTERACTIVE, TaskMessage
-from tests.support.screenshot_api import refuse, running_screenshot_api
+from tests.support.screenshot_api import picture_with, refuse, running_screenshot_api
 
 PAGE = "https://example.com/"
 GONE = refuse(422, "page_status", extras={"page_status": 404, "retryable": False})
@@ -161,6 +161,33 @@ def test_an_option_that_does_not_fit_the_page_is_named_and_is_not_retried(web, e
     assert (response.status_code, response.json["code"], response.json["detail"]) == (400, "invalid_option", said)
     assert response.json["retryable"] is False
     assert (job["status"], job["retries"], job["error"]["code"]) == ("failed", 0, "invalid_option")
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "said"),
+    [
+        (GONE, 502, {"error": "page_status", "retryable": False, "page_status": 404}),
+        (DOWN, 502, {"error": "page_status", "retryable": True, "page_status": 503}),
+        (ZIP, 502, {"error": "not_a_page", "retryable": False}),
+        (SLOW, 504, {"error": "timeout", "retryable": True}),
+    ],
+)
+def test_a_client_of_the_contract_reads_whether_a_retry_can_help_as_from_the_engine(
+    web, engine_api, answer, status, said
+):
+    engine_api.behave(answer, times=9)
+    response = web.get("/v1/screenshot", query_string={"url": PAGE})
+
+    assert response.status_code == status
+    assert {name: response.json[name] for name in response.json if name not in ("message", "status")} == said
+    assert response.headers.get("X-Page-Status") == (str(said["page_status"]) if "page_status" in said else None)
+
+
+def test_the_status_of_a_page_whose_error_is_shown_is_told_to_a_client_of_the_contract_too(web, engine_api):
+    engine_api.behave(picture_with(200, {"X-Thumb-Note": "page-status=404"}))
+    response = web.get("/v1/screenshot", query_string={"url": PAGE, "error_pages": "show"})
+
+    assert (response.status_code, response.headers.get("X-Page-Status")) == (200, "404")
 
 
 def test_a_client_of_the_contract_reads_the_contract_s_name_of_the_option(web, engine_api):
