@@ -159,8 +159,12 @@ ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
         (429, "rate_limited"): BUSY,
         (503, "browser_crashed"): _of_page(RendererCrashed, "the browser crashed during the capture; try again later"),
         (503, "resolver_busy"): replace(BUSY, detail="too many names are being looked up; try again in a few seconds"),
+        # Not retried: another 25 seconds are longer than most clients wait, and the caller may try again.
         (504, "timeout"): replace(
-            SLOW, error=PageTimeout, detail="the page did not load, or did not come to rest, in time; try again later"
+            LATE,
+            error=PageTimeout,
+            upstream=False,
+            detail="the page did not load, or did not come to rest, in time; try again later",
         ),
     }
 )

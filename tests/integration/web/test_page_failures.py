@@ -64,6 +64,14 @@ def test_the_page_s_status_is_told_in_the_problem_and_in_a_header_and_is_remembe
     assert len(engine_api.calls) == 1
 
 
+def test_a_page_that_the_engine_has_waited_for_in_vain_is_not_waited_for_again(web, engine_api):
+    """The engine's deadline is 25 seconds, and SnapSharp's clients wait for 30."""
+    engine_api.behave(SLOW, times=9)
+
+    assert web.get("/thumb", query_string={"url": PAGE}).json["retryable"] is True
+    assert len(engine_api.calls) == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
