@@ -70,6 +70,24 @@ def test_the_visitor_has_a_mouse(plain: Witness, who: str):
     assert (seen["hover"], seen["coarse"], seen["touches"]) == (True, False, 0)
 
 
+def test_what_a_page_reads_of_the_visitor_s_answers_does_not_contradict_itself(engine: Engine, site: Site):
+    """Sites take a visitor for a robot who has refused notifications, and has not been asked yet."""
+    asks = """<script>navigator.permissions.query({name: 'notifications'}).then(({state}) => {
+        const told = {default: 'prompt'}[Notification.permission] ?? Notification.permission
+        document.body.style.background = state === told ? 'green' : 'red' })</script>"""
+    answer = engine.capture(site.add("/permissions", body("white", asks)), width=400, height=300)
+    assert colour(answer) == GREEN
+
+
+def test_a_site_that_asks_for_the_full_version_gets_it(engine: Engine, site: Site):
+    version = engine.health()["browser"].partition("/")[2]
+    asks = f"""<script>navigator.userAgentData.getHighEntropyValues(['uaFullVersion', 'fullVersionList']).then(hints => {{
+        const same = hints.uaFullVersion === '{version}' && JSON.stringify(hints.fullVersionList).includes('{version}')
+        document.body.style.background = same ? 'green' : 'red' }})</script>"""
+    answer = engine.capture(site.add("/full-version", body("white", asks)), width=400, height=300)
+    assert colour(answer) == GREEN
+
+
 def test_a_window_larger_than_the_screen_has_a_larger_screen(engine: Engine, site: Site):
     seen = visit(engine, site, width=2000, height=1200).saw("page")
     assert (seen["inner"], seen["screen"]) == ([2000, 1200], [2000, 1200])
