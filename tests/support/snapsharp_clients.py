@@ -171,6 +171,27 @@ CALLS = (
     Sent("format, device", N8N, "url=PAGE&format=jpeg&device=iPhone+14", size=IPHONE, colour=(254, 0, 0)),
 )
 
+# Calls whose page's server is sent these headers.
+ON_THE_WAY = (
+    (Sent("user_agent='x/1'", PYTHON, "url=PAGE&user_agent=x%2F1"), {"User-Agent": "x/1"}),
+    (Sent("device='Pixel 8'", PYTHON, "url=PAGE&device=Pixel+8"), {"sec-ch-ua-mobile": "?1"}),
+    (
+        Sent(
+            "headers, cookies", PYTHON, body='{"url":"PAGE","headers":{"X-A":"1"},"cookies":[{"name":"a","value":"b"}]}'
+        ),
+        {"X-A": "1", "Cookie": "a=b"},
+    ),
+    (
+        Sent(
+            "headers, cookies, userAgent",
+            NODE,
+            body='{"url":"PAGE","headers":{"Authorization":"Bearer t"},'
+            '"cookies":[{"name":"a","value":"b","domain":"127.0.0.1","path":"/"}],"user_agent":"x/1"}',
+        ),
+        {"Authorization": "Bearer t", "Cookie": "a=b", "User-Agent": "x/1"},
+    ),
+)
+
 # Calls that get an error of the contract: its status and code, and how its text begins.
 REFUSED = (
     (Sent("stealth=True", PYTHON, "url=PAGE&stealth=true"), 403, "plan_required", "stealth: "),
