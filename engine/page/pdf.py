@@ -29,7 +29,7 @@ DOWNLOAD = "the URL is a file to download, not a page"
 
 # Nothing may be fetched, whatever the file says. pdf.js itself is evaluated, which no policy hinders.
 _PAGE = """<!doctype html><meta http-equiv=Content-Security-Policy content="default-src 'none'; style-src 'unsafe-inline';
-img-src data: blob:; font-src data: blob:"><style>html { background: #e4e4e4; overflow: hidden } body { margin: 0 }
+img-src data: blob:; font-src data: blob:"><meta name=viewport content="width=device-width"><style>html { background: #e4e4e4; overflow: hidden } body { margin: 0 }
 canvas { display: block; background: #fff } canvas + canvas { margin-top: 8px }</style><body>"""
 
 _PUSH = "(piece) => { (globalThis.pieces ??= []).push(Uint8Array.from(atob(piece), each => each.charCodeAt(0))); }"
@@ -120,13 +120,13 @@ class PDFViewer:
     async def show(self, page: Page, params: CaptureOptions, pieces: Iterable[bytes]) -> View:
         """Draw a PDF, given in `pieces`: its first page, or as many as the options ask for and a picture holds.
 
-        Raises NotAPage if it cannot be drawn, and SelectorNotFound, as a PDF has no elements.
+        Raises NotAPage if it cannot be drawn, ClipOutside, and SelectorNotFound, as a PDF has no elements.
         """
 
         def refuse(event: dict[str, Any]) -> None:
             page.session.send("Fetch.failRequest", requestId=event["requestId"], errorReason="BlockedByClient")
 
-        for option, selector in (("selector", params.selector), ("wait_for", params.wait_for)):
+        for option, selector in (("selector", params.selector), ("wait_for", params.wait_for), ("click", params.click)):
             if selector:
                 raise SelectorNotFound(option, "the URL is a PDF, which has no elements")
         page.session.on("Fetch.requestPaused", refuse)
@@ -137,7 +137,8 @@ class PDFViewer:
         for source in self._sources:
             await self._evaluate(page, f"{source}\n;0")
         all_pages = params.full_page or params.format == "pdf"
-        most = whole.max_height(params) if all_pages else params.height
+        beyond = params.clip is not None and params.clip.y + params.clip.height > params.height
+        most = whole.max_height(params) if all_pages or beyond else params.height
         wanted = {"width": params.width, "most": most, "pages": whole.MAX_SIDE if all_pages else 1}
         async with page.clock.drawing():
             drawn = await self._evaluate(page, scripts.call_expression(_DRAW, wanted))
@@ -145,10 +146,11 @@ class PDFViewer:
             locked = isinstance(drawn, dict) and drawn.get("locked") is True
             raise NotAPage(f"the PDF cannot be drawn: it {'needs a password' if locked else 'is damaged'}")
         height = params.height
-        if all_pages:
+        if all_pages or beyond:
             height = max(height, min(math.ceil(drawn["height"]), most))
             await page.set_viewport(height)
-        return whole.cut(params, height, math.inf if drawn.get("more") else drawn["height"])
+        view = whole.cut(params, height, math.inf if drawn.get("more") else drawn["height"])
+        return await whole.clip(page, params, view)
 
     async def _evaluate(self, page: Page, expression: str) -> Any:
         answer = await page.session.call(

@@ -92,6 +92,35 @@ def test_a_scale_gives_more_pixels(engine: Engine, site: Site):
     assert ink(twice) > 3 * ink(once) > 0
 
 
+def test_a_pdf_is_as_wide_as_the_window_of_a_phone_too(engine: Engine, site: Site):
+    url = site.add("/phone.pdf", pdf("green"), content_type="application/pdf")
+    shown = picture(engine.capture(url, device="iphone-14", scale=1))
+    assert shown.size == (390, 844)
+    assert all(near(shown.getpixel(at), GREEN) for at in ((1, 1), (388, 1), (1, 193), (388, 193)))
+
+
+@pytest.mark.parametrize(
+    ("clip", "size", "colours", "note"),
+    [
+        ("300,100,50,50", (50, 50), (GREEN, GREEN), None),
+        ("0,700,50,100", (50, 100), (GREEN, GREEN), None),  # below the window
+        ("350,750,100,100", (50, 50), (GREEN, GREEN), "clipped=1"),  # of the first page alone
+    ],
+)
+def test_a_part_of_the_first_page_is_shown(engine: Engine, site: Site, clip: str, size, colours, note: str | None):
+    url = site.add("/tall.pdf", pdf("green", "red", size=(200, 400)), content_type="application/pdf")
+    answer = engine.capture(url, **SMALL, clip=clip)
+    shown = picture(answer)
+    assert (shown.size, answer.headers.get("X-Thumb-Note")) == (size, note)
+    ends = shown.getpixel((0, 0)), shown.getpixel((size[0] - 1, size[1] - 1))
+    assert all(near(pixel, colour) for pixel, colour in zip(ends, colours, strict=True))
+
+
+def test_a_part_that_is_outside_of_a_pdf_fails_the_capture(engine: Engine, site: Site):
+    url = site.add("/short.pdf", pdf("green"), content_type="application/pdf")
+    assert told(engine.capture(url, **SMALL, clip="0,300,50,50")) == (400, "clip_outside", False)
+
+
 def test_text_in_a_font_that_the_file_lacks_is_shown(engine: Engine, site: Site):
     url = site.add("/plain.pdf", written("(Text)", HELVETICA), content_type="application/pdf")
     assert ink(engine.capture(url, **SMALL)) > 500
@@ -130,7 +159,7 @@ def test_a_file_that_cannot_be_drawn_is_not_a_page(engine: Engine, site: Site, c
     assert reason in answer.json()["message"]
 
 
-@pytest.mark.parametrize("option", ["selector", "wait_for"])
+@pytest.mark.parametrize("option", ["selector", "wait_for", "click"])
 def test_a_pdf_has_no_elements(engine: Engine, site: Site, option: str):
     url = site.add("/elements.pdf", pdf("green"), content_type="application/pdf")
     answer = engine.capture(url, **SMALL, **{option: "body"})
