@@ -145,7 +145,7 @@ class PageCapture:
         """Show the download if it is a PDF. Raises NotAPage for any other, and PageStatus."""
         if not self._viewer:
             raise NotAPage(pdf.DOWNLOAD)
-        file = await self._viewer.fetch(self._page, self._params.target.url)
+        file = await self._viewer.fetch(self._page, self._params)
         self._answer.status = file.status
         if file.status >= 400:  # the browser has shown its own error page, even to those who ask for the site's
             raise PageStatus(file.status)

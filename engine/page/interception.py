@@ -25,14 +25,19 @@ class Interception:
         self._hosts = host if params.cookies else None
         self._elsewhere: set[str] = set()  # requests that are, or were redirected from, one to another origin
 
+    @property
+    def patterns(self) -> list[dict[str, str]]:
+        """The requests to pause, as `Fetch.RequestPattern`: none if there is nothing to judge."""
+        return [{"urlPattern": "*"}] if self._unwanted or self._headers or self._hosts else []
+
     def begin(self) -> asyncio.Future[dict[str, Any]] | None:
         """Pause requests from now on, if there is anything to judge."""
-        if not (self._unwanted or self._headers or self._hosts):
+        if not self.patterns:
             return None
-        self._page.session.on("Fetch.requestPaused", self._judge)
-        return self._page.session.send("Fetch.enable", patterns=[{"urlPattern": "*"}])
+        self._page.session.on("Fetch.requestPaused", self.judge)
+        return self._page.session.send("Fetch.enable", patterns=self.patterns)
 
-    def _judge(self, event: dict[str, Any]) -> None:
+    def judge(self, event: dict[str, Any]) -> None:
         """Let a request go on, or fail it, but never that for the page itself.
 
         The document that is there tells what is the page's own: a redirect may have led to another site. The first

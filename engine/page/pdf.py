@@ -18,6 +18,7 @@ import structlog
 from engine.devtools.connection import ProtocolError
 from engine.errors import NotAPage, PageUnreachable, SelectorNotFound
 from engine.page import scripts, whole
+from engine.page.interception import Interception
 from engine.page.page import Page
 from engine.page.whole import View
 from options import CaptureOptions
@@ -90,12 +91,16 @@ class PDFViewer:
             return None
         return cls(sources)
 
-    async def fetch(self, page: Page, url: str) -> Fetched:
-        """Navigate to the download at `url` again, and read it. Raises NotAPage if it is no PDF, and PageUnreachable."""
-        session = page.session
+    async def fetch(self, page: Page, params: CaptureOptions) -> Fetched:
+        """Navigate to the download again, and read it. Raises NotAPage if it is no PDF, and PageUnreachable."""
+        session, url = page.session, params.target.url
+        interception = Interception(page, params, None)  # from the start: the first one may have followed redirects
         answered: asyncio.Future[dict[str, Any]] = session.new_future()
 
         def look(event: dict[str, Any]) -> None:
+            if not {"responseStatusCode", "responseErrorReason"} & event.keys():
+                interception.judge(event)
+                return
             is_final = "responseStatusCode" in event and event["responseStatusCode"] not in REDIRECTS
             if is_final and event["frameId"] == page.frame.id and not answered.done():
                 answered.set_result(event)
@@ -104,7 +109,7 @@ class PDFViewer:
 
         session.on("Fetch.requestPaused", look)
         answers = {"urlPattern": "*", "resourceType": "Document", "requestStage": "Response"}
-        await session.call("Fetch.enable", patterns=[answers])
+        await session.call("Fetch.enable", patterns=[*interception.patterns, answers])
         navigating = session.send("Page.navigate", url=url)
         await asyncio.wait([answered, navigating], return_when=asyncio.FIRST_COMPLETED)
         if not answered.done():

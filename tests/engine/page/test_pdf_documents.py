@@ -10,7 +10,7 @@ from tests.engine.conftest import small_engine
 from tests.engine.page.test_failures import told
 from tests.engine.page.test_options import BLUE, GREEN, RED, picture
 from tests.support.engine import Engine
-from tests.support.site import Site
+from tests.support.site import Site, running_site
 
 SMALL = {"width": 400, "height": 300}
 INSTALLED = Path("/usr/share/javascript/pdf/build/pdf.js").is_file()
@@ -130,6 +130,30 @@ def test_a_redirect_to_a_pdf_is_followed(engine: Engine, site: Site):
     site.add("/moved.pdf", pdf("green"), content_type="application/pdf")
     url = site.add("/old.pdf", status=302, headers={"Location": "/moved.pdf"})
     assert near(picture(engine.capture(url, **SMALL)).getpixel((1, 1)), GREEN)
+
+
+def test_a_pdf_is_asked_for_with_the_caller_s_headers_and_cookies_both_times(engine: Engine, site: Site):
+    url = site.add("/own.pdf", pdf("green"), content_type="application/pdf")
+    since = len(site.requests)
+    given = {"url": url, "headers": {"X-Key": "sesame"}, "cookies": [{"name": "a", "value": "b"}]}
+    assert near(picture(engine.post("/v1/screenshot", json=given | SMALL)).getpixel((1, 1)), GREEN)
+    sent = [(each.headers.get("X-Key"), each.headers.get("Cookie")) for each in site.requests[since:]]
+    assert sent == [("sesame", "a=b")] * 2
+
+
+def test_a_redirect_of_a_pdf_to_another_port_gets_neither_headers_nor_cookies(engine: Engine, site: Site):
+    with running_site() as other:
+        given = {"headers": {"X-Key": "sesame"}, "cookies": [{"name": "a", "value": "b"}]}
+        away = other.add("/away.pdf", pdf("green"), content_type="application/pdf")
+        url = site.add("/here.pdf", status=302, headers={"Location": away})
+        with small_engine(site, PRIVATE_TARGETS=f"{site.address},{other.address}") as own:
+            answer = own.post("/v1/screenshot", json={"url": url, **given, **SMALL})
+        assert near(picture(answer).getpixel((1, 1)), GREEN)
+        assert [(each.headers.get("X-Key"), each.headers.get("Cookie") or None) for each in other.requests] == [
+            (None, None)
+        ] * 2
+        firsts = [each.headers.get("X-Key") for each in site.requests if each.path == "/here.pdf"]
+        assert firsts == ["sesame", "sesame"]
 
 
 def test_what_a_pdf_asks_for_is_neither_fetched_nor_run(engine: Engine, site: Site):
