@@ -40,7 +40,7 @@ class Notes:
     script_failed: int = field(
         default=0,
         metadata={
-            "meaning": "1 if the caller's `js` threw an exception or did not return; the picture is taken all the same"
+            "meaning": "1 if the caller's `js` threw an exception, did not return, or had no page to run in, as the URL is a PDF; the picture is taken all the same"
         },
     )
 

@@ -76,12 +76,13 @@ class Actions:
             raise SelectorNotFound("click", f'the element that matched "{self._params.click}" has no size')
         return found
 
-    def require_clicked(self) -> None:
-        """Raise DeadlineExceeded if there is something left to click: the picture would show another page.
-
-        A script that has not run by now, as the page never loaded, has failed.
-        """
+    def end_script(self) -> None:
+        """Count a script that has not run by now as failed: the page never loaded, or is a PDF."""
         self.script_failed |= self._runs == MOST_RUNS
+
+    def require_clicked(self) -> None:
+        """Raise DeadlineExceeded if there is something left to click: the picture would show another page."""
+        self.end_script()
         if self._may_click:
             raise DeadlineExceeded("click: the page did not come to rest in time")
 

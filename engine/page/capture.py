@@ -150,6 +150,7 @@ class PageCapture:
         if file.status >= 400:  # the browser has shown its own error page, even to those who ask for the site's
             raise PageStatus(file.status)
         self._view = await self._viewer.show(self._page, self._params, file.pieces)
+        self._actions.end_script()
 
     async def settle(self) -> None:
         """Wait for everything that the options ask for, and start over if the page navigates meanwhile."""

@@ -116,6 +116,13 @@ def test_a_part_of_the_first_page_is_shown(engine: Engine, site: Site, clip: str
     assert all(near(pixel, colour) for pixel, colour in zip(ends, colours, strict=True))
 
 
+def test_a_script_that_has_no_page_to_run_in_is_noted(engine: Engine, site: Site):
+    url = site.add("/no-script.pdf", pdf("green"), content_type="application/pdf")
+    answers = [engine.capture(url, **SMALL, **more) for more in ({}, {"js": "document.body.remove()"})]
+    assert all(near(picture(answer).getpixel((1, 1)), GREEN) for answer in answers)
+    assert [answer.headers.get("X-Thumb-Note") for answer in answers] == [None, "script-failed=1"]
+
+
 def test_a_part_that_is_outside_of_a_pdf_fails_the_capture(engine: Engine, site: Site):
     url = site.add("/short.pdf", pdf("green"), content_type="application/pdf")
     assert told(engine.capture(url, **SMALL, clip="0,300,50,50")) == (400, "clip_outside", False)
