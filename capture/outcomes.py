@@ -40,6 +40,7 @@ from errors import (
 from options import CaptureOptions, Selector, Target, options_of
 
 LONGEST_LOGGED = 200
+LONGEST_REDACTED = 4096  # characters: each costs a look for every secret
 MOST_BRACKETS = 200  # JSON nested too deeply raises RecursionError instead of ValueError
 LONGEST_RETRY_AFTER = 86_400
 
@@ -302,6 +303,8 @@ def redact(text: str, target: Target, api_key: str) -> str:
     pieces = [piece for piece in re.split(r"[/&=;]", f"{path}&{query}") if len(piece) > 3]
     spellings = {each for secret in (api_key, path, query, fragment, *pieces) for each in _spellings(secret)}
     hidden = [re.escape(each) for each in sorted(spellings, key=len, reverse=True) if len(each) > 1]
+    if len(text) > LONGEST_REDACTED:  # a secret that is cut would not be recognised
+        text = text[:LONGEST_REDACTED].rpartition(" ")[0]
     text = re.sub("|".join([r"https?(?::|%3a)[^\s\"'<>]*", r"sk_\w+", *hidden]), "[…]", text, flags=re.IGNORECASE)
     return "".join(c if c.isprintable() else " " for c in text[:LONGEST_LOGGED])
 

@@ -27,6 +27,7 @@ EngineError 500               internal_error
 The codes of pages are additions to SnapSharp's contract. So is `retryable`: whether the same request may succeed later.
 """
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar, NamedTuple
@@ -203,7 +204,7 @@ class PageTooLarge(PageFailed):
 
     def __init__(self, size: int) -> None:
         """`size` is in bytes."""
-        super().__init__(f"the picture has {size >> 20} MiB: at most {MAX_BYTES >> 20} are allowed")
+        super().__init__(f"the picture has {math.ceil(size / 2**20)} MiB: at most {MAX_BYTES >> 20} are allowed")
 
 
 class NotAPage(PageFailed):

@@ -15,7 +15,7 @@ Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit only warns; `decode` refuses
 _BY_PILLOW = {each.pillow: each for each in FORMATS.values() if each.pillow and each.from_api}
 _PDF = FORMATS["pdf"].content_type
 _PDF_TAIL = re.compile(rb"startxref\s+(\d{1,10})\s+%%EOF\s*$")
-_PDF_XREF = re.compile(rb"\s*(xref\b|\d+\s+\d+\s+obj\b)")
+_PDF_XREF = re.compile(rb"\s{0,64}(xref\b|\d{1,10}\s{1,64}\d{1,5}\s{1,64}obj\b)")
 
 
 class NotAPicture(ValueError):

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from engine.devtools.messages import LARGE_LIMIT, MessageSplitter, OversizedMessage
+from engine.devtools.messages import LARGE_LIMIT, MessageSplitter, OversizedMessage, read
 from engine.errors import BrowserCrashed, PageFailed, PageTooLarge
 
 CHUNK = 1 << 20  # bytes
@@ -172,7 +172,7 @@ class Connection:
                     if isinstance(message, OversizedMessage):
                         self._fail_oversized(message)
                     else:
-                        self._dispatch(json.loads(message))
+                        self._dispatch(read(message, self._large.__contains__))
         except (OSError, ValueError):
             pass  # The pipe is closed or does not carry the protocol any more: this browser is lost.
         finally:

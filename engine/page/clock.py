@@ -57,7 +57,7 @@ class Clock(Protocol):
     def drawing(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Draw frames during the block, for a call of the browser that waits for some."""
 
-    async def screenshot(self, within: float, options: dict[str, Any]) -> str | None:
+    async def screenshot(self, within: float, options: dict[str, Any]) -> str | memoryview | None:
         """Take the picture of the viewport in device pixels 1:1, base64-encoded; None if this clock cannot."""
 
 
@@ -87,7 +87,7 @@ class RealClock:
 
     drawing = running
 
-    async def screenshot(self, within: float, options: dict[str, Any]) -> str | None:  # noqa: ARG002
+    async def screenshot(self, within: float, options: dict[str, Any]) -> str | memoryview | None:  # noqa: ARG002
         return None
 
 
@@ -175,13 +175,13 @@ class FrameClock:
     def drawing(self) -> contextlib.AbstractAsyncContextManager[None]:
         return _beside(self._draw_on())
 
-    async def screenshot(self, within: float, options: dict[str, Any]) -> str | None:
+    async def screenshot(self, within: float, options: dict[str, Any]) -> str | memoryview | None:
         """Raises NoFrame."""
         until = asyncio.get_running_loop().time() + within
         for _ in range(5):  # a frame that brought nothing new has no picture
             answer = await self._frame(until, screenshot=options)
             if "screenshotData" in answer:
-                return str(answer["screenshotData"])
+                return answer["screenshotData"]  # type: ignore[no-any-return]
             self._passed += FRAME
         raise NoFrame
 

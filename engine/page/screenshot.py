@@ -1,8 +1,8 @@
 """Takes the picture of a page at rest: its viewport, a clip of it, or a PDF. Refuses broken ones."""
 
-import base64
 from typing import Any
 
+from engine.devtools.messages import decode_picture
 from engine.errors import PageTooLarge
 from engine.page import integrity
 from engine.page.page import Page
@@ -32,13 +32,13 @@ async def _draw(page: Page, params: CaptureOptions, view: View, *, fast: bool) -
         options["optimizeForSpeed"] = fast
     else:
         options["quality"] = params.quality
-    body = base64.b64decode(await page.interrupt_if_busy(lambda: _screenshot(page, params, view, options)))
+    body = await decode_picture(await page.interrupt_if_busy(lambda: _screenshot(page, params, view, options)))
     width, height = (view.clip.width, view.clip.height) if view.clip else (params.width, view.height)
     integrity.require_whole(body, params.format, (round(width * params.scale), round(height * params.scale)))
     return body
 
 
-async def _screenshot(page: Page, params: CaptureOptions, view: View, options: dict[str, Any]) -> str:
+async def _screenshot(page: Page, params: CaptureOptions, view: View, options: dict[str, Any]) -> str | memoryview:
     """Take it in a frame where that is possible, as that is faster."""
     if view.clip is None and params.scale == 1:
         data = await page.clock.screenshot(page.answer_seconds, options)
@@ -49,12 +49,13 @@ async def _screenshot(page: Page, params: CaptureOptions, view: View, options: d
         sides = {"x": box.x, "y": box.y, "width": box.width, "height": box.height}
         options["clip"] = {name: side / box.zoom for name, side in sides.items()} | {"scale": box.zoom}
     async with page.clock.drawing():
-        return str((await page.frame.call_in_document("Page.captureScreenshot", **options))["data"])
+        taken = await page.frame.call_in_document("Page.captureScreenshot", **options)
+        return taken["data"]  # type: ignore[no-any-return]
 
 
 async def _print(page: Page) -> bytes:
     options = {"printBackground": True, "preferCSSPageSize": True, "pageRanges": f"1-{MAX_PDF_PAGES}"}
     printed = await page.interrupt_if_busy(lambda: page.frame.call_in_document("Page.printToPDF", **options))
-    body = base64.b64decode(printed["data"])
+    body = await decode_picture(printed["data"])
     integrity.require_whole(body, "pdf", None)
     return body

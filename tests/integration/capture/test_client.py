@@ -793,6 +793,14 @@ def test_no_error_body_is_beyond_it(dialect, status, document):
     assert len(redact(failure.text, locate(SECRET), KEY)) <= 200
 
 
+def test_a_secret_where_a_long_text_is_cut_is_not_shown_in_part():
+    target = locate("https://shop.example/orders/7f3a9c-hunter22")
+    hidden = "https://shop.example/orders/7f3a9c-hunter22 "
+    for before in range(4096 - len(hidden), 4096):
+        text = (hidden * 200)[: before - len(hidden)] + " 7f3a9c-hunter22" * 9
+        assert "7f3a" not in redact(text, target, KEY)
+
+
 # Lies
 
 
