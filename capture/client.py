@@ -4,6 +4,7 @@ The client trusts neither length, type, pace nor text of a response. `images` ju
 The differences between the APIs are in `dialects`.
 """
 
+import json
 import logging
 import os
 import random
@@ -174,7 +175,9 @@ class CaptureClient:
             secret or len(query) > LONGEST_QUERY or any(isinstance(value, dict | list) for value in sent.values())
         )
         if self._dialect.method == "POST" or (self._dialect.json_too and unsuitable):
-            return requests.Request("POST", url, headers=headers, json=sent)
+            # No longer than the caller's own body, which may have the longest that the engine takes.
+            body = json.dumps(sent, ensure_ascii=False, separators=(",", ":")).encode()
+            return requests.Request("POST", url, headers=headers | {"Content-Type": "application/json"}, data=body)
         return requests.Request("GET", url, headers=headers, params=query)
 
     def _exchange(self, request: requests.Request, left: float) -> Screenshot | CallFailure:

@@ -121,6 +121,7 @@ OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
         (403, "quota_exceeded"): QUOTA,
         (404, ""): REFUSED,
         (408, ""): LATE,
+        (413, ""): REFUSED,
         (422, ""): FAILED,
         (422, "content_check_failed"): REFUSED,
         (429, ""): LIMITED,
