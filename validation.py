@@ -110,6 +110,7 @@ class Validator:
         """
         wanted = _read(lambda: contract.read(options, self._target_of_contract))
         capture = wanted.capture
+        _refuse_forbidden({each.name: getattr(capture, each.attribute) for each in self._forbidden}, self._forbidden)
         # As for `/thumb`, one lossless capture serves all formats.
         printed = capture.format == "pdf"
         original = replace(capture, format="pdf" if printed else PNG, quality=_ORIGINAL_QUALITY)

@@ -134,7 +134,11 @@ def test_https_errors_are_ignored_only_where_the_operator_allows_it(make_client,
         strict.post("/persist", json=ASKS),
         strict.post("/screenshots", json=ASKS),
     ]
+    contract = [strict.get("/v1/screenshot", query_string=ASKS), strict.post("/v1/screenshot", json=ASKS)]
 
+    for response in contract:
+        assert (response.status_code, response.json["error"]) == (400, "validation_error")
+        assert response.json["message"].startswith("ignore_https_errors: is not allowed here")
     for response in refused:
         assert (response.status_code, response.json["code"]) == (400, "invalid_option")
         assert response.json["detail"].startswith("ignore_https_errors: ")
