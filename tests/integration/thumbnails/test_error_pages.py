@@ -63,6 +63,14 @@ def test_an_error_page_is_kept_for_an_hour_at_most_and_never_shown_as_stale(clie
     assert max(kept.values()) <= 3600
 
 
+def test_clients_of_the_contract_may_not_show_an_error_page_for_longer_either(client, engine_api):
+    engine_api.behave(answering(404))
+    wanted = {"url": PAGE, "error_pages": "show", "cache_ttl": 86400}
+    _, known = (client.get("/v1/screenshot", query_string=wanted) for _ in range(2))
+
+    assert re.fullmatch(r"public, s-maxage=3[56][0-9][0-9]", known.headers["Cache-Control"])
+
+
 @pytest.mark.parametrize("status", [404, 503])
 def test_an_error_page_never_replaces_a_good_picture(client, engine_api, redis_url, status):
     engine_api.behave(answering(200))
