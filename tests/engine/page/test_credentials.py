@@ -1,5 +1,8 @@
 """Headers and cookies of the caller reach the page's own origin, and no other one: real sites see what they are sent."""
 
+import contextlib
+import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -132,6 +135,55 @@ def test_a_redirect_from_another_origin_does_not_bring_the_headers_back(world: W
     bouncing = world.host.add("/bounce.png", status=302, headers={"Location": world.own.url("/bounced.png")})
     world.post(world.own.add("/bouncing", body("green", f"text<img src={bouncing}>")), headers=HEADERS)
     assert "x-key" not in sent(world.own, "/bounced.png")
+
+
+@pytest.fixture
+def handshakes() -> Iterator[tuple[int, list[str]]]:
+    """A port that notes what is sent to it, such as the handshake of a WebSocket."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        noted: list[str] = []
+
+        def note() -> None:
+            with contextlib.suppress(OSError):  # the server is closed
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        noted.append(connection.recv(1 << 16).decode())
+
+        noting = threading.Thread(target=note)
+        noting.start()
+        yield server.getsockname()[1], noted
+        server.shutdown(socket.SHUT_RDWR)
+        noting.join()
+
+
+def test_what_no_page_sends_by_itself_gets_neither(world: World):
+    """A frame with a process of its own, service and shared workers, and speculation have no part in the page's requests."""
+    fetching = "fetch('{url}', {{mode: 'no-cors', credentials: 'include'}})"
+    for name in ("service", "shared"):
+        script = fetching.format(url=world.port.url(f"/{name}"))
+        world.own.add(f"/{name}.js", script, content_type="text/javascript")
+    framed = "<img src=/apart.png><script>new Image().src = '/apart-' + document.cookie.length</script>"
+    world.port.add("/apart", framed, headers={"Origin-Agent-Cluster": "?1"})
+    rules = f'{{"prefetch": [{{"source": "list", "urls": ["{world.port.url("/speculative")}"]}}]}}'
+    page = f"""text<iframe src={world.port.url("/apart")}></iframe><script>
+        navigator.serviceWorker.register('/service.js'); new SharedWorker('/shared.js')</script>
+        <script type=speculationrules>{rules}</script>"""
+    assert world.post(world.own.add("/around", body("green", page)), **WITH_BOTH).status_code == 200
+    for path in ("/service", "/shared", "/apart", "/apart.png", "/apart-0", "/speculative"):
+        eventually(lambda path=path: world.port.hits(path))
+        assert has_neither(sent(world.port, path)), path
+
+
+def test_a_web_socket_to_another_port_gets_neither(site: Site, handshakes: tuple[int, list[str]]):
+    port, noted = handshakes
+    url = site.add("/socket", body("green", f"text<script>new WebSocket('ws://127.0.0.1:{port}')</script>"))
+    with running_engine(
+        PRIVATE_TARGETS=f"{site.address},127.0.0.1:{port}", ENGINE_FILTER_LISTS="/nowhere.txt"
+    ) as engine:
+        assert engine.post("/v1/screenshot", json={"url": url, **SMALL, **WITH_BOTH}).status_code == 200
+    assert has_both(sent(site, "/socket"))
+    assert "s3cret" not in eventually(lambda: noted)[0]
 
 
 def test_a_host_whose_name_begins_alike_is_another_origin(world: World):
