@@ -498,6 +498,15 @@ def test_a_missing_page_is_a_lasting_failure_of_the_page_and_the_caller_gets_its
     assert (err.page_status, err.retryable, err.lasting, err.upstream) == (404, False, True, False)
 
 
+def test_a_body_that_is_too_large_for_the_api_is_no_failure_of_the_api():
+    with running_screenshot_api("engine", key=KEY) as api:
+        api.behave(refuse(413, "validation_error"))
+        with pytest.raises(CaptureFailed) as raised:
+            capture(api)
+
+    assert (raised.value.upstream, raised.value.retryable) == (False, False)
+
+
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
 def test_a_page_whose_status_may_change_may_be_retried(status):
     with running_screenshot_api("engine", key=KEY) as api:
