@@ -16,7 +16,7 @@ from engine.errors import (
     PageStatus,
     PageUnreachable,
 )
-from engine.page import pdf, screenshot, scripts, whole
+from engine.page import application, pdf, screenshot, scripts, whole
 from engine.page.actions import Actions
 from engine.page.adblock import RequestFilter
 from engine.page.answer import Answer
@@ -257,18 +257,24 @@ class PageCapture:
         """Return false if the document is the page itself, and true if it has an error status, but the page has left it.
 
         A script passes the visitor of a challenge on, and leads from a host's `404.html` to the application: the document
-        at rest is judged. One without scripts stays as it is, and is judged at once. Raises PageStatus.
+        at rest is judged. One without scripts stays as it is, and is judged at once. A `404.html` that is the application
+        is the page itself. Raises PageStatus.
         """
         frame, document = self._page.frame, self._page.frame.document
         answer = await self._answer.inspect()
         if not self._answer.is_refused:
             return False
         self._errors += 1
+        shows = sent = ""
         if answer["scripted"] and self._errors <= MOST_ERRORS:
-            await self._settling.rest(SETTLED_MS)
-            if answer["status"] in CHALLENGES:
-                await self._settling.rest(PATIENT_MS)
+            sent = await application.source(self._page) if answer["status"] == application.STATUS else ""
+            shows = await self._settling.rest(SETTLED_MS)
+            if answer["status"] in CHALLENGES or (sent and shows in ("word", "motion")):
+                shows = await self._settling.rest(PATIENT_MS)
         if self._errors > MOST_ERRORS or (frame.document == document and not frame.navigating):
+            if shows in ("little", "much") and await application.is_shell(self._page, sent):
+                self._answer.accept()
+                return False
             raise PageStatus(answer["status"])
         return True
 

@@ -69,11 +69,16 @@ _ELEMENTS = """function* elements(root = document) {
   }
 }"""
 
+# How the words of a page begin that waits for its content.
+LOADS = """const loads = new RegExp('^(loading|please wait|just a moment|wird geladen|lädt|bitte warten|chargement|'
+  + 'veuillez patienter|cargando|caricamento|carregando|laden|ładowanie|laddar|загрузка|加载中|読み込み中)', 'i');"""
+
 # How much the window shows: `nothing`; a `word` such as "Loading…"; a `motion` without end beside little else, such as a
 # spinner; `boxes` without text; `little` (a header, a logo, grey boxes that shimmer); or `much`. All but the last is what
 # applications show before their content has come. A colour that fills the window is nothing if the page loads scripts.
 _SHOWS = f"""const shows = () => {{
   {_ELEMENTS}
+  {LOADS}
   if (document.contentType !== 'text/html' || !document.body) return 'much';
   const area = element => {{
     if (!element.checkVisibility({{opacityProperty: true, visibilityProperty: true}})) return 0;
@@ -82,8 +87,6 @@ _SHOWS = f"""const shows = () => {{
       * Math.max(0, Math.min(box.bottom, innerHeight) - Math.max(box.top, 0));
   }};
   const all = innerWidth * innerHeight;
-  const loads = new RegExp('^(loading|please wait|just a moment|wird geladen|lädt|bitte warten|chargement|veuillez patienter|'
-    + 'cargando|caricamento|carregando|laden|ładowanie|laddar|загрузка|加载中|読み込み中)', 'i');
   let text = '', pictures = 0, skeleton = 0, boxes = false, fills = false, moves = false;
   const read = root => {{
     const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
