@@ -143,7 +143,7 @@ class Originals:
                 self._api.cancel()
                 raise
             try:
-                original = self._capture_twice_if_suspect(ask, good=info is not None and info.good)
+                original = self._capture_twice_if_suspect(ask, good=_has_good(known, info))
             except (CaptureError, BlockedTarget, InvalidOption) as err:
                 seconds = min(max(err.retry_after or 0, FAILURE_SECONDS), LONGEST_FAILURE)
                 self._cache.put_failure(request, err, seconds)
@@ -217,3 +217,9 @@ class Originals:
             yield
         finally:
             self._slots.release()
+
+
+def _has_good(known: Known, info: OriginalInfo | None) -> bool:
+    """Return whether a good picture of the page is known. Redis may have kept nothing of it but a rendition."""
+    shown = OriginalInfo.of(known.rendition) if info is None and known.rendition else info
+    return shown is not None and shown.good

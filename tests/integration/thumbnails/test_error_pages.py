@@ -85,6 +85,22 @@ def test_an_error_page_never_replaces_a_good_picture(client, engine_api, redis_u
     assert good.data == fresh.data == stale.data
 
 
+def test_an_error_page_does_not_replace_a_good_picture_of_which_redis_kept_a_rendition_alone(
+    client, engine_api, redis_url
+):
+    engine_api.behave(answering(200))
+    good = show(client)
+    with redis.Redis.from_url(redis_url) as store:
+        pictures = store.keys("thumb:picture:*")
+        originals = [key for key in pictures if b'"kind\\":\\"original' in store.get(key)]
+        assert (len(pictures), len(originals)) == (2, 1)
+        store.delete(*originals, *store.keys("thumb:original:*"))
+    engine_api.behave(answering(404), times=9)
+    answers = [show(client, fresh=1), show(client)]
+
+    assert [(answer.headers[STATUS], answer.data) for answer in answers] == [("200", good.data)] * 2
+
+
 def test_a_good_picture_replaces_that_of_an_error_page_and_so_does_another_error(client, engine_api):
     for status in (404, 503, 200):
         engine_api.behave(answering(status))
