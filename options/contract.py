@@ -15,7 +15,7 @@ from options.kinds import Boolean, Choice, Code, Matching, Number, Parts, Preset
 from options.option import Option, options_of
 from options.table import MAX_PIXELS, CaptureOptions
 from options.target import Target
-from options.values import Clip, read_code
+from options.values import Clip, is_text, read_code
 
 TRUE, FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 CACHE_TTL = Whole(0, 86_400, "seconds")
@@ -192,7 +192,7 @@ def _selector(kind: Selector) -> Callable[[object], str | None]:
             and all(isinstance(each, str) and each.strip() for each in value)
         ):
             value = ", ".join(value)
-        if not isinstance(value, str) or not value.strip() or len(value) > kind.longest or "\0" in value:
+        if not isinstance(value, str) or not value.strip() or len(value) > kind.longest or not is_text(value):
             raise ValueError(kind.words)
         return value.strip()
 

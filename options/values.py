@@ -60,10 +60,14 @@ Headers = tuple[tuple[str, str], ...]
 Cookies = tuple[Cookie, ...]
 
 
+def is_text(value: str) -> bool:
+    """Return whether the browser can be told `value`. It answers no message with a surrogate that stands alone."""
+    return not re.search("[\0\ud800-\udfff]", value)
+
+
 def read_code(value: object, words: str) -> str | None:
     """Read a style sheet or a script; an empty one is none."""
-    # A surrogate that stands alone is no text: the browser would not answer a message that contains one.
-    if not isinstance(value, str) or len(value) > LONGEST_CODE or re.search("[\0\ud800-\udfff]", value):
+    if not isinstance(value, str) or len(value) > LONGEST_CODE or not is_text(value):
         raise ValueError(words)
     return value if value.strip() else None
 

@@ -64,6 +64,8 @@ def test_false_is_read_as_people_write_it(word):
         ("selector", " ", "a CSS selector of 1 to 256 characters"),
         ("wait_for", "x" * 257, "a CSS selector of 1 to 256 characters"),
         ("hide_selectors", [1], "a CSS selector of 1 to 2048 characters"),
+        ("hide_selectors", ["p", "\ud800"], "a CSS selector of 1 to 2048 characters"),
+        ("click", "\ud800", "a CSS selector of 1 to 256 characters"),
         ("color_scheme", "sepia", "light or dark"),
         ("reduced_motion", "some", "true or false"),
         ("locale", "german", "a BCP 47 language tag such as de-DE"),
