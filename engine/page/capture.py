@@ -147,8 +147,6 @@ class PageCapture:
             raise NotAPage(pdf.DOWNLOAD)
         file = await self._viewer.fetch(self._page, self._params)
         self._answer.status = file.status
-        if file.status >= 400:  # the browser has shown its own error page, even to those who ask for the site's
-            raise PageStatus(file.status)
         self._view = await self._viewer.show(self._page, self._params, file.pieces)
         self._actions.end_script()
 

@@ -16,7 +16,7 @@ from typing import Any, Self
 import structlog
 
 from engine.devtools.connection import ProtocolError
-from engine.errors import NotAPage, PageUnreachable, SelectorNotFound
+from engine.errors import NotAPage, PageStatus, PageUnreachable, SelectorNotFound
 from engine.page import scripts, whole
 from engine.page.interception import Interception
 from engine.page.page import Page
@@ -92,7 +92,10 @@ class PDFViewer:
         return cls(sources)
 
     async def fetch(self, page: Page, params: CaptureOptions) -> Fetched:
-        """Navigate to the download again, and read it. Raises NotAPage if it is no PDF, and PageUnreachable."""
+        """Navigate to the download again, and read it.
+
+        Raises PageStatus for an error, NotAPage if it is no PDF, and PageUnreachable.
+        """
         session, url = page.session, params.target.url
         interception = Interception(page, params, None)  # from the start: the first one may have followed redirects
         answered: asyncio.Future[dict[str, Any]] = session.new_future()
@@ -115,12 +118,15 @@ class PDFViewer:
         if not answered.done():
             raise PageUnreachable(str(navigating.result().get("errorText", "")).removeprefix("net::"), url)
         event = answered.result()
+        status = int(event["responseStatusCode"])
         try:
+            if status >= 400:  # the browser has shown its own error page, even to those who ask for the site's
+                raise PageStatus(status)
             pieces = await _read_pdf(page, event["requestId"])
         finally:
             session.send("Fetch.failRequest", requestId=event["requestId"], errorReason="Aborted")
         await navigating
-        return Fetched(int(event["responseStatusCode"]), pieces)
+        return Fetched(status, pieces)
 
     async def show(self, page: Page, params: CaptureOptions, pieces: Iterable[bytes]) -> View:
         """Draw a PDF, given in `pieces`: its first page, or as many as the options ask for and a picture holds.

@@ -198,10 +198,17 @@ def test_a_pdf_has_no_elements(engine: Engine, site: Site, option: str):
     assert answer.json()["field"] == option
 
 
+@pytest.mark.parametrize("content", [pdf("green"), b"PK", b""])
+@pytest.mark.parametrize(("status", "retryable"), [(404, False), (503, True)])
 @pytest.mark.parametrize("error_pages", ["refuse", "show"])
-def test_a_pdf_with_an_error_status_is_an_error(engine: Engine, site: Site, error_pages: str):
-    url = site.add("/gone.pdf", pdf("green"), content_type="application/pdf", status=404)
-    assert told(engine.capture(url, **SMALL, error_pages=error_pages)) == (422, "page_status", False)
+def test_a_file_with_an_error_status_is_an_error(
+    engine: Engine, site: Site, error_pages: str, status: int, retryable: bool, content: bytes
+):
+    """A retry may help, whatever the file is."""
+    url = site.add("/gone.pdf", content, content_type="application/pdf", status=status)
+    answer = engine.capture(url, **SMALL, error_pages=error_pages)
+    assert told(answer) == (422, "page_status", retryable)
+    assert answer.json()["page_status"] == status
 
 
 def test_without_pdf_js_a_pdf_is_not_a_page_and_the_log_says_why(site: Site):
