@@ -92,6 +92,7 @@ DENIED = Outcome(
     hint="check CAPTURE_API_KEY and its plan",
     lasting=True,
 )
+PLAN = replace(DENIED, upstream=False)  # of one option: a caller who asks for it must not open the breaker for all
 BLOCKED = Outcome(BlockedTarget, "the target is not a public web address, or does not exist", upstream=False)
 # The engine names options as SnapSharp does.
 _FIELDS = {param.name: each.name for each in options_of(CaptureOptions) if (param := each.param("engine"))}
@@ -118,6 +119,7 @@ OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
         (401, ""): DENIED,
         (402, ""): QUOTA,
         (403, ""): DENIED,
+        (403, "plan_required"): PLAN,
         (403, "quota_exceeded"): QUOTA,
         (404, ""): REFUSED,
         (408, ""): LATE,
@@ -125,7 +127,7 @@ OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
         (422, ""): FAILED,
         (422, "content_check_failed"): REFUSED,
         (429, ""): LIMITED,
-        (429, "plan_required"): DENIED,
+        (429, "plan_required"): PLAN,
         (429, "quota_exceeded"): QUOTA,
         (500, ""): BROKEN,
         (502, ""): GATEWAY,

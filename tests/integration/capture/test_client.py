@@ -498,6 +498,17 @@ def test_a_missing_page_is_a_lasting_failure_of_the_page_and_the_caller_gets_its
     assert (err.page_status, err.retryable, err.lasting, err.upstream) == (404, False, True, False)
 
 
+@pytest.mark.parametrize(("status", "code"), [(403, "plan_required"), (429, "plan_required")])
+def test_an_option_that_the_plan_lacks_says_nothing_about_the_api(status, code):
+    """Any caller may ask for it, and the breaker closes the service to all."""
+    with running_screenshot_api("snapsharp", key=KEY) as api:
+        api.behave(refuse(status, code))
+        with pytest.raises(UpstreamUnavailable) as raised:
+            capture(api)
+
+    assert (raised.value.upstream, raised.value.retryable) == (False, False)
+
+
 def test_a_body_that_is_too_large_for_the_api_is_no_failure_of_the_api():
     with running_screenshot_api("engine", key=KEY) as api:
         api.behave(refuse(413, "validation_error"))
