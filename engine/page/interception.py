@@ -54,16 +54,21 @@ class Interception:
     def _changes(self, event: dict[str, Any], *, is_page: bool) -> dict[str, Any]:
         """Return the headers of a request if the caller's are added.
 
-        The caller's headers are sent neither to another origin nor by a redirect from there, and no more once the page
-        itself is elsewhere.
+        The caller's headers are sent neither to another origin, nor by a redirect or a frame from there, and no more once
+        the page itself is elsewhere. A frame of another origin could read what they open: an API with tokens often
+        answers every origin that knows one.
         """
         headers, url = event["request"]["headers"], event["request"]["url"]
+        origins, frame = self._page.frame.origins, event["frameId"]
         if not url.startswith(self._origin) or event.get("redirectedRequestId") in self._elsewhere:
             self._elsewhere.add(event["requestId"])
             if is_page:
                 self._headers = {}
+            elif event["resourceType"] == "Document":  # its first requests may be reported before the document itself
+                origins[frame] = ""
             return {}
-        if not self._headers:
+        is_own = frame == self._page.frame.id or origins.get(frame) == self._origin[:-1]
+        if not (self._headers and is_own):
             return {}
         changed = {name.lower() for name in self._headers}
         kept = {name: value for name, value in headers.items() if name.lower() not in changed}

@@ -186,6 +186,39 @@ def test_a_web_socket_to_another_port_gets_neither(site: Site, handshakes: tuple
     assert "s3cret" not in eventually(lambda: noted)[0]
 
 
+def test_a_frame_of_another_origin_cannot_read_what_the_headers_open(world: World):
+    """An API with tokens is open to all origins, as no browser sends a token that a script does not know."""
+    world.own.add("/api", "private", headers={"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*"})
+    world.own.add("/jsonp.js", "", content_type="text/javascript")
+    world.own.add("/own-again", "<img src=/again.png>")
+    asking = "fetch('{url}').catch(() => 0)"
+    worker = asking.format(url=world.own.url("/api?by=worker"))
+    for other in world.others:
+        other.add("/reads", f"""<script src={world.own.url("/jsonp.js")}></script><script>
+            {asking.format(url=world.own.url("/api?by=frame"))}; const inner = document.createElement('iframe');
+            document.documentElement.append(inner); inner.contentWindow.{asking.format(url=world.own.url("/api?by=blank"))};
+            new Worker(URL.createObjectURL(new Blob(["{worker}"])))</script>""")  # fmt: skip
+        page = f"text<iframe src={other.url('/reads')}></iframe><iframe src=/own-again></iframe>"
+        before = len(world.own.requests)
+        assert world.post(world.own.add("/reading-frames", body("green", page)), headers=HEADERS).status_code == 200
+        by = ("/jsonp.js", "/api?by=frame", "/api?by=blank", "/api?by=worker")
+        eventually(lambda before=before, by=by: {*by} <= {seen.path for seen in world.own.requests[before:]})
+        for seen in world.own.requests[before:]:
+            has = "s3cret-header" in seen.headers.values()
+            assert has == (seen.path in ("/reading-frames", "/own-again", "/again.png")), (other.address, seen.path)
+
+
+def test_a_frame_that_goes_elsewhere_is_another_origin_at_once(world: World):
+    there = world.host.add("/gone-there", f"<script src={world.own.url('/jsonp.js')}></script>")
+    world.own.add("/jsonp.js", "", content_type="text/javascript")
+    world.own.add("/going", f"<script>location = '{there}'</script>")
+    url = world.own.add("/with-going", body("green", "text<iframe src=/going></iframe>"))
+    before = len(world.own.requests)
+    assert world.post(url, headers=HEADERS).status_code == 200
+    has = {seen.path: "X-Key" in seen.headers for seen in world.own.requests[before:]}
+    assert has == {"/with-going": True, "/going": True, "/jsonp.js": False}
+
+
 def test_a_host_whose_name_begins_alike_is_another_origin(world: World):
     """`http://127.0.0.1:80` begins `http://127.0.0.1:8000`, and a user name may look like a host."""
     page = f"text<img src=http://{world.own.address}@{world.host.address}/user.png>"
