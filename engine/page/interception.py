@@ -15,7 +15,10 @@ class Interception:
     def __init__(self, page: Page, params: CaptureOptions, unwanted: RequestFilter | None) -> None:
         self._page = page
         self._unwanted = unwanted
-        self._headers = dict(params.headers)
+        # The operator's suffix ends every User-Agent.
+        self._headers = {
+            name: page.signed(text) if name.lower() == "user-agent" else text for name, text in params.headers
+        }
         self._requested = params.target.url
         # Scheme, host and port as the browser writes them: no other origin's URL begins so.
         self._origin = params.target.url[: params.target.url.index("/", len("https://")) + 1]

@@ -25,6 +25,7 @@ class Page:
         self.session = session = blank.session
         self.frame = MainFrame(session, blank.frame)
         self.open_spare = blank.open_spare
+        self.signed = blank.identity.signed
         self._deadline = deadline
         self._visitor = Visitor(params, blank.identity)
         self.children = ChildFrames(session, self._visitor)

@@ -176,3 +176,11 @@ def test_the_suffix_ends_a_callers_user_agent_too(named: Engine, site: Site):
     small = {"width": 400, "height": 300}
     assert colour(named.capture(site.add("/named", body("green")), user_agent="Reader/2.0", **small)) == GREEN
     assert Witness(site, since).sent("/named", "user-agent") == "Reader/2.0 Thumbs/1.0 (+https://x.example)"
+
+
+def test_the_suffix_ends_a_user_agent_among_the_callers_headers_too(named: Engine, site: Site):
+    url = site.add("/named-by-header", "text")
+    named.post("/v1/screenshot", json={"url": url, "headers": {"user-agent": "mine/1"}, "width": 400, "height": 300})
+    (seen,) = [each for each in site.requests if each.path == "/named-by-header"]
+    agents = [value for name, value in seen.headers.items() if name.lower() == "user-agent"]
+    assert agents == ["mine/1 Thumbs/1.0 (+https://x.example)"]
