@@ -98,6 +98,7 @@ BLOCKED = Outcome(BlockedTarget, "the target is not a public web address, or doe
 _FIELDS = {param.name: each.name for each in options_of(CaptureOptions) if (param := each.param("engine"))}
 SELECTORS = ", ".join(each.name for each in options_of(CaptureOptions) if isinstance(each.kind, Selector))
 BAD_SELECTOR = Outcome(InvalidOption, "must be a valid CSS selector", field=SELECTORS, upstream=False)
+BAD_COOKIE = Outcome(InvalidOption, "the browser refuses one of them", field="cookies", upstream=False)
 OUTSIDE = Outcome(InvalidOption, "lies outside the page", field="clip", upstream=False)
 NOT_ALLOWED = Outcome(InvalidOption, "is not allowed by the engine's operator; leave it out", upstream=False)
 BUSY = Outcome(
@@ -142,6 +143,7 @@ ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
     {
         (400, "blocked_url"): BLOCKED,
         (400, "validation_error"): BAD_SELECTOR,
+        (400, "cookie_refused"): BAD_COOKIE,
         (400, "clip_outside"): OUTSIDE,
         (400, "option_not_allowed"): NOT_ALLOWED,
         (422, "page_status"): _of_page(ErrorStatus, "the page answered with an error"),

@@ -3,6 +3,7 @@
 EngineError 500               internal_error
 ├── InvalidParams 400         validation_error
 │   ├── InvalidSelector       validation_error    the browser cannot parse it
+│   ├── CookieRefused         cookie_refused      the browser does not take one of the cookies
 │   ├── ClipOutside           clip_outside        the clip shows nothing of the page
 │   └── OptionNotAllowed      option_not_allowed  the operator has not allowed it
 ├── BlockedURL 400            blocked_url
@@ -73,6 +74,15 @@ class _InvalidOption(InvalidParams):
 class InvalidSelector(_InvalidOption):
     def __init__(self, option: str) -> None:
         super().__init__(option, "must be a valid CSS selector")
+
+
+class CookieRefused(_InvalidOption):
+    """Validation let it pass. The browser's own text is not passed on: it may repeat the cookie."""
+
+    code = "cookie_refused"
+
+    def __init__(self) -> None:
+        super().__init__("cookies", "the browser refuses one of them")
 
 
 class ClipOutside(_InvalidOption):

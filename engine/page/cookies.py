@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.devtools.connection import ProtocolError
-from engine.errors import InvalidParams
+from engine.errors import CookieRefused
 from engine.page.page import Page
 from options import DEFAULT_PORTS, CaptureOptions
 
@@ -12,7 +12,7 @@ from options import DEFAULT_PORTS, CaptureOptions
 async def set_cookies(page: Page, params: CaptureOptions) -> None:
     """Set cookies of the page's origin alone: none names a domain, and the browser keeps each to its port.
 
-    Raises InvalidParams for a cookie that the browser refuses, though validation let it pass.
+    Raises CookieRefused.
     """
     if not params.cookies:
         return
@@ -23,8 +23,8 @@ async def set_cookies(page: Page, params: CaptureOptions) -> None:
     ]
     try:
         await page.session.call("Network.setCookies", cookies=cookies)
-    except ProtocolError:  # its text is not passed on: it may repeat a cookie
-        raise InvalidParams("cookies: the browser refuses one of them") from None
+    except ProtocolError:
+        raise CookieRefused from None
 
 
 def _origins(params: CaptureOptions) -> Iterator[Mapping[str, Any]]:

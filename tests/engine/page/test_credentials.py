@@ -244,7 +244,7 @@ def test_the_page_may_replace_a_cookie_of_the_caller(world: World):
 
 def test_a_cookie_that_the_browser_refuses_is_named(world: World):
     answer = world.post(world.own.url("/own"), cookies=[{"name": "__Http-s3cret", "value": "s3cret"}])
-    assert failure(answer) == (400, "validation_error", "cookies: the browser refuses one of them")
+    assert failure(answer) == (400, "cookie_refused", "cookies: the browser refuses one of them")
 
 
 def test_headers_leave_advertisements_blocked(site: Site, tmp_path):

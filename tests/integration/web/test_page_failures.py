@@ -160,6 +160,7 @@ def test_an_engine_that_does_not_allow_the_option_is_told_apart_from_a_bad_reque
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
+        (refuse(400, "cookie_refused", extras={"field": "cookies"}), "cookies: the browser refuses one of them"),
         (refuse(400, "clip_outside", extras={"field": "clip"}), "clip: lies outside the page"),
         (refuse(400, "validation_error", extras={"field": "click"}), "click: must be a valid CSS selector"),
         (refuse(400, "validation_error", extras={"field": "hide_selectors"}), "hide: must be a valid CSS selector"),
