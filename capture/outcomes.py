@@ -308,10 +308,11 @@ def redact(text: str, target: Target, api_key: str) -> str:
     pieces = [piece for piece in re.split(r"[/&=;]", f"{path}&{query}") if len(piece) > 3]
     spellings = {each for secret in (api_key, path, query, fragment, *pieces) for each in _spellings(secret)}
     hidden = [re.escape(each) for each in sorted(spellings, key=len, reverse=True) if len(each) > 1]
-    if len(text) > LONGEST_REDACTED:  # a secret that is cut would not be recognised
-        text = text[:LONGEST_REDACTED].rpartition(" ")[0]
-    text = re.sub("|".join([r"https?(?::|%3a)[^\s\"'<>]*", r"sk_\w+", *hidden]), "[…]", text, flags=re.IGNORECASE)
-    return "".join(c if c.isprintable() else " " for c in text[:LONGEST_LOGGED])
+    words = r"https?(?::|%3a)[^\s\"'<>]*", r"sk_\w+", *hidden
+    shown = re.sub("|".join(words), "[…]", text[:LONGEST_REDACTED], flags=re.IGNORECASE)
+    if len(text) > LONGEST_REDACTED:  # a secret that was cut there has not been recognised
+        shown = shown[: -max(map(len, spellings))]
+    return "".join(c if c.isprintable() else " " for c in shown[:LONGEST_LOGGED])
 
 
 def _spellings(secret: str) -> tuple[str, ...]:
