@@ -290,29 +290,54 @@ FIX_UNITS = f"""() => {{
 # In a window as tall as the page, `100vh` would grow with it. What grew with the window gets its old height back, from
 # the innermost elements outwards, as their parents then shrink by themselves. What is fixed to the window is meant to
 # grow with it, and so is all around an inner scroller. The world of these scripts lives as long as the document.
+#
+# The styles are known at once, and what the handlers of `resize` have set in the frame that they run in. What grows later
+# has more to show, as it is seen now. A list that handlers have given more rows, since more fit in, shows as many as before.
 REMEMBER_SIZES = f"""(most) => {{
   {_ELEMENTS}
-  globalThis.before = {{sizes: new Map(), window: innerHeight}};
+  const sizes = new Map(), filled = new Set(), before = innerHeight;
   for (const element of elements(globalThis.inner ?? document)) {{
-    if (before.sizes.size === most) break;
-    before.sizes.set(element, element.getBoundingClientRect().height);
+    if (sizes.size === most) break;
+    sizes.set(element, element.getBoundingClientRect().height);
   }}
-}}"""
-
-PIN_SIZES = """() => {
-  const is_fixed = element => {
+  const remember = ({{target, addedNodes}}) => {{
+    if (![...addedNodes].some(node => node.nodeType === Node.ELEMENT_NODE)) return;
+    for (let each = target; each && !filled.has(each); each = each.parentNode ?? each.host) filled.add(each);
+  }};
+  const filling = new MutationObserver(records => records.forEach(remember));
+  filling.observe(document, {{childList: true, subtree: true}});
+  const is_fixed = element => {{
     for (let each = element; each instanceof Element; each = each.parentElement ?? each.getRootNode().host)
       if (getComputedStyle(each).position === 'fixed') return true;
     return false;
-  };
-  for (const [element, height] of [...before.sizes].reverse()) {
-    if (element === document.documentElement || element === document.body || !element.style || height < 20) continue;
-    const growth = (element.getBoundingClientRect().height - height) / (innerHeight - before.window);
-    if (growth < .05 || growth > 1.5 || is_fixed(element)) continue;
-    for (const name of ['height', 'min-height', 'max-height']) element.style.setProperty(name, height + 'px', 'important');
-    element.style.setProperty('box-sizing', 'border-box', 'important');
-  }
-}"""
+  }};
+  const set = (element, values) => {{
+    for (const [name, value] of Object.entries(values)) element.style.setProperty(name, value, 'important');
+  }};
+  const height_of = element => element.getBoundingClientRect().height;
+  globalThis.pin_sizes = () => {{
+    filling.takeRecords().forEach(remember);
+    for (const [element, height] of [...sizes].reverse()) {{
+      if (element === document.documentElement || element === document.body || !element.style || height < 20) continue;
+      const growth = (height_of(element) - height) / (innerHeight - before);
+      if (growth < .05 || growth > 1.5 || is_fixed(element)) continue;
+      const is_free = String(element.computedStyleMap().get('height')) === 'auto';
+      set(element, {{'min-height': height + 'px', 'box-sizing': 'border-box'}});
+      if (is_free && height_of(element) <= height + .5) continue;  // it may still grow with what it holds
+      set(element, {{height: height + 'px', 'max-height': height + 'px'}});
+      if (filled.has(element) && element.scrollHeight > element.clientHeight + 1) set(element, {{'overflow-y': 'clip'}});
+    }}
+  }};
+  globalThis.is_pinned = false;
+  const end = () => {{
+    pin_sizes();
+    filling.disconnect();
+    is_pinned = true;
+  }};
+  addEventListener('resize', () => requestAnimationFrame(end), {{once: true}});
+}}"""
+
+PIN_SIZES = "() => { if (!is_pinned) pin_sizes() }"
 
 BRING_INTO_VIEW = """(selector) => {
   const element = document.querySelector(selector);

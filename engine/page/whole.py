@@ -113,13 +113,19 @@ async def _scroll_through(page: Page, params: CaptureOptions, rest: Rest) -> Non
     """Scroll by viewports to the end, for pages that listen to scrolling, then back to the top."""
     loop, top = asyncio.get_running_loop(), 0
     end = loop.time() + SCROLL_SECONDS
+    limit = math.inf if params.format == "pdf" else max_height(params)
     while loop.time() < end:
         found = await page.run(scripts.SCROLL_TO, top)
         await page.clock.advance(SCROLL_MS, end, page.is_replaced)
         top += found["step"]
-        if top >= (found["height"] if params.format == "pdf" else min(found["height"], max_height(params))):
-            break
-    await page.run(scripts.SCROLL_TO, 0)
+        if top >= min(found["height"], limit):
+            end_of_page = found["height"]
+            found = await page.run(scripts.SCROLL_TO, 0)
+            if found["height"] <= end_of_page or top >= limit:
+                break
+            top = min(top, end_of_page)  # it has loaded more, as its end was seen
+    else:
+        await page.run(scripts.SCROLL_TO, 0)
     await rest(0)
 
 
