@@ -130,7 +130,10 @@ def _script(*, consent: bool, chats: bool) -> str:
         tools += _read("chats.toml")["tool"]
     if not tools:
         return ""
-    parts = [(_SCRIPTS / f"{name}.js").read_text(encoding="utf-8") for name in ("tree", "find", "press", "hide", "run")]
+    parts = [
+        (_SCRIPTS / f"{name}.js").read_text(encoding="utf-8")
+        for name in ("tree", "find", "press", "hide", "room", "run")
+    ]
     code = "\n".join(line for line in "".join(parts).splitlines() if not line.lstrip().startswith("//"))
     return f"(() => {{ {code}\nreturn task => run({json.dumps({'tools': tools, 'words': words})}, task) }})()"
 
