@@ -35,7 +35,11 @@ class Notes:
     )
 
     clipped: int = field(
-        default=0, metadata={"meaning": "1 if the `clip` reached beyond the page, so the picture is smaller than that"}
+        default=0,
+        metadata={
+            "meaning": "1 if the `clip` reached beyond the page, or the element of `selector` beyond its left side or what "
+            "a picture can hold, so the picture is smaller than that"
+        },
     )
     script_failed: int = field(
         default=0,

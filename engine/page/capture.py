@@ -106,7 +106,7 @@ class PageCapture:
     async def prepare(self, unwanted: RequestFilter | None) -> None:
         """Set the page up while it is still blank, in one round trip at most."""
         send, params = self._page.session.send, self._params
-        self._sized = self._page.set_viewport(params.height)
+        self._sized = self._page.set_viewport(params.width, params.height)
         setup = [*self._page.set_visitor()]
         if params.ignore_https_errors:  # of this session alone: a capture beside it still refuses them
             setup.append(send("Security.setIgnoreCertificateErrors", ignore=True))
@@ -279,8 +279,8 @@ class PageCapture:
     async def _come_to_rest(self) -> None:
         params, page = self._params, self._page
         self._view = View(params.height)
-        if page.height != params.height:  # the document before this one was shown whole
-            page.set_viewport(params.height)
+        if (page.width, page.height) != (params.width, params.height):  # the document before this one was shown whole
+            page.set_viewport(params.width, params.height)
         self._answer.require_web_page()
         if page.frame.stopped and not page.frame.loaded:
             await self._require_drawable(PageFailed("the page stopped before it had anything to show"))

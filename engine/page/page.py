@@ -29,7 +29,7 @@ class Page:
         self._deadline = deadline
         self._visitor = Visitor(params, blank.identity)
         self.children = ChildFrames(session, self._visitor)
-        self.height = 0  # of the viewport, in CSS pixels
+        self.width = self.height = 0  # of the viewport, in CSS pixels
         self.clock: Clock = (
             FrameClock(session, blank.frame_turn, self.is_replaced, self.children.others)
             if blank.frame_turn
@@ -123,10 +123,10 @@ class Page:
         """Make the page see the visitor that the options describe, from its first request on."""
         return [self.session.send(method, **given) for method, given in self._visitor.calls()]
 
-    def set_viewport(self, height: int) -> asyncio.Future[dict[str, Any]]:
-        """Give the viewport a height in CSS pixels. The browser itself handles this, so it applies before later calls."""
-        self.height = height
-        return self.session.send("Emulation.setDeviceMetricsOverride", **self._visitor.metrics(height))
+    def set_viewport(self, width: int, height: int) -> asyncio.Future[dict[str, Any]]:
+        """Give the viewport a size in CSS pixels. The browser itself handles this, so it applies before later calls."""
+        self.width, self.height = width, height
+        return self.session.send("Emulation.setDeviceMetricsOverride", **self._visitor.metrics(width, height))
 
     def move_mouse_away(self) -> None:
         """Headless Chromium's mouse stands at (0, 0), over a menu perhaps. The answer may need a frame: do not wait.

@@ -159,7 +159,7 @@ class PDFViewer:
         height = params.height
         if all_pages or beyond:
             height = max(height, min(math.ceil(drawn["height"]), most))
-            await page.set_viewport(height)
+            await page.set_viewport(page.width, height)
         view = whole.cut(params, height, math.inf if drawn.get("more") else drawn["height"])
         return await whole.clip(page, params, view)
 

@@ -250,18 +250,19 @@ UNFOLD = f"""(always) => {{
   return extent();
 }}"""
 
-# Writes lengths that follow the window, such as `10vh`, in pixels, and decides media queries on its height or its shape.
-# Style sheets of other sites cannot be read.
-FIX_UNITS = f"""() => {{
+# Writes lengths that follow the window, such as `10vh`, in pixels, and decides media queries on its height or its shape; if
+# it is about to become wider too (`widens`), also those that follow its width. Style sheets of other sites cannot be read.
+FIX_UNITS = f"""(widens) => {{
   {_ELEMENTS}
+  const queries = widens ? /width|height|orientation|aspect-ratio/ : /height|orientation|aspect-ratio/;
   const decide = (owner, name) => {{
     const media = owner[name];
-    if (/height|orientation|aspect-ratio/.test(media) && !/print/.test(media))
+    if (queries.test(media) && !/print/.test(media))
       owner[name] = matchMedia(media).matches ? 'all' : 'not all';
   }};
   const unit = {{h: innerHeight / 100, b: innerHeight / 100, min: Math.min(innerHeight, innerWidth) / 100,
-    max: Math.max(innerHeight, innerWidth) / 100}};
-  const lengths = /(-?\\d*\\.?\\d+)[sld]?v(h|b|min|max)\\b/g;
+    max: Math.max(innerHeight, innerWidth) / 100, w: innerWidth / 100, i: innerWidth / 100}};
+  const lengths = widens ? /(-?\\d*\\.?\\d+)[sld]?v(h|b|w|i|min|max)\\b/g : /(-?\\d*\\.?\\d+)[sld]?v(h|b|min|max)\\b/g;
   const fix = style => {{
     if (globalThis.inner || !/\\dv|\\d[sld]v/.test(style?.cssText ?? '')) return;
     for (const name of [...style]) {{
@@ -317,6 +318,7 @@ REMEMBER_SIZES = f"""(most) => {{
   const height_of = element => element.getBoundingClientRect().height;
   globalThis.pin_sizes = () => {{
     filling.takeRecords().forEach(remember);
+    if (innerHeight === before) return;
     for (const [element, height] of [...sizes].reverse()) {{
       if (element === document.documentElement || element === document.body || !element.style || height < 20) continue;
       const growth = (height_of(element) - height) / (innerHeight - before);
@@ -345,28 +347,51 @@ BRING_INTO_VIEW = """(selector) => {
   return element !== null;
 }"""
 
-# The place of an element in the document, which is scrolled to `top`. What clips the element is unfolded, and what is fixed
-# over it is hidden.
+# The place of an element in the document, which is scrolled to `top`, and how `wide` a window must be to hold it. What
+# clips the element is unfolded, and what is fixed over it is hidden.
 BOX = f"""(selector, top) => {{
   {_ZOOM}
   const element = document.querySelector(selector);
   if (!element) return null;
+  const set = (each, values) => {{
+    for (const [name, value] of Object.entries(values)) each.style.setProperty(name, value, 'important');
+  }};
+  const is_cut = (each, style) => {{
+    const [{{left, right}}, outer] = [element.getBoundingClientRect(), each.getBoundingClientRect()];
+    return style.overflowX !== 'visible' && (right > outer.right + 1 || left < outer.left - 1);
+  }};
   for (let each = element.parentElement; each && each !== document.body; each = each.parentElement) {{
     const style = getComputedStyle(each);
     if (style.overflowY !== 'visible' && each.scrollHeight > each.clientHeight + 1)
-      for (const [name, value] of [['overflow', 'visible'], ['height', 'auto'], ['max-height', 'none']])
-        each.style.setProperty(name, value, 'important');
+      set(each, {{overflow: 'visible', height: 'auto', 'max-height': 'none'}});
+    else if (is_cut(each, style))  // what may scroll has no least width, and keeps that as an item of a flex box
+      set(each, {{overflow: 'visible', ...style.minWidth === 'auto' ? {{'min-width': 0}} : {{}}}});
   }}
   for (const each of document.querySelectorAll('*'))
     if (!each.contains(element) && !element.contains(each) && /fixed|sticky/.test(getComputedStyle(each).position))
       each.style?.setProperty('visibility', 'hidden', 'important');
-  for (const each of [document.documentElement, document.body])
-    if (each && getComputedStyle(each).overflowY === 'hidden') each.style.setProperty('overflow', 'visible', 'important');
+  const roots = [document.documentElement, document.body].filter(Boolean);
+  for (const each of roots) {{
+    const style = getComputedStyle(each);
+    if (style.overflowY === 'hidden' || is_cut(each, style)) set(each, {{overflow: 'visible'}});
+  }}
   scrollTo({{top: top / zoom, behavior: 'instant'}});
   const box = element.getBoundingClientRect();
   const [x, y, width, height] = [box.x + scrollX, box.y + scrollY, box.width, box.height].map(length => length * zoom);
-  return {{x, y, width, height, zoom}};
+  const leftwards = roots.some(each => getComputedStyle(each).direction === 'rtl') ? Math.max(0, -x) : 0;
+  return {{x, y, width, height, zoom, wide: x + width + leftwards}};
 }}"""
+
+# Keeps the layout of a window that becomes wider: what is beside the page is room for what is too wide for it. In a page
+# from right to left, that is at its left side.
+KEEP_WIDTH = """(more) => {
+  const [root, body] = [document.documentElement, document.body];
+  const leftwards = [root, body].some(each => each && getComputedStyle(each).direction === 'rtl');
+  const {x, width} = root.getBoundingClientRect();
+  const values = {width: width + 'px', 'box-sizing': 'border-box', 'max-width': 'none',
+    'margin-left': x + scrollX + (leftwards ? more : 0) + 'px', 'margin-right': 'auto'};
+  for (const [name, value] of Object.entries(values)) root.style.setProperty(name, value, 'important');
+}"""
 
 
 def call_expression(function: str, *arguments: object) -> str:

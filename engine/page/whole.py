@@ -40,7 +40,7 @@ class Part:
 class View:
     """What the picture shows: the viewport, `height` CSS pixels tall, or a `clip` of it. It was `cut` if more exists.
 
-    The options' clip was `clipped` if it reached beyond the page.
+    The options' clip was `clipped` if it reached beyond the page, and so was an element that is wider than a picture can be.
     """
 
     height: int
@@ -83,7 +83,7 @@ async def show_unfinished(page: Page, params: CaptureOptions) -> View:
     if not params.selector:
         found = await page.run(scripts.HEIGHT)
         return cut(params, page.height, found["height"], found["zoom"])
-    return _view_of(await _box(page, params, 0), params, page.height, 0)
+    return _view_of(await _box(page, params, 0), params, page, 0)
 
 
 async def is_clip_beyond_window(page: Page, params: CaptureOptions) -> bool:
@@ -148,19 +148,30 @@ async def _show_element(page: Page, params: CaptureOptions, rest: Rest) -> View:
     if not await page.run(scripts.BRING_INTO_VIEW, params.selector):
         raise SelectorNotFound("selector", f'no element matched "{params.selector}"')
     await rest(0)
-    limit, height, top = max_height(params), params.height, 0
+    limit, top = max_height(params), 0
     box = await _box(page, params, top)
     for _ in range(1 + GROWTHS):
         bottom = math.ceil(box["y"] + box["height"])
         scrolled = 0 if bottom <= limit else max(0, math.floor(box["y"]))  # it lies too far below for one window
-        wanted = max(height, min(bottom - scrolled, limit))
-        if (wanted, scrolled) == (height, top):
+        height = max(page.height, min(bottom - scrolled, limit))
+        width = page.width
+        if width == params.width:  # else the element may follow the window, for ever
+            width = max(width, min(math.ceil(box["wide"]), _max_width(params, height)))
+        if (width, height, scrolled) == (page.width, page.height, top):
             break
-        if wanted > height:
-            height = await _resize(page, wanted, rest)
+        if width > page.width or height > page.height:
+            await _resize(page, height, rest, width)
         top = scrolled
         box = await _box(page, params, top)
-    return _view_of(box, params, height, top)
+    return _view_of(box, params, page, top)
+
+
+def _max_width(params: CaptureOptions, height: int) -> int:
+    """The greatest width of a window `height` CSS pixels tall, by the same limits as `max_height`."""
+    if params.format == "pdf":  # it has the width of its paper
+        return params.width
+    side = min(MAX_SIDE, FORMATS[params.format].longest_side)
+    return int(min(side / params.scale, MAX_PIXELS / (height * params.scale**2)))
 
 
 async def _box(page: Page, params: CaptureOptions, top: float) -> dict[str, float]:
@@ -171,11 +182,17 @@ async def _box(page: Page, params: CaptureOptions, top: float) -> dict[str, floa
     return box
 
 
-async def _resize(page: Page, height: int, rest: Rest) -> int:
-    """Make the viewport `height` CSS pixels tall, with all sizes that only follow the window as they were."""
-    await page.run(scripts.FIX_UNITS)
+async def _resize(page: Page, height: int, rest: Rest, width: int = 0) -> int:
+    """Make the viewport `height` CSS pixels tall, with all sizes that only follow the window as they were.
+
+    It becomes `width` pixels wide too, if it is not yet, and its layout stays.
+    """
+    more = max(0, width - page.width)
+    await page.run(scripts.FIX_UNITS, more > 0)
     await page.run(scripts.REMEMBER_SIZES, MOST_PINNED)
-    await page.set_viewport(height)
+    if more:
+        await page.run(scripts.KEEP_WIDTH, more)
+    await page.set_viewport(page.width + more, height)
     await page.run(scripts.PIN_SIZES)
     await page.clock.advance(REDRAW_MS, asyncio.get_running_loop().time() + 1, page.is_replaced)
     await page.run(scripts.PIN_SIZES)  # a handler of `resize` may have set some
@@ -191,16 +208,12 @@ def cut(params: CaptureOptions, height: int, all_of_it: float, zoom: float = 1) 
     return View(height, clip, cut=params.full_page and params.format != "pdf" and all_of_it > shown + 1)
 
 
-def _view_of(box: dict[str, float], params: CaptureOptions, height: int, top: int) -> View:
-    """Show the element at `box` in the window, which is `height` CSS pixels tall and scrolled to `top`."""
-    bottom = top + height
-    return View(height, _clip(box, params, bottom), cut=box["y"] + box["height"] > bottom + 1)
-
-
-def _clip(box: dict[str, float], params: CaptureOptions, bottom: int) -> Part:
-    x, y = max(0, math.floor(box["x"])), max(0, math.floor(box["y"]))
-    width = min(math.ceil(box["x"] + box["width"]), params.width) - x
-    tall = min(math.ceil(box["y"] + box["height"]), bottom) - y
-    if width < 1 or tall < 1:
+def _view_of(box: dict[str, float], params: CaptureOptions, page: Page, top: int) -> View:
+    """Show the element at `box` in the window of `page`, which is scrolled to `top`."""
+    bottom, left, right = top + page.height, math.floor(box["x"]), math.ceil(box["x"] + box["width"])
+    x, y = max(0, left), max(0, math.floor(box["y"]))
+    width, height = min(right, page.width) - x, min(math.ceil(box["y"] + box["height"]), bottom) - y
+    if width < 1 or height < 1:
         raise SelectorNotFound("selector", f'the element that matched "{params.selector}" has no size')
-    return Part(x, y, width, tall, box["zoom"])
+    is_cut = box["y"] + box["height"] > bottom + 1
+    return View(page.height, Part(x, y, width, height, box["zoom"]), is_cut, clipped=width < right - left)
