@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 from requests import Response
 
+from engine.page.banners import WORDS
 from tests.engine.page.test_options import BLUE, GREEN, WHITE
 from tests.support.banners import (
     ACCEPT,
@@ -331,7 +333,9 @@ def test_every_selector_and_pattern_of_the_tables_is_valid(engine: Engine, site:
     tables = [tomllib.loads((ROOT / "engine/data" / name).read_text()) for name in ("banners.toml", "chats.toml")]
     keys = ("banner", "overlay", "refuse", "settings", "hide")
     selectors = [each for table in tables for tool in table["tool"] for key in keys for each in tool.get(key, ())]
-    patterns = [pattern for patterns in tables[0]["words"].values() for pattern in patterns]
+    languages = tomllib.loads((ROOT / "engine/data/consent_words.toml").read_text())["language"]
+    patterns = [pattern for language in languages for kind in WORDS for pattern in language[kind]]
+    assert patterns == [unicodedata.normalize("NFC", pattern) for pattern in patterns]
     script = f"""{json.dumps(selectors)}.forEach(each => document.querySelector(each));
         {json.dumps(patterns)}.forEach(each => new RegExp(each, 'u')); document.body.style.background = 'green'"""
     url = site.add("/banner-tables", page(f"<script>{script}</script>"))
