@@ -205,11 +205,17 @@ SCROLL_TO = f"""(top) => {{
   return {{height: found.scrollHeight * zoom, step: Math.min(innerHeight, found.clientHeight || innerHeight) * zoom}};
 }}"""
 
-_EXTENT = f"""const extent = () => {{
+_EXTENT = f"""const scrollers_of = inner => {{
+  const found = [];
+  for (let each = inner; each && each !== document.body && each !== document.documentElement; each = each.parentElement)
+    if (each === inner || /auto|scroll/.test(getComputedStyle(each).overflowY)) found.push(each);
+  return found;
+}};
+const extent = () => {{
   {_ZOOM}
   const page = document.scrollingElement ?? document.documentElement;
   const found = globalThis.inner ?? page;
-  const inside = found === page ? 0 : found.scrollHeight - found.clientHeight;
+  const inside = scrollers_of(found).reduce((sum, each) => sum + each.scrollHeight - each.clientHeight, 0);
   let bottom = 0;
   for (const element of elements()) {{
     if (element === document.documentElement || element === document.body) continue;
@@ -227,24 +233,47 @@ HEIGHT = f"""() => {{
   return {{height: (document.scrollingElement ?? document.documentElement).scrollHeight * zoom, zoom}};
 }}"""
 
+# Takes away the perspective of a scroller, which moves its layers against each other: each is shown as large, and there, as
+# when it is in the middle of the window. Their order in depth stays.
+_FLATTEN = """const flatten = box => {
+  const depth = parseFloat(getComputedStyle(box).perspective);
+  if (!depth) return;
+  for (const element of elements(box)) {
+    const {transform} = getComputedStyle(element);
+    if (!transform.startsWith('matrix3d')) continue;
+    const at = new DOMMatrix(transform), size = depth / (depth - at.m43);
+    if (at.m13 || at.m23 || at.m31 || at.m32 || !(size > 0)) continue;
+    for (const name of ['m11', 'm12', 'm21', 'm22', 'm41', 'm42']) at[name] *= size;
+    set(element, {transform: at.toString()});
+  }
+  set(box, {perspective: 'none'});
+};"""
+
 # Takes back what keeps the page from being as tall as its content: a lock of scrolling on the document. An inner scroller
-# grows with the window in most layouts. Where it did not, `always` takes back its height, and those of all around it.
+# grows with the window in most layouts. Where it did not, or lies in another one, `always` takes back its height, and
+# those of all around it.
 UNFOLD = f"""(always) => {{
   {_ELEMENTS}
   {_SCROLLER}
   {_EXTENT}
+  {_FLATTEN}
   const set = (element, values) => {{
     for (const [name, value] of Object.entries(values)) element.style.setProperty(name, value, 'important');
   }};
   for (const element of [document.documentElement, document.body]) {{
     if (!element) continue;
     const style = getComputedStyle(element);
-    if (style.overflowY !== 'visible') set(element, {{overflow: 'visible'}});
+    if (style.overflowY !== 'visible') {{
+      flatten(element);
+      set(element, {{overflow: 'visible'}});
+    }}
     if (style.position === 'fixed') set(element, {{position: 'static', width: 'auto'}});
   }}
   const found = scroller();
   globalThis.inner ??= found === (document.scrollingElement ?? document.documentElement) ? null : found;
-  if (always && inner && inner.scrollHeight > inner.clientHeight + 1)
+  const scrollers = inner ? scrollers_of(inner) : [];
+  scrollers.forEach(flatten);
+  if (always && scrollers.some(each => each.scrollHeight > each.clientHeight + 1))
     for (let each = inner; each && each !== document.documentElement; each = each.parentElement)
       set(each, {{height: 'auto', 'max-height': 'none', overflow: 'visible'}});
   scrollTo({{top: 0, behavior: 'instant'}});

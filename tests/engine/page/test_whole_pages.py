@@ -67,6 +67,20 @@ PAGES = {
     "a scroller of a fixed height": (
         styled("main {height: 290px; overflow: auto}", f"<main>{part('blue')}{part('white', '900px')}{part('green')}</main>"),
         {10: BLUE, 1400: GREEN}, 1500),
+    "a scroller in a scroller, with more below it": (
+        styled("html, body {height: 100%; margin: 0} main {height: 100vh; overflow: auto} div {height: 100%; overflow: auto}",
+        "<main><p style='height:50px;margin:0;background:blue'></p><div><p style='height:900px;margin:0;background:green'></p></div>"
+        "<p style='height:50px;margin:0;background:red'></p></main>"), {40: BLUE, 60: GREEN, 940: GREEN, 960: RED}, 1000),
+    "scrollers in scrollers": (
+        styled("html, body {height: 100%; margin: 0} main, main section {height: 100%; overflow-y: auto}",
+        f"<main><section><section>{part('blue')}{part('white', '900px')}{part('green')}</section></section></main>"),
+        {10: BLUE, 1400: GREEN}, 1500),
+    "layers at different depths": (
+        styled("html, body {height: 100%; margin: 0; overflow: hidden} main {height: 100vh; overflow: hidden auto; perspective: 2px}"
+        " section {position: relative; height: 300px; transform-style: preserve-3d} section div {position: absolute; inset: 0;"
+        " height: auto !important; transform: translateZ(-1px) scale(1.5); z-index: -1}",
+        f"<main><section>{part('blue')}<p style='margin:0;height:20px;background:red'></p></section>{part('green', '900px')}"
+        f"<section>{part('red')}</section></main>"), {10: RED, 30: BLUE, 290: BLUE, 310: GREEN, 1190: GREEN, 1210: RED, 1490: RED}, 1500),
     "a body that scrolls in itself": (
         styled("html, body {height: 100%; overflow-x: hidden}", f"{part('blue')}{part('white', '900px')}{part('green')}"),
         {10: BLUE, 1400: GREEN}, 1500),
