@@ -18,7 +18,9 @@ LOADED_FRAMES = 2  # they show what has loaded; whatever is new in later ones mo
 LAST_FRAMES = 2
 LATE_BURSTS = 3  # for a page that still moves when its time is over
 LEAST_TICK = 0.1
-BURST = 10  # frames of a page that moves; only the last one is drawn
+BURST = 10  # frames of a page that moves or asks for frames
+ENDLESS = 6  # looks at a page that asks for frames at each: some fifty frames
+NO_SCRIPT, IDLE_PERIODS = -1, 2  # of what `scripts.REQUESTED` returns
 TURN_SECONDS = 0.25  # after which a slow frame no longer keeps the other pages waiting
 # A request stops the clock of a page for 0.3 s of real time. For 0.6 s after that, page time passes at its real pace.
 STOPPED_SECONDS, SLOWED_SECONDS, SLICE_MS = 0.3, 0.6, 100.0
@@ -100,15 +102,18 @@ class FrameClock:
         turn: asyncio.Lock,
         is_replaced: Callable[[], bool],
         others: Callable[[], Iterable[Session]] = tuple,
+        ask: Callable[[], asyncio.Future[dict[str, Any]] | None] = lambda: None,
     ) -> None:
         """No frame is asked for while the document is being replaced, which `is_replaced` tells.
 
-        `others` are the sessions of frames that have a process, and so a clock, of their own.
+        `others` are the sessions of frames that have a process, and so a clock, of their own. `ask` sends
+        `scripts.REQUESTED` to the page, if that can answer.
         """
         self._session = session
         self._turn = turn
         self._is_replaced = is_replaced
         self._others = others
+        self._ask = ask
         self._late: dict[Session, asyncio.Future[None]] = {}  # until when they use up their last grant
         self._drawing: asyncio.Future[dict[str, Any]] | None = None  # the last frame, perhaps not answered yet
         self._base: float | None = None  # milliseconds, the page's clock at the first grant
@@ -134,13 +139,19 @@ class FrameClock:
         now, end, number = asyncio.get_running_loop().time, self._passed + milliseconds, 0
         if self._base is None:
             await self._grant(1, until)
-        moves = False
+        moves, requested, step, spare = False, 0, 0.0, STEPS[-1]
         while self._passed < end and now() < until and not is_over():
-            if moves:
-                moves = await self._burst(until, is_over)
+            if moves or requested > 0:
+                moves = await self._burst(until, is_over, drawn=requested == IDLE_PERIODS)
+                requested = await _number(self._ask(), requested)
                 continue
+            asking = self._ask() if requested != NO_SCRIPT else None
             moves = await self._draw(until, drawn=number > 0) and number >= LOADED_FRAMES
-            await self._grant(min(STEPS[min(number, len(STEPS) - 1)], end - self._passed), until)
+            requested = await _number(asking, requested)
+            if requested > 0:  # during the last step: the frames that it has cost the page come at the end
+                end, spare = end + min(step, spare), spare - min(step, spare)
+            step = FRAME if requested > 0 else STEPS[min(number, len(STEPS) - 1)]
+            await self._grant(min(step, end - self._passed), until)
             number += 1
         await self._finish(until, is_over)
 
@@ -159,13 +170,16 @@ class FrameClock:
                 return
             moves = await self._burst(until, is_over)
 
-    async def _burst(self, until: float, is_over: Callable[[], bool]) -> bool:
-        """Draw some frames as a screen would. Returns whether the last one showed anything new."""
+    async def _burst(self, until: float, is_over: Callable[[], bool], *, drawn: bool = False) -> bool:
+        """Grant some frames as a screen would, and draw the last one at least. Returns whether that showed anything new.
+
+        Only frames that are drawn are followed by an idle period.
+        """
         damaged = False
         for number in range(BURST):
             if is_over() or asyncio.get_running_loop().time() >= until:
                 break
-            damaged = await self._draw(until, drawn=number == BURST - 1)
+            damaged = await self._draw(until, drawn=drawn or number == BURST - 1)
             await self._grant(FRAME, until)
         return damaged
 
@@ -298,6 +312,16 @@ class FrameClock:
         await asyncio.wait([page, browser], timeout=ANSWER_SECONDS)
         if browser.done() and not page.done() and not self._is_replaced():
             raise NoFrame("the page is busy")
+
+
+async def _number(asking: asyncio.Future[dict[str, Any]] | None, otherwise: int) -> int:
+    """Return the number that the page answers, 0 if it does not answer at once, or `otherwise` if it was not asked."""
+    if asking is None:
+        return otherwise
+    with contextlib.suppress(ProtocolError, TimeoutError):
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return int((await asking)["result"].get("value") or 0)
+    return 0
 
 
 def _spent(session: Session) -> asyncio.Future[None]:

@@ -94,6 +94,13 @@ class MainFrame:
         created = self._world or self.create_world()
         return int((await asyncio.shield(created))["executionContextId"])  # one caller's time-out must not cancel it
 
+    def ask(self, expression: str) -> asyncio.Future[dict[str, Any]] | None:
+        """Send an expression to the isolated world, if there is one yet, and return the future answer."""
+        if not self._world or not self._world.done() or self._world.exception():
+            return None
+        world = self._world.result()["executionContextId"]
+        return self.call_in_document("Runtime.evaluate", expression=expression, contextId=world, returnByValue=True)
+
     def create_world(self) -> asyncio.Future[dict[str, Any]]:
         """Create an isolated world, in advance so that no script waits for it, or in place of a lost one."""
         self._world = self.call_in_document("Page.createIsolatedWorld", frameId=self.id, worldName=WORLD)

@@ -10,12 +10,14 @@ from engine.devtools.connection import ProtocolError
 from engine.errors import DeadlineExceeded, PageFailed
 from engine.page import scripts
 from engine.page.child_frames import ChildFrames
-from engine.page.clock import Clock, FrameClock, RealClock
+from engine.page.clock import BURST, ENDLESS, Clock, FrameClock, RealClock
 from engine.page.frame import DocumentReplaced, MainFrame
 from engine.page.visitor import Visitor
 from options import CaptureOptions
 
 ANSWER_SECONDS = 10  # a page that does not answer for so long has its scripts terminated
+
+REQUESTED = scripts.call_expression(scripts.REQUESTED, BURST, ENDLESS)
 
 Answer = TypeVar("Answer")
 
@@ -32,7 +34,7 @@ class Page:
         self.width = self.height = 0  # of the viewport, in CSS pixels
         self.refused_images: set[str] = set()  # URLs, to be shown as nothing
         self.clock: Clock = (
-            FrameClock(session, blank.frame_turn, self.is_replaced, self.children.others)
+            FrameClock(session, blank.frame_turn, self.is_replaced, self.children.others, self._ask_for_requests)
             if blank.frame_turn
             else RealClock(session)
         )
@@ -84,6 +86,9 @@ class Page:
             raise DeadlineExceeded("the page was too busy to be inspected") from err
         finally:
             terminating.cancel()
+
+    def _ask_for_requests(self) -> asyncio.Future[dict[str, Any]] | None:
+        return self.frame.ask(REQUESTED)
 
     async def _evaluate(self, expression: str) -> Any:
         try:

@@ -167,6 +167,43 @@ REST = f"""(refused) => {{
   return {{...loaded(), shows: shows(), running, missing, fonts}};
 }}"""
 
+# What the page, or a frame of its site, has requested since this was last asked: 0 for nothing, 1 for animation frames, 2
+# for idle periods, and -1 if there is no script that may request any. Such requests are numbered, in all worlds of a
+# document alike, so one of ours tells how many there were. After a request, we request as many as `frames`: an idle period
+# begins only after a frame that was requested. If a page shows much, and itself has requested something at `most` looks in a
+# row, it has a loop without end perhaps, and its requests no longer count.
+REQUESTED = f"""(frames, most) => {{
+  {_SHOWS}
+  const own = globalThis.own ??= {{seen: new WeakMap(), made: 0, left: 0, pending: false, answers: 0, loops: false}};
+  if (own.loops) return 0;
+  const nothing = () => {{}};
+  let requested = 0, inside = false, windows = 50;
+  const look = view => {{
+    if (windows-- <= 0) return;
+    const frame = view.requestAnimationFrame(nothing), idle = view.requestIdleCallback(nothing);
+    view.cancelIdleCallback(idle);
+    const seen = own.seen.get(view.document) ?? {{frame: 0, idle: 0}};
+    const asked = idle > seen.idle + 1 ? 2 : frame > seen.frame + 1 + (view === window ? own.made : 0) ? 1 : 0;
+    requested = Math.max(requested, asked);
+    inside ||= asked && view !== window;
+    own.seen.set(view.document, {{frame, idle}});
+    for (let n = 0; n < view.length; n++) try {{ look(view[n]) }} catch {{}}
+  }};
+  look(window);
+  own.made = 0;
+  const draw = () => {{
+    own.pending = own.left-- > 0;
+    if (!own.pending) return;
+    own.made++;
+    requestAnimationFrame(draw);
+  }};
+  own.answers = requested && !inside ? own.answers + 1 : 0;
+  own.loops = own.answers === most && shows() === 'much';
+  if (requested) own.left = own.loops ? 0 : frames;
+  if (!own.pending) draw();
+  return requested || (document.scripts.length || window.length || document.querySelector('[onload]') ? 0 : -1);
+}}"""
+
 # A scroll-driven animation shows what it shows when its element is in the middle of the window.
 SHOW_SCROLLED = """() => {
   for (const animation of document.getAnimations())

@@ -120,6 +120,36 @@ PAGES = {
         "let n = 0; const draw = () => { a.style.opacity = n / 20; if (++n < 20) requestAnimationFrame(draw); else {"
         f" a.style.opacity = 1; {GREEN_NOW} }} }}; setTimeout(draw, 1200)"
     ),
+    "content after a hundred animation frames that change nothing": script(
+        f"let n = 0; const count = () => {{ if (++n < 100) requestAnimationFrame(count); else {GREEN_NOW} }}; count()"
+    ),
+    "an article that counts forty frames": body(
+        "red",
+        f"<p style=color:red>{'Some words of an article. ' * 20}</p><script>let n = 0; const count = () => {{ if (++n < 40)"
+        f" requestAnimationFrame(count); else {ALL_GREEN} }}; count()</script>",
+    ),
+    "content after frames and pauses": script(
+        "const frame = () => new Promise(requestAnimationFrame), pause = () => new Promise(done => setTimeout(done, 7));"
+        f" (async () => {{ for (let n = 0; n < 40; n++) {{ await frame(); await pause() }} {GREEN_NOW} }})()"
+    ),
+    "content after sixty frames, counted from a timer on": script(
+        f"let n = 0; const count = () => {{ if (++n < 60) requestAnimationFrame(count); else {GREEN_NOW} }};"
+        " setTimeout(count, 850)"
+    ),
+    "content after thirty idle periods": script(
+        f"let n = 0; const work = () => {{ if (++n < 30) requestIdleCallback(work); else {GREEN_NOW} }};"
+        " onload = () => requestIdleCallback(work)"
+    ),
+    "content after idle periods, counted from a timer on, beside a motion": script(
+        "a.animate({opacity: [0.5, 1]}, {duration: 400, iterations: 4}); let n = 0; const work = () => { if (++n < 30)"
+        f" requestIdleCallback(work); else {{ a.getAnimations()[0]?.finish(); {GREEN_NOW} }} }}; setTimeout(work, 700)"
+    ),
+    "a frame of the same site that counts a hundred frames": body(
+        "white",
+        "<iframe style='position:fixed;inset:0;width:400px;height:300px;border:0' srcdoc='<body style=background:red><script>let n = 0;"
+        " const count = () => { if (++n < 100) requestAnimationFrame(count); else document.body.style.background = &quot;green&quot; };"
+        " count()</script>'></iframe>",
+    ),
     "a chart on a canvas": body(
         "white",
         "<canvas id=c width=400 height=300></canvas><script>const g = c.getContext('2d'); let w = 0; (function draw() {"
