@@ -203,6 +203,8 @@ class Browser:
             session.send("Inspector.enable"),
             session.send("Page.addScriptToEvaluateOnNewDocument", source=_AS_USUAL),
             session.send("Page.setLifecycleEventsEnabled", enabled=True),
+            # Chromium moves the mouse of each new window to (0, 0), over a menu perhaps.
+            session.send("Input.setIgnoreInputEvents", ignore=True),
             session.send("Page.getFrameTree"),
         )
         if frames:

@@ -64,6 +64,7 @@ class Actions:
         self._may_click = False
         async with self._page.clock.drawing():
             _, late = await asyncio.wait(self._page.click(at["x"], at["y"]), timeout=CLICK_SECONDS)
+        self._page.ignore_mouse()
         if late and not self._page.is_replaced():
             self._page.session.send("Runtime.terminateExecution")
         return True

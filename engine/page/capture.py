@@ -286,7 +286,6 @@ class PageCapture:
             await self._require_drawable(PageFailed("the page stopped before it had anything to show"))
         if await self._outwaits_error():
             return
-        page.move_mouse_away()
         await self._actions.style()
         await self._actions.run_script()
         if params.wait_until == "networkidle":

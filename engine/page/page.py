@@ -134,21 +134,22 @@ class Page:
         self.width, self.height = width, height
         return self.session.send("Emulation.setDeviceMetricsOverride", **self._visitor.metrics(width, height))
 
-    def move_mouse_away(self) -> None:
-        """Headless Chromium's mouse stands at (0, 0), over a menu perhaps. The answer may need a frame: do not wait.
-
-        Pages take a mouse that leaves at the top for a visitor who leaves, and show a pop-up.
-        """
-        self.session.send("Input.dispatchMouseEvent", type="mouseMoved", x=-1, y=self.height // 2)
-
     def click(self, x: float, y: float) -> list[asyncio.Future[dict[str, Any]]]:
-        """Move the mouse to a point of the window, and click. The answers may need a frame."""
+        """Move the mouse to a point of the window, and click. The answers may need a frame.
+
+        The page notices the mouse from now on, until `ignore_mouse`.
+        """
         send, button = self.session.send, {"button": "left", "clickCount": 1}
+        send("Input.setIgnoreInputEvents", ignore=False)
         return [
             send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y),
             send("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, buttons=1, **button),
             send("Input.dispatchMouseEvent", type="mouseReleased", x=x, y=y, **button),
         ]
+
+    def ignore_mouse(self) -> None:
+        """Leave the mouse where it is, whatever the browser does with it."""
+        self.session.send("Input.setIgnoreInputEvents", ignore=True)
 
     def is_replaced(self) -> bool:
         return self.frame.leaving or not self.frame.committed
