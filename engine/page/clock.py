@@ -53,6 +53,9 @@ class Clock(Protocol):
     def wait_for_network(self, until: float) -> None:
         """Let requests stop the page's clock, until `until` on the event loop's clock."""
 
+    def require_real_time(self) -> None:
+        """Raise NoFrame if page time can differ from real time."""
+
     def running(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Let page time pass at its real pace during the block."""
 
@@ -75,6 +78,9 @@ class RealClock:
         return False
 
     def wait_for_network(self, until: float) -> None:
+        pass
+
+    def require_real_time(self) -> None:
         pass
 
     async def advance(self, milliseconds: float, until: float, is_over: Callable[[], bool]) -> None:
@@ -125,6 +131,9 @@ class FrameClock:
 
     def wait_for_network(self, until: float) -> None:
         self._network_until = until
+
+    def require_real_time(self) -> None:
+        raise NoFrame("the page's time is its own")
 
     @property
     def stalled(self) -> bool:

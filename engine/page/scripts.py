@@ -73,6 +73,18 @@ _ELEMENTS = """function* elements(root = document) {
 LOADS = """const loads = new RegExp('^(loading|please wait|just a moment|wird geladen|lädt|bitte warten|chargement|'
   + 'veuillez patienter|cargando|caricamento|carregando|laden|ładowanie|laddar|загрузка|加载中|読み込み中)', 'i');"""
 
+# Whether a canvas of the page has been handed over, to a worker perhaps: it gives no context any more, not even none.
+HAS_GIVEN_CANVAS = f"""() => {{
+  {_ELEMENTS}
+  const given = canvas => {{ try {{ canvas.getContext('none') }} catch {{ return true }} }};
+  const look = view => {{
+    for (const element of elements(view.document)) if (element.localName === 'canvas' && given(element)) return true;
+    for (let n = 0; n < view.length; n++) try {{ if (look(view[n])) return true }} catch {{}}
+    return false;
+  }};
+  return look(window);
+}}"""
+
 # How much the window shows: `nothing`; a `word` such as "Loading…"; a `motion` without end beside little else, such as a
 # spinner; `boxes` without text; `little` (a header, a logo, grey boxes that shimmer); or `much`. All but the last is what
 # applications show before their content has come. A colour that fills the window is nothing if the page loads scripts.

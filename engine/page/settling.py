@@ -39,6 +39,7 @@ class Settling:
         """Give a page that has loaded the time that the options ask for. Returns whether it seems unfinished even then."""
         page, params = self._page, self._params
         settled = params.wait_until == "settled"
+        await self._require_clock_of_canvases()
         has_given_up = self._traffic.has_given_up and not page.frame.loaded
         patience = GIVEN_UP_SECONDS if has_given_up else NETWORK_SECONDS + params.delay / 1000
         shows = await self.rest(params.delay + (SETTLED_MS if settled else DRAWN_MS), patience)
@@ -75,7 +76,16 @@ class Settling:
         if rest["fonts"] and missing:
             page.clock.wait_for_network(0)
             await page.clock.advance(FONT_BLOCK_MS, now() + FONT_BLOCK_SECONDS, is_over)
+        await self._require_clock_of_canvases()
         return str(rest["shows"])
+
+    async def _require_clock_of_canvases(self) -> None:
+        """Raise NoFrame if a worker draws a canvas, unless the page draws by itself.
+
+        Workers run in real time, and their frames keep those of the page waiting, some for ever.
+        """
+        if self._page.children.workers and await self._page.run(scripts.HAS_GIVEN_CANVAS):
+            self._page.clock.require_real_time()
 
     @property
     def _is_live(self) -> bool:

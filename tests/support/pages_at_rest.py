@@ -38,6 +38,17 @@ def framed(path: str, style: str = "") -> str:
     return f"<iframe src=\"{{other}}{path}\" style='position:fixed;inset:0;width:400px;height:300px;border:0;{style}'></iframe>"
 
 
+def canvas_of_worker(work: str, hand_over: str = "hand()") -> str:
+    """A canvas that is red until a worker has done its `work` with the context `g`."""
+    code = f"onmessage = ({{data}}) => {{ const g = data.getContext('2d'); {work} }}"
+    return body(
+        "white",
+        f"<canvas id=c width=400 height=300 style='background:red'></canvas><script type=text/worker>{code}</script><script>"
+        "const hand = () => { const code = new Blob([document.querySelector('script').textContent]), canvas = c.transferControlToOffscreen();"
+        f" new Worker(URL.createObjectURL(code)).postMessage(canvas, [canvas]) }}; {hand_over}</script>",
+    )
+
+
 GREEN_NOW = "a.style.background = 'green'"
 SHIMMER = """<style>@keyframes shimmer { to { background-position: 400px 0 } }
     .s { height: 60px; margin: 10px; background: linear-gradient(90deg, #eee, #ddd, #eee) 0 0/200px;
@@ -154,6 +165,17 @@ PAGES = {
         "white",
         "<canvas id=c width=400 height=300></canvas><script>const g = c.getContext('2d'); let w = 0; (function draw() {"
         " g.fillStyle = 'green'; g.fillRect(0, 0, w += 8, 300); if (w < 420) requestAnimationFrame(draw) })()</script>",
+    ),
+    "a canvas that a worker draws by frames and by its clock": canvas_of_worker(
+        "const began = performance.now(); (function draw() { const t = Math.min((performance.now() - began) / 1200, 1);"
+        " g.fillStyle = 'green'; g.fillRect(0, 0, 400 * t, 300); if (t < 1) requestAnimationFrame(draw) })()"
+    ),
+    "a canvas that a worker draws by timers": canvas_of_worker(
+        "let n = 0; (function draw() { g.fillStyle = 'green'; g.fillRect(0, 0, n += 10, 300); if (n < 400) setTimeout(draw, 25) })()"
+    ),
+    "a canvas that is handed to a worker later": canvas_of_worker(
+        "let n = 0; (function draw() { g.fillStyle = 'green'; g.fillRect(0, 0, n += 10, 300); if (n < 400) requestAnimationFrame(draw) })()",
+        "setTimeout(hand, 400)",
     ),
     "animations, one after the other": body(
         "white",
