@@ -18,6 +18,7 @@ DRAWN_MS = 34  # of page time, for two frames
 NETWORK_SECONDS = 2.4  # of real time after load, for requests that the page makes then
 REST_SECONDS = 0.6  # after that, for a page that keeps itself busy
 LIVE_SECONDS = 1  # of real time besides, for a page with WebSockets or workers
+INSTALLING_SECONDS = 0.05  # between looks at a service worker
 # A page that shows next to nothing, or little while requests are under way, is looked at once more.
 PATIENT_MS, PATIENT_SECONDS = 5000, 2.5
 MISSING_MS = 167  # of page time, in which requests under way are waited for
@@ -47,6 +48,8 @@ class Settling:
             return False
         if self._is_live:
             shows = await self._let_live(LIVE_SECONDS)
+        if await page.children.is_installing():
+            shows = await self._wait_for_service_worker()
         if has_given_up or not await self._may_show_more(shows):
             return False
         shows = await self._look_patiently()
@@ -119,6 +122,18 @@ class Settling:
         async with self._page.clock.running():
             await self._page.session.pause(seconds)
         return await self.rest(DRAWN_MS)
+
+    async def _wait_for_service_worker(self) -> str:
+        """Let real time pass until the first visit's service worker serves the page, which may load anew for it.
+
+        Returns what `rest` does.
+        """
+        page, now, document = self._page, asyncio.get_running_loop().time, self._page.frame.document
+        until = now() + LIVE_SECONDS
+        async with page.clock.running():
+            while now() < until and page.frame.document == document and await page.children.is_installing():
+                await page.session.pause(INSTALLING_SECONDS)
+        return await self.rest(SETTLED_MS)
 
     async def wait_for_idle_network(self) -> None:
         page = self._page

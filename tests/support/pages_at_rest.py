@@ -103,6 +103,17 @@ PAGES = {
         " if (!serviceWorker.controller) await new Promise(resolve => { serviceWorker.oncontrollerchange = resolve });"
         f" await fetch('/content'); {ALL_GREEN} }}</script>",
     ),
+    "words that go when a service worker has taken the page over": body(
+        "red",
+        "<p>Your edition is being prepared</p><script>const {serviceWorker} = navigator; if (serviceWorker.controller)"
+        f" fetch('/content').then(() => {{ {ALL_GREEN} }}); else {{ serviceWorker.oncontrollerchange = () => location.reload();"
+        " serviceWorker.register('/shell.js') }</script>",
+    ),
+    "an article that a service worker replaces after its installation": body(
+        "red",
+        f"<p>{'Some words of an article. ' * 20}</p><script>const {{serviceWorker}} = navigator;"
+        f" serviceWorker.register('/shell.js').then(() => serviceWorker.ready).then(() => {{ {ALL_GREEN} }})</script>",
+    ),
     "a shared worker that computes": body(
         "white", f"<script>onload = () => {{ new SharedWorker('/shared.js').port.onmessage = () => {{ {ALL_GREEN} }} }}</script>"
     ),
@@ -254,6 +265,13 @@ def add_parts(site: Site) -> None:
     site.add(
         "/service.js",
         f"oninstall = () => {{ {compute} skipWaiting() }}; onactivate = event => event.waitUntil(clients.claim());"
+        " onfetch = event => { if (event.request.url.endsWith('/content')) event.respondWith(new Response('x')) }",
+        content_type=script_type,
+    )
+    site.add(
+        "/shell.js",
+        f"oninstall = event => event.waitUntil(caches.open('shell').then(shell => shell.addAll(['{LATE}']).then(() => skipWaiting())));"
+        " onactivate = event => event.waitUntil(clients.claim());"
         " onfetch = event => { if (event.request.url.endsWith('/content')) event.respondWith(new Response('x')) }",
         content_type=script_type,
     )
