@@ -24,6 +24,13 @@ LOADED = f"() => {{ {_LOADED} return loaded() }}"
 # A document whose head never ended has nothing to draw: its screenshot never arrives, and its PDF is empty.
 DRAWABLE = "() => document.contentType !== 'text/html' || document.body !== null"
 
+# The numbers of parts that have come and that `load` may wait for, and of what scripts have fetched.
+ARRIVED = """() => {
+  const all = performance.getEntriesByType('resource');
+  const fetched = all.filter(each => /^(fetch|xmlhttprequest|beacon)$/.test(each.initiatorType)).length;
+  return [all.length - fetched, fetched];
+}"""
+
 MATCHES = "(selector) => document.querySelector(selector) !== null"
 
 # A constructed sheet passes a Content-Security-Policy that refuses inline styles. It is added again before the picture,
