@@ -6,7 +6,7 @@ The script and the click are the page's own to the browser: what they fetch or w
 import asyncio
 
 from engine.errors import DeadlineExceeded, PageFailed, SelectorNotFound
-from engine.page import scripts
+from engine.page import scripts, whole_scripts
 from engine.page.frame import WORLD
 from engine.page.page import Page
 from options import CaptureOptions
@@ -90,5 +90,5 @@ class Actions:
     async def scroll(self) -> bool:
         """Scroll the window, or the element that scrolls in its place. Returns whether there was anything to do."""
         if self._params.scroll_y:
-            await self._page.run(scripts.SCROLL_TO, self._params.scroll_y)
+            await self._page.run(whole_scripts.SCROLL_TO, self._params.scroll_y)
         return bool(self._params.scroll_y)

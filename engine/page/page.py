@@ -10,8 +10,9 @@ from engine.devtools.connection import ProtocolError
 from engine.errors import DeadlineExceeded, PageFailed
 from engine.page import scripts
 from engine.page.child_frames import ChildFrames
-from engine.page.clock import BURST, ENDLESS, Clock, FrameClock, RealClock
+from engine.page.clock import Clock, RealClock
 from engine.page.frame import DocumentReplaced, MainFrame
+from engine.page.frame_clock import BURST, ENDLESS, FrameClock
 from engine.page.visitor import Visitor
 from options import CaptureOptions
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from engine.errors import ClipOutside, SelectorNotFound
-from engine.page import scripts
+from engine.page import whole_scripts
 from engine.page.page import Page
 from options import FORMATS, MAX_PIXELS, CaptureOptions
 
@@ -81,7 +81,7 @@ async def show_unfinished(page: Page, params: CaptureOptions) -> View:
     Raises SelectorNotFound if no element matches the selector, or none that can be seen now.
     """
     if not params.selector:
-        found = await page.run(scripts.HEIGHT)
+        found = await page.run(whole_scripts.HEIGHT)
         return cut(params, page.height, found["height"], found["zoom"])
     return _view_of(await _box(page, params, 0), params, page, 0)
 
@@ -90,7 +90,7 @@ async def is_clip_beyond_window(page: Page, params: CaptureOptions) -> bool:
     """Return whether the clip, if there is one, lies above or below of what the window shows."""
     if not params.clip:
         return False
-    top: float = (await page.run(scripts.TOP))["top"]
+    top: float = (await page.run(whole_scripts.TOP))["top"]
     return max(0, params.clip.y) < top or params.clip.y + params.clip.height > top + page.height
 
 
@@ -99,7 +99,7 @@ async def clip(page: Page, params: CaptureOptions, view: View) -> View:
     wanted = params.clip
     if not wanted:
         return view
-    found = await page.run(scripts.TOP)
+    found = await page.run(whole_scripts.TOP)
     end = math.ceil(found["top"]) + (view.clip.height if view.clip else view.height)
     left, right = max(0, wanted.x), min(wanted.x + wanted.width, params.width)
     first, last = max(0, wanted.y), min(wanted.y + wanted.height, end)
@@ -115,37 +115,37 @@ async def _scroll_through(page: Page, params: CaptureOptions, rest: Rest) -> Non
     end = loop.time() + SCROLL_SECONDS
     limit = math.inf if params.format == "pdf" else max_height(params)
     while loop.time() < end:
-        found = await page.run(scripts.SCROLL_TO, top)
+        found = await page.run(whole_scripts.SCROLL_TO, top)
         await page.clock.advance(SCROLL_MS, end, page.is_replaced)
         top += found["step"]
         if top >= min(found["height"], limit):
             end_of_page = found["height"]
-            found = await page.run(scripts.SCROLL_TO, 0)
+            found = await page.run(whole_scripts.SCROLL_TO, 0)
             if found["height"] <= end_of_page or top >= limit:
                 break
             top = min(top, end_of_page)  # it has loaded more, as its end was seen
     else:
-        await page.run(scripts.SCROLL_TO, 0)
+        await page.run(whole_scripts.SCROLL_TO, 0)
     await rest(0)
 
 
 async def _show_all(page: Page, params: CaptureOptions, rest: Rest) -> View:
     limit, height = max_height(params), params.height
-    found = await page.run(scripts.UNFOLD, params.format == "pdf")  # paper has no window to grow
+    found = await page.run(whole_scripts.UNFOLD, params.format == "pdf")  # paper has no window to grow
     for _ in range(1 + GROWTHS):
         wanted = max(params.height, min(math.ceil(found["height"]), limit))
         if wanted <= height:
             break
         height = await _resize(page, wanted, rest)
-        found = await page.run(scripts.UNFOLD, True)
+        found = await page.run(whole_scripts.UNFOLD, True)
     if found["inner"] and params.height <= math.ceil(found["bottom"]) < height:  # it did not grow into the window
         height = await _resize(page, math.ceil(found["bottom"]), rest)
-        found = await page.run(scripts.UNFOLD, True)
+        found = await page.run(whole_scripts.UNFOLD, True)
     return cut(params, height, found["height"], found["zoom"])
 
 
 async def _show_element(page: Page, params: CaptureOptions, rest: Rest) -> View:
-    if not await page.run(scripts.BRING_INTO_VIEW, params.selector):
+    if not await page.run(whole_scripts.BRING_INTO_VIEW, params.selector):
         raise SelectorNotFound("selector", f'no element matched "{params.selector}"')
     await rest(0)
     limit, top = max_height(params), 0
@@ -176,7 +176,7 @@ def _max_width(params: CaptureOptions, height: int) -> int:
 
 async def _box(page: Page, params: CaptureOptions, top: float) -> dict[str, float]:
     """Scroll to `top`, unfold and measure the element. The page may have removed it since it was last seen."""
-    box: dict[str, float] | None = await page.run(scripts.BOX, params.selector, top)
+    box: dict[str, float] | None = await page.run(whole_scripts.BOX, params.selector, top)
     if box is None:
         raise SelectorNotFound("selector", f'no element matched "{params.selector}"')
     return box
@@ -188,15 +188,15 @@ async def _resize(page: Page, height: int, rest: Rest, width: int = 0) -> int:
     It becomes `width` pixels wide too, if it is not yet, and its layout stays.
     """
     more = max(0, width - page.width)
-    await page.run(scripts.FIX_UNITS, more > 0)
-    await page.run(scripts.REMEMBER_SIZES, MOST_PINNED)
+    await page.run(whole_scripts.FIX_UNITS, more > 0)
+    await page.run(whole_scripts.REMEMBER_SIZES, MOST_PINNED)
     if more:
-        await page.run(scripts.KEEP_WIDTH, more)
+        await page.run(whole_scripts.KEEP_WIDTH, more)
     await page.set_viewport(page.width + more, height)
-    await page.run(scripts.PIN_SIZES)
+    await page.run(whole_scripts.PIN_SIZES)
     await page.clock.advance(REDRAW_MS, asyncio.get_running_loop().time() + 1, page.is_replaced)
-    await page.run(scripts.PIN_SIZES)  # a handler of `resize` may have set some
-    await page.run(scripts.SHOW_SCROLLED)
+    await page.run(whole_scripts.PIN_SIZES)  # a handler of `resize` may have set some
+    await page.run(whole_scripts.SHOW_SCROLLED)
     await rest(SEEN_MS)
     return height
 
