@@ -16,8 +16,9 @@ from services import Services
 from validation import JobRequest
 from web.http.bodies import json_body
 from web.http.budgets import Budgets
-from web.http.callers import Caller, allow_origins, identify_caller
+from web.http.callers import Caller, identify_caller
 from web.http.idempotency import current_attempt, respond_once
+from web.http.origins import allow_origins
 from web.http.pictures import SAFE_HEADERS, picture_response
 from web.http.request_log import log_facts, request_id
 

@@ -12,14 +12,16 @@ from storage_backends import LocalStorage
 from thumbnails import Ask, CacheState, Persisted
 from web.http.bodies import absolute_url, json_body
 from web.http.budgets import Budgets
-from web.http.callers import Caller, allow_origins, identify_caller
+from web.http.callers import Caller, identify_caller
 from web.http.idempotency import current_attempt, respond_once
+from web.http.origins import Sharing, allow_origins, share_pictures
 from web.http.pictures import SAFE_HEADERS
 from web.http.request_log import log_facts, request_id
 
 
 def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     views = Blueprint("persist", __name__)
+    share_pictures(views, Sharing(services.settings))
     allow_origins(views, services.settings.cors_origins)
 
     @views.post("/persist")

@@ -18,6 +18,7 @@ from web.http.bodies import json_body
 from web.http.budgets import Budgets
 from web.http.callers import Caller, identify_caller
 from web.http.errors import prefers_image
+from web.http.origins import Sharing, allow_origins, share_pictures
 from web.http.pictures import picture_headers, picture_response, preferred_format
 from web.http.preferences import Preferences
 from web.http.request_log import log_facts, request_id
@@ -35,6 +36,8 @@ def get_picture(
 
 def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     views = Blueprint("thumbs", __name__)
+    share_pictures(views, Sharing(services.settings))
+    allow_origins(views, services.settings.cors_origins)
 
     @views.get("/thumb")
     def thumb() -> Response:

@@ -1,14 +1,12 @@
-"""The caller of the current request: an API key or an address. Also: trusted proxies, and origins for CORS."""
+"""The caller of the current request: an API key or an address. Also: trusted proxies."""
 
 from dataclasses import dataclass
 
-from flask import Blueprint, Flask, request
-from flask_cors import CORS
+from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from access import AccessRules, ApiKey, client_of
 from errors import BadKey
-from options import NOTE_HEADER, STATUS_HEADER
 
 
 class TrustedProxies(ProxyFix):
@@ -63,17 +61,3 @@ def rate_limited_client(access: AccessRules) -> str:
 
 def _current_address() -> str:
     return client_of(request.remote_addr)
-
-
-def allow_origins(views: Blueprint, origins: tuple[str, ...]) -> None:
-    """Let scripts of `origins` call `views` from a browser. Without origins, no CORS header is sent."""
-    if origins:
-        headers = ["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID"]
-        CORS(
-            views,
-            origins=list(origins),
-            methods=["POST"],
-            allow_headers=headers,
-            expose_headers=[NOTE_HEADER, STATUS_HEADER],
-            max_age=600,
-        )
