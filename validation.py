@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
-from urllib.parse import parse_qsl
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
@@ -51,7 +50,7 @@ from options import (
     options_of,
     read_code,
 )
-from urls import parse_url
+from urls import parse_url, read_query
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -158,10 +157,7 @@ class Validator:
             return err.untraced()
 
     def _parse_query(self, query: bytes, preferred: str) -> ThumbnailRequest:
-        try:
-            pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=64)
-        except ValueError:
-            raise InvalidOption("the query has too many options; send at most 64") from None
+        pairs = read_query(query)
         _refuse_repeated(pairs)
         _refuse_in_query(name for name, _ in pairs)
         return self._parse(dict(pairs), _Query, preferred)
