@@ -5,6 +5,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from access import sign
 
+PAGE = "https://example.com/"
 KEY = "a-signing-key-of-tests-0001"
 
 
@@ -66,4 +67,57 @@ def test_such_a_byte_in_another_option_is_refused_by_name(client, api, query):
     status, _, body = ask(client, query)
 
     assert (status, b"UTF-8" in body, b"caf%E9" in body or b"selector" in body) == (400, True, True)
+    assert api.calls == []
+
+
+@pytest.mark.parametrize("blanks", ["%20{}", "{}%20", "+{}+", "%0A{}%0D%0A", "%09{}%20%20"])
+def test_blanks_around_a_url_are_ignored(client, api, blanks):
+    assert ask(client, f"url={blanks.format('https%3A%2F%2Fexample.com%2F')}".encode())[0] == 200
+    assert captured(api) == [PAGE]
+
+
+def test_blanks_around_a_url_in_a_body_are_ignored(client, api):
+    assert client.post("/thumb", json={"url": f" {PAGE}\n"}).status_code == 200
+    assert captured(api) == [PAGE]
+
+
+@pytest.mark.parametrize("url", ["%20", "https://exa%20mple.com/", "https://example.com/a%20b"])
+def test_a_blank_inside_a_url_and_one_alone_are_refused(client, url):
+    assert ask(client, f"url={url}".encode())[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "advice"),
+    [
+        ("amp;w=320", "amp;w", "write & instead of &amp;"),
+        ("_=1700000000", "_", "leave it out; ttl and fresh say how old a picture may be"),
+        ("v=2", "v", "leave it out; ttl and fresh say how old a picture may be"),
+        ("cachebuster=1", "cachebuster", "leave it out; ttl and fresh say how old a picture may be"),
+        ("utm_source=mail", "utm_source", "percent-encode that URL as a whole"),
+        ("fbclid=x", "fbclid", "percent-encode that URL as a whole"),
+        ("utm_height=1", "utm_height", "percent-encode that URL as a whole"),
+        ("article=2", "article", "percent-encode that URL as a whole"),
+        ("widht=320", "widht", "did you mean width?"),
+    ],
+)
+def test_an_unknown_parameter_gets_the_advice_that_helps(client, query, name, advice):
+    refused = client.get(f"/thumb?url=https%3A%2F%2Fexample.com%2F&{query}")
+
+    assert (refused.status_code, refused.json["code"]) == (400, "invalid_option")
+    assert refused.json["detail"].startswith(f"{name}: is not an option")
+    assert advice in refused.json["detail"]
+
+
+def test_an_unknown_name_in_a_body_gets_no_advice_about_queries(client):
+    refused = client.post("/persist", json={"url": PAGE, "article": 2})
+
+    assert refused.json["detail"].startswith("article: is not an option")
+    assert "percent-encode" not in refused.json["detail"]
+
+
+@pytest.mark.parametrize("option", ["expires=99999999_99", "w=3_20", "scale=1_0", "quality=8_0", "ttl=86_400"])
+def test_a_number_with_an_underscore_is_refused(client, api, option):
+    refused = client.get(f"/thumb?url=https%3A%2F%2Fexample.com%2F&{option}")
+
+    assert (refused.status_code, refused.json["detail"].partition(":")[0]) == (400, option.partition("=")[0])
     assert api.calls == []
