@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 
 from access import JobBudgets
 from errors import NotFound, NotReady, QueueUnavailable
@@ -14,6 +14,7 @@ from jobs import BULK, INTERACTIVE, Batch, Job, State, ids_from
 from model import Picture
 from services import Services
 from validation import JobRequest
+from web.http.addresses import base_url, path_of
 from web.http.bodies import json_body
 from web.http.budgets import Budgets
 from web.http.callers import Caller, identify_caller
@@ -92,7 +93,7 @@ def create_jobs(
         response = _respond_with_state(services, id_, made[0].owner)
     else:
         response = _respond_accepted(batch, made)
-    response.headers.update(limits | {"Location": f"/jobs/{id_}"})
+    response.headers.update(limits | {"Location": path_of(f"/jobs/{id_}", services.settings.public_url)})
     return response
 
 
@@ -111,7 +112,7 @@ def _wait_for_all(services: Services, made: list[Job], seconds: float) -> bool:
 
 def _respond_with_state(services: Services, id_: str, owner: str) -> Response:
     """Respond with the description of a job or a batch. Raises NotFound."""
-    store, here = services.jobs.store, request.host_url.rstrip("/")
+    store, here = services.jobs.store, base_url()
     batch = store.get_batch(id_)
     if batch is None:
         job = _require_owner(store.get(id_), owner)

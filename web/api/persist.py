@@ -10,7 +10,8 @@ from services import Services
 from storage import CACHE_FOREVER
 from storage_backends import LocalStorage
 from thumbnails import Ask, CacheState, Persisted
-from web.http.bodies import absolute_url, json_body
+from web.http.addresses import absolute_url
+from web.http.bodies import json_body
 from web.http.budgets import Budgets
 from web.http.callers import Caller, identify_caller
 from web.http.idempotency import current_attempt, respond_once

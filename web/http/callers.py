@@ -1,6 +1,9 @@
 """The caller of the current request: an API key or an address. Also: trusted proxies."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -8,13 +11,26 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from access import AccessRules, ApiKey, client_of
 from errors import BadKey
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
+
 
 class TrustedProxies(ProxyFix):
     """WSGI middleware that reads the caller's address from what the trusted proxies in front have appended.
 
+    It also reads the scheme, and the path below which a proxy shows the service. Proxies that know no such path pass on what
+    a caller writes, so only a plain path counts: an address in it would be another site's.
+
     It splits the header at commas alone. Werkzeug's parser knows quoted strings, so one `"` from a client would hide
     everything that the proxies append.
     """
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if "HTTP_X_FORWARDED_PREFIX" in environ and not _PREFIX.fullmatch(environ["HTTP_X_FORWARDED_PREFIX"]):
+            del environ["HTTP_X_FORWARDED_PREFIX"]
+        return super().__call__(environ, start_response)
 
     def _get_real_value(self, trusted: int, value: str | None) -> str | None:
         entries = (value or "").split(",")
@@ -24,8 +40,8 @@ class TrustedProxies(ProxyFix):
 def trust_proxies(app: Flask, count: int) -> None:
     """Trust the last `count` proxies in front. Install it last, so that all other middleware sees the caller."""
     if count:
-        # Proxies append to X-Forwarded-For, but replace X-Forwarded-Proto.
-        app.wsgi_app = TrustedProxies(app.wsgi_app, x_for=count, x_proto=1)  # type: ignore[method-assign]
+        # Proxies append to X-Forwarded-For, but replace X-Forwarded-Proto and X-Forwarded-Prefix.
+        app.wsgi_app = TrustedProxies(app.wsgi_app, x_for=count, x_proto=1, x_prefix=1)  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True, slots=True)
