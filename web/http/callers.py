@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+import structlog
 from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -14,6 +16,11 @@ from errors import BadKey
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+_log = structlog.get_logger()
+_NOT_TRUSTED = (
+    "X-Forwarded-For comes from a private address and is not believed, so all visitors behind that proxy share one limit; "
+    "set TRUSTED_PROXIES to the number of proxies in front"
+)
 _PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
 
 
@@ -39,9 +46,31 @@ class TrustedProxies(ProxyFix):
 
 def trust_proxies(app: Flask, count: int) -> None:
     """Trust the last `count` proxies in front. Install it last, so that all other middleware sees the caller."""
-    if count:
+    if not count:
+        _warn_of_proxy(app)
+    else:
         # Proxies append to X-Forwarded-For, but replace X-Forwarded-Proto and X-Forwarded-Prefix.
         app.wsgi_app = TrustedProxies(app.wsgi_app, x_for=count, x_proto=1, x_prefix=1)  # type: ignore[method-assign]
+
+
+def _warn_of_proxy(app: Flask) -> None:
+    """Warn once if a proxy on this network seems to be in front, since all its visitors count as one client."""
+    served = app.wsgi_app
+
+    def watching(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if "HTTP_X_FORWARDED_FOR" in environ and _is_on_this_network(environ.get("REMOTE_ADDR")):
+            app.wsgi_app = served  # type: ignore[method-assign] # watches no longer
+            _log.warning("proxy_not_trusted", detail=_NOT_TRUSTED)
+        return served(environ, start_response)
+
+    app.wsgi_app = watching  # type: ignore[method-assign]
+
+
+def _is_on_this_network(address: str | None) -> bool:
+    try:
+        return ip_address(address or "").is_private
+    except ValueError:
+        return True  # a Unix socket
 
 
 @dataclass(frozen=True, slots=True)

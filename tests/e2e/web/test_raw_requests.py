@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.processes import wait_until
 from tests.support.screenshot_api import running_screenshot_api
 from tests.support.web import running_web
 
@@ -84,6 +85,18 @@ def test_a_url_in_raw_utf8_is_the_same_page_as_in_percent_encoding(web, path):
 @pytest.mark.parametrize("target", [b"/thumb?a=\x00b", b"/thumb?a=\x7f", b"/thumb?a=\x01"])
 def test_a_control_in_the_request_line_is_still_refused(web, target):
     assert exchange(web[0], b"GET %b HTTP/1.0\r\nHost: x" % target)[0] == 400
+
+
+def test_it_warns_once_of_a_proxy_that_it_does_not_believe(web):
+    url, _, log = web
+    for number in range(3):
+        exchange(url, b"GET /health HTTP/1.0\r\nX-Forwarded-For: 198.51.100.%d" % number)
+    wait_until(lambda: [one for one in events(log) if one["event"] == "proxy_not_trusted"], "the warning")
+    exchange(url, b"GET /health HTTP/1.0\r\nX-Forwarded-For: 198.51.100.9")
+    (warning,) = [one for one in events(log) if one["event"] == "proxy_not_trusted"]
+
+    assert "TRUSTED_PROXIES" in warning["detail"]
+    assert "198.51.100" not in json.dumps(warning), "a visitor's address"
 
 
 def test_it_warns_at_the_start_that_other_sites_may_read_internal_pages(web):
