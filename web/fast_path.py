@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 # Flask serves requests with these headers: a key has limits of its own, and preconditions and preferences are rare.
 # If-Modified-Since does not count beside If-None-Match, which takes precedence and which browsers send as well.
-_FOR_FLASK = frozenset(("HTTP_AUTHORIZATION", "HTTP_X_API_KEY", "HTTP_IF_MATCH", "HTTP_RANGE", "HTTP_PREFER"))
+_FOR_FLASK = frozenset(
+    ("HTTP_AUTHORIZATION", "HTTP_X_API_KEY", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_RANGE", "HTTP_PREFER")
+)
 _ERROR = "thumbnails.error"
 _KNOWN = "thumbnails.known"
 

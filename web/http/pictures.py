@@ -83,6 +83,12 @@ def conditional(response: Response) -> Response:
     if environ.get("HTTP_IF_MATCH", "").strip() == "*":  # any picture will do (RFC 9110, 13.1.1); Werkzeug finds none
         del environ["HTTP_IF_MATCH"]
     response.make_conditional(environ)
-    if response.status_code == 412:
+    if response.status_code == 412 or _modified_since(response):
         abort(412)  # instead of the picture with status 412
     return response
+
+
+def _modified_since(response: Response) -> bool:
+    """Return whether `If-Unmodified-Since` fails, which Werkzeug does not check. It does not count beside `If-Match`."""
+    limit, modified = request.if_unmodified_since, response.last_modified
+    return "If-Match" not in request.headers and limit is not None and modified is not None and modified > limit

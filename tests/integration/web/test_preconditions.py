@@ -1,4 +1,4 @@
-"""`If-Match` on pictures."""
+"""`If-Match` and `If-Unmodified-Since` on pictures."""
 
 import io
 
@@ -18,6 +18,15 @@ def test_a_picture_that_does_not_fit_its_condition_is_an_error_that_no_cache_kee
 
     assert (refused.status_code, refused.json["code"]) == (412, "precondition_failed")
     assert refused.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("date", "status"), [("Sun, 06 Nov 1994 08:49:37 GMT", 412), ("Fri, 01 Jan 2038 00:00:00 GMT", 200)]
+)
+def test_a_picture_captured_after_the_given_date_is_refused(client, date, status):
+    query = {"url": PAGE}
+    answers = [client.get("/thumb", query_string=query, headers={"If-Unmodified-Since": date}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [status, status]
 
 
 def test_a_permanent_picture_answers_the_same_conditions(client):
