@@ -93,3 +93,49 @@ class Edge:
     @property
     def stored(self):
         return sum(path.is_file() for path in (self.folder / "cache").rglob("*"))
+
+
+TLS_PROXY = """daemon off;
+{user}pid {folder}/proxy.pid;
+events {{ }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/proxy_body;
+    proxy_temp_path {folder}/proxy_temp;
+    fastcgi_temp_path {folder}/proxy_fastcgi;
+    uwsgi_temp_path {folder}/proxy_uwsgi;
+    scgi_temp_path {folder}/proxy_scgi;
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        ssl_certificate {certificate};
+        ssl_certificate_key {certificate};
+        location {path}/ {{
+            proxy_pass {target}/;
+            proxy_bind 127.0.0.1;
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header X-Forwarded-Prefix "{path}";
+        }}
+    }}
+}}
+"""
+
+
+@contextmanager
+def running_tls_proxy(folder: Path, target: str, certificate: Path, path: str = "") -> Iterator[int]:
+    """Run another nginx, as others have one in front of ours: it ends TLS and shows the URL `target` below `path`.
+
+    Yield its port. `certificate` holds the key too.
+    """
+    port = free_port()
+    config = folder / "proxy.conf"
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    config.write_text(
+        TLS_PROXY.format(user=user, folder=folder, port=port, certificate=certificate, target=target, path=path),
+        encoding="utf-8",
+    )
+    with (folder / "proxy.log").open("ab") as errors:
+        command = [NGINX, "-p", str(folder), "-c", str(config), "-e", str(folder / "proxy.log")]
+        with running(command, port, stderr=errors):
+            yield port
