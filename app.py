@@ -46,6 +46,8 @@ def _load() -> Settings:
     logs.configure(settings.log_format, settings.log_level, cache=True)
     for warning in config.unknown_variables():
         structlog.get_logger().warning("unknown_setting", detail=warning)
+    for warning in config.without_effect(settings):
+        structlog.get_logger().warning("setting_without_effect", detail=warning)
     if settings.private_targets and origins.open_to_all(settings):
         structlog.get_logger().warning("pictures_readable", detail=origins.EXPOSED)
     return settings

@@ -285,7 +285,7 @@ def test_every_variable_is_a_setting():
     named |= {name for service in compose().values() for name in service.get("environment", {})}
     named |= {name for path in FLY.values() for name in tomllib.loads(read(f"deploy/{path}"))["env"]}
     named |= {variable["name"] for container in cloud_run().values() for variable in container["env"]}
-    assert named - SETTINGS - OTHERS == set()
+    assert named - SETTINGS - OTHERS == {"ENGINE_FIXED"}, "which tells the web process of the others"
 
 
 def test_the_example_names_every_setting_and_sets_none():
@@ -354,3 +354,35 @@ def test_the_lock_files_contain_all_requirements(name):
     asked = re.findall(r"^([a-zA-Z0-9][a-zA-Z0-9-]*)", read(f"{name}.in"), flags=re.MULTILINE)
     locked = {entry.lower() for entry in re.findall(r"^([a-z0-9.-]+)==", read(f"{name}.txt"), flags=re.MULTILINE)}
     assert {entry.lower() for entry in asked} <= locked
+
+
+# In compose, these belong to how the containers find each other.
+FIXED_IN_COMPOSE = {"ENGINE_HOST", "ENGINE_PORT", "ENGINE_EGRESS"}
+
+
+def engine_variables():
+    return {name.upper() for name in engine.config.EngineSettings.model_fields}
+
+
+def test_in_compose_every_setting_of_the_engine_reaches_it():
+    passed = compose()["engine"]["environment"]
+    wanted = engine_variables() - FIXED_IN_COMPOSE
+    assert wanted - passed.keys() == set()
+    assert [name for name in wanted if not re.fullmatch(rf"\$\{{{name}:-[^}}]*\}}", passed[name])] == []
+
+
+def test_in_compose_the_engine_gets_no_secret_of_the_other_services():
+    assert "env_file" not in compose()["engine"]
+    assert "env_file" not in compose()["egress"]
+    assert {name for name in compose()["engine"]["environment"] if "KEY" in name or "SECRET" in name} == {
+        "ENGINE_API_KEY"
+    }
+
+
+def test_the_web_process_knows_the_names_of_the_engines_settings():
+    assert {name for name in engine_variables() if name.startswith("ENGINE_")} == config.ENGINE_VARIABLES
+
+
+def test_compose_says_which_settings_of_the_engine_it_fixes():
+    """Of these, the web process warns."""
+    assert set(compose()["web"]["environment"]["ENGINE_FIXED"].split()) == FIXED_IN_COMPOSE
