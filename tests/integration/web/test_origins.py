@@ -52,6 +52,14 @@ def test_a_script_reads_the_headers_that_tell_it_what_to_do_next(make_client):
     assert {name.lower() for name in READABLE} <= names(made.headers["Access-Control-Expose-Headers"])
 
 
+def test_a_script_that_asks_too_often_reads_when_to_ask_again(make_client):
+    client = make_client(cors_origins="https://cms.example.com", request_limit="1 per hour")
+    refused = [client.get("/jobs/0123456789abcdef0123456789abcdef", headers=CMS) for _ in range(2)][-1]
+
+    assert (refused.status_code, refused.headers["Access-Control-Allow-Origin"]) == (429, "https://cms.example.com")
+    assert "retry-after" in names(refused.headers["Access-Control-Expose-Headers"])
+
+
 @pytest.mark.parametrize("headers", [{}, CMS, OTHER])
 @pytest.mark.parametrize("path", ["/jobs/0123456789abcdef0123456789abcdef", "/thumb?url=https://example.com/"])
 def test_an_answer_that_depends_on_the_origin_says_so_to_caches(make_client, path, headers):
@@ -83,6 +91,12 @@ def test_pictures_and_placeholders_are_usable_by_every_page(client):
     assert (taken.status_code, known.headers["X-Cache"], kept.status_code) == (200, "HIT", 304)
     assert (refused.status_code, blocked.status_code) == (400, 400)
     assert [sharing(answer) for answer in (taken, known, kept, head, refused, blocked)] == [ANYWHERE] * 6
+
+
+def test_a_placeholder_for_a_picture_to_come_is_usable_by_every_page(client, api):
+    api.latency = 1
+    pending = get(client, IMG, wait=0)
+    assert (pending.status_code, sharing(pending)) == (202, ANYWHERE)
 
 
 def test_a_script_of_any_page_reads_why_there_is_no_picture(client):
