@@ -56,5 +56,7 @@ def _load() -> Settings:
 def __getattr__(name: str) -> Any:
     """Make `app` when a server asks for it, not when a test imports this module."""
     if name == "app":
-        return create_app()
+        app = create_app()
+        app.extensions["services"].warn_about_redis()
+        return app
     raise AttributeError(name)

@@ -88,6 +88,7 @@ LADDER = (*map(str, _WIDTHS), *(f"{width}x{width * 9 // 16}" for width in _WIDTH
 SizeEntry = Annotated[str, AfterValidator(_size)]
 Rate = Annotated[str, AfterValidator(_rate), Field(description="a rate such as 30 per minute")]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
+RedisURL = Annotated[str, AfterValidator(_redis_url), Field(description="a redis://, rediss:// or unix:// URL")]
 Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]+)?$")]
 HostPattern = Annotated[str, BeforeValidator(str.lower), Field(pattern=r"^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$")]
 
@@ -107,8 +108,10 @@ class Settings(BaseSettings):
     web_connections: int = Field(1000, ge=2, le=10000, description="a number of connections from 2 to 10000")
     client_timeout: float = _seconds(60, 1, 600)
 
-    redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
-        "redis://127.0.0.1:6379/0", description="a redis://, rediss:// or unix:// URL"
+    redis_url: RedisURL = "redis://127.0.0.1:6379/0"
+    state_redis_url: RedisURL | None = None
+    redis_prefix: str = Field(
+        "thumb", pattern=r"^[A-Za-z0-9_.-]{1,40}$", description="1 to 40 letters, digits, dots, hyphens or underscores"
     )
 
     capture_api: Literal["engine", "snapsharp", "hermesforge", "snapapi"] = Field(
@@ -218,6 +221,11 @@ class Settings(BaseSettings):
         if self.capture_api in ("snapsharp", "snapapi") and self.capture_api_key is None:
             raise PydanticCustomError("capture_api_key", "a key is needed")
         return self
+
+    @property
+    def state_url(self) -> str:
+        """The Redis of limits, leases and jobs: that of pictures unless another is named."""
+        return self.state_redis_url or self.redis_url
 
     @classmethod
     def of(cls, **values: Any) -> Self:

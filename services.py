@@ -11,7 +11,16 @@ import storage_backends
 from access import AccessRules, ApiKey, Counters, RedisCounters, parse_size
 from capture import DIALECTS, CaptureClient, CircuitBreaker, Quota, ScreenshotAPI
 from config import Settings
-from coordination import LEASE_MS, Coalescer, IdempotencyStore, Leases, RedisBreaker, connect, keys
+from coordination import (
+    LEASE_MS,
+    Coalescer,
+    Connections,
+    IdempotencyStore,
+    Leases,
+    StateRedis,
+    open_connections,
+    warn_about_full_redis,
+)
 from errors import ThumbnailError
 from images import CpuPool
 from jobs import JobPictures, JobPresenter, JobQueue, JobStore, celery_app
@@ -33,8 +42,7 @@ class Services:
     access: AccessRules
     thumbnailer: Thumbnailer
     storage: PictureStorage
-    redis: "redis.Redis"
-    redis_breaker: RedisBreaker
+    connections: Connections
     counters: Counters
     client: CaptureClient
     coalescer: Coalescer
@@ -51,15 +59,16 @@ class Services:
     def ready(self) -> dict[str, bool]:
         """Return whether each dependency works. Each check ends within seconds."""
         checks: dict[str, Callable[[], object]] = {
-            "redis": self._write_to_redis,
+            "cache": self.connections.cache.require_writable,
+            "state": self.connections.state.require_writable,
             "capture": self.client.ping,
             "storage": self.storage.require_writable,
         }
         return {name: _works(name, check) for name, check in checks.items()}
 
-    def _write_to_redis(self) -> bool:
-        """Prove that Redis takes writes: a replica, and a server that is full, answer everything else."""
-        return bool(self.redis.set(keys.READY, 1, ex=60))
+    def warn_about_redis(self) -> None:
+        """Warn, when a process starts, if a full Redis would lose what it must keep, or refuse pictures."""
+        warn_about_full_redis(self.connections)
 
     def close(self) -> None:
         """Wait for captures in progress, then close pooled connections."""
@@ -68,21 +77,20 @@ class Services:
         self.popularity.flush()
         self.client.close()
         self.jobs.close()
-        self.redis.close()
+        self.connections.close()
 
 
 def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) -> Services:
     """Make the services of one process. Opens no connection yet."""
     guard = Guard(frozenset(settings.allowed_ports), netguard.exemptions(settings.private_targets), lookup)
-    connection = connect(settings.redis_url, 1.0)
-    redis_breaker = RedisBreaker()
-    cache = PictureCache(connection, redis_breaker, settings.memory_cache_bytes)
+    connections = open_connections(settings.redis_url, settings.state_url, settings.redis_prefix, LEASE_MS / 1000)
+    state = connections.state
+    cache = PictureCache(connections.cache, settings.memory_cache_bytes)
     client = _capture_client(settings)
-    blocking = connect(settings.redis_url, LEASE_MS / 1000 + 1)
-    leases = Leases(connection, blocking, redis_breaker)
+    leases = Leases(state)
     coalescer = Coalescer(leases, capacity=4 * settings.capture_concurrency)
     cpu = CpuPool()
-    breaker, quota = CircuitBreaker(connection, redis_breaker), Quota(connection, redis_breaker, settings.bulk_limit)
+    breaker, quota = CircuitBreaker(state), Quota(state, settings.bulk_limit)
     originals = Originals(
         cache,
         ScreenshotAPI(client, breaker, cpu, quota),
@@ -108,8 +116,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         # A caller without a `wait` waits until the capture ends.
         WaitLimits(settings.web_connections * 3 // 4, settings.capture_timeout + 5),
     )
-    popularity = Popularity(connection, settings.refresh_budget)
-    jobs = _jobs(settings, connection, blocking)
+    popularity = Popularity(state, settings.refresh_budget)
+    jobs = _jobs(settings, state)
     presenter = JobPresenter(storage, settings.public_url)
     webhook_sender = WebhookSender(guard, settings.webhook_secret, resolves=settings.resolve_targets)
     return Services(
@@ -122,28 +130,25 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         access=_access(settings),
         thumbnailer=thumbnailer,
         storage=storage,
-        redis=connection,
-        redis_breaker=redis_breaker,
-        counters=Counters(RedisCounters(breaker=redis_breaker, connection_pool=connection.connection_pool)),
+        connections=connections,
+        counters=Counters(RedisCounters(state=state)),
         client=client,
         coalescer=coalescer,
         renditions=renditions,
         popularity=popularity,
         refresher=Refresher(popularity, thumbnailer, settings.refresh_budget, freshness),
-        idempotency=IdempotencyStore(connection, leases),
+        idempotency=IdempotencyStore(state, leases),
         jobs=jobs,
         job_pictures=JobPictures(thumbnailer, storage, jobs.store.runs),
         job_presenter=presenter,
         webhook_sender=webhook_sender,
-        deliveries=Deliveries(
-            jobs.store, Receivers(connection, settings.worker_concurrency), webhook_sender, presenter
-        ),
+        deliveries=Deliveries(jobs.store, Receivers(state, settings.worker_concurrency), webhook_sender, presenter),
     )
 
 
-def _jobs(settings: Settings, connection: "redis.Redis", blocking: "redis.Redis") -> JobQueue:
-    store = JobStore(connection, blocking, settings.job_time_limit / 8, settings.job_queue_limit)
-    return JobQueue(celery_app(settings.redis_url, settings.job_time_limit), store)
+def _jobs(settings: Settings, state: StateRedis) -> JobQueue:
+    store = JobStore(state, settings.job_time_limit / 8, settings.job_queue_limit)
+    return JobQueue(celery_app(settings.state_url, settings.redis_prefix, settings.job_time_limit), store)
 
 
 def _keep_originals(settings: Settings) -> int:

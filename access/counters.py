@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from limits import RateLimitItem
 from limits.storage import MemoryStorage, RedisStorage
 
-from coordination import RedisBreaker
+from coordination import StateRedis
 
 T = TypeVar("T")
 
@@ -37,15 +37,18 @@ class RedisCounters(RedisStorage):
 
     STORAGE_SCHEME = ["counters"]  # noqa: RUF012 - as the library declares it
 
-    def __init__(self, uri: str = "counters://", *, breaker: RedisBreaker, connection_pool: object) -> None:
-        super().__init__(uri, connection_pool)  # type: ignore[arg-type]
-        self._breaker = breaker
+    def __init__(self, uri: str = "counters://", *, state: StateRedis) -> None:
+        super().__init__(uri, state.client.connection_pool)
+        self._state = state
         self._count: Any = self.get_connection().register_script(_COUNT)
 
     def add(self, key: str, expiry: int, amount: int) -> Usage:
         """Add `amount` to a counter that expires in `expiry` seconds. One call to Redis. Raises NoAnswer."""
         count, left = self._call(lambda: self._count([self.prefixed_key(key)], [expiry, amount]))
         return Usage(int(count), max(left, 0) / 1000)
+
+    def prefixed_key(self, key: str) -> str:
+        return self._state.keys.counter(key)
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         return self.add(key, expiry, amount).count
@@ -57,10 +60,10 @@ class RedisCounters(RedisStorage):
         return self._call(lambda: super(RedisCounters, self).get_expiry(key))
 
     def check(self) -> bool:
-        return self._breaker.call("limits_in_memory", self.get_connection().ping)[1]
+        return self._state.breaker.call("limits_in_memory", self.get_connection().ping)[1]
 
     def _call(self, command: Callable[[], T]) -> T:
-        answer, answered = self._breaker.call("limits_in_memory", command)
+        answer, answered = self._state.breaker.call("limits_in_memory", command)
         if not answered:
             raise NoAnswer
         return answer  # type: ignore[return-value] # there was one

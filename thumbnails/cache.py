@@ -8,17 +8,16 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar, cast
 
 import orjson
-import redis
 from cachetools import TTLCache
 
 import errors
-from coordination import RedisBreaker, Values, keys
+from coordination import CacheRedis
 from errors import ThumbnailError
 from model import Key, Picture, ThumbnailRequest
 from options import Notes
@@ -90,13 +89,12 @@ class Known:
 class PictureCache:
     """Pictures and failures by key. Freshness is judged elsewhere."""
 
-    def __init__(
-        self, client: "redis.Redis", breaker: RedisBreaker, memory_bytes: int = 0, trust_seconds: float = TRUST_SECONDS
-    ) -> None:
+    def __init__(self, shared: CacheRedis, memory_bytes: int = 0, trust_seconds: float = TRUST_SECONDS) -> None:
         """`memory_bytes` bounds the tier in memory; with 0 there is none."""
-        self._client = client
-        self._breaker = breaker
-        self._put_original: Any = client.register_script(_PUT_ORIGINAL)
+        self._client = shared.client
+        self._breaker = shared.breaker
+        self._keys = shared.keys
+        self._put_original: Any = shared.client.register_script(_PUT_ORIGINAL)
         self._memory: TTLCache[str, tuple[str, Picture]] = TTLCache(
             memory_bytes, trust_seconds, getsizeof=lambda entry: len(entry[1].body) + _OVERHEAD
         )
@@ -109,41 +107,32 @@ class PictureCache:
         remembered = None if reload else self._recall(request.rendition_key)
         if remembered is not None:
             return Known(remembered, complete=False)
-        names = [keys.PICTURE + request.rendition_key.digest, *self.state_keys(request)]
+        names = [self._keys.picture(request.rendition_key.digest), *self._page_keys(request)]
         values, reachable = self._call(lambda: cast("list[bytes | None]", self._client.mget(names)))
         body, *state = values or (None,)
         rendition = _unpack(body, request.rendition_key) if body else None
-        known = Known(rendition, *self.read_state(request, tuple(state)), reachable)
+        known = Known(rendition, *self._read_page(request, state), reachable)
         if rendition is not None and not known.outdated:
             self._remember(request.rendition_key, rendition)
         return known
 
-    def state_keys(self, request: ThumbnailRequest) -> list[str]:
-        """Name the keys that hold the state of the page, for `read_state`."""
-        return [keys.ORIGINAL + request.capture_key.digest, keys.FAILURE + request.capture_key.digest]
-
-    def read_state(
-        self, request: ThumbnailRequest, values: Values
-    ) -> tuple[OriginalInfo | None, RememberedFailure | None]:
-        """Decode the values of `state_keys`. () means that Redis was unreachable."""
-        info, failure = values or (None, None)
-        known = _unpack_info(info) if info else None
-        if known is None and (original := self._recall(request.capture_key)):
-            known = OriginalInfo.of(original)
-        return known, self._read_failure(request.capture_key, failure)
+    def page(self, request: ThumbnailRequest) -> tuple[OriginalInfo | None, RememberedFailure | None]:
+        """Read when the page was last captured, and its failure."""
+        values, _ = self._call(lambda: cast("list[bytes | None]", self._client.mget(self._page_keys(request))))
+        return self._read_page(request, values or ())
 
     def original(self, request: ThumbnailRequest, *, reload: bool = False) -> Picture | None:
         """Return the original of `request`, which may be stale."""
         remembered = None if reload else self._recall(request.capture_key)
         if remembered is not None:
             return remembered
-        value, _ = self._call(lambda: self._client.get(keys.PICTURE + request.capture_key.digest))
+        value, _ = self._call(lambda: self._client.get(self._keys.picture(request.capture_key.digest)))
         return self._read_original(request.capture_key, value)
 
     def original_or_failure(self, request: ThumbnailRequest) -> tuple[Picture | None, RememberedFailure | None]:
         """Return the page's original or failure, which another process may have just stored."""
         digest = request.capture_key.digest
-        names = [keys.PICTURE + digest, keys.FAILURE + digest]
+        names = [self._keys.picture(digest), self._keys.failure(digest)]
         values, _ = self._call(lambda: cast("list[bytes | None]", self._client.mget(names)))
         body, failure = values or (None, None)
         return self._read_original(request.capture_key, body), self._read_failure(request.capture_key, failure)
@@ -154,7 +143,7 @@ class PictureCache:
 
     def info(self, request: ThumbnailRequest) -> OriginalInfo | None:
         """Read when the page was last captured."""
-        value, _ = self._call(lambda: self._client.get(keys.ORIGINAL + request.capture_key.digest))
+        value, _ = self._call(lambda: self._client.get(self._keys.original(request.capture_key.digest)))
         return _unpack_info(value) if isinstance(value, bytes) else None
 
     def knows(self, request: ThumbnailRequest) -> bool:
@@ -164,7 +153,7 @@ class PictureCache:
             failed = request.capture_key.digest in self._failures
         if failed or any(map(self._recall, pair)):
             return True
-        names = [*(keys.PICTURE + key.digest for key in pair), keys.FAILURE + request.capture_key.digest]
+        names = [*(self._keys.picture(key.digest) for key in pair), self._keys.failure(request.capture_key.digest)]
         found, reachable = self._call(lambda: self._client.exists(*names))
         return bool(found) or not reachable
 
@@ -176,7 +165,7 @@ class PictureCache:
         """Keep `picture` for `keep` seconds, if Redis can be reached."""
         key = request.rendition_key
         self._remember(key, picture)
-        self._call(lambda: self._client.set(keys.PICTURE + key.digest, _pack(picture, key), ex=max(keep, 1)))
+        self._call(lambda: self._client.set(self._keys.picture(key.digest), _pack(picture, key), ex=max(keep, 1)))
 
     def put_original(self, request: ThumbnailRequest, picture: Picture, keep: int, keep_info: int) -> None:
         """Keep `picture` for `keep` seconds and its time for `keep_info`. A good picture ends earlier failures."""
@@ -186,7 +175,7 @@ class PictureCache:
             with self._lock:
                 self._failures.pop(key.digest, None)
         info = _pack_info(picture)
-        names = [keys.PICTURE + key.digest, *self.state_keys(request)]
+        names = [self._keys.picture(key.digest), *self._page_keys(request)]
         values = [_pack(picture, key), max(keep, 1), info, max(keep_info, 1), int(good)]
         self._call(lambda: self._put_original(keys=names, args=values))
 
@@ -196,18 +185,18 @@ class PictureCache:
         text = json.dumps(errors.to_record(err) | {"at": time.time(), "until": time.time() + seconds})
         with self._lock:
             self._failures[key.digest] = text
-        self._call(lambda: self._client.set(keys.FAILURE + key.digest, text, ex=seconds))
+        self._call(lambda: self._client.set(self._keys.failure(key.digest), text, ex=seconds))
 
     def forget_failure(self, request: ThumbnailRequest, before: float = math.inf) -> None:
         """Forget a failure of the page, unless it happened after `before` (Unix seconds)."""
         key = request.capture_key
-        value, _ = self._call(lambda: self._client.get(keys.FAILURE + key.digest))
+        value, _ = self._call(lambda: self._client.get(self._keys.failure(key.digest)))
         failure = self._read_failure(key, value)
         if failure is None or failure.at > before:
             return
         with self._lock:
             self._failures.pop(key.digest, None)
-        self._call(lambda: self._client.delete(keys.FAILURE + key.digest))
+        self._call(lambda: self._client.delete(self._keys.failure(key.digest)))
 
     def back_off(self, request: ThumbnailRequest, client: str = "") -> None:
         """Start no background capture of the page for some seconds, in this process: for `client`, or for all clients."""
@@ -218,6 +207,20 @@ class PictureCache:
         digest = request.capture_key.digest
         with self._lock:
             return (digest, "") in self._backing_off or (digest, client) in self._backing_off
+
+    def _page_keys(self, request: ThumbnailRequest) -> list[str]:
+        digest = request.capture_key.digest
+        return [self._keys.original(digest), self._keys.failure(digest)]
+
+    def _read_page(
+        self, request: ThumbnailRequest, values: Sequence[bytes | None]
+    ) -> tuple[OriginalInfo | None, RememberedFailure | None]:
+        """Decode the values of `_page_keys`; none if Redis was unreachable."""
+        info, failure = values or (None, None)
+        known = _unpack_info(info) if info else None
+        if known is None and (original := self._recall(request.capture_key)):
+            known = OriginalInfo.of(original)
+        return known, self._read_failure(request.capture_key, failure)
 
     def _read_original(self, key: Key, value: object) -> Picture | None:
         picture = _unpack(value, key) if isinstance(value, bytes) else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from capture import ScreenshotAPI
-from coordination import Coalescer, Flight, Values, Work
+from coordination import Coalescer, Flight, Work
 from errors import BlockedTarget, CaptureError, CaptureFailed, ErrorStatus, InvalidOption, OverCapacity, RateLimited
 from model import Picture, ThumbnailRequest
 from netguard import Guard, Verdict
@@ -80,9 +80,9 @@ class Originals:
         since = newest or datetime.now(UTC) - CLOCK_SKEW
         failed_since = time.time() if fresh else 0
 
-        def lead(state: Values) -> Captured:
-            info, failure = self._cache.read_state(request, state)
-            info = info or known.original  # a Redis that takes no lease reads nothing with it
+        def lead() -> Captured:
+            info, failure = self._cache.page(request)
+            info = info or known.original  # the cache may be unreachable
             if not fresh and (captured := self._captured_meanwhile(request, info, failure, since)):
                 return captured
             return self._capture(ask, known, info)
@@ -95,8 +95,7 @@ class Originals:
                 raise failure.error
             return None
 
-        work = Work(lead, follow, reading=self._cache.state_keys(request))
-        return self._coalescer.join(request.capture_key.digest, work, self._limits.timeout + 5)
+        return self._coalescer.join(request.capture_key.digest, Work(lead, follow), self._limits.timeout + 5)
 
     def require_room(self, request: ThumbnailRequest) -> None:
         """Raise the error that a capture would certainly end with, if any.

@@ -62,7 +62,7 @@ class Renditions:
     def _join(self, original: Picture, request: ThumbnailRequest, *, large: bool) -> Flight[Picture]:
         coalescer = self._large if large else self._small
         key = f"{request.rendition_key.digest}:{original.captured_at.timestamp()}"
-        work = Work(lead=lambda _: self._render(original, request, large=large), follow=lambda: None)
+        work = Work(lead=lambda: self._render(original, request, large=large), follow=lambda: None)
         return coalescer.join(key, work, _LONGEST)
 
     def _render(self, original: Picture, request: ThumbnailRequest, *, large: bool) -> Picture:

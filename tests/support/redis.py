@@ -13,6 +13,7 @@ from datetime import timedelta
 
 import redis
 
+from coordination import CacheKeys, CacheRedis, RedisBreaker, StateKeys, StateRedis
 from refresh import ViewedPage
 from tests.support.processes import free_port, running, wait_until
 
@@ -73,6 +74,14 @@ def running_address(first: RedisServer) -> Iterator[Address]:
         finally:
             front.shutdown()
             thread.join()
+
+
+def as_state(client: redis.Redis, prefix: str = "thumb") -> StateRedis:
+    return StateRedis(client, client, RedisBreaker(), StateKeys(prefix))
+
+
+def as_cache(client: redis.Redis) -> CacheRedis:
+    return CacheRedis(client, RedisBreaker(), CacheKeys())
 
 
 def replicate(server: RedisServer, primary: RedisServer) -> None:

@@ -31,7 +31,7 @@ def test_after_a_failover_pictures_are_kept_again(make_client, api, pair):
     assert [get(client, OTHER).headers["X-Cache"] for _ in range(3)] == ["MISS", "HIT", "HIT"]
     assert len(api.calls) == 2
     assert get(client, THIRD).status_code == 429, "the limit is counted in the new primary"
-    assert client.get("/ready").json["redis"] == "ok"
+    assert client.get("/ready").json["state"] == "ok"
 
 
 def test_after_a_failover_jobs_are_taken_again(make_client, pair):
@@ -59,15 +59,15 @@ def test_a_replica_serves_known_pictures_but_is_not_ready(make_client, pair, cap
 
     assert get(client, PAGE).headers["X-Cache"] == "HIT"
     ready = client.get("/ready")
-    assert (ready.status_code, ready.json["redis"], ready.json["limits"]) == (503, "unreachable", "memory")
+    assert (ready.status_code, ready.json["state"], ready.json["limits"]) == (503, "unreachable", "memory")
     assert "read only replica" in capsys.readouterr().out
 
 
 def test_a_full_redis_that_evicts_nothing_is_not_ready(make_client):
     with running_redis("--maxmemory-policy", "noeviction") as server:
         client = make_client(redis_url=server.url)
-        assert client.get("/ready").json["redis"] == "ok"
+        assert client.get("/ready").json["state"] == "ok"
         with redis.Redis.from_url(server.url) as operator:
             operator.config_set("maxmemory", "100kb")
-        assert client.get("/ready").json["redis"] == "unreachable"
+        assert client.get("/ready").json["state"] == "unreachable"
         assert get(client, PAGE).status_code == 200

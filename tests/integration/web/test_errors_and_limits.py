@@ -253,7 +253,7 @@ def test_without_redis_pictures_are_captured_and_limits_are_counted_in_memory(ma
     assert responses[0].headers["X-Cache"] == "BYPASS"
     ready = client.get("/ready")
     assert ready.status_code == 503
-    assert (ready.json["redis"], ready.json["limits"], ready.json["capture"]) == ("unreachable", "memory", "ok")
+    assert (ready.json["state"], ready.json["limits"], ready.json["capture"]) == ("unreachable", "memory", "ok")
 
 
 def test_a_full_redis_costs_the_cache_and_nothing_else(make_client):
@@ -277,7 +277,7 @@ def test_health_calls_no_dependency_and_ready_calls_each(make_client):
     assert client.get("/health").json["ok"] is True
     ready = client.get("/ready")
     assert ready.status_code == 200
-    states = {"ok": True, "redis": "ok", "capture": "ok", "storage": "ok", "limits": "redis"}
+    states = {"ok": True, "cache": "ok", "state": "ok", "capture": "ok", "storage": "ok", "limits": "redis"}
     assert {name: ready.json[name] for name in ready.json if name != "jobs"} == states
 
 
