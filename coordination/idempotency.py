@@ -53,6 +53,7 @@ if known then return known end
 remember(ARGV[1])
 return ARGV[1]
 """
+_NONE_WAITS = 4  # seconds: longer than a renewal of the lease may be late
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _log = structlog.get_logger()
 
@@ -116,7 +117,7 @@ class IdempotencyStore:
             response = work()
             self._store(attempt, strip(response))
         finally:
-            self._leases.release(lease)
+            self._leases.release(lease, _NONE_WAITS)
         return response
 
     def seed(self, attempt: Attempt | None) -> str:

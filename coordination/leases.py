@@ -119,12 +119,12 @@ class Leases:
     def is_held(self, subject: str) -> bool:
         return bool(self._call(lambda: self._state.client.exists(self._state.keys.lease(subject)))[0])
 
-    def release(self, lease: Lease) -> None:
-        """End the lease and wake all waiters."""
+    def release(self, lease: Lease, done_seconds: int = DONE_SECONDS) -> None:
+        """End the lease and wake all waiters. Late ones find it ended for `done_seconds`."""
         with self._lock:
             self._held.pop(lease.subject, None)
         if lease.shared:
-            self._call(lambda: self._release(keys=self._names(lease), args=[lease.token, DONE_SECONDS]))
+            self._call(lambda: self._release(keys=self._names(lease), args=[lease.token, done_seconds]))
 
     def wait(self, lease: Lease, deadline: float) -> None:
         left = int((deadline - time.monotonic()) * 1000)

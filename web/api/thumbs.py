@@ -6,7 +6,6 @@ from http import HTTPStatus
 from flask import Blueprint, Response, request
 
 from access import CaptureCharge
-from jobs import new_id
 from model import ThumbnailRequest
 from options import Delivery
 from services import Services
@@ -79,7 +78,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         """Create a job and respond with it, or with its picture or error if it ends within `seconds`."""
         owner = identify_caller(services.access, needs_key="Prefer: respond-async")
         job_request = JobRequest((replace(wanted, delivery=replace(wanted.delivery, wait=seconds)),))
-        response = create_jobs(services, budgets.jobs, job_request, owner, new_id())
+        response = create_jobs(services, budgets.jobs, job_request, owner)
         if response.status_code == HTTPStatus.ACCEPTED:
             response.headers.update({"Preference-Applied": "respond-async", "Cache-Control": "no-store"})
             return response

@@ -177,6 +177,32 @@ def test_a_repeated_order_whose_answer_was_not_remembered_finds_its_jobs(client,
         assert order()["batch_id"] != first["batch_id"], "a day later it is a new order"
 
 
+def test_a_refused_request_for_a_job_keeps_nothing(make_client, redis_url):
+    client = make_client(job_limit="1 per hour", webhook_secret=("whsec_" + "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0",))
+    with redis.Redis.from_url(redis_url) as store:
+
+        def order(number, **body):
+            return client.post("/screenshots", json=PAGE | body, headers={"Idempotency-Key": f"order-{number}"})
+
+        refused = [order(number, webhook_url="https://10.0.0.1/").status_code for number in range(5)]
+        assert (refused, store.exists(INDEX)) == ([400] * 5, 0)
+
+        assert order("of-a-job").status_code == 202
+        kept = set(store.keys("thumb:{idempotency}:*"))
+        assert [order(number).status_code for number in range(5)] == [429] * 5
+        assert set(store.keys("thumb:{idempotency}:*")) == kept
+        assert max(store.ttl(name) for name in store.keys("thumb:done:*")) <= 4, "the end of a lease, for seconds"
+
+
+def test_an_order_that_the_full_queue_refused_keeps_nothing_but_its_charge(make_client, redis_url):
+    client = make_client(job_queue_limit=1)
+    body = {"urls": ["https://example.com/", "https://example.net/"]}
+    with redis.Redis.from_url(redis_url) as store:
+        refused = client.post("/screenshots", json=body, headers={"Idempotency-Key": "order-1"})
+        assert (refused.status_code, refused.json["code"]) == (503, "over_capacity")
+        assert store.keys("thumb:{idempotency}:*") == []
+
+
 def test_of_many_simultaneous_callers_on_two_services_one_works(make_client, api):
     clients = [make_client(), make_client()]
     gate = threading.Event()

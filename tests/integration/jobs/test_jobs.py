@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
@@ -260,6 +261,14 @@ def test_a_refused_request_does_not_count_against_a_client_s_share(make_client, 
     client = make_client(job_queue_limit=50)
     assert [ask(client, urls=[PAGE] * 60).status_code for _ in range(3)] == [503] * 3
     assert ask(client, urls=[PAGE] * 50).status_code == 202, "this fills the queue"
+
+
+def test_simultaneous_requests_of_one_client_exceed_no_share(make_client, built):
+    client, batch = make_client(job_queue_limit=400), [f"{PAGE}{number}" for number in range(100)]
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda _: ask(client.application.test_client(), urls=batch).status_code, range(8)))
+    assert sorted(statuses) == [202] * 2 + [429] * 6
+    assert built.jobs.store.stats().jobs["pending"] == 200
 
 
 def test_too_many_kept_jobs_and_too_many_waiting_jobs_have_different_errors(store, built):
