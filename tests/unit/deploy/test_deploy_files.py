@@ -136,9 +136,10 @@ def test_every_service_has_walls_and_a_limit():
 
 def test_the_engine_cannot_reach_redis():
     services = compose()
-    assert not set(services["engine"]["networks"]) & set(services["redis"]["networks"])
+    for name in ("redis", "state"):
+        assert not set(services["engine"]["networks"]) & set(services[name]["networks"])
+        assert "ports" not in services[name]
     assert "ports" not in services["engine"]
-    assert "ports" not in services["redis"]
 
 
 def test_in_compose_the_browser_has_no_route_but_through_the_proxy_or_there_is_no_engine():
@@ -207,16 +208,33 @@ def test_the_firewall_can_be_loaded_and_once_more():
     assert "policy drop" in done.stdout
 
 
-def test_redis_evicts_before_its_container_is_full():
-    redis = compose()["redis"]
-    assert "--maxmemory 256mb" in redis["command"]
-    assert redis["mem_limit"] == "640m"
+PROCFILE = dict(line.split(": ", 1) for line in read("Procfile").splitlines())
 
 
-@pytest.mark.parametrize("command", [compose()["redis"]["command"], read("Procfile").splitlines()[0]])
-def test_redis_evicts_pictures_and_no_jobs_and_keeps_its_queues_over_a_restart(command):
-    assert "--maxmemory-policy volatile-lru" in command
-    assert "--appendonly yes --appendfsync everysec" in command
+@pytest.mark.parametrize("name", ["redis", "state"])
+def test_redis_is_full_before_its_container_is(name):
+    assert "--maxmemory 256mb" in compose()[name]["command"]
+    assert compose()[name]["mem_limit"] == "640m"
+
+
+@pytest.mark.parametrize("commands", [{name: compose()[name]["command"] for name in ("redis", "state")}, PROCFILE])
+def test_redis_evicts_pictures_and_nothing_else_and_keeps_its_queues_over_a_restart(commands):
+    assert "--maxmemory-policy allkeys-lru" in commands["redis"]
+    assert "--maxmemory-policy noeviction" in commands["state"]
+    for name in ("redis", "state"):
+        assert "--appendonly yes --appendfsync everysec" in commands[name]
+
+
+def test_the_two_redis_servers_share_no_files():
+    assert compose()["redis"]["volumes"] != compose()["state"]["volumes"]
+    assert "$REDIS_DIR" in PROCFILE["redis"]
+    assert "$STATE_REDIS_DIR" in PROCFILE["state"]
+
+
+def test_in_compose_one_named_redis_holds_everything_unless_two_are_named():
+    environment = compose()["web"]["environment"]
+    assert environment["REDIS_URL"] == "${REDIS_URL:-redis://redis:6379/0}"
+    assert environment["STATE_REDIS_URL"] == "${STATE_REDIS_URL:-${REDIS_URL:-redis://state:6379/0}}"
 
 
 def test_the_worker_may_end_its_job_before_it_is_stopped():
