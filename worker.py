@@ -50,6 +50,8 @@ def _every(seconds: float, task: str, queue: str = INTERACTIVE) -> dict[str, obj
 
 settings = _load()
 app = celery_app(settings.state_url, settings.redis_prefix, settings.job_time_limit)
+app.conf.beat_scheduler = "jobs.beat:BoundedScheduler"
+app.conf.most_queued = settings.job_queue_limit
 app.conf.worker_concurrency = settings.worker_concurrency
 app.conf.beat_schedule = {
     QUEUE_STATS: _every(STATS_SECONDS, QUEUE_STATS),

@@ -9,11 +9,13 @@ from coordination.connections import CacheRedis, Connections, StateRedis, is_abo
 from coordination.idempotency import Attempt, IdempotencyStore, StoredResponse
 from coordination.keys import CacheKeys, StateKeys
 from coordination.leases import LEASE_MS, Leases, LocalLeases
+from coordination.memory import NEARLY_FULL
 from coordination.policies import warn_about_full_redis
 from coordination.redis_breaker import RedisBreaker
 
 __all__ = [
     "LEASE_MS",
+    "NEARLY_FULL",
     "Attempt",
     "CacheKeys",
     "CacheRedis",

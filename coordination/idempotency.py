@@ -5,7 +5,7 @@ are kept: a failure or a crash leaves the key free for the next attempt. Without
 that continues after its response derives ids from the key's `seed`, so that a second attempt finds what the first one
 made.
 
-At most MOST_RECORDS are kept; beyond that, the oldest is forgotten.
+At most MOST_RECORDS are kept. Beyond that, and in a Redis that is nearly full, each new one replaces the oldest.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ import structlog
 
 from coordination.connections import StateRedis
 from coordination.leases import Leases
+from coordination.memory import NEARLY_FULL
 from errors import IdempotencyConflict, IdempotencyInProgress, InvalidOption
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ local function remember(value)
   redis.call('set', KEYS[1], value, 'ex', keep)
   redis.call('zadd', KEYS[2], now + keep, KEYS[1])
   redis.call('expire', KEYS[2], keep)
-  forget(redis.call('zrange', KEYS[2], 0, -most - 1))
+  forget(redis.call('zrange', KEYS[2], 0, nearly_full() and 0 or -most - 1))
 end
 forget(redis.call('zrange', KEYS[2], '-inf', now, 'byscore', 'limit', 0, 100))
 """
@@ -91,8 +92,10 @@ class IdempotencyStore:
         self._keys = state.keys
         self._leases = leases
         self._most = most
-        self._save: Any = state.client.register_script(_KEEP + _REMEMBER)
-        self._seed: Any = state.client.register_script(_KEEP + _SEED)  # its types are of the asynchronous client too
+        self._save: Any = state.client.register_script(NEARLY_FULL + _KEEP + _REMEMBER)
+        self._seed: Any = state.client.register_script(
+            NEARLY_FULL + _KEEP + _SEED
+        )  # its types are of the asynchronous client too
 
     def run_once(
         self, attempt: Attempt, work: Callable[[], T], strip: Callable[[T], StoredResponse]

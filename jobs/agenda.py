@@ -82,6 +82,11 @@ class Agenda:
         texts = self._claim_due(most, RESEND_SECONDS, LOST_SECONDS) + self._claim_webhooks(most, RESEND_SECONDS)
         return [TaskMessage.parse(text.decode()) for text in texts]
 
+    def outstanding(self) -> int:
+        """Count the entries, without those of webhooks."""
+        with redis_errors_translated():
+            return int(self._client.zcard(self._keys.jobs_due()))
+
     def schedule(self, message: TaskMessage, seconds: float) -> None:
         """Send a message in `seconds`, and resend it every quarter of an hour until it is removed."""
         with redis_errors_translated():

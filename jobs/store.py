@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from coordination import StateRedis
+from coordination import NEARLY_FULL, StateRedis
 from errors import OverCapacity
 from jobs.agenda import Agenda
 from jobs.messages import CAPTURE, QUEUES, TaskMessage
@@ -22,6 +22,7 @@ _ADD = """
 local limit, keep, resend, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), (#ARGV - 5) / 4
 if redis.call('exists', a_job .. ARGV[6]) == 1 then return 1 end
 if redis.call('zcard', unfinished) + count > limit then return 0 end
+if nearly_full() then return 2 end
 if redis.call('zcard', index) + count > 10 * limit then
   return -math.ceil(math.max(tonumber(redis.call('zrange', index, 0, 0, 'withscores')[2] or now) - now, 60))
 end
@@ -50,7 +51,7 @@ class JobStore:
         self._blocking = state.blocking
         self._keys = state.keys
         self._limit = limit
-        self._add = script(state, _ADD)
+        self._add = script(state, NEARLY_FULL + _ADD)
         self.agenda = Agenda(state)
         self.runs = Runs(state, self.get, lease)
         self.retention = Retention(state)
@@ -71,6 +72,8 @@ class JobStore:
         added = self._add(self._limit, KEEP_SECONDS, RESEND_SECONDS, *head, *flat)
         if added == 0:
             raise OverCapacity("too many jobs are waiting; try again later", retry_after=60)
+        if added == 2:
+            raise OverCapacity("the memory for jobs is full; try again later", retry_after=60)
         if added < 0:  # minus the seconds until the oldest record is removed
             raise OverCapacity("too many jobs were created in the last day; try again later", retry_after=-added)
         return messages

@@ -38,6 +38,10 @@ def two(servers, settings):
         yield Two(one, other)
 
 
+def used_memory(client):
+    return client.info("memory")["used_memory"]
+
+
 def names(client):
     return {key.decode().split(":")[1] for key in client.scan_iter()}
 
@@ -87,7 +91,7 @@ def test_a_full_state_refuses_jobs_and_says_so_while_pictures_are_served(make_cl
     two.state.config_set("maxmemory", "100kb")
 
     refused = post_job(client)
-    assert (refused.status_code, refused.json["code"]) == (503, "queue_unavailable")
+    assert (refused.status_code, refused.json["code"]) == (503, "over_capacity")
     assert get(client).headers["X-Cache"] == "HIT"
     assert get(client, OTHER).headers["X-Cache"] == "MISS"
     assert get(client, OTHER).headers["X-Cache"] == "HIT", "the cache takes pictures"
@@ -172,3 +176,34 @@ def test_one_redis_for_both_causes_a_warning_that_says_what_it_means(make_client
             assert "STATE_REDIS_URL" in output
     finally:
         two.state.config_set("maxmemory-policy", "noeviction")
+
+
+def test_jobs_leave_room_for_limits_and_leases_in_the_state(make_client, two, api):
+    """One client fills the state with jobs. The limits of another still hold, for all processes."""
+    client = make_client(job_limit="10000 per hour", thumb_limit="1 per hour")
+    body = {"urls": [f"{PAGE}{'x' * 500}{number}" for number in range(100)]}
+    two.state.config_set("maxmemory", used_memory(two.state) + 2 * 2**20)
+    statuses = []
+    while not statuses or statuses[-1] == 202:
+        refused = client.post("/screenshots", json=body, environ_base={"REMOTE_ADDR": "10.1.1.1"})
+        statuses.append(refused.status_code)
+    assert (statuses[-1], refused.json["code"]) == (503, "over_capacity")
+    assert "the memory for jobs is full" in refused.json["detail"]
+    assert int(refused.headers["Retry-After"]) > 0
+
+    assert get(client).status_code == 200
+    assert get(make_client(thumb_limit="1 per hour"), OTHER).status_code == 429
+    assert client.get("/ready").status_code == 200
+
+
+def test_in_a_state_that_is_nearly_full_a_new_order_replaces_the_oldest(make_client, two):
+    client, index = make_client(persist_limit="100 per hour"), "thumb:{idempotency}:index"
+    persist = lambda key: client.post("/persist", json={"url": PAGE}, headers={"Idempotency-Key": key})  # noqa: E731
+    for number in range(3):
+        persist(f"order-{number}")
+    two.state.config_set("maxmemory", int(used_memory(two.state) * 1.05))
+    oldest, *others = two.state.zrange(index, 0, -1)
+    persist("order-3")
+    *kept, newest = two.state.zrange(index, 0, -1)
+    assert kept == others
+    assert (two.state.exists(newest), two.state.exists(oldest)) == (1, 0)
