@@ -97,7 +97,7 @@ class JobQueue:
                     self._app.send_task(message.task, arguments, queue=message.queue, producer=producer, retry=False)
                     del unsent[0]
         except (KombuError, OperationalError, RedisError, OSError) as err:
-            _log.warning("jobs_unsent", error=type(err).__name__, count=len(unsent))
+            _log.warning("jobs_unsent", redis="state", error=type(err).__name__, count=len(unsent))
             self.store.agenda.resend_soon(unsent)
 
     def send_due(self) -> int:
