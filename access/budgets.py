@@ -57,10 +57,10 @@ class Budget:
         spent: list[RateLimitItem] = []
         try:
             for limit in self._limits:
-                usage = self._counters.add(limit, self._scope, client, cost=cost)
-                spent.append(limit)
+                usage = self._counters.add(limit, self._scope, client, cost=cost, within=True)
                 if usage.count > limit.amount:
                     raise self._refusal(limit, max(math.ceil(usage.seconds), 1))
+                spent.append(limit)
             yield
         except (RateLimited, OverCapacity):
             for limit in spent:
