@@ -93,6 +93,10 @@ class Connections:
     cache: CacheRedis
     state: StateRedis
 
+    @property
+    def shared(self) -> bool:
+        return self.cache.client is self.state.client
+
     def close(self) -> None:
         for client in (self.cache.client, self.state.client, self.state.blocking):
             client.close()

@@ -14,18 +14,17 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """A running Redis: the id of its process, and its eviction policy ("" where a hosted server hides it)."""
+    """A running Redis: the id of its process, and its eviction policy. "" if it is away, or hides them."""
 
-    run_id: str
-    policy: str
+    run_id: str = ""
+    policy: str = ""
 
 
 def warn_about_full_redis(connections: Connections) -> None:
-    """Ask both servers for their policies, and warn about those that do not fit. A server that is away is not judged."""
+    """Ask both servers for their policies, and warn about those that do not fit. A policy that is not told is not judged."""
     cache, state = _server(connections.cache.client), _server(connections.state.client)
-    if state is None or cache is None:
-        return
-    if state.run_id == cache.run_id:
+    same_server = cache.run_id != "" and cache.run_id == state.run_id
+    if connections.shared or same_server:
         _warn_about_one(state.policy)
         return
     if state.policy not in ("", KEEPS_ALL):
@@ -43,11 +42,11 @@ def _warn_about_one(policy: str) -> None:
     _log.warning("redis_shared", policy=policy, when_full=risk, hint=hint)
 
 
-def _server(client: Any) -> _Server | None:
+def _server(client: Any) -> _Server:
     try:
         run_id = str(client.info("server")["run_id"])
     except (redis.RedisError, KeyError):
-        return None
+        return _Server()
     try:
         return _Server(run_id, client.config_get("maxmemory-policy").get("maxmemory-policy", ""))
     except redis.RedisError:

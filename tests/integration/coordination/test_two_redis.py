@@ -178,6 +178,12 @@ def test_one_redis_for_both_causes_a_warning_that_says_what_it_means(make_client
         two.state.config_set("maxmemory-policy", "noeviction")
 
 
+def test_one_redis_that_is_away_causes_the_warning_too(make_client, two, capsys):
+    client = make_client(redis_url="redis://127.0.0.1:1/0", state_redis_url=None)
+    client.application.extensions["services"].warn_about_redis()
+    assert "by its policy" in capsys.readouterr().out
+
+
 def test_jobs_leave_room_for_limits_and_leases_in_the_state(make_client, two, api):
     """One client fills the state with jobs. The limits of another still hold, for all processes."""
     client = make_client(job_limit="10000 per hour", thumb_limit="1 per hour")
