@@ -599,6 +599,18 @@ def test_old_records_are_removed_and_no_longer_counted(built, store):
     assert store.stats().jobs == {"pending": 1, "processing": 0, "completed": 0, "failed": 0}
 
 
+def test_records_that_expired_by_themselves_are_no_longer_counted_in_the_end(built, store):
+    """As after days without a worker."""
+    redis_client = built.connections.state.client
+    done, message = pending(store)
+    store.runs.complete(store.runs.begin(message), RESULT)
+    assert 86400 < redis_client.ttl(f"thumb:{{jobs}}:job:{done.id}") <= 2 * 86400
+    redis_client.delete(f"thumb:{{jobs}}:job:{done.id}")
+    grow_old(redis_client, done)
+    store.retention.prune()
+    assert set(store.stats().jobs.values()) == {0}
+
+
 def grow_old(connection, *jobs):
     """Let a day pass since these jobs were created, or ended."""
     connection.zadd("thumb:{jobs}:index", {f"job:{job.id}": 1 for job in jobs}, xx=True)
