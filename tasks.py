@@ -148,9 +148,13 @@ def queue_stats(services: Services) -> None:
 
 
 def tick(services: Services) -> None:
-    """Prune old records and send due messages. If this fails, say because Redis is full, a later tick retries it."""
+    """Prune old records, send due messages, and say that a worker runs.
+
+    If this fails, say because Redis is full, a later tick retries it.
+    """
     try:
         services.jobs.store.retention.prune()
         services.jobs.send_due()
+        services.jobs.store.workers.announce()
     except QueueUnavailable:
         return

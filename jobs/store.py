@@ -15,6 +15,7 @@ from jobs.redis_errors import redis_errors_translated
 from jobs.retention import Retention
 from jobs.runs import Runs
 from jobs.scripts import KEEP_SECONDS, RESEND_SECONDS, script
+from jobs.workers import SEEN_AT, Workers
 
 _SLICE_MS = 2000  # of one blocking read; must stay below the client's socket time-out
 
@@ -55,6 +56,7 @@ class JobStore:
         self.agenda = Agenda(state)
         self.runs = Runs(state, self.get, lease)
         self.retention = Retention(state)
+        self.workers = Workers(state)
 
     def add(self, jobs: Sequence[Job], batch: Batch | None = None) -> list[TaskMessage]:
         """Record new jobs, all or none, and return the messages to be sent for them. Raises OverCapacity.
@@ -118,8 +120,11 @@ class JobStore:
             for queue in QUEUES:
                 pipe.llen(keys.celery(queue))
             counted, oldest, undelivered, (seconds, micros), *lengths = pipe.execute()
+        now = seconds + micros / 1e6
+        seen = counted.pop(SEEN_AT.encode(), None)
         found = {name.decode(): int(value) for name, value in counted.items()}
-        age = max(seconds + micros / 1e6 - oldest[0][1], 0.0) if oldest else None
+        age = max(now - oldest[0][1], 0.0) if oldest else None
         states = {state.value: found.get(state, 0) for state in State}
         queued = dict(zip(QUEUES, lengths, strict=True))
-        return QueueStats(queued, undelivered, states, found.get("retries", 0), age)
+        unseen = None if seen is None else max(now - float(seen), 0.0)
+        return QueueStats(queued, undelivered, states, found.get("retries", 0), age, unseen)

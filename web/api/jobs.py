@@ -77,6 +77,7 @@ def create_jobs(
         if job_request.webhook_url is None
         else services.webhook_sender.require_allowed_url(job_request.webhook_url)
     )
+    services.jobs.store.workers.require_one()
     pictures = tuple(wanted.owned_by(caller.name) for wanted in job_request.pictures)
     job_request = replace(job_request, pictures=pictures, webhook_url=webhook_url)
     # Nothing is kept before the request was judged and charged.
