@@ -23,6 +23,7 @@ redis.call('hset', counts, ARGV[1], now)
 _SECONDS_SINCE = """
 local seen = redis.call('hget', counts, ARGV[1])
 if seen then return math.floor(now - seen) end
+redis.call('zrem', due, '')
 redis.call('hset', counts, ARGV[1], now)
 return 0
 """
