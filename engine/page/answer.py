@@ -31,7 +31,7 @@ class Answer:
         """Return the answer of `script`, which is about the document and its requests. Raises as `require_web_page`."""
         self.require_web_page()
         document = self._page.frame.document
-        answer: dict[str, Any] = await self._page.run(script, list(self._page.refused_images))
+        answer: dict[str, Any] = await self._page.run(script)
         self._traffic.requests = answer["requests"]
         if answer["media"]:
             raise NotAPage("the URL is a file of sound or video, not a page")

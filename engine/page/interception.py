@@ -10,8 +10,6 @@ from engine.page.adblock import RequestFilter
 from engine.page.page import Page
 from options import CaptureOptions
 
-MOST_IMAGES, LONG_URL = 500, 1000  # refused images that are remembered: the page is told of all with each question
-
 
 class Interception:
     def __init__(self, page: Page, params: CaptureOptions, unwanted: RequestFilter | None) -> None:
@@ -51,8 +49,6 @@ class Interception:
         page_url = self._requested if self._page.is_replaced() else frame.url
         if self._unwanted and not is_page and self._unwanted.blocks(url, page_url, kind):
             self._page.session.send("Fetch.failRequest", requestId=event["requestId"], errorReason="BlockedByClient")
-            if kind == "Image" and len(url) < LONG_URL and len(self._page.refused_images) < MOST_IMAGES:
-                self._page.refused_images.add(url)
         else:
             self._page.session.send(
                 "Fetch.continueRequest", requestId=event["requestId"], **self._changes(event, is_page=is_page)

@@ -33,7 +33,6 @@ class Page:
         self._visitor = Visitor(params, blank.identity)
         self.children = ChildFrames(session, self._visitor)
         self.width = self.height = 0  # of the viewport, in CSS pixels
-        self.refused_images: set[str] = set()  # URLs, to be shown as nothing
         self.clock: Clock = (
             FrameClock(session, blank.frame_turn, self.is_replaced, self.children.others, self._ask_for_requests)
             if blank.frame_turn

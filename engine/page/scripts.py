@@ -129,7 +129,6 @@ _SHOWS = f"""const shows = () => {{
     if (!size) continue;
     const style = getComputedStyle(element);
     const closed = element.localName.includes('-') && !element.shadowRoot && !element.childElementCount;
-    if (element.localName === 'img' && element.complete && !element.naturalWidth) continue;
     if (/^(img|svg|canvas|video|iframe|object|embed|input)$/.test(element.localName) || style.backgroundImage.includes('url(')
         || (closed && element.matches(':defined')))
       pictures += size > 2500 ? size : 0;
@@ -153,9 +152,9 @@ _SHOWS = f"""const shows = () => {{
 # Brings a page to rest, as far as that is possible at once. `running` animations were finished, which may start others;
 # `missing` images in view and `fonts` are still under way. Elements that fade in would be half visible in a picture, so
 # every finite animation is finished. Three kinds are not: where scrolling drives one, its progress is a place, not a time;
-# one that is paused shows what the page wants; and one that has not begun to fade its element out stays where it is. An
-# image that we have `refused`, as it is an advertisement, leaves its place empty. One that failed shows its text.
-REST = f"""(refused) => {{
+# one that is paused shows what the page wants; and one that has not begun to fade its element out stays where it is. A
+# failed or refused image keeps its place in the layout, without Chromium's broken-image icon.
+REST = f"""() => {{
   {_LOADED}
   {_SHOWS}
   const kept = globalThis.kept ??= new WeakSet();
@@ -165,7 +164,7 @@ REST = f"""(refused) => {{
     if (!image.complete) {{
       const box = image.getBoundingClientRect();
       if (box.bottom > 0 && box.right > 0 && box.top < innerHeight && box.left < innerWidth) missing++;
-    }} else if (refused.includes(image.currentSrc.split('#')[0]) && !image.naturalWidth)
+    }} else if (image.currentSrc && !image.naturalWidth)
       image.style.setProperty('visibility', 'hidden', 'important');
   let running = 0;
   const opacity = ({{target, pseudoElement}}) => target ? Number(getComputedStyle(target, pseudoElement).opacity) : 1;

@@ -1,11 +1,10 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from engine.config import EASYLIST
 from engine.page import adblock
-from tests.engine.page.test_options import BLUE, GREEN, RED, WHITE, body, colour, picture
+from tests.engine.page.test_options import BLUE, GREEN, RED, body, colour
 from tests.support.engine import Engine, running_engine
 from tests.support.site import Site
 
@@ -13,12 +12,6 @@ PAGE = body(
     "green",
     "<img src=/ad728.png><script src=/ad_728.js></script><script src=/photo.js></script>",
 )
-
-IMAGES = {"banner_468": 0, "not-there": 100, "broken": 200}
-
-
-def colours_of(shown: Image.Image, top: int) -> set[tuple[int, ...]]:
-    return {colour for _, colour in shown.crop((0, top + 20, 400, top + 80)).getcolors(1 << 16)}
 
 
 @pytest.fixture
@@ -48,20 +41,6 @@ def test_the_operator_can_point_to_other_lists(site: Site, url: str, tmp_path: P
         assert colour(engine.capture(url, block_ads="true"), (1000, 500)) == GREEN
         assert (site.hits("/ad728.png"), site.hits("/ad_728.js")) == (1, 0)
         assert engine.logged("a filter list cannot be read")[0]["path"] == "/nowhere.txt"
-
-
-def test_a_blocked_image_leaves_its_place_empty_but_one_that_failed_shows_its_text(site: Site, tmp_path: Path):
-    own = tmp_path / "own.txt"
-    own.write_text("/banner_468.png$image\n")
-    images = "".join(
-        f"<img src=/{name}.png alt=█ style='position:absolute;top:{top}px'>" for name, top in IMAGES.items()
-    )
-    page = site.add("/with-images", body("white", images, "<style>img {color: green; font: 100px monospace}</style>"))
-    with running_engine(PRIVATE_TARGETS=site.address, ENGINE_FILTER_LISTS=own) as engine:
-        answer = engine.capture(page, block_ads="true", width=400, height=300)
-    shown = picture(answer)
-    assert [GREEN in colours_of(shown, top) for top in IMAGES.values()] == [False, True, True]
-    assert colours_of(shown, IMAGES["banner_468"]) == {WHITE}
 
 
 def test_after_a_redirect_the_files_of_the_landing_page_are_its_own(site: Site, tmp_path: Path):
