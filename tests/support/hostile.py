@@ -154,6 +154,7 @@ def hostile_pages() -> dict[str, Hostile]:
             "document.body.style.margin = 0; canvas.style.display = 'block'; document.body.append(canvas)",
             TOO_LARGE,
             TOO_SLOW,
+            SILENT,  # on a loaded machine
             width=3840,
             height=2160,
             full_page="true",
