@@ -1,7 +1,7 @@
 """A named verdict for an address or a host name: pure, and without a look-up.
 
-`ipaddress.is_global` passes more than twenty addresses that must be refused, so the tables here are our own. A test
-compares them with a dated copy of the IANA special-purpose registries.
+`ipaddress.is_global` passes more than twenty addresses that must be refused, so the tables here are our own. Tests
+compare them with dated copies of IANA's registries: special-purpose addresses, and allocations of IPv6.
 """
 
 from enum import StrEnum
@@ -65,7 +65,7 @@ _IPV4 = _table(
     }
 )
 
-# Only 2000::/3 is allocated, so all other addresses are refused. The first rows only give them a more exact verdict.
+# All but `_IPV6_ALLOCATED` is refused anyway. For most of these rows, only the verdict is more exact.
 _IPV6 = _table(
     {
         "::1/128": Verdict.LOOPBACK,
@@ -87,7 +87,47 @@ _IPV6 = _table(
         "3fff::/20": Verdict.SPECIAL,
     }
 )
-_IPV6_PUBLIC = IPv6Network("2000::/3")
+# What IANA has allocated of 2000::/3 to the regional registries: a test compares it with a dated copy of IANA's list.
+# A younger allocation is refused, which is rare: the last one was made in 2024, and the one before in 2019.
+_IPV6_ALLOCATED = tuple(
+    ip_network(block)
+    for block in (
+        "2001:200::/23",
+        "2001:400::/23",
+        "2001:600::/23",
+        "2001:800::/22",
+        "2001:c00::/23",
+        "2001:e00::/23",
+        "2001:1200::/23",
+        "2001:1400::/22",
+        "2001:1800::/23",
+        "2001:1a00::/23",
+        "2001:1c00::/22",
+        "2001:2000::/19",
+        "2001:4000::/23",
+        "2001:4200::/23",
+        "2001:4400::/23",
+        "2001:4600::/23",
+        "2001:4800::/23",
+        "2001:4a00::/23",
+        "2001:4c00::/23",
+        "2001:5000::/20",
+        "2001:8000::/19",
+        "2001:a000::/20",
+        "2001:b000::/20",
+        "2003::/18",
+        "2400::/12",
+        "2410::/12",
+        "2600::/12",
+        "2610::/23",
+        "2620::/23",
+        "2630::/12",
+        "2800::/12",
+        "2a00::/12",
+        "2a10::/12",
+        "2c00::/12",
+    )
+)
 _METADATA_ADDRESSES = frozenset({ip_address("169.254.169.254"), ip_address("fd00:ec2::254")})
 _ISATAP = (0x00005EFE, 0x02005EFE)  # upper half of an interface id that carries an IPv4 address, RFC 5214
 
@@ -146,7 +186,7 @@ def _judge_ipv6(address: IPv6Address) -> Verdict:
             return verdict
     if int(address) >> 32 & 0xFFFFFFFF in _ISATAP:
         return Verdict.EMBEDDED_IPV4
-    return Verdict.PUBLIC if address in _IPV6_PUBLIC else Verdict.SPECIAL
+    return Verdict.PUBLIC if any(address in network for network in _IPV6_ALLOCATED) else Verdict.SPECIAL
 
 
 def judge_name(name: str) -> Verdict:

@@ -197,6 +197,13 @@ def test_the_firewall_refuses_all_addresses_that_the_guard_refuses(family, table
     assert [ip_network(entry.strip()) for entry in elements.split(",")] == [network for network, _ in table]
 
 
+def test_the_firewall_lets_only_allocated_ipv6_addresses_pass():
+    elements = re.search(r"set allocated6 {.*?elements = {(.*?)}", read("deploy/egress.nft"), flags=re.DOTALL)[1]
+    blocks = tuple(ip_network(entry.strip()) for entry in elements.split(","))
+    assert blocks == netguard.addresses._IPV6_ALLOCATED
+    assert "ip6 daddr != @allocated6 counter reject" in read("deploy/egress.nft")
+
+
 @pytest.mark.skipif(NFT is None, reason="no nft on this machine")
 def test_the_firewall_can_be_loaded_and_once_more():
     load = (

@@ -13,12 +13,32 @@ import netguard
 from netguard import Exemption, Guard, Judgement, Verdict, exemptions, judge_address, judge_name, resolve
 from tests.support.processes import wait_until
 
-REGISTRY = Path(__file__).parents[2] / "data" / "iana-special-purpose-2026-07-18.csv"
+REGISTRIES = Path(__file__).parents[2] / "data"
+SPECIAL, ALLOCATIONS = "iana-special-purpose-2026-07-18.csv", "iana-ipv6-unicast-2025-10-10.csv"
 
 
-def rows():
-    lines = [line for line in REGISTRY.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+def rows(registry=SPECIAL):
+    lines = [line for line in (REGISTRIES / registry).read_text(encoding="utf-8").splitlines() if line[0] != "#"]
     return list(csv.DictReader(lines))
+
+
+def ends_of(block):
+    block = ip_network(block)
+    return block.network_address, block.broadcast_address
+
+
+@pytest.mark.parametrize("row", rows(ALLOCATIONS), ids=lambda row: row["block"])
+def test_of_ipv6_only_the_allocations_of_the_regional_registries_are_public(row):
+    of_a_registry = row["designation"] not in ("IANA", "6to4")
+    assert [judge_address(end) is Verdict.PUBLIC for end in ends_of(row["block"])] == [of_a_registry] * 2
+
+
+def test_an_ipv6_address_between_two_allocations_is_not_public():
+    allocated = [ip_network(row["block"]) for row in rows(ALLOCATIONS) if row["designation"] not in ("IANA", "6to4")]
+    beside = [end + step for block in allocated for end, step in zip(ends_of(block), (-1, 1), strict=True)]
+    free = [address for address in beside if not any(address in block for block in allocated)]
+    assert len(free) == 24
+    assert {address for address in free if judge_address(address) is Verdict.PUBLIC} == set()
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row["block"])
@@ -30,8 +50,8 @@ def test_no_address_of_the_special_purpose_registries_is_public(row):
         assert judge_address(address) is not Verdict.PUBLIC
 
 
-def test_the_registry_is_all_there():
-    assert len(rows()) == 51
+def test_the_registries_are_all_there():
+    assert (len(rows()), len(rows(ALLOCATIONS))) == (51, 41)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +94,11 @@ def test_the_registry_is_all_there():
         ("2001::1", Verdict.EMBEDDED_IPV4),
         ("2a00:1450::5efe:808:808", Verdict.EMBEDDED_IPV4),
         ("2a00:1450::200:5efe:808:808", Verdict.EMBEDDED_IPV4),
+        ("2410::1", Verdict.PUBLIC),
+        ("2000::1", Verdict.SPECIAL),
+        ("2420::1", Verdict.SPECIAL),
+        ("3ffe::1", Verdict.SPECIAL),
+        ("3fff:1000::1", Verdict.SPECIAL),
         ("4000::1", Verdict.SPECIAL),
         ("100::1", Verdict.SPECIAL),
         ("5f00::1", Verdict.SPECIAL),
