@@ -15,7 +15,7 @@ import can_ada
 import netguard
 from errors import BlockedTarget, InvalidOption, InvalidURL
 from netguard import Guard, Verdict
-from options import DEFAULT_PORTS, MAX_URL_BYTES, CaptureOptions, Target, stored
+from options import DEFAULT_PORTS, MAX_URL_BYTES, CaptureOptions, Target, stored, with_sharp_s
 
 # One text for both: an answer that told them apart would show strangers which private names exist.
 NOT_PUBLIC = "the target is not a public web address, or does not exist"
@@ -97,7 +97,7 @@ def _target(url: can_ada.URL) -> Target:
 
 def _parse_whatwg(text: str) -> can_ada.URL:
     try:
-        url = can_ada.parse(text)
+        url = can_ada.parse(with_sharp_s(text))
     except ValueError:
         hint = _completed(text) or ", such as https://example.com/"
         raise InvalidURL(f"must be an absolute http:// or https:// URL{hint}") from None

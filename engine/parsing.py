@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import can_ada
 
 from engine.errors import InvalidParams, PlanRequired
-from options import DEFAULT_PORTS, MAX_URL_BYTES, CaptureOptions, Target, contract
+from options import DEFAULT_PORTS, MAX_URL_BYTES, CaptureOptions, Target, contract, with_sharp_s
 
 # Control characters, spaces, backslash, zero-width and bidirectional marks. A browser drops or rewrites some of them, so
 # it would capture another URL than a person reads.
@@ -60,7 +60,7 @@ def _target(value: object) -> Target:
 
 def locate(text: str) -> Target:
     """Parse a URL as the browser does. Raises ValueError unless it is http or https."""
-    url = can_ada.parse(text)
+    url = can_ada.parse(with_sharp_s(text))
     port = url.port or DEFAULT_PORTS.get(url.protocol.removesuffix(":"))
     if not port:
         raise ValueError("neither http nor https")

@@ -46,7 +46,7 @@ from options.table import (
     Rendition,
     Signature,
 )
-from options.target import DEFAULT_PORTS, Target
+from options.target import DEFAULT_PORTS, Target, with_sharp_s
 from options.values import Clip, Cookie, read_code, stored
 
 __all__ = [
@@ -109,4 +109,5 @@ __all__ = [
     "options_of",
     "read_code",
     "stored",
+    "with_sharp_s",
 ]

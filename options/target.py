@@ -1,8 +1,11 @@
 """The value of the option `url`: a URL, parsed once."""
 
+import re
 from dataclasses import dataclass, field
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+_AUTHORITY = re.compile(r"[^:/?#]*:/*[^/?#]*")
+_CAPITAL_SHARP_S = re.compile("\u1e9e|%e1%ba%9e", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +33,15 @@ class Target:
     def path(self) -> str:
         """Path and query, as in a request line."""
         return "/" + self.url.partition("#")[0].partition("://")[2].partition("/")[2]
+
+
+def with_sharp_s(url: str) -> str:
+    """Write the capital ẞ of a host as ß, percent-encoded or not.
+
+    Since Unicode 15.1 the table of IDNA (UTS 46) maps it so, and browsers go to that site. can_ada's table is older and
+    maps it to ss, which is another site. Of all characters that can_ada accepts, this is the only one that differs.
+    """
+    authority = _AUTHORITY.match(url)
+    if authority is None:
+        return url
+    return _CAPITAL_SHARP_S.sub("ß", authority[0]) + url[authority.end() :]

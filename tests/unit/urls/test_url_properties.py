@@ -4,6 +4,7 @@ import string
 from ipaddress import IPv4Address, IPv6Address
 
 import can_ada
+import idna
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -114,3 +115,36 @@ def test_every_legal_spelling_of_an_ipv6_address_has_one_canonical_url(spelt):
 )
 def test_an_ipv4_address_in_any_but_its_usual_form_stays_refused(host):
     assert accepted(f"http://{host}/") is None
+
+
+@pytest.mark.parametrize(
+    ("url", "canonical"),
+    [
+        ("https://FA\u1e9e.de/\u1e9e", "https://xn--fa-hia.de/%E1%BA%9E"),
+        ("https://fa%E1%BA%9E.de", "https://xn--fa-hia.de/"),
+        ("https://fa%e1%ba%9e.de/%e1%ba%9e?q=\u1e9e", "https://xn--fa-hia.de/%e1%ba%9e?q=%E1%BA%9E"),
+        ("https://fa\xdf.de/", "https://xn--fa-hia.de/"),
+        ("https://FASS.de/", "https://fass.de/"),
+    ],
+)
+def test_a_sharp_s_leads_to_the_same_site_whatever_its_case(url, canonical):
+    assert parse_url(url, GUARD).url == canonical
+    assert locate_in_the_engine(url).url == canonical
+
+
+def test_a_host_is_mapped_as_by_the_current_table_of_idna():
+    different = {}
+    for character in map(chr, [*range(0xA1, 0xD800), *range(0xE000, 0x30000)]):
+        mapped = current_mapping(character)
+        if mapped != character and (target := accepted(f"https://a{character}b.example/")):
+            expected = accepted(f"https://a{mapped}b.example/")
+            if target != expected:
+                different[character] = (target, expected)
+    assert different == {}
+
+
+def current_mapping(character):
+    try:
+        return idna.uts46_remap(character, std3_rules=False)
+    except idna.IDNAError:
+        return character  # not allowed in a host
