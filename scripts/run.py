@@ -125,8 +125,9 @@ def unlocked_folder(data: Path, name: str) -> Path:
 
 
 def is_locked(folder: Path) -> bool:
-    """Return whether a running Redis holds the lock that the Procfile takes for it."""
+    """Return whether a running Redis holds the lock that the Procfile takes for it. Closes the folder to other users."""
     folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)  # its files show which pages callers look at
     with (folder / "lock").open("wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,5 +1,7 @@
 """`make run` starts the processes that the settings require, and they find each other."""
 
+import stat
+
 import pytest
 
 from scripts import run
@@ -77,3 +79,10 @@ def test_the_banner_shows_no_secret_and_ends_with_a_curl_line():
 def test_an_invalid_port_stops_it_and_names_the_variable(port):
     with pytest.raises(SystemExit, match=rf"PORT is invalid \({port}\): set it to a port from 1 to 65535"):
         run.web_address({"PORT": port})
+
+
+def test_no_other_user_of_the_machine_may_read_the_files_of_redis(tmp_path):
+    folder = tmp_path / "redis"
+    folder.mkdir(mode=0o755)
+    assert not run.is_locked(folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
