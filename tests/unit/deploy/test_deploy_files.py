@@ -358,7 +358,17 @@ def test_the_table_of_settings_has_the_defaults_of_the_code():
 
 def test_only_user_namespaces_are_freed_by_the_seccomp_profile():
     refused = {name for rule in json.loads(read("deploy/seccomp.json"))["syscalls"] for name in rule["names"]}
-    assert {"mount", "ptrace", "bpf", "keyctl", "setns", "io_uring_setup", "init_module", "kexec_load"} <= refused
+    assert {
+        "mount",
+        "ptrace",
+        "bpf",
+        "keyctl",
+        "setns",
+        "io_uring_setup",
+        "init_module",
+        "kexec_load",
+        "open_tree_attr",
+    } <= refused
     assert not {"clone", "clone3", "unshare", "chroot"} & refused, "Chromium's sandbox is made of these"
 
 
