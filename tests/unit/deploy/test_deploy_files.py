@@ -132,6 +132,39 @@ def test_every_service_has_walls_and_a_limit():
         assert service["read_only"], name
         assert service["mem_limit"], name
         assert "no-new-privileges:true" in service["security_opt"], name
+        assert service["cap_drop"] == ["ALL"], name
+
+
+def test_no_service_runs_as_root():
+    """Our images name their account themselves."""
+    theirs = {name: service for name, service in compose().items() if not service["image"].startswith("thumbnails-")}
+    assert theirs.keys() == {"nginx", "redis", "state"}
+    for name, service in theirs.items():
+        user, _, group = service["user"].partition(":")
+        assert int(user) > 0, name
+        assert int(group) > 0, name
+
+
+def secrets():
+    """The variables that only their service may know. Settings do not show them either."""
+    fields = config.Settings.model_fields.items()
+    settings = {name.upper() for name, field in fields if not field.repr or "SecretStr" in str(field.annotation)}
+    return settings | {name for name in OTHERS if name.startswith("AWS_")}
+
+
+def test_in_compose_beat_gets_no_secret_but_the_address_of_redis(tmp_path, monkeypatch):
+    given = compose()["beat"]["environment"]
+    assert len(secrets()) == 7
+    assert {name: given.get(name) for name in secrets()} == dict.fromkeys(secrets(), "")
+    for name in ("REDIS_URL", "STATE_REDIS_URL"):
+        assert given[name] == compose()["web"]["environment"][name]
+
+    monkeypatch.chdir(tmp_path)
+    of_the_others = {"CAPTURE_API": "snapsharp", "SNAPSHARP_API_KEY": "sk_live_1", "API_KEYS": "cms:a-secret-key"}
+    for name, value in (of_the_others | {name: given[name] for name in [*secrets(), "CAPTURE_API"]}).items():
+        monkeypatch.setenv(name, value)
+    loaded = config.load().model_dump()
+    assert [name for name in secrets() if loaded.get(name.lower())] == [], "and beat starts without them"
 
 
 def test_the_engine_cannot_reach_redis():
