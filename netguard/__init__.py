@@ -6,11 +6,12 @@ judges again when it opens a socket.
 
 from netguard.addresses import Address, Network, Verdict, judge_address, judge_name, literal
 from netguard.guard import Exemption, Guard, Judgement, exemptions
-from netguard.resolver import MOST_LOOKUPS, Lookup, read_answers, resolve, system_lookup
+from netguard.resolver import MOST_LOOKUPS, Busy, Lookup, is_own_address, read_answers, resolve, system_lookup
 
 __all__ = [
     "MOST_LOOKUPS",
     "Address",
+    "Busy",
     "Exemption",
     "Guard",
     "Judgement",
@@ -18,6 +19,7 @@ __all__ = [
     "Network",
     "Verdict",
     "exemptions",
+    "is_own_address",
     "judge_address",
     "judge_name",
     "literal",

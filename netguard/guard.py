@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from typing import Self
 
 from netguard.addresses import NAME_CHARACTERS, Address, Network, Verdict, judge_address, judge_name, literal
-from netguard.resolver import Busy, Lookup, resolve, system_lookup
+from netguard.resolver import Busy, Lookup, is_own_address, resolve, system_lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,15 @@ class Guard:
             return self.judge_resolved(host, port, resolve(host, self.lookup))
         except Busy:
             return Judgement(Verdict.BUSY)
+
+    def judge_to_connect(self, host: str, port: int) -> Judgement:
+        """Judge `host` for this process, which connects itself: no address of this machine passes unless it is exempt."""
+        judgement = self.judge(host, port)
+        try:
+            own = judgement.verdict is not Verdict.EXEMPT and any(map(is_own_address, judgement.addresses))
+        except Busy:
+            return Judgement(Verdict.BUSY)
+        return Judgement(Verdict.LOOPBACK) if own else judgement
 
     def judge_resolved(self, host: str, port: int, addresses: tuple[Address, ...]) -> Judgement:
         """Judge `host` finally by the `addresses` of its look-up, if it needs one. Looks nothing up itself."""

@@ -1,4 +1,4 @@
-"""The one look-up of a name, within seconds and in a thread of its own."""
+"""What only the machine can tell: the one look-up of a name, in a thread of its own, and which addresses it has."""
 
 import errno
 import socket
@@ -25,8 +25,11 @@ MOST_LOOKUPS = 32  # at a time; a look-up that hangs keeps its thread, even afte
 _LOOKUPS = ThreadPoolExecutor(max_workers=MOST_LOOKUPS, thread_name_prefix="lookup")
 
 
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE)
+
+
 class Busy(Exception):
-    """No look-up could start, because no thread or no file descriptor was free."""
+    """A target could not be judged, because no thread or no file descriptor was free."""
 
 
 def resolve(name: str, lookup: Lookup = system_lookup, timeout: float = LOOKUP_SECONDS) -> tuple[Address, ...]:
@@ -40,7 +43,7 @@ def resolve(name: str, lookup: Lookup = system_lookup, timeout: float = LOOKUP_S
     except UnicodeError:  # no resolver accepts such a name
         return ()
     except (OSError, LookupTimeout) as err:
-        if answer.cancel() or err.errno in (errno.EMFILE, errno.ENFILE):
+        if answer.cancel() or err.errno in _EXHAUSTED:
             raise Busy from None
         return ()
 
@@ -52,3 +55,16 @@ def read_answers(answers: Iterable[str]) -> tuple[Address, ...]:
     except ValueError:
         return ()
     return addresses if len(addresses) <= MAX_ANSWERS else ()
+
+
+def is_own_address(address: Address) -> bool:
+    """Return whether `address` may be this machine's: only such an address can be bound. Sends no packet. Raises Busy."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError as err:
+        if err.errno in _EXHAUSTED:
+            raise Busy from None
+        return err.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+    return True

@@ -86,7 +86,9 @@ class WebhookSender:
         try:
             target = parse_url(url, self._guard)
             host, port = target.host, target.port
-            verdict = self._guard.judge(host, port).verdict if self._resolves else self._guard.screen(host, port)
+            verdict = (
+                self._guard.judge_to_connect(host, port).verdict if self._resolves else self._guard.screen(host, port)
+            )
             _require_allowed(target, verdict)
         except BadRequest as err:
             raise err.about("webhook_url") from err.__cause__
@@ -105,7 +107,7 @@ class WebhookSender:
         if not self._signers:
             # The web process has a secret and the worker has none. An unsigned message would prove nothing.
             return None, "WEBHOOK_SECRET is not set"
-        judgement = self._guard.judge(message.target.host, message.target.port)
+        judgement = self._guard.judge_to_connect(message.target.host, message.target.port)
         try:
             _require_allowed(message.target, judgement.verdict)
         except ThumbnailError:

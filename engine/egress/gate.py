@@ -5,8 +5,6 @@ the engine itself as a target.
 """
 
 import asyncio
-import errno
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -91,9 +89,11 @@ class Gate:
         answers = await lookups.resolve(destination, slots) if self.guard.needs_lookup(host, port) else []
         judgement = self.guard.judge_resolved(host, port, netguard.read_answers(answers))
         exempt = judgement.verdict is Verdict.EXEMPT and port != self._own_port
-        if not exempt and any(map(_is_local, judgement.addresses)):
-            return Judgement(Verdict.LOOPBACK)  # an address of this machine, however public it looks
-        return judgement
+        try:
+            own = not exempt and any(map(netguard.is_own_address, judgement.addresses))
+        except netguard.Busy as err:
+            raise ProxyFailed from err
+        return Judgement(Verdict.LOOPBACK) if own else judgement  # an own address, however public it looks
 
     async def open_session(self) -> UpstreamSession | None:
         """Open a capture's session with the upstream, or return None if there is none. Raises ProxyFailed."""
@@ -115,19 +115,3 @@ class Gate:
                     raise ProxyFailed from err
                 failure = err
         raise failure
-
-
-def _is_local(address: Address) -> bool:
-    """Return whether `address` may be this machine's: only such an address can be bound. Sends no packet.
-
-    Raises ProxyFailed.
-    """
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((str(address), 0))
-    except OSError as err:
-        if err.errno in EXHAUSTED:
-            raise ProxyFailed from err
-        return err.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-    return True

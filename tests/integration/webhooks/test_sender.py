@@ -2,7 +2,10 @@
 
 import re
 import ssl
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -17,6 +20,7 @@ from urls import locate
 from webhooks import WebhookMessage, WebhookSender
 from webhooks.schedule import RETRY_DELAYS, delay_after
 
+ROOT = Path(__file__).parents[3]
 SECRET = "whsec_" + "czNjcmV0" * 5
 OLDER = "whsec_" + "b2xkZXIh" * 5
 NAME = "hooks.example.com"
@@ -281,3 +285,31 @@ def test_five_retries_take_about_an_hour():
     ]
     assert 3000 < sum(RETRY_DELAYS) < 4200
     assert 8 <= delay_after(1) <= 12
+
+
+AT_HOME = """
+from netguard import Guard, exemptions
+from structlog.testing import capture_logs
+from tests.integration.webhooks.test_sender import NAME, SECRET, message
+from webhooks import WebhookSender
+
+for exempt in ([], [NAME]):
+    sender = WebhookSender(Guard(exempt=exemptions(exempt), lookup=lambda _: ["8.8.4.4"]), (SECRET,))
+    try:
+        print(sender.require_allowed_url(f"https://{NAME}/hook"))
+    except Exception as err:
+        print(type(err).__name__)
+    with capture_logs() as events:
+        sender.send(message(443, scheme="https"))
+    print(events[0]["reason"])
+"""
+
+
+def test_an_address_of_the_workers_own_machine_is_refused_unless_exempt():
+    """In a network namespace that has a public address, on which nothing listens."""
+    alone = 'ip link set lo up && ip address add 8.8.4.4/32 dev lo && exec "$0" -c "$1"'
+    command = ["unshare", "--map-root-user", "--net", "sh", "-c", alone, sys.executable, AT_HOME]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    refused, reason, allowed, tried = done.stdout.split()
+    assert (refused, reason) == ("BlockedTarget", "loopback")
+    assert (allowed, tried) == (f"https://{NAME}/hook", "NewConnectionError")
