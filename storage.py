@@ -81,7 +81,12 @@ def no_such_picture() -> NotFound:
     return NotFound("no picture has this name; check the URL")
 
 
-def storage_unavailable(err: Exception, variable: str, code: str | None = None) -> StorageUnavailable:
-    """Log why the storage that `variable` configures failed, and return the error for the caller."""
-    _log.error("storage_unavailable", setting=variable, error=type(err).__name__, code=code)
+def storage_unavailable(
+    err: Exception, variable: str, code: str | None = None, hint: str | None = None
+) -> StorageUnavailable:
+    """Log why the storage that `variable` configures failed, and return the error for the caller.
+
+    `hint` says what the operator does about it.
+    """
+    _log.error("storage_unavailable", setting=variable, error=type(err).__name__, code=code, hint=hint)
     return StorageUnavailable("the picture storage is not available; try again later")

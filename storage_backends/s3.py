@@ -23,6 +23,8 @@ from storage import (
     permanent_key,
     storage_unavailable,
 )
+from storage_backends.s3_errors import code_of, hint_for
+from storage_backends.s3_errors import status_of as _status
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -141,10 +143,6 @@ def _client(session: boto3.session.Session, endpoint_url: str | None, *, path_st
     return session.client("s3", endpoint_url=endpoint_url, config=config)
 
 
-def _status(err: ClientError) -> int:
-    return int(err.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-
-
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
@@ -154,5 +152,4 @@ def _translated() -> Iterator[None]:
 
 
 def _unavailable(err: Exception) -> StorageUnavailable:
-    code = err.response.get("Error", {}).get("Code") if isinstance(err, ClientError) else None
-    return storage_unavailable(err, "S3_BUCKET", code)
+    return storage_unavailable(err, "S3_BUCKET", code_of(err), hint_for(err))
