@@ -186,6 +186,7 @@ class Settings(BaseSettings):
     s3_region: str | None = Field(None, description="a region such as eu-central-1")
     s3_endpoint_url: BaseURL | None = Field(None, description="the http:// or https:// URL of an S3-compatible server")
     s3_public_url: BaseURL | None = Field(None, description="the http:// or https:// base URL of permanent pictures")
+    s3_conditional: Literal["auto", "on", "off"] = Field("auto", description="auto, on or off")
     persist_dir: Path = Field(Path("data/media"), description="the path of a folder")
     public_url: BaseURL | None = Field(
         None, description="the http:// or https:// URL by which callers reach the service"

@@ -179,6 +179,7 @@ def _storage(settings: Settings) -> PictureStorage:
         region=settings.s3_region,
         endpoint_url=settings.s3_endpoint_url,
         public_url=settings.s3_public_url,
+        conditional=settings.s3_conditional,
     )
 
 

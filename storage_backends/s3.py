@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -23,6 +24,7 @@ from storage import (
     permanent_key,
     storage_unavailable,
 )
+from storage_backends.conditional import TAKEN, ConditionalPuts, Mode
 from storage_backends.s3_errors import code_of, hint_for
 from storage_backends.s3_errors import status_of as _status
 
@@ -31,13 +33,22 @@ if TYPE_CHECKING:
 
 PRUNERS = 8  # calls at a time: at 20 ms each, they remove some 30,000 pictures within a task's time limit
 CACHE_A_DAY = "private, max-age=86400"
+HEALTH = "health/ready"  # what the probe for conditional PUTs writes
 _MISSING = (403, 404)  # without the right to list the bucket, S3 answers 403 for a missing key
 
 
 class S3Storage:
     """Objects in a bucket, which serves them itself."""
 
-    def __init__(self, bucket: str, *, region: str | None, endpoint_url: str | None, public_url: str | None) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        *,
+        region: str | None,
+        endpoint_url: str | None,
+        public_url: str | None,
+        conditional: Mode = "auto",
+    ) -> None:
         self._bucket = bucket
         self._public_url = public_url
         # As part of the host name, a bucket with a dot would not match the wildcard of the certificate.
@@ -47,6 +58,7 @@ class S3Storage:
         self._client = _client(session, endpoint_url, path_style=path_style, signature_version="s3v4")
         # For names alone: the SDK knows the host names of every AWS partition.
         self._namer = _client(session, endpoint_url, path_style=path_style, signature_version=UNSIGNED)
+        self._conditional = ConditionalPuts(conditional, self._put_health)
 
     def put(self, picture: Picture) -> Stored:
         """Upload the picture unless it is stored already. Raises StorageUnavailable."""
@@ -105,6 +117,9 @@ class S3Storage:
         with _translated():
             self._client.head_bucket(Bucket=self._bucket)
 
+    def _put_health(self, **more: Any) -> None:
+        self._client.put_object(Bucket=self._bucket, Key=HEALTH, Body=b"ok", ContentType="text/plain", **more)
+
     def _exists(self, key: str) -> bool:
         try:
             self._client.head_object(Bucket=self._bucket, Key=key)
@@ -120,12 +135,23 @@ class S3Storage:
         )
 
     def _upload(self, key: str, picture: Picture) -> bool:
+        """Upload a picture whose key had none a moment ago. False if another process was faster.
+
+        Without the condition, two processes may both upload it. They write the same bytes, so nothing is lost.
+        """
+        put = partial(self._put_object, key, picture, CacheControl=CACHE_FOREVER)
+        if not self._conditional.wanted():
+            put()
+            return True
         try:
-            self._put_object(key, picture, CacheControl=CACHE_FOREVER, IfNoneMatch="*")
+            put(IfNoneMatch="*")
         except ClientError as err:
-            if _status(err) in (409, 412):  # another process was faster with the same bytes
+            if _status(err) in TAKEN:
                 return False
-            raise
+            if not self._conditional.may_be_lacking(err):
+                raise
+            put()
+            self._conditional.note_lacking(err)
         return True
 
 

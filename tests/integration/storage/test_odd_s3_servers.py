@@ -9,6 +9,8 @@ from storage_backends.s3_errors import HINTS, UNKNOWN
 from tests.contract.test_storage_contract import JOB, picture
 from tests.support.fake_s3 import Refusal, running_fake_s3
 
+PAGE = "https://example.com/"
+
 
 @pytest.fixture
 def s3():
@@ -22,8 +24,68 @@ def credentials(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "an-s3-key-of-the-tests")
 
 
-def storage_on(s3):
-    return S3Storage("pics", region="us-east-1", endpoint_url=s3.url, public_url=None)
+def storage_on(s3, conditional="auto"):
+    return S3Storage("pics", region="us-east-1", endpoint_url=s3.url, public_url=None, conditional=conditional)
+
+
+def settings_of(s3, **more):
+    return {"s3_bucket": "pics", "s3_region": "us-east-1", "s3_endpoint_url": s3.url, **more}
+
+
+LACKING = [
+    Refusal(501, "NotImplemented"),  # Backblaze B2
+    Refusal(400, "InvalidArgument"),
+    Refusal(403, "NotImplemented"),
+    Refusal(403, "AccessDenied"),
+    "ignored",
+]
+
+
+@pytest.mark.parametrize("answer", LACKING, ids=str)
+def test_a_server_without_conditional_puts_keeps_the_first_picture(make_client, s3, answer):
+    s3.conditional = answer
+    client = make_client(**settings_of(s3))
+    statuses = [client.post("/persist", json={"url": PAGE}).status_code for _ in range(2)]
+
+    assert statuses == [201, 200]
+    assert s3.count("PUT", "/pics/thumbs/") == 1
+    assert s3.count("PUT", "/pics/health/") == 2, "the server was asked once, with and without the condition"
+    assert not [call for call in s3.calls if "/thumbs/" in call and "if-none-match" in call]
+
+
+def test_where_the_server_has_conditional_puts_the_first_process_wins(s3):
+    first, second = storage_on(s3), storage_on(s3)
+    second._exists = lambda _: False  # as if it had looked before the first one wrote
+    assert first.put(picture()).created
+    assert not second.put(picture()).created
+    assert s3.count("PUT", "/pics/thumbs/") == 2
+
+
+@pytest.mark.parametrize("answer", LACKING[:4], ids=str)
+def test_a_refusal_tells_where_the_probe_could_not(s3, answer):
+    """The credentials may not write below `health/`."""
+    s3.refusal, s3.refused_path, s3.conditional = Refusal(403, "AccessDenied"), "/pics/health/", answer
+    storage = storage_on(s3)
+    with capture_logs() as events:
+        assert storage.put(picture()).created
+        assert storage.put(picture(b"another")).created
+    assert [event["event"] for event in events] == ["conditional_put_lacking"]
+    assert sum("if-none-match" in call for call in s3.calls) == 1
+
+
+@pytest.mark.parametrize(("mode", "conditional"), [("on", True), ("off", False)])
+def test_a_setting_replaces_the_probe(s3, mode, conditional):
+    storage = storage_on(s3, mode)
+    assert storage.put(picture()).created
+    assert s3.count("PUT", "/pics/health/") == 0
+    assert any("if-none-match" in call for call in s3.calls) is conditional
+
+
+def test_what_is_set_on_but_lacking_is_told_to_the_operator(s3):
+    s3.conditional = LACKING[0]
+    with capture_logs() as events, pytest.raises(StorageUnavailable):
+        storage_on(s3, "on").put(picture())
+    assert "set it to auto or off" in events[-1]["hint"]
 
 
 REFUSALS = [
