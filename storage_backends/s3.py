@@ -25,6 +25,7 @@ from storage import (
     storage_unavailable,
 )
 from storage_backends.conditional import TAKEN, ConditionalPuts, Mode
+from storage_backends.paced_check import PacedCheck
 from storage_backends.s3_errors import code_of, hint_for
 from storage_backends.s3_errors import status_of as _status
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 PRUNERS = 8  # calls at a time: at 20 ms each, they remove some 30,000 pictures within a task's time limit
 CACHE_A_DAY = "private, max-age=86400"
-HEALTH = "health/ready"  # what the probe for conditional PUTs writes
+HEALTH = "health/ready"  # what `/ready` writes and reads, and the probe for conditional PUTs
 _MISSING = (403, 404)  # without the right to list the bucket, S3 answers 403 for a missing key
 
 
@@ -59,6 +60,7 @@ class S3Storage:
         # For names alone: the SDK knows the host names of every AWS partition.
         self._namer = _client(session, endpoint_url, path_style=path_style, signature_version=UNSIGNED)
         self._conditional = ConditionalPuts(conditional, self._put_health)
+        self._check = PacedCheck(self._write_and_read)
 
     def put(self, picture: Picture) -> Stored:
         """Upload the picture unless it is stored already. Raises StorageUnavailable."""
@@ -113,9 +115,16 @@ class S3Storage:
         return self._namer.generate_presigned_url("get_object", Params={"Bucket": self._bucket, "Key": key})
 
     def require_writable(self) -> None:
-        """Raise StorageUnavailable unless the bucket exists and may be used."""
+        """Raise StorageUnavailable unless an object could be written and read within the last minute."""
+        try:
+            self._check.require()
+        except TimeoutError as err:
+            raise _unavailable(err) from err
+
+    def _write_and_read(self) -> None:
         with _translated():
-            self._client.head_bucket(Bucket=self._bucket)
+            self._put_health()
+            self._client.get_object(Bucket=self._bucket, Key=HEALTH)["Body"].read()
 
     def _put_health(self, **more: Any) -> None:
         self._client.put_object(Bucket=self._bucket, Key=HEALTH, Body=b"ok", ContentType="text/plain", **more)

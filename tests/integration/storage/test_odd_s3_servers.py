@@ -1,5 +1,7 @@
 """S3 servers that lack a call, refuse it, or are slow: pictures are stored where they can be, and the operator is told."""
 
+import threading
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -125,3 +127,28 @@ def test_a_server_that_cannot_be_reached_is_told(s3):
     with capture_logs() as events, pytest.raises(StorageUnavailable):
         away.put(picture())
     assert events[-1]["hint"] == HINTS["EndpointConnectionError"]
+
+
+def test_ready_proves_a_write_and_a_read_at_most_once_a_minute(make_client, s3):
+    client = make_client(**settings_of(s3))
+    assert [client.get("/ready").json["storage"] for _ in range(3)] == ["ok"] * 3
+    assert s3.calls == ["PUT /pics/health/ready", "GET /pics/health/ready"]
+
+
+@pytest.mark.parametrize("refused", ["PUT", "GET"])
+def test_ready_sees_a_bucket_that_only_answers_a_head(make_client, s3, refused):
+    s3.refusal, s3.refused = Refusal(403, "AccessDenied"), (refused,)
+    ready = make_client(**settings_of(s3)).get("/ready")
+    assert (ready.status_code, ready.json["storage"]) == (503, "unreachable")
+
+
+def test_ready_does_not_wait_for_a_server_that_does_not_answer(make_client, s3):
+    s3.gate = threading.Event()
+    client = make_client(**settings_of(s3))
+    with capture_logs() as events:
+        assert [client.get("/ready").json["storage"] for _ in range(2)] == ["unreachable"] * 2
+    assert s3.calls == ["PUT /pics/health/ready"], "the second call did not begin another check"
+    assert [event["hint"] for event in events if event["event"] == "storage_unavailable"] == [
+        HINTS["TimeoutError"],
+        HINTS["TimeoutError"],
+    ]
