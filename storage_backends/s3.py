@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore import UNSIGNED
+from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -57,6 +58,7 @@ class S3Storage:
         session = boto3.session.Session(region_name=region)  # one for both clients: it reads a megabyte of descriptions
         # The SDK still presigns some URLs with an older signature, which R2 and newer regions refuse.
         self._client = _client(session, endpoint_url, path_style=path_style, signature_version="s3v4")
+        _keep_from_asking_for_the_region(self._client)
         # For names alone: the SDK knows the host names of every AWS partition.
         self._namer = _client(session, endpoint_url, path_style=path_style, signature_version=UNSIGNED)
         self._conditional = ConditionalPuts(conditional, self._put_health)
@@ -176,6 +178,18 @@ def _client(session: boto3.session.Session, endpoint_url: str | None, *, path_st
         **more,
     )
     return session.client("s3", endpoint_url=endpoint_url, config=config)
+
+
+def _keep_from_asking_for_the_region(client: "S3Client") -> None:
+    """Answer the HEAD of the bucket that the SDK sends after a redirect, since its answer may be a redirect again.
+
+    The SDK would then send it once more, and so on until Python's recursion ends. A server that knows the region of the
+    bucket names it in the first answer.
+    """
+    headers: Any = {}
+    unknown = AWSResponse("", 200, headers, None), {"ResponseMetadata": {"HTTPHeaders": headers}}
+    answer: Any = lambda **_: unknown  # noqa: E731 - the stubs know only handlers that return nothing
+    client.meta.events.register("before-call.s3.HeadBucket", answer)
 
 
 @contextmanager

@@ -97,6 +97,7 @@ REFUSALS = [
     (Refusal(403, "SignatureDoesNotMatch"), "AWS_SECRET_ACCESS_KEY"),
     (Refusal(403, "RequestTimeTooSkewed"), "clock"),
     (Refusal(400, "ExpiredToken"), "AWS_SESSION_TOKEN"),
+    (Refusal(301, "PermanentRedirect"), "S3_REGION"),
     (Refusal(400, "AuthorizationHeaderMalformed", region="eu-west-3"), "(it is eu-west-3)"),
     (Refusal(400, "IllegalLocationConstraintException", {"x-amz-bucket-region": "eu-west-3"}), "(it is eu-west-3)"),
     (Refusal(501, "NotImplemented"), "lacks this call"),
@@ -115,8 +116,9 @@ def test_the_log_says_what_to_do_about_a_refusal(s3, refusal, says):
     assert says in events[-1]["hint"]
 
 
-def test_a_wrong_region_is_told_also_where_a_head_has_no_code(s3):
-    s3.refusal, s3.refused = Refusal(400), ("HEAD",)
+@pytest.mark.parametrize("status", [301, 400])
+def test_a_wrong_region_is_told_also_where_a_head_has_no_code(s3, status):
+    s3.refusal, s3.refused = Refusal(status), ("HEAD",)
     with capture_logs() as events, pytest.raises(StorageUnavailable):
         storage_on(s3).put(picture())
     assert "S3_REGION" in events[-1]["hint"]
