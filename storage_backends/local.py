@@ -10,6 +10,9 @@ from pathlib import Path
 from model import Picture
 from storage import Stored, content_type_of, job_key, no_such_picture, permanent_key, storage_unavailable
 
+_PUBLIC = 0o644
+_PRIVATE = 0o640  # the group may read it, since web process and worker may be different users of one group
+
 
 class LocalStorage:
     """Files below one folder, served by this service under `/media/`."""
@@ -27,7 +30,7 @@ class LocalStorage:
     def put_for_job(self, picture: Picture, job_id: str) -> str:
         """Write the picture of a job, and replace that of an earlier attempt. Raises StorageUnavailable."""
         key = job_key(picture, job_id)
-        with _translated(), _draft(self._folder / key, picture.body) as draft:
+        with _translated(), _draft(self._folder / key, picture.body, _PRIVATE) as draft:
             draft.rename(self._folder / key)
         return key
 
@@ -57,12 +60,12 @@ class LocalStorage:
     def _write_once(self, path: Path, body: bytes) -> bool:
         if path.exists():
             return False
-        with _draft(path, body) as draft:
+        with _draft(path, body, _PUBLIC) as draft:
             return _link_once(draft, path)
 
 
 @contextmanager
-def _draft(path: Path, body: bytes) -> Iterator[Path]:
+def _draft(path: Path, body: bytes, mode: int) -> Iterator[Path]:
     """Write `body` to a temporary file beside `path`, which the caller renames or links."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
@@ -70,7 +73,7 @@ def _draft(path: Path, body: bytes) -> Iterator[Path]:
         try:
             file.write(body)
             file.flush()
-            os.fchmod(file.fileno(), 0o644)
+            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
             yield draft
         finally:

@@ -1,6 +1,7 @@
 """The contract of a storage, tested on a local folder and on two S3 servers over HTTP."""
 
 import hashlib
+import stat
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
@@ -123,6 +124,12 @@ def test_prune_removes_the_drafts_of_killed_processes(tmp_path):
 def test_an_unknown_key_is_not_found(storage, key):
     with pytest.raises(NotFound):
         storage.read(key)
+
+
+def test_in_a_folder_only_permanent_pictures_are_for_every_user_of_the_machine(tmp_path):
+    storage = LocalStorage(tmp_path)
+    permanent, of_a_job = tmp_path / storage.put(picture()).key, tmp_path / storage.put_for_job(picture(), JOB)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (permanent, of_a_job)] == [0o644, 0o640]
 
 
 def test_a_folder_has_no_presigned_urls(tmp_path):
