@@ -82,13 +82,16 @@ class ScreenshotAPI:
             datetime.now(UTC),
             suspect=bool(doubt),
             notes=shot.notes,
+            pixels=identity.pixels,
         )
 
     def is_unchanged(self, options: CaptureOptions, known: Picture, new: Picture) -> bool:
         """Return whether two captures show no visible difference."""
         hairline = max(round(options.scale), 1)
         try:
-            difference = self._cpu.run(lambda: images.difference(known.body, new.body, hairline))
+            difference = self._cpu.run(
+                lambda: images.difference(known.body, new.body, hairline, pixels=(known.pixels, new.pixels))
+            )
         except images.NotAPicture:
             return False
         return difference <= images.INVISIBLE
