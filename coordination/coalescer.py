@@ -40,6 +40,7 @@ class Work(Generic[T]):
     lead: Callable[[Values], T]
     follow: Callable[[], T | None]
     reading: Sequence[str] = ()
+    before_waiting: Callable[[], object] = lambda: None  # for another process
 
 
 class Coalescer:
@@ -114,6 +115,7 @@ class Coalescer:
                     return work.lead(lease.values)
                 finally:
                     self._leases.release(lease)
+            work.before_waiting()
             self._leases.wait(lease, deadline)
             result = work.follow()
             if result is not None:

@@ -7,6 +7,7 @@ READY = PREFIX + "ready"  # written by `/ready` as a proof that Redis takes writ
 PICTURE = PREFIX + "picture:"  # + digest of a rendition's or a capture's key
 ORIGINAL = PREFIX + "original:"  # + digest of a capture's key: when it was last captured
 FAILURE = PREFIX + "failure:"  # + digest of a capture's key
+WANTED = PREFIX + "wanted:"  # + digest of a capture's key: where others wait for its original
 
 BREAKER_FAILURES = PREFIX + "breaker:failures"
 BREAKER_OPEN = PREFIX + "breaker:open"
