@@ -93,7 +93,7 @@ class OriginalStore(Protocol):
     An original that is lost costs a capture and no error: no method raises, and what cannot be read is not there.
     """
 
-    unpacks: bool  # whether a value may hold pixels beside the captured file: reading twice the bytes must cost little
+    takes_pixels: bool  # whether to keep pixels beside the captured file: reading twice the bytes must cost little
 
     @property
     def place(self) -> str:

@@ -11,16 +11,19 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
 from images import CpuPool
 from storage_backends.sealing import BrokenSeal, seal, unseal
+
+T = TypeVar("T")
 
 SWEEP_SECONDS = 3600
 _ROOM = 0.9  # the share of the limit that a sweep leaves
@@ -35,7 +38,7 @@ _log = structlog.get_logger()
 class OriginalsFolder:
     """At most about `max_bytes` in `folder`; the least recently used files are removed first."""
 
-    unpacks = True
+    takes_pixels = True
 
     def __init__(self, folder: Path, max_bytes: int, threads: CpuPool) -> None:
         """`threads` work on the disk, which may be slow."""
@@ -59,14 +62,14 @@ class OriginalsFolder:
     def get(self, name: str) -> memoryview | None:
         path = self._path(name)
         try:
-            value = self._threads.run(lambda: _read(path))
+            value = self._run(lambda: _read(path))
         except FileNotFoundError:
             return None
         except OSError as err:
             self._report(err)
             return None
         except BrokenSeal as err:
-            _log.warning("original_damaged", name=name, reason=str(err), effect="the page is captured again")
+            _log.warning("original_damaged", name=name, reason=str(err), effect="it is removed")
             value = None
         if value is None:
             self.discard(name)
@@ -84,13 +87,20 @@ class OriginalsFolder:
     def discard(self, name: str) -> None:
         path = self._path(name)
         with self._reported():
-            self._threads.run(lambda: path.unlink(missing_ok=True))
+            self._run(lambda: path.unlink(missing_ok=True))
 
     def works(self) -> bool:
         with self._reported():
-            self._threads.run(lambda: require_writable(self._folder))
+            self._run(lambda: require_writable(self._folder))
             return True
         return False
+
+    def _run(self, work: Callable[[], T]) -> T:
+        """Return the result of `work` from a native thread, or raise its error, of which gevent would print a traceback."""
+        done = self._threads.run(lambda: _attempt(work))
+        if isinstance(done, _Failed):
+            raise done.error
+        return done
 
     def _path(self, name: str) -> Path:
         return self._folder / name[:2] / name[2:]
@@ -99,7 +109,7 @@ class OriginalsFolder:
         """Write a file. If the disk is full, remove the tenth of the files that was least recently used, and try again."""
         for _ in range(2):
             try:
-                self._threads.run(lambda: _write(path, seal(value, until), until))
+                self._run(lambda: _write(path, seal(value, until), until))
             except OSError as err:
                 self._report(err)
                 if err.errno not in _FULL or not self._sweep(None):
@@ -120,7 +130,7 @@ class OriginalsFolder:
 
     def _sweep(self, limit: int | None) -> int:
         with self._reported():
-            return self._threads.run(lambda: _sweep(self._folder, limit))
+            return self._run(lambda: _sweep(self._folder, limit))
         return 0
 
     @contextmanager
@@ -157,6 +167,18 @@ class _File:
         if self.path.name.startswith(_DRAFT):
             return self.used < now - SWEEP_SECONDS
         return self.until < now
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: OSError | BrokenSeal
+
+
+def _attempt(work: Callable[[], T]) -> T | _Failed:
+    try:
+        return work()
+    except (OSError, BrokenSeal) as err:
+        return _Failed(err)
 
 
 def _advise(number: int | None) -> str:

@@ -139,7 +139,7 @@ class S3Storage:
 class S3Originals:
     """Originals in a bucket, which all machines share. A lifecycle rule removes them."""
 
-    unpacks = False  # pixels would double what every reading fetches
+    takes_pixels = False  # pixels would double what every reading fetches
 
     def __init__(self, bucket: str, *, region: str | None, endpoint_url: str | None) -> None:
         self._bucket = bucket
@@ -155,7 +155,7 @@ class S3Originals:
         try:
             value = unseal(sealed) if sealed else None
         except BrokenSeal as err:
-            _log.warning("original_damaged", name=name, reason=str(err), effect="the page is captured again")
+            _log.warning("original_damaged", name=name, reason=str(err), effect="it is removed")
             value = None
         if sealed and value is None:
             self.discard(name)

@@ -24,12 +24,13 @@ from model import Key, Picture, ThumbnailRequest
 from options import FORMATS
 from storage import OriginalStore
 from thumbnails.known import Known, OriginalInfo, RememberedFailure
-from thumbnails.packing import pack, unpack
+from thumbnails.packing import add_pixels, pack, pack_pixels, unpack
 
 T = TypeVar("T")
 
 TRUST_SECONDS = 3.0  # how long an entry in memory is used without asking Redis
 _OVERHEAD = 1024  # bytes of an entry in memory besides its picture
+_PIXELS = ".pixels"  # what ends the name of an original's pixels
 _SUSPECT, _ERROR = b"suspect ", b"error "
 
 HAND_OVER_SECONDS = 30  # how long an original is in Redis for machines that wait for it and share no store
@@ -51,7 +52,7 @@ return redis.call('expire', KEYS[1], ARGV[2])
 class RedisOriginals:
     """Originals in Redis, beside their renditions."""
 
-    unpacks = False
+    takes_pixels = False
     place = "redis"
 
     def __init__(self, client: "redis.Redis", breaker: RedisBreaker) -> None:
@@ -124,7 +125,8 @@ class PictureCache:
 
     def _as_captured(self, request: ThumbnailRequest, known: Known) -> Picture | None:
         """Return the original if it already is the rendition."""
-        original = self.original(request)
+        key = request.capture_key
+        original = self._recall(key) or self._unpack_original(key, pixels=False)
         if original is None or known.supersedes(original) or not is_as_captured(original, request):
             return None
         return replace(original, pixels=b"")
@@ -148,7 +150,10 @@ class PictureCache:
         remembered = None if reload else self._recall(request.capture_key)
         if remembered is not None:
             return remembered
-        return self._read_original(request.capture_key, self._originals.get(request.capture_key.digest))
+        original = self._unpack_original(request.capture_key, pixels=True)
+        if original is not None:
+            self._remember(request.capture_key, original)
+        return original
 
     def want_original(self, request: ThumbnailRequest) -> None:
         """Note that this process waits for an original, so that another machine hands it over."""
@@ -165,7 +170,7 @@ class PictureCache:
         if handed_over is None and self._has_store:
             original = self.original(request, reload=True)
         else:
-            original = self._read_original(request.capture_key, handed_over)
+            original = unpack(handed_over, request.capture_key) if handed_over else None
         return original, self._read_failure(request.capture_key, failure)
 
     def rendition(self, request: ThumbnailRequest) -> Picture | None:
@@ -215,8 +220,9 @@ class PictureCache:
         """
         key, good = request.capture_key, not picture.suspect
         self._remember(key, picture)
-        value = pack(picture, key, pixels=self._originals.unpacks)
-        kept = self._originals.put(key.digest, value, max(keep, 1))
+        kept = self._originals.put(key.digest, pack(picture, key), max(keep, 1))
+        if kept and picture.pixels and self._originals.takes_pixels:
+            self._originals.put(key.digest + _PIXELS, pack_pixels(picture), max(keep, 1))
         with self._lock:
             if good:
                 self._failures.pop(key.digest, None)
@@ -265,11 +271,13 @@ class PictureCache:
         """Whether originals are elsewhere than in Redis."""
         return not isinstance(self._originals, RedisOriginals)
 
-    def _read_original(self, key: Key, value: bytes | memoryview | None) -> Picture | None:
-        picture = unpack(value, key) if value else None
-        if picture is not None:
-            self._remember(key, picture)
-        return picture
+    def _unpack_original(self, key: Key, *, pixels: bool) -> Picture | None:
+        """Return the original of the store; with its `pixels`, if the store has them, to make renditions of it."""
+        value = self._originals.get(key.digest)
+        original = unpack(value, key) if value else None
+        if original is None or not (pixels and self._originals.takes_pixels):
+            return original
+        return add_pixels(original, self._originals.get(key.digest + _PIXELS))
 
     def _read_failure(self, key: Key, value: object) -> RememberedFailure | None:
         with self._lock:

@@ -9,7 +9,7 @@ import pytest
 import redis
 from PIL import Image
 
-from tests.support.originals import kept_bytes, kept_files
+from tests.support.originals import kept, kept_bytes, kept_files
 from tests.support.processes import wait_until
 from tests.support.redis import age_pictures
 from tests.support.s3 import running_s3, s3_client
@@ -204,7 +204,7 @@ DAMAGES = {
     "cut off": lambda data: data[: len(data) // 2],
     "a bit in its header": lambda data: flip(data, 200),
     "a bit in its picture": lambda data: flip(data, len(data) // 3),
-    "a bit in its pixels": lambda data: flip(data, len(data) - 100),
+    "a bit near its end": lambda data: flip(data, len(data) - 100),
     "a bit in its seal": lambda data: flip(data, len(data) - 1),
     "not written out": lambda data: bytes(len(data)),
     "longer": lambda data: data + b"x",
@@ -228,6 +228,37 @@ def test_a_damaged_original_costs_a_capture(in_folder, make_client, api, folder,
     assert "original_damaged" in capsys.readouterr().out
     assert len(api.calls) == 2
     assert cache(get(client, **SMALL, w=100)) == "HIT"  # from what was captured in its place
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_pixels_cost_nothing_but_time(in_folder, make_client, api, folder, damage):
+    client = make_client()
+    get(client, **SMALL)
+    right = get(client, **SMALL, w=200)
+    (path,) = set(kept(folder)) - set(kept_files(folder))
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    with redis.Redis.from_url(in_folder["redis_url"]) as store:
+        store.delete(*store.keys("thumb:picture:*"))
+
+    shown = get(client, **SMALL, w=200)
+
+    assert (cache(shown), shown.data) == ("HIT", right.data)
+    assert len(api.calls) == 1
+
+
+def test_pixels_of_an_older_capture_are_not_shown(in_folder, make_client, api, folder):
+    client = make_client()
+    get(client, **SMALL)
+    (path,) = set(kept(folder)) - set(kept_files(folder))
+    older = path.read_bytes()
+    api.behave(with_mark(200, 200))
+    get(client, **SMALL, fresh=1)
+    path.write_bytes(older)
+
+    shown = get(client, **SMALL, w=200)
+
+    assert cache(shown) == "HIT"
+    assert Image.open(BytesIO(shown.data)).convert("L").getpixel((100, 75)) > 200  # the mark
 
 
 def test_a_damaged_object_costs_a_capture(in_bucket, make_client, api, s3_url):
@@ -279,7 +310,7 @@ def test_the_least_recently_used_originals_are_removed_first(in_folder, make_cli
     for number in range(9, 15):
         get(client, page(number), **SMALL)
     assert kept_bytes(folder) <= limit
-    assert len(kept_files(folder)) >= 8
+    assert len(kept_files(folder)) >= 7
     captured = len(api.calls)
 
     assert cache(get(client, page(14), **SMALL, w=64)) == "HIT"
