@@ -208,8 +208,9 @@ def _write(path: Path, data: bytes, until: float) -> None:
 def _name_place(folder: Path) -> str:
     _make_folder(folder)
     path = folder / ".place"
-    with _draft(folder, secrets.token_hex(8).encode()) as draft, suppress(FileExistsError):
-        path.hardlink_to(draft)
+    if not path.exists():
+        with _draft(folder, secrets.token_hex(8).encode()) as draft:
+            draft.replace(path)
     return path.read_text(encoding="ascii")
 
 
