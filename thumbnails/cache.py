@@ -155,6 +155,11 @@ class PictureCache:
             self._remember(request.capture_key, original)
         return original
 
+    def info_of_original(self, request: ThumbnailRequest) -> OriginalInfo | None:
+        """Tell from the original itself when the page was last captured."""
+        original = self._recall(request.capture_key) or self._unpack_original(request.capture_key, pixels=False)
+        return OriginalInfo.of(original) if original else None
+
     def want_original(self, request: ThumbnailRequest) -> None:
         """Note that this process waits for an original, so that another machine hands it over."""
         if self._has_store:

@@ -84,6 +84,8 @@ class Originals:
         def lead(state: Values) -> Captured:
             info, failure = self._cache.read_state(request, state)
             info = info or known.original  # a Redis that takes no lease reads nothing with it
+            if info is None and not known.original_gone:  # nor does one that has been emptied
+                info = self._cache.info_of_original(request)
             if not fresh and (captured := self._captured_meanwhile(request, info, failure, since)):
                 return captured
             return self._capture(ask, known, info)

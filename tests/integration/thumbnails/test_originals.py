@@ -444,6 +444,18 @@ def test_known_pages_need_no_redis(in_folder, make_client, api, folder):
     assert len(api.calls) == 1
 
 
+def test_a_blank_capture_replaces_no_good_original_after_redis_was_emptied(in_folder, make_client, api, redis_url):
+    client = make_client()
+    good = get(client, **SMALL)
+    with redis.Redis.from_url(redis_url) as store:
+        store.flushall()
+    api.behave(blank, times=2)
+    shown = get(client, **SMALL, fresh=1)
+
+    assert (cache(shown), shown.data) == ("STALE", good.data)
+    assert get(client, **SMALL).data == good.data
+
+
 def test_a_tall_page_unpacks_to_what_was_captured(in_folder, make_client, api):
     api.behave(sized(400, 900))
     client = make_client()
