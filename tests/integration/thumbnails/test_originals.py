@@ -299,6 +299,26 @@ def test_only_this_user_can_read_originals(in_folder, make_client, folder):
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
 
 
+def test_a_private_original_is_used_for_its_own_caller_alone(outside, make_client, api, folder):
+    client = make_client(api_keys="cms:correct-horse,shop:battery-staple")
+    cookie = {"name": "session", "value": "s3cr3t-0f-the-caller", "domain": "example.com"}
+
+    def post(key, **options):
+        body = {"url": PAGE, "width": 400, "height": 300, "cookies": [cookie]} | options
+        return client.post("/thumb", json=body, headers={"X-API-Key": key})
+
+    answers = [
+        post("correct-horse"),
+        post("correct-horse", w=100),
+        post("battery-staple", w=100),
+        post("battery-staple"),
+    ]
+
+    assert [cache(each) for each in answers] == ["MISS", "HIT", "MISS", "HIT"]
+    assert len(api.calls) == 2
+    assert not [path for path in kept(folder) if b"s3cr3t-0f-the-caller" in path.read_bytes()]
+
+
 def test_the_least_recently_used_originals_are_removed_first(in_folder, make_client, api, folder):
     client = make_client(thumb_limit="100 per minute")
     get(client, page(0), **SMALL)
