@@ -18,7 +18,7 @@ def seal(value: bytes, until: float) -> bytes:
     return value + _SEAL.pack(_VERSION, until, checked)
 
 
-def unseal(sealed: bytes) -> memoryview | None:
+def unseal(sealed: bytes | bytearray) -> memoryview | None:
     """Return the value, or None if its time is over. Raises BrokenSeal."""
     if len(sealed) < _SEAL.size:
         raise BrokenSeal("it is too short")
