@@ -63,7 +63,9 @@ def test_a_drawing_whose_pixels_take_more_than_its_file_is_decoded_each_time():
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda data: data[:-9], lambda data: b"?" + data[1:], lambda data: data[:5]], ids=str
+    "damage",
+    [lambda data: data[:-9], lambda data: b"?" + data[1:], lambda data: data[:5]],
+    ids=["cut off", "of another mode", "without a size"],
 )
 def test_pixels_that_are_not_ours_are_not_unpacked(damage):
     body = png(drawn("RGB", (40, 30)))
