@@ -13,7 +13,7 @@ from config import Settings
 from services import Services
 from web import cli, fast_path
 from web.api import contract, health, jobs, persist, thumbs
-from web.http import budgets, callers, errors, flood_guard, request_log
+from web.http import budgets, callers, errors, flood_guard, origins, request_log
 
 MAX_BODY_BYTES = 64 * 1024
 
@@ -46,11 +46,17 @@ def _load() -> Settings:
     logs.configure(settings.log_format, settings.log_level, cache=True)
     for warning in config.unknown_variables():
         structlog.get_logger().warning("unknown_setting", detail=warning)
+    for warning in config.without_effect(settings):
+        structlog.get_logger().warning("setting_without_effect", detail=warning)
+    if settings.private_targets and origins.open_to_all(settings):
+        structlog.get_logger().warning("pictures_readable", detail=origins.EXPOSED)
     return settings
 
 
 def __getattr__(name: str) -> Any:
     """Make `app` when a server asks for it, not when a test imports this module."""
     if name == "app":
-        return create_app()
+        app = create_app()
+        app.extensions["services"].warn_about_redis()
+        return app
     raise AttributeError(name)

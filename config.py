@@ -89,6 +89,7 @@ LADDER = (*map(str, _WIDTHS), *(f"{width}x{width * 9 // 16}" for width in _WIDTH
 SizeEntry = Annotated[str, AfterValidator(_size)]
 Rate = Annotated[str, AfterValidator(_rate), Field(description="a rate such as 30 per minute")]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
+RedisURL = Annotated[str, AfterValidator(_redis_url), Field(description="a redis://, rediss:// or unix:// URL")]
 Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]+)?$")]
 HostPattern = Annotated[str, BeforeValidator(str.lower), Field(pattern=r"^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$")]
 
@@ -108,8 +109,10 @@ class Settings(BaseSettings):
     web_connections: int = Field(1000, ge=2, le=10000, description="a number of connections from 2 to 10000")
     client_timeout: float = _seconds(60, 1, 600)
 
-    redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
-        "redis://127.0.0.1:6379/0", description="a redis://, rediss:// or unix:// URL"
+    redis_url: RedisURL = "redis://127.0.0.1:6379/0"
+    state_redis_url: RedisURL | None = None
+    redis_prefix: str = Field(
+        "thumb", pattern=r"^[A-Za-z0-9_.-]{1,40}$", description="1 to 40 letters, digits, dots, hyphens or underscores"
     )
 
     capture_api: Literal["engine", "snapsharp", "hermesforge", "snapapi"] = Field(
@@ -229,6 +232,11 @@ class Settings(BaseSettings):
             raise PydanticCustomError("originals", "a bucket is needed")
         return self
 
+    @property
+    def state_url(self) -> str:
+        """The Redis of limits, leases and jobs: that of pictures unless another is named."""
+        return self.state_redis_url or self.redis_url
+
     @classmethod
     def of(cls, **values: Any) -> Self:
         """Make settings from `values` alone, for tests and tools. Reads no environment."""
@@ -293,6 +301,27 @@ _PREFIXES = (
     "PRIVATE_TARGET",
     "WEBHOOK_",
 )
+# The engine is a program of its own; compose passes `.env` to the web process too, which alone can warn of all of it.
+ENGINE_VARIABLES = {
+    "ENGINE_API_KEY",
+    "ENGINE_BROWSER_USER",
+    "ENGINE_CHROMIUM",
+    "ENGINE_CONCURRENCY",
+    "ENGINE_DEADLINE",
+    "ENGINE_EGRESS",
+    "ENGINE_FILTER_LISTS",
+    "ENGINE_FIRST_BYTE_SECONDS",
+    "ENGINE_HOST",
+    "ENGINE_ISOLATION",
+    "ENGINE_MAX_CAPTURES",
+    "ENGINE_MEMORY_LIMIT",
+    "ENGINE_PDFJS",
+    "ENGINE_PORT",
+    "ENGINE_QUEUE",
+    "ENGINE_RENDERER_LIMIT",
+    "ENGINE_USER_AGENT_SUFFIX",
+}
+_FIXED = "ENGINE_FIXED"  # set by docker-compose.yml: the names of those that it sets itself
 _NEAR = 0.85  # from this similarity on, a name is a typo of one of ours, not a variable of another program
 
 
@@ -300,9 +329,21 @@ def unknown_variables() -> list[str]:
     """Describe variables that resemble ours but do not exist. A typo must not silently leave the default in force."""
     known = {name.upper() for name in Settings.model_fields}
     known |= {f"{name}_FILE" for name in known}
-    nearest = {name: difflib.get_close_matches(name, known, n=1, cutoff=_NEAR) for name in os.environ.keys() - known}
-    unknown = {name: near for name, near in nearest.items() if near or name.startswith(_PREFIXES)}
-    return [
-        f"{name} is not a setting of this service" + (f"; did you mean {near[0]}?" if near else "")
-        for name, near in sorted(unknown.items())
-    ]
+    of_engine = ENGINE_VARIABLES | {"ENGINE_API_KEY_FILE", _FIXED}
+    found = []
+    for name in sorted(os.environ.keys() - known - of_engine):
+        is_engines = name.startswith("ENGINE_")
+        near = difflib.get_close_matches(name, of_engine if is_engines else known, n=1, cutoff=_NEAR)
+        if near or is_engines or name.startswith(_PREFIXES):
+            whose = "the engine" if is_engines else "this service"
+            found.append(f"{name} is not a setting of {whose}" + (f"; did you mean {near[0]}?" if near else ""))
+    return found
+
+
+def without_effect(settings: Settings) -> list[str]:
+    """Describe settings of the engine that are set but change nothing."""
+    given = sorted(name for name in ENGINE_VARIABLES if os.environ.get(name))
+    if settings.capture_api != "engine":
+        return [f"{name} has no effect: captures come from {settings.capture_api}" for name in given]
+    fixed = os.environ.get(_FIXED, "").split()
+    return [f"{name} has no effect: this deployment sets it itself" for name in given if name in fixed]

@@ -336,6 +336,12 @@ class SiteUnreachable(CaptureFailed):
     title = "Page unreachable"
 
 
+class OversizedPage(CaptureFailed):
+    code = "page_too_large"
+    title = "Page too large"
+    retryable = False
+
+
 class RendererCrashed(CaptureFailed):
     code = "page_crashed"
     title = "Page crashed"

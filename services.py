@@ -11,7 +11,17 @@ import storage_backends
 from access import AccessRules, ApiKey, Counters, RedisCounters, parse_size
 from capture import DIALECTS, CaptureClient, CircuitBreaker, Quota, ScreenshotAPI
 from config import Settings
-from coordination import LEASE_MS, Coalescer, IdempotencyStore, Leases, RedisBreaker, connect, keys
+from coordination import (
+    LEASE_MS,
+    CacheRedis,
+    Coalescer,
+    Connections,
+    IdempotencyStore,
+    Leases,
+    StateRedis,
+    open_connections,
+    warn_about_full_redis,
+)
 from errors import ThumbnailError
 from images import CpuPool
 from jobs import JobPictures, JobPresenter, JobQueue, JobStore, celery_app
@@ -44,8 +54,7 @@ class Services:
     thumbnailer: Thumbnailer
     storage: PictureStorage
     originals_store: OriginalStore
-    redis: "redis.Redis"
-    redis_breaker: RedisBreaker
+    connections: Connections
     counters: Counters
     client: CaptureClient
     coalescer: Coalescer
@@ -62,15 +71,16 @@ class Services:
     def ready(self) -> dict[str, bool]:
         """Return whether each dependency works. Each check ends within seconds."""
         checks: dict[str, Callable[[], object]] = {
-            "redis": self._write_to_redis,
+            "cache": self.connections.cache.require_writable,
+            "state": self.connections.state.require_writable,
             "capture": self.client.ping,
             "storage": self.storage.require_writable,
         }
         return {name: _works(name, check) for name, check in checks.items()}
 
-    def _write_to_redis(self) -> bool:
-        """Prove that Redis takes writes: a replica, and a server that is full, answer everything else."""
-        return bool(self.redis.set(keys.READY, 1, ex=60))
+    def warn_about_redis(self) -> None:
+        """Warn, when a process starts, if a full Redis would lose what it must keep, or refuse pictures."""
+        warn_about_full_redis(self.connections)
 
     def close(self) -> None:
         """Wait for captures in progress, then close pooled connections."""
@@ -79,22 +89,21 @@ class Services:
         self.popularity.flush()
         self.client.close()
         self.jobs.close()
-        self.redis.close()
+        self.connections.close()
 
 
 def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) -> Services:
     """Make the services of one process. Opens no connection yet."""
     guard = Guard(frozenset(settings.allowed_ports), netguard.exemptions(settings.private_targets), lookup)
-    connection = connect(settings.redis_url, 1.0)
-    redis_breaker = RedisBreaker()
-    originals_store = _originals_store(settings, connection, redis_breaker)
-    cache = PictureCache(connection, redis_breaker, settings.memory_cache_bytes, originals=originals_store)
+    connections = open_connections(settings.redis_url, settings.state_url, settings.redis_prefix, LEASE_MS / 1000)
+    state = connections.state
+    originals_store = _originals_store(settings, connections.cache)
+    cache = PictureCache(connections.cache, settings.memory_cache_bytes, originals=originals_store)
     client = _capture_client(settings)
-    blocking = connect(settings.redis_url, LEASE_MS / 1000 + 1)
-    leases = Leases(connection, blocking, redis_breaker)
+    leases = Leases(state)
     coalescer = Coalescer(leases, capacity=4 * settings.capture_concurrency)
     cpu = CpuPool()
-    breaker, quota = CircuitBreaker(connection, redis_breaker), Quota(connection, redis_breaker, settings.bulk_limit)
+    breaker, quota = CircuitBreaker(state), Quota(state, settings.bulk_limit)
     originals = Originals(
         cache,
         ScreenshotAPI(client, breaker, cpu, quota),
@@ -120,8 +129,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         # A caller without a `wait` waits until the capture ends.
         WaitLimits(settings.web_connections * 3 // 4, settings.capture_timeout + 5),
     )
-    popularity = Popularity(connection, settings.refresh_budget)
-    jobs = _jobs(settings, connection, blocking)
+    popularity = Popularity(state, settings.refresh_budget)
+    jobs = _jobs(settings, state)
     presenter = JobPresenter(storage, settings.public_url)
     webhook_sender = WebhookSender(guard, settings.webhook_secret, resolves=settings.resolve_targets)
     return Services(
@@ -135,31 +144,28 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         thumbnailer=thumbnailer,
         storage=storage,
         originals_store=originals_store,
-        redis=connection,
-        redis_breaker=redis_breaker,
-        counters=Counters(RedisCounters(breaker=redis_breaker, connection_pool=connection.connection_pool)),
+        connections=connections,
+        counters=Counters(RedisCounters(state=state)),
         client=client,
         coalescer=coalescer,
         renditions=renditions,
         popularity=popularity,
         refresher=Refresher(popularity, thumbnailer, settings.refresh_budget, freshness),
-        idempotency=IdempotencyStore(connection, leases),
+        idempotency=IdempotencyStore(state, leases),
         jobs=jobs,
         job_pictures=JobPictures(thumbnailer, storage, jobs.store.runs),
         job_presenter=presenter,
         webhook_sender=webhook_sender,
-        deliveries=Deliveries(
-            jobs.store, Receivers(connection, settings.worker_concurrency), webhook_sender, presenter
-        ),
+        deliveries=Deliveries(jobs.store, Receivers(state, settings.worker_concurrency), webhook_sender, presenter),
     )
 
 
-def _jobs(settings: Settings, connection: "redis.Redis", blocking: "redis.Redis") -> JobQueue:
-    store = JobStore(connection, blocking, settings.job_time_limit / 8, settings.job_queue_limit)
-    return JobQueue(celery_app(settings.redis_url, settings.job_time_limit), store)
+def _jobs(settings: Settings, state: StateRedis) -> JobQueue:
+    store = JobStore(state, settings.job_time_limit / 8, settings.job_queue_limit)
+    return JobQueue(celery_app(settings.state_url, settings.redis_prefix, settings.job_time_limit), store)
 
 
-def _originals_store(settings: Settings, connection: "redis.Redis", redis_breaker: RedisBreaker) -> OriginalStore:
+def _originals_store(settings: Settings, shared: CacheRedis) -> OriginalStore:
     if settings.originals == "folder":
         return storage_backends.OriginalsFolder(
             settings.originals_dir, settings.originals_max_bytes, CpuPool(_DISK_THREADS)
@@ -168,7 +174,7 @@ def _originals_store(settings: Settings, connection: "redis.Redis", redis_breake
         return storage_backends.S3Originals(
             settings.s3_bucket, region=settings.s3_region, endpoint_url=settings.s3_endpoint_url
         )
-    return RedisOriginals(connection, redis_breaker)
+    return RedisOriginals(shared)
 
 
 def _keep_originals(settings: Settings) -> int:

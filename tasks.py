@@ -99,7 +99,9 @@ def _run_in_thread(work: Callable[[], T]) -> T:
 
 
 def refresh(services: Services) -> None:
-    """Schedule recaptures of popular old pages, at random times within the round."""
+    """Schedule recaptures of popular old pages, at random times within the round; none while too much work is due."""
+    if services.jobs.store.agenda.outstanding() >= services.settings.job_queue_limit:
+        return
     for page in services.refresher.choose():
         delay = random.uniform(0, ROUND_SECONDS)  # noqa: S311 - it spreads load
         services.jobs.store.agenda.schedule(TaskMessage(RECAPTURE, BULK, page.pack()), delay)
@@ -146,9 +148,13 @@ def queue_stats(services: Services) -> None:
 
 
 def tick(services: Services) -> None:
-    """Prune old records and send due messages. If this fails, say because Redis is full, a later tick retries it."""
+    """Prune old records, send due messages, and say that a worker runs.
+
+    If this fails, say because Redis is full, a later tick retries it.
+    """
     try:
         services.jobs.store.retention.prune()
         services.jobs.send_due()
+        services.jobs.store.workers.announce()
     except QueueUnavailable:
         return

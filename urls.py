@@ -8,11 +8,12 @@ import re
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import Any
+from urllib.parse import parse_qsl
 
 import can_ada
 
 import netguard
-from errors import BlockedTarget, InvalidURL
+from errors import BlockedTarget, InvalidOption, InvalidURL
 from netguard import Guard, Verdict
 from options import DEFAULT_PORTS, MAX_URL_BYTES, CaptureOptions, Target, stored
 
@@ -25,6 +26,8 @@ _UNWELCOME = re.compile(
     "[\x00-\x20\x7f-\xa0\\\\\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ud800-\udfff]"
 )
 _HOST = re.compile(r"([a-z0-9][a-z0-9-]{0,62}\.)+[a-z][a-z0-9-]{1,62}(:[0-9]{1,5})?(?=[/?#]|$)", re.IGNORECASE)
+_NO_UTF8 = re.compile("[\udc80-\udcff]")  # what Python makes of a byte that is no UTF-8 ("surrogateescape")
+_MOST_OPTIONS = 64
 _CLIENT_ROUTES = ("#/", "#!")  # fragments that choose a page in the browser; any other only scrolls
 
 
@@ -42,6 +45,37 @@ def parse_url(text: str, guard: Guard) -> Target:
     target = _target(url)
     _screen(target, guard)
     return target
+
+
+def read_query(query: bytes) -> list[tuple[str, str]]:
+    """Decode the options of a raw query string.
+
+    A byte of `url` that is no UTF-8 keeps its percent-encoding, as the browser would send it: `caf%E9`. So two pages never
+    become one. Bytes outside ASCII count as if they were percent-encoded. Raises InvalidOption.
+    """
+    try:
+        # In Latin-1, each character is a byte.
+        pairs = parse_qsl(
+            query.decode("latin-1"), keep_blank_values=True, encoding="latin-1", max_num_fields=_MOST_OPTIONS
+        )
+    except ValueError:
+        raise InvalidOption(f"the query has too many options; send at most {_MOST_OPTIONS}") from None
+    return [_decoded(*pair) for pair in pairs]
+
+
+def _decoded(name: str, value: str) -> tuple[str, str]:
+    if name.isascii() and value.isascii():
+        return name, value
+    name, value = (part.encode("latin-1").decode(errors="surrogateescape") for part in (name, value))
+    if name == "url":
+        return name, _as_written(value)
+    if _NO_UTF8.search(name + value):
+        raise InvalidOption("is not UTF-8; percent-encode the bytes of its UTF-8 form", field=_as_written(name)[:40])
+    return name, value
+
+
+def _as_written(text: str) -> str:
+    return _NO_UTF8.sub(lambda found: f"%{ord(found[0]) - 0xDC00:02X}", text)
 
 
 def locate(url: str) -> Target:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
-from urllib.parse import parse_qsl
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
@@ -51,7 +50,7 @@ from options import (
     options_of,
     read_code,
 )
-from urls import parse_url
+from urls import parse_url, read_query
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -99,7 +98,7 @@ class Validator:
 
     def parse_contract_query(self, pairs: Iterable[tuple[str, str]]) -> ThumbnailRequest:
         """Read the decoded query of `/v1/screenshot`. Raises as `parse_contract`."""
-        options = _read(lambda: contract.unrepeated(pairs))
+        options = _read(lambda: contract.of_query(pairs))
         _refuse_in_query(options.keys() - _IN_CONTRACTS_QUERY)
         return self.parse_contract(options)
 
@@ -110,6 +109,7 @@ class Validator:
         """
         wanted = _read(lambda: contract.read(options, self._target_of_contract))
         capture = wanted.capture
+        _refuse_forbidden({each.name: getattr(capture, each.attribute) for each in self._forbidden}, self._forbidden)
         # As for `/thumb`, one lossless capture serves all formats.
         printed = capture.format == "pdf"
         original = replace(capture, format="pdf" if printed else PNG, quality=_ORIGINAL_QUALITY)
@@ -157,13 +157,12 @@ class Validator:
             return err.untraced()
 
     def _parse_query(self, query: bytes, preferred: str) -> ThumbnailRequest:
-        try:
-            pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=64)
-        except ValueError:
-            raise InvalidOption("the query has too many options; send at most 64") from None
+        pairs = read_query(query)
         _refuse_repeated(pairs)
         _refuse_in_query(name for name, _ in pairs)
-        return self._parse(dict(pairs), _Query, preferred)
+        options = dict(pairs)
+        _refuse_unknown(options, THUMBNAIL_OPTIONS, _advise_query)
+        return self._parse(options, _Query, preferred)
 
     def _parse(self, given: Mapping[Any, Any], model: type[BaseModel], preferred: str = "") -> ThumbnailRequest:
         _refuse_unknown(given, THUMBNAIL_OPTIONS)
@@ -174,7 +173,7 @@ class Validator:
         if values["format"] == "pdf":
             _refuse_beside_pdf(options.model_fields_set)
         _refuse_forbidden(values, self._forbidden)
-        return self._build(values, parse_url(values["url"], self._guard), preferred)
+        return self._build(values, parse_url(values["url"].strip(_BLANKS), self._guard), preferred)
 
     def _build(self, values: dict[str, Any], target: Target, preferred: str) -> ThumbnailRequest:
         negotiated = values["format"] == AUTO
@@ -205,6 +204,14 @@ _ALLOWED_BY_OPERATOR = tuple(each for each in THUMBNAIL_OPTIONS.values() if each
 
 _IN_CONTRACTS_QUERY = {"js"}  # SnapSharp's client for Go sends it so, and the picture is the caller's own in any case
 
+_BLANKS = " \t\r\n"  # around a URL that comes from a template or a text field
+
+# Parameters that programs append to any URL.
+_TRACKERS = ("utm_", "fbclid", "gclid", "msclkid", "mc_")
+_CACHE_BUSTERS = {"_", "v", "ver", "version", "t", "ts", "time", "timestamp", "r", "rand", "random", "cb", "nocache"} | {
+    "cachebust", "cachebuster", "cache_bust", "cache_buster", "refresh",
+}  # fmt: skip
+
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on", ""), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 # Only the browser can validate a selector. Text without a visible character, or with a control, is refused here.
 _VISIBLE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
@@ -212,6 +219,13 @@ _VISIBLE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
 
 def _boolean(value: object) -> object:
     return _BOOLEANS.get(value.lower(), value) if isinstance(value, str) else value
+
+
+def _digits(kind: Kind, value: object) -> object:
+    """Refuse the underscores that Python's numbers may have."""
+    if isinstance(value, str) and "_" in value:
+        raise ValueError(kind.words)
+    return value
 
 
 def _spelled(kind: Preset, value: object) -> object:
@@ -226,8 +240,8 @@ def _zone(kind: Zone, name: str) -> str:
 
 # The type by which pydantic reads a value of each kind, from a query or a JSON body.
 _TYPES: dict[type, Callable[[Any], Any]] = {
-    Whole: lambda kind: Annotated[int, Field(ge=kind.low, le=kind.high)],
-    Number: lambda kind: Annotated[float, Field(ge=kind.low, le=kind.high)],
+    Whole: lambda kind: Annotated[int, BeforeValidator(partial(_digits, kind)), Field(ge=kind.low, le=kind.high)],
+    Number: lambda kind: Annotated[float, BeforeValidator(partial(_digits, kind)), Field(ge=kind.low, le=kind.high)],
     Boolean: lambda _: Annotated[bool, BeforeValidator(_boolean)],
     Choice: lambda kind: Literal.__getitem__(kind.values),
     Selector: lambda kind: Annotated[str, Field(min_length=1, max_length=kind.longest, pattern=_VISIBLE)],
@@ -236,7 +250,7 @@ _TYPES: dict[type, Callable[[Any], Any]] = {
     Preset: lambda kind: Annotated[Literal.__getitem__(kind.values), BeforeValidator(partial(_spelled, kind))],
     Matching: lambda kind: Annotated[str, Field(pattern=f"^(?:{kind.pattern})$")],
     Zone: lambda kind: Annotated[str, AfterValidator(partial(_zone, kind))],
-    Time: lambda _: Annotated[int, Field(ge=0)],
+    Time: lambda kind: Annotated[int, BeforeValidator(partial(_digits, kind)), Field(ge=0)],
     Text: lambda _: str,
     # One wrong text is enough for an error: twenty thousand of them would cost 80 ms to describe.
     Texts: lambda kind: Annotated[tuple[str, ...], Field(min_length=1, max_length=kind.most, fail_fast=True)],
@@ -317,13 +331,24 @@ def _object(body: object) -> Mapping[Any, Any]:
     return body
 
 
-def _refuse_unknown(given: Mapping[Any, Any], known: Mapping[str, object]) -> None:
+def _refuse_unknown(
+    given: Mapping[Any, Any], known: Mapping[str, object], advise: Callable[[str], str] = lambda _: "leave it out"
+) -> None:
+    """Refuse a name that is no option. `advise` says what to do about one that resembles none."""
     for name in given:
         if name not in known:
             shown = str(name)[:40]
-            nearest = difflib.get_close_matches(shown, known, n=1)
-            hint = f"did you mean {nearest[0]}?" if nearest else "a page's URL must be percent-encoded as a whole"
-            raise InvalidOption(f"is not an option; {hint}", field=shown)
+            nearest = () if shown.startswith(_TRACKERS) else difflib.get_close_matches(shown, known, n=1)
+            advice = f"did you mean {nearest[0]}?" if nearest else advise(shown)
+            raise InvalidOption(f"is not an option; {advice}", field=shown)
+
+
+def _advise_query(name: str) -> str:
+    if name.startswith("amp;"):
+        return "write & instead of &amp;"
+    if name.lower() in _CACHE_BUSTERS:
+        return "leave it out; ttl and fresh say how old a picture may be"
+    return "if it belongs to the page's URL, percent-encode that URL as a whole; else leave it out"
 
 
 def _validated(model: type[BaseModel], given: Mapping[Any, Any]) -> BaseModel:

@@ -49,7 +49,9 @@ def _every(seconds: float, task: str, queue: str = INTERACTIVE) -> dict[str, obj
 
 
 settings = _load()
-app = celery_app(settings.redis_url, settings.job_time_limit)
+app = celery_app(settings.state_url, settings.redis_prefix, settings.job_time_limit)
+app.conf.beat_scheduler = "jobs.beat:BoundedScheduler"
+app.conf.most_queued = settings.job_queue_limit
 app.conf.worker_concurrency = settings.worker_concurrency
 app.conf.beat_schedule = {
     QUEUE_STATS: _every(STATS_SECONDS, QUEUE_STATS),
@@ -87,7 +89,7 @@ class Scheduler(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no 
         self._timer: Any = None
 
     def start(self, consumer: Any) -> None:
-        services().jobs.store.retention.warn_if_evictable()
+        services().warn_about_redis()
         self._timer = consumer.timer.call_repeatedly(1.0, lambda: tasks.tick(services()))
 
     def stop(self, _consumer: Any) -> None:

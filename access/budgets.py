@@ -3,6 +3,8 @@
 import math
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import limits
@@ -10,7 +12,7 @@ from cachetools import TTLCache
 from limits import RateLimitItem
 
 from access.counters import Counters
-from errors import RateLimited
+from errors import OverCapacity, RateLimited
 
 FLOOD_SCOPE = "thumb"  # the flood guard and the tally count under the same names
 _FLOOD_LIMITS = "global"  # as Flask-Limiter calls limits on the whole application
@@ -46,17 +48,24 @@ class Budget:
         usage = self._counters.read(limit, self._scope, client)
         return BudgetUsage(limit.amount, usage.count, math.ceil(usage.seconds), limit.get_expiry())
 
-    def require(self, client: str, cost: int) -> None:
-        """Raise RateLimited unless the client has `cost` left. Charges nothing."""
-        for limit in self._limits:
-            usage = self._counters.read(limit, self._scope, client)
-            if usage.count + cost > limit.amount:
-                raise self._refusal(limit, max(math.ceil(usage.seconds), 1))
+    @contextmanager
+    def charged(self, client: str, cost: int) -> Iterator[None]:
+        """Charge `cost` for the block, and give it back if the block was refused by RateLimited or OverCapacity.
 
-    def spend(self, client: str, cost: int) -> None:
-        """Charge `cost`, after `require` and after the work."""
-        for limit in self._limits:
-            self._counters.add(limit, self._scope, client, cost=cost)
+        Raises RateLimited, with nothing charged, unless the client has `cost` left.
+        """
+        spent: list[RateLimitItem] = []
+        try:
+            for limit in self._limits:
+                usage = self._counters.add(limit, self._scope, client, cost=cost, within=True)
+                if usage.count > limit.amount:
+                    raise self._refusal(limit, max(math.ceil(usage.seconds), 1))
+                spent.append(limit)
+            yield
+        except (RateLimited, OverCapacity):
+            for limit in spent:
+                self._counters.add(limit, self._scope, client, cost=-cost)
+            raise
 
     def _refusal(self, limit: RateLimitItem, seconds: int) -> RateLimited:
         return RateLimited.reached(limit.amount, self._scope, limit.get_expiry(), seconds, self._note)

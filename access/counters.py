@@ -8,12 +8,17 @@ from typing import Any, TypeVar
 from limits import RateLimitItem
 from limits.storage import MemoryStorage, RedisStorage
 
-from coordination import RedisBreaker
+from coordination import StateRedis
 
 T = TypeVar("T")
 
-# Counts like the library's own script, which does not return the end of the window.
+# Counts like the library's own script, which does not return the end of the window. With a maximum, a count that would
+# exceed it is returned but not kept.
 _COUNT = b"""
+if ARGV[3] ~= '' then
+  local would_be = tonumber(redis.call('get', KEYS[1]) or 0) + tonumber(ARGV[2])
+  if would_be > tonumber(ARGV[3]) then return {would_be, redis.call('pttl', KEYS[1])} end
+end
 local count = redis.call('incrby', KEYS[1], ARGV[2])
 if count == tonumber(ARGV[2]) then redis.call('expire', KEYS[1], ARGV[1]) end
 return {count, redis.call('pttl', KEYS[1])}
@@ -37,15 +42,22 @@ class RedisCounters(RedisStorage):
 
     STORAGE_SCHEME = ["counters"]  # noqa: RUF012 - as the library declares it
 
-    def __init__(self, uri: str = "counters://", *, breaker: RedisBreaker, connection_pool: object) -> None:
-        super().__init__(uri, connection_pool)  # type: ignore[arg-type]
-        self._breaker = breaker
+    def __init__(self, uri: str = "counters://", *, state: StateRedis) -> None:
+        super().__init__(uri, state.client.connection_pool)
+        self._state = state
         self._count: Any = self.get_connection().register_script(_COUNT)
 
-    def add(self, key: str, expiry: int, amount: int) -> Usage:
-        """Add `amount` to a counter that expires in `expiry` seconds. One call to Redis. Raises NoAnswer."""
-        count, left = self._call(lambda: self._count([self.prefixed_key(key)], [expiry, amount]))
+    def add(self, key: str, expiry: int, amount: int, most: int | None = None) -> Usage:
+        """Add `amount` to a counter that expires in `expiry` seconds, unless that exceeds `most`. One call to Redis.
+
+        Raises NoAnswer.
+        """
+        args = [expiry, amount, "" if most is None else most]
+        count, left = self._call(lambda: self._count([self.prefixed_key(key)], args))
         return Usage(int(count), max(left, 0) / 1000)
+
+    def prefixed_key(self, key: str) -> str:
+        return self._state.keys.counter(key)
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         return self.add(key, expiry, amount).count
@@ -57,10 +69,10 @@ class RedisCounters(RedisStorage):
         return self._call(lambda: super(RedisCounters, self).get_expiry(key))
 
     def check(self) -> bool:
-        return self._breaker.call("limits_in_memory", self.get_connection().ping)[1]
+        return self._state.breaker.call("limits_in_memory", self.get_connection().ping)[1]
 
     def _call(self, command: Callable[[], T]) -> T:
-        answer, answered = self._breaker.call("limits_in_memory", command)
+        answer, answered = self._state.breaker.call("limits_in_memory", command)
         if not answered:
             raise NoAnswer
         return answer  # type: ignore[return-value] # there was one
@@ -73,13 +85,18 @@ class Counters:
         self._shared = shared
         self._memory = MemoryStorage()
 
-    def add(self, limit: RateLimitItem, *identifiers: str, cost: int = 1) -> Usage:
-        """Add `cost` to what the caller named by `identifiers` has used of `limit`."""
-        key, expiry = limit.key_for(*identifiers), limit.get_expiry()
+    def add(self, limit: RateLimitItem, *identifiers: str, cost: int = 1, within: bool = False) -> Usage:
+        """Add `cost` to what the caller named by `identifiers` has used of `limit`.
+
+        Adds nothing `within` the limit if that would exceed it, which the returned count then shows.
+        """
+        key, expiry, most = limit.key_for(*identifiers), limit.get_expiry(), limit.amount if within else None
         try:
-            return self._shared.add(key, expiry, cost)
+            return self._shared.add(key, expiry, cost, most)
         except NoAnswer:
-            count = self._memory.incr(key, expiry, cost)
+            count = self._memory.get(key) + cost
+            if most is None or count <= most:
+                count = self._memory.incr(key, expiry, cost)
             return Usage(count, max(self._memory.get_expiry(key) - time.time(), 0))
 
     def read(self, limit: RateLimitItem, *identifiers: str) -> Usage:

@@ -4,10 +4,10 @@ import hashlib
 import hmac
 import time
 from collections.abc import Iterable, Sequence
-from urllib.parse import parse_qsl
 
 from errors import BadSignature, ExpiredSignature
 from options import THUMBNAIL_OPTIONS
+from urls import read_query
 
 # One signature serves a whole `srcset`: these options say how a picture is delivered, not which picture.
 UNSIGNED = frozenset(each.name for each in THUMBNAIL_OPTIONS.values() if not each.signed)
@@ -30,7 +30,7 @@ def require_signature(keys: Sequence[str], query: bytes, expires: int | None) ->
     """Raise BadSignature or ExpiredSignature unless `query` is signed with one of `keys`, if any are set."""
     if not keys:
         return
-    pairs = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True)
+    pairs = read_query(query)
     sent = dict(pairs).get("sig", "")
     valid = [hmac.compare_digest(sign(key, pairs).encode(), sent.encode()) for key in keys]
     if not any(valid):

@@ -28,7 +28,7 @@ from bench.servers import (
     running_tutorial,
 )
 from bench.tutorial_app import cache_key
-from coordination import RedisBreaker
+from coordination import CacheKeys, CacheRedis, RedisBreaker
 from model import Picture, ThumbnailRequest
 from netguard import Guard
 from tests.support.redis import RedisServer, running_redis
@@ -64,7 +64,7 @@ def fill_ours(url: str, body: bytes, size: tuple[int, int], pages: range) -> Non
     """Store `body` under the keys of `pages` by the code that stores renditions, many in one round trip."""
     picture = Picture(body, "image/png", *size, datetime.now(UTC))
     with redis_library.Redis.from_url(url) as client, client.pipeline(transaction=False) as pipeline:
-        cache = PictureCache(pipeline, RedisBreaker())
+        cache = PictureCache(CacheRedis(pipeline, RedisBreaker(), CacheKeys()))
         for number in pages:
             cache.put_rendition(_request(number), picture, KEPT_SECONDS)
             if len(pipeline) >= PIPELINE_SIZE:

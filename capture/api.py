@@ -58,7 +58,7 @@ class ScreenshotAPI:
             shot = self._client.capture(
                 options, timeout=timeout, request_id=request_id, background=background, count=count
             )
-            identity = self._cpu.run(lambda: images.identify(shot.body))
+            identity = self._cpu.run(lambda: images.identify(shot.body), pixels=images.pixels_of(shot.body))
             doubt = images.doubt(identity, options) or ("unfinished" if shot.notes.unfinished else "")
         except RateLimited:
             self._breaker.cancel()
@@ -68,7 +68,9 @@ class ScreenshotAPI:
             raise
         except images.NotAPicture as err:
             _log.warning("capture_undecodable", reason=str(err), request_id=request_id)
-            failure = CaptureFailed("the screenshot API sent no usable picture; try again later", upstream=True)
+            # Our engine has checked that the picture is whole: what is wrong with it, the page has caused.
+            upstream = not self._client.is_ours
+            failure = CaptureFailed("the screenshot API sent no usable picture; try again later", upstream=upstream)
             self._breaker.record(failure)
             raise failure from err
         self._breaker.record(None)
@@ -89,8 +91,11 @@ class ScreenshotAPI:
         """Return whether two captures show no visible difference."""
         hairline = max(round(options.scale), 1)
         try:
+            # Both are decoded, and converted to RGB.
+            pixels = 2 * (known.width * known.height + new.width * new.height)
+            packed = known.pixels, new.pixels
             difference = self._cpu.run(
-                lambda: images.difference(known.body, new.body, hairline, pixels=(known.pixels, new.pixels))
+                lambda: images.difference(known.body, new.body, hairline, pixels=packed), pixels=pixels
             )
         except images.NotAPicture:
             return False

@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-import redis
 import structlog
 
-from coordination import RedisBreaker, keys
+from coordination import StateRedis
 from errors import CaptureError, ThumbnailError, UpstreamQuota, UpstreamUnavailable
 
 THRESHOLD = 5  # failures of the API in a row
@@ -27,12 +26,11 @@ _log = structlog.get_logger()
 
 
 class CircuitBreaker:
-    def __init__(
-        self, client: "redis.Redis", redis_breaker: RedisBreaker, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, state: StateRedis, clock: Callable[[], float] = time.time) -> None:
         """`clock` gives Unix seconds."""
-        self._client = client
-        self._redis_breaker = redis_breaker
+        self._client = state.client
+        self._keys = state.keys
+        self._redis_breaker = state.breaker
         self._clock = clock
         self._lock = threading.Lock()
         self._failures = 0
@@ -65,7 +63,7 @@ class CircuitBreaker:
     def cancel(self) -> None:
         """Let another caller probe: the one that was admitted does not capture after all."""
         if self._open is not None:
-            self._call(lambda: self._client.delete(keys.BREAKER_PROBE))
+            self._call(lambda: self._client.delete(self._keys.breaker_probe()))
 
     def record(self, err: ThumbnailError | None) -> None:
         """Record how a capture ended: None, or its error. An error of the page says nothing about the API."""
@@ -89,7 +87,7 @@ class CircuitBreaker:
 
     def _state(self) -> dict[str, Any] | None:
         """Read the open state that all processes share, and whether there are failures to forget at the next success."""
-        names = [keys.BREAKER_OPEN, keys.BREAKER_FAILURES]
+        names = [self._keys.breaker_open(), self._keys.breaker_failures()]
         values, _ = self._call(lambda: cast("list[bytes | None]", self._client.mget(names)))
         if values is not None:
             shared = dict(json.loads(values[0])) if values[0] else None
@@ -105,7 +103,9 @@ class CircuitBreaker:
         return self._open
 
     def _may_probe(self) -> bool:
-        won, reachable = self._call(lambda: self._client.set(keys.BREAKER_PROBE, "1", nx=True, ex=PROBE_SECONDS))
+        won, reachable = self._call(
+            lambda: self._client.set(self._keys.breaker_probe(), "1", nx=True, ex=PROBE_SECONDS)
+        )
         if reachable:
             return bool(won)
         with self._lock:  # the first caller of this process delays the next probe
@@ -118,8 +118,8 @@ class CircuitBreaker:
         with self._lock:
             self._failures += 1
         with self._client.pipeline() as pipe:
-            pipe.incr(keys.BREAKER_FAILURES)
-            pipe.expire(keys.BREAKER_FAILURES, LONGEST_OPEN)
+            pipe.incr(self._keys.breaker_failures())
+            pipe.expire(self._keys.breaker_failures(), LONGEST_OPEN)
             answers, self._counted = self._call(pipe.execute)
         return int(answers[0]) if answers else self._failures
 
@@ -130,8 +130,8 @@ class CircuitBreaker:
         _log.error("breaker_open", reason=err.code, seconds=seconds)
         # The state is kept after `until`, so that only probes are admitted until one of them succeeds.
         with self._client.pipeline() as pipe:
-            pipe.set(keys.BREAKER_OPEN, json.dumps(state), ex=2 * LONGEST_OPEN)
-            pipe.delete(keys.BREAKER_PROBE)
+            pipe.set(self._keys.breaker_open(), json.dumps(state), ex=2 * LONGEST_OPEN)
+            pipe.delete(self._keys.breaker_probe())
             self._shared = self._call(pipe.execute)[1]
 
     def _reset(self) -> None:
@@ -139,7 +139,7 @@ class CircuitBreaker:
         with self._lock:
             known, self._failures, self._open, self._shared = self._failures or self._open, 0, None, True
         if known:
-            names = keys.BREAKER_FAILURES, keys.BREAKER_OPEN, keys.BREAKER_PROBE
+            names = self._keys.breaker_failures(), self._keys.breaker_open(), self._keys.breaker_probe()
             if self._call(lambda: self._client.delete(*names))[0]:
                 _log.info("breaker_closed")
 

@@ -4,6 +4,7 @@ The client trusts neither length, type, pace nor text of a response. `images` ju
 The differences between the APIs are in `dialects`.
 """
 
+import json
 import logging
 import os
 import random
@@ -20,9 +21,21 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Timeout
 
 from capture.dialects import Dialect
-from capture.outcomes import BROKEN, DOWN, LATE, UNTRUSTED, UNUSABLE, CallFailure, Outcome, read_failure, redact
+from capture.outcomes import (
+    BROKEN,
+    DOWN,
+    LATE,
+    SLOW,
+    TOO_LARGE,
+    UNTRUSTED,
+    UNUSABLE,
+    CallFailure,
+    Outcome,
+    read_failure,
+    redact,
+)
 from errors import RateLimited
-from options import NO_NOTES, NOTE_HEADER, PRIVATE, CaptureOptions, Notes, chosen
+from options import MAX_BYTES, NO_NOTES, NOTE_HEADER, PRIVATE, CaptureOptions, Notes, chosen
 from outbound import POOLS
 
 TRIES = 3
@@ -66,7 +79,7 @@ class CaptureClient:
         api_key: str | None,
         *,
         pool: int = 16,
-        max_bytes: int = 25 * 2**20,
+        max_bytes: int = MAX_BYTES,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[float], float] = _full_jitter,
     ) -> None:
@@ -122,6 +135,8 @@ class CaptureClient:
                 count()
             except RateLimited:
                 break
+        if failure.outcome is LATE and self._dialect.ours and self.ping():
+            failure = CallFailure(SLOW)  # the engine works: pages keep it busy
         # Raised outside any `except`, since exceptions of `requests` hold the URL and must not become the context.
         raise failure.to_error()
 
@@ -140,6 +155,11 @@ class CaptureClient:
         except (requests.RequestException, urllib3.exceptions.HTTPError):
             return False
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether the API is our own engine."""
+        return self._dialect.ours
+
     def close(self) -> None:
         """Close the pooled connections."""
         self._adapter.close()
@@ -155,7 +175,9 @@ class CaptureClient:
             secret or len(query) > LONGEST_QUERY or any(isinstance(value, dict | list) for value in sent.values())
         )
         if self._dialect.method == "POST" or (self._dialect.json_too and unsuitable):
-            return requests.Request("POST", url, headers=headers, json=sent)
+            # No longer than the caller's own body, which may have the longest that the engine takes.
+            body = json.dumps(sent, ensure_ascii=False, separators=(",", ":")).encode()
+            return requests.Request("POST", url, headers=headers | {"Content-Type": "application/json"}, data=body)
         return requests.Request("GET", url, headers=headers, params=query)
 
     def _exchange(self, request: requests.Request, left: float) -> Screenshot | CallFailure:
@@ -164,6 +186,8 @@ class CaptureClient:
                 if response.status_code == 200:
                     return Screenshot(self._picture(response), self._notes(response))
                 return self._read_failure(response)
+        except BodyTooLarge as err:
+            return CallFailure(TOO_LARGE, text=str(err))
         except UnusableResponse as err:
             return CallFailure(UNUSABLE, text=str(err))
         except (requests.RequestException, urllib3.exceptions.HTTPError) as err:
@@ -194,10 +218,12 @@ class CaptureClient:
             raise UnusableResponse("the body is encoded")
         announced = response.headers.get("Content-Length", "")
         if announced.isdecimal() and (len(announced) > 15 or int(announced) > self._max_bytes):
-            raise UnusableResponse("the announced length is too large")
+            raise BodyTooLarge("the announced length is too large")
         body = _read(response, self._max_bytes + 1)
-        if not 0 < len(body) <= self._max_bytes:
-            raise UnusableResponse("the body is too large" if body else "the body is empty")
+        if not body:
+            raise UnusableResponse("the body is empty")
+        if len(body) > self._max_bytes:
+            raise BodyTooLarge("the body is too large")
         return body
 
     def _notes(self, response: requests.Response) -> Notes:
@@ -236,6 +262,10 @@ class CaptureClient:
 
 class UnusableResponse(Exception):
     """A 200 without a usable picture."""
+
+
+class BodyTooLarge(Exception):
+    """A picture of more bytes than are taken. The page decides how well it can be compressed."""
 
 
 # The first match counts. A connection that is lost before the response begins counts as refused: usually the API has

@@ -27,6 +27,7 @@ from errors import (
     NoSuchElement,
     NotAWebPage,
     OverCapacity,
+    OversizedPage,
     PageTimeout,
     RendererCrashed,
     SiteUnreachable,
@@ -39,6 +40,7 @@ from errors import (
 from options import CaptureOptions, Selector, Target, options_of
 
 LONGEST_LOGGED = 200
+LONGEST_REDACTED = 4096  # characters: each costs a look for every secret
 MOST_BRACKETS = 200  # JSON nested too deeply raises RecursionError instead of ValueError
 LONGEST_RETRY_AFTER = 86_400
 
@@ -72,6 +74,11 @@ UNTRUSTED = Outcome(
     "the screenshot API is not available; try again later",
     hint="check the TLS certificate of CAPTURE_URL",
 )
+TOO_LARGE = Outcome(
+    OversizedPage,
+    "the picture of the page has too many bytes; ask for less of the page, or for a smaller scale",
+    upstream=False,
+)
 SLOW = Outcome(CaptureTimeout, "the page was not captured in time; try again later", retried=True, upstream=False)
 LATE = Outcome(CaptureTimeout, "the page was not captured in time; try again later")
 QUOTA = Outcome(
@@ -85,10 +92,14 @@ DENIED = Outcome(
     hint="check CAPTURE_API_KEY and its plan",
     lasting=True,
 )
+PLAN = replace(DENIED, upstream=False)  # of one option: a caller who asks for it must not open the breaker for all
 BLOCKED = Outcome(BlockedTarget, "the target is not a public web address, or does not exist", upstream=False)
-_FIELDS = frozenset(each.name for each in options_of(CaptureOptions))
+# The engine names options as SnapSharp does.
+_FIELDS = {param.name: each.name for each in options_of(CaptureOptions) if (param := each.param("engine"))}
 SELECTORS = ", ".join(each.name for each in options_of(CaptureOptions) if isinstance(each.kind, Selector))
-BAD_SELECTOR = Outcome(InvalidOption, "must be valid CSS selectors", field=SELECTORS, upstream=False)
+BAD_SELECTOR = Outcome(InvalidOption, "must be a valid CSS selector", field=SELECTORS, upstream=False)
+BAD_COOKIE = Outcome(InvalidOption, "the browser refuses one of them", field="cookies", upstream=False)
+OUTSIDE = Outcome(InvalidOption, "lies outside the page", field="clip", upstream=False)
 NOT_ALLOWED = Outcome(InvalidOption, "is not allowed by the engine's operator; leave it out", upstream=False)
 BUSY = Outcome(
     OverCapacity,
@@ -109,13 +120,15 @@ OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
         (401, ""): DENIED,
         (402, ""): QUOTA,
         (403, ""): DENIED,
+        (403, "plan_required"): PLAN,
         (403, "quota_exceeded"): QUOTA,
         (404, ""): REFUSED,
         (408, ""): LATE,
+        (413, ""): REFUSED,
         (422, ""): FAILED,
         (422, "content_check_failed"): REFUSED,
         (429, ""): LIMITED,
-        (429, "plan_required"): DENIED,
+        (429, "plan_required"): PLAN,
         (429, "quota_exceeded"): QUOTA,
         (500, ""): BROKEN,
         (502, ""): GATEWAY,
@@ -130,6 +143,8 @@ ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
     {
         (400, "blocked_url"): BLOCKED,
         (400, "validation_error"): BAD_SELECTOR,
+        (400, "cookie_refused"): BAD_COOKIE,
+        (400, "clip_outside"): OUTSIDE,
         (400, "option_not_allowed"): NOT_ALLOWED,
         (422, "page_status"): _of_page(ErrorStatus, "the page answered with an error"),
         (422, "not_a_page"): _of_page(
@@ -145,10 +160,17 @@ ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
             ConnectionReset, "the page's server closed the connection without an answer"
         ),
         (422, "page_unreachable"): _of_page(SiteUnreachable, "the page's server could not be reached"),
+        (422, "page_too_large"): TOO_LARGE,
         (422, "page_crashed"): _of_page(RendererCrashed, "the page crashed the browser, or used too much memory"),
         (429, "rate_limited"): BUSY,
+        (503, "browser_crashed"): _of_page(RendererCrashed, "the browser crashed during the capture; try again later"),
+        (503, "resolver_busy"): replace(BUSY, detail="too many names are being looked up; try again in a few seconds"),
+        # Not retried: another 25 seconds are longer than most clients wait, and the caller may try again.
         (504, "timeout"): replace(
-            SLOW, error=PageTimeout, detail="the page did not load, or did not come to rest, in time; try again later"
+            LATE,
+            error=PageTimeout,
+            upstream=False,
+            detail="the page did not load, or did not come to rest, in time; try again later",
         ),
     }
 )
@@ -255,7 +277,7 @@ def _retryable(value: str | float | None) -> bool | None:
 
 
 def _field(value: str | float | None) -> str | None:
-    return value if isinstance(value, str) and value in _FIELDS else None
+    return _FIELDS.get(value) if isinstance(value, str) else None
 
 
 def _net_error(value: str | float | None) -> str:
@@ -286,8 +308,11 @@ def redact(text: str, target: Target, api_key: str) -> str:
     pieces = [piece for piece in re.split(r"[/&=;]", f"{path}&{query}") if len(piece) > 3]
     spellings = {each for secret in (api_key, path, query, fragment, *pieces) for each in _spellings(secret)}
     hidden = [re.escape(each) for each in sorted(spellings, key=len, reverse=True) if len(each) > 1]
-    text = re.sub("|".join([r"https?(?::|%3a)[^\s\"'<>]*", r"sk_\w+", *hidden]), "[…]", text, flags=re.IGNORECASE)
-    return "".join(c if c.isprintable() else " " for c in text[:LONGEST_LOGGED])
+    words = r"https?(?::|%3a)[^\s\"'<>]*", r"sk_\w+", *hidden
+    shown = re.sub("|".join(words), "[…]", text[:LONGEST_REDACTED], flags=re.IGNORECASE)
+    if len(text) > LONGEST_REDACTED:  # a secret that was cut there has not been recognised
+        shown = shown[: -max(map(len, spellings))]
+    return "".join(c if c.isprintable() else " " for c in shown[:LONGEST_LOGGED])
 
 
 def _spellings(secret: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import limits
 import redis
 from limits import RateLimitItem
 
-from coordination import RedisBreaker, keys
+from coordination import StateRedis
 from errors import RateLimited
 
 _COUNT = """
@@ -35,12 +35,12 @@ return tostring(place - now)
 
 
 class Quota:
-    def __init__(self, client: "redis.Redis", breaker: RedisBreaker, limit: str) -> None:
+    def __init__(self, state: StateRedis, limit: str) -> None:
         """`limit` is a rate such as `120 per minute`, of calls for visitors and bulk work together."""
         self._limits = sorted(limits.parse_many(limit))
-        self._count = client.register_script(_COUNT)
-        self._take = client.register_script(_TAKE)
-        self._breaker = breaker
+        self._count = state.client.register_script(_COUNT)
+        self._take = state.client.register_script(_TAKE)
+        self._state = state
 
     def count_call(self) -> None:
         """Count a call for a visitor. It is never refused."""
@@ -60,5 +60,6 @@ class Quota:
                 raise RateLimited.reached(limit.amount, what, limit.get_expiry(), int(wait) + 1)
 
     def _run(self, script: "redis.commands.core.Script", limit: RateLimitItem, args: list[int]) -> object:
-        name = f"{keys.QUOTA}{limit.amount}/{limit.get_expiry()}"
-        return self._breaker.call("captures_uncounted", lambda: script(keys=[name, f"{name}:next"], args=args))[0]
+        window, keys = f"{limit.amount}/{limit.get_expiry()}", self._state.keys
+        names = [keys.quota(window), keys.quota_next(window)]
+        return self._state.breaker.call("captures_uncounted", lambda: script(keys=names, args=args))[0]

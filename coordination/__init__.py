@@ -1,28 +1,36 @@
-"""How processes share work and state through Redis: leases, coalescing, idempotency, key names, a breaker on Redis.
+"""How processes share work and state through Redis: leases, coalescing, idempotency, connections and key names,
+a breaker on Redis.
 
 Knows nothing of pictures.
 """
 
-from coordination import keys
 from coordination.coalescer import Coalescer, Flight, Work
-from coordination.connections import connect, is_about_server
+from coordination.connections import CacheRedis, Connections, StateRedis, is_about_server, open_connections
 from coordination.idempotency import Attempt, IdempotencyStore, StoredResponse
-from coordination.leases import LEASE_MS, Leases, LocalLeases, Values
+from coordination.keys import CacheKeys, StateKeys
+from coordination.leases import LEASE_MS, Leases, LocalLeases
+from coordination.memory import NEARLY_FULL
+from coordination.policies import warn_about_full_redis
 from coordination.redis_breaker import RedisBreaker
 
 __all__ = [
     "LEASE_MS",
+    "NEARLY_FULL",
     "Attempt",
+    "CacheKeys",
+    "CacheRedis",
     "Coalescer",
+    "Connections",
     "Flight",
     "IdempotencyStore",
     "Leases",
     "LocalLeases",
     "RedisBreaker",
+    "StateKeys",
+    "StateRedis",
     "StoredResponse",
-    "Values",
     "Work",
-    "connect",
     "is_about_server",
-    "keys",
+    "open_connections",
+    "warn_about_full_redis",
 ]

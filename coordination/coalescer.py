@@ -7,14 +7,14 @@ Between processes, a lease decides which one leads.
 import contextvars
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import structlog
 
-from coordination.leases import LeaseSource, Values
+from coordination.leases import LeaseSource
 from errors import OverCapacity, ThumbnailError
 
 T = TypeVar("T")
@@ -32,14 +32,10 @@ class Flight(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Work(Generic[T]):
-    """How to get a result: `lead` makes it; `follow` fetches another process's result (None if there is none), or raises.
+    """How to get a result: `lead` makes it; `follow` fetches another process's result (None if there is none), or raises."""
 
-    `lead` gets the values of the Redis keys `reading`, read when the lease was taken; () if Redis did not answer.
-    """
-
-    lead: Callable[[Values], T]
+    lead: Callable[[], T]
     follow: Callable[[], T | None]
-    reading: Sequence[str] = ()
     before_waiting: Callable[[], object] = lambda: None  # for another process
 
 
@@ -109,10 +105,10 @@ class Coalescer:
 
     def _lead_or_follow(self, key: str, work: Work[T], deadline: float) -> T:
         while True:
-            lease = self._leases.acquire(key, work.reading)
+            lease = self._leases.acquire(key)
             if lease.ours:
                 try:
-                    return work.lead(lease.values)
+                    return work.lead()
                 finally:
                     self._leases.release(lease)
             work.before_waiting()

@@ -5,15 +5,13 @@ are kept: a failure or a crash leaves the key free for the next attempt. Without
 that continues after its response derives ids from the key's `seed`, so that a second attempt finds what the first one
 made.
 
-Records have no expiry in Redis, where `volatile-lru` would evict them with the pictures. Each new record removes those
-that have expired.
+At most MOST_RECORDS are kept. Beyond that, and in a Redis that is nearly full, each new one replaces the oldest.
 """
 
 import hashlib
 import json
 import re
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self, TypeVar
@@ -21,34 +19,42 @@ from typing import Any, Self, TypeVar
 import redis
 import structlog
 
-from coordination import keys
+from coordination.connections import StateRedis
 from coordination.leases import Leases
+from coordination.memory import NEARLY_FULL
 from errors import IdempotencyConflict, IdempotencyInProgress, InvalidOption
 
 T = TypeVar("T")
 
 KEEP_SECONDS = 86400
-_INDEX = f"{keys.IDEMPOTENCY}index"  # of all records, by the time at which they expire
-# Expired records go first: a full Redis accepts writes only from a script that has removed something.
-_FORGET = """
-local now = tonumber(redis.call('time')[1])
-for _, old in ipairs(redis.call('zrange', KEYS[2], '-inf', now, 'byscore', 'limit', 0, 100)) do
-  redis.call('del', old)
-  redis.call('zrem', KEYS[2], old)
+MOST_RECORDS = 50_000  # of all callers, at about a kilobyte each
+# The index holds the names of all records by the time at which they expire. Expired ones go first: a full Redis accepts
+# writes only from a script that has removed something.
+_KEEP = """
+local t, keep, most = redis.call('time'), tonumber(ARGV[2]), tonumber(ARGV[3])
+local now = tonumber(t[1]) + tonumber(t[2]) / 1e6
+local function forget(names)
+  for _, name in ipairs(names) do
+    redis.call('zrem', KEYS[2], name)
+    redis.call('del', name)
+  end
 end
+local function remember(value)
+  redis.call('set', KEYS[1], value, 'ex', keep)
+  redis.call('zadd', KEYS[2], now + keep, KEYS[1])
+  redis.call('expire', KEYS[2], keep)
+  forget(redis.call('zrange', KEYS[2], 0, nearly_full() and 0 or -most - 1))
+end
+forget(redis.call('zrange', KEYS[2], '-inf', now, 'byscore', 'limit', 0, 100))
 """
-_REMEMBER = """
-redis.call('set', KEYS[1], ARGV[1])
-redis.call('zadd', KEYS[2], now + tonumber(ARGV[2]), KEYS[1])
-"""
-# A seed that is older than a day is replaced, since the key is then new again.
+_REMEMBER = "remember(ARGV[1])"
 _SEED = """
-local known, till = redis.call('get', KEYS[1]), redis.call('zscore', KEYS[2], KEYS[1])
-if known and till and tonumber(till) > now then return known end
-redis.call('set', KEYS[1], ARGV[1])
-redis.call('zadd', KEYS[2], now + tonumber(ARGV[2]), KEYS[1])
+local known = redis.call('get', KEYS[1])
+if known then return known end
+remember(ARGV[1])
 return ARGV[1]
 """
+_NONE_WAITS = 4  # seconds: longer than a renewal of the lease may be late
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _log = structlog.get_logger()
 
@@ -81,11 +87,15 @@ class StoredResponse:
 
 
 class IdempotencyStore:
-    def __init__(self, client: "redis.Redis", leases: Leases) -> None:
-        self._client = client
+    def __init__(self, state: StateRedis, leases: Leases, most: int = MOST_RECORDS) -> None:
+        self._client = state.client
+        self._keys = state.keys
         self._leases = leases
-        self._save: Any = client.register_script(_FORGET + _REMEMBER)
-        self._seed: Any = client.register_script(_FORGET + _SEED)  # its types are of the asynchronous client too
+        self._most = most
+        self._save: Any = state.client.register_script(NEARLY_FULL + _KEEP + _REMEMBER)
+        self._seed: Any = state.client.register_script(
+            NEARLY_FULL + _KEEP + _SEED
+        )  # its types are of the asynchronous client too
 
     def run_once(
         self, attempt: Attempt, work: Callable[[], T], strip: Callable[[T], StoredResponse]
@@ -110,32 +120,46 @@ class IdempotencyStore:
             response = work()
             self._store(attempt, strip(response))
         finally:
-            self._leases.release(lease)
+            self._leases.release(lease, _NONE_WAITS)
         return response
 
     def seed(self, attempt: Attempt | None) -> str:
-        """Return 128 random bits in hex: the same for each attempt with one key, new ones without a key."""
+        """Return 128 random bits in hex: the same for each attempt with one key, new ones without a key.
+
+        They are kept for a day, so the caller must have been judged and charged before.
+        """
         fresh = secrets.token_hex(16)
         if attempt is None:
             return fresh
-        names = [f"{_name(attempt)}:seed:{attempt.fingerprint}", _INDEX]
+        names = [self._keys.idempotency_seed(attempt.name, attempt.fingerprint), self._keys.idempotency_index()]
         try:
-            return str(self._seed(keys=names, args=[fresh, KEEP_SECONDS]).decode())
+            return str(self._seed(keys=names, args=[fresh, KEEP_SECONDS, self._most]).decode())
         except redis.RedisError as err:
-            _log.warning("idempotency_unreachable", error=type(err).__name__)
+            _warn(err)
             return fresh
+
+    def forget_seed(self, attempt: Attempt | None) -> None:
+        """Forget the seed of an attempt that made nothing."""
+        if attempt is None:
+            return
+        name = self._keys.idempotency_seed(attempt.name, attempt.fingerprint)
+        try:
+            with self._client.pipeline() as pipe:
+                pipe.delete(name)
+                pipe.zrem(self._keys.idempotency_index(), name)
+                pipe.execute()
+        except redis.RedisError as err:
+            _warn(err)
 
     def _load(self, attempt: Attempt) -> StoredResponse | None:
         try:
-            value = self._client.get(_name(attempt))
+            value = self._client.get(self._keys.idempotency(attempt.name))
         except redis.RedisError as err:
-            _log.warning("idempotency_unreachable", error=type(err).__name__)
+            _warn(err)
             return None
         if not isinstance(value, bytes):
             return None
         record = json.loads(value)
-        if record["until"] < time.time():
-            return None
         if record["fingerprint"] != attempt.fingerprint:
             raise IdempotencyConflict(
                 "was used with another body; use a new key for a new request", field="Idempotency-Key"
@@ -145,16 +169,16 @@ class IdempotencyStore:
     def _store(self, attempt: Attempt, response: StoredResponse) -> None:
         if not 200 <= response.status < 300:
             return
-        until = time.time() + KEEP_SECONDS
-        record = {"fingerprint": attempt.fingerprint, "until": until, "answer": asdict(response)}
+        record = {"fingerprint": attempt.fingerprint, "answer": asdict(response)}
+        names = [self._keys.idempotency(attempt.name), self._keys.idempotency_index()]
         try:
-            self._save(keys=[_name(attempt), _INDEX], args=[json.dumps(record), KEEP_SECONDS])
+            self._save(keys=names, args=[json.dumps(record), KEEP_SECONDS, self._most])
         except redis.RedisError as err:
-            _log.warning("idempotency_unreachable", error=type(err).__name__)
+            _warn(err)
 
 
-def _name(attempt: Attempt) -> str:
-    return f"{keys.IDEMPOTENCY}{attempt.name}"
+def _warn(err: redis.RedisError) -> None:
+    _log.warning("idempotency_unreachable", redis="state", error=type(err).__name__)
 
 
 def _hash(value: object) -> str:

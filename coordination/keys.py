@@ -1,37 +1,118 @@
-"""The names of all keys that this service has in Redis. The module that writes a key describes its value."""
+"""The names of all keys that this service has in Redis. The module that writes a key describes its value.
 
-PREFIX = "thumb:"
+Each method is one row of the table in `docs/operations/redis.md`. Names begin with REDIS_PREFIX, which parts two
+installations on one Redis.
+"""
 
-READY = PREFIX + "ready"  # written by `/ready` as a proof that Redis takes writes
-
-PICTURE = PREFIX + "picture:"  # + digest of a rendition's or a capture's key
-ORIGINAL = PREFIX + "original:"  # + digest of a capture's key: when it was last captured
-FAILURE = PREFIX + "failure:"  # + digest of a capture's key
-WANTED = PREFIX + "wanted:"  # + digest of a capture's key: where others wait for its original
-
-BREAKER_FAILURES = PREFIX + "breaker:failures"
-BREAKER_OPEN = PREFIX + "breaker:open"
-BREAKER_PROBE = PREFIX + "breaker:probe"
-QUOTA = PREFIX + "{captures}:"  # + limit
-
-IDEMPOTENCY = PREFIX + "{idempotency}:"  # + hash of endpoint, caller and key
-
-JOBS = PREFIX + "{jobs}:"  # + index, unfinished, due, outbox, counts, job:<id>, batch:<id>, done:<id>
-CELERY = PREFIX + "celery:"  # + queue
-
-RECEIVER_HELD = PREFIX + "receiver:held:"  # + host
-RECEIVER_UNRESPONSIVE = PREFIX + "receiver:silent:"  # + host
-RECEIVER_SLOT = PREFIX + "receiver:place:"  # + worker, number
-RECEIVER_QUEUE = PREFIX + "receiver:line:"  # + host
-
-POPULARITY = PREFIX + "views"
-REFRESHED = PREFIX + "refreshed:"  # + digest of a capture's key
-REFRESH_BUDGET = PREFIX + "refreshes"
+from dataclasses import dataclass
 
 
-def lease(subject: str) -> str:
-    return f"{PREFIX}lease:{{{subject}}}"
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    prefix: str = "thumb"
+
+    def ready(self) -> str:
+        return f"{self.prefix}:ready"  # written by `/ready` as a proof that Redis takes writes
 
 
-def lease_done(subject: str, token: str) -> str:
-    return f"{PREFIX}done:{{{subject}}}:{token}"
+@dataclass(frozen=True, slots=True)
+class CacheKeys(_Keys):
+    """Names of what may be evicted. A `digest` is that of a rendition's or of a capture's key."""
+
+    def picture(self, digest: str) -> str:
+        return f"{self.prefix}:picture:{digest}"
+
+    def original(self, digest: str) -> str:
+        return f"{self.prefix}:original:{digest}"  # when it was last captured
+
+    def failure(self, digest: str) -> str:
+        return f"{self.prefix}:failure:{digest}"
+
+    def wanted(self, digest: str) -> str:
+        return f"{self.prefix}:wanted:{digest}"  # where others wait for an original
+
+
+@dataclass(frozen=True, slots=True)
+class StateKeys(_Keys):
+    """Names of what must not be evicted. Braces keep keys of one script in one slot of a cluster."""
+
+    def counter(self, limit: str) -> str:
+        return f"{self.prefix}:limits:{limit}"
+
+    def lease(self, subject: str) -> str:
+        return f"{self.prefix}:lease:{{{subject}}}"
+
+    def lease_done(self, subject: str, token: str) -> str:
+        return f"{self.prefix}:done:{{{subject}}}:{token}"
+
+    def breaker_failures(self) -> str:
+        return f"{self.prefix}:breaker:failures"
+
+    def breaker_open(self) -> str:
+        return f"{self.prefix}:breaker:open"
+
+    def breaker_probe(self) -> str:
+        return f"{self.prefix}:breaker:probe"
+
+    def quota(self, limit: str) -> str:
+        return f"{self.prefix}:{{captures}}:{limit}"
+
+    def quota_next(self, limit: str) -> str:
+        return f"{self.prefix}:{{captures}}:{limit}:next"
+
+    def idempotency(self, attempt: str) -> str:
+        return f"{self.prefix}:{{idempotency}}:{attempt}"
+
+    def idempotency_seed(self, attempt: str, fingerprint: str) -> str:
+        return f"{self.prefix}:{{idempotency}}:{attempt}:seed:{fingerprint}"
+
+    def idempotency_index(self) -> str:
+        return f"{self.prefix}:{{idempotency}}:index"
+
+    def job(self, id_: str) -> str:
+        return f"{self.prefix}:{{jobs}}:job:{id_}"
+
+    def batch(self, id_: str) -> str:
+        return f"{self.prefix}:{{jobs}}:batch:{id_}"
+
+    def job_done(self, id_: str) -> str:
+        return f"{self.prefix}:{{jobs}}:done:{id_}"
+
+    def jobs_index(self) -> str:
+        return f"{self.prefix}:{{jobs}}:index"
+
+    def jobs_unfinished(self) -> str:
+        return f"{self.prefix}:{{jobs}}:unfinished"
+
+    def jobs_due(self) -> str:
+        return f"{self.prefix}:{{jobs}}:due"
+
+    def jobs_outbox(self) -> str:
+        return f"{self.prefix}:{{jobs}}:outbox"
+
+    def jobs_counts(self) -> str:
+        return f"{self.prefix}:{{jobs}}:counts"
+
+    def celery(self, name: str) -> str:
+        return f"{self.prefix}:celery:{name}"  # Celery's own names: queues, bindings, unacknowledged messages
+
+    def receiver_held(self, host: str) -> str:
+        return f"{self.prefix}:receiver:held:{host}"
+
+    def receiver_unresponsive(self, host: str) -> str:
+        return f"{self.prefix}:receiver:silent:{host}"
+
+    def receiver_slot(self, worker: str, number: int) -> str:
+        return f"{self.prefix}:receiver:place:{worker}:{number}"
+
+    def receiver_queue(self, host: str) -> str:
+        return f"{self.prefix}:receiver:line:{host}"
+
+    def popularity(self) -> str:
+        return f"{self.prefix}:views"
+
+    def refreshed(self, digest: str) -> str:
+        return f"{self.prefix}:refreshed:{digest}"
+
+    def refresh_budget(self) -> str:
+        return f"{self.prefix}:refreshes"

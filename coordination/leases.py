@@ -7,34 +7,28 @@ wakes waiters by a stream when it is done.
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import redis
 import structlog
 
-from coordination import keys
-from coordination.redis_breaker import RedisBreaker
+from coordination.connections import StateRedis
 
 T = TypeVar("T")
-Values = tuple[bytes | None, ...]
 
 LEASE_MS = 2500
 HEARTBEAT_SECONDS = 0.7
 DONE_SECONDS = 30  # how long late waiters still find the stream
 _log = structlog.get_logger()
 
-# One call takes the lease and reads the values that the holder needs. Repeated with one token, it returns the same.
+# Returns the holder's token. Repeated with one token, it returns the same.
 _TAKE = """
 local holder = redis.call('get', KEYS[1])
-if not holder or holder == ARGV[1] then
-  redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])
-  holder = ARGV[1]
-end
-local found = {holder}
-for i = 2, #KEYS do found[i] = redis.call('get', KEYS[i]) end
-return found
+if holder and holder ~= ARGV[1] then return holder end
+redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])
+return ARGV[1]
 """
 # A lease that expired while Redis was silent, or that Redis lost, is taken again. A released one is not.
 _RENEW = """
@@ -52,31 +46,19 @@ return redis.call('expire', KEYS[2], ARGV[2])
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work on `subject`, held by the owner of `token`.
-
-    `shared` says that other processes know of it. `values` was read when the lease was taken; () if Redis did not answer.
-    """
+    """The right to work on `subject`, held by the owner of `token`. `shared` says that other processes know of it."""
 
     subject: str
     token: str
     ours: bool
     shared: bool = True
-    values: Values = ()
-
-    @property
-    def name(self) -> str:
-        return keys.lease(self.subject)
-
-    @property
-    def done(self) -> str:
-        return keys.lease_done(self.subject, self.token)
 
 
 class LeaseSource(Protocol):
     """A source of leases: `Leases` or `LocalLeases`."""
 
-    def acquire(self, subject: str, reading: Sequence[str] = ()) -> Lease:
-        """Take the lease, or learn who holds it; read the Redis keys `reading` in the same step."""
+    def acquire(self, subject: str) -> Lease:
+        """Take the lease, or learn who holds it."""
 
     def is_held(self, subject: str) -> bool: ...
 
@@ -89,7 +71,7 @@ class LeaseSource(Protocol):
 class LocalLeases:
     """No leases: for work that each process does for itself."""
 
-    def acquire(self, subject: str, reading: Sequence[str] = ()) -> Lease:  # noqa: ARG002 - nothing is read
+    def acquire(self, subject: str) -> Lease:
         return Lease(subject, "", ours=True, shared=False)
 
     def is_held(self, subject: str) -> bool:  # noqa: ARG002 - no other process matters
@@ -107,65 +89,59 @@ class Leases:
 
     def __init__(
         self,
-        client: "redis.Redis",
-        blocking: "redis.Redis",
-        breaker: RedisBreaker,
+        state: StateRedis,
         *,
         lease_ms: int = LEASE_MS,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
-        """`blocking` is a client whose sockets may be silent for a lease's life and a second more.
-
-        A lease lives for `lease_ms` and is renewed every `heartbeat_seconds`.
-        """
+        """A lease lives for `lease_ms`, which a blocking read must outlast, and is renewed every `heartbeat_seconds`."""
         self._lease_ms = lease_ms
         self._heartbeat = heartbeat_seconds
-        self._client = client
-        self._blocking = blocking
-        self._breaker = breaker
-        self._take: Any = client.register_script(_TAKE)
-        self._renew = client.register_script(_RENEW)
-        self._release = client.register_script(_RELEASE)
+        self._state = state
+        self._take: Any = state.client.register_script(_TAKE)
+        self._renew = state.client.register_script(_RENEW)
+        self._release = state.client.register_script(_RELEASE)
         self._held: dict[str, Lease] = {}
         self._renewer: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def acquire(self, subject: str, reading: Sequence[str] = ()) -> Lease:
+    def acquire(self, subject: str) -> Lease:
         """Take the lease, or learn who holds it. Without Redis it is ours, for this process alone."""
-        token = secrets.token_hex(8)
-        answer, reachable = self._call(
-            lambda: self._take(keys=[keys.lease(subject), *reading], args=[token, self._lease_ms])
-        )
-        if not reachable or not answer:
+        token, name = secrets.token_hex(8), self._state.keys.lease(subject)
+        holder, _ = self._call(lambda: self._take(keys=[name], args=[token, self._lease_ms]))
+        if not holder:
             return Lease(subject, token, ours=True, shared=False)
-        holder, *values = answer
-        if holder.decode() != token:
-            return Lease(subject, holder.decode(), ours=False, values=tuple(values))
-        lease = Lease(subject, token, ours=True, values=tuple(values))
-        self._keep(lease)
+        lease = Lease(subject, holder.decode(), ours=holder.decode() == token)
+        if lease.ours:
+            self._keep(lease)
         return lease
 
     def is_held(self, subject: str) -> bool:
-        return bool(self._call(lambda: self._client.exists(keys.lease(subject)))[0])
+        return bool(self._call(lambda: self._state.client.exists(self._state.keys.lease(subject)))[0])
 
-    def release(self, lease: Lease) -> None:
-        """End the lease and wake all waiters."""
+    def release(self, lease: Lease, done_seconds: int = DONE_SECONDS) -> None:
+        """End the lease and wake all waiters. Late ones find it ended for `done_seconds`."""
         with self._lock:
-            self._held.pop(lease.name, None)
+            self._held.pop(lease.subject, None)
         if lease.shared:
-            self._call(lambda: self._release(keys=[lease.name, lease.done], args=[lease.token, DONE_SECONDS]))
+            self._call(lambda: self._release(keys=self._names(lease), args=[lease.token, done_seconds]))
 
     def wait(self, lease: Lease, deadline: float) -> None:
         left = int((deadline - time.monotonic()) * 1000)
-        life, _ = self._call(lambda: self._client.pttl(lease.name))
+        name, done = self._names(lease)
+        life, _ = self._call(lambda: self._state.client.pttl(name))
         life = life if isinstance(life, int) and 0 < life <= self._lease_ms else 0
         block = max(min(left, life + 20), 1)
-        if not self._call(lambda: self._blocking.xread({lease.done: "0"}, block=block))[1]:
+        if not self._call(lambda: self._state.blocking.xread({done: "0"}, block=block))[1]:
             time.sleep(0.2)  # without Redis this would be a busy loop
+
+    def _names(self, lease: Lease) -> list[str]:
+        """Name the lease's key, and that of the stream which tells that its holder is done."""
+        return [self._state.keys.lease(lease.subject), self._state.keys.lease_done(lease.subject, lease.token)]
 
     def _keep(self, lease: Lease) -> None:
         with self._lock:
-            self._held[lease.name] = lease
+            self._held[lease.subject] = lease
             if self._renewer is None:
                 renewer = threading.Thread(target=self._renew_until_none, name="lease-renewer", daemon=True)
                 renewer.start()
@@ -186,11 +162,11 @@ class Leases:
     def _renew_all(self, held: list[Lease]) -> bool:
         try:
             for lease in held:
-                self._renew(keys=[lease.name, lease.done], args=[lease.token, self._lease_ms])
+                self._renew(keys=self._names(lease), args=[lease.token, self._lease_ms])
         except redis.RedisError as err:
-            _log.warning("leases_unreachable", error=type(err).__name__)
+            _log.warning("leases_unreachable", redis="state", error=type(err).__name__)
             return False
         return True
 
     def _call(self, command: Callable[[], T]) -> tuple[T | None, bool]:
-        return self._breaker.call("leases_unreachable", command)
+        return self._state.breaker.call("leases_unreachable", command)

@@ -19,8 +19,9 @@ _log = structlog.get_logger()
 class RedisBreaker:
     """One instance serves all users of one Redis in a process."""
 
-    def __init__(self, pause: float = PAUSE_SECONDS) -> None:
-        """`pause` is in seconds."""
+    def __init__(self, name: str = "redis", pause: float = PAUSE_SECONDS) -> None:
+        """`name` tells log events which Redis it is; `pause` is in seconds."""
+        self._name = name
         self._pause = pause
         self._open_until = 0.0
 
@@ -32,7 +33,7 @@ class RedisBreaker:
             return command(), True
         except (redis.ConnectionError, redis.TimeoutError) as err:
             self._open_until = time.monotonic() + self._pause
-            _log.warning(event, error=type(err).__name__, pause_seconds=self._pause)
+            _log.warning(event, redis=self._name, error=type(err).__name__, pause_seconds=self._pause)
         except redis.RedisError as err:  # a full or read-only Redis refuses this command and may accept the next
-            _log.warning(event, error=type(err).__name__)
+            _log.warning(event, redis=self._name, error=type(err).__name__)
         return None, False

@@ -5,6 +5,7 @@ from gevent import monkey
 monkey.patch_all()  # before all other imports, or some modules would keep the unpatched threads and sockets
 
 import logging
+import re
 import resource
 import sys
 import time
@@ -13,7 +14,9 @@ from typing import Any
 
 import gevent
 from gevent.hub import Hub
-from gunicorn.http.errors import NoMoreData, ParseException
+from gunicorn.http.errors import LimitRequestHeaders, NoMoreData, ParseException
+from gunicorn.http.message import Request
+from gunicorn.http.parser import RequestParser
 from gunicorn.workers.ggevent import GeventWorker
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -74,6 +77,24 @@ class _BodyReader:
             raise OSError(type(err).__name__) from None
 
 
+class _Request(Request):
+    """Reads a request's head, with a limit for the whole of it, and a URL in raw UTF-8 as if it were percent-encoded."""
+
+    def read_into(self, unreader: Any, buf: bytearray, stop: bool = False) -> None:
+        super().read_into(unreader, buf, stop)
+        if len(buf) > LONGEST_HEAD:
+            raise LimitRequestHeaders("the head is too long")
+
+    def parse_request_line(self, line_bytes: bytes) -> None:
+        super().parse_request_line(_NOT_ASCII.sub(lambda byte: b"%%%02X" % ord(byte[0]), line_bytes))
+
+
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+LONGEST_HEAD = 128 << 10
+RequestParser.mesg_class = _Request
+http_parser = "python"  # the one in C would not use it
+
+
 class _HideRequests(logging.Filter):
     """Keeps the text of requests out of gunicorn's log: it may hold URLs with signatures, or headers with keys."""
 
@@ -108,6 +129,9 @@ keepalive = 5
 
 # A URL of 2,048 characters is three times as long when percent-encoded. This is gunicorn's maximum.
 limit_request_line = 8190
+
+# Cookies of the site around are of no use here, but they come with each `<img>`, in one header.
+limit_request_field_size = 48 << 10
 
 # Only TRUSTED_PROXIES decides which proxies are believed. By default, gunicorn believes any peer on loopback.
 forwarded_allow_ips = ""

@@ -22,6 +22,7 @@ from engine.traffic import Traffic
 from options import FORMATS, CaptureOptions
 
 MAX_BODY = 64 << 10
+ADDED = 4 << 10  # the service takes bodies of that size too, and adds options to them
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 URGENCY = re.compile(r"(?:^|,)[ \t]*u=(\d+)(?![\d.])")  # a dictionary of RFC 8941: its last member counts
 TOO_LARGE = f"the body is too large; send at most {MAX_BODY >> 10} KiB"
@@ -40,7 +41,7 @@ log = structlog.get_logger()
 
 
 def create_app(settings: EngineSettings, service: CaptureService, supervisor: Supervisor) -> web.Application:
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[_identify, _envelope])
+    app = web.Application(client_max_size=MAX_BODY + ADDED, middlewares=[_identify, _envelope])
     app[SERVICE], app[SUPERVISOR] = service, supervisor
     app[STARTED] = time.monotonic()
     app[API_KEY] = settings.engine_api_key.get_secret_value() if settings.engine_api_key else ""

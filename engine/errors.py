@@ -2,6 +2,9 @@
 
 EngineError 500               internal_error
 ├── InvalidParams 400         validation_error
+│   ├── InvalidSelector       validation_error    the browser cannot parse it
+│   ├── CookieRefused         cookie_refused      the browser does not take one of the cookies
+│   ├── ClipOutside           clip_outside        the clip shows nothing of the page
 │   └── OptionNotAllowed      option_not_allowed  the operator has not allowed it
 ├── BlockedURL 400            blocked_url
 ├── KeyRejected 401           unauthorized
@@ -12,21 +15,25 @@ EngineError 500               internal_error
 │   │                         connection_refused, connection_reset, too_many_redirects, certificate, tls_failed,
 │   │                         invalid_response
 │   ├── PageStatus            page_status         its document at rest has a status of 400 or more
+│   ├── PageTooLarge          page_too_large      its picture has more bytes than clients take
 │   ├── NotAPage              not_a_page          a download, nothing at all, or no document of the web
 │   └── SelectorNotFound      selector_not_found  no element matched a selector of the request
 ├── EngineBusy 429            rate_limited
 ├── Unavailable 503           unavailable
-│   ├── BrowserCrashed        unavailable         the browser crashed during the capture: one retry is safe
+│   ├── BrowserCrashed        browser_crashed     the browser crashed during the capture: one retry is safe
 │   ├── ProxyFailed           unavailable         the egress proxy failed: nothing is fetched without it
-│   └── ResolverBusy          unavailable         no thread is free to look up a name
+│   └── ResolverBusy          resolver_busy       no thread is free to look up a name
 └── DeadlineExceeded 504      timeout
 
 The codes of pages are additions to SnapSharp's contract. So is `retryable`: whether the same request may succeed later.
 """
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar, NamedTuple
+
+from options import MAX_BYTES
 
 TRANSIENT = frozenset({408, 425, 429})  # request time-out, too early, too many requests: RFC 9110, 8470, 6585
 
@@ -52,18 +59,48 @@ class InvalidParams(EngineError):
     code = "validation_error"
 
 
-class OptionNotAllowed(InvalidParams):
-    """The operator has not allowed the option, by the setting of that name."""
+class _InvalidOption(InvalidParams):
+    """An `option` that only the browser or the operator can judge."""
 
-    code = "option_not_allowed"
-
-    def __init__(self, option: str, setting: str) -> None:
-        super().__init__(f"{option}: is not allowed here; the engine's operator sets {setting}=true to allow it")
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(f"{option}: {problem}")
         self.option = option
 
     @property
     def details(self) -> dict[str, str | int]:
         return {"field": self.option}
+
+
+class InvalidSelector(_InvalidOption):
+    def __init__(self, option: str) -> None:
+        super().__init__(option, "must be a valid CSS selector")
+
+
+class CookieRefused(_InvalidOption):
+    """Validation let it pass. The browser's own text is not passed on: it may repeat the cookie."""
+
+    code = "cookie_refused"
+
+    def __init__(self) -> None:
+        super().__init__("cookies", "the browser refuses one of them")
+
+
+class ClipOutside(_InvalidOption):
+    """The clip lies outside of the page, which is `width` × `height` CSS pixels."""
+
+    code = "clip_outside"
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__("clip", f"lies outside the page, which is {width} × {height} CSS pixels")
+
+
+class OptionNotAllowed(_InvalidOption):
+    """The operator has not allowed the option, by the setting of that name."""
+
+    code = "option_not_allowed"
+
+    def __init__(self, option: str, setting: str) -> None:
+        super().__init__(option, f"is not allowed here; the engine's operator sets {setting}=true to allow it")
 
 
 class BlockedURL(EngineError):
@@ -171,6 +208,15 @@ class PageStatus(PageFailed):
         return {"page_status": self.page_status}
 
 
+class PageTooLarge(PageFailed):
+    code = "page_too_large"
+    retryable = False
+
+    def __init__(self, size: int) -> None:
+        """`size` is in bytes."""
+        super().__init__(f"the picture has {math.ceil(size / 2**20)} MiB: at most {MAX_BYTES >> 20} are allowed")
+
+
 class NotAPage(PageFailed):
     code = "not_a_page"
     retryable = False
@@ -206,6 +252,10 @@ class Unavailable(EngineError):
 
 
 class BrowserCrashed(Unavailable):
+    """A page can cause this, also one that is captured beside: it says nothing about the engine."""
+
+    code = "browser_crashed"
+
     def __init__(self) -> None:
         super().__init__("the browser crashed during the capture: try again in a few seconds")
 
@@ -216,6 +266,10 @@ class ProxyFailed(Unavailable):
 
 
 class ResolverBusy(Unavailable):
+    """Names that hang can cause this: it says nothing about the engine."""
+
+    code = "resolver_busy"
+
     def __init__(self) -> None:
         super().__init__("too many names are being looked up: try again in a few seconds")
 

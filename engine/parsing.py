@@ -17,7 +17,7 @@ UNSAFE_IN_URL = re.compile("[\x00-\x20\x7f\\\\\xad\u061c\u180e\u200b-\u200f\u202
 def parse_query(pairs: Iterable[tuple[str, str]]) -> CaptureOptions:
     """Read a query string's options. Raises InvalidParams, also for a repeated one, and PlanRequired."""
     try:
-        return parse(contract.unrepeated(pairs))
+        return parse(contract.of_query(pairs))
     except contract.BadOption as err:
         raise InvalidParams(str(err)) from None
 

@@ -2,7 +2,17 @@
 
 from images.compare import INVISIBLE, difference, doubt
 from images.cpu import CpuPool
-from images.decode import NotAPicture, identify
+from images.decode import NotAPicture, identify, pixels_of
 from images.render import is_as_captured, make_rendition
 
-__all__ = ["INVISIBLE", "CpuPool", "NotAPicture", "difference", "doubt", "identify", "is_as_captured", "make_rendition"]
+__all__ = [
+    "INVISIBLE",
+    "CpuPool",
+    "NotAPicture",
+    "difference",
+    "doubt",
+    "identify",
+    "is_as_captured",
+    "make_rendition",
+    "pixels_of",
+]

@@ -2,7 +2,7 @@
 
 from PIL import Image, ImageChops, ImageFilter
 
-from images.decode import Identity, NotAPicture
+from images.decode import Identity, NotAPicture, pixels_of
 from images.render import open_original
 from options import FORMATS, CaptureOptions
 
@@ -48,10 +48,9 @@ def difference(old: bytes, new: bytes, hairline: int = 1, *, pixels: tuple[bytes
         return 0
     if b"%PDF-" in (old[:5], new[:5]):
         return 255
-    before = open_original(old, pixels[0])
-    if before.width * before.height > _COMPARED_PIXELS:
+    if pixels_of(old) > _COMPARED_PIXELS:
         return 255
-    after = open_original(new, pixels[1])
+    before, after = open_original(old, pixels[0]), open_original(new, pixels[1])
     return _largest_patch(before.convert("RGB"), after.convert("RGB"), hairline) if before.size == after.size else 255
 
 

@@ -1,15 +1,19 @@
-"""Shares the machine's cores between CPU-bound tasks, so that they do not delay requests that only wait.
+"""Shares the machine's cores and memory between tasks that decode pictures, so that requests that only wait do not notice.
 
 Where the server's threads are greenlets, such work runs in a native thread. Elsewhere it runs in the caller's.
 """
 
 import os
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from gevent import monkey
 from gevent.threadpool import ThreadPool
+
+from options import MAX_PIXELS
 
 T = TypeVar("T")
 
@@ -19,7 +23,9 @@ class CpuPool:
 
     LARGE_PIXELS = 2 * 2**20  # a larger picture takes seconds to encode in the slower formats
 
-    def __init__(self, cores: int = os.cpu_count() or 1) -> None:
+    def __init__(self, cores: int = os.cpu_count() or 1, decoded_pixels: int = MAX_PIXELS) -> None:
+        """`decoded_pixels`, at four bytes each, are in memory at a time: by default those of the largest picture."""
+        self._turns = _Turns(decoded_pixels)
         self._small, self._large = threading.BoundedSemaphore(cores), threading.BoundedSemaphore(1)
         self._pool = ThreadPool(cores + 1) if monkey.is_module_patched("threading") else None
 
@@ -30,6 +36,54 @@ class CpuPool:
         """
         return self._large if large else self._small
 
-    def run(self, work: Callable[[], T]) -> T:
-        """Return the result of `work`, or raise its error. `work` must use only its arguments and release the GIL."""
-        return work() if self._pool is None else self._pool.apply(work)
+    @property
+    def waiting(self) -> int:
+        """How many pieces of work wait for room in memory."""
+        return self._turns.waiting
+
+    def run(self, work: Callable[[], T], *, pixels: int) -> T:
+        """Return the result of `work`, or raise its error. `work` must use only its arguments and release the GIL.
+
+        It waits until the `pixels` that it decodes have room beside those of other work.
+        """
+        with self._turns.hold(pixels):
+            return work() if self._pool is None else self._pool.apply(work)
+
+
+class _Turns:
+    """Lets work hold `most` pixels at a time. First come, first served, so that small work does not starve large work."""
+
+    def __init__(self, most: int) -> None:
+        self._most = self._free = most
+        self._queue: deque[object] = deque()
+        self._changed = threading.Condition()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    @contextmanager
+    def hold(self, pixels: int) -> Iterator[None]:
+        """Hold so many pixels, or all where there are not so many."""
+        wanted = min(pixels, self._most)
+        self._take(wanted)
+        try:
+            yield
+        finally:
+            self._release(wanted)
+
+    def _take(self, wanted: int) -> None:
+        ticket = object()
+        with self._changed:
+            self._queue.append(ticket)
+            try:
+                self._changed.wait_for(lambda: self._queue[0] is ticket and self._free >= wanted)
+                self._free -= wanted
+            finally:
+                self._queue.remove(ticket)
+                self._changed.notify_all()
+
+    def _release(self, pixels: int) -> None:
+        with self._changed:
+            self._free += pixels
+            self._changed.notify_all()

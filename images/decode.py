@@ -1,6 +1,7 @@
 """Decodes what a screenshot API sent, and identifies it. Pure."""
 
 import io
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ _BY_PILLOW = {each.pillow: each for each in FORMATS.values() if each.pillow and 
 _MOST_PACKED = 4  # times the size of the file
 _PDF = FORMATS["pdf"].content_type
 _PDF_TAIL = re.compile(rb"startxref\s+(\d{1,10})\s+%%EOF\s*$")
-_PDF_XREF = re.compile(rb"\s*(xref\b|\d+\s+\d+\s+obj\b)")
+_PDF_XREF = re.compile(rb"\s{0,64}(xref\b|\d{1,10}\s{1,64}\d{1,5}\s{1,64}obj\b)")
 
 
 class NotAPicture(ValueError):
@@ -72,6 +73,15 @@ def identify_pdf(body: bytes) -> Identity:
     if not _PDF_XREF.match(body, int(tail[1])):
         raise NotAPicture("the PDF has no cross-reference table where it says")
     return Identity(_PDF, 0, 0)
+
+
+def pixels_of(body: bytes) -> int:
+    """Return how many pixels a picture has by its header; 0 if it has none, such as a PDF."""
+    try:
+        with _translated():
+            return math.prod(Image.open(io.BytesIO(body), formats=tuple(_BY_PILLOW)).size)
+    except NotAPicture:
+        return 0
 
 
 def decode(body: bytes) -> Image.Image:

@@ -9,16 +9,16 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from coordination import StateRedis
 from jobs.messages import DELIVER_WEBHOOK, TaskMessage
 from jobs.records import WebhookProgress
 from jobs.redis_errors import redis_errors_translated
-from jobs.scripts import PREFIX, RESEND_SECONDS, script
+from jobs.scripts import RESEND_SECONDS, script
 
 LOST_SECONDS = 5  # if all queues are empty, a message that was sent this long ago counts as lost
-_DUE, OUTBOX = PREFIX + "due", PREFIX + "outbox"
 
 _RECORD_WEBHOOK = """
-local job = prefix .. 'job:' .. ARGV[1]
+local job = a_job .. ARGV[1]
 redis.call('zrem', outbox, ARGV[2])
 if redis.call('exists', job) == 0 then return 0 end
 redis.call('hset', job, 'webhook', ARGV[3])
@@ -34,7 +34,7 @@ local age = tonumber(ARGV[2]) - tonumber(ARGV[3])
 if redis.call('exists', interactive, bulk) == 0 then
   for _, message in ipairs(redis.call('zrange', due, now + age, now, 'byscore', 'rev', 'limit', 0, ARGV[1])) do
     local id = string.match(message, '^capture %S+ (%S+) 1$')
-    if id and redis.call('hget', prefix .. 'job:' .. id, 'state') == 'pending' then
+    if id and redis.call('hget', a_job .. id, 'state') == 'pending' then
       redis.call('zadd', due, now, message)
     end
   end
@@ -42,7 +42,7 @@ end
 local queued, outstanding = redis.call('llen', interactive) + redis.call('llen', bulk), redis.call('zcard', due)
 local function is_never_begun(message)
   local id = string.match(message, '^capture %S+ (%S+) 1$')
-  return id and redis.call('hget', prefix .. 'job:' .. id, 'state') == 'pending'
+  return id and redis.call('hget', a_job .. id, 'state') == 'pending'
 end
 local sent = {}
 for _, message in ipairs(redis.call('zrange', due, '-inf', now, 'byscore', 'limit', 0, ARGV[1])) do
@@ -67,11 +67,12 @@ return sent
 class Agenda:
     """The times at which messages are due. Raises QueueUnavailable when Redis is unreachable."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self._claim_due = script(client, _CLAIM_DUE)
-        self._claim_webhooks = script(client, _CLAIM_WEBHOOKS)
-        self._record_webhook = script(client, _RECORD_WEBHOOK)
+    def __init__(self, state: StateRedis) -> None:
+        self._client: Any = state.client  # its type covers the asynchronous client too
+        self._keys = state.keys
+        self._claim_due = script(state, _CLAIM_DUE)
+        self._claim_webhooks = script(state, _CLAIM_WEBHOOKS)
+        self._record_webhook = script(state, _RECORD_WEBHOOK)
 
     def claim_due(self, most: int = 100) -> list[TaskMessage]:
         """Return the due messages, for sending. Each is due again later, unless it is removed or scheduled.
@@ -81,27 +82,32 @@ class Agenda:
         texts = self._claim_due(most, RESEND_SECONDS, LOST_SECONDS) + self._claim_webhooks(most, RESEND_SECONDS)
         return [TaskMessage.parse(text.decode()) for text in texts]
 
+    def outstanding(self) -> int:
+        """Count the entries, without those of webhooks."""
+        with redis_errors_translated():
+            return int(self._client.zcard(self._keys.jobs_due()))
+
     def schedule(self, message: TaskMessage, seconds: float) -> None:
         """Send a message in `seconds`, and resend it every quarter of an hour until it is removed."""
         with redis_errors_translated():
-            self._client.zadd(_list_of(message), {str(message): self._now() + seconds})
+            self._client.zadd(self._list_of(message), {str(message): self._now() + seconds})
 
     def resend_soon(self, messages: Iterable[TaskMessage], seconds: float = 1.0) -> None:
         """Move scheduled messages to a time in `seconds`; those that were removed stay removed."""
         with redis_errors_translated():
             at = self._now() + seconds
             for message in messages:
-                self._client.zadd(_list_of(message), {str(message): at}, xx=True)
+                self._client.zadd(self._list_of(message), {str(message): at}, xx=True)
 
     def remove(self, message: TaskMessage) -> None:
         """Remove a message whose work is done, so that it is not resent."""
         with redis_errors_translated():
-            self._client.zrem(_list_of(message), str(message))
+            self._client.zrem(self._list_of(message), str(message))
 
     def holds(self, message: TaskMessage) -> bool:
         """Return whether a message is still on the agenda. If not, its work is done, and this copy is late."""
         with redis_errors_translated():
-            return self._client.zscore(_list_of(message), str(message)) is not None
+            return self._client.zscore(self._list_of(message), str(message)) is not None
 
     def record_webhook(
         self, message: TaskMessage, progress: WebhookProgress, later: TaskMessage | None, seconds: float
@@ -115,6 +121,5 @@ class Agenda:
         seconds, micros = self._client.time()
         return float(seconds + micros / 1e6)
 
-
-def _list_of(message: TaskMessage) -> str:
-    return OUTBOX if message.task == DELIVER_WEBHOOK else _DUE
+    def _list_of(self, message: TaskMessage) -> str:
+        return self._keys.jobs_outbox() if message.task == DELIVER_WEBHOOK else self._keys.jobs_due()

@@ -53,7 +53,13 @@ class Consumer(consumer.Consumer):  # type: ignore[misc] # Celery has no types
         if time.monotonic() - self._paused_at > REFUSALS_FORGOTTEN_SECONDS:
             self._pauses = 0
         seconds = min(2**self._pauses, LONGEST_PAUSE_SECONDS)
-        _log.error("redis_refuses", error=type(refusal).__name__, reason=str(refusal)[:200], pause_seconds=seconds)
+        _log.error(
+            "redis_refuses",
+            redis="state",
+            error=type(refusal).__name__,
+            reason=str(refusal)[:200],
+            pause_seconds=seconds,
+        )
         time.sleep(seconds)
         self._pauses += 1
         self._paused_at = time.monotonic()

@@ -3,14 +3,11 @@
 from dataclasses import dataclass
 from typing import Self
 
-from coordination import keys
-
 # The names of Celery's tasks and queues, shared by the web process and the worker.
 CAPTURE, DELIVER_WEBHOOK, PRUNE, REFRESH = "capture", "deliver_webhook", "prune", "refresh"
 RECAPTURE, QUEUE_STATS = "recapture", "queue_stats"
 INTERACTIVE, BULK, WEBHOOKS = "interactive", "bulk", "webhooks"
 QUEUES = (INTERACTIVE, BULK, WEBHOOKS)  # the first is emptied first
-KEYPREFIX = keys.CELERY  # of the queues in Redis, which are lists of messages
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from kombu.exceptions import KombuError, OperationalError
 from redis.connection import parse_url
 from redis.exceptions import RedisError
 
-from jobs.messages import BULK, KEYPREFIX, QUEUES, TaskMessage
+from coordination import StateKeys
+from jobs.messages import BULK, QUEUES, TaskMessage
 from jobs.records import Batch, Job
 from jobs.store import JobStore
 
@@ -23,14 +24,17 @@ VISIBILITY = 1.25  # times the hard limit, after which Celery redelivers a messa
 _log = structlog.get_logger()
 
 
-def celery_app(redis_url: str, time_limit: float = 120) -> "celery.Celery":
-    """Make the Celery application of the web process and the worker. `time_limit` is a task's hard limit in seconds."""
+def celery_app(redis_url: str, prefix: str = StateKeys().prefix, time_limit: float = 120) -> "celery.Celery":
+    """Make the Celery application of the web process and the worker. `time_limit` is a task's hard limit in seconds.
+
+    All of Celery's keys and channels in Redis begin with `prefix`, those of its remote control too.
+    """
     app = celery.Celery("thumbnails", set_as_current=False)
     app.conf.update(
         broker_url=broker_url(redis_url),
         broker_transport_options={
             "visibility_timeout": time_limit * VISIBILITY,
-            "global_keyprefix": KEYPREFIX,
+            "global_keyprefix": StateKeys(prefix).celery(""),
             "queue_order_strategy": "priority",  # the first queue first, not round robin
             "socket_timeout": 5,
             "socket_connect_timeout": 1,
@@ -93,7 +97,7 @@ class JobQueue:
                     self._app.send_task(message.task, arguments, queue=message.queue, producer=producer, retry=False)
                     del unsent[0]
         except (KombuError, OperationalError, RedisError, OSError) as err:
-            _log.warning("jobs_unsent", error=type(err).__name__, count=len(unsent))
+            _log.warning("jobs_unsent", redis="state", error=type(err).__name__, count=len(unsent))
             self.store.agenda.resend_soon(unsent)
 
     def send_due(self) -> int:

@@ -190,7 +190,7 @@ class QueueStats:
     """Counts of all work: messages per queue, jobs of the last day per state, all retries so far.
 
     `undelivered` counts the webhooks that are still to be delivered. `oldest_seconds` is the age of the oldest
-    unfinished job; None if there is none.
+    unfinished job; None if there is none. `worker_seen_seconds` is the time since a worker was last seen; None if none was.
     """
 
     queued: dict[str, int]
@@ -198,6 +198,7 @@ class QueueStats:
     jobs: dict[str, int]
     retries: int
     oldest_seconds: float | None
+    worker_seen_seconds: float | None
 
 
 def new_id() -> str:

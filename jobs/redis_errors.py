@@ -20,7 +20,7 @@ def redis_errors_translated() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as err:
-        _log.error("jobs_unreachable", error=type(err).__name__)
+        _log.error("jobs_unreachable", redis="state", error=type(err).__name__)
         raise QueueUnavailable("jobs are unavailable at the moment; try again in a few seconds") from err
 
 

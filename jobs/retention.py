@@ -1,19 +1,15 @@
-"""Retention of jobs: removes old records so that Redis does not fill up, and warns if Redis may evict jobs."""
+"""Retention of jobs: removes old records so that Redis does not fill up."""
 
 import json
 from dataclasses import asdict
-from typing import Any
 
-import redis
-import structlog
-
+from coordination import StateRedis
 from errors import OverCapacity
 from jobs.messages import DELIVER_WEBHOOK, WEBHOOKS, TaskMessage
 from jobs.records import Problem
 from jobs.scripts import DONE_SECONDS, KEEP_SECONDS, script
 
 PRUNE_BATCH = 200
-_log = structlog.get_logger()
 
 # A job that has not ended within a day fails. Its record is then kept for a day, like that of any ended job.
 _PRUNE = """
@@ -28,8 +24,9 @@ local old = redis.call('zrange', index, '-inf', now, 'byscore', 'limit', 0, ARGV
 local removed = 0
 for _, name in ipairs(old) do
   redis.call('zrem', index, name)
-  local id, record = string.match(name, '^job:(.+)$'), prefix .. name
-  local found = id and redis.call('hmget', record, 'state', 'turn', 'wish', 'lease') or {}
+  local kind, id = string.match(name, '^(%a+):(.+)$')
+  local record = (kind == 'job' and a_job or a_batch) .. id
+  local found = kind == 'job' and redis.call('hmget', record, 'state', 'turn', 'wish', 'lease') or {}
   if found[1] == 'processing' and tonumber(found[4]) > now then
     redis.call('zadd', index, found[4], name)
   elseif found[1] == 'pending' or found[1] == 'processing' then
@@ -40,14 +37,14 @@ for _, name in ipairs(old) do
     removed = removed + 1
   end
 end
+if redis.call('zcard', index) == 0 then redis.call('hdel', counts, 'pending', 'processing', 'completed', 'failed') end
 return removed
 """
 
 
 class Retention:
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self._prune = script(client, _PRUNE)
+    def __init__(self, state: StateRedis) -> None:
+        self._prune = script(state, _PRUNE)
 
     def prune(self) -> int:
         """Remove some jobs that ended a day ago, and return their count. Fail jobs that did not end within a day.
@@ -59,12 +56,3 @@ class Retention:
         )
         webhook = str(TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, "%s"))
         return int(self._prune(PRUNE_BATCH, KEEP_SECONDS, too_late, DONE_SECONDS, webhook))
-
-    def warn_if_evictable(self) -> None:
-        """Warn if Redis' eviction policy covers jobs and queues. Some hosted servers hide their policy."""
-        try:
-            policy = self._client.config_get("maxmemory-policy").get("maxmemory-policy", "")
-        except redis.RedisError:
-            return
-        if policy.startswith("allkeys"):
-            _log.warning("jobs_evictable", policy=policy, hint="set Redis' maxmemory-policy to volatile-lru")

@@ -10,15 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
 
+from coordination import StateRedis
 from errors import QueueUnavailable
 from jobs.messages import CAPTURE, DELIVER_WEBHOOK, WEBHOOKS, TaskMessage
 from jobs.records import Job, JobResult, Problem, State
 from jobs.scripts import DONE_SECONDS, KEEP_SECONDS, script
 
 _BEGIN = """
-local job, message, turn, token, lease = prefix .. 'job:' .. ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local job, message, turn, token, lease = a_job .. ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local found = redis.call('hmget', job, 'state', 'turn', 'lease', 'token', 'starts')
 if not found[1] or found[2] ~= turn or (found[1] ~= 'pending' and found[1] ~= 'processing') then
   redis.call('zrem', due, message)
@@ -34,7 +34,7 @@ return redis.call('hincrby', job, 'starts', 1)
 """
 
 _RENEW = """
-local job, lease = prefix .. 'job:' .. ARGV[1], tonumber(ARGV[4])
+local job, lease = a_job .. ARGV[1], tonumber(ARGV[4])
 if not holds(job, ARGV[3]) then return 0 end
 redis.call('zrem', due, ARGV[2])
 redis.call('hset', job, 'lease', now + lease)
@@ -43,7 +43,7 @@ return 1
 """
 
 _POSTPONE = """
-local job, seconds = prefix .. 'job:' .. ARGV[1], tonumber(ARGV[5])
+local job, seconds = a_job .. ARGV[1], tonumber(ARGV[5])
 if not holds(job, ARGV[3]) then return 0 end
 redis.call('zrem', due, ARGV[2])
 move(job, 'pending')
@@ -58,7 +58,7 @@ return 1
 
 _FINISH = """
 local id, message, token, state, field, value, webhook, keep, stay = unpack(ARGV)
-if not holds(prefix .. 'job:' .. id, token) then return 0 end
+if not holds(a_job .. id, token) then return 0 end
 finish(id, state, field, value, message, webhook, tonumber(keep), stay)
 return 1
 """
@@ -77,14 +77,14 @@ class Run:
 class Runs:
     """Begins, renews and ends runs. Raises QueueUnavailable when Redis is unreachable."""
 
-    def __init__(self, client: Any, get: Callable[[str], Job | None], lease: float) -> None:
+    def __init__(self, state: StateRedis, get: Callable[[str], Job | None], lease: float) -> None:
         """`get` reads a job; `lease` is the number of seconds after which an unrenewed run is lost."""
         self._get = get
         self._lease = lease
-        self._begin = script(client, _BEGIN)
-        self._renew = script(client, _RENEW)
-        self._postpone = script(client, _POSTPONE)
-        self._finish = script(client, _FINISH)
+        self._begin = script(state, _BEGIN)
+        self._renew = script(state, _RENEW)
+        self._postpone = script(state, _POSTPONE)
+        self._finish = script(state, _FINISH)
 
     def begin(self, message: TaskMessage, token: str = "") -> Run | None:
         """Begin a job's turn; None if the turn is over, or another worker's run holds the job.

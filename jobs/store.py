@@ -6,35 +6,36 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import redis
-
+from coordination import NEARLY_FULL, StateRedis
 from errors import OverCapacity
-from jobs.agenda import OUTBOX, Agenda
-from jobs.messages import CAPTURE, KEYPREFIX, QUEUES, TaskMessage
+from jobs.agenda import Agenda
+from jobs.messages import CAPTURE, QUEUES, TaskMessage
 from jobs.records import Batch, Job, QueueStats, State
 from jobs.redis_errors import redis_errors_translated
 from jobs.retention import Retention
 from jobs.runs import Runs
-from jobs.scripts import KEEP_SECONDS, PREFIX, RESEND_SECONDS, script
+from jobs.scripts import KEEP_SECONDS, RESEND_SECONDS, script
+from jobs.workers import SEEN_AT, Workers
 
 _SLICE_MS = 2000  # of one blocking read; must stay below the client's socket time-out
 
 _ADD = """
 local limit, keep, resend, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), (#ARGV - 5) / 4
-if redis.call('exists', prefix .. 'job:' .. ARGV[6]) == 1 then return 1 end
+if redis.call('exists', a_job .. ARGV[6]) == 1 then return 1 end
 if redis.call('zcard', unfinished) + count > limit then return 0 end
+if nearly_full() then return 2 end
 if redis.call('zcard', index) + count > 10 * limit then
   return -math.ceil(math.max(tonumber(redis.call('zrange', index, 0, 0, 'withscores')[2] or now) - now, 60))
 end
 for i = 6, #ARGV, 4 do
-  redis.call('hset', prefix .. 'job:' .. ARGV[i], 'wish', ARGV[i + 1], 'state', 'pending', 'turn', 1)
+  redis.call('hset', a_job .. ARGV[i], 'wish', ARGV[i + 1], 'state', 'pending', 'turn', 1)
   redis.call('zadd', index, now + keep, 'job:' .. ARGV[i])
   redis.call('zadd', unfinished, now, ARGV[i])
   redis.call('zadd', due, now + resend, ARGV[i + 2])
-  if ARGV[i + 3] ~= '' then redis.call('hset', prefix .. 'job:' .. ARGV[i], 'private', ARGV[i + 3]) end
+  if ARGV[i + 3] ~= '' then redis.call('hset', a_job .. ARGV[i], 'private', ARGV[i + 3]) end
 end
 if ARGV[4] ~= '' then
-  redis.call('set', prefix .. 'batch:' .. ARGV[4], ARGV[5])
+  redis.call('set', a_batch .. ARGV[4], ARGV[5], 'ex', 3 * keep)
   redis.call('zadd', index, now + 2 * keep, 'batch:' .. ARGV[4])
 end
 redis.call('hincrby', counts, 'pending', count)
@@ -45,18 +46,17 @@ return 1
 class JobStore:
     """The records, with their agenda, runs and retention. Raises QueueUnavailable when Redis is unreachable."""
 
-    def __init__(self, client: "redis.Redis", blocking: "redis.Redis", lease: float = 15, limit: int = 10_000) -> None:
-        """`blocking` is a client for reads that wait some seconds; `lease` is as in `Runs`.
-
-        `limit` bounds the unfinished jobs. At most ten times as many are kept in all, to bound memory.
-        """
-        self._client: Any = client  # its type covers the asynchronous client too
-        self._blocking = blocking
+    def __init__(self, state: StateRedis, lease: float = 15, limit: int = 10_000) -> None:
+        """`lease` is as in `Runs`. `limit` bounds the unfinished jobs. At most ten times as many are kept in all."""
+        self._client: Any = state.client  # its type covers the asynchronous client too
+        self._blocking = state.blocking
+        self._keys = state.keys
         self._limit = limit
-        self._add = script(client, _ADD)
-        self.agenda = Agenda(client)
-        self.runs = Runs(client, self.get, lease)
-        self.retention = Retention(client)
+        self._add = script(state, NEARLY_FULL + _ADD)
+        self.agenda = Agenda(state)
+        self.runs = Runs(state, self.get, lease)
+        self.retention = Retention(state)
+        self.workers = Workers(state)
 
     def add(self, jobs: Sequence[Job], batch: Batch | None = None) -> list[TaskMessage]:
         """Record new jobs, all or none, and return the messages to be sent for them. Raises OverCapacity.
@@ -74,6 +74,8 @@ class JobStore:
         added = self._add(self._limit, KEEP_SECONDS, RESEND_SECONDS, *head, *flat)
         if added == 0:
             raise OverCapacity("too many jobs are waiting; try again later", retry_after=60)
+        if added == 2:
+            raise OverCapacity("the memory for jobs is full; try again later", retry_after=60)
         if added < 0:  # minus the seconds until the oldest record is removed
             raise OverCapacity("too many jobs were created in the last day; try again later", retry_after=-added)
         return messages
@@ -86,13 +88,13 @@ class JobStore:
         names = list(ids)
         with redis_errors_translated(), self._client.pipeline(transaction=False) as pipe:
             for name in names:
-                pipe.hgetall(f"{PREFIX}job:{name}")
+                pipe.hgetall(self._keys.job(name))
             found = pipe.execute()
         return [Job.decode(name, fields) if fields else None for name, fields in zip(names, found, strict=True)]
 
     def get_batch(self, id_: str) -> Batch | None:
         with redis_errors_translated():
-            value = self._client.get(f"{PREFIX}batch:{id_}")
+            value = self._client.get(self._keys.batch(id_))
         if not isinstance(value, bytes):
             return None
         record = json.loads(value)
@@ -107,17 +109,22 @@ class JobStore:
             if job is None or job.state.ended or left <= 0:
                 return job
             with redis_errors_translated():
-                self._blocking.xread({f"{PREFIX}done:{id_}": "0"}, block=min(left, _SLICE_MS))
+                self._blocking.xread({self._keys.job_done(id_): "0"}, block=min(left, _SLICE_MS))
 
     def stats(self) -> QueueStats:
         """Return the state of all work. Reads counters only: one round trip, however many jobs there are."""
+        keys = self._keys
         with redis_errors_translated(), self._client.pipeline(transaction=False) as pipe:
-            pipe.hgetall(PREFIX + "counts").zrange(PREFIX + "unfinished", 0, 0, withscores=True).zcard(OUTBOX).time()
+            pipe.hgetall(keys.jobs_counts()).zrange(keys.jobs_unfinished(), 0, 0, withscores=True)
+            pipe.zcard(keys.jobs_outbox()).time()
             for queue in QUEUES:
-                pipe.llen(KEYPREFIX + queue)
+                pipe.llen(keys.celery(queue))
             counted, oldest, undelivered, (seconds, micros), *lengths = pipe.execute()
+        now = seconds + micros / 1e6
+        seen = counted.pop(SEEN_AT.encode(), None)
         found = {name.decode(): int(value) for name, value in counted.items()}
-        age = max(seconds + micros / 1e6 - oldest[0][1], 0.0) if oldest else None
+        age = max(now - oldest[0][1], 0.0) if oldest else None
         states = {state.value: found.get(state, 0) for state in State}
         queued = dict(zip(QUEUES, lengths, strict=True))
-        return QueueStats(queued, undelivered, states, found.get("retries", 0), age)
+        unseen = None if seen is None else max(now - float(seen), 0.0)
+        return QueueStats(queued, undelivered, states, found.get("retries", 0), age, unseen)

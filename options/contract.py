@@ -15,10 +15,12 @@ from options.kinds import Boolean, Choice, Code, Matching, Number, Parts, Preset
 from options.option import Option, options_of
 from options.table import MAX_PIXELS, CaptureOptions
 from options.target import Target
-from options.values import read_code
+from options.values import Clip, is_text, read_code
 
 TRUE, FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 CACHE_TTL = Whole(0, 86_400, "seconds")
+# PHP's client gives each item of a list and each member of an object a name of its own.
+_MEMBER = re.compile(r"(hide_selectors)\[[0-9]{1,3}\]|(clip)\[(x|y|width|height)\]")
 SEVERAL = frozenset({"hide_selectors"})  # Python's client repeats the name for each item of a list
 NO_OBJECT = 'the body must be a JSON object such as {"url": "https://example.com/"}'
 
@@ -42,6 +44,22 @@ class ContractRequest:
     capture: CaptureOptions
     cache: bool = True
     cache_ttl: int = 3600
+
+
+def of_query(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Collect the pairs of a query, as each of SnapSharp's clients writes it. Raises as `unrepeated`."""
+    whole: list[tuple[str, Any]] = []
+    clip: list[tuple[str, str]] = []
+    for name, value in pairs:
+        member = _MEMBER.fullmatch(name)
+        if member and member[3]:
+            clip.append((member[3], value))
+        else:
+            whole.append((member[1] if member else name, value))
+    if clip:
+        parts = unrepeated(clip)
+        whole.append(("clip", ",".join(parts.get(name, "") for name in Clip._fields)))
+    return unrepeated(whole)
 
 
 def unrepeated(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
@@ -174,7 +192,7 @@ def _selector(kind: Selector) -> Callable[[object], str | None]:
             and all(isinstance(each, str) and each.strip() for each in value)
         ):
             value = ", ".join(value)
-        if not isinstance(value, str) or not value.strip() or len(value) > kind.longest or "\0" in value:
+        if not isinstance(value, str) or not value.strip() or len(value) > kind.longest or not is_text(value):
             raise ValueError(kind.words)
         return value.strip()
 

@@ -84,6 +84,9 @@ class Device:
     model: str = ""
 
 
+# What SnapSharp's documents call a device without saying which one.
+ALIASES: Mapping[str, str] = MappingProxyType({"ipad-pro": "ipad-pro-11"})
+
 # SnapAPI's names, so that they mean the same there. The labels are SnapSharp's.
 DEVICES: Mapping[str, Device] = MappingProxyType(
     {

@@ -2,8 +2,8 @@
 
 import re
 import zoneinfo
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from options.values import LONGEST_CODE
@@ -62,13 +62,15 @@ class Preset:
     """One of several names. People write them with capitals and spaces too: `iPhone 14` is `iphone-14`."""
 
     values: tuple[str, ...]
+    aliases: Mapping[str, str] = field(default_factory=dict)  # to the names
 
     @property
     def words(self) -> str:
         return either(self.values)
 
     def spelled(self, text: str) -> str:
-        return "-".join(text.lower().split())
+        name = "-".join(text.lower().split())
+        return self.aliases.get(name, name)
 
     def guess(self, text: str) -> str | None:
         """Return the name that `text` spells, or None."""

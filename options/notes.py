@@ -35,12 +35,16 @@ class Notes:
     )
 
     clipped: int = field(
-        default=0, metadata={"meaning": "1 if the `clip` reached beyond the page, so the picture is smaller than that"}
+        default=0,
+        metadata={
+            "meaning": "1 if the `clip` reached beyond the page, or the element of `selector` beyond its left side or what "
+            "a picture can hold, so the picture is smaller than that"
+        },
     )
     script_failed: int = field(
         default=0,
         metadata={
-            "meaning": "1 if the caller's `js` threw an exception or did not return; the picture is taken all the same"
+            "meaning": "1 if the caller's `js` threw an exception, did not return, or had no page to run in, as the URL is a PDF; the picture is taken all the same"
         },
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from options.devices import DEVICES
+from options.devices import ALIASES, DEVICES
 from options.formats import FORMATS, PNG
 from options.kinds import (
     Boolean,
@@ -51,6 +51,7 @@ LONGEST_WAIT = 120  # seconds
 MAX_BATCH = 100
 OUTPUT_SIDE = Whole(16, 3840, "pixels")
 MAX_URL_BYTES = 2048
+MAX_BYTES = 25 << 20  # of a captured picture: what the service takes from an API
 MAX_PIXELS = 64 << 20  # of an original: a bitmap of 256 MiB, in the browser and again in the service
 
 _URL = "an absolute http:// or https:// URL"
@@ -90,7 +91,7 @@ class CaptureOptions:
     )
     device: str | None = option(
         None,
-        Preset(tuple(DEVICES)),
+        Preset(tuple(DEVICES), ALIASES),
         "a preset of `width`, `height`, `scale`, touch screen and `user_agent`; what is given beside it wins. See "
         "[devices.md](devices.md)",
         apis={

@@ -24,6 +24,7 @@ COOKIES = (
 )
 
 _NUMBERS = re.compile(r"\s*(-?\d{1,5})\s*,\s*(-?\d{1,5})\s*,\s*(\d{1,5})\s*,\s*(\d{1,5})\s*", re.ASCII)
+_RUBYS_NAME = re.compile(r":?\b(x|y|width|height)(?:=>|: )")  # {:x=>1} of Ruby, or {x: 1} since its version 3.4
 _LONGEST_CLIP = 256  # characters
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")  # RFC 9110, section 5.6.2
 _PRINTABLE = re.compile(r"[\t\x20-\x7e]*")
@@ -59,16 +60,20 @@ Headers = tuple[tuple[str, str], ...]
 Cookies = tuple[Cookie, ...]
 
 
+def is_text(value: str) -> bool:
+    """Return whether the browser can be told `value`. It answers no message with a surrogate that stands alone."""
+    return not re.search("[\0\ud800-\udfff]", value)
+
+
 def read_code(value: object, words: str) -> str | None:
     """Read a style sheet or a script; an empty one is none."""
-    # A surrogate that stands alone is no text: the browser would not answer a message that contains one.
-    if not isinstance(value, str) or len(value) > LONGEST_CODE or re.search("[\0\ud800-\udfff]", value):
+    if not isinstance(value, str) or len(value) > LONGEST_CODE or not is_text(value):
         raise ValueError(words)
     return value if value.strip() else None
 
 
 def read_clip(value: object) -> Clip:
-    """Read an object, a list, or the text of either. Python's client sends the text of its own dictionary."""
+    """Read an object, a list, or the text of either. Clients send what Python and Ruby write for their dictionaries."""
     if isinstance(value, str):
         value = _clip_in(value)
     if isinstance(value, Mapping):
@@ -163,7 +168,7 @@ def _clip_in(text: str) -> object:
     if plain := _NUMBERS.fullmatch(text):
         return [int(number) for number in plain.groups()]
     try:
-        return json.loads(text.replace("'", '"')) if len(text) <= _LONGEST_CLIP else None
+        return json.loads(_RUBYS_NAME.sub(r'"\1": ', text.replace("'", '"'))) if len(text) <= _LONGEST_CLIP else None
     except (ValueError, RecursionError):
         raise ValueError(A_CLIP) from None
 

@@ -16,7 +16,7 @@ from typing import Self, cast
 import redis
 import structlog
 
-from coordination import keys
+from coordination import StateRedis
 from errors import QueueUnavailable
 from model import ThumbnailRequest
 from options import CaptureOptions, Delivery, chosen
@@ -31,13 +31,13 @@ _FLUSH_BATCH = 100  # captures per exchange with Redis; between two, other green
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _log = structlog.get_logger()
 
-# Several beats may run, so one script grants what is left of the day's budget. The count has no expiry, so that Redis
-# never evicts it. A new day resets it.
+# Several beats may run, so one script grants what is left of the day's budget. A new day resets the count.
 _RESERVE = """
 local found = redis.call('hmget', KEYS[1], 'day', 'spent')
 local spent = found[1] == ARGV[1] and tonumber(found[2]) or 0
 local granted = math.max(math.min(tonumber(ARGV[2]), tonumber(ARGV[3]) - spent), 0)
 redis.call('hset', KEYS[1], 'day', ARGV[1], 'spent', spent + granted)
+redis.call('expire', KEYS[1], 2 * 86400)
 return granted
 """
 
@@ -83,12 +83,13 @@ class Popularity:
     All but `count_view` and `flush` raise QueueUnavailable when Redis is unreachable.
     """
 
-    def __init__(self, client: "redis.Redis", budget: int) -> None:
+    def __init__(self, state: StateRedis, budget: int) -> None:
         """`budget` is the number of refreshes a day; with 0, no view is counted."""
-        self._client = client
+        self._client = state.client
+        self._keys = state.keys
         self._counting = budget > 0
         self._most = max(MIN_KEPT, budget)
-        self._reserve = client.register_script(_RESERVE)
+        self._reserve = state.client.register_script(_RESERVE)
         self._lock = threading.Lock()
         self._local: dict[_Key, _Count] = {}
         self._flusher: threading.Thread | None = None
@@ -119,14 +120,14 @@ class Popularity:
             for start in range(0, len(pictures), _FLUSH_BATCH):
                 self._add(pictures[start : start + _FLUSH_BATCH])
         except redis.RedisError as err:
-            _log.warning("popularity_lost", error=type(err).__name__, pictures=len(counted))
+            _log.warning("popularity_lost", redis="state", error=type(err).__name__, pictures=len(counted))
 
     def _add(self, counted: "Sequence[tuple[_Key, _Count]]") -> None:
-        pipeline = self._client.pipeline(transaction=False)
+        pipeline, name = self._client.pipeline(transaction=False), self._keys.popularity()
         for (_, ttl, captured_at), (capture, views) in counted:
-            pipeline.zincrby(keys.POPULARITY, views, ViewedPage(capture, ttl, captured_at).pack())
-        pipeline.zremrangebyrank(keys.POPULARITY, 0, -self._most - 1)
-        pipeline.expire(keys.POPULARITY, _DAYS_KEPT * 86400)
+            pipeline.zincrby(name, views, ViewedPage(capture, ttl, captured_at).pack())
+        pipeline.zremrangebyrank(name, 0, -self._most - 1)
+        pipeline.expire(name, _DAYS_KEPT * 86400)
         pipeline.execute()
 
     def _flush_repeatedly(self) -> None:
@@ -141,9 +142,10 @@ class Popularity:
 
     def most_viewed(self) -> Iterator[ViewedPage]:
         """Iterate over the viewed captures, the most viewed first."""
+        name = self._keys.popularity()
         for start in range(0, self._most, _READ_BATCH):
             with _redis_errors_translated():
-                found = cast("list[bytes]", self._client.zrevrange(keys.POPULARITY, start, start + _READ_BATCH - 1))
+                found = cast("list[bytes]", self._client.zrevrange(name, start, start + _READ_BATCH - 1))
             yield from filter(None, map(ViewedPage.unpack, found))
             if len(found) < _READ_BATCH:
                 return
@@ -151,28 +153,27 @@ class Popularity:
     def remove(self, pages: Sequence[ViewedPage]) -> None:
         if pages:
             with _redis_errors_translated():
-                self._client.zrem(keys.POPULARITY, *(page.pack() for page in pages))
+                self._client.zrem(self._keys.popularity(), *(page.pack() for page in pages))
 
     def claim(self, page: ViewedPage, seconds: int) -> bool:
         """Claim a page for a recapture; false if it was claimed within the last `seconds`."""
         with _redis_errors_translated():
-            return bool(self._client.set(_claim_key(page), b"1", nx=True, ex=max(seconds, 1)))
+            return bool(self._client.set(self._claim_key(page), b"1", nx=True, ex=max(seconds, 1)))
 
     def release(self, pages: Sequence[ViewedPage]) -> None:
         """Undo claims of pages that are not recaptured after all."""
         if pages:
             with _redis_errors_translated():
-                self._client.delete(*map(_claim_key, pages))
+                self._client.delete(*map(self._claim_key, pages))
 
     def reserve_budget(self, wanted: int, allowed: int, now: datetime) -> int:
         """Reserve up to `wanted` captures and return the number; `allowed` of the day's budget may be spent by now."""
         with _redis_errors_translated():
-            granted = self._reserve(keys=[keys.REFRESH_BUDGET], args=[f"{now:%Y-%m-%d}", wanted, allowed])
+            granted = self._reserve(keys=[self._keys.refresh_budget()], args=[f"{now:%Y-%m-%d}", wanted, allowed])
         return int(cast("int", granted))
 
-
-def _claim_key(page: ViewedPage) -> str:
-    return f"{keys.REFRESHED}{page.request.capture_key.digest}"
+    def _claim_key(self, page: ViewedPage) -> str:
+        return self._keys.refreshed(page.request.capture_key.digest)
 
 
 @contextmanager
@@ -180,5 +181,5 @@ def _redis_errors_translated() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as err:
-        _log.warning("popularity_unreachable", error=type(err).__name__)
+        _log.warning("popularity_unreachable", redis="state", error=type(err).__name__)
         raise QueueUnavailable("the popularity of pages is unavailable; try again later") from err

@@ -1,6 +1,7 @@
 """`make run`: start the processes of the Procfile, print their addresses, and stop them together.
 
-Redis and the engine are not started if the settings name others (REDIS_URL, a screenshot API).
+Redis (one for pictures, one for limits and jobs) and the engine are not started if the settings name others (REDIS_URL,
+STATE_REDIS_URL, a screenshot API).
 """
 
 import fcntl
@@ -18,6 +19,7 @@ from scripts.supervisor import supervise
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
+REDIS = {"redis": "REDIS", "state": "STATE_REDIS"}  # what the variables of each server's process begin with
 
 Env = dict[str, str]
 
@@ -58,7 +60,9 @@ def web_address(settings: Mapping[str, str]) -> tuple[str, int]:
 def commands_to_run(settings: Mapping[str, str]) -> Env:
     """Return the Procfile's commands by name, except those that an external service replaces."""
     commands = parse_procfile((ROOT / "Procfile").read_text(encoding="utf-8")).processes
-    absent = {"redis"} if is_set(settings, "REDIS_URL") else set()
+    absent = {name for name, variable in REDIS.items() if is_set(settings, f"{variable}_URL")}
+    if "redis" in absent:
+        absent.add("state")  # the one that is named holds everything, unless two are
     if uses_other_api(settings):
         absent |= {"engine", "demo"}  # a hosted API cannot reach pages on our loopback
     return {name: command for name, command in commands.items() if name not in absent}
@@ -78,16 +82,14 @@ def is_set(settings: Mapping[str, str], name: str) -> bool:
 def process_environment(settings: Mapping[str, str], commands: Mapping[str, str]) -> Env:
     """Add the variables by which the processes find each other. Ports from the settings are kept."""
     env = dict(settings)
-    for name, port in zip(("REDIS_PORT", "ENGINE_PORT", "DEMO_PORT"), free_ports(3), strict=True):
+    for name, port in zip(("REDIS_PORT", "STATE_REDIS_PORT", "ENGINE_PORT", "DEMO_PORT"), free_ports(4), strict=True):
         env[name] = env.get(name) or port
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
     if sys.stdout.isatty() and not env.get("LOG_FORMAT"):
         env["LOG_FORMAT"] = "console"  # the processes write to a pipe and cannot see the terminal
     env["BEAT_SCHEDULE"] = env.get("BEAT_SCHEDULE") or str(ROOT / "data" / "beat-schedule")
-    if "redis" in commands:
-        env["REDIS_DIR"] = env.get("REDIS_DIR") or str(unlocked_folder(ROOT / "data"))
-        Path(env["REDIS_DIR"]).mkdir(parents=True, exist_ok=True)
-        env["REDIS_URL"] = f"redis://{LOOPBACK}:{env['REDIS_PORT']}/0"
+    for name in REDIS.keys() & commands.keys():
+        env |= redis_environment(name, env)
     if "engine" in commands:
         env["ENGINE_CHROMIUM"] = env.get("ENGINE_CHROMIUM") or str(chromium())
         env["CAPTURE_URL"] = f"http://{LOOPBACK}:{env['ENGINE_PORT']}"
@@ -95,6 +97,14 @@ def process_environment(settings: Mapping[str, str], commands: Mapping[str, str]
         targets = [settings.get("PRIVATE_TARGETS", ""), f"{LOOPBACK}:{env['DEMO_PORT']}"]
         env["PRIVATE_TARGETS"] = ",".join(filter(None, targets))
     return env
+
+
+def redis_environment(name: str, env: Mapping[str, str]) -> Env:
+    """Return the folder and the URL of one of our Redis servers, and make the folder."""
+    variable = REDIS[name]
+    folder = env.get(f"{variable}_DIR") or str(unlocked_folder(ROOT / "data", name))
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return {f"{variable}_DIR": folder, f"{variable}_URL": f"redis://{LOOPBACK}:{env[f'{variable}_PORT']}/0"}
 
 
 def free_ports(count: int) -> list[str]:
@@ -106,10 +116,10 @@ def free_ports(count: int) -> list[str]:
     return ports
 
 
-def unlocked_folder(data: Path) -> Path:
-    """Find a folder for Redis' file that no other run uses. Two servers on one file would corrupt it."""
+def unlocked_folder(data: Path, name: str) -> Path:
+    """Find a folder for a Redis server's file that no other run uses. Two servers on one file would corrupt it."""
     number = 1
-    while is_locked(folder := data / ("redis" if number == 1 else f"redis-{number}")):
+    while is_locked(folder := data / (name if number == 1 else f"{name}-{number}")):
         number += 1
     return folder
 
@@ -132,7 +142,8 @@ def banner(env: Mapping[str, str], commands: Mapping[str, str]) -> str:
         "",
         f"  web       {web}",
         f"  captures  {env['CAPTURE_URL'] if 'engine' in commands else 'by the API that your settings name'}",
-        f"  cache     {env['REDIS_URL'] if 'redis' in commands else 'the Redis that your settings name'}",
+        f"  cache     {redis_location('redis', env, commands)}",
+        f"  state     {redis_location('state', env, commands)}",
         f"  pictures  {pictures_location(env)}",
         f"  originals {originals_location(env)}",
         f"  demo      {target}" if "demo" in commands else "",
@@ -141,6 +152,10 @@ def banner(env: Mapping[str, str], commands: Mapping[str, str]) -> str:
         f"curl -fsS -o thumb.png '{web}/thumb?url={target}&w=640'",
     ]
     return "\n".join(lines)
+
+
+def redis_location(name: str, env: Mapping[str, str], commands: Mapping[str, str]) -> str:
+    return env[f"{REDIS[name]}_URL"] if name in commands else "the Redis that your settings name"
 
 
 def pictures_location(env: Mapping[str, str]) -> str:

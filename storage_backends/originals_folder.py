@@ -104,7 +104,7 @@ class OriginalsFolder:
 
     def _run(self, work: Callable[[], T]) -> T:
         """Return the result of `work` from a native thread, or raise its error, of which gevent would print a traceback."""
-        done = self._threads.run(lambda: _attempt(work))
+        done = self._threads.run(lambda: _attempt(work), pixels=0)
         if isinstance(done, _Failed):
             raise done.error
         return done

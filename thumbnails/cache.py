@@ -8,17 +8,16 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
-import redis
 from cachetools import TTLCache
 
 import errors
 import images
-from coordination import RedisBreaker, Values, keys
+from coordination import CacheRedis
 from errors import ThumbnailError
 from model import Key, Picture, ThumbnailRequest
 from options import FORMATS
@@ -55,19 +54,20 @@ class RedisOriginals:
     takes_pixels = False
     place = "redis"
 
-    def __init__(self, client: "redis.Redis", breaker: RedisBreaker) -> None:
-        self._client = client
-        self._breaker = breaker
+    def __init__(self, shared: CacheRedis) -> None:
+        self._client = shared.client
+        self._breaker = shared.breaker
+        self._keys = shared.keys
 
     def get(self, name: str) -> bytes | None:
-        value, _ = self._call(lambda: self._client.get(keys.PICTURE + name))
+        value, _ = self._call(lambda: self._client.get(self._keys.picture(name)))
         return value if isinstance(value, bytes) else None
 
     def put(self, name: str, value: bytes, seconds: int) -> bool:
-        return self._call(lambda: self._client.set(keys.PICTURE + name, value, ex=seconds))[1]
+        return self._call(lambda: self._client.set(self._keys.picture(name), value, ex=seconds))[1]
 
     def discard(self, name: str) -> None:
-        self._call(lambda: self._client.delete(keys.PICTURE + name))
+        self._call(lambda: self._client.delete(self._keys.picture(name)))
 
     def works(self) -> bool:
         return True  # `/ready` proves a write to Redis
@@ -81,18 +81,18 @@ class PictureCache:
 
     def __init__(
         self,
-        client: "redis.Redis",
-        breaker: RedisBreaker,
+        shared: CacheRedis,
         memory_bytes: int = 0,
         trust_seconds: float = TRUST_SECONDS,
         originals: OriginalStore | None = None,
     ) -> None:
         """`memory_bytes` bounds the tier in memory; with 0 there is none. The default for `originals` is Redis."""
-        self._client = client
-        self._breaker = breaker
-        self._originals = originals or RedisOriginals(client, breaker)
-        self._note_original: Any = client.register_script(_NOTE_ORIGINAL)
-        self._wait: Any = client.register_script(_WAIT)
+        self._client = shared.client
+        self._breaker = shared.breaker
+        self._keys = shared.keys
+        self._originals = originals or RedisOriginals(shared)
+        self._note_original: Any = shared.client.register_script(_NOTE_ORIGINAL)
+        self._wait: Any = shared.client.register_script(_WAIT)
         self._memory: TTLCache[str, tuple[str, Picture]] = TTLCache(
             memory_bytes, trust_seconds, getsizeof=_memory_bytes
         )
@@ -106,11 +106,11 @@ class PictureCache:
         remembered = None if reload else self._recall(request.rendition_key)
         if remembered is not None:
             return Known(remembered, complete=False)
-        names = [keys.PICTURE + request.rendition_key.digest, *self.state_keys(request)]
+        names = [self._keys.picture(request.rendition_key.digest), *self._page_keys(request)]
         values, reachable = self._call(lambda: cast("list[bytes | None]", self._client.mget(names)))
         body, *state = values or (None,)
         rendition = unpack(body, request.rendition_key) if body else None
-        known = Known(rendition, *self.read_state(request, tuple(state)), reachable)
+        known = Known(rendition, *self._read_page(request, state), reachable)
         if rendition is None and known.original and self._may_be_as_captured(request):
             known = replace(known, rendition=self._as_captured(request, known))
         if known.rendition is not None and not known.outdated:
@@ -131,19 +131,10 @@ class PictureCache:
             return None
         return replace(original, pixels=b"")
 
-    def state_keys(self, request: ThumbnailRequest) -> list[str]:
-        """Name the keys that hold the state of the page, for `read_state`."""
-        return [keys.ORIGINAL + request.capture_key.digest, keys.FAILURE + request.capture_key.digest]
-
-    def read_state(
-        self, request: ThumbnailRequest, values: Values
-    ) -> tuple[OriginalInfo | None, RememberedFailure | None]:
-        """Decode the values of `state_keys`. () means that Redis was unreachable."""
-        info, failure = values or (None, None)
-        known = _unpack_info(info) if info else None
-        if known is None and (original := self._recall(request.capture_key)):
-            known = OriginalInfo.of(original)
-        return known, self._read_failure(request.capture_key, failure)
+    def page(self, request: ThumbnailRequest) -> tuple[OriginalInfo | None, RememberedFailure | None]:
+        """Read when the page was last captured, and its failure."""
+        values, _ = self._call(lambda: cast("list[bytes | None]", self._client.mget(self._page_keys(request))))
+        return self._read_page(request, values or ())
 
     def original(self, request: ThumbnailRequest, *, reload: bool = False) -> Picture | None:
         """Return the original of `request`, which may be stale."""
@@ -163,13 +154,13 @@ class PictureCache:
     def want_original(self, request: ThumbnailRequest) -> None:
         """Note that this process waits for an original, so that another machine hands it over."""
         if self._has_store:
-            name = keys.WANTED + request.capture_key.digest
+            name = self._keys.wanted(request.capture_key.digest)
             self._call(lambda: self._wait(keys=[name], args=[self._originals.place, _WAITED_SECONDS]))
 
     def original_or_failure(self, request: ThumbnailRequest) -> tuple[Picture | None, RememberedFailure | None]:
         """Return the page's original or failure, which another process may have just stored."""
         digest = request.capture_key.digest
-        names = [keys.PICTURE + digest, keys.FAILURE + digest]
+        names = [self._keys.picture(digest), self._keys.failure(digest)]
         values, _ = self._call(lambda: cast("list[bytes | None]", self._client.mget(names)))
         handed_over, failure = values or (None, None)
         if handed_over is None and self._has_store:
@@ -184,7 +175,7 @@ class PictureCache:
 
     def info(self, request: ThumbnailRequest) -> OriginalInfo | None:
         """Read when the page was last captured."""
-        value, _ = self._call(lambda: self._client.get(keys.ORIGINAL + request.capture_key.digest))
+        value, _ = self._call(lambda: self._client.get(self._keys.original(request.capture_key.digest)))
         return _unpack_info(value) if isinstance(value, bytes) else None
 
     def knows(self, request: ThumbnailRequest) -> bool:
@@ -194,8 +185,8 @@ class PictureCache:
             remembered = request.capture_key.digest in self._failures
         if remembered or any(map(self._recall, pair)):
             return True
-        noted, failed = self.state_keys(request)
-        names = [*(keys.PICTURE + key.digest for key in pair), failed]
+        noted, failed = self._page_keys(request)
+        names = [*(self._keys.picture(key.digest) for key in pair), failed]
         if self._has_store:
             names.append(noted)  # the original itself would cost a call to another store
         found, reachable = self._call(lambda: self._client.exists(*names))
@@ -214,7 +205,7 @@ class PictureCache:
         with self._lock:
             is_elsewhere = self._has_store and request.capture_key.digest not in self._brief
         if not (as_captured and is_elsewhere):
-            self._call(lambda: self._client.set(keys.PICTURE + key.digest, pack(picture, key), ex=max(keep, 1)))
+            self._call(lambda: self._client.set(self._keys.picture(key.digest), pack(picture, key), ex=max(keep, 1)))
 
     def put_original(
         self, request: ThumbnailRequest, picture: Picture, keep: int, keep_info: int, *, brief: bool = False
@@ -235,11 +226,11 @@ class PictureCache:
                 self._brief[key.digest] = True
             else:
                 self._brief.pop(key.digest, None)
-        names = [*self.state_keys(request), keys.WANTED + key.digest]
+        names = [*self._page_keys(request), self._keys.wanted(key.digest)]
         values = [_pack_info(picture), max(keep_info, 1), int(good)]
         places, _ = self._call(lambda: self._note_original(keys=names, args=values))
         if any(place.decode() != self._originals.place for place in places or ()):
-            name, value = keys.PICTURE + key.digest, pack(picture, key)
+            name, value = self._keys.picture(key.digest), pack(picture, key)
             self._call(lambda: self._client.set(name, value, ex=HAND_OVER_SECONDS))
 
     def put_failure(self, request: ThumbnailRequest, err: ThumbnailError, seconds: int) -> None:
@@ -248,18 +239,18 @@ class PictureCache:
         text = json.dumps(errors.to_record(err) | {"at": time.time(), "until": time.time() + seconds})
         with self._lock:
             self._failures[key.digest] = text
-        self._call(lambda: self._client.set(keys.FAILURE + key.digest, text, ex=seconds))
+        self._call(lambda: self._client.set(self._keys.failure(key.digest), text, ex=seconds))
 
     def forget_failure(self, request: ThumbnailRequest, before: float = math.inf) -> None:
         """Forget a failure of the page, unless it happened after `before` (Unix seconds)."""
         key = request.capture_key
-        value, _ = self._call(lambda: self._client.get(keys.FAILURE + key.digest))
+        value, _ = self._call(lambda: self._client.get(self._keys.failure(key.digest)))
         failure = self._read_failure(key, value)
         if failure is None or failure.at > before:
             return
         with self._lock:
             self._failures.pop(key.digest, None)
-        self._call(lambda: self._client.delete(keys.FAILURE + key.digest))
+        self._call(lambda: self._client.delete(self._keys.failure(key.digest)))
 
     def back_off(self, request: ThumbnailRequest, client: str = "") -> None:
         """Start no background capture of the page for some seconds, in this process: for `client`, or for all clients."""
@@ -283,6 +274,20 @@ class PictureCache:
         if original is None or not (pixels and self._originals.takes_pixels):
             return original
         return add_pixels(original, self._originals.get(key.digest + _PIXELS))
+
+    def _page_keys(self, request: ThumbnailRequest) -> list[str]:
+        digest = request.capture_key.digest
+        return [self._keys.original(digest), self._keys.failure(digest)]
+
+    def _read_page(
+        self, request: ThumbnailRequest, values: Sequence[bytes | None]
+    ) -> tuple[OriginalInfo | None, RememberedFailure | None]:
+        """Decode the values of `_page_keys`; none if Redis was unreachable."""
+        info, failure = values or (None, None)
+        known = _unpack_info(info) if info else None
+        if known is None and (original := self._recall(request.capture_key)):
+            known = OriginalInfo.of(original)
+        return known, self._read_failure(request.capture_key, failure)
 
     def _read_failure(self, key: Key, value: object) -> RememberedFailure | None:
         with self._lock:

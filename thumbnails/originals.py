@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from capture import ScreenshotAPI
-from coordination import Coalescer, Flight, Values, Work
+from coordination import Coalescer, Flight, Work
 from errors import BlockedTarget, CaptureError, CaptureFailed, ErrorStatus, InvalidOption, OverCapacity, RateLimited
 from model import Picture, ThumbnailRequest
 from netguard import Guard, Verdict
@@ -81,10 +81,10 @@ class Originals:
         since = newest or datetime.now(UTC) - CLOCK_SKEW
         failed_since = time.time() if fresh else 0
 
-        def lead(state: Values) -> Captured:
-            info, failure = self._cache.read_state(request, state)
-            info = info or known.original  # a Redis that takes no lease reads nothing with it
-            if info is None and not known.original_gone:  # nor does one that has been emptied
+        def lead() -> Captured:
+            info, failure = self._cache.page(request)
+            info = info or known.original  # the cache may be unreachable
+            if info is None and not known.original_gone:  # or it was emptied
                 info = self._cache.info_of_original(request)
             if not fresh and (captured := self._captured_meanwhile(request, info, failure, since)):
                 return captured
@@ -98,9 +98,7 @@ class Originals:
                 raise failure.error
             return None
 
-        work = Work(
-            lead, follow, self._cache.state_keys(request), before_waiting=lambda: self._cache.want_original(request)
-        )
+        work = Work(lead, follow, before_waiting=lambda: self._cache.want_original(request))
         return self._coalescer.join(request.capture_key.digest, work, self._limits.timeout + 5)
 
     def require_room(self, request: ThumbnailRequest) -> None:
@@ -148,7 +146,7 @@ class Originals:
                 self._api.cancel()
                 raise
             try:
-                original = self._capture_twice_if_suspect(ask, good=info is not None and info.good)
+                original = self._capture_twice_if_suspect(ask, good=_has_good(known, info))
             except (CaptureError, BlockedTarget, InvalidOption) as err:
                 seconds = min(max(err.retry_after or 0, FAILURE_SECONDS), LONGEST_FAILURE)
                 self._cache.put_failure(request, err, seconds)
@@ -182,6 +180,8 @@ class Originals:
             with suppress(CaptureError, *(() if good else (RateLimited,))):
                 patient = replace(options, delay=max(options.delay, PATIENT_DELAY))
                 picture = self._api.capture(patient, deadline, ask.request_id, background=background)
+                if (options.clip or options.selector) and not picture.notes.unfinished:
+                    picture = replace(picture, suspect=False)  # a part may well be of one colour, as two looks agree
         if picture.suspect and good:
             raise CaptureFailed(
                 "the captured picture is blank, unfinished or of another size than requested; try again later"
@@ -221,3 +221,9 @@ class Originals:
             yield
         finally:
             self._slots.release()
+
+
+def _has_good(known: Known, info: OriginalInfo | None) -> bool:
+    """Return whether a good picture of the page is known. Redis may have kept nothing of it but a rendition."""
+    shown = OriginalInfo.of(known.rendition) if info is None and known.rendition else info
+    return shown is not None and shown.good

@@ -70,14 +70,16 @@ class Renditions:
     def _join(self, original: Picture, request: ThumbnailRequest, *, large: bool) -> Flight[Picture]:
         coalescer = self._large if large else self._small
         key = f"{request.rendition_key.digest}:{original.captured_at.timestamp()}"
-        work = Work(lead=lambda _: self._render(original, request, large=large), follow=lambda: None)
+        work = Work(lead=lambda: self._render(original, request, large=large), follow=lambda: None)
         return coalescer.join(key, work, _LONGEST)
 
     def _render(self, original: Picture, request: ThumbnailRequest, *, large: bool) -> Picture:
+        # A transparent or palette picture is converted, so it is in memory twice.
+        pixels = 2 * original.width * original.height
         try:
             with self._cpu.slot(large=large):
                 body, identity = self._cpu.run(
-                    lambda: images.make_rendition(original.body, request.rendition, original.pixels)
+                    lambda: images.make_rendition(original.body, request.rendition, original.pixels), pixels=pixels
                 )
         except images.NotAPicture as err:
             raise CaptureFailed("the captured picture cannot be decoded; try again later") from err

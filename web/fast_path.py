@@ -16,6 +16,7 @@ from errors import ThumbnailError
 from model import ThumbnailRequest
 from services import Services
 from thumbnails import Known, Served
+from web.http.origins import Sharing
 from web.http.pictures import cache_headers, preferred_format, representation_headers
 from web.http.request_log import HOST, STARTED, choose_request_id, log_request
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 # Flask serves requests with these headers: a key has limits of its own, and preconditions and preferences are rare.
 # If-Modified-Since does not count beside If-None-Match, which takes precedence and which browsers send as well.
-_FOR_FLASK = frozenset(("HTTP_AUTHORIZATION", "HTTP_X_API_KEY", "HTTP_IF_MATCH", "HTTP_RANGE", "HTTP_PREFER"))
+_FOR_FLASK = frozenset(
+    ("HTTP_AUTHORIZATION", "HTTP_X_API_KEY", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_RANGE", "HTTP_PREFER")
+)
 _ERROR = "thumbnails.error"
 _KNOWN = "thumbnails.known"
 
@@ -54,6 +57,7 @@ class FastPathMiddleware:
         self._app = app
         self._services = services
         self._tally = tally
+        self._sharing = Sharing(services.settings)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         started = time.monotonic()
@@ -65,6 +69,9 @@ class FastPathMiddleware:
         request_id = choose_request_id(environ.get("HTTP_X_REQUEST_ID", ""))
         headers = cache_headers(served, wanted.delivery)
         headers["X-Request-ID"] = request_id
+        headers.update(self._sharing.headers(environ.get("HTTP_ORIGIN")))
+        if self._sharing.varies:
+            headers["Vary"] = "Accept, Origin" if "Vary" in headers else "Origin"
         if _matches(environ.get("HTTP_IF_NONE_MATCH"), headers["ETag"]):
             status, body = "304 NOT MODIFIED", b""
         else:

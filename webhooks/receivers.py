@@ -13,11 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 
-import redis
 from redis.exceptions import LockNotOwnedError
 from redis.lock import Lock
 
-from coordination import keys
+from coordination import StateRedis
 from jobs import redis_errors_translated
 
 LOCK_SECONDS = 60  # longer than a delivery takes, unless Redis fails while the outcome is recorded
@@ -35,9 +34,10 @@ class Availability(StrEnum):
 class Receivers:
     """Locks on receivers, by host. Raises QueueUnavailable when Redis is unreachable."""
 
-    def __init__(self, client: "redis.Redis", concurrency: int = 2) -> None:
+    def __init__(self, state: StateRedis, concurrency: int = 2) -> None:
         """`concurrency` is the number of processes of one worker."""
-        self._client = client
+        self._client = state.client
+        self._keys = state.keys
         self._worker = f"{socket.gethostname()}:{os.getppid()}"  # the parent of its pool's processes
         self._slots = max(concurrency - 1, 1)
 
@@ -48,7 +48,7 @@ class Receivers:
         Otherwise `waiter` joins the queue for the one that is taken.
         """
         with redis_errors_translated():
-            unresponsive = self._client.exists(keys.RECEIVER_UNRESPONSIVE + host)
+            unresponsive = self._client.exists(self._keys.receiver_unresponsive(host))
             locks = () if unresponsive else self._acquire(host, waiter)
         if not locks:
             yield Availability.UNRESPONSIVE if unresponsive else Availability.BUSY
@@ -62,7 +62,7 @@ class Receivers:
     def mark_unresponsive(self, host: str) -> None:
         """Make all deliveries to `host` pause: it took long and then gave no answer."""
         with redis_errors_translated():
-            self._client.set(keys.RECEIVER_UNRESPONSIVE + host, b"1", ex=UNRESPONSIVE_SECONDS)
+            self._client.set(self._keys.receiver_unresponsive(host), b"1", ex=UNRESPONSIVE_SECONDS)
 
     def pop_waiting(self, host: str) -> list[str]:
         """Remove and return the first waiter of both queues: for a slot, and for `host`."""
@@ -74,12 +74,12 @@ class Receivers:
     def _acquire(self, host: str, waiter: str) -> tuple[Lock, ...]:
         """Acquire both locks and return them, or none."""
         for_slot, for_host = self._queues(host)
-        receiver = self._lock(keys.RECEIVER_HELD + host)
+        receiver = self._lock(self._keys.receiver_held(host))
         if not receiver.acquire():
             self._join_queue(for_host, waiter)
             return ()
         for number in range(self._slots):
-            slot = self._lock(f"{keys.RECEIVER_SLOT}{self._worker}:{number}")
+            slot = self._lock(self._keys.receiver_slot(self._worker, number))
             if slot.acquire():
                 with self._client.pipeline() as pipe:
                     pipe.zrem(for_slot, waiter)
@@ -92,7 +92,7 @@ class Receivers:
 
     def _queues(self, host: str) -> tuple[str, str]:
         """Name the queues for a slot and for `host`. The blank tells them apart: no host contains one."""
-        return f"{keys.RECEIVER_QUEUE} {self._worker}", keys.RECEIVER_QUEUE + host
+        return self._keys.receiver_queue(f" {self._worker}"), self._keys.receiver_queue(host)
 
     def _join_queue(self, queue: str, waiter: str) -> None:
         with self._client.pipeline() as pipe:

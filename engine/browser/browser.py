@@ -188,6 +188,10 @@ class Browser:
     async def _make_page(self, context: str, *, draws_by_itself: bool) -> tuple[Session, str]:
         """Open a page and set it up as every capture needs it, in as few round trips as possible."""
         self._root.send("Browser.setDownloadBehavior", behavior="deny", browserContextId=context)
+        # Headless Chromium refuses notifications without being asked, but says that it would ask.
+        self._root.send(
+            "Browser.setPermission", permission={"name": "notifications"}, setting="denied", browserContextId=context
+        )
         controlled = self.controls_frames and not draws_by_itself
         target = await self._create_target(context, controlled=controlled)
         attached = await self._root.call("Target.attachToTarget", targetId=target, flatten=True)
@@ -199,6 +203,8 @@ class Browser:
             session.send("Inspector.enable"),
             session.send("Page.addScriptToEvaluateOnNewDocument", source=_AS_USUAL),
             session.send("Page.setLifecycleEventsEnabled", enabled=True),
+            # Chromium moves the mouse of each new window to (0, 0), over a menu perhaps.
+            session.send("Input.setIgnoreInputEvents", ignore=True),
             session.send("Page.getFrameTree"),
         )
         if frames:

@@ -54,6 +54,7 @@ class BrowserIdentity:
         return {
             **system,
             "brands": self._brands(self.major, "{}"),
+            "fullVersion": self.version,
             "fullVersionList": self._brands(self.version, "{}.0.0.0"),
             "model": model,
             "mobile": form == "Mobile",

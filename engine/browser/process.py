@@ -32,6 +32,9 @@ LAUNCHER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("launcher.p
 LAUNCH_SECONDS = 10
 
 FEATURES_OFF = "Translate,OptimizationHints,MediaRouter,AcceptCHFrame,PaintHolding,HttpsUpgrades"
+# Cookies are for one port, as origins are. Elsewhere in the browser they are for all ports of a host, so those of a caller
+# would reach whatever else runs there.
+FEATURES_ON = "EnablePortBoundCookies"
 FLAGS = (
     "--headless",
     "--remote-debugging-pipe",
@@ -55,6 +58,7 @@ FLAGS = (
     "--disable-hang-monitor",
     "--block-new-web-contents",
     f"--disable-features={FEATURES_OFF}",
+    f"--enable-features={FEATURES_ON}",
     "--js-flags=--max-old-space-size=512",
 )
 # A frame that is asked for contains everything: no part of it is drawn later, by another thread. With the flag

@@ -11,8 +11,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from engine.devtools.messages import MessageSplitter, OversizedMessage
-from engine.errors import BrowserCrashed, PageFailed
+from engine.devtools.messages import LARGE_LIMIT, MessageSplitter, OversizedMessage, read
+from engine.errors import BrowserCrashed, PageFailed, PageTooLarge
 
 CHUNK = 1 << 20  # bytes
 LARGE_REPLIES = ("HeadlessExperimental.beginFrame", "Page.captureScreenshot", "Page.printToPDF")
@@ -172,7 +172,7 @@ class Connection:
                     if isinstance(message, OversizedMessage):
                         self._fail_oversized(message)
                     else:
-                        self._dispatch(json.loads(message))
+                        self._dispatch(read(message, self._large.__contains__))
         except (OSError, ValueError):
             pass  # The pipe is closed or does not carry the protocol any more: this browser is lost.
         finally:
@@ -191,7 +191,8 @@ class Connection:
         if message.number is not None:
             reply = self._replies.get(message.number)
             if reply and not reply.done():
-                reply.set_exception(PageFailed(TOO_LONG))
+                is_picture = message.number in self._large
+                reply.set_exception(PageTooLarge(LARGE_LIMIT // 4 * 3) if is_picture else PageFailed(TOO_LONG))
         elif message.session and (session := self._sessions.get(message.session)):
             session.fail(PageFailed(TOO_LONG))
 

@@ -6,7 +6,7 @@ The script and the click are the page's own to the browser: what they fetch or w
 import asyncio
 
 from engine.errors import DeadlineExceeded, PageFailed, SelectorNotFound
-from engine.page import scripts
+from engine.page import scripts, whole_scripts
 from engine.page.frame import WORLD
 from engine.page.page import Page
 from options import CaptureOptions
@@ -64,6 +64,7 @@ class Actions:
         self._may_click = False
         async with self._page.clock.drawing():
             _, late = await asyncio.wait(self._page.click(at["x"], at["y"]), timeout=CLICK_SECONDS)
+        self._page.ignore_mouse()
         if late and not self._page.is_replaced():
             self._page.session.send("Runtime.terminateExecution")
         return True
@@ -76,17 +77,18 @@ class Actions:
             raise SelectorNotFound("click", f'the element that matched "{self._params.click}" has no size')
         return found
 
-    def require_clicked(self) -> None:
-        """Raise DeadlineExceeded if there is something left to click: the picture would show another page.
-
-        A script that has not run by now, as the page never loaded, has failed.
-        """
+    def end_script(self) -> None:
+        """Count a script that has not run by now as failed: the page never loaded, or is a PDF."""
         self.script_failed |= self._runs == MOST_RUNS
+
+    def require_clicked(self) -> None:
+        """Raise DeadlineExceeded if there is something left to click: the picture would show another page."""
+        self.end_script()
         if self._may_click:
             raise DeadlineExceeded("click: the page did not come to rest in time")
 
     async def scroll(self) -> bool:
         """Scroll the window, or the element that scrolls in its place. Returns whether there was anything to do."""
         if self._params.scroll_y:
-            await self._page.run(scripts.SCROLL_TO, self._params.scroll_y)
+            await self._page.run(whole_scripts.SCROLL_TO, self._params.scroll_y)
         return bool(self._params.scroll_y)

@@ -17,6 +17,7 @@ class Answer:
         self._shows_errors = params.error_pages == "show"
         self._traffic = traffic
         self._judged = 0  # the document whose status is known to be one that may be shown
+        self._accepted = 0  # one that is the page in spite of its status
         self.status = 0
 
     def require_web_page(self) -> None:
@@ -39,6 +40,10 @@ class Answer:
             self._judged = document
         return answer
 
+    def accept(self) -> None:
+        """Take the document that is there for the page, whatever its status."""
+        self._judged = self._accepted = self._page.frame.document
+
     @property
     def is_judged(self) -> bool:
         """Whether the document that is there has been inspected, and may be shown."""
@@ -46,8 +51,8 @@ class Answer:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the document has an error status, and the options do not ask for its picture."""
-        return self.status >= 400 and not self._shows_errors
+        """Whether the document has an error status, and neither is the page all the same nor wanted by the options."""
+        return self.status >= 400 and not self._shows_errors and self._page.frame.document != self._accepted
 
     async def require_success(self) -> None:
         """Raise PageStatus if the document that is there has an error status."""

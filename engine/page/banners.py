@@ -20,6 +20,7 @@ ROUNDS = 3  # a second layer may have to be opened, and one banner may follow an
 TURN_MS, TURN_SECONDS = 300, 0.15  # of page time and real time, for what a button sets going
 ANSWER_SECONDS = 1  # a page may never return from its button
 MOST_FRAMES = 6
+WORDS = ("about", "consent", "uses", "refuse", "accept")
 
 _DATA, _SCRIPTS = Path(__file__).parents[1] / "data", Path(__file__).with_name("banner_scripts")
 Answer = dict[str, Any]  # of `run` in `banner_scripts`
@@ -122,17 +123,27 @@ class Banners:
 @cache
 def _script(*, consent: bool, chats: bool) -> str:
     """Make the function that runs a task in a document, or "" if nothing is to be done."""
-    tools, words = [], None
+    tools: list[dict[str, Any]] = []
+    words = None
     if consent:
-        rules = _read("banners.toml")
-        tools, words = [tool | {"consent": True} for tool in rules["tool"]], rules["words"]
+        tools = [tool | {"consent": True} for tool in _read("banners.toml")["tool"]]
+        words = _words()
     if chats:
         tools += _read("chats.toml")["tool"]
     if not tools:
         return ""
-    parts = [(_SCRIPTS / f"{name}.js").read_text(encoding="utf-8") for name in ("tree", "find", "press", "hide", "run")]
+    parts = [
+        (_SCRIPTS / f"{name}.js").read_text(encoding="utf-8")
+        for name in ("tree", "find", "press", "hide", "room", "run")
+    ]
     code = "\n".join(line for line in "".join(parts).splitlines() if not line.lstrip().startswith("//"))
-    return f"(() => {{ {code}\nreturn task => run({json.dumps({'tools': tools, 'words': words})}, task) }})()"
+    return f"(() => {{ {code}\nreturn task => run({json.dumps({'tools': tools, 'words': words}, ensure_ascii=False)}, task) }})()"
+
+
+def _words() -> dict[str, list[str]]:
+    """Return the words of all languages, by what they tell."""
+    languages = _read("consent_words.toml")["language"]
+    return {kind: [word for language in languages for word in language[kind]] for kind in WORDS}
 
 
 def _read(name: str) -> dict[str, Any]:

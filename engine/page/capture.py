@@ -10,13 +10,13 @@ from engine.devtools.connection import ProtocolError
 from engine.errors import (
     DeadlineExceeded,
     EngineError,
-    InvalidParams,
+    InvalidSelector,
     NotAPage,
     PageFailed,
     PageStatus,
     PageUnreachable,
 )
-from engine.page import pdf, screenshot, scripts, whole
+from engine.page import application, pdf, screenshot, scripts, whole
 from engine.page.actions import Actions
 from engine.page.adblock import RequestFilter
 from engine.page.answer import Answer
@@ -65,12 +65,16 @@ async def capture_page(
 
     Requests that are `unwanted` fail. Without a `viewer`, a PDF is no page. The page's requests are counted in `traffic`.
 
-    Raises PageFailed if the page is at fault, InvalidParams for an invalid selector, DeadlineExceeded if the page does
+    Raises PageFailed if the page is at fault, InvalidSelector, DeadlineExceeded if the page does
     not answer, and the errors of `screenshot.take`.
     """
     capture = PageCapture(Page(blank, params, deadline), params, traffic, viewer)
     await capture.prepare(unwanted)
+    now, began = asyncio.get_running_loop().time, deadline
     for load in (capture.arrive, capture.settle, capture.settle):
+        if now() - began > deadline - now():  # the attempt would take as long as the one before, and fail too late
+            break
+        began = now()
         with contextlib.suppress(DocumentReplaced):
             try:
                 async with asyncio.timeout_at(deadline - PICTURE_SECONDS):
@@ -102,7 +106,7 @@ class PageCapture:
     async def prepare(self, unwanted: RequestFilter | None) -> None:
         """Set the page up while it is still blank, in one round trip at most."""
         send, params = self._page.session.send, self._params
-        self._sized = self._page.set_viewport(params.height)
+        self._sized = self._page.set_viewport(params.width, params.height)
         setup = [*self._page.set_visitor()]
         if params.ignore_https_errors:  # of this session alone: a capture beside it still refuses them
             setup.append(send("Security.setIgnoreCertificateErrors", ignore=True))
@@ -141,11 +145,10 @@ class PageCapture:
         """Show the download if it is a PDF. Raises NotAPage for any other, and PageStatus."""
         if not self._viewer:
             raise NotAPage(pdf.DOWNLOAD)
-        file = await self._viewer.fetch(self._page, self._params.target.url)
+        file = await self._viewer.fetch(self._page, self._params)
         self._answer.status = file.status
-        if file.status >= 400:  # the browser has shown its own error page, even to those who ask for the site's
-            raise PageStatus(file.status)
         self._view = await self._viewer.show(self._page, self._params, file.pieces)
+        self._actions.end_script()
 
     async def settle(self) -> None:
         """Wait for everything that the options ask for, and start over if the page navigates meanwhile."""
@@ -246,38 +249,43 @@ class PageCapture:
                 try:
                     await self._page.run(scripts.VALID_SELECTOR, selector)
                 except PageFailed:
-                    raise InvalidParams(f"{name}: must be a valid CSS selector") from None
+                    raise InvalidSelector(name) from None
 
     async def _outwaits_error(self) -> bool:
         """Return false if the document is the page itself, and true if it has an error status, but the page has left it.
 
         A script passes the visitor of a challenge on, and leads from a host's `404.html` to the application: the document
-        at rest is judged. One without scripts stays as it is, and is judged at once. Raises PageStatus.
+        at rest is judged. One without scripts stays as it is, and is judged at once. A `404.html` that is the application
+        is the page itself. Raises PageStatus.
         """
         frame, document = self._page.frame, self._page.frame.document
         answer = await self._answer.inspect()
         if not self._answer.is_refused:
             return False
         self._errors += 1
+        shows = sent = ""
         if answer["scripted"] and self._errors <= MOST_ERRORS:
-            await self._settling.rest(SETTLED_MS)
-            if answer["status"] in CHALLENGES:
-                await self._settling.rest(PATIENT_MS)
+            sent = await application.source(self._page) if answer["status"] == application.STATUS else ""
+            shows = await self._settling.rest(SETTLED_MS)
+            if answer["status"] in CHALLENGES or (sent and shows in ("word", "motion")):
+                shows = await self._settling.rest(PATIENT_MS)
         if self._errors > MOST_ERRORS or (frame.document == document and not frame.navigating):
+            if shows in ("little", "much") and await application.is_shell(self._page, sent):
+                self._answer.accept()
+                return False
             raise PageStatus(answer["status"])
         return True
 
     async def _come_to_rest(self) -> None:
         params, page = self._params, self._page
         self._view = View(params.height)
-        if page.height != params.height:  # the document before this one was shown whole
-            page.set_viewport(params.height)
+        if (page.width, page.height) != (params.width, params.height):  # the document before this one was shown whole
+            page.set_viewport(params.width, params.height)
         self._answer.require_web_page()
         if page.frame.stopped and not page.frame.loaded:
             await self._require_drawable(PageFailed("the page stopped before it had anything to show"))
         if await self._outwaits_error():
             return
-        page.move_mouse_away()
         await self._actions.style()
         await self._actions.run_script()
         if params.wait_until == "networkidle":

@@ -13,6 +13,8 @@ from engine.devtools.connection import Session
 from engine.page.frame import WORLD
 from engine.page.visitor import Visitor
 
+IS_INSTALLING = "/^(parsed|install|activating)/.test(self.serviceWorker?.state)"
+ANSWER_SECONDS = 0.3
 MOST_OTHERS = 16  # frames with a process of their own that are attached to
 
 
@@ -21,6 +23,7 @@ class ChildFrames:
         self._session = session
         self._visitor = visitor
         self._others: dict[str, Session] = {}  # frame → session, of frames that have a process of their own
+        self._service_workers: dict[str, Session] = {}  # session id → session
         self.workers = 0  # so far
 
     def watch(self) -> asyncio.Future[dict[str, Any]]:
@@ -30,6 +33,14 @@ class ChildFrames:
     def others(self) -> tuple[Session, ...]:
         """The sessions of the frames that have a process of their own."""
         return tuple(self._others.values())
+
+    async def is_installing(self) -> bool:
+        """Return whether a service worker is being installed or activated, which goes on beside the page."""
+        asked = [each.send("Runtime.evaluate", expression=IS_INSTALLING) for each in self._service_workers.values()]
+        if not asked:
+            return False
+        _, busy = await asyncio.wait(asked, timeout=ANSWER_SECONDS)
+        return bool(busy) or any(not one.exception() and one.result()["result"].get("value") for one in asked)
 
     async def evaluate(self, owner: str, expression: str) -> Any:
         """Evaluate in the frame of an element, given by its object id, in an isolated world. Raises ProtocolError.
@@ -61,8 +72,11 @@ class ChildFrames:
             if len(self._others) < MOST_OTHERS:
                 self._others[target["targetId"]] = session
         self.workers += target["type"] == "worker"
+        if target["type"] == "service_worker":
+            self._service_workers[event["sessionId"]] = session
         session.send("Runtime.runIfWaitingForDebugger")
 
     def _detached(self, parent: Session, event: dict[str, Any]) -> None:
         parent.release(event["sessionId"])
+        self._service_workers.pop(event["sessionId"], None)
         self._others = {frame: session for frame, session in self._others.items() if session.id != event["sessionId"]}

@@ -33,8 +33,11 @@ class MainFrame:
         self.document = 0  # a counter, as a document from a `javascript:` URL keeps its predecessor's loader
         self.since = 0.0  # when the document came, on the event loop's clock
         self.unreachable_url: str | None = None  # of an error page: the URL that failed
+        self.origins: dict[str, str] = {}  # of this frame and of those in it, as `scheme://host:port`
         for event, listener in (
             ("Page.frameNavigated", self._navigated),
+            ("Page.frameAttached", self._attached),
+            ("Page.frameDetached", self._detached),
             ("Page.lifecycleEvent", self._lifecycle),
             ("Page.frameScheduledNavigation", self._scheduling),
             ("Page.frameClearedScheduledNavigation", self._cleared),
@@ -91,6 +94,13 @@ class MainFrame:
         created = self._world or self.create_world()
         return int((await asyncio.shield(created))["executionContextId"])  # one caller's time-out must not cancel it
 
+    def ask(self, expression: str) -> asyncio.Future[dict[str, Any]] | None:
+        """Send an expression to the isolated world, if there is one yet, and return the future answer."""
+        if not self._world or not self._world.done() or self._world.exception():
+            return None
+        world = self._world.result()["executionContextId"]
+        return self.call_in_document("Runtime.evaluate", expression=expression, contextId=world, returnByValue=True)
+
     def create_world(self) -> asyncio.Future[dict[str, Any]]:
         """Create an isolated world, in advance so that no script waits for it, or in place of a lost one."""
         self._world = self.call_in_document("Page.createIsolatedWorld", frameId=self.id, worldName=WORLD)
@@ -112,12 +122,20 @@ class MainFrame:
 
     def _navigated(self, event: dict[str, Any]) -> None:
         frame = event["frame"]
+        self.origins[frame["id"]] = frame["securityOrigin"]
         if "parentId" in frame:
             return
         self.id, self.url, self.loader = frame["id"], frame["url"], frame["loaderId"]
         self.unreachable_url = frame.get("unreachableUrl")
         self._redirect_scheduled = False
         self._replaced()
+
+    def _attached(self, event: dict[str, Any]) -> None:
+        """Note a frame that is still blank: it belongs to the origin of the document that made it."""
+        self.origins[event["frameId"]] = self.origins.get(event["parentFrameId"], "")
+
+    def _detached(self, event: dict[str, Any]) -> None:
+        self.origins.pop(event["frameId"], None)
 
     def _replaced(self) -> None:
         self.document += 1

@@ -1,10 +1,9 @@
-"""Judges each request that a page begins: fails what is unwanted, and keeps what is the caller's to the page's own origin.
+"""Judges each request that a page begins: fails what is unwanted, and adds the caller's headers for the page's own origin.
 
 The browser pauses every request for that, those of workers too, and every hop of a redirect, which loses added headers.
 """
 
 import asyncio
-import re
 from typing import Any
 
 from engine.page.adblock import RequestFilter
@@ -16,23 +15,28 @@ class Interception:
     def __init__(self, page: Page, params: CaptureOptions, unwanted: RequestFilter | None) -> None:
         self._page = page
         self._unwanted = unwanted
-        self._headers = dict(params.headers)
+        # The operator's suffix ends every User-Agent.
+        self._headers = {
+            name: page.signed(text) if name.lower() == "user-agent" else text for name, text in params.headers
+        }
         self._requested = params.target.url
         # Scheme, host and port as the browser writes them: no other origin's URL begins so.
         self._origin = params.target.url[: params.target.url.index("/", len("https://")) + 1]
-        # Matches all to which the browser would send the caller's cookies.
-        host = re.compile(rf"https?://([^/]*@)?{re.escape(params.target.host)}\.?[:/]")
-        self._hosts = host if params.cookies else None
         self._elsewhere: set[str] = set()  # requests that are, or were redirected from, one to another origin
+
+    @property
+    def patterns(self) -> list[dict[str, str]]:
+        """The requests to pause, as `Fetch.RequestPattern`: none if there is nothing to judge."""
+        return [{"urlPattern": "*"}] if self._unwanted or self._headers else []
 
     def begin(self) -> asyncio.Future[dict[str, Any]] | None:
         """Pause requests from now on, if there is anything to judge."""
-        if not (self._unwanted or self._headers or self._hosts):
+        if not self.patterns:
             return None
-        self._page.session.on("Fetch.requestPaused", self._judge)
-        return self._page.session.send("Fetch.enable", patterns=[{"urlPattern": "*"}])
+        self._page.session.on("Fetch.requestPaused", self.judge)
+        return self._page.session.send("Fetch.enable", patterns=self.patterns)
 
-    def _judge(self, event: dict[str, Any]) -> None:
+    def judge(self, event: dict[str, Any]) -> None:
         """Let a request go on, or fail it, but never that for the page itself.
 
         The document that is there tells what is the page's own: a redirect may have led to another site. The first
@@ -51,29 +55,24 @@ class Interception:
             )
 
     def _changes(self, event: dict[str, Any], *, is_page: bool) -> dict[str, Any]:
-        """Return the headers of a request if they change: the caller's are added, or cookies are kept from it.
+        """Return the headers of a request if the caller's are added.
 
-        The caller's headers are sent neither to another origin nor by a redirect from there, and no more once the page
-        itself is elsewhere.
+        The caller's headers are sent neither to another origin, nor by a redirect or a frame from there, and no more once
+        the page itself is elsewhere. A frame of another origin could read what they open: an API with tokens often
+        answers every origin that knows one.
         """
         headers, url = event["request"]["headers"], event["request"]["url"]
-        if url.startswith(self._origin) and event.get("redirectedRequestId") not in self._elsewhere:
-            changes = self._headers
-        else:
+        origins, frame = self._page.frame.origins, event["frameId"]
+        if not url.startswith(self._origin) or event.get("redirectedRequestId") in self._elsewhere:
             self._elsewhere.add(event["requestId"])
             if is_page:
                 self._headers = {}
-            changes = {"Cookie": ""} if self._would_get_cookies(url) else {}
-        if not changes:
+            elif event["resourceType"] == "Document":  # its first requests may be reported before the document itself
+                origins[frame] = ""
             return {}
-        changed = {name.lower() for name in changes}
+        is_own = frame == self._page.frame.id or origins.get(frame) == self._origin[:-1]
+        if not (self._headers and is_own):
+            return {}
+        changed = {name.lower() for name in self._headers}
         kept = {name: value for name, value in headers.items() if name.lower() not in changed}
-        return {"headers": [{"name": name, "value": value} for name, value in (kept | changes).items()]}
-
-    def _would_get_cookies(self, url: str) -> bool:
-        """Return whether `url` is of another origin on the page's host. Cookies know no ports: RFC 6265, section 8.5.
-
-        The same host over HTTPS is no stranger: many sites redirect there.
-        """
-        own = self._origin, self._origin.replace("http:", "https:")
-        return bool(self._hosts and not url.startswith(own) and self._hosts.match(url))
+        return {"headers": [{"name": name, "value": value} for name, value in (kept | self._headers).items()]}

@@ -15,6 +15,8 @@ TRICKLE_BYTES = 1000  # within these seconds are silence too
 # A page may poll, or show a stream, beside a part that never comes. Once it has been there for so long, only a real
 # download keeps it from being captured: one of 20 kB a second.
 LONG_SECONDS, DOWNLOAD_BYTES = 8, 50_000
+ANSWER_SECONDS = 0.3
+ARRIVED = scripts.call_expression(scripts.ARRIVED)
 
 
 async def wait_for_load(page: Page, traffic: Traffic, milestone: str) -> None:
@@ -42,14 +44,32 @@ async def _wait_for_silence(page: Page, traffic: Traffic) -> None:
 
 async def _silence(page: Page, traffic: Traffic, seconds: float) -> None:
     """Wait until next to nothing has come for some seconds, of a document that is there."""
-    now, seen = asyncio.get_running_loop().time, traffic.bytes
+    now, seen, arrived = asyncio.get_running_loop().time, traffic.bytes, None
     since = now()
     while now() - since < seconds:
         await page.session.pause(seconds / 12)
         trickle = TRICKLE_BYTES if now() < page.frame.since + LONG_SECONDS else DOWNLOAD_BYTES
         if traffic.bytes > seen + trickle or page.is_replaced():
-            seen, since = traffic.bytes, now()
+            latest = await _arrived(page)
+            if _polls(arrived, latest) and traffic.bytes < seen + DOWNLOAD_BYTES and not page.is_replaced():
+                continue
+            seen, since, arrived = traffic.bytes, now(), latest
             traffic.has_given_up &= not page.is_replaced()
+
+
+def _polls(before: list[int] | None, after: list[int] | None) -> bool:
+    """Return whether scripts have fetched something meanwhile, but no part has come that `load` may wait for."""
+    return bool(before and after and before[0] == after[0] and before[1] < after[1])
+
+
+async def _arrived(page: Page) -> list[int] | None:
+    """Ask for the numbers of `scripts.ARRIVED`, unless the page is too busy to answer at once."""
+    asking = page.frame.ask(ARRIVED)
+    with contextlib.suppress(ProtocolError, TimeoutError):
+        async with asyncio.timeout(ANSWER_SECONDS):
+            value = (await asking)["result"].get("value") if asking else None
+            return value if isinstance(value, list) else None
+    return None
 
 
 async def _is_drawable(page: Page) -> bool:

@@ -10,12 +10,15 @@ from engine.devtools.connection import ProtocolError
 from engine.errors import DeadlineExceeded, PageFailed
 from engine.page import scripts
 from engine.page.child_frames import ChildFrames
-from engine.page.clock import Clock, FrameClock, RealClock
+from engine.page.clock import Clock, RealClock
 from engine.page.frame import DocumentReplaced, MainFrame
+from engine.page.frame_clock import BURST, ENDLESS, FrameClock
 from engine.page.visitor import Visitor
 from options import CaptureOptions
 
 ANSWER_SECONDS = 10  # a page that does not answer for so long has its scripts terminated
+
+REQUESTED = scripts.call_expression(scripts.REQUESTED, BURST, ENDLESS)
 
 Answer = TypeVar("Answer")
 
@@ -25,12 +28,13 @@ class Page:
         self.session = session = blank.session
         self.frame = MainFrame(session, blank.frame)
         self.open_spare = blank.open_spare
+        self.signed = blank.identity.signed
         self._deadline = deadline
         self._visitor = Visitor(params, blank.identity)
         self.children = ChildFrames(session, self._visitor)
-        self.height = 0  # of the viewport, in CSS pixels
+        self.width = self.height = 0  # of the viewport, in CSS pixels
         self.clock: Clock = (
-            FrameClock(session, blank.frame_turn, self.is_replaced, self.children.others)
+            FrameClock(session, blank.frame_turn, self.is_replaced, self.children.others, self._ask_for_requests)
             if blank.frame_turn
             else RealClock(session)
         )
@@ -83,6 +87,9 @@ class Page:
         finally:
             terminating.cancel()
 
+    def _ask_for_requests(self) -> asyncio.Future[dict[str, Any]] | None:
+        return self.frame.ask(REQUESTED)
+
     async def _evaluate(self, expression: str) -> Any:
         try:
             answer = await self.frame.call_in_document(
@@ -122,26 +129,27 @@ class Page:
         """Make the page see the visitor that the options describe, from its first request on."""
         return [self.session.send(method, **given) for method, given in self._visitor.calls()]
 
-    def set_viewport(self, height: int) -> asyncio.Future[dict[str, Any]]:
-        """Give the viewport a height in CSS pixels. The browser itself handles this, so it applies before later calls."""
-        self.height = height
-        return self.session.send("Emulation.setDeviceMetricsOverride", **self._visitor.metrics(height))
-
-    def move_mouse_away(self) -> None:
-        """Headless Chromium's mouse stands at (0, 0), over a menu perhaps. The answer may need a frame: do not wait.
-
-        Pages take a mouse that leaves at the top for a visitor who leaves, and show a pop-up.
-        """
-        self.session.send("Input.dispatchMouseEvent", type="mouseMoved", x=-1, y=self.height // 2)
+    def set_viewport(self, width: int, height: int) -> asyncio.Future[dict[str, Any]]:
+        """Give the viewport a size in CSS pixels. The browser itself handles this, so it applies before later calls."""
+        self.width, self.height = width, height
+        return self.session.send("Emulation.setDeviceMetricsOverride", **self._visitor.metrics(width, height))
 
     def click(self, x: float, y: float) -> list[asyncio.Future[dict[str, Any]]]:
-        """Move the mouse to a point of the window, and click. The answers may need a frame."""
+        """Move the mouse to a point of the window, and click. The answers may need a frame.
+
+        The page notices the mouse from now on, until `ignore_mouse`.
+        """
         send, button = self.session.send, {"button": "left", "clickCount": 1}
+        send("Input.setIgnoreInputEvents", ignore=False)
         return [
             send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y),
             send("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, buttons=1, **button),
             send("Input.dispatchMouseEvent", type="mouseReleased", x=x, y=y, **button),
         ]
+
+    def ignore_mouse(self) -> None:
+        """Leave the mouse where it is, whatever the browser does with it."""
+        self.session.send("Input.setIgnoreInputEvents", ignore=True)
 
     def is_replaced(self) -> bool:
         return self.frame.leaving or not self.frame.committed

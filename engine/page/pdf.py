@@ -16,8 +16,9 @@ from typing import Any, Self
 import structlog
 
 from engine.devtools.connection import ProtocolError
-from engine.errors import NotAPage, PageUnreachable, SelectorNotFound
+from engine.errors import NotAPage, PageStatus, PageUnreachable, SelectorNotFound
 from engine.page import scripts, whole
+from engine.page.interception import Interception
 from engine.page.page import Page
 from engine.page.whole import View
 from options import CaptureOptions
@@ -29,7 +30,7 @@ DOWNLOAD = "the URL is a file to download, not a page"
 
 # Nothing may be fetched, whatever the file says. pdf.js itself is evaluated, which no policy hinders.
 _PAGE = """<!doctype html><meta http-equiv=Content-Security-Policy content="default-src 'none'; style-src 'unsafe-inline';
-img-src data: blob:; font-src data: blob:"><style>html { background: #e4e4e4; overflow: hidden } body { margin: 0 }
+img-src data: blob:; font-src data: blob:"><meta name=viewport content="width=device-width"><style>html { background: #e4e4e4; overflow: hidden } body { margin: 0 }
 canvas { display: block; background: #fff } canvas + canvas { margin-top: 8px }</style><body>"""
 
 _PUSH = "(piece) => { (globalThis.pieces ??= []).push(Uint8Array.from(atob(piece), each => each.charCodeAt(0))); }"
@@ -90,12 +91,19 @@ class PDFViewer:
             return None
         return cls(sources)
 
-    async def fetch(self, page: Page, url: str) -> Fetched:
-        """Navigate to the download at `url` again, and read it. Raises NotAPage if it is no PDF, and PageUnreachable."""
-        session = page.session
+    async def fetch(self, page: Page, params: CaptureOptions) -> Fetched:
+        """Navigate to the download again, and read it.
+
+        Raises PageStatus for an error, NotAPage if it is no PDF, and PageUnreachable.
+        """
+        session, url = page.session, params.target.url
+        interception = Interception(page, params, None)  # from the start: the first one may have followed redirects
         answered: asyncio.Future[dict[str, Any]] = session.new_future()
 
         def look(event: dict[str, Any]) -> None:
+            if not {"responseStatusCode", "responseErrorReason"} & event.keys():
+                interception.judge(event)
+                return
             is_final = "responseStatusCode" in event and event["responseStatusCode"] not in REDIRECTS
             if is_final and event["frameId"] == page.frame.id and not answered.done():
                 answered.set_result(event)
@@ -104,29 +112,32 @@ class PDFViewer:
 
         session.on("Fetch.requestPaused", look)
         answers = {"urlPattern": "*", "resourceType": "Document", "requestStage": "Response"}
-        await session.call("Fetch.enable", patterns=[answers])
+        await session.call("Fetch.enable", patterns=[*interception.patterns, answers])
         navigating = session.send("Page.navigate", url=url)
         await asyncio.wait([answered, navigating], return_when=asyncio.FIRST_COMPLETED)
         if not answered.done():
             raise PageUnreachable(str(navigating.result().get("errorText", "")).removeprefix("net::"), url)
         event = answered.result()
+        status = int(event["responseStatusCode"])
         try:
+            if status >= 400:  # the browser has shown its own error page, even to those who ask for the site's
+                raise PageStatus(status)
             pieces = await _read_pdf(page, event["requestId"])
         finally:
             session.send("Fetch.failRequest", requestId=event["requestId"], errorReason="Aborted")
         await navigating
-        return Fetched(int(event["responseStatusCode"]), pieces)
+        return Fetched(status, pieces)
 
     async def show(self, page: Page, params: CaptureOptions, pieces: Iterable[bytes]) -> View:
         """Draw a PDF, given in `pieces`: its first page, or as many as the options ask for and a picture holds.
 
-        Raises NotAPage if it cannot be drawn, and SelectorNotFound, as a PDF has no elements.
+        Raises NotAPage if it cannot be drawn, ClipOutside, and SelectorNotFound, as a PDF has no elements.
         """
 
         def refuse(event: dict[str, Any]) -> None:
             page.session.send("Fetch.failRequest", requestId=event["requestId"], errorReason="BlockedByClient")
 
-        for option, selector in (("selector", params.selector), ("wait_for", params.wait_for)):
+        for option, selector in (("selector", params.selector), ("wait_for", params.wait_for), ("click", params.click)):
             if selector:
                 raise SelectorNotFound(option, "the URL is a PDF, which has no elements")
         page.session.on("Fetch.requestPaused", refuse)
@@ -137,7 +148,8 @@ class PDFViewer:
         for source in self._sources:
             await self._evaluate(page, f"{source}\n;0")
         all_pages = params.full_page or params.format == "pdf"
-        most = whole.max_height(params) if all_pages else params.height
+        beyond = params.clip is not None and params.clip.y + params.clip.height > params.height
+        most = whole.max_height(params) if all_pages or beyond else params.height
         wanted = {"width": params.width, "most": most, "pages": whole.MAX_SIDE if all_pages else 1}
         async with page.clock.drawing():
             drawn = await self._evaluate(page, scripts.call_expression(_DRAW, wanted))
@@ -145,10 +157,11 @@ class PDFViewer:
             locked = isinstance(drawn, dict) and drawn.get("locked") is True
             raise NotAPage(f"the PDF cannot be drawn: it {'needs a password' if locked else 'is damaged'}")
         height = params.height
-        if all_pages:
+        if all_pages or beyond:
             height = max(height, min(math.ceil(drawn["height"]), most))
-            await page.set_viewport(height)
-        return whole.cut(params, height, math.inf if drawn.get("more") else drawn["height"])
+            await page.set_viewport(page.width, height)
+        view = whole.cut(params, height, math.inf if drawn.get("more") else drawn["height"])
+        return await whole.clip(page, params, view)
 
     async def _evaluate(self, page: Page, expression: str) -> Any:
         answer = await page.session.call(

@@ -24,6 +24,13 @@ LOADED = f"() => {{ {_LOADED} return loaded() }}"
 # A document whose head never ended has nothing to draw: its screenshot never arrives, and its PDF is empty.
 DRAWABLE = "() => document.contentType !== 'text/html' || document.body !== null"
 
+# The numbers of parts that have come and that `load` may wait for, and of what scripts have fetched.
+ARRIVED = """() => {
+  const all = performance.getEntriesByType('resource');
+  const fetched = all.filter(each => /^(fetch|xmlhttprequest|beacon)$/.test(each.initiatorType)).length;
+  return [all.length - fetched, fetched];
+}"""
+
 MATCHES = "(selector) => document.querySelector(selector) !== null"
 
 # A constructed sheet passes a Content-Security-Policy that refuses inline styles. It is added again before the picture,
@@ -62,18 +69,35 @@ POINT_OF = """(selector) => {
 }"""
 
 # All elements of the document and its open shadow roots.
-_ELEMENTS = """function* elements(root = document) {
+ELEMENTS = """function* elements(root = document) {
   for (const element of root.querySelectorAll('*')) {
     yield element;
     if (element.shadowRoot) yield* elements(element.shadowRoot);
   }
 }"""
 
+# How the words of a page begin that waits for its content.
+LOADS = """const loads = new RegExp('^(loading|please wait|just a moment|wird geladen|lädt|bitte warten|chargement|'
+  + 'veuillez patienter|cargando|caricamento|carregando|laden|ładowanie|laddar|загрузка|加载中|読み込み中)', 'i');"""
+
+# Whether a canvas of the page has been handed over, to a worker perhaps: it gives no context any more, not even none.
+HAS_GIVEN_CANVAS = f"""() => {{
+  {ELEMENTS}
+  const given = canvas => {{ try {{ canvas.getContext('none') }} catch {{ return true }} }};
+  const look = view => {{
+    for (const element of elements(view.document)) if (element.localName === 'canvas' && given(element)) return true;
+    for (let n = 0; n < view.length; n++) try {{ if (look(view[n])) return true }} catch {{}}
+    return false;
+  }};
+  return look(window);
+}}"""
+
 # How much the window shows: `nothing`; a `word` such as "Loading…"; a `motion` without end beside little else, such as a
 # spinner; `boxes` without text; `little` (a header, a logo, grey boxes that shimmer); or `much`. All but the last is what
 # applications show before their content has come. A colour that fills the window is nothing if the page loads scripts.
 _SHOWS = f"""const shows = () => {{
-  {_ELEMENTS}
+  {ELEMENTS}
+  {LOADS}
   if (document.contentType !== 'text/html' || !document.body) return 'much';
   const area = element => {{
     if (!element.checkVisibility({{opacityProperty: true, visibilityProperty: true}})) return 0;
@@ -82,8 +106,6 @@ _SHOWS = f"""const shows = () => {{
       * Math.max(0, Math.min(box.bottom, innerHeight) - Math.max(box.top, 0));
   }};
   const all = innerWidth * innerHeight;
-  const loads = new RegExp('^(loading|please wait|just a moment|wird geladen|lädt|bitte warten|chargement|veuillez patienter|'
-    + 'cargando|caricamento|carregando|laden|ładowanie|laddar|загрузка|加载中|読み込み中)', 'i');
   let text = '', pictures = 0, skeleton = 0, boxes = false, fills = false, moves = false;
   const read = root => {{
     const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
@@ -163,181 +185,41 @@ REST = f"""() => {{
   return {{...loaded(), shows: shows(), running, missing, fonts}};
 }}"""
 
-# A scroll-driven animation shows what it shows when its element is in the middle of the window.
-SHOW_SCROLLED = """() => {
-  for (const animation of document.getAnimations())
-    if (animation.timeline instanceof ViewTimeline)
-      try {
-        const begin = animation.startTime?.value ?? 0;
-        animation.pause();
-        animation.currentTime = CSS.percent(50 - begin);
-      } catch {}
-}"""
-
-# A phone shows a page that is not made for it smaller, so that a CSS pixel of the page is less than one of the window. All
-# places and lengths below are in pixels of the window.
-_ZOOM = "const zoom = Math.min(1, visualViewport.scale);"
-
-# The scroller that a visitor would scroll: the document, or an element that fills most of the window.
-_SCROLLER = """const scroller = () => {
-  const page = document.scrollingElement ?? document.documentElement;
-  let best = null, most = 0;
-  for (const element of elements()) {
-    const hidden = element.scrollHeight - element.clientHeight;
-    if (hidden < 50 || hidden <= most || element === page || element === document.body) continue;
-    if (element.clientHeight < innerHeight * .5 || element.clientWidth < innerWidth * .5) continue;
-    if (!/auto|scroll/.test(getComputedStyle(element).overflowY)) continue;
-    [best, most] = [element, hidden];
-  }
-  return best && page.scrollHeight < innerHeight + most ? best : page;
-};"""
-
-SCROLL_TO = f"""(top) => {{
-  {_ELEMENTS}
-  {_SCROLLER}
-  {_ZOOM}
-  const found = scroller();
-  found.scrollTo({{top: top / zoom, behavior: 'instant'}});
-  return {{height: found.scrollHeight * zoom, step: Math.min(innerHeight, found.clientHeight || innerHeight) * zoom}};
-}}"""
-
-_EXTENT = f"""const extent = () => {{
-  {_ZOOM}
-  const page = document.scrollingElement ?? document.documentElement;
-  const found = globalThis.inner ?? page;
-  const inside = found === page ? 0 : found.scrollHeight - found.clientHeight;
-  let bottom = 0;
-  for (const element of elements()) {{
-    if (element === document.documentElement || element === document.body) continue;
-    const box = element.getBoundingClientRect();
-    if (box.width && box.height && box.bottom > bottom && getComputedStyle(element).position !== 'fixed')
-      bottom = box.bottom;
-  }}
-  const height = Math.max(page.scrollHeight, innerHeight + inside) * zoom;
-  return {{height, bottom: (bottom + scrollY) * zoom, inner: found !== page, zoom}};
-}};"""
-
-TOP = f"() => {{ {_ZOOM} return {{top: scrollY * zoom, zoom}} }}"
-HEIGHT = f"""() => {{
-  {_ZOOM}
-  return {{height: (document.scrollingElement ?? document.documentElement).scrollHeight * zoom, zoom}};
-}}"""
-
-# Takes back what keeps the page from being as tall as its content: a lock of scrolling on the document. An inner scroller
-# grows with the window in most layouts. Where it did not, `always` takes back its height, and those of all around it.
-UNFOLD = f"""(always) => {{
-  {_ELEMENTS}
-  {_SCROLLER}
-  {_EXTENT}
-  const set = (element, values) => {{
-    for (const [name, value] of Object.entries(values)) element.style.setProperty(name, value, 'important');
+# What the page, or a frame of its site, has requested since this was last asked: 0 for nothing, 1 for animation frames, 2
+# for idle periods, and -1 if there is no script that may request any. Such requests are numbered, in all worlds of a
+# document alike, so one of ours tells how many there were. After a request, we request as many as `frames`: an idle period
+# begins only after a frame that was requested. If a page shows much, and itself has requested something at `most` looks in a
+# row, it has a loop without end perhaps, and its requests no longer count.
+REQUESTED = f"""(frames, most) => {{
+  {_SHOWS}
+  const own = globalThis.own ??= {{seen: new WeakMap(), made: 0, left: 0, pending: false, answers: 0, loops: false}};
+  if (own.loops) return 0;
+  const nothing = () => {{}};
+  let requested = 0, inside = false, windows = 50;
+  const look = view => {{
+    if (windows-- <= 0) return;
+    const frame = view.requestAnimationFrame(nothing), idle = view.requestIdleCallback(nothing);
+    view.cancelIdleCallback(idle);
+    const seen = own.seen.get(view.document) ?? {{frame: 0, idle: 0}};
+    const asked = idle > seen.idle + 1 ? 2 : frame > seen.frame + 1 + (view === window ? own.made : 0) ? 1 : 0;
+    requested = Math.max(requested, asked);
+    inside ||= asked && view !== window;
+    own.seen.set(view.document, {{frame, idle}});
+    for (let n = 0; n < view.length; n++) try {{ look(view[n]) }} catch {{}}
   }};
-  for (const element of [document.documentElement, document.body]) {{
-    if (!element) continue;
-    const style = getComputedStyle(element);
-    if (style.overflowY !== 'visible') set(element, {{overflow: 'visible'}});
-    if (style.position === 'fixed') set(element, {{position: 'static', width: 'auto'}});
-  }}
-  const found = scroller();
-  globalThis.inner ??= found === (document.scrollingElement ?? document.documentElement) ? null : found;
-  if (always && inner && inner.scrollHeight > inner.clientHeight + 1)
-    for (let each = inner; each && each !== document.documentElement; each = each.parentElement)
-      set(each, {{height: 'auto', 'max-height': 'none', overflow: 'visible'}});
-  scrollTo({{top: 0, behavior: 'instant'}});
-  return extent();
-}}"""
-
-# Writes lengths that follow the window, such as `10vh`, in pixels, and decides media queries on its height or its shape.
-# Style sheets of other sites cannot be read.
-FIX_UNITS = f"""() => {{
-  {_ELEMENTS}
-  const decide = (owner, name) => {{
-    const media = owner[name];
-    if (/height|orientation|aspect-ratio/.test(media) && !/print/.test(media))
-      owner[name] = matchMedia(media).matches ? 'all' : 'not all';
+  look(window);
+  own.made = 0;
+  const draw = () => {{
+    own.pending = own.left-- > 0;
+    if (!own.pending) return;
+    own.made++;
+    requestAnimationFrame(draw);
   }};
-  const unit = {{h: innerHeight / 100, b: innerHeight / 100, min: Math.min(innerHeight, innerWidth) / 100,
-    max: Math.max(innerHeight, innerWidth) / 100}};
-  const lengths = /(-?\\d*\\.?\\d+)[sld]?v(h|b|min|max)\\b/g;
-  const fix = style => {{
-    if (globalThis.inner || !/\\dv|\\d[sld]v/.test(style?.cssText ?? '')) return;
-    for (const name of [...style]) {{
-      const value = style.getPropertyValue(name);
-      const fixed = value.replace(lengths, (_, count, of) => count * unit[of] + 'px');
-      if (fixed !== value) style.setProperty(name, fixed, style.getPropertyPriority(name));
-    }}
-  }};
-  const visit = rules => {{
-    for (const rule of rules) {{
-      fix(rule.style);
-      if (rule instanceof CSSMediaRule) decide(rule.media, 'mediaText');
-      if (rule.cssRules?.length) visit(rule.cssRules);
-    }}
-  }};
-  const roots = [document];
-  for (const element of elements()) {{
-    if (element.shadowRoot) roots.push(element.shadowRoot);
-    if (element.matches('link[media], style[media], source[media]')) decide(element, 'media');
-    fix(element.style);
-  }}
-  for (const root of roots)
-    for (const sheet of [...root.styleSheets, ...root.adoptedStyleSheets]) try {{ visit(sheet.cssRules) }} catch {{}}
-}}"""
-
-# In a window as tall as the page, `100vh` would grow with it. What grew with the window gets its old height back, from
-# the innermost elements outwards, as their parents then shrink by themselves. What is fixed to the window is meant to
-# grow with it, and so is all around an inner scroller. The world of these scripts lives as long as the document.
-REMEMBER_SIZES = f"""(most) => {{
-  {_ELEMENTS}
-  globalThis.before = {{sizes: new Map(), window: innerHeight}};
-  for (const element of elements(globalThis.inner ?? document)) {{
-    if (before.sizes.size === most) break;
-    before.sizes.set(element, element.getBoundingClientRect().height);
-  }}
-}}"""
-
-PIN_SIZES = """() => {
-  const is_fixed = element => {
-    for (let each = element; each instanceof Element; each = each.parentElement ?? each.getRootNode().host)
-      if (getComputedStyle(each).position === 'fixed') return true;
-    return false;
-  };
-  for (const [element, height] of [...before.sizes].reverse()) {
-    if (element === document.documentElement || element === document.body || !element.style || height < 20) continue;
-    const growth = (element.getBoundingClientRect().height - height) / (innerHeight - before.window);
-    if (growth < .05 || growth > 1.5 || is_fixed(element)) continue;
-    for (const name of ['height', 'min-height', 'max-height']) element.style.setProperty(name, height + 'px', 'important');
-    element.style.setProperty('box-sizing', 'border-box', 'important');
-  }
-}"""
-
-BRING_INTO_VIEW = """(selector) => {
-  const element = document.querySelector(selector);
-  element?.scrollIntoView({block: 'center', behavior: 'instant'});
-  return element !== null;
-}"""
-
-# The place of an element in the document, which is scrolled to `top`. What clips the element is unfolded, and what is fixed
-# over it is hidden.
-BOX = f"""(selector, top) => {{
-  {_ZOOM}
-  const element = document.querySelector(selector);
-  if (!element) return null;
-  for (let each = element.parentElement; each && each !== document.body; each = each.parentElement) {{
-    const style = getComputedStyle(each);
-    if (style.overflowY !== 'visible' && each.scrollHeight > each.clientHeight + 1)
-      for (const [name, value] of [['overflow', 'visible'], ['height', 'auto'], ['max-height', 'none']])
-        each.style.setProperty(name, value, 'important');
-  }}
-  for (const each of document.querySelectorAll('*'))
-    if (!each.contains(element) && !element.contains(each) && /fixed|sticky/.test(getComputedStyle(each).position))
-      each.style?.setProperty('visibility', 'hidden', 'important');
-  for (const each of [document.documentElement, document.body])
-    if (each && getComputedStyle(each).overflowY === 'hidden') each.style.setProperty('overflow', 'visible', 'important');
-  scrollTo({{top: top / zoom, behavior: 'instant'}});
-  const box = element.getBoundingClientRect();
-  const [x, y, width, height] = [box.x + scrollX, box.y + scrollY, box.width, box.height].map(length => length * zoom);
-  return {{x, y, width, height, zoom}};
+  own.answers = requested && !inside ? own.answers + 1 : 0;
+  own.loops = own.answers === most && shows() === 'much';
+  if (requested) own.left = own.loops ? 0 : frames;
+  if (!own.pending) draw();
+  return requested || (document.scripts.length || window.length || document.querySelector('[onload]') ? 0 : -1);
 }}"""
 
 

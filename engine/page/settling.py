@@ -18,6 +18,7 @@ DRAWN_MS = 34  # of page time, for two frames
 NETWORK_SECONDS = 2.4  # of real time after load, for requests that the page makes then
 REST_SECONDS = 0.6  # after that, for a page that keeps itself busy
 LIVE_SECONDS = 1  # of real time besides, for a page with WebSockets or workers
+INSTALLING_SECONDS = 0.05  # between looks at a service worker
 # A page that shows next to nothing, or little while requests are under way, is looked at once more.
 PATIENT_MS, PATIENT_SECONDS = 5000, 2.5
 MISSING_MS = 167  # of page time, in which requests under way are waited for
@@ -39,6 +40,7 @@ class Settling:
         """Give a page that has loaded the time that the options ask for. Returns whether it seems unfinished even then."""
         page, params = self._page, self._params
         settled = params.wait_until == "settled"
+        await self._require_clock_of_canvases()
         has_given_up = self._traffic.has_given_up and not page.frame.loaded
         patience = GIVEN_UP_SECONDS if has_given_up else NETWORK_SECONDS + params.delay / 1000
         shows = await self.rest(params.delay + (SETTLED_MS if settled else DRAWN_MS), patience)
@@ -46,6 +48,8 @@ class Settling:
             return False
         if self._is_live:
             shows = await self._let_live(LIVE_SECONDS)
+        if await page.children.is_installing():
+            shows = await self._wait_for_service_worker()
         if has_given_up or not await self._may_show_more(shows):
             return False
         shows = await self._look_patiently()
@@ -75,7 +79,16 @@ class Settling:
         if rest["fonts"] and missing:
             page.clock.wait_for_network(0)
             await page.clock.advance(FONT_BLOCK_MS, now() + FONT_BLOCK_SECONDS, is_over)
+        await self._require_clock_of_canvases()
         return str(rest["shows"])
+
+    async def _require_clock_of_canvases(self) -> None:
+        """Raise NoFrame if a worker draws a canvas, unless the page draws by itself.
+
+        Workers run in real time, and their frames keep those of the page waiting, some for ever.
+        """
+        if self._page.children.workers and await self._page.run(scripts.HAS_GIVEN_CANVAS):
+            self._page.clock.require_real_time()
 
     @property
     def _is_live(self) -> bool:
@@ -109,6 +122,18 @@ class Settling:
         async with self._page.clock.running():
             await self._page.session.pause(seconds)
         return await self.rest(DRAWN_MS)
+
+    async def _wait_for_service_worker(self) -> str:
+        """Let real time pass until the first visit's service worker serves the page, which may load anew for it.
+
+        Returns what `rest` does.
+        """
+        page, now, document = self._page, asyncio.get_running_loop().time, self._page.frame.document
+        until = now() + LIVE_SECONDS
+        async with page.clock.running():
+            while now() < until and page.frame.document == document and await page.children.is_installing():
+                await page.session.pause(INSTALLING_SECONDS)
+        return await self.rest(SETTLED_MS)
 
     async def wait_for_idle_network(self) -> None:
         page = self._page

@@ -57,8 +57,8 @@ class Visitor:
         language = self._params.locale.partition("-")[0]
         return dict.fromkeys((self._params.locale, *((language,) if language != "en" else ()), *LANGUAGES))
 
-    def metrics(self, height: int) -> dict[str, Any]:
-        """The window, `height` CSS pixels tall, and the screen, which is at least as large as the page's own window."""
+    def metrics(self, width: int, height: int) -> dict[str, Any]:
+        """The window, in CSS pixels, and the screen, which is at least as large as the page's own window."""
         params, mobile = self._params, self._system.mobile
         upright = params.width < params.height
         sides = (self._device.width, self._device.height) if self._device else SCREEN
@@ -66,7 +66,7 @@ class Visitor:
             sides = sides[1], sides[0]
         turned = {"type": "portraitPrimary", "angle": 0} if upright else {"type": "landscapePrimary", "angle": 90}
         return {
-            "width": params.width,
+            "width": width,
             "height": height,
             "deviceScaleFactor": params.scale,
             "mobile": mobile,

@@ -9,8 +9,8 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from engine.errors import PageFailed, SelectorNotFound
-from engine.page import scripts
+from engine.errors import ClipOutside, SelectorNotFound
+from engine.page import whole_scripts
 from engine.page.page import Page
 from options import FORMATS, MAX_PIXELS, CaptureOptions
 
@@ -40,7 +40,7 @@ class Part:
 class View:
     """What the picture shows: the viewport, `height` CSS pixels tall, or a `clip` of it. It was `cut` if more exists.
 
-    The options' clip was `clipped` if it reached beyond the page.
+    The options' clip was `clipped` if it reached beyond the page, and so was an element that is wider than a picture can be.
     """
 
     height: int
@@ -81,30 +81,30 @@ async def show_unfinished(page: Page, params: CaptureOptions) -> View:
     Raises SelectorNotFound if no element matches the selector, or none that can be seen now.
     """
     if not params.selector:
-        found = await page.run(scripts.HEIGHT)
+        found = await page.run(whole_scripts.HEIGHT)
         return cut(params, page.height, found["height"], found["zoom"])
-    return _view_of(await _box(page, params, 0), params, page.height, 0)
+    return _view_of(await _box(page, params, 0), params, page, 0)
 
 
 async def is_clip_beyond_window(page: Page, params: CaptureOptions) -> bool:
     """Return whether the clip, if there is one, lies above or below of what the window shows."""
     if not params.clip:
         return False
-    top: float = (await page.run(scripts.TOP))["top"]
+    top: float = (await page.run(whole_scripts.TOP))["top"]
     return max(0, params.clip.y) < top or params.clip.y + params.clip.height > top + page.height
 
 
 async def clip(page: Page, params: CaptureOptions, view: View) -> View:
-    """Return the part of `view` that the options' clip shows. Raises PageFailed if the clip lies outside of the page."""
+    """Return the part of `view` that the options' clip shows. Raises ClipOutside if that is nothing."""
     wanted = params.clip
     if not wanted:
         return view
-    found = await page.run(scripts.TOP)
+    found = await page.run(whole_scripts.TOP)
     end = math.ceil(found["top"]) + (view.clip.height if view.clip else view.height)
     left, right = max(0, wanted.x), min(wanted.x + wanted.width, params.width)
     first, last = max(0, wanted.y), min(wanted.y + wanted.height, end)
     if left >= right or first >= last:
-        raise PageFailed(f"clip: lies outside the page, which is {params.width} × {end} CSS pixels")
+        raise ClipOutside(params.width, end)
     part = Part(left, first, right - left, last - first, found["zoom"])
     return View(view.height, part, clipped=(part.width, part.height) != (wanted.width, wanted.height))
 
@@ -113,67 +113,90 @@ async def _scroll_through(page: Page, params: CaptureOptions, rest: Rest) -> Non
     """Scroll by viewports to the end, for pages that listen to scrolling, then back to the top."""
     loop, top = asyncio.get_running_loop(), 0
     end = loop.time() + SCROLL_SECONDS
+    limit = math.inf if params.format == "pdf" else max_height(params)
     while loop.time() < end:
-        found = await page.run(scripts.SCROLL_TO, top)
+        found = await page.run(whole_scripts.SCROLL_TO, top)
         await page.clock.advance(SCROLL_MS, end, page.is_replaced)
         top += found["step"]
-        if top >= (found["height"] if params.format == "pdf" else min(found["height"], max_height(params))):
-            break
-    await page.run(scripts.SCROLL_TO, 0)
+        if top >= min(found["height"], limit):
+            end_of_page = found["height"]
+            found = await page.run(whole_scripts.SCROLL_TO, 0)
+            if found["height"] <= end_of_page or top >= limit:
+                break
+            top = min(top, end_of_page)  # it has loaded more, as its end was seen
+    else:
+        await page.run(whole_scripts.SCROLL_TO, 0)
     await rest(0)
 
 
 async def _show_all(page: Page, params: CaptureOptions, rest: Rest) -> View:
     limit, height = max_height(params), params.height
-    found = await page.run(scripts.UNFOLD, params.format == "pdf")  # paper has no window to grow
+    found = await page.run(whole_scripts.UNFOLD, params.format == "pdf")  # paper has no window to grow
     for _ in range(1 + GROWTHS):
         wanted = max(params.height, min(math.ceil(found["height"]), limit))
         if wanted <= height:
             break
         height = await _resize(page, wanted, rest)
-        found = await page.run(scripts.UNFOLD, True)
+        found = await page.run(whole_scripts.UNFOLD, True)
     if found["inner"] and params.height <= math.ceil(found["bottom"]) < height:  # it did not grow into the window
         height = await _resize(page, math.ceil(found["bottom"]), rest)
-        found = await page.run(scripts.UNFOLD, True)
+        found = await page.run(whole_scripts.UNFOLD, True)
     return cut(params, height, found["height"], found["zoom"])
 
 
 async def _show_element(page: Page, params: CaptureOptions, rest: Rest) -> View:
-    if not await page.run(scripts.BRING_INTO_VIEW, params.selector):
+    if not await page.run(whole_scripts.BRING_INTO_VIEW, params.selector):
         raise SelectorNotFound("selector", f'no element matched "{params.selector}"')
     await rest(0)
-    limit, height, top = max_height(params), params.height, 0
+    limit, top = max_height(params), 0
     box = await _box(page, params, top)
     for _ in range(1 + GROWTHS):
         bottom = math.ceil(box["y"] + box["height"])
         scrolled = 0 if bottom <= limit else max(0, math.floor(box["y"]))  # it lies too far below for one window
-        wanted = max(height, min(bottom - scrolled, limit))
-        if (wanted, scrolled) == (height, top):
+        height = max(page.height, min(bottom - scrolled, limit))
+        width = page.width
+        if width == params.width:  # else the element may follow the window, for ever
+            width = max(width, min(math.ceil(box["wide"]), _max_width(params, height)))
+        if (width, height, scrolled) == (page.width, page.height, top):
             break
-        if wanted > height:
-            height = await _resize(page, wanted, rest)
+        if width > page.width or height > page.height:
+            await _resize(page, height, rest, width)
         top = scrolled
         box = await _box(page, params, top)
-    return _view_of(box, params, height, top)
+    return _view_of(box, params, page, top)
+
+
+def _max_width(params: CaptureOptions, height: int) -> int:
+    """The greatest width of a window `height` CSS pixels tall, by the same limits as `max_height`."""
+    if params.format == "pdf":  # it has the width of its paper
+        return params.width
+    side = min(MAX_SIDE, FORMATS[params.format].longest_side)
+    return int(min(side / params.scale, MAX_PIXELS / (height * params.scale**2)))
 
 
 async def _box(page: Page, params: CaptureOptions, top: float) -> dict[str, float]:
     """Scroll to `top`, unfold and measure the element. The page may have removed it since it was last seen."""
-    box: dict[str, float] | None = await page.run(scripts.BOX, params.selector, top)
+    box: dict[str, float] | None = await page.run(whole_scripts.BOX, params.selector, top)
     if box is None:
         raise SelectorNotFound("selector", f'no element matched "{params.selector}"')
     return box
 
 
-async def _resize(page: Page, height: int, rest: Rest) -> int:
-    """Make the viewport `height` CSS pixels tall, with all sizes that only follow the window as they were."""
-    await page.run(scripts.FIX_UNITS)
-    await page.run(scripts.REMEMBER_SIZES, MOST_PINNED)
-    await page.set_viewport(height)
-    await page.run(scripts.PIN_SIZES)
+async def _resize(page: Page, height: int, rest: Rest, width: int = 0) -> int:
+    """Make the viewport `height` CSS pixels tall, with all sizes that only follow the window as they were.
+
+    It becomes `width` pixels wide too, if it is not yet, and its layout stays.
+    """
+    more = max(0, width - page.width)
+    await page.run(whole_scripts.FIX_UNITS, more > 0)
+    await page.run(whole_scripts.REMEMBER_SIZES, MOST_PINNED)
+    if more:
+        await page.run(whole_scripts.KEEP_WIDTH, more)
+    await page.set_viewport(page.width + more, height)
+    await page.run(whole_scripts.PIN_SIZES)
     await page.clock.advance(REDRAW_MS, asyncio.get_running_loop().time() + 1, page.is_replaced)
-    await page.run(scripts.PIN_SIZES)  # a handler of `resize` may have set some
-    await page.run(scripts.SHOW_SCROLLED)
+    await page.run(whole_scripts.PIN_SIZES)  # a handler of `resize` may have set some
+    await page.run(whole_scripts.SHOW_SCROLLED)
     await rest(SEEN_MS)
     return height
 
@@ -185,16 +208,12 @@ def cut(params: CaptureOptions, height: int, all_of_it: float, zoom: float = 1) 
     return View(height, clip, cut=params.full_page and params.format != "pdf" and all_of_it > shown + 1)
 
 
-def _view_of(box: dict[str, float], params: CaptureOptions, height: int, top: int) -> View:
-    """Show the element at `box` in the window, which is `height` CSS pixels tall and scrolled to `top`."""
-    bottom = top + height
-    return View(height, _clip(box, params, bottom), cut=box["y"] + box["height"] > bottom + 1)
-
-
-def _clip(box: dict[str, float], params: CaptureOptions, bottom: int) -> Part:
-    x, y = max(0, math.floor(box["x"])), max(0, math.floor(box["y"]))
-    width = min(math.ceil(box["x"] + box["width"]), params.width) - x
-    tall = min(math.ceil(box["y"] + box["height"]), bottom) - y
-    if width < 1 or tall < 1:
+def _view_of(box: dict[str, float], params: CaptureOptions, page: Page, top: int) -> View:
+    """Show the element at `box` in the window of `page`, which is scrolled to `top`."""
+    bottom, left, right = top + page.height, math.floor(box["x"]), math.ceil(box["x"] + box["width"])
+    x, y = max(0, left), max(0, math.floor(box["y"]))
+    width, height = min(right, page.width) - x, min(math.ceil(box["y"] + box["height"]), bottom) - y
+    if width < 1 or height < 1:
         raise SelectorNotFound("selector", f'the element that matched "{params.selector}" has no size')
-    return Part(x, y, width, tall, box["zoom"])
+    is_cut = box["y"] + box["height"] > bottom + 1
+    return View(page.height, Part(x, y, width, height, box["zoom"]), is_cut, clipped=width < right - left)

@@ -9,15 +9,21 @@ import requests
 from PIL import Image
 
 from tests.support.engine import running_engine
-from tests.support.site import running_site
-from tests.support.snapsharp_clients import CALLS, PYTHON, REFUSED, SITE, Sent
+from tests.support.site import Site, running_site
+from tests.support.snapsharp_clients import CALLS, ON_THE_WAY, PYTHON, REFUSED, SITE, Sent
 
 Ask = Callable[[Sent], requests.Response]
 
 
 @pytest.fixture(scope="module")
-def ask() -> Iterator[Ask]:
-    with running_site() as site, running_engine(PRIVATE_TARGETS=site.address, ENGINE_CONCURRENCY=2) as engine:
+def site() -> Iterator[Site]:
+    with running_site() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def ask(site: Site) -> Iterator[Ask]:
+    with running_engine(PRIVATE_TARGETS=site.address, ENGINE_CONCURRENCY=2) as engine:
         page = site.add("/for-clients", SITE) + "?a=1&b=2"
 
         def ask(sent: Sent) -> requests.Response:
@@ -42,6 +48,16 @@ def test_a_request_of_a_client_gets_its_picture(ask: Ask, sent: Sent):
     assert picture.size == sent.size
     at = (600, 50) if picture.width >= 1000 else (picture.width // 2, picture.height // 2)
     assert picture.getpixel(at) == sent.colour
+
+
+@pytest.mark.parametrize(("sent", "headers"), ON_THE_WAY, ids=ids)
+def test_the_server_of_the_page_is_sent_what_the_client_asked_for(
+    ask: Ask, site: Site, sent: Sent, headers: dict[str, str]
+):
+    since = len(site.requests)
+    assert ask(sent).status_code == 200
+    document = next(each for each in site.requests[since:] if each.path.startswith("/for-clients"))
+    assert {name: document.headers.get(name) for name in headers} == headers
 
 
 def test_a_pdf_is_asked_for_as_a_format(ask: Ask):

@@ -60,8 +60,9 @@ BAD_TLS = End(
 )
 REFUSED = End("page_status", "the page answered 401")
 BLOCKED = End("blocked_url", "url: the host is not a public address that may be captured, or does not exist")
+TOO_LARGE = End("page_too_large", "the picture has 26 MiB: at most 25 are allowed")
 TOO_LONG = End("page_failed", "the page sent too much data in one request or message")
-CRASHED = End("unavailable", "the browser crashed during the capture: try again in a few seconds")
+CRASHED = End("browser_crashed", "the browser crashed during the capture: try again in a few seconds")
 # A page that keeps reloading may be inspected or drawn between any two documents, so several outcomes are possible.
 RELOADING = PICTURE, NAVIGATING, NOT_DRAWN, NOTHING_TO_SHOW, TOO_SLOW
 # These pages allocate all available memory. On a loaded machine, the limit, the deadline, a crash of the browser or the
@@ -145,6 +146,19 @@ def hostile_pages() -> dict[str, Hostile]:
         ),
         "POST of 130 MiB": post(130),
         "100,000 px tall": page("<div style='height: 100000px'>x</div>", *LARGE, full_page="true"),
+        "noise of 26 MiB": script(
+            "const canvas = document.createElement('canvas'); Object.assign(canvas, {width: 3840, height: 2350});"
+            "const draw = canvas.getContext('2d'), image = draw.createImageData(canvas.width, canvas.height);"
+            "const noise = new Uint32Array(image.data.buffer); let x = 1; for (let n = 0; n < noise.length; n++) {"
+            "x ^= x << 13; x ^= x >>> 17; x ^= x << 5; noise[n] = x | 0xff000000 } draw.putImageData(image, 0, 0);"
+            "document.body.style.margin = 0; canvas.style.display = 'block'; document.body.append(canvas)",
+            TOO_LARGE,
+            TOO_SLOW,
+            SILENT,  # on a loaded machine
+            width=3840,
+            height=2160,
+            full_page="true",
+        ),
         "endless downloads": Hostile(
             "<!doctype html><script>async function load() { for (;;) await "
             "fetch(location.pathname + '-part', {cache: 'no-store'}).then(answer => answer.blob()) } load(); load()</script>",

@@ -38,6 +38,17 @@ def framed(path: str, style: str = "") -> str:
     return f"<iframe src=\"{{other}}{path}\" style='position:fixed;inset:0;width:400px;height:300px;border:0;{style}'></iframe>"
 
 
+def canvas_of_worker(work: str, hand_over: str = "hand()") -> str:
+    """A canvas that is red until a worker has done its `work` with the context `g`."""
+    code = f"onmessage = ({{data}}) => {{ const g = data.getContext('2d'); {work} }}"
+    return body(
+        "white",
+        f"<canvas id=c width=400 height=300 style='background:red'></canvas><script type=text/worker>{code}</script><script>"
+        "const hand = () => { const code = new Blob([document.querySelector('script').textContent]), canvas = c.transferControlToOffscreen();"
+        f" new Worker(URL.createObjectURL(code)).postMessage(canvas, [canvas]) }}; {hand_over}</script>",
+    )
+
+
 GREEN_NOW = "a.style.background = 'green'"
 SHIMMER = """<style>@keyframes shimmer { to { background-position: 400px 0 } }
     .s { height: 60px; margin: 10px; background: linear-gradient(90deg, #eee, #ddd, #eee) 0 0/200px;
@@ -92,6 +103,17 @@ PAGES = {
         " if (!serviceWorker.controller) await new Promise(resolve => { serviceWorker.oncontrollerchange = resolve });"
         f" await fetch('/content'); {ALL_GREEN} }}</script>",
     ),
+    "words that go when a service worker has taken the page over": body(
+        "red",
+        "<p>Your edition is being prepared</p><script>const {serviceWorker} = navigator; if (serviceWorker.controller)"
+        f" fetch('/content').then(() => {{ {ALL_GREEN} }}); else {{ serviceWorker.oncontrollerchange = () => location.reload();"
+        " serviceWorker.register('/shell.js') }</script>",
+    ),
+    "an article that a service worker replaces after its installation": body(
+        "red",
+        f"<p>{'Some words of an article. ' * 20}</p><script>const {{serviceWorker}} = navigator;"
+        f" serviceWorker.register('/shell.js').then(() => serviceWorker.ready).then(() => {{ {ALL_GREEN} }})</script>",
+    ),
     "a shared worker that computes": body(
         "white", f"<script>onload = () => {{ new SharedWorker('/shared.js').port.onmessage = () => {{ {ALL_GREEN} }} }}</script>"
     ),
@@ -120,10 +142,51 @@ PAGES = {
         "let n = 0; const draw = () => { a.style.opacity = n / 20; if (++n < 20) requestAnimationFrame(draw); else {"
         f" a.style.opacity = 1; {GREEN_NOW} }} }}; setTimeout(draw, 1200)"
     ),
+    "content after a hundred animation frames that change nothing": script(
+        f"let n = 0; const count = () => {{ if (++n < 100) requestAnimationFrame(count); else {GREEN_NOW} }}; count()"
+    ),
+    "an article that counts forty frames": body(
+        "red",
+        f"<p style=color:red>{'Some words of an article. ' * 20}</p><script>let n = 0; const count = () => {{ if (++n < 40)"
+        f" requestAnimationFrame(count); else {ALL_GREEN} }}; count()</script>",
+    ),
+    "content after frames and pauses": script(
+        "const frame = () => new Promise(requestAnimationFrame), pause = () => new Promise(done => setTimeout(done, 7));"
+        f" (async () => {{ for (let n = 0; n < 40; n++) {{ await frame(); await pause() }} {GREEN_NOW} }})()"
+    ),
+    "content after sixty frames, counted from a timer on": script(
+        f"let n = 0; const count = () => {{ if (++n < 60) requestAnimationFrame(count); else {GREEN_NOW} }};"
+        " setTimeout(count, 850)"
+    ),
+    "content after thirty idle periods": script(
+        f"let n = 0; const work = () => {{ if (++n < 30) requestIdleCallback(work); else {GREEN_NOW} }};"
+        " onload = () => requestIdleCallback(work)"
+    ),
+    "content after idle periods, counted from a timer on, beside a motion": script(
+        "a.animate({opacity: [0.5, 1]}, {duration: 400, iterations: 4}); let n = 0; const work = () => { if (++n < 30)"
+        f" requestIdleCallback(work); else {{ a.getAnimations()[0]?.finish(); {GREEN_NOW} }} }}; setTimeout(work, 700)"
+    ),
+    "a frame of the same site that counts a hundred frames": body(
+        "white",
+        "<iframe style='position:fixed;inset:0;width:400px;height:300px;border:0' srcdoc='<body style=background:red><script>let n = 0;"
+        " const count = () => { if (++n < 100) requestAnimationFrame(count); else document.body.style.background = &quot;green&quot; };"
+        " count()</script>'></iframe>",
+    ),
     "a chart on a canvas": body(
         "white",
         "<canvas id=c width=400 height=300></canvas><script>const g = c.getContext('2d'); let w = 0; (function draw() {"
         " g.fillStyle = 'green'; g.fillRect(0, 0, w += 8, 300); if (w < 420) requestAnimationFrame(draw) })()</script>",
+    ),
+    "a canvas that a worker draws by frames and by its clock": canvas_of_worker(
+        "const began = performance.now(); (function draw() { const t = Math.min((performance.now() - began) / 1200, 1);"
+        " g.fillStyle = 'green'; g.fillRect(0, 0, 400 * t, 300); if (t < 1) requestAnimationFrame(draw) })()"
+    ),
+    "a canvas that a worker draws by timers": canvas_of_worker(
+        "let n = 0; (function draw() { g.fillStyle = 'green'; g.fillRect(0, 0, n += 10, 300); if (n < 400) setTimeout(draw, 25) })()"
+    ),
+    "a canvas that is handed to a worker later": canvas_of_worker(
+        "let n = 0; (function draw() { g.fillStyle = 'green'; g.fillRect(0, 0, n += 10, 300); if (n < 400) requestAnimationFrame(draw) })()",
+        "setTimeout(hand, 400)",
     ),
     "animations, one after the other": body(
         "white",
@@ -202,6 +265,13 @@ def add_parts(site: Site) -> None:
     site.add(
         "/service.js",
         f"oninstall = () => {{ {compute} skipWaiting() }}; onactivate = event => event.waitUntil(clients.claim());"
+        " onfetch = event => { if (event.request.url.endsWith('/content')) event.respondWith(new Response('x')) }",
+        content_type=script_type,
+    )
+    site.add(
+        "/shell.js",
+        f"oninstall = event => event.waitUntil(caches.open('shell').then(shell => shell.addAll(['{LATE}']).then(() => skipWaiting())));"
+        " onactivate = event => event.waitUntil(clients.claim());"
         " onfetch = event => { if (event.request.url.endsWith('/content')) event.respondWith(new Response('x')) }",
         content_type=script_type,
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import redis
 
+from coordination import CacheKeys, CacheRedis, RedisBreaker, StateKeys, StateRedis
 from refresh import ViewedPage
 from storage_backends.sealing import seal, unseal
 from tests.support.originals import kept_files
@@ -76,6 +77,14 @@ def running_address(first: RedisServer) -> Iterator[Address]:
         finally:
             front.shutdown()
             thread.join()
+
+
+def as_state(client: redis.Redis, prefix: str = "thumb") -> StateRedis:
+    return StateRedis(client, client, RedisBreaker(), StateKeys(prefix))
+
+
+def as_cache(client: redis.Redis) -> CacheRedis:
+    return CacheRedis(client, RedisBreaker(), CacheKeys())
 
 
 def replicate(server: RedisServer, primary: RedisServer) -> None:

@@ -39,7 +39,12 @@ TYPES = {
     "pdf": "application/pdf",
 }
 # The devices of the tests, as the APIs name them: width, height, scale.
-DEVICES = {"iPhone SE": (375, 667, 2), "iPhone 14": (390, 844, 3), "iphone-14": (390, 844, 3)}
+DEVICES = {
+    "iPhone SE": (375, 667, 2),
+    "iPhone 14": (390, 844, 3),
+    "iphone-14": (390, 844, 3),
+    "ipad-pro-11": (834, 1194, 2),
+}
 # name → the allowed values: a type, a set, or a pair of limits
 SNAPSHARP = {
     "url": str,

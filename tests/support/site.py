@@ -163,9 +163,9 @@ def _either(gate: threading.Event, closing: threading.Event) -> None:
 
 
 @contextmanager
-def running_site(host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Iterator[Site]:
+def running_site(host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator[Site]:
     """Run a site, which speaks TLS if it gets a context."""
-    server = _Server((host, 0), _Handler)
+    server = _Server((host, port), _Handler)
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     server.site = Site(host, server.server_address[1], scheme="https" if tls else "http")

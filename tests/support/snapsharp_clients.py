@@ -1,13 +1,16 @@
 """What SnapSharp's published clients send, word for word, for each documented option of `screenshot`.
 
-Recorded from snapsharp-python 1.0.0 and @snapsharp/sdk 1.0.0, unmodified, and sdk-go as published with them. Python and
-Node send GET unless headers, cookies, css or js are there. PAGE stands for the page's URL.
+Recorded from snapsharp-python 1.0.0 and @snapsharp/sdk 1.0.0, unmodified, and written as the published sources for Go,
+PHP, Ruby, MCP and n8n do. Python and Node send GET unless headers, cookies, css or js are there. PAGE stands for the
+page's URL.
 """
 
 from dataclasses import dataclass
 from urllib.parse import quote_plus
 
 PYTHON, NODE, GO = "snapsharp-python/1.0.0", "@snapsharp/sdk/1.0.0", "snapsharp-go/1.0.0"
+PHP, RUBY = "snapsharp-php/1.0.0", "snapsharp-ruby/1.0.0"
+MCP, N8N = "snapsharp-mcp/1.0.0", "n8n-nodes-snapsharp/1.0.0"
 
 # A window of 1280 × 720: red, with a green box of 100 × 100 at (100, 100) that turns it blue when it is clicked.
 SITE = """<!doctype html><title>For clients</title><style>body { margin: 0; background: white }
@@ -16,6 +19,7 @@ SITE = """<!doctype html><title>For clients</title><style>body { margin: 0; back
     main { height: 2000px }</style><div class=ad></div><header></header><main></main><script>
     document.querySelector('header').onclick = () => { document.querySelector('.ad').style.background = 'blue' }</script>"""
 IPHONE = (3 * 390, 3 * 844)
+IPAD_PRO = (2 * 834, 2 * 1194)
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 128, 0), (0, 0, 255), (255, 255, 255)
 
 
@@ -60,6 +64,13 @@ CALLS = (
         colour=GREEN,
     ),
     Sent("stealth=False, bypass_csp=True", PYTHON, "url=PAGE&stealth=false&bypass_csp=true"),
+    Sent("format='webp'", PYTHON, "url=PAGE&format=webp", colour=(255, 1, 0)),
+    Sent(
+        "device, viewport_landscape=True",
+        PYTHON,
+        "url=PAGE&device=iPhone+14&viewport_landscape=true",
+        size=IPHONE[::-1],
+    ),
     Sent("device='iPhone 14'", PYTHON, "url=PAGE&device=iPhone+14", size=IPHONE),
     Sent("user_agent='x/1'", PYTHON, "url=PAGE&user_agent=x%2F1"),
     Sent("cache=True, cache_ttl=3600", PYTHON, "url=PAGE&cache=true&cache_ttl=3600"),
@@ -102,6 +113,17 @@ CALLS = (
         '"bypass_csp":true,"js":"1","click":"header"}',
         colour=BLUE,
     ),
+    Sent(
+        "waitFor, waitUntil, delay",
+        NODE,
+        "url=PAGE&delay=200&wait_for=header&wait_until=networkidle",
+    ),
+    Sent(
+        "blockTrackers, blockChats, blockCookieBanners, scrollY",
+        NODE,
+        "url=PAGE&block_trackers=true&block_chats=true&block_cookie_banners=true&scroll_y=900",
+        colour=WHITE,
+    ),
     Sent("CSS", GO, "css=.ad+%7B+background%3A+blue+%7D&js=1&url=PAGE", colour=BLUE),
     Sent(
         "Clip, Width",
@@ -109,6 +131,64 @@ CALLS = (
         body='{"clip":{"x":110,"y":110,"width":80,"height":60},"full_page":"true","url":"PAGE","width":"1000"}',
         size=(80, 60),
         colour=GREEN,
+    ),
+    Sent("full_page, retina: false", PHP, "full_page=1&retina=0&js=1&url=PAGE", size=(1280, 2000)),
+    Sent(
+        "hide_selectors: ['.ad', 'header']",
+        PHP,
+        "hide_selectors%5B0%5D=.ad&hide_selectors%5B1%5D=header&url=PAGE",
+        colour=WHITE,
+    ),
+    Sent(
+        "clip",
+        PHP,
+        "clip%5Bx%5D=110&clip%5By%5D=110&clip%5Bwidth%5D=80&clip%5Bheight%5D=60&url=PAGE",
+        size=(80, 60),
+        colour=GREEN,
+    ),
+    Sent("hide_selectors: [...]", RUBY, "hide_selectors=.ad&hide_selectors=header&url=PAGE", colour=WHITE),
+    Sent(
+        "clip, of Ruby 3.3",
+        RUBY,
+        "clip=%7B%3Ax%3D%3E110%2C+%3Ay%3D%3E110%2C+%3Awidth%3D%3E80%2C+%3Aheight%3D%3E60%7D&url=PAGE",
+        size=(80, 60),
+        colour=GREEN,
+    ),
+    Sent(
+        "clip, of Ruby 3.4",
+        RUBY,
+        "clip=%7Bx%3A+110%2C+y%3A+110%2C+width%3A+80%2C+height%3A+60%7D&url=PAGE",
+        size=(80, 60),
+        colour=GREEN,
+    ),
+    Sent(
+        "all defaults",
+        MCP,
+        "url=PAGE&width=1280&height=720&format=png&quality=80&full_page=false&dark_mode=false&block_ads=false"
+        "&block_cookie_banners=false&stealth=false&delay=0&retina=false",
+    ),
+    Sent("device: 'iPad Pro'", MCP, "url=PAGE&device=iPad+Pro", size=IPAD_PRO),
+    Sent("format, device", N8N, "url=PAGE&format=jpeg&device=iPhone+14", size=IPHONE, colour=(254, 0, 0)),
+)
+
+# Calls whose page's server is sent these headers.
+ON_THE_WAY = (
+    (Sent("user_agent='x/1'", PYTHON, "url=PAGE&user_agent=x%2F1"), {"User-Agent": "x/1"}),
+    (Sent("device='Pixel 8'", PYTHON, "url=PAGE&device=Pixel+8"), {"sec-ch-ua-mobile": "?1"}),
+    (
+        Sent(
+            "headers, cookies", PYTHON, body='{"url":"PAGE","headers":{"X-A":"1"},"cookies":[{"name":"a","value":"b"}]}'
+        ),
+        {"X-A": "1", "Cookie": "a=b"},
+    ),
+    (
+        Sent(
+            "headers, cookies, userAgent",
+            NODE,
+            body='{"url":"PAGE","headers":{"Authorization":"Bearer t"},'
+            '"cookies":[{"name":"a","value":"b","domain":"127.0.0.1","path":"/"}],"user_agent":"x/1"}',
+        ),
+        {"Authorization": "Bearer t", "Cookie": "a=b", "User-Agent": "x/1"},
     ),
 )
 

@@ -65,8 +65,9 @@ def _caching(served: Served, *, shared: bool) -> dict[str, str]:
     if not shared or served.private or served.picture.suspect:
         return {"Cache-Control": "private, no-cache"}
     fresh_for = max(served.fresh_for, 60)  # as long as `/thumb` lets a stale picture be shown
+    grace = "" if served.picture.notes.shows_error else f", stale-while-revalidate={STALE_SECONDS}"
     return {
-        "Cache-Control": f"public, s-maxage={fresh_for}, stale-while-revalidate={STALE_SECONDS}",
+        "Cache-Control": f"public, s-maxage={fresh_for}{grace}",
         "Vary": "Accept",
     }
 

@@ -6,18 +6,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 
 from access import JobBudgets
-from errors import NotFound, NotReady, QueueUnavailable
+from coordination import Attempt
+from errors import NotFound, NotReady, OverCapacity, QueueUnavailable
 from jobs import BULK, INTERACTIVE, Batch, Job, State, ids_from
 from model import Picture
 from services import Services
 from validation import JobRequest
+from web.http.addresses import base_url, path_of
 from web.http.bodies import json_body
 from web.http.budgets import Budgets
-from web.http.callers import Caller, allow_origins, identify_caller
+from web.http.callers import Caller, identify_caller
 from web.http.idempotency import current_attempt, respond_once
+from web.http.origins import allow_origins
 from web.http.pictures import SAFE_HEADERS, picture_response
 from web.http.request_log import log_facts, request_id
 
@@ -39,9 +42,9 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         for wanted in job_request.pictures:
             services.access.require_target(wanted.target.host)
             services.access.require_size(wanted.rendition)
-        attempt, store = current_attempt(caller, body), services.idempotency
+        attempt = current_attempt(caller, body)
         return respond_once(
-            store, attempt, lambda: create_jobs(services, budgets.jobs, job_request, caller, store.seed(attempt))
+            services.idempotency, attempt, lambda: create_jobs(services, budgets.jobs, job_request, caller, attempt)
         )
 
     @views.get("/jobs/<id_>")
@@ -62,11 +65,11 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
 
 
 def create_jobs(
-    services: Services, budgets: JobBudgets, job_request: JobRequest, caller: Caller, seed: str
+    services: Services, budgets: JobBudgets, job_request: JobRequest, caller: Caller, attempt: Attempt | None = None
 ) -> Response:
     """Create the jobs of `job_request` and charge `caller`. Respond with 202, or with 200 if all jobs end while it waits.
 
-    The ids of the jobs follow from the random `seed`. Jobs that exist already are not created again.
+    The jobs of a repeated `attempt` exist already and are not created again.
     Raises InvalidOption, InvalidURL, BlockedTarget, RateLimited, OverCapacity or QueueUnavailable.
     """
     webhook_url = (
@@ -74,24 +77,26 @@ def create_jobs(
         if job_request.webhook_url is None
         else services.webhook_sender.require_allowed_url(job_request.webhook_url)
     )
-    budgets.jobs.require(caller.name, len(job_request.pictures))
-    limits = budgets.calls.charge(caller.name)
-    ids = ids_from(seed)
+    services.jobs.store.workers.require_one()
     pictures = tuple(wanted.owned_by(caller.name) for wanted in job_request.pictures)
-    made = _jobs_of(replace(job_request, pictures=pictures, webhook_url=webhook_url), _owner(caller), ids)
-    batch = (
-        Batch(next(ids), made[0].owner, made[0].created_at, tuple(job.id for job in made))
-        if job_request.batch
-        else None
-    )
-    services.jobs.enqueue(made, batch)
-    budgets.jobs.spend(caller.name, len(made))
+    job_request = replace(job_request, pictures=pictures, webhook_url=webhook_url)
+    # Nothing is kept before the request was judged and charged.
+    with budgets.jobs.charged(caller.name, len(pictures)):
+        limits = budgets.calls.charge(caller.name)
+        ids = ids_from(services.idempotency.seed(attempt))
+        made = _jobs_of(job_request, _owner(caller), ids)
+        batch = _batch_of(made, ids) if job_request.batch else None
+        try:
+            services.jobs.enqueue(made, batch)
+        except OverCapacity:  # after QueueUnavailable, the jobs may exist
+            services.idempotency.forget_seed(attempt)
+            raise
     id_ = batch.id if batch else made[0].id
     if _wait_for_all(services, made, job_request.pictures[0].delivery.wait or 0):
         response = _respond_with_state(services, id_, made[0].owner)
     else:
         response = _respond_accepted(batch, made)
-    response.headers.update(limits | {"Location": f"/jobs/{id_}"})
+    response.headers.update(limits | {"Location": path_of(f"/jobs/{id_}", services.settings.public_url)})
     return response
 
 
@@ -110,7 +115,7 @@ def _wait_for_all(services: Services, made: list[Job], seconds: float) -> bool:
 
 def _respond_with_state(services: Services, id_: str, owner: str) -> Response:
     """Respond with the description of a job or a batch. Raises NotFound."""
-    store, here = services.jobs.store, request.host_url.rstrip("/")
+    store, here = services.jobs.store, base_url()
     batch = store.get_batch(id_)
     if batch is None:
         job = _require_owner(store.get(id_), owner)
@@ -145,6 +150,10 @@ def _jobs_of(job_request: JobRequest, owner: str, ids: Iterator[str]) -> list[Jo
         Job(next(ids), wanted, time.time(), owner, queue, job_request.persist, job_request.webhook_url, request_id())
         for wanted in pictures
     ]
+
+
+def _batch_of(made: list[Job], ids: Iterator[str]) -> Batch:
+    return Batch(next(ids), made[0].owner, made[0].created_at, tuple(job.id for job in made))
 
 
 def _owner(caller: Caller) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 
 from access import CaptureCharge
 from model import ThumbnailRequest
@@ -10,16 +10,19 @@ from services import Services
 from storage import CACHE_FOREVER
 from storage_backends import LocalStorage
 from thumbnails import Ask, CacheState, Persisted
-from web.http.bodies import absolute_url, json_body
+from web.http.addresses import absolute_url
+from web.http.bodies import json_body
 from web.http.budgets import Budgets
-from web.http.callers import Caller, allow_origins, identify_caller
+from web.http.callers import Caller, identify_caller
 from web.http.idempotency import current_attempt, respond_once
-from web.http.pictures import SAFE_HEADERS
+from web.http.origins import Sharing, allow_origins, share_pictures
+from web.http.pictures import SAFE_HEADERS, conditional
 from web.http.request_log import log_facts, request_id
 
 
 def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     views = Blueprint("persist", __name__)
+    share_pictures(views, Sharing(services.settings))
     allow_origins(views, services.settings.cors_origins)
 
     @views.post("/persist")
@@ -55,8 +58,7 @@ def _media(storage: LocalStorage) -> Callable[[str], Response]:
         response = Response(body, content_type=content_type)
         response.headers.update(SAFE_HEADERS | {"Cache-Control": CACHE_FOREVER})
         response.set_etag(name.partition(".")[0])  # the name is the hash of the bytes
-        response.make_conditional(request)
-        return response
+        return conditional(response)
 
     return media
 

@@ -6,7 +6,6 @@ from http import HTTPStatus
 from flask import Blueprint, Response, request
 
 from access import CaptureCharge
-from jobs import new_id
 from model import ThumbnailRequest
 from options import Delivery
 from services import Services
@@ -18,6 +17,7 @@ from web.http.bodies import json_body
 from web.http.budgets import Budgets
 from web.http.callers import Caller, identify_caller
 from web.http.errors import prefers_image
+from web.http.origins import Sharing, allow_origins, share_pictures
 from web.http.pictures import picture_headers, picture_response, preferred_format
 from web.http.preferences import Preferences
 from web.http.request_log import log_facts, request_id
@@ -35,6 +35,8 @@ def get_picture(
 
 def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     views = Blueprint("thumbs", __name__)
+    share_pictures(views, Sharing(services.settings))
+    allow_origins(views, services.settings.cors_origins)
 
     @views.get("/thumb")
     def thumb() -> Response:
@@ -76,7 +78,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         """Create a job and respond with it, or with its picture or error if it ends within `seconds`."""
         owner = identify_caller(services.access, needs_key="Prefer: respond-async")
         job_request = JobRequest((replace(wanted, delivery=replace(wanted.delivery, wait=seconds)),))
-        response = create_jobs(services, budgets.jobs, job_request, owner, new_id())
+        response = create_jobs(services, budgets.jobs, job_request, owner)
         if response.status_code == HTTPStatus.ACCEPTED:
             response.headers.update({"Preference-Applied": "respond-async", "Cache-Control": "no-store"})
             return response

@@ -1,15 +1,10 @@
-"""JSON bodies of requests, and absolute URLs for those of responses."""
+"""JSON bodies of requests."""
 
 import json
 
 from flask import abort, request
 
 from errors import InvalidOption
-
-
-def absolute_url(url: str, public_url: str | None) -> str:
-    """Complete the URL of a picture in a local folder, which is a path of this service."""
-    return (public_url or request.host_url.rstrip("/")) + url if url.startswith("/") else url
 
 
 def json_body() -> object:

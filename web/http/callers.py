@@ -1,22 +1,43 @@
-"""The caller of the current request: an API key or an address. Also: trusted proxies, and origins for CORS."""
+"""The caller of the current request: an API key or an address. Also: trusted proxies."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
-from flask import Blueprint, Flask, request
-from flask_cors import CORS
+import structlog
+from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from access import AccessRules, ApiKey, client_of
 from errors import BadKey
-from options import NOTE_HEADER, STATUS_HEADER
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+_log = structlog.get_logger()
+_NOT_TRUSTED = (
+    "X-Forwarded-For comes from a private address and is not believed, so all visitors behind that proxy share one limit; "
+    "set TRUSTED_PROXIES to the number of proxies in front"
+)
+_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
 
 
 class TrustedProxies(ProxyFix):
     """WSGI middleware that reads the caller's address from what the trusted proxies in front have appended.
 
+    It also reads the scheme, and the path below which a proxy shows the service. Proxies that know no such path pass on what
+    a caller writes, so only a plain path counts: an address in it would be another site's.
+
     It splits the header at commas alone. Werkzeug's parser knows quoted strings, so one `"` from a client would hide
     everything that the proxies append.
     """
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if "HTTP_X_FORWARDED_PREFIX" in environ and not _PREFIX.fullmatch(environ["HTTP_X_FORWARDED_PREFIX"]):
+            del environ["HTTP_X_FORWARDED_PREFIX"]
+        return super().__call__(environ, start_response)
 
     def _get_real_value(self, trusted: int, value: str | None) -> str | None:
         entries = (value or "").split(",")
@@ -25,9 +46,31 @@ class TrustedProxies(ProxyFix):
 
 def trust_proxies(app: Flask, count: int) -> None:
     """Trust the last `count` proxies in front. Install it last, so that all other middleware sees the caller."""
-    if count:
-        # Proxies append to X-Forwarded-For, but replace X-Forwarded-Proto.
-        app.wsgi_app = TrustedProxies(app.wsgi_app, x_for=count, x_proto=1)  # type: ignore[method-assign]
+    if not count:
+        _warn_of_proxy(app)
+    else:
+        # Proxies append to X-Forwarded-For, but replace X-Forwarded-Proto and X-Forwarded-Prefix.
+        app.wsgi_app = TrustedProxies(app.wsgi_app, x_for=count, x_proto=1, x_prefix=1)  # type: ignore[method-assign]
+
+
+def _warn_of_proxy(app: Flask) -> None:
+    """Warn once if a proxy on this network seems to be in front, since all its visitors count as one client."""
+    served = app.wsgi_app
+
+    def watching(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if "HTTP_X_FORWARDED_FOR" in environ and _is_on_this_network(environ.get("REMOTE_ADDR")):
+            app.wsgi_app = served  # type: ignore[method-assign] # watches no longer
+            _log.warning("proxy_not_trusted", detail=_NOT_TRUSTED)
+        return served(environ, start_response)
+
+    app.wsgi_app = watching  # type: ignore[method-assign]
+
+
+def _is_on_this_network(address: str | None) -> bool:
+    try:
+        return ip_address(address or "").is_private
+    except ValueError:
+        return True  # a Unix socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +106,3 @@ def rate_limited_client(access: AccessRules) -> str:
 
 def _current_address() -> str:
     return client_of(request.remote_addr)
-
-
-def allow_origins(views: Blueprint, origins: tuple[str, ...]) -> None:
-    """Let scripts of `origins` call `views` from a browser. Without origins, no CORS header is sent."""
-    if origins:
-        headers = ["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID"]
-        CORS(
-            views,
-            origins=list(origins),
-            methods=["POST"],
-            allow_headers=headers,
-            expose_headers=[NOTE_HEADER, STATUS_HEADER],
-            max_age=600,
-        )

@@ -1,4 +1,7 @@
-"""Errors and limits as SnapSharp's clients read them, for all paths below `/v1/`: `{"error", "message", "status"}`."""
+"""Errors and limits as SnapSharp's clients read them, for all paths below `/v1/`: `{"error", "message", "status"}`.
+
+As the engine does, they add `retryable`, and `page_status` where the page answered with an error.
+"""
 
 import time
 from collections.abc import Mapping
@@ -8,6 +11,7 @@ from flask import Response, json, request
 from errors import (
     BadRequest,
     BlockedTarget,
+    CaptureError,
     CaptureTimeout,
     Pending,
     RateLimited,
@@ -15,6 +19,8 @@ from errors import (
     Unauthorized,
     UpstreamQuota,
 )
+from options import STATUS_HEADER
+from options.contract import ATTRIBUTES
 from web.http.pictures import SAFE_HEADERS
 
 PREFIX = "/v1/"
@@ -28,6 +34,8 @@ _NAMED: tuple[tuple[type[ThumbnailError], int, str], ...] = (
     (CaptureTimeout, 504, "timeout"),
     (Pending, 504, "timeout"),  # its status, 202, would be taken for a picture
 )
+# Our own names of options, where the contract has others.
+_RENAMED = {attribute: name for name, attribute in ATTRIBUTES.items() if attribute != name}
 _BAD_REQUESTS = frozenset({400, 413, 415})
 
 
@@ -41,7 +49,9 @@ def of_error(err: ThumbnailError, headers: Mapping[str, str]) -> Response:
     status, code = next(
         ((status, code) for kind, status, code in _NAMED if isinstance(err, kind)), (err.status, err.code)
     )
-    response = _respond(status, code, err.detail, err.retry_after)
+    detail = err.about(_RENAMED.get(err.field, err.field)).detail
+    page_status = err.page_status if isinstance(err, CaptureError) else None
+    response = _respond(status, code, detail, err.retry_after, retryable=err.retryable, page_status=page_status)
     response.headers.update({name: value for name, value in headers.items() if not name.startswith("RateLimit-")})
     if isinstance(err, RateLimited):
         response.headers.update(limit_headers(err.limit, 0, err.retry_after or 0))
@@ -53,12 +63,24 @@ def of_http(status: int, code: str, detail: str) -> Response:
     return _respond(status, "validation_error" if status in _BAD_REQUESTS else code, detail)
 
 
-def _respond(status: int, code: str, detail: str, retry_after: int | None = None) -> Response:
-    body: dict[str, object] = {"error": code, "message": detail, "status": status}
+def _respond(
+    status: int,
+    code: str,
+    detail: str,
+    retry_after: int | None = None,
+    *,
+    retryable: bool = False,
+    page_status: int | None = None,
+) -> Response:
+    body: dict[str, object] = {"error": code, "message": detail, "status": status, "retryable": retryable}
     if retry_after is not None:
         body["retry_after"] = retry_after
+    if page_status is not None:
+        body["page_status"] = page_status
     response = Response(json.dumps(body) + "\n", status, content_type="application/json")
     response.headers.update(SAFE_HEADERS | {"Cache-Control": "no-store"})
+    if page_status is not None:
+        response.headers[STATUS_HEADER] = str(page_status)
     return response
 
 

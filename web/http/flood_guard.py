@@ -16,10 +16,7 @@ def install(app: Flask, services: Services) -> Limiter:
         partial(rate_limited_client, services.access),
         application_limits=[services.settings.request_limit],
         storage_uri="counters://",
-        storage_options={
-            "connection_pool": services.redis.connection_pool,  # type: ignore[dict-item]
-            "breaker": services.redis_breaker,  # type: ignore[dict-item]
-        },
+        storage_options={"state": services.connections.state},  # type: ignore[dict-item]
         strategy="fixed-window",
         in_memory_fallback_enabled=True,
         # Otherwise a request that is in progress while another one notices the outage would get a 500.

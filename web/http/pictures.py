@@ -74,7 +74,21 @@ def picture_response(picture: Picture, headers: Mapping[str, str]) -> Response:
     """Respond with `picture`, or with 304 if the caller has the same bytes."""
     response = Response(picture.body, content_type=picture.content_type)
     response.headers.update(dict(headers))
-    response.make_conditional(request)
-    if response.status_code == 412:
-        abort(412)  # a problem like every other error, instead of the picture with status 412
+    return conditional(response)
+
+
+def conditional(response: Response) -> Response:
+    """Apply the request's preconditions to a response with validators: 304, or 412 as a problem like all other errors."""
+    environ = dict(request.environ)
+    if environ.get("HTTP_IF_MATCH", "").strip() == "*":  # any picture will do (RFC 9110, 13.1.1); Werkzeug finds none
+        del environ["HTTP_IF_MATCH"]
+    response.make_conditional(environ)
+    if response.status_code == 412 or _modified_since(response):
+        abort(412)  # instead of the picture with status 412
     return response
+
+
+def _modified_since(response: Response) -> bool:
+    """Return whether `If-Unmodified-Since` fails, which Werkzeug does not check. It does not count beside `If-Match`."""
+    limit, modified = request.if_unmodified_since, response.last_modified
+    return "If-Match" not in request.headers and limit is not None and modified is not None and modified > limit

@@ -57,8 +57,10 @@ const text_of = (node, most = MOST_TEXT) => {
   return all;
 };
 
-// In lower case, a Turkish capital İ keeps its dot as a mark of its own.
-const plain = text => text.normalize().toLowerCase().replaceAll('\u0307', '').replace(/[^\p{L}\p{N}]+/gu, ' ').trim();
+// In lower case, a Turkish capital İ keeps its dot as a mark of its own. Words of Arabic and Hebrew are written with and
+// without vowel signs; in other scripts, such signs are part of the word.
+const VOWELS = /[\u0307\u0591-\u05bd\u05bf-\u05c7\u064b-\u065f\u0670\u0640\p{Cf}]/gu;
+const plain = text => text.normalize().toLowerCase().replace(VOWELS, '').replace(/[^\p{L}\p{M}\p{N}]+/gu, ' ').trim();
 
 const label_of = button =>
   plain(button.localName === 'input' ? button.value : text_of(button, 100)) || plain(button.ariaLabel || button.title || '');

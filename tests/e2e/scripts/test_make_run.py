@@ -23,6 +23,7 @@ from tests.support.processes import free_port
 ROOT = Path(__file__).resolve().parents[3]
 REAL_SERVICES = (
     "REDIS_URL",
+    "STATE_REDIS_URL",
     "CAPTURE_URL",
     "CAPTURE_API",
     "SNAPSHARP_API_KEY",
@@ -66,7 +67,8 @@ class Run:
 def running(tmp_path, **environ):
     environ = dict.fromkeys(REAL_SERVICES, "") | {"PORT": str(free_port()), "PERSIST_DIR": str(tmp_path)} | environ
     environ.setdefault("ORIGINALS_DIR", str(tmp_path / "originals"))
-    environ |= {"REDIS_DIR": str(tmp_path / "redis"), "BEAT_SCHEDULE": str(tmp_path / "beat-schedule")}
+    environ |= {"REDIS_DIR": str(tmp_path / "redis"), "STATE_REDIS_DIR": str(tmp_path / "state")}
+    environ |= {"BEAT_SCHEDULE": str(tmp_path / "beat-schedule")}
     process = subprocess.Popen(
         [sys.executable, "-m", "scripts.run"],
         cwd=ROOT,
@@ -169,7 +171,9 @@ def test_the_printed_line_gives_a_picture_and_ctrl_c_leaves_nothing_behind(finis
     assert finished.pasted["the printed line"].returncode == 0
     assert (picture.format, picture.size) == ("PNG", (640, 360))
     assert len(picture.convert("RGB").quantize(64).getcolors()) > 8, "a picture of one colour shows no page"
-    assert len(finished.family) > 12, "Redis, engine, browser, web and its workers, worker and its pool, beat, demo"
+    assert len(finished.family) > 12, (
+        "two Redis servers, engine, browser, web and its workers, worker and its pool, beat, demo"
+    )
     assert (finished.status, alive(finished.family)) == (0, [])
 
 

@@ -125,6 +125,19 @@ def test_a_page_is_captured_with_the_callers_own_headers_cookies_and_script(serv
     assert colours == [(0, 255, 0), (224, 0, 0)]
 
 
+@pytest.mark.parametrize("letter", ["x", "é", "語", "😀", '"'])
+@pytest.mark.parametrize("path", ["/thumb", "/v1/screenshot"])
+def test_the_longest_body_that_the_service_takes_is_one_for_the_engine_too(service, site, path, letter):
+    """The engine counts bytes as the service writes them, with the options that the service adds."""
+    wanted = {"url": site.url("/page"), "width": 400, "height": 300, "quality": 81, "css": ""}
+    room = (64 << 10) - len(json.dumps(wanted, ensure_ascii=False).encode()) - len("/**/")
+    count = room // len(json.dumps(letter, ensure_ascii=False)[1:-1].encode())
+    body = json.dumps(wanted | {"css": f"/*{letter * count}*/"}, ensure_ascii=False).encode()
+    answer = requests.post(service + path, body, headers={"Content-Type": "application/json"}, timeout=60)
+
+    assert answer.status_code == 200, answer.text
+
+
 def test_without_a_trusted_proxy_forwarded_headers_are_ignored(service, site):
     lies = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "elsewhere.example", "X-Forwarded-Prefix": "/x"}
     made = requests.post(f"{service}/persist", json={"url": site.url("/page")}, headers=lies, timeout=60).json()

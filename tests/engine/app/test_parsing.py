@@ -1,4 +1,5 @@
 import json
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -63,6 +64,8 @@ def test_false_is_read_as_people_write_it(word):
         ("selector", " ", "a CSS selector of 1 to 256 characters"),
         ("wait_for", "x" * 257, "a CSS selector of 1 to 256 characters"),
         ("hide_selectors", [1], "a CSS selector of 1 to 2048 characters"),
+        ("hide_selectors", ["p", "\ud800"], "a CSS selector of 1 to 2048 characters"),
+        ("click", "\ud800", "a CSS selector of 1 to 256 characters"),
         ("color_scheme", "sepia", "light or dark"),
         ("reduced_motion", "some", "true or false"),
         ("locale", "german", "a BCP 47 language tag such as de-DE"),
@@ -140,6 +143,8 @@ def test_retina_is_a_scale_of_two_unless_a_scale_is_given():
         "{'x': 1, 'y': -2, 'width': 30, 'height': 4}",
         '{"height": 4, "width": 30, "y": -2, "x": 1}',
         "[1, -2, 30, 4]",
+        "{:x=>1, :y=>-2, :width=>30, :height=>4}",
+        "{x: 1, y: -2, width: 30, height: 4}",
     ],
 )
 def test_a_clip_is_read_as_each_client_writes_it(clip):
@@ -154,6 +159,29 @@ def test_a_clip_is_read_as_each_client_writes_it(clip):
 )  # fmt: skip
 def test_what_is_no_clip_is_refused(clip):
     assert refusal(clip=clip).startswith("clip: must be x,y,width,height in whole CSS pixels, such as 0,0,800,600")
+
+
+def test_the_members_of_a_clip_and_of_a_list_may_have_names_of_their_own():
+    query = "url=http://a.example/&clip[y]=-2&clip[x]=1&clip[width]=30&clip[height]=4&hide_selectors[0]=.a&hide_selectors[1]=.b"
+    params = parse_query(parse_qsl(query))
+    assert (params.clip, params.hide) == (Clip(1, -2, 30, 4), ".a, .b")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "clip[x]=1",
+        "clip[x]=1&clip[x]=2",
+        "clip[x]=1&clip=1,2,3,4",
+        "clip[z]=1",
+        "clip[]=1",
+        "headers[a]=1",
+        "width[0]=400",
+    ],
+)
+def test_a_member_that_is_missing_repeated_or_unknown_is_refused(query):
+    with pytest.raises(InvalidParams):
+        parse_query(parse_qsl(f"url=http://a.example/&{query}"))
 
 
 @pytest.mark.parametrize(("name", "value"), [("selector", "p"), ("format", "pdf")])

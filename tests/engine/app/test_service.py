@@ -178,14 +178,14 @@ def test_running_captures_are_retried_once_when_the_browser_crashes(
     assert mortal.health()["restarts"] == restarts + 1
 
 
-def test_a_capture_whose_browser_crashes_twice_is_unavailable(mortal: Engine, site: Site, pool: ThreadPoolExecutor):
+def test_a_capture_whose_browser_crashes_twice_says_so(mortal: Engine, site: Site, pool: ThreadPoolExecutor):
     url = site.add("/killer", gate=site.closing)
     restarts = mortal.health()["restarts"]
     capture = pool.submit(mortal.capture, url)
     for hits in (1, 2):
         eventually(lambda hits=hits: site.hits("/killer") == hits)
         os.kill(mortal.browser_pids[-1], signal.SIGKILL)
-    assert failure(capture.result())[:2] == (503, "unavailable")
+    assert failure(capture.result())[:2] == (503, "browser_crashed")
     assert "Retry-After" in capture.result().headers
     # The engine remembers the page, which crashes no third browser.
     assert failure(mortal.capture(url))[:2] == (422, "page_crashed")
@@ -204,7 +204,7 @@ def test_two_captures_that_share_two_crashes_are_not_refused_afterwards(
     for hits in (1, 2):
         eventually(lambda hits=hits: [site.hits(path) for path in paths] == [hits, hits])
         os.kill(mortal.browser_pids[-1], signal.SIGKILL)
-    assert [failure(capture.result())[1] for capture in captures] == ["unavailable"] * 2
+    assert [failure(capture.result())[1] for capture in captures] == ["browser_crashed"] * 2
     gate.set()
     assert [colour(mortal.capture(url)) for url in urls] == [GREEN, GREEN]
 
@@ -358,8 +358,9 @@ def test_other_paths_and_methods_answer_in_the_same_envelope(engine: Engine):
 def test_an_invalid_selector_is_a_validation_error(engine: Engine, site: Site):
     url = site.add("/bare", body("green"))
     for name in ("wait_for", "selector", "hide_selectors"):
-        answer = failure(engine.capture(url, **{name: "..x"}))
-        assert answer == (400, "validation_error", f"{name}: must be a valid CSS selector")
+        answer = engine.capture(url, **{name: "..x"})
+        assert failure(answer) == (400, "validation_error", f"{name}: must be a valid CSS selector")
+        assert answer.json()["field"] == name
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
+import asyncio
+import base64
 import json
 
 import pytest
 
-from engine.devtools.messages import SMALL_LIMIT, MessageSplitter, OversizedMessage
+from engine.devtools.messages import PICTURE_BYTES, SMALL_LIMIT, MessageSplitter, OversizedMessage, decode_picture, read
 
 LONG = b"x" * (SMALL_LIMIT + 1)
 EVENT = b'{"method":"Fetch.requestPaused","params":{"body":"%s"},"sessionId":"5E55104"}'
@@ -42,3 +44,18 @@ def test_a_message_that_is_too_long_is_not_buffered():
     for _ in range(3 * SMALL_LIMIT >> 16):
         assert list(messages.feed(b"x" * (1 << 16))) == []
     assert len(messages._buffer) < 1 << 10
+
+
+@pytest.mark.parametrize("size", [3, PICTURE_BYTES, 2 * PICTURE_BYTES + 7])
+def test_a_picture_of_any_size_is_read_and_decoded(size: int):
+    picture = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    message = REPLY % base64.b64encode(picture)
+    reply = read(message, frozenset({7}).__contains__)
+    assert (reply["id"], reply["sessionId"]) == (7, "5E55104")
+    assert asyncio.run(decode_picture(reply["result"]["data"])) == picture
+
+
+def test_only_the_reply_to_a_picture_is_read_as_one():
+    data = 'quoted: " and \\' * PICTURE_BYTES
+    message = json.dumps({"id": 7, "result": {"data": data}}, separators=(",", ":")).encode()
+    assert read(message, frozenset().__contains__)["result"]["data"] == data

@@ -76,7 +76,7 @@ def test_an_engine_that_runs_out_of_descriptors_survives_logs_briefly_and_captur
             for _ in range(130):
                 silent.enter_context(socket.create_connection(("127.0.0.1", port)))
         eventually(lambda: len(engine.logged(USED_UP)) > 1)
-        assert failure(engine.capture(named))[:2] == (503, "unavailable")
+        assert failure(engine.capture(named))[:2] == (503, "resolver_busy")
         silent.close()
         gate.set()
         assert colour(capture.result()) == GREEN

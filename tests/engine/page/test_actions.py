@@ -126,6 +126,12 @@ def test_a_click_is_one_of_a_mouse_at_the_middle_of_the_element(engine: Engine, 
     assert colour(engine.capture(url, click="#it", full_page=1, **SMALL)) == GREEN
 
 
+def test_the_mouse_stays_where_it_has_clicked(engine: Engine, site: Site):
+    style = "<style>body:has(#it:hover) { background: green !important }</style>"
+    url = site.add("/hovered", body("red", f"<button id=it style='{BUTTON}'>x</button>", style))
+    assert colour(engine.capture(url, click="#it", **SMALL)) == GREEN
+
+
 def test_an_element_is_scrolled_into_view_to_be_clicked(engine: Engine, site: Site):
     page = f"<div style='height:3000px'></div><button id=it>x</button>{turning()}"
     url = site.add("/far-button", body("red", page))

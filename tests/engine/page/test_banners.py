@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 from requests import Response
 
+from engine.page.banners import WORDS
 from tests.engine.page.test_options import BLUE, GREEN, WHITE
 from tests.support.banners import (
     ACCEPT,
@@ -146,6 +148,52 @@ LOCK = """<script>document.documentElement.className = 'cookies-open'
     document.body.style.cssText = 'overflow: hidden; padding-right: 15px'</script>"""
 LOCKED = f"{STRIPES}<div class=shade></div>{BANNER}{LOCK}"
 WHOLE = {"full_page": 1}
+# How a page makes room for a banner of 70 px at its top: styles, and a script.
+ROOMS = {
+    "the body's padding": ("", "document.body.style.paddingTop = '70px'"),
+    "the document's margin": ("", "document.documentElement.style.marginTop = bar.offsetHeight + 'px'"),
+    "the body's place": ("", "document.body.style.cssText = 'position: relative; top: 70px'"),
+    "a wrapper that is moved": ("main {transition: transform 1s}", "main.style.transform = 'translateY(70px)'"),
+    "a class": (".moved {padding-top: 70px}", "document.body.className = 'moved'"),
+    "a variable": (
+        "main {padding-top: calc(var(--banner-height, 0px) + 0px)}",
+        "document.documentElement.style.setProperty('--banner-height', '70px')",
+    ),
+    "a spacer": ("", "document.body.insertAdjacentHTML('afterbegin', '<div style=height:70px></div>')"),
+    "a header that is fixed below it": (
+        "header {position: fixed; top: 0; width: 100%; height: 100px; background: blue} main > :first-child {display: none}",
+        "header.style.top = '70px'; document.body.style.paddingTop = '170px'",
+    ),
+    "a header's padding": (
+        "header {height: 100px; background: blue} main > :first-child {display: none}",
+        "header.style.paddingTop = '70px'",
+    ),
+    "a page that is refused": (
+        "",
+        "document.body.style.paddingTop = '70px'; bar.querySelectorAll('button')[2].onclick = () => bar.remove()",
+    ),
+}
+# What looks like that room, but is the page's own: a blue header or hero of 70 px.
+OWN_ROOMS = {
+    "a fixed header as high as the banner": (
+        "header {position: fixed; top: 0; width: 100%; height: 70px; background: blue}",
+        "document.body.style.paddingTop = '70px'",
+    ),
+    "a hero with a padding": ("main {padding-top: 70px; background: blue}", ""),
+    "a paragraph with a padding": ("main > :first-child {padding-top: 70px}", ""),
+    "a margin of another size": ("html {background: blue; padding-top: 30px} body {margin-top: 40px}", ""),
+}
+
+
+def pushing(style: str, script: str) -> str:
+    bar = BANNER.replace("bottom:0;height:100px", "top:0;height:70px;z-index:9").replace("<div", "<div id=bar", 1)
+    return page(
+        f"<header id=header></header><main id=main>{STRIPES}</main>{bar}<script>{{ const [header, main, bar] ="
+        f" ['header', 'main', 'bar'].map(id => document.getElementById(id)); {script} }}</script>",
+        style,
+    )
+
+
 ON_SCROLL = f"<script>onscroll = () => {{ onscroll = null; {shown(BANNER)} }}</script>"
 
 Pages = dict[str, tuple[str, dict[str, object]]]
@@ -165,6 +213,11 @@ PAGES: Pages = {
     **{name: (page(inside), {}) for name, inside in {**REFUSED, **ONLY_HIDDEN, **UNTOUCHED}.items()},
     **{f"locked: {name}": (page(LOCKED, style), {}) for name, style in LOCKS.items()},
     **{f"locked whole: {name}": (page(LOCKED, style), WHOLE) for name, style in LOCKS.items()},
+    **{f"room: {name}": (pushing(*room), {}) for name, room in {**ROOMS, **OWN_ROOMS}.items()},
+    "room at the bottom": (
+        page(STRIPES + BANNER + "<script>document.body.style.paddingBottom = '100px'</script>"),
+        WHOLE,
+    ),
     "locked without a banner": (page(STRIPES, f"{LOCKS['fixed']} body {{filter: grayscale(1)}}"), {}),
     "on scroll": (page(STRIPES + ON_SCROLL), WHOLE),
     "ordinary names beside a banner": (
@@ -243,6 +296,20 @@ def test_what_a_banner_does_to_the_page_is_taken_back(colours, name: str):
     assert colours(f"locked whole: {name}", (390, 10), (390, 1097), (390, 1103)) == [BLUE, BLUE, WHITE]
 
 
+@pytest.mark.parametrize("name", ROOMS)
+def test_the_room_of_a_banner_is_taken_back(colours, name: str):
+    assert colours(f"room: {name}", (390, 10), (390, 97), (390, 103)) == [BLUE, BLUE, WHITE]
+
+
+@pytest.mark.parametrize("name", OWN_ROOMS)
+def test_room_that_is_the_page_s_own_stays(colours, name: str):
+    assert colours(f"room: {name}", (390, 10), (390, 60), (390, 167), (390, 173)) == [BLUE, BLUE, BLUE, WHITE]
+
+
+def test_the_room_of_a_banner_at_the_bottom_is_taken_back(responses):
+    assert Image.open(BytesIO(responses["room at the bottom"].content)).size == (400, 1200)
+
+
 def test_a_page_that_locks_itself_without_a_banner_stays_locked(colours):
     left, right = colours("locked without a banner", (10, 10), TOP)
     assert left not in (BLUE, WHITE)
@@ -266,7 +333,9 @@ def test_every_selector_and_pattern_of_the_tables_is_valid(engine: Engine, site:
     tables = [tomllib.loads((ROOT / "engine/data" / name).read_text()) for name in ("banners.toml", "chats.toml")]
     keys = ("banner", "overlay", "refuse", "settings", "hide")
     selectors = [each for table in tables for tool in table["tool"] for key in keys for each in tool.get(key, ())]
-    patterns = [pattern for patterns in tables[0]["words"].values() for pattern in patterns]
+    languages = tomllib.loads((ROOT / "engine/data/consent_words.toml").read_text())["language"]
+    patterns = [pattern for language in languages for kind in WORDS for pattern in language[kind]]
+    assert patterns == [unicodedata.normalize("NFC", pattern) for pattern in patterns]
     script = f"""{json.dumps(selectors)}.forEach(each => document.querySelector(each));
         {json.dumps(patterns)}.forEach(each => new RegExp(each, 'u')); document.body.style.background = 'green'"""
     url = site.add("/banner-tables", page(f"<script>{script}</script>"))

@@ -12,7 +12,7 @@ import trustme
 from tests.engine.conftest import small_engine
 from tests.engine.page.test_failures import told
 from tests.engine.page.test_options import GREEN, RED, body, colour
-from tests.support.engine import Engine
+from tests.support.engine import Engine, eventually
 from tests.support.site import Site, running_site
 
 SMALL = {"width": 400, "height": 300}
@@ -64,17 +64,23 @@ def test_a_bad_certificate_is_refused_and_ignored_on_demand(lenient: Engine, sit
 
 
 def test_a_capture_that_ignores_errors_lets_none_pass_for_the_one_beside_it(lenient: Engine, sites: dict[str, Site]):
-    """Both are in one browser, at one time, and at one site."""
+    """Both are in one browser and at one site; at one time too, which a busy machine may need some attempts for."""
     site = sites["unknown"]
     slow = site.add("/slow", body("green", "<img src=/late.png>"))
     site.add("/late.png", "", status=404, late=1)
     strict = site.add("/strict", body("red"))
-    with ThreadPoolExecutor() as pool:
-        ignoring = pool.submit(lenient.capture, slow, **IGNORING)
-        refused = [told(lenient.capture(strict, **SMALL)) for _ in range(3)]
-        assert not ignoring.done()
-        assert colour(ignoring.result()) == GREEN
-    assert refused == [(422, "certificate", False)] * 3
+
+    def capture_both() -> bool:
+        asked = site.hits("/late.png")
+        with ThreadPoolExecutor() as pool:
+            ignoring = pool.submit(lenient.capture, slow, **IGNORING)
+            eventually(lambda: site.hits("/late.png") > asked)
+            assert told(lenient.capture(strict, **SMALL)) == (422, "certificate", False)
+            was_beside = not ignoring.done()
+            assert colour(ignoring.result()) == GREEN
+        return was_beside
+
+    assert any(capture_both() for _ in range(5))
     assert site.hits("/strict") == 0
 
 

@@ -70,8 +70,10 @@ def test_a_clip_is_cut_at_the_edges_of_the_page_and_that_is_noted(
 
 @pytest.mark.parametrize("clip", ["400,0,10,10", "0,1000,10,10", "-10,0,10,10"])
 def test_a_clip_outside_of_the_page_fails_the_capture(engine: Engine, url: str, clip: str):
-    answer = failure(engine.capture(url, clip=clip, **SMALL))
-    assert answer[:2] == (422, "page_failed")
+    refused = engine.capture(url, clip=clip, **SMALL)
+    answer = failure(refused)
+    assert answer[:2] == (400, "clip_outside")
+    assert (refused.json()["field"], refused.json()["retryable"]) == ("clip", False)
     assert answer[2].startswith("clip: lies outside the page, which is 400 × ")
 
 

@@ -1,5 +1,8 @@
 """Headers and cookies of the caller reach the page's own origin, and no other one: real sites see what they are sent."""
 
+import contextlib
+import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -134,6 +137,88 @@ def test_a_redirect_from_another_origin_does_not_bring_the_headers_back(world: W
     assert "x-key" not in sent(world.own, "/bounced.png")
 
 
+@pytest.fixture
+def handshakes() -> Iterator[tuple[int, list[str]]]:
+    """A port that notes what is sent to it, such as the handshake of a WebSocket."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        noted: list[str] = []
+
+        def note() -> None:
+            with contextlib.suppress(OSError):  # the server is closed
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        noted.append(connection.recv(1 << 16).decode())
+
+        noting = threading.Thread(target=note)
+        noting.start()
+        yield server.getsockname()[1], noted
+        server.shutdown(socket.SHUT_RDWR)
+        noting.join()
+
+
+def test_what_no_page_sends_by_itself_gets_neither(world: World):
+    """A frame with a process of its own, service and shared workers, and speculation have no part in the page's requests."""
+    fetching = "fetch('{url}', {{mode: 'no-cors', credentials: 'include'}})"
+    for name in ("service", "shared"):
+        script = fetching.format(url=world.port.url(f"/{name}"))
+        world.own.add(f"/{name}.js", script, content_type="text/javascript")
+    framed = "<img src=/apart.png><script>new Image().src = '/apart-' + document.cookie.length</script>"
+    world.port.add("/apart", framed, headers={"Origin-Agent-Cluster": "?1"})
+    rules = f'{{"prefetch": [{{"source": "list", "urls": ["{world.port.url("/speculative")}"]}}]}}'
+    page = f"""text<iframe src={world.port.url("/apart")}></iframe><script>
+        navigator.serviceWorker.register('/service.js'); new SharedWorker('/shared.js')</script>
+        <script type=speculationrules>{rules}</script>"""
+    assert world.post(world.own.add("/around", body("green", page)), **WITH_BOTH).status_code == 200
+    for path in ("/service", "/shared", "/apart", "/apart.png", "/apart-0", "/speculative"):
+        eventually(lambda path=path: world.port.hits(path))
+        assert has_neither(sent(world.port, path)), path
+
+
+def test_a_web_socket_to_another_port_gets_neither(site: Site, handshakes: tuple[int, list[str]]):
+    port, noted = handshakes
+    url = site.add("/socket", body("green", f"text<script>new WebSocket('ws://127.0.0.1:{port}')</script>"))
+    with running_engine(
+        PRIVATE_TARGETS=f"{site.address},127.0.0.1:{port}", ENGINE_FILTER_LISTS="/nowhere.txt"
+    ) as engine:
+        assert engine.post("/v1/screenshot", json={"url": url, **SMALL, **WITH_BOTH}).status_code == 200
+    assert has_both(sent(site, "/socket"))
+    assert "s3cret" not in eventually(lambda: noted)[0]
+
+
+def test_a_frame_of_another_origin_cannot_read_what_the_headers_open(world: World):
+    """An API with tokens is open to all origins, as no browser sends a token that a script does not know."""
+    world.own.add("/api", "private", headers={"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*"})
+    world.own.add("/jsonp.js", "", content_type="text/javascript")
+    world.own.add("/own-again", "<img src=/again.png>")
+    asking = "fetch('{url}').catch(() => 0)"
+    worker = asking.format(url=world.own.url("/api?by=worker"))
+    for other in world.others:
+        other.add("/reads", f"""<script src={world.own.url("/jsonp.js")}></script><script>
+            {asking.format(url=world.own.url("/api?by=frame"))}; const inner = document.createElement('iframe');
+            document.documentElement.append(inner); inner.contentWindow.{asking.format(url=world.own.url("/api?by=blank"))};
+            new Worker(URL.createObjectURL(new Blob(["{worker}"])))</script>""")  # fmt: skip
+        page = f"text<iframe src={other.url('/reads')}></iframe><iframe src=/own-again></iframe>"
+        before = len(world.own.requests)
+        assert world.post(world.own.add("/reading-frames", body("green", page)), headers=HEADERS).status_code == 200
+        by = ("/jsonp.js", "/api?by=frame", "/api?by=blank", "/api?by=worker")
+        eventually(lambda before=before, by=by: {*by} <= {seen.path for seen in world.own.requests[before:]})
+        for seen in world.own.requests[before:]:
+            has = "s3cret-header" in seen.headers.values()
+            assert has == (seen.path in ("/reading-frames", "/own-again", "/again.png")), (other.address, seen.path)
+
+
+def test_a_frame_that_goes_elsewhere_is_another_origin_at_once(world: World):
+    there = world.host.add("/gone-there", f"<script src={world.own.url('/jsonp.js')}></script>")
+    world.own.add("/jsonp.js", "", content_type="text/javascript")
+    world.own.add("/going", f"<script>location = '{there}'</script>")
+    url = world.own.add("/with-going", body("green", "text<iframe src=/going></iframe>"))
+    before = len(world.own.requests)
+    assert world.post(url, headers=HEADERS).status_code == 200
+    has = {seen.path: "X-Key" in seen.headers for seen in world.own.requests[before:]}
+    assert has == {"/with-going": True, "/going": True, "/jsonp.js": False}
+
+
 def test_a_host_whose_name_begins_alike_is_another_origin(world: World):
     """`http://127.0.0.1:80` begins `http://127.0.0.1:8000`, and a user name may look like a host."""
     page = f"text<img src=http://{world.own.address}@{world.host.address}/user.png>"
@@ -159,7 +244,7 @@ def test_the_page_may_replace_a_cookie_of_the_caller(world: World):
 
 def test_a_cookie_that_the_browser_refuses_is_named(world: World):
     answer = world.post(world.own.url("/own"), cookies=[{"name": "__Http-s3cret", "value": "s3cret"}])
-    assert failure(answer) == (400, "validation_error", "cookies: the browser refuses one of them")
+    assert failure(answer) == (400, "cookie_refused", "cookies: the browser refuses one of them")
 
 
 def test_headers_leave_advertisements_blocked(site: Site, tmp_path):

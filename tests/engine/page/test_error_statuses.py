@@ -46,11 +46,55 @@ def test_a_meta_refresh_of_an_error_page_is_followed(engine: Engine, site: Site)
 
 @pytest.mark.parametrize("options", [{}, {"wait_for": "#never"}, {"full_page": "true"}, {"wait_until": "networkidle"}])
 def test_an_error_page_at_rest_stays_an_error_whatever_its_scripts_show(engine: Engine, site: Site, options):
-    fills = "<script>history.replaceState({}, '', '/elsewhere'); document.body.append('filled by a script')</script>"
+    fills = "<h1>Not here</h1><script>document.body.append('and a script may say more')</script>"
     url = site.add("/filled", body("green", fills), status=404)
     answer = engine.capture(url, **SMALL, **options)
     assert told(answer) == (422, "page_status", False)
     assert answer.json()["page_status"] == 404
+
+
+SHELLS = {
+    "empty": "<div id=app></div>",
+    "loading": "<div id=app><svg></svg>Loading…</div><noscript>This application needs JavaScript</noscript>",
+}
+FILL = "app.innerHTML = '<h1>The application</h1>'"
+FILLS = {
+    "at once": f"<script>{FILL}</script>",
+    "later": f"<script>setTimeout(() => {{ history.replaceState({{}}, '', '/elsewhere'); {FILL} }}, 1000)</script>",
+    "by a module": "<script type=module src=/app.js></script>",
+}
+
+
+@pytest.mark.parametrize("how", FILLS)
+@pytest.mark.parametrize("shell", SHELLS)
+def test_an_application_that_a_host_sends_with_a_404_is_the_page(engine: Engine, site: Site, shell: str, how: str):
+    site.add("/app.js", f"await fetch('/app-data'); {FILL}", content_type="text/javascript")
+    site.add("/app-data", late=0.3)
+    url = site.add("/deep/link", body("green", SHELLS[shell] + FILLS[how]), status=404)
+    answer = engine.capture(url, **SMALL)
+    assert colour(answer) == GREEN
+    assert "X-Thumb-Note" not in answer.headers
+    assert site.hits("/deep/link") > 0
+
+
+def test_an_application_behind_a_404_is_asked_for_once_and_captured_as_every_page(engine: Engine, site: Site):
+    url = site.add("/once", body("green", SHELLS["empty"] + FILLS["at once"]), status=404)
+    assert colour(engine.capture(url, **SMALL, full_page="true", wait_for="h1", js="document.title = 1")) == GREEN
+    assert site.hits("/once") == 1
+
+
+@pytest.mark.parametrize("status", [403, 410, 500, 503])
+def test_a_script_that_fills_any_other_error_page_makes_no_page_of_it(engine: Engine, site: Site, status: int):
+    """A challenge says so by a script too."""
+    url = site.add(f"/shell-{status}", body("green", SHELLS["empty"] + FILLS["at once"]), status=status)
+    assert told(engine.capture(url, **SMALL))[1] == "page_status"
+
+
+@pytest.mark.parametrize("background", ["white", "red"])
+@pytest.mark.parametrize("script", ["", "document.title = 'Not here'"])
+def test_a_shell_that_no_script_fills_is_an_error_page(engine: Engine, site: Site, script: str, background: str):
+    url = site.add("/hollow", body(background, f"{SHELLS['empty']}<script>{script}</script>"), status=404)
+    assert told(engine.capture(url, **SMALL)) == (422, "page_status", False)
 
 
 def test_a_page_that_reloads_an_error_without_end_is_given_up(engine: Engine, site: Site):

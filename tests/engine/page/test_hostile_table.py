@@ -21,8 +21,15 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def survivor(site: Site) -> Iterator[Engine]:
-    with small_engine(site, **SETTINGS) as engine:
+def long_steps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the engine writes the steps that held its event loop: see tests/support/production/sitecustomize.py."""
+    return tmp_path_factory.mktemp("loop") / "long-steps"
+
+
+@pytest.fixture(scope="module")
+def survivor(site: Site, long_steps: Path) -> Iterator[Engine]:
+    with small_engine(site, LOOP_WATCH=long_steps, **SETTINGS) as engine:
+        long_steps.write_text("")  # starting may take as long as it likes
         yield engine
 
 
@@ -55,6 +62,10 @@ def test_a_hostile_page_ends_as_expected_within_its_time_and_memory(measured: di
     assert found.end in PAGES[name].ends
     assert found.seconds < MAX_SECONDS
     assert 0 < found.peak < MAX_MIB
+
+
+def test_no_hostile_page_holds_the_event_loop(measured: dict[str, Measured], long_steps: Path):
+    assert long_steps.read_text() == ""
 
 
 def test_hostile_pages_leave_no_process_folder_or_descriptor(measured: dict[str, Measured], survivor: Engine):

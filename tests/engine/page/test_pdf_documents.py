@@ -10,7 +10,7 @@ from tests.engine.conftest import small_engine
 from tests.engine.page.test_failures import told
 from tests.engine.page.test_options import BLUE, GREEN, RED, picture
 from tests.support.engine import Engine
-from tests.support.site import Site
+from tests.support.site import Site, running_site
 
 SMALL = {"width": 400, "height": 300}
 INSTALLED = Path("/usr/share/javascript/pdf/build/pdf.js").is_file()
@@ -92,6 +92,42 @@ def test_a_scale_gives_more_pixels(engine: Engine, site: Site):
     assert ink(twice) > 3 * ink(once) > 0
 
 
+def test_a_pdf_is_as_wide_as_the_window_of_a_phone_too(engine: Engine, site: Site):
+    url = site.add("/phone.pdf", pdf("green"), content_type="application/pdf")
+    shown = picture(engine.capture(url, device="iphone-14", scale=1))
+    assert shown.size == (390, 844)
+    assert all(near(shown.getpixel(at), GREEN) for at in ((1, 1), (388, 1), (1, 193), (388, 193)))
+
+
+@pytest.mark.parametrize(
+    ("clip", "size", "colours", "note"),
+    [
+        ("300,100,50,50", (50, 50), (GREEN, GREEN), None),
+        ("0,700,50,100", (50, 100), (GREEN, GREEN), None),  # below the window
+        ("350,750,100,100", (50, 50), (GREEN, GREEN), "clipped=1"),  # of the first page alone
+    ],
+)
+def test_a_part_of_the_first_page_is_shown(engine: Engine, site: Site, clip: str, size, colours, note: str | None):
+    url = site.add("/tall.pdf", pdf("green", "red", size=(200, 400)), content_type="application/pdf")
+    answer = engine.capture(url, **SMALL, clip=clip)
+    shown = picture(answer)
+    assert (shown.size, answer.headers.get("X-Thumb-Note")) == (size, note)
+    ends = shown.getpixel((0, 0)), shown.getpixel((size[0] - 1, size[1] - 1))
+    assert all(near(pixel, colour) for pixel, colour in zip(ends, colours, strict=True))
+
+
+def test_a_script_that_has_no_page_to_run_in_is_noted(engine: Engine, site: Site):
+    url = site.add("/no-script.pdf", pdf("green"), content_type="application/pdf")
+    answers = [engine.capture(url, **SMALL, **more) for more in ({}, {"js": "document.body.remove()"})]
+    assert all(near(picture(answer).getpixel((1, 1)), GREEN) for answer in answers)
+    assert [answer.headers.get("X-Thumb-Note") for answer in answers] == [None, "script-failed=1"]
+
+
+def test_a_part_that_is_outside_of_a_pdf_fails_the_capture(engine: Engine, site: Site):
+    url = site.add("/short.pdf", pdf("green"), content_type="application/pdf")
+    assert told(engine.capture(url, **SMALL, clip="0,300,50,50")) == (400, "clip_outside", False)
+
+
 def test_text_in_a_font_that_the_file_lacks_is_shown(engine: Engine, site: Site):
     url = site.add("/plain.pdf", written("(Text)", HELVETICA), content_type="application/pdf")
     assert ink(engine.capture(url, **SMALL)) > 500
@@ -101,6 +137,30 @@ def test_a_redirect_to_a_pdf_is_followed(engine: Engine, site: Site):
     site.add("/moved.pdf", pdf("green"), content_type="application/pdf")
     url = site.add("/old.pdf", status=302, headers={"Location": "/moved.pdf"})
     assert near(picture(engine.capture(url, **SMALL)).getpixel((1, 1)), GREEN)
+
+
+def test_a_pdf_is_asked_for_with_the_caller_s_headers_and_cookies_both_times(engine: Engine, site: Site):
+    url = site.add("/own.pdf", pdf("green"), content_type="application/pdf")
+    since = len(site.requests)
+    given = {"url": url, "headers": {"X-Key": "sesame"}, "cookies": [{"name": "a", "value": "b"}]}
+    assert near(picture(engine.post("/v1/screenshot", json=given | SMALL)).getpixel((1, 1)), GREEN)
+    sent = [(each.headers.get("X-Key"), each.headers.get("Cookie")) for each in site.requests[since:]]
+    assert sent == [("sesame", "a=b")] * 2
+
+
+def test_a_redirect_of_a_pdf_to_another_port_gets_neither_headers_nor_cookies(engine: Engine, site: Site):
+    with running_site() as other:
+        given = {"headers": {"X-Key": "sesame"}, "cookies": [{"name": "a", "value": "b"}]}
+        away = other.add("/away.pdf", pdf("green"), content_type="application/pdf")
+        url = site.add("/here.pdf", status=302, headers={"Location": away})
+        with small_engine(site, PRIVATE_TARGETS=f"{site.address},{other.address}") as own:
+            answer = own.post("/v1/screenshot", json={"url": url, **given, **SMALL})
+        assert near(picture(answer).getpixel((1, 1)), GREEN)
+        assert [(each.headers.get("X-Key"), each.headers.get("Cookie") or None) for each in other.requests] == [
+            (None, None)
+        ] * 2
+        firsts = [each.headers.get("X-Key") for each in site.requests if each.path == "/here.pdf"]
+        assert firsts == ["sesame", "sesame"]
 
 
 def test_what_a_pdf_asks_for_is_neither_fetched_nor_run(engine: Engine, site: Site):
@@ -130,7 +190,7 @@ def test_a_file_that_cannot_be_drawn_is_not_a_page(engine: Engine, site: Site, c
     assert reason in answer.json()["message"]
 
 
-@pytest.mark.parametrize("option", ["selector", "wait_for"])
+@pytest.mark.parametrize("option", ["selector", "wait_for", "click"])
 def test_a_pdf_has_no_elements(engine: Engine, site: Site, option: str):
     url = site.add("/elements.pdf", pdf("green"), content_type="application/pdf")
     answer = engine.capture(url, **SMALL, **{option: "body"})
@@ -138,10 +198,17 @@ def test_a_pdf_has_no_elements(engine: Engine, site: Site, option: str):
     assert answer.json()["field"] == option
 
 
+@pytest.mark.parametrize("content", [pdf("green"), b"PK", b""])
+@pytest.mark.parametrize(("status", "retryable"), [(404, False), (503, True)])
 @pytest.mark.parametrize("error_pages", ["refuse", "show"])
-def test_a_pdf_with_an_error_status_is_an_error(engine: Engine, site: Site, error_pages: str):
-    url = site.add("/gone.pdf", pdf("green"), content_type="application/pdf", status=404)
-    assert told(engine.capture(url, **SMALL, error_pages=error_pages)) == (422, "page_status", False)
+def test_a_file_with_an_error_status_is_an_error(
+    engine: Engine, site: Site, error_pages: str, status: int, retryable: bool, content: bytes
+):
+    """A retry may help, whatever the file is."""
+    url = site.add("/gone.pdf", content, content_type="application/pdf", status=status)
+    answer = engine.capture(url, **SMALL, error_pages=error_pages)
+    assert told(answer) == (422, "page_status", retryable)
+    assert answer.json()["page_status"] == status
 
 
 def test_without_pdf_js_a_pdf_is_not_a_page_and_the_log_says_why(site: Site):

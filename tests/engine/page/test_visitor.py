@@ -70,6 +70,24 @@ def test_the_visitor_has_a_mouse(plain: Witness, who: str):
     assert (seen["hover"], seen["coarse"], seen["touches"]) == (True, False, 0)
 
 
+def test_what_a_page_reads_of_the_visitor_s_answers_does_not_contradict_itself(engine: Engine, site: Site):
+    """Sites take a visitor for a robot who has refused notifications, and has not been asked yet."""
+    asks = """<script>navigator.permissions.query({name: 'notifications'}).then(({state}) => {
+        const told = {default: 'prompt'}[Notification.permission] ?? Notification.permission
+        document.body.style.background = state === told ? 'green' : 'red' })</script>"""
+    answer = engine.capture(site.add("/permissions", body("white", asks)), width=400, height=300)
+    assert colour(answer) == GREEN
+
+
+def test_a_site_that_asks_for_the_full_version_gets_it(engine: Engine, site: Site):
+    version = engine.health()["browser"].partition("/")[2]
+    asks = f"""<script>navigator.userAgentData.getHighEntropyValues(['uaFullVersion', 'fullVersionList']).then(hints => {{
+        const same = hints.uaFullVersion === '{version}' && JSON.stringify(hints.fullVersionList).includes('{version}')
+        document.body.style.background = same ? 'green' : 'red' }})</script>"""
+    answer = engine.capture(site.add("/full-version", body("white", asks)), width=400, height=300)
+    assert colour(answer) == GREEN
+
+
 def test_a_window_larger_than_the_screen_has_a_larger_screen(engine: Engine, site: Site):
     seen = visit(engine, site, width=2000, height=1200).saw("page")
     assert (seen["inner"], seen["screen"]) == ([2000, 1200], [2000, 1200])
@@ -158,3 +176,11 @@ def test_the_suffix_ends_a_callers_user_agent_too(named: Engine, site: Site):
     small = {"width": 400, "height": 300}
     assert colour(named.capture(site.add("/named", body("green")), user_agent="Reader/2.0", **small)) == GREEN
     assert Witness(site, since).sent("/named", "user-agent") == "Reader/2.0 Thumbs/1.0 (+https://x.example)"
+
+
+def test_the_suffix_ends_a_user_agent_among_the_callers_headers_too(named: Engine, site: Site):
+    url = site.add("/named-by-header", "text")
+    named.post("/v1/screenshot", json={"url": url, "headers": {"user-agent": "mine/1"}, "width": 400, "height": 300})
+    (seen,) = [each for each in site.requests if each.path == "/named-by-header"]
+    agents = [value for name, value in seen.headers.items() if name.lower() == "user-agent"]
+    assert agents == ["mine/1 Thumbs/1.0 (+https://x.example)"]

@@ -67,6 +67,20 @@ PAGES = {
     "a scroller of a fixed height": (
         styled("main {height: 290px; overflow: auto}", f"<main>{part('blue')}{part('white', '900px')}{part('green')}</main>"),
         {10: BLUE, 1400: GREEN}, 1500),
+    "a scroller in a scroller, with more below it": (
+        styled("html, body {height: 100%; margin: 0} main {height: 100vh; overflow: auto} div {height: 100%; overflow: auto}",
+        "<main><p style='height:50px;margin:0;background:blue'></p><div><p style='height:900px;margin:0;background:green'></p></div>"
+        "<p style='height:50px;margin:0;background:red'></p></main>"), {40: BLUE, 60: GREEN, 940: GREEN, 960: RED}, 1000),
+    "scrollers in scrollers": (
+        styled("html, body {height: 100%; margin: 0} main, main section {height: 100%; overflow-y: auto}",
+        f"<main><section><section>{part('blue')}{part('white', '900px')}{part('green')}</section></section></main>"),
+        {10: BLUE, 1400: GREEN}, 1500),
+    "layers at different depths": (
+        styled("html, body {height: 100%; margin: 0; overflow: hidden} main {height: 100vh; overflow: hidden auto; perspective: 2px}"
+        " section {position: relative; height: 300px; transform-style: preserve-3d} section div {position: absolute; inset: 0;"
+        " height: auto !important; transform: translateZ(-1px) scale(1.5); z-index: -1}",
+        f"<main><section>{part('blue')}<p style='margin:0;height:20px;background:red'></p></section>{part('green', '900px')}"
+        f"<section>{part('red')}</section></main>"), {10: RED, 30: BLUE, 290: BLUE, 310: GREEN, 1190: GREEN, 1210: RED, 1490: RED}, 1500),
     "a body that scrolls in itself": (
         styled("html, body {height: 100%; overflow-x: hidden}", f"{part('blue')}{part('white', '900px')}{part('green')}"),
         {10: BLUE, 1400: GREEN}, 1500),
@@ -124,6 +138,24 @@ PAGES = {
         styled(".hero {height: calc(var(--vh) * 100); background: blue}", f"<div class=hero></div>{part('green', '900px')}<script>"
         "(onresize = () => document.documentElement.style.setProperty('--vh', innerHeight / 100 + 'px'))()</script>"),
         {290: BLUE, 310: GREEN}, 1200),
+    "a list that is longer in a taller window": (
+        styled("p {height: 58px; margin: 0 0 2px; background: green}", f"{part('blue', '600px')}<div id=l><p></div>{part('red', '100px')}"
+        "<script>new IntersectionObserver(([e]) => { if (e.isIntersecting && innerHeight > 600) l.innerHTML += '<p><p><p><p><p>' })"
+        ".observe(l)</script>"), {590: BLUE, 610: GREEN, 670: GREEN, 910: GREEN, 970: RED}, 1060),
+    "a page as high as the window that loads more": (
+        styled("html, body {height: 100%; margin: 0} main {min-height: 100%; background: blue} p {height: 300px; margin: 0; background: green}",
+        f"<main><p></p><p></p><div id=l><p></p></div></main><main></main>{part('red', '100px')}<script>new IntersectionObserver(([e]) => {{"
+        " if (e.isIntersecting && innerHeight > 600) l.innerHTML = '<p><p>' }).observe(l)</script>"),
+        {890: GREEN, 1190: GREEN, 1210: BLUE, 1490: BLUE, 1510: RED}, 1600),
+    "as many rows as fit into the window": (
+        styled("p {height: 58px; margin: 0 0 2px; background: green}", f"<div id=l></div>{part('red', '400px', 'opacity: .5')}<script>"
+        "(onresize = () => { l.innerHTML = '<p>'.repeat(innerHeight / 60) })()</script>"),
+        {290: GREEN, 310: (255, 127, 127), 370: (255, 127, 127)}, 700),
+    "a list that loads more whenever its end is seen": (
+        styled("p {height: 90px; margin: 0 0 10px; background: green}", f"<div id=l></div><i id=e style='display:block'></i>{part('red', '50px')}<script>"
+        "new IntersectionObserver(([at], seen) => { if (!at.isIntersecting || l.childElementCount === 60) return;"
+        " l.insertAdjacentHTML('beforeend', '<p><p>'); seen.unobserve(e); setTimeout(() => seen.observe(e), 200) }).observe(e)</script>"),
+        {5980: GREEN, 6010: RED}, 6050),
     "a section that fades in when it is seen": (
         revealed("e.style.background = 'green'; e.animate({opacity: [0, 1]}, 3000)"), {1000: GREEN}, 1200),
 }  # fmt: skip

@@ -4,8 +4,8 @@ import pytest
 import redis
 
 from capture.breaker import OPEN_SECONDS, THRESHOLD, CircuitBreaker
-from coordination import RedisBreaker
 from errors import BlockedTarget, CaptureFailed, UpstreamQuota, UpstreamUnavailable
+from tests.support.redis import as_state
 
 
 class Clock:
@@ -28,7 +28,7 @@ def clock():
 def breaker(request, clock):
     url = request.getfixturevalue("redis_url") if request.param == "shared" else "redis://127.0.0.1:1/0"
     with redis.Redis.from_url(url) as client:
-        yield CircuitBreaker(client, RedisBreaker(), clock)
+        yield CircuitBreaker(as_state(client), clock)
 
 
 def fail(breaker, times):
@@ -105,7 +105,7 @@ def test_its_refusals_were_not_tried_and_are_lasting_if_their_cause_is(breaker):
 
 def test_a_probe_that_is_not_used_goes_to_another_caller(redis_url, clock):
     with redis.Redis.from_url(redis_url) as client:
-        breaker = CircuitBreaker(client, RedisBreaker(), clock)
+        breaker = CircuitBreaker(as_state(client), clock)
         fail(breaker, THRESHOLD)
         clock.now += OPEN_SECONDS + 1
         breaker.admit()
@@ -115,7 +115,7 @@ def test_a_probe_that_is_not_used_goes_to_another_caller(redis_url, clock):
 
 def test_all_processes_share_the_state(redis_url, clock):
     with redis.Redis.from_url(redis_url) as client:
-        one, other = CircuitBreaker(client, RedisBreaker(), clock), CircuitBreaker(client, RedisBreaker(), clock)
+        one, other = CircuitBreaker(as_state(client), clock), CircuitBreaker(as_state(client), clock)
         fail(one, THRESHOLD - 1)
         fail(other, 1)
         for breaker in (one, other):
@@ -125,7 +125,7 @@ def test_all_processes_share_the_state(redis_url, clock):
 
 def test_with_a_redis_that_takes_no_notes_it_opens_for_its_process(redis_url, clock):
     with redis.Redis.from_url(redis_url) as client:
-        breaker = CircuitBreaker(client, RedisBreaker(), clock)
+        breaker = CircuitBreaker(as_state(client), clock)
         client.config_set("maxmemory", 1)
         client.config_set("maxmemory-policy", "noeviction")
         try:
@@ -142,7 +142,7 @@ def test_with_a_redis_that_takes_no_notes_it_opens_for_its_process(redis_url, cl
 
 def test_a_redis_that_fills_up_after_it_opened_still_admits_one_probe(redis_url, clock):
     with redis.Redis.from_url(redis_url) as client:
-        breaker = CircuitBreaker(client, RedisBreaker(), clock)
+        breaker = CircuitBreaker(as_state(client), clock)
         fail(breaker, THRESHOLD)
         client.config_set("maxmemory", 1)
         client.config_set("maxmemory-policy", "noeviction")
@@ -162,7 +162,7 @@ def test_a_redis_that_fills_up_after_it_opened_still_admits_one_probe(redis_url,
 
 def test_failures_that_another_process_forgot_do_not_count_without_redis(redis_url, clock):
     with redis.Redis.from_url(redis_url) as client:
-        one, other = (CircuitBreaker(client, RedisBreaker(), clock) for _ in range(2))
+        one, other = (CircuitBreaker(as_state(client), clock) for _ in range(2))
         fail(one, THRESHOLD - 1)
         other.admit()
         other.record(None)

@@ -498,6 +498,26 @@ def test_a_missing_page_is_a_lasting_failure_of_the_page_and_the_caller_gets_its
     assert (err.page_status, err.retryable, err.lasting, err.upstream) == (404, False, True, False)
 
 
+@pytest.mark.parametrize(("status", "code"), [(403, "plan_required"), (429, "plan_required")])
+def test_an_option_that_the_plan_lacks_says_nothing_about_the_api(status, code):
+    """Any caller may ask for it, and the breaker closes the service to all."""
+    with running_screenshot_api("snapsharp", key=KEY) as api:
+        api.behave(refuse(status, code))
+        with pytest.raises(UpstreamUnavailable) as raised:
+            capture(api)
+
+    assert (raised.value.upstream, raised.value.retryable) == (False, False)
+
+
+def test_a_body_that_is_too_large_for_the_api_is_no_failure_of_the_api():
+    with running_screenshot_api("engine", key=KEY) as api:
+        api.behave(refuse(413, "validation_error"))
+        with pytest.raises(CaptureFailed) as raised:
+            capture(api)
+
+    assert (raised.value.upstream, raised.value.retryable) == (False, False)
+
+
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
 def test_a_page_whose_status_may_change_may_be_retried(status):
     with running_screenshot_api("engine", key=KEY) as api:
@@ -552,7 +572,6 @@ def test_a_page_status_that_is_no_error_is_not_shown(number):
     [
         (refuse(502), CaptureFailed),
         (refuse(503), UpstreamUnavailable),
-        (refuse(504, "timeout"), CaptureTimeout),
         (fake.reset, UpstreamUnavailable),
     ],
 )
@@ -564,6 +583,15 @@ def test_it_tries_a_transient_error_twice_more_then_types_it(api, answer, error)
 
     assert isinstance(raised.value, error)
     assert len(api.calls) == 3
+
+
+def test_a_hosted_api_that_took_too_long_is_tried_twice_more_and_the_engine_is_not(api):
+    """The engine's time-out is the page's own, after 25 seconds. That of a hosted API may be a gateway's."""
+    api.behave(refuse(504, "timeout"), times=9)
+
+    with pytest.raises(CaptureTimeout):
+        capture(api)
+    assert len(api.calls) == (1 if api.dialect == "engine" else 3)
 
 
 @pytest.mark.parametrize("nested", [True, False])
@@ -783,6 +811,14 @@ def test_no_error_body_is_beyond_it(dialect, status, document):
 
     assert failure.to_error().detail in {outcome.detail for outcome in [BROKEN, *spoken.outcomes.values()]}
     assert len(redact(failure.text, locate(SECRET), KEY)) <= 200
+
+
+def test_a_secret_where_a_long_text_is_cut_is_not_shown_in_part():
+    target = locate("https://shop.example/orders/7f3a9c-hunter22")
+    hidden = "https://shop.example/orders/7f3a9c-hunter22 "
+    for before in range(4096 - len(hidden), 4096):
+        text = (hidden * 200)[: before - len(hidden)] + " 7f3a9c-hunter22" * 9
+        assert "7f3a" not in redact(text, target, KEY)
 
 
 # Lies

@@ -1,6 +1,5 @@
 """`Idempotency-Key` on `/persist`: once done is done, for this caller, this key and this body."""
 
-import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
+from coordination import Attempt, IdempotencyStore, Leases
 from tests.support.processes import wait_until
+from tests.support.redis import as_state
 from tests.support.screenshot_api import refuse
 
 PAGE = {"url": "https://example.com/", "w": 320}
@@ -98,20 +99,32 @@ def test_the_longest_key_is_taken(client):
     assert persist(client, key="~" * 255).status_code == 201
 
 
-def test_a_key_is_known_for_a_day_and_not_evicted_with_pictures(client, redis_url):
+def test_a_key_is_known_for_a_day(client, redis_url):
     persist(client)
     with redis.Redis.from_url(redis_url) as store:
         ((slot, until),) = store.zrange(INDEX, 0, -1, withscores=True)
         assert 86000 < until - time.time() <= 86401
-        assert (store.ttl(slot), store.ttl(INDEX)) == (-1, -1), "volatile-lru evicts what has an end"
+        assert {86000 < store.ttl(name) <= 86400 for name in (slot, INDEX)} == {True}
 
-        store.set(slot, json.dumps(json.loads(store.get(slot)) | {"until": time.time() - 1}))
-        assert persist(client).status_code == 200, "done again after its day"
+        store.pexpire(slot, 1)
+        wait_until(lambda: not store.exists(slot), "the end of its day")
+        assert persist(client).status_code == 200, "done again"
 
         store.zadd(INDEX, {slot: 0})
         persist(client, key="order-2")
         assert store.exists(slot) == 0
         assert store.zcard(INDEX) == 1
+
+
+def test_only_so_many_records_are_kept_and_the_oldest_is_forgotten(redis_url):
+    with redis.Redis.from_url(redis_url) as store:
+        state = as_state(store)
+        kept = IdempotencyStore(state, Leases(state), most=3)
+        attempts = [Attempt.of(f"order-{number}", ("/persist", "me"), PAGE) for number in range(5)]
+        seeds = [kept.seed(attempt) for attempt in attempts]
+        assert store.zcard(INDEX) == 3
+        assert len(store.keys("thumb:{idempotency}:*")) == 4, "three, and the index"
+        assert [kept.seed(attempt) == seed for attempt, seed in zip(attempts[2:], seeds[2:], strict=True)] == [True] * 3
 
 
 def test_a_full_redis_still_removes_day_old_records(client, redis_url):
@@ -162,6 +175,32 @@ def test_a_repeated_order_whose_answer_was_not_remembered_finds_its_jobs(client,
         for slot in store.zrange(INDEX, 0, -1):
             store.zadd(INDEX, {slot: 0})
         assert order()["batch_id"] != first["batch_id"], "a day later it is a new order"
+
+
+def test_a_refused_request_for_a_job_keeps_nothing(make_client, redis_url):
+    client = make_client(job_limit="1 per hour", webhook_secret=("whsec_" + "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0",))
+    with redis.Redis.from_url(redis_url) as store:
+
+        def order(number, **body):
+            return client.post("/screenshots", json=PAGE | body, headers={"Idempotency-Key": f"order-{number}"})
+
+        refused = [order(number, webhook_url="https://10.0.0.1/").status_code for number in range(5)]
+        assert (refused, store.exists(INDEX)) == ([400] * 5, 0)
+
+        assert order("of-a-job").status_code == 202
+        kept = set(store.keys("thumb:{idempotency}:*"))
+        assert [order(number).status_code for number in range(5)] == [429] * 5
+        assert set(store.keys("thumb:{idempotency}:*")) == kept
+        assert max(store.ttl(name) for name in store.keys("thumb:done:*")) <= 4, "the end of a lease, for seconds"
+
+
+def test_an_order_that_the_full_queue_refused_keeps_nothing_but_its_charge(make_client, redis_url):
+    client = make_client(job_queue_limit=1)
+    body = {"urls": ["https://example.com/", "https://example.net/"]}
+    with redis.Redis.from_url(redis_url) as store:
+        refused = client.post("/screenshots", json=body, headers={"Idempotency-Key": "order-1"})
+        assert (refused.status_code, refused.json["code"]) == (503, "over_capacity")
+        assert store.keys("thumb:{idempotency}:*") == []
 
 
 def test_of_many_simultaneous_callers_on_two_services_one_works(make_client, api):

@@ -3,7 +3,6 @@
 import json
 import shutil
 import socket
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,14 +14,12 @@ from urllib.request import urlopen
 
 import pytest
 import requests
-from requests.adapters import HTTPAdapter
 
 from access import sign
-from tests.support.nginx import running_nginx
+from tests.support.nginx import Edge, running_nginx
 from tests.support.processes import stop, wait_until
 from tests.support.redis import age_pictures
 from tests.support.screenshot_api import blank, refuse, running_screenshot_api
-from tests.support.site import running_site
 from tests.support.web import running_web_process
 
 pytestmark = pytest.mark.slow
@@ -31,47 +28,6 @@ PAGE = "http://93.184.216.34/?token=s3cret"  # must not appear in any log of ngi
 IMG = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 PICTURE = {"X-Thumb-State": "fresh", "Cache-Control": "public, max-age=60", "ETag": '"known"'}
 BRIEF = PICTURE | {"Cache-Control": "public, max-age=1, stale-while-revalidate=604800"}
-
-
-class _From(HTTPAdapter):
-    """Connects from the given address of this machine."""
-
-    def __init__(self, address):
-        self._address = address
-        super().__init__()
-
-    def init_poolmanager(self, *args, **kwargs):
-        super().init_poolmanager(*args, source_address=(self._address, 0), **kwargs)
-
-
-@dataclass
-class Edge:
-    """A running nginx at `url`. It writes into `folder`."""
-
-    url: str
-    folder: Path
-
-    def thumb(self, url=PAGE, headers=None, visitor="127.0.0.1", **options):
-        return self.get("/thumb", headers, visitor, url=url, **options)
-
-    def get(self, path, headers=None, visitor="127.0.0.1", **query):
-        with requests.Session() as session:
-            session.mount("http://", _From(visitor))
-            return session.get(self.url + path, params=query, headers=headers, timeout=30)
-
-    def flood(self, path, count, headers=lambda number: None, **query):
-        """Ask `count` times, over eight connections."""
-        with requests.Session() as session, ThreadPoolExecutor(8) as pool:
-            return list(
-                pool.map(
-                    lambda number: session.get(self.url + path, params=query, headers=headers(number), timeout=30),
-                    range(count),
-                )
-            )
-
-    @property
-    def stored(self):
-        return sum(path.is_file() for path in (self.folder / "cache").rglob("*"))
 
 
 @dataclass
@@ -89,12 +45,6 @@ class Web:
         lines = self.log.read_bytes()[self.logged :].splitlines()
         events = (json.loads(line) for line in lines if line.startswith(b"{"))
         return sum(event.get("route") == "thumbs.thumb" for event in events)
-
-
-@pytest.fixture
-def folder():
-    with tempfile.TemporaryDirectory(prefix="edge") as name:  # not tmp_path, since the path of a socket must be short
-        yield Path(name)
 
 
 @pytest.fixture(scope="module")
@@ -150,19 +100,6 @@ def own_web(settings, tmp_path):
 @pytest.fixture
 def own_edge(own_web, folder):
     with running_nginx(folder, own_web.url) as url:
-        yield Edge(url, folder)
-
-
-@pytest.fixture
-def site():
-    """A server in place of the web process, for tests that look at nginx's requests or choose the responses."""
-    with running_site() as running:
-        yield running
-
-
-@pytest.fixture
-def site_edge(site, folder):
-    with running_nginx(folder, site.url("")) as url:
         yield Edge(url, folder)
 
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
@@ -35,7 +36,7 @@ from jobs import (
 from model import ThumbnailRequest
 from options import CaptureOptions, Rendition
 from tests.support.processes import free_port, wait_until
-from tests.support.redis import running_redis
+from tests.support.redis import as_state, running_redis
 from tests.support.screenshot_api import refuse
 from thumbnails import Ask
 from urls import locate
@@ -181,7 +182,7 @@ def test_a_batch_is_the_sum_of_its_jobs(client, built):
 
 def remove_record(built, id_):
     """Let the retention of a job end."""
-    built.redis.zadd("thumb:{jobs}:index", {f"job:{id_}": 1}, xx=True)
+    built.connections.state.client.zadd("thumb:{jobs}:index", {f"job:{id_}": 1}, xx=True)
     assert built.jobs.store.retention.prune() == 1
 
 
@@ -262,8 +263,16 @@ def test_a_refused_request_does_not_count_against_a_client_s_share(make_client, 
     assert ask(client, urls=[PAGE] * 50).status_code == 202, "this fills the queue"
 
 
+def test_simultaneous_requests_of_one_client_exceed_no_share(make_client, built):
+    client, batch = make_client(job_queue_limit=400), [f"{PAGE}{number}" for number in range(100)]
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda _: ask(client.application.test_client(), urls=batch).status_code, range(8)))
+    assert sorted(statuses) == [202] * 2 + [429] * 6
+    assert built.jobs.store.stats().jobs["pending"] == 200
+
+
 def test_too_many_kept_jobs_and_too_many_waiting_jobs_have_different_errors(store, built):
-    few = JobStore(built.redis, built.redis, limit=1)
+    few = JobStore(built.connections.state, limit=1)
     for _ in range(10):
         job, message = pending(few)
         few.runs.complete(few.runs.begin(message), RESULT)
@@ -271,7 +280,7 @@ def test_too_many_kept_jobs_and_too_many_waiting_jobs_have_different_errors(stor
         pending(few)
     assert 86000 < kept.value.retry_after <= 86400, "until the oldest record is removed"
 
-    built.redis.zadd("thumb:{jobs}:index", {f"job:{job.id}": 1})
+    built.connections.state.client.zadd("thumb:{jobs}:index", {f"job:{job.id}": 1})
     pending(few)
     with pytest.raises(OverCapacity, match="are waiting"):
         pending(few)
@@ -297,7 +306,7 @@ def test_a_restart_of_redis_between_two_jobs_goes_unnoticed(make_client, tmp_pat
         stack.enter_context(running_redis(*keeps, port=urlsplit(server.url).port))
         after = [ask(client) for _ in range(3)]
         connection = stack.enter_context(redis.Redis.from_url(server.url))
-        store, due = JobStore(connection, connection), []
+        store, due = JobStore(as_state(connection)), []
         assert [response.status_code for response in (before, *after)] == [202] * 4
         assert [client.get(r.headers["Location"]).json["status"] for r in (before, *after)] == ["pending"] * 4
         sent = lambda: due.extend(store.agenda.claim_due()) or store.stats().queued[INTERACTIVE] + len(due)  # noqa: E731
@@ -350,7 +359,7 @@ def worker_that(ends, built):
 
     def work():
         wait_until(lambda: built.jobs.store.stats().jobs["pending"], "the job")
-        (found,) = list(built.redis.scan_iter("thumb:{jobs}:job:*"))
+        (found,) = list(built.connections.state.client.scan_iter("thumb:{jobs}:job:*"))
         ends(found.decode().rpartition(":")[2])
 
     worker = threading.Thread(target=work)
@@ -471,10 +480,10 @@ def test_a_message_that_no_queue_holds_is_resent(built, store):
     store.runs.postpone(store.runs.begin(other), 60, retry=True)
     store.runs.begin(TaskMessage(CAPTURE, INTERACTIVE, begun.id))
     assert store.agenda.claim_due() == [], "they may still arrive"
-    built.redis.zincrby("thumb:{jobs}:due", -6, str(message))
-    built.redis.lpush("thumb:celery:bulk", "a message")
+    built.connections.state.client.zincrby("thumb:{jobs}:due", -6, str(message))
+    built.connections.state.client.lpush("thumb:celery:bulk", "a message")
     assert store.agenda.claim_due() == [], "one of them may be ours"
-    built.redis.delete("thumb:celery:bulk")
+    built.connections.state.client.delete("thumb:celery:bulk")
     assert store.agenda.claim_due() == [message]
     assert store.agenda.claim_due() == []
 
@@ -484,7 +493,7 @@ def test_a_lost_message_is_found_behind_any_number_of_retries(built, store):
         _, begun = pending(store)
         store.runs.postpone(store.runs.begin(begun), 300, retry=True)
     _, message = pending(store)
-    built.redis.zincrby("thumb:{jobs}:due", -6, str(message))
+    built.connections.state.client.zincrby("thumb:{jobs}:due", -6, str(message))
     assert store.agenda.claim_due() == [message]
 
 
@@ -510,7 +519,7 @@ def test_webhooks_wait_in_the_agenda_while_their_queue_is_long(built, store, red
     finish_with_webhooks(store, 150)
     queue = JobQueue(celery_app(redis_url), store)
     assert [queue.send_due() for _ in range(2)] == [100, 0]
-    built.redis.ltrim("thumb:celery:webhooks", 0, 69)
+    built.connections.state.client.ltrim("thumb:celery:webhooks", 0, 69)
     assert queue.send_due() == 30
     assert (store.stats().queued[WEBHOOKS], store.stats().undelivered) == (100, 150)
 
@@ -522,12 +531,12 @@ def test_queued_messages_are_not_resent(built, store, redis_url):
     )
 
     def wait_a_quarter_of_an_hour():
-        for message in built.redis.zrange("thumb:{jobs}:due", 0, -1):
-            built.redis.zincrby("thumb:{jobs}:due", -901, message)
+        for message in built.connections.state.client.zrange("thumb:{jobs}:due", 0, -1):
+            built.connections.state.client.zincrby("thumb:{jobs}:due", -901, message)
         return queue.send_due()
 
     assert [wait_a_quarter_of_an_hour() for _ in range(3)] == [0, 0, 0]
-    built.redis.rpop("thumb:celery:bulk")
+    built.connections.state.client.rpop("thumb:celery:bulk")
     assert wait_a_quarter_of_an_hour() == 1, "one was lost"
     assert store.stats().queued["bulk"] == 30
 
@@ -556,7 +565,7 @@ def test_a_postponed_job_ignores_old_messages(store):
 
 
 def test_a_worker_that_does_not_renew_its_lease_loses_the_job(built):
-    store = JobStore(built.redis, built.redis, lease=0.2)
+    store = JobStore(built.connections.state, lease=0.2)
     _, message = pending(store)
     lost = store.runs.begin(message)
     claimed = []
@@ -569,7 +578,7 @@ def test_a_worker_that_does_not_renew_its_lease_loses_the_job(built):
 
 
 def test_a_living_worker_keeps_its_job_longer_than_a_lease(built):
-    store = JobStore(built.redis, built.redis, lease=0.4)
+    store = JobStore(built.connections.state, lease=0.4)
     _, message = pending(store)
     run = store.runs.begin(message)
     with store.runs.renewing(run):
@@ -584,10 +593,22 @@ def test_old_records_are_removed_and_no_longer_counted(built, store):
     store.runs.complete(store.runs.begin(message), RESULT)
     young, _ = pending(store)
     assert store.retention.prune() == 0
-    built.redis.zadd("thumb:{jobs}:index", {f"job:{done.id}": 1})
+    built.connections.state.client.zadd("thumb:{jobs}:index", {f"job:{done.id}": 1})
     assert store.retention.prune() == 1
     assert (store.get(done.id), store.get(young.id)) == (None, young)
     assert store.stats().jobs == {"pending": 1, "processing": 0, "completed": 0, "failed": 0}
+
+
+def test_records_that_expired_by_themselves_are_no_longer_counted_in_the_end(built, store):
+    """As after days without a worker."""
+    redis_client = built.connections.state.client
+    done, message = pending(store)
+    store.runs.complete(store.runs.begin(message), RESULT)
+    assert 86400 < redis_client.ttl(f"thumb:{{jobs}}:job:{done.id}") <= 2 * 86400
+    redis_client.delete(f"thumb:{{jobs}}:job:{done.id}")
+    grow_old(redis_client, done)
+    store.retention.prune()
+    assert set(store.stats().jobs.values()) == {0}
 
 
 def grow_old(connection, *jobs):
@@ -598,7 +619,7 @@ def grow_old(connection, *jobs):
 def test_a_job_that_does_not_begin_within_a_day_fails_and_says_so(built, store):
     job, message = pending(store, queue="bulk", webhook_url="https://example.com/hook")
     store.runs.postpone(store.runs.begin(message), 90_000, retry=False)
-    grow_old(built.redis, job)
+    grow_old(built.connections.state.client, job)
     store.retention.prune()
 
     failed = store.get(job.id)
@@ -612,14 +633,14 @@ def test_a_job_that_does_not_begin_within_a_day_fails_and_says_so(built, store):
 def test_a_job_in_progress_may_end_after_its_day(built, store):
     job, message = pending(store)
     run = store.runs.begin(message)
-    grow_old(built.redis, job)
+    grow_old(built.connections.state.client, job)
     store.retention.prune()
     assert store.runs.complete(run, RESULT)
 
 
 def test_in_a_full_redis_old_records_are_removed_and_running_jobs_end():
     with running_redis() as server, redis.Redis.from_url(server.url) as connection:
-        store = JobStore(connection, connection)
+        store = JobStore(as_state(connection))
         done, begun, waiting, postponed = (pending(store) for _ in range(4))
         store.runs.complete(store.runs.begin(done[1]), RESULT)
         runs = [store.runs.begin(message) for _, message in (begun, postponed)]
@@ -635,32 +656,12 @@ def test_in_a_full_redis_old_records_are_removed_and_running_jobs_end():
         assert store.get(done[0].id) is None
 
 
-def test_all_keys_but_jobs_queues_and_idempotent_answers_may_be_evicted(client, built):
-    client.get("/thumb", query_string={"url": PAGE})
-    client.post("/persist", json={"url": PAGE}, headers={"Idempotency-Key": "k"})
-    complete(built, ask(client).json["job_id"])
-    lasting = {key.decode() for key in built.redis.scan_iter() if built.redis.ttl(key) == -1}
-    kept = ("thumb:{jobs}:", "thumb:celery:", "thumb:{idempotency}:")
-    assert {key for key in lasting if not key.startswith(kept)} == set()
-    assert any(":job:" in key for key in lasting)
-
-
-def test_redis_evicts_pictures_and_keeps_jobs():
+def test_one_redis_for_all_evicts_pictures_and_keeps_unfinished_jobs():
     options = ("--maxmemory", "8mb", "--maxmemory-policy", "volatile-lru")
     with running_redis(*options) as server, redis.Redis.from_url(server.url) as connection:
-        store = JobStore(connection, connection)
+        store = JobStore(as_state(connection))
         kept = [pending(store)[0] for _ in range(50)]
         for number in range(200):
             connection.set(f"thumb:picture:{number}", bytes(100_000), ex=1000)
         assert connection.info()["evicted_keys"] > 100
         assert store.get_all(job.id for job in kept) == kept
-
-
-@pytest.mark.parametrize(("policy", "warned"), [("allkeys-lru", True), ("volatile-lru", False), ("noeviction", False)])
-def test_a_redis_that_may_evict_jobs_causes_a_warning(built, store, capsys, policy, warned):
-    built.redis.config_set("maxmemory-policy", policy)
-    try:
-        store.retention.warn_if_evictable()
-    finally:
-        built.redis.config_set("maxmemory-policy", "noeviction")
-    assert ("jobs_evictable" in capsys.readouterr().out) is warned

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 
+import tasks
 from jobs import BULK, RECAPTURE, TaskMessage
 from refresh import ViewedPage, popularity
 from refresh.refresher import round_share, spendable
@@ -273,6 +274,22 @@ def test_beat_has_the_worker_recapture_popular_pages(make_client, settings, redi
     captured = Counter(call.params["url"].split(".")[0].removeprefix("https://") for call in api.calls)
     assert captured == {"liked": 2, "broken": 2, "ignored": 1}
     assert look(client, "liked").headers["X-Cache"] == "HIT"
+
+
+def test_no_page_is_refreshed_while_too_much_work_is_due(make_client, redis_url):
+    built = make_client(refresh_budget=10**5, job_queue_limit=1).application.extensions["services"]
+    agenda, waiting = built.jobs.store.agenda, TaskMessage(RECAPTURE, BULK, "a-page-that-waits")
+    look(make_client(refresh_budget=10**5), "liked")
+    client = make_client(refresh_budget=10**5)
+    look(client, "liked")
+    client.application.extensions["services"].popularity.flush()
+    age_pictures(redis_url, seconds=DAY + 10)
+    agenda.schedule(waiting, 60)
+    tasks.refresh(built)
+    assert agenda.outstanding() == 1, "the one that waited before"
+    agenda.remove(waiting)
+    tasks.refresh(built)
+    assert agenda.outstanding() == 1
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ def test_a_process_may_end_while_work_begins():
     coalescer = Coalescer(LocalLeases())
     with ThreadPoolExecutor(1) as pool:
         begun = pool.submit(
-            lambda: [coalescer.join(str(i), Work(len, lambda: None), 30).future.result(20) for i in range(200)]
+            lambda: [coalescer.join(str(i), Work(lambda: 0, lambda: None), 30).future.result(20) for i in range(200)]
         )
         while not begun.done():
             coalescer.drain(10)

@@ -63,6 +63,14 @@ def test_an_error_page_is_kept_for_an_hour_at_most_and_never_shown_as_stale(clie
     assert max(kept.values()) <= 3600
 
 
+def test_clients_of_the_contract_may_not_show_an_error_page_for_longer_either(client, engine_api):
+    engine_api.behave(answering(404))
+    wanted = {"url": PAGE, "error_pages": "show", "cache_ttl": 86400}
+    _, known = (client.get("/v1/screenshot", query_string=wanted) for _ in range(2))
+
+    assert re.fullmatch(r"public, s-maxage=3[56][0-9][0-9]", known.headers["Cache-Control"])
+
+
 @pytest.mark.parametrize("status", [404, 503])
 def test_an_error_page_never_replaces_a_good_picture(client, engine_api, redis_url, status):
     engine_api.behave(answering(200))
@@ -75,6 +83,22 @@ def test_an_error_page_never_replaces_a_good_picture(client, engine_api, redis_u
     assert [answer.headers[STATUS] for answer in (good, fresh, stale)] == ["200"] * 3
     assert [answer.headers["X-Cache"] for answer in (fresh, stale)] == ["STALE"] * 2
     assert good.data == fresh.data == stale.data
+
+
+def test_an_error_page_does_not_replace_a_good_picture_of_which_redis_kept_a_rendition_alone(
+    client, engine_api, redis_url
+):
+    engine_api.behave(answering(200))
+    good = show(client)
+    with redis.Redis.from_url(redis_url) as store:
+        pictures = store.keys("thumb:picture:*")
+        originals = [key for key in pictures if b'"kind\\":\\"original' in store.get(key)]
+        assert (len(pictures), len(originals)) == (2, 1)
+        store.delete(*originals, *store.keys("thumb:original:*"))
+    engine_api.behave(answering(404), times=9)
+    answers = [show(client, fresh=1), show(client)]
+
+    assert [(answer.headers[STATUS], answer.data) for answer in answers] == [("200", good.data)] * 2
 
 
 def test_a_good_picture_replaces_that_of_an_error_page_and_so_does_another_error(client, engine_api):

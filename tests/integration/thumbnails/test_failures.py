@@ -1,9 +1,11 @@
 """Failures are remembered for a while, and only those of the API open the breaker."""
 
+import pytest
 import redis
 
+from tests.support import screenshot_api as fake
 from tests.support.redis import age_pictures
-from tests.support.screenshot_api import refuse
+from tests.support.screenshot_api import refuse, running_screenshot_api
 from tests.support.visitors import get
 
 
@@ -30,8 +32,6 @@ def test_a_failure_is_remembered_as_long_as_the_api_says(make_client, api, redis
 
 
 def test_a_refusal_of_the_api_is_remembered_too(make_client, redis_url):
-    from tests.support.screenshot_api import running_screenshot_api
-
     with running_screenshot_api("engine") as engine:
         client = make_client(capture_api="engine", capture_url=engine.url, capture_api_key=None)
         engine.behave(refuse(400, "blocked_url"), times=9)
@@ -89,3 +89,56 @@ def test_pages_that_fail_do_not_count_against_the_api(make_client, api):
         assert get(client, f"https://example.com/{i}").json["code"] == "capture_failed"
 
     assert get(client).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def engine():
+    with running_screenshot_api("engine") as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("code", "answer"),
+    [
+        ("page_too_large", refuse(422, "page_too_large")),
+        ("page_too_large", fake.endless()),
+        ("page_crashed", refuse(422, "page_crashed")),
+        ("page_crashed", refuse(503, "browser_crashed")),
+        ("over_capacity", refuse(503, "resolver_busy")),
+        ("over_capacity", refuse(429, "rate_limited")),
+        ("page_timeout", refuse(504, "timeout")),
+        ("capture_failed", fake.truncated),
+        ("capture_failed", fake.huge_png_header),
+        ("capture_timeout", fake.silence),
+    ],
+)
+def test_what_a_page_does_to_the_engine_never_opens_the_breaker(make_client, engine, redis_url, code, answer):
+    engine.reset()
+    client = make_client(
+        capture_api="engine",
+        capture_url=engine.url,
+        capture_api_key=None,
+        capture_timeout=2,
+        thumb_limit="100 per hour",
+    )
+    engine.behave(answer, times=999)
+    for i in range(6):
+        assert get(client, f"https://example.com/{i}").json["code"] == code
+    engine.reset()
+    assert get(client).status_code == 200
+
+
+def test_an_engine_that_neither_answers_nor_is_healthy_opens_the_breaker(make_client, engine, redis_url):
+    engine.reset()
+    client = make_client(
+        capture_api="engine",
+        capture_url=engine.url,
+        capture_api_key=None,
+        capture_timeout=2,
+        thumb_limit="100 per hour",
+    )
+    engine.healthy = False
+    engine.behave(fake.silence, times=999)
+    codes = [get(client, f"https://example.com/{i}").json["code"] for i in range(6)]
+    engine.reset()
+    assert codes == ["capture_timeout"] * 5 + ["upstream_unavailable"]

@@ -5,9 +5,9 @@ import threading
 import pytest
 import redis
 
-from coordination import Coalescer, Leases, RedisBreaker, Work
+from coordination import Coalescer, Leases, Work
 from tests.support.processes import wait_until
-from tests.support.redis import renewals
+from tests.support.redis import as_state, renewals
 from tests.support.visitors import PAGE, Crowd
 
 
@@ -50,13 +50,13 @@ def test_a_follower_is_woken_by_the_holder_and_not_by_the_lease_running_out(redi
     """With leases of an hour, only the wake-up can end the wait."""
     done, working = threading.Event(), threading.Event()
 
-    def work(_):
+    def work():
         working.set()
         done.wait(30)
         return "done"
 
     with redis.Redis.from_url(redis_url) as client:
-        one, other = (Coalescer(Leases(client, client, RedisBreaker(), lease_ms=3_600_000)) for _ in range(2))
+        one, other = (Coalescer(Leases(as_state(client), lease_ms=3_600_000)) for _ in range(2))
         first = one.join("key", Work(work, lambda: None), 30)
         assert working.wait(10)
         second = other.join("key", Work(work, lambda: "recalled"), 30)
@@ -68,9 +68,7 @@ def test_a_follower_is_woken_by_the_holder_and_not_by_the_lease_running_out(redi
 def test_a_lease_that_its_holder_no_longer_renews_runs_out_within_three_seconds(redis_url):
     done = threading.Event()
     with redis.Redis.from_url(redis_url) as client:
-        flight = Coalescer(Leases(client, client, RedisBreaker())).join(
-            "key", Work(lambda _: done.wait(60), lambda: None), 60
-        )
+        flight = Coalescer(Leases(as_state(client))).join("key", Work(lambda: done.wait(60), lambda: None), 60)
         try:
             wait_until(lambda: client.exists("thumb:lease:{key}"), "the lease")
             before = renewals(client)
@@ -86,5 +84,5 @@ def test_a_lease_that_its_holder_no_longer_renews_runs_out_within_three_seconds(
 def test_a_lease_that_is_not_renewed_is_taken_over(redis_url):
     with redis.Redis.from_url(redis_url) as client:
         client.set("thumb:lease:{key}", "a dead holder's token", px=300)
-        flight = Coalescer(Leases(client, client, RedisBreaker())).join("key", Work(lambda _: "mine", lambda: None), 30)
+        flight = Coalescer(Leases(as_state(client))).join("key", Work(lambda: "mine", lambda: None), 30)
         assert flight.future.result(20) == "mine"

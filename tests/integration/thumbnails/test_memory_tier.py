@@ -7,11 +7,10 @@ from functools import partial
 import pytest
 import redis
 
-from coordination import RedisBreaker
 from model import Picture, ThumbnailRequest
 from options import CaptureOptions
 from tests.support.processes import wait_until
-from tests.support.redis import age_pictures
+from tests.support.redis import age_pictures, as_cache
 from tests.support.screenshot_api import with_mark
 from tests.support.visitors import PAGE, get
 from thumbnails.cache import PictureCache
@@ -94,7 +93,7 @@ def commands(redis_url):
 def test_the_in_process_tier_is_bounded_in_bytes(redis_url):
     requests = [ThumbnailRequest(CaptureOptions(locate(f"https://example.com/{i}"))) for i in range(30)]
     with redis.Redis.from_url(redis_url) as store:
-        cache = PictureCache(store, RedisBreaker(), memory_bytes=20_000)
+        cache = PictureCache(as_cache(store), memory_bytes=20_000)
         for request in requests:
             cache.put_rendition(request, Picture(b"x" * 5000, "image/png", 10, 10, datetime.now(UTC)), 60)
         store.flushall()

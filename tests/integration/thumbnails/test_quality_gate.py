@@ -142,6 +142,26 @@ def test_a_blank_capture_replaces_no_good_one_while_redis_takes_no_writes(make_c
     assert shown.data == good.data
 
 
+@pytest.mark.parametrize("part", [{"clip": "0,0,300,100"}, {"selector": "header"}])
+def test_a_part_of_a_page_may_be_of_one_colour_as_two_looks_agree(client_of_engine, part):
+    client, engine = client_of_engine
+    engine.behave(blank, times=2)
+    shown = get(client, **part)
+    stored = client.post("/persist", json={"url": PAGE, **part})
+
+    assert (shown.status_code, shown.cache_control.public, shown.cache_control.max_age > 60) == (200, True, True)
+    assert stored.status_code == 201, stored.text
+    assert len(engine.calls) == 2
+
+
+def test_a_part_of_a_page_that_could_not_be_looked_at_twice_stays_suspect(client_of_engine):
+    client, engine = client_of_engine
+    engine.behave(blank)
+    engine.behave(refuse(422, "page_failed"), times=9)
+
+    assert get(client, clip="0,0,300,100").cache_control.max_age <= 60
+
+
 def test_a_blank_picture_is_not_made_permanent(client, api):
     api.behave(blank, times=2)
 

@@ -33,6 +33,15 @@ def test_a_get_and_a_post_answer_with_the_bytes_of_the_same_picture(client, api)
     assert len(api.calls) == 1
 
 
+@pytest.mark.parametrize("name", ["wait_for", "selector", "hide_selectors", "click", "css", "js"])
+def test_half_a_character_is_no_text(client, api, name):
+    response = client.post(PATH, data=f'{{"url": "{PAGE}", "{name}": "\\ud800"}}', content_type="application/json")
+
+    assert (response.status_code, response.json["error"]) == (400, "validation_error")
+    assert response.json["message"].startswith(f"{name}: must be ")
+    assert api.calls == []
+
+
 def test_the_defaults_are_the_contracts_and_not_those_of_thumb(client, api):
     get(client)
     client.get("/thumb", query_string={"url": PAGE})
@@ -137,6 +146,7 @@ def test_a_bad_option_is_a_validation_error_and_costs_nothing(client, api, metho
         "error": "validation_error",
         "message": "width: must be a whole number of CSS pixels from 320 to 3840",
         "status": 400,
+        "retryable": False,
     }
     assert (response.content_type, response.headers["Cache-Control"]) == ("application/json", "no-store")
     assert api.calls == []

@@ -4,7 +4,7 @@ import pytest
 
 from errors import ThumbnailError
 from jobs import CAPTURE, INTERACTIVE, TaskMessage
-from tests.support.screenshot_api import refuse, running_screenshot_api
+from tests.support.screenshot_api import picture_with, refuse, running_screenshot_api
 
 PAGE = "https://example.com/"
 GONE = refuse(422, "page_status", extras={"page_status": 404, "retryable": False})
@@ -61,6 +61,14 @@ def test_the_page_s_status_is_told_in_the_problem_and_in_a_header_and_is_remembe
     assert [answer.headers["X-Page-Status"] for answer in (*answers, shown)] == ["404"] * 3
     assert shown.headers["X-Error-Code"] == "page_status"
     assert [answer.json["retryable"] for answer in answers] == [False, False]
+    assert len(engine_api.calls) == 1
+
+
+def test_a_page_that_the_engine_has_waited_for_in_vain_is_not_waited_for_again(web, engine_api):
+    """The engine's deadline is 25 seconds, and SnapSharp's clients wait for 30."""
+    engine_api.behave(SLOW, times=9)
+
+    assert web.get("/thumb", query_string={"url": PAGE}).json["retryable"] is True
     assert len(engine_api.calls) == 1
 
 
@@ -126,7 +134,11 @@ def test_https_errors_are_ignored_only_where_the_operator_allows_it(make_client,
         strict.post("/persist", json=ASKS),
         strict.post("/screenshots", json=ASKS),
     ]
+    contract = [strict.get("/v1/screenshot", query_string=ASKS), strict.post("/v1/screenshot", json=ASKS)]
 
+    for response in contract:
+        assert (response.status_code, response.json["error"]) == (400, "validation_error")
+        assert response.json["message"].startswith("ignore_https_errors: is not allowed here")
     for response in refused:
         assert (response.status_code, response.json["code"]) == (400, "invalid_option")
         assert response.json["detail"].startswith("ignore_https_errors: ")
@@ -143,6 +155,59 @@ def test_an_engine_that_does_not_allow_the_option_is_told_apart_from_a_bad_reque
 
     assert (response.status_code, response.json["code"]) == (400, "invalid_option")
     assert response.json["detail"].startswith("ignore_https_errors: is not allowed by the engine")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (refuse(400, "cookie_refused", extras={"field": "cookies"}), "cookies: the browser refuses one of them"),
+        (refuse(400, "clip_outside", extras={"field": "clip"}), "clip: lies outside the page"),
+        (refuse(400, "validation_error", extras={"field": "click"}), "click: must be a valid CSS selector"),
+        (refuse(400, "validation_error", extras={"field": "hide_selectors"}), "hide: must be a valid CSS selector"),
+    ],
+)
+def test_an_option_that_does_not_fit_the_page_is_named_and_is_not_retried(web, engine_api, answer, said):
+    engine_api.behave(answer, times=9)
+    response = web.get("/thumb", query_string={"url": PAGE})
+    job = _ended(web)
+
+    assert (response.status_code, response.json["code"], response.json["detail"]) == (400, "invalid_option", said)
+    assert response.json["retryable"] is False
+    assert (job["status"], job["retries"], job["error"]["code"]) == ("failed", 0, "invalid_option")
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "said"),
+    [
+        (GONE, 502, {"error": "page_status", "retryable": False, "page_status": 404}),
+        (DOWN, 502, {"error": "page_status", "retryable": True, "page_status": 503}),
+        (ZIP, 502, {"error": "not_a_page", "retryable": False}),
+        (SLOW, 504, {"error": "timeout", "retryable": True}),
+    ],
+)
+def test_a_client_of_the_contract_reads_whether_a_retry_can_help_as_from_the_engine(
+    web, engine_api, answer, status, said
+):
+    engine_api.behave(answer, times=9)
+    response = web.get("/v1/screenshot", query_string={"url": PAGE})
+
+    assert response.status_code == status
+    assert {name: response.json[name] for name in response.json if name not in ("message", "status")} == said
+    assert response.headers.get("X-Page-Status") == (str(said["page_status"]) if "page_status" in said else None)
+
+
+def test_the_status_of_a_page_whose_error_is_shown_is_told_to_a_client_of_the_contract_too(web, engine_api):
+    engine_api.behave(picture_with(200, {"X-Thumb-Note": "page-status=404"}))
+    response = web.get("/v1/screenshot", query_string={"url": PAGE, "error_pages": "show"})
+
+    assert (response.status_code, response.headers.get("X-Page-Status")) == (200, "404")
+
+
+def test_a_client_of_the_contract_reads_the_contract_s_name_of_the_option(web, engine_api):
+    engine_api.behave(refuse(400, "validation_error", extras={"field": "hide_selectors"}))
+    response = web.get("/v1/screenshot", query_string={"url": PAGE, "hide_selectors": "a["})
+
+    assert response.json["message"] == "hide_selectors: must be a valid CSS selector"
 
 
 def _ended(web):

@@ -28,7 +28,7 @@ from model import ThumbnailRequest
 from options import CaptureOptions
 from tests.support.processes import free_port, wait_until
 from tests.support.receiver import drip, running_receiver
-from tests.support.redis import running_redis
+from tests.support.redis import as_state, running_redis
 from tests.support.screenshot_api import running_screenshot_api
 from tests.support.worker import children_of, running_worker
 from urls import locate
@@ -306,14 +306,14 @@ def test_an_attempt_at_an_unresponsive_receiver_is_postponed_without_a_call(make
         host = f"127.0.0.1:{receiver.port}"
         built = make_client(webhook_secret=SECRET, private_targets=host).application.extensions["services"]
         id_ = completed(built.jobs.store, f"http://{host}/")
-        Receivers(built.redis).mark_unresponsive(host)
+        Receivers(built.connections.state).mark_unresponsive(host)
         built.deliveries.attempt(TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, id_))
 
         assert built.jobs.store.get(id_).webhook == WebhookProgress(WebhookState.PENDING, 0, None)
         assert receiver.posts == []
-        due = built.redis.zscore(OUTBOX, str(TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, id_)))
+        due = built.connections.state.client.zscore(OUTBOX, str(TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, id_)))
         assert 0 < due - time.time() < 60
-        built.redis.delete(*built.redis.keys("thumb:receiver:silent:*"))
+        built.connections.state.client.delete(*built.connections.state.client.keys("thumb:receiver:silent:*"))
         built.deliveries.attempt(TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, id_))
         assert built.jobs.store.get(id_).webhook == WebhookProgress(WebhookState.DELIVERED, 1, 204)
 
@@ -327,7 +327,7 @@ def completed(store, webhook_url):
 
 def test_one_delivery_locks_a_receiver_and_an_unresponsive_one_pauses(redis_url):
     with redis.Redis.from_url(redis_url) as store:
-        receivers = Receivers(store, 3)
+        receivers = Receivers(as_state(store), 3)
         locked = receivers.locked
         with (
             locked("a.example", "me") as first,
@@ -343,7 +343,7 @@ def test_one_delivery_locks_a_receiver_and_an_unresponsive_one_pauses(redis_url)
 
 
 def test_a_receiver_s_locks_expire(redis_url):
-    with redis.Redis.from_url(redis_url) as store, Receivers(store).locked("a.example", "me"):
+    with redis.Redis.from_url(redis_url) as store, Receivers(as_state(store)).locked("a.example", "me"):
         held = store.keys("thumb:receiver:*")
         assert len(held) == 2, "the receiver and the slot"
         assert all(0 < store.ttl(name) <= 60 for name in held)
@@ -351,7 +351,7 @@ def test_a_receiver_s_locks_expire(redis_url):
 
 def test_an_expired_lock_is_not_released_under_its_next_owner(redis_url):
     with redis.Redis.from_url(redis_url) as store, ExitStack() as stack:
-        receivers, late = Receivers(store), ExitStack()
+        receivers, late = Receivers(as_state(store)), ExitStack()
         late.enter_context(receivers.locked("a.example", "me"))
         store.delete(*store.keys("thumb:receiver:*"))  # as if its locks had expired
         assert stack.enter_context(receivers.locked("a.example", "me")) is Availability.FREE
@@ -363,7 +363,7 @@ def test_an_expired_lock_is_not_released_under_its_next_owner(redis_url):
 @pytest.mark.parametrize(("concurrency", "most"), [(1, 1), (2, 1), (4, 3)])
 def test_one_of_a_worker_s_processes_stays_free_of_deliveries(redis_url, concurrency, most):
     with redis.Redis.from_url(redis_url) as store, ExitStack() as stack:
-        receivers = Receivers(store, concurrency)
+        receivers = Receivers(as_state(store), concurrency)
         found = [stack.enter_context(receivers.locked(f"{number}.example", "me")) for number in range(most + 2)]
         assert found == [Availability.FREE] * most + [Availability.BUSY] * 2
         stack.close()
@@ -372,7 +372,7 @@ def test_one_of_a_worker_s_processes_stays_free_of_deliveries(redis_url, concurr
 
 def test_a_released_receiver_and_slot_each_resume_their_first_waiter(redis_url):
     with redis.Redis.from_url(redis_url) as store, ExitStack() as stack:
-        receivers, late = Receivers(store), ExitStack()
+        receivers, late = Receivers(as_state(store)), ExitStack()
         late.enter_context(receivers.locked("a.example", "at it"))
         for host, waiter in [("a.example", "1"), ("a.example", "2"), ("a.example", "1"), ("b.example", "3")]:
             assert stack.enter_context(receivers.locked(host, waiter)) is Availability.BUSY

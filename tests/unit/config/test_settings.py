@@ -149,3 +149,24 @@ def test_no_folder_is_made_for_originals_in_redis(load, tmp_path):
     load(ORIGINALS="redis")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mistyped_setting_of_the_engine_is_reported(load):
+    load(ENGINE_CONCURENCY="4", ENGINE_QUEUE="3", ENGINE_API_KEY_FILE="/run/secrets/key")
+    reported = [line for line in config.unknown_variables() if "ENGINE_" in line]
+    assert reported == ["ENGINE_CONCURENCY is not a setting of the engine; did you mean ENGINE_CONCURRENCY?"]
+
+
+def test_settings_of_an_engine_that_takes_no_captures_are_reported(load):
+    settings = load(ENGINE_QUEUE="3", ENGINE_DEADLINE="", SNAPSHARP_API_KEY="sk_live_x")
+    assert config.without_effect(settings) == ["ENGINE_QUEUE has no effect: captures come from snapsharp"]
+
+
+def test_settings_that_the_deployment_fixes_are_reported(load):
+    settings = load(ENGINE_PORT="9000", ENGINE_QUEUE="3", ENGINE_FIXED="ENGINE_HOST ENGINE_PORT")
+    assert config.without_effect(settings) == ["ENGINE_PORT has no effect: this deployment sets it itself"]
+
+
+def test_settings_of_our_engine_are_not_reported(load):
+    settings = load(ENGINE_QUEUE="3", ENGINE_PORT="9000")
+    assert config.without_effect(settings) == []

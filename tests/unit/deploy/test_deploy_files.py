@@ -136,9 +136,10 @@ def test_every_service_has_walls_and_a_limit():
 
 def test_the_engine_cannot_reach_redis():
     services = compose()
-    assert not set(services["engine"]["networks"]) & set(services["redis"]["networks"])
+    for name in ("redis", "state"):
+        assert not set(services["engine"]["networks"]) & set(services[name]["networks"])
+        assert "ports" not in services[name]
     assert "ports" not in services["engine"]
-    assert "ports" not in services["redis"]
 
 
 def test_in_compose_the_browser_has_no_route_but_through_the_proxy_or_there_is_no_engine():
@@ -207,16 +208,33 @@ def test_the_firewall_can_be_loaded_and_once_more():
     assert "policy drop" in done.stdout
 
 
-def test_redis_evicts_before_its_container_is_full():
-    redis = compose()["redis"]
-    assert "--maxmemory 256mb" in redis["command"]
-    assert redis["mem_limit"] == "640m"
+PROCFILE = dict(line.split(": ", 1) for line in read("Procfile").splitlines())
 
 
-@pytest.mark.parametrize("command", [compose()["redis"]["command"], read("Procfile").splitlines()[0]])
-def test_redis_evicts_pictures_and_no_jobs_and_keeps_its_queues_over_a_restart(command):
-    assert "--maxmemory-policy volatile-lru" in command
-    assert "--appendonly yes --appendfsync everysec" in command
+@pytest.mark.parametrize("name", ["redis", "state"])
+def test_redis_is_full_before_its_container_is(name):
+    assert "--maxmemory 256mb" in compose()[name]["command"]
+    assert compose()[name]["mem_limit"] == "640m"
+
+
+@pytest.mark.parametrize("commands", [{name: compose()[name]["command"] for name in ("redis", "state")}, PROCFILE])
+def test_redis_evicts_pictures_and_nothing_else_and_keeps_its_queues_over_a_restart(commands):
+    assert "--maxmemory-policy allkeys-lru" in commands["redis"]
+    assert "--maxmemory-policy noeviction" in commands["state"]
+    for name in ("redis", "state"):
+        assert "--appendonly yes --appendfsync everysec" in commands[name]
+
+
+def test_the_two_redis_servers_share_no_files():
+    assert compose()["redis"]["volumes"] != compose()["state"]["volumes"]
+    assert "$REDIS_DIR" in PROCFILE["redis"]
+    assert "$STATE_REDIS_DIR" in PROCFILE["state"]
+
+
+def test_in_compose_one_named_redis_holds_everything_unless_two_are_named():
+    environment = compose()["web"]["environment"]
+    assert environment["REDIS_URL"] == "${REDIS_URL:-redis://redis:6379/0}"
+    assert environment["STATE_REDIS_URL"] == "${STATE_REDIS_URL:-${REDIS_URL:-redis://state:6379/0}}"
 
 
 def test_the_worker_may_end_its_job_before_it_is_stopped():
@@ -238,7 +256,7 @@ def test_only_nginx_publishes_a_port():
     assert [name for name, service in services.items() if "ports" in service] == ["nginx"]
     assert services["nginx"]["ports"][0].endswith(":8080")
     assert "listen 8080;" in config
-    assert f"server web:{image_port('web')};" in config
+    assert f"set $web web:{image_port('web')};" in config
     assert services["web"]["environment"]["TRUSTED_PROXIES"] == "${TRUSTED_PROXIES:-1}"
     assert "./deploy/nginx.conf:/etc/nginx/nginx.conf:ro" in services["nginx"]["volumes"]
 
@@ -253,14 +271,10 @@ def test_nginx_writes_only_where_its_container_lets_it_and_no_more_than_there_is
     assert int(kept[1]) < int(room[1]) < int(compose()["nginx"]["mem_limit"].removesuffix("m"))
 
 
-def test_nginx_waits_longer_than_a_caller_may_and_shorter_than_gunicorn_for_the_next_request():
+def test_nginx_waits_longer_than_a_caller_may():
     config = read("deploy/nginx.conf")
     assert {int(found) for found in re.findall(r"proxy_read_timeout (\d+)s", config)} == {130}
-    longest = options.LONGEST_WAIT
-    assert longest < 130
-    gunicorn = re.search(r"^keepalive = (\d+)", read("deploy/gunicorn.conf.py"), flags=re.MULTILINE)
-    idle = re.search(r"keepalive 32;\s+keepalive_timeout (\d+)s", config)
-    assert int(idle[1]) < int(gunicorn[1])
+    assert options.LONGEST_WAIT < 130
 
 
 @pytest.mark.parametrize(
@@ -289,7 +303,7 @@ def test_every_variable_is_a_setting():
     named |= {name for service in compose().values() for name in service.get("environment", {})}
     named |= {name for path in FLY.values() for name in tomllib.loads(read(f"deploy/{path}"))["env"]}
     named |= {variable["name"] for container in cloud_run().values() for variable in container["env"]}
-    assert named - SETTINGS - OTHERS == set()
+    assert named - SETTINGS - OTHERS == {"ENGINE_FIXED"}, "which tells the web process of the others"
 
 
 def test_the_example_names_every_setting_and_sets_none():
@@ -358,3 +372,35 @@ def test_the_lock_files_contain_all_requirements(name):
     asked = re.findall(r"^([a-zA-Z0-9][a-zA-Z0-9-]*)", read(f"{name}.in"), flags=re.MULTILINE)
     locked = {entry.lower() for entry in re.findall(r"^([a-z0-9.-]+)==", read(f"{name}.txt"), flags=re.MULTILINE)}
     assert {entry.lower() for entry in asked} <= locked
+
+
+# In compose, these belong to how the containers find each other.
+FIXED_IN_COMPOSE = {"ENGINE_HOST", "ENGINE_PORT", "ENGINE_EGRESS"}
+
+
+def engine_variables():
+    return {name.upper() for name in engine.config.EngineSettings.model_fields}
+
+
+def test_in_compose_every_setting_of_the_engine_reaches_it():
+    passed = compose()["engine"]["environment"]
+    wanted = engine_variables() - FIXED_IN_COMPOSE
+    assert wanted - passed.keys() == set()
+    assert [name for name in wanted if not re.fullmatch(rf"\$\{{{name}:-[^}}]*\}}", passed[name])] == []
+
+
+def test_in_compose_the_engine_gets_no_secret_of_the_other_services():
+    assert "env_file" not in compose()["engine"]
+    assert "env_file" not in compose()["egress"]
+    assert {name for name in compose()["engine"]["environment"] if "KEY" in name or "SECRET" in name} == {
+        "ENGINE_API_KEY"
+    }
+
+
+def test_the_web_process_knows_the_names_of_the_engines_settings():
+    assert {name for name in engine_variables() if name.startswith("ENGINE_")} == config.ENGINE_VARIABLES
+
+
+def test_compose_says_which_settings_of_the_engine_it_fixes():
+    """Of these, the web process warns."""
+    assert set(compose()["web"]["environment"]["ENGINE_FIXED"].split()) == FIXED_IN_COMPOSE

@@ -6,7 +6,7 @@ from kombu.transport.redis import Channel
 
 from config import Settings
 from jobs import BULK, JobQueue, JobStore, TaskMessage, celery_app
-from tests.support.redis import running_redis
+from tests.support.redis import as_state, running_redis
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_the_broker_s_certificate_is_verified():
 
 
 def test_a_task_has_ninety_seconds_and_thirty_more_and_its_message_lasts_as_long():
-    conf = celery_app("redis://cache.example/0", Settings.of().job_time_limit).conf
+    conf = celery_app("redis://cache.example/0", time_limit=Settings.of().job_time_limit).conf
 
     assert (conf.task_soft_time_limit, conf.task_time_limit) == (90, 120)
     assert (conf.task_acks_late, conf.task_reject_on_worker_lost, conf.worker_prefetch_multiplier) == (True, True, 1)
@@ -44,7 +44,7 @@ def test_a_task_has_ninety_seconds_and_thirty_more_and_its_message_lasts_as_long
 def test_a_message_goes_through_a_unix_socket_into_the_named_database(tmp_path, database):
     url = f"unix://{tmp_path}/redis.sock?db={database}"
     with running_redis("--unixsocket", f"{tmp_path}/redis.sock"), redis.Redis.from_url(url) as connection:
-        queue = JobQueue(celery_app(url), JobStore(connection, connection))
+        queue = JobQueue(celery_app(url), JobStore(as_state(connection)))
         queue.send([TaskMessage("capture", BULK, "0")])
         assert queue.store.stats().queued[BULK] == 1
         queue.close()

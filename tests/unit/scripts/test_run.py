@@ -5,7 +5,8 @@ import pytest
 from scripts import run
 
 JOBS = ["worker", "beat"]
-ALL = ["redis", "engine", "web", *JOBS, "demo"]
+REDIS = ["redis", "state"]
+ALL = [*REDIS, "engine", "web", *JOBS, "demo"]
 
 
 @pytest.mark.parametrize(
@@ -14,12 +15,13 @@ ALL = ["redis", "engine", "web", *JOBS, "demo"]
         ({}, ALL),
         ({"REDIS_URL": "", "CAPTURE_URL": "", "SNAPSHARP_API_KEY": ""}, ALL),
         ({"REDIS_URL": "redis://cache.example/0"}, ["engine", "web", *JOBS, "demo"]),
+        ({"STATE_REDIS_URL": "redis://state.example/0"}, ["redis", *ALL[2:]]),
         ({"REDIS_URL_FILE": "/run/secrets/redis"}, ["engine", "web", *JOBS, "demo"]),
-        ({"SNAPSHARP_API_KEY": "sk_live_1"}, ["redis", "web", *JOBS]),
-        ({"SNAPSHARP_API_KEY_FILE": "/run/secrets/key"}, ["redis", "web", *JOBS]),
+        ({"SNAPSHARP_API_KEY": "sk_live_1"}, [*REDIS, "web", *JOBS]),
+        ({"SNAPSHARP_API_KEY_FILE": "/run/secrets/key"}, [*REDIS, "web", *JOBS]),
         ({"SNAPSHARP_API_KEY": "sk_live_1", "CAPTURE_API": "engine"}, ALL),
-        ({"CAPTURE_API": "hermesforge"}, ["redis", "web", *JOBS]),
-        ({"CAPTURE_API": "engine", "CAPTURE_URL": "http://engine.example"}, ["redis", "web", *JOBS]),
+        ({"CAPTURE_API": "hermesforge"}, [*REDIS, "web", *JOBS]),
+        ({"CAPTURE_API": "engine", "CAPTURE_URL": "http://engine.example"}, [*REDIS, "web", *JOBS]),
         ({"S3_BUCKET": "pictures"}, ALL),
     ],
 )
@@ -46,7 +48,14 @@ def test_each_process_has_its_own_port_and_knows_the_others():
     env = run.process_environment({}, run.commands_to_run({}))
     assert env["CAPTURE_URL"] == f"http://127.0.0.1:{env['ENGINE_PORT']}"
     assert env["REDIS_URL"] == f"redis://127.0.0.1:{env['REDIS_PORT']}/0"
-    assert len({env["REDIS_PORT"], env["ENGINE_PORT"], env["DEMO_PORT"]}) == 3
+    assert env["STATE_REDIS_URL"] == f"redis://127.0.0.1:{env['STATE_REDIS_PORT']}/0"
+    assert env["REDIS_DIR"] != env["STATE_REDIS_DIR"]
+    assert len({env["REDIS_PORT"], env["STATE_REDIS_PORT"], env["ENGINE_PORT"], env["DEMO_PORT"]}) == 4
+
+
+def test_one_redis_that_is_named_holds_everything():
+    settings = {"REDIS_URL": "redis://cache.example/0"}
+    assert "STATE_REDIS_URL" not in run.process_environment(settings, run.commands_to_run(settings))
 
 
 def test_addresses_of_external_services_are_kept():

@@ -1,0 +1,15 @@
+"""Room in the state for what is small and needed by all: jobs and idempotency records stop growing before it is full.
+
+A client that fills the state with jobs must not cost others their limits and leases.
+"""
+
+# Lua. A server that evicts is always full, and one without `maxmemory` never is. Some hosted ones do not say.
+NEARLY_FULL = """
+local function nearly_full()
+  local info = redis.pcall('info', 'memory')
+  if type(info) ~= 'string' then return false end
+  local used, most = string.match(info, 'used_memory:(%d+)'), string.match(info, 'maxmemory:(%d+)')
+  local keeps_all = string.find(info, 'maxmemory_policy:noeviction', 1, true)
+  return keeps_all and tonumber(most) > 0 and tonumber(used) > 0.9 * tonumber(most)
+end
+"""

@@ -1,0 +1,52 @@
+"""Whether a worker runs. Each worker says so in Redis; without one, a new job would wait for nobody."""
+
+import time
+
+import structlog
+
+from coordination import StateRedis
+from errors import QueueUnavailable
+from jobs.scripts import script
+
+MISSING_SECONDS = 60  # a restart takes less
+_ANNOUNCE_SECONDS = 10
+SEEN_AT = "worker"  # a field beside the counters of jobs
+_log = structlog.get_logger()
+
+# The first write needs no memory, so a full Redis accepts the second one too.
+_ANNOUNCE = """
+redis.call('zrem', due, '')
+redis.call('hset', counts, ARGV[1], now)
+"""
+
+# Where none was ever seen, the minute begins with the first question.
+_SECONDS_SINCE = """
+local seen = redis.call('hget', counts, ARGV[1])
+if seen then return math.floor(now - seen) end
+redis.call('zrem', due, '')
+redis.call('hset', counts, ARGV[1], now)
+return 0
+"""
+
+
+class Workers:
+    """Says that this worker runs, and asks whether any does. Raises QueueUnavailable when Redis is unreachable."""
+
+    def __init__(self, state: StateRedis) -> None:
+        self._announce = script(state, _ANNOUNCE)
+        self._seconds_since = script(state, _SECONDS_SINCE)
+        self._announced_at: float | None = None
+
+    def announce(self) -> None:
+        """Say that a worker runs, unless this process has said so in the last ten seconds."""
+        now = time.monotonic()
+        if self._announced_at is None or now - self._announced_at >= _ANNOUNCE_SECONDS:
+            self._announce(SEEN_AT)
+            self._announced_at = now
+
+    def require_one(self) -> None:
+        """Raise QueueUnavailable if no worker has been seen for a minute."""
+        seconds = self._seconds_since(SEEN_AT)
+        if seconds > MISSING_SECONDS:
+            _log.error("worker_missing", seconds=seconds)
+            raise QueueUnavailable("no worker is running, so jobs are not taken; try again later")

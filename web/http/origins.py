@@ -1,0 +1,97 @@
+"""Which origins' scripts and pages may use an answer: https://fetch.spec.whatwg.org/#http-cors-protocol.
+
+Scripts of `CORS_ORIGINS` may call the service. Pictures are for every page: they are public, and no request for one carries
+credentials. Where access is restricted, they are for `CORS_ORIGINS` alone.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from flask import Blueprint, Response, request
+from flask_cors import CORS
+
+from config import Settings
+from options import NOTE_HEADER, STATUS_HEADER
+
+_SENT = ["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Prefer", "X-API-Key", "X-Request-ID"]
+_READ = [
+    "ETag",
+    "Location",
+    "Preference-Applied",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    "X-Cache",
+    "X-Edge-Cache",
+    "X-Error-Code",
+    NOTE_HEADER,
+    STATUS_HEADER,
+    "X-Request-ID",
+    "X-Thumb-State",
+]
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+EXPOSED = "PRIVATE_TARGETS is set, so scripts of any web site can read pictures of internal pages; set CORS_ORIGINS"
+
+
+def open_to_all(settings: Settings) -> bool:
+    """Return whether pages of every origin may read pictures: whether nothing restricts access."""
+    return not (settings.api_keys or settings.signing_keys or settings.cors_origins)
+
+
+class Sharing:
+    """Says by which headers a picture may be used by pages of other origins. The headers are made once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._by_origin = {origin: _readable_by(origin) for origin in settings.cors_origins}
+        everywhere = _readable_by("*") | {"Cross-Origin-Resource-Policy": "cross-origin"}
+        self._others = everywhere if open_to_all(settings) else _NOTHING
+        self.varies = bool(settings.cors_origins)  # then the answer needs `Vary: Origin`, whoever asks
+
+    def headers(self, origin: str | None) -> Mapping[str, str]:
+        """Return the headers of a picture for a page of `origin`, None for a request that names none."""
+        return self._by_origin.get(origin, self._others) if origin else self._others
+
+
+def _readable_by(origin: str) -> dict[str, str]:
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": ", ".join(_READ),
+        "Timing-Allow-Origin": origin,
+    }
+
+
+def share_pictures(views: Blueprint, sharing: Sharing) -> None:
+    """Let pages of other origins use what the GETs of `views` respond, errors and placeholders too.
+
+    Call it before `allow_origins`, whose headers it replaces.
+    """
+
+    @views.after_request
+    def share(response: Response) -> Response:
+        if request.method in ("GET", "HEAD"):  # a POST may hold private options
+            response.headers.update(dict(sharing.headers(request.headers.get("Origin"))))
+        return response
+
+
+def allow_origins(views: Blueprint, origins: tuple[str, ...]) -> None:
+    """Let scripts of `origins` call `views` from a browser. Without origins, no CORS header is sent."""
+    if not origins:
+        return
+
+    @views.after_request
+    def vary_by_origin(response: Response) -> Response:
+        # For strangers too: a cache that keeps their answer must not give it to an allowed origin.
+        response.vary.add("Origin")
+        return response
+
+    CORS(
+        views,
+        origins=list(origins),
+        methods=["GET", "HEAD", "POST"],
+        allow_headers=_SENT,
+        expose_headers=_READ,
+        max_age=600,
+        always_send=False,
+        vary_header=False,
+    )
