@@ -48,8 +48,8 @@ COPY thumbnails thumbnails
 COPY web web
 COPY webhooks webhooks
 COPY deploy/gunicorn.conf.py deploy/
-# The folder of the local storage. A named volume that is mounted here takes over its owner.
-RUN install -d -o app -g app data/media
+# The folders of pictures and originals. A named volume that is mounted there takes over owner and mode.
+RUN install -d -o app -g app data data/media && install -d -o app -g app -m 700 data/originals
 USER 10001:10001
 ENV WEB_HOST=0.0.0.0 PORT=8000
 EXPOSE 8000

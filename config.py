@@ -8,6 +8,7 @@ import base64
 import difflib
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -93,7 +94,7 @@ Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]+)?$")]
 HostPattern = Annotated[str, BeforeValidator(str.lower), Field(pattern=r"^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$")]
 
 
-def _seconds(default: float, low: int, high: int) -> Any:
+def _seconds(default: float | None, low: int, high: int) -> Any:
     return Field(default, ge=low, le=high, description=f"a number of seconds from {low} to {high}")
 
 
@@ -127,8 +128,11 @@ class Settings(BaseSettings):
 
     cache_ttl: int = _seconds(86400, 60, LONGEST_TTL)
     stale_ttl: int = _seconds(604800, 0, 31536000)
-    master_ttl: int = _seconds(86400, 60, 31536000)
-    master_max_bytes: int = Field(4 * 2**20, ge=0, le=25 * 2**20, description="a number of bytes from 0 to 26214400")
+    originals: Literal["folder", "s3", "redis"] = Field("folder", description="folder, s3 (with S3_BUCKET) or redis")
+    originals_dir: Path = Field(Path("data/originals"), description="a folder in which this process's user may write")
+    originals_max_bytes: int = Field(2**31, ge=0, le=2**50, description="a number of bytes from 0 to 1125899906842624")
+    master_ttl: int | None = _seconds(None, 60, 31536000)
+    master_max_bytes: int | None = Field(None, ge=0, le=25 * 2**20, description="a number of bytes from 0 to 26214400")
     memory_cache_bytes: int = Field(64 * 2**20, ge=0, le=2**34, description="a number of bytes from 0 to 17179869184")
 
     refresh_budget: int = Field(0, ge=0, le=100_000, description="a number of captures a day from 0 (none) to 100000")
@@ -223,6 +227,12 @@ class Settings(BaseSettings):
             raise PydanticCustomError("capture_api_key", "a key is needed")
         return self
 
+    @model_validator(mode="after")
+    def _require_bucket(self) -> Self:
+        if self.originals == "s3" and self.s3_bucket is None:
+            raise PydanticCustomError("originals", "a bucket is needed")
+        return self
+
     @property
     def state_url(self) -> str:
         """The Redis of limits, leases and jobs: that of pictures unless another is named."""
@@ -239,9 +249,24 @@ def load() -> Settings:
     dotenv.load_dotenv(Path(".env"))
     _read_secret_files()
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as err:
         raise ConfigError("\n".join(dict.fromkeys(map(_describe, err.errors())))) from None
+    if settings.originals == "folder":
+        _require_writable(settings.originals_dir, "originals_dir")
+    return settings
+
+
+def _require_writable(folder: Path, field: str) -> None:
+    """Make a folder for this user alone if it is missing, and write there. Raises ConfigError."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as err:
+        described = Settings.model_fields[field].description
+        raise ConfigError(f"{field.upper()} is invalid ({err.strerror}): set it to {described}") from None
 
 
 def _describe(error: ErrorDetails) -> str:
@@ -266,6 +291,7 @@ _PREFIXES = (
     "CAPTURE_",
     "CACHE_",
     "MASTER_",
+    "ORIGINALS_",
     "REFRESH_",
     "THUMB_",
     "PERSIST_",

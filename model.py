@@ -65,7 +65,8 @@ class Picture:
     """Bytes that decoded as `content_type`, `width` × `height` pixels (0 × 0 for a PDF), captured at `captured_at` (UTC).
 
     `suspect` marks a capture that may be bad (blank, unfinished or of another size). It expires after a minute, is never
-    shown as stale, and must not be kept by shared caches. `notes` are the screenshot API's.
+    shown as stale, and must not be kept by shared caches. `notes` are the screenshot API's. An original may have its
+    `pixels` too, packed by images.pixels: renditions are made from them sooner than from `body`.
     """
 
     body: bytes
@@ -76,6 +77,7 @@ class Picture:
     etag: str = ""
     suspect: bool = False
     notes: Notes = NO_NOTES
+    pixels: bytes = field(default=b"", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.etag:

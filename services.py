@@ -13,6 +13,7 @@ from capture import DIALECTS, CaptureClient, CircuitBreaker, Quota, ScreenshotAP
 from config import Settings
 from coordination import (
     LEASE_MS,
+    CacheRedis,
     Coalescer,
     Connections,
     IdempotencyStore,
@@ -27,11 +28,21 @@ from jobs import JobPictures, JobPresenter, JobQueue, JobStore, celery_app
 from netguard import Guard
 from options import LONGEST_TTL
 from refresh import Popularity, Refresher
-from storage import PictureStorage
-from thumbnails import Freshness, OriginalLimits, Originals, PictureCache, Renditions, Thumbnailer, WaitLimits
+from storage import OriginalStore, PictureStorage
+from thumbnails import (
+    Freshness,
+    OriginalLimits,
+    Originals,
+    PictureCache,
+    RedisOriginals,
+    Renditions,
+    Thumbnailer,
+    WaitLimits,
+)
 from validation import Validator
 from webhooks import Deliveries, Receivers, WebhookSender
 
+_DISK_THREADS = 4  # reads and writes of originals at a time, in one process
 _log = structlog.get_logger()
 
 
@@ -42,6 +53,7 @@ class Services:
     access: AccessRules
     thumbnailer: Thumbnailer
     storage: PictureStorage
+    originals_store: OriginalStore
     connections: Connections
     counters: Counters
     client: CaptureClient
@@ -85,7 +97,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     guard = Guard(frozenset(settings.allowed_ports), netguard.exemptions(settings.private_targets), lookup)
     connections = open_connections(settings.redis_url, settings.state_url, settings.redis_prefix, LEASE_MS / 1000)
     state = connections.state
-    cache = PictureCache(connections.cache, settings.memory_cache_bytes)
+    originals_store = _originals_store(settings, connections.cache)
+    cache = PictureCache(connections.cache, settings.memory_cache_bytes, originals=originals_store)
     client = _capture_client(settings)
     leases = Leases(state)
     coalescer = Coalescer(leases, capacity=4 * settings.capture_concurrency)
@@ -100,8 +113,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
             settings.capture_timeout,
             settings.capture_concurrency,
             _keep_originals(settings),
-            settings.master_max_bytes,
-            LONGEST_TTL + settings.stale_ttl + settings.master_ttl,
+            _largest_original(settings),
+            LONGEST_TTL + settings.stale_ttl + _keep_originals(settings),
         ),
     )
     storage = _storage(settings)
@@ -130,6 +143,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         access=_access(settings),
         thumbnailer=thumbnailer,
         storage=storage,
+        originals_store=originals_store,
         connections=connections,
         counters=Counters(RedisCounters(state=state)),
         client=client,
@@ -151,9 +165,32 @@ def _jobs(settings: Settings, state: StateRedis) -> JobQueue:
     return JobQueue(celery_app(settings.state_url, settings.redis_prefix, settings.job_time_limit), store)
 
 
+def _originals_store(settings: Settings, shared: CacheRedis) -> OriginalStore:
+    if settings.originals == "folder":
+        return storage_backends.OriginalsFolder(
+            settings.originals_dir, settings.originals_max_bytes, CpuPool(_DISK_THREADS)
+        )
+    if settings.originals == "s3" and settings.s3_bucket:
+        return storage_backends.S3Originals(
+            settings.s3_bucket, region=settings.s3_region, endpoint_url=settings.s3_endpoint_url
+        )
+    return RedisOriginals(shared)
+
+
 def _keep_originals(settings: Settings) -> int:
-    """Return for how many seconds to keep originals. A refresh compares with the old one, so it outlives its ttl."""
-    return settings.master_ttl + (settings.cache_ttl if settings.refresh_budget else 0)
+    """Return for how many seconds to keep originals. A refresh compares with the old one, so it outlives its ttl.
+
+    Outside Redis they are kept as long as pictures are shown, since a PNG in the captured size is the original itself.
+    """
+    shown = settings.cache_ttl + settings.stale_ttl
+    default = 86400 if settings.originals == "redis" else max(shown, 86400)
+    return (settings.master_ttl or default) + (settings.cache_ttl if settings.refresh_budget else 0)
+
+
+def _largest_original(settings: Settings) -> int:
+    if settings.master_max_bytes is not None:
+        return settings.master_max_bytes
+    return 4 * 2**20 if settings.originals == "redis" else 25 * 2**20
 
 
 def _access(settings: Settings) -> AccessRules:

@@ -90,3 +90,26 @@ def storage_unavailable(
     """
     _log.error("storage_unavailable", setting=variable, error=type(err).__name__, code=code, hint=hint)
     return StorageUnavailable("the picture storage is not available; try again later")
+
+
+class OriginalStore(Protocol):
+    """Keeps originals, by name, for all processes that share the store.
+
+    An original that is lost costs a capture and no error: no method raises, and what cannot be read is not there.
+    """
+
+    takes_pixels: bool  # whether to keep pixels beside the captured file: reading twice the bytes must cost little
+
+    @property
+    def place(self) -> str:
+        """A name of the store: processes with the same one read each other's originals."""
+
+    def get(self, name: str) -> bytes | memoryview | None: ...
+
+    def put(self, name: str, value: bytes, seconds: int) -> bool:
+        """Keep `value` for at most `seconds`, in place of an older one. False if it is not kept; the older one is gone."""
+
+    def discard(self, name: str) -> None: ...
+
+    def works(self) -> bool:
+        """Return whether originals can be kept."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench import backlog, captures, hits, misses, renditions, rightness, scale
+from bench import backlog, captures, hits, keeping, misses, renditions, rightness, scale
 from bench.report import Row, quote, table, write
 
 HERE = Path(__file__).parent
@@ -23,6 +23,7 @@ GROUPS: dict[str, Callable[[Path], list[Row]]] = {
     "scale": scale.rows,
     "captures": lambda work: [*captures.rows(work), *rightness.rows(work)],
     "renditions": renditions.rows,
+    "keeping": keeping.rows,
 }
 
 

@@ -13,15 +13,12 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import aiohttp
-import redis as redis_library
-import requests
 
 from bench.devtools import CHROMIUM, FLAGS, bare_browser
 from bench.report import Row, count, percent, times
-from bench.servers import ROOT, FakeApi, running_ours
+from bench.servers import ROOT
 from tests.support.engine import running_engine
 from tests.support.processes import free_port, running
-from tests.support.redis import running_redis
 
 # The seconds of a round. A heavy page takes one second, and a round should fit several captures.
 PAGES = {"simple": 1.2, "typical": 1.5, "heavy": 2}
@@ -40,9 +37,8 @@ def rows(work: Path) -> list[Row]:
     with running_pages() as site, running_engine(PRIVATE_TARGETS=urlsplit(site).netloc) as engine:
         health = engine.health()
         speeds = asyncio.run(_speeds(site, engine.url, work))
-        memory = _memory(work, site, engine.url)
     walls = f"sandbox {'on' if health.get('sandbox') else 'OFF'}"
-    return [*_speed_rows(speeds, walls), *_tool_rows(speeds), memory]
+    return [*_speed_rows(speeds, walls), *_tool_rows(speeds)]
 
 
 @contextmanager
@@ -198,19 +194,3 @@ def _tool_rows(speeds: Speeds) -> list[Row]:
 def _ratio(rates: dict[Contender, list[float]], one: Contender, other: Contender) -> float:
     """Return the median of the rounds' ratios. Within a round, both were measured within seconds."""
     return statistics.median(a / b for a, b in zip(rates[one], rates[other], strict=True))
-
-
-def _memory(work: Path, site: str, engine: str) -> Row:
-    """Measure the bytes in Redis for one real capture and three renditions of it."""
-    with running_redis() as redis, redis_library.Redis.from_url(redis.url) as client:
-        settings = {"capture_api": "engine", "private_targets": urlsplit(site).netloc}
-        with running_ours(work, redis, FakeApi(engine), **settings) as ours:
-            page = f"/thumb?url={quote(f'{site}/typical', safe='')}"
-            for options in ("", "&w=640&format=webp", "&w=320&format=jpeg"):
-                requests.get(ours + page + options, timeout=60).raise_for_status()
-            sizes = sorted((client.memory_usage(key) or 0 for key in client.keys("thumb:picture:*")), reverse=True)
-    return Row(
-        "Redis bytes of a typical 1280×720 page with 3 renditions (png, 640 webp, 320 jpeg)",
-        f"{sum(sizes) / 1000:.0f} kB",
-        " + ".join(f"{size / 1000:.0f}" for size in sizes) + " kB, the original included",
-    )

@@ -84,6 +84,7 @@ def _settings(work: Path, redis: RedisServer, api: FakeApi) -> dict[str, object]
         "capture_url": api.url,
         "capture_api_key": "bench-key",
         "persist_dir": work / "media",
+        "originals_dir": work / "originals",
     }
 
 

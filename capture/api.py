@@ -84,6 +84,7 @@ class ScreenshotAPI:
             datetime.now(UTC),
             suspect=bool(doubt),
             notes=shot.notes,
+            pixels=identity.pixels,
         )
 
     def is_unchanged(self, options: CaptureOptions, known: Picture, new: Picture) -> bool:
@@ -92,7 +93,10 @@ class ScreenshotAPI:
         try:
             # Both are decoded, and converted to RGB.
             pixels = 2 * (known.width * known.height + new.width * new.height)
-            difference = self._cpu.run(lambda: images.difference(known.body, new.body, hairline), pixels=pixels)
+            packed = known.pixels, new.pixels
+            difference = self._cpu.run(
+                lambda: images.difference(known.body, new.body, hairline, pixels=packed), pixels=pixels
+            )
         except images.NotAPicture:
             return False
         return difference <= images.INVISIBLE

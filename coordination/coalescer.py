@@ -36,6 +36,7 @@ class Work(Generic[T]):
 
     lead: Callable[[], T]
     follow: Callable[[], T | None]
+    before_waiting: Callable[[], object] = lambda: None  # for another process
 
 
 class Coalescer:
@@ -110,6 +111,7 @@ class Coalescer:
                     return work.lead()
                 finally:
                     self._leases.release(lease)
+            work.before_waiting()
             self._leases.wait(lease, deadline)
             result = work.follow()
             if result is not None:

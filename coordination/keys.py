@@ -28,6 +28,9 @@ class CacheKeys(_Keys):
     def failure(self, digest: str) -> str:
         return f"{self.prefix}:failure:{digest}"
 
+    def wanted(self, digest: str) -> str:
+        return f"{self.prefix}:wanted:{digest}"  # where others wait for an original
+
 
 @dataclass(frozen=True, slots=True)
 class StateKeys(_Keys):

@@ -3,6 +3,16 @@
 from images.compare import INVISIBLE, difference, doubt
 from images.cpu import CpuPool
 from images.decode import NotAPicture, identify, pixels_of
-from images.render import make_rendition
+from images.render import is_as_captured, make_rendition
 
-__all__ = ["INVISIBLE", "CpuPool", "NotAPicture", "difference", "doubt", "identify", "make_rendition", "pixels_of"]
+__all__ = [
+    "INVISIBLE",
+    "CpuPool",
+    "NotAPicture",
+    "difference",
+    "doubt",
+    "identify",
+    "is_as_captured",
+    "make_rendition",
+    "pixels_of",
+]

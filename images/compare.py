@@ -2,7 +2,8 @@
 
 from PIL import Image, ImageChops, ImageFilter
 
-from images.decode import Identity, NotAPicture, decode, pixels_of
+from images.decode import Identity, NotAPicture, pixels_of
+from images.render import open_original
 from options import FORMATS, CaptureOptions
 
 INVISIBLE = 4  # a `difference` up to this is not visible; docs/architecture.md has the measurements
@@ -36,12 +37,12 @@ def _is_as_asked(identity: Identity, options: CaptureOptions) -> bool:
     return abs(identity.width - width) <= width * _SIZE_TOLERANCE and not too_tall and not too_short
 
 
-def difference(old: bytes, new: bytes, hairline: int = 1) -> int:
+def difference(old: bytes, new: bytes, hairline: int = 1, *, pixels: tuple[bytes, bytes] = (b"", b"")) -> int:
     """Return the largest difference between two captures of a page, from 0 (alike) to 255. Raises NotAPicture.
 
     The difference is the mean over a patch of 12 × 12 pixels, so one changed digit counts however large the page is.
     Changes at most `hairline` pixels wide, such as a blinking caret, do not count. Captures that cannot be compared (a
-    PDF, another size, a page too large to hold twice) differ by 255.
+    PDF, another size, a page too large to hold twice) differ by 255. `pixels` are those of both, packed, if known.
     """
     if old == new:
         return 0
@@ -49,7 +50,7 @@ def difference(old: bytes, new: bytes, hairline: int = 1) -> int:
         return 255
     if pixels_of(old) > _COMPARED_PIXELS:
         return 255
-    before, after = decode(old), decode(new)
+    before, after = open_original(old, pixels[0]), open_original(new, pixels[1])
     return _largest_patch(before.convert("RGB"), after.convert("RGB"), hairline) if before.size == after.size else 255
 
 

@@ -5,14 +5,16 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PIL import Image
 
+from images.pixels import pack
 from options import FORMATS, MAX_PIXELS
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit only warns; `decode` refuses
 _BY_PILLOW = {each.pillow: each for each in FORMATS.values() if each.pillow and each.from_api}
+_MOST_PACKED = 4  # times the size of the file
 _PDF = FORMATS["pdf"].content_type
 _PDF_TAIL = re.compile(rb"startxref\s+(\d{1,10})\s+%%EOF\s*$")
 _PDF_XREF = re.compile(rb"\s{0,64}(xref\b|\d{1,10}\s{1,64}\d{1,5}\s{1,64}obj\b)")
@@ -24,12 +26,16 @@ class NotAPicture(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The real type and size of a picture, 0 × 0 for a PDF. It is `blank` if all pixels are alike."""
+    """The real type and size of a picture, 0 × 0 for a PDF. It is `blank` if all pixels are alike.
+
+    `pixels` are packed (see images.pixels), b"" if that would not pay.
+    """
 
     content_type: str
     width: int
     height: int
     blank: bool = False
+    pixels: bytes = field(default=b"", compare=False, repr=False)
 
 
 def identify(body: bytes) -> Identity:
@@ -37,7 +43,15 @@ def identify(body: bytes) -> Identity:
     if body.startswith(b"%PDF-"):
         return identify_pdf(body)
     image = decode(body)
-    return Identity(_BY_PILLOW[str(image.format)].content_type, image.width, image.height, blank=_is_blank(image))
+    pixels = pack(image)
+    return Identity(
+        _BY_PILLOW[str(image.format)].content_type,
+        image.width,
+        image.height,
+        blank=_is_blank(image),
+        # A drawn gradient is small as a PNG alone.
+        pixels=pixels if len(pixels) <= _MOST_PACKED * len(body) else b"",
+    )
 
 
 def _is_blank(image: Image.Image) -> bool:

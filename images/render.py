@@ -1,43 +1,65 @@
 """Makes renditions from originals: resizes, crops, encodes. Pure."""
 
 import os
+from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import IO
 
 from PIL import Image
 
 from images.decode import Identity, decode, identify_pdf
+from images.pixels import NotPacked, unpack
 from options import FORMATS, Format, Rendition
 
 
-def make_rendition(original: bytes, rendition: Rendition) -> tuple[bytes, Identity]:
-    """Make `rendition` from an original. A PDF is passed on unchanged. Raises NotAPicture."""
+def make_rendition(original: bytes, rendition: Rendition, pixels: bytes = b"") -> tuple[bytes, Identity]:
+    """Make `rendition` from an original, or from its packed `pixels`, which is faster. Raises NotAPicture."""
     format_ = FORMATS[rendition.format]
     if not format_.pillow:
         return original, identify_pdf(original)
-    image = _clamp(_fit(decode(original), rendition, format_), format_.longest_side)
+    image = _clamp(_fit(open_original(original, pixels), rendition, format_), format_.longest_side)
     return encode(image, format_, rendition.quality), Identity(format_.content_type, image.width, image.height)
+
+
+def open_original(body: bytes, pixels: bytes = b"") -> Image.Image:
+    """Unpack the `pixels` of an original, or decode `body` if it has none. Raises NotAPicture."""
+    if pixels:
+        with suppress(NotPacked):  # from another version of this service
+            return unpack(pixels)
+    return decode(body)
+
+
+def is_as_captured(body: bytes, content_type: str, size: tuple[int, int], rendition: Rendition) -> bool:
+    """Return whether the captured file, of `size` pixels, already is `rendition`: nothing is resized or encoded anew."""
+    format_ = FORMATS[rendition.format]
+    if format_.lossy or format_.content_type != content_type:
+        return False
+    if not format_.pillow:
+        return True
+    unchanged = (rendition.w is None and rendition.h is None) or _box(size, rendition) == size
+    return unchanged and max(size) <= format_.longest_side and body.endswith(format_.trailer)
 
 
 def _fit(image: Image.Image, rendition: Rendition, format_: Format) -> Image.Image:
     if rendition.w is None and rendition.h is None:
         return image
-    width, height = _box(image, rendition)
+    width, height = _box(image.size, rendition)
     if rendition.fit == "cover":
         return _cover(image, width, height)
     inside = _inside(image, width, height, enlarge=rendition.fit == "contain")
     return inside if rendition.fit == "inside" else _pad(inside, width, height, format_)
 
 
-def _box(image: Image.Image, rendition: Rendition) -> tuple[int, int]:
+def _box(size: tuple[int, int], rendition: Rendition) -> tuple[int, int]:
     """Return the requested size. A missing side follows from the aspect ratio, and then the picture is not enlarged: a
     page of 320 × 16384 pixels must not become 3840 × 196608.
     """
     if rendition.w and rendition.h:
         return rendition.w, rendition.h
-    ratio = rendition.w / image.width if rendition.w else (rendition.h or image.height) / image.height
+    width, height = size
+    ratio = rendition.w / width if rendition.w else (rendition.h or height) / height
     ratio = min(ratio, 1)
-    return max(round(image.width * ratio), 1), max(round(image.height * ratio), 1)
+    return max(round(width * ratio), 1), max(round(height * ratio), 1)
 
 
 def _cover(image: Image.Image, width: int, height: int) -> Image.Image:

@@ -146,6 +146,7 @@ def banner(env: Mapping[str, str], commands: Mapping[str, str]) -> str:
         f"  cache     {redis_location('redis', env, commands)}",
         f"  state     {redis_location('state', env, commands)}",
         f"  pictures  {pictures_location(env)}",
+        f"  originals {originals_location(env)}",
         f"  demo      {target}" if "demo" in commands else "",
         "",
         "Ctrl-C stops everything. Take a first picture:",
@@ -160,6 +161,11 @@ def redis_location(name: str, env: Mapping[str, str], commands: Mapping[str, str
 
 def pictures_location(env: Mapping[str, str]) -> str:
     return "your bucket" if is_set(env, "S3_BUCKET") else env.get("PERSIST_DIR") or "data/media"
+
+
+def originals_location(env: Mapping[str, str]) -> str:
+    places = {"s3": "your bucket", "redis": "the cache"}
+    return places.get(env.get("ORIGINALS", "")) or env.get("ORIGINALS_DIR") or "data/originals"
 
 
 def client_address(env: Mapping[str, str]) -> tuple[str, int]:

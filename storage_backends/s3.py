@@ -1,13 +1,15 @@
-"""Pictures in a bucket of AWS, R2, MinIO or another server that speaks S3, by boto3."""
+"""Pictures and originals in a bucket of AWS, R2, MinIO or another server that speaks S3, by boto3."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
+import structlog
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
@@ -29,14 +31,21 @@ from storage_backends.conditional import TAKEN, ConditionalPuts, Mode
 from storage_backends.paced_check import PacedCheck
 from storage_backends.s3_errors import code_of, hint_for
 from storage_backends.s3_errors import status_of as _status
+from storage_backends.sealing import BrokenSeal, seal, unseal
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+T = TypeVar("T")
+
 PRUNERS = 8  # calls at a time: at 20 ms each, they remove some 30,000 pictures within a task's time limit
 CACHE_A_DAY = "private, max-age=86400"
 HEALTH = "health/ready"  # what `/ready` writes and reads, and the probe for conditional PUTs
+ORIGINALS = "originals/"
+SECONDS_OF_HEALTH = 60  # the proof of `/ready` that originals can be kept
+PAUSE_SECONDS = 10.0  # after an error, originals leave the bucket alone: a capture must not wait for it
 _MISSING = (403, 404)  # without the right to list the bucket, S3 answers 403 for a missing key
+_log = structlog.get_logger()
 
 
 class S3Storage:
@@ -166,16 +175,83 @@ class S3Storage:
         return True
 
 
+class S3Originals:
+    """Originals in a bucket, which all machines share. A lifecycle rule removes them."""
+
+    takes_pixels = False  # pixels would double what every reading fetches
+
+    def __init__(self, bucket: str, *, region: str | None, endpoint_url: str | None) -> None:
+        self._bucket = bucket
+        self.place = f"s3:{bucket}"
+        session = boto3.session.Session(region_name=region)
+        path_style = endpoint_url is not None or "." in bucket
+        brief: dict[str, Any] = {"connect_timeout": 1, "read_timeout": 3, "retries": {"total_max_attempts": 1}}
+        self._client = _client(session, endpoint_url, path_style=path_style, signature_version="s3v4", **brief)
+        _keep_from_asking_for_the_region(self._client)
+        self._paused_until = 0.0
+
+    def get(self, name: str) -> memoryview | None:
+        sealed = self._call(lambda: self._download(name))
+        try:
+            value = unseal(sealed) if sealed else None
+        except BrokenSeal as err:
+            _log.warning("original_damaged", name=name, reason=str(err), effect="it is removed")
+            value = None
+        if sealed and value is None:
+            self.discard(name)
+        return value
+
+    def put(self, name: str, value: bytes, seconds: int) -> bool:
+        sealed = seal(value, time.time() + seconds)
+        put = partial(self._client.put_object, Bucket=self._bucket, Key=ORIGINALS + name, Body=sealed)
+        return self._call(put) is not None
+
+    def discard(self, name: str) -> None:
+        self._call(lambda: self._client.delete_object(Bucket=self._bucket, Key=ORIGINALS + name))
+
+    def works(self) -> bool:
+        return self.put("health", b"", SECONDS_OF_HEALTH)
+
+    def _download(self, name: str) -> bytes:
+        """Return the object, or b"" if there is none."""
+        try:
+            return self._client.get_object(Bucket=self._bucket, Key=ORIGINALS + name)["Body"].read()
+        except ClientError as err:
+            if _status(err) in _MISSING:
+                return b""
+            raise
+
+    def _call(self, command: Callable[[], T]) -> T | None:
+        """Return the bucket's answer; None after an error, and for some seconds after it."""
+        if time.monotonic() < self._paused_until:
+            return None
+        try:
+            return command()
+        except (BotoCoreError, ClientError, OSError) as err:
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
+            _log.error(
+                "originals_unavailable",
+                setting="S3_BUCKET",
+                reason=code_of(err) or type(err).__name__,
+                action=hint_for(err),
+                pause_seconds=PAUSE_SECONDS,
+                effect="pages are captured again for each new size",
+            )
+            return None
+
+
 def _client(session: boto3.session.Session, endpoint_url: str | None, *, path_style: bool, **more: Any) -> "S3Client":
+    limits: dict[str, Any] = {
+        "connect_timeout": 2,
+        "read_timeout": 8,
+        "retries": {"mode": "standard", "max_attempts": 2},
+    }
     config = Config(
-        connect_timeout=2,
-        read_timeout=8,
-        retries={"mode": "standard", "max_attempts": 2},
         # Other servers than AWS reject the newer checksums, and often a bucket as part of the host name.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         s3={"addressing_style": "path" if path_style else "virtual"},
-        **more,
+        **limits | more,
     )
     return session.client("s3", endpoint_url=endpoint_url, config=config)
 

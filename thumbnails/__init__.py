@@ -1,8 +1,9 @@
 """The flow from a request to a picture: cache, freshness, captures, renditions."""
 
 from thumbnails.ask import Ask
-from thumbnails.cache import Known, PictureCache
+from thumbnails.cache import PictureCache, RedisOriginals
 from thumbnails.freshness import Freshness
+from thumbnails.known import Known
 from thumbnails.originals import OriginalLimits, Originals
 from thumbnails.renditions import Renditions
 from thumbnails.served import CacheState, Persisted, Served
@@ -17,6 +18,7 @@ __all__ = [
     "Originals",
     "Persisted",
     "PictureCache",
+    "RedisOriginals",
     "Renditions",
     "Served",
     "Thumbnailer",

@@ -1,7 +1,7 @@
 """The cache: pictures, when their pages were captured, and failures. In Redis, behind a small tier in memory.
 
-One value holds header and picture together. The header holds the canonical options, which are compared on reading: a
-value under the wrong key is a miss. While Redis cannot be reached, every look-up is a miss, and none is an error.
+Originals are in a store of their own. A rendition that is the captured file itself is not kept twice: the original is
+looked up in its place. While Redis cannot be reached, every look-up is a miss, and none is an error.
 """
 
 import json
@@ -9,95 +9,94 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Self, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-import orjson
 from cachetools import TTLCache
 
 import errors
+import images
 from coordination import CacheRedis
 from errors import ThumbnailError
 from model import Key, Picture, ThumbnailRequest
-from options import Notes
+from options import FORMATS
+from storage import OriginalStore
+from thumbnails.known import Known, OriginalInfo, RememberedFailure
+from thumbnails.packing import add_pixels, pack, pack_pixels, unpack
 
 T = TypeVar("T")
 
 TRUST_SECONDS = 3.0  # how long an entry in memory is used without asking Redis
 _OVERHEAD = 1024  # bytes of an entry in memory besides its picture
+_PIXELS = ".pixels"  # what ends the name of an original's pixels
 _SUSPECT, _ERROR = b"suspect ", b"error "
 
-# Stores an original and its time, and deletes earlier failures, in one call.
-_PUT_ORIGINAL = """
+HAND_OVER_SECONDS = 30  # how long an original is in Redis for machines that wait for it and share no store
+_WAITED_SECONDS = 180  # longer than a caller waits for a capture
+# Notes when a page was captured, deletes earlier failures, and returns the places where others wait for the original.
+_NOTE_ORIGINAL = """
 redis.call('set', KEYS[1], ARGV[1], 'ex', ARGV[2])
-redis.call('set', KEYS[2], ARGV[3], 'ex', ARGV[4])
-if ARGV[5] == '1' then redis.call('del', KEYS[3]) end
+if ARGV[3] == '1' then redis.call('del', KEYS[2]) end
+local places = redis.call('smembers', KEYS[3])
+redis.call('del', KEYS[3])
+return places
+"""
+_WAIT = """
+redis.call('sadd', KEYS[1], ARGV[1])
+return redis.call('expire', KEYS[1], ARGV[2])
 """
 
 
-@dataclass(frozen=True, slots=True)
-class OriginalInfo:
-    """When a page was last captured. The original itself may have expired."""
+class RedisOriginals:
+    """Originals in Redis, beside their renditions."""
 
-    captured_at: datetime
-    suspect: bool = False
-    shows_error: bool = False
+    takes_pixels = False
+    place = "redis"
 
-    @classmethod
-    def of(cls, picture: Picture) -> Self:
-        return cls(picture.captured_at, picture.suspect, picture.notes.shows_error)
+    def __init__(self, shared: CacheRedis) -> None:
+        self._client = shared.client
+        self._breaker = shared.breaker
+        self._keys = shared.keys
 
-    @property
-    def good(self) -> bool:
-        """Whether no blank picture, and none of an error page, may replace it."""
-        return not self.suspect and not self.shows_error
+    def get(self, name: str) -> bytes | None:
+        value, _ = self._call(lambda: self._client.get(self._keys.picture(name)))
+        return value if isinstance(value, bytes) else None
 
+    def put(self, name: str, value: bytes, seconds: int) -> bool:
+        return self._call(lambda: self._client.set(self._keys.picture(name), value, ex=seconds))[1]
 
-@dataclass(frozen=True, slots=True)
-class RememberedFailure:
-    """The error of a capture, with the seconds left as its `retry_after`, and when it happened (Unix seconds)."""
+    def discard(self, name: str) -> None:
+        self._call(lambda: self._client.delete(self._keys.picture(name)))
 
-    error: ThumbnailError
-    at: float
+    def works(self) -> bool:
+        return True  # `/ready` proves a write to Redis
 
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """The state of a request in the cache. Not `complete` if it is from memory, which knows the rendition alone."""
-
-    rendition: Picture | None = None
-    original: OriginalInfo | None = None
-    failure: RememberedFailure | None = None
-    reachable: bool = True
-    complete: bool = True
-    original_gone: bool = False  # it was looked for and not found
-
-    @property
-    def outdated(self) -> bool:
-        """Whether the page was captured again after the rendition was made."""
-        latest, made = self.original, self.rendition
-        return bool(latest and made and not latest.suspect and latest.captured_at > made.captured_at)
-
-    def with_original(self, original: Picture | None) -> "Known":
-        """Add what a look-up of the original found: Redis may have evicted it, or the note of when it was captured."""
-        if original is None:
-            return replace(self, original_gone=True)
-        return replace(self, original=self.original or OriginalInfo.of(original))
+    def _call(self, command: Callable[[], T]) -> tuple[T | None, bool]:
+        return self._breaker.call("cache_unreachable", command)
 
 
 class PictureCache:
     """Pictures and failures by key. Freshness is judged elsewhere."""
 
-    def __init__(self, shared: CacheRedis, memory_bytes: int = 0, trust_seconds: float = TRUST_SECONDS) -> None:
-        """`memory_bytes` bounds the tier in memory; with 0 there is none."""
+    def __init__(
+        self,
+        shared: CacheRedis,
+        memory_bytes: int = 0,
+        trust_seconds: float = TRUST_SECONDS,
+        originals: OriginalStore | None = None,
+    ) -> None:
+        """`memory_bytes` bounds the tier in memory; with 0 there is none. The default for `originals` is Redis."""
         self._client = shared.client
         self._breaker = shared.breaker
         self._keys = shared.keys
-        self._put_original: Any = shared.client.register_script(_PUT_ORIGINAL)
+        self._originals = originals or RedisOriginals(shared)
+        self._note_original: Any = shared.client.register_script(_NOTE_ORIGINAL)
+        self._wait: Any = shared.client.register_script(_WAIT)
         self._memory: TTLCache[str, tuple[str, Picture]] = TTLCache(
-            memory_bytes, trust_seconds, getsizeof=lambda entry: len(entry[1].body) + _OVERHEAD
+            memory_bytes, trust_seconds, getsizeof=_memory_bytes
         )
+        self._brief: TTLCache[str, bool] = TTLCache(4096, HAND_OVER_SECONDS)  # originals that the store did not keep
         self._failures: TTLCache[str, str] = TTLCache(4096, trust_seconds)
         self._backing_off: TTLCache[tuple[str, str], bool] = TTLCache(4096, trust_seconds)
         self._lock = threading.Lock()
@@ -110,11 +109,27 @@ class PictureCache:
         names = [self._keys.picture(request.rendition_key.digest), *self._page_keys(request)]
         values, reachable = self._call(lambda: cast("list[bytes | None]", self._client.mget(names)))
         body, *state = values or (None,)
-        rendition = _unpack(body, request.rendition_key) if body else None
+        rendition = unpack(body, request.rendition_key) if body else None
         known = Known(rendition, *self._read_page(request, state), reachable)
-        if rendition is not None and not known.outdated:
-            self._remember(request.rendition_key, rendition)
+        if rendition is None and known.original and self._may_be_as_captured(request):
+            known = replace(known, rendition=self._as_captured(request, known))
+        if known.rendition is not None and not known.outdated:
+            self._remember(request.rendition_key, known.rendition)
         return known
+
+    def _may_be_as_captured(self, request: ThumbnailRequest) -> bool:
+        """Return whether it is worth while to read the original in place of a rendition that Redis does not have."""
+        width, narrowest = request.rendition.w, request.capture.width * request.capture.scale
+        lossless = not FORMATS[request.rendition.format].lossy
+        return self._has_store and lossless and (width is None or width >= narrowest)
+
+    def _as_captured(self, request: ThumbnailRequest, known: Known) -> Picture | None:
+        """Return the original if it already is the rendition."""
+        key = request.capture_key
+        original = self._recall(key) or self._unpack_original(key, pixels=False)
+        if original is None or known.supersedes(original) or not is_as_captured(original, request):
+            return None
+        return replace(original, pixels=b"")
 
     def page(self, request: ThumbnailRequest) -> tuple[OriginalInfo | None, RememberedFailure | None]:
         """Read when the page was last captured, and its failure."""
@@ -126,16 +141,33 @@ class PictureCache:
         remembered = None if reload else self._recall(request.capture_key)
         if remembered is not None:
             return remembered
-        value, _ = self._call(lambda: self._client.get(self._keys.picture(request.capture_key.digest)))
-        return self._read_original(request.capture_key, value)
+        original = self._unpack_original(request.capture_key, pixels=True)
+        if original is not None:
+            self._remember(request.capture_key, original)
+        return original
+
+    def info_of_original(self, request: ThumbnailRequest) -> OriginalInfo | None:
+        """Tell from the original itself when the page was last captured."""
+        original = self._recall(request.capture_key) or self._unpack_original(request.capture_key, pixels=False)
+        return OriginalInfo.of(original) if original else None
+
+    def want_original(self, request: ThumbnailRequest) -> None:
+        """Note that this process waits for an original, so that another machine hands it over."""
+        if self._has_store:
+            name = self._keys.wanted(request.capture_key.digest)
+            self._call(lambda: self._wait(keys=[name], args=[self._originals.place, _WAITED_SECONDS]))
 
     def original_or_failure(self, request: ThumbnailRequest) -> tuple[Picture | None, RememberedFailure | None]:
         """Return the page's original or failure, which another process may have just stored."""
         digest = request.capture_key.digest
         names = [self._keys.picture(digest), self._keys.failure(digest)]
         values, _ = self._call(lambda: cast("list[bytes | None]", self._client.mget(names)))
-        body, failure = values or (None, None)
-        return self._read_original(request.capture_key, body), self._read_failure(request.capture_key, failure)
+        handed_over, failure = values or (None, None)
+        if handed_over is None and self._has_store:
+            original = self.original(request, reload=True)
+        else:
+            original = unpack(handed_over, request.capture_key) if handed_over else None
+        return original, self._read_failure(request.capture_key, failure)
 
     def rendition(self, request: ThumbnailRequest) -> Picture | None:
         """Return the rendition of `request`, which may be stale."""
@@ -150,10 +182,13 @@ class PictureCache:
         """Return whether the page has a picture or a failure. True while Redis is unreachable."""
         pair = request.rendition_key, request.capture_key
         with self._lock:
-            failed = request.capture_key.digest in self._failures
-        if failed or any(map(self._recall, pair)):
+            remembered = request.capture_key.digest in self._failures
+        if remembered or any(map(self._recall, pair)):
             return True
-        names = [*(self._keys.picture(key.digest) for key in pair), self._keys.failure(request.capture_key.digest)]
+        noted, failed = self._page_keys(request)
+        names = [*(self._keys.picture(key.digest) for key in pair), failed]
+        if self._has_store:
+            names.append(noted)  # the original itself would cost a call to another store
         found, reachable = self._call(lambda: self._client.exists(*names))
         return bool(found) or not reachable
 
@@ -161,23 +196,42 @@ class PictureCache:
         """Answer with `rendition` from memory for some seconds, although its page was captured again."""
         self._remember(request.rendition_key, rendition)
 
-    def put_rendition(self, request: ThumbnailRequest, picture: Picture, keep: int) -> None:
-        """Keep `picture` for `keep` seconds, if Redis can be reached."""
+    def put_rendition(
+        self, request: ThumbnailRequest, picture: Picture, keep: int, *, as_captured: bool = False
+    ) -> None:
+        """Keep `picture` for `keep` seconds, if Redis can be reached. One `as_captured` is kept with the original."""
         key = request.rendition_key
         self._remember(key, picture)
-        self._call(lambda: self._client.set(self._keys.picture(key.digest), _pack(picture, key), ex=max(keep, 1)))
+        with self._lock:
+            is_elsewhere = self._has_store and request.capture_key.digest not in self._brief
+        if not (as_captured and is_elsewhere):
+            self._call(lambda: self._client.set(self._keys.picture(key.digest), pack(picture, key), ex=max(keep, 1)))
 
-    def put_original(self, request: ThumbnailRequest, picture: Picture, keep: int, keep_info: int) -> None:
-        """Keep `picture` for `keep` seconds and its time for `keep_info`. A good picture ends earlier failures."""
+    def put_original(
+        self, request: ThumbnailRequest, picture: Picture, keep: int, keep_info: int, *, brief: bool = False
+    ) -> None:
+        """Keep `picture` for `keep` seconds and its time for `keep_info`. A good picture ends earlier failures.
+
+        A `brief` one is not kept for as long as its renditions.
+        """
         key, good = request.capture_key, not picture.suspect
         self._remember(key, picture)
-        if good:
-            with self._lock:
+        kept = self._originals.put(key.digest, pack(picture, key), max(keep, 1))
+        if kept and picture.pixels and self._originals.takes_pixels:
+            self._originals.put(key.digest + _PIXELS, pack_pixels(picture), max(keep, 1))
+        with self._lock:
+            if good:
                 self._failures.pop(key.digest, None)
-        info = _pack_info(picture)
-        names = [self._keys.picture(key.digest), *self._page_keys(request)]
-        values = [_pack(picture, key), max(keep, 1), info, max(keep_info, 1), int(good)]
-        self._call(lambda: self._put_original(keys=names, args=values))
+            if brief or not kept:
+                self._brief[key.digest] = True
+            else:
+                self._brief.pop(key.digest, None)
+        names = [*self._page_keys(request), self._keys.wanted(key.digest)]
+        values = [_pack_info(picture), max(keep_info, 1), int(good)]
+        places, _ = self._call(lambda: self._note_original(keys=names, args=values))
+        if any(place.decode() != self._originals.place for place in places or ()):
+            name, value = self._keys.picture(key.digest), pack(picture, key)
+            self._call(lambda: self._client.set(name, value, ex=HAND_OVER_SECONDS))
 
     def put_failure(self, request: ThumbnailRequest, err: ThumbnailError, seconds: int) -> None:
         """Keep a failure of the page for `seconds`; in this process alone, and briefly, while Redis cannot be reached."""
@@ -208,6 +262,19 @@ class PictureCache:
         with self._lock:
             return (digest, "") in self._backing_off or (digest, client) in self._backing_off
 
+    @property
+    def _has_store(self) -> bool:
+        """Whether originals are elsewhere than in Redis."""
+        return not isinstance(self._originals, RedisOriginals)
+
+    def _unpack_original(self, key: Key, *, pixels: bool) -> Picture | None:
+        """Return the original of the store; with its `pixels`, if the store has them, to make renditions of it."""
+        value = self._originals.get(key.digest)
+        original = unpack(value, key) if value else None
+        if original is None or not (pixels and self._originals.takes_pixels):
+            return original
+        return add_pixels(original, self._originals.get(key.digest + _PIXELS))
+
     def _page_keys(self, request: ThumbnailRequest) -> list[str]:
         digest = request.capture_key.digest
         return [self._keys.original(digest), self._keys.failure(digest)]
@@ -221,12 +288,6 @@ class PictureCache:
         if known is None and (original := self._recall(request.capture_key)):
             known = OriginalInfo.of(original)
         return known, self._read_failure(request.capture_key, failure)
-
-    def _read_original(self, key: Key, value: object) -> Picture | None:
-        picture = _unpack(value, key) if isinstance(value, bytes) else None
-        if picture is not None:
-            self._remember(key, picture)
-        return picture
 
     def _read_failure(self, key: Key, value: object) -> RememberedFailure | None:
         with self._lock:
@@ -242,47 +303,23 @@ class PictureCache:
         return picture if canonical == key.canonical else None
 
     def _remember(self, key: Key, picture: Picture) -> None:
-        if len(picture.body) + _OVERHEAD <= self._memory.maxsize:
+        entry = key.canonical, picture
+        if _memory_bytes(entry) <= self._memory.maxsize:
             with self._lock:
-                self._memory[key.digest] = (key.canonical, picture)
+                self._memory[key.digest] = entry
 
     def _call(self, command: Callable[[], T]) -> tuple[T | None, bool]:
         return self._breaker.call("cache_unreachable", command)
 
 
-def _pack(picture: Picture, key: Key) -> bytes:
-    header = {
-        "key": key.canonical,
-        "type": picture.content_type,
-        "width": picture.width,
-        "height": picture.height,
-        "captured_at": picture.captured_at.timestamp(),
-        "bytes": len(picture.body),
-        "etag": picture.etag,
-        "suspect": picture.suspect,
-        "notes": str(picture.notes),
-    }
-    return json.dumps(header).encode() + b"\n" + picture.body
+def is_as_captured(picture: Picture, request: ThumbnailRequest) -> bool:
+    """Return whether the bytes of an original, or of a rendition, are those that `request` gets."""
+    size = picture.width, picture.height
+    return images.is_as_captured(picture.body, picture.content_type, size, request.rendition)
 
 
-def _unpack(value: bytes, key: Key) -> Picture | None:
-    head, _, body = value.partition(b"\n")
-    try:
-        header = orjson.loads(head)
-        if header["key"] != key.canonical or header["bytes"] != len(body):
-            return None
-        return Picture(
-            body,
-            header["type"],
-            header["width"],
-            header["height"],
-            datetime.fromtimestamp(header["captured_at"], UTC),
-            header["etag"],
-            suspect=header["suspect"],
-            notes=Notes.read(header.get("notes", "")),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
+def _memory_bytes(entry: tuple[str, Picture]) -> int:
+    return len(entry[1].body) + len(entry[1].pixels) + _OVERHEAD
 
 
 def _pack_info(picture: Picture) -> bytes:

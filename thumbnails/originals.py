@@ -17,8 +17,9 @@ from model import Picture, ThumbnailRequest
 from netguard import Guard, Verdict
 from options import Target
 from thumbnails.ask import Ask
-from thumbnails.cache import Known, OriginalInfo, PictureCache, RememberedFailure
+from thumbnails.cache import PictureCache
 from thumbnails.freshness import CLOCK_SKEW, ERROR_PAGE_SECONDS, SUSPECT_SECONDS
+from thumbnails.known import Known, OriginalInfo, RememberedFailure
 from urls import NOT_PUBLIC
 
 FAILURE_SECONDS = 30  # how long a page's failure is remembered
@@ -83,6 +84,8 @@ class Originals:
         def lead() -> Captured:
             info, failure = self._cache.page(request)
             info = info or known.original  # the cache may be unreachable
+            if info is None and not known.original_gone:  # or it was emptied
+                info = self._cache.info_of_original(request)
             if not fresh and (captured := self._captured_meanwhile(request, info, failure, since)):
                 return captured
             return self._capture(ask, known, info)
@@ -95,7 +98,8 @@ class Originals:
                 raise failure.error
             return None
 
-        return self._coalescer.join(request.capture_key.digest, Work(lead, follow), self._limits.timeout + 5)
+        work = Work(lead, follow, before_waiting=lambda: self._cache.want_original(request))
+        return self._coalescer.join(request.capture_key.digest, work, self._limits.timeout + 5)
 
     def require_room(self, request: ThumbnailRequest) -> None:
         """Raise the error that a capture would certainly end with, if any.
@@ -120,7 +124,7 @@ class Originals:
         """
         if info is not None and info.captured_at > since:
             original = self._cache.original(request, reload=True)
-            if original is not None and original.captured_at > since:
+            if original is not None and original.captured_at >= info.captured_at:  # another machine may have it
                 return Captured(original)
         if failure is not None:
             raise failure.error
@@ -199,13 +203,14 @@ class Originals:
     def _keep(self, request: ThumbnailRequest, original: Picture) -> None:
         """Keep the original. A large one is kept only for the callers that wait for it now."""
         keep, keep_info = self._limits.keep_seconds, self._limits.info_seconds
-        if len(original.body) > self._limits.keep_bytes:
+        large = len(original.body) > self._limits.keep_bytes
+        if large:
             keep = min(keep, LARGE_SECONDS)
         if original.suspect:
             keep, keep_info = min(keep, SUSPECT_SECONDS), SUSPECT_SECONDS
         elif original.notes.shows_error:
             keep, keep_info = min(keep, ERROR_PAGE_SECONDS), ERROR_PAGE_SECONDS
-        self._cache.put_original(request, original, keep, keep_info)
+        self._cache.put_original(request, original, keep, keep_info, brief=large)
 
     @contextmanager
     def _slot(self) -> Iterator[None]:

@@ -5,13 +5,14 @@ A rendition costs no capture and no budget, but up to seconds of CPU time. Its c
 
 import time
 from concurrent.futures import TimeoutError as WaitTimeout
+from dataclasses import replace
 
 import images
 from coordination import Coalescer, Flight, LocalLeases, Work
 from errors import CaptureFailed, Pending
 from images import CpuPool
 from model import Picture, ThumbnailRequest
-from thumbnails.cache import PictureCache
+from thumbnails.cache import PictureCache, is_as_captured
 from thumbnails.freshness import Freshness
 
 GRACE_SECONDS = 1.0  # small renditions take milliseconds: callers wait for them even if they wait for no capture
@@ -38,6 +39,8 @@ class Renditions:
         """
         if known is not None and known.captured_at == original.captured_at:
             return known
+        if is_as_captured(original, request):
+            return self._keep_as_captured(original, request)
         large = self.is_large(original, request)
         wait = max(deadline - time.monotonic(), 0 if large else GRACE_SECONDS)
         try:
@@ -47,11 +50,16 @@ class Renditions:
 
     def make_in_background(self, original: Picture, request: ThumbnailRequest) -> None:
         """Start to make the rendition, and do not wait for it. Raises OverCapacity."""
+        if is_as_captured(original, request):
+            self._keep_as_captured(original, request)
+            return
         self._join(original, request, large=self.is_large(original, request))
 
     def is_large(self, original: Picture, request: ThumbnailRequest) -> bool:
         """Return whether the rendition may take seconds, by the pixels decoded or encoded, whichever are more."""
         w, h = request.rendition.w or original.width, request.rendition.h or original.height
+        if is_as_captured(original, request):
+            return False
         return max(original.width * original.height, w * h) > self._cpu.LARGE_PIXELS
 
     def drain(self, seconds: float) -> None:
@@ -71,7 +79,7 @@ class Renditions:
         try:
             with self._cpu.slot(large=large):
                 body, identity = self._cpu.run(
-                    lambda: images.make_rendition(original.body, request.rendition), pixels=pixels
+                    lambda: images.make_rendition(original.body, request.rendition, original.pixels), pixels=pixels
                 )
         except images.NotAPicture as err:
             raise CaptureFailed("the captured picture cannot be decoded; try again later") from err
@@ -85,4 +93,9 @@ class Renditions:
             notes=original.notes,
         )
         self._cache.put_rendition(request, picture, self._freshness.keep(picture, request))
+        return picture
+
+    def _keep_as_captured(self, original: Picture, request: ThumbnailRequest) -> Picture:
+        picture = replace(original, pixels=b"")
+        self._cache.put_rendition(request, picture, self._freshness.keep(picture, request), as_captured=True)
         return picture

@@ -18,8 +18,9 @@ from errors import CaptureError, CaptureFailed, OverCapacity, Pending, RateLimit
 from model import Picture, ThumbnailRequest
 from storage import PictureStorage
 from thumbnails.ask import Ask
-from thumbnails.cache import Known, PictureCache
+from thumbnails.cache import PictureCache
 from thumbnails.freshness import Freshness
+from thumbnails.known import Known
 from thumbnails.originals import Captured, Originals
 from thumbnails.renditions import Renditions
 from thumbnails.served import CacheState, Persisted, Served
@@ -85,7 +86,7 @@ class Thumbnailer:
             # A fresh original makes any rendition. Without one, an outdated rendition that is still fresh will do.
             original = self._find_original(request, known)
             known = known.with_original(original)
-            if original is not None and self._freshness.is_fresh(original, request):
+            if original and not known.supersedes(original) and self._freshness.is_fresh(original, request):
                 return self._serve(self._render(original, known, request), CacheState.HIT, request)
             if known.rendition is not None and self._freshness.is_fresh(known.rendition, request):
                 self._cache.trust(request, known.rendition)

@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 
 import redis
 
 from coordination import CacheKeys, CacheRedis, RedisBreaker, StateKeys, StateRedis
 from refresh import ViewedPage
+from storage_backends.sealing import seal, unseal
+from tests.support.originals import kept_files
 from tests.support.processes import free_port, running, wait_until
 
 
@@ -112,14 +115,18 @@ def _answers(server: RedisServer) -> bool:
     return False
 
 
-def age_pictures(url: str, seconds: int) -> None:
-    """Make all cached pictures look `seconds` older, with the recorded times of their captures."""
+def age_pictures(url: str, seconds: int, folder: Path | None = None) -> None:
+    """Make all cached pictures look `seconds` older, with the recorded times of their captures.
+
+    `folder` is that of the originals, unless they are in Redis.
+    """
+    for path in kept_files(folder) if folder else ():
+        with path.open("rb") as file:
+            aged = _age(bytes(unseal(file.read())), seconds)
+        path.write_bytes(seal(aged, path.stat().st_mtime))
     with redis.Redis.from_url(url) as client:
         for key in client.keys("thumb:picture:*"):
-            head, _, body = client.get(key).partition(b"\n")
-            header = json.loads(head)
-            header["captured_at"] -= seconds
-            client.set(key, json.dumps(header).encode() + b"\n" + body, keepttl=True)
+            client.set(key, _age(client.get(key), seconds), keepttl=True)
         for key in client.keys("thumb:original:*"):
             mark, space, then = client.get(key).rpartition(b" ")
             client.set(key, mark + space + repr(float(then) - seconds).encode(), keepttl=True)
@@ -129,6 +136,13 @@ def age_pictures(url: str, seconds: int) -> None:
             client.zadd(
                 "thumb:views", {replace(page, captured_at=page.captured_at - timedelta(seconds=seconds)).pack(): views}
             )
+
+
+def _age(value: bytes, seconds: int) -> bytes:
+    head, _, body = value.partition(b"\n")
+    header = json.loads(head)
+    header["captured_at"] -= seconds
+    return json.dumps(header).encode() + b"\n" + body
 
 
 def renewals(client: redis.Redis) -> int:

@@ -32,7 +32,9 @@ def blueprint(services: Services) -> Blueprint:
         # Limits are counted in the state, and in memory while it is unreachable.
         described = {name: "ok" if works else "unreachable" for name, works in states.items()}
         limits = "redis" if states["state"] else "memory"
-        return jsonify(ok=ok, limits=limits, jobs=_jobs(services), **described), 200 if ok else 503
+        # Without originals, pictures cost more captures. The service still works, so it stays ready.
+        originals = "ok" if services.originals_store.works() else "unavailable"
+        return jsonify(ok=ok, limits=limits, originals=originals, jobs=_jobs(services), **described), 200 if ok else 503
 
     return views
 

@@ -17,6 +17,7 @@ def deployment(api, redis_url, tmp_path):
                 "capture_url": api.url,
                 "capture_api_key": "sk_live_test",
                 "persist_dir": tmp_path / "media",
+                "originals_dir": tmp_path / "originals",
                 "resolve_targets": False,
                 "worker_niceness": 0,
                 "job_limit": "10000 per minute",

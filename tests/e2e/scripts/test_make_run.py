@@ -66,6 +66,7 @@ class Run:
 @contextmanager
 def running(tmp_path, **environ):
     environ = dict.fromkeys(REAL_SERVICES, "") | {"PORT": str(free_port()), "PERSIST_DIR": str(tmp_path)} | environ
+    environ.setdefault("ORIGINALS_DIR", str(tmp_path / "originals"))
     environ |= {"REDIS_DIR": str(tmp_path / "redis"), "STATE_REDIS_DIR": str(tmp_path / "state")}
     environ |= {"BEAT_SCHEDULE": str(tmp_path / "beat-schedule")}
     process = subprocess.Popen(

@@ -70,6 +70,7 @@ def process(redis_server, upstream, tmp_path_factory):
         capture_url=upstream.url,
         capture_api_key="sk_live_test",
         persist_dir=folder / "media",
+        originals="redis",  # each test begins with an empty Redis
         memory_cache_bytes=0,
         trusted_proxies=1,
         web_concurrency=1,

@@ -1,6 +1,7 @@
 """The Redis commands per request, as Redis counts them: commands from clients, not those inside scripts."""
 
 import hashlib
+import shutil
 import threading
 from contextlib import contextmanager
 
@@ -47,9 +48,11 @@ def counted(url):
 
 
 @pytest.fixture
-def warm(make_client):
+def warm(make_client, tmp_path):
     """A client whose scripts are loaded, and whose flood guard has counted before."""
-    client = make_client(memory_cache_bytes=10_000_000, thumb_limit="100 per minute")
+    client = make_client(
+        memory_cache_bytes=10_000_000, thumb_limit="100 per minute", originals="folder", originals_dir=tmp_path / "kept"
+    )
     get(client, OTHER)
     return client
 
@@ -62,11 +65,12 @@ def test_a_miss_costs_redis_at_most_eleven_calls(warm, redis_url):
     assert len(calls) >= 5, "or they were not counted"
 
 
-def test_a_miss_whose_original_was_evicted_costs_no_more(warm, redis_url):
+def test_a_miss_whose_original_was_lost_costs_no_more(warm, redis_url, tmp_path):
     get(warm, PAGE, w=320)
     age_pictures(redis_url, seconds=60)
     with redis.Redis.from_url(redis_url) as store:
         store.delete(*store.keys("thumb:picture:*"))
+    shutil.rmtree(tmp_path / "kept")
     warm.application.extensions["services"].thumbnailer._cache._memory.clear()
     with counted(redis_url) as calls:
         response = get(warm, PAGE, w=320)

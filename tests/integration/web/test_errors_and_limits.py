@@ -277,7 +277,15 @@ def test_health_calls_no_dependency_and_ready_calls_each(make_client):
     assert client.get("/health").json["ok"] is True
     ready = client.get("/ready")
     assert ready.status_code == 200
-    states = {"ok": True, "cache": "ok", "state": "ok", "capture": "ok", "storage": "ok", "limits": "redis"}
+    states = {
+        "ok": True,
+        "cache": "ok",
+        "state": "ok",
+        "capture": "ok",
+        "storage": "ok",
+        "limits": "redis",
+        "originals": "ok",
+    }
     assert {name: ready.json[name] for name in ready.json if name != "jobs"} == states
 
 

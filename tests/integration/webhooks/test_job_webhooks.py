@@ -104,6 +104,7 @@ def running(tmp_path_factory):
             "capture_url": api.url,
             "capture_api_key": "sk_live_test",
             "persist_dir": folder / "media",
+            "originals_dir": folder / "originals",
             "private_targets": ",".join(
                 [f"127.0.0.1:{receiver.port}"] + [f"{host}:{spare}" for host in ["127.0.0.1", *MANY]]
             ),

@@ -54,6 +54,9 @@ def load(monkeypatch, tmp_path):
         ("S3_BUCKET", "Bad Bucket!"),
         ("WEB_CONCURRENCY", "0"),
         ("PORT", "abc"),
+        ("ORIGINALS", "disk"),
+        ("ORIGINALS", "s3"),  # without a bucket
+        ("ORIGINALS_MAX_BYTES", "2 GiB"),
         ("LOG_FORMAT", "xml"),
         ("RESOLVE_TARGETS", "perhaps"),
     ],
@@ -126,6 +129,26 @@ def test_variables_of_other_programs_are_ignored(monkeypatch):
     for name in ("PATH", "HOME", "LANG", "AWS_REGION", "ENGINE_PORT", "SSH_AUTH_SOCK"):
         monkeypatch.setenv(name, "x")
     assert not [line for line in config.unknown_variables() if line.split()[0] in ("PATH", "HOME", "ENGINE_PORT")]
+
+
+@pytest.mark.parametrize("folder", ["file", "file/originals"])
+def test_a_folder_of_originals_that_cannot_be_written_is_refused_with_the_reason(load, tmp_path, folder):
+    (tmp_path / "file").write_text("no folder")
+
+    with pytest.raises(config.ConfigError, match=r"^ORIGINALS_DIR is invalid \(.*\): set it to a folder in which"):
+        load(ORIGINALS_DIR=folder)
+
+
+def test_the_folder_of_originals_is_made_for_this_user_alone(load, tmp_path):
+    load(ORIGINALS_DIR="below/originals")
+
+    assert (tmp_path / "below" / "originals").stat().st_mode & 0o777 == 0o700
+
+
+def test_no_folder_is_made_for_originals_in_redis(load, tmp_path):
+    load(ORIGINALS="redis")
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_mistyped_setting_of_the_engine_is_reported(load):

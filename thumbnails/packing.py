@@ -1,0 +1,66 @@
+"""How a picture is kept: a line of JSON and the file; the pixels of an original, if at all, in a value of their own. Pure.
+
+The line holds the canonical options, which are compared on reading: a value under the wrong key is a miss.
+"""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import orjson
+
+from model import Key, Picture
+from options import Notes
+
+_LONGEST_LINE = 1 << 20
+
+
+def pack(picture: Picture, key: Key) -> bytes:
+    header = {
+        "key": key.canonical,
+        "type": picture.content_type,
+        "width": picture.width,
+        "height": picture.height,
+        "captured_at": picture.captured_at.timestamp(),
+        "bytes": len(picture.body),
+        "etag": picture.etag,
+        "suspect": picture.suspect,
+        "notes": str(picture.notes),
+    }
+    return b"".join((json.dumps(header).encode(), b"\n", picture.body))
+
+
+def pack_pixels(picture: Picture) -> bytes:
+    """Pack the pixels of an original, below the hash of the file that they belong to."""
+    return picture.etag.encode() + b"\n" + picture.pixels
+
+
+def add_pixels(picture: Picture, value: bytes | memoryview | None) -> Picture:
+    """Return the picture with its pixels, or as it is if the value is missing or another file's."""
+    head = picture.etag.encode() + b"\n"
+    if value is None or value[: len(head)] != head:
+        return picture
+    return replace(picture, pixels=bytes(value[len(head) :]))
+
+
+def unpack(value: bytes | memoryview, key: Key) -> Picture | None:
+    """Return the picture; None if the value is another's, or cut off."""
+    view = memoryview(value)
+    try:
+        start = bytes(view[:_LONGEST_LINE]).index(b"\n") + 1
+        header = orjson.loads(view[: start - 1])
+        end = start + header["bytes"]
+        if header["key"] != key.canonical or end != len(view):
+            return None
+        return Picture(
+            bytes(view[start:]),
+            header["type"],
+            header["width"],
+            header["height"],
+            datetime.fromtimestamp(header["captured_at"], UTC),
+            header["etag"],
+            suspect=header["suspect"],
+            notes=Notes.read(header.get("notes", "")),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
