@@ -68,7 +68,7 @@ def be_busy(here):
     here.api.behave(refuse(500, "internal"), url=f"{PAGE}failing", times=9)
     for name in ("one", "two", "broken", "failing"):
         for _ in range(4):
-            here.thumb(PAGE + name)
+            here.thumb(PAGE + name, w=64)
     assert here.post("/persist", "order-1", url=f"{PAGE}one").status_code == 201
     single = here.post("/screenshots", "order-1", url=f"{PAGE}job")
     batch = here.post("/screenshots", "order-2", urls=[f"{PAGE}{number}" for number in range(5)])
