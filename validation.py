@@ -96,9 +96,9 @@ class Validator:
         """
         return self._parse(_object(body), _Query, preferred) if preferred else self._parse_object(_object(body))
 
-    def parse_contract_query(self, pairs: Iterable[tuple[str, str]]) -> ThumbnailRequest:
-        """Read the decoded query of `/v1/screenshot`. Raises as `parse_contract`."""
-        options = _read(lambda: contract.of_query(pairs))
+    def parse_contract_query(self, query: bytes) -> ThumbnailRequest:
+        """Read the raw query of `/v1/screenshot`. Raises as `parse_contract`."""
+        options = _read(lambda: contract.of_query(read_query(query)))
         _refuse_in_query(options.keys() - _IN_CONTRACTS_QUERY)
         return self.parse_contract(options)
 

@@ -28,7 +28,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         if request.method == "POST":
             wanted = services.validator.parse_contract(json_body())
         else:
-            wanted = services.validator.parse_contract_query(request.args.items(multi=True))
+            wanted = services.validator.parse_contract_query(request.query_string)
         log_facts(host=wanted.target.netloc)
         caller = identify_caller(services.access, needs_key="/v1/screenshot")
         services.access.require_target(wanted.target.host)

@@ -9,9 +9,9 @@ PAGE = "https://example.com/"
 KEY = "a-signing-key-of-tests-0001"
 
 
-def ask(client, query):
-    """GET /thumb with the bytes of `query` exactly as they are."""
-    environ = EnvironBuilder("/thumb").get_environ() | {"QUERY_STRING": query.decode("latin-1")}
+def ask(client, query, path="/thumb"):
+    """GET `path` with the bytes of `query` exactly as they are."""
+    environ = EnvironBuilder(path).get_environ() | {"QUERY_STRING": query.decode("latin-1")}
     body, status, headers = run_wsgi_app(client.application, environ)
     return int(status[:3]), dict(headers), b"".join(body)
 
@@ -43,6 +43,13 @@ def test_two_pages_that_differ_in_such_a_byte_share_no_picture(client, api):
         assert ask(client, b"url=https%3A%2F%2Fexample.com%2F" + byte)[0] == 200
 
     assert captured(api) == [f"https://example.com/{byte}" for byte in ("%E8", "%E9", "%FF", "%EF%BF%BD")]
+
+
+def test_snapsharps_clients_open_such_pages_too(client, api):
+    for byte in (b"%E8", b"%E9", b"\xe8"):
+        assert ask(client, b"url=https%3A%2F%2Fexample.com%2F" + byte, path="/v1/screenshot")[0] == 200
+
+    assert captured(api) == [f"https://example.com/{byte}" for byte in ("%E8", "%E9")]
 
 
 def test_a_signature_fits_one_page_only(make_client):
