@@ -24,6 +24,7 @@ from options import FORMATS, CaptureOptions
 MAX_BODY = 64 << 10
 ADDED = 4 << 10  # the service takes bodies of that size too, and adds options to them
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+CLIENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 URGENCY = re.compile(r"(?:^|,)[ \t]*u=(\d+)(?![\d.])")  # a dictionary of RFC 8941: its last member counts
 TOO_LARGE = f"the body is too large; send at most {MAX_BODY >> 10} KiB"
 STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 413: "validation_error"}
@@ -94,7 +95,9 @@ async def _capture(request: web.Request, wanted: CaptureOptions) -> CaptureResul
         return {"seconds": round(time.monotonic() - started, 3), "traffic": traffic.summary()}
 
     try:
-        result = await request.app[SERVICE].capture(wanted, traffic, background=_is_background(request))
+        result = await request.app[SERVICE].capture(
+            wanted, traffic, client=_client_of(request), background=_is_background(request)
+        )
     except asyncio.CancelledError:
         event.info("capture", outcome="client_gone", **spent())
         raise
@@ -114,6 +117,12 @@ def _log_fields(err: EngineError) -> dict[str, str]:
     if isinstance(err, BlockedURL):
         return {"verdict": err.verdict}
     return {"cause": repr(err.__cause__)[:200]} if err.__cause__ else {}
+
+
+def _client_of(request: web.Request) -> str:
+    """Return the pseudonym by which the caller tells its own clients apart, so that they share the queue fairly."""
+    given = request.headers.get("X-Client", "")
+    return given if CLIENT.fullmatch(given) else ""
 
 
 def _is_background(request: web.Request) -> bool:

@@ -82,8 +82,8 @@ class EngineSettings(BaseSettings):
 
     engine_concurrency: int = _number(CORES, 1, 128)
     engine_queue: int = Field(
-        # A page with sixteen uncached thumbnails should fit into the queue.
-        default_factory=lambda data: 8 * data.get("engine_concurrency", CORES),
+        # All that two web processes capture at a time should fit into the queue.
+        default_factory=lambda data: 16 * data.get("engine_concurrency", CORES),
         ge=0,
         le=1024,
         description="a whole number from 0 to 1024",

@@ -71,8 +71,8 @@ class CaptureService:
         self._gate = gate
         self._crashes = CrashHistory()
         self.proxies: set[Egress] = set()
-        # A client waits at most a third of the deadline in the queue, then the deadline itself.
-        self.slots = Slots(settings.engine_concurrency, settings.engine_queue, settings.engine_deadline / 3)
+        # A client waits at most two thirds of the deadline in the queue, then the deadline itself.
+        self.slots = Slots(settings.engine_concurrency, settings.engine_queue, settings.engine_deadline * 2 / 3)
 
     async def start(self) -> None:
         """Launch the browser, and begin to load the filter lists. Raises LaunchFailed."""
@@ -80,8 +80,12 @@ class CaptureService:
         self._ads = asyncio.create_task(asyncio.to_thread(adblock.load, self._filter_lists))
         await self._supervisor.start()
 
-    async def capture(self, params: CaptureOptions, traffic: Traffic, *, background: bool = False) -> CaptureResult:
+    async def capture(
+        self, params: CaptureOptions, traffic: Traffic, *, client: str = "", background: bool = False
+    ) -> CaptureResult:
         """Capture the page that `params` describe, and count its `traffic`. Foreground captures go before `background`.
+
+        The captures of each `client` take turns with those of others.
 
         Raises BlockedURL, EngineBusy, InvalidParams, PageFailed, DeadlineExceeded and Unavailable.
         """
@@ -95,7 +99,7 @@ class CaptureService:
         # The proxy dials the addresses that were judged here: a second look-up might give others.
         make_proxy = partial(Egress, self._gate, traffic, {target: judgement})
         arrived = time.monotonic()
-        async with self.slots.hold(background=background):
+        async with self.slots.hold(client, background=background):
             queued = time.monotonic() - arrived
             deadline = asyncio.get_running_loop().time() + self._deadline
             try:

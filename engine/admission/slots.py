@@ -1,10 +1,13 @@
 """Limits how many captures run at a time. The next ones wait in a short queue, and the rest are refused.
 
 Foreground captures go first. Background captures leave one slot free for them where there are two or more.
+
+Clients take turns: a free slot goes to the waiting client with the fewest captures running. So one client has all slots
+while no other waits, and its share of them otherwise. A full queue makes room for a client that has less of it.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -26,45 +29,48 @@ class Slots:
 
     @property
     def queued(self) -> int:
-        return len(self._foreground.waiting) + len(self._background.waiting)
+        return self._foreground.queued + self._background.queued
 
     @asynccontextmanager
-    async def hold(self, *, background: bool = False) -> AsyncIterator[None]:
-        """Hold a slot. Raises EngineBusy when the queue is full, or when no slot comes free in time."""
+    async def hold(self, client: str = "", *, background: bool = False) -> AsyncIterator[None]:
+        """Hold a slot for a capture of `client`. All captures without one count as one client's.
+
+        Raises EngineBusy when the queue is full, or when no slot comes free in time.
+        """
         queue = self._background if background else self._foreground
-        await self._acquire(queue)
+        await self._acquire(queue, client)
         try:
             yield
         finally:
-            self._release(queue)
+            self._release(queue, client)
 
-    async def _acquire(self, queue: "_Queue") -> None:
+    async def _acquire(self, queue: "_Queue", client: str) -> None:
         """Take a free slot, or wait for one. A released slot goes to the queue at once, so no newcomer overtakes it."""
         if self._has_free_slot(queue):
-            queue.running += 1
+            queue.holders[client] += 1
             return
-        if len(queue.waiting) >= self._queue_size:
+        if queue.queued >= self._queue_size and not queue.make_room(client):
             raise EngineBusy("all browsers are busy and the queue is full: try again in a few seconds")
         try:
             async with asyncio.timeout(self._max_wait):
-                await self._wait(queue)
+                await self._wait(queue, client)
         except TimeoutError:
             raise EngineBusy("all browsers are busy: try again in a few seconds") from None
 
-    async def _wait(self, queue: "_Queue") -> None:
+    async def _wait(self, queue: "_Queue", client: str) -> None:
         admission = asyncio.get_running_loop().create_future()
-        queue.waiting.append(admission)
+        queue.waiting.setdefault(client, deque()).append(admission)
         try:
             await admission
         except asyncio.CancelledError:
-            if not admission.cancelled():  # admitted and cancelled in the same iteration of the loop
-                self._release(queue)
-            elif admission in queue.waiting:
-                queue.waiting.remove(admission)
+            if admission.cancelled():
+                queue.remove(client, admission)
+            elif admission.exception() is None:  # admitted and cancelled in the same iteration of the loop
+                self._release(queue, client)
             raise
 
-    def _release(self, queue: "_Queue") -> None:
-        queue.running -= 1
+    def _release(self, queue: "_Queue", client: str) -> None:
+        queue.release(client)
         for each in (self._foreground, self._background):
             while each.waiting and self._has_free_slot(each):
                 each.admit_next()
@@ -74,16 +80,55 @@ class Slots:
 
 
 class _Queue:
-    """Captures of one kind: the number that run, at most `limit`, and those that wait, first in, first out."""
+    """Captures of one kind: those that run, at most `limit`, and those that wait, each client's first in, first out."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.running = 0
-        self.waiting: deque[asyncio.Future[None]] = deque()
+        self.holders: Counter[str] = Counter()
+        # In the order of their next turn. A client without a capture that waits has no entry.
+        self.waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    @property
+    def running(self) -> int:
+        return self.holders.total()
+
+    @property
+    def queued(self) -> int:
+        return sum(map(len, self.waiting.values()))
 
     def admit_next(self) -> None:
-        """Remove the first capture from the queue, and give it a slot unless it was cancelled."""
-        admission = self.waiting.popleft()
+        """Remove the first capture of the next client from the queue, and give it a slot unless it was cancelled."""
+        client = min(self.waiting, key=lambda name: self.holders[name])  # the first of equals
+        captures = self.waiting.pop(client)
+        admission = captures.popleft()
+        if captures:
+            self.waiting[client] = captures  # behind all others
         if not admission.done():
-            self.running += 1
+            self.holders[client] += 1
             admission.set_result(None)
+
+    def make_room(self, client: str) -> bool:
+        """Refuse the newest capture of the client that has the most, if `client` would still have fewer with one more."""
+        largest = max(self.waiting, key=self._captures, default=client)
+        if self._captures(largest) <= self._captures(client) + 1:
+            return False
+        newest = self.waiting[largest][-1]
+        self.remove(largest, newest)
+        if not newest.done():
+            newest.set_exception(EngineBusy("one client has more than its share of the queue: try again in a few seconds"))
+        return True
+
+    def remove(self, client: str, admission: "asyncio.Future[None]") -> None:
+        captures = self.waiting.get(client, deque())
+        if admission in captures:
+            captures.remove(admission)
+            if not captures:
+                del self.waiting[client]
+
+    def release(self, client: str) -> None:
+        self.holders[client] -= 1
+        if not self.holders[client]:
+            del self.holders[client]
+
+    def _captures(self, client: str) -> int:
+        return self.holders[client] + len(self.waiting.get(client, ()))

@@ -1,4 +1,4 @@
-"""The order of admission: visitors first, background work in the slots that they leave."""
+"""The order of admission: visitors first, background work in the slots that they leave, and clients in turn."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -20,7 +20,10 @@ class Crowd:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def come(self, *names: str) -> None:
-        """Start captures in this order. Those whose name begins with `bulk` are in the background."""
+        """Start captures in this order. Those whose name begins with `bulk` are in the background.
+
+        `greedy/1` is a capture of the client `greedy`.
+        """
         for name in names:
             self._ends[name] = asyncio.Event()
             self._tasks[name] = asyncio.create_task(self._capture(name))
@@ -52,7 +55,7 @@ class Crowd:
         assert (self.slots.in_use, self.slots.queued) == (0, 0)
 
     async def _capture(self, name: str) -> None:
-        async with self.slots.hold(background=name.startswith("bulk")):
+        async with self.slots.hold(name.rpartition("/")[0], background=name.startswith("bulk")):
             self.admitted.append(name)
             await self._ends[name].wait()
 
@@ -158,4 +161,58 @@ async def test_a_queued_capture_times_out():
     assert "busy" in await them.refusal_of("visitor 2")
     assert "busy" in await them.refusal_of("bulk")
     assert them.slots.queued == 0
+    await them.end_all()
+
+
+@in_loop
+async def test_clients_take_turns():
+    them = crowd(size=1, queue=8)
+    await them.come("greedy/1", "greedy/2", "greedy/3", "greedy/4", "modest/1", "modest/2", "other/1")
+    for name in ("greedy/1", "greedy/2", "modest/1", "other/1", "greedy/3", "modest/2"):
+        await them.end(name)
+    assert them.admitted == ["greedy/1", "greedy/2", "modest/1", "other/1", "greedy/3", "modest/2", "greedy/4"]
+    await them.end_all()
+
+
+@in_loop
+async def test_one_client_has_every_slot_until_another_waits():
+    them = crowd(size=2, queue=8)
+    await them.come(*(f"greedy/{number}" for number in range(6)))
+    assert them.admitted == ["greedy/0", "greedy/1"]
+    await them.come("modest/0", "modest/1")
+    await them.end("greedy/0")
+    assert them.admitted[2:] == ["modest/0"]
+    await them.end("greedy/1")
+    assert them.admitted[3:] == ["greedy/2"], "each has one of the two slots"
+    await them.end("modest/0")
+    assert them.admitted[4:] == ["modest/1"]
+    await them.end("modest/1")
+    assert them.admitted[5:] == ["greedy/3"], "again it is alone"
+    await them.end_all()
+
+
+@in_loop
+async def test_a_full_queue_makes_room_for_a_client_with_less_of_it():
+    them = crowd(size=1, queue=4)
+    await them.come(*(f"greedy/{number}" for number in range(6)))
+    assert "full" in await them.refusal_of("greedy/5")
+    await them.come("modest/0", "modest/1", "modest/2")
+    assert "share" in await them.refusal_of("greedy/4")
+    assert "share" in await them.refusal_of("greedy/3")
+    assert "full" in await them.refusal_of("modest/2"), "it would have more than the other"
+    assert them.slots.queued == 4
+    for name in ("greedy/0", "greedy/1", "modest/0", "greedy/2"):
+        await them.end(name)
+    assert them.admitted == ["greedy/0", "greedy/1", "modest/0", "greedy/2", "modest/1"]
+    await them.end_all()
+
+
+@in_loop
+async def test_a_client_that_disconnects_leaves_no_trace_in_the_queue():
+    them = crowd(size=1, queue=1)
+    await them.come("greedy/0", "greedy/1")
+    await them.leave("greedy/1")
+    await them.come("modest/0")
+    await them.end("greedy/0")
+    assert them.admitted == ["greedy/0", "modest/0"]
     await them.end_all()

@@ -129,6 +129,28 @@ def test_background_captures_leave_a_slot_to_visitors(mortal: Engine, site: Site
     assert [colour(each.result()) for each in imports] == [GREEN, GREEN]
 
 
+def test_clients_share_the_engine_by_the_name_that_the_caller_gives_them(
+    narrow: Engine, site: Site, pool: ThreadPoolExecutor
+):
+    gate = threading.Event()
+    slow, quick = site.add("/greedy", body("green"), gate=gate), site.add("/modest", body("green"))
+
+    def capture(client: str, url: str) -> requests.Response:
+        return narrow.get("/v1/screenshot", params={"url": url}, headers={"X-Client": client})
+
+    greedy = [pool.submit(capture, "greedy", slow)]
+    eventually(lambda: narrow.health()["in_flight"] == 1)
+    greedy.append(pool.submit(capture, "greedy", slow))
+    eventually(lambda: narrow.health()["queued"] == 1)
+    assert failure(capture("greedy", quick))[:2] == (429, "rate_limited")
+    modest = pool.submit(capture, "modest", quick)
+    status, code, reason = failure(greedy[1].result())[:3]
+    gate.set()
+    assert (status, code) == (429, "rate_limited")
+    assert "share" in reason
+    assert [colour(each.result()) for each in (greedy[0], modest)] == [GREEN, GREEN]
+
+
 @pytest.mark.parametrize("priority", ["u=0", "u=3, i", "u=77", "u=7.5", "u=7, u=2", "u", "\xff;="])
 def test_any_other_priority_is_a_foreground_capture(
     site: Site, pool: ThreadPoolExecutor, engine: Engine, priority: str
