@@ -9,7 +9,7 @@ import structlog
 import netguard
 import storage_backends
 from access import AccessRules, ApiKey, Counters, RedisCounters, parse_size
-from capture import DIALECTS, CaptureClient, CircuitBreaker, Quota, ScreenshotAPI
+from capture import DIALECTS, CaptureClient, CircuitBreaker, Pseudonyms, Quota, ScreenshotAPI
 from config import Settings
 from coordination import (
     LEASE_MS,
@@ -106,7 +106,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     breaker, quota = CircuitBreaker(state), Quota(state, settings.bulk_limit)
     originals = Originals(
         cache,
-        ScreenshotAPI(client, breaker, cpu, quota),
+        ScreenshotAPI(client, breaker, cpu, quota, Pseudonyms(state)),
         coalescer,
         guard if settings.resolve_targets else None,
         OriginalLimits(

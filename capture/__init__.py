@@ -4,6 +4,7 @@ from capture.api import ScreenshotAPI
 from capture.breaker import CircuitBreaker
 from capture.client import CaptureClient
 from capture.dialects import DIALECTS
+from capture.pseudonyms import Pseudonyms
 from capture.quota import Quota
 
-__all__ = ["DIALECTS", "CaptureClient", "CircuitBreaker", "Quota", "ScreenshotAPI"]
+__all__ = ["DIALECTS", "CaptureClient", "CircuitBreaker", "Pseudonyms", "Quota", "ScreenshotAPI"]

@@ -8,6 +8,7 @@ import structlog
 import images
 from capture.breaker import CircuitBreaker
 from capture.client import CaptureClient
+from capture.pseudonyms import Pseudonyms
 from capture.quota import Quota
 from errors import CaptureFailed, RateLimited, ThumbnailError
 from images import CpuPool
@@ -18,12 +19,15 @@ _log = structlog.get_logger()
 
 
 class ScreenshotAPI:
-    def __init__(self, client: CaptureClient, breaker: CircuitBreaker, cpu: CpuPool, quota: Quota) -> None:
+    def __init__(
+        self, client: CaptureClient, breaker: CircuitBreaker, cpu: CpuPool, quota: Quota, pseudonyms: Pseudonyms
+    ) -> None:
         """`quota` counts each call to the API, retries included, and may refuse one in the background."""
         self._client = client
         self._breaker = breaker
         self._cpu = cpu
         self._quota = quota
+        self._pseudonyms = pseudonyms
 
     def require_expressible(self, options: CaptureOptions) -> None:
         """Raise InvalidOption if the API cannot express the options. No I/O, so that it can precede any charge."""
@@ -45,18 +49,24 @@ class ScreenshotAPI:
         self._breaker.cancel()
 
     def capture(
-        self, options: CaptureOptions, deadline: float, request_id: str, *, background: bool = False
+        self, options: CaptureOptions, deadline: float, request_id: str, *, client: str = "", background: bool = False
     ) -> Picture:
         """Take a picture by `deadline` (monotonic). The picture is `suspect` if it is blank, unfinished or of another size.
 
-        If the API knows priorities, a capture in the `background` yields to all others.
+        If the API knows priorities, a capture in the `background` yields to all others. Our own engine lets clients take
+        turns; it learns a pseudonym of `client`.
         Raises InvalidOption, BlockedTarget, a CaptureError, or, in the `background` alone, RateLimited.
         """
         count = self._quota.take_bulk_call if background else self._quota.count_call
         timeout = max(deadline - time.monotonic(), 0.1)
         try:
             shot = self._client.capture(
-                options, timeout=timeout, request_id=request_id, background=background, count=count
+                options,
+                timeout=timeout,
+                request_id=request_id,
+                client=self._pseudonyms.of(client) if self._client.is_ours else "",
+                background=background,
+                count=count,
             )
             identity = self._cpu.run(lambda: images.identify(shot.body), pixels=images.pixels_of(shot.body))
             doubt = images.doubt(identity, options) or ("unfinished" if shot.notes.unfinished else "")

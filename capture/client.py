@@ -104,18 +104,22 @@ class CaptureClient:
         *,
         timeout: float,
         request_id: str = "",
+        client: str = "",
         background: bool = False,
         count: Callable[[], None] = lambda: None,
     ) -> Screenshot:
         """Take the picture within `timeout` seconds, retries included. Of the bytes, only type and length are checked.
 
-        If the API knows priorities, a capture in the `background` yields to all others. `count` is called before
+        If the API knows priorities, a capture in the `background` yields to all others. Our own engine lets each `client`,
+        a pseudonym, take turns with others. `count` is called before
         each call to the API. If it raises `RateLimited`, the call and all retries are left out. Raises `InvalidOption`,
         `BlockedTarget` (from the engine), a `CaptureError`, or `RateLimited` before the first call.
         """
         deadline = time.monotonic() + timeout
         secret = bool(PRIVATE.intersection(chosen(options)))
-        request = self._request(self._dialect.express(options), self._headers(request_id, background), secret=secret)
+        request = self._request(
+            self._dialect.express(options), self._headers(request_id, client, background), secret=secret
+        )
         count()
         failure = CallFailure(LATE)
         for attempt in range(1, TRIES + 1):
@@ -140,8 +144,10 @@ class CaptureClient:
         # Raised outside any `except`, since exceptions of `requests` hold the URL and must not become the context.
         raise failure.to_error()
 
-    def _headers(self, request_id: str, background: bool) -> dict[str, str]:
+    def _headers(self, request_id: str, client: str, background: bool) -> dict[str, str]:
         headers = {"X-Request-ID": request_id} if request_id else {}
+        if client and self._dialect.ours:
+            headers["X-Client"] = client
         if background and self._dialect.priority:
             headers["Priority"] = BACKGROUND
         return headers

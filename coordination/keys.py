@@ -54,6 +54,9 @@ class StateKeys(_Keys):
     def breaker_probe(self) -> str:
         return f"{self.prefix}:breaker:probe"
 
+    def client_secret(self) -> str:
+        return f"{self.prefix}:client-secret"
+
     def quota(self, limit: str) -> str:
         return f"{self.prefix}:{{captures}}:{limit}"
 

@@ -173,13 +173,14 @@ class Originals:
         """
         options, background = ask.request.capture, ask.request.delivery.background
         deadline = time.monotonic() + self._limits.timeout
-        picture = self._api.capture(options, deadline, ask.request_id, background=background)
+        client = ask.charge.client
+        picture = self._api.capture(options, deadline, ask.request_id, client=client, background=background)
         if picture.suspect and time.monotonic() < deadline - 1:
             # A suspect picture beats none, so a failed retry is ignored. Being refused the retry says nothing about the
             # page: if a good picture is known, RateLimited is raised.
             with suppress(CaptureError, *(() if good else (RateLimited,))):
                 patient = replace(options, delay=max(options.delay, PATIENT_DELAY))
-                picture = self._api.capture(patient, deadline, ask.request_id, background=background)
+                picture = self._api.capture(patient, deadline, ask.request_id, client=client, background=background)
                 if (options.clip or options.selector) and not picture.notes.unfinished:
                     picture = replace(picture, suspect=False)  # a part may well be of one colour, as two looks agree
         if picture.suspect and good:

@@ -115,7 +115,9 @@ class _Queue:
         newest = self.waiting[largest][-1]
         self.remove(largest, newest)
         if not newest.done():
-            newest.set_exception(EngineBusy("one client has more than its share of the queue: try again in a few seconds"))
+            newest.set_exception(
+                EngineBusy("one client has more than its share of the queue: try again in a few seconds")
+            )
         return True
 
     def remove(self, client: str, admission: "asyncio.Future[None]") -> None:
