@@ -125,6 +125,7 @@ class Settings(BaseSettings):
     snapsharp_api_key: SecretStr | None = Field(None, description="a SnapSharp key")
     capture_timeout: float = _seconds(60, 1, 600)
     capture_concurrency: int = Field(16, ge=1, le=1000, description="a whole number from 1 to 1000")
+    capture_queue: int = Field(64, ge=0, le=1000, description="a whole number from 0 to 1000")
 
     cache_ttl: int = _seconds(86400, 60, LONGEST_TTL)
     stale_ttl: int = _seconds(604800, 0, 31536000)

@@ -101,7 +101,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     cache = PictureCache(connections.cache, settings.memory_cache_bytes, originals=originals_store)
     client = _capture_client(settings)
     leases = Leases(state)
-    coalescer = Coalescer(leases, capacity=4 * settings.capture_concurrency)
+    coalescer = Coalescer(leases, capacity=4 * settings.capture_concurrency + 2 * settings.capture_queue)
     cpu = CpuPool()
     breaker, quota = CircuitBreaker(state), Quota(state, settings.bulk_limit)
     originals = Originals(
@@ -112,6 +112,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         OriginalLimits(
             settings.capture_timeout,
             settings.capture_concurrency,
+            settings.capture_queue,
             _keep_originals(settings),
             _largest_original(settings),
             LONGEST_TTL + settings.stale_ttl + _keep_originals(settings),

@@ -3,10 +3,8 @@
 The first caller pays. A new capture is checked before it replaces anything.
 """
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -20,21 +18,22 @@ from thumbnails.ask import Ask
 from thumbnails.cache import PictureCache
 from thumbnails.freshness import CLOCK_SKEW, ERROR_PAGE_SECONDS, SUSPECT_SECONDS
 from thumbnails.known import Known, OriginalInfo, RememberedFailure
+from thumbnails.shares import Turns
 from urls import NOT_PUBLIC
 
 FAILURE_SECONDS = 30  # how long a page's failure is remembered
 LONGEST_FAILURE = 3600
 LARGE_SECONDS = 30
 PATIENT_DELAY = 4000  # milliseconds, for the second look at a page whose picture was suspect
-_FULL = "too many captures are in progress; try again in a few seconds"
 
 
 @dataclass(frozen=True, slots=True)
 class OriginalLimits:
-    """Limits of captures (seconds, number at a time in this process) and of what is kept (seconds, bytes)."""
+    """Limits of captures (seconds, number at a time in this process, number that waits) and of what is kept."""
 
     timeout: float = 60
     concurrency: int = 16
+    queue: int = 64
     keep_seconds: int = 86400
     keep_bytes: int = 4 * 2**20
     info_seconds: int = 3283200  # the longest time for which a picture made from a good capture may be shown
@@ -63,19 +62,21 @@ class Originals:
         self._coalescer = coalescer
         self._guard = guard
         self._limits = limits
-        self._slots = threading.BoundedSemaphore(limits.concurrency)
+        self._turns = Turns(limits.concurrency, limits.queue, limits.timeout)
 
     def join(self, ask: Ask, known: Known) -> Flight[Captured]:
         """Join the capture of the page, or start it.
 
-        Raises at once: InvalidOption, OverCapacity, or a remembered failure of this page. The flight ends with Captured,
-        BlockedTarget, RateLimited, OverCapacity or a CaptureError.
+        A capture that starts keeps its place in the order of asking, also if all its callers stop waiting.
+
+        Raises at once: InvalidOption, RateLimited, OverCapacity, or a remembered failure of this page. The flight ends with
+        Captured, BlockedTarget, RateLimited, OverCapacity or a CaptureError.
         """
         request, fresh = ask.request, ask.request.delivery.fresh
         self._api.require_expressible(request.capture)
         if known.failure and not fresh:
             raise known.failure.error
-        self.require_room(request)
+        self.require_room(request, ask.charge.client)
         # A caller with `fresh=1` accepts only a capture newer than the known one. Others accept one that was just made.
         newest = known.original.captured_at if fresh and known.original and not known.original.suspect else None
         since = newest or datetime.now(UTC) - CLOCK_SKEW
@@ -101,19 +102,23 @@ class Originals:
         work = Work(lead, follow, before_waiting=lambda: self._cache.want_original(request))
         return self._coalescer.join(request.capture_key.digest, work, self._limits.timeout + 5)
 
-    def require_room(self, request: ThumbnailRequest) -> None:
-        """Raise the error that a capture would certainly end with, if any.
+    def require_room(self, request: ThumbnailRequest, client: str) -> None:
+        """Raise the error that a capture for `client` would certainly end with, if any.
 
         A refusal must cost next to nothing. The order of the checks matters: a capture is in the cache before it stops
         being in progress.
         """
-        with suppress(OverCapacity), self._slot():
+        try:
+            self._turns.require_room(client)
+        except (OverCapacity, RateLimited) as err:
+            refusal = err
+        else:
             return
         if self._coalescer.is_in_progress(request.capture_key.digest) or self._cache.knows(request):
             return
         self._api.require_expressible(request.capture)
         self._api.require_available()
-        raise OverCapacity(_FULL)
+        raise refusal
 
     def _captured_meanwhile(
         self, request: ThumbnailRequest, info: OriginalInfo | None, failure: RememberedFailure | None, since: datetime
@@ -131,14 +136,13 @@ class Originals:
         return None
 
     def _capture(self, ask: Ask, known: Known, info: OriginalInfo | None) -> Captured:
-        """Do the leader's work: judge the host, take a slot, charge, capture, compare, keep."""
+        """Do the leader's work: judge the host, wait for a turn, charge, capture, compare, keep."""
         request = ask.request
         self._api.require_available(reload=False)  # `admit` asks Redis, after the look-up of the name
-        with self._slot():
-            pass  # without a free slot, no name is looked up
+        self._turns.require_room(ask.charge.client)  # without room, no name is looked up
         self._judge(request.target)
-        began = time.monotonic()
-        with self._slot():
+        with self._turns.hold(ask.charge.client):
+            began = time.monotonic()
             self._api.admit()
             try:
                 ask.charge()
@@ -212,16 +216,6 @@ class Originals:
         elif original.notes.shows_error:
             keep, keep_info = min(keep, ERROR_PAGE_SECONDS), ERROR_PAGE_SECONDS
         self._cache.put_original(request, original, keep, keep_info, brief=large)
-
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        """Take one of this process's captures at a time. Raises OverCapacity at once if all are taken."""
-        if not self._slots.acquire(blocking=False):
-            raise OverCapacity(_FULL)
-        try:
-            yield
-        finally:
-            self._slots.release()
 
 
 def _has_good(known: Known, info: OriginalInfo | None) -> bool:

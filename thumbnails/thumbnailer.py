@@ -173,9 +173,9 @@ class Thumbnailer:
         self._cache.back_off(ask.request, ask.charge.client if isinstance(err, RateLimited) else "")
         _log.info("refresh_refused", reason=getattr(err, "code", type(err).__name__))
 
-    def require_room(self, request: ThumbnailRequest) -> None:
-        """Raise OverCapacity, InvalidOption or a CaptureError if `get` would certainly raise it."""
-        self._originals.require_room(request)
+    def require_room(self, request: ThumbnailRequest, client: str) -> None:
+        """Raise RateLimited, OverCapacity, InvalidOption or a CaptureError if `get` would certainly raise it."""
+        self._originals.require_room(request, client)
 
     def has_picture(self, request: ThumbnailRequest) -> bool:
         """Return whether `get` has a picture to show, fresh or stale, without waiting for a capture."""

@@ -114,7 +114,7 @@ class FastPathMiddleware:
         if served is None:
             environ[_KNOWN] = known
             environ[HOST] = wanted.target.netloc
-            self._services.thumbnailer.require_room(wanted)
+            self._services.thumbnailer.require_room(wanted, client_of(environ.get("REMOTE_ADDR")))
         return served
 
     def _count(self, environ: "WSGIEnvironment") -> bool:

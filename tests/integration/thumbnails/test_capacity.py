@@ -51,7 +51,7 @@ def test_with_wait_zero_a_large_picture_is_pending_at_once(client, api):
 
 
 def test_captures_beyond_the_bound_are_refused_while_others_pend(make_client, api, held):
-    crowd = Crowd(make_client(capture_concurrency=2, thumb_limit="100 per hour"), 12)
+    crowd = Crowd(make_client(capture_concurrency=2, capture_queue=0, thumb_limit="100 per hour"), 12)
     answers = [crowd.ask(url=f"https://example.com/{i}") for i in range(12)]
     wait_until(lambda: sum(answer.done() for answer in answers) == 10, "ten refusals")
     refused = [answer.result() for answer in answers if answer.done()]
@@ -65,7 +65,7 @@ def test_captures_beyond_the_bound_are_refused_while_others_pend(make_client, ap
 
 
 def test_without_free_slots_known_pictures_and_captures_in_progress_are_still_served(make_client, api):
-    one, other = (make_client(capture_concurrency=1, thumb_limit="100 per hour") for _ in range(2))
+    one, other = (make_client(capture_concurrency=1, capture_queue=0, thumb_limit="100 per hour") for _ in range(2))
     known = get(one)
     api.behave(refuse(422, "page_failed"))
     failed = get(one, "https://example.com/failed")
@@ -91,7 +91,7 @@ def test_without_free_slots_known_pictures_and_captures_in_progress_are_still_se
 
 def test_without_free_slots_other_errors_take_precedence(make_client, api):
     """A caller that gets `over_capacity` retries within seconds. For these errors, a retry would be useless."""
-    one, other = (make_client(capture_concurrency=1, thumb_limit="100 per hour") for _ in range(2))
+    one, other = (make_client(capture_concurrency=1, capture_queue=0, thumb_limit="100 per hour") for _ in range(2))
     gate = threading.Event()
     api.hold(gate, url=PAGE)
     crowd = Crowd(one, 1)
@@ -112,7 +112,7 @@ def test_without_free_slots_other_errors_take_precedence(make_client, api):
 
 def test_while_redis_is_full_pictures_in_memory_are_still_served(make_client, api):
     with running_redis("--maxmemory", "1mb", "--maxmemory-policy", "noeviction") as server:
-        client = make_client(redis_url=server.url, capture_concurrency=1, memory_cache_bytes=10_000_000)
+        client = make_client(redis_url=server.url, capture_concurrency=1, capture_queue=0, memory_cache_bytes=10_000_000)
         known = get(client, w=32)
         gate = threading.Event()
         api.hold(gate)
@@ -128,7 +128,7 @@ def test_while_redis_is_full_pictures_in_memory_are_still_served(make_client, ap
 
 
 def test_a_missing_key_takes_precedence_over_missing_slots(make_client, api, held):
-    client = make_client(capture_concurrency=1, api_keys=("cms:0123456789abcdef0123456789abcdef",))
+    client = make_client(capture_concurrency=1, capture_queue=0, api_keys=("cms:0123456789abcdef0123456789abcdef",))
     crowd = Crowd(client, 1)
     crowd.ask(url=PAGE)
     wait_until(lambda: len(api.calls) == 1, "the capture")

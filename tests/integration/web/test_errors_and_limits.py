@@ -116,7 +116,7 @@ def test_facts_of_one_request_are_not_in_the_next_event(make_client, capsys, mon
 
 
 def test_a_request_that_the_fast_path_refuses_is_logged_with_its_host(make_client, api, capsys, monkeypatch):
-    client = make_client(capture_concurrency=1)
+    client = make_client(capture_concurrency=1, capture_queue=0)
     gate = threading.Event()
     api.hold(gate)
     with logged(capsys, monkeypatch) as events:
@@ -290,7 +290,7 @@ def test_health_calls_no_dependency_and_ready_calls_each(make_client):
 
 
 def test_captures_in_flight_are_bounded(make_client, api):
-    client = make_client(capture_concurrency=1)
+    client = make_client(capture_concurrency=1, capture_queue=0)
     app = client.application
     api.latency = 2
     background = threading.Thread(target=lambda: get(app.test_client()))

@@ -1,0 +1,128 @@
+"""Shares: what one client may hold of what all clients share, in this process.
+
+Captures take turns. Seats for waiting callers cannot be taken back, so the last of them are for clients that hold few.
+"""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+from errors import OverCapacity, RateLimited
+
+RETRY_SECONDS = 5
+
+
+def _share_reached(most: int, what: str) -> RateLimited:
+    text = f"limit reached: {most} {what} per client while others wait; try again in a few seconds"
+    return RateLimited(text, limit=most, retry_after=RETRY_SECONDS)
+
+
+class Turns:
+    """Lets `size` captures run at a time. The next ones wait: clients take turns, and each one's captures are in order.
+
+    A free turn goes to the waiting client with the fewest captures running. A full queue makes room for a client that has
+    less of it: the newest capture of the client with the most is refused.
+    """
+
+    def __init__(self, size: int, queue: int, seconds: float) -> None:
+        """At most `queue` captures wait, for at most `seconds` each."""
+        self._size = size
+        self._queue_size = queue
+        self._seconds = seconds
+        self._running: Counter[str] = Counter()
+        # In the order of their next turn. A client without a capture that waits has no entry.
+        self._waiting: dict[str, deque[Future[None]]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def waiting(self) -> int:
+        """How many captures wait for their turn."""
+        with self._lock:
+            return sum(map(len, self._waiting.values()))
+
+    def require_room(self, client: str) -> None:
+        """Raise what `hold` would raise at once."""
+        with self._lock:
+            if self._is_full():
+                self._find_room(client)
+
+    @contextmanager
+    def hold(self, client: str) -> Iterator[None]:
+        """Wait for a turn, and hold it while the block runs. Raises RateLimited beyond the share, else OverCapacity."""
+        turn = self._take(client)
+        if turn is not None:
+            self._wait(client, turn)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._release(client)
+
+    def _take(self, client: str) -> "Future[None] | None":
+        with self._lock:
+            if self._running.total() < self._size:  # then nobody waits, as a released turn is given on at once
+                self._running[client] += 1
+                return None
+            if self._is_full():
+                largest = self._find_room(client)
+                newest = self._waiting[largest][-1]
+                self._remove(largest, newest)
+                newest.set_exception(self._refusal())
+            turn: Future[None] = Future()
+            self._waiting.setdefault(client, deque()).append(turn)
+            return turn
+
+    def _wait(self, client: str, turn: "Future[None]") -> None:
+        try:
+            turn.result(self._seconds)
+        except TimeoutError:
+            with self._lock:
+                if turn.done():
+                    turn.result()  # its turn, or its refusal, came at this very moment
+                    return
+                self._remove(client, turn)
+            raise OverCapacity("all captures of this service are slow; try again in a few seconds") from None
+
+    def _is_full(self) -> bool:
+        return self._running.total() >= self._size and sum(map(len, self._waiting.values())) >= self._queue_size
+
+    def _find_room(self, client: str) -> str:
+        """Return the client whose newest capture leaves the queue, so that `client` still has fewer with one more."""
+        largest = max(self._waiting, key=self._captures, default=client)
+        if self._captures(largest) > self._captures(client) + 1:
+            return largest
+        others = {*self._running, *self._waiting} - {client}
+        if others and self._captures(client) >= self._share():
+            raise self._refusal()
+        raise OverCapacity("too many captures are in progress; try again in a few seconds")
+
+    def _release(self, client: str) -> None:
+        self._running[client] -= 1
+        if not self._running[client]:
+            del self._running[client]
+        if not self._waiting:
+            return
+        following = min(self._waiting, key=lambda name: self._running[name])  # the first of equals
+        turns = self._waiting.pop(following)
+        turn = turns.popleft()
+        if turns:
+            self._waiting[following] = turns  # behind all others
+        self._running[following] += 1
+        turn.set_result(None)
+
+    def _remove(self, client: str, turn: "Future[None]") -> None:
+        turns = self._waiting[client]
+        turns.remove(turn)
+        if not turns:
+            del self._waiting[client]
+
+    def _captures(self, client: str) -> int:
+        return self._running[client] + len(self._waiting.get(client, ()))
+
+    def _share(self) -> int:
+        return max((self._size + self._queue_size) // 2, 1)
+
+    def _refusal(self) -> RateLimited:
+        return _share_reached(self._share(), "captures in progress")
