@@ -138,9 +138,9 @@ class Settings(BaseSettings):
 
     refresh_budget: int = Field(0, ge=0, le=100_000, description="a number of captures a day from 0 (none) to 100000")
 
-    thumb_limit: Rate = "30 per minute"
+    thumb_limit: Rate = "120 per minute; 1800 per hour"
     persist_limit: Rate = "5 per minute"
-    request_limit: Rate = "1200 per minute"
+    request_limit: Rate = "3000 per minute"
     job_limit: Rate = "30 per minute"
     job_queue_limit: int = Field(10_000, ge=1, le=1_000_000, description="a whole number from 1 to 1000000")
     job_time_limit: int = _seconds(120, 4, 3600)

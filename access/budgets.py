@@ -31,15 +31,17 @@ class Budget:
     def charge(self, client: str, own_limit: str | None = None) -> dict[str, str]:
         """Charge one to the client's budget, or to its `own_limit`, and return the `RateLimit-*` headers.
 
-        One call to Redis for each window of the limit. Raises RateLimited.
+        Of several windows, the headers tell of the one with the least left. One call to Redis for each window of the limit. Raises RateLimited.
         """
         headers: dict[str, str] = {}
+        least = math.inf
         for limit in sorted(limits.parse_many(own_limit)) if own_limit else self._limits:
             usage = self._counters.add(limit, self._scope, client)
             seconds = max(math.ceil(usage.seconds), 1)
             if usage.count > limit.amount:
                 raise self._refusal(limit, seconds)
-            headers = rate_headers(limit.amount, limit.amount - usage.count, seconds)
+            if (remaining := limit.amount - usage.count) < least:
+                least, headers = remaining, rate_headers(limit.amount, remaining, seconds)
         return headers
 
     def usage(self, client: str, own_limit: str | None = None) -> "BudgetUsage":

@@ -80,7 +80,7 @@ def _known(contenders: Contenders) -> list[Row]:
 def _by_many(work: Path, contenders: Contenders) -> list[Row]:
     """Measure the first row again, behind a proxy, for many visitors with the default limit each."""
     hot, addresses = [path("hot")], {"X-Forwarded-For": "198.*.1"}
-    shipped = {"request_limit": "1200 per minute", "trusted_proxies": 1}
+    shipped = {"request_limit": "3000 per minute", "trusted_proxies": 1}
     with running_ours(work, contenders.redis, contenders.api, **shipped) as ours:
         wrk(ours, hot, 1, {"X-Forwarded-For": "203.*.1"}, connections=4)  # warm-up
         found = alternate(

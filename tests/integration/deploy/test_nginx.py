@@ -68,6 +68,7 @@ def process(redis_server, upstream, tmp_path_factory):
         redis_url=redis_server.url,
         capture_api="snapsharp",
         capture_url=upstream.url,
+        thumb_limit="30 per minute",
         capture_api_key="sk_live_test",
         persist_dir=folder / "media",
         originals="redis",  # each test begins with an empty Redis

@@ -45,6 +45,14 @@ def test_captures_are_limited_and_hits_are_free(make_client, api):
     assert [get(client, w=w).status_code for w in (100, 200, 300)] == [200, 200, 200]
 
 
+def test_of_two_windows_the_headers_tell_of_the_one_with_less_left(make_client):
+    client = make_client(thumb_limit="2 per minute; 3 per hour")
+    told = [get(client, f"https://example.com/{page}").headers["RateLimit-Limit"] for page in range(2)]
+    longer = make_client(thumb_limit="9 per minute; 10 per day")
+    assert told == ["2", "2"]
+    assert get(longer, "https://example.com/other").headers["RateLimit-Limit"] == "9"
+
+
 def test_the_flood_guard_exempts_only_health(make_client):
     client = make_client(request_limit="3 per hour")
     statuses = [client.get("/thumb").status_code for _ in range(4)]
