@@ -126,3 +126,47 @@ class Turns:
 
     def _refusal(self) -> RateLimited:
         return _share_reached(self._share(), "captures in progress")
+
+
+class Seats:
+    """Lets `size` callers wait at a time. A few more seats are for clients that hold few, and for no other."""
+
+    def __init__(self, size: int, reserve: int) -> None:
+        self._size = size
+        self._reserve = reserve
+        self._held: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def take(self, client: str) -> Iterator[bool]:
+        """Take a seat while the block runs. Yields False if none is free for `client`."""
+        seated = self._sit(client)
+        try:
+            yield seated
+        finally:
+            if seated:
+                self._rise(client)
+
+    def refusal(self, client: str, what: str) -> OverCapacity | RateLimited:
+        """Return why `client` has no seat: its own share of the seats is taken, or all are. `what` names their holders."""
+        with self._lock:
+            own, others = self._held[client], self._held.total() - self._held[client]
+        share = max(self._size // 2, 1)
+        if others and own >= share:
+            return _share_reached(share, what)
+        return OverCapacity(f"too many {what}; try again in a few seconds")
+
+    def _sit(self, client: str) -> bool:
+        with self._lock:
+            taken = self._held.total()
+            is_modest = self._held[client] < max(self._reserve // 2, 1)
+            if taken >= self._size + (self._reserve if is_modest else 0):
+                return False
+            self._held[client] += 1
+            return True
+
+    def _rise(self, client: str) -> None:
+        with self._lock:
+            self._held[client] -= 1
+            if not self._held[client]:
+                del self._held[client]

@@ -3,7 +3,6 @@
 Knows no HTTP. The worker runs the same flow as the web process.
 """
 
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -24,6 +23,7 @@ from thumbnails.known import Known
 from thumbnails.originals import Captured, Originals
 from thumbnails.renditions import Renditions
 from thumbnails.served import CacheState, Persisted, Served
+from thumbnails.shares import Seats
 
 _log = structlog.get_logger()
 
@@ -32,7 +32,8 @@ _log = structlog.get_logger()
 class WaitLimits:
     """How many `callers` may wait for captures, and for how many `seconds` each, unless a caller sends `wait`.
 
-    A sixth as many, but at least eight, may wait for large renditions. Captures cannot take these seats.
+    A sixth as many, but at least eight, may wait for large renditions. Captures cannot take these seats. For clients that
+    hold few seats, there are a sixth more of each.
     """
 
     callers: int
@@ -55,8 +56,8 @@ class Thumbnailer:
         self._storage = storage
         self._freshness = freshness
         self._timeout = waiting.seconds
-        self._capture_seats = threading.BoundedSemaphore(waiting.callers)
-        self._rendition_seats = threading.BoundedSemaphore(max(waiting.callers // 6, 8))
+        self._capture_seats = _seats(waiting.callers)
+        self._rendition_seats = _seats(max(waiting.callers // 6, 8))
 
     def look_up(self, request: ThumbnailRequest) -> Known:
         """Look `request` up in the cache, with at most one call to Redis."""
@@ -87,13 +88,13 @@ class Thumbnailer:
             original = self._find_original(request, known)
             known = known.with_original(original)
             if original and not known.supersedes(original) and self._freshness.is_fresh(original, request):
-                return self._serve(self._render(original, known, request), CacheState.HIT, request)
+                return self._serve(self._render(original, known, ask), CacheState.HIT, request)
             if known.rendition is not None and self._freshness.is_fresh(known.rendition, request):
                 self._cache.trust(request, known.rendition)
                 return self._serve(known.rendition, CacheState.HIT, request)
 
             # A stale picture is served at once. Its page is captured again in the background.
-            stale = self._stale(original, known, request) if stale_ok else None
+            stale = self._stale(original, known, ask) if stale_ok else None
             if stale is not None:
                 self._refresh_in_background(ask, known)
                 return self._serve(stale, CacheState.STALE, request)
@@ -103,7 +104,7 @@ class Thumbnailer:
             return self._capture(ask, known)
         except (RateLimited, OverCapacity, Pending, CaptureError) as err:
             may_be_stale = request.delivery.fresh and stale_ok
-            stale = self._stale(self._find_original(request, known), known, request) if may_be_stale else None
+            stale = self._stale(self._find_original(request, known), known, ask) if may_be_stale else None
             if stale is None:
                 raise
             _log.info("refresh_refused", reason=err.code)
@@ -112,7 +113,7 @@ class Thumbnailer:
     def _capture(self, ask: Ask, known: Known) -> Served:
         """Wait for the capture of the page, and return its rendition. Raises Pending when the caller's time is up."""
         request, state = ask.request, CacheState.MISS if known.reachable else CacheState.BYPASS
-        with self._seat_or_no_wait(request, self._capture_seats) as deadline:
+        with self._seat_or_no_wait(ask, self._capture_seats, "callers that wait for captures") as deadline:
             while True:
                 flight = self._originals.join(ask, known)
                 try:
@@ -131,11 +132,12 @@ class Thumbnailer:
             picture = self._renditions.make(captured.original, request, deadline, known=made)
         return self._serve(picture, state, request, captured.ms)
 
-    def _render(self, original: Picture, known: Known, request: ThumbnailRequest) -> Picture:
+    def _render(self, original: Picture, known: Known, ask: Ask) -> Picture:
         """Make the rendition of a known original. A small one takes milliseconds and needs no seat."""
+        request = ask.request
         if not self._renditions.is_large(original, request):
             return self._renditions.make(original, request, self._deadline(request), known=known.rendition)
-        with self._seat_or_no_wait(request, self._rendition_seats) as deadline:
+        with self._seat_or_no_wait(ask, self._rendition_seats, "callers that wait for large pictures") as deadline:
             return self._renditions.make(original, request, deadline, known=known.rendition)
 
     def _find_original(self, request: ThumbnailRequest, known: Known) -> Picture | None:
@@ -144,10 +146,10 @@ class Thumbnailer:
             return None
         return self._cache.original(request)
 
-    def _stale(self, original: Picture | None, known: Known, request: ThumbnailRequest) -> Picture | None:
+    def _stale(self, original: Picture | None, known: Known, ask: Ask) -> Picture | None:
         if known.rendition is not None or original is None:
             return known.rendition
-        return self._render(original, known, request)
+        return self._render(original, known, ask)
 
     def _refresh_in_background(self, ask: Ask, known: Known) -> None:
         """Start a capture for which no caller waits. If it cannot start, the next try is some seconds later."""
@@ -223,21 +225,21 @@ class Thumbnailer:
         return True
 
     @contextmanager
-    def seat(self) -> Iterator[bool]:
-        """Take one of the seats for waiting callers while the block runs. Yields False if none is free."""
-        with _seat(self._capture_seats) as seated:
+    def seat(self, client: str) -> Iterator[bool]:
+        """Take one of the seats for waiting callers while the block runs. Yields False if none is free for `client`."""
+        with self._capture_seats.take(client) as seated:
             yield seated
 
     @contextmanager
-    def _seat_or_no_wait(self, request: ThumbnailRequest, seats: threading.BoundedSemaphore) -> Iterator[float]:
-        """Take a seat, and yield the time (monotonic) until which the caller waits. Raises OverCapacity.
+    def _seat_or_no_wait(self, ask: Ask, seats: Seats, what: str) -> Iterator[float]:
+        """Take a seat, and yield the time (monotonic) until which the caller waits. Raises RateLimited or OverCapacity.
 
         A caller that sends `wait` needs no seat: without one, it gets Pending at once.
         """
-        with _seat(seats) as seated:
-            if not seated and request.delivery.wait is None:
-                raise OverCapacity("too many callers wait for pictures; try again in a few seconds")
-            yield self._deadline(request) if seated else time.monotonic()
+        with seats.take(ask.charge.client) as seated:
+            if not seated and ask.request.delivery.wait is None:
+                raise seats.refusal(ask.charge.client, what)
+            yield self._deadline(ask.request) if seated else time.monotonic()
 
     def _deadline(self, request: ThumbnailRequest) -> float:
         wait = request.delivery.wait
@@ -250,11 +252,5 @@ class Thumbnailer:
         return Served(picture, state, fresh_for, capture_ms, private=request.private)
 
 
-@contextmanager
-def _seat(seats: threading.BoundedSemaphore) -> Iterator[bool]:
-    seated = seats.acquire(blocking=False)
-    try:
-        yield seated
-    finally:
-        if seated:
-            seats.release()
+def _seats(size: int) -> Seats:
+    return Seats(size, reserve=max(size // 6, 1))

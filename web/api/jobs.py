@@ -92,7 +92,7 @@ def create_jobs(
             services.idempotency.forget_seed(attempt)
             raise
     id_ = batch.id if batch else made[0].id
-    if _wait_for_all(services, made, job_request.pictures[0].delivery.wait or 0):
+    if _wait_for_all(services, made, caller, job_request.pictures[0].delivery.wait or 0):
         response = _respond_with_state(services, id_, made[0].owner)
     else:
         response = _respond_accepted(batch, made)
@@ -100,10 +100,10 @@ def create_jobs(
     return response
 
 
-def _wait_for_all(services: Services, made: list[Job], seconds: float) -> bool:
+def _wait_for_all(services: Services, made: list[Job], caller: Caller, seconds: float) -> bool:
     """Wait at most `seconds`, and return whether all jobs have ended. False at once if no seat is free."""
     end = time.monotonic() + seconds
-    with services.thumbnailer.seat() as seated:
+    with services.thumbnailer.seat(caller.name) as seated:
         if not seconds or not seated:
             return False
         try:

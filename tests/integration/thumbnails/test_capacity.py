@@ -112,7 +112,9 @@ def test_without_free_slots_other_errors_take_precedence(make_client, api):
 
 def test_while_redis_is_full_pictures_in_memory_are_still_served(make_client, api):
     with running_redis("--maxmemory", "1mb", "--maxmemory-policy", "noeviction") as server:
-        client = make_client(redis_url=server.url, capture_concurrency=1, capture_queue=0, memory_cache_bytes=10_000_000)
+        client = make_client(
+            redis_url=server.url, capture_concurrency=1, capture_queue=0, memory_cache_bytes=10_000_000
+        )
         known = get(client, w=32)
         gate = threading.Event()
         api.hold(gate)

@@ -110,3 +110,25 @@ def test_a_page_of_sixty_new_pictures_is_captured_with_default_limits(make_clien
     assert set(cold) <= {200, 202}, cold
     assert warm == {200: 60}
     assert len(api.calls) == 60
+
+
+def test_waiting_callers_of_one_client_leave_seats_to_others(make_client, api, gates):
+    client = make_client(web_connections=24)
+    gate = gates("slow")
+    crowd = Crowd(client, 30)
+    slow = [crowd.ask(url="https://example.com/slow", address=GREEDY) for _ in range(20)]
+    wait_until(lambda: sum(answer.done() for answer in slow) == 2, "the refusals of two")
+    answers = [ask(client, number, MODEST) for number in range(5)]
+    slow += [crowd.ask(url="https://example.com/slow", address=MODEST)]
+    wait_until(lambda: seats_of(client)._held.total() == 19, "the seat of the other client")
+    late = ask(client, "slow", GREEDY)
+    gate.set()
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert Counter(answer.result().status_code for answer in slow) == {200: 19, 503: 2}
+    assert (late.status_code, late.json["code"]) == (429, "rate_limited")
+    assert "9 callers that wait for captures per client" in late.json["detail"]
+
+
+def seats_of(client):
+    return client.application.extensions["services"].thumbnailer._capture_seats
