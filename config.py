@@ -139,6 +139,7 @@ class Settings(BaseSettings):
     refresh_budget: int = Field(0, ge=0, le=100_000, description="a number of captures a day from 0 (none) to 100000")
 
     thumb_limit: Rate = "120 per minute; 1800 per hour"
+    rendition_limit: Rate = "300 per minute; 3000 per hour"
     persist_limit: Rate = "5 per minute"
     request_limit: Rate = "3000 per minute"
     job_limit: Rate = "30 per minute"
@@ -294,6 +295,7 @@ _PREFIXES = (
     "MASTER_",
     "ORIGINALS_",
     "REFRESH_",
+    "RENDITION_",
     "THUMB_",
     "PERSIST_",
     "JOB_",

@@ -1,6 +1,15 @@
 """Access and limits: API keys, signed URLs, allowed targets and sizes, budgets. Knows no HTTP."""
 
-from access.budgets import FLOOD_SCOPE, Budget, BudgetUsage, CaptureCharge, HitTally, JobBudgets, rate_headers
+from access.budgets import (
+    FLOOD_SCOPE,
+    RENDITION_BYTES,
+    Budget,
+    BudgetUsage,
+    CaptureCharge,
+    HitTally,
+    JobBudgets,
+    rate_headers,
+)
 from access.clients import client_of
 from access.counters import Counters, RedisCounters
 from access.keys import ApiKey
@@ -9,6 +18,7 @@ from access.signatures import sign
 
 __all__ = [
     "FLOOD_SCOPE",
+    "RENDITION_BYTES",
     "AccessRules",
     "ApiKey",
     "Budget",

@@ -15,6 +15,7 @@ from access.counters import Counters
 from errors import OverCapacity, RateLimited
 
 FLOOD_SCOPE = "thumb"  # the flood guard and the tally count under the same names
+RENDITION_BYTES = 100_000  # each so many, begun ones included, count as one rendition
 _FLOOD_LIMITS = "global"  # as Flask-Limiter calls limits on the whole application
 
 
@@ -31,18 +32,33 @@ class Budget:
     def charge(self, client: str, own_limit: str | None = None) -> dict[str, str]:
         """Charge one to the client's budget, or to its `own_limit`, and return the `RateLimit-*` headers.
 
-        Of several windows, the headers tell of the one with the least left. One call to Redis for each window of the limit. Raises RateLimited.
+        Of several windows, the headers tell of the one with the least left. One call to Redis. Raises RateLimited.
         """
         headers: dict[str, str] = {}
         least = math.inf
-        for limit in sorted(limits.parse_many(own_limit)) if own_limit else self._limits:
-            usage = self._counters.add(limit, self._scope, client)
+        windows = sorted(limits.parse_many(own_limit)) if own_limit else self._limits
+        # After a window that is used up, there is no usage of the longer ones.
+        for limit, usage in zip(windows, self._counters.add_to_all(windows, self._scope, client), strict=False):
             seconds = max(math.ceil(usage.seconds), 1)
             if usage.count > limit.amount:
                 raise self._refusal(limit, seconds)
             if (remaining := limit.amount - usage.count) < least:
                 least, headers = remaining, rate_headers(limit.amount, remaining, seconds)
         return headers
+
+    def count(self, client: str, cost: int) -> None:
+        """Add `cost` to what the client has used, however much that is. A negative `cost` gives back."""
+        for limit in self._limits:
+            self._counters.add(limit, self._scope, client, cost=cost)
+
+    def reserve(self, client: str, cost: int) -> None:
+        """Charge `cost`, or nothing if the client has less left. Raises RateLimited."""
+        for number, limit in enumerate(self._limits):
+            usage = self._counters.add(limit, self._scope, client, cost=cost, within=True)
+            if usage.count > limit.amount:
+                for charged in self._limits[:number]:
+                    self._counters.add(charged, self._scope, client, cost=-cost)
+                raise self._refusal(limit, max(math.ceil(usage.seconds), 1))
 
     def usage(self, client: str, own_limit: str | None = None) -> "BudgetUsage":
         """Return what the client has used of its longest window. Charges nothing."""
@@ -100,16 +116,28 @@ class JobBudgets:
 
 @dataclass(slots=True)
 class CaptureCharge:
-    """One request's right to a capture. The flow calls it when a capture is due; `headers` then say what is left."""
+    """One request's right to a capture and to renditions. The flow charges what is due; `headers` tell of captures."""
 
     budget: Budget
     client: str
     own_limit: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    renditions: Budget | None = None
 
     def __call__(self) -> None:
         """Charge one capture. Raises RateLimited."""
         self.headers |= self.budget.charge(self.client, self.own_limit)
+
+    def rendition(self) -> None:
+        """Charge one new rendition. Raises RateLimited."""
+        if self.renditions is not None:
+            self.renditions.charge(self.client)
+
+    def rendition_bytes(self, size: int) -> None:
+        """Charge the bytes of a new rendition that exceed the share of one: a large one counts as several."""
+        more = (size - 1) // RENDITION_BYTES
+        if self.renditions is not None and more > 0:
+            self.renditions.count(self.client, more)
 
 
 class HitTally:

@@ -1,7 +1,7 @@
 """Counters of rate limits in fixed windows: in Redis, so that limits hold across processes, else in memory."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -22,6 +22,19 @@ end
 local count = redis.call('incrby', KEYS[1], ARGV[2])
 if count == tonumber(ARGV[2]) then redis.call('expire', KEYS[1], ARGV[1]) end
 return {count, redis.call('pttl', KEYS[1])}
+"""
+
+# Counts in several windows, the shortest first, up to one that is used up: a refused request counts in no longer window.
+_COUNT_IN_ALL = b"""
+local found = {}
+for i, key in ipairs(KEYS) do
+  local count = redis.call('incrby', key, ARGV[1])
+  if count == tonumber(ARGV[1]) then redis.call('expire', key, ARGV[2 * i]) end
+  found[2 * i - 1] = count
+  found[2 * i] = redis.call('pttl', key)
+  if count > tonumber(ARGV[2 * i + 1]) then break end
+end
+return found
 """
 
 
@@ -46,6 +59,7 @@ class RedisCounters(RedisStorage):
         super().__init__(uri, state.client.connection_pool)
         self._state = state
         self._count: Any = self.get_connection().register_script(_COUNT)
+        self._count_in_all: Any = self.get_connection().register_script(_COUNT_IN_ALL)
 
     def add(self, key: str, expiry: int, amount: int, most: int | None = None) -> Usage:
         """Add `amount` to a counter that expires in `expiry` seconds, unless that exceeds `most`. One call to Redis.
@@ -58,6 +72,13 @@ class RedisCounters(RedisStorage):
 
     def prefixed_key(self, key: str) -> str:
         return self._state.keys.counter(key)
+
+    def add_to_all(self, windows: Sequence[tuple[str, RateLimitItem]], amount: int) -> list[Usage]:
+        """Add `amount` to the counters of `windows`, up to one that is used up. One call to Redis. Raises NoAnswer."""
+        names = [self.prefixed_key(key) for key, _ in windows]
+        bounds = [number for _, limit in windows for number in (limit.get_expiry(), limit.amount)]
+        found = self._call(lambda: self._count_in_all(names, [amount, *bounds]))
+        return [Usage(int(count), max(left, 0) / 1000) for count, left in zip(found[::2], found[1::2], strict=True)]
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         return self.add(key, expiry, amount).count
@@ -98,6 +119,18 @@ class Counters:
             if most is None or count <= most:
                 count = self._memory.incr(key, expiry, cost)
             return Usage(count, max(self._memory.get_expiry(key) - time.time(), 0))
+
+    def add_to_all(self, windows: Sequence[RateLimitItem], *identifiers: str, cost: int = 1) -> list[Usage]:
+        """Add `cost` in each of `windows`, the shortest first, up to one that is used up. Return the usage of these."""
+        try:
+            return self._shared.add_to_all([(limit.key_for(*identifiers), limit) for limit in windows], cost)
+        except NoAnswer:
+            usages: list[Usage] = []
+            for limit in windows:
+                usages.append(self.add(limit, *identifiers, cost=cost))
+                if usages[-1].count > limit.amount:
+                    break
+            return usages
 
     def read(self, limit: RateLimitItem, *identifiers: str) -> Usage:
         """Return what the caller has used of `limit`."""

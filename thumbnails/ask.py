@@ -7,13 +7,20 @@ from model import ThumbnailRequest
 
 
 class Charge(Protocol):
-    """Takes one capture off a budget. Raises RateLimited."""
+    """Takes a capture, and new renditions, off the budgets of a client."""
 
     @property
     def client(self) -> str:
         """The client whose budget it is."""
 
-    def __call__(self) -> None: ...
+    def __call__(self) -> None:
+        """Charge one capture. Raises RateLimited."""
+
+    def rendition(self) -> None:
+        """Charge one new rendition. Raises RateLimited."""
+
+    def rendition_bytes(self, size: int) -> None:
+        """Charge the bytes of a new rendition, once they are known."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,12 @@ class NoCharge:
     client: str = ""
 
     def __call__(self) -> None:
+        """Do nothing."""
+
+    def rendition(self) -> None:
+        """Do nothing."""
+
+    def rendition_bytes(self, size: int) -> None:
         """Do nothing."""
 
 

@@ -1,6 +1,7 @@
 """Renditions: pictures made from originals. Callers that want the same one at the same time share the work.
 
-A rendition costs no capture and no budget, but up to seconds of CPU time. Its callers wait as they do for a capture.
+A rendition costs no capture, but up to seconds of CPU time, and memory of the cache: its client is charged for it. Its
+callers wait as they do for a capture.
 """
 
 import time
@@ -9,9 +10,10 @@ from dataclasses import replace
 
 import images
 from coordination import Coalescer, Flight, LocalLeases, Work
-from errors import CaptureFailed, Pending
+from errors import CaptureFailed, Pending, RateLimited
 from images import CpuPool
 from model import Picture, ThumbnailRequest
+from thumbnails.ask import Charge
 from thumbnails.cache import PictureCache, is_as_captured
 from thumbnails.freshness import Freshness
 
@@ -29,31 +31,45 @@ class Renditions:
         self._large = Coalescer(LocalLeases(), _LARGE_AT_ONCE)
 
     def make(
-        self, original: Picture, request: ThumbnailRequest, deadline: float, *, known: Picture | None = None
+        self,
+        original: Picture,
+        request: ThumbnailRequest,
+        deadline: float,
+        *,
+        charge: Charge,
+        known: Picture | None = None,
+        captured: bool = False,
     ) -> Picture:
         """Return the rendition of `original` for `request` by `deadline` (monotonic).
 
-        Returns `known` if it was made from the same original.
+        Returns `known` if it was made from the same original. A new one is charged. If the caller has `captured` the page
+        for it, the capture has paid for it, and only bytes beyond those of a usual one are charged.
 
-        Raises OverCapacity, Pending (the rendition is not ready yet) or CaptureFailed.
+        Raises RateLimited, OverCapacity, Pending (the rendition is not ready yet) or CaptureFailed.
         """
         if known is not None and known.captured_at == original.captured_at:
             return known
         if is_as_captured(original, request):
             return self._keep_as_captured(original, request)
         large = self.is_large(original, request)
-        wait = max(deadline - time.monotonic(), 0 if large else GRACE_SECONDS)
-        try:
-            return self._join(original, request, large=large).future.result(wait)
-        except WaitTimeout:
-            raise Pending("the picture is being rendered; try again in a few seconds") from None
+        while True:
+            wait = max(deadline - time.monotonic(), 0 if large else GRACE_SECONDS)
+            flight = self._join(original, request, charge, large=large, captured=captured)
+            try:
+                return flight.future.result(wait)
+            except WaitTimeout:
+                raise Pending("the picture is being rendered; try again in a few seconds") from None
+            except RateLimited:
+                if flight.leading:
+                    raise
+                # The leader's budget is used up, not this caller's, so this caller may lead the next flight.
 
-    def make_in_background(self, original: Picture, request: ThumbnailRequest) -> None:
-        """Start to make the rendition, and do not wait for it. Raises OverCapacity."""
+    def make_in_background(self, original: Picture, request: ThumbnailRequest, charge: Charge) -> None:
+        """Start to make the rendition that was captured for, and do not wait for it. Raises OverCapacity."""
         if is_as_captured(original, request):
             self._keep_as_captured(original, request)
             return
-        self._join(original, request, large=self.is_large(original, request))
+        self._join(original, request, charge, large=self.is_large(original, request), captured=True)
 
     def is_large(self, original: Picture, request: ThumbnailRequest) -> bool:
         """Return whether the rendition may take seconds, by the pixels decoded or encoded, whichever are more."""
@@ -67,11 +83,19 @@ class Renditions:
         self._small.drain(seconds)
         self._large.drain(seconds)
 
-    def _join(self, original: Picture, request: ThumbnailRequest, *, large: bool) -> Flight[Picture]:
+    def _join(
+        self, original: Picture, request: ThumbnailRequest, charge: Charge, *, large: bool, captured: bool
+    ) -> Flight[Picture]:
+        def lead() -> Picture:
+            if not captured:
+                charge.rendition()
+            picture = self._render(original, request, large=large)
+            charge.rendition_bytes(len(picture.body))
+            return picture
+
         coalescer = self._large if large else self._small
         key = f"{request.rendition_key.digest}:{original.captured_at.timestamp()}"
-        work = Work(lead=lambda: self._render(original, request, large=large), follow=lambda: None)
-        return coalescer.join(key, work, _LONGEST)
+        return coalescer.join(key, Work(lead, follow=lambda: None), _LONGEST)
 
     def _render(self, original: Picture, request: ThumbnailRequest, *, large: bool) -> Picture:
         # A transparent or palette picture is converted, so it is in memory twice.

@@ -73,8 +73,9 @@ class Thumbnailer:
     def get(self, ask: Ask, known: Known | None = None, *, stale_ok: bool = True) -> Served:
         """Return a fresh picture, or a stale one while the page is recaptured, or else wait for a capture.
 
-        `known` is what was just looked up. Only a capture is charged. Raises InvalidOption or BlockedTarget; and,
-        without a stale picture that may be shown instead, RateLimited, OverCapacity, Pending or a CaptureError.
+        `known` is what was just looked up. Only captures and new renditions are charged. Raises InvalidOption or
+        BlockedTarget; and, without a stale picture that may be shown instead, RateLimited, OverCapacity, Pending or a
+        CaptureError.
         """
         request = ask.request
         known = known or self._cache.look_up(request)
@@ -88,7 +89,7 @@ class Thumbnailer:
             original = self._find_original(request, known)
             known = known.with_original(original)
             if original and not known.supersedes(original) and self._freshness.is_fresh(original, request):
-                return self._serve(self._render(original, known, ask), CacheState.HIT, request)
+                return self._serve_from(original, known, ask)
             if known.rendition is not None and self._freshness.is_fresh(known.rendition, request):
                 self._cache.trust(request, known.rendition)
                 return self._serve(known.rendition, CacheState.HIT, request)
@@ -129,16 +130,29 @@ class Thumbnailer:
                     # The leader's budget is used up, not this caller's, so this caller may lead the next flight.
             # A follower may find that the leader has made the same rendition.
             made = None if flight.leading and captured.ms is not None else self._cache.rendition(request)
-            picture = self._renditions.make(captured.original, request, deadline, known=made)
+            picture = self._renditions.make(
+                captured.original, request, deadline, known=made, charge=ask.charge, captured=flight.leading
+            )
         return self._serve(picture, state, request, captured.ms)
+
+    def _serve_from(self, original: Picture, known: Known, ask: Ask) -> Served:
+        """Serve the rendition of a fresh original, or an outdated one if the client's budget of renditions is used up."""
+        try:
+            return self._serve(self._render(original, known, ask), CacheState.HIT, ask.request)
+        except RateLimited:
+            if known.rendition is None:
+                raise
+            return self._serve(known.rendition, CacheState.STALE, ask.request)
 
     def _render(self, original: Picture, known: Known, ask: Ask) -> Picture:
         """Make the rendition of a known original. A small one takes milliseconds and needs no seat."""
         request = ask.request
         if not self._renditions.is_large(original, request):
-            return self._renditions.make(original, request, self._deadline(request), known=known.rendition)
+            return self._renditions.make(
+                original, request, self._deadline(request), known=known.rendition, charge=ask.charge
+            )
         with self._seat_or_no_wait(ask, self._rendition_seats, "callers that wait for large pictures") as deadline:
-            return self._renditions.make(original, request, deadline, known=known.rendition)
+            return self._renditions.make(original, request, deadline, known=known.rendition, charge=ask.charge)
 
     def _find_original(self, request: ThumbnailRequest, known: Known) -> Picture | None:
         """Look the original up if it can be there. Redis may have evicted only the note of when it was captured."""
@@ -166,7 +180,7 @@ class Thumbnailer:
     def _render_in_background(self, landed: "Future[Captured]", ask: Ask) -> None:
         """Make the requested rendition from a capture for which no caller waits any more."""
         try:
-            self._renditions.make_in_background(landed.result().original, ask.request)
+            self._renditions.make_in_background(landed.result().original, ask.request, ask.charge)
         except (ThumbnailError, TimeoutError) as err:
             self._back_off(ask, err)
 

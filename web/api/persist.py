@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify
 
-from access import CaptureCharge
 from model import ThumbnailRequest
 from services import Services
 from storage import CACHE_FOREVER
@@ -38,7 +37,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
 
     def store(wanted: ThumbnailRequest, caller: Caller) -> Response:
         limits = budgets.permanent_pictures.charge(caller.name)
-        charge = CaptureCharge(budgets.captures, caller.name, caller.own_limit)
+        charge = budgets.charge_of(caller.name, caller.own_limit)
         persisted = services.thumbnailer.persist(Ask(wanted, charge, request_id()))
         log_facts(cache=persisted.cache)
         described = _describe(persisted, absolute_url(persisted.stored.url, services.settings.public_url))

@@ -5,7 +5,6 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, request
 
-from access import CaptureCharge
 from model import ThumbnailRequest
 from options import Delivery
 from services import Services
@@ -27,7 +26,7 @@ def get_picture(
     services: Services, budgets: Budgets, wanted: ThumbnailRequest, caller: Caller, known: Known | None = None
 ) -> tuple[Served, dict[str, str]]:
     """Get the picture of `wanted` for the current request, and the headers of the caller's budget if it was charged."""
-    charge = CaptureCharge(budgets.captures, caller.name, caller.own_limit)
+    charge = budgets.charge_of(caller.name, caller.own_limit)
     served = services.thumbnailer.get(Ask(wanted, charge, request_id()), known)
     log_facts(cache=served.cache, **({} if served.capture_ms is None else {"capture_ms": served.capture_ms}))
     return served, charge.headers

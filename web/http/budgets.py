@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from access import Budget, JobBudgets
+from access import RENDITION_BYTES, Budget, CaptureCharge, JobBudgets
 from options import MAX_BATCH
 from services import Services
 
@@ -10,8 +10,13 @@ from services import Services
 @dataclass(frozen=True, slots=True)
 class Budgets:
     captures: Budget
+    renditions: Budget
     permanent_pictures: Budget
     jobs: JobBudgets
+
+    def charge_of(self, client: str, own_limit: str | None) -> CaptureCharge:
+        """Return what charges `client` for a picture. `own_limit` is its own limit of captures, if it has one."""
+        return CaptureCharge(self.captures, client, own_limit, renditions=self.renditions)
 
 
 def build(services: Services) -> Budgets:
@@ -20,6 +25,12 @@ def build(services: Services) -> Budgets:
     jobs_a_day = max(settings.job_queue_limit // 2, MAX_BATCH)  # so that one client cannot fill the queue
     return Budgets(
         Budget(counters, settings.thumb_limit, "captures"),
+        Budget(
+            counters,
+            settings.rendition_limit,
+            "new renditions",
+            note=f"of a size and format that is not known yet; each {RENDITION_BYTES // 1000} kB count as one",
+        ),
         Budget(counters, settings.persist_limit, "permanent pictures"),
         JobBudgets(
             Budget(counters, settings.job_limit, "requests for jobs"),
