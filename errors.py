@@ -37,6 +37,7 @@ ThumbnailError
 ├── Pending 202             pending
 ├── OverCapacity 503         over_capacity
 ├── StorageUnavailable 503   storage_unavailable
+├── StorageFull 507          storage_full
 ├── QueueUnavailable 503     queue_unavailable
 └── NotFound 404             not_found
 
@@ -399,6 +400,14 @@ class StorageUnavailable(ThumbnailError):
     title = "Storage unavailable"
     retryable = True
     default_retry_after = 30
+
+
+class StorageFull(ThumbnailError):
+    status = 507
+    code = "storage_full"
+    title = "Storage full"
+    retryable = True
+    default_retry_after = 600
 
 
 class QueueUnavailable(ThumbnailError):

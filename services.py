@@ -22,7 +22,7 @@ from coordination import (
     open_connections,
     warn_about_full_redis,
 )
-from errors import ThumbnailError
+from errors import StorageFull, ThumbnailError
 from images import CpuPool
 from jobs import JobPictures, JobPresenter, JobQueue, JobStore, celery_app
 from netguard import Guard
@@ -68,15 +68,15 @@ class Services:
     webhook_sender: WebhookSender
     deliveries: Deliveries
 
-    def ready(self) -> dict[str, bool]:
-        """Return whether each dependency works. Each check ends within seconds."""
+    def ready(self) -> dict[str, str]:
+        """Return the state of each dependency: ok, unreachable or full. Each check ends within seconds."""
         checks: dict[str, Callable[[], object]] = {
             "cache": self.connections.cache.require_writable,
             "state": self.connections.state.require_writable,
             "capture": self.client.ping,
             "storage": self.storage.require_writable,
         }
-        return {name: _works(name, check) for name, check in checks.items()}
+        return {name: _state(name, check) for name, check in checks.items()}
 
     def warn_about_redis(self) -> None:
         """Warn, when a process starts, if a full Redis would lose what it must keep, or refuse pictures."""
@@ -211,7 +211,7 @@ def _capture_client(settings: Settings) -> CaptureClient:
 
 def _storage(settings: Settings) -> PictureStorage:
     if settings.s3_bucket is None:
-        return storage_backends.LocalStorage(settings.persist_dir)
+        return storage_backends.LocalStorage(settings.persist_dir, settings.persist_min_free)
     return storage_backends.S3Storage(
         settings.s3_bucket,
         region=settings.s3_region,
@@ -221,9 +221,11 @@ def _storage(settings: Settings) -> PictureStorage:
     )
 
 
-def _works(name: str, check: Callable[[], object]) -> bool:
+def _state(name: str, check: Callable[[], object]) -> str:
     try:
-        return check() is not False
+        return "unreachable" if check() is False else "ok"
+    except StorageFull:  # logged where it was found
+        return "full"
     except (redis.RedisError, ThumbnailError, OSError) as err:
         _log.warning("not_ready", dependency=name, error=type(err).__name__, reason=str(err)[:200])
-        return False
+        return "unreachable"

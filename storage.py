@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from errors import NotFound, StorageUnavailable
+from errors import NotFound, StorageFull, StorageUnavailable
 from model import Picture
 from options import FORMATS
 
@@ -34,7 +34,7 @@ class Stored:
 
 
 class PictureStorage(Protocol):
-    """Stores pictures permanently or for a day. Every method raises StorageUnavailable."""
+    """Stores pictures permanently or for a day. Every method raises StorageUnavailable, and those that store StorageFull."""
 
     def put(self, picture: Picture) -> Stored:
         """Store a picture permanently, unless it is stored already."""
@@ -52,7 +52,7 @@ class PictureStorage(Protocol):
         """Remove pictures of jobs that are older than `seconds`, and return their count."""
 
     def require_writable(self) -> None:
-        """Raise StorageUnavailable unless pictures can be stored."""
+        """Raise StorageUnavailable or StorageFull unless pictures can be stored."""
 
 
 def permanent_key(picture: Picture) -> tuple[str, str]:
@@ -79,6 +79,12 @@ def content_type_of(key: str) -> str:
 
 def no_such_picture() -> NotFound:
     return NotFound("no picture has this name; check the URL")
+
+
+def storage_full(variable: str, free: int) -> StorageFull:
+    """Log that the storage that `variable` configures has only `free` bytes left, and return the error for the caller."""
+    _log.error("storage_full", setting=variable, free_bytes=free)
+    return StorageFull("the picture storage is full; try again later")
 
 
 def storage_unavailable(

@@ -1,6 +1,8 @@
 """Pictures as files below one folder, which this service serves itself."""
 
+import errno
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -8,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from model import Picture
-from storage import Stored, content_type_of, job_key, no_such_picture, permanent_key, storage_unavailable
+from storage import Stored, content_type_of, job_key, no_such_picture, permanent_key, storage_full, storage_unavailable
 
 _PUBLIC = 0o644
 _PRIVATE = 0o640  # the group may read it, since web process and worker may be different users of one group
@@ -17,21 +19,28 @@ _PRIVATE = 0o640  # the group may read it, since web process and worker may be d
 class LocalStorage:
     """Files below one folder, served by this service under `/media/`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, min_free: int = 0) -> None:
+        """Nothing is written that would leave less than `min_free` bytes on the disk: other services use it too."""
         self._folder = folder.absolute()
+        self._min_free = min_free
 
     def put(self, picture: Picture) -> Stored:
-        """Write the picture unless it is stored already. Readers never see half a file. Raises StorageUnavailable."""
+        """Write the picture unless it is stored already. Readers never see half a file.
+
+        Raises StorageUnavailable or StorageFull.
+        """
         key, digest = permanent_key(picture)
         with _translated():
             created = self._write_once(self._folder / key, picture.body)
         return Stored(key, f"/media/{key}", digest, created)
 
     def put_for_job(self, picture: Picture, job_id: str) -> str:
-        """Write the picture of a job, and replace that of an earlier attempt. Raises StorageUnavailable."""
+        """Write the picture of a job, and replace that of an earlier attempt. Raises StorageUnavailable or StorageFull."""
         key = job_key(picture, job_id)
-        with _translated(), _draft(self._folder / key, picture.body, _PRIVATE) as draft:
-            draft.rename(self._folder / key)
+        with _translated():
+            self._require_space(len(picture.body))
+            with _draft(self._folder / key, picture.body, _PRIVATE) as draft:
+                draft.rename(self._folder / key)
         return key
 
     def read(self, key: str) -> tuple[bytes, str]:
@@ -51,17 +60,24 @@ class LocalStorage:
             return sum(_remove_if_older(path, limit) for path in (self._folder / "jobs").glob("*"))
 
     def require_writable(self) -> None:
-        """Raise StorageUnavailable unless a file can be written to the folder."""
+        """Raise StorageUnavailable or StorageFull unless a file can be written to the folder."""
         with _translated():
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._require_space(0)
             with tempfile.TemporaryFile(dir=self._folder):
                 pass
 
     def _write_once(self, path: Path, body: bytes) -> bool:
         if path.exists():
             return False
+        self._require_space(len(body))
         with _draft(path, body, _PUBLIC) as draft:
             return _link_once(draft, path)
+
+    def _require_space(self, size: int) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self._folder).free
+        if free - size < self._min_free:
+            raise storage_full("PERSIST_MIN_FREE", free)
 
 
 @contextmanager
@@ -104,4 +120,6 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except OSError as err:
+        if err.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise storage_full("PERSIST_DIR", 0) from err
         raise storage_unavailable(err, "PERSIST_DIR") from err

@@ -28,13 +28,12 @@ def blueprint(services: Services) -> Blueprint:
     @views.get("/ready")
     def ready() -> tuple[Response, int]:
         states = services.ready()
-        ok = all(states.values())
+        ok = all(state == "ok" for state in states.values())
         # Limits are counted in the state, and in memory while it is unreachable.
-        described = {name: "ok" if works else "unreachable" for name, works in states.items()}
-        limits = "redis" if states["state"] else "memory"
+        limits = "redis" if states["state"] == "ok" else "memory"
         # Without originals, pictures cost more captures. The service still works, so it stays ready.
         originals = "ok" if services.originals_store.works() else "unavailable"
-        return jsonify(ok=ok, limits=limits, originals=originals, jobs=_jobs(services), **described), 200 if ok else 503
+        return jsonify(ok=ok, limits=limits, originals=originals, jobs=_jobs(services), **states), 200 if ok else 503
 
     return views
 

@@ -4,6 +4,7 @@ import hashlib
 from urllib.parse import urlsplit
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.s3 import running_s3, s3_client
 
@@ -212,3 +213,27 @@ def test_persist_has_its_own_limit(make_client):
     statuses = [client.post("/persist", json={"url": PAGE}).status_code for _ in range(3)]
 
     assert statuses == [201, 200, 429]
+
+
+def test_nothing_is_stored_that_would_fill_the_disk(make_client, api, tmp_path):
+    client = make_client(persist_min_free=2**50)
+    with capture_logs() as logs:
+        response = client.post("/persist", json={"url": PAGE})
+        ready = client.get("/ready")
+
+    assert (response.status_code, response.json["code"], response.json["retryable"]) == (507, "storage_full", True)
+    assert int(response.headers["Retry-After"]) > 0
+    assert (ready.status_code, ready.json["storage"], ready.json["ok"]) == (503, "full", False)
+    full = [entry for entry in logs if entry["event"] == "storage_full"]
+    assert len(full) == 2
+    assert {entry["setting"] for entry in full} == {"PERSIST_MIN_FREE"}
+    assert 0 < full[0]["free_bytes"] < 2**50
+    assert list((tmp_path / "media").rglob("*.png")) == []
+    assert client.get("/thumb", query_string={"url": PAGE}).headers["X-Cache"] == "HIT"
+
+
+def test_a_picture_that_is_stored_already_needs_no_space(make_client):
+    assert make_client().post("/persist", json={"url": PAGE}).status_code == 201
+    again = make_client(persist_min_free=2**50).post("/persist", json={"url": PAGE})
+
+    assert (again.status_code, again.json["cached"]) == (200, True)
