@@ -193,6 +193,9 @@ class Settings(BaseSettings):
     s3_endpoint_url: BaseURL | None = Field(None, description="the http:// or https:// URL of an S3-compatible server")
     s3_public_url: BaseURL | None = Field(None, description="the http:// or https:// base URL of permanent pictures")
     s3_conditional: Literal["auto", "on", "off"] = Field("auto", description="auto, on or off")
+    persist_bytes_limit: int = Field(
+        2**30, ge=1, le=2**50, description="a number of bytes a day from 1 to 1125899906842624"
+    )
     persist_min_free: int = Field(
         256 * 2**20, ge=0, le=2**50, description="a number of bytes from 0 to 1125899906842624"
     )

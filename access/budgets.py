@@ -116,13 +116,14 @@ class JobBudgets:
 
 @dataclass(slots=True)
 class CaptureCharge:
-    """One request's right to a capture and to renditions. The flow charges what is due; `headers` tell of captures."""
+    """One request's right to a capture, renditions and storage. The flow charges what is due; `headers` tell of captures."""
 
     budget: Budget
     client: str
     own_limit: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     renditions: Budget | None = None
+    permanent_bytes: Budget | None = None
 
     def __call__(self) -> None:
         """Charge one capture. Raises RateLimited."""
@@ -138,6 +139,16 @@ class CaptureCharge:
         more = (size - 1) // RENDITION_BYTES
         if self.renditions is not None and more > 0:
             self.renditions.count(self.client, more)
+
+    def reserve_storage(self, size: int) -> None:
+        """Charge `size` bytes of permanent storage. Raises RateLimited, with nothing charged."""
+        if self.permanent_bytes is not None:
+            self.permanent_bytes.reserve(self.client, size)
+
+    def release_storage(self, size: int) -> None:
+        """Give back what was reserved and not used."""
+        if self.permanent_bytes is not None:
+            self.permanent_bytes.count(self.client, -size)
 
 
 class HitTally:

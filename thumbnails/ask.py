@@ -7,7 +7,7 @@ from model import ThumbnailRequest
 
 
 class Charge(Protocol):
-    """Takes a capture, and new renditions, off the budgets of a client."""
+    """Takes a capture, new renditions and permanent storage off the budgets of a client."""
 
     @property
     def client(self) -> str:
@@ -21,6 +21,12 @@ class Charge(Protocol):
 
     def rendition_bytes(self, size: int) -> None:
         """Charge the bytes of a new rendition, once they are known."""
+
+    def reserve_storage(self, size: int) -> None:
+        """Charge `size` bytes of permanent storage. Raises RateLimited."""
+
+    def release_storage(self, size: int) -> None:
+        """Give back bytes that were reserved and not used."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,12 @@ class NoCharge:
         """Do nothing."""
 
     def rendition_bytes(self, size: int) -> None:
+        """Do nothing."""
+
+    def reserve_storage(self, size: int) -> None:
+        """Do nothing."""
+
+    def release_storage(self, size: int) -> None:
         """Do nothing."""
 
 

@@ -208,9 +208,20 @@ class Thumbnailer:
         self._cache.forget_failure(request, before)
 
     def persist(self, ask: Ask, *, stale_ok: bool = True) -> Persisted:
-        """Put the picture into permanent storage. Raises what `get_lasting` raises, and StorageUnavailable."""
+        """Put the picture into permanent storage. Its bytes are charged, unless it is there already.
+
+        Raises what `get_lasting` raises, RateLimited, StorageFull and StorageUnavailable.
+        """
         served = self.get_lasting(ask, stale_ok=stale_ok)
-        return Persisted(served.picture, self._storage.put(served.picture), served.cache)
+        size, created = len(served.picture.body), False
+        ask.charge.reserve_storage(size)
+        try:
+            stored = self._storage.put(served.picture)
+            created = stored.created
+        finally:
+            if not created:
+                ask.charge.release_storage(size)
+        return Persisted(served.picture, stored, served.cache)
 
     def get_lasting(self, ask: Ask, *, stale_ok: bool = True) -> Served:
         """Return a picture that may be stored. Raises what `get` raises, and CaptureFailed for a suspect picture."""

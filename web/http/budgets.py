@@ -12,11 +12,14 @@ class Budgets:
     captures: Budget
     renditions: Budget
     permanent_pictures: Budget
+    permanent_bytes: Budget
     jobs: JobBudgets
 
     def charge_of(self, client: str, own_limit: str | None) -> CaptureCharge:
         """Return what charges `client` for a picture. `own_limit` is its own limit of captures, if it has one."""
-        return CaptureCharge(self.captures, client, own_limit, renditions=self.renditions)
+        return CaptureCharge(
+            self.captures, client, own_limit, renditions=self.renditions, permanent_bytes=self.permanent_bytes
+        )
 
 
 def build(services: Services) -> Budgets:
@@ -32,6 +35,7 @@ def build(services: Services) -> Budgets:
             note=f"of a size and format that is not known yet; each {RENDITION_BYTES // 1000} kB count as one",
         ),
         Budget(counters, settings.persist_limit, "permanent pictures"),
+        Budget(counters, f"{settings.persist_bytes_limit} per day", "bytes of permanent pictures"),
         JobBudgets(
             Budget(counters, settings.job_limit, "requests for jobs"),
             Budget(counters, f"{jobs_a_day} per day", "jobs", note="each picture of a batch counts"),

@@ -237,3 +237,38 @@ def test_a_picture_that_is_stored_already_needs_no_space(make_client):
     again = make_client(persist_min_free=2**50).post("/persist", json={"url": PAGE})
 
     assert (again.status_code, again.json["cached"]) == (200, True)
+
+
+def store(client, address, **options):
+    return client.post("/persist", json={"url": PAGE, **options}, environ_base={"REMOTE_ADDR": address})
+
+
+def test_a_client_stores_so_many_bytes_a_day_and_others_theirs(make_client, api):
+    size = store(make_client(), "192.0.2.1", w=200).json["bytes"]
+    client = make_client(persist_bytes_limit=2 * size, persist_limit="100 per minute")
+    greedy = [store(client, "192.0.2.66", w=w) for w in (201, 400)]
+    other = store(client, "192.0.2.7", w=202)
+
+    assert [each.status_code for each in greedy] == [201, 429]
+    assert f"limit reached: {2 * size:,} bytes of permanent pictures per day" in greedy[1].json["detail"]
+    assert 3600 < int(greedy[1].headers["Retry-After"]) <= 86400
+    assert other.status_code == 201
+    assert len(api.calls) == 1
+
+
+def test_what_is_stored_already_costs_no_bytes(make_client):
+    client = make_client(persist_limit="100 per minute")
+    size = store(client, "192.0.2.1", w=200).json["bytes"]
+    bounded = make_client(persist_bytes_limit=size, persist_limit="100 per minute")
+    known = [store(bounded, "192.0.2.66", w=200).status_code for _ in range(3)]
+
+    assert known == [200, 200, 200]
+    assert store(bounded, "192.0.2.66", w=100).status_code == 201, "which takes less"
+
+
+def test_a_picture_that_was_not_stored_costs_no_bytes(make_client, tmp_path):
+    size = store(make_client(), "192.0.2.1", w=200).json["bytes"]
+    limits = {"persist_bytes_limit": size, "persist_limit": "100 per minute"}
+    full = make_client(persist_min_free=2**50, persist_dir=tmp_path / "other", **limits)
+    assert [store(full, "192.0.2.66", w=200).status_code for _ in range(3)] == [507] * 3
+    assert store(make_client(persist_dir=tmp_path / "other", **limits), "192.0.2.66", w=200).status_code == 201
