@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.error import HTTPError
@@ -436,7 +437,7 @@ def test_the_longest_url_is_passed_on(edge):
 
 def test_a_flood_gets_the_same_429_as_from_the_service(site_edge, site):
     site.add("/nothing")
-    answers = site_edge.flood("/nothing", 400, lambda number: {"Accept": IMG} if number % 2 else {})
+    answers = site_edge.flood("/nothing", 700, lambda number: {"Accept": IMG} if number % 2 else {})
     refused = [answer for answer in answers[::2] if answer.status_code == 429]
     shown = [answer for answer in answers[1::2] if answer.status_code == 429]
 
@@ -461,7 +462,7 @@ def test_snapsharps_clients_get_its_envelope_from_nginx_too(site, folder):
 STRICT = [
     ("# set_real_ip_from 192.0.2.0/24;", "set_real_ip_from 127.0.0.1;"),
     ("# real_ip_header X-Forwarded-For;", "real_ip_header X-Forwarded-For;"),
-    ("rate=20r/s", "rate=1r/m"),
+    ("rate=50r/s", "rate=1r/m"),
     ("burst=200", "burst=1"),
 ]
 CLIENTS = [  # each has several addresses, in the spellings of nginx
@@ -486,6 +487,35 @@ def test_a_flood_from_one_ipv6_network_counts_as_one_client(site, folder):
             asked = [session.get(f"{url}/nothing", headers={"X-Forwarded-For": each}) for each in addresses]
             expected = [200, 200] + [429] * (len(addresses) - 2)
             assert [answer.status_code for answer in asked] == expected, addresses
+
+
+def test_slow_bodies_of_one_client_take_nothing_from_others(edge, api):
+    edge.thumb(visitor="127.0.0.2")
+    edge_address = (urlsplit(edge.url).hostname, urlsplit(edge.url).port)
+    head = b"POST /persist HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{"
+    with ExitStack() as opened:
+        for _ in range(210):
+            slow = opened.enter_context(socket.create_connection(edge_address))
+            slow.sendall(head)
+        wait_until(lambda: edge.get("/health").status_code == 429, "the limit")
+        refused = edge.get("/thumb", {"Accept": IMG}, url=PAGE)
+        problem = edge.get("/persist")
+        known = edge.thumb(visitor="127.0.0.2")
+        new = edge.thumb(PAGE + "&other", visitor="127.0.0.2")
+
+    assert (refused.status_code, refused.headers["X-Error-Code"]) == (429, "rate_limited")
+    assert "200 requests at a time" in problem.json()["detail"]
+    assert problem.json()["request_id"] == problem.headers["X-Request-ID"]
+    assert (known.status_code, known.headers["X-Edge-Cache"], new.status_code) == (200, "HIT", 200)
+    wait_until(lambda: edge.get("/health").status_code == 200, "the end of the limit")
+
+
+def test_a_page_of_sixty_pictures_may_ask_for_all_at_once(site_edge, site):
+    site.add("/thumb", "picture", headers=PICTURE, content_type="image/png")
+    with ThreadPoolExecutor(60) as pool:
+        answers = list(pool.map(lambda number: site_edge.thumb(f"{PAGE}&{number}"), range(60)))
+
+    assert {answer.status_code for answer in answers} == {200}
 
 
 def test_known_pictures_are_never_refused(site_edge, site):
