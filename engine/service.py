@@ -71,8 +71,8 @@ class CaptureService:
         self._gate = gate
         self._crashes = CrashHistory()
         self.proxies: set[Egress] = set()
-        # A client waits at most two thirds of the deadline in the queue, then the deadline itself.
-        self.slots = Slots(settings.engine_concurrency, settings.engine_queue, settings.engine_deadline * 2 / 3)
+        # A client waits at most as long in the queue as for the capture itself.
+        self.slots = Slots(settings.engine_concurrency, settings.engine_queue, settings.engine_deadline)
 
     async def start(self) -> None:
         """Launch the browser, and begin to load the filter lists. Raises LaunchFailed."""

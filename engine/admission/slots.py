@@ -3,25 +3,29 @@
 Foreground captures go first. Background captures leave one slot free for them where there are two or more.
 
 Clients take turns: a free slot goes to the waiting client with the fewest captures running. So one client has all slots
-while no other waits, and its share of them otherwise. A full queue makes room for a client that has less of it.
+while no other waits, and its share of them otherwise. One with slow pages keeps to half of them while others come and go.
+A full queue makes room for a client that has less of it.
 """
 
 import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from engine.admission.slow_clients import SlowClients
 from engine.errors import EngineBusy
 
 
 class Slots:
-    def __init__(self, size: int, queue: int, max_wait: float) -> None:
+    def __init__(self, size: int, queue: int, max_wait: float, slow_clients: SlowClients | None = None) -> None:
         """Run `size` captures at a time, and queue `queue` more of each kind for at most `max_wait` seconds each."""
         self._foreground = _Queue(size)
         self._background = _Queue(max(size - 1, 1))
         self._size = size
         self._queue_size = queue
         self._max_wait = max_wait
+        self._slow_clients = slow_clients or SlowClients()
 
     @property
     def in_use(self) -> int:
@@ -38,15 +42,18 @@ class Slots:
         Raises EngineBusy when the queue is full, or when no slot comes free in time.
         """
         queue = self._background if background else self._foreground
+        self._slow_clients.record_arrival(client)
         await self._acquire(queue, client)
+        began = time.monotonic()
         try:
             yield
         finally:
+            self._slow_clients.record_capture(client, time.monotonic() - began)
             self._release(queue, client)
 
     async def _acquire(self, queue: "_Queue", client: str) -> None:
         """Take a free slot, or wait for one. A released slot goes to the queue at once, so no newcomer overtakes it."""
-        if self._has_free_slot(queue):
+        if self._has_free_slot(queue) and self._may_run(queue, client):
             queue.holders[client] += 1
             return
         if queue.queued >= self._queue_size and not queue.make_room(client):
@@ -72,11 +79,14 @@ class Slots:
     def _release(self, queue: "_Queue", client: str) -> None:
         queue.release(client)
         for each in (self._foreground, self._background):
-            while each.waiting and self._has_free_slot(each):
-                each.admit_next()
+            while self._has_free_slot(each) and (clients := [c for c in each.waiting if self._may_run(each, c)]):
+                each.admit(min(clients, key=lambda name: each.holders[name]))  # the first of equals
 
     def _has_free_slot(self, queue: "_Queue") -> bool:
         return self.in_use < self._size and queue.running < queue.limit
+
+    def _may_run(self, queue: "_Queue", client: str) -> bool:
+        return queue.holders[client] < max(self._size // 2, 1) or not self._slow_clients.leaves_room(client)
 
 
 class _Queue:
@@ -96,9 +106,8 @@ class _Queue:
     def queued(self) -> int:
         return sum(map(len, self.waiting.values()))
 
-    def admit_next(self) -> None:
-        """Remove the first capture of the next client from the queue, and give it a slot unless it was cancelled."""
-        client = min(self.waiting, key=lambda name: self.holders[name])  # the first of equals
+    def admit(self, client: str) -> None:
+        """Remove the first capture of `client` from the queue, and give it a slot unless it was cancelled."""
         captures = self.waiting.pop(client)
         admission = captures.popleft()
         if captures:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from engine.admission.slots import Slots
+from engine.admission.slow_clients import SlowClients
 from engine.errors import EngineBusy
 from tests.support.loop import in_loop
 
@@ -66,8 +67,8 @@ async def _settled() -> None:
         await asyncio.sleep(0)
 
 
-def crowd(size: int = 2, queue: int = 8, max_wait: float = 60) -> Crowd:
-    return Crowd(Slots(size, queue, max_wait))
+def crowd(size: int = 2, queue: int = 8, max_wait: float = 60, slow_clients: SlowClients | None = None) -> Crowd:
+    return Crowd(Slots(size, queue, max_wait, slow_clients))
 
 
 @in_loop
@@ -216,3 +217,51 @@ async def test_a_client_that_disconnects_leaves_no_trace_in_the_queue():
     await them.end("greedy/0")
     assert them.admitted == ["greedy/0", "modest/0"]
     await them.end_all()
+
+
+@in_loop
+async def test_a_client_with_slow_pages_leaves_half_of_the_slots_to_those_who_come_and_go():
+    them = crowd(size=2, slow_clients=SlowClients(slow=0))
+    await them.come("greedy/0", "greedy/1", "greedy/2", "greedy/3", "greedy/4", "modest/0")
+    await them.end("greedy/0")
+    await them.end("modest/0")
+    assert them.admitted == ["greedy/0", "greedy/1", "modest/0"], "one slot is free for others"
+    await them.come("modest/1")
+    assert them.admitted[3:] == ["modest/1"], "at once"
+    await them.end("greedy/1")
+    assert them.admitted[4:] == ["greedy/2"]
+    await them.end_all()
+
+
+@in_loop
+async def test_a_client_with_slow_pages_has_all_slots_when_the_others_are_gone():
+    now = [0.0]
+    them = crowd(size=2, slow_clients=SlowClients(slow=0, remembered=60, now=lambda: now[0]))
+    await them.come("greedy/0", "greedy/1", "greedy/2", "greedy/3", "greedy/4", "modest/0")
+    await them.end("greedy/0")
+    await them.end("modest/0")
+    now[0] = 61
+    await them.end("greedy/1")
+    assert them.admitted == ["greedy/0", "greedy/1", "modest/0", "greedy/2", "greedy/3"]
+    await them.end("greedy/2")
+    assert them.slots.in_use == 2
+    await them.end_all()
+
+
+@in_loop
+async def test_slow_pages_of_a_client_alone_have_all_slots():
+    them = crowd(size=2, slow_clients=SlowClients(slow=0))
+    await them.come(*(f"greedy/{number}" for number in range(4)))
+    await them.end("greedy/0")
+    await them.end("greedy/1")
+    assert them.admitted == [f"greedy/{number}" for number in range(4)]
+    await them.end_all()
+
+
+def test_clients_of_long_ago_are_forgotten():
+    now = [0.0]
+    slow_clients = SlowClients(now=lambda: now[0])
+    for number in range(10_000):
+        now[0] = number
+        slow_clients.record_arrival(f"client {number}")
+    assert len(slow_clients._seen) <= 257
