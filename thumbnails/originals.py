@@ -62,7 +62,7 @@ class Originals:
         self._coalescer = coalescer
         self._guard = guard
         self._limits = limits
-        self._turns = Turns(limits.concurrency, limits.queue, limits.timeout)
+        self._turns = Turns(limits.concurrency, limits.queue, 2 * limits.timeout)
 
     def join(self, ask: Ask, known: Known) -> Flight[Captured]:
         """Join the capture of the page, or start it.

@@ -22,13 +22,15 @@ def _share_reached(most: int, what: str) -> RateLimited:
 class Turns:
     """Lets `size` captures run at a time. The next ones wait: clients take turns, and each one's captures are in order.
 
-    A free turn goes to the waiting client with the fewest captures running. A full queue makes room for a client that has
-    less of it: the newest capture of the client with the most is refused.
+    A free turn goes to the waiting client with the fewest captures running. An eighth more turns are for clients of which
+    none runs, so these do not wait for the slow pages of another. A full queue makes room for a client that has less of it:
+    the newest capture of the client with the most is refused.
     """
 
     def __init__(self, size: int, queue: int, seconds: float) -> None:
         """At most `queue` captures wait, for at most `seconds` each."""
         self._size = size
+        self._extra = size // 8
         self._queue_size = queue
         self._seconds = seconds
         self._running: Counter[str] = Counter()
@@ -45,7 +47,7 @@ class Turns:
     def require_room(self, client: str) -> None:
         """Raise what `hold` would raise at once."""
         with self._lock:
-            if self._is_full():
+            if not self._may_run(client) and self._is_full():
                 self._find_room(client)
 
     @contextmanager
@@ -62,7 +64,7 @@ class Turns:
 
     def _take(self, client: str) -> "Future[None] | None":
         with self._lock:
-            if self._running.total() < self._size:  # then nobody waits, as a released turn is given on at once
+            if self._may_run(client):  # then no such client waits, as a released turn is given on at once
                 self._running[client] += 1
                 return None
             if self._is_full():
@@ -85,8 +87,12 @@ class Turns:
                 self._remove(client, turn)
             raise OverCapacity("all captures of this service are slow; try again in a few seconds") from None
 
+    def _may_run(self, client: str) -> bool:
+        most = self._size if self._running[client] else self._size + self._extra
+        return self._running.total() < most
+
     def _is_full(self) -> bool:
-        return self._running.total() >= self._size and sum(map(len, self._waiting.values())) >= self._queue_size
+        return sum(map(len, self._waiting.values())) >= self._queue_size
 
     def _find_room(self, client: str) -> str:
         """Return the client whose newest capture leaves the queue, so that `client` still has fewer with one more."""
@@ -102,9 +108,9 @@ class Turns:
         self._running[client] -= 1
         if not self._running[client]:
             del self._running[client]
-        if not self._waiting:
+        following = min(self._waiting, key=lambda name: self._running[name], default=None)  # the first of equals
+        if following is None or not self._may_run(following):
             return
-        following = min(self._waiting, key=lambda name: self._running[name])  # the first of equals
         turns = self._waiting.pop(following)
         turn = turns.popleft()
         if turns:

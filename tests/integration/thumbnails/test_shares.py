@@ -55,6 +55,20 @@ def test_another_client_has_its_turn_as_soon_as_one_capture_ends(make_client, ap
     assert set(pages(api)[2:4]) == {"one", "two"}, "both before the third slow page, while one of these is in flight"
 
 
+def test_another_client_does_not_wait_for_the_slow_pages_of_one(make_client, api, gates):
+    """All of the greedy client's captures hang until the end, and its other ones wait."""
+    client = make_client(capture_concurrency=8)
+    for number in range(12):
+        gates(f"slow-{number}")
+        assert ask(client, f"slow-{number}", GREEDY, wait=0).status_code == 202
+        wait_until(lambda n=number: len(api.calls) + queue_of(client).waiting == n + 1, "the place in the queue")
+    answers = [ask(client, number, MODEST).status_code for number in range(5)]
+
+    assert answers == [200] * 5
+    assert len(api.calls) == 8 + 5
+    assert queue_of(client).waiting == 4
+
+
 def test_captures_that_nobody_waits_for_keep_their_places(make_client, api, gates):
     client = make_client(capture_concurrency=1)
     first = gates("page-0")
