@@ -17,6 +17,7 @@ ThumbnailError
 │   └── IdempotencyInProgress  the same, retryable
 ├── NotReady 409             not_ready
 ├── RateLimited 429          rate_limited
+│   └── StorageLimited         the same, for permanent pictures
 ├── CaptureError
 │   ├── CaptureFailed 502    capture_failed
 │   │   ├── ErrorStatus          page_status
@@ -234,6 +235,10 @@ class RateLimited(ThumbnailError):
         per = unit if count == 1 else f"{count} {unit}s"
         text = f"limit reached: {limit:,} {what} per {per}" + (f" ({note})" if note else "")
         return cls(text, limit=limit, retry_after=retry_after)
+
+
+class StorageLimited(RateLimited):
+    """The client has stored as much as it may. A job does not wait for the next day."""
 
 
 class CaptureError(ThumbnailError):

@@ -8,7 +8,7 @@ import structlog
 
 import netguard
 import storage_backends
-from access import AccessRules, ApiKey, Counters, RedisCounters, parse_size
+from access import AccessRules, ApiKey, Budget, Counters, RedisCounters, parse_size
 from capture import DIALECTS, CaptureClient, CircuitBreaker, Pseudonyms, Quota, ScreenshotAPI
 from config import Settings
 from coordination import (
@@ -56,6 +56,7 @@ class Services:
     originals_store: OriginalStore
     connections: Connections
     counters: Counters
+    permanent_bytes: Budget
     client: CaptureClient
     coalescer: Coalescer
     renditions: Renditions
@@ -134,6 +135,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     jobs = _jobs(settings, state)
     presenter = JobPresenter(storage, settings.public_url)
     webhook_sender = WebhookSender(guard, settings.webhook_secret, resolves=settings.resolve_targets)
+    counters = Counters(RedisCounters(state=state))
+    permanent_bytes = Budget(counters, f"{settings.persist_bytes_limit} per day", "bytes of permanent pictures")
     return Services(
         settings=settings,
         validator=Validator(
@@ -146,7 +149,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         storage=storage,
         originals_store=originals_store,
         connections=connections,
-        counters=Counters(RedisCounters(state=state)),
+        counters=counters,
+        permanent_bytes=permanent_bytes,
         client=client,
         coalescer=coalescer,
         renditions=renditions,
@@ -154,7 +158,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         refresher=Refresher(popularity, thumbnailer, settings.refresh_budget, freshness),
         idempotency=IdempotencyStore(state, leases),
         jobs=jobs,
-        job_pictures=JobPictures(thumbnailer, storage, jobs.store.runs),
+        job_pictures=JobPictures(thumbnailer, storage, jobs.store.runs, permanent_bytes),
         job_presenter=presenter,
         webhook_sender=webhook_sender,
         deliveries=Deliveries(jobs.store, Receivers(state, settings.worker_concurrency), webhook_sender, presenter),

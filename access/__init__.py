@@ -8,6 +8,7 @@ from access.budgets import (
     CaptureCharge,
     HitTally,
     JobBudgets,
+    JobCharge,
     rate_headers,
 )
 from access.clients import client_of
@@ -27,6 +28,7 @@ __all__ = [
     "Counters",
     "HitTally",
     "JobBudgets",
+    "JobCharge",
     "RedisCounters",
     "client_of",
     "parse_size",

@@ -12,7 +12,7 @@ from cachetools import TTLCache
 from limits import RateLimitItem
 
 from access.counters import Counters
-from errors import OverCapacity, RateLimited
+from errors import OverCapacity, RateLimited, StorageLimited
 
 FLOOD_SCOPE = "thumb"  # the flood guard and the tally count under the same names
 RENDITION_BYTES = 100_000  # each so many, begun ones included, count as one rendition
@@ -141,14 +141,46 @@ class CaptureCharge:
             self.renditions.count(self.client, more)
 
     def reserve_storage(self, size: int) -> None:
-        """Charge `size` bytes of permanent storage. Raises RateLimited, with nothing charged."""
+        """Charge `size` bytes of permanent storage. Raises StorageLimited, with nothing charged."""
         if self.permanent_bytes is not None:
-            self.permanent_bytes.reserve(self.client, size)
+            _reserve_storage(self.permanent_bytes, self.client, size)
 
     def release_storage(self, size: int) -> None:
         """Give back what was reserved and not used."""
         if self.permanent_bytes is not None:
             self.permanent_bytes.count(self.client, -size)
+
+
+@dataclass(frozen=True, slots=True)
+class JobCharge:
+    """A job's captures were paid for when it was created. Its permanent bytes are charged when they are known."""
+
+    client: str
+    permanent_bytes: Budget
+
+    def __call__(self) -> None:
+        """Do nothing."""
+
+    def rendition(self) -> None:
+        """Do nothing."""
+
+    def rendition_bytes(self, size: int) -> None:
+        """Do nothing."""
+
+    def reserve_storage(self, size: int) -> None:
+        """Charge `size` bytes of permanent storage. Raises StorageLimited, with nothing charged."""
+        _reserve_storage(self.permanent_bytes, self.client, size)
+
+    def release_storage(self, size: int) -> None:
+        """Give back what was reserved and not used."""
+        self.permanent_bytes.count(self.client, -size)
+
+
+def _reserve_storage(budget: Budget, client: str, size: int) -> None:
+    try:
+        budget.reserve(client, size)
+    except RateLimited as err:
+        raise StorageLimited(err.reason, limit=err.limit, retry_after=err.retry_after) from None
 
 
 class HitTally:

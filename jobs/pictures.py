@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from access import Budget, JobCharge
 from errors import OverCapacity, ThumbnailError
 from jobs.messages import BULK
 from jobs.records import Job, JobResult, Problem
@@ -22,6 +23,7 @@ class JobPictures:
     thumbnailer: Thumbnailer
     storage: PictureStorage
     runs: Runs
+    permanent_bytes: Budget
 
     def capture(self, job: Job) -> JobResult:
         """Capture the picture and store it, for a day or permanently. Raises ThumbnailError.
@@ -31,7 +33,7 @@ class JobPictures:
         wanted = replace(job.wanted, delivery=replace(job.wanted.delivery, background=job.queue == BULK))
         if job.tried_at is not None:
             self.thumbnailer.forget_failure(wanted, job.tried_at)
-        ask = Ask(wanted, request_id=job.request_id)
+        ask = Ask(wanted, JobCharge(job.client, self.permanent_bytes), job.request_id)
         if job.persist:
             persisted = self.thumbnailer.persist(ask, stale_ok=False)
             return _result_of(persisted.picture, persisted.stored.key, persisted.stored.url)

@@ -92,7 +92,7 @@ class WebhookProgress:
 class Job:
     """A requested picture and its state. Times are Unix seconds.
 
-    `owner` is the name of the caller's API key, empty if no keys are set. `turn` is 1 for the first attempt and grows
+    `owner` is the name of the caller's API key, empty if no keys are set. `client` is the client whose budgets pay. `turn` is 1 for the first attempt and grows
     whenever the job is postponed. `retries` counts the postponements after a failure, the last one at `tried_at`.
     """
 
@@ -104,6 +104,7 @@ class Job:
     persist: bool = False
     webhook_url: str | None = None
     request_id: str = ""
+    client: str = ""
     state: State = State.PENDING
     turn: int = 1
     retries: int = 0
@@ -133,6 +134,7 @@ class Job:
                 "persist": self.persist,
                 "webhook_url": self.webhook_url,
                 "request_id": self.request_id,
+                "client": self.client,
             },
             separators=(",", ":"),
         )

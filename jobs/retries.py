@@ -2,7 +2,7 @@
 
 import random
 
-from errors import CaptureError, RateLimited, ThumbnailError
+from errors import CaptureError, RateLimited, StorageLimited, ThumbnailError
 
 MAX_RETRIES = 5
 LONGEST_DELAY = 300.0  # seconds
@@ -11,11 +11,13 @@ FIRST_DELAY = 10.0
 
 def is_transient(err: ThumbnailError) -> bool:
     """Return whether the same capture may succeed a little later."""
-    return err.retryable
+    return err.retryable and not isinstance(err, StorageLimited)
 
 
 def was_not_attempted(err: ThumbnailError) -> bool:
     """Return whether no capture was attempted: a limit was reached, or the screenshot API is known to be down."""
+    if isinstance(err, StorageLimited):
+        return False
     return isinstance(err, RateLimited) or (isinstance(err, CaptureError) and not err.tried and not err.lasting)
 
 

@@ -84,7 +84,7 @@ def create_jobs(
     with budgets.jobs.charged(caller.name, len(pictures)):
         limits = budgets.calls.charge(caller.name)
         ids = ids_from(services.idempotency.seed(attempt))
-        made = _jobs_of(job_request, _owner(caller), ids)
+        made = _jobs_of(job_request, caller, ids)
         batch = _batch_of(made, ids) if job_request.batch else None
         try:
             services.jobs.enqueue(made, batch)
@@ -142,12 +142,22 @@ def _respond_with_picture(services: Services, job: Job) -> Response:
     return picture_response(picture, headers | job.result.note_headers | SAFE_HEADERS)
 
 
-def _jobs_of(job_request: JobRequest, owner: str, ids: Iterator[str]) -> list[Job]:
+def _jobs_of(job_request: JobRequest, caller: Caller, ids: Iterator[str]) -> list[Job]:
     queue = BULK if job_request.batch else INTERACTIVE
     # The worker ignores how long the caller waits.
     pictures = [replace(wanted, delivery=replace(wanted.delivery, wait=None)) for wanted in job_request.pictures]
     return [
-        Job(next(ids), wanted, time.time(), owner, queue, job_request.persist, job_request.webhook_url, request_id())
+        Job(
+            next(ids),
+            wanted,
+            time.time(),
+            _owner(caller),
+            queue,
+            job_request.persist,
+            job_request.webhook_url,
+            request_id(),
+            caller.name,
+        )
         for wanted in pictures
     ]
 

@@ -35,7 +35,7 @@ def build(services: Services) -> Budgets:
             note=f"of a size and format that is not known yet; each {RENDITION_BYTES // 1000} kB count as one",
         ),
         Budget(counters, settings.persist_limit, "permanent pictures"),
-        Budget(counters, f"{settings.persist_bytes_limit} per day", "bytes of permanent pictures"),
+        services.permanent_bytes,
         JobBudgets(
             Budget(counters, settings.job_limit, "requests for jobs"),
             Budget(counters, f"{jobs_a_day} per day", "jobs", note="each picture of a batch counts"),

@@ -46,6 +46,21 @@ def test_without_s3_this_service_serves_the_picture(make_client, settings, tmp_p
     assert client.get(kept["image_url"]).data == client.get(f"/jobs/{kept['job_id']}/image").data
 
 
+def test_permanent_pictures_of_jobs_are_charged_as_those_of_persist(make_client, settings, tmp_path):
+    size = make_client().post("/persist", json={"url": PAGE, "w": 200}).json["bytes"]
+    client = make_client(persist_bytes_limit=2 * size)
+    worker = settings | {"resolve_targets": "false", "persist_bytes_limit": 2 * size}
+    with running_worker(tmp_path / "worker.log", **worker):
+        first, second = (ended(client, persist=True, w=w) for w in (201, 400))
+    same = client.post("/persist", json={"url": PAGE, "w": 400})
+    other = client.post("/persist", json={"url": PAGE, "w": 400}, environ_base={"REMOTE_ADDR": "127.0.0.9"})
+
+    assert (first["status"], second["status"]) == ("completed", "failed")
+    assert second["error"]["code"] == "rate_limited"
+    assert "bytes of permanent pictures per day" in second["error"]["detail"]
+    assert (same.status_code, other.status_code) == (429, 201)
+
+
 @pytest.fixture
 def s3_settings(settings, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
