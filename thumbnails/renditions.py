@@ -6,20 +6,23 @@ callers wait as they do for a capture.
 
 import time
 from concurrent.futures import TimeoutError as WaitTimeout
+from contextlib import nullcontext
 from dataclasses import replace
 
 import images
 from coordination import Coalescer, Flight, LocalLeases, Work
-from errors import CaptureFailed, Pending, RateLimited
+from errors import CaptureFailed, OverCapacity, Pending, RateLimited
 from images import CpuPool
 from model import Picture, ThumbnailRequest
 from thumbnails.ask import Charge
 from thumbnails.cache import PictureCache, is_as_captured
 from thumbnails.freshness import Freshness
+from thumbnails.shares import Seats
 
 GRACE_SECONDS = 1.0  # small renditions take milliseconds: callers wait for them even if they wait for no capture
 _LONGEST = 120.0  # seconds that a flight may wait for a core
 _SMALL_AT_ONCE, _LARGE_AT_ONCE = 64, 4
+_LARGE_RESERVE = 2  # for clients that have none, so that one client cannot have all
 
 
 class Renditions:
@@ -28,7 +31,8 @@ class Renditions:
         self._cpu = cpu
         self._freshness = freshness
         self._small = Coalescer(LocalLeases(), _SMALL_AT_ONCE)
-        self._large = Coalescer(LocalLeases(), _LARGE_AT_ONCE)
+        self._large = Coalescer(LocalLeases(), _LARGE_AT_ONCE + _LARGE_RESERVE)
+        self._large_seats = Seats(_LARGE_AT_ONCE, _LARGE_RESERVE)
 
     def make(
         self,
@@ -59,10 +63,10 @@ class Renditions:
                 return flight.future.result(wait)
             except WaitTimeout:
                 raise Pending("the picture is being rendered; try again in a few seconds") from None
-            except RateLimited:
+            except (RateLimited, OverCapacity):
                 if flight.leading:
                     raise
-                # The leader's budget is used up, not this caller's, so this caller may lead the next flight.
+                # The leader's budget or share is used up, not this caller's, so this caller may lead the next flight.
 
     def make_in_background(self, original: Picture, request: ThumbnailRequest, charge: Charge) -> None:
         """Start to make the rendition that was captured for, and do not wait for it. Raises OverCapacity."""
@@ -87,9 +91,12 @@ class Renditions:
         self, original: Picture, request: ThumbnailRequest, charge: Charge, *, large: bool, captured: bool
     ) -> Flight[Picture]:
         def lead() -> Picture:
-            if not captured:
-                charge.rendition()
-            picture = self._render(original, request, large=large)
+            with self._large_seats.take(charge.client) if large else nullcontext(True) as seated:
+                if not seated:
+                    raise self._large_seats.refusal(charge.client, "large pictures being made")
+                if not captured:
+                    charge.rendition()
+                picture = self._render(original, request, large=large)
             charge.rendition_bytes(len(picture.body))
             return picture
 
