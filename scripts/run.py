@@ -102,9 +102,9 @@ def process_environment(settings: Mapping[str, str], commands: Mapping[str, str]
 def redis_environment(name: str, env: Mapping[str, str]) -> Env:
     """Return the folder and the URL of one of our Redis servers, and make the folder."""
     variable = REDIS[name]
-    folder = env.get(f"{variable}_DIR") or str(unlocked_folder(ROOT / "data", name))
+    folder = env.get(f"{variable}_FOLDER") or str(unlocked_folder(ROOT / "data", name))
     Path(folder).mkdir(parents=True, exist_ok=True)
-    return {f"{variable}_DIR": folder, f"{variable}_URL": f"redis://{LOOPBACK}:{env[f'{variable}_PORT']}/0"}
+    return {f"{variable}_FOLDER": folder, f"{variable}_URL": f"redis://{LOOPBACK}:{env[f'{variable}_PORT']}/0"}
 
 
 def free_ports(count: int) -> list[str]:

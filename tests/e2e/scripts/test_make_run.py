@@ -67,7 +67,7 @@ class Run:
 def running(tmp_path, **environ):
     environ = dict.fromkeys(REAL_SERVICES, "") | {"PORT": str(free_port()), "PERSIST_DIR": str(tmp_path)} | environ
     environ.setdefault("ORIGINALS_DIR", str(tmp_path / "originals"))
-    environ |= {"REDIS_DIR": str(tmp_path / "redis"), "STATE_REDIS_DIR": str(tmp_path / "state")}
+    environ |= {"REDIS_FOLDER": str(tmp_path / "redis"), "STATE_REDIS_FOLDER": str(tmp_path / "state")}
     environ |= {"BEAT_SCHEDULE": str(tmp_path / "beat-schedule")}
     process = subprocess.Popen(
         [sys.executable, "-m", "scripts.run"],
@@ -101,6 +101,7 @@ def test_a_process_that_dies_is_named_and_all_others_stop(tmp_path):
         family = run.family()
         os.kill(engine, signal.SIGKILL)
         status = run.wait()
+    assert "unknown_setting" not in run.output
     assert run.output.splitlines()[-1] == "engine stopped (rc=-9) by itself, so everything was stopped."
     assert status != 0
     assert alive(family) == []

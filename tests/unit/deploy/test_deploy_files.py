@@ -267,8 +267,8 @@ def test_redis_evicts_pictures_and_nothing_else_and_keeps_its_queues_over_a_rest
 
 def test_the_two_redis_servers_share_no_files():
     assert compose()["redis"]["volumes"] != compose()["state"]["volumes"]
-    assert "$REDIS_DIR" in PROCFILE["redis"]
-    assert "$STATE_REDIS_DIR" in PROCFILE["state"]
+    assert "$REDIS_FOLDER" in PROCFILE["redis"]
+    assert "$STATE_REDIS_FOLDER" in PROCFILE["state"]
 
 
 def test_in_compose_one_named_redis_holds_everything_unless_two_are_named():

@@ -51,7 +51,7 @@ def test_each_process_has_its_own_port_and_knows_the_others():
     assert env["CAPTURE_URL"] == f"http://127.0.0.1:{env['ENGINE_PORT']}"
     assert env["REDIS_URL"] == f"redis://127.0.0.1:{env['REDIS_PORT']}/0"
     assert env["STATE_REDIS_URL"] == f"redis://127.0.0.1:{env['STATE_REDIS_PORT']}/0"
-    assert env["REDIS_DIR"] != env["STATE_REDIS_DIR"]
+    assert env["REDIS_FOLDER"] != env["STATE_REDIS_FOLDER"]
     assert len({env["REDIS_PORT"], env["STATE_REDIS_PORT"], env["ENGINE_PORT"], env["DEMO_PORT"]}) == 4
 
 
