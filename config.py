@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 import netguard
+import redis_urls
 from options import LONGEST_TTL, OUTPUT_SIDE
 
 
@@ -55,13 +56,6 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _redis_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("redis", "rediss", "unix") or parts.port == 0:
-        raise ValueError(value)
-    return value
-
-
 def _exemptions(entries: tuple[str, ...]) -> tuple[str, ...]:
     netguard.exemptions(entries)
     return entries
@@ -89,7 +83,7 @@ LADDER = (*map(str, _WIDTHS), *(f"{width}x{width * 9 // 16}" for width in _WIDTH
 SizeEntry = Annotated[str, AfterValidator(_size)]
 Rate = Annotated[str, AfterValidator(_rate), Field(description="a rate such as 30 per minute")]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
-RedisURL = Annotated[str, AfterValidator(_redis_url), Field(description="a redis://, rediss:// or unix:// URL")]
+RedisURL = Annotated[str, AfterValidator(redis_urls.checked), Field(description=redis_urls.FORMS)]
 Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]+)?$")]
 HostPattern = Annotated[str, BeforeValidator(str.lower), Field(pattern=r"^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$")]
 
@@ -110,7 +104,7 @@ class Settings(BaseSettings):
     client_timeout: float = _seconds(60, 1, 600)
 
     redis_url: RedisURL = "redis://127.0.0.1:6379/0"
-    state_redis_url: RedisURL | None = None
+    state_redis_url: RedisURL | None = Field(None, description=redis_urls.FORMS)
     redis_prefix: str = Field(
         "thumb", pattern=r"^[A-Za-z0-9_.-]{1,40}$", description="1 to 40 letters, digits, dots, hyphens or underscores"
     )

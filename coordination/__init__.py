@@ -5,13 +5,20 @@ Knows nothing of pictures.
 """
 
 from coordination.coalescer import Coalescer, Flight, Work
-from coordination.connections import CacheRedis, Connections, StateRedis, is_about_server, open_connections
+from coordination.connections import (
+    CacheRedis,
+    Connections,
+    StateRedis,
+    is_about_server,
+    open_connections,
+)
 from coordination.idempotency import Attempt, IdempotencyStore, StoredResponse
 from coordination.keys import CacheKeys, StateKeys
 from coordination.leases import LEASE_MS, Leases, LocalLeases
 from coordination.memory import NEARLY_FULL
 from coordination.policies import warn_about_full_redis
 from coordination.redis_breaker import RedisBreaker
+from coordination.sentinels import FollowingPool, sentinel_options
 
 __all__ = [
     "LEASE_MS",
@@ -22,6 +29,7 @@ __all__ = [
     "Coalescer",
     "Connections",
     "Flight",
+    "FollowingPool",
     "IdempotencyStore",
     "Leases",
     "LocalLeases",
@@ -32,5 +40,6 @@ __all__ = [
     "Work",
     "is_about_server",
     "open_connections",
+    "sentinel_options",
     "warn_about_full_redis",
 ]

@@ -16,8 +16,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+import redis_urls
 from coordination.keys import CacheKeys, StateKeys
 from coordination.redis_breaker import RedisBreaker
+from coordination.sentinels import CONNECT_SECONDS, primary_of
 
 T = TypeVar("T")
 
@@ -51,9 +53,14 @@ class RetryOnNewConnection(Retry):
 
 def connect(url: str, timeout: float) -> "redis.Redis":
     """Make a client whose answers may take `timeout` seconds. Opens no connection yet."""
-    return redis.Redis.from_url(
-        url, socket_connect_timeout=0.5, socket_timeout=timeout, retry=RetryOnNewConnection(), health_check_interval=30
-    )
+    options: dict[str, Any] = {
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_timeout": timeout,
+        "retry": RetryOnNewConnection(),
+        "health_check_interval": 30,
+    }
+    service = redis_urls.sentinel_service(url)
+    return primary_of(service, options) if service else redis.Redis.from_url(url, **options)
 
 
 @dataclass(frozen=True, slots=True)

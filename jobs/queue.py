@@ -6,7 +6,8 @@ time-out. Later work waits in the `Agenda`.
 
 import ssl
 from collections.abc import Sequence
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import celery
 import structlog
@@ -15,7 +16,9 @@ from kombu.exceptions import KombuError, OperationalError
 from redis.connection import parse_url
 from redis.exceptions import RedisError
 
-from coordination import StateKeys
+import redis_urls
+from coordination import StateKeys, sentinel_options
+from jobs import sentinel_transport
 from jobs.messages import BULK, QUEUES, TaskMessage
 from jobs.records import Batch, Job
 from jobs.store import JobStore
@@ -29,6 +32,7 @@ def celery_app(redis_url: str, prefix: str = StateKeys().prefix, time_limit: flo
 
     All of Celery's keys and channels in Redis begin with `prefix`, those of its remote control too.
     """
+    sentinel_transport.install()
     app = celery.Celery("thumbnails", set_as_current=False)
     app.conf.update(
         broker_url=broker_url(redis_url),
@@ -40,8 +44,9 @@ def celery_app(redis_url: str, prefix: str = StateKeys().prefix, time_limit: flo
             "socket_connect_timeout": 1,
             "unacked_restore_interval": time_limit / 12,
             "unacked_restore_throttle": 1,
+            **sentinel_transport_options(redis_url),
         },
-        broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if urlsplit(redis_url).scheme == "rediss" else None,
+        broker_use_ssl=broker_tls(redis_url),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         task_queues=[Queue(name) for name in QUEUES],  # type: ignore[no-untyped-call]
@@ -63,13 +68,35 @@ def celery_app(redis_url: str, prefix: str = StateKeys().prefix, time_limit: flo
 
 
 def broker_url(redis_url: str) -> str:
-    """Spell a Redis URL for Celery, which expects the database in the path, and for Unix sockets in the query."""
+    """Spell a Redis URL for Celery, which expects the database in the path, and for Unix sockets in the query.
+
+    Each Sentinel has a URL of its own, with the user and the database of the servers.
+    """
+    if service := redis_urls.sentinel_service(redis_url):
+        user = ":".join(quote(service.credentials.get(part, ""), safe="") for part in ("username", "password"))
+        hosts = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in service.sentinels)
+        return ";".join(f"sentinel://{user}@{host}/{service.database}" for host in hosts)
     database = parse_url(redis_url).get("db", 0)  # type: ignore[no-untyped-call]
     parts = urlsplit(redis_url)
     if parts.scheme == "unix":
         return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={database}"
     query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name.startswith("ssl_")])
     return urlunsplit((parts.scheme, parts.netloc, f"/{database}", query, ""))
+
+
+def broker_tls(redis_url: str) -> dict[str, Any] | None:
+    """Return Celery's options of TLS. Celery takes the others of a single server from its URL."""
+    service = redis_urls.sentinel_service(redis_url)
+    if service is None:
+        return {"ssl_cert_reqs": ssl.CERT_REQUIRED} if urlsplit(redis_url).scheme == "rediss" else None
+    options = {name: value for name, value in service.tls.items() if name != "ssl"}
+    return {"ssl_cert_reqs": "required"} | options if service.tls else None
+
+
+def sentinel_transport_options(redis_url: str) -> dict[str, Any]:
+    """Return what Celery asks Sentinels for, and how. Nothing for a single server."""
+    service = redis_urls.sentinel_service(redis_url)
+    return {"master_name": service.name, "sentinel_kwargs": sentinel_options(service)} if service else {}
 
 
 class JobQueue:

@@ -30,6 +30,21 @@ def load(monkeypatch, tmp_path):
         ("CAPTURE_URL", "ftp://example.com"),
         ("REDIS_URL", "http://localhost"),
         ("REDIS_URL", "redis://localhost:abc/0"),
+        ("REDIS_URL", "redis://10.0.0.1:6379,10.0.0.2:6379/0"),
+        ("REDIS_URL", "redis+cluster://localhost:7000"),
+        ("STATE_REDIS_URL", "rediss+cluster://localhost:7000/0"),
+        ("REDIS_URL", "redis+sentinel://"),
+        ("REDIS_URL", "redis+sentinel://localhost:26379"),
+        ("REDIS_URL", "redis+sentinel://localhost:26379/"),
+        ("REDIS_URL", "redis+sentinel://localhost:26379//0"),
+        ("REDIS_URL", "redis+sentinel://localhost:26379/thumbs/zero"),
+        ("REDIS_URL", "redis+sentinel://localhost:26379/thumbs/0/1"),
+        ("REDIS_URL", "redis+sentinel://localhost:abc/thumbs/0"),
+        ("REDIS_URL", "redis+sentinel://localhost:0/thumbs/0"),
+        ("REDIS_URL", "redis+sentinel://one,,two/thumbs/0"),
+        ("REDIS_URL", "redis+sentinel://one/thumbs/0?sentinel_pasword=x"),
+        ("REDIS_URL", "redis+sentinel://one/thumbs/0?ssl_ca_certs=/ca.pem"),
+        ("STATE_REDIS_URL", "sentinel://one:26379/thumbs/0"),
         ("THUMB_LIMIT", "many"),
         ("ALLOWED_PORTS", "80,http"),
         ("ALLOWED_TARGETS", "https://example.com/"),
@@ -71,6 +86,15 @@ def test_an_invalid_value_is_refused_by_its_name(load, name, value):
 def test_an_api_that_requires_a_key_is_refused_without_one(load, api):
     with pytest.raises(config.ConfigError, match="CAPTURE_API_KEY is invalid"):
         load(CAPTURE_API=api)
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "STATE_REDIS_URL"])
+def test_a_cluster_is_refused_by_name_and_the_error_shows_the_form_for_sentinels(load, name):
+    with pytest.raises(config.ConfigError) as refused:
+        load(**{name: "redis+cluster://:hunter2@localhost:7000"})
+    assert "redis+sentinel://user:password@host:26379,host:26379/service/0" in str(refused.value)
+    assert str(refused.value).endswith("Redis Cluster is not supported")
+    assert "hunter2" not in str(refused.value)
 
 
 def test_an_error_shows_no_secret(load):

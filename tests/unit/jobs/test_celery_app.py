@@ -5,6 +5,7 @@ import redis
 from kombu.transport.redis import Channel
 
 from config import Settings
+from coordination import FollowingPool
 from jobs import BULK, JobQueue, JobStore, TaskMessage, celery_app
 from tests.support.redis import as_state, running_redis
 
@@ -25,6 +26,43 @@ def test_the_broker_is_the_redis_that_the_setting_names(url, expected):
         params = channel._connparams()
     assert {name: params[name] for name in expected} == expected
     assert ("SSL" in params["connection_class"].__name__) is url.startswith("rediss")
+
+
+SENTINELS = "one.example,two.example:5000,[::1]:26380"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected", "asked_with"),
+    [
+        (f"redis+sentinel://{SENTINELS}/thumbs", {"db": 0, "username": None, "password": None}, {}),
+        (f"redis+sentinel://:p%3B%40@{SENTINELS}/thumbs/2", {"db": 2, "username": None, "password": "p;@"}, {}),
+        (
+            f"redis+sentinel://u:pw@{SENTINELS}/thumbs/0?sentinel_username=su&sentinel_password=s%3Bp",
+            {"username": "u", "password": "pw"},
+            {"username": "su", "password": "s;p"},
+        ),
+        (f"rediss+sentinel://{SENTINELS}/thumbs/0?ssl_ca_certs=/ca.pem", {"db": 0}, {"ssl_ca_certs": "/ca.pem"}),
+    ],
+)
+def test_the_broker_asks_every_sentinel_for_the_service(url, expected, asked_with):
+    with celery_app(url).connection_for_write() as connection:
+        kind = connection.get_transport_cls().Channel
+        channel = kind.__new__(kind)
+        channel.connection = type("Transport", (), {"client": connection, "default_port": 26379})
+        for name, value in connection.transport_options.items():
+            setattr(channel, name, value)
+        pool = channel._sentinel_managed_pool()
+    options = pool.connection_kwargs
+    assert (type(pool), pool.service_name) == (FollowingPool, "thumbs")
+    assert {name: options.get(name) for name in expected} == expected
+    assert channel.global_keyprefix == "thumb:celery:"
+    asked = [each.connection_pool.connection_kwargs for each in pool.sentinel_manager.sentinels]
+    assert [(each["host"], each["port"]) for each in asked] == [
+        ("one.example", 26379), ("two.example", 5000), ("::1", 26380)
+    ]  # fmt: skip
+    assert all(each.get(name) == value for each in asked for name, value in asked_with.items())
+    assert all(("ssl_ca_certs" in each) is url.startswith("rediss") for each in (options, *asked))
+    assert ("SSL" in pool.connection_class.__name__) is url.startswith("rediss")
 
 
 def test_the_broker_s_certificate_is_verified():
