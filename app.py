@@ -10,12 +10,14 @@ import config
 import logs
 import services as composition
 from config import Settings
+from coordination import ClusterMode
 from services import Services
 from web import cli, fast_path
 from web.api import contract, health, jobs, persist, thumbs
 from web.http import budgets, callers, errors, flood_guard, origins, request_log
 
 MAX_BODY_BYTES = 64 * 1024
+NO_RESTART = 3  # the status with which a worker of gunicorn tells its master to stop
 
 
 def create_app(settings: Settings | None = None, services: Services | None = None) -> Flask:
@@ -53,10 +55,19 @@ def _load() -> Settings:
     return settings
 
 
+def _judge_redis(services: Services) -> None:
+    try:
+        services.connections.refuse_cluster()
+    except ClusterMode as err:
+        sys.stderr.write(f"{err}\n")
+        sys.exit(NO_RESTART)
+    services.warn_about_redis()
+
+
 def __getattr__(name: str) -> Any:
     """Make `app` when a server asks for it, not when a test imports this module."""
     if name == "app":
         app = create_app()
-        app.extensions["services"].warn_about_redis()
+        _judge_redis(app.extensions["services"])
         return app
     raise AttributeError(name)

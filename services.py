@@ -14,6 +14,7 @@ from config import Settings
 from coordination import (
     LEASE_MS,
     CacheRedis,
+    ClusterMode,
     Coalescer,
     Connections,
     IdempotencyStore,
@@ -70,7 +71,7 @@ class Services:
     deliveries: Deliveries
 
     def ready(self) -> dict[str, str]:
-        """Return the state of each dependency: ok, unreachable or full. Each check ends within seconds."""
+        """Return the state of each dependency: ok, unreachable, full, or what to do. Each check ends within seconds."""
         checks: dict[str, Callable[[], object]] = {
             "cache": self.connections.cache.require_writable,
             "state": self.connections.state.require_writable,
@@ -232,4 +233,4 @@ def _state(name: str, check: Callable[[], object]) -> str:
         return "full"
     except (redis.RedisError, ThumbnailError, OSError) as err:
         _log.warning("not_ready", dependency=name, error=type(err).__name__, reason=str(err)[:200])
-        return "unreachable"
+        return str(err) if isinstance(err, ClusterMode) else "unreachable"

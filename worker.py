@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from celery import bootsteps
-from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown
+from celery.signals import beat_init, setup_logging, worker_init, worker_process_init, worker_process_shutdown
 
 import config
 import logs
 import services as composition
 import tasks
 from config import Settings
+from coordination import ClusterMode
 from jobs import BULK, CAPTURE, DELIVER_WEBHOOK, INTERACTIVE, PRUNE, QUEUE_STATS, RECAPTURE, REFRESH, celery_app
 from jobs.consumer import Consumer
 from refresh import ROUND_SECONDS
@@ -114,6 +115,15 @@ def _configure_logging(**_: object) -> None:
         "celery.worker.strategy",
     ):  # they log two lines per task, with less information than ours
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+@beat_init.connect  # type: ignore[untyped-decorator]
+@worker_init.connect  # type: ignore[untyped-decorator]
+def _refuse_cluster(**_: object) -> None:
+    try:
+        services().connections.refuse_cluster()
+    except ClusterMode as err:
+        sys.exit(str(err))
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]

@@ -4,6 +4,7 @@ a breaker on Redis.
 Knows nothing of pictures.
 """
 
+from coordination.cluster import ClusterMode, hint_about
 from coordination.coalescer import Coalescer, Flight, Work
 from coordination.connections import (
     CacheRedis,
@@ -26,6 +27,7 @@ __all__ = [
     "Attempt",
     "CacheKeys",
     "CacheRedis",
+    "ClusterMode",
     "Coalescer",
     "Connections",
     "Flight",
@@ -38,6 +40,7 @@ __all__ = [
     "StateRedis",
     "StoredResponse",
     "Work",
+    "hint_about",
     "is_about_server",
     "open_connections",
     "sentinel_options",

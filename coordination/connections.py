@@ -9,6 +9,7 @@ once more on a new connection, and a lost connection is replaced once.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import redis_urls
+from coordination import cluster
 from coordination.keys import CacheKeys, StateKeys
 from coordination.redis_breaker import RedisBreaker
 from coordination.sentinels import CONNECT_SECONDS, primary_of
@@ -25,14 +27,12 @@ T = TypeVar("T")
 
 ANSWER_SECONDS = 1.0  # how long an answer may take
 # Codes of errors about the server, not about the command. A server that is loading is a ConnectionError already.
-REFUSALS = ("READONLY", "UNBLOCKED", "MASTERDOWN", "NOREPLICAS", "OOM", "MOVED", "CLUSTERDOWN", "MISCONF")
+REFUSALS = ("READONLY", "UNBLOCKED", "MASTERDOWN", "NOREPLICAS", "OOM", "MISCONF", *cluster.CODES)
 
 
 def is_about_server(error: BaseException) -> bool:
     """Return whether another server, or this one later, may answer the command that failed with `error`."""
-    if not isinstance(error, redis.ResponseError):
-        return isinstance(error, redis.ConnectionError)
-    return (error.status_code or str(error).partition(" ")[0]) in REFUSALS
+    return isinstance(error, redis.ConnectionError) or cluster.error_code(error) in REFUSALS
 
 
 class RetryOnNewConnection(Retry):
@@ -63,6 +63,17 @@ def connect(url: str, timeout: float) -> "redis.Redis":
     return primary_of(service, options) if service else redis.Redis.from_url(url, **options)
 
 
+def _require_writable(client: "redis.Redis", key: str, variable: str) -> bool:
+    """Prove that a server takes writes: a replica, and a server that is full, answer everything else."""
+    cluster.refuse_cluster_mode(client, variable)
+    try:
+        return bool(client.set(key, 1, ex=60))
+    except redis.ResponseError as err:
+        if cluster.error_code(err) in cluster.CODES:
+            raise cluster.ClusterMode(variable) from err
+        raise
+
+
 @dataclass(frozen=True, slots=True)
 class CacheRedis:
     """The Redis of pictures, which may evict all that it holds."""
@@ -70,10 +81,11 @@ class CacheRedis:
     client: "redis.Redis"
     breaker: RedisBreaker
     keys: CacheKeys
+    variable: str = "REDIS_URL"
 
     def require_writable(self) -> bool:
-        """Prove that it takes writes: a replica, and a server that is full, answer everything else."""
-        return bool(self.client.set(self.keys.ready(), 1, ex=60))
+        """Prove that it takes writes. Raises ClusterMode, or another error of Redis."""
+        return _require_writable(self.client, self.keys.ready(), self.variable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +99,11 @@ class StateRedis:
     blocking: "redis.Redis"
     breaker: RedisBreaker
     keys: StateKeys
+    variable: str = "STATE_REDIS_URL"
 
     def require_writable(self) -> bool:
         """Prove that it takes writes, as `CacheRedis.require_writable` does."""
-        return bool(self.client.set(self.keys.ready(), 1, ex=60))
+        return _require_writable(self.client, self.keys.ready(), self.variable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +117,12 @@ class Connections:
     def shared(self) -> bool:
         return self.cache.client is self.state.client
 
+    def refuse_cluster(self) -> None:
+        """Raise ClusterMode if a server runs in cluster mode. One that is down is not judged, as it may be soon."""
+        for purpose in (self.cache, self.state):
+            with suppress(redis.ConnectionError, redis.TimeoutError):
+                cluster.refuse_cluster_mode(purpose.client, purpose.variable)
+
     def close(self) -> None:
         for client in (self.cache.client, self.state.client, self.state.blocking):
             client.close()
@@ -113,7 +132,9 @@ def open_connections(cache_url: str, state_url: str, prefix: str, blocking_secon
     """Make the clients for both purposes. Opens no connection yet. Blocking reads may last `blocking_seconds`."""
     shared = cache_url == state_url
     client, breaker = connect(state_url, ANSWER_SECONDS), RedisBreaker("cache and state" if shared else "state")
-    state = StateRedis(client, connect(state_url, blocking_seconds + ANSWER_SECONDS), breaker, StateKeys(prefix))
+    variable = "REDIS_URL" if shared else "STATE_REDIS_URL"
+    blocking = connect(state_url, blocking_seconds + ANSWER_SECONDS)
+    state = StateRedis(client, blocking, breaker, StateKeys(prefix), variable)
     if shared:  # one silent server costs one time-out, whichever purpose meets it first
         return Connections(CacheRedis(client, breaker, CacheKeys(prefix)), state)
     return Connections(CacheRedis(connect(cache_url, ANSWER_SECONDS), RedisBreaker("cache"), CacheKeys(prefix)), state)

@@ -11,6 +11,8 @@ from typing import TypeVar
 import redis
 import structlog
 
+from coordination.cluster import hint_about
+
 T = TypeVar("T")
 PAUSE_SECONDS = 2.0
 _log = structlog.get_logger()
@@ -35,5 +37,5 @@ class RedisBreaker:
             self._open_until = time.monotonic() + self._pause
             _log.warning(event, redis=self._name, error=type(err).__name__, pause_seconds=self._pause)
         except redis.RedisError as err:  # a full or read-only Redis refuses this command and may accept the next
-            _log.warning(event, redis=self._name, error=type(err).__name__)
+            _log.warning(event, redis=self._name, error=type(err).__name__, **hint_about(err))
         return None, False

@@ -154,4 +154,6 @@ def pre_request(_worker: object, _request: object) -> None:
 
 def worker_exit(_server: object, worker: Any) -> None:
     """Wait for captures in progress, also those without a caller, for at most gunicorn's `graceful_timeout`."""
-    worker.wsgi.extensions["services"].close()
+    application = getattr(worker, "wsgi", None)  # none if the worker refused to start
+    if application:
+        application.extensions["services"].close()

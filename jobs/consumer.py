@@ -8,7 +8,7 @@ import redis
 import structlog
 from celery.worker import consumer
 
-from coordination import is_about_server
+from coordination import hint_about, is_about_server
 
 LONGEST_PAUSE_SECONDS, REFUSALS_FORGOTTEN_SECONDS = 8, 60
 _log = structlog.get_logger()
@@ -59,6 +59,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc] # Celery has no types
             error=type(refusal).__name__,
             reason=str(refusal)[:200],
             pause_seconds=seconds,
+            **hint_about(refusal),
         )
         time.sleep(seconds)
         self._pauses += 1

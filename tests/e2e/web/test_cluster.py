@@ -1,0 +1,35 @@
+"""Each process refuses to start on a Redis in cluster mode, and says which variable names it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.processes import ROOT, free_port, production_environ
+from tests.support.redis import running_redis
+
+COMMANDS = {
+    "web": ["gunicorn", "-c", str(ROOT / "deploy/gunicorn.conf.py"), "app:app"],
+    "worker": ["celery", "--app", "worker", "--quiet", "worker"],
+    "beat": ["celery", "--app", "worker", "--quiet", "beat"],
+}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def cluster_url():
+    with running_redis("--cluster-enabled", "yes") as server:
+        yield server.url
+
+
+@pytest.mark.parametrize("variable", ["REDIS_URL", "STATE_REDIS_URL"])
+@pytest.mark.parametrize("process", COMMANDS)
+def test_it_ends_and_says_what_to_do(cluster_url, redis_url, tmp_path, process, variable):
+    env = production_environ() | {"REDIS_URL": redis_url, "STATE_REDIS_URL": redis_url, variable: cluster_url}
+    env |= {"PORT": str(free_port()), "SNAPSHARP_API_KEY": "sk_live_test", "WEB_CONCURRENCY": "1"}
+    command = [sys.executable, "-m", *COMMANDS[process]]
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert f"Redis Cluster is not supported: set {variable} to a Redis without cluster mode" in done.stderr
+    assert "Traceback" not in done.stderr
