@@ -44,7 +44,7 @@ def _load() -> Settings:
     try:
         settings = config.load()
     except config.ConfigError as err:
-        sys.exit(str(err))
+        config.stop(err)
     logs.configure(settings.log_format, settings.log_level, cache=True)
     for warning in config.unknown_variables():
         structlog.get_logger().warning("unknown_setting", detail=warning)

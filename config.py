@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NoReturn, Self
 from urllib.parse import urlsplit
 
 import dotenv
@@ -26,6 +26,12 @@ from options import LONGEST_TTL, OUTPUT_SIDE
 
 class ConfigError(Exception):
     """A setting is invalid. The text names the variable and its valid values, and never the given value."""
+
+
+def stop(reason: Exception) -> NoReturn:
+    """End the process because of its settings. The status tells a supervisor that a restart would not help."""
+    sys.stderr.write(f"{reason}\n")
+    sys.exit(os.EX_CONFIG)
 
 
 def _split(value: object) -> object:

@@ -5,7 +5,6 @@ Run it by `celery -A worker worker`.
 
 import logging
 import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
@@ -41,7 +40,7 @@ def _load() -> Settings:
     try:
         return config.load()
     except config.ConfigError as err:
-        sys.exit(str(err))
+        config.stop(err)
 
 
 def _every(seconds: float, task: str, queue: str = INTERACTIVE) -> dict[str, object]:
@@ -123,7 +122,7 @@ def _refuse_cluster(**_: object) -> None:
     try:
         services().connections.refuse_cluster()
     except ClusterMode as err:
-        sys.exit(str(err))
+        config.stop(err)
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]

@@ -21,13 +21,13 @@ from gunicorn.workers.ggevent import GeventWorker
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import netguard
-from config import ConfigError, load  # gunicorn has a setting named `config`
+from config import ConfigError, load, stop  # gunicorn has a setting named `config`
 
 # The settings are read here too, so that an invalid one stops gunicorn at once, not each worker repeatedly.
 try:
     settings = load()
 except ConfigError as err:
-    sys.exit(str(err))
+    stop(err)
 
 # The default is loopback; the Docker image sets 0.0.0.0.
 bind = f"{settings.web_host}:{settings.port}"

@@ -1,4 +1,7 @@
-"""Run commands under honcho: announce when they are healthy, stop all when one ends, leave no process behind."""
+"""Run commands under honcho: announce when they are healthy, restart what ends, leave no process behind.
+
+A command that ends too often, or because of its settings, stops all.
+"""
 
 import contextlib
 import ctypes
@@ -6,12 +9,17 @@ import http.client
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from honcho.manager import SYSTEM_PRINTER_NAME, Manager
 from honcho.printer import Message, Printer
+from honcho.process import Popen, Process
+
+from scripts.restarts import Restarts
 
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 STOP_SIGNAL_STATUSES = (130, 143)  # honcho's return codes after SIGINT and SIGTERM
@@ -30,21 +38,54 @@ class Log(Printer):  # type: ignore[misc] # honcho has no types
             self.first_stop = message.data.strip()
 
 
+class Command(Process):  # type: ignore[misc] # honcho has no types
+    """A command whose end is the end of all that it started, such as a browser or gunicorn's workers.
+
+    They would keep its port, and its output open, for whose end honcho waits.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._child_ctor = self._start
+
+    def _start(self, command: str, **options: Any) -> Popen:
+        adopt_orphans()
+        child = Popen(command, **options)
+        threading.Thread(target=self._end_rest, args=(child,)).start()  # no daemon, so that it reaps what it kills
+        return child
+
+    @staticmethod
+    def _end_rest(child: Popen) -> None:
+        child.wait()
+        kill_descendants()
+
+
+class CommandManager(Manager):  # type: ignore[misc] # honcho has no types
+    def __init__(self, printer: Printer) -> None:
+        super().__init__(printer)
+        self._process_ctor = Command
+
+
 def supervise(commands: Mapping[str, str], env: dict[str, str], checks: list[Address], text: str) -> int:
-    """Run until a command ends or a signal arrives. Print `text` once all `checks` are healthy."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphans become our children, so that we find them
+    """Run until a command ends for good or a signal arrives. Print `text` once all `checks` are healthy."""
+    adopt_orphans()
     multiprocessing.set_start_method("fork")  # honcho expects to fork its processes
     log = Log()
-    manager = Manager(log)
-    for name, command in commands.items():
-        manager.add_process(name, command, env=env)
+    manager = CommandManager(log)
+    processes = {name: manager.add_process(name, command, env=env) for name, command in commands.items()}
+    restarts = Restarts(manager, processes)
     stop_on_hangup()
     multiprocessing.Process(target=announce, args=(checks, text), daemon=True).start()
     loop(manager)
     if manager.returncode in STOP_SIGNAL_STATUSES:
         return 0
-    print(f"{log.first_stop} by itself, so everything was stopped.")
+    print(f"{log.first_stop} {restarts.reason}, so everything was stopped.")
     return manager.returncode or 1
+
+
+def adopt_orphans() -> None:
+    """Become the parent of processes below this one whose parents have ended, so that we find them."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def loop(manager: Manager) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import requests
 from PIL import Image
 
 from scripts.supervisor import descendants
@@ -94,17 +95,29 @@ def alive(pids):
     return left
 
 
-def test_a_process_that_dies_is_named_and_all_others_stop(tmp_path):
+def test_a_process_that_dies_is_restarted_and_serves_again(tmp_path):
     with running(tmp_path, WEB_CONCURRENCY="1") as run:
         engine = int(run.read_until(r"engine started \(pid=(\d+)\)").group(1))
-        run.read_until("^curl ")
-        family = run.family()
+        demo = run.read_until("demo +(http://.*/)$").group(1)
+        web = re.search("'(http://[^/]+)/thumb", run.read_until("^curl .*").group()).group(1)
         os.kill(engine, signal.SIGKILL)
-        status = run.wait()
+        run.read_until(r"engine ended \(rc=-9\) by itself; restart 1 of 3")
+        run.read_until(r"engine \|.*ready")
+        picture = requests.get(f"{web}/thumb", {"url": demo, "fresh": "1"}, timeout=60)
+        family = run.family()
+        run.press_ctrl_c()
+        assert (picture.status_code, picture.headers["X-Cache"], run.wait()) == (200, "MISS", 0)
     assert "unknown_setting" not in run.output
-    assert run.output.splitlines()[-1] == "engine stopped (rc=-9) by itself, so everything was stopped."
-    assert status != 0
     assert alive(family) == []
+
+
+def test_an_invalid_setting_is_told_once_and_stops_everything(tmp_path):
+    with running(tmp_path, WEB_CONCURRENCY="1", CACHE_TTL="never") as run:
+        assert run.wait() == os.EX_CONFIG
+    assert run.output.splitlines()[-1].endswith(
+        "(rc=78) by itself, because of its settings, so everything was stopped."
+    )
+    assert "restart" not in run.output
 
 
 def test_a_port_in_use_gets_one_clear_line(tmp_path):

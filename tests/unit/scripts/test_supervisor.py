@@ -1,0 +1,102 @@
+"""`make run` restarts what ends, ends what does not stay up, and leaves nothing behind. Commands of the shell stand in."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import ROOT, wait_until
+
+SUPERVISE = "import json, os, sys; from scripts.supervisor import supervise; "
+SUPERVISE += "sys.exit(supervise(json.loads(sys.argv[1]), dict(os.environ), [], 'all are up'))"
+STEADY = "echo steady; exec sleep 300"
+
+
+@contextmanager
+def supervised(**commands):
+    """Supervise commands of the shell, and yield the supervisor's process, whose output is a pipe."""
+    command = [sys.executable, "-c", SUPERVISE, json.dumps(commands)]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONUNBUFFERED": "1"}, **options) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+
+
+def read_until(process, text):
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if text in line:
+            return seen
+    raise AssertionError(f"never printed {text}, but:\n{seen}")
+
+
+def ended(process):
+    output = process.stdout.read()
+    return process.wait(30), output
+
+
+def runs(pid):
+    return Path(f"/proc/{pid}").exists()
+
+
+def test_what_ends_is_restarted_and_the_others_go_on(tmp_path):
+    mark = tmp_path / "second"
+    once = f"if [ -e {mark} ]; then echo again; exec sleep 300; fi; touch {mark}; exit 5"
+    with supervised(steady=STEADY, once=once) as process:
+        seen = read_until(process, "again")
+        process.terminate()
+        status, rest = ended(process)
+    assert "once ended (rc=5) by itself; restart 1 of 3 a minute" in seen
+    assert "steady stopped" not in seen
+    assert (status, "everything was stopped" in rest) == (0, False)
+
+
+def test_what_does_not_stay_up_is_given_up_after_three_restarts_and_all_stop():
+    with supervised(steady=STEADY, broken="echo trying; exit 7") as process:
+        status, output = ended(process)
+    assert status == 7
+    assert output.count("trying") == 4
+    last = output.splitlines()[-1]
+    assert last == "broken stopped (rc=7) by itself, for the 4th time within a minute, so everything was stopped."
+    assert not runs(re.search(r"steady started \(pid=(\d+)\)", output)[1])
+
+
+def test_invalid_settings_stop_everything_at_once():
+    with supervised(steady=STEADY, broken="echo trying; exit 78") as process:
+        status, output = ended(process)
+    assert (status, output.count("trying")) == (78, 1)
+    last = output.splitlines()[-1]
+    assert last == "broken stopped (rc=78) by itself, because of its settings, so everything was stopped."
+
+
+@pytest.mark.parametrize("leave", ["sleep 301 &", "setsid sleep 301 &"])
+def test_a_restart_leaves_no_process_of_the_one_that_ended(leave):
+    left = f"{leave} echo left=$!; sleep 0.1; kill -9 $$"
+    with supervised(left=left) as process:
+        seen = read_until(process, "restart 1 of 3")
+        pid = re.search(r"left=(\d+)", seen)[1]
+        wait_until(lambda: not runs(pid), "the end of what was left")
+        process.terminate()
+        ended(process)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_a_pause_stops_everything(tmp_path, number):
+    mark = tmp_path / "steady"
+    broken = f"until [ -e {mark} ]; do sleep 0.05; done; exit 7"
+    with supervised(steady=f"touch {mark}; {STEADY}", broken=broken) as process:
+        seen = read_until(process, "restart 1 of 3")
+        os.killpg(process.pid, number)
+        status, rest = ended(process)
+    assert status == 0
+    assert not runs(re.search(r"steady started \(pid=(\d+)\)", seen + rest)[1])
