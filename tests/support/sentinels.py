@@ -55,6 +55,16 @@ class Watched:
         self.primary.process.kill()
         self.primary.process.wait()
 
+    def forget(self) -> None:
+        """Make the Sentinels know no primary."""
+        for each in self.sentinels:
+            each.execute_command("SENTINEL", "REMOVE", NAME)
+
+    def remember(self) -> None:
+        for each in self.sentinels:
+            each.execute_command("SENTINEL", "MONITOR", NAME, "127.0.0.1", port_of(self.primary), 2)
+            each.execute_command("SENTINEL", "SET", NAME, "auth-pass", PASSWORD)
+
     def promoted(self) -> None:
         """Wait until every Sentinel says that the replica is the primary, and swap both here."""
         address = (b"127.0.0.1", port_of(self.replica))
