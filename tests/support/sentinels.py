@@ -1,5 +1,6 @@
 """Runs a real service of Redis: a primary, its replica, and three Sentinels that watch them."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -54,6 +55,13 @@ class Watched:
     def kill_primary(self) -> None:
         self.primary.process.kill()
         self.primary.process.wait()
+
+    def freeze_primary(self) -> None:
+        self.primary.process.send_signal(signal.SIGSTOP)
+
+    def thaw_old_primary(self) -> None:
+        """Let the old primary go on as if nothing had happened, until the Sentinels demote it."""
+        self.replica.process.send_signal(signal.SIGCONT)
 
     def forget(self) -> None:
         """Make the Sentinels know no primary."""

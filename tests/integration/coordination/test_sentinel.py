@@ -33,7 +33,7 @@ def calls_both(client):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("failover", ["of a killed primary", "on request"])
+@pytest.mark.parametrize("failover", ["of a killed primary", "of a frozen primary", "on request"])
 def test_looks_limits_and_jobs_go_on_at_the_new_primary(make_client, api, watched, failover, capsys):
     client = make_client(redis_url=watched.url, thumb_limit="2 per hour")
     assert get(client, PAGE).headers["X-Cache"] == "MISS"
@@ -44,10 +44,14 @@ def test_looks_limits_and_jobs_go_on_at_the_new_primary(make_client, api, watche
         watched.fail_over()
         leaves_the_old_primary(client, watched)
     else:
-        watched.kill_primary()
+        lose, find = {
+            "of a killed primary": (watched.kill_primary, watched.restart_old_primary),
+            "of a frozen primary": (watched.freeze_primary, watched.thaw_old_primary),
+        }[failover]
+        lose()
         assert states(client) == (503, "unreachable", "unreachable")
         watched.promoted()
-        watched.restart_old_primary()
+        find()
     wait_until(lambda: calls_both(client), "the end of the breaker's pause")
     assert states(client) == (200, "ok", "ok")
 
