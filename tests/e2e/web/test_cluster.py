@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from tests.support.processes import ROOT, free_port, production_environ
+from tests.support.processes import ROOT, free_port, production_environ, wait_until
 from tests.support.redis import running_redis
+from tests.support.worker import running_worker
 
 COMMANDS = {
     "web": ["gunicorn", "-c", str(ROOT / "deploy/gunicorn.conf.py"), "app:app"],
@@ -33,3 +34,15 @@ def test_it_ends_and_says_what_to_do(cluster_url, redis_url, tmp_path, process, 
     assert done.returncode != 0
     assert f"Redis Cluster is not supported: set {variable} to a Redis without cluster mode" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_worker_that_meets_a_cluster_later_waits_and_says_what_to_do(tmp_path):
+    port, log = free_port(), tmp_path / "worker.log"
+    settings = {"redis_url": f"redis://127.0.0.1:{port}/0", "snapsharp_api_key": "sk_live_test"}
+    with (
+        running_worker(log, said=b"Cannot connect", **settings) as worker,
+        running_redis("--cluster-enabled", "yes", port=port),
+    ):
+        wait_until(lambda: "redis_refuses" in log.read_text(), "a refusal")
+        assert '"hint":"Redis Cluster is not supported: set REDIS_URL and STATE_REDIS_URL' in log.read_text()
+        assert worker.poll() is None
