@@ -5,6 +5,9 @@ const BUTTONS = 'button, a, input[type=button], input[type=submit], [role=button
 const DIALOGS = 'dialog[open], [role=dialog], [role=alertdialog], [aria-modal=true], [popover]';
 // A banner has none of these: it is the page itself, a log-in or a subscription.
 const CONTENT = 'main, article, nav, [role=main], input[type=email], input[type=password], input[type=tel]';
+const FIELDS = 'iframe, video, audio, canvas, [contenteditable], [role=textbox], textarea, select, '
+  + 'input:not([type=button], [type=submit], [type=checkbox], [type=radio], [type=hidden])';
+const NO_SENTENCES = `${CONTENT}, a[href], h1, h2, h3, h4, h5, h6, script, style, template, noscript, button, title`;
 const NAMES = /cookie|consent|gdpr|dsgvo|rgpd/i;
 // Names that only banners have. A bakery has a `cookie-shop-header`, and what is not the banner may have a `has-cookie-banner`.
 const BANNER_NAMES = RegExp('^(?!(has|with|show|no|is)[-_]|.*(open|active|visible|shown|enabled|closed|accepted)$)(.*('
@@ -12,6 +15,7 @@ const BANNER_NAMES = RegExp('^(?!(has|with|show|no|is)[-_]|.*(open|active|visibl
   + 'popup|pop-up|modal|overlay|dialog|alert|message|warning|disclaimer|prompt|wall|law|compliance|hinweis|melding)'
   + '|(banner|notice|notification|popup|modal|alert|bandeau|aviso|avis|barra)[-_]*(de[-_])?cookies?).*|gdpr|dsgvo|rgpd)$', 'i');
 const MOST_CHOICES = 200, DEPTH = 30, MOST_LINKS = 3;
+const MOST_SENTENCES = 20, SHORTEST_SENTENCE = 12, REACH = 45, MOST_LABELS = 4;
 
 const words_of = ({about, consent, uses, refuse, accept}) => {
   const some = patterns => RegExp(patterns.join('|'), 'i'), whole = patterns => RegExp(`^(?:${patterns.join('|')})$`, 'u');
@@ -67,6 +71,16 @@ const lies_above = element => {
   return NAMES.test(names_of(element)) && top + scrollY < 10 && width > innerWidth * .9 && height < innerHeight / 2;
 };
 
+// Whether an element without a name is a bar at the top of the page, in its flow, and pushes the page down.
+const pushes_page = element => {
+  const {top, width, height, bottom} = element.getBoundingClientRect();
+  if (top + scrollY >= 10 || width <= innerWidth * .9 || height >= innerHeight / 2 || element.querySelector('h1')) return false;
+  for (let each = element; each && each !== document.body; each = parent_of(each))
+    for (let next = each.nextElementSibling; next; next = next.nextElementSibling)
+      if (next.getBoundingClientRect().top >= bottom - 1 && is_drawn(next) && has_size(next)) return true;
+  return false;
+};
+
 // Whether all that an element shows is made to lie above the page: the element itself, or each part that it wraps.
 const is_overlay = element => {
   if (lies_above(element)) return true;
@@ -93,16 +107,16 @@ const is_page = element => {
 const is_of_tool = (element, tool) => shows(element) && (tool.banner?.some(each => element.matches(each))
   || is_overlay(element) && !element.matches(CONTENT) && !element.querySelector(CONTENT) && !is_page(element));
 
-// The banner that a button belongs to: the outermost box that lies above the page and says hardly more than the smallest
-// one around the button that speaks of consent. What is in the flow of the page is none.
-const box_around = (button, words, framed) => {
+// The banner that a button, or a text, belongs to: the outermost box that lies above the page and says hardly more than the
+// smallest one around it that speaks of consent. In the flow of the page, only a bar at its top is one.
+const box_around = (node, words, framed, may_be_box = lies_above) => {
   const around = [];
-  for (let each = parent_of(button); each && around.length < DEPTH; each = parent_of(each)) {
+  for (let each = parent_of(node); each && around.length < DEPTH; each = parent_of(each)) {
     if (each === document.documentElement || each === document.body && !framed) break;
     around.push(each);
   }
-  const may_be_box = each => each === document.body || lies_above(each);
-  if (!around.some(may_be_box)) return null;
+  const is_candidate = each => each === document.body || may_be_box(each);
+  if (!around.some(is_candidate)) return null;
   let box = null, known = '', longest = MOST_TEXT, most_links = Infinity;
   for (const each of around) {
     const text = text_of(each), links = each.querySelectorAll('a[href]').length;
@@ -110,7 +124,7 @@ const box_around = (button, words, framed) => {
     if (!known && !speaks(each, text, words)) continue;
     if (!framed && plain(text) !== known && (box ? covers_window(each) : is_page(each))) break;
     if (!known) [known, longest, most_links] = [plain(text), text.length * 1.3 + 100, links + MOST_LINKS];
-    if (may_be_box(each)) [box, longest] = [each, text.length + 50];
+    if (is_candidate(each)) [box, longest] = [each, text.length + 50];
   }
   return box;
 };
@@ -122,7 +136,6 @@ const spoken = function* (words, roots, framed) {
     const label = label_of(button);
     return words.refuse.test(label) || words.accept.test(label);
   };
-  if (!roots.some(root => words.about.test((root.body ?? root).textContent))) return;
   let choices = 0;
   for (const button of roots.flatMap(root => most_of(root, BUTTONS))) {
     const text = button.textContent;
@@ -130,8 +143,46 @@ const spoken = function* (words, roots, framed) {
     if (!judged.has(text)) judged.set(text, decides(button));
     if (!(text ? judged.get(text) : decides(button)) || !shows(button)) continue;
     choices++;
-    const box = box_around(button, words, framed);
+    const box = box_around(button, words, framed) ?? (framed ? null : box_around(button, words, framed, pushes_page));
     if (box) yield box;
+  }
+};
+
+// Whether the sentence around a text speaks of consent. A cart may hold cookies, and elsewhere ask for consent.
+const is_sentence = (node, words) => {
+  let text = node.data;
+  for (let each = parent_of(node); each && plain(text).length < SHORTEST_SENTENCE; each = parent_of(each)) text = text_of(each, 300);
+  return text.split(/[.!?:;。！？]/).some(sentence => {
+    const about = words.about.exec(sentence);
+    return about && tells(sentence.slice(Math.max(0, about.index - REACH), about.index + about[0].length + REACH), words);
+  });
+};
+
+// Whether a box that speaks of consent is a banner, although its buttons have words of their own, or are icons: it asks for
+// nothing but a press, and only after it has spoken. A log-in speaks of consent last.
+const only_asks = (box, node, words) => {
+  const {position} = getComputedStyle(box);
+  if (position === 'absolute' && !box.matches(DIALOGS) || box.querySelector(FIELDS) || covers_window(box)) return false;
+  const controls = [...elements_in(box)].filter(each => each.matches(`${BUTTONS}, svg, [class*=close i]`) && !leaves(each)
+    || /^[×✕✖✗✘x]$/i.test(each.textContent.trim()));
+  const labelled = controls.filter(label_of);
+  return controls.length > 0 && labelled.length <= MOST_LABELS && labelled.every(each =>
+    words.accept.test(label_of(each)) || node.compareDocumentPosition(each) & Node.DOCUMENT_POSITION_FOLLOWING);
+};
+
+// The banners of sentences about consent.
+const told = function* (words, roots, framed) {
+  let sentences = 0;
+  for (const root of roots) {
+    const walker = document.createTreeWalker(root.body ?? root, NodeFilter.SHOW_TEXT);
+    for (let left = MOST_ELEMENTS; left-- && walker.nextNode();) {
+      const node = walker.currentNode, element = node.parentElement;
+      if (node.data.length > 2000 || !words.about.test(node.data) || element?.closest(NO_SENTENCES)) continue;
+      if (sentences++ === MOST_SENTENCES) return;
+      if (!is_sentence(node, words)) continue;
+      const box = box_around(node, words, framed);
+      if (box && only_asks(box, node, words)) yield box;
+    }
   }
 };
 

@@ -11,7 +11,9 @@ const run = ({tools, words}, {pressing = false, hiding = false, framed = false})
   const unknown = {consent: true}, roots = roots_of_page(), found = new Map(), patterns = words && words_of(words);
   for (const [element, tool] of named(tools, roots))
     if (!found.has(element) && (tool ? is_of_tool(element, tool) : words && is_named_banner(element, patterns))) found.set(element, tool ?? unknown);
-  if (words) for (const box of spoken(patterns, roots, framed)) if (!found.has(box)) found.set(box, unknown);
+  if (words && roots.some(root => patterns.about.test((root.body ?? root).textContent)))
+    for (const search of [spoken, told])
+      for (const box of search(patterns, roots, framed)) if (![...found.keys()].some(each => each.contains(box))) found.set(box, unknown);
   for (const frame of state.spoke) if (shows(frame)) found.set(box_of_frame(frame), unknown);
 
   let pressed = 0;

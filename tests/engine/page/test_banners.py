@@ -22,6 +22,7 @@ from tests.support.banners import (
     OTHER_TOOLS,
     POP_UPS,
     REFUSE,
+    SETTINGS,
     TOOLS,
     UNKNOWN,
     in_frame,
@@ -66,6 +67,7 @@ REFUSED = {
     "a modal dialog": f"<dialog>{COOKIES} {BUTTONS}</dialog><script>document.querySelector('dialog').showModal()</script>",
     "an overlay": f"<div style='{FILL};background:#000c'><div style='margin:99px;background:grey'>{COOKIES} {BUTTONS}</div></div>",
     "a wall before the page": f"<p>Page<div style='{FILL};background:grey'>{COOKIES} {BUTTONS}</div>",
+    "a bar without a name that pushes the page down": f"<div><div style='height:70px;background:grey'>{COOKIES} {BUTTONS}</div></div><p>Page",
     "a bar at the top of the page": f"<div class=site-cookie-bar style='height:70px;background:grey'>{COOKIES} {BUTTONS}</div>",
     "an ordinary name that wraps what lies above": f"""<div id=klaro><i></i><div class=klaro><div style='{BAR}'>
         <button {ACCEPT}>*</button> <button class=cn-decline {REFUSE}>*</button></div></div></div>""",
@@ -95,6 +97,13 @@ ONLY_HIDDEN = {
     "a name and an icon": f"<div class=my-cookie-bar style='{BAR}'>{COOKIES} <svg {ACCEPT}></svg></div>",
     "a name and words of a language that is not in the table": f"""<div class='a siteCookieConsent' style='{BAR}'>
         Við notum cookies <a href=/c>Nánar</a> <button {ACCEPT}>Samþykkja</button><button {REFUSE}>Hafna</button></div>""",
+    "an icon for a button": f"<div style='{BAR}'><p>{COOKIES} <a href=/c>More</a></p><span>×</span></div>",
+    "buttons with words of their own": f"<div style='{BAR}'><b>🍪</b> {COOKIES} <button {REFUSE}>Nope</button><button {ACCEPT}>Yum!</button></div>",
+    "a sentence in pieces": f"<div style='{BAR}'><p>This <b>site</b> uses <b>cookies</b></p><i class=icon-close></i></div>",
+    "the words of the advertisers": f"""<div style='{BAR}'>We and our 874 partners store and access information on your device.
+        <button {ACCEPT}>Consent</button><button {SETTINGS}>Manage options</button></div>""",
+    "a law's name": f"""<div style='{BAR}'>Ao navegar neste site, você concorda com a nossa política (LGPD).
+        <button {ACCEPT}>Entendi</button></div>""",
     "a closed shadow root": in_shadow(BANNER, host="div id=usercentrics-root", mode="closed"),
     "one that never returns": refused_by("while (true);"),
     "a frame that never returns": in_frame("src=OTHER_SITE/endless-frame"),
@@ -125,6 +134,16 @@ UNTOUCHED = {
     "a header that knows of a banner": f"""<div class='has-cookie-banner cookie-banner-open' style='{BAR}'>
         Cookies & cakes <a {REFUSE}>Avvisa</a></div>""",
     "a named box in the flow": f"<section class=cookie-banner style='{FLOW}'>Vi använder cookies {BUTTONS} <a {REFUSE}>Avvisa</a></section>",
+    "a log-in that speaks of cookies last": f"""<div role=dialog style='{BAR}'><p>Log in</p> <button {REFUSE}>With a friend</button>
+        <p>By continuing, you agree to our use of cookies.</p></div>""",
+    "a conversation about cookies": f"<div style='{BAR}'>We use cookies here. <textarea></textarea> <button {REFUSE}>Send</button></div>",
+    "a cart of cookies": f"""<div style='{BAR}'>Chocolate cookies, 2 x 4 $. By checking out you agree to our terms.
+        <button {REFUSE}>Check out</button></div>""",
+    "an application for cookies": f"<div style='{BAR}'>Cookie editor: all that a site uses <button {REFUSE}>Add</button></div>",
+    "a tooltip": f"""<div style='{BAR};position:absolute;z-index:10'>This site uses cookies. <span>×</span></div>""",
+    "a heading about cookies": f"<h2 style='{BAR};margin:0'>How this site uses cookies <a href=#a {REFUSE}>#</a></h2>",
+    "a line about cookies that asks nothing": f"<div style='{BAR}'>{COOKIES}</div>",
+    "a choice below the top of the page": f"<p>Page<div>{COOKIES} {BUTTONS}</div><div style='{BAR}'></div>",
     "a newsletter": f"""<div role=dialog style='{BAR}'>Subscribe! We use cookies and your consent. <input type=email>
         <a {REFUSE}>No thanks</a></div>""",
     "an application around a banner": f"""<div style='position:fixed;inset:40px 0 0 0;background:grey'>App
