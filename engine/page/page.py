@@ -127,7 +127,7 @@ class Page:
 
     def set_visitor(self) -> Iterable[asyncio.Future[dict[str, Any]]]:
         """Make the page see the visitor that the options describe, from its first request on."""
-        return [self.session.send(method, **given) for method, given in self._visitor.calls()]
+        return [self.session.send(method, **given) for method, given in self._visitor.page_calls()]
 
     def set_viewport(self, width: int, height: int) -> asyncio.Future[dict[str, Any]]:
         """Give the viewport a size in CSS pixels. The browser itself handles this, so it applies before later calls."""

@@ -21,8 +21,13 @@ class Visitor:
         self._device = DEVICES[params.device] if params.device else None
         self._system = self._device.system if self._device else OWN
 
+    def page_calls(self) -> Iterable[Call]:
+        """The calls to the page. Of all pages that are open at a time, the browser itself would give the focus to none."""
+        yield from self.calls()
+        yield "Emulation.setFocusEmulationEnabled", {"enabled": True}
+
     def calls(self) -> Iterable[Call]:
-        """The calls to the page, and to each of its frames that has a process of its own."""
+        """The calls to the page and to each of its frames that has a process of its own."""
         yield from self.worker_calls()
         if self._system.mobile:
             yield "Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": TOUCHES}

@@ -205,6 +205,10 @@ PAGES = {
         "if (document.cookie.includes('seen')) a.style.background = 'green'; else { document.cookie = 'seen=1';"
         " setTimeout(() => location.reload(), 400) }"
     ),
+    "a page that waits for the focus": script(f"const go = () => {{ {GREEN_NOW} }}; document.hasFocus() ? go() : onfocus = go"),
+    "a field that has the focus": body(
+        "red", "<input autofocus style='border:0'>", "<style>body:has(:focus) { background: green !important }</style>"
+    ),
     "a style for the mouse": body("green", "", "<style>body:hover { background: red !important }</style>"),
     "a frame of another site": body("white", framed("/green")),
     "a frame with a process of its own that waits for a timer": framed("/app?setTimeout(green, 1500)"),
