@@ -49,6 +49,11 @@ class Banners:
             await self._hide()
         return self._found
 
+    @property
+    def was_refused(self) -> bool:
+        """Whether a button was pressed in the document that was judged last."""
+        return self._pressed == self._judged
+
     async def hide_again(self) -> None:
         """Hide what the page has brought back, or all that can be recognised if it was never judged."""
         if self._script and (self._found or self._judged != self._page.frame.document):

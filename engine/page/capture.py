@@ -309,8 +309,11 @@ class PageCapture:
             await self._settling.rest(SETTLED_MS)
 
     async def _clear_banners(self) -> None:
-        if await self._banners.clear():
-            await self._settling.rest(DRAWN_MS)
+        if not await self._banners.clear():
+            return
+        shows = await self._settling.rest(DRAWN_MS)
+        if shows != "much" and self._banners.was_refused:  # the page waited for the answer before it showed its content
+            await self._settling.rest(SETTLED_MS)
 
 
 def _public(error: str) -> str:

@@ -79,6 +79,9 @@ REFUSED = {
         <button>Reject all</button></form>""",
     "a link to a script": f"""<div style="{BAR}">{COOKIES}
         <a href="javascript:void(document.body.style.background = 'green')">Reject all</a></div>""",
+    "one whose page waits for the answer": refused_by(
+        "this.parentNode.remove(); fetch('/banner-slow').then(() => { document.body.style.background = 'green' })"
+    ),
     "one that comes back": f"""<script>let turn = 0; const show = () => {{
         document.body.insertAdjacentHTML('beforeend', `<div id=turn${{++turn}} style='{BAR}'>{COOKIES} <a>Reject all</a></div>`);
         document.body.lastChild.lastChild.onclick = event => {{
@@ -259,6 +262,7 @@ def responses(engine: Engine, site: Site) -> dict[str, Response]:
     choices = (
         f"<button class=sp_choice_type_11 {ACCEPT}>Yes</button><button class=sp_choice_type_13 {REFUSE}>*</button>"
     )
+    site.add("/banner-slow", late=0.8)
     site.add("/banner-frame", f"<body style='background:grey'>{COOKIES} {BUTTONS}")
     site.add("/endless-frame", f"<body style='background:grey'>{refused_by('while (true);')}")
     site.add("/sourcepoint-frame", f"<body style='background:grey'>{COOKIES} {choices}")
