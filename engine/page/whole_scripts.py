@@ -206,8 +206,12 @@ REMEMBER_SIZES = f"""(most) => {{
 
 PIN_SIZES = "() => { if (!is_pinned) pin_sizes() }"
 
+# What hides the element until it is searched for is opened, as a link to the element would: it has a size, but is not drawn.
 BRING_INTO_VIEW = """(selector) => {
   const element = document.querySelector(selector);
+  for (let each = element?.parentElement; each; each = each.parentElement)
+    if (each.localName === 'details' && element.closest('summary')?.parentElement !== each) each.open = true;
+    else if (each.hidden === 'until-found') each.hidden = false;
   element?.scrollIntoView({block: 'center', behavior: 'instant'});
   return element !== null;
 }"""

@@ -234,6 +234,14 @@ ELEMENTS = {
         f"{GAP}<div id=e style='height:200px;background:green'></div><script>{LATER}</script>",
         900,
     ),
+    "in closed details": (
+        "<details><summary>More</summary><div id=e style='height:200px;background:green'></div></details>",
+        200,
+    ),
+    "that is hidden until it is found": (
+        f"{GAP}<div hidden=until-found><div id=e style='height:200px;background:green'></div></div>",
+        200,
+    ),
     "that fades in when it is seen": (
         f"{GAP}<div id=e style='height:300px;background:green;opacity:0'></div><script>{FADE}</script>",
         300,
