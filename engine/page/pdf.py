@@ -36,8 +36,9 @@ canvas { display: block; background: #fff } canvas + canvas { margin-top: 8px }<
 _PUSH = "(piece) => { (globalThis.pieces ??= []).push(Uint8Array.from(atob(piece), each => each.charCodeAt(0))); }"
 
 # Draws pages as wide as the window, one below the other, down to `most` CSS pixels. `isEvalSupported: false` keeps pdf.js
-# from making code of a file's fonts (CVE-2024-4367).
-_DRAW = """async ({width, most, pages}) => {
+# from making code of a file's fonts (CVE-2024-4367). Beside another page that draws, a canvas can lose what it holds before
+# it has been shown once. So each is shown for some `frames`, and drawn again if it has lost its content, `turns` times at most.
+_DRAW = """async ({width, most, pages, turns, frames}) => {
   const data = new Uint8Array(await new Blob(pieces).arrayBuffer());
   try {
     const file = await pdfjsLib.getDocument({data, isEvalSupported: false, enableXfa: false, verbosity: 0}).promise;
@@ -46,13 +47,19 @@ _DRAW = """async ({width, most, pages}) => {
       const page = await file.getPage(++number);
       const natural = page.getViewport({scale: 1});
       const viewport = page.getViewport({scale: width / natural.width * devicePixelRatio});
-      const canvas = document.createElement('canvas');
       if (number > 1) height += 8;
-      canvas.width = Math.round(width * devicePixelRatio);
-      canvas.height = Math.max(1, Math.ceil(Math.min(viewport.height, (most - height) * devicePixelRatio)));
-      canvas.style.width = width + 'px';
-      document.body.append(canvas);
-      await page.render({canvasContext: canvas.getContext('2d'), viewport}).promise;
+      for (let turn = 0; turn < turns; turn++) {
+        const canvas = document.createElement('canvas');
+        canvas.width = Math.round(width * devicePixelRatio);
+        canvas.height = Math.max(1, Math.ceil(Math.min(viewport.height, (most - height) * devicePixelRatio)));
+        canvas.style.width = width + 'px';
+        document.body.append(canvas);
+        const context = canvas.getContext('2d');
+        await page.render({canvasContext: context, viewport}).promise;
+        for (let n = 0; n < frames; n++) await new Promise(requestAnimationFrame);
+        if (!context.isContextLost()) break;
+        canvas.remove();
+      }
       height += viewport.height / devicePixelRatio;
     }
     return {height, more: number < file.numPages};
@@ -60,6 +67,8 @@ _DRAW = """async ({width, most, pages}) => {
     return {locked: err.name === 'PasswordException'};
   }
 }"""
+
+_SHOWING = {"turns": 5, "frames": 2}
 
 log = structlog.get_logger()
 
@@ -150,7 +159,7 @@ class PDFViewer:
         all_pages = params.full_page or params.format == "pdf"
         beyond = params.clip is not None and params.clip.y + params.clip.height > params.height
         most = whole.max_height(params) if all_pages or beyond else params.height
-        wanted = {"width": params.width, "most": most, "pages": whole.MAX_SIDE if all_pages else 1}
+        wanted = {"width": params.width, "most": most, "pages": whole.MAX_SIDE if all_pages else 1} | _SHOWING
         async with page.clock.drawing():
             drawn = await self._evaluate(page, scripts.call_expression(_DRAW, wanted))
         if not isinstance(drawn, dict) or not isinstance(drawn.get("height"), int | float):
