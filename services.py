@@ -52,6 +52,7 @@ class Services:
     settings: Settings
     validator: Validator
     access: AccessRules
+    cache: PictureCache
     thumbnailer: Thumbnailer
     storage: PictureStorage
     originals_store: OriginalStore
@@ -80,6 +81,10 @@ class Services:
         }
         return {name: _state(name, check) for name, check in checks.items()}
 
+    def start(self) -> None:
+        """Begin to hear which pictures change. Call it in the process that serves them, after its fork."""
+        self.cache.track()
+
     def warn_about_redis(self) -> None:
         """Warn, when a process starts, if a full Redis would lose what it must keep, or refuse pictures."""
         warn_about_full_redis(self.connections)
@@ -90,6 +95,7 @@ class Services:
         self.renditions.drain(5)
         self.popularity.flush()
         self.client.close()
+        self.cache.close()
         self.jobs.close()
         self.connections.close()
 
@@ -146,6 +152,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
             allow_ignore_https_errors=settings.allow_ignore_https_errors,
         ),
         access=_access(settings),
+        cache=cache,
         thumbnailer=thumbnailer,
         storage=storage,
         originals_store=originals_store,

@@ -10,3 +10,15 @@ HEADERS = [("Content-Type", "image/png"), ("Content-Length", str(len(BODY)))]
 def app(_environ, start_response):
     start_response("200 OK", HEADERS)
     return [BODY]
+
+
+class NoServices:
+    """What our gunicorn configuration starts and closes in each worker."""
+
+    def start(self):
+        pass
+
+    close = start
+
+
+app.extensions = {"services": NoServices()}

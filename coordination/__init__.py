@@ -1,5 +1,5 @@
 """How processes share work and state through Redis: leases, coalescing, idempotency, connections and key names,
-a breaker on Redis.
+a breaker on Redis, changes of keys.
 
 Knows nothing of pictures.
 """
@@ -20,6 +20,7 @@ from coordination.memory import NEARLY_FULL
 from coordination.policies import warn_about_full_redis
 from coordination.redis_breaker import RedisBreaker
 from coordination.sentinels import FollowingPool, sentinel_options
+from coordination.tracking import KeyTracking
 
 __all__ = [
     "LEASE_MS",
@@ -33,6 +34,7 @@ __all__ = [
     "Flight",
     "FollowingPool",
     "IdempotencyStore",
+    "KeyTracking",
     "Leases",
     "LocalLeases",
     "RedisBreaker",

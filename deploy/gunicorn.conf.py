@@ -152,6 +152,10 @@ def pre_request(_worker: object, _request: object) -> None:
     gevent.sleep(0)
 
 
+def post_worker_init(worker: Any) -> None:
+    worker.wsgi.extensions["services"].start()
+
+
 def worker_exit(_server: object, worker: Any) -> None:
     """Wait for captures in progress, also those without a caller, for at most gunicorn's `graceful_timeout`."""
     application = getattr(worker, "wsgi", None)  # none if the worker refused to start

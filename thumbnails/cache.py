@@ -17,18 +17,17 @@ from cachetools import TTLCache
 
 import errors
 import images
-from coordination import CacheRedis
+from coordination import CacheRedis, KeyTracking
 from errors import ThumbnailError
 from model import Key, Picture, ThumbnailRequest
 from options import FORMATS
 from storage import OriginalStore
 from thumbnails.known import Known, OriginalInfo, RememberedFailure
+from thumbnails.memory import TRUST_SECONDS, PictureMemory
 from thumbnails.packing import add_pixels, pack, pack_pixels, unpack
 
 T = TypeVar("T")
 
-TRUST_SECONDS = 3.0  # how long an entry in memory is used without asking Redis
-_OVERHEAD = 1024  # bytes of an entry in memory besides its picture
 _PIXELS = ".pixels"  # what ends the name of an original's pixels
 _SUSPECT, _ERROR = b"suspect ", b"error "
 
@@ -93,19 +92,27 @@ class PictureCache:
         self._originals = originals or RedisOriginals(shared)
         self._note_original: Any = shared.client.register_script(_NOTE_ORIGINAL)
         self._wait: Any = shared.client.register_script(_WAIT)
-        self._memory: TTLCache[str, tuple[str, Picture]] = TTLCache(
-            memory_bytes, trust_seconds, getsizeof=_memory_bytes
-        )
+        self._tracking = KeyTracking(shared, self._keys.picture(""), self._keys.original(""))
+        self._memory = PictureMemory(memory_bytes, self._tracking, trust_seconds)
         self._brief: TTLCache[str, bool] = TTLCache(4096, HAND_OVER_SECONDS)  # originals that the store did not keep
         self._failures: TTLCache[str, str] = TTLCache(4096, trust_seconds)
         self._backing_off: TTLCache[tuple[str, str], bool] = TTLCache(4096, trust_seconds)
         self._lock = threading.Lock()
 
+    def track(self) -> None:
+        """Trust what is in memory until Redis reports a change, from now on and in this process."""
+        if self._memory.max_bytes:
+            self._tracking.start(lambda name: self._memory.forget(name and name.rpartition(":")[2]))
+
+    def close(self) -> None:
+        self._tracking.close()
+
     def look_up(self, request: ThumbnailRequest, *, reload: bool = False) -> Known:
         """Look `request` up: in memory unless `reload`, else by one call to Redis."""
-        remembered = None if reload else self._recall(request.rendition_key)
+        remembered = None if reload else self._memory.recall(request.rendition_key)
         if remembered is not None:
             return Known(remembered, complete=False)
+        mark = self._memory.mark()
         names = [self._keys.picture(request.rendition_key.digest), *self._page_keys(request)]
         values, reachable = self._call(lambda: cast("list[bytes | None]", self._client.mget(names)))
         body, *state = values or (None,)
@@ -114,7 +121,7 @@ class PictureCache:
         if rendition is None and known.original and self._may_be_as_captured(request):
             known = replace(known, rendition=self._as_captured(request, known))
         if known.rendition is not None and not known.outdated:
-            self._remember(request.rendition_key, known.rendition)
+            self._memory.remember(request.rendition_key, known.rendition, request.capture_key, mark)
         return known
 
     def _may_be_as_captured(self, request: ThumbnailRequest) -> bool:
@@ -126,7 +133,7 @@ class PictureCache:
     def _as_captured(self, request: ThumbnailRequest, known: Known) -> Picture | None:
         """Return the original if it already is the rendition."""
         key = request.capture_key
-        original = self._recall(key) or self._unpack_original(key, pixels=False)
+        original = self._memory.recall(key) or self._unpack_original(key, pixels=False)
         if original is None or known.supersedes(original) or not is_as_captured(original, request):
             return None
         return replace(original, pixels=b"")
@@ -138,17 +145,17 @@ class PictureCache:
 
     def original(self, request: ThumbnailRequest, *, reload: bool = False) -> Picture | None:
         """Return the original of `request`, which may be stale."""
-        remembered = None if reload else self._recall(request.capture_key)
+        remembered = None if reload else self._memory.recall(request.capture_key)
         if remembered is not None:
             return remembered
         original = self._unpack_original(request.capture_key, pixels=True)
         if original is not None:
-            self._remember(request.capture_key, original)
+            self._remember_original(request, original)
         return original
 
     def info_of_original(self, request: ThumbnailRequest) -> OriginalInfo | None:
         """Tell from the original itself when the page was last captured."""
-        original = self._recall(request.capture_key) or self._unpack_original(request.capture_key, pixels=False)
+        original = self._memory.recall(request.capture_key) or self._unpack_original(request.capture_key, pixels=False)
         return OriginalInfo.of(original) if original else None
 
     def want_original(self, request: ThumbnailRequest) -> None:
@@ -183,7 +190,7 @@ class PictureCache:
         pair = request.rendition_key, request.capture_key
         with self._lock:
             remembered = request.capture_key.digest in self._failures
-        if remembered or any(map(self._recall, pair)):
+        if remembered or any(map(self._memory.recall, pair)):
             return True
         noted, failed = self._page_keys(request)
         names = [*(self._keys.picture(key.digest) for key in pair), failed]
@@ -194,18 +201,18 @@ class PictureCache:
 
     def trust(self, request: ThumbnailRequest, rendition: Picture) -> None:
         """Answer with `rendition` from memory for some seconds, although its page was captured again."""
-        self._remember(request.rendition_key, rendition)
+        self._memory.remember(request.rendition_key, rendition, request.capture_key)
 
     def put_rendition(
         self, request: ThumbnailRequest, picture: Picture, keep: int, *, as_captured: bool = False
     ) -> None:
         """Keep `picture` for `keep` seconds, if Redis can be reached. One `as_captured` is kept with the original."""
-        key = request.rendition_key
-        self._remember(key, picture)
+        key, mark = request.rendition_key, self._memory.mark()
         with self._lock:
             is_elsewhere = self._has_store and request.capture_key.digest not in self._brief
         if not (as_captured and is_elsewhere):
             self._call(lambda: self._client.set(self._keys.picture(key.digest), pack(picture, key), ex=max(keep, 1)))
+        self._memory.remember(key, picture, request.capture_key, mark)
 
     def put_original(
         self, request: ThumbnailRequest, picture: Picture, keep: int, keep_info: int, *, brief: bool = False
@@ -215,7 +222,6 @@ class PictureCache:
         A `brief` one is not kept for as long as its renditions.
         """
         key, good = request.capture_key, not picture.suspect
-        self._remember(key, picture)
         kept = self._originals.put(key.digest, pack(picture, key), max(keep, 1))
         if kept and picture.pixels and self._originals.takes_pixels:
             self._originals.put(key.digest + _PIXELS, pack_pixels(picture), max(keep, 1))
@@ -229,6 +235,7 @@ class PictureCache:
         names = [*self._page_keys(request), self._keys.wanted(key.digest)]
         values = [_pack_info(picture), max(keep_info, 1), int(good)]
         places, _ = self._call(lambda: self._note_original(keys=names, args=values))
+        self._remember_original(request, picture)  # afterwards, since the note is reported as a change of the page
         if any(place.decode() != self._originals.place for place in places or ()):
             name, value = self._keys.picture(key.digest), pack(picture, key)
             self._call(lambda: self._client.set(name, value, ex=HAND_OVER_SECONDS))
@@ -285,7 +292,7 @@ class PictureCache:
         """Decode the values of `_page_keys`; none if Redis was unreachable."""
         info, failure = values or (None, None)
         known = _unpack_info(info) if info else None
-        if known is None and (original := self._recall(request.capture_key)):
+        if known is None and (original := self._memory.recall(request.capture_key)):
             known = OriginalInfo.of(original)
         return known, self._read_failure(request.capture_key, failure)
 
@@ -294,19 +301,9 @@ class PictureCache:
             text = value.decode() if isinstance(value, bytes) else self._failures.get(key.digest)
         return _unpack_failure(text) if text else None
 
-    def _recall(self, key: Key) -> Picture | None:
-        with self._lock:
-            try:
-                canonical, picture = self._memory[key.digest]
-            except KeyError:
-                return None
-        return picture if canonical == key.canonical else None
-
-    def _remember(self, key: Key, picture: Picture) -> None:
-        entry = key.canonical, picture
-        if _memory_bytes(entry) <= self._memory.maxsize:
-            with self._lock:
-                self._memory[key.digest] = entry
+    def _remember_original(self, request: ThumbnailRequest, original: Picture) -> None:
+        """Keep it for some seconds, in which several renditions are made of it."""
+        self._memory.remember(request.capture_key, original, request.capture_key)
 
     def _call(self, command: Callable[[], T]) -> tuple[T | None, bool]:
         return self._breaker.call("cache_unreachable", command)
@@ -316,10 +313,6 @@ def is_as_captured(picture: Picture, request: ThumbnailRequest) -> bool:
     """Return whether the bytes of an original, or of a rendition, are those that `request` gets."""
     size = picture.width, picture.height
     return images.is_as_captured(picture.body, picture.content_type, size, request.rendition)
-
-
-def _memory_bytes(entry: tuple[str, Picture]) -> int:
-    return len(entry[1].body) + len(entry[1].pixels) + _OVERHEAD
 
 
 def _pack_info(picture: Picture) -> bytes:

@@ -1,0 +1,124 @@
+"""Pictures in the memory of one process, within a number of bytes, the least recently used dropped first.
+
+A picture is trusted for seconds, or until Redis reports that it, or its page, changed. Judges no freshness.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from coordination import KeyTracking
+from model import Key, Picture
+
+TRUST_SECONDS = 3.0  # how long a picture is used without asking Redis, while Redis reports no changes
+# How long it is used while Redis does. Redis must see what is used, or it would evict what is used most.
+TRACKED_SECONDS = 60.0
+_OVERHEAD = 1024  # bytes of an entry besides its picture
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment before a read or a write. What was read is trusted if no change was reported since."""
+
+    epoch: int
+    changes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    canonical: str
+    picture: Picture
+    page: str  # the digest of the capture's key
+    at: float  # monotonic
+    epoch: int  # that of the tracking; 0 if it is trusted for seconds only
+
+    @property
+    def size(self) -> int:
+        return len(self.picture.body) + len(self.picture.pixels) + _OVERHEAD
+
+
+class PictureMemory:
+    def __init__(
+        self, max_bytes: int, tracking: KeyTracking | None = None, trust_seconds: float = TRUST_SECONDS
+    ) -> None:
+        self.max_bytes = max_bytes
+        self._tracking = tracking
+        self._trust_seconds = trust_seconds
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()  # the least recently used first
+        self._brief: dict[str, float] = {}  # entries that are trusted for seconds only, the oldest first
+        self._pages: dict[str, set[str]] = {}  # the entries of each page
+        self._bytes = 0
+        self._changes = 0
+
+    def mark(self) -> Mark:
+        return Mark(self._tracking.epoch if self._tracking else 0, self._changes)
+
+    def recall(self, key: Key) -> Picture | None:
+        """Return the picture of `key` if it can be trusted."""
+        with self._lock:
+            entry = self._entries.get(key.digest)
+            if entry is None or not self._is_trusted(entry):
+                return None
+            self._entries.move_to_end(key.digest)
+        return entry.picture if entry.canonical == key.canonical else None
+
+    def remember(self, key: Key, picture: Picture, page: Key, mark: Mark | None = None) -> None:
+        """Keep `picture`, read or written after `mark`; without a mark, for seconds only."""
+        with self._lock:
+            tracked = mark is not None and mark.epoch > 0 and mark == self.mark()
+            now = time.monotonic()
+            entry = _Entry(key.canonical, picture, page.digest, now, mark.epoch if mark and tracked else 0)
+            self._drop(key.digest)
+            if entry.size > self.max_bytes:
+                return
+            self._entries[key.digest] = entry
+            self._pages.setdefault(page.digest, set()).add(key.digest)
+            self._bytes += entry.size
+            if not tracked:
+                self._brief[key.digest] = now
+            self._make_room(now)
+
+    def forget(self, digest: str | None) -> None:
+        """Drop the picture or the page with this digest, of which a change was reported. None stands for all."""
+        with self._lock:
+            self._changes += 1
+            if digest is None:
+                self._clear()
+                return
+            for each in (digest, *self._pages.get(digest, ())):
+                self._drop(each)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._clear()
+
+    def _is_trusted(self, entry: _Entry) -> bool:
+        age = time.monotonic() - entry.at
+        if age < self._trust_seconds:
+            return True
+        return self._tracking is not None and 0 < entry.epoch == self._tracking.epoch and age < TRACKED_SECONDS
+
+    def _make_room(self, now: float) -> None:
+        while self._brief and now - next(iter(self._brief.values())) >= self._trust_seconds:
+            self._drop(next(iter(self._brief)))
+        while self._bytes > self.max_bytes:
+            self._drop(next(iter(self._entries)))
+
+    def _drop(self, digest: str) -> None:
+        entry = self._entries.pop(digest, None)
+        if entry is None:
+            return
+        self._brief.pop(digest, None)
+        self._bytes -= entry.size
+        others = self._pages[entry.page]
+        others.discard(digest)
+        if not others:
+            del self._pages[entry.page]
+
+    def _clear(self) -> None:
+        self._entries.clear()
+        self._brief.clear()
+        self._pages.clear()
+        self._bytes = 0
