@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     originals_max_bytes: int = Field(2**31, ge=0, le=2**50, description="a number of bytes from 0 to 1125899906842624")
     master_ttl: int | None = _seconds(None, 60, 31536000)
     master_max_bytes: int | None = Field(None, ge=0, le=25 * 2**20, description="a number of bytes from 0 to 26214400")
-    memory_cache_bytes: int = Field(64 * 2**20, ge=0, le=2**34, description="a number of bytes from 0 to 17179869184")
+    memory_cache_bytes: int = Field(128 * 2**20, ge=0, le=2**34, description="a number of bytes from 0 to 17179869184")
 
     refresh_budget: int = Field(0, ge=0, le=100_000, description="a number of captures a day from 0 (none) to 100000")
 
