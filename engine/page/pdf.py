@@ -18,12 +18,14 @@ import structlog
 from engine.devtools.connection import ProtocolError
 from engine.errors import NotAPage, PageStatus, PageUnreachable, SelectorNotFound
 from engine.page import scripts, whole
+from engine.page.clock import NoFrame
 from engine.page.interception import Interception
 from engine.page.page import Page
 from engine.page.whole import View
 from options import CaptureOptions
 
 MAX_BYTES = 32 << 20
+DRAWING_SECONDS = 8  # after which a PDF is drawn again, in a page that draws by itself
 HEAD, PIECE = 1024, 1 << 20  # bytes; other viewers look for the signature in the first 1024 too
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 DOWNLOAD = "the URL is a file to download, not a page"
@@ -160,8 +162,11 @@ class PDFViewer:
         beyond = params.clip is not None and params.clip.y + params.clip.height > params.height
         most = whole.max_height(params) if all_pages or beyond else params.height
         wanted = {"width": params.width, "most": most, "pages": whole.MAX_SIDE if all_pages else 1} | _SHOWING
-        async with page.clock.drawing():
-            drawn = await self._evaluate(page, scripts.call_expression(_DRAW, wanted))
+        try:
+            async with asyncio.timeout(_drawing_seconds(page)), page.clock.drawing():
+                drawn = await self._evaluate(page, scripts.call_expression(_DRAW, wanted))
+        except TimeoutError:
+            raise NoFrame("the PDF was not drawn in time") from None
         if not isinstance(drawn, dict) or not isinstance(drawn.get("height"), int | float):
             locked = isinstance(drawn, dict) and drawn.get("locked") is True
             raise NotAPage(f"the PDF cannot be drawn: it {'needs a password' if locked else 'is damaged'}")
@@ -179,6 +184,17 @@ class PDFViewer:
         if "exceptionDetails" in answer:
             raise NotAPage("the PDF cannot be drawn: it is damaged")
         return answer["result"].get("value")
+
+
+def _drawing_seconds(page: Page) -> float | None:
+    """How long a page may draw that waits for frames it is given: one of them may never come. One that draws by itself
+    has until the deadline.
+    """
+    try:
+        page.clock.require_real_time()
+    except NoFrame:
+        return DRAWING_SECONDS
+    return None
 
 
 async def _read_pdf(page: Page, request: str) -> tuple[bytes, ...]:

@@ -49,7 +49,9 @@ def measured(survivor: Engine, site: Site) -> dict[str, Measured]:
     measured = {}
     for name, found in measure_all(survivor, site):
         measured[name] = found
-        assert colour(survivor.capture(plain), (500, 500)) == GREEN, f"after {name}"
+        # What the page has kept busy may need a moment of a loaded machine.
+        after = eventually(lambda: (answer := survivor.capture(plain)).status_code == 200 and answer)
+        assert colour(after, (500, 500)) == GREEN, f"after {name}"
     survivor.plain = before, plain
     return measured
 

@@ -1,11 +1,12 @@
 """Redis Cluster is refused when a process starts, and told by `/ready` and the log where it is found later."""
 
 from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 import pytest
 import redis
 
-from tests.support.processes import wait_until
+from tests.support.processes import free_port, wait_until
 from tests.support.redis import running_redis
 from tests.support.visitors import PAGE, get
 
@@ -17,14 +18,18 @@ SLOTS = 16384
 def cluster_url(request):
     """A server in cluster mode that refuses all keys, takes all keys, or takes half of them and redirects the others."""
     with ExitStack() as stack:
-        servers = [stack.enter_context(running_redis("--cluster-enabled", "yes")) for _ in range(2)]
+        # By default the port of the bus is 10,000 above, which another program may have.
+        buses = [str(free_port()) for _ in range(2)]
+        servers = [
+            stack.enter_context(running_redis("--cluster-enabled", "yes", "--cluster-port", bus)) for bus in buses
+        ]
         first, second = (stack.enter_context(redis.Redis.from_url(server.url)) for server in servers)
         if request.param == "of one":
             first.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, SLOTS - 1)
         elif request.param == "of two":
             first.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, SLOTS // 2 - 1)
             second.execute_command("CLUSTER", "ADDSLOTSRANGE", SLOTS // 2, SLOTS - 1)
-            first.cluster("MEET", "127.0.0.1", servers[1].url.split(":")[2].split("/")[0])
+            first.execute_command("CLUSTER", "MEET", "127.0.0.1", urlsplit(servers[1].url).port, buses[1])
         if request.param != "without slots":
             wait_until(lambda: first.cluster("INFO")["cluster_state"] == "ok", "the cluster")
         yield servers[0].url
