@@ -378,7 +378,7 @@ class UpstreamUnavailable(CaptureError):
     code = "upstream_unavailable"
     title = "Screenshot API unavailable"
     retryable = True
-    default_retry_after = 30
+    default_retry_after = 5
 
 
 class Pending(ThumbnailError):

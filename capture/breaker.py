@@ -16,7 +16,7 @@ from coordination import StateRedis
 from errors import CaptureError, ThumbnailError, UpstreamQuota, UpstreamUnavailable
 
 THRESHOLD = 5  # failures of the API in a row
-OPEN_SECONDS = 30
+OPEN_SECONDS = 5  # a probe is one call, and an API that was restarted is to be used within ten seconds
 LONGEST_OPEN = 3600
 PROBE_SECONDS = 60  # for so long, one probe keeps other callers from probing
 TRUST_SECONDS = 3.0

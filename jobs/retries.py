@@ -7,6 +7,7 @@ from errors import CaptureError, RateLimited, StorageLimited, ThumbnailError
 MAX_RETRIES = 5
 LONGEST_DELAY = 300.0  # seconds
 FIRST_DELAY = 10.0
+OUTAGE_SPREAD = 3.0  # seconds; with the breaker's pause less than ten
 
 
 def is_transient(err: ThumbnailError) -> bool:
@@ -25,7 +26,7 @@ def postpone_delay(err: ThumbnailError) -> float:
     """Return the seconds to wait after a capture that was not attempted."""
     # A limit spaces its waiters itself. An outage ends for all at once, so jitter spreads them.
     seconds = err.retry_after or 1
-    return seconds + random.uniform(0, FIRST_DELAY) if isinstance(err, CaptureError) else seconds  # noqa: S311
+    return seconds + random.uniform(0, OUTAGE_SPREAD) if isinstance(err, CaptureError) else seconds  # noqa: S311
 
 
 def retry_delay(retry: int, retry_after: float | None) -> float:

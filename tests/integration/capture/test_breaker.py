@@ -67,6 +67,14 @@ def test_one_probe_is_admitted_when_the_time_has_passed(breaker, clock):
         breaker.admit()
 
 
+def test_an_api_that_is_back_is_probed_within_ten_seconds(breaker, clock):
+    fail(breaker, THRESHOLD)
+    for _ in range(10):
+        clock.now += 10
+        breaker.admit()
+        breaker.record(UpstreamUnavailable("nobody listens", upstream=True))
+
+
 def test_a_probe_that_succeeds_closes_it(breaker, clock):
     fail(breaker, THRESHOLD)
     clock.now += OPEN_SECONDS + 1

@@ -646,7 +646,7 @@ def test_a_refused_connection_is_tried_twice_more(snapsharp):
         with pytest.raises(UpstreamUnavailable) as raised:
             capture(snapsharp, url=f"http://127.0.0.1:{taken.getsockname()[1]}", sleeps=sleeps)
 
-    assert raised.value.retry_after == 30
+    assert raised.value.retry_after == 5
     assert len(sleeps) == 2
 
 

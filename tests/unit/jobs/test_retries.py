@@ -65,6 +65,11 @@ def test_a_capture_that_was_not_attempted_waits_for_retry_after_with_some_jitter
     assert not was_not_attempted(errors.UpstreamQuota("…", retry_after=3600, tried=False, lasting=True))
 
 
+def test_a_job_tries_an_api_that_was_down_again_within_ten_seconds():
+    refused = errors.UpstreamUnavailable("…", tried=False)
+    assert max(postpone_delay(refused) for _ in range(1000)) < 10
+
+
 def test_delays_grow_up_to_their_bound_and_differ():
     delays = {retry: [retry_delay(retry, None) for _ in range(200)] for retry in range(1, 20)}
     assert max(delays[1]) <= 10
