@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-bench run test test-fast lint docs lock bench security-report sign check-image
+.PHONY: help setup setup-dev setup-bench run test test-fast lint docs lock bench chaos security-report sign check-image
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ lock: setup-dev ## compile requirements*.in into requirements*.txt (UPGRADE=--up
 
 bench: setup-bench ## compare the service with its peers (some twenty minutes) and write bench/results.md (ARGS=hits for one part)
 	$(BIN)/python -m bench $(ARGS)
+
+chaos: setup-dev ## kill one part after another under load, for two minutes, and print what clients got (ARGS=--short)
+	$(BIN)/python -m bench.chaos $(ARGS)
 
 security-report: setup-dev ## try the attacks of docs/security-figures.md and print the results (nine minutes)
 	$(BIN)/python -m bench.security

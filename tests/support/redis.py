@@ -66,6 +66,12 @@ class Address:
             old.slaveof("127.0.0.1", _port(new))
         self.server = new
 
+    def promote(self, new: RedisServer) -> None:
+        """Make `new`, a replica, the primary, since the server so far has died."""
+        with redis.Redis.from_url(new.url) as client:
+            client.slaveof()
+        self.server = new
+
 
 @contextmanager
 def running_address(first: RedisServer) -> Iterator[Address]:
@@ -73,7 +79,7 @@ def running_address(first: RedisServer) -> Iterator[Address]:
 
     class Forwarder(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            with socket.create_connection(("127.0.0.1", _port(address.server))) as upstream:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", _port(address.server))) as upstream:
                 threading.Thread(target=_pump, args=(upstream, self.request), daemon=True).start()
                 _pump(self.request, upstream)
 

@@ -18,14 +18,21 @@ WEED = shutil.which(Path(sys.executable).with_name("weed")) or shutil.which("wee
 @contextmanager
 def running_s3(*buckets: str) -> Iterator[str]:
     """Run an S3 server that has `buckets`, and yield its URL."""
+    with running_s3_process(*buckets) as (url, _):
+        yield url
+
+
+@contextmanager
+def running_s3_process(*buckets: str) -> Iterator[tuple[str, subprocess.Popen]]:
+    """Run an S3 server that has `buckets`, and yield its URL and its process."""
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with running(command, port, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+    with running(command, port, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         url = f"http://127.0.0.1:{port}"
         client = s3_client(url)
         for bucket in buckets:
             client.create_bucket(Bucket=bucket)
-        yield url
+        yield url, process
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,10 +18,13 @@ UNCLOSABLE = "tests.support.unclosable_worker"  # it fails to close a lost conne
 
 @contextmanager
 def running_worker(
-    log: Path, app: str = "worker", said: bytes = b"ready.", **settings: object
+    log: Path, app: str = "worker", said: bytes = b"ready.", prefix: Sequence[str] = (), **settings: object
 ) -> Iterator[subprocess.Popen]:
-    """Run a worker with only `settings`, and yield its process, which leads a new process group, once it has `said` so."""
-    with leaks.watched(log), _running_celery(log, app, "worker", said, settings) as process:
+    """Run a worker with only `settings`, and yield its process, which leads a new process group, once it has `said` so.
+
+    `prefix` is a command that runs the worker's command.
+    """
+    with leaks.watched(log), _running_celery(log, app, "worker", said, settings, prefix) as process:
         yield process
 
 
@@ -34,14 +37,14 @@ def running_beat(log: Path, app: str = "worker", **settings: object) -> Iterator
 
 @contextmanager
 def _running_celery(
-    log: Path, app: str, command: str, sign: bytes, settings: Mapping[str, object]
+    log: Path, app: str, command: str, sign: bytes, settings: Mapping[str, object], prefix: Sequence[str] = ()
 ) -> Iterator[subprocess.Popen]:
     given = {
         name.upper(): ",".join(value) if isinstance(value, tuple) else str(value) for name, value in settings.items()
     }
     # On a loaded machine, a worker with a lower priority would slow the tests down.
     env = production_environ() | {"WORKER_NICENESS": "0"} | given
-    words = [sys.executable, "-m", "celery", "--app", app, "--quiet", command, "--loglevel", "INFO"]
+    words = [*prefix, sys.executable, "-m", "celery", "--app", app, "--quiet", command, "--loglevel", "INFO"]
     said = len(log.read_bytes()) if log.exists() else 0
     with log.open("ab") as output:
         process = subprocess.Popen(words, env=env, cwd=log.parent, stderr=output, stdout=output, start_new_session=True)

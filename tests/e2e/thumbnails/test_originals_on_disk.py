@@ -5,6 +5,7 @@ import json
 import pytest
 import requests
 
+from tests.support.disk import on_a_disk
 from tests.support.originals import kept_files
 from tests.support.processes import wait_until
 from tests.support.redis import running_redis
@@ -60,12 +61,6 @@ def test_web_processes_and_the_worker_share_originals(settings, api, tmp_path):
 
 def state(service, job):
     return requests.get(f"{service}/jobs/{job['job_id']}", timeout=60).json()["status"]
-
-
-def on_a_disk(folder, size):
-    """A command that runs another in a mount namespace where `folder` is a disk of `size` bytes."""
-    script = f'mount -t tmpfs -o size={size},mode=700 none {folder} && exec "$@"'
-    return ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh"]
 
 
 def test_on_a_full_disk_pictures_are_served_and_the_log_says_what_to_do(settings, api, tmp_path):
