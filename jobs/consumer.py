@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import redis
@@ -11,6 +12,7 @@ from celery.worker import consumer
 from coordination import hint_about, is_about_server
 
 LONGEST_PAUSE_SECONDS, REFUSALS_FORGOTTEN_SECONDS = 8, 60
+RECONNECT_SECONDS = 2
 _log = structlog.get_logger()
 
 
@@ -33,6 +35,11 @@ class Consumer(consumer.Consumer):  # type: ignore[misc] # Celery has no types
         )
         self._pauses = 0
         self._paused_at = 0.0
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Connect, and try again every two seconds. Celery's pauses grow to 30 s, for which jobs would stand still."""
+        conn.ensure_connection = partial(conn.ensure_connection, interval_max=RECONNECT_SECONDS)
+        return super().ensure_connected(conn)
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         if isinstance(exc, redis.ResponseError):

@@ -1,6 +1,7 @@
 """Jobs outlive their worker: killed, hung, stopped, or without Redis for a while."""
 
 import os
+import re
 import signal
 import socket
 import threading
@@ -16,6 +17,7 @@ from tests.support.redis import replicate, running_address, running_redis
 from tests.support.worker import HUNG, UNCLOSABLE, children_of
 
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "an-s3-key-of-the-tests"}
+PAUSE = re.compile(r"Trying again in ([\d.]+) seconds")
 BRIEF = {"job_time_limit": 8, "capture_timeout": 5}  # a killed worker is missed after a second
 
 
@@ -127,6 +129,15 @@ def test_a_worker_waits_for_a_redis_that_refuses_to_write(deployment, state):
         deployment.start_worker(said=b"redis_refuses")
         willing(operator)
         assert deployment.ended(deployment.ask(url=PAGE))["status"] == "completed"
+
+
+def test_a_worker_looks_every_two_seconds_for_a_redis_that_is_away(deployment):
+    with running_redis() as server:
+        deployment = deployment(redis_url=server.url)
+        deployment.start_worker()
+        server.process.kill()
+        wait_until(lambda: len(PAUSE.findall(deployment.log())) >= 3, "three tries")
+        assert set(PAUSE.findall(deployment.log())) == {"2.00"}
 
 
 def test_a_worker_outlives_a_failover(deployment):
