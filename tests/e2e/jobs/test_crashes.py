@@ -67,7 +67,7 @@ def test_a_hung_job_is_stopped_by_the_soft_limit_and_retried(deployment):
             deployment.start_worker()
         path = deployment.ask(url=PAGE)
         wait_until(lambda: deployment.look(path)["retries"] == 1, "a retry")
-    assert '"reason":"capture_timeout"' in deployment.log()
+        wait_until(lambda: '"reason":"capture_timeout"' in deployment.log(), "the reason in the log")
 
 
 def test_a_job_that_ignores_the_soft_limit_is_ended_by_the_hard_one_and_repeated(deployment):
