@@ -80,13 +80,13 @@ class Watched:
             lambda: {each.sentinel_get_master_addr_by_name(NAME) for each in self.sentinels} == {address}, "a vote"
         )
         with self.client(self.replica) as replica:
-            wait_until(lambda: replica.role()[0] == b"master", "the promotion")
+            wait_until(lambda: _role(replica) == b"master", "the promotion")
         self.primary, self.replica = self.replica, self.primary
 
     def demoted(self) -> None:
         """Wait until the Sentinels have made the old primary a replica of the new one."""
         with self.client(self.replica) as old:
-            wait_until(lambda: old.role()[0] == b"slave", "the demotion")
+            wait_until(lambda: _role(old) == b"slave", "the demotion")
 
     def restart_old_primary(self) -> None:
         protected = (word for name, value in _PROTECTED.items() for word in (f"--{name}", value))
@@ -95,6 +95,14 @@ class Watched:
     def fail_over(self) -> None:
         self.sentinels[0].execute_command("SENTINEL", "FAILOVER", NAME)
         self.promoted()
+
+
+def _role(client: redis.Redis) -> bytes | None:
+    """Return a server's role; None where a Sentinel has just closed its connections, as it does to one that changes."""
+    try:
+        return client.role()[0]
+    except redis.ConnectionError:
+        return None
 
 
 @contextmanager
