@@ -258,3 +258,21 @@ def test_the_system_resolver_knows_this_machine():
 def test_a_bad_exemption_is_named(entry):
     with pytest.raises(ValueError, match="'"):
         Exemption.parse(entry)
+
+
+def test_who_connects_itself_reaches_no_address_of_its_own_machine_unless_exempt(monkeypatch):
+    own = ip_address("8.8.4.4")
+    monkeypatch.setattr("netguard.guard.is_own_address", own.__eq__)
+    there, here = (ip_address("8.8.8.8"),), (own,)
+    assert guard_answering("8.8.8.8").judge_to_connect("example.com", 443) == Judgement(Verdict.PUBLIC, there)
+    assert guard_answering("8.8.4.4").judge_to_connect("example.com", 443) == Judgement(Verdict.LOOPBACK)
+    exempt = guard_answering("8.8.4.4", exempt=["wiki.corp"])
+    assert exempt.judge_to_connect("wiki.corp", 443) == Judgement(Verdict.EXEMPT, here)
+
+
+def test_who_cannot_tell_its_own_addresses_connects_to_none(monkeypatch):
+    def busy(_):
+        raise netguard.Busy
+
+    monkeypatch.setattr("netguard.guard.is_own_address", busy)
+    assert guard_answering("8.8.8.8").judge_to_connect("example.com", 443) == Judgement(Verdict.BUSY)

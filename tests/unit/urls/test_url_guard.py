@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from errors import InvalidURL, ThumbnailError
+from errors import InvalidOption, InvalidURL, ThumbnailError
 from netguard import Guard
 from options import CaptureOptions, Target, chosen
-from urls import locate, parse_url, read_capture
+from urls import locate, parse_url, read_capture, read_query
 
 CORPUS = Path(__file__).parents[2] / "data" / "ssrf-corpus.tsv"
 
@@ -129,3 +129,23 @@ def test_capture_options_that_version_1_stored_are_read(medium, format_):
     assert read_capture(stored) == CaptureOptions(
         Target("https://example.com/", "example.com", 443), width=640, format=format_
     )
+
+
+@pytest.mark.parametrize(
+    ("query", "pairs"),
+    [
+        (b"url=https://a.example/%C3%A9&w=64", [("url", "https://a.example/é"), ("w", "64")]),
+        (b"url=https://a.example/caf%E9", [("url", "https://a.example/caf%E9")]),
+        (b"url=https://a.example/caf\xe9", [("url", "https://a.example/caf%E9")]),
+        (b"w=64", [("w", "64")]),
+        (b"css=%C3%A9", [("css", "é")]),
+    ],
+)
+def test_a_query_keeps_the_bytes_of_the_url(query, pairs):
+    assert read_query(query) == pairs
+
+
+@pytest.mark.parametrize("query", [b"css=%E9", b"%E9=1", b"&".join([b"a=1"] * 500)])
+def test_a_query_that_cannot_be_read_is_refused(query):
+    with pytest.raises(InvalidOption):
+        read_query(query)
