@@ -86,7 +86,7 @@ class Watched:
     def demoted(self) -> None:
         """Wait until the Sentinels have made the old primary a replica of the new one."""
         with self.client(self.replica) as old:
-            wait_until(lambda: _role(old) == b"slave", "the demotion")
+            wait_until(lambda: _role(old) == b"slave", "the demotion", timeout=80)
 
     def restart_old_primary(self) -> None:
         protected = (word for name, value in _PROTECTED.items() for word in (f"--{name}", value))
