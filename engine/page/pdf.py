@@ -33,14 +33,14 @@ DOWNLOAD = "the URL is a file to download, not a page"
 # Nothing may be fetched, whatever the file says. pdf.js itself is evaluated, which no policy hinders.
 _PAGE = """<!doctype html><meta http-equiv=Content-Security-Policy content="default-src 'none'; style-src 'unsafe-inline';
 img-src data: blob:; font-src data: blob:"><meta name=viewport content="width=device-width"><style>html { background: #e4e4e4; overflow: hidden } body { margin: 0 }
-canvas { display: block; background: #fff } canvas + canvas { margin-top: 8px }</style><body>"""
+img { display: block; background: #fff } img + img { margin-top: 8px }</style><body>"""
 
 _PUSH = "(piece) => { (globalThis.pieces ??= []).push(Uint8Array.from(atob(piece), each => each.charCodeAt(0))); }"
 
 # Draws pages as wide as the window, one below the other, down to `most` CSS pixels. `isEvalSupported: false` keeps pdf.js
-# from making code of a file's fonts (CVE-2024-4367). Beside another page that draws, a canvas can lose what it holds before
-# it has been shown once. So each is shown for some `frames`, and drawn again if it has lost its content, `turns` times at most.
-_DRAW = """async ({width, most, pages, turns, frames}) => {
+# from making code of a file's fonts (CVE-2024-4367). Now and then, Chromium takes its canvases from a page beside others. So
+# each is shown as an image, and the answer is `lost` if it was taken before that was made (and `strict`).
+_DRAW = """async ({width, most, pages, strict}) => {
   const data = new Uint8Array(await new Blob(pieces).arrayBuffer());
   try {
     const file = await pdfjsLib.getDocument({data, isEvalSupported: false, enableXfa: false, verbosity: 0}).promise;
@@ -50,18 +50,18 @@ _DRAW = """async ({width, most, pages, turns, frames}) => {
       const natural = page.getViewport({scale: 1});
       const viewport = page.getViewport({scale: width / natural.width * devicePixelRatio});
       if (number > 1) height += 8;
-      for (let turn = 0; turn < turns; turn++) {
-        const canvas = document.createElement('canvas');
-        canvas.width = Math.round(width * devicePixelRatio);
-        canvas.height = Math.max(1, Math.ceil(Math.min(viewport.height, (most - height) * devicePixelRatio)));
-        canvas.style.width = width + 'px';
-        document.body.append(canvas);
-        const context = canvas.getContext('2d');
-        await page.render({canvasContext: context, viewport}).promise;
-        for (let n = 0; n < frames; n++) await new Promise(requestAnimationFrame);
-        if (!context.isContextLost()) break;
-        canvas.remove();
-      }
+      const canvas = document.createElement('canvas');
+      canvas.width = Math.round(width * devicePixelRatio);
+      canvas.height = Math.max(1, Math.ceil(Math.min(viewport.height, (most - height) * devicePixelRatio)));
+      const context = canvas.getContext('2d', {willReadFrequently: true});
+      await page.render({canvasContext: context, viewport}).promise;
+      const image = new Image();
+      image.src = canvas.toDataURL();
+      if (strict && context.isContextLost()) return {lost: true};
+      image.style.width = width + 'px';
+      await image.decode();
+      document.body.append(image);
+      for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
       height += viewport.height / devicePixelRatio;
     }
     return {height, more: number < file.numPages};
@@ -69,8 +69,6 @@ _DRAW = """async ({width, most, pages, turns, frames}) => {
     return {locked: err.name === 'PasswordException'};
   }
 }"""
-
-_SHOWING = {"turns": 5, "frames": 2}
 
 log = structlog.get_logger()
 
@@ -161,12 +159,20 @@ class PDFViewer:
         all_pages = params.full_page or params.format == "pdf"
         beyond = params.clip is not None and params.clip.y + params.clip.height > params.height
         most = whole.max_height(params) if all_pages or beyond else params.height
-        wanted = {"width": params.width, "most": most, "pages": whole.MAX_SIDE if all_pages else 1} | _SHOWING
+        seconds = _drawing_seconds(page)
+        wanted = {
+            "width": params.width,
+            "most": most,
+            "pages": whole.MAX_SIDE if all_pages else 1,
+            "strict": seconds is not None,  # a page that draws by itself is the last try
+        }
         try:
-            async with asyncio.timeout(_drawing_seconds(page)), page.clock.drawing():
+            async with asyncio.timeout(seconds), page.clock.drawing():
                 drawn = await self._evaluate(page, scripts.call_expression(_DRAW, wanted))
         except TimeoutError:
             raise NoFrame("the PDF was not drawn in time") from None
+        if isinstance(drawn, dict) and drawn.get("lost") is True:
+            raise NoFrame("the browser took the canvas before it was drawn")
         if not isinstance(drawn, dict) or not isinstance(drawn.get("height"), int | float):
             locked = isinstance(drawn, dict) and drawn.get("locked") is True
             raise NotAPage(f"the PDF cannot be drawn: it {'needs a password' if locked else 'is damaged'}")

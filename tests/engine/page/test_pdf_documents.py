@@ -134,14 +134,13 @@ def test_text_in_a_font_that_the_file_lacks_is_shown(engine: Engine, site: Site)
     assert ink(engine.capture(url, **SMALL)) > 500
 
 
-def test_pdfs_that_are_drawn_at_the_same_time_are_shown(engine: Engine, site: Site):
+def test_pdfs_that_are_drawn_at_the_same_time_are_all_shown(engine: Engine, site: Site):
     links = "<header style='background:green'>" + "<a href=#x>Chapter</a> " * 12 + "</header>"
     printed = engine.capture(site.add("/book", links + "<p>Some words of a book. " * 200), format="pdf")
     url = site.add("/book.pdf", printed.content, content_type="application/pdf")
     with ThreadPoolExecutor(2) as pool:
         pairs = [list(pool.map(lambda _: engine.capture(url, width=800, height=600), range(2))) for _ in range(8)]
-    white = sum(ink(answer) < 1000 for pair in pairs for answer in pair)
-    assert white <= 2, "of 16: Chromium still loses a drawing now and then; without our frames it lost half of them"
+    assert min(ink(answer) for pair in pairs for answer in pair) > 1000
 
 
 def test_a_redirect_to_a_pdf_is_followed(engine: Engine, site: Site):
