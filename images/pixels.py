@@ -10,7 +10,7 @@ from PIL import Image
 
 MOST_PIXELS = 16 << 20  # larger pictures would take too much memory beside their PNG
 _LEVEL = 1
-_STRIP = 256  # rows at a time: copying pixels keeps the GIL
+_AT_ONCE = 1 << 20  # pixels: copying them keeps the GIL, half a millisecond for so many
 _HEAD = struct.Struct(">4sII")  # mode, width, height
 _BANDS = {"L": 1, "RGB": 3, "RGBA": 4}
 # What a picture may carry besides its pixels that its renditions depend on.
@@ -27,8 +27,9 @@ def pack(image: Image.Image) -> bytes:
         return b""
     rows = zstandard.ZstdCompressor(level=_LEVEL).compressobj(size=_size(image.mode, image.width, image.height))
     parts = [_HEAD.pack(image.mode.encode(), image.width, image.height)]
-    for top in range(0, image.height, _STRIP):
-        strip = image.crop((0, top, image.width, min(top + _STRIP, image.height)))
+    height = _strip(image.width)
+    for top in range(0, image.height, height):
+        strip = image.crop((0, top, image.width, min(top + height, image.height)))
         parts.append(rows.compress(strip.tobytes()))
     return b"".join([*parts, rows.flush()])
 
@@ -40,14 +41,24 @@ def unpack(packed: bytes) -> Image.Image:
         mode = mode_.rstrip(b"\0").decode()
         if width * height > MOST_PIXELS:
             raise NotPacked(f"{width} × {height} pixels")
-        image = Image.new(mode, (width, height))
         rows = zstandard.ZstdDecompressor().stream_reader(memoryview(packed)[_HEAD.size :])
-        for top in range(0, height, _STRIP):
-            size = width, min(_STRIP, height - top)
-            image.paste(Image.frombytes(mode, size, rows.read(_size(mode, *size))), (0, top))
+        if width * height <= _AT_ONCE:
+            return _read(rows, mode, width, height)
+        image, strip = Image.new(mode, (width, height)), _strip(width)
+        for top in range(0, height, strip):
+            image.paste(_read(rows, mode, width, min(strip, height - top)), (0, top))
     except (zstandard.ZstdError, struct.error, KeyError, ValueError) as err:
         raise NotPacked(f"{type(err).__name__}: {err}") from err
     return image
+
+
+def _read(rows: zstandard.ZstdDecompressionReader, mode: str, width: int, height: int) -> Image.Image:
+    return Image.frombytes(mode, (width, height), rows.read(_size(mode, width, height)))
+
+
+def _strip(width: int) -> int:
+    """Return how many rows to copy at once."""
+    return max(_AT_ONCE // width, 1)
 
 
 def _size(mode: str, width: int, height: int) -> int:

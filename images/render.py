@@ -95,8 +95,9 @@ def _resize(image: Image.Image, size: tuple[int, int], box: tuple[float, float, 
     if image.size == size and box == (0, 0, *image.size):
         return image
     usable = image if image.mode in ("RGB", "RGBA", "L") else image.convert("RGBA" if _has_alpha(image) else "RGB")
-    # reducing_gap shrinks by whole factors first: a third of the time, no visible difference.
-    return usable.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=2.0)
+    # reducing_gap shrinks by whole factors first: a third of the time, no visible difference. It begins at a factor of
+    # twice the gap, and below 2.0 it includes thumbnails that are a few pixels wider than a quarter of the page.
+    return usable.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=1.9)
 
 
 def _has_alpha(image: Image.Image) -> bool:
@@ -105,9 +106,8 @@ def _has_alpha(image: Image.Image) -> bool:
 
 def encode(image: Image.Image, format_: Format, quality: int) -> bytes:
     prepared = image if format_.alpha else _flatten(image)
-    lossy = {"quality": quality} if format_.lossy else {}
     with _a_file() as target:
-        prepared.save(target, format_.pillow, **format_.encoder, **lossy)
+        prepared.save(target, format_.pillow, **format_.encoder(quality))
         target.seek(0)
         return target.read()
 

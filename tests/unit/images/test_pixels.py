@@ -9,7 +9,7 @@ from images import NotAPicture, identify, make_rendition
 from images.pixels import NotPacked, pack, unpack
 from options import Rendition
 
-SIZES = [(1, 1), (40, 30), (7, 255), (7, 256), (7, 257), (300, 700)]
+SIZES = [(1, 1), (40, 30), (7, 257), (300, 700), (1024, 1024), (1025, 1025), (4, 262145)]
 
 
 def drawn(mode, size):

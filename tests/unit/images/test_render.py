@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 import images
 from images import NotAPicture, identify, make_rendition
@@ -54,6 +54,32 @@ def test_a_very_tall_page_fits_every_format(format_, longest):
 def test_cover_keeps_the_head_of_the_page():
     image = Image.open(io.BytesIO(make_rendition(picture(300, 900), Rendition(w=90, h=90))[0])).convert("RGB")
     assert image.getpixel((5, 5)) == (255, 0, 0)
+
+
+def page_of_text(width=640, height=360):
+    image = Image.new("RGB", (width, height), "white")
+    for line in range(0, height, 14):
+        ImageDraw.Draw(image).text(
+            (line % 31, line), "The quick brown fox jumps over the lazy dog. " * 3, (line % 200, 20, 90)
+        )
+    return image
+
+
+@pytest.mark.parametrize("quality", [60, 80, 90, 98, 100])
+def test_a_webp_shows_as_much_as_one_of_the_encoder_s_default_method(quality):
+    image = page_of_text()
+    page, default = io.BytesIO(), io.BytesIO()
+    image.save(page, "PNG")
+    image.save(default, "WEBP", quality=quality)
+    made, _ = make_rendition(page.getvalue(), Rendition(format="webp", quality=quality))
+
+    assert loss(made, image) <= loss(default.getvalue(), image)
+    assert len(made) <= 1.1 * len(default.getvalue())
+
+
+def loss(body, image):
+    """Return the root mean square of the differences, over all bands."""
+    return sum(ImageStat.Stat(ImageChops.difference(Image.open(io.BytesIO(body)), image)).rms)
 
 
 def test_bars_are_transparent_where_the_format_can():
