@@ -26,28 +26,30 @@ if ARGV[4] ~= '' then redis.call('zadd', outbox, now + tonumber(ARGV[5]), ARGV[4
 return 1
 """
 
-# The web process sends a job's first message itself. If the queues hold as many messages as there are outstanding
-# entries, none was lost, and none is resent. If the queues are empty, the messages of jobs that never began were lost,
-# say with a connection. They are searched from the latest time down: any number of retries may be due earlier.
+# A job notes the turn whose message was sent; its first one is sent by the web process. If the queues hold as many
+# messages as there are outstanding entries, none was lost, and none is resent. If the queues are empty, the messages of
+# turns that never began were lost, with a connection or a worker. They are searched from the latest time down: any number
+# of retries may be due earlier.
 _CLAIM_DUE = """
+local function sent_and_not_begun(message)
+  local id, turn = string.match(message, '^capture %S+ (%S+) (%d+)$')
+  if not id then return false end
+  local found = redis.call('hmget', a_job .. id, 'state', 'sent')
+  return found[1] == 'pending' and (found[2] or '1') == turn, id, turn, found[1]
+end
 local age = tonumber(ARGV[2]) - tonumber(ARGV[3])
 if redis.call('exists', interactive, bulk) == 0 then
   for _, message in ipairs(redis.call('zrange', due, now + age, now, 'byscore', 'rev', 'limit', 0, ARGV[1])) do
-    local id = string.match(message, '^capture %S+ (%S+) 1$')
-    if id and redis.call('hget', a_job .. id, 'state') == 'pending' then
-      redis.call('zadd', due, now, message)
-    end
+    if sent_and_not_begun(message) then redis.call('zadd', due, now, message) end
   end
 end
 local queued, outstanding = redis.call('llen', interactive) + redis.call('llen', bulk), redis.call('zcard', due)
-local function is_never_begun(message)
-  local id = string.match(message, '^capture %S+ (%S+) 1$')
-  return id and redis.call('hget', a_job .. id, 'state') == 'pending'
-end
 local sent = {}
 for _, message in ipairs(redis.call('zrange', due, '-inf', now, 'byscore', 'limit', 0, ARGV[1])) do
   redis.call('zadd', due, now + tonumber(ARGV[2]), message)
-  if queued < outstanding or not is_never_begun(message) then
+  local in_queue, id, turn, state = sent_and_not_begun(message)
+  if queued < outstanding or not in_queue then
+    if state == 'pending' then redis.call('hset', a_job .. id, 'sent', turn) end
     sent[#sent + 1] = message
     queued = queued + 1
   end

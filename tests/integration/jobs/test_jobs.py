@@ -497,6 +497,19 @@ def test_a_lost_message_is_found_behind_any_number_of_retries(built, store):
     assert store.agenda.claim_due() == [message]
 
 
+def test_the_message_of_a_retry_whose_worker_died_before_it_began_is_resent(built, store):
+    job, message = pending(store)
+    store.runs.postpone(store.runs.begin(message), 0, retry=True)
+    retry = replace(message, turn=2)
+    assert store.agenda.claim_due() == [retry], "a worker takes it, and dies"
+    assert store.agenda.claim_due() == [], "it may still begin"
+    built.connections.state.client.zincrby("thumb:{jobs}:due", -6, str(retry))
+    assert store.agenda.claim_due() == [retry]
+    store.runs.postpone(store.runs.begin(retry), 300, retry=True)
+    assert store.agenda.claim_due() == [], "the third turn waits for its time"
+    assert store.get(job.id).turn == 3
+
+
 def finish_with_webhooks(store, number):
     for _ in range(number):
         _, message = pending(store, webhook_url="https://example.com/hook")
