@@ -291,6 +291,7 @@ def _read(response: requests.Response, most: int) -> bytes:
     body = bytearray()
     while len(body) < most and (chunk := response.raw.read1(min(CHUNK, most - len(body)), decode_content=False)):
         body += chunk
+        time.sleep(0)  # lets other greenlets run: gevent does not while there is something to read
     return bytes(body)
 
 

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from PIL import Image
+from PIL import AvifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from images.pixels import pack
 from options import FORMATS, MAX_PIXELS
 
+# Pillow would load all of its plugins during the first request, and hold all others.
+_PLUGINS = AvifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+Image.preinit()
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit only warns; `decode` refuses
 _BY_PILLOW = {each.pillow: each for each in FORMATS.values() if each.pillow and each.from_api}
 _MOST_PACKED = 4  # times the size of the file

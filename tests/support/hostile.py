@@ -184,11 +184,15 @@ def hostile_pages() -> dict[str, Hostile]:
 
 @dataclass(frozen=True)
 class Measured:
-    """The outcome, the seconds, and the peak of resident memory in MiB, of the engine and its browsers together."""
+    """The engine's answer, its seconds, and the peak of resident memory in MiB, of the engine and its browsers together."""
 
-    end: End
+    answer: Response
     seconds: float
     peak: int
+
+    @property
+    def end(self) -> End:
+        return _end(self.answer)
 
     def row(self, name: str) -> str:
         """Write a line of the table in docs/security-figures.md."""
@@ -208,7 +212,7 @@ def measure(engine: Engine, hostile: Hostile, url: str) -> Measured:
     try:
         started = time.monotonic()
         answer = engine.capture(url, timeout=60, **hostile.params)
-        return Measured(_end(answer), time.monotonic() - started, peak[0] >> 20)
+        return Measured(answer, time.monotonic() - started, peak[0] >> 20)
     finally:
         ended.set()
         watch.join()

@@ -14,6 +14,7 @@ from tests.engine.page.test_options import GREEN, body, colour
 from tests.support.engine import Engine, eventually, group_members
 from tests.support.hostile import MAX_MIB, MAX_SECONDS, SETTINGS, Measured, hostile_pages, measure_all
 from tests.support.site import Site
+from tests.support.watched_web import replay, running_watched_web
 
 PAGES = hostile_pages()
 
@@ -68,6 +69,19 @@ def test_a_hostile_page_ends_as_expected_within_its_time_and_memory(measured: di
 
 def test_no_hostile_page_holds_the_event_loop(measured: dict[str, Measured], long_steps: Path):
     assert long_steps.read_text() == ""
+
+
+def test_no_answer_to_a_hostile_page_holds_the_web_process(
+    measured: dict[str, Measured], redis_url: str, tmp_path: Path
+):
+    with running_watched_web(tmp_path, redis_url) as (web, api, steps):
+        for number, found in enumerate(measured.values()):
+            target = f"http://93.184.216.34/{number}"
+            api.behave(
+                replay(found.answer.status_code, found.answer.content, found.answer.headers), times=9, url=target
+            )
+            web.get(target)
+    assert steps() == ""
 
 
 def test_hostile_pages_leave_no_process_folder_or_descriptor(measured: dict[str, Measured], survivor: Engine):
