@@ -42,7 +42,6 @@ PRUNERS = 8  # calls at a time: at 20 ms each, they remove some 30,000 pictures 
 CACHE_A_DAY = "private, max-age=86400"
 HEALTH = "health/ready"  # what `/ready` writes and reads, and the probe for conditional PUTs
 ORIGINALS = "originals/"
-SECONDS_OF_HEALTH = 60  # the proof of `/ready` that originals can be kept
 PAUSE_SECONDS = 10.0  # after an error, originals leave the bucket alone: a capture must not wait for it
 _MISSING = (403, 404)  # without the right to list the bucket, S3 answers 403 for a missing key
 _log = structlog.get_logger()
@@ -189,6 +188,7 @@ class S3Originals:
         self._client = _client(session, endpoint_url, path_style=path_style, signature_version="s3v4", **brief)
         _keep_from_asking_for_the_region(self._client)
         self._paused_until = 0.0
+        self._check = PacedCheck(self._write_and_read)
 
     def get(self, name: str) -> memoryview | None:
         sealed = self._call(lambda: self._download(name))
@@ -210,7 +210,17 @@ class S3Originals:
         self._call(lambda: self._client.delete_object(Bucket=self._bucket, Key=ORIGINALS + name))
 
     def works(self) -> bool:
-        return self.put("health", b"", SECONDS_OF_HEALTH)
+        """Return whether an object could be written and read within the last minute."""
+        try:
+            self._check.require()
+        except (OSError, TimeoutError):
+            return False
+        return True
+
+    def _write_and_read(self) -> None:
+        put = partial(self._client.put_object, Bucket=self._bucket, Key=ORIGINALS + "health", Body=b"ok")
+        if self._call(put) is None or not self._call(lambda: self._download("health")):
+            raise OSError("the bucket does not keep originals")
 
     def _download(self, name: str) -> bytes:
         """Return the object, or b"" if there is none."""

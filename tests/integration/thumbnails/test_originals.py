@@ -404,6 +404,14 @@ def test_without_the_bucket_pictures_are_served(in_bucket, make_client, api, cap
     assert client.get("/ready").json["originals"] == "unavailable"
 
 
+def test_ready_writes_to_the_bucket_of_originals_once_a_minute(in_bucket, make_client, s3_url):
+    client = make_client()
+    assert client.get("/ready").json["originals"] == "ok"
+    s3_client(s3_url).delete_object(Bucket=BUCKET, Key="originals/health")
+    assert client.get("/ready").json["originals"] == "ok"
+    assert "originals/health" not in objects(s3_url)
+
+
 def test_an_original_above_the_limit_leaves_its_picture_in_redis(in_folder, make_client, api, folder):
     client = make_client(originals_max_bytes=100)
     get(client, **SMALL)
