@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import redis_urls
-from coordination import cluster
+from coordination import cluster, sentinels
 from coordination.keys import CacheKeys, StateKeys
 from coordination.redis_breaker import RedisBreaker
 from coordination.sentinels import CONNECT_SECONDS, primary_of
@@ -125,7 +125,7 @@ class Connections:
 
     def close(self) -> None:
         for client in (self.cache.client, self.state.client, self.state.blocking):
-            client.close()
+            sentinels.close(client)
 
 
 def open_connections(cache_url: str, state_url: str, prefix: str, blocking_seconds: float) -> Connections:

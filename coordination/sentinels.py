@@ -48,6 +48,14 @@ def primary_of(service: SentinelService, options: dict[str, Any]) -> "redis.Redi
     return client
 
 
+def close(client: "redis.Redis") -> None:
+    """Close a client, and its connections to the Sentinels if it has some, which redis-py leaves open."""
+    client.close()
+    if isinstance(client.connection_pool, FollowingPool):
+        for sentinel in client.connection_pool.sentinel_manager.sentinels:
+            sentinel.close()
+
+
 def sentinel_options(service: SentinelService) -> dict[str, Any]:
     """Return redis-py's options of connections to Sentinels. Another Sentinel is asked at once if one does not answer."""
     return {

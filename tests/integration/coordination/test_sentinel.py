@@ -1,7 +1,11 @@
 """Redis behind three Sentinels: a failover makes another server the primary, at another address."""
 
+import stat
+from pathlib import Path
+
 import pytest
 
+from coordination import open_connections
 from tests.support.processes import wait_until
 from tests.support.sentinels import SECRETS, running_service
 from tests.support.visitors import PAGE, get
@@ -30,6 +34,21 @@ def calls_both(client):
     """Whether the process calls both purposes' Redis again, after an error of one of them."""
     found = client.application.extensions["services"].connections
     return all(each.breaker.call("test", each.client.ping)[1] for each in (found.cache, found.state))
+
+
+def sockets():
+    """Count the open sockets of this process."""
+    return sum(stat.S_ISSOCK(each.stat().st_mode) for each in Path("/proc/self/fd").iterdir() if each.exists())
+
+
+@pytest.mark.slow
+def test_connections_to_sentinels_are_closed_with_the_others(watched):
+    before = sockets()
+    connections = open_connections(watched.url, watched.url, "thumb", 1)
+    assert connections.state.client.ping()
+    assert sockets() >= before + 2
+    connections.close()
+    assert sockets() == before
 
 
 @pytest.mark.slow
