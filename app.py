@@ -10,7 +10,7 @@ import config
 import logs
 import services as composition
 from config import Settings
-from coordination import ClusterMode
+from coordination import ClusterMode, log_in_one_line
 from services import Services
 from web import cli, fast_path
 from web.api import contract, health, jobs, persist, thumbs
@@ -46,6 +46,7 @@ def _load() -> Settings:
     except config.ConfigError as err:
         config.stop(err)
     logs.configure(settings.log_format, settings.log_level, cache=True)
+    log_in_one_line()
     for warning in config.unknown_variables():
         structlog.get_logger().warning("unknown_setting", detail=warning)
     for warning in config.without_effect(settings):

@@ -19,7 +19,7 @@ import logs
 import services as composition
 import tasks
 from config import Settings
-from coordination import ClusterMode
+from coordination import ClusterMode, log_in_one_line
 from jobs import BULK, CAPTURE, DELIVER_WEBHOOK, INTERACTIVE, PRUNE, QUEUE_STATS, RECAPTURE, REFRESH, celery_app
 from jobs.consumer import Consumer
 from refresh import ROUND_SECONDS
@@ -109,6 +109,7 @@ app.conf.worker_consumer = Consumer
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def _configure_logging(**_: object) -> None:
     logs.configure(settings.log_format, settings.log_level)
+    log_in_one_line()
     for chatty in (
         "celery.app.trace",
         "celery.worker.strategy",

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from limits import RateLimitItem
 from limits.storage import MemoryStorage, RedisStorage
 
-from coordination import StateRedis
+from coordination import NoAnswer, StateRedis
 
 T = TypeVar("T")
 
@@ -36,10 +36,6 @@ for i, key in ipairs(KEYS) do
 end
 return found
 """
-
-
-class NoAnswer(Exception):
-    """Redis could not count."""
 
 
 @dataclass(frozen=True, slots=True)

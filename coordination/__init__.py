@@ -17,6 +17,7 @@ from coordination.idempotency import Attempt, IdempotencyStore, StoredResponse
 from coordination.keys import CacheKeys, StateKeys
 from coordination.leases import LEASE_MS, Leases, LocalLeases
 from coordination.memory import NEARLY_FULL
+from coordination.outages import NoAnswer, log_in_one_line
 from coordination.policies import warn_about_full_redis
 from coordination.redis_breaker import RedisBreaker
 from coordination.sentinels import FollowingPool, sentinel_options
@@ -37,6 +38,7 @@ __all__ = [
     "KeyTracking",
     "Leases",
     "LocalLeases",
+    "NoAnswer",
     "RedisBreaker",
     "StateKeys",
     "StateRedis",
@@ -44,6 +46,7 @@ __all__ = [
     "Work",
     "hint_about",
     "is_about_server",
+    "log_in_one_line",
     "open_connections",
     "sentinel_options",
     "warn_about_full_redis",
