@@ -404,7 +404,7 @@ class StorageUnavailable(ThumbnailError):
     code = "storage_unavailable"
     title = "Storage unavailable"
     retryable = True
-    default_retry_after = 30
+    default_retry_after = 5
 
 
 class StorageFull(ThumbnailError):

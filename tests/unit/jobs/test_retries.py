@@ -81,3 +81,4 @@ def test_delays_grow_up_to_their_bound_and_differ():
 def test_retry_after_is_obeyed_up_to_the_longest_delay():
     assert retry_delay(1, 60) == 60
     assert retry_delay(1, 3600) == LONGEST_DELAY
+    assert sum(retry_delay(retry, 5) for retry in range(1, MAX_RETRIES + 1)) >= 150, "an outage of two minutes"
