@@ -7,15 +7,20 @@ monkey.patch_all()  # before all other imports, or some modules would keep the u
 import logging
 import re
 import resource
+import socket
 import sys
 import time
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import gevent
 from gevent.hub import Hub
+from gunicorn import util
+from gunicorn.http import wsgi
 from gunicorn.http.errors import LimitRequestHeaders, NoMoreData, ParseException
-from gunicorn.http.message import Request
+from gunicorn.http.message import TOKEN_RE, Request
 from gunicorn.http.parser import RequestParser
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -88,11 +93,73 @@ class _Request(Request):
     def parse_request_line(self, line_bytes: bytes) -> None:
         super().parse_request_line(_NOT_ASCII.sub(lambda byte: b"%%%02X" % ord(byte[0]), line_bytes))
 
+    def _peer_is_trusted_proxy(self) -> bool:
+        return False  # as `forwarded_allow_ips` says, which gunicorn would parse for each request
+
 
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 LONGEST_HEAD = 128 << 10
 RequestParser.mesg_class = _Request
 http_parser = "python"  # the one in C would not use it
+
+
+# gunicorn judges each name and each value by itself, and sends head and body apart. A hit has a dozen headers, so that
+# took as long as all that the application does for it, and woke the client twice.
+class _Response(wsgi.Response):
+    """Judges all header values at once, and sends the head together with the beginning of the body."""
+
+    def process_headers(self, headers: list[tuple[str, str]]) -> None:
+        values = "".join([value for _, value in headers])
+        usual, length_at = _judge_names(tuple([name for name, _ in headers]))
+        if not (usual and values.isascii() and values.isprintable()):
+            super().process_headers(headers)
+            return
+        if length_at is not None:
+            self.response_length = int(headers[length_at][1])
+        self.headers.extend(headers)
+
+    def write(self, arg: bytes) -> None:
+        if self.headers_sent:
+            super().write(arg)
+            return
+        together = _Together(self.sock)
+        self.sock = together
+        try:
+            super().write(arg)
+        finally:
+            self.sock = together.sock
+        together.send()
+
+
+class _Together:
+    """Collects what is sent through a socket, and sends it by one call to the kernel if the socket takes it all."""
+
+    def __init__(self, sock: Any) -> None:
+        self.sock = sock
+        self._parts: list[bytes] = []
+
+    def sendall(self, data: bytes) -> None:
+        self._parts.append(data)
+
+    def send(self) -> None:
+        sent = 0
+        with suppress(BlockingIOError):
+            sent = self.sock.sendmsg(self._parts, (), socket.MSG_DONTWAIT)
+        for part in self._parts:
+            if sent < len(part):
+                self.sock.sendall(memoryview(part)[sent:])
+            sent = max(sent - len(part), 0)
+
+
+@lru_cache(maxsize=256)
+def _judge_names(names: tuple[str, ...]) -> tuple[bool, int | None]:
+    """Return whether gunicorn would send headers with these names unchanged, and which is the length of the body."""
+    usual = all(TOKEN_RE.fullmatch(name) and not util.is_hoppish(name) for name in names)
+    lengths = [number for number, name in enumerate(names) if name.lower() == "content-length"]
+    return usual and len(lengths) < 2, lengths[0] if lengths else None
+
+
+wsgi.Response = _Response
 
 
 class _HideRequests(logging.Filter):
