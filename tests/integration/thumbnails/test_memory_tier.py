@@ -100,3 +100,20 @@ def test_the_in_process_tier_is_bounded_in_bytes(redis_url):
         held = [cache.look_up(request).rendition for request in requests]
 
     assert [picture is not None for picture in held] == [False] * 27 + [True] * 3
+
+
+@pytest.mark.parametrize("reload", [False, True], ids=["", "read anew"])
+def test_pictures_that_are_requested_once_do_not_replace_one_that_was_requested_again(redis_url, reload):
+    popular, *rare = [ThumbnailRequest(CaptureOptions(locate(f"https://example.com/{i}"))) for i in range(30)]
+    picture = Picture(b"x" * 5000, "image/png", 10, 10, datetime.now(UTC))
+    with redis.Redis.from_url(redis_url) as store:
+        cache = PictureCache(as_cache(store), memory_bytes=40_000)
+        cache.put_rendition(popular, picture, 60)
+        cache.look_up(popular)
+        cache.look_up(popular, reload=reload)
+        for request in rare:
+            cache.put_rendition(request, picture, 60)
+        store.flushall()
+        held = [cache.look_up(request).rendition is not None for request in (popular, *rare)]
+
+    assert held == [True] + [False] * 24 + [True] * 5
