@@ -55,6 +55,9 @@ from urls import parse_url, read_query
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+# Queries that a process remembers, at some 3 kB each: those of as many pictures as its memory holds, and of rarer ones.
+_REMEMBERED = 8192
+_LONGEST_REMEMBERED = 1024  # bytes, so that a stranger's long queries do not fill the memory
 AUTO = "auto"  # the format that `Accept` prefers
 T = TypeVar("T")
 
@@ -77,14 +80,15 @@ class Validator:
         self._guard = guard
         self._defaults = {each.name: settings.get(each.setting, each.default) for each in _SET_BY_OPERATOR}
         self._forbidden = tuple(each for each in _ALLOWED_BY_OPERATOR if not settings.get(each.allowed_by))
-        self._remembered = lru_cache(maxsize=4096)(self._parse_or_refuse)
+        self._remembered = lru_cache(maxsize=_REMEMBERED)(self._parse_or_refuse)
 
     def parse_query(self, query: bytes, preferred: str = "png") -> ThumbnailRequest:
         """Read a raw query string; `format=auto` becomes `preferred`.
 
         Raises InvalidOption, InvalidURL or BlockedTarget.
         """
-        found = self._remembered(query, preferred)
+        parse = self._remembered if len(query) <= _LONGEST_REMEMBERED else self._parse_or_refuse
+        found = parse(query, preferred)
         if isinstance(found, ThumbnailError):
             raise found.untraced()
         return found

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Self
 
@@ -74,12 +75,19 @@ class Notes:
     @property
     def headers(self) -> dict[str, str]:
         """The headers of a response that has notes, else none."""
-        value = str(self)
-        headers = {NOTE_HEADER: value} if value else {}
-        return headers | {STATUS_HEADER: str(self.page_status)} if self.page_status else headers
+        return dict(_headers(self))
 
 
 NOTES: Mapping[str, str] = MappingProxyType(
     {each.name.replace("_", "-"): each.name for each in fields(Notes)}
 )  # as the header names them
 NO_NOTES = Notes()
+
+
+@lru_cache(maxsize=256)  # most pictures have none, and every hit asks
+def _headers(notes: Notes) -> Mapping[str, str]:
+    value = str(notes)
+    headers = {NOTE_HEADER: value} if value else {}
+    if notes.page_status:
+        headers[STATUS_HEADER] = str(notes.page_status)
+    return headers

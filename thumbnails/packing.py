@@ -12,7 +12,7 @@ import orjson
 from model import Key, Picture
 from options import Notes
 
-_LONGEST_LINE = 1 << 20
+_USUAL_LINE, _LONGEST_LINE = 1 << 12, 1 << 20
 
 
 def pack(picture: Picture, key: Key) -> bytes:
@@ -47,7 +47,7 @@ def unpack(value: bytes | memoryview, key: Key) -> Picture | None:
     """Return the picture; None if the value is another's, or cut off."""
     view = memoryview(value)
     try:
-        start = bytes(view[:_LONGEST_LINE]).index(b"\n") + 1
+        start = _end_of_line(view) + 1
         header = orjson.loads(view[: start - 1])
         end = start + header["bytes"]
         if header["key"] != key.canonical or end != len(view):
@@ -64,3 +64,12 @@ def unpack(value: bytes | memoryview, key: Key) -> Picture | None:
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _end_of_line(view: memoryview) -> int:
+    """Find the end of the first line. A memory view has to be copied for that, so not more of it than a usual line.
+
+    Raises ValueError.
+    """
+    usual = bytes(view[:_USUAL_LINE]).find(b"\n")
+    return usual if usual >= 0 else bytes(view[:_LONGEST_LINE]).index(b"\n")
