@@ -115,6 +115,13 @@ class Settings(BaseSettings):
         "thumb", pattern=r"^[A-Za-z0-9_.-]{1,40}$", description="1 to 40 letters, digits, dots, hyphens or underscores"
     )
 
+    database_url: str = Field(
+        "sqlite:///data/thumbnails.db",
+        repr=False,  # it may hold a password
+        pattern=r"^(sqlite:///[^?#\s]+|postgres(ql)?://\S+)$",
+        description="sqlite:/// and the path of a file, or postgresql://user:password@host/name",
+    )
+
     capture_api: Literal["engine", "snapsharp", "hermesforge", "snapapi"] = Field(
         "engine", description="engine, snapsharp, hermesforge or snapapi"
     )

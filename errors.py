@@ -16,6 +16,8 @@ ThumbnailError
 ├── IdempotencyConflict 409  idempotency_conflict
 │   └── IdempotencyInProgress  the same, retryable
 ├── NotReady 409             not_ready
+├── SiteExists 409           site_exists
+├── RevisionConflict 412     revision_conflict
 ├── RateLimited 429          rate_limited
 │   └── StorageLimited         the same, for permanent pictures
 ├── CaptureError
@@ -40,6 +42,7 @@ ThumbnailError
 ├── StorageUnavailable 503   storage_unavailable
 ├── StorageFull 507          storage_full
 ├── QueueUnavailable 503     queue_unavailable
+├── DatabaseUnavailable 503  database_unavailable
 └── NotFound 404             not_found
 
 docs/errors.md explains every code. Errors are immutable. `detail` is public: it contains only our own words and the caller's field names. The cause goes to
@@ -211,6 +214,29 @@ class NotReady(ThumbnailError):
     title = "Not ready"
     retryable = True
     default_retry_after = 2
+
+
+class SiteExists(ThumbnailError):
+    """A site of the catalogue has this `url`, in its normal form."""
+
+    status = 409
+    code = "site_exists"
+    title = "Site exists"
+    default_field = "url"
+    url: str
+
+    def __init__(
+        self, reason: str = "", *, field: str | None = None, retry_after: int | None = None, url: str = ""
+    ) -> None:
+        super().__init__(reason, field=field, retry_after=retry_after, url=url)
+
+
+class RevisionConflict(ThumbnailError):
+    """Somebody else has changed the site since the caller read it."""
+
+    status = 412
+    code = "revision_conflict"
+    title = "Changed meanwhile"
 
 
 class RateLimited(ThumbnailError):
@@ -421,6 +447,27 @@ class QueueUnavailable(ThumbnailError):
     title = "Queue unavailable"
     retryable = True
     default_retry_after = 10
+
+
+class DatabaseUnavailable(ThumbnailError):
+    """The catalogue cannot be read or changed. `state` is what `/ready` says of the database."""
+
+    status = 503
+    code = "database_unavailable"
+    title = "Database unavailable"
+    retryable = True
+    default_retry_after = 10
+    state: str
+
+    def __init__(
+        self,
+        reason: str = "",
+        *,
+        field: str | None = None,
+        retry_after: int | None = None,
+        state: str = "unreachable",
+    ) -> None:
+        super().__init__(reason, field=field, retry_after=retry_after, state=state)
 
 
 _MARKS = ("upstream", "lasting", "tried", "page_status")

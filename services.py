@@ -29,6 +29,7 @@ from jobs import JobPictures, JobPresenter, JobQueue, JobStore, celery_app
 from netguard import Guard
 from options import LONGEST_TTL
 from refresh import Popularity, Refresher
+from sites import Catalogue, Database
 from storage import OriginalStore, PictureStorage
 from thumbnails import (
     Freshness,
@@ -70,6 +71,8 @@ class Services:
     job_presenter: JobPresenter
     webhook_sender: WebhookSender
     deliveries: Deliveries
+    database: Database
+    catalogue: Catalogue
 
     def ready(self) -> dict[str, str]:
         """Return the state of each dependency: ok, unreachable, full, or what to do. Each check ends within seconds."""
@@ -98,6 +101,7 @@ class Services:
         self.cache.close()
         self.jobs.close()
         self.connections.close()
+        self.database.close()
 
 
 def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) -> Services:
@@ -143,6 +147,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     presenter = JobPresenter(storage, settings.public_url)
     webhook_sender = WebhookSender(guard, settings.webhook_secret, resolves=settings.resolve_targets)
     counters = Counters(RedisCounters(state=state))
+    database = Database(settings.database_url)
     permanent_bytes = Budget(counters, f"{settings.persist_bytes_limit} per day", "bytes of permanent pictures")
     return Services(
         settings=settings,
@@ -170,6 +175,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         job_presenter=presenter,
         webhook_sender=webhook_sender,
         deliveries=Deliveries(jobs.store, Receivers(state, settings.worker_concurrency), webhook_sender, presenter),
+        database=database,
+        catalogue=Catalogue(database, lambda _schedule, _after: None),
     )
 
 

@@ -103,6 +103,7 @@ def settings(redis_url, api, tmp_path):
         "capture_url": api.url,
         "capture_api_key": "sk_live_test",
         "persist_dir": tmp_path / "media",
+        "database_url": f"sqlite:///{tmp_path}/thumbnails.db",
         "originals": "redis",
         "memory_cache_bytes": 0,  # most tests look at what Redis holds
     }

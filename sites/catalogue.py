@@ -1,0 +1,220 @@
+"""The catalogue: which sites there are, and what people say about them. Captures nothing itself.
+
+A site is captured when it is due. So to have it captured is to make it due.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from sqlalchemy import and_, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from errors import InvalidOption, NotFound, RevisionConflict, SiteExists, ThumbnailError
+from sites import pages
+from sites.database import Database
+from sites.models import SiteRow, SiteTag, derived, digest_of
+from sites.rows import to_site, with_picture
+from sites.values import Counts, Filters, Site, SiteDraft, SitePage, Status
+
+MOST_AT_ONCE = 1000  # sites of one transaction
+CHANGEABLE = frozenset(each.name for each in fields(SiteDraft))
+_ATTEMPTS = 3
+
+
+class NextDue(Protocol):
+    """Says when a site with a schedule is due again, counted from `after`; None for never."""
+
+    def __call__(self, schedule: str, after: datetime) -> datetime | None: ...
+
+
+class Catalogue:
+    """Every method raises DatabaseUnavailable."""
+
+    def __init__(
+        self, database: Database, next_due: NextDue, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._database = database
+        self._next_due = next_due
+        self._now = now
+
+    def add(self, draft: SiteDraft, *, capture: bool = True) -> Site:
+        """Add a site, and have it captured now unless `capture` is false. Raises SiteExists."""
+        (added,) = self.add_many([draft], capture=capture)
+        if isinstance(added, ThumbnailError):
+            raise added
+        return added
+
+    def add_many(self, drafts: Sequence[SiteDraft], *, capture: bool = True) -> list[Site | ThumbnailError]:
+        """Add up to 1,000 sites in one transaction. Return in their order the site, or SiteExists, for each."""
+        if len(drafts) > MOST_AT_ONCE:
+            raise InvalidOption(f"must be at most {MOST_AT_ONCE:,} sites at a time", field="sites")
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._database.write(lambda session: self._add(session, drafts, capture=capture))
+            except IntegrityError:
+                continue  # another process has just added one of them, which the next look will find
+        return self._database.write(lambda session: self._add(session, drafts, capture=capture))
+
+    def get(self, id_: int) -> Site:
+        """Return a site. Raises NotFound."""
+        return self._database.read(lambda session: _site(session, id_))
+
+    def find(self, filters: Filters) -> SitePage:
+        """Return a page of sites. Raises InvalidOption for a cursor that no page has named."""
+        return self._database.read(lambda session: pages.find(session, filters))
+
+    def known_urls(self, urls: Iterable[str]) -> dict[str, int]:
+        """Return the ids of the sites that have one of `urls` (normal form), by URL."""
+        wanted = {digest_of(url): url for url in urls}
+
+        def work(session: Session) -> dict[str, int]:
+            return {wanted[digest]: id_ for digest, id_ in _known(session, wanted).items()}
+
+        return self._database.read(work)
+
+    def change(self, id_: int, changes: Mapping[str, Any], revision: int | None = None) -> Site:
+        """Change fields of a SiteDraft. A new URL or other options have the site captured anew.
+
+        Raises NotFound, SiteExists, and RevisionConflict if the site no longer has `revision`.
+        """
+        if unknown := changes.keys() - CHANGEABLE:
+            raise ValueError(f"no field of a site: {unknown}")
+        try:
+            return self._database.write(lambda session: self._change(session, id_, changes, revision))
+        except IntegrityError:
+            raise _exists(changes.get("url", "")) from None
+
+    def remove(self, id_: int, revision: int | None = None) -> None:
+        """Remove a site with its history. Raises NotFound and RevisionConflict."""
+
+        def work(session: Session) -> None:
+            session.delete(_row(session, id_, revision))
+
+        self._database.write(work)
+
+    def request_capture(self, ids: Iterable[int]) -> int:
+        """Make sites due now, and return how many there are. One that is captured right now is captured once more."""
+        wanted = list(ids)
+
+        def work(session: Session) -> int:
+            found = 0
+            for start in range(0, len(wanted), MOST_AT_ONCE):
+                some = wanted[start : start + MOST_AT_ONCE]
+                statement = update(SiteRow).where(SiteRow.id.in_(some)).values(due_at=self._now())
+                found += session.execute(statement).rowcount  # type: ignore[attr-defined]
+            return found
+
+        return self._database.write(work)
+
+    def tags(self) -> list[tuple[str, int]]:
+        """Return every tag with the number of its sites, the most used first."""
+        count = func.count()
+        query = select(SiteTag.tag, count).group_by(SiteTag.tag).order_by(count.desc(), SiteTag.tag)
+        return self._database.read(lambda session: [(tag, number) for tag, number in session.execute(query)])
+
+    def counts(self) -> Counts:
+        """Count the sites by status, those that are paused, and those that are due."""
+        due = and_(SiteRow.due_at <= self._now(), SiteRow.paused.is_(False))
+        query = select(
+            func.count(),
+            *(func.count().filter(SiteRow.status == status) for status in Status),
+            func.count().filter(SiteRow.paused),
+            func.count().filter(due),
+        ).select_from(SiteRow)
+        return self._database.read(lambda session: Counts(*map(int, session.execute(query).one())))
+
+    def _add(self, session: Session, drafts: Sequence[SiteDraft], *, capture: bool) -> list[Site | ThumbnailError]:
+        now = self._now()
+        known = set(_known(session, [digest_of(draft.url) for draft in drafts]))
+        rows: list[SiteRow | ThumbnailError] = []
+        for draft in drafts:
+            digest = digest_of(draft.url)
+            rows.append(_exists(draft.url) if digest in known else self._new_row(draft, now, capture=capture))
+            known.add(digest)
+        session.add_all(row for row in rows if isinstance(row, SiteRow))
+        session.flush()
+        return [to_site(row, None) if isinstance(row, SiteRow) else row for row in rows]
+
+    def _new_row(self, draft: SiteDraft, now: datetime, *, capture: bool) -> SiteRow:
+        tags = _sorted_tags(draft.tags)
+        return SiteRow(
+            url=draft.url,
+            title=draft.title,
+            note=draft.note,
+            tags=[SiteTag(tag=tag) for tag in tags],
+            options=dict(draft.options),
+            schedule=draft.schedule,
+            keep=draft.keep,
+            paused=draft.paused,
+            status=Status.PENDING,
+            failure_count=0,
+            created_at=now,
+            updated_at=now,
+            due_at=now if capture else self._next_due(draft.schedule, now),
+            pinned=False,
+            uploaded=False,
+            revision=1,
+            **derived(draft.url, draft.title, draft.note, tags),
+        )
+
+    def _change(self, session: Session, id_: int, changes: Mapping[str, Any], revision: int | None) -> Site:
+        row, now = _row(session, id_, revision), self._now()
+        before = row.url, dict(row.options), row.schedule
+        for name in changes.keys() - {"tags", "options"}:
+            setattr(row, name, changes[name])
+        if "options" in changes:
+            row.options = dict(changes["options"])
+        if "tags" in changes:
+            wanted = _sorted_tags(changes["tags"])
+            kept = {each.tag: each for each in row.tags}
+            row.tags = [kept.get(tag) or SiteTag(tag=tag) for tag in wanted]
+        tags = tuple(each.tag for each in row.tags)
+        for name, value in derived(row.url, row.title, row.note, tags).items():
+            setattr(row, name, value)
+        if (row.url, dict(row.options)) != before[:2]:
+            row.status, row.due_at = Status.PENDING, now
+            row.failure_code = row.failure_message = row.failure_since = None
+            row.failure_count = 0
+        elif row.schedule != before[2]:
+            row.due_at = self._next_due(row.schedule, row.captured_at or now)
+        row.updated_at, row.revision = now, row.revision + 1
+        session.flush()
+        return _site(session, id_)
+
+
+def _sorted_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({tag.lower() for tag in tags}))
+
+
+def _known(session: Session, digests: Iterable[str]) -> dict[str, int]:
+    query = select(SiteRow.url_digest, SiteRow.id).where(SiteRow.url_digest.in_(list(digests)))
+    return dict(session.execute(query).tuples().all())
+
+
+def _site(session: Session, id_: int) -> Site:
+    found = session.execute(with_picture().where(SiteRow.id == id_)).one_or_none()
+    if found is None:
+        raise no_such_site()
+    row, picture = found
+    return to_site(row, picture)
+
+
+def _row(session: Session, id_: int, revision: int | None) -> SiteRow:
+    """Return the row of a site, and let no other transaction change it meanwhile."""
+    row = session.get(SiteRow, id_, with_for_update=True)
+    if row is None:
+        raise no_such_site()
+    if revision is not None and row.revision != revision:
+        raise RevisionConflict("the site was changed since you read it; read it again, then repeat your change")
+    return row
+
+
+def no_such_site() -> NotFound:
+    return NotFound("no site has this id; it may have been removed")
+
+
+def _exists(url: str) -> SiteExists:
+    return SiteExists("is in the catalogue already; change that site, or choose another URL", url=url)

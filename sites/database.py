@@ -1,0 +1,158 @@
+"""The database of the catalogue: SQLite in a file, or PostgreSQL. Knows nothing of sites.
+
+Every failure of the database becomes DatabaseUnavailable here, and nowhere else.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
+
+from errors import DatabaseUnavailable
+from images import CpuPool
+
+T = TypeVar("T")
+
+VERSIONS = Path(__file__).parent / "migrations" / "versions"
+NOT_MIGRATED = "not migrated; run make migrate"
+NEWER = "newer than this version of the service"
+_BUSY_MS = 10_000  # how long a write to SQLite waits for other processes
+_POOL = 8  # connections of a process to PostgreSQL
+_WAIT_SECONDS = 5  # for a connection of the pool
+_POSTGRESQL: dict[str, object] = {
+    "connect_timeout": 3,
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "application_name": "thumbnails",
+    "options": "-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000",
+}
+_log = structlog.get_logger()
+
+
+def known_revisions() -> list[str]:
+    """Return the revisions of the tables that this code knows, the oldest first: `0001` of `0001_sites.py`."""
+    return sorted(path.name.partition("_")[0] for path in VERSIONS.glob("[0-9]*_*.py"))
+
+
+class Database:
+    """Runs units of work, each in a transaction of its own. Opens nothing before the first one.
+
+    SQLite is C code that would block all greenlets of a web process, so its work runs in a native thread. psycopg waits
+    as greenlets do by itself. A session and its rows belong to their unit of work: return frozen values.
+    """
+
+    def __init__(self, url: str, threads: CpuPool | None = None) -> None:
+        """`threads` run the work where the server's threads are greenlets. The default has four of them."""
+        self._url = engine_url(url)
+        self._engine = make_engine(self._url)
+        self._threads = (threads or CpuPool(4)) if self.is_sqlite else None
+        self._migrated = False
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self._url.get_backend_name() == "sqlite"
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        """Return the result of `work`, which changes nothing. Raises DatabaseUnavailable, and what `work` raises."""
+        return self._run(work, self._engine)
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """Return the result of `work` and commit, or roll back if it raises. Raises DatabaseUnavailable, IntegrityError."""
+        return self._run(work, self._engine.execution_options(writes=True))
+
+    def state(self) -> str:
+        """Return `ok`, `unreachable`, or what to do."""
+        try:
+            self.read(lambda session: session.scalar(select(1)))
+        except DatabaseUnavailable as err:
+            return err.state
+        return "ok"
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _run(self, work: Callable[[Session], T], engine: Engine) -> T:
+        def unit() -> T:
+            with Session(engine, expire_on_commit=False) as session, session.begin():
+                self._require_migrated(session)
+                return work(session)
+
+        try:
+            return unit() if self._threads is None else self._threads.run(unit, pixels=0)
+        except IntegrityError:
+            raise
+        except (SQLAlchemyError, OSError) as err:
+            raise _unavailable(err) from err
+
+    def _require_migrated(self, session: Session) -> None:
+        """Refuse tables that are older or newer than this code, once for each process."""
+        if self._migrated:
+            return
+        revision, known = revision_of(session.connection()), known_revisions()
+        if revision == known[-1]:
+            self._migrated = True
+            return
+        state = NEWER if revision and revision not in known else NOT_MIGRATED
+        _log.error("database_revision", found=revision, known=known[-1], detail=f"the database is {state}")
+        raise DatabaseUnavailable(f"the database is {state}", state=state)
+
+
+def engine_url(url: str) -> URL:
+    """Name the driver. `postgres://`, as many hosts write it, is PostgreSQL too."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() in ("postgres", "postgresql"):
+        return parsed.set(drivername="postgresql+psycopg")
+    return parsed.set(drivername="sqlite+pysqlite")
+
+
+def make_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
+    """Make an engine. `foreign_keys` are checked by SQLite only if asked: while tables are rebuilt they must not be."""
+    if url.get_backend_name() != "sqlite":
+        given = {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
+        return create_engine(
+            url,
+            connect_args=given,
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_size=_POOL,
+            max_overflow=0,
+            pool_timeout=_WAIT_SECONDS,
+        )
+    # A connection is a file that is opened in a tenth of a millisecond, and belongs to the thread that uses it.
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": _BUSY_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # SQLAlchemy begins transactions, also before the first write
+        connection.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that begins to read and writes later cannot wait for another writer.
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Return the revision of the tables, None if there are none."""
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return None
+    found = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return None if found is None else str(found)
+
+
+def _unavailable(err: Exception) -> DatabaseUnavailable:
+    cause = err.orig if isinstance(err, DBAPIError) else err
+    # The first line names what failed; the rest may hold SQL.
+    reason = str(cause).partition("\n")[0][:200]
+    _log.warning("database_unavailable", error=type(cause).__name__, reason=reason)
+    return DatabaseUnavailable("the database is not available; nothing was changed, try again later")

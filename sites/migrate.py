@@ -1,0 +1,91 @@
+"""Brings the tables up to date: `python -m sites.migrate`, or `make migrate`. Also makes the database file.
+
+Several processes may do so at once: one does the work, the others wait for it.
+"""
+
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+import config
+from sites.database import engine_url, known_revisions, make_engine, revision_of
+
+_LOCK = 7_418_529_630  # any number that no other program uses as an advisory lock of the same database
+
+
+class NewerDatabase(Exception):
+    """The database was migrated by a newer version of the service. Its tables are left as they are."""
+
+    def __init__(self, revision: str, known: str) -> None:
+        super().__init__(
+            f"The database has revision {revision}, but this version of the service knows revisions up to {known}. "
+            "Run the newer version, or restore a backup from before its migration."
+        )
+
+
+def upgrade(url: str) -> tuple[str | None, str]:
+    """Migrate the database to the newest revision. Return the revision that it had, None for no tables, and the new one.
+
+    All steps are one transaction. Raises NewerDatabase.
+    """
+    parsed = engine_url(url)
+    is_sqlite = parsed.get_backend_name() == "sqlite"
+    if is_sqlite and parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = make_engine(parsed, foreign_keys=False)
+    try:
+        if is_sqlite:
+            with closing(engine.raw_connection()) as connection:
+                # Readers do not wait for a writer then. The file remembers it. It cannot change in a transaction.
+                connection.cursor().execute("PRAGMA journal_mode=WAL")
+        with engine.execution_options(writes=True).begin() as connection:
+            if not is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            return _upgrade(connection)
+    finally:
+        engine.dispose()
+
+
+def _upgrade(connection: Connection) -> tuple[str | None, str]:
+    found, known = revision_of(connection), known_revisions()
+    if found is not None and found not in known:
+        raise NewerDatabase(found, known[-1])
+    if found != known[-1]:
+        settings = Config()
+        settings.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "head")
+        if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+            raise RuntimeError("a migration has left rows that belong to no site; nothing was changed")
+    return found, known[-1]
+
+
+def main() -> int:
+    """Migrate the database that the settings name. Return the exit status."""
+    try:
+        url = config.load().database_url
+    except config.ConfigError as err:
+        config.stop(err)
+    try:
+        found, now = upgrade(url)
+    except NewerDatabase as err:
+        sys.stderr.write(f"{err}\n")
+        return 1
+    except (SQLAlchemyError, OSError) as err:
+        cause = getattr(err, "orig", None) or err
+        reason = str(cause).partition("\n")[0]
+        sys.stderr.write(f"The database cannot be migrated ({reason}). Check DATABASE_URL.\n")
+        return 1
+    sys.stdout.write(
+        f"database: revision {now}" + ("" if found == now else f", migrated from {found or 'none'}") + "\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

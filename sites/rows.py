@@ -1,0 +1,73 @@
+"""Rows of the tables as frozen values."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from sqlalchemy import Select, and_, select
+
+from sites.models import SiteRow, VersionRow
+from sites.values import Failure, Region, Site, Status, Version
+
+_NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
+
+
+def with_picture() -> Select[SiteRow, VersionRow | None]:
+    """Select sites, each with the version that is shown, if there is one."""
+    shown = and_(VersionRow.site_id == SiteRow.id, VersionRow.number == SiteRow.picture_number)
+    return select(SiteRow, VersionRow).outerjoin(VersionRow, shown)
+
+
+def to_site(row: SiteRow, picture: VersionRow | None) -> Site:
+    return Site(
+        id=row.id,
+        url=row.url,
+        title=row.title,
+        note=row.note,
+        tags=tuple(each.tag for each in row.tags),
+        options=MappingProxyType(dict(row.options)) if row.options else _NO_OPTIONS,
+        schedule=row.schedule,
+        keep=row.keep,
+        paused=row.paused,
+        status=Status(row.status),
+        failure=_failure(row),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        captured_at=row.captured_at,
+        changed_at=row.changed_at,
+        due_at=row.due_at,
+        picture=to_version(picture) if picture else None,
+        pinned=row.pinned,
+        uploaded=row.uploaded,
+        revision=row.revision,
+    )
+
+
+def to_version(row: VersionRow) -> Version:
+    return Version(
+        site_id=row.site_id,
+        number=row.number,
+        key=row.key,
+        content_type=row.content_type,
+        width=row.width,
+        height=row.height,
+        size=row.size,
+        captured_at=row.captured_at,
+        seen_at=row.seen_at,
+        change=row.change,
+        region=_region(row),
+        colour=row.colour,
+        uploaded=row.uploaded,
+    )
+
+
+def _failure(row: SiteRow) -> Failure | None:
+    if row.failure_code is None or row.failure_since is None:
+        return None
+    return Failure(row.failure_code, row.failure_message or "", row.failure_since, row.failure_count)
+
+
+def _region(row: VersionRow) -> Region | None:
+    left, top, width, height = row.region_left, row.region_top, row.region_width, row.region_height
+    if left is None or top is None or width is None or height is None:
+        return None
+    return Region(left, top, width, height)
