@@ -65,6 +65,7 @@ def needs(environ: Mapping[str, str], kinds: Collection[str] = ()) -> dict[str, 
     }
     if kinds:
         wanted["nginx-light"] = lambda: shutil.which("nginx", path=SYSTEM_PATH) is not None
+        wanted["postgresql"] = lambda: postgresql_programs() is not None
     if "bench" in kinds:
         wanted["wrk"] = lambda: shutil.which("wrk") is not None
     if needs_headless_shell(environ):
@@ -83,6 +84,14 @@ def needs_headless_shell(environ: Mapping[str, str]) -> bool:
 def chromium() -> Path:
     """Find the browser to start: the headless shell, or else a full browser."""
     return next(filter(Path.exists, (HEADLESS_SHELL, *FULL_BROWSERS)), HEADLESS_SHELL)
+
+
+def postgresql_programs() -> Path | None:
+    """Find the folder of PostgreSQL's programs: Debian puts the server's into one for each version, the newest counts."""
+    found = shutil.which("initdb")
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    path = folders[-1] if folders else Path(found) if found else None
+    return path.parent if path else None
 
 
 def apt_offers(package: str) -> bool:

@@ -191,7 +191,7 @@ def _sorted_tags(tags: Iterable[str]) -> tuple[str, ...]:
 
 def _known(session: Session, digests: Iterable[str]) -> dict[str, int]:
     query = select(SiteRow.url_digest, SiteRow.id).where(SiteRow.url_digest.in_(list(digests)))
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def _site(session: Session, id_: int) -> Site:

@@ -28,10 +28,10 @@ class NewerDatabase(Exception):
         )
 
 
-def upgrade(url: str) -> tuple[str | None, str]:
+def upgrade(url: str, to: str = "head") -> tuple[str | None, str]:
     """Migrate the database to the newest revision. Return the revision that it had, None for no tables, and the new one.
 
-    All steps are one transaction. Raises NewerDatabase.
+    An older one is for tests of later steps. All steps are one transaction. Raises NewerDatabase.
     """
     parsed = engine_url(url)
     is_sqlite = parsed.get_backend_name() == "sqlite"
@@ -46,12 +46,12 @@ def upgrade(url: str) -> tuple[str | None, str]:
         with engine.execution_options(writes=True).begin() as connection:
             if not is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            return _upgrade(connection)
+            return _upgrade(connection, to)
     finally:
         engine.dispose()
 
 
-def _upgrade(connection: Connection) -> tuple[str | None, str]:
+def _upgrade(connection: Connection, to: str) -> tuple[str | None, str]:
     found, known = revision_of(connection), known_revisions()
     if found is not None and found not in known:
         raise NewerDatabase(found, known[-1])
@@ -59,7 +59,7 @@ def _upgrade(connection: Connection) -> tuple[str | None, str]:
         settings = Config()
         settings.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         settings.attributes["connection"] = connection
-        command.upgrade(settings, "head")
+        command.upgrade(settings, to)
         if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
             raise RuntimeError("a migration has left rows that belong to no site; nothing was changed")
     return found, known[-1]

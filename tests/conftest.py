@@ -2,6 +2,7 @@ from tests.support.guards import MEASURED  # before anything imports a guard
 
 # isort: split
 import gc
+import shutil
 import socket
 from ipaddress import ip_address
 
@@ -10,8 +11,10 @@ import pytest
 import redis as redis_library
 
 import services
+import sites.migrate
 from app import create_app
 from config import Settings
+from tests.support.postgres import running_postgres
 from tests.support.redis import running_redis
 from tests.support.screenshot_api import running_screenshot_api
 from tests.support.visitors import Crowd
@@ -68,6 +71,28 @@ def redis_url(redis_server):
         client.flushall()
     yield redis_server.url
     Crowd.leave()
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _migrated_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("database") / "migrated.db"
+    sites.migrate.upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """An empty database with the catalogue's tables: a test that takes it runs on SQLite and on PostgreSQL."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_server").new_database()
+    shutil.copy(request.getfixturevalue("_migrated_file"), tmp_path / "thumbnails.db")
+    return f"sqlite:///{tmp_path}/thumbnails.db"
 
 
 @pytest.fixture
