@@ -43,13 +43,14 @@ COPY jobs jobs
 COPY netguard netguard
 COPY options options
 COPY refresh refresh
+COPY sites sites
 COPY storage_backends storage_backends
 COPY thumbnails thumbnails
 COPY web web
 COPY webhooks webhooks
 COPY deploy/gunicorn.conf.py deploy/
-# The folders of pictures and originals. A named volume that is mounted there takes over owner and mode.
-RUN install -d -o app -g app data data/media && install -d -o app -g app -m 700 data/originals
+# The folders of pictures, originals and the catalogue. A named volume that is mounted there takes over owner and mode.
+RUN install -d -o app -g app data data/media && install -d -o app -g app -m 700 data/originals data/catalogue
 USER 10001:10001
 ENV WEB_HOST=0.0.0.0 PORT=8000
 EXPOSE 8000

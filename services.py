@@ -75,7 +75,10 @@ class Services:
     catalogue: Catalogue
 
     def ready(self) -> dict[str, str]:
-        """Return the state of each dependency: ok, unreachable, full, or what to do. Each check ends within seconds."""
+        """Return the state of each dependency: ok, unreachable, full, or what to do. Each check ends within seconds.
+
+        The database is none of them: without it, pictures are served and captured as before.
+        """
         checks: dict[str, Callable[[], object]] = {
             "cache": self.connections.cache.require_writable,
             "state": self.connections.state.require_writable,

@@ -7,6 +7,7 @@ STATE_REDIS_URL, a screenshot API).
 import fcntl
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,7 +32,15 @@ def main() -> int:
     commands = commands_to_run(settings)
     env = process_environment(settings, commands)
     print(f"Starting {', '.join(commands)}. The service is ready in a few seconds.", flush=True)
+    migrate(env)
     return supervise(commands, env, health_checks(env, commands), banner(env, commands))
+
+
+def migrate(env: Env) -> None:
+    """Bring the tables of the catalogue up to date. Nothing starts if they belong to a newer version."""
+    done = subprocess.run([sys.executable, "-m", "sites.migrate", "--quiet"], env=env, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
 
 
 def read_settings() -> Env:
@@ -146,6 +155,7 @@ def banner(env: Mapping[str, str], commands: Mapping[str, str]) -> str:
         f"  cache     {redis_location('redis', env, commands)}",
         f"  state     {redis_location('state', env, commands)}",
         f"  pictures  {pictures_location(env)}",
+        f"  sites     {sites_location(env)}",
         f"  originals {originals_location(env)}",
         f"  demo      {target}" if "demo" in commands else "",
         "",
@@ -166,6 +176,12 @@ def pictures_location(env: Mapping[str, str]) -> str:
 def originals_location(env: Mapping[str, str]) -> str:
     places = {"s3": "your bucket", "redis": "the cache"}
     return places.get(env.get("ORIGINALS", "")) or env.get("ORIGINALS_DIR") or "data/originals"
+
+
+def sites_location(env: Mapping[str, str]) -> str:
+    url = env.get("DATABASE_URL") or "sqlite:///data/thumbnails.db"
+    named = is_set(env, "DATABASE_URL_FILE") or not url.startswith("sqlite:///")
+    return "the database that your settings name" if named else url.removeprefix("sqlite:///")
 
 
 def client_address(env: Mapping[str, str]) -> tuple[str, int]:

@@ -65,8 +65,8 @@ def _upgrade(connection: Connection, to: str) -> tuple[str | None, str]:
     return found, known[-1]
 
 
-def main() -> int:
-    """Migrate the database that the settings name. Return the exit status."""
+def main(*, quiet: bool = False) -> int:
+    """Migrate the database that the settings name, and say what was done. Return the exit status."""
     try:
         url = config.load().database_url
     except config.ConfigError as err:
@@ -81,11 +81,12 @@ def main() -> int:
         reason = str(cause).partition("\n")[0]
         sys.stderr.write(f"The database cannot be migrated ({reason}). Check DATABASE_URL.\n")
         return 1
-    sys.stdout.write(
-        f"database: revision {now}" + ("" if found == now else f", migrated from {found or 'none'}") + "\n"
-    )
+    if found != now:
+        sys.stdout.write(f"The database is migrated: from revision {found or 'none'} to {now}.\n")
+    elif not quiet:
+        sys.stdout.write(f"The database is up to date: revision {now}.\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(quiet="--quiet" in sys.argv))

@@ -33,7 +33,10 @@ def blueprint(services: Services) -> Blueprint:
         limits = "redis" if states["state"] == "ok" else "memory"
         # Without originals, pictures cost more captures. The service still works, so it stays ready.
         originals = "ok" if services.originals_store.works() else "unavailable"
-        return jsonify(ok=ok, limits=limits, originals=originals, jobs=_jobs(services), **states), 200 if ok else 503
+        # So it does without the catalogue.
+        database = services.database.state()
+        more = {"limits": limits, "originals": originals, "database": database, "jobs": _jobs(services)}
+        return jsonify(ok=ok, **more, **states), 200 if ok else 503
 
     return views
 

@@ -6,6 +6,7 @@ import re
 import shlex
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ import requests
 from PIL import Image
 
 from scripts.supervisor import descendants
+from sites import migrate
 from tests.support import leaks
 from tests.support.processes import free_port
 
@@ -70,6 +72,7 @@ def running(tmp_path, **environ):
     environ.setdefault("ORIGINALS_DIR", str(tmp_path / "originals"))
     environ |= {"REDIS_FOLDER": str(tmp_path / "redis"), "STATE_REDIS_FOLDER": str(tmp_path / "state")}
     environ |= {"BEAT_SCHEDULE": str(tmp_path / "beat-schedule")}
+    environ.setdefault("DATABASE_URL", f"sqlite:///{tmp_path}/thumbnails.db")
     process = subprocess.Popen(
         [sys.executable, "-m", "scripts.run"],
         cwd=ROOT,
@@ -114,10 +117,24 @@ def test_a_process_that_dies_is_restarted_and_serves_again(tmp_path):
 def test_an_invalid_setting_is_told_once_and_stops_everything(tmp_path):
     with running(tmp_path, WEB_CONCURRENCY="1", CACHE_TTL="never") as run:
         assert run.wait() == os.EX_CONFIG
-    assert run.output.splitlines()[-1].endswith(
-        "(rc=78) by itself, because of its settings, so everything was stopped."
-    )
+    assert run.output.splitlines()[1:] == ["CACHE_TTL is invalid: set it to a number of seconds from 60 to 2592000"]
+
     assert "restart" not in run.output
+
+
+def test_a_database_that_a_newer_version_has_migrated_gets_one_clear_line(tmp_path):
+    url = f"sqlite:///{tmp_path}/thumbnails.db"
+    migrate.upgrade(url)
+    with sqlite3.connect(tmp_path / "thumbnails.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9001'")
+    database.close()
+
+    with running(tmp_path, DATABASE_URL=url) as run:
+        assert run.wait() == 1
+    assert run.output.splitlines()[1].startswith(
+        "The database has revision 9001, but this version of the service knows"
+    )
+    assert len(run.output.splitlines()) == 2
 
 
 def test_a_port_in_use_gets_one_clear_line(tmp_path):

@@ -279,8 +279,8 @@ def test_pictures_are_captured_after_redis_dies(make_client):
         assert get(client).headers["X-Cache"] == "BYPASS"
 
 
-def test_health_calls_no_dependency_and_ready_calls_each(make_client):
-    client = make_client()
+def test_health_calls_no_dependency_and_ready_calls_each(make_client, database_url):
+    client = make_client(database_url=database_url)
 
     assert client.get("/health").json["ok"] is True
     ready = client.get("/ready")
@@ -293,6 +293,7 @@ def test_health_calls_no_dependency_and_ready_calls_each(make_client):
         "storage": "ok",
         "limits": "redis",
         "originals": "ok",
+        "database": "ok",
     }
     assert {name: ready.json[name] for name in ready.json if name != "jobs"} == states
 
