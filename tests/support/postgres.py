@@ -27,6 +27,7 @@ _TEMPLATE = "migrated"
 class PostgresServer:
     port: int
     process: subprocess.Popen
+    folder: Path
     _numbers: Iterator[int] = field(default_factory=count)
 
     def url(self, name: str) -> str:
@@ -54,7 +55,7 @@ def running_postgres(port: int | None = None) -> Iterator[PostgresServer]:
     try:
         _initialise(folder)
         with serving(folder, port) as process:
-            server = PostgresServer(port, process)
+            server = PostgresServer(port, process, folder)
             server.execute(f"CREATE DATABASE {_TEMPLATE}")
             upgrade(server.url(_TEMPLATE))
             yield server

@@ -118,7 +118,6 @@ def test_an_invalid_setting_is_told_once_and_stops_everything(tmp_path):
     with running(tmp_path, WEB_CONCURRENCY="1", CACHE_TTL="never") as run:
         assert run.wait() == os.EX_CONFIG
     assert run.output.splitlines()[1:] == ["CACHE_TTL is invalid: set it to a number of seconds from 60 to 2592000"]
-
     assert "restart" not in run.output
 
 
