@@ -1,0 +1,141 @@
+"""What callers say about a site → the fields of a SiteDraft, in normal form. Pure: it looks nothing up."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from errors import InvalidOption
+from options import CaptureOptions, callers_options, chosen
+from sites.values import SiteDraft
+from validation import Validator
+
+LONGEST_TITLE = 500
+LONGEST_NOTE = 4000
+LONGEST_TAG = 40
+MOST_TAGS = 20
+_OPTIONS = frozenset(each.name for each in callers_options(CaptureOptions) if not each.private) - {"url"}
+_BREAKS = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]+")
+_SCHEDULE = re.compile(r"never|daily|weekly|hourly|viewed|[1-9][0-9]{0,3}[mhd]")
+_KEEP = re.compile(r"all|[1-9][0-9]{0,3} (versions|days|weeks|months|years?)")
+
+
+class DraftReader:
+    """Validates what is said about sites, by the rules of one installation."""
+
+    def __init__(self, validator: Validator, require_target: Callable[[str], object] = lambda _: None) -> None:
+        """`require_target` raises ForbiddenHost for a host that the operator does not allow."""
+        self._validator = validator
+        self._require_target = require_target
+
+    def read(self, given: Mapping[str, Any]) -> SiteDraft:
+        """Return the draft that `given` describes. Raises as `fields`."""
+        return SiteDraft(**self.fields(given))
+
+    def fields(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields that are given, in normal form. With options, the URL must be given too.
+
+        Raises InvalidOption, InvalidURL, BlockedTarget or ForbiddenHost, each about a field.
+        """
+        said = {name: _READERS[name](value) for name, value in given.items() if name in _READERS}
+        wanted = self._validator.parse_json({"url": given.get("url")})
+        self._require_target(wanted.target.host)
+        said["url"] = wanted.target.url
+        if "options" in given:
+            said["options"] = self._options(wanted.target.url, given["options"])
+        return said
+
+    def _options(self, url: str, given: object) -> dict[str, str]:
+        """Return the options that make the capture another one than that of `url` alone."""
+        if not isinstance(given, Mapping):
+            raise InvalidOption('must be an object such as {"device": "iphone-15"}', field="options")
+        options = {str(name): _as_text(name, value) for name, value in given.items()}
+        for name in options.keys() - _OPTIONS:
+            raise InvalidOption("is not an option of a site's captures; leave it out", field=f"options.{name[:40]}")
+        capture = self._capture(url, options)
+        return {
+            name: text
+            for name, text in sorted(options.items())
+            if self._capture(url, {other: options[other] for other in options if other != name}) != capture
+        }
+
+    def _capture(self, url: str, options: Mapping[str, str]) -> dict[str, Any]:
+        try:
+            return chosen(self._validator.parse_json({"url": url, **options}).capture)
+        except InvalidOption as err:
+            raise err.about(f"options.{err.field}") from err.__cause__
+
+
+def _as_text(name: object, value: object) -> str:
+    """Write the value of an option as a query has it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str | int | float):
+        raise InvalidOption("must be a text, a number, true or false", field=f"options.{str(name)[:40]}")
+    return str(value)
+
+
+def _line(name: str, longest: int) -> Callable[[object], str]:
+    """Return what reads a text of one line."""
+
+    def read(value: object) -> str:
+        text = " ".join(_BREAKS.sub(" ", _text(name, value)).split())
+        if len(text) > longest:
+            raise InvalidOption(f"must be at most {longest} characters", field=name)
+        return text
+
+    return read
+
+
+def _note(value: object) -> str:
+    text = _CONTROLS.sub("", _text("note", value).replace("\r\n", "\n")).strip()
+    if len(text) > LONGEST_NOTE:
+        raise InvalidOption(f"must be at most {LONGEST_NOTE:,} characters", field="note")
+    return text
+
+
+def _tags(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(tag, str) for tag in value):
+        raise InvalidOption('must be a list of texts such as ["news"]', field="tags")
+    tags = {tag for each in value if (tag := _line("tags", LONGEST_TAG)(each).lower())}
+    if any("," in tag for tag in tags):
+        raise InvalidOption("must have no comma in a tag", field="tags")
+    if len(tags) > MOST_TAGS:
+        raise InvalidOption(f"must be at most {MOST_TAGS} tags", field="tags")
+    return tuple(sorted(tags))
+
+
+def _matching(name: str, pattern: re.Pattern[str], words: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        text = " ".join(_text(name, value).lower().split())
+        if not pattern.fullmatch(text):
+            raise InvalidOption(f"must be {words}", field=name)
+        return text
+
+    return read
+
+
+def _paused(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidOption("must be true or false", field="paused")
+    return value
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidOption("must be a text", field=name)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidOption("must be Unicode text without lone surrogates", field=name) from None
+    return value
+
+
+_READERS: Mapping[str, Callable[[object], Any]] = {
+    "title": _line("title", LONGEST_TITLE),
+    "note": _note,
+    "tags": _tags,
+    "schedule": _matching("schedule", _SCHEDULE, "never, viewed, hourly, daily, weekly, or such as 30m, 12h or 3d"),
+    "keep": _matching("keep", _KEEP, "all, or such as 30 versions or 1 year"),
+    "paused": _paused,
+}
