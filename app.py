@@ -15,6 +15,7 @@ from services import Services
 from web import cli, fast_path
 from web.api import contract, health, jobs, persist, thumbs
 from web.http import budgets, callers, errors, flood_guard, origins, request_log
+from web.ui import error_pages, gallery, pages
 
 MAX_BODY_BYTES = 64 * 1024
 NO_RESTART = 3  # the status with which a worker of gunicorn tells its master to stop
@@ -34,6 +35,9 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(persist.blueprint(services, limits))
     app.register_blueprint(jobs.blueprint(services, limits))
     app.register_blueprint(health.blueprint(services))
+    pages.install(app, services)
+    app.register_blueprint(gallery.blueprint())
+    error_pages.install(app)
     errors.install(app, flood_guard.install(app, services))
     callers.trust_proxies(app, services.settings.trusted_proxies)
     cli.install(app, services)

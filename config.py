@@ -211,6 +211,8 @@ class Settings(BaseSettings):
         None, description="the http:// or https:// URL by which callers reach the service"
     )
 
+    gallery_public: bool = Field(default=False, description="true or false")
+
     block_ads: bool = Field(default=True, description="true or false")
     allow_ignore_https_errors: bool = Field(default=False, description="true or false")
     log_format: Literal["json", "console"] = Field(

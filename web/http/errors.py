@@ -35,7 +35,7 @@ def install(app: Flask, limiter: Limiter) -> None:
 
     app.register_error_handler(RateLimitExceeded, flooded)
     app.register_error_handler(ThumbnailError, _respond_to_ours)
-    app.register_error_handler(HTTPException, _respond_to_http)
+    app.register_error_handler(HTTPException, respond_to_http)
     app.register_error_handler(Exception, _respond_to_unexpected)
 
 
@@ -68,7 +68,8 @@ _HTTP_DETAILS = {
 }
 
 
-def _respond_to_http(err: HTTPException) -> Response:
+def respond_to_http(err: HTTPException) -> Response:
+    """Respond with an error of HTTP itself, such as an unknown path, as programs read it."""
     status = err.code or 500
     phrase = HTTPStatus(status).phrase
     code = phrase.lower().replace(" ", "_").replace("-", "_")

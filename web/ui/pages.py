@@ -1,0 +1,125 @@
+"""Pages for people as responses: the templates' environment, the headers of a page, and its theme."""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Flask, Response, abort, render_template, request, url_for
+from jinja2 import StrictUndefined
+
+from services import Services
+from web.http.addresses import path_of
+from web.ui import wording
+from web.ui.assets import Assets
+
+# Nothing inline and nothing from elsewhere. Styles that scripts set one by one need no permission.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "private, no-cache",
+    "Vary": "Cookie",
+}
+LOG_IN = "admin.log_in"  # the endpoint of web/admin, which lies above this folder
+THEMES = ("system", "light", "dark")
+_THEME_COOKIE = "theme"
+_A_YEAR = 365 * 86400
+
+
+def install(app: Flask, services: Services) -> None:
+    """Prepare the templates of all pages, and serve what every page needs: its files and the switch of its theme."""
+    assets = Assets()
+    public_url = services.settings.public_url
+
+    def link(endpoint: str, **values: Any) -> str:
+        """Return the path of a page, also where the service lies below a path of another site."""
+        path = url_for(endpoint, **values)
+        return path if request.root_path else path_of(path, public_url)
+
+    def here() -> str:
+        """Return the path of the current page with its query."""
+        return path_of(request.full_path.rstrip("?"), public_url)
+
+    def log_in() -> str:
+        """Return the path of the log-in page, which leads back here; "" if there is none."""
+        return link(LOG_IN, next=here()) if LOG_IN in app.view_functions else ""
+
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(ago=wording.ago, number=wording.number, size=wording.size, moment=wording.moment)
+    app.jinja_env.globals.update(
+        link=link,
+        here=here,
+        log_in=log_in,
+        asset=lambda name: link("ui.static", name=assets.versioned(name)),
+        theme=_theme,
+        themes=THEMES,
+        now=lambda: datetime.now().astimezone(),
+    )
+    app.register_blueprint(_blueprint(assets, public_url))
+
+
+def page(template: str, status: int = 200, **values: object) -> Response:
+    """Respond with a page. `values` are what its template shows."""
+    response = Response(
+        render_template(template, status=status, **values), status, content_type="text/html; charset=utf-8"
+    )
+    response.headers.update(_HEADERS)
+    return response
+
+
+def _blueprint(assets: Assets, public_url: str | None) -> Blueprint:
+    views = Blueprint("ui", __name__, template_folder="templates")
+
+    @views.get("/static/<name>")
+    def static(name: str) -> Response:
+        found = assets.find(name)
+        if found is None:
+            abort(404)
+        asset, kept = found
+        response = Response(asset.body, content_type=asset.content_type)
+        response.headers.update({"Cache-Control": kept, "X-Content-Type-Options": "nosniff"})
+        response.set_etag(asset.versioned)
+        response.make_conditional(request)
+        return response
+
+    @views.post("/theme")
+    def switch_theme() -> Response:
+        theme = request.form.get("theme", "")
+        if theme not in THEMES:
+            abort(400)
+        response = Response(
+            status=303, headers={"Location": path_of(_path_back(request.form.get("back", "")), public_url)}
+        )
+        response.set_cookie(
+            _THEME_COOKIE,
+            theme,
+            max_age=_A_YEAR,
+            path=path_of("/", public_url),
+            secure=request.is_secure,
+            httponly=True,
+            samesite="Lax",
+        )
+        return response
+
+    return views
+
+
+def _theme() -> str:
+    chosen = request.cookies.get(_THEME_COOKIE, "")
+    return chosen if chosen in THEMES else THEMES[0]
+
+
+def _path_back(back: str) -> str:
+    """Return the path of our own page that `back` is, else that of the gallery: a form may be sent by any site."""
+    try:
+        parts = urlsplit(back)
+    except ValueError:
+        return "/gallery"
+    ours = not parts.scheme and not parts.netloc and back.startswith("/") and "\\" not in back and back.isprintable()
+    return back if ours else "/gallery"
