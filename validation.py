@@ -81,6 +81,7 @@ class Validator:
         self._defaults = {each.name: settings.get(each.setting, each.default) for each in _SET_BY_OPERATOR}
         self._forbidden = tuple(each for each in _ALLOWED_BY_OPERATOR if not settings.get(each.allowed_by))
         self._remembered = lru_cache(maxsize=_REMEMBERED)(self._parse_or_refuse)
+        self._rendition = lru_cache(maxsize=_REMEMBERED)(_read_rendition)
 
     def parse_query(self, query: bytes, preferred: str = "png") -> ThumbnailRequest:
         """Read a raw query string; `format=auto` becomes `preferred`.
@@ -92,6 +93,13 @@ class Validator:
         if isinstance(found, ThumbnailError):
             raise found.untraced()
         return found
+
+    def parse_rendition(self, query: bytes, preferred: str = "png") -> tuple[Rendition, bool]:
+        """Read the query of a picture whose capture is known: size and format, and whether the format was negotiated.
+
+        `format=auto` becomes `preferred`. Raises InvalidOption.
+        """
+        return self._rendition(query, preferred)
 
     def parse_json(self, body: object, preferred: str = "") -> ThumbnailRequest:
         """Read a decoded JSON body; `format=auto` becomes `preferred`, and is refused without one.
@@ -196,11 +204,22 @@ class Validator:
         return ThumbnailRequest(options, Rendition(**rendition), Delivery(**delivery, negotiated=negotiated))
 
 
+def _read_rendition(query: bytes, preferred: str) -> tuple[Rendition, bool]:
+    pairs = read_query(query)
+    _refuse_repeated(pairs)
+    options = dict(pairs)
+    _refuse_unknown(options, _RENDITION_OPTIONS, _advise_image)
+    values = vars(_validated(_Image, options))
+    negotiated = values["format"] == AUTO
+    return Rendition(**values | ({"format": preferred} if negotiated else {})), negotiated
+
+
 def _names(group: "type[DataclassInstance]") -> tuple[str, ...]:
     return tuple(each.name for each in callers_options(group))
 
 
 _CAPTURE, _RENDITION, _DELIVERY = _names(CaptureOptions)[1:], _names(Rendition), _names(Delivery)
+_RENDITION_OPTIONS = {each.name: each for each in callers_options(Rendition)}
 _IMAGE_ONLY = frozenset(_RENDITION) - {"format"}
 _ORIGINAL_QUALITY = next(each.default for each in options_of(CaptureOptions) if each.name == "quality")
 _SET_BY_OPERATOR = tuple(each for each in THUMBNAIL_OPTIONS.values() if each.setting)
@@ -275,6 +294,11 @@ def _model(name: str, options: Iterable[Option], **instead: Kind) -> type[BaseMo
 
 _Query = _model("QueryOptions", THUMBNAIL_OPTIONS.values(), format=Choice((*FORMATS, AUTO)))
 _Body = _model("BodyOptions", THUMBNAIL_OPTIONS.values())  # no `auto`: `Accept` is about the JSON answer
+_Image = _model(
+    "ImageQuery",
+    _RENDITION_OPTIONS.values(),
+    format=Choice((*(each.name for each in FORMATS.values() if each.name != "pdf"), AUTO)),
+)
 _Job = _model("JobBody", JOB_OPTIONS.values())
 
 
@@ -345,6 +369,10 @@ def _refuse_unknown(
             nearest = () if shown.startswith(_TRACKERS) else difflib.get_close_matches(shown, known, n=1)
             advice = f"did you mean {nearest[0]}?" if nearest else advise(shown)
             raise InvalidOption(f"is not an option; {advice}", field=shown)
+
+
+def _advise_image(name: str) -> str:
+    return "only the picture's size and format can be chosen" if name in THUMBNAIL_OPTIONS else _advise_query(name)
 
 
 def _advise_query(name: str) -> str:

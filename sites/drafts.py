@@ -45,6 +45,16 @@ class DraftReader:
             said["options"] = self._options(wanted.target.url, given["options"])
         return said
 
+    def changes(self, given: Mapping[str, Any], url: str) -> dict[str, Any]:
+        """Return the fields that are given for the known site of `url`, which is judged again only if it matters.
+
+        Raises as `fields`.
+        """
+        if "url" not in given and "options" not in given:
+            return {name: _READERS[name](value) for name, value in given.items() if name in _READERS}
+        fields = self.fields({"url": url} | dict(given))
+        return {name: value for name, value in fields.items() if name in given}
+
     def _options(self, url: str, given: object) -> dict[str, str]:
         """Return the options that make the capture another one than that of `url` alone."""
         if not isinstance(given, Mapping):
@@ -53,11 +63,11 @@ class DraftReader:
         for name in options.keys() - _OPTIONS:
             raise InvalidOption("is not an option of a site's captures; leave it out", field=f"options.{name[:40]}")
         capture = self._capture(url, options)
-        return {
-            name: text
-            for name, text in sorted(options.items())
-            if self._capture(url, {other: options[other] for other in options if other != name}) != capture
-        }
+        for name in sorted(options):  # one after another: of two that say the same, one stays
+            others = {other: text for other, text in options.items() if other != name}
+            if self._capture(url, others) == capture:
+                options = others
+        return dict(sorted(options.items()))
 
     def _capture(self, url: str, options: Mapping[str, str]) -> dict[str, Any]:
         try:

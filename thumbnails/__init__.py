@@ -1,6 +1,6 @@
 """The flow from a request to a picture: cache, freshness, captures, renditions."""
 
-from thumbnails.ask import Ask
+from thumbnails.ask import Ask, Charge
 from thumbnails.cache import PictureCache, RedisOriginals
 from thumbnails.freshness import Freshness
 from thumbnails.known import Known
@@ -12,6 +12,7 @@ from thumbnails.thumbnailer import Thumbnailer, WaitLimits
 __all__ = [
     "Ask",
     "CacheState",
+    "Charge",
     "Freshness",
     "Known",
     "OriginalLimits",

@@ -240,6 +240,16 @@ class PictureCache:
             name, value = self._keys.picture(key.digest), pack(picture, key)
             self._call(lambda: self._client.set(name, value, ex=HAND_OVER_SECONDS))
 
+    def supersede(self, request: ThumbnailRequest, seconds: int) -> bool:
+        """Show no rendition any more that was made of `request`'s page before now, for `seconds`.
+
+        False if Redis could not be told: other processes then show what they have.
+        """
+        digest = request.capture_key.digest
+        note = repr(time.time()).encode()
+        self._memory.forget(digest)
+        return self._call(lambda: self._client.set(self._keys.original(digest), note, ex=max(seconds, 1)))[1]
+
     def put_failure(self, request: ThumbnailRequest, err: ThumbnailError, seconds: int) -> None:
         """Keep a failure of the page for `seconds`; in this process alone, and briefly, while Redis cannot be reached."""
         key = request.capture_key

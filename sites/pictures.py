@@ -1,0 +1,103 @@
+"""The pictures of sites for `<img>`: of the version that is shown, or of any other, in every size and format.
+
+They lie in the cache of pictures. There, the picture of a site counts as a page of its own, `site:42`, whose renditions
+are outdated as soon as another version is shown. So a hit costs what one of `/thumb` costs, and no SQL.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from model import Picture, ThumbnailRequest
+from options import CaptureOptions, Delivery, Rendition, Target
+from sites.values import Version
+from storage import PictureStorage
+from thumbnails import Charge, PictureCache, Renditions
+
+MAX_AGE = 60  # seconds for which browsers show a picture without asking whether it has changed
+LARGEST_KEPT = 4 * 2**20  # bytes of a picture in its captured size, above which it is read from the storage each time
+_SECONDS = 10.0  # how long a caller waits for a rendition
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class SiteImage:
+    """A picture of a site: that of version `number`, None for the one that is shown."""
+
+    site_id: int
+    number: int | None
+    request: ThumbnailRequest
+
+    @classmethod
+    def of(
+        cls, site_id: int, number: int | None = None, rendition: Rendition | None = None, *, negotiated: bool = False
+    ) -> "SiteImage":
+        page = f"site:{site_id}" if number is None else f"site:{site_id}:{number}"
+        # No caller can name such a page: theirs begin with http.
+        capture = CaptureOptions(Target(page, "", 0))
+        delivery = Delivery(negotiated=negotiated)
+        return cls(site_id, number, ThumbnailRequest(capture, rendition or Rendition(), delivery))
+
+
+class SitePictures:
+    def __init__(
+        self,
+        find_version: Callable[[int, int | None], Version | None],
+        storage: PictureStorage,
+        cache: PictureCache,
+        renditions: Renditions,
+        keep_seconds: int,
+    ) -> None:
+        """`find_version` looks a version up by site and number, None for the one that is shown; it raises NotFound.
+
+        Renditions are in the cache for at most `keep_seconds`.
+        """
+        self._find_version = find_version
+        self._storage = storage
+        self._cache = cache
+        self._renditions = renditions
+        self._keep = keep_seconds
+
+    def hit(self, image: SiteImage) -> Picture | None:
+        """Return the picture if it is known, with at most one call to Redis."""
+        known = self._cache.look_up(image.request)
+        return None if known.outdated else known.rendition
+
+    def get(self, image: SiteImage, charge: Charge) -> Picture | None:
+        """Return the picture, None if the site has none yet. A new rendition is charged.
+
+        Raises NotFound, DatabaseUnavailable, StorageUnavailable, RateLimited, OverCapacity, Pending or CaptureFailed.
+        """
+        # Looked up before the version: of a change meanwhile, the cache then says that the rendition is outdated.
+        known = self._cache.look_up(image.request, reload=True)
+        if known.rendition is not None and not known.outdated:
+            return known.rendition
+        version = self._find_version(image.site_id, image.number)
+        if version is None:
+            return None
+        shown_since = known.original.captured_at if known.original else version.captured_at
+        body, content_type = self._storage.read(version.key)
+        original = Picture(body, content_type, version.width, version.height, shown_since)
+        return self._render(image.request, original, charge)
+
+    def changed(self, site_id: int, removed: Iterable[int] = ()) -> bool:
+        """Show another version of a site from now on, and none of the versions that were `removed`.
+
+        Call it after the database knows of it. False, and logged, if the cache could not be told: then processes may show
+        the picture before until it expires.
+        """
+        images = [SiteImage.of(site_id), *(SiteImage.of(site_id, number) for number in removed)]
+        told = [self._cache.supersede(image.request, self._keep) for image in images]
+        if not (done := all(told)):
+            _log.warning("site_picture_outdated", site_id=site_id)
+        return done
+
+    def _render(self, request: ThumbnailRequest, original: Picture, charge: Charge) -> Picture:
+        made = self._renditions.make(original, request, time.monotonic() + _SECONDS, charge=charge)
+        if made.body is original.body and len(made.body) <= LARGEST_KEPT:
+            # The captured file itself is kept with originals, of which this page has none.
+            made = replace(made, pixels=b"")
+            self._cache.put_rendition(request, made, self._keep)
+        return made
