@@ -29,7 +29,7 @@ from jobs import JobPictures, JobPresenter, JobQueue, JobStore, celery_app
 from netguard import Guard
 from options import LONGEST_TTL
 from refresh import Popularity, Refresher
-from sites import Catalogue, Database
+from sites import Catalogue, Database, DraftReader, SitePictures
 from storage import OriginalStore, PictureStorage
 from thumbnails import (
     Freshness,
@@ -73,6 +73,8 @@ class Services:
     deliveries: Deliveries
     database: Database
     catalogue: Catalogue
+    drafts: DraftReader
+    site_pictures: SitePictures
 
     def ready(self) -> dict[str, str]:
         """Return the state of each dependency: ok, unreachable, full, or what to do. Each check ends within seconds.
@@ -150,16 +152,19 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     presenter = JobPresenter(storage, settings.public_url)
     webhook_sender = WebhookSender(guard, settings.webhook_secret, resolves=settings.resolve_targets)
     counters = Counters(RedisCounters(state=state))
+    validator = Validator(
+        guard, block_ads=settings.block_ads, allow_ignore_https_errors=settings.allow_ignore_https_errors
+    )
+    access = _access(settings)
     database = Database(settings.database_url)
+    site_pictures = SitePictures(database, storage, cache, renditions, settings.cache_ttl + settings.stale_ttl)
+    catalogue = Catalogue(database, lambda _schedule, _after: None, on_removed=site_pictures.changed)
+    drafts = DraftReader(validator, access.require_target)
     permanent_bytes = Budget(counters, f"{settings.persist_bytes_limit} per day", "bytes of permanent pictures")
     return Services(
         settings=settings,
-        validator=Validator(
-            guard,
-            block_ads=settings.block_ads,
-            allow_ignore_https_errors=settings.allow_ignore_https_errors,
-        ),
-        access=_access(settings),
+        validator=validator,
+        access=access,
         cache=cache,
         thumbnailer=thumbnailer,
         storage=storage,
@@ -179,7 +184,9 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         webhook_sender=webhook_sender,
         deliveries=Deliveries(jobs.store, Receivers(state, settings.worker_concurrency), webhook_sender, presenter),
         database=database,
-        catalogue=Catalogue(database, lambda _schedule, _after: None),
+        catalogue=catalogue,
+        drafts=drafts,
+        site_pictures=site_pictures,
     )
 
 

@@ -1,20 +1,31 @@
 """The catalogue of sites: what there is, when it is captured, and how it looked. Knows no HTTP."""
 
-from sites.catalogue import MOST_AT_ONCE, Catalogue
+from sites.catalogue import CHANGEABLE, MOST_AT_ONCE, Catalogue
 from sites.database import Database
-from sites.values import Counts, Failure, Filters, Region, Site, SiteDraft, SitePage, Status, Version
+from sites.drafts import DraftReader
+from sites.pictures import MAX_AGE, SiteImage, SitePictures
+from sites.presenter import describe_site, describe_version
+from sites.values import Counts, Failure, Filters, Region, Site, SiteDraft, SitePage, Sort, Status, Version
 
 __all__ = [
+    "CHANGEABLE",
+    "MAX_AGE",
     "MOST_AT_ONCE",
     "Catalogue",
     "Counts",
     "Database",
+    "DraftReader",
     "Failure",
     "Filters",
     "Region",
     "Site",
     "SiteDraft",
+    "SiteImage",
     "SitePage",
+    "SitePictures",
+    "Sort",
     "Status",
     "Version",
+    "describe_site",
+    "describe_version",
 ]

@@ -12,16 +12,19 @@ from sqlalchemy import and_, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from errors import InvalidOption, NotFound, RevisionConflict, SiteExists, ThumbnailError
+from errors import InvalidOption, RevisionConflict, SiteExists, ThumbnailError
 from sites import pages
 from sites.database import Database
-from sites.models import SiteRow, SiteTag, derived, digest_of
-from sites.rows import to_site, with_picture
+from sites.models import SiteRow, SiteTag, VersionRow, derived, digest_of
+from sites.rows import LARGEST_ID, find_site, no_such_site, require_id, to_site
 from sites.values import Counts, Filters, Site, SiteDraft, SitePage, Status
 
 MOST_AT_ONCE = 1000  # sites of one transaction
 CHANGEABLE = frozenset(each.name for each in fields(SiteDraft))
 _ATTEMPTS = 3
+
+
+OnRemoved = Callable[[int, Sequence[int]], object]
 
 
 class NextDue(Protocol):
@@ -34,11 +37,17 @@ class Catalogue:
     """Every method raises DatabaseUnavailable."""
 
     def __init__(
-        self, database: Database, next_due: NextDue, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        database: Database,
+        next_due: NextDue,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        on_removed: OnRemoved = lambda _id, _numbers: None,
     ) -> None:
+        """`on_removed` is called after a site was removed, with the numbers of its versions."""
         self._database = database
         self._next_due = next_due
         self._now = now
+        self._on_removed = on_removed
 
     def add(self, draft: SiteDraft, *, capture: bool = True) -> Site:
         """Add a site, and have it captured now unless `capture` is false. Raises SiteExists."""
@@ -60,7 +69,7 @@ class Catalogue:
 
     def get(self, id_: int) -> Site:
         """Return a site. Raises NotFound."""
-        return self._database.read(lambda session: _site(session, id_))
+        return self._database.read(lambda session: find_site(session, id_))
 
     def find(self, filters: Filters) -> SitePage:
         """Return a page of sites. Raises InvalidOption for a cursor that no page has named."""
@@ -90,14 +99,16 @@ class Catalogue:
     def remove(self, id_: int, revision: int | None = None) -> None:
         """Remove a site with its history. Raises NotFound and RevisionConflict."""
 
-        def work(session: Session) -> None:
+        def work(session: Session) -> Sequence[int]:
+            numbers = session.scalars(select(VersionRow.number).where(VersionRow.site_id == id_)).all()
             session.delete(_row(session, id_, revision))
+            return numbers
 
-        self._database.write(work)
+        self._on_removed(id_, self._database.write(work))
 
     def request_capture(self, ids: Iterable[int]) -> int:
         """Make sites due now, and return how many there are. One that is captured right now is captured once more."""
-        wanted = list(ids)
+        wanted = [id_ for id_ in ids if 0 < id_ <= LARGEST_ID]
 
         def work(session: Session) -> int:
             found = 0
@@ -182,7 +193,7 @@ class Catalogue:
             row.due_at = self._next_due(row.schedule, row.captured_at or now)
         row.updated_at, row.revision = now, row.revision + 1
         session.flush()
-        return _site(session, id_)
+        return find_site(session, id_)
 
 
 def _sorted_tags(tags: Iterable[str]) -> tuple[str, ...]:
@@ -194,26 +205,15 @@ def _known(session: Session, digests: Iterable[str]) -> dict[str, int]:
     return dict(session.execute(query).all())
 
 
-def _site(session: Session, id_: int) -> Site:
-    found = session.execute(with_picture().where(SiteRow.id == id_)).one_or_none()
-    if found is None:
-        raise no_such_site()
-    row, picture = found
-    return to_site(row, picture)
-
-
 def _row(session: Session, id_: int, revision: int | None) -> SiteRow:
     """Return the row of a site, and let no other transaction change it meanwhile."""
+    require_id(id_)
     row = session.get(SiteRow, id_, with_for_update=True)
     if row is None:
         raise no_such_site()
     if revision is not None and row.revision != revision:
         raise RevisionConflict("the site was changed since you read it; read it again, then repeat your change")
     return row
-
-
-def no_such_site() -> NotFound:
-    return NotFound("no site has this id; it may have been removed")
 
 
 def _exists(url: str) -> SiteExists:

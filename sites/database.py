@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
@@ -86,8 +86,8 @@ class Database:
 
         try:
             return unit() if self._threads is None else self._threads.run(unit, pixels=0)
-        except IntegrityError:
-            raise
+        except (DataError, IntegrityError):
+            raise  # the database works, and says that a value does not fit
         except (SQLAlchemyError, OSError) as err:
             raise _unavailable(err) from err
 

@@ -5,14 +5,15 @@ are outdated as soon as another version is shown. So a hit costs what one of `/t
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import structlog
 
 from model import Picture, ThumbnailRequest
 from options import CaptureOptions, Delivery, Rendition, Target
-from sites.values import Version
+from sites.database import Database
+from sites.rows import find_version
 from storage import PictureStorage
 from thumbnails import Charge, PictureCache, Renditions
 
@@ -44,17 +45,14 @@ class SiteImage:
 class SitePictures:
     def __init__(
         self,
-        find_version: Callable[[int, int | None], Version | None],
+        database: Database,
         storage: PictureStorage,
         cache: PictureCache,
         renditions: Renditions,
         keep_seconds: int,
     ) -> None:
-        """`find_version` looks a version up by site and number, None for the one that is shown; it raises NotFound.
-
-        Renditions are in the cache for at most `keep_seconds`.
-        """
-        self._find_version = find_version
+        """Renditions are in the cache for at most `keep_seconds`."""
+        self._database = database
         self._storage = storage
         self._cache = cache
         self._renditions = renditions
@@ -74,7 +72,7 @@ class SitePictures:
         known = self._cache.look_up(image.request, reload=True)
         if known.rendition is not None and not known.outdated:
             return known.rendition
-        version = self._find_version(image.site_id, image.number)
+        version = self._database.read(lambda session: find_version(session, image.site_id, image.number))
         if version is None:
             return None
         shown_since = known.original.captured_at if known.original else version.captured_at

@@ -1,13 +1,16 @@
-"""Rows of the tables as frozen values."""
+"""Rows of the tables as frozen values, looked up by id."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from sqlalchemy import Select, and_, select
+from sqlalchemy.orm import Session
 
+from errors import NotFound
 from sites.models import SiteRow, VersionRow
 from sites.values import Failure, Region, Site, Status, Version
 
+LARGEST_ID = 2**31 - 1  # of a column in PostgreSQL
 _NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -15,6 +18,38 @@ def with_picture() -> Select[SiteRow, VersionRow | None]:
     """Select sites, each with the version that is shown, if there is one."""
     shown = and_(VersionRow.site_id == SiteRow.id, VersionRow.number == SiteRow.picture_number)
     return select(SiteRow, VersionRow).outerjoin(VersionRow, shown)
+
+
+def find_site(session: Session, id_: int) -> Site:
+    """Return a site. Raises NotFound."""
+    require_id(id_)
+    found = session.execute(with_picture().where(SiteRow.id == id_)).one_or_none()
+    if found is None:
+        raise no_such_site()
+    row, picture = found
+    return to_site(row, picture)
+
+
+def find_version(session: Session, site_id: int, number: int | None = None) -> Version | None:
+    """Return a version of a site, without a number the one that is shown, if there is one. Raises NotFound."""
+    if number is None:
+        return find_site(session, site_id).picture
+    require_id(site_id)
+    query = select(VersionRow).where(VersionRow.site_id == site_id, VersionRow.number == number)
+    row = session.scalar(query) if number <= LARGEST_ID else None
+    if row is None:
+        raise NotFound("the site has no version of this number; it may have been removed")
+    return to_version(row)
+
+
+def require_id(id_: int) -> None:
+    """Raise NotFound for a number that is the id of no site, which PostgreSQL would not even compare."""
+    if not 0 < id_ <= LARGEST_ID:
+        raise no_such_site()
+
+
+def no_such_site() -> NotFound:
+    return NotFound("no site has this id; it may have been removed")
 
 
 def to_site(row: SiteRow, picture: VersionRow | None) -> Site:

@@ -1,11 +1,11 @@
-"""The fast path: a known, fresh picture is served before Flask sees the request.
+"""The fast path: a known, fresh picture of a page, or the known one of a site, is served before Flask sees the request.
 
 Flask responds to all other requests, and writes all errors. The fast path hands on the errors and the state of the
 cache that it found, so that neither is looked up twice. It counts and logs its responses like Flask's.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from flask import Flask, request
@@ -15,10 +15,11 @@ from access import HitTally, client_of
 from errors import ThumbnailError
 from model import ThumbnailRequest
 from services import Services
-from thumbnails import Known, Served
+from thumbnails import CacheState, Known, Served
 from web.http.origins import Sharing
 from web.http.pictures import cache_headers, preferred_format, representation_headers
 from web.http.request_log import HOST, STARTED, choose_request_id, log_request
+from web.http.site_images import SiteImages, served_image
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -30,6 +31,7 @@ _FOR_FLASK = frozenset(
 )
 _ERROR = "thumbnails.error"
 _KNOWN = "thumbnails.known"
+_Hit = tuple[ThumbnailRequest, Served, str, Mapping[str, object]]  # and the name of its route, and facts for the log
 
 
 def install(app: Flask, services: Services) -> None:
@@ -58,14 +60,16 @@ class FastPathMiddleware:
         self._services = services
         self._tally = tally
         self._sharing = Sharing(services.settings)
+        self._site_images = SiteImages(services)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         started = time.monotonic()
-        hit = self._find_hit(environ) if _is_plain(environ) else None
+        find = self._finder(environ["PATH_INFO"])
+        hit = find(environ) if find and _is_plain(environ) else None
         if hit is None:
             environ[STARTED] = started
             return self._app(environ, start_response)
-        wanted, served = hit
+        wanted, served, route, facts = hit
         request_id = choose_request_id(environ.get("HTTP_X_REQUEST_ID", ""))
         headers = cache_headers(served, wanted.delivery)
         headers["X-Request-ID"] = request_id
@@ -81,12 +85,30 @@ class FastPathMiddleware:
             headers["Content-Length"] = str(len(body))
         start_response(status, list(headers.items()))
         log_request(
-            environ["REQUEST_METHOD"], "thumbs.thumb", int(status[:3]), started, len(body),
-            request_id=request_id, host=wanted.target.netloc, cache=served.cache,
+            environ["REQUEST_METHOD"], route, int(status[:3]), started, len(body),
+            request_id=request_id, cache=served.cache, **facts,
         )  # fmt: skip
         return [body] if environ["REQUEST_METHOD"] == "GET" else []
 
-    def _find_hit(self, environ: "WSGIEnvironment") -> tuple[ThumbnailRequest, Served] | None:
+    def _finder(self, path: str) -> "Callable[[WSGIEnvironment], _Hit | None] | None":
+        if path == "/thumb":
+            return self._find_hit
+        return self._find_site if path.startswith("/sites/") and self._site_images.open_to_all else None
+
+    def _find_site(self, environ: "WSGIEnvironment") -> "_Hit | None":
+        """Return the picture of a site if it is known. Flask responds to all else, errors included."""
+        try:
+            image = self._site_images.parse(
+                environ["PATH_INFO"], environ["QUERY_STRING"], environ.get("HTTP_ACCEPT", "")
+            )
+        except ThumbnailError:
+            return None
+        picture = self._services.site_pictures.hit(image) if image else None
+        if image is None or picture is None or not self._count(environ):
+            return None
+        return image.request, served_image(image, picture, CacheState.HIT), "sites.image", {"site": image.site_id}
+
+    def _find_hit(self, environ: "WSGIEnvironment") -> "_Hit | None":
         """Return the request and its picture if it is a hit. An error that Flask must write goes into `environ`."""
         query = environ["QUERY_STRING"].encode("latin-1")
         try:
@@ -99,7 +121,7 @@ class FastPathMiddleware:
         if served is None or not self._count(environ):
             return None
         self._services.popularity.count_view(wanted, served.picture.captured_at)
-        return wanted, served
+        return wanted, served, "thumbs.thumb", {"host": wanted.target.netloc}
 
     def _look_up(self, environ: "WSGIEnvironment", query: bytes, wanted: ThumbnailRequest) -> Served | None:
         """Return the picture if it is known and fresh. Raises an error if `Thumbnailer.get` could only do the same."""
@@ -123,7 +145,7 @@ class FastPathMiddleware:
 
 
 def _is_plain(environ: "WSGIEnvironment") -> bool:
-    is_read = environ["PATH_INFO"] == "/thumb" and environ["REQUEST_METHOD"] in ("GET", "HEAD")
+    is_read = environ["REQUEST_METHOD"] in ("GET", "HEAD")
     by_date = "HTTP_IF_MODIFIED_SINCE" in environ and "HTTP_IF_NONE_MATCH" not in environ
     return is_read and not by_date and _FOR_FLASK.isdisjoint(environ)
 

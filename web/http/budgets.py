@@ -6,6 +6,8 @@ from access import RENDITION_BYTES, Budget, CaptureCharge, JobBudgets
 from options import MAX_BATCH
 from services import Services
 
+SITES_A_DAY = 50_000  # that one client may add: a large list, and room for corrections
+
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
@@ -14,6 +16,7 @@ class Budgets:
     permanent_pictures: Budget
     permanent_bytes: Budget
     jobs: JobBudgets
+    sites: Budget
 
     def charge_of(self, client: str, own_limit: str | None) -> CaptureCharge:
         """Return what charges `client` for a picture. `own_limit` is its own limit of captures, if it has one."""
@@ -40,4 +43,5 @@ def build(services: Services) -> Budgets:
             Budget(counters, settings.job_limit, "requests for jobs"),
             Budget(counters, f"{jobs_a_day} per day", "jobs", note="each picture of a batch counts"),
         ),
+        Budget(counters, f"{SITES_A_DAY} per day", "new sites"),
     )
