@@ -1,5 +1,6 @@
 """Identifies, compares and renders pictures, with Pillow. Knows neither caches nor HTTP."""
 
+from images.changes import Change, compare, draw_difference, mean_colour
 from images.compare import INVISIBLE, difference, doubt
 from images.cpu import CpuPool
 from images.decode import NotAPicture, identify, pixels_of
@@ -7,12 +8,16 @@ from images.render import is_as_captured, make_rendition
 
 __all__ = [
     "INVISIBLE",
+    "Change",
     "CpuPool",
     "NotAPicture",
+    "compare",
     "difference",
     "doubt",
+    "draw_difference",
     "identify",
     "is_as_captured",
     "make_rendition",
+    "mean_colour",
     "pixels_of",
 ]

@@ -58,12 +58,12 @@ def _largest_patch(before: Image.Image, after: Image.Image, hairline: int) -> in
     changed = Image.new("L", before.size)
     for top in range(0, before.height, _STRIP):
         strip = 0, top, before.width, min(top + _STRIP, before.height)
-        changed.paste(_changed(before.crop(strip), after.crop(strip), hairline), strip)
+        changed.paste(changed_pixels(before.crop(strip), after.crop(strip), hairline), strip)
     patches = changed.reduce(4).filter(ImageFilter.BoxBlur(1))
     return int(patches.getextrema()[1])  # type: ignore[arg-type] # one band, so a pair of numbers
 
 
-def _changed(before: Image.Image, after: Image.Image, hairline: int) -> Image.Image:
+def changed_pixels(before: Image.Image, after: Image.Image, hairline: int) -> Image.Image:
     """Return the difference of each pixel. Runs at most `hairline` pixels wide, within one row, do not count."""
     red, green, blue = ImageChops.difference(before, after).split()
     changed = ImageChops.lighter(ImageChops.lighter(red, green), blue)
