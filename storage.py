@@ -2,7 +2,7 @@
 
 Permanent pictures are below `thumbs/`. Their key is the hash of their bytes, so they are written once and never
 overwritten. Pictures of jobs are below `jobs/` for a day. Their key is the job's id, so no other job shares them and
-they can be removed.
+they can be removed. Pictures of sites are below `sites/` and the site's id, until the site's history no longer needs them.
 """
 
 import hashlib
@@ -19,7 +19,9 @@ from options import FORMATS
 CACHE_FOREVER = "public, max-age=31536000, immutable"
 _ENDINGS = {each.content_type: each.ending for each in FORMATS.values()}
 _TYPES = {ending: content_type for content_type, ending in _ENDINGS.items()}
-_KEY = re.compile(rf"(thumbs/[0-9a-f]{{64}}|jobs/[0-9a-f]{{32}})\.({'|'.join(_TYPES)})")
+_KEY = re.compile(
+    rf"(thumbs/[0-9a-f]{{64}}|jobs/[0-9a-f]{{32}}|sites/[1-9]\d{{0,18}}/[0-9a-f]{{64}})\.({'|'.join(_TYPES)})"
+)
 _log = structlog.get_logger()
 
 
@@ -42,6 +44,12 @@ class PictureStorage(Protocol):
     def put_for_job(self, picture: Picture, job_id: str) -> str:
         """Store the picture of a job until `prune` removes it, and return its key."""
 
+    def put_for_site(self, picture: Picture, site_id: int) -> Stored:
+        """Store a picture of a site, unless it is stored already, until `remove` removes it."""
+
+    def remove(self, key: str) -> None:
+        """Remove a picture of a site, if it is there. Raises ValueError for any other key."""
+
     def read(self, key: str) -> tuple[bytes, str]:
         """Return the bytes and the content type. Raises NotFound for an unknown or malformed key."""
 
@@ -63,6 +71,22 @@ def permanent_key(picture: Picture) -> tuple[str, str]:
 
 def job_key(picture: Picture, job_id: str) -> str:
     return f"jobs/{job_id}.{_ENDINGS[picture.content_type]}"
+
+
+def site_key(picture: Picture, site_id: int) -> tuple[str, str]:
+    """Return the key of a picture of a site, and the hash in the key.
+
+    Sites share no picture, so that one can be removed without a look at all the others.
+    """
+    digest = hashlib.sha256(picture.body).hexdigest()
+    return f"sites/{site_id}/{digest}.{_ENDINGS[picture.content_type]}", digest
+
+
+def require_key_of_site(key: str) -> str:
+    """Return `key`. Raises ValueError unless it is that of a site's picture: no other picture is removed by its key."""
+    if not is_key(key) or not key.startswith("sites/"):
+        raise ValueError(f"not the key of a site's picture: {key}")
+    return key
 
 
 def is_key(name: str) -> bool:

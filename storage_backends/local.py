@@ -6,11 +6,21 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from model import Picture
-from storage import Stored, content_type_of, job_key, no_such_picture, permanent_key, storage_full, storage_unavailable
+from storage import (
+    Stored,
+    content_type_of,
+    job_key,
+    no_such_picture,
+    permanent_key,
+    require_key_of_site,
+    site_key,
+    storage_full,
+    storage_unavailable,
+)
 
 _PUBLIC = 0o644
 _PRIVATE = 0o640  # the group may read it, since web process and worker may be different users of one group
@@ -31,7 +41,7 @@ class LocalStorage:
         """
         key, digest = permanent_key(picture)
         with _translated():
-            created = self._write_once(self._folder / key, picture.body)
+            created = self._write_once(self._folder / key, picture.body, _PUBLIC)
         return Stored(key, f"/media/{key}", digest, created)
 
     def put_for_job(self, picture: Picture, job_id: str) -> str:
@@ -42,6 +52,21 @@ class LocalStorage:
             with _draft(self._folder / key, picture.body, _PRIVATE) as draft:
                 draft.rename(self._folder / key)
         return key
+
+    def put_for_site(self, picture: Picture, site_id: int) -> Stored:
+        """Write the picture of a site unless it is stored already. Raises StorageUnavailable or StorageFull."""
+        key, digest = site_key(picture, site_id)
+        with _translated():
+            created = self._write_once(self._folder / key, picture.body, _PRIVATE)
+        return Stored(key, f"/media/{key}", digest, created)
+
+    def remove(self, key: str) -> None:
+        """Remove the picture of a site, and its folder if that was the last one."""
+        path = self._folder / require_key_of_site(key)
+        with _translated():
+            path.unlink(missing_ok=True)
+            with suppress(OSError):  # other pictures are in it
+                path.parent.rmdir()
 
     def read(self, key: str) -> tuple[bytes, str]:
         """Return the bytes and the content type of `key`. Raises NotFound for an unknown or malformed key."""
@@ -57,6 +82,8 @@ class LocalStorage:
         """Remove pictures of jobs older than `seconds`, and the drafts that killed processes left."""
         limit = time.time() - seconds
         with _translated():
+            for draft in self._folder.glob("sites/*/.*"):
+                _remove_if_older(draft, limit)
             return sum(_remove_if_older(path, limit) for path in (self._folder / "jobs").glob("*"))
 
     def require_writable(self) -> None:
@@ -66,11 +93,11 @@ class LocalStorage:
             with tempfile.TemporaryFile(dir=self._folder):
                 pass
 
-    def _write_once(self, path: Path, body: bytes) -> bool:
+    def _write_once(self, path: Path, body: bytes, mode: int) -> bool:
         if path.exists():
             return False
         self._require_space(len(body))
-        with _draft(path, body, _PUBLIC) as draft:
+        with _draft(path, body, mode) as draft:
             return _link_once(draft, path)
 
     def _require_space(self, size: int) -> None:

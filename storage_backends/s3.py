@@ -25,6 +25,8 @@ from storage import (
     job_key,
     no_such_picture,
     permanent_key,
+    require_key_of_site,
+    site_key,
     storage_unavailable,
 )
 from storage_backends.conditional import TAKEN, ConditionalPuts, Mode
@@ -75,9 +77,7 @@ class S3Storage:
     def put(self, picture: Picture) -> Stored:
         """Upload the picture unless it is stored already. Raises StorageUnavailable."""
         key, digest = permanent_key(picture)
-        with _translated():
-            created = not self._exists(key) and self._upload(key, picture)
-        return Stored(key, self.url(key), digest, created)
+        return self._put_once(key, digest, picture, CACHE_FOREVER)
 
     def put_for_job(self, picture: Picture, job_id: str) -> str:
         """Upload the picture of a job, and replace that of an earlier attempt. Raises StorageUnavailable."""
@@ -85,6 +85,22 @@ class S3Storage:
         with _translated():
             self._put_object(key, picture, CacheControl=CACHE_A_DAY)
         return key
+
+    def put_for_site(self, picture: Picture, site_id: int) -> Stored:
+        """Upload the picture of a site unless it is stored already. Raises StorageUnavailable."""
+        key, digest = site_key(picture, site_id)
+        return self._put_once(key, digest, picture, CACHE_A_DAY)
+
+    def remove(self, key: str) -> None:
+        """Remove the picture of a site. S3 answers the same if there is none."""
+        require_key_of_site(key)
+        with _translated():
+            self._remove(key)
+
+    def _put_once(self, key: str, digest: str, picture: Picture, cache_control: str) -> Stored:
+        with _translated():
+            created = not self._exists(key) and self._upload(key, picture, cache_control)
+        return Stored(key, self.url(key), digest, created)
 
     def read(self, key: str) -> tuple[bytes, str]:
         """Download `key`. Raises NotFound for an unknown or malformed key, or StorageUnavailable."""
@@ -153,12 +169,12 @@ class S3Storage:
             Bucket=self._bucket, Key=key, Body=picture.body, ContentType=picture.content_type, **more
         )
 
-    def _upload(self, key: str, picture: Picture) -> bool:
+    def _upload(self, key: str, picture: Picture, cache_control: str) -> bool:
         """Upload a picture whose key had none a moment ago. False if another process was faster.
 
         Without the condition, two processes may both upload it. They write the same bytes, so nothing is lost.
         """
-        put = partial(self._put_object, key, picture, CacheControl=CACHE_FOREVER)
+        put = partial(self._put_object, key, picture, CacheControl=cache_control)
         if not self._conditional.wanted():
             put()
             return True

@@ -107,6 +107,34 @@ def test_prune_removes_old_pictures_of_jobs_and_no_others(storage):
     assert storage.prune(-60) == 0
 
 
+def test_the_picture_of_a_site_is_stored_once_until_it_is_removed(storage):
+    first, again = (storage.put_for_site(picture(b"of a site"), 7) for _ in range(2))
+
+    assert first.key == again.key == f"sites/7/{hashlib.sha256(b'of a site').hexdigest()}.webp"
+    assert (first.created, again.created) == (True, False)
+    storage.prune(-60)
+    assert storage.read(first.key) == (b"of a site", "image/webp")
+    storage.remove(first.key)
+    with pytest.raises(NotFound):
+        storage.read(first.key)
+    storage.remove(first.key)
+    assert storage.put_for_site(picture(b"of a site"), 7).created
+
+
+def test_sites_share_no_picture(storage):
+    one, other = (storage.put_for_site(picture(b"shared"), id_) for id_ in (8, 9))
+    storage.remove(one.key)
+    assert storage.read(other.key)[0] == b"shared"
+
+
+def test_only_pictures_of_sites_are_removed_by_their_key(storage):
+    kept = [storage.put(picture()).key, storage.put_for_job(picture(), JOB)]
+    for key in (*kept, "sites/7/../../x.png", "sites", ""):
+        with pytest.raises(ValueError, match="not the key of a site's picture"):
+            storage.remove(key)
+    assert [storage.read(key)[0] for key in kept] == [b"a picture"] * 2
+
+
 def test_prune_removes_all_old_pictures_of_jobs(storage):
     for number in range(20):
         storage.put_for_job(picture(), f"{number:032x}")
@@ -117,6 +145,20 @@ def test_prune_removes_the_drafts_of_killed_processes(tmp_path):
     (tmp_path / "jobs").mkdir()
     (tmp_path / "jobs" / ".tmpx").write_bytes(b"half a pic")
     assert LocalStorage(tmp_path).prune(-60) == 1
+
+
+def test_prune_removes_drafts_of_pictures_of_sites(tmp_path):
+    (tmp_path / "sites" / "7").mkdir(parents=True)
+    draft = tmp_path / "sites" / "7" / ".tmpx"
+    draft.write_bytes(b"half a pic")
+    LocalStorage(tmp_path).prune(-60)
+    assert not draft.exists()
+
+
+def test_a_folder_of_a_site_without_pictures_is_removed(tmp_path):
+    storage = LocalStorage(tmp_path)
+    storage.remove(storage.put_for_site(picture(), 7).key)
+    assert not (tmp_path / "sites" / "7").exists()
 
 
 @pytest.mark.parametrize("key", ["", "jobs/", "jobs/x.png", f"jobs/{JOB}", f"jobs/{JOB}.svg", f"jobs/../jobs/{JOB}.png",
