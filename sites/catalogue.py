@@ -16,6 +16,7 @@ from errors import InvalidOption, RevisionConflict, SiteExists, ThumbnailError
 from sites import pages
 from sites.database import Database
 from sites.models import SiteRow, SiteTag, VersionRow, derived, digest_of
+from sites.retention import note_all_removed
 from sites.rows import LARGEST_ID, find_site, no_such_site, require_id, to_site
 from sites.values import Counts, Filters, Site, SiteDraft, SitePage, Status
 
@@ -101,7 +102,9 @@ class Catalogue:
 
         def work(session: Session) -> Sequence[int]:
             numbers = session.scalars(select(VersionRow.number).where(VersionRow.site_id == id_)).all()
-            session.delete(_row(session, id_, revision))
+            row = _row(session, id_, revision)
+            note_all_removed(session, id_, self._now())
+            session.delete(row)
             return numbers
 
         self._on_removed(id_, self._database.write(work))

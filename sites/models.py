@@ -116,6 +116,15 @@ class VersionRow(Base):
     __table_args__ = (UniqueConstraint("site_id", "number", name="uq_versions_number"),)
 
 
+class RemovedPicture(Base):
+    """A picture in the storage that no version needs, or that is about to become one, since `at`."""
+
+    __tablename__ = "removed_pictures"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+
+
 def digest_of(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()
 

@@ -1,0 +1,148 @@
+"""How sites looked: their versions, what changed between them, and which one is shown. Captures nothing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+import images
+from errors import InvalidOption
+from images import CpuPool
+from model import Picture
+from sites.database import Database
+from sites.models import SiteRow, SiteTag, VersionRow
+from sites.retention import remove_old_versions
+from sites.rows import LARGEST_ID, find_version, no_such_site, require_id, to_site, to_version
+from sites.values import Region, Site, Version
+from sites.version_rows import VersionPictures, add_version, find_row, site_of
+from storage import PictureStorage
+
+MOST_VERSIONS = 100  # of a page of them
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How two versions differ: the share of the picture in percent, the region, and a drawing of it (PNG)."""
+
+    share: float
+    region: Region | None
+    picture: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A version that differs from the one before, with its site."""
+
+    site: Site
+    version: Version
+
+
+class History:
+    """Every method raises DatabaseUnavailable; those that read or store pictures StorageUnavailable too."""
+
+    def __init__(
+        self,
+        database: Database,
+        storage: PictureStorage,
+        cpu: CpuPool,
+        changed: Callable[[int, Sequence[int]], object] = lambda _site_id, _removed: None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`changed` is told of a site that may show another version now, and of the versions that were removed."""
+        self._database = database
+        self._storage = storage
+        self._cpu = cpu
+        self._pictures = VersionPictures(database, storage, cpu, now)
+        self._changed = changed
+        self._now = now
+
+    def versions(self, site_id: int, before: int | None = None, limit: int = 50) -> list[Version]:
+        """Return versions of a site, the newest first; those `before` a number. Raises NotFound for an unknown site."""
+        query = select(VersionRow).where(VersionRow.site_id == site_id).order_by(VersionRow.number.desc())
+        if before is not None:
+            query = query.where(VersionRow.number < min(before, LARGEST_ID))
+        query = query.limit(max(1, min(limit, MOST_VERSIONS)))
+
+        def work(session: Session) -> list[Version]:
+            require_id(site_id)
+            if session.get(SiteRow, site_id) is None:
+                raise no_such_site()
+            return [to_version(row) for row in session.scalars(query)]
+
+        return self._database.read(work)
+
+    def version(self, site_id: int, number: int) -> Version:
+        """Return a version of a site. Raises NotFound."""
+        found = self._database.read(lambda session: find_version(session, site_id, number))
+        if found is None:
+            raise no_such_site()
+        return found
+
+    def difference(self, site_id: int, old: int, new: int) -> Difference:
+        """Compare two versions of a site. Raises NotFound, and InvalidOption for versions that are no pictures."""
+        before, after = self.version(site_id, old), self.version(site_id, new)
+        if "application/pdf" in (before.content_type, after.content_type):
+            raise InvalidOption("must be pictures; a PDF has no difference picture", field="from, to")
+        bodies = self._storage.read(before.key)[0], self._storage.read(after.key)[0]
+        pixels = 2 * (before.width * before.height + after.width * after.height)
+
+        def work() -> tuple[images.Change, bytes]:
+            return images.compare(*bodies), images.draw_difference(*bodies)
+
+        change, drawn = self._cpu.run(work, pixels=pixels)
+        return Difference(change.share, change.region and Region(*change.region), drawn)
+
+    def changes(self, tags: Sequence[str] = (), limit: int = 50) -> list[Changed]:
+        """Return the last versions that differ from the one before, of sites that have all `tags`, the newest first."""
+        query = (
+            select(SiteRow, VersionRow)
+            .join(VersionRow, VersionRow.site_id == SiteRow.id)
+            .where(VersionRow.change > 0, VersionRow.uploaded.is_(False))
+            .order_by(VersionRow.captured_at.desc(), VersionRow.id.desc())
+            .limit(max(1, min(limit, MOST_VERSIONS)))
+        )
+        for tag in tags:
+            query = query.where(exists().where(SiteTag.site_id == SiteRow.id, SiteTag.tag == tag.lower()))
+        return self._database.read(
+            lambda session: [
+                Changed(to_site(row, None), to_version(version)) for row, version in session.execute(query)
+            ]
+        )
+
+    def pin(self, site_id: int, number: int | None) -> Site:
+        """Show a certain version of a site, also after it changes; None shows the last capture again. Raises NotFound."""
+
+        def choose(session: Session, row: SiteRow) -> None:
+            if number is not None:
+                find_version(session, site_id, number)
+            row.picture_number = row.latest_number if number is None else number
+            row.pinned, row.uploaded = number is not None, False
+
+        return self._show(site_id, choose)
+
+    def upload(self, site_id: int, picture: Picture) -> Site:
+        """Show `picture`, which has been decoded, in place of what is captured. Raises NotFound and StorageFull."""
+        self._database.read(lambda session: find_row(session, site_id).id)
+        draft = replace(self._pictures.store(site_id, picture), uploaded=True)
+
+        def choose(session: Session, row: SiteRow) -> None:
+            row.picture_number = add_version(session, row, draft).number
+            row.pinned, row.uploaded = False, True
+
+        return self._show(site_id, choose)
+
+    def _show(self, site_id: int, choose: Callable[[Session, SiteRow], None]) -> Site:
+        """Have another version shown, as `choose` says, and return the site."""
+
+        def work(session: Session) -> tuple[Site, list[int]]:
+            row = find_row(session, site_id)
+            choose(session, row)
+            row.updated_at, row.revision = self._now(), row.revision + 1
+            removed = remove_old_versions(session, row, self._now())
+            return site_of(session, row), removed
+
+        site, removed = self._database.write(work)
+        self._changed(site_id, removed)
+        return site

@@ -1,0 +1,176 @@
+"""Records captures: a new version where a site differs visibly from the one before, and failures."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+import images
+from errors import NotFound, ThumbnailError
+from images import CpuPool
+from model import Picture
+from sites.claims import Claim
+from sites.database import Database
+from sites.models import SiteRow, VersionRow
+from sites.retention import remove_old_versions
+from sites.rows import to_version
+from sites.schedules import TRIES, Schedule
+from sites.values import Region, Site, Status, Version
+from sites.version_rows import VersionPictures, add_version, site_of, version_query
+from storage import PictureStorage, site_key
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a capture came to: the site after it, the version that it shows, and the one before if it `changed`.
+
+    `failed` says that the site counts as failed from now on, `recovered` that it did until now.
+    """
+
+    site: Site
+    version: Version | None = None
+    previous: Version | None = None
+    changed: bool = False
+    failed: bool = False
+    recovered: bool = False
+
+
+class Recorder:
+    """Every method raises DatabaseUnavailable."""
+
+    def __init__(
+        self,
+        database: Database,
+        storage: PictureStorage,
+        cpu: CpuPool,
+        changed: Callable[[int, Sequence[int]], object] = lambda _site_id, _removed: None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`changed` is told of a site that may show another version now, and of the versions that were removed."""
+        self._database = database
+        self._storage = storage
+        self._pictures = VersionPictures(database, storage, cpu, now)
+        self._cpu = cpu
+        self._changed = changed
+        self._now = now
+
+    def record(self, claim: Claim, site: Site, picture: Picture) -> Recorded | None:
+        """Record a capture of `site`: a new version if it differs visibly, else one that was seen again.
+
+        None if the site was removed, or its URL or options changed during the capture. Raises StorageFull too.
+        """
+        latest = self._latest(site.id)
+        change = self._compare(site, latest, picture)
+        if latest is not None and not change.share:
+            return self._record_same(claim, site, picture, latest)
+        draft = self._pictures.store(site.id, picture)
+        number = latest.number if latest else None
+        draft = replace(draft, change=change.share if latest else 0.0, region=change.region and Region(*change.region))
+
+        def work(session: Session) -> tuple[Recorded, list[int]] | None:
+            row = _row_of(session, site)
+            if row is None or row.latest_number != number:
+                return None
+            version = add_version(session, row, draft)
+            row.latest_number = version.number
+            if not row.pinned and not row.uploaded:
+                row.picture_number = version.number
+            if latest is not None:
+                row.changed_at = picture.captured_at
+            recovered = self._succeed(row, claim, picture.captured_at)
+            removed = remove_old_versions(session, row, self._now())
+            after = site_of(session, row)
+            return Recorded(after, to_version(version), latest, latest is not None, recovered=recovered), removed
+
+        return self._tell(site.id, self._database.write(work))
+
+    def record_failure(self, claim: Claim, site: Site, err: ThumbnailError, *, transient: bool) -> Recorded | None:
+        """Record that `site` could not be captured; its last good picture stays. None as for `record`."""
+
+        def work(session: Session) -> Recorded | None:
+            row = _row_of(session, site)
+            if row is None:
+                return None
+            now, schedule = self._now(), Schedule.parse(row.schedule)
+            row.failure_code, row.failure_message = err.code, err.detail
+            if schedule.backs_off(row.failure_count):
+                row.failure_message += f"; after {row.failure_count} failures in a row, captured once a week"
+            row.failure_since = row.failure_since or now
+            failed = row.status != Status.FAILED and (not transient or row.failure_count >= TRIES)
+            if failed:
+                row.status = Status.FAILED
+            if row.due_at == claim.due_at:
+                row.due_at = schedule.after_failure(row.failure_count, now, transient=transient)
+            session.flush()
+            return Recorded(site_of(session, row), failed=failed)
+
+        return self._database.write(work)
+
+    def _record_same(self, claim: Claim, site: Site, picture: Picture, latest: Version) -> Recorded | None:
+        def work(session: Session) -> tuple[Recorded, list[int]] | None:
+            row = _row_of(session, site)
+            version = session.scalar(version_query(site.id, latest.number))
+            if row is None or version is None:
+                return None
+            version.seen_at = max(version.seen_at, picture.captured_at)
+            recovered = self._succeed(row, claim, picture.captured_at)
+            removed = remove_old_versions(session, row, self._now())
+            return Recorded(site_of(session, row), to_version(version), recovered=recovered), removed
+
+        return self._tell(site.id, self._database.write(work))
+
+    def _succeed(self, row: SiteRow, claim: Claim, captured_at: datetime) -> bool:
+        """Note a good capture, and when the next one is due. Return whether the site had failed."""
+        recovered = row.status == Status.FAILED
+        row.status = Status.READY
+        row.failure_code = row.failure_message = row.failure_since = None
+        row.failure_count = 0
+        row.captured_at = max(row.captured_at or captured_at, captured_at)
+        if row.due_at == claim.due_at:  # else somebody has asked for another capture meanwhile
+            schedule, now = Schedule.parse(row.schedule), self._now()
+            due = schedule.next_due(captured_at)
+            row.due_at = due if due is None or due > now else schedule.next_due(now)
+        return recovered
+
+    def _tell(self, site_id: int, done: tuple[Recorded, list[int]] | None) -> Recorded | None:
+        """Tell of another version to show, and of those that were removed."""
+        if done is None:
+            return None
+        recorded, removed = done
+        if removed or recorded.changed or (recorded.version and recorded.version.number == 1):
+            self._changed(site_id, removed)
+        return recorded
+
+    def _latest(self, site_id: int) -> Version | None:
+        query = (
+            select(VersionRow)
+            .join(SiteRow, SiteRow.id == VersionRow.site_id)
+            .where(SiteRow.id == site_id, VersionRow.number == SiteRow.latest_number)
+        )
+
+        def work(session: Session) -> Version | None:
+            row = session.scalar(query)
+            return to_version(row) if row else None
+
+        return self._database.read(work)
+
+    def _compare(self, site: Site, latest: Version | None, picture: Picture) -> images.Change:
+        """Return what changed since the last version; all of it if that one cannot be read."""
+        if latest is None or latest.key == site_key(picture, site.id)[0]:
+            return images.Change()
+        try:
+            old = self._storage.read(latest.key)[0]
+            pixels = 2 * (latest.width * latest.height + picture.width * picture.height)
+            hairline = max(round(float(site.options.get("scale", 1))), 1)
+            packed = b"", picture.pixels
+            return self._cpu.run(lambda: images.compare(old, picture.body, hairline, pixels=packed), pixels=pixels)
+        except (NotFound, images.NotAPicture):
+            return images.Change(100.0, (0, 0, picture.width, picture.height))
+
+
+def _row_of(session: Session, site: Site) -> SiteRow | None:
+    """Return the locked row if it still is of the same page."""
+    row = session.get(SiteRow, site.id, with_for_update=True)
+    return row if row is not None and row.url == site.url and dict(row.options) == dict(site.options) else None
