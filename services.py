@@ -29,7 +29,7 @@ from jobs import JobPictures, JobPresenter, JobQueue, JobStore, celery_app
 from netguard import Guard
 from options import LONGEST_TTL
 from refresh import Popularity, Refresher
-from sites import Catalogue, Database, DraftReader, SitePictures
+from sites import Catalogue, Database, DraftReader, History, SitePictures, next_due
 from storage import OriginalStore, PictureStorage
 from thumbnails import (
     Freshness,
@@ -75,6 +75,8 @@ class Services:
     catalogue: Catalogue
     drafts: DraftReader
     site_pictures: SitePictures
+    history: History
+    cpu: CpuPool
 
     def ready(self) -> dict[str, str]:
         """Return the state of each dependency: ok, unreachable, full, or what to do. Each check ends within seconds.
@@ -158,7 +160,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     access = _access(settings)
     database = Database(settings.database_url)
     site_pictures = SitePictures(database, storage, cache, renditions, settings.cache_ttl + settings.stale_ttl)
-    catalogue = Catalogue(database, lambda _schedule, _after: None, on_removed=site_pictures.changed)
+    catalogue = Catalogue(database, next_due, on_removed=site_pictures.changed)
     drafts = DraftReader(validator, access.require_target)
     permanent_bytes = Budget(counters, f"{settings.persist_bytes_limit} per day", "bytes of permanent pictures")
     return Services(
@@ -187,6 +189,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         catalogue=catalogue,
         drafts=drafts,
         site_pictures=site_pictures,
+        cpu=cpu,
+        history=History(database, storage, cpu, site_pictures.changed),
     )
 
 

@@ -3,8 +3,10 @@
 from sites.catalogue import CHANGEABLE, MOST_AT_ONCE, Catalogue
 from sites.database import Database
 from sites.drafts import DraftReader
+from sites.history import Difference, History
 from sites.pictures import MAX_AGE, SiteImage, SitePictures
 from sites.presenter import describe_site, describe_version
+from sites.schedules import next_due
 from sites.values import Counts, Failure, Filters, Region, Site, SiteDraft, SitePage, Sort, Status, Version
 
 __all__ = [
@@ -14,9 +16,11 @@ __all__ = [
     "Catalogue",
     "Counts",
     "Database",
+    "Difference",
     "DraftReader",
     "Failure",
     "Filters",
+    "History",
     "Region",
     "Site",
     "SiteDraft",
@@ -28,4 +32,5 @@ __all__ = [
     "Version",
     "describe_site",
     "describe_version",
+    "next_due",
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from errors import InvalidOption
 from options import CaptureOptions, callers_options, chosen
+from sites.schedules import Keep, Schedule
 from sites.values import SiteDraft
 from validation import Validator
 
@@ -16,8 +17,6 @@ MOST_TAGS = 20
 _OPTIONS = frozenset(each.name for each in callers_options(CaptureOptions) if not each.private) - {"url"}
 _BREAKS = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]+")
-_SCHEDULE = re.compile(r"never|daily|weekly|hourly|viewed|[1-9][0-9]{0,3}[mhd]")
-_KEEP = re.compile(r"all|[1-9][0-9]{0,3} (versions|days|weeks|months|years?)")
 
 
 class DraftReader:
@@ -115,11 +114,12 @@ def _tags(value: object) -> tuple[str, ...]:
     return tuple(sorted(tags))
 
 
-def _matching(name: str, pattern: re.Pattern[str], words: str) -> Callable[[object], str]:
+def _parsed(name: str, parse: Callable[[str, str], object]) -> Callable[[object], str]:
+    """Return what reads a text that `parse` understands, in small letters and single blanks."""
+
     def read(value: object) -> str:
         text = " ".join(_text(name, value).lower().split())
-        if not pattern.fullmatch(text):
-            raise InvalidOption(f"must be {words}", field=name)
+        parse(text, name)
         return text
 
     return read
@@ -145,7 +145,7 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     "title": _line("title", LONGEST_TITLE),
     "note": _note,
     "tags": _tags,
-    "schedule": _matching("schedule", _SCHEDULE, "never, viewed, hourly, daily, weekly, or such as 30m, 12h or 3d"),
-    "keep": _matching("keep", _KEEP, "all, or such as 30 versions or 1 year"),
+    "schedule": _parsed("schedule", Schedule.parse),
+    "keep": _parsed("keep", Keep.parse),
     "paused": _paused,
 }

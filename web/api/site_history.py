@@ -1,27 +1,48 @@
-"""The pictures of sites, and how they looked before: `/sites/{id}/image`, `/sites/{id}/versions`."""
+"""The pictures of sites, and how they looked before: `/sites/{id}/image`, `/sites/{id}/versions`, `/sites/{id}/diff`."""
 
-from flask import Blueprint, Response, g, request
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
-from errors import KeyRequired
+from flask import Blueprint, Response, g, jsonify, request
+
+import images
+from errors import InvalidOption, KeyRequired
 from images import placeholder
+from model import Picture
+from options import either
 from services import Services
-from sites import SiteImage
+from sites import Difference, Site, SiteImage, describe_site, describe_version
 from thumbnails import CacheState
+from urls import read_query
+from web.api.site_query import read_number
+from web.http.addresses import base_url
+from web.http.bodies import json_body
 from web.http.budgets import Budgets
-from web.http.callers import identify_caller
+from web.http.callers import Caller, identify_caller
+from web.http.errors import prefers_image
 from web.http.origins import Sharing, allow_origins, share_pictures
 from web.http.pictures import SAFE_HEADERS, picture_headers, picture_response, preferred_format
 from web.http.request_log import log_facts
-from web.http.site_images import SiteImages, served_image
+from web.http.revisions import tag_revision
+from web.http.site_images import SiteImages, are_open, served_image
 
 NEUTRAL_SIZE = 640, 360  # of the picture of a site that has none, unless the caller names a size
+LARGEST_UPLOAD = 8 * 2**20
+_NUMBER = 2**31 - 1
 
 
 def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     views = Blueprint("sites", __name__)
     share_pictures(views, Sharing(services.settings))
     allow_origins(views, services.settings.cors_origins)
-    images = SiteImages(services)
+    _add_views_of_pictures(views, services, budgets)
+    _add_views_of_versions(views, services, budgets)
+    _add_views_of_choice(views, services)
+    return views
+
+
+def _add_views_of_pictures(views: Blueprint, services: Services, budgets: Budgets) -> None:
+    reader = SiteImages(services)
 
     @views.get("/sites/<int:id_>/image")
     def image(id_: int) -> Response:
@@ -32,28 +53,98 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         return respond_with_picture(id_, number)
 
     def respond_with_picture(id_: int, number: int | None = None) -> Response:
-        caller = identify_caller(services.access)
-        if not (images.open_to_all or caller.key or g.get("admin")):
-            raise KeyRequired("pictures of sites need an API key here; GALLERY_PUBLIC=true shows them to everybody")
+        caller = _require_viewer(services)
         accepted = preferred_format(request.headers.get("Accept", ""))
-        wanted = images.read(id_, number, request.query_string, accepted)
-        log_facts(site=id_)
+        wanted = reader.read(id_, number, request.query_string, accepted)
         known = services.site_pictures.hit(wanted)
         state = CacheState.HIT if known else CacheState.MISS
+        log_facts(site=id_, cache=state)
         picture = known or services.site_pictures.get(wanted, budgets.charge_of(caller.name, caller.own_limit))
-        log_facts(cache=state)
         if picture is None:
             return _neutral(wanted)
-        served = served_image(wanted, picture, state, private=not images.open_to_all)
+        served = served_image(wanted, picture, state, private=not reader.open_to_all)
         return picture_response(picture, picture_headers(served, wanted.request.delivery))
 
-    return views
+
+def _add_views_of_versions(views: Blueprint, services: Services, budgets: Budgets) -> None:
+    history = services.history
+
+    @views.get("/sites/<int:id_>/versions")
+    def versions(id_: int) -> Response:
+        identify_caller(services.access, needs_key="/sites")
+        asked = _read_query("cursor", "limit")
+        limit = read_number("limit", 1, 100)(asked.get("limit", "50"))
+        before = read_number("cursor", 1, _NUMBER)(asked["cursor"]) if "cursor" in asked else None
+        found = history.versions(id_, before, limit)
+        more = len(found) == limit and found[-1].number > 1
+        here = _here(services)
+        return _private(
+            jsonify(
+                versions=[describe_version(version, here) for version in found],
+                next=str(found[-1].number) if more else None,
+            )
+        )
+
+    @views.get("/sites/<int:id_>/versions/<int:number>")
+    def version(id_: int, number: int) -> Response:
+        identify_caller(services.access, needs_key="/sites")
+        return _private(jsonify(describe_version(history.version(id_, number), _here(services))))
+
+    @views.get("/sites/<int:id_>/diff")
+    def diff(id_: int) -> Response:
+        asked = _read_query("from", "to", "format")
+        drawn = _wants_drawing(asked.get("format"))
+        caller = _require_viewer(services) if drawn else identify_caller(services.access, needs_key="/sites")
+        old, new = (_read_version(asked, name) for name in ("from", "to"))
+        budgets.charge_of(caller.name, caller.own_limit).rendition()  # it costs as much
+        found = history.difference(id_, old, new)
+        response = _drawing(found) if drawn else _described(id_, old, new, found)
+        response.vary.add("Accept")
+        return _private(response)
+
+    def _described(id_: int, old: int, new: int, found: Difference) -> Response:
+        here = _here(services)
+        return jsonify(
+            **{name: describe_version(history.version(id_, each), here) for name, each in (("from", old), ("to", new))},
+            change=found.share,
+            region=found.region and found.region._asdict(),
+            image=f"{here}/sites/{id_}/diff?from={old}&to={new}&format=png",
+        )
+
+
+def _add_views_of_choice(views: Blueprint, services: Services) -> None:
+    """Add the views that choose the picture to show in place of the last capture."""
+
+    @views.put("/sites/<int:id_>/picture")
+    def show(id_: int) -> Response:
+        identify_caller(services.access, needs_key="/sites")
+        if request.is_json:
+            return respond_with(services.history.pin(id_, _read_pin(json_body())))
+        request.max_content_length = LARGEST_UPLOAD
+        return respond_with(services.history.upload(id_, _decoded(services, request.get_data())))
+
+    @views.delete("/sites/<int:id_>/picture")
+    def show_last_capture(id_: int) -> Response:
+        identify_caller(services.access, needs_key="/sites")
+        return respond_with(services.history.pin(id_, None))
+
+    def respond_with(site: Site) -> Response:
+        response = jsonify(describe_site(site, _here(services)))
+        response.headers["Cache-Control"] = "no-store"
+        return tag_revision(response, site.revision)
+
+
+def _require_viewer(services: Services) -> Caller:
+    """Identify the caller, who may see pictures of sites. Raises KeyRequired."""
+    caller = identify_caller(services.access)
+    if not (are_open(services.settings) or caller.key or g.get("admin")):
+        raise KeyRequired("pictures of sites need an API key here; GALLERY_PUBLIC=true shows them to everybody")
+    return caller
 
 
 def _neutral(wanted: SiteImage) -> Response:
     """Respond with the picture of a site that has none yet. Its page loads as with any other."""
-    rendition = wanted.request.rendition
-    width, height = rendition.w, rendition.h
+    width, height = wanted.request.rendition.w, wanted.request.rendition.h
     if width is None and height is None:
         width, height = NEUTRAL_SIZE
     ratio = NEUTRAL_SIZE[0] / NEUTRAL_SIZE[1]
@@ -61,3 +152,63 @@ def _neutral(wanted: SiteImage) -> Response:
     response = Response(placeholder.draw(*size, "pending"), content_type="image/png")
     response.headers.update(SAFE_HEADERS | {"Cache-Control": "no-store", "X-Thumb-State": "pending"})
     return response
+
+
+def _drawing(found: Difference) -> Response:
+    response = Response(found.picture, content_type="image/png")
+    response.headers.update(SAFE_HEADERS)
+    return response
+
+
+def _decoded(services: Services, body: bytes) -> Picture:
+    """Decode a picture that a caller sends. Raises InvalidOption."""
+    try:
+        identity = services.cpu.run(lambda: images.identify(body), pixels=images.pixels_of(body))
+    except images.NotAPicture:
+        identity = None
+    if identity is None or identity.content_type == "application/pdf":
+        raise InvalidOption(
+            'must be a PNG, JPEG, WebP or AVIF picture, or JSON such as {"version": 3}', field="picture"
+        )
+    return Picture(body, identity.content_type, identity.width, identity.height, datetime.now(UTC))
+
+
+def _read_pin(body: object) -> int:
+    if not isinstance(body, Mapping) or body.keys() != {"version"}:
+        raise InvalidOption('must be a JSON object such as {"version": 3}')
+    number = body["version"]
+    if type(number) is not int or not 0 < number <= _NUMBER:
+        raise InvalidOption("must be the number of a version", field="version")
+    return number
+
+
+def _wants_drawing(format_: str | None) -> bool:
+    if format_ not in (None, "json", "png"):
+        raise InvalidOption(f"must be {either(('json', 'png'))}", field="format")
+    return prefers_image() if format_ is None else format_ == "png"
+
+
+def _read_version(asked: Mapping[str, str], name: str) -> int:
+    if name not in asked:
+        raise InvalidOption("is missing; set it to the number of a version", field=name)
+    return read_number(name, 1, _NUMBER)(asked[name])
+
+
+def _read_query(*known: str) -> dict[str, str]:
+    asked: dict[str, str] = {}
+    for name, value in read_query(request.query_string):
+        if name not in known:
+            raise InvalidOption(f"is not an option; choose from {', '.join(known)}", field=name[:40])
+        if name in asked:
+            raise InvalidOption("is set more than once; send it once", field=name)
+        asked[name] = value
+    return asked
+
+
+def _private(response: Response) -> Response:
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _here(services: Services) -> str:
+    return services.settings.public_url or base_url()

@@ -13,7 +13,16 @@ from flask_cors import CORS
 from config import Settings
 from options import NOTE_HEADER, STATUS_HEADER
 
-_SENT = ["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Prefer", "X-API-Key", "X-Request-ID"]
+_SENT = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Prefer",
+    "X-API-Key",
+    "X-Request-ID",
+]
 _READ = [
     "ETag",
     "Location",
@@ -88,7 +97,7 @@ def allow_origins(views: Blueprint, origins: tuple[str, ...]) -> None:
     CORS(
         views,
         origins=list(origins),
-        methods=["GET", "HEAD", "POST"],
+        methods=["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"],
         allow_headers=_SENT,
         expose_headers=_READ,
         max_age=600,
