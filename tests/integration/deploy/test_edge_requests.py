@@ -152,3 +152,12 @@ def test_nginx_starts_before_the_web_process_has_a_name(folder):
             assert (answer.status_code, answer.json()["code"]) == (503, "upstream_unavailable")
             names.address = "127.0.0.1"
             wait_until(lambda: requests.get(f"{url}/health", timeout=30).text == "here", "the web process")
+
+
+def test_lists_of_sites_may_be_large(site_edge, site):
+    body = b"x" * (2 << 20)
+    for path in ("/sites", "/sites/1/picture", "/persist"):
+        site.add(path, "answer")
+    assert requests.post(site_edge.url + "/sites", body, timeout=30).status_code == 200
+    assert requests.put(site_edge.url + "/sites/1/picture", body, timeout=30).status_code != 413
+    assert requests.post(site_edge.url + "/persist", body, timeout=30).status_code == 413
