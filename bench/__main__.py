@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench import backlog, captures, hits, keeping, misses, renditions, rightness, scale
+from bench import backlog, captures, hits, keeping, misses, renditions, rightness, scale, sites
 from bench.report import Row, quote, table, write
 
 HERE = Path(__file__).parent
@@ -24,6 +24,7 @@ GROUPS: dict[str, Callable[[Path], list[Row]]] = {
     "captures": lambda work: [*captures.rows(work), *rightness.rows(work)],
     "renditions": renditions.rows,
     "keeping": keeping.rows,
+    "sites": sites.rows,
 }
 
 
