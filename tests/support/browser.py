@@ -1,0 +1,106 @@
+"""Drives pages for people in the installed Chromium, which reaches loopback only, and checks them with axe-core.
+
+Offers fixtures: a test module that looks at pages imports `browser` and `open_page` from here.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from werkzeug.serving import make_server
+
+from scripts.setup import chromium
+
+SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
+THEMES = ("light", "dark")
+_axe = Axe()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests of a process."""
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=chromium(),
+            # As root there is no sandbox. Names do not resolve, so that nothing outside loopback is asked.
+            args=["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open pages, each in a profile of its own: `open_page(url, size="phone", theme="dark", scripts=False)`.
+
+    The test fails if a page breaks its content security policy, raises an error or asks another server.
+    """
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_(url: str, size: str = "desktop", theme: str = "light", *, scripts: bool = True, **more: Any) -> Page:
+        width, height = SIZES[size]
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme=theme,
+            java_script_enabled=scripts,
+            reduced_motion="reduce",
+            **more,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        watch(page, url, complaints)
+        page.goto(url)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def watch(page: Page, url: str, complaints: list[str]) -> None:
+    """Note in `complaints` what a page of the service at `url` must not do."""
+    origin = "/".join(url.split("/")[:3])
+    page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+    page.on("console", lambda entry: _is_refusal(entry.text) and complaints.append(entry.text))
+    page.on("request", lambda request: request.url.startswith(origin) or complaints.append(f"asked {request.url}"))
+
+
+def _is_refusal(text: str) -> bool:
+    return "Content Security Policy" in text
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe-core finds wrong with a page: the rule, and the elements that break it. Needs scripts."""
+    found = _axe.run(page).response["violations"]
+    return [f"{each['id']}: {node['html'][:200]} {node['failureSummary']}" for each in found for node in each["nodes"]]
+
+
+def overflows(page: Page) -> bool:
+    """Return whether the page is wider than the window."""
+    return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+def screenshot(page: Page, path: Path) -> None:
+    """Save the whole page as a PNG, for a person to look at."""
+    page.screenshot(path=path, full_page=True)
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """Serve a WSGI application from threads of the test's process, and yield its URL."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
