@@ -1,6 +1,5 @@
 """Pages for people as responses: the templates' environment, the headers of a page, and its theme."""
 
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -8,8 +7,9 @@ from flask import Blueprint, Flask, Response, abort, render_template, request, u
 from jinja2 import StrictUndefined
 
 from services import Services
-from web.http.addresses import path_of
-from web.ui import wording
+from web.http.addresses import base_url, path_of
+from web.ui import pictures, wording
+from web.ui.access import is_admin
 from web.ui.assets import Assets
 
 # Nothing inline and nothing from elsewhere. Styles that scripts set one by one need no permission.
@@ -25,7 +25,7 @@ _HEADERS = {
     "Cache-Control": "private, no-cache",
     "Vary": "Cookie",
 }
-LOG_IN = "admin.log_in"  # the endpoint of web/admin, which lies above this folder
+LOG_IN, NEW_SITE = "admin.log_in", "admin.new_site"  # endpoints of web/admin, which lies above this folder
 THEMES = ("system", "light", "dark")
 _THEME_COOKIE = "theme"
 _A_YEAR = 365 * 86400
@@ -49,17 +49,27 @@ def install(app: Flask, services: Services) -> None:
         """Return the path of the log-in page, which leads back here; "" if there is none."""
         return link(LOG_IN, next=here()) if LOG_IN in app.view_functions else ""
 
+    def new_site() -> str:
+        """Return the path of the form for a new site; "" for a reader who must not add one."""
+        return link(NEW_SITE) if is_admin() and NEW_SITE in app.view_functions else ""
+
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters.update(ago=wording.ago, number=wording.number, size=wording.size, moment=wording.moment)
+    words = ("ago", "day", "due", "host", "moment", "name", "number", "percent", "size", "span")
+    app.jinja_env.filters.update({word: getattr(wording, word) for word in words})
     app.jinja_env.globals.update(
         link=link,
+        path=lambda path: path_of(path, public_url),
+        absolute=lambda path: (public_url or base_url()) + path,
         here=here,
         log_in=log_in,
+        new_site=new_site,
         asset=lambda name: link("ui.static", name=assets.versioned(name)),
+        card_address=pictures.card_address,
+        card_widths=pictures.CARD_WIDTHS,
+        version_address=pictures.version_address,
         theme=_theme,
         themes=THEMES,
-        now=lambda: datetime.now().astimezone(),
     )
     app.register_blueprint(_blueprint(assets, public_url))
 

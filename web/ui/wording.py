@@ -1,6 +1,9 @@
-"""Times, numbers and sizes in words, as pages show them. Pure."""
+"""Times, numbers, sizes and names of sites in words, as pages show them. Pure."""
 
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from sites import Site
 
 _UNITS = (
     (365 * 86400, "year"),
@@ -13,15 +16,24 @@ _UNITS = (
 _BYTES = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
+def span(when: datetime, now: datetime | None = None) -> str:
+    """Write how much time lies between `when` and now, in its largest unit: `3 hours`, or `a moment`."""
+    seconds = abs(int(((now or datetime.now(UTC)) - when).total_seconds()))
+    length, unit = next((each for each in _UNITS if seconds >= each[0]), (0, ""))
+    count = seconds // length if length else 0
+    return f"{count} {unit}{'' if count == 1 else 's'}" if count else "a moment"
+
+
 def ago(when: datetime, now: datetime | None = None) -> str:
-    """Write how long ago `when` was, or in how much time it will be: `3 hours ago`, `in 2 days`."""
-    seconds = int(((now or datetime.now(UTC)) - when).total_seconds())
-    for length, unit in _UNITS:
-        count = abs(seconds) // length
-        if count:
-            many = f"{count} {unit}{'' if count == 1 else 's'}"
-            return f"{many} ago" if seconds > 0 else f"in {many}"
-    return "just now" if seconds >= 0 else "in a moment"
+    """Write how long ago `when` was, or how soon it is: `3 hours ago`, `in 2 days`."""
+    now = now or datetime.now(UTC)
+    return f"in {span(when, now)}" if when > now else f"{span(when, now)} ago"
+
+
+def due(when: datetime, now: datetime | None = None) -> str:
+    """Write when something that is planned will happen: `now` if it is late."""
+    now = now or datetime.now(UTC)
+    return ago(when, now) if when > now else "now"
 
 
 def moment(when: datetime) -> str:
@@ -29,8 +41,19 @@ def moment(when: datetime) -> str:
     return f"{when.astimezone(UTC):%-d %B %Y, %H:%M} UTC"
 
 
+def day(when: datetime) -> str:
+    return f"{when.astimezone(UTC):%-d %b %Y}"
+
+
 def number(value: int) -> str:
     return f"{value:,}"
+
+
+def percent(share: float) -> str:
+    """Write a share in percent, never 0 for what did change."""
+    if 0 < share < 0.1:
+        return "less than 0.1 %"
+    return f"{share:.1f} %" if share < 10 else f"{share:.0f} %"
 
 
 def size(count: int) -> str:
@@ -40,3 +63,12 @@ def size(count: int) -> str:
             value = count / length
             return f"{value:.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}"
     return f"{count} bytes"
+
+
+def host(url: str) -> str:
+    """Return the host of a site as people call it, with its port if it has one."""
+    return urlsplit(url).netloc.removeprefix("www.")
+
+
+def name(site: Site) -> str:
+    return site.title or host(site.url)

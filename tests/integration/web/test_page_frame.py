@@ -1,12 +1,14 @@
 """What all pages for people share: their files, headers, theme and errors. tests/e2e/ui looks at them in a browser."""
 
 import re
+import shutil
 
 import pytest
 
 
 @pytest.fixture
-def settings(settings):
+def settings(settings, tmp_path, _migrated_file):
+    shutil.copy(_migrated_file, tmp_path / "thumbnails.db")
     return settings | {"gallery_public": True}
 
 

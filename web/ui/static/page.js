@@ -15,3 +15,52 @@ themes?.addEventListener("submit", async (event) => {
   // The answer leads back to this page, which is shown already.
   await fetch(themes.action, { method: "POST", body, redirect: "manual" });
 });
+
+// A picture that comes later fades in. One that is there already is left alone.
+
+function fadeIn(pictures) {
+  for (const picture of pictures) {
+    if (picture.complete) continue;
+    picture.classList.add("arriving");
+    for (const end of ["load", "error"]) {
+      picture.addEventListener(end, () => picture.classList.remove("arriving"), { once: true });
+    }
+  }
+}
+
+fadeIn(document.querySelectorAll(".picture img"));
+
+// Cards without a picture ask for it: soon at first, then every half minute, and only while the page is looked at.
+
+const wall = document.querySelector(".wall");
+const waiting = () => [...(wall?.querySelectorAll('[data-state="pending"]') ?? [])];
+let pause = 2000;
+
+async function askForPictures() {
+  const asked = waiting();
+  if (!asked.length) return;
+  if (!document.hidden) {
+    const query = new URLSearchParams(asked.map((card) => ["site", card.dataset.site]));
+    const response = await fetch(`${wall.dataset.cards}?${query}`).catch(() => null);
+    if (response?.ok) swap(new DOMParser().parseFromString(await response.text(), "text/html"));
+  }
+  pause = Math.min(pause * 1.5, 30000);
+  setTimeout(askForPictures, pause);
+}
+
+function swap(answer) {
+  const arrived = [];
+  for (const card of answer.querySelectorAll('.card:not([data-state="pending"])')) {
+    const old = wall.querySelector(`[data-site="${card.dataset.site}"]`);
+    const focused = old?.contains(document.activeElement);
+    old?.replaceWith(card);
+    if (focused) card.querySelector("a").focus();
+    fadeIn(card.querySelectorAll("img"));
+    if (card.dataset.state === "ready") arrived.push(card.querySelector("h2").textContent.trim());
+  }
+  if (!arrived.length) return;
+  pause = 2000;
+  document.querySelector("#arrivals").textContent = `New pictures: ${arrived.join(", ")}`;
+}
+
+setTimeout(askForPictures, pause);

@@ -1,0 +1,117 @@
+"""The gallery as people meet it: by eye, keyboard, phone, screen reader, and without scripts."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.browser import SIZES, THEMES, overflows, violations
+from tests.support.site_states import capture, fail
+
+TITLES = {
+    "plain": "The Daily Gazette",
+    "arabic": "متجر الكتب القديمة في وسط المدينة",
+    "japanese": "日本の伝統的な庭園と四季の風景を紹介するウェブサイト",
+    "devanagari": "हिन्दी समाचार और साहित्य का घर",
+    "long": "many words " * 18 + "W" * 120,
+}
+
+
+@pytest.fixture
+def sites(served, add):
+    """A site in each state, and with each kind of title."""
+    database = served.services.database
+    made = {name: add(f"{name}.example", title=title, tags=("news",)) for name, title in TITLES.items()}
+    for site in made.values():
+        capture(database, site, 10, 0.01, 60)
+    made["tall"] = add("tall.example", options={"full_page": "1"})
+    capture(database, made["tall"], 3, size=(1280, 9000))
+    made["failing"] = add("failing.example")
+    capture(database, made["failing"], colour="#000000")
+    fail(database, made["failing"], "the page did not answer within 25 seconds", 7)
+    made["lost"] = add("lost.example")
+    fail(database, made["lost"], "the name of the host does not resolve")
+    made["waiting"] = add("waiting.example")
+    return made
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", SIZES)
+def test_the_wall_is_accessible_and_fits_the_window(served, sites, open_page, size, theme):
+    page = open_page(f"{served.url}/gallery", size, theme)
+    assert page.locator(".card").count() == len(sites)
+    assert violations(page) == []
+    assert not overflows(page)
+
+
+@pytest.mark.parametrize("path", ["/gallery", "/gallery?q=nothing", "/gallery/nowhere", "/gallery?sort=age"])
+@pytest.mark.parametrize("size", SIZES)
+def test_pages_with_nothing_to_show_are_accessible_too(served, catalogue, open_page, size, path):
+    page = open_page(served.url + path, size)
+    assert violations(page) == []
+    assert not overflows(page)
+
+
+def test_text_at_twice_the_size_still_fits(served, sites, open_page):
+    page = open_page(f"{served.url}/gallery")
+    page.set_viewport_size({"width": 640, "height": 400})  # what remains of 1280 × 800 at 200 %
+    assert not overflows(page)
+
+
+def test_cards_keep_their_places_while_pictures_load(served, sites, open_page):
+    page = open_page(f"{served.url}/gallery", scripts=False)
+    for place in page.locator(".card .picture").all():
+        box = place.bounding_box()
+        assert box["width"] / box["height"] == pytest.approx(16 / 9, rel=0.01)
+
+
+def test_a_card_is_one_link_that_the_keyboard_reaches_in_order(served, add, open_page):
+    first, second = add("a.example", title="A"), add("b.example", title="B")
+    page = open_page(f"{served.url}/gallery?sort=title")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    page.locator(".sorts a").last.focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == f"/gallery/{first.id}"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == f"/gallery/{second.id}"
+    page.locator(f'[data-site="{first.id}"]').click(position={"x": 20, "y": 20})  # on the picture
+    expect(page).to_have_url(f"{served.url}/gallery/{first.id}")
+
+
+def test_a_search_works_without_scripts_and_back_goes_back(served, add, open_page):
+    add("a.example", title="Apples")
+    add("b.example", title="Pears")
+    page = open_page(f"{served.url}/gallery", scripts=False)
+    page.get_by_role("searchbox").fill("pears")
+    page.keyboard.press("Enter")
+    expect(page.locator(".card h2")).to_have_text(["Pears"])
+    page.go_back()
+    expect(page.locator(".card h2")).to_have_count(2)
+
+
+def test_a_picture_takes_the_place_of_its_card_when_the_capture_is_there(served, add, open_page):
+    site = add("a.example", title="Apples")
+    page = open_page(f"{served.url}/gallery")
+    expect(page.get_by_text("Waiting for its first picture")).to_be_visible()
+    page.locator(".card a").focus()
+    capture(served.services.database, site)
+    expect(page.locator('.card[data-state="ready"] img')).to_be_attached(timeout=15_000)
+    expect(page.locator("#arrivals")).to_have_text("New pictures: Apples")
+    assert page.evaluate("document.activeElement.textContent.trim()") == "Apples"
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_theme_that_is_chosen_stays(served, catalogue, open_page, scripts):
+    page = open_page(f"{served.url}/gallery?q=a", scripts=scripts)
+    light = background(page)
+    page.get_by_role("button", name="dark").click()
+    expect(page.get_by_role("button", name="dark")).to_have_attribute("aria-pressed", "true")
+    assert background(page) != light
+    assert page.url == f"{served.url}/gallery?q=a"
+    page.wait_for_load_state("networkidle")
+    page.reload()
+    assert background(page) != light
+
+
+def background(page):
+    return page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
