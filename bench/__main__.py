@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench import backlog, captures, hits, keeping, misses, renditions, rightness, scale, sites
+from bench import backlog, captures, gallery, hits, keeping, misses, renditions, rightness, scale, sites
 from bench.report import Row, quote, table, write
 
 HERE = Path(__file__).parent
@@ -25,6 +25,7 @@ GROUPS: dict[str, Callable[[Path], list[Row]]] = {
     "renditions": renditions.rows,
     "keeping": keeping.rows,
     "sites": sites.rows,
+    "gallery": gallery.rows,
 }
 
 

@@ -1,6 +1,10 @@
 """Sites with a history, written to the database as captures would write it, so that a page has something to show."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import insert, update
+from sqlalchemy.orm import Session
 
 from sites import Database, Region, Site, Status
 from sites.models import SiteRow, VersionRow
@@ -20,35 +24,54 @@ def capture(
     newest = datetime.now(UTC) - age
     shares = (0.0, *changes)
 
-    def write(session):
+    def write(session: Session) -> None:
         for number, change in enumerate(shares, 1):
             at = newest - timedelta(days=len(shares) - number)
-            left, top, width, height = CHANGED if number > 1 else (None, None, None, None)
-            session.add(
-                VersionRow(
-                    site_id=site.id,
-                    number=number,
-                    key=f"thumbs/{site.id}-{number}",
-                    content_type="image/png",
-                    width=size[0],
-                    height=size[1],
-                    size=123_456,
-                    captured_at=at,
-                    seen_at=at,
-                    change=change,
-                    region_left=left,
-                    region_top=top,
-                    region_width=width,
-                    region_height=height,
-                    colour=colour,
-                )
-            )
+            session.add(VersionRow(**_version(site.id, number, at, change, size, colour)))
         row = session.get(SiteRow, site.id)
         row.status = Status.READY
         row.picture_number = row.latest_number = len(shares)
         row.captured_at = row.changed_at = newest
 
     database.write(write)
+
+
+def capture_all(database: Database, sites: Iterable[Site], age: timedelta) -> None:
+    """Give each of `sites` its first version, a second before that of the site before it."""
+    newest = datetime.now(UTC) - age
+    times = {site.id: newest - timedelta(seconds=back) for back, site in enumerate(sites)}
+    seen = {"status": Status.READY, "picture_number": 1, "latest_number": 1}
+
+    def write(session: Session) -> None:
+        session.execute(insert(VersionRow), [_version(id_, 1, at, 0.0) for id_, at in times.items()])
+        session.execute(
+            update(SiteRow), [seen | {"id": id_, "captured_at": at, "changed_at": at} for id_, at in times.items()]
+        )
+
+    database.write(write)
+
+
+def _version(
+    id_: int, number: int, at: datetime, change: float, size: tuple[int, int] = (1280, 720), colour: str = "#8899aa"
+) -> dict[str, object]:
+    left, top, width, height = CHANGED if number > 1 else (None, None, None, None)
+    return {
+        "site_id": id_,
+        "number": number,
+        "key": f"thumbs/{id_}-{number}",
+        "content_type": "image/png",
+        "width": size[0],
+        "height": size[1],
+        "size": 123_456,
+        "captured_at": at,
+        "seen_at": at,
+        "change": change,
+        "region_left": left,
+        "region_top": top,
+        "region_width": width,
+        "region_height": height,
+        "colour": colour,
+    }
 
 
 def fail(database: Database, site: Site, message: str, count: int = 1, age: timedelta = timedelta(days=3)) -> None:
