@@ -8,8 +8,7 @@ from urllib.parse import urlencode
 from werkzeug.datastructures import MultiDict
 
 from errors import InvalidOption
-from sites import Filters
-from sites.values import Sort
+from sites import Filters, Sort
 
 PAGE_SITES = 24
 SORTS: dict[Sort, str] = {"changed": "last changed", "title": "title", "added": "last added"}

@@ -115,3 +115,55 @@ def test_a_theme_that_is_chosen_stays(served, catalogue, open_page, scripts):
 
 def background(page):
     return page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", SIZES)
+def test_a_page_of_each_kind_of_site_is_accessible_and_fits_the_window(served, sites, open_page, size, theme):
+    page = open_page(f"{served.url}/gallery", size, theme)
+    paths = [f"/gallery/{site.id}" for site in sites.values()]
+    compared = [
+        f"{paths[0]}?from=1&to=4",
+        f"{paths[0]}?from=2&to=3&view=side",
+        f"{paths[0]}?from=1&to=2&view=difference",
+    ]
+    for path in [*paths, *compared]:
+        page.goto(served.url + path)
+        assert (path, violations(page)) == (path, [])
+        assert (path, overflows(page)) == (path, False)
+
+
+def test_the_line_between_two_versions_follows_keys_and_pointer(served, sites, open_page):
+    page = open_page(f"{served.url}/gallery/{sites['plain'].id}?from=1&to=2")
+    before, after = page.locator(".compare .sheet").all()
+    assert before.bounding_box() == after.bounding_box()
+    line = page.get_by_role("slider")
+    line.focus()
+    page.keyboard.press("Home")
+    assert line_at(page) == 0
+    box = before.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 60)
+    page.mouse.up()
+    assert line_at(page) == pytest.approx(25, abs=0.5)
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60)
+    assert line_at(page) == pytest.approx(25, abs=0.5)
+
+
+def line_at(page):
+    clip = page.locator(".compare .sheet").last.evaluate("sheet => getComputedStyle(sheet).clipPath")
+    return float(clip.rpartition(" ")[2].rstrip("%px)"))
+
+
+def test_two_versions_stand_beside_each_other_without_scripts(served, sites, open_page):
+    page = open_page(f"{served.url}/gallery/{sites['plain'].id}?from=1&to=2", scripts=False)
+    before, after = (sheet.bounding_box() for sheet in page.locator(".compare .sheet").all())
+    assert before["x"] + before["width"] <= after["x"]
+    assert page.get_by_role("slider").count() == 0
+    page.locator("select[name=from]").select_option("2")
+    page.locator("select[name=to]").select_option("4")
+    page.locator("select[name=view]").select_option("side by side")
+    page.get_by_role("button", name="Compare").click()
+    assert page.url.endswith("?from=2&to=4&view=side")
+    expect(page.locator(".compare figcaption")).to_contain_text(["Version 2", "Version 4"])
