@@ -13,6 +13,7 @@ from config import Settings
 from coordination import ClusterMode, log_in_one_line
 from services import Services
 from web import cli, fast_path
+from web.admin import blueprint as admin
 from web.api import contract, health, jobs, persist, site_history, sites, thumbs
 from web.http import budgets, callers, errors, flood_guard, origins, request_log
 from web.ui import error_pages, gallery, pages
@@ -39,6 +40,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(health.blueprint(services))
     pages.install(app, services)
     app.register_blueprint(gallery.blueprint(services))
+    admin.install(app, services)
     error_pages.install(app)
     errors.install(app, flood_guard.install(app, services))
     callers.trust_proxies(app, services.settings.trusted_proxies)

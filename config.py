@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import Annotated, Any, Literal, NoReturn, Self, get_args
 from urllib.parse import urlsplit
 
 import dotenv
@@ -83,6 +83,11 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 KeyEntry = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}:[^:]{8,}(:.+)?$")]
 SigningKey = Annotated[str, Field(min_length=16)]
 WebhookSecret = Annotated[str, Field(pattern=r"^whsec_"), AfterValidator(_webhook_secret)]
+# The headers in which proxies name the person who has logged in. deploy/nginx.conf removes each of them from what visitors
+# send. A header that it does not know would let any visitor in.
+TrustedHeader = Literal[
+    "X-Forwarded-User", "X-Forwarded-Email", "X-Auth-Request-User", "X-Auth-Request-Email", "Remote-User"
+]
 # The widths of a `srcset`, alone or with the height for 16:9, and the size of link previews.
 _WIDTHS = (160, 240, 320, 480, 640, 800, 960, 1200, 1280, 1600, 1920)
 LADDER = (*map(str, _WIDTHS), *(f"{width}x{width * 9 // 16}" for width in _WIDTHS), "1200x630")
@@ -212,6 +217,14 @@ class Settings(BaseSettings):
     )
 
     gallery_public: bool = Field(default=False, description="true or false")
+    admin_key: SecretStr | None = Field(
+        None, min_length=16, max_length=256, description="a secret of 16 to 256 characters that is no key of API_KEYS"
+    )
+    admin_trusted_header: TrustedHeader | None = Field(
+        None,
+        description=f"{', '.join(get_args(TrustedHeader)[:-1])} or {get_args(TrustedHeader)[-1]}, "
+        "with ADMIN_KEY and TRUSTED_PROXIES of 1 or more",
+    )
 
     block_ads: bool = Field(default=True, description="true or false")
     allow_ignore_https_errors: bool = Field(default=False, description="true or false")
@@ -248,6 +261,20 @@ class Settings(BaseSettings):
     def _require_bucket(self) -> Self:
         if self.originals == "s3" and self.s3_bucket is None:
             raise PydanticCustomError("originals", "a bucket is needed")
+        return self
+
+    @model_validator(mode="after")
+    def _keep_admin_key_apart(self) -> Self:
+        """A key that programs hold must not open the admin pages."""
+        key = self.admin_key.get_secret_value() if self.admin_key else None
+        if key in (*(entry.split(":")[1] for entry in self.api_keys), *self.signing_keys):
+            raise PydanticCustomError("admin_key", "another key")
+        return self
+
+    @model_validator(mode="after")
+    def _require_proxy(self) -> Self:
+        if self.admin_trusted_header and not (self.admin_key and self.trusted_proxies):
+            raise PydanticCustomError("admin_trusted_header", "a proxy is needed")
         return self
 
     @property
@@ -316,6 +343,7 @@ _PREFIXES = (
     "JOB_",
     "S3_",
     "SNAPSHARP_",
+    "ADMIN_",
     "ALLOWED_",
     "PRIVATE_TARGET",
     "WEBHOOK_",

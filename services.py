@@ -29,7 +29,7 @@ from jobs import JobPictures, JobPresenter, JobQueue, JobStore, celery_app
 from netguard import Guard
 from options import LONGEST_TTL
 from refresh import Popularity, Refresher
-from sites import Catalogue, Database, DraftReader, History, SitePictures, next_due
+from sites import AdminSessions, AuditLog, Catalogue, Database, DraftReader, History, SitePictures, next_due
 from storage import OriginalStore, PictureStorage
 from thumbnails import (
     Freshness,
@@ -77,6 +77,8 @@ class Services:
     site_pictures: SitePictures
     history: History
     cpu: CpuPool
+    admin_sessions: AdminSessions
+    audit: AuditLog
 
     def ready(self) -> dict[str, str]:
         """Return the state of each dependency: ok, unreachable, full, or what to do. Each check ends within seconds.
@@ -191,6 +193,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         site_pictures=site_pictures,
         cpu=cpu,
         history=History(database, storage, cpu, site_pictures.changed),
+        admin_sessions=AdminSessions(database),
+        audit=AuditLog(database),
     )
 
 

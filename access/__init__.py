@@ -1,5 +1,6 @@
 """Access and limits: API keys, signed URLs, allowed targets and sizes, budgets. Knows no HTTP."""
 
+from access.admin_key import LINK_SECONDS, AdminKey
 from access.budgets import (
     FLOOD_SCOPE,
     RENDITION_BYTES,
@@ -19,8 +20,10 @@ from access.signatures import sign
 
 __all__ = [
     "FLOOD_SCOPE",
+    "LINK_SECONDS",
     "RENDITION_BYTES",
     "AccessRules",
+    "AdminKey",
     "ApiKey",
     "Budget",
     "BudgetUsage",

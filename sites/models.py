@@ -125,6 +125,37 @@ class RemovedPicture(Base):
     at: Mapped[datetime] = mapped_column(index=True)
 
 
+class AdminSessionRow(Base):
+    __tablename__ = "admin_sessions"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)  # of the token, which only the browser has
+    who: Mapped[str]
+    client: Mapped[str]
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+
+
+class UsedLinkRow(Base):
+    __tablename__ = "admin_links"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    expires_at: Mapped[datetime]
+
+
+class AuditRow(Base):
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    who: Mapped[str]
+    client: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    detail: Mapped[str]
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
 def digest_of(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()
 
