@@ -3,11 +3,13 @@
 import json
 import socket
 from contextlib import ExitStack
+from typing import get_args
 from urllib.parse import urlencode, urlsplit
 
 import pytest
 import requests
 
+from config import TrustedHeader
 from tests.support.dns import running_name_server
 from tests.support.nginx import Edge, running_nginx
 from tests.support.processes import wait_until
@@ -41,6 +43,41 @@ def test_32_kb_of_cookies_do_no_harm_and_stay_outside(site_edge, site, path):
 
     assert (answer.status_code, answer.text) == (200, "picture")
     assert "cookie" not in seen(site)
+
+
+@pytest.mark.parametrize("path", ["/admin", "/admin/log-in?next=/admin", "/gallery", "/gallery/42", "/theme"])
+def test_pages_for_people_get_their_cookies(site_edge, site, path):
+    site.add(path.partition("?")[0], "page")
+    site_edge.get(path, {"Cookie": "admin=token"})
+    assert seen(site)["cookie"] == "admin=token"
+
+
+@pytest.mark.parametrize("path", ["/administer", "/thumb/../persist?/admin", "/sites/1/image"])
+def test_no_other_path_gets_cookies(site_edge, site, path):
+    for each in ("/administer", "/persist", "/sites/1/image"):
+        site.add(each, "answer")
+    site_edge.get(path, {"Cookie": "admin=token"})
+    assert "cookie" not in seen(site)
+
+
+def test_no_visitor_names_the_admin(site_edge, site, folder):
+    headers = dict.fromkeys(get_args(TrustedHeader), "mallory")
+    site.add("/admin", "page")
+    site_edge.get("/admin", headers)
+    assert {name.lower() for name in headers} & seen(site).keys() == set()
+
+    (folder / "trusting").mkdir()
+    with running_nginx(folder / "trusting", site.url(""), ("# 192.0.2.0/24 1;", "127.0.0.1 1;")) as url:
+        Edge(url, folder).get("/admin", headers)
+    assert {seen(site)[name.lower()] for name in headers} == {"mallory"}
+
+
+def test_a_large_upload_is_for_admin_pages_alone(site_edge, site):
+    site.add("/admin/sites/1/picture", "page")
+    site.add("/persist", "page")
+    body = b"x" * (2 << 20)
+    assert requests.post(site_edge.url + "/admin/sites/1/picture", body, timeout=30).status_code == 200
+    assert requests.post(site_edge.url + "/persist", body, timeout=30).status_code == 413
 
 
 @pytest.mark.parametrize("path", ["/health", "/thumb?url=http%3A%2F%2F93.184.216.34%2F"])
