@@ -6,15 +6,18 @@ STATE_REDIS_URL, a screenshot API).
 
 import fcntl
 import os
+import secrets
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import dotenv
 from honcho.environ import parse_procfile
 
+from access import AdminKey
 from scripts.setup import chromium
 from scripts.supervisor import supervise
 
@@ -105,7 +108,25 @@ def process_environment(settings: Mapping[str, str], commands: Mapping[str, str]
     if "demo" in commands:
         targets = [settings.get("PRIVATE_TARGETS", ""), f"{LOOPBACK}:{env['DEMO_PORT']}"]
         env["PRIVATE_TARGETS"] = ",".join(filter(None, targets))
+    if not is_set(settings, "ADMIN_KEY"):
+        env["ADMIN_KEY"] = own_admin_key(ROOT / "data" / "admin-key")
     return env
+
+
+def own_admin_key(file: Path) -> str:
+    """Return the key of the admin pages that an earlier run has made, so that sessions outlive a restart, or make one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as made:
+            made.write(secrets.token_urlsafe(24))
+    return file.read_text(encoding="ascii").strip()
+
+
+def admin_link(env: Mapping[str, str], web: str) -> str:
+    """Return a link that logs in once."""
+    key = env.get("ADMIN_KEY") or Path(env["ADMIN_KEY_FILE"]).read_text(encoding="utf-8").strip()
+    return f"{web}/admin/log-in?token={AdminKey(key).new_link_token()}"
 
 
 def redis_environment(name: str, env: Mapping[str, str]) -> Env:
@@ -158,6 +179,7 @@ def banner(env: Mapping[str, str], commands: Mapping[str, str]) -> str:
         f"  sites     {sites_location(env)}",
         f"  originals {originals_location(env)}",
         f"  demo      {target}" if "demo" in commands else "",
+        f"  admin     {admin_link(env, web)}",
         "",
         "Ctrl-C stops everything. Take a first picture:",
         f"curl -fsS -o thumb.png '{web}/thumb?url={target}&w=640'",

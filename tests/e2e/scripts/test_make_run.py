@@ -102,7 +102,10 @@ def test_a_process_that_dies_is_restarted_and_serves_again(tmp_path):
     with running(tmp_path, WEB_CONCURRENCY="1") as run:
         engine = int(run.read_until(r"engine started \(pid=(\d+)\)").group(1))
         demo = run.read_until("demo +(http://.*/)$").group(1)
+        link = run.read_until("admin +(http://.*)$").group(1)
         web = re.search("'(http://[^/]+)/thumb", run.read_until("^curl .*").group()).group(1)
+        with requests.Session() as admin:
+            assert admin.get(link, timeout=60).url == f"{web}/admin"
         os.kill(engine, signal.SIGKILL)
         run.read_until(r"engine ended \(rc=-9\) by itself; restart 1 of 3")
         run.read_until(r"engine \|.*ready")

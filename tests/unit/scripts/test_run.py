@@ -4,6 +4,7 @@ import stat
 
 import pytest
 
+from access import AdminKey
 from scripts import run
 
 JOBS = ["worker", "beat"]
@@ -68,11 +69,29 @@ def test_addresses_of_external_services_are_kept():
 
 def test_the_banner_shows_no_secret_and_ends_with_a_curl_line():
     settings = {"REDIS_URL": "redis://:hunter2@cache.example/0", "SNAPSHARP_API_KEY": "sk_live_1", "PORT": "8001"}
+    settings |= {"ADMIN_KEY": "a-key-of-the-operator"}
     text = run.banner(settings, run.commands_to_run(settings))
     assert text.splitlines()[-1].startswith("curl ")
     assert "http://127.0.0.1:8001/thumb?url=https://example.com/" in text
     assert "hunter2" not in text
     assert "sk_live_1" not in text
+    assert "a-key-of-the-operator" not in text
+
+
+def test_the_banner_has_a_link_that_the_key_of_the_settings_opens(tmp_path):
+    (tmp_path / "key").write_text("a-key-of-the-operator\n")
+    for settings in ({"ADMIN_KEY": "a-key-of-the-operator"}, {"ADMIN_KEY_FILE": str(tmp_path / "key")}):
+        link = run.admin_link(settings, "http://127.0.0.1:8000")
+        assert link.startswith("http://127.0.0.1:8000/admin/log-in?token=")
+        assert AdminKey("a-key-of-the-operator").read_link_token(link.partition("=")[2])
+
+
+def test_it_makes_a_key_of_the_admin_pages_once_for_its_user_alone(tmp_path):
+    file = tmp_path / "data" / "admin-key"
+    key = run.own_admin_key(file)
+    assert len(key) == 32
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert run.own_admin_key(file) == key
 
 
 @pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "80 81"])
