@@ -1,5 +1,7 @@
 """urllib3 connections with one deadline for the whole response, from the status line to the last byte.
 
+`pinned_pool` makes those to an address that the guard has judged.
+
 http.client, urllib3 and requests time out only each single `recv`, so a server that sends a byte per second would block
 its caller forever. The deadline starts when the request is sent. It does not cover the look-up of the server's name.
 """
@@ -7,13 +9,17 @@ its caller forever. The deadline starts when the request is sent. It does not co
 import http.client
 import io
 import socket
+import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from netguard import Address
+from options import Target
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -64,3 +70,14 @@ class _DeadlineTLSPool(urllib3.HTTPSConnectionPool):
 POOLS: Mapping[str, type[urllib3.HTTPConnectionPool]] = MappingProxyType(
     {"http": _DeadlinePool, "https": _DeadlineTLSPool}
 )
+
+
+def pinned_pool(target: Target, address: Address, tls: Callable[[], ssl.SSLContext]) -> urllib3.HTTPConnectionPool:
+    """Make a pool for one exchange with `target` at `address`, so without another look-up. `tls` is called for https.
+
+    A pool of its own means: no proxy from the environment, and no idle connection to another address.
+    """
+    if target.scheme == "http":
+        return POOLS["http"](str(address), target.port)
+    # We connect to an address, but the certificate must be the name's.
+    return POOLS["https"](str(address), target.port, server_hostname=target.host.strip("[]"), ssl_context=tls())

@@ -17,7 +17,7 @@ from urllib3.util import Timeout
 from errors import BadRequest, BlockedTarget, InvalidOption, InvalidURL, OverCapacity, ThumbnailError
 from netguard import Address, Guard, Verdict
 from options import Target
-from outbound import POOLS
+from outbound import pinned_pool
 from urls import NOT_PUBLIC, parse_url
 
 TOTAL_SECONDS = 10.0
@@ -125,8 +125,7 @@ class WebhookSender:
     def _post(self, message: WebhookMessage, address: Address, deadline: float) -> int:
         """Post `message` to `address`, without another lookup. Raises urllib3's HTTPError."""
         left = max(deadline - time.monotonic(), 0.1)
-        # A pool per message: no proxy from the environment, no redirect, no idle connection to another address.
-        with self._pool(message.target, address) as pool:
+        with pinned_pool(message.target, address, lambda: self._tls) as pool:
             response = pool.urlopen(
                 "POST",
                 message.target.path,
@@ -139,13 +138,6 @@ class WebhookSender:
             )
             response.close()  # without reading the body
             return response.status
-
-    def _pool(self, target: Target, address: Address) -> urllib3.HTTPConnectionPool:
-        if target.scheme == "http":
-            return POOLS["http"](str(address), target.port)
-        # We connect to an address, but the certificate must be the name's.
-        name = target.host.strip("[]")
-        return POOLS["https"](str(address), target.port, server_hostname=name, ssl_context=self._tls)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
