@@ -1,0 +1,1 @@
+"""Lists of sites that others wrote: CSV, sitemaps, OPML, bookmarks files, plain lists of URLs."""
