@@ -14,7 +14,7 @@ from coordination import ClusterMode, log_in_one_line
 from services import Services
 from web import cli, fast_path
 from web.admin import blueprint as admin
-from web.api import contract, health, jobs, persist, site_history, sites, thumbs
+from web.api import contract, health, jobs, persist, site_history, site_lists, sites, thumbs
 from web.http import budgets, callers, errors, flood_guard, origins, request_log
 from web.ui import error_pages, gallery, pages
 
@@ -37,6 +37,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(jobs.blueprint(services, limits))
     app.register_blueprint(sites.blueprint(services, limits))
     app.register_blueprint(site_history.blueprint(services, limits))
+    app.register_blueprint(site_lists.blueprint(services, limits))
     app.register_blueprint(health.blueprint(services))
     pages.install(app, services)
     app.register_blueprint(gallery.blueprint(services))

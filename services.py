@@ -30,6 +30,8 @@ from netguard import Guard
 from options import LONGEST_TTL
 from refresh import Popularity, Refresher
 from sites import AdminSessions, AuditLog, Catalogue, Database, DraftReader, History, SitePictures, next_due
+from sites.exports import Exporter
+from sites.imports import Importer, ListFetcher, ListReader
 from storage import OriginalStore, PictureStorage
 from thumbnails import (
     Freshness,
@@ -79,6 +81,9 @@ class Services:
     cpu: CpuPool
     admin_sessions: AdminSessions
     audit: AuditLog
+    list_reader: ListReader
+    importer: Importer
+    exporter: Exporter
 
     def ready(self) -> dict[str, str]:
         """Return the state of each dependency: ok, unreachable, full, or what to do. Each check ends within seconds.
@@ -195,6 +200,9 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         history=History(database, storage, cpu, site_pictures.changed),
         admin_sessions=AdminSessions(database),
         audit=AuditLog(database),
+        list_reader=ListReader(ListFetcher(guard), CpuPool(1)),
+        importer=Importer(catalogue, drafts.fields, CpuPool(1)),
+        exporter=Exporter(catalogue, storage, cpu),
     )
 
 

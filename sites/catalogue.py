@@ -4,9 +4,9 @@ A site is captured when it is due. So to have it captured is to make it due.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import and_, func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -17,12 +17,22 @@ from sites import pages
 from sites.database import Database
 from sites.models import SiteRow, SiteTag, VersionRow, derived, digest_of
 from sites.retention import note_all_removed
-from sites.rows import LARGEST_ID, find_site, no_such_site, require_id, to_site
+from sites.rows import LARGEST_ID, find_site, no_such_site, require_id, to_site, with_picture
 from sites.values import Counts, Filters, Site, SiteDraft, SitePage, Status
+
+T = TypeVar("T")
 
 MOST_AT_ONCE = 1000  # sites of one transaction
 CHANGEABLE = frozenset(each.name for each in fields(SiteDraft))
 _ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """What to add to the catalogue, and what to change about sites, by their ids."""
+
+    additions: Sequence[SiteDraft]
+    changes: Mapping[int, Mapping[str, Any]]
 
 
 OnRemoved = Callable[[int, Sequence[int]], object]
@@ -61,12 +71,7 @@ class Catalogue:
         """Add up to 1,000 sites in one transaction. Return in their order the site, or SiteExists, for each."""
         if len(drafts) > MOST_AT_ONCE:
             raise InvalidOption(f"must be at most {MOST_AT_ONCE:,} sites at a time", field="sites")
-        for _ in range(_ATTEMPTS - 1):
-            try:
-                return self._database.write(lambda session: self._add(session, drafts, capture=capture))
-            except IntegrityError:
-                continue  # another process has just added one of them, which the next look will find
-        return self._database.write(lambda session: self._add(session, drafts, capture=capture))
+        return self._retried(lambda session: self._add(session, drafts, capture=capture))
 
     def get(self, id_: int) -> Site:
         """Return a site. Raises NotFound."""
@@ -84,6 +89,34 @@ class Catalogue:
             return {wanted[digest]: id_ for digest, id_ in _known(session, wanted).items()}
 
         return self._database.read(work)
+
+    def sites_with(self, urls: Iterable[str]) -> dict[str, Site]:
+        """Return the sites that have one of `urls` (normal form, up to 1,000 of them), by URL."""
+        wanted = list(urls)
+
+        def work(session: Session) -> dict[str, Site]:
+            return {row.url: to_site(row, picture) for row, picture in _rows_with(session, wanted)}
+
+        return self._database.read(work)
+
+    def merge(
+        self, urls: Sequence[str], decide: Callable[[Mapping[str, Site]], Merge], *, capture: bool = True
+    ) -> None:
+        """Add and change up to 1,000 sites in one transaction, as `decide` says of those that have one of `urls` now.
+
+        `decide` is asked again if another process adds one of them meanwhile. With `capture`, sites that are new, or have
+        other options, are due now.
+        """
+
+        def work(session: Session) -> None:
+            rows = _rows_with(session, urls, lock=True)
+            merge = decide({row.url: to_site(row, picture) for row, picture in rows})
+            self._add(session, merge.additions, capture=capture)
+            for row, _ in rows:
+                if row.id in merge.changes:
+                    self._apply(row, merge.changes[row.id], capture=capture)
+
+        self._retried(work)
 
     def change(self, id_: int, changes: Mapping[str, Any], revision: int | None = None) -> Site:
         """Change fields of a SiteDraft. A new URL or other options have the site captured anew.
@@ -140,6 +173,14 @@ class Catalogue:
         ).select_from(SiteRow)
         return self._database.read(lambda session: Counts(*map(int, session.execute(query).one())))
 
+    def _retried(self, work: Callable[[Session], T]) -> T:
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._database.write(work)
+            except IntegrityError:
+                continue  # another process has just added one of the sites, which the next look will find
+        return self._database.write(work)
+
     def _add(self, session: Session, drafts: Sequence[SiteDraft], *, capture: bool) -> list[Site | ThumbnailError]:
         now = self._now()
         known = set(_known(session, [digest_of(draft.url) for draft in drafts]))
@@ -175,7 +216,12 @@ class Catalogue:
         )
 
     def _change(self, session: Session, id_: int, changes: Mapping[str, Any], revision: int | None) -> Site:
-        row, now = _row(session, id_, revision), self._now()
+        self._apply(_row(session, id_, revision), changes, capture=True)
+        session.flush()
+        return find_site(session, id_)
+
+    def _apply(self, row: SiteRow, changes: Mapping[str, Any], *, capture: bool) -> None:
+        now = self._now()
         before = row.url, dict(row.options), row.schedule
         for name in changes.keys() - {"tags", "options"}:
             setattr(row, name, changes[name])
@@ -189,14 +235,13 @@ class Catalogue:
         for name, value in derived(row.url, row.title, row.note, tags).items():
             setattr(row, name, value)
         if (row.url, dict(row.options)) != before[:2]:
-            row.status, row.due_at = Status.PENDING, now
+            row.status = Status.PENDING
+            row.due_at = now if capture else self._next_due(row.schedule, now)
             row.failure_code = row.failure_message = row.failure_since = None
             row.failure_count = 0
         elif row.schedule != before[2]:
             row.due_at = self._next_due(row.schedule, row.captured_at or now)
         row.updated_at, row.revision = now, row.revision + 1
-        session.flush()
-        return find_site(session, id_)
 
 
 def _sorted_tags(tags: Iterable[str]) -> tuple[str, ...]:
@@ -206,6 +251,16 @@ def _sorted_tags(tags: Iterable[str]) -> tuple[str, ...]:
 def _known(session: Session, digests: Iterable[str]) -> dict[str, int]:
     query = select(SiteRow.url_digest, SiteRow.id).where(SiteRow.url_digest.in_(list(digests)))
     return dict(session.execute(query).all())
+
+
+def _rows_with(session: Session, urls: Iterable[str], *, lock: bool = False) -> list[tuple[SiteRow, VersionRow | None]]:
+    """Return the sites that have one of `urls`. With `lock`, no other transaction changes them meanwhile."""
+    query = with_picture().where(SiteRow.url_digest.in_([digest_of(url) for url in urls]))
+    if lock:
+        query = query.order_by(SiteRow.id).with_for_update(
+            of=SiteRow
+        )  # in one order, so that no two wait for each other
+    return [(row, picture) for row, picture in session.execute(query)]
 
 
 def _row(session: Session, id_: int, revision: int | None) -> SiteRow:

@@ -1,1 +1,19 @@
 """Lists of sites that others wrote: CSV, sitemaps, OPML, bookmarks files, plain lists of URLs."""
+
+from sites.imports.candidates import MAX_BYTES, ListKind, SiteList
+from sites.imports.fetching import ListFetcher, charset_of
+from sites.imports.importer import ImportAction, Importer, ImportReport, LineOutcome
+from sites.imports.reading import ListReader
+
+__all__ = [
+    "MAX_BYTES",
+    "ImportAction",
+    "ImportReport",
+    "Importer",
+    "LineOutcome",
+    "ListFetcher",
+    "ListKind",
+    "ListReader",
+    "SiteList",
+    "charset_of",
+]

@@ -122,7 +122,7 @@ def _by_column(names: Sequence[str], cells: Sequence[str]) -> Mapping[str, str]:
 
 def _unguarded(cell: str) -> str:
     """Remove the apostrophe by which exports keep spreadsheets from calculating a cell."""
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in FORMULA else cell
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA) else cell
 
 
 def _site(line: int, cells: Mapping[str, str]) -> Candidate | RefusedLine:

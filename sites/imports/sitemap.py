@@ -14,15 +14,16 @@ class Sitemap:
 
     pages: list[Candidate] = field(default_factory=list)
     nested: list[tuple[int, str]] = field(default_factory=list)
+    size: int = 0  # characters of the file
 
 
 def read_sitemap(text: str, source: str = "") -> Sitemap:
     """Parse a sitemap or an index of sitemaps. `source` is its own URL if another one named it. Raises InvalidOption."""
     if not text.lstrip().startswith("<"):  # the protocol allows a plain list
-        return Sitemap([replace(page, source=source) for page in read_urls(text)])
+        return Sitemap([replace(page, source=source) for page in read_urls(text)], size=len(text))
     locations = _Locations(source)
     locations.parse(text)
-    return locations.sitemap
+    return replace(locations.sitemap, size=len(text))
 
 
 class _Locations(ElementReader):

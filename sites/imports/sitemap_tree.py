@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 
 from errors import OverCapacity, PageTimeout, ThumbnailError
+from images import CpuPool
 from sites.imports.candidates import MAX_BYTES, Candidate, RefusedLine, unreadable
 from sites.imports.fetching import ListFetcher
 from sites.imports.sitemap import Sitemap, read_sitemap
@@ -17,21 +18,22 @@ MAX_DEPTH = 3  # the protocol allows one index above the sitemaps; some sites ha
 class SitemapTree:
     """A sitemap and those below it. Made for a single reading."""
 
-    def __init__(self, fetcher: ListFetcher) -> None:
+    def __init__(self, fetcher: ListFetcher, threads: CpuPool) -> None:
         self._fetcher = fetcher
+        self._threads = threads
         self._deadline = time.monotonic() + MAX_SECONDS
         self._bytes_left = MAX_BYTES
         self._known: set[str] = set()
 
-    def read(self, text: str, source: str = "") -> Iterator[Candidate | RefusedLine]:
-        """Yield the pages of the sitemap `text`, and of those below it. `source` is its URL.
+    def follow(self, sitemap: Sitemap, source: str = "") -> Iterator[Candidate | RefusedLine]:
+        """Yield the pages of `sitemap`, and of those below it. `source` is its URL.
 
         A sitemap below that cannot be fetched or read is a refused line. Raises InvalidOption, OverCapacity or
         PageTimeout for all of them.
         """
-        self._bytes_left -= len(text)
+        self._bytes_left -= sitemap.size
         self._known.add(source)
-        return self._pages(read_sitemap(text), source, 0)
+        return self._pages(sitemap, source, 0)
 
     def _pages(self, sitemap: Sitemap, source: str, depth: int) -> Iterator[Candidate | RefusedLine]:
         yield from sitemap.pages
@@ -51,12 +53,14 @@ class SitemapTree:
         """Return the sitemap at `url`, or why it cannot be read."""
         if time.monotonic() > self._deadline:
             raise PageTimeout(f"its sitemaps took longer than {MAX_SECONDS:.0f} s; import them one by one", field="url")
+        most = self._bytes_left
         try:
             fetched = self._fetcher.fetch(url, self._deadline)
-            text = read_text(fetched.body, fetched.charset, self._bytes_left)
-            self._bytes_left -= len(text)
-            return read_sitemap(text, url)
+            read = lambda: read_sitemap(read_text(fetched.body, fetched.charset, most), url)  # noqa: E731 - of this body
+            sitemap = self._threads.run(read, pixels=0)
         except OverCapacity:
             raise
         except ThumbnailError as err:
             return err.reason
+        self._bytes_left -= sitemap.size
+        return sitemap

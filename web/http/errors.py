@@ -63,7 +63,6 @@ _HTTP_DETAILS = {
     404: "this path does not exist",
     405: "this path does not support the method; see Allow",
     412: "the picture has changed; request it without If-Match",
-    413: "the body is too large; send at most 64 KiB",
     415: "send the body as JSON, with Content-Type: application/json",
 }
 
@@ -73,12 +72,21 @@ def respond_to_http(err: HTTPException) -> Response:
     status = err.code or 500
     phrase = HTTPStatus(status).phrase
     code = phrase.lower().replace(" ", "_").replace("-", "_")
-    detail = _HTTP_DETAILS.get(status, phrase.lower())
+    detail = _too_large() if status == 413 else _HTTP_DETAILS.get(status, phrase.lower())
     response = (
         envelope.of_http(status, code, detail) if envelope.is_expected() else _respond(status, code, phrase, detail)
     )
     response.headers.update({name: value for name, value in err.get_headers() if name == "Allow"})
     return response
+
+
+def _too_large() -> str:
+    most = (request.max_content_length or 0) // 1024
+    return (
+        f"the body is too large; send at most {most // 1024} MiB"
+        if most >= 1024
+        else f"the body is too large; send at most {most} KiB"
+    )
 
 
 def _respond_to_unexpected(err: Exception) -> Response:

@@ -17,6 +17,7 @@ from errors import (
     ThumbnailError,
     TooManyRedirects,
 )
+from images import CpuPool
 from netguard import Guard, exemptions
 from netguard.resolver import Busy
 from sites.imports import fetching, sitemap_tree
@@ -64,9 +65,13 @@ def fetcher_for(*exempt, lookup=None, tls=TLS):
     return ListFetcher(Guard(exempt=exemptions(map(str, exempt)), lookup=lookup or Answers("127.0.0.1")), tls)
 
 
+def reader_for(*exempt, **more):
+    return ListReader(fetcher_for(*exempt, **more), CpuPool(1))
+
+
 @pytest.fixture
 def reader(site):
-    return ListReader(fetcher_for(f"{NAME}:{site.port}"))
+    return reader_for(f"{NAME}:{site.port}")
 
 
 def at(site, path):
@@ -119,7 +124,7 @@ def test_the_name_is_looked_up_once_and_the_judged_address_is_asked():
     with running_site("127.0.0.2", port=port) as allowed, running_site(port=port) as victim:
         lookup = Answers("127.0.0.2", "127.0.0.1")
         allowed.add("/", LIST)
-        reader = ListReader(fetcher_for(f"127.0.0.2/32:{port}", lookup=lookup))
+        reader = reader_for(f"127.0.0.2/32:{port}", lookup=lookup)
         assert urls(reader.read_url(at(allowed, "/"))) == LIST.split()
         assert lookup.asked == 1
         with pytest.raises(BlockedTarget):  # the second answer is not exempt
@@ -132,7 +137,7 @@ def test_tls_is_spoken_with_the_name_to_the_judged_address(tmp_path):
     with running_site(tls=server) as site:
         site.add("/", LIST)
         url = f"https://{NAME}:{site.port}/"
-        reader = ListReader(fetcher_for(f"127.0.0.1/32:{site.port}", tls=client))
+        reader = reader_for(f"127.0.0.1/32:{site.port}", tls=client)
         assert urls(reader.read_url(url)) == LIST.split()
         with pytest.raises(SiteUnreachable):
             reader.read_url(url.replace(NAME, "other.example"))
@@ -207,7 +212,7 @@ def test_a_broken_answer_is_a_failed_connection(site, reader, how):
 def test_a_server_that_is_away_is_a_failed_connection():
     port = free_port()
     with pytest.raises(SiteUnreachable):
-        ListReader(fetcher_for(f"{NAME}:{port}")).read_url(f"http://{NAME}:{port}/")
+        reader_for(f"{NAME}:{port}").read_url(f"http://{NAME}:{port}/")
 
 
 @pytest.mark.parametrize("how", [{"drips": True}, {"endless": True}])

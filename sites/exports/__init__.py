@@ -1,0 +1,5 @@
+"""The catalogue as files: CSV, JSON, and a gallery that needs no server. All are streamed."""
+
+from sites.exports.exporter import FILES, Exporter
+
+__all__ = ["FILES", "Exporter"]
