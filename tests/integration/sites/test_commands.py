@@ -1,0 +1,87 @@
+"""`flask import-sites` and `flask export-sites`."""
+
+import csv
+import io
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from tests.support.processes import production_environ
+
+CSV = "url,title,colour\nhttps://a.example.com/,Alpha,red\nhttps://10.0.0.1/,B,blue\n"
+
+
+@pytest.fixture
+def flask(client):
+    runner = client.application.test_cli_runner()
+    return lambda *arguments, **more: runner.invoke(args=[str(each) for each in arguments], **more)
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text(CSV, encoding="utf-8")
+    return path
+
+
+def test_a_dry_run_prints_each_line_and_changes_nothing(flask, file, built):
+    done = flask("import-sites", file, "--dry-run")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines() == [
+        "line 2: https://a.example.com/ added",
+        "line 3: https://10.0.0.1/ refused: url the target is not a public web address, or does not exist",
+        "Dry run: 2 lines, 1 added, 0 changed, 0 unchanged, 1 refused",
+        "Ignored columns: colour",
+    ]
+    assert built.catalogue.counts().total == 0
+
+
+def test_a_file_or_the_standard_input_is_imported(flask, file, built):
+    done = flask("import-sites", file, "--no-capture")
+    assert "1 added" in done.stdout
+    assert "done: 1" in done.stderr
+    done = flask("import-sites", "-", "--kind", "urls", input="https://b.example.com/\n")
+    assert done.exit_code == 0
+    counts = built.catalogue.counts()
+    assert (counts.total, counts.due) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("http://127.0.0.1/list", "not a public web address"),
+        ("/nowhere.csv", "No such file"),
+        ("/dev/null", "has no sites"),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_an_error(flask, source, words):
+    done = flask("import-sites", source)
+    assert done.exit_code == 1
+    assert words in done.stderr
+
+
+def test_an_import_that_is_killed_keeps_whole_thousands_and_continues_when_repeated(
+    built, redis_url, database_url, tmp_path
+):
+    path = tmp_path / "long.txt"
+    path.write_text("".join(f"https://{n}.example.com/\n" for n in range(4000)), encoding="utf-8")
+    env = production_environ() | {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+    command = [sys.executable, "-m", "flask", "--app", "app", "import-sites", "--no-capture", str(path)]
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as killed:
+        assert any(b"done: 1,000" in line for line in killed.stderr)
+        killed.kill()
+    kept = built.catalogue.counts().total
+    assert kept in (1000, 2000, 3000)
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    assert f"4,000 lines, {4000 - kept:,} added, 0 changed, {kept:,} unchanged, 0 refused" in done.stdout
+    assert built.catalogue.counts().total == 4000
+
+
+def test_the_catalogue_is_exported_to_a_file_or_the_standard_output(flask, file, tmp_path):
+    flask("import-sites", file)
+    rows = list(csv.DictReader(io.StringIO(flask("export-sites").stdout.removeprefix("\ufeff"))))
+    assert [row["url"] for row in rows] == ["https://a.example.com/"]
+    flask("export-sites", "--format", "gallery", "-o", tmp_path / "gallery.zip")
+    assert "gallery/index.html" in zipfile.ZipFile(tmp_path / "gallery.zip").namelist()
