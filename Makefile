@@ -8,13 +8,16 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-bench run migrate test test-fast lint docs lock bench chaos security-report sign check-image
+.PHONY: help setup setup-dev setup-bench run demo-data migrate test test-fast lint docs lock bench chaos security-report sign check-image
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: setup ## start everything on http://127.0.0.1:8000 (PORT=8001 for another port)
 	@$(BIN)/python -m scripts.run
+
+demo-data: setup ## give a running `make run` 200 sites of the demo server, with a history (some ten minutes)
+	@$(BIN)/python -m scripts.demo_data
 
 migrate: setup ## bring the tables of DATABASE_URL up to date, or make them (`make run` does so too)
 	@$(BIN)/python -m sites.migrate

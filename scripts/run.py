@@ -23,6 +23,8 @@ from scripts.supervisor import supervise
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
+DATABASE = "data/thumbnails.db"
+DEMO_PORT = ROOT / "data" / "demo-port"
 REDIS = {"redis": "REDIS", "state": "STATE_REDIS"}  # what the variables of each server's process begin with
 
 Env = dict[str, str]
@@ -35,7 +37,10 @@ def main() -> int:
     commands = commands_to_run(settings)
     env = process_environment(settings, commands)
     print(f"Starting {', '.join(commands)}. The service is ready in a few seconds.", flush=True)
+    fresh = is_fresh(settings)
     migrate(env)
+    if fresh and "demo" in commands:
+        add_demo_sites(env)
     return supervise(commands, env, health_checks(env, commands), banner(env, commands))
 
 
@@ -44,6 +49,16 @@ def migrate(env: Env) -> None:
     done = subprocess.run([sys.executable, "-m", "sites.migrate", "--quiet"], env=env, check=False)
     if done.returncode:
         sys.exit(done.returncode)
+
+
+def is_fresh(settings: Mapping[str, str]) -> bool:
+    """Return whether the catalogue will be made by this run, and is our own file: no other database gets demo sites."""
+    return not is_set(settings, "DATABASE_URL") and not (ROOT / DATABASE).exists()
+
+
+def add_demo_sites(env: Env) -> None:
+    """Give a fresh catalogue some pages of the demo server, which are captured as soon as the worker runs."""
+    subprocess.run([sys.executable, "-m", "scripts.demo_data", "first"], env=env, check=False)
 
 
 def read_settings() -> Env:
@@ -94,8 +109,13 @@ def is_set(settings: Mapping[str, str], name: str) -> bool:
 def process_environment(settings: Mapping[str, str], commands: Mapping[str, str]) -> Env:
     """Add the variables by which the processes find each other. Ports from the settings are kept."""
     env = dict(settings)
-    for name, port in zip(("REDIS_PORT", "STATE_REDIS_PORT", "ENGINE_PORT", "DEMO_PORT"), free_ports(4), strict=True):
+    env["DEMO_PORT"] = env.get("DEMO_PORT") or demo_port()
+    env["DEMO_CLOCK"] = str(demo_clock(settings))
+    ports = [port for port in free_ports(4) if port != env["DEMO_PORT"]]
+    for name, port in zip(("REDIS_PORT", "STATE_REDIS_PORT", "ENGINE_PORT"), ports, strict=False):
         env[name] = env.get(name) or port
+    if web_address(settings)[0] == LOOPBACK:
+        env["GALLERY_PUBLIC"] = env.get("GALLERY_PUBLIC") or "true"  # only this machine's users reach it
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
     if sys.stdout.isatty() and not env.get("LOG_FORMAT"):
         env["LOG_FORMAT"] = "console"  # the processes write to a pipe and cannot see the terminal
@@ -146,6 +166,32 @@ def free_ports(count: int) -> list[str]:
     return ports
 
 
+def demo_port() -> str:
+    """Return the demo server's port. It stays the same if no other process has it: the catalogue holds its URLs."""
+    port = known_demo_port()
+    if port is None:
+        (port,) = free_ports(1)
+        DEMO_PORT.parent.mkdir(parents=True, exist_ok=True)
+        DEMO_PORT.write_text(port, encoding="utf-8")
+        return port
+    try:
+        with socket.create_server((LOOPBACK, int(port))):
+            return port
+    except OSError:
+        return free_ports(1)[0]
+
+
+def known_demo_port() -> str | None:
+    """Return the port that an earlier run gave the demo server, None if there was none."""
+    port = DEMO_PORT.read_text(encoding="utf-8").strip() if DEMO_PORT.exists() else ""
+    return port if port.isdecimal() and 0 < int(port) < 65536 else None
+
+
+def demo_clock(settings: Mapping[str, str]) -> Path:
+    """Return the file by which `make demo-data` turns the demo server's clock forward."""
+    return Path(settings.get("DEMO_CLOCK") or ROOT / "data" / "demo-clock")
+
+
 def unlocked_folder(data: Path, name: str) -> Path:
     """Find a folder for a Redis server's file that no other run uses. Two servers on one file would corrupt it."""
     number = 1
@@ -180,6 +226,7 @@ def banner(env: Mapping[str, str], commands: Mapping[str, str]) -> str:
         f"  originals {originals_location(env)}",
         f"  demo      {target}" if "demo" in commands else "",
         f"  admin     {admin_link(env, web)}",
+        f"  gallery   {web}/gallery" if env.get("GALLERY_PUBLIC") == "true" else "",
         "",
         "Ctrl-C stops everything. Take a first picture:",
         f"curl -fsS -o thumb.png '{web}/thumb?url={target}&w=640'",
@@ -201,7 +248,7 @@ def originals_location(env: Mapping[str, str]) -> str:
 
 
 def sites_location(env: Mapping[str, str]) -> str:
-    url = env.get("DATABASE_URL") or "sqlite:///data/thumbnails.db"
+    url = env.get("DATABASE_URL") or f"sqlite:///{DATABASE}"
     named = is_set(env, "DATABASE_URL_FILE") or not url.startswith("sqlite:///")
     return "the database that your settings name" if named else url.removeprefix("sqlite:///")
 

@@ -73,6 +73,7 @@ def running(tmp_path, **environ):
     environ |= {"REDIS_FOLDER": str(tmp_path / "redis"), "STATE_REDIS_FOLDER": str(tmp_path / "state")}
     environ |= {"BEAT_SCHEDULE": str(tmp_path / "beat-schedule")}
     environ.setdefault("DATABASE_URL", f"sqlite:///{tmp_path}/thumbnails.db")
+    environ.setdefault("DEMO_PORT", str(free_port()))
     process = subprocess.Popen(
         [sys.executable, "-m", "scripts.run"],
         cwd=ROOT,

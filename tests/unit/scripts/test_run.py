@@ -1,5 +1,6 @@
 """`make run` starts the processes that the settings require, and they find each other."""
 
+import socket
 import stat
 
 import pytest
@@ -105,3 +106,37 @@ def test_no_other_user_of_the_machine_may_read_the_files_of_redis(tmp_path):
     folder.mkdir(mode=0o755)
     assert not run.is_locked(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_the_demo_server_keeps_its_port_unless_another_process_has_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "DEMO_PORT", tmp_path / "data" / "demo-port")
+    port = run.demo_port()
+    assert run.demo_port() == port
+    with socket.create_server(("127.0.0.1", int(port))):
+        assert run.demo_port() != port
+    assert run.demo_port() == port
+
+
+def test_only_a_catalogue_of_our_own_that_does_not_exist_yet_gets_demo_sites(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    assert run.is_fresh({})
+    assert not run.is_fresh({"DATABASE_URL": "postgresql://db.example/thumbs"})
+    assert not run.is_fresh({"DATABASE_URL_FILE": "/run/secrets/database"})
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "thumbnails.db").touch()
+    assert not run.is_fresh({})
+
+
+@pytest.mark.parametrize(
+    ("settings", "public"),
+    [
+        ({}, "true"),
+        ({"GALLERY_PUBLIC": "false"}, "false"),
+        ({"WEB_HOST": "0.0.0.0"}, None),
+        ({"WEB_HOST": "0.0.0.0", "GALLERY_PUBLIC": "true"}, "true"),
+    ],
+)
+def test_everybody_sees_the_gallery_only_where_nobody_else_reaches_it(settings, public):
+    env = run.process_environment({"DEMO_PORT": "8002"} | settings, run.commands_to_run({}))
+    assert env.get("GALLERY_PUBLIC") == public
+    assert ("gallery   http://127.0.0.1:8000/gallery" in run.banner(env, run.commands_to_run({}))) == (public == "true")
