@@ -2,7 +2,7 @@
 
 from sites.audit import AuditEntry, AuditLog
 from sites.catalogue import CHANGEABLE, MOST_AT_ONCE, Catalogue
-from sites.database import Database
+from sites.database import PAUSE, Database
 from sites.drafts import DraftReader
 from sites.history import Difference, History
 from sites.pictures import MAX_AGE, SiteImage, SitePictures
@@ -15,6 +15,7 @@ __all__ = [
     "CHANGEABLE",
     "MAX_AGE",
     "MOST_AT_ONCE",
+    "PAUSE",
     "AdminSession",
     "AdminSessions",
     "AuditEntry",

@@ -3,6 +3,7 @@
 Every failure of the database becomes DatabaseUnavailable here, and nowhere else.
 """
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ T = TypeVar("T")
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
 NOT_MIGRATED = "not migrated; run make migrate"
 NEWER = "newer than this version of the service"
+PAUSE = 0.001  # seconds: after a sleep of 0, gevent looks for no requests
 _BUSY_MS = 10_000  # how long a write to SQLite waits for other processes
 _POOL = 8  # connections of a process to PostgreSQL
 _WAIT_SECONDS = 5  # for a connection of the pool
@@ -66,6 +68,11 @@ class Database:
     def write(self, work: Callable[[Session], T]) -> T:
         """Return the result of `work` and commit, or roll back if it raises. Raises DatabaseUnavailable, IntegrityError."""
         return self._run(work, self._engine.execution_options(writes=True))
+
+    def pause(self) -> None:
+        """Let other requests run in the middle of a long unit of work. Only greenlets need it: a thread is preempted."""
+        if self._threads is None:
+            time.sleep(PAUSE)
 
     def state(self) -> str:
         """Return `ok`, `unreachable`, or what to do."""

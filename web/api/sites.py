@@ -1,6 +1,7 @@
 """`/sites`: the catalogue as JSON. Pictures and history are in `site_history`, lists of other programs in `site_lists`."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -8,7 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from errors import InvalidOption, ThumbnailError
 from services import Services
-from sites import CHANGEABLE, MOST_AT_ONCE, Site, SiteDraft, describe_site
+from sites import CHANGEABLE, MOST_AT_ONCE, PAUSE, Site, SiteDraft, describe_site
 from web.api.site_query import read_filters
 from web.http.addresses import base_url, path_of
 from web.http.bodies import json_body
@@ -55,9 +56,11 @@ def _add_views_of_list(views: Blueprint, services: Services, budgets: Budgets) -
         caller = identify_caller(services.access)
         given, several, capture = _read_new(body)
 
+        if several:
+            # A URL is added once, so a repeated request adds nothing twice. The answer would be too large to keep.
+            return add_sites(services, budgets, caller, given, capture=capture)
+
         def create() -> Response:
-            if several:
-                return add_sites(services, budgets, caller, given, capture=capture)
             site = add_site(services, budgets, caller, given[0], capture=capture)
             response = _respond_with(services, site, 201)
             response.headers["Location"] = path_of(f"/sites/{site.id}", services.settings.public_url)
@@ -114,7 +117,7 @@ def add_sites(
     services: Services, budgets: Budgets, caller: Caller, given: Sequence[object], *, capture: bool
 ) -> Response:
     """Add what can be added, in one transaction. Respond with a site or an error for each, which names its index."""
-    read = [_draft_or_error(services, each) for each in given]
+    read = list(_read_drafts(services, given))
     drafts = [each for each in read if isinstance(each, SiteDraft)]
     with budgets.sites.charged(caller.name, len(drafts)):
         added = iter(services.catalogue.add_many(drafts, capture=capture) if drafts else ())
@@ -148,6 +151,13 @@ def _read_new(body: object) -> tuple[Sequence[Any], bool, bool]:
     if not isinstance(many, list) or not 1 <= len(many) <= MOST_AT_ONCE:
         raise InvalidOption(f"must be a list of 1 to {MOST_AT_ONCE:,} sites", field="sites")
     return many, True, capture
+
+
+def _read_drafts(services: Services, given: Sequence[object]) -> Iterator[SiteDraft | ThumbnailError]:
+    for index, each in enumerate(given):
+        if index % 20 == 0:
+            time.sleep(PAUSE)  # visitors must not wait until a thousand sites are judged
+        yield _draft_or_error(services, each)
 
 
 def _draft_or_error(services: Services, given: object) -> SiteDraft | ThumbnailError:
