@@ -62,6 +62,15 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _database_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.port == 0 or (
+        parts.scheme != "sqlite" and not parts.path.strip("/")
+    ):  # `port` raises ValueError by itself
+        raise ValueError(value)
+    return value
+
+
 def _exemptions(entries: tuple[str, ...]) -> tuple[str, ...]:
     netguard.exemptions(entries)
     return entries
@@ -95,6 +104,9 @@ SizeEntry = Annotated[str, AfterValidator(_size)]
 Rate = Annotated[str, AfterValidator(_rate), Field(description="a rate such as 30 per minute")]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
 RedisURL = Annotated[str, AfterValidator(redis_urls.checked), Field(description=redis_urls.FORMS)]
+DatabaseURL = Annotated[
+    str, Field(pattern=r"^(sqlite:///[^?#\s]+|postgres(ql)?://\S+)$"), AfterValidator(_database_url)
+]
 Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]+)?$")]
 HostPattern = Annotated[str, BeforeValidator(str.lower), Field(pattern=r"^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$")]
 
@@ -120,10 +132,9 @@ class Settings(BaseSettings):
         "thumb", pattern=r"^[A-Za-z0-9_.-]{1,40}$", description="1 to 40 letters, digits, dots, hyphens or underscores"
     )
 
-    database_url: str = Field(
+    database_url: DatabaseURL = Field(
         "sqlite:///data/thumbnails.db",
         repr=False,  # it may hold a password
-        pattern=r"^(sqlite:///[^?#\s]+|postgres(ql)?://\S+)$",
         description="sqlite:/// and the path of a file, or postgresql://user:password@host/name",
     )
 

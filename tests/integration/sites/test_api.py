@@ -116,6 +116,13 @@ def test_many_sites_are_added_at_once_and_each_refusal_names_its_index(client):
     assert fields == ["sites[1].url", "sites[2].url", "sites[3].tags", "sites[4]", "sites[5].url"]
 
 
+def test_where_every_site_is_refused_nothing_is_added(client):
+    response = client.post("/sites", json={"sites": [{"url": "x"}, {}]})
+
+    assert (response.status_code, response.json["added"], response.json["refused"]) == (200, 0, 2)
+    assert client.get("/sites").json["total"] == 0
+
+
 def test_a_thousand_sites_are_added_at_once(client):
     sites = [{"url": f"https://s{number}.example/", "note": "x" * 500} for number in range(1000)]
 
