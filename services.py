@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import redis
 import structlog
@@ -29,7 +30,17 @@ from jobs import JobPictures, JobPresenter, JobQueue, JobStore, celery_app
 from netguard import Guard
 from options import LONGEST_TTL
 from refresh import Popularity, Refresher
-from sites import AdminSessions, AuditLog, Catalogue, Database, DraftReader, History, SitePictures, next_due
+from sites import (
+    AdminSessions,
+    AuditLog,
+    Catalogue,
+    Database,
+    DraftReader,
+    History,
+    SitePictures,
+    SiteViews,
+    next_due,
+)
 from sites.exports import Exporter
 from sites.imports import Importer, ListFetcher, ListReader
 from storage import OriginalStore, PictureStorage
@@ -77,6 +88,7 @@ class Services:
     catalogue: Catalogue
     drafts: DraftReader
     site_pictures: SitePictures
+    site_views: SiteViews
     history: History
     cpu: CpuPool
     admin_sessions: AdminSessions
@@ -111,6 +123,7 @@ class Services:
         self.coalescer.drain(self.settings.capture_timeout)
         self.renditions.drain(5)
         self.popularity.flush()
+        self.site_views.flush()
         self.client.close()
         self.cache.close()
         self.jobs.close()
@@ -197,6 +210,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         drafts=drafts,
         site_pictures=site_pictures,
         cpu=cpu,
+        site_views=SiteViews(database, timedelta(seconds=settings.cache_ttl)),
         history=History(database, storage, cpu, site_pictures.changed),
         admin_sessions=AdminSessions(database),
         audit=AuditLog(database),

@@ -16,9 +16,9 @@ from bench.report import Row
 from bench.servers import running_fake_api, running_ours
 from sites import Catalogue, Database, SiteDraft
 from sites.migrate import upgrade
-from tests.support.site_states import capture_all
 from tests.support.postgres import running_postgres
 from tests.support.redis import running_redis
+from tests.support.site_states import capture_all
 
 SITES = 10_000
 AT_ONCE = 1000

@@ -10,6 +10,7 @@ from sites.presenter import describe_site, describe_version
 from sites.schedules import next_due
 from sites.sessions import AdminSession, AdminSessions
 from sites.values import Counts, Failure, Filters, Region, Site, SiteDraft, SitePage, Sort, Status, Version
+from sites.views import SiteViews
 
 __all__ = [
     "CHANGEABLE",
@@ -34,6 +35,7 @@ __all__ = [
     "SiteImage",
     "SitePage",
     "SitePictures",
+    "SiteViews",
     "Sort",
     "Status",
     "Version",

@@ -106,6 +106,8 @@ class FastPathMiddleware:
         picture = self._services.site_pictures.hit(image) if image else None
         if image is None or picture is None or not self._count(environ):
             return None
+        if image.number is None:
+            self._services.site_views.note(image.site_id)
         return image.request, served_image(image, picture, CacheState.HIT), "sites.image", {"site": image.site_id}
 
     def _find_hit(self, environ: "WSGIEnvironment") -> "_Hit | None":

@@ -60,6 +60,8 @@ def _add_views_of_pictures(views: Blueprint, services: Services, budgets: Budget
         state = CacheState.HIT if known else CacheState.MISS
         log_facts(site=id_, cache=state)
         picture = known or services.site_pictures.get(wanted, budgets.charge_of(caller.name, caller.own_limit))
+        if number is None:
+            services.site_views.note(id_)
         if picture is None:
             return _neutral(wanted)
         served = served_image(wanted, picture, state, private=not reader.open_to_all)

@@ -2,7 +2,7 @@
 
 import io
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from PIL import Image
@@ -244,3 +244,38 @@ def test_new_renditions_are_charged(make_client, built):
 
     statuses = [client.get(f"/sites/1/image?w={width}&format=webp").status_code for width in (50, 60, 70, 50)]
     assert statuses == [200, 200, 429, 200]
+
+
+def test_a_site_is_captured_as_people_look_if_its_schedule_says_so(client, built):
+    def due():
+        built.site_views._made.clear()
+        built.site_views.flush()
+        return built.catalogue.get(1).due_at is not None
+
+    def age(days):
+        def write(session):
+            row = session.get(SiteRow, 1)
+            row.captured_at, row.due_at = datetime.now(UTC) - timedelta(days=days), None
+
+        built.database.write(write)
+
+    show(built, "red")
+    built.catalogue.change(1, {"schedule": "viewed"})
+    for days, path, expected in [
+        (0, IMAGE, False),
+        (2, "/sites/1/versions/1/image", False),
+        (2, IMAGE, True),  # a hit
+        (2, "/sites/1/image?w=300", True),
+    ]:
+        age(days)
+        assert not due()
+        assert client.get(path).status_code == 200
+        assert due() is expected, (days, path)
+    age(2)
+    client.get(IMAGE)
+    built.site_views.flush()
+    assert not due(), "a site whose captures fail is not captured again at each view"
+    built.catalogue.change(1, {"schedule": "never"})
+    age(2)
+    client.get(IMAGE)
+    assert not due()
