@@ -60,7 +60,7 @@ def _load() -> Settings:
         structlog.get_logger().warning("unknown_setting", detail=warning)
     for warning in config.without_effect(settings):
         structlog.get_logger().warning("setting_without_effect", detail=warning)
-    if settings.private_targets and origins.open_to_all(settings):
+    if config.internal_targets(settings) and origins.open_to_all(settings):
         structlog.get_logger().warning("pictures_readable", detail=origins.EXPOSED)
     return settings
 

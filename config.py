@@ -383,6 +383,12 @@ _FIXED = "ENGINE_FIXED"  # set by docker-compose.yml: the names of those that it
 _NEAR = 0.85  # from this similarity on, a name is a typo of one of ours, not a variable of another program
 
 
+def internal_targets(settings: Settings) -> list[str]:
+    """Return PRIVATE_TARGETS without the demo of `make run`, whose pages are for everyone."""
+    demo = f"127.0.0.1:{os.environ.get('DEMO_PORT')}"
+    return [target for target in settings.private_targets if target != demo]
+
+
 def unknown_variables() -> list[str]:
     """Describe variables that resemble ours but do not exist. A typo must not silently leave the default in force."""
     known = {name.upper() for name in Settings.model_fields}
