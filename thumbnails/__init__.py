@@ -1,10 +1,11 @@
 """The flow from a request to a picture: cache, freshness, captures, renditions."""
 
 from thumbnails.ask import Ask, Charge
-from thumbnails.cache import PictureCache, RedisOriginals
+from thumbnails.cache import PictureCache
 from thumbnails.freshness import Freshness
 from thumbnails.known import Known
 from thumbnails.originals import OriginalLimits, Originals
+from thumbnails.redis_originals import RedisOriginals
 from thumbnails.renditions import Renditions
 from thumbnails.served import CacheState, Persisted, Served
 from thumbnails.thumbnailer import Thumbnailer, WaitLimits

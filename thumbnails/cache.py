@@ -25,6 +25,7 @@ from storage import OriginalStore
 from thumbnails.known import Known, OriginalInfo, RememberedFailure
 from thumbnails.memory import TRUST_SECONDS, PictureMemory
 from thumbnails.packing import add_pixels, pack, pack_pixels, unpack
+from thumbnails.redis_originals import RedisOriginals
 
 T = TypeVar("T")
 
@@ -45,34 +46,6 @@ _WAIT = """
 redis.call('sadd', KEYS[1], ARGV[1])
 return redis.call('expire', KEYS[1], ARGV[2])
 """
-
-
-class RedisOriginals:
-    """Originals in Redis, beside their renditions."""
-
-    takes_pixels = False
-    place = "redis"
-
-    def __init__(self, shared: CacheRedis) -> None:
-        self._client = shared.client
-        self._breaker = shared.breaker
-        self._keys = shared.keys
-
-    def get(self, name: str) -> bytes | None:
-        value, _ = self._call(lambda: self._client.get(self._keys.picture(name)))
-        return value if isinstance(value, bytes) else None
-
-    def put(self, name: str, value: bytes, seconds: int) -> bool:
-        return self._call(lambda: self._client.set(self._keys.picture(name), value, ex=seconds))[1]
-
-    def discard(self, name: str) -> None:
-        self._call(lambda: self._client.delete(self._keys.picture(name)))
-
-    def works(self) -> bool:
-        return True  # `/ready` proves a write to Redis
-
-    def _call(self, command: Callable[[], T]) -> tuple[T | None, bool]:
-        return self._breaker.call("cache_unreachable", command)
 
 
 class PictureCache:
