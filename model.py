@@ -77,7 +77,7 @@ class Picture:
     etag: str = ""
     suspect: bool = False
     notes: Notes = NO_NOTES
-    pixels: bytes = field(default=b"", compare=False, repr=False)
+    pixels: bytes | memoryview = field(default=b"", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.etag:

@@ -37,7 +37,9 @@ def _is_as_asked(identity: Identity, options: CaptureOptions) -> bool:
     return abs(identity.width - width) <= width * _SIZE_TOLERANCE and not too_tall and not too_short
 
 
-def difference(old: bytes, new: bytes, hairline: int = 1, *, pixels: tuple[bytes, bytes] = (b"", b"")) -> int:
+def difference(
+    old: bytes, new: bytes, hairline: int = 1, *, pixels: tuple[bytes | memoryview, bytes | memoryview] = (b"", b"")
+) -> int:
     """Return the largest difference between two captures of a page, from 0 (alike) to 255. Raises NotAPicture.
 
     The difference is the mean over a patch of 12 × 12 pixels, so one changed digit counts however large the page is.

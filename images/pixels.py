@@ -34,7 +34,7 @@ def pack(image: Image.Image) -> bytes:
     return b"".join([*parts, rows.flush()])
 
 
-def unpack(packed: bytes) -> Image.Image:
+def unpack(packed: bytes | memoryview) -> Image.Image:
     """Return the picture that was packed. Raises NotPacked."""
     try:
         mode_, width, height = _HEAD.unpack_from(packed)

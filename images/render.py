@@ -12,7 +12,7 @@ from images.pixels import NotPacked, unpack
 from options import FORMATS, Format, Rendition
 
 
-def make_rendition(original: bytes, rendition: Rendition, pixels: bytes = b"") -> tuple[bytes, Identity]:
+def make_rendition(original: bytes, rendition: Rendition, pixels: bytes | memoryview = b"") -> tuple[bytes, Identity]:
     """Make `rendition` from an original, or from its packed `pixels`, which is faster. Raises NotAPicture."""
     format_ = FORMATS[rendition.format]
     if not format_.pillow:
@@ -21,7 +21,7 @@ def make_rendition(original: bytes, rendition: Rendition, pixels: bytes = b"") -
     return encode(image, format_, rendition.quality), Identity(format_.content_type, image.width, image.height)
 
 
-def open_original(body: bytes, pixels: bytes = b"") -> Image.Image:
+def open_original(body: bytes, pixels: bytes | memoryview = b"") -> Image.Image:
     """Unpack the `pixels` of an original, or decode `body` if it has none. Raises NotAPicture."""
     if pixels:
         with suppress(NotPacked):  # from another version of this service

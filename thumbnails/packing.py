@@ -40,7 +40,7 @@ def add_pixels(picture: Picture, value: bytes | memoryview | None) -> Picture:
     head = picture.etag.encode() + b"\n"
     if value is None or value[: len(head)] != head:
         return picture
-    return replace(picture, pixels=bytes(value[len(head) :]))
+    return replace(picture, pixels=memoryview(value)[len(head) :])
 
 
 def unpack(value: bytes | memoryview, key: Key) -> Picture | None:
