@@ -89,6 +89,7 @@ def fill(service: RunningService, demo: str, clock: Path) -> None:
     if report["added"]:
         service.wait_for_captures(began)
     for number, days in enumerate(DAYS, start=1):
+        time.sleep(1)  # the API tells times in whole seconds: what was captured before is older than this round
         ahead = turn(clock, days)
         print(f"Round {number} of {len(DAYS)}: the demo pages are {ahead:g} days ahead", flush=True)
         began = datetime.now(UTC).replace(microsecond=0)
