@@ -161,6 +161,11 @@ class Settings(BaseSettings):
 
     refresh_budget: int = Field(0, ge=0, le=100_000, description="a number of captures a day from 0 (none) to 100000")
 
+    sites_budget: int = Field(20_000, ge=0, le=10_000_000, description="a number of captures a day from 0 to 10000000")
+    sites_webhook_url: str | None = Field(
+        None, repr=False, pattern=r"^https?://[^/\s]+(/\S*)?$", description="the https:// URL of the receiver"
+    )
+
     thumb_limit: Rate = "120 per minute; 1800 per hour"
     rendition_limit: Rate = "300 per minute; 3000 per hour"
     persist_limit: Rate = "5 per minute"
@@ -286,6 +291,12 @@ class Settings(BaseSettings):
     def _require_proxy(self) -> Self:
         if self.admin_trusted_header and not (self.admin_key and self.trusted_proxies):
             raise PydanticCustomError("admin_trusted_header", "a proxy is needed")
+        return self
+
+    @model_validator(mode="after")
+    def _require_webhook_secret(self) -> Self:
+        if self.sites_webhook_url and not self.webhook_secret:
+            raise PydanticCustomError("webhook_secret", "a secret is needed")
         return self
 
     @property

@@ -33,12 +33,17 @@ from refresh import Popularity, Refresher
 from sites import (
     AdminSessions,
     AuditLog,
+    Capturer,
     Catalogue,
+    Claims,
     Database,
     DraftReader,
     History,
+    Pace,
+    Recorder,
     SitePictures,
     SiteViews,
+    Sweeper,
     next_due,
 )
 from sites.exports import Exporter
@@ -55,7 +60,7 @@ from thumbnails import (
     WaitLimits,
 )
 from validation import Validator
-from webhooks import Deliveries, Receivers, WebhookSender
+from webhooks import SITE_PREFIX, Deliveries, JobOutbox, Receivers, SiteOutbox, WebhookSender
 
 _DISK_THREADS = 4  # reads and writes of originals at a time, in one process
 _log = structlog.get_logger()
@@ -90,6 +95,9 @@ class Services:
     site_pictures: SitePictures
     site_views: SiteViews
     history: History
+    site_capturer: Capturer
+    site_sweeper: Sweeper
+    site_events: SiteOutbox
     cpu: CpuPool
     admin_sessions: AdminSessions
     audit: AuditLog
@@ -182,6 +190,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     site_pictures = SitePictures(database, storage, cache, renditions, settings.cache_ttl + settings.stale_ttl)
     catalogue = Catalogue(database, next_due, on_removed=site_pictures.changed)
     drafts = DraftReader(validator, access.require_target)
+    site_events = SiteOutbox(state, settings.sites_webhook_url, settings.public_url or "")
     permanent_bytes = Budget(counters, f"{settings.persist_bytes_limit} per day", "bytes of permanent pictures")
     return Services(
         settings=settings,
@@ -204,7 +213,13 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         job_pictures=JobPictures(thumbnailer, storage, jobs.store.runs, permanent_bytes),
         job_presenter=presenter,
         webhook_sender=webhook_sender,
-        deliveries=Deliveries(jobs.store, Receivers(state, settings.worker_concurrency), webhook_sender, presenter),
+        deliveries=Deliveries(
+            jobs.store,
+            Receivers(state, settings.worker_concurrency),
+            webhook_sender,
+            JobOutbox(jobs.store, presenter),
+            {SITE_PREFIX: site_events},
+        ),
         database=database,
         catalogue=catalogue,
         drafts=drafts,
@@ -217,6 +232,17 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         list_reader=ListReader(ListFetcher(guard), CpuPool(1)),
         importer=Importer(catalogue, drafts.fields, CpuPool(1)),
         exporter=Exporter(catalogue, storage, cpu),
+        site_capturer=Capturer(
+            # Celery redelivers the message of a killed worker no later than that.
+            Claims(database, timedelta(seconds=1.5 * settings.job_time_limit), timedelta(seconds=settings.cache_ttl)),
+            Recorder(database, storage, cpu, site_pictures.changed),
+            thumbnailer,
+            validator,
+            access.require_target,
+            Pace(state, settings.sites_budget),
+        ),
+        site_sweeper=Sweeper(database, storage),
+        site_events=site_events,
     )
 
 

@@ -17,6 +17,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from errors import (
     INTERNAL_ERROR,
     CaptureTimeout,
+    DatabaseUnavailable,
     OverCapacity,
     QueueUnavailable,
     RateLimited,
@@ -26,6 +27,7 @@ from errors import (
 from jobs import (
     BULK,
     CAPTURE,
+    CAPTURE_SITE,
     DELIVER_WEBHOOK,
     KEEP_SECONDS,
     MAX_STARTS,
@@ -38,6 +40,7 @@ from jobs import (
 )
 from refresh import ROUND_SECONDS, ViewedPage
 from services import Services
+from sites import SITE_ROUND_SECONDS, Claim
 
 T = TypeVar("T")
 
@@ -126,20 +129,49 @@ def recapture(services: Services, subject: str, turn: int, queue: str) -> None:
     agenda.remove(message)
 
 
+def capture_sites(services: Services) -> None:
+    """Claim the sites that are due, and send their captures at random times within the round."""
+    try:
+        claims = services.site_capturer.choose()
+    except (DatabaseUnavailable, QueueUnavailable):
+        return  # already logged; they stay due
+    for claim in claims:
+        delay = random.uniform(0, SITE_ROUND_SECONDS)  # noqa: S311 - it spreads load
+        services.jobs.store.agenda.schedule(TaskMessage(CAPTURE_SITE, BULK, str(claim)), delay)
+
+
+def capture_site(services: Services, subject: str, turn: int, queue: str) -> None:
+    """Capture a site, unless its claim was lost. Without an outcome, the claim expires and the site is due again."""
+    claim, message, request_id = Claim.parse(subject), TaskMessage(CAPTURE_SITE, queue, subject, turn), new_id()
+    with structlog.contextvars.bound_contextvars(site_id=claim.site_id, request_id=request_id):
+        try:
+            recorded = _run_in_thread(lambda: services.site_capturer.capture(claim, request_id))
+        except (DatabaseUnavailable, QueueUnavailable, SoftTimeLimitExceeded) as err:
+            _log.warning("site_capture_lost", reason=getattr(err, "code", type(err).__name__))
+        except Exception as err:  # noqa: BLE001 - a bug of ours; the site is due again when its claim expires
+            _log.exception("unexpected_error", error=type(err).__name__)
+        else:
+            if recorded is not None:
+                services.site_events.announce(recorded)
+    retry_while_unavailable(lambda: services.jobs.store.agenda.remove(message))
+    retry_while_unavailable(lambda: services.site_capturer.pace.remove(claim))
+
+
 def deliver_webhook(services: Services, subject: str, turn: int, queue: str) -> None:
-    """Try once to deliver a job's webhook, then resend the messages that waited for this attempt to end."""
-    with structlog.contextvars.bound_contextvars(job_id=subject, turn=turn):
+    """Try once to deliver a webhook, then resend the messages that waited for this attempt to end."""
+    with structlog.contextvars.bound_contextvars(webhook=subject, turn=turn):
         waiting = services.deliveries.attempt(TaskMessage(DELIVER_WEBHOOK, queue, subject, turn))
         services.jobs.send(waiting)
 
 
 def prune(services: Services) -> None:
-    """Remove the pictures of jobs whose records have been removed."""
+    """Remove the pictures of jobs whose records have been removed, and those that no site needs any more."""
     try:
         count = services.storage.prune(KEEP_SECONDS + PRUNE_SECONDS)
-    except StorageUnavailable:
+        _log.info("pictures_pruned", count=count)
+        services.site_sweeper.sweep()
+    except (StorageUnavailable, DatabaseUnavailable):
         return  # already logged; retried in an hour
-    _log.info("pictures_pruned", count=count)
 
 
 def queue_stats(services: Services) -> None:

@@ -20,14 +20,29 @@ import services as composition
 import tasks
 from config import Settings
 from coordination import ClusterMode, log_in_one_line
-from jobs import BULK, CAPTURE, DELIVER_WEBHOOK, INTERACTIVE, PRUNE, QUEUE_STATS, RECAPTURE, REFRESH, celery_app
+from jobs import (
+    BULK,
+    CAPTURE,
+    CAPTURE_SITE,
+    CAPTURE_SITES,
+    DELIVER_WEBHOOK,
+    INTERACTIVE,
+    PRUNE,
+    QUEUE_STATS,
+    RECAPTURE,
+    REFRESH,
+    celery_app,
+)
 from jobs.consumer import Consumer
 from refresh import ROUND_SECONDS
 from services import Services
+from sites import SITE_ROUND_SECONDS
 
 STATS_SECONDS = 60.0
 _TASKS: dict[str, Callable[..., None]] = {
     CAPTURE: tasks.capture,
+    CAPTURE_SITE: tasks.capture_site,
+    CAPTURE_SITES: tasks.capture_sites,
     DELIVER_WEBHOOK: tasks.deliver_webhook,
     PRUNE: tasks.prune,
     QUEUE_STATS: tasks.queue_stats,
@@ -59,6 +74,8 @@ app.conf.beat_schedule = {
 }
 if settings.refresh_budget:
     app.conf.beat_schedule[REFRESH] = _every(ROUND_SECONDS, REFRESH)
+if settings.sites_budget:
+    app.conf.beat_schedule[CAPTURE_SITES] = _every(SITE_ROUND_SECONDS, CAPTURE_SITES)
 
 
 @lru_cache(maxsize=1)

@@ -122,3 +122,18 @@ class StateKeys(_Keys):
 
     def refresh_budget(self) -> str:
         return f"{self.prefix}:refreshes"
+
+    def sites_budget(self) -> str:
+        return f"{self.prefix}:{{sites}}:captures"
+
+    def sites_in_progress(self) -> str:
+        return f"{self.prefix}:{{sites}}:in-progress"
+
+    def sites_pause(self) -> str:
+        return f"{self.prefix}:{{sites}}:pause"
+
+    def site_event(self, id_: str) -> str:
+        return f"{self.prefix}:{{jobs}}:site-event:{id_}"
+
+    def site_events(self) -> str:
+        return f"{self.prefix}:{{jobs}}:site-events"

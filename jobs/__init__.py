@@ -3,6 +3,8 @@
 from jobs.messages import (
     BULK,
     CAPTURE,
+    CAPTURE_SITE,
+    CAPTURE_SITES,
     DELIVER_WEBHOOK,
     INTERACTIVE,
     PRUNE,
@@ -17,6 +19,7 @@ from jobs.presenter import JobPresenter
 from jobs.queue import JobQueue, celery_app
 from jobs.records import Batch, Job, JobResult, Problem, State, WebhookProgress, WebhookState, ids_from, new_id
 from jobs.redis_errors import redis_errors_translated, retry_while_unavailable
+from jobs.retries import is_transient, was_not_attempted
 from jobs.runs import Run, Runs
 from jobs.scripts import KEEP_SECONDS
 from jobs.store import JobStore
@@ -24,6 +27,8 @@ from jobs.store import JobStore
 __all__ = [
     "BULK",
     "CAPTURE",
+    "CAPTURE_SITE",
+    "CAPTURE_SITES",
     "DELIVER_WEBHOOK",
     "INTERACTIVE",
     "KEEP_SECONDS",
@@ -49,7 +54,9 @@ __all__ = [
     "WebhookState",
     "celery_app",
     "ids_from",
+    "is_transient",
     "new_id",
     "redis_errors_translated",
     "retry_while_unavailable",
+    "was_not_attempted",
 ]

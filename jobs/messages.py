@@ -6,13 +6,14 @@ from typing import Self
 # The names of Celery's tasks and queues, shared by the web process and the worker.
 CAPTURE, DELIVER_WEBHOOK, PRUNE, REFRESH = "capture", "deliver_webhook", "prune", "refresh"
 RECAPTURE, QUEUE_STATS = "recapture", "queue_stats"
+CAPTURE_SITES, CAPTURE_SITE = "capture_sites", "capture_site"
 INTERACTIVE, BULK, WEBHOOKS = "interactive", "bulk", "webhooks"
 QUEUES = (INTERACTIVE, BULK, WEBHOOKS)  # the first is emptied first
 
 
 @dataclass(frozen=True, slots=True)
 class TaskMessage:
-    """One message to the worker: do `task` for `subject`, which is a job's id or, for a recapture, a viewed page.
+    """One message to the worker: do `task` for `subject`, which is a job's id, a viewed page, or a claim on a site.
 
     `turn` numbers the messages for a subject, so that an old or doubled message is recognised.
     """

@@ -1,13 +1,19 @@
 """The catalogue of sites: what there is, when it is captured, and how it looked. Knows no HTTP."""
 
 from sites.audit import AuditEntry, AuditLog
+from sites.capturer import ROUND_SECONDS as SITE_ROUND_SECONDS
+from sites.capturer import Capturer
 from sites.catalogue import CHANGEABLE, MOST_AT_ONCE, Catalogue
+from sites.claims import Claim, Claims
 from sites.database import PAUSE, Database
 from sites.drafts import DraftReader
-from sites.history import Difference, History
+from sites.history import Changed, Difference, History
+from sites.pace import Pace
 from sites.pictures import MAX_AGE, SiteImage, SitePictures
 from sites.presenter import describe_site, describe_version
-from sites.schedules import next_due
+from sites.recorder import Recorded, Recorder
+from sites.retention import Sweeper
+from sites.schedules import Keep, Schedule, next_due
 from sites.sessions import AdminSession, AdminSessions
 from sites.values import Counts, Failure, Filters, Region, Site, SiteDraft, SitePage, Sort, Status, Version
 from sites.views import SiteViews
@@ -17,11 +23,16 @@ __all__ = [
     "MAX_AGE",
     "MOST_AT_ONCE",
     "PAUSE",
+    "SITE_ROUND_SECONDS",
     "AdminSession",
     "AdminSessions",
     "AuditEntry",
     "AuditLog",
+    "Capturer",
     "Catalogue",
+    "Changed",
+    "Claim",
+    "Claims",
     "Counts",
     "Database",
     "Difference",
@@ -29,7 +40,12 @@ __all__ = [
     "Failure",
     "Filters",
     "History",
+    "Keep",
+    "Pace",
+    "Recorded",
+    "Recorder",
     "Region",
+    "Schedule",
     "Site",
     "SiteDraft",
     "SiteImage",
@@ -38,6 +54,7 @@ __all__ = [
     "SiteViews",
     "Sort",
     "Status",
+    "Sweeper",
     "Version",
     "describe_site",
     "describe_version",

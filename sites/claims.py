@@ -119,7 +119,8 @@ class Claims:
 
         A site that is due before its schedule says so was asked for, and gets a new capture.
         """
-        due_at, every = row.due_at or now, Schedule.parse(row.schedule).every
+        due_at, schedule = row.due_at or now, Schedule.parse(row.schedule)
+        every = self._lifetime if schedule.viewed else schedule.every
         if row.status == Status.PENDING or row.captured_at is None:
             return now - min(self._lifetime, every or self._lifetime)
         if every is None or due_at < row.captured_at + every * 0.85:

@@ -1,6 +1,6 @@
 """The flow from a request to a picture: cache, freshness, captures, renditions."""
 
-from thumbnails.ask import Ask, Charge
+from thumbnails.ask import Ask, Charge, NoCharge
 from thumbnails.cache import PictureCache
 from thumbnails.freshness import Freshness
 from thumbnails.known import Known
@@ -16,6 +16,7 @@ __all__ = [
     "Charge",
     "Freshness",
     "Known",
+    "NoCharge",
     "OriginalLimits",
     "Originals",
     "Persisted",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitTimeout
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -226,11 +226,7 @@ class Thumbnailer:
     def get_lasting(self, ask: Ask, *, stale_ok: bool = True) -> Served:
         """Return a picture that may be stored. Raises what `get` raises, and CaptureFailed for a suspect picture."""
         served = self.get(ask, stale_ok=stale_ok)
-        if served.picture.suspect:
-            raise CaptureFailed(
-                "the captured picture is blank, unfinished or of another size than requested, so it was not stored; "
-                "try again later"
-            )
+        _require_lasting(served.picture)
         return served
 
     def captured_since(self, request: ThumbnailRequest, then: datetime) -> bool:
@@ -248,6 +244,24 @@ class Thumbnailer:
             return False
         self._originals.join(ask, known).future.result(self._timeout)
         return True
+
+    def capture_since(self, ask: Ask, then: datetime) -> tuple[Picture, bool]:
+        """Return the original that was captured after `then`, if need be now, and whether it was. Renders nothing.
+
+        Raises what `recapture` raises, and CaptureFailed for a suspect picture.
+        """
+        known = self._cache.look_up(ask.request, reload=True)
+        if known.original and not known.original.suspect and known.original.captured_at > then:
+            original = self._cache.original(ask.request, reload=True)
+            if original is not None and not original.suspect and original.captured_at > then:
+                return original, False
+        captured = self._originals.join(ask, known).future.result(self._timeout)
+        if captured.original.captured_at <= then:  # another process has just captured it, but not for this caller
+            fresh = replace(ask.request, delivery=replace(ask.request.delivery, fresh=True))
+            known = self._cache.look_up(fresh, reload=True)
+            captured = self._originals.join(replace(ask, request=fresh), known).future.result(self._timeout)
+        _require_lasting(captured.original)
+        return captured.original, True
 
     @contextmanager
     def seat(self, client: str) -> Iterator[bool]:
@@ -279,3 +293,11 @@ class Thumbnailer:
 
 def _seats(size: int) -> Seats:
     return Seats(size, reserve=max(size // 6, 1))
+
+
+def _require_lasting(picture: Picture) -> None:
+    if picture.suspect:
+        raise CaptureFailed(
+            "the captured picture is blank, unfinished or of another size than requested, so it was not stored; "
+            "try again later"
+        )

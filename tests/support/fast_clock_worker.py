@@ -3,7 +3,8 @@
 import tasks
 import worker
 
-tasks.ROUND_SECONDS = 1
+tasks.ROUND_SECONDS = tasks.SITE_ROUND_SECONDS = 1
 app = worker.app
-for entry in (app.conf.beat_schedule[name] for name in ("queue_stats", "refresh") if name in app.conf.beat_schedule):
+names = {"queue_stats", "refresh", "capture_sites"}
+for entry in (app.conf.beat_schedule[name] for name in names & app.conf.beat_schedule.keys()):
     entry["schedule"] = entry["options"]["expires"] = 1

@@ -1,0 +1,89 @@
+"""A real worker and beat capture what is due, also when the worker is killed meanwhile."""
+
+import os
+import signal
+from collections import Counter
+from contextlib import ExitStack
+
+import pytest
+
+import services
+from app import create_app
+from config import Settings
+from sites import Filters, SiteDraft
+from sites.migrate import upgrade
+from tests.support.processes import wait_until
+from tests.support.worker import FAST_CLOCK, running_beat, running_worker
+
+pytestmark = pytest.mark.slow
+
+COUNT = 500
+SMALL = {"width": "320", "height": "240"}
+
+
+@pytest.fixture
+def given(api, redis_url, tmp_path):
+    url = f"sqlite:///{tmp_path}/thumbnails.db"
+    upgrade(url)
+    return {
+        "redis_url": redis_url,
+        "database_url": url,
+        "capture_api": "snapsharp",
+        "capture_url": api.url,
+        "capture_api_key": "sk_live_test",
+        "persist_dir": tmp_path / "media",
+        "originals_dir": tmp_path / "originals",
+        "resolve_targets": False,
+        "bulk_limit": "100000 per minute",
+        "job_time_limit": 4,
+        "capture_timeout": 2,
+    }
+
+
+@pytest.fixture
+def built(given, resolver):
+    built = services.build(Settings.of(**given), resolver)
+    yield built
+    built.close()
+
+
+def counts(built):
+    return built.catalogue.counts()
+
+
+def test_a_worker_that_is_killed_among_many_captures_repeats_only_its_own(built, given, api, tmp_path):
+    drafts = [SiteDraft(f"https://site-{number}.example/", options=SMALL) for number in range(COUNT)]
+    built.catalogue.add_many(drafts)
+    with ExitStack() as stack:
+        stack.enter_context(running_beat(tmp_path / "beat.log", FAST_CLOCK, **given))
+        first = stack.enter_context(running_worker(tmp_path / "worker.log", FAST_CLOCK, **given))
+        wait_until(lambda: len(api.calls) >= COUNT // 3, "a third of the captures", 60)
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+        assert counts(built).ready < COUNT
+
+        stack.enter_context(running_worker(tmp_path / "other.log", FAST_CLOCK, **given))
+        wait_until(lambda: counts(built).ready == COUNT, "all captures", 120)
+
+    captured = Counter(call.params["url"] for call in api.calls)
+    repeated = [url for url, calls in captured.items() if calls > 1]
+    assert len(captured) == COUNT
+    assert len(repeated) <= 2, "those that the killed processes were about"
+    assert max(captured.values()) <= 2
+    assert counts(built).failed == 0
+    pictures = [site.picture for site in built.catalogue.find(Filters(limit=100)).sites]
+    assert {(picture.number, picture.seen_at == picture.captured_at) for picture in pictures} == {(1, True)}
+
+
+def test_a_visitor_does_not_wait_for_an_import(built, given, api, tmp_path):
+    client = create_app(built.settings, built).test_client()
+    built.catalogue.add_many([SiteDraft(f"https://site-{number}.example/", options=SMALL) for number in range(200)])
+    api.latency = 0.2
+    with (
+        running_beat(tmp_path / "beat.log", FAST_CLOCK, **given),
+        running_worker(tmp_path / "worker.log", FAST_CLOCK, **given),
+    ):
+        wait_until(lambda: len(api.calls) > 4, "the import's captures", 30)
+        job = client.post("/screenshots", json={"url": "https://visitor.example/"}).json["job_id"]
+        wait_until(lambda: client.get(f"/jobs/{job}").json["status"] == "completed", "the visitor's job", 30)
+        assert counts(built).ready < 150

@@ -1,0 +1,103 @@
+"""The webhooks of sites: `site.captured`, `site.changed`, `site.failed` and `site.recovered`, for one receiver.
+
+Each message is kept in Redis until it is delivered or given up. There are at most MOST of them: a receiver that is down
+must not fill Redis, which holds the jobs too.
+"""
+
+import json
+import time
+from typing import Any
+
+import structlog
+
+from coordination import StateRedis
+from jobs import DELIVER_WEBHOOK, WEBHOOKS, TaskMessage, WebhookProgress, new_id, redis_errors_translated
+from sites import Recorded, describe_site, describe_version
+from webhooks.outgoing import Outgoing
+
+MOST = 10_000
+PREFIX = "site-"  # of the subject of a message, where that of a job is its id
+_KEEP_SECONDS = 86_400
+_log = structlog.get_logger()
+
+
+class SiteOutbox:
+    """Raises QueueUnavailable when Redis is unreachable."""
+
+    def __init__(self, state: StateRedis, url: str | None, base: str) -> None:
+        """`url` is the receiver's, None for none. `base` is the URL of this service, "" if it is not known."""
+        self._client: Any = state.client  # its type covers the asynchronous client too
+        self._keys = state.keys
+        self._url = url
+        self._base = base
+
+    def announce(self, recorded: Recorded) -> None:
+        """Send the messages about the outcome of a capture, if there is a receiver."""
+        if self._url is None:
+            return
+        for event in events_of(recorded):
+            self._send(self._describe(event, recorded))
+
+    def awaiting(self, message: TaskMessage) -> Outgoing | None:
+        with redis_errors_translated():
+            found = self._client.hgetall(self._keys.site_event(message.subject))
+        if self._url is None or not found or int(found[b"attempts"]) != message.turn - 1:
+            return None
+        return Outgoing(f"msg_{message.subject}", self._url, found[b"body"].decode())
+
+    def record(
+        self, message: TaskMessage, progress: WebhookProgress, following: TaskMessage | None, seconds: float
+    ) -> None:
+        outbox, events, event = (
+            self._keys.jobs_outbox(),
+            self._keys.site_events(),
+            self._keys.site_event(message.subject),
+        )
+        with redis_errors_translated(), self._client.pipeline(transaction=True) as pipe:
+            pipe.zrem(outbox, str(message))
+            if following is None:
+                pipe.delete(event)
+                pipe.zrem(events, message.subject)
+            else:
+                pipe.hset(event, "attempts", progress.attempts)
+                pipe.zadd(outbox, {str(following): time.time() + seconds})
+            pipe.execute()
+
+    def _send(self, body: dict[str, object]) -> None:
+        """Keep a message and schedule its first attempt."""
+        subject, now = PREFIX + new_id(), time.time()
+        event, events = self._keys.site_event(subject), self._keys.site_events()
+        with redis_errors_translated():
+            self._client.zremrangebyscore(events, "-inf", now - _KEEP_SECONDS)
+            if self._client.zcard(events) >= MOST:
+                _log.error("site_event_lost", kind=body["event"], waiting=MOST, setting="SITES_WEBHOOK_URL")
+                return
+            with self._client.pipeline(transaction=True) as pipe:
+                pipe.hset(event, mapping={"body": json.dumps(body, ensure_ascii=False), "attempts": 0})
+                pipe.expire(event, _KEEP_SECONDS)
+                pipe.zadd(events, {subject: now})
+                pipe.zadd(self._keys.jobs_outbox(), {str(TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, subject)): now})
+                pipe.execute()
+
+    def _describe(self, event: str, recorded: Recorded) -> dict[str, object]:
+        described: dict[str, object] = {"event": event, "site": describe_site(recorded.site, self._base)}
+        if recorded.version is not None:
+            described["version"] = describe_version(recorded.version, self._base)
+        if recorded.version is not None and recorded.previous is not None:
+            query = f"from={recorded.previous.number}&to={recorded.version.number}"
+            described["previous"] = describe_version(recorded.previous, self._base)
+            described["change"] = recorded.version.change
+            described["region"] = recorded.version.region and recorded.version.region._asdict()
+            described["diff"] = f"{self._base}/sites/{recorded.site.id}/diff?{query}"
+        return described
+
+
+def events_of(recorded: Recorded) -> list[str]:
+    """Return what the outcome of a capture is announced as. A failure that may pass is not announced yet."""
+    happened = {
+        "site.recovered": recorded.recovered,
+        "site.captured": recorded.version is not None,
+        "site.changed": recorded.changed,
+        "site.failed": recorded.failed,
+    }
+    return [event for event, true in happened.items() if true]
