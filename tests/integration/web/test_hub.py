@@ -8,6 +8,7 @@ import pytest
 import requests
 from PIL import Image
 
+from tests.support.processes import wait_until
 from tests.support.watched_web import replay, running_watched_web
 
 PAGE = "http://93.184.216.34/page"
@@ -30,9 +31,13 @@ def test_a_step_of_80_ms_is_noticed(watched, step):
     before = steps()
     requests.get(f"{web.url}/yields", timeout=9)
     assert steps() == before
-    requests.get(f"{web.url}/{step}", timeout=9)
-    requests.get(f"{web.url}/live", timeout=9)
-    assert "holding_app.py" in steps().removeprefix(before)
+
+    def is_noticed():
+        for path in (step, "live"):
+            requests.get(f"{web.url}/{path}", timeout=9)
+        return "holding_app.py" in steps().removeprefix(before)
+
+    wait_until(is_noticed, "a finding")  # on a loaded machine, the watching thread may have no processor for 80 ms
 
 
 def noise(width, height):
