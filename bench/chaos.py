@@ -28,7 +28,7 @@ from tests.support.worker import running_worker
 
 GREEN_SECONDS = 10  # the promise
 PATIENCE = 30  # how long we wait for it, so that a loaded machine shows by how much it is missed
-SETTLE_SECONDS = 180  # a retry that a killed worker had taken is delivered again after 150 s
+SETTLE_SECONDS = 60  # jobs retry, and what a killed worker had taken is resent once the queues are empty
 LONG, SHORT = (8, 20), (1.5, 3)  # how long an event lasts, and when the next one follows; seconds
 KNOWN_PAGES = 9
 DISK = 64 << 20
