@@ -4,6 +4,7 @@ from tests.support.guards import MEASURED  # before anything imports a guard
 import gc
 import shutil
 import socket
+from contextlib import ExitStack
 from ipaddress import ip_address
 
 import hypothesis
@@ -15,6 +16,7 @@ import sites.migrate
 from app import create_app
 from config import Settings
 from tests.support.postgres import running_postgres
+from tests.support.preloaded import fork_server
 from tests.support.redis import running_redis
 from tests.support.screenshot_api import running_screenshot_api
 from tests.support.visitors import Crowd
@@ -33,6 +35,10 @@ pytest_plugins = "tests.support.leaks"
 
 def pytest_configure(config):
     config.pluginmanager.register(MEASURED)
+    if not hasattr(config, "workerinput"):  # not in a process of pytest-xdist, which shares its controller's
+        stack = ExitStack()
+        stack.enter_context(fork_server())
+        config.add_cleanup(stack.close)
     gc.disable()
 
 

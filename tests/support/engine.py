@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -15,7 +14,7 @@ from typing import Any
 import requests
 
 from tests.support import leaks
-from tests.support.processes import production_environ
+from tests.support.preloaded import Fork, production_environ, start_python
 
 START_SECONDS = 30
 
@@ -46,7 +45,7 @@ def group_members(*pgids: int) -> list[int]:
 class Engine:
     """A running `python -m engine`. `events` is its log so far, each line decoded."""
 
-    def __init__(self, process: subprocess.Popen[str], tmp: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str] | Fork, tmp: Path) -> None:
         self.process = process
         self.tmp = tmp
         self.events: list[dict[str, Any]] = []
@@ -114,12 +113,14 @@ class Engine:
 
 def start_engine(
     tmp: Path, settings: Mapping[str, Any], prefix: Sequence[str] = (), module: str = "engine"
-) -> subprocess.Popen[str]:
+) -> subprocess.Popen[str] | Fork:
     """Start the engine with only `settings`, without the environment and the `.env` of the test run."""
     ours = {"ENGINE_PORT": "0", "TMPDIR": str(tmp)}
-    return subprocess.Popen(
-        [*prefix, sys.executable, "-W", "error::RuntimeWarning", "-m", module],
+    return start_python(
+        module,
         env=production_environ() | ours | {name: str(value) for name, value in settings.items()},
+        prefix=prefix,
+        warn=["RuntimeWarning"],
         cwd="/",
         stderr=subprocess.PIPE,
         text=True,

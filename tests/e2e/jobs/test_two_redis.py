@@ -10,7 +10,8 @@ import redis
 import requests
 
 from tests.support import redis_keys
-from tests.support.processes import ROOT, wait_until
+from tests.support.preloaded import ROOT
+from tests.support.processes import wait_until
 from tests.support.redis import running_redis
 from tests.support.screenshot_api import refuse, running_screenshot_api
 from tests.support.web import running_web

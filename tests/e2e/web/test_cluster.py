@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from tests.support.processes import ROOT, free_port, production_environ, wait_until
+from tests.support.preloaded import ROOT, production_environ
+from tests.support.processes import free_port, wait_until
 from tests.support.redis import running_redis
 from tests.support.worker import running_worker
 

@@ -36,7 +36,7 @@ from tests.support.banners import (
     worded,
 )
 from tests.support.engine import Engine
-from tests.support.processes import ROOT
+from tests.support.preloaded import ROOT
 from tests.support.site import Site
 
 YELLOW, GREY = (255, 255, 0), (128, 128, 128)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import ROOT, wait_until
+from tests.support.preloaded import ROOT
+from tests.support.processes import wait_until
 
 SUPERVISE = "import json, os, sys; from scripts.supervisor import supervise; "
 SUPERVISE += "sys.exit(supervise(json.loads(sys.argv[1]), dict(os.environ), [], 'all are up'))"

@@ -1,0 +1,141 @@
+"""Forks the servers of the tests from processes that have imported their modules already.
+
+To start gunicorn, Celery, moto or the engine costs most of a second of processor time for imports, and a test run starts
+some two hundred of them. For each of the programs, one process here imports what the program would import, and then forks
+once a start. The fork runs the program as `python -m` does: `tests.support.processes.start` asks for it.
+
+`python -m tests.support.fork_server FOLDER` puts a socket a program into the folder, and ends with its standard input.
+"""
+
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import sys
+import threading
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from socket import AF_UNIX, SOCK_DGRAM, recv_fds, socket
+from typing import Any
+
+# These modules read no setting and keep no descriptor when they are imported. `worker` reads the settings.
+PROGRAMS = {
+    "gunicorn": ("gunicorn.app.wsgiapp", "gevent.monkey", "gunicorn.workers.ggevent", "gevent.threadpool", "app"),
+    "celery": (
+        *(
+            "celery.__main__",
+            "celery.bin.celery",
+            "celery.apps.worker",
+            "celery.apps.beat",
+            "celery.concurrency.prefork",
+        ),
+        *("celery.worker.consumer", "kombu.transport.redis", "jobs.beat", "jobs.consumer", "services", "tasks"),
+    ),
+    "engine": ("engine.__main__",),
+    "moto.server": ("moto.server", "moto.s3.responses"),
+}
+LARGEST = 1 << 17  # of a request, in bytes
+
+# gevent replaces these once it is imported.
+_fork, _waitpid, _poll = os.fork, os.waitpid, select.epoll
+
+
+def main(folder: Path) -> dict[str, Any]:
+    """Serve until the standard input ends. Return in forks alone: what they are to run."""
+    events = _poll()
+    events.register(0, 0)
+    sockets = {}
+    for program in PROGRAMS:
+        listener = socket(AF_UNIX, SOCK_DGRAM)
+        listener.bind(str(folder / program))
+        events.register(listener, select.EPOLLIN)
+        sockets[listener.fileno()] = program, listener
+    while True:
+        for ready, _ in events.poll():
+            if ready == 0:
+                os._exit(0)
+            events.unregister(ready)
+            program, listener = sockets.pop(ready)
+            if _fork() == 0:
+                events.close()
+                for _, other in sockets.values():
+                    other.close()
+                _import(program)
+                return _serve(listener)
+            listener.close()
+
+
+def _import(program: str) -> None:
+    for name in PROGRAMS[program]:
+        module = importlib.import_module(name)
+        if name == "gevent.monkey":
+            module.patch_all()  # where gunicorn.conf.py does
+    assert threading.active_count() == 1, "a fork would lack the other threads"
+    gc.collect()
+    gc.freeze()  # so that the forks share the memory
+
+
+def _serve(listener: socket) -> dict[str, Any]:
+    events = _poll()
+    events.register(0, 0)
+    events.register(listener, select.EPOLLIN)
+    children: dict[int, tuple[int, int]] = {}  # by the descriptor of a process: its id, and where its status is told
+    while True:
+        for ready, _ in events.poll():
+            if ready == 0:
+                os._exit(0)
+            if ready in children:
+                pid, told = children.pop(ready)
+                _, status = _waitpid(pid, 0)
+                events.unregister(ready)
+                os.close(ready)
+                _tell(told, os.waitstatus_to_exitcode(status))
+                os.close(told)
+            if ready != listener.fileno():
+                continue
+            request, (told, *streams), _, _ = recv_fds(listener, LARGEST, 4)
+            pid = _fork()
+            if pid == 0:
+                events.close()
+                listener.close()
+                for descriptor, (_, other) in children.items():
+                    os.close(descriptor)
+                    os.close(other)
+                os.close(told)
+                for number, stream in enumerate(streams):
+                    os.dup2(stream, number)
+                    os.close(stream)
+                return json.loads(request)
+            for stream in streams:
+                os.close(stream)
+            descriptor = os.pidfd_open(pid)
+            children[descriptor] = pid, told
+            events.register(descriptor, select.EPOLLIN)
+            _tell(told, pid)
+
+
+def _tell(told: int, number: int) -> None:
+    with suppress(OSError):  # the test process has ended
+        os.write(told, b"%d\n" % number)
+
+
+def _become(command: list[str], environ: dict[str, str], folder: str, session: bool, warn: list[str]) -> None:
+    """Run `command`, a module and its arguments, in this process."""
+    if session:
+        os.setsid()
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environ)
+    sys.path[0] = folder
+    sys.argv[:] = command
+    for name in warn:
+        warnings.simplefilter("error", getattr(__import__("builtins"), name))
+    sys.modules.pop(f"{command[0]}.__main__", None)  # runpy warns of one that is imported before it runs
+    runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    _become(**main(Path(sys.argv[1])))
