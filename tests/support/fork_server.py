@@ -13,13 +13,15 @@ import json
 import os
 import runpy
 import select
+import signal
 import sys
 import threading
 import warnings
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from socket import AF_UNIX, SOCK_DGRAM, recv_fds, socket
-from typing import Any
+from typing import Any, NoReturn
 
 # These modules read no setting and keep no descriptor when they are imported. `worker` reads the settings.
 PROGRAMS = {
@@ -86,7 +88,7 @@ def _serve(listener: socket) -> dict[str, Any]:
     while True:
         for ready, _ in events.poll():
             if ready == 0:
-                os._exit(0)
+                _end(pid for pid, _ in children.values())
             if ready in children:
                 pid, told = children.pop(ready)
                 _, status = _waitpid(pid, 0)
@@ -115,6 +117,13 @@ def _serve(listener: socket) -> dict[str, Any]:
             children[descriptor] = pid, told
             events.register(descriptor, select.EPOLLIN)
             _tell(told, pid)
+
+
+def _end(pids: Iterable[int]) -> NoReturn:
+    """End this process with the forks that a run has left behind, as one that is interrupted does."""
+    for pid in pids:
+        os.kill(pid, signal.SIGTERM)
+    os._exit(0)
 
 
 def _tell(told: int, number: int) -> None:
