@@ -3,20 +3,23 @@
 Captures take turns. Seats for waiting callers cannot be taken back, so the last of them are for clients that hold few.
 """
 
+import math
 import threading
+import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
 from errors import OverCapacity, RateLimited
 
-RETRY_SECONDS = 5
+RETRY_SECONDS, LONGEST_RETRY = 5, 60
+_NEWEST = 0.2  # the weight of the newest capture in the mean of their times
 
 
-def _share_reached(most: int, what: str) -> RateLimited:
+def _share_reached(most: int, what: str, retry_after: int = RETRY_SECONDS) -> RateLimited:
     text = f"limit reached: {most} {what} per client while others wait; try again in a few seconds"
-    return RateLimited(text, limit=most, retry_after=RETRY_SECONDS)
+    return RateLimited(text, limit=most, retry_after=retry_after)
 
 
 class Turns:
@@ -25,14 +28,20 @@ class Turns:
     A free turn goes to the waiting client with the fewest captures running. An eighth more turns are for clients of which
     none runs, so these do not wait for the slow pages of another. A full queue makes room for a client that has less of it:
     the newest capture of the client with the most is refused.
+
+    Refused callers are told to come back when all captures that are here by now should have ended: a longer queue, or slower
+    pages, send them away for longer. Else they would take from visitors the time of the processors.
     """
 
-    def __init__(self, size: int, queue: int, seconds: float) -> None:
+    def __init__(self, size: int, queue: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         """At most `queue` captures wait, for at most `seconds` each."""
         self._size = size
         self._extra = size // 8
         self._queue_size = queue
         self._seconds = seconds
+        self._clock = clock
+        self._mean = 0.0  # seconds of a capture, the newest ones counting most
+        self._ended_at = clock()  # when the last capture ended, or began with none beside it
         self._running: Counter[str] = Counter()
         # In the order of their next turn. A client without a capture that waits has no entry.
         self._waiting: dict[str, deque[Future[None]]] = {}
@@ -56,15 +65,20 @@ class Turns:
         turn = self._take(client)
         if turn is not None:
             self._wait(client, turn)
+        began = self._clock()
         try:
             yield
         finally:
             with self._lock:
+                self._ended_at = self._clock()
+                self._mean += _NEWEST * (self._ended_at - began - self._mean)
                 self._release(client)
 
     def _take(self, client: str) -> "Future[None] | None":
         with self._lock:
             if self._may_run(client):  # then no such client waits, as a released turn is given on at once
+                if not self._running:
+                    self._ended_at = self._clock()
                 self._running[client] += 1
                 return None
             if self._is_full():
@@ -85,7 +99,9 @@ class Turns:
                     turn.result()  # its turn, or its refusal, came at this very moment
                     return
                 self._remove(client, turn)
-            raise OverCapacity("all captures of this service are slow; try again in a few seconds") from None
+                retry_after = self._retry_after()
+            text = "all captures of this service are slow; try again in a few seconds"
+            raise OverCapacity(text, retry_after=retry_after) from None
 
     def _may_run(self, client: str) -> bool:
         most = self._size if self._running[client] else self._size + self._extra
@@ -102,7 +118,14 @@ class Turns:
         others = {*self._running, *self._waiting} - {client}
         if others and self._captures(client) >= self._share():
             raise self._refusal()
-        raise OverCapacity("too many captures are in progress; try again in a few seconds")
+        text = "too many captures are in progress; try again in a few seconds"
+        raise OverCapacity(text, retry_after=self._retry_after())
+
+    def _retry_after(self) -> int:
+        """Return the seconds after which all captures that run or wait now should have ended."""
+        each = max(self._mean, self._clock() - self._ended_at)  # while none ends, they take at least so long
+        captures = self._running.total() + sum(map(len, self._waiting.values()))
+        return max(min(math.ceil(each * captures / self._size), LONGEST_RETRY), RETRY_SECONDS)
 
     def _release(self, client: str) -> None:
         self._running[client] -= 1
@@ -131,7 +154,7 @@ class Turns:
         return max((self._size + self._queue_size) // 2, 1)
 
     def _refusal(self) -> RateLimited:
-        return _share_reached(self._share(), "captures in progress")
+        return _share_reached(self._share(), "captures in progress", self._retry_after())
 
 
 class Seats:

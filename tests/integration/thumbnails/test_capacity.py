@@ -57,9 +57,8 @@ def test_captures_beyond_the_bound_are_refused_while_others_pend(make_client, ap
     refused = [answer.result() for answer in answers if answer.done()]
     held.set()
 
-    assert {(each.status_code, each.json["code"], each.headers["Retry-After"]) for each in refused} == {
-        (503, "over_capacity", "5")
-    }
+    assert {(each.status_code, each.json["code"]) for each in refused} == {(503, "over_capacity")}
+    assert min(int(each.headers["Retry-After"]) for each in refused) >= 5
     assert sorted(answer.result().status_code for answer in answers) == [200] * 2 + [503] * 10
     assert len(api.calls) == 2
 
