@@ -15,6 +15,7 @@ import aiohttp
 from bench.pictures import SEED
 
 TIMEOUT = aiohttp.ClientTimeout(total=120)
+IMPATIENT, OBEDIENT = 1.0, 60.0  # the most seconds that a refused caller stays away; 60 is the longest `Retry-After`
 
 
 def request_all(base: str, paths: Sequence[str], at_once: int) -> Counter[int]:
@@ -49,14 +50,15 @@ class Responses:
 
 
 @contextmanager
-def keep_requesting(base: str, callers: int, cold_path: str) -> Iterator[Responses]:
+def keep_requesting(base: str, callers: int, cold_path: str, patience: float = IMPATIENT) -> Iterator[Responses]:
     """Let `callers` request cold pages (`cold_path` has a `{}`) until the block ends. Refused callers retry.
 
-    A caller obeys `Retry-After` up to about a second, so that the crowd persists. Jitter spreads the retries.
+    A caller obeys `Retry-After` up to `patience` seconds. Jitter spreads the retries.
     """
     responses = Responses()
     stop = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_request_until(base, callers, cold_path, responses, stop)))
+    requesting = _request_until(base, callers, cold_path, patience, responses, stop)
+    thread = threading.Thread(target=asyncio.run, args=(requesting,))
     thread.start()
     try:
         yield responses
@@ -65,7 +67,9 @@ def keep_requesting(base: str, callers: int, cold_path: str) -> Iterator[Respons
         thread.join()
 
 
-async def _request_until(base: str, callers: int, cold_path: str, responses: Responses, stop: threading.Event) -> None:
+async def _request_until(
+    base: str, callers: int, cold_path: str, patience: float, responses: Responses, stop: threading.Event
+) -> None:
     numbers, rng = count(), random.Random(SEED)
 
     async def caller() -> None:
@@ -77,7 +81,7 @@ async def _request_until(base: str, callers: int, cold_path: str, responses: Res
                     responses.statuses[answer.status] += 1
                     if answer.status == 503:
                         responses.refusals.append(time.monotonic() - began)
-                    pause = min(float(answer.headers.get("Retry-After", 0)), 1) * rng.uniform(0.5, 1.5)
+                    pause = min(float(answer.headers.get("Retry-After", 0)), patience) * rng.uniform(0.5, 1.5)
             except (aiohttp.ClientError, TimeoutError, OSError):
                 responses.statuses[0] += 1
                 pause = 0.2
