@@ -33,8 +33,9 @@ _POSTGRESQL: dict[str, object] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "application_name": "thumbnails",
-    "options": "-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000",
 }
+# Milliseconds. Without them, one long query or a forgotten transaction would hold up the requests of all processes.
+_LIMITS = "-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000"
 _log = structlog.get_logger()
 
 
@@ -119,10 +120,11 @@ def engine_url(url: str) -> URL:
     return parsed.set(drivername="sqlite+pysqlite")
 
 
-def make_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
-    """Make an engine. `foreign_keys` are checked by SQLite only if asked: while tables are rebuilt they must not be."""
+def make_engine(url: URL, *, migrating: bool = False) -> Engine:
+    """Make an engine. A migration may take long, and SQLite must check no foreign keys while it rebuilds tables."""
     if url.get_backend_name() != "sqlite":
-        given = {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
+        usual = _POSTGRESQL | ({} if migrating else {"options": _LIMITS})
+        given = {name: value for name, value in usual.items() if name not in url.query}
         return create_engine(
             url,
             connect_args=given,
@@ -138,7 +140,7 @@ def make_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # SQLAlchemy begins transactions, also before the first write
-        connection.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
+        connection.execute(f"PRAGMA foreign_keys={'OFF' if migrating else 'ON'}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

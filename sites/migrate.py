@@ -37,7 +37,10 @@ def upgrade(url: str, to: str = "head") -> tuple[str | None, str]:
     is_sqlite = parsed.get_backend_name() == "sqlite"
     if is_sqlite and parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = make_engine(parsed, foreign_keys=False)
+        Path(parsed.database).touch(
+            mode=0o600
+        )  # it shows which pages people look at; files beside it get the same mode
+    engine = make_engine(parsed, migrating=True)
     try:
         if is_sqlite:
             with closing(engine.raw_connection()) as connection:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from errors import NotFound
 from model import Picture, ThumbnailRequest
 from options import CaptureOptions, Delivery, Rendition, Target
 from sites.database import Database
@@ -76,7 +77,13 @@ class SitePictures:
         if version is None:
             return None
         shown_since = known.original.captured_at if known.original else version.captured_at
-        body, content_type = self._storage.read(version.key)
+        try:
+            body, content_type = self._storage.read(version.key)
+        except NotFound:
+            _log.warning("site_picture_missing", site_id=image.site_id, number=version.number)
+            if image.number is not None:
+                raise
+            return None
         original = Picture(body, content_type, version.width, version.height, shown_since)
         return self._render(image.request, original, charge)
 

@@ -238,6 +238,15 @@ def test_without_redis_the_picture_is_made_each_time(built, make_client):
     assert [client.get(IMAGE).headers["X-Cache"] for _ in range(2)] == ["MISS", "MISS"]
 
 
+def test_a_site_whose_picture_is_lost_shows_a_neutral_one(client, built, settings):
+    show(built, "red")
+    for path in settings["persist_dir"].rglob("*.png"):
+        path.unlink()
+
+    assert client.get(IMAGE).headers["X-Thumb-State"] == "pending"
+    assert client.get("/sites/1/versions/1/image").status_code == 404
+
+
 def test_new_renditions_are_charged(make_client, built):
     show(built, "red")
     client = make_client(rendition_limit="2 per hour")

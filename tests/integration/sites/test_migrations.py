@@ -97,3 +97,11 @@ def test_a_database_without_tables_says_what_to_do(new_url):
     upgrade(new_url)
     assert database.state() == "ok"
     database.close()
+
+
+def test_the_file_is_for_its_user_alone(tmp_path):
+    upgrade(f"sqlite:///{tmp_path}/thumbnails.db")
+    with Database(f"sqlite:///{tmp_path}/thumbnails.db")._engine.begin():
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes["thumbnails.db"] == 0o600
+    assert set(modes.values()) == {0o600}

@@ -17,6 +17,12 @@ PAGE = (ROOT / "docs/operations/database.md").read_text(encoding="utf-8")
 PICTURE = "/thumb?url=https://example.com/&w=320"
 
 
+@pytest.fixture
+def database_url(tmp_path):
+    """These tests choose their databases themselves."""
+    return f"sqlite:///{tmp_path}/thumbnails.db"
+
+
 @pytest.fixture(scope="module")
 def own_postgres():
     """A server that a test may stop."""
