@@ -1,5 +1,8 @@
 """Databases are migrated: from nothing, from each earlier revision with data, and by several processes at once."""
 
+import re
+import subprocess
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -14,7 +17,7 @@ from sites import Catalogue, Database, Filters, Region
 from sites.database import engine_url, known_revisions, make_engine
 from sites.migrate import NewerDatabase, upgrade
 from sites.models import Base
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, production_environ
 
 DATA = ROOT / "tests/data/catalogue"
 
@@ -105,3 +108,22 @@ def test_the_file_is_for_its_user_alone(tmp_path):
         modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert modes["thumbnails.db"] == 0o600
     assert set(modes.values()) == {0o600}
+
+
+def test_the_command_says_in_one_line_what_it_did(tmp_path):
+    def migrate(url):
+        command = [sys.executable, "-m", "sites.migrate"]
+        environ = production_environ() | {"DATABASE_URL": url}
+        done = subprocess.run(
+            command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    head = known_revisions()[-1]
+    url = f"sqlite:///{tmp_path}/thumbnails.db"
+    assert migrate(url) == (0, f"The database is migrated: from revision none to {head}.\n")
+    assert migrate(url) == (0, f"The database is up to date: revision {head}.\n")
+    status, told = migrate("postgresql://thumbs:s3cret@127.0.0.1:9/none")
+    assert status == 1
+    assert re.fullmatch(r"The database cannot be migrated \(.*refused.*\)\. Check DATABASE_URL\.\n", told)
+    assert "s3cret" not in told
