@@ -51,19 +51,20 @@ def counts(built):
     return built.catalogue.counts()
 
 
+@pytest.mark.timeout(400)
 def test_a_worker_that_is_killed_among_many_captures_repeats_only_its_own(built, given, api, tmp_path):
     drafts = [SiteDraft(f"https://site-{number}.example/", options=SMALL) for number in range(COUNT)]
     built.catalogue.add_many(drafts)
     with ExitStack() as stack:
         stack.enter_context(running_beat(tmp_path / "beat.log", FAST_CLOCK, **given))
         first = stack.enter_context(running_worker(tmp_path / "worker.log", FAST_CLOCK, **given))
-        wait_until(lambda: len(api.calls) >= COUNT // 3, "a third of the captures", 60)
+        wait_until(lambda: len(api.calls) >= COUNT // 3, "a third of the captures", 150)
         os.killpg(first.pid, signal.SIGKILL)
         first.wait()
         assert counts(built).ready < COUNT
 
         stack.enter_context(running_worker(tmp_path / "other.log", FAST_CLOCK, **given))
-        wait_until(lambda: counts(built).ready == COUNT, "all captures", 120)
+        wait_until(lambda: counts(built).ready == COUNT, "all captures", 200)
 
     captured = Counter(call.params["url"] for call in api.calls)
     repeated = [url for url, calls in captured.items() if calls > 1]
