@@ -7,6 +7,7 @@ from sites.catalogue import CHANGEABLE, MOST_AT_ONCE, Catalogue
 from sites.claims import Claim, Claims
 from sites.database import PAUSE, Database
 from sites.drafts import DraftReader
+from sites.feed import write_feed
 from sites.history import Changed, Difference, History
 from sites.pace import Pace
 from sites.pictures import MAX_AGE, SiteImage, SitePictures
@@ -59,4 +60,5 @@ __all__ = [
     "describe_site",
     "describe_version",
     "next_due",
+    "write_feed",
 ]

@@ -11,7 +11,7 @@ from images import placeholder
 from model import Picture
 from options import either
 from services import Services
-from sites import Difference, Site, SiteImage, describe_site, describe_version
+from sites import Difference, Site, SiteImage, describe_site, describe_version, write_feed
 from thumbnails import CacheState
 from urls import read_query
 from web.api.site_query import read_number
@@ -29,6 +29,7 @@ from web.http.site_images import SiteImages, are_open, served_image
 NEUTRAL_SIZE = 640, 360  # of the picture of a site that has none, unless the caller names a size
 LARGEST_UPLOAD = 8 * 2**20
 _NUMBER = 2**31 - 1
+_MOST_TAGS, _LONGEST_TAG = 20, 40
 
 
 def blueprint(services: Services, budgets: Budgets) -> Blueprint:
@@ -70,6 +71,19 @@ def _add_views_of_pictures(views: Blueprint, services: Services, budgets: Budget
 
 def _add_views_of_versions(views: Blueprint, services: Services, budgets: Budgets) -> None:
     history = services.history
+
+    @views.get("/sites/feed.atom")
+    def feed() -> Response:
+        _require_viewer(services)
+        pairs = read_query(request.query_string)
+        for name, _ in pairs:
+            if name != "tag":
+                raise InvalidOption("is not an option; choose from tag", field=name[:40])
+        tags = [tag.lower() for _, tag in pairs]
+        if len(tags) > _MOST_TAGS or any(len(tag) > _LONGEST_TAG or not tag.isprintable() for tag in tags):
+            raise InvalidOption(f"must be at most {_MOST_TAGS} tags of {_LONGEST_TAG} characters", field="tag")
+        body = write_feed(history.changes(tags), tags, _here(services))
+        return _private(Response(body, content_type="application/atom+xml; charset=utf-8"))
 
     @views.get("/sites/<int:id_>/versions")
     def versions(id_: int) -> Response:

@@ -1,0 +1,44 @@
+"""The Atom feed of changes has what RFC 4287 requires."""
+
+from datetime import datetime
+
+from defusedxml.ElementTree import fromstring
+
+from sites import Claim
+from tests.support.catalogue import page
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+
+
+def change(built, client, name, **more):
+    id_ = client.post("/sites", json={"url": f"https://{name}.example/", **more}).json["id"]
+    for mark in (0, 60):
+        built.catalogue.request_capture([id_])
+        (claim,) = built.site_capturer.claims.claim_due(1)
+        site, running = built.site_capturer.claims.begin(Claim.parse(str(claim)))
+        built.site_capturer.recorder.record(running, site, page(mark))
+    return id_
+
+
+def test_a_feed_has_the_required_elements_and_the_changes(built, client):
+    change(built, client, "a", title="A & <b>", tags=["news"])
+    response = client.get("/sites/feed.atom")
+    assert response.content_type == "application/atom+xml; charset=utf-8"
+    feed = fromstring(response.data)
+
+    for element in (feed, entry := feed.find(f"{ATOM}entry")):
+        assert all(len(element.findall(ATOM + name)) == 1 for name in ("id", "title", "updated"))
+        assert datetime.fromisoformat(element.find(f"{ATOM}updated").text)
+    assert feed.find(f"{ATOM}author/{ATOM}name").text
+    assert [link.get("rel") for link in feed.findall(f"{ATOM}link")] == ["self"]
+    assert entry.find(f"{ATOM}title").text == "A & <b>"
+    links = {link.get("rel"): link.get("href") for link in entry.findall(f"{ATOM}link")}
+    assert links == {"alternate": "https://a.example/", "enclosure": "http://localhost/sites/1/versions/2/image"}
+
+
+def test_a_feed_of_tags_has_their_sites_alone(built, client):
+    change(built, client, "a", tags=["news"])
+    change(built, client, "b")
+    feeds = [fromstring(client.get("/sites/feed.atom" + query).data) for query in ("", "?tag=News", "?tag=none")]
+    assert [len(feed.findall(f"{ATOM}entry")) for feed in feeds] == [2, 1, 0]
+    assert client.get("/sites/feed.atom?w=1").status_code == 400
