@@ -12,7 +12,8 @@ from PIL import AvifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPIma
 from images.pixels import pack
 from options import FORMATS, MAX_PIXELS
 
-# Pillow would load all of its plugins during the first request, and hold all others.
+# Pillow would load its plugins during the first request, and hold all others. Several native threads would do so at once in
+# a web process, where the locks of imports are gevent's: a thread that waits for one may sleep for ever.
 _PLUGINS = AvifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 Image.preinit()
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit only warns; `decode` refuses
