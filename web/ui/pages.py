@@ -55,7 +55,7 @@ def install(app: Flask, services: Services) -> None:
 
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    words = ("ago", "day", "due", "host", "moment", "name", "number", "percent", "size", "span")
+    words = ("ago", "day", "due", "host", "minute", "moment", "name", "number", "percent", "size", "span")
     app.jinja_env.filters.update({word: getattr(wording, word) for word in words})
     app.jinja_env.globals.update(
         link=link,

@@ -45,6 +45,10 @@ def day(when: datetime) -> str:
     return f"{when.astimezone(UTC):%-d %b %Y}"
 
 
+def minute(when: datetime) -> str:
+    return f"{when.astimezone(UTC):%-d %b %Y, %H:%M}"
+
+
 def number(value: int) -> str:
     return f"{value:,}"
 
