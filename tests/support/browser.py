@@ -21,9 +21,12 @@ THEMES = ("light", "dark")
 _axe = Axe()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests of a process."""
+    """One browser for all tests of a module.
+
+    As long as Playwright runs, its event loop counts as running in this thread, so that no test could run another one.
+    """
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
             executable_path=chromium(),
