@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.browser import SIZES, THEMES, overflows, violations
+from tests.support.catalogue import page as picture_of_page
 from tests.support.site_states import capture, fail
 
 TITLES = {
@@ -100,6 +101,14 @@ def test_a_picture_takes_the_place_of_its_card_when_the_capture_is_there(served,
     assert page.evaluate("document.activeElement.textContent.trim()") == "Apples"
 
 
+def test_the_page_of_a_site_shows_its_first_picture_when_the_capture_is_there(served, add, open_page):
+    site = add("a.example")
+    page = open_page(f"{served.url}/gallery/{site.id}")
+    expect(page.get_by_text("Waiting for its first picture")).to_be_visible()
+    capture(served.services.database, site)
+    expect(page.locator(".sheet img")).to_be_attached(timeout=15_000)
+
+
 @pytest.mark.parametrize("scripts", [True, False])
 def test_a_theme_that_is_chosen_stays(served, catalogue, open_page, scripts):
     page = open_page(f"{served.url}/gallery?q=a", scripts=scripts)
@@ -115,6 +124,30 @@ def test_a_theme_that_is_chosen_stays(served, catalogue, open_page, scripts):
 
 def background(page):
     return page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+
+
+def test_pictures_of_sites_are_shown(served, add, open_page):
+    site = add("a.example", title="Apples")
+    for mark in (0, 40):
+        served.services.history.upload(site.id, picture_of_page(mark, size=(1280, 720)))
+    page = open_page(f"{served.url}/gallery")
+    page.wait_for_load_state("networkidle")
+    assert page.locator(".card img").evaluate("picture => picture.naturalWidth") > 0
+    page.get_by_role("link", name="Apples").click()
+    for query, pictures in (("", 1), ("?from=1&to=2", 2), ("?from=1&to=2&view=difference", 1)):
+        page.goto(f"{served.url}/gallery/{site.id}{query}")
+        page.wait_for_load_state("networkidle")
+        widths = page.locator(".sheet img").evaluate_all("pictures => pictures.map((each) => each.naturalWidth)")
+        assert len(widths) == pictures
+        assert min(widths) >= 960
+
+
+def test_a_picture_that_cannot_be_loaded_shows_its_text(served, sites, open_page):
+    page = open_page(f"{served.url}/gallery?q=plain")
+    page.route("**/image?*", lambda route: route.abort())
+    page.reload()
+    expect(page.locator(f'[data-site="{sites["plain"].id}"] img')).to_have_class("broken")
+    assert violations(page) == []
 
 
 @pytest.mark.parametrize("theme", THEMES)

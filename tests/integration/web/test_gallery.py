@@ -146,6 +146,16 @@ def test_a_search_that_finds_nothing_shows_the_way_back(client, add):
     assert links(page, "Show all sites") == ["/gallery"]
 
 
+def test_a_page_whose_sites_were_removed_says_so(client, services, add):
+    for number in range(25):
+        add(f"{number:02}.example")
+    (following,) = links(client.get("/gallery?sort=title"), "Next")
+    services.catalogue.remove(25)
+    page = client.get(following)
+    assert "The sites of this page have been removed." in page.text
+    assert links(page, "Show all sites") == ["/gallery"]
+
+
 def test_an_empty_gallery_says_how_to_put_a_site_in(client):
     page = client.get("/gallery").text
     assert "No sites yet" in page

@@ -16,15 +16,20 @@ themes?.addEventListener("submit", async (event) => {
   await fetch(themes.action, { method: "POST", body, redirect: "manual" });
 });
 
-// A picture that comes later fades in. One that is there already is left alone.
+// A picture that comes later fades in. One that is there already is left alone. One that cannot be loaded shows its text.
 
 function fadeIn(pictures) {
   for (const picture of pictures) {
-    if (picture.complete) continue;
-    picture.classList.add("arriving");
-    for (const end of ["load", "error"]) {
-      picture.addEventListener(end, () => picture.classList.remove("arriving"), { once: true });
+    const end = () => {
+      picture.classList.remove("arriving");
+      picture.classList.toggle("broken", !picture.naturalWidth);
+    };
+    if (picture.complete) {
+      end();
+      continue;
     }
+    picture.classList.add("arriving");
+    for (const event of ["load", "error"]) picture.addEventListener(event, end, { once: true });
   }
 }
 
