@@ -41,7 +41,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(health.blueprint(services))
     pages.install(app, services)
     app.register_blueprint(gallery.blueprint(services))
-    admin.install(app, services)
+    admin.install(app, services, limits)
     error_pages.install(app)
     errors.install(app, flood_guard.install(app, services))
     callers.trust_proxies(app, services.settings.trusted_proxies)

@@ -16,7 +16,7 @@ from coordination.connections import (
 from coordination.idempotency import Attempt, IdempotencyStore, StoredResponse
 from coordination.keys import CacheKeys, StateKeys
 from coordination.leases import LEASE_MS, Leases, LocalLeases
-from coordination.memory import NEARLY_FULL
+from coordination.memory import NEARLY_FULL, RedisMemory, read_memory
 from coordination.outages import NoAnswer, log_in_one_line
 from coordination.policies import warn_about_full_redis
 from coordination.redis_breaker import RedisBreaker
@@ -40,6 +40,7 @@ __all__ = [
     "LocalLeases",
     "NoAnswer",
     "RedisBreaker",
+    "RedisMemory",
     "StateKeys",
     "StateRedis",
     "StoredResponse",
@@ -48,6 +49,7 @@ __all__ = [
     "is_about_server",
     "log_in_one_line",
     "open_connections",
+    "read_memory",
     "sentinel_options",
     "warn_about_full_redis",
 ]

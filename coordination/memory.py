@@ -3,6 +3,12 @@
 A client that fills the state with jobs must not cost others their limits and leases.
 """
 
+from dataclasses import dataclass
+
+import redis
+
+from coordination.redis_breaker import RedisBreaker
+
 # Lua. A server that evicts is always full, and one without `maxmemory` never is. Some hosted ones do not say.
 NEARLY_FULL = """
 local function nearly_full()
@@ -13,3 +19,19 @@ local function nearly_full()
   return keeps_all and tonumber(most) > 0 and tonumber(used) > 0.9 * tonumber(most)
 end
 """
+
+
+@dataclass(frozen=True, slots=True)
+class RedisMemory:
+    """The bytes that a Redis server uses, and may use at most; 0 for no limit, and for a server that does not say."""
+
+    used: int
+    most: int
+
+
+def read_memory(client: "redis.Redis", breaker: RedisBreaker) -> RedisMemory | None:
+    """Ask a server for its memory. None if it does not answer."""
+    told, answered = breaker.call("memory_unread", lambda: client.info("memory"))
+    if not answered or not isinstance(told, dict):
+        return None
+    return RedisMemory(int(told.get("used_memory", 0)), int(told.get("maxmemory", 0)))

@@ -111,6 +111,14 @@ class JobStore:
             with redis_errors_translated():
                 self._blocking.xread({self._keys.job_done(id_): "0"}, block=min(left, _SLICE_MS))
 
+    def newest(self, most: int) -> list[Job]:
+        """Return the jobs that were made last, the newest first."""
+        with redis_errors_translated():
+            named = self._client.zrevrange(self._keys.jobs_index(), 0, 2 * most)  # batches are there too
+        ids = [name.decode().removeprefix("job:") for name in named if name.startswith(b"job:")]
+        found = [job for job in self.get_all(ids[:most]) if job]
+        return sorted(found, key=lambda job: job.created_at, reverse=True)
+
     def stats(self) -> QueueStats:
         """Return the state of all work. Reads counters only: one round trip, however many jobs there are."""
         keys = self._keys

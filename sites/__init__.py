@@ -4,6 +4,7 @@ from sites.audit import AuditEntry, AuditLog
 from sites.capturer import ROUND_SECONDS as SITE_ROUND_SECONDS
 from sites.capturer import Capturer
 from sites.catalogue import CHANGEABLE, MOST_AT_ONCE, Catalogue
+from sites.census import Census, take_census
 from sites.claims import Claim, Claims
 from sites.database import PAUSE, Database
 from sites.drafts import DraftReader
@@ -31,6 +32,7 @@ __all__ = [
     "AuditLog",
     "Capturer",
     "Catalogue",
+    "Census",
     "Changed",
     "Claim",
     "Claims",
@@ -60,5 +62,6 @@ __all__ = [
     "describe_site",
     "describe_version",
     "next_due",
+    "take_census",
     "write_feed",
 ]

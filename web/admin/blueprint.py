@@ -6,19 +6,33 @@ from werkzeug.exceptions import HTTPException
 
 from access import AdminKey
 from services import Services
+from sites.imports import MAX_BYTES
 from web.admin import identity
+from web.admin.edit import add_edit_pages, allow_uploads
+from web.admin.import_page import add_import_page
 from web.admin.log_in import add_log_in, guard
+from web.admin.reports import add_reports
+from web.admin.sites import add_site_list
+from web.http.budgets import Budgets
 from web.ui.error_pages import Words, show_errors
 from web.ui.pages import page
 
-PAGES = (("admin.overview", "Overview"),)  # the navigation: endpoints and their names
+PAGES = (  # the navigation: endpoints and their names
+    ("admin.overview", "Overview"),
+    ("admin.sites", "Sites"),
+    ("admin.failures", "Failures"),
+    ("admin.jobs", "Jobs"),
+    ("admin.storage", "Storage"),
+    ("admin.keys", "Keys"),
+    ("admin.audit", "Audit"),
+)
 _STRANGE_FORM = Words(
     "This form is no longer valid",
     "It was made for another session, or not by this service. Nothing was changed. Go back, reload the page, and send it again.",
 )
 
 
-def install(app: Flask, services: Services) -> None:
+def install(app: Flask, services: Services, budgets: Budgets) -> None:
     """Add the admin pages to `app`, after the pages for people."""
     secret = services.settings.admin_key
     if secret is None:
@@ -28,12 +42,14 @@ def install(app: Flask, services: Services) -> None:
     views = Blueprint("admin", __name__, url_prefix="/admin", template_folder="templates")
     show_errors(views)
     views.register_error_handler(CSRFError, _respond_to_strange_form)
+    allow_uploads(views, MAX_BYTES)
     guard(views, services, csrf)
     add_log_in(views, services, key)
 
-    @views.get("")
-    def overview() -> Response:
-        return page("admin/overview.html")
+    add_reports(views, services, budgets)
+    add_site_list(views, services)
+    add_edit_pages(views, services, budgets)
+    add_import_page(views, services)
 
     @views.get("/<path:path>")
     def unknown(path: str) -> Response:  # noqa: ARG001 - so that a wrong address below /admin gets a page too

@@ -12,6 +12,7 @@ from access import AdminKey, client_of
 from config import Settings
 from services import Services
 from web.http.addresses import path_of
+from web.http.site_images import are_open
 
 BY_KEY = "admin"  # the name of everybody who logs in with the key
 COOKIE = "admin"
@@ -59,9 +60,11 @@ def install(app: Flask, services: Services, key: AdminKey) -> CSRFProtect:
     # A form may be open for as long as its session lasts. The token is enough: the host that a proxy shows may be another.
     app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None, WTF_CSRF_SSL_STRICT=False)
 
+    pictures_are_private = not are_open(services.settings)
+
     @app.before_request
     def identify() -> None:
-        if request.blueprint in _PAGES:
+        if request.blueprint in _PAGES or (pictures_are_private and request.blueprint == "sites"):
             g.admin = _from_proxy(services.settings) or _from_session(services)
 
     return CSRFProtect(app)

@@ -1,7 +1,5 @@
 """Log-in by the admin key or by the link that `make run` prints, and log-out. Failures lock out their client alone."""
 
-import re
-
 import structlog
 from flask import Blueprint, Response, g, request
 from flask_wtf.csrf import CSRFProtect
@@ -10,7 +8,7 @@ from access import LINK_SECONDS, AdminKey, Budget
 from errors import RateLimited
 from services import Services
 from web.admin.identity import BY_KEY, begin_session, current_client, end_session, record
-from web.admin.responses import see_other, see_path
+from web.admin.responses import own_path, see_other, see_path
 from web.http.addresses import path_of
 from web.ui.pages import page
 
@@ -21,7 +19,6 @@ WRONG_LINK = (
     "This link was used before, or is too old. Log in with the admin key, or start the service again for a new link."
 )
 ENDED = "Your session has ended, so nothing was changed. Log in and send the form again."
-_OURS = re.compile(r"/(admin|gallery)([/?][ -~]*)?")
 _log = structlog.get_logger()
 
 
@@ -47,7 +44,7 @@ def add_log_in(views: Blueprint, services: Services, key: AdminKey) -> None:
 
     @views.route("/log-in", methods=["GET", "POST"])
     def log_in() -> Response:
-        back = _own_path(request.values.get("next", ""), public_url)
+        back = own_path(request.values.get("next", ""), public_url)
         token = request.args.get("token")
         if request.method == "GET" and token is None:
             return see_path(back) if g.admin else _show(200, "", back)
@@ -85,13 +82,6 @@ def add_log_in(views: Blueprint, services: Services, key: AdminKey) -> None:
 def _opens_link(services: Services, key: AdminKey, token: str | None) -> bool:
     nonce = key.read_link_token(token or "")
     return nonce is not None and services.admin_sessions.use_link(nonce, LINK_SECONDS)
-
-
-def _own_path(path: str, public_url: str | None) -> str:
-    """Return the page of ours to go to after the log-in: `path` if it is one, else the overview."""
-    root = path_of("/", public_url).rstrip("/")
-    ours = path.startswith(root) and _OURS.fullmatch(path.removeprefix(root)) and "\\" not in path
-    return path if ours and "/log-" not in path else f"{root}/admin"
 
 
 def _show(status: int, problem: str, back: str) -> Response:

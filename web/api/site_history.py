@@ -137,7 +137,7 @@ def _add_views_of_choice(views: Blueprint, services: Services) -> None:
         if request.is_json:
             return respond_with(services.history.pin(id_, _read_pin(json_body())))
         request.max_content_length = LARGEST_UPLOAD
-        return respond_with(services.history.upload(id_, _decoded(services, request.get_data())))
+        return respond_with(services.history.upload(id_, read_upload(services, request.get_data())))
 
     @views.delete("/sites/<int:id_>/picture")
     def show_last_capture(id_: int) -> Response:
@@ -176,7 +176,7 @@ def _drawing(found: Difference) -> Response:
     return response
 
 
-def _decoded(services: Services, body: bytes) -> Picture:
+def read_upload(services: Services, body: bytes) -> Picture:
     """Decode a picture that a caller sends. Raises InvalidOption."""
     try:
         identity = services.cpu.run(lambda: images.identify(body), pixels=images.pixels_of(body))

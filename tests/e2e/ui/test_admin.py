@@ -1,0 +1,251 @@
+"""The admin pages in a browser: log-in, add, edit, filter, bulk actions, previews; by keyboard, on a phone, without scripts."""
+
+import shutil
+from types import SimpleNamespace
+
+import pytest
+import redis as redis_library
+from sqlalchemy import delete
+
+import services
+from app import create_app
+from config import Settings
+from sites import Filters, SiteDraft
+from sites.models import AdminSessionRow, SiteRow
+from tests.support.admin import KEY
+from tests.support.browser import overflows, serving, violations
+from tests.support.catalogue import page as captured_page
+from tests.support.screenshot_api import running_screenshot_api
+from tests.support.site_states import fail
+
+pytestmark = pytest.mark.slow
+
+LONG = "مثال على عنوان طويل 例えばの長いタイトル उदाहरण वेबसाइट " * 4
+PAGES = ("", "/sites", "/sites/new", "/failures", "/jobs", "/storage", "/keys", "/audit", "/import")
+
+
+@pytest.fixture(scope="module")
+def served(redis_server, _migrated_file, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("admin")
+    shutil.copy(_migrated_file, folder / "thumbnails.db")
+    with running_screenshot_api("snapsharp", key="sk_live_test") as api:
+        settings = Settings.of(
+            redis_url=redis_server.url,
+            database_url=f"sqlite:///{folder}/thumbnails.db",
+            persist_dir=folder / "media",
+            originals="redis",
+            admin_key=KEY,
+            api_keys=("cms:a-secret-of-the-cms",),
+            capture_api="snapsharp",
+            capture_url=api.url,
+            capture_api_key="sk_live_test",
+            request_limit="100000 per minute",
+        )
+        built = services.build(settings, lambda _name: ["93.184.216.34"])
+        with serving(create_app(settings, built)) as url:
+            yield SimpleNamespace(url=url, services=built)
+        built.close()
+
+
+@pytest.fixture(autouse=True)
+def catalogue(served, redis_server):
+    """The catalogue, which is empty. Nobody is logged in or locked out."""
+    for row in (SiteRow, AdminSessionRow):
+        served.services.database.write(lambda session, row=row: session.execute(delete(row)))
+    with redis_library.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return served.services.catalogue
+
+
+@pytest.fixture
+def sites(served, catalogue):
+    """Three sites: one with a picture, one that waits, one that fails."""
+    shown = catalogue.add(SiteDraft("https://one.example/", title="One", tags=("news",)), capture=False)
+    waiting = catalogue.add(SiteDraft("https://two.example/", title=LONG, tags=("news", "b")))
+    failing = catalogue.add(SiteDraft("https://three.example/", title="Three"))
+    served.services.history.upload(shown.id, captured_page())
+    fail(served.services.database, failing, "the page did not load in time", count=11)
+    return shown, waiting, failing
+
+
+@pytest.fixture
+def open_admin(served, open_page):
+    """Log in, and open a page below /admin."""
+
+    def open_(path="", **more):
+        page = open_page(f"{served.url}/admin/log-in?next=/admin{path}", **more)
+        page.fill("#key", KEY)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{served.url}/admin{path}")
+        return page
+
+    return open_
+
+
+def test_a_wrong_key_is_said_at_its_field_and_five_of_them_lock_out(served, open_page):
+    page = open_page(f"{served.url}/admin")
+    assert page.evaluate("document.activeElement.id") == "key"
+    for _ in range(5):
+        page.fill("#key", "wrong")
+        page.click("main .button")
+        assert page.text_content("[role=alert]") == "This is not the admin key."
+    page.fill("#key", KEY)
+    page.click("main .button")
+    assert "Too many failed log-ins" in page.text_content("[role=alert]")
+    assert violations(page) == []
+
+
+def test_another_site_cannot_send_a_form(served, open_admin, catalogue, sites):
+    page = open_admin("/sites")
+    page.evaluate("document.querySelectorAll('[name=csrf_token]').forEach((field) => { field.value = 'guess'; })")
+    page.check(f'[name=site][value="{sites[0].id}"]')
+    page.click("text=Pause")
+    assert "This form is no longer valid" in page.text_content("h1")
+    assert not catalogue.get(sites[0].id).paused
+
+
+def test_a_log_out_ends_it(served, open_admin):
+    page = open_admin()
+    page.click("text=Log out >> nth=0")
+    page.goto(f"{served.url}/admin/sites")
+    assert page.url.endswith("/admin/log-in?next=/admin/sites")
+
+
+def test_a_site_is_added_and_edited(served, open_admin, catalogue):
+    page = open_admin()
+    page.fill("#url", "one.example")
+    page.click("text=Add the site")
+    page.click(".sticky .main")
+    assert page.get_attribute("#url", "aria-invalid") == "true"  # no scheme
+    page.fill("#url", "https://one.example/")
+    page.fill("#title", "One")
+    page.click(".sticky .main")
+    assert page.text_content("h1") == "One"
+    assert "The site was added" in page.text_content("[role=status]")
+    page.fill("#tags", "news, b")
+    page.check('[name="options.full_page"]')
+    page.click(".sticky .main")
+    (site,) = catalogue.find(Filters()).sites
+    assert (site.tags, dict(site.options)) == (("b", "news"), {"full_page": "true"})
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_options_are_previewed_before_they_are_saved(served, open_admin, sites, catalogue, scripts):
+    page = open_admin(f"/sites/{sites[1].id}", scripts=scripts)
+    page.check('[name="options.dark_mode"]')
+    page.click('button[name="preview"]')
+    page.wait_for_selector('#preview img[alt="Preview of these options"]')
+    if scripts:
+        assert page.locator("#preview img").evaluate("(picture) => picture.naturalWidth") == 640
+        with page.expect_response(lambda answer: "options.width=800" in answer.url):
+            page.fill('[name="options.width"]', "800")
+            page.press('[name="options.width"]', "Tab")
+        page.fill('[name="options.width"]', "7")
+        page.press('[name="options.width"]', "Tab")
+        page.wait_for_selector("#preview-says.bad")
+        assert "from 320 to 3840" in page.text_content("#preview-says")
+    assert catalogue.get(sites[1].id).options == {}
+
+
+def test_the_list_is_narrowed_and_back_works(served, open_admin, sites):
+    page = open_admin("/sites")
+    assert page.locator(".row").count() == 3
+    page.click("text=failed")
+    assert page.locator(".row h2").all_text_contents() == ["Three"]
+    page.click("nav[aria-label=Status] >> text=all")
+    page.select_option("#tag", "news")
+    page.fill("#q", "one")
+    page.click("text=Show")
+    assert page.locator(".row h2").all_text_contents() == ["One"]
+    page.go_back()
+    assert page.locator(".row").count() == 3
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_many_sites_are_changed_and_removed(served, open_admin, sites, catalogue, scripts):
+    page = open_admin("/sites", scripts=scripts)
+    if scripts:
+        page.check("#tick-all")
+        assert page.text_content("#ticked") == "3 selected"
+    else:
+        assert not page.is_visible("#tick-all")
+        for site in sites:
+            page.check(f'[name=site][value="{site.id}"]')
+    page.fill("#tags", "all")
+    page.click("text=Add tag")
+    assert "3 sites tagged" in page.text_content("[role=status]")
+    assert all("all" in catalogue.get(site.id).tags for site in sites)
+    page.check(f'[name=site][value="{sites[0].id}"]')
+    page.click("text=Remove …")
+    assert page.text_content("h1") == "Remove 1 site?"
+    page.click("main .danger")
+    assert catalogue.counts().total == 2
+    assert "1 site removed" in page.text_content("[role=status]")
+
+
+def test_a_site_is_paused_by_keyboard_alone(served, open_admin, sites, catalogue):
+    page = open_admin("/sites")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.name === 'site'"):
+            break
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    chosen = int(page.evaluate("document.activeElement.value"))
+    page.keyboard.press("Space")
+    for _ in range(60):
+        page.keyboard.press("Shift+Tab")
+        if page.evaluate("document.activeElement.value === 'pause'"):
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[role=status] .notice")
+    assert catalogue.get(chosen).paused
+    assert catalogue.counts().paused == 1
+
+
+def test_enter_in_the_form_of_a_site_saves_it(served, open_admin, sites, catalogue):
+    page = open_admin(f"/sites/{sites[0].id}")
+    page.fill("#title", "Other")
+    page.press("#title", "Enter")
+    page.wait_for_selector("[role=status] .notice")
+    assert catalogue.get(sites[0].id).title == "Other"
+
+
+def test_the_second_editor_sees_what_the_first_did(served, open_admin, sites, catalogue):
+    page = open_admin(f"/sites/{sites[0].id}")
+    catalogue.change(sites[0].id, {"title": "Theirs"})
+    page.fill("#title", "Mine")
+    page.click(".sticky .main")
+    assert "Somebody else has changed this site" in page.text_content("[role=alert] h2")
+    assert {"Mine", "Theirs"} <= set(page.locator("[role=alert] td").all_text_contents())
+    assert violations(page) == []
+    page.click(".sticky .main")
+    assert catalogue.get(sites[0].id).title == "Mine"
+
+
+def test_a_list_is_imported_after_a_look(served, open_admin, catalogue):
+    page = open_admin("/import")
+    page.fill("#text", "https://one.example/\nhttp://127.0.0.1/")
+    page.click("text=Show what would happen")
+    assert violations(page) == []
+    page.click("text=Import now")
+    assert [site.url for site in catalogue.find(Filters()).sites] == ["https://one.example/"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_every_page_is_accessible_and_fits(served, open_admin, sites, size, theme):
+    page = open_admin(size=size, theme=theme)
+    for path in (*PAGES, f"/sites/{sites[0].id}", f"/sites/{sites[2].id}"):
+        page.goto(f"{served.url}/admin{path}")
+        assert violations(page) == [], path
+        assert not overflows(page), path
+
+
+def test_every_page_is_accessible_when_there_is_nothing(served, open_admin):
+    page = open_admin()
+    for path in PAGES:
+        page.goto(f"{served.url}/admin{path}")
+        assert violations(page) == [], path

@@ -1,0 +1,129 @@
+"""What admins look at: the overview, failures, jobs, storage, keys, the audit log, and imports."""
+
+import io
+import re
+
+import pytest
+
+from sites import Filters, SiteDraft
+from tests.support.admin import log_in, send, token_in
+from tests.support.site_states import fail
+
+PAGES = ("", "/sites", "/sites/new", "/failures", "/jobs", "/storage", "/keys", "/audit", "/import")
+
+
+def services_of(client):
+    return client.application.extensions["services"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_says_something_when_there_is_nothing(admin, path):
+    response = admin.get(f"/admin{path}")
+    assert response.status_code == 200
+    assert response.headers["Cache-Control"] == "private, no-cache"
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    assert re.findall(r"<style|<script(?![^>]* src=)|\sstyle=|\son\w+=", response.text) == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_is_shown_to_a_stranger(client, path):
+    assert client.get(f"/admin{path}").status_code == 303
+
+
+def test_a_wrong_address_below_admin_is_a_page(admin):
+    assert "Nothing is here" in admin.get("/admin/nothing").text
+
+
+def test_failures_say_what_happened_since_when_and_what_comes_next(admin):
+    services = services_of(admin)
+    site = services.catalogue.add(SiteDraft("https://one.example/", title="One"))
+    fail(services.database, site, "the page did not load in time", count=11)
+    text = admin.get("/admin/failures").text
+    assert "The page did not load in time." in text
+    assert "Failed 11 times in a row" in text
+    assert "3 days ago" in text
+    assert "Tried again in 2 hours" in text
+    assert "once a week" in text
+    assert "the page did not load in time" in admin.get("/admin").text
+
+
+def test_jobs_and_their_state_are_listed(admin):
+    text = admin.get("/admin/jobs").text
+    assert "No worker was ever seen" in text
+    assert "No job waits" in text
+
+
+def test_pages_say_so_when_redis_is_away(make_client, redis_url):
+    client = make_client(redis_url="redis://127.0.0.1:1/0")
+    assert log_in(client).status_code == 303  # tries are counted in memory
+    assert "Redis does not answer" in client.get("/admin/jobs").text
+    assert "It does not answer." in client.get("/admin/storage").text
+    assert client.get("/admin").status_code == 200
+
+
+def test_keys_are_named_with_their_use_and_never_shown(make_client):
+    client = make_client(api_keys=("cms:a-secret-of-the-cms:300/minute",))
+    headers = {"X-API-Key": "a-secret-of-the-cms"}
+    assert client.get("/thumb?url=https://example.com/", headers=headers).status_code == 200
+    client.post("/sites", json={"url": "https://one.example/"}, headers=headers)
+    log_in(client)
+    text = client.get("/admin/keys").text
+    assert re.search(r'<th scope="row">cms</th><td>1 <span class="quiet">of 300 a minute', text)
+    assert "a-secret-of-the-cms" not in text
+    assert re.search(r"<td>1 <span class=\"quiet\">of 50,000 a day", text)
+
+
+def test_the_audit_log_is_paged(admin):
+    for number in range(60):
+        services_of(admin).audit.record("admin", "192.0.2.1", f"did {number:02}")
+    page = admin.get("/admin/audit").text
+    assert "did 59" in page
+    assert "did 05" not in page
+    older = re.search(r'href="([^"]*before=\d+)"', page)[1]
+    assert "did 05" in admin.get(older).text
+
+
+LIST = "https://one.example/\nhttp://127.0.0.1/\nhttps://two.example/\n"
+
+
+def test_an_import_shows_what_would_happen_first(admin):
+    catalogue = services_of(admin).catalogue
+    plan = send(admin, "/admin/import", "/admin/import", text=LIST, dry_run="1")
+    assert "What would happen" in plan.text
+    assert "refused" in plan.text
+    assert catalogue.counts().total == 0
+    carried = re.search(r'name="carried" value="([^"]*)"', plan.text)[1]
+    done = send(admin, "/admin/import", "/admin/import", carried=carried)
+    assert "What was done" in done.text  # a line was refused, so the report stays
+    assert sorted(site.url for site in catalogue.find(Filters()).sites) == [
+        "https://one.example/",
+        "https://two.example/",
+    ]
+    assert services_of(admin).audit.entries()[0].detail.startswith("2 added")
+
+
+def test_a_file_is_imported_and_captured_later_if_wished(admin):
+    token = token_in(admin.get("/admin/import"))
+    file = (io.BytesIO(b"url,title\nhttps://one.example/,One\n"), "sites.csv")
+    response = admin.post("/admin/import", data={"csrf_token": token, "file": file})
+    assert (response.status_code, response.headers["Location"]) == (303, "/admin/sites?sort=added")
+    (site,) = services_of(admin).catalogue.find(Filters()).sites
+    assert site.title == "One"
+    assert services_of(admin).catalogue.counts().due == 0
+
+
+@pytest.mark.parametrize(
+    "sent", [{}, {"text": "x", "url": "https://example.com/a"}, {"carried": "%%%"}, {"text": "\x00\x01"}]
+)
+def test_what_is_no_list_is_refused_in_words(admin, sent):
+    response = send(admin, "/admin/import", "/admin/import", **sent)
+    assert response.status_code == 400
+    assert "Nothing was imported" in response.text
+
+
+def test_pages_say_so_when_the_database_is_away(admin, tmp_path):
+    (tmp_path / "thumbnails.db").unlink()
+    response = admin.get("/admin/sites")
+    assert response.status_code == 503
+    assert "The catalogue cannot be reached" in response.text
+    assert admin.get("/thumb?url=https://example.com/").status_code == 200

@@ -1,0 +1,152 @@
+"""The list of sites, and what can be done to many of them at once."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from flask import Blueprint, Response, abort, request
+
+from errors import InvalidOption, NotFound
+from services import Services
+from sites import MOST_AT_ONCE, DraftReader, Site
+from web.admin.identity import record
+from web.admin.list_query import SORTS, SiteListQuery
+from web.admin.responses import own_path, say, see_path
+from web.ui.pages import page
+
+_NAMED = 20  # sites that a confirmation names
+_FIND = 100  # sites that the catalogue finds at a time
+_OFFERED_TAGS = 200
+
+Edit = Callable[[Site], Mapping[str, Any]]
+
+
+def add_site_list(views: Blueprint, services: Services) -> None:
+    catalogue, public_url = services.catalogue, services.settings.public_url
+    drafts = services.drafts
+
+    @views.get("/sites")
+    def sites() -> Response:
+        query = SiteListQuery.of(request.args)
+        found = catalogue.find(query.filters())
+        tags, counts = catalogue.tags()[:_OFFERED_TAGS], catalogue.counts()
+        return page("admin/sites.html", query=query, found=found, tags=tags, counts=counts, sorts=SORTS)
+
+    @views.post("/sites/selected")
+    def change_selected() -> Response:
+        """Do one thing to all sites that are ticked, or to all that the list's filters match."""
+        action, back = request.form.get("action", ""), own_path(request.form.get("back", ""), public_url)
+        ids = list(_selected_ids(services))
+        if not ids:
+            say("No site was selected, so nothing was changed.")
+            return see_path(back)
+        if action == "remove":
+            return _ask_to_remove(services, ids, back)
+        if action == "capture":
+            done = catalogue.request_capture(ids)
+            say(f"{_sites(done)} will be captured again.")
+            record(services, "asked for captures", _subject(services, ids))
+        else:
+            done = _edit_all(services, ids, _edit_of(drafts, action))
+            say(_SAID[action].format(sites=_sites(done)))
+            record(services, _AUDITED[action], _subject(services, ids), request.form.get("tags", ""))
+        return see_path(back)
+
+    @views.post("/sites/remove")
+    def remove_selected() -> Response:
+        back, removed = own_path(request.form.get("back", ""), public_url), 0
+        ids = list(_ticked())
+        subject = _subject(services, ids)
+        for id_ in ids:
+            try:
+                catalogue.remove(id_)
+            except NotFound:
+                continue  # somebody else was faster
+            removed += 1
+        record(services, "removed sites", subject)
+        say(f"{_sites(removed)} removed, with pictures and history.")
+        return see_path(back)
+
+
+_SAID = {
+    "tag": "{sites} tagged.",
+    "untag": "{sites} without the tag now.",
+    "pause": "{sites} paused: no captures until they are resumed.",
+    "resume": "{sites} resumed.",
+}
+_AUDITED = {"tag": "tagged sites", "untag": "removed tags of sites", "pause": "paused sites", "resume": "resumed sites"}
+
+
+def _edit_of(drafts: DraftReader, action: str) -> Edit:
+    """Return what an action changes of a site. Raises InvalidOption."""
+    if action in ("pause", "resume"):
+        return lambda _site: {"paused": action == "pause"}
+    if action not in ("tag", "untag"):
+        abort(400)
+    tags = _typed_tags(drafts)
+    if not tags:
+        raise InvalidOption("is empty; write the tag to add or to take away", field="tags")
+    if action == "tag":
+        return lambda site: drafts.changes({"tags": [*site.tags, *tags]}, site.url)
+    return lambda site: {"tags": tuple(tag for tag in site.tags if tag not in tags)}
+
+
+def _typed_tags(drafts: DraftReader) -> tuple[str, ...]:
+    typed = request.form.get("tags", "").split(",")
+    tags: tuple[str, ...] = drafts.changes({"tags": typed}, "")["tags"]
+    return tags
+
+
+def _edit_all(services: Services, ids: list[int], edit: Edit) -> int:
+    """Edit sites one by one, each whole, and return how many there were."""
+    done = 0
+    for id_ in ids:
+        try:
+            services.catalogue.change(id_, edit(services.catalogue.get(id_)))
+        except NotFound:
+            continue  # removed meanwhile
+        done += 1
+    return done
+
+
+def _selected_ids(services: Services) -> Iterator[int]:
+    if "all" not in request.form:
+        yield from _ticked()
+        return
+    query: SiteListQuery | None = replace(SiteListQuery.of(request.form), cursor="")
+    for _ in range(MOST_AT_ONCE // _FIND):
+        if query is None:
+            return
+        found = services.catalogue.find(query.filters(_FIND))
+        yield from (site.id for site in found.sites)
+        query = query.at(found.next) if found.next else None
+
+
+def _ticked() -> Iterator[int]:
+    ids = dict.fromkeys(request.form.getlist("site", type=int))
+    yield from list(ids)[:MOST_AT_ONCE]
+
+
+def _ask_to_remove(services: Services, ids: list[int], back: str) -> Response:
+    named = []
+    for id_ in ids[:_NAMED]:
+        try:
+            named.append(services.catalogue.get(id_))
+        except NotFound:
+            continue
+    return page("admin/remove.html", ids=ids, named=named, back=back)
+
+
+def _subject(services: Services, ids: list[int]) -> str:
+    """Name sites for the audit log: their URLs, as their ids mean nothing after they are gone."""
+    urls = []
+    for id_ in ids[:3]:
+        try:
+            urls.append(services.catalogue.get(id_).url)
+        except NotFound:
+            urls.append(f"site {id_}")
+    return ", ".join(urls) + (f" and {len(ids) - 3:,} more" if len(ids) > 3 else "")
+
+
+def _sites(count: int) -> str:
+    return f"{count:,} site{'' if count == 1 else 's'}"
