@@ -131,17 +131,49 @@ class Catalogue:
         except IntegrityError:
             raise _exists(changes.get("url", "")) from None
 
+    def change_all(self, ids: Iterable[int], decide: Callable[[Site], Mapping[str, Any]]) -> list[Site]:
+        """Change up to 1,000 sites in one transaction, as `decide` says of each. Return them as they were.
+
+        Ids of no site are left out. What `decide` raises leaves all sites as they are. It must not change URLs.
+        """
+        wanted = _few(ids)
+
+        def work(session: Session) -> list[Site]:
+            query = with_picture().where(SiteRow.id.in_(wanted)).order_by(SiteRow.id).with_for_update(of=SiteRow)
+            changed = []
+            for number, (row, picture) in enumerate(session.execute(query).all(), 1):
+                changed.append(to_site(row, picture))
+                self._apply(row, decide(changed[-1]), capture=True)
+                if number % _FLUSHED == 0:
+                    session.flush()
+                    self._database.pause()
+            return changed
+
+        return self._database.write(work)
+
     def remove(self, id_: int, revision: int | None = None) -> None:
         """Remove a site with its history. Raises NotFound and RevisionConflict."""
+        self._on_removed(id_, self._database.write(lambda session: self._remove(session, id_, revision)))
 
-        def work(session: Session) -> Sequence[int]:
-            numbers = session.scalars(select(VersionRow.number).where(VersionRow.site_id == id_)).all()
-            row = _row(session, id_, revision)
-            note_all_removed(session, id_, self._now())
-            session.delete(row)
-            return numbers
+    def remove_all(self, ids: Iterable[int]) -> list[Site]:
+        """Remove up to 1,000 sites in one transaction, and return those that there were."""
+        wanted = _few(ids)
 
-        self._on_removed(id_, self._database.write(work))
+        def work(session: Session) -> list[tuple[Site, Sequence[int]]]:
+            query = with_picture().where(SiteRow.id.in_(wanted)).order_by(SiteRow.id)
+            found = [to_site(row, picture) for row, picture in session.execute(query)]
+            removed = []
+            for number, site in enumerate(found, 1):
+                removed.append((site, self._remove(session, site.id, None)))
+                if number % _FLUSHED == 0:
+                    session.flush()
+                    self._database.pause()
+            return removed
+
+        gone = self._database.write(work)
+        for site, numbers in gone:
+            self._on_removed(site.id, numbers)
+        return [site for site, _ in gone]
 
     def request_capture(self, ids: Iterable[int]) -> int:
         """Make sites due now, and return how many there are. One that is captured right now is captured once more."""
@@ -220,6 +252,13 @@ class Catalogue:
             **derived(draft.url, draft.title, draft.note, tags),
         )
 
+    def _remove(self, session: Session, id_: int, revision: int | None) -> Sequence[int]:
+        numbers = session.scalars(select(VersionRow.number).where(VersionRow.site_id == id_)).all()
+        row = _row(session, id_, revision)
+        note_all_removed(session, id_, self._now())
+        session.delete(row)
+        return numbers
+
     def _change(self, session: Session, id_: int, changes: Mapping[str, Any], revision: int | None) -> Site:
         self._apply(_row(session, id_, revision), changes, capture=True)
         session.flush()
@@ -247,6 +286,14 @@ class Catalogue:
         elif row.schedule != before[2]:
             row.due_at = self._next_due(row.schedule, row.captured_at or now)
         row.updated_at, row.revision = now, row.revision + 1
+
+
+def _few(ids: Iterable[int]) -> list[int]:
+    """Return the ids that a site can have. Raises InvalidOption for more than fit into a transaction."""
+    wanted = [id_ for id_ in dict.fromkeys(ids) if 0 < id_ <= LARGEST_ID]
+    if len(wanted) > MOST_AT_ONCE:
+        raise InvalidOption(f"must be at most {MOST_AT_ONCE:,} sites at a time", field="sites")
+    return wanted
 
 
 def _sorted_tags(tags: Iterable[str]) -> tuple[str, ...]:

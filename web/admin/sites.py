@@ -1,6 +1,7 @@
 """The list of sites, and what can be done to many of them at once."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from web.admin.responses import own_path, say, see_path
 from web.ui.pages import page
 
 _NAMED = 20  # sites that a confirmation names
+_AUDITED_URLS = 3  # that an entry of the audit log has
 _FIND = 100  # sites that the catalogue finds at a time
 _OFFERED_TAGS = 200
 
@@ -45,26 +47,19 @@ def add_site_list(views: Blueprint, services: Services) -> None:
         if action == "capture":
             done = catalogue.request_capture(ids)
             say(f"{_sites(done)} will be captured again.")
-            record(services, "asked for captures", _subject(services, ids))
+            record(services, "asked for captures", _named(_known(services, ids[:_AUDITED_URLS])), f"{done:,} in all")
         else:
-            done = _edit_all(services, ids, _edit_of(drafts, action))
-            say(_SAID[action].format(sites=_sites(done)))
-            record(services, _AUDITED[action], _subject(services, ids), request.form.get("tags", ""))
+            changed = catalogue.change_all(ids, _edit_of(drafts, action))
+            say(_SAID[action].format(sites=_sites(len(changed))))
+            record(services, _AUDITED[action], _named(changed), request.form.get("tags", ""))
         return see_path(back)
 
     @views.post("/sites/remove")
     def remove_selected() -> Response:
-        back, removed = own_path(request.form.get("back", ""), public_url), 0
-        ids = list(_ticked())
-        subject = _subject(services, ids)
-        for id_ in ids:
-            try:
-                catalogue.remove(id_)
-            except NotFound:
-                continue  # somebody else was faster
-            removed += 1
-        record(services, "removed sites", subject)
-        say(f"{_sites(removed)} removed, with pictures and history.")
+        back = own_path(request.form.get("back", ""), public_url)
+        removed = catalogue.remove_all(_ticked())
+        record(services, "removed sites", _named(removed))
+        say(f"{_sites(len(removed))} removed, with pictures and history.")
         return see_path(back)
 
 
@@ -97,18 +92,6 @@ def _typed_tags(drafts: DraftReader) -> tuple[str, ...]:
     return tags
 
 
-def _edit_all(services: Services, ids: list[int], edit: Edit) -> int:
-    """Edit sites one by one, each whole, and return how many there were."""
-    done = 0
-    for id_ in ids:
-        try:
-            services.catalogue.change(id_, edit(services.catalogue.get(id_)))
-        except NotFound:
-            continue  # removed meanwhile
-        done += 1
-    return done
-
-
 def _selected_ids(services: Services) -> Iterator[int]:
     if "all" not in request.form:
         yield from _ticked()
@@ -128,24 +111,24 @@ def _ticked() -> Iterator[int]:
 
 
 def _ask_to_remove(services: Services, ids: list[int], back: str) -> Response:
-    named = []
-    for id_ in ids[:_NAMED]:
-        try:
-            named.append(services.catalogue.get(id_))
-        except NotFound:
-            continue
+    named = _known(services, ids[:_NAMED])
     return page("admin/remove.html", ids=ids, named=named, back=back)
 
 
-def _subject(services: Services, ids: list[int]) -> str:
-    """Name sites for the audit log: their URLs, as their ids mean nothing after they are gone."""
-    urls = []
-    for id_ in ids[:3]:
-        try:
-            urls.append(services.catalogue.get(id_).url)
-        except NotFound:
-            urls.append(f"site {id_}")
-    return ", ".join(urls) + (f" and {len(ids) - 3:,} more" if len(ids) > 3 else "")
+def _named(sites: Sequence[Site]) -> str:
+    """Name sites for the audit log: by URL, since ids mean nothing after the sites are gone."""
+    urls = [site.url for site in sites[:_AUDITED_URLS]]
+    more = len(sites) - len(urls)
+    return ", ".join(urls) + (f" and {more:,} more" if more else "")
+
+
+def _known(services: Services, ids: Sequence[int]) -> list[Site]:
+    """Return the sites of a few ids, without those that were removed meanwhile."""
+    found = []
+    for id_ in ids:
+        with suppress(NotFound):
+            found.append(services.catalogue.get(id_))
+    return found
 
 
 def _sites(count: int) -> str:
