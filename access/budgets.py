@@ -116,7 +116,10 @@ class JobBudgets:
 
 @dataclass(slots=True)
 class CaptureCharge:
-    """One request's right to a capture, renditions and storage. The flow charges what is due; `headers` tell of captures."""
+    """One request's right to a capture, renditions and storage. The flow charges what is due; `headers` tell of captures.
+
+    `tally` counts captures too, and refuses none: it tells people what a key has used.
+    """
 
     budget: Budget
     client: str
@@ -124,10 +127,13 @@ class CaptureCharge:
     headers: dict[str, str] = field(default_factory=dict)
     renditions: Budget | None = None
     permanent_bytes: Budget | None = None
+    tally: Budget | None = None
 
     def __call__(self) -> None:
         """Charge one capture. Raises RateLimited."""
         self.headers |= self.budget.charge(self.client, self.own_limit)
+        if self.tally is not None:
+            self.tally.count(self.client, 1)
 
     def rendition(self) -> None:
         """Charge one new rendition. Raises RateLimited."""

@@ -174,6 +174,7 @@ class KeyUse:
     """What an API key has used of its budgets. The key itself is not here."""
 
     name: str
+    captures_today: int
     captures: BudgetUsage
     jobs: BudgetUsage
     sites: BudgetUsage
@@ -185,6 +186,7 @@ def _use_of(services: Services, budgets: Budgets, name: str) -> KeyUse:
     limit = next(key.limit for key in services.access.keys if key.name == name)
     return KeyUse(
         name,
+        budgets.captures_of_keys.usage(client).count,
         budgets.captures.usage(client, limit),
         budgets.jobs.jobs.usage(client),
         budgets.sites.usage(client),

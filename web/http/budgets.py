@@ -17,11 +17,17 @@ class Budgets:
     permanent_bytes: Budget
     jobs: JobBudgets
     sites: Budget
+    captures_of_keys: Budget  # counted by the day, for people: limits may be by the minute
 
     def charge_of(self, client: str, own_limit: str | None) -> CaptureCharge:
         """Return what charges `client` for a picture. `own_limit` is its own limit of captures, if it has one."""
         return CaptureCharge(
-            self.captures, client, own_limit, renditions=self.renditions, permanent_bytes=self.permanent_bytes
+            self.captures,
+            client,
+            own_limit,
+            renditions=self.renditions,
+            permanent_bytes=self.permanent_bytes,
+            tally=self.captures_of_keys if client.startswith("key:") else None,
         )
 
 
@@ -44,4 +50,5 @@ def build(services: Services) -> Budgets:
             Budget(counters, f"{jobs_a_day} per day", "jobs", note="each picture of a batch counts"),
         ),
         Budget(counters, f"{SITES_A_DAY} per day", "new sites"),
+        Budget(counters, "1000000000 per day", "captures of a key"),
     )

@@ -68,7 +68,7 @@ def test_keys_are_named_with_their_use_and_never_shown(make_client):
     client.post("/sites", json={"url": "https://one.example/"}, headers=headers)
     log_in(client)
     text = client.get("/admin/keys").text
-    assert re.search(r'<th scope="row">cms</th><td>1 <span class="quiet">of 300 a minute', text)
+    assert re.search(r'<th scope="row">cms</th><td>1</td><td>1 <span class="quiet">of 300 a minute', text)
     assert "a-secret-of-the-cms" not in text
     assert re.search(r"<td>1 <span class=\"quiet\">of 50,000 a day", text)
 
