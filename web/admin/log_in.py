@@ -45,8 +45,8 @@ def add_log_in(views: Blueprint, services: Services, key: AdminKey) -> None:
     @views.route("/log-in", methods=["GET", "POST"])
     def log_in() -> Response:
         back = own_path(request.values.get("next", ""), public_url)
-        token = request.args.get("token")
-        if request.method == "GET" and token is None:
+        by_key, token = request.method == "POST", _token_of_link()
+        if not by_key and token is None:
             return see_path(back) if g.admin else _show(200, "", back)
         try:
             # A try is charged before it is judged, so that simultaneous tries do not get more.
@@ -56,12 +56,10 @@ def add_log_in(views: Blueprint, services: Services, key: AdminKey) -> None:
             response = _show(429, f"Too many failed log-ins from your address. Try again in {minutes} minutes.", back)
             response.headers["Retry-After"] = str(err.retry_after)
             return response
-        opened = (
-            _opens_link(services, key, token) if request.method == "GET" else key.matches(request.form.get("key", ""))
-        )
+        opened = key.matches(request.form.get("key", "")) if by_key else _opens_link(services, key, token)
         if not opened:
-            _note_failure("by link" if request.method == "GET" else "by key")
-            return _show(403, WRONG_KEY if request.method == "POST" else WRONG_LINK, back)
+            _note_failure("by key" if by_key else "by link")
+            return _show(403, WRONG_KEY if by_key else WRONG_LINK, back)
         failures.count(current_client(), -1)
         begin_session(services, BY_KEY)
         services.audit.record(BY_KEY, current_client(), "logged in")
@@ -77,6 +75,15 @@ def add_log_in(views: Blueprint, services: Services, key: AdminKey) -> None:
     def _note_failure(how: str) -> None:
         _log.warning("admin_log_in_failed", client=current_client(), how=how)
         services.audit.record("", current_client(), "failed to log in", detail=how)
+
+
+def _token_of_link() -> str | None:
+    """Return the token of a link that a person has followed, None for any other request.
+
+    Other sites' pages could use up the tries of their visitor's address: such a link comes from a terminal, not from a page.
+    """
+    elsewhere = request.headers.get("Sec-Fetch-Site", "none") in ("cross-site", "same-site")
+    return None if request.method != "GET" or elsewhere else request.args.get("token")
 
 
 def _opens_link(services: Services, key: AdminKey, token: str | None) -> bool:

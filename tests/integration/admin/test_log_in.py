@@ -190,6 +190,16 @@ def test_links_count_as_tries(client):
     assert client.get(f"/admin/log-in?token={AdminKey(KEY).new_link_token()}").status_code == 429
 
 
+def test_pages_of_other_sites_cannot_use_up_the_tries_of_their_visitor(client):
+    for site in ("cross-site", "same-site"):
+        for _ in range(6):
+            response = client.get("/admin/log-in?token=guess", headers={"Sec-Fetch-Site": site})
+            assert response.status_code == 200
+    for _ in range(6):
+        assert client.head("/admin/log-in?token=guess").status_code == 200
+    assert log_in(client).status_code == 303
+
+
 def test_a_link_of_another_key_opens_nothing(client):
     token = AdminKey("another-key-for-tests").new_link_token()
     assert client.get(f"/admin/log-in?token={token}").status_code == 403
