@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
+from urllib.parse import urlencode
 
 from werkzeug.datastructures import MultiDict
 
@@ -48,11 +49,19 @@ class SiteQuery:
             before, after = after, before
         return cls(before, after, view, _number(given, "older"))
 
+    def comparing(self, before: int | None, after: int) -> str:
+        """Return the query string that shows two versions in the same view, or the second one alone."""
+        view = self.view if before and self.view != "slider" else None
+        pairs = [("from", before), ("to", after), ("view", view)]
+        return "?" + urlencode([(name, value) for name, value in pairs if value])
+
     def show(self, site: Site, history: History) -> Shown | None:
         """Return what to show: the picture of `site` unless others are named. Raises NotFound."""
         after = site.picture if self.after is None else history.version(site.id, self.after)
-        if after is None or self.before is None or self.before == after.number:
-            return after and Shown(after)
+        if after is None:
+            return None
+        if self.before is None or self.before == after.number:
+            return Shown(after)
         before = history.version(site.id, self.before)
         steps = [
             each for each in history.versions(site.id, after.number + 1, _MOST_STEPS) if each.number > before.number

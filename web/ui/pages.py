@@ -8,9 +8,10 @@ from jinja2 import StrictUndefined
 
 from services import Services
 from web.http.addresses import base_url, path_of
-from web.ui import pictures, wording
+from web.ui import wording
 from web.ui.access import is_admin
 from web.ui.assets import Assets
+from web.ui.pictures import PictureAddresses
 
 # Nothing inline and nothing from elsewhere. Styles that scripts set one by one need no permission.
 CONTENT_SECURITY_POLICY = (
@@ -65,9 +66,7 @@ def install(app: Flask, services: Services) -> None:
         log_in=log_in,
         new_site=new_site,
         asset=lambda name: link("ui.static", name=assets.versioned(name)),
-        card_address=pictures.card_address,
-        card_widths=pictures.CARD_WIDTHS,
-        version_address=pictures.version_address,
+        pictures=PictureAddresses(services.access),
         theme=_theme,
         themes=THEMES,
     )

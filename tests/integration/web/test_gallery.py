@@ -199,3 +199,21 @@ def test_a_database_that_is_away_is_said_in_words(make_client, tmp_path):
     assert response.headers["Retry-After"] == "10"
     assert "The catalogue cannot be reached" in response.text
     assert links(response, "Try again") == ["/gallery?tag=a"]
+
+
+def test_pictures_are_asked_for_in_sizes_that_are_allowed(make_client):
+    client = make_client(allowed_sizes="480x270,100")
+    services = client.application.extensions["services"]
+    capture(services.database, services.catalogue.add(SiteDraft("https://a.example/")))
+    page = client.get("/gallery").text
+    assert 'src="/sites/1/image?w=480&amp;h=270&amp;format=webp"' in page
+    assert "320w" not in page
+    assert 'src="/sites/1/versions/1/image?format=webp"' in client.get("/gallery/1").text
+
+
+def test_a_document_is_named_instead_of_drawn(client, services, add):
+    capture(services.database, add("a.example"), 100, size=(0, 0))
+    assert "A PDF document" in client.get("/gallery").text
+    page = client.get("/gallery/1?from=1&to=2").text
+    assert "A PDF document" in page
+    assert "<img src" not in page

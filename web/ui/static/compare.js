@@ -5,6 +5,7 @@ for (const compare of document.querySelectorAll('.compare[data-view="slider"]'))
   const line = compare.querySelector(".line");
   const input = line.querySelector("input");
   const sheet = compare.querySelector(".sheet");
+  if (compare.querySelectorAll(".sheet").length < 2) continue; // one of them is a PDF, which a browser does not draw
 
   const show = () => compare.style.setProperty("--at", input.value);
   const drag = (event) => {

@@ -35,18 +35,24 @@ function fadeIn(pictures) {
 
 fadeIn(document.querySelectorAll(".picture img"));
 
-// Cards without a picture ask for it: soon at first, then every half minute, and only while the page is looked at.
+// Cards without a picture, and the page of a site without one, ask for it: soon at first, then every half minute, and
+// only while the page is looked at.
 
 const wall = document.querySelector(".wall");
-const waiting = () => [...(wall?.querySelectorAll('[data-state="pending"]') ?? [])];
+const place = document.querySelector("[data-waits]");
+const address = (wall ?? place)?.dataset.cards;
+const waiting = () => [
+  ...[...(wall?.querySelectorAll('[data-state="pending"]') ?? [])].map((card) => card.dataset.site),
+  ...(place ? [place.dataset.waits] : []),
+];
 let pause = 2000;
 
 async function askForPictures() {
   const asked = waiting();
   if (!asked.length) return;
   if (!document.hidden) {
-    const query = new URLSearchParams(asked.map((card) => ["site", card.dataset.site]));
-    const response = await fetch(`${wall.dataset.cards}?${query}`).catch(() => null);
+    const query = new URLSearchParams(asked.map((site) => ["site", site]));
+    const response = await fetch(`${address}?${query}`).catch(() => null);
     if (response?.ok) swap(new DOMParser().parseFromString(await response.text(), "text/html"));
   }
   pause = Math.min(pause * 1.5, 30000);
@@ -56,7 +62,8 @@ async function askForPictures() {
 function swap(answer) {
   const arrived = [];
   for (const card of answer.querySelectorAll('.card:not([data-state="pending"])')) {
-    const old = wall.querySelector(`[data-site="${card.dataset.site}"]`);
+    if (card.dataset.site === place?.dataset.waits) location.reload();
+    const old = wall?.querySelector(`[data-site="${card.dataset.site}"]`);
     const focused = old?.contains(document.activeElement);
     old?.replaceWith(card);
     if (focused) card.querySelector("a").focus();
@@ -65,7 +72,8 @@ function swap(answer) {
   }
   if (!arrived.length) return;
   pause = 2000;
-  document.querySelector("#arrivals").textContent = `New pictures: ${arrived.join(", ")}`;
+  const arrivals = document.querySelector("#arrivals");
+  if (arrivals) arrivals.textContent = `New pictures: ${arrived.join(", ")}`;
 }
 
 setTimeout(askForPictures, pause);
