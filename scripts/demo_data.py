@@ -26,6 +26,7 @@ DAYS = (1, 6, 23)  # by which each round turns the clock
 POLL_SECONDS = 2
 PATIENCE = 300  # seconds without any progress
 TAG = "demo"
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RunningService:
@@ -83,11 +84,9 @@ def _is_done(site: Mapping[str, Any], since: datetime) -> bool:
 
 def fill(service: RunningService, demo: str, clock: Path) -> None:
     """Import all sites of the demo server at `demo`, and capture them once more after each turn of its `clock`."""
-    began = datetime.now(UTC).replace(microsecond=0)
     report = service.call("POST", "/sites/import?kind=csv", data=table(demo).encode())
     print(f"{report['added']} sites added, {report['unchanged']} are there already", flush=True)
-    if report["added"]:
-        service.wait_for_captures(began)
+    service.wait_for_captures(_EVER)
     for number, days in enumerate(DAYS, start=1):
         time.sleep(1)  # the API tells times in whole seconds: what was captured before is older than this round
         ahead = turn(clock, days)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from sites.values import Site, SitePage
 
-WIDTH, HEIGHT = 640, 400
+WIDTH, HEIGHT = 640, 360
 
 STYLE = """:root { --page: #fbfbfa; --surface: #fff; --line: #e3e4e1; --text: #17201d; --quiet: #5d6763; --accent: #0b6e4f;
   color-scheme: light dark }
@@ -20,7 +20,7 @@ body { font: 15px/22px system-ui, sans-serif; color: var(--text); background: va
 h1 { font-size: 20px; line-height: 28px }
 header { display: flex; flex-wrap: wrap; gap: 4px 16px; align-items: baseline; margin-bottom: 24px }
 ul { list-style: none; padding: 0; display: grid; gap: 24px; grid-template-columns: repeat(auto-fill, minmax(260px, 1fr)) }
-img, .none { display: block; width: 100%; height: auto; aspect-ratio: 16 / 10; border: 1px solid var(--line);
+img, .none { display: block; width: 100%; height: auto; aspect-ratio: 16 / 9; border: 1px solid var(--line);
   border-radius: 6px; background: var(--surface) }
 .none { display: grid; place-items: center; color: var(--quiet) }
 h2 { font-size: 15px; line-height: 22px; margin-top: 8px; overflow-wrap: anywhere }

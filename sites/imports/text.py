@@ -7,6 +7,7 @@ import zlib
 from sites.imports.candidates import MAX_BYTES, too_large, unreadable
 
 _GZIP = b"\x1f\x8b"
+_MAX_PARTS = 2_000_000  # lines and tags, each of which costs a microsecond or two
 _MAX_LAYERS = 2  # a `.gz` file that a server compressed once more
 _MAX_MEMBERS = 64  # each costs a copy of the rest
 _ZIP = b"PK\x03\x04"
@@ -48,6 +49,8 @@ def read_text(body: bytes, charset: str = "", most: int = MAX_BYTES) -> str:
         ) from None
     if junk := _CONTROLS.search(text):
         raise unreadable(f"is not text: line {text.count(chr(10), 0, junk.start()) + 1} has a control character")
+    if sum(map(text.count, "\n\r<")) > _MAX_PARTS:
+        raise unreadable(f"must have at most {_MAX_PARTS:,} lines and tags; split it")
     return text
 
 

@@ -10,6 +10,7 @@ from defusedxml.ElementTree import DefusedXMLParser
 from sites.imports.candidates import unreadable
 
 MAX_DEPTH = 100
+_MAX_EQUALS = 1_000_000  # more than there are attributes, which one element could have all and hold in memory
 
 
 class ElementReader(ABC):
@@ -17,6 +18,8 @@ class ElementReader(ABC):
 
     def parse(self, text: str) -> None:
         """Read all of `text`. Raises InvalidOption."""
+        if text.count("=") > _MAX_EQUALS:
+            raise unreadable(f"must have at most {_MAX_EQUALS:,} attributes and parameters; split it")
         stream = _Stream(self)
         parser = DefusedXMLParser(target=stream, encoding="utf-8")  # whatever the document declares: it is decoded
         stream.line = lambda: parser.parser.CurrentLineNumber

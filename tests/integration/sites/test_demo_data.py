@@ -1,5 +1,7 @@
 """`make demo-data`, against a real web process and a stand-in for the worker."""
 
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +14,7 @@ from sites import Filters
 from sites.claims import Claims
 from sites.recorder import Recorder
 from tests.support.catalogue import page
+from tests.support.processes import production_environ, wait_until
 from tests.support.web import running_web
 
 DEMO = "http://127.0.0.1:8002"
@@ -56,12 +59,23 @@ def test_the_sites_of_the_demo_get_a_history(web, built, tmp_path, monkeypatch):
     monkeypatch.setattr(demo_data, "table", lambda demo: table(demo, 3))
     monkeypatch.setattr(demo_data, "POLL_SECONDS", 0.1)
     clock = tmp_path / "clock"
+    built.importer.prepare(built.list_reader.read_body(table(DEMO, 1).encode())).run()  # as on a fresh machine
+    wait_until(lambda: built.catalogue.counts().ready == 4, "four captures")
     demo_data.fill(demo_data.RunningService(web, None), DEMO, clock)
 
     sites = built.catalogue.find(Filters(tags=("demo",))).sites
     assert len(sites) == 6
     assert {len(built.history.versions(site.id)) for site in sites} == {1 + len(demo_data.DAYS)}
     assert clock.read_text() == "30"
+
+
+def test_a_fresh_catalogue_gets_a_few_sites_that_are_due(built, redis_url, database_url, tmp_path):
+    env = production_environ() | {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+    env |= {"DEMO_PORT": "8002", "PRIVATE_TARGETS": "127.0.0.1:8002"}
+    subprocess.run([sys.executable, "-m", "scripts.demo_data", "first"], cwd=tmp_path, env=env, check=True)
+    counts = built.catalogue.counts()
+    assert counts.total == counts.due == 3 + demo_data.FIRST
+    assert all(site.url.startswith(DEMO) for site in built.catalogue.find(Filters(limit=100)).sites)
 
 
 def test_without_a_service_it_says_what_to_do(tmp_path):

@@ -159,7 +159,7 @@ def test_a_gallery_is_a_folder_of_pages_and_pictures(archive):
     assert len(pictures) == 2
     for name in pictures:
         picture = Image.open(io.BytesIO(archive.read(name)))
-        assert (picture.format, picture.size) == ("WEBP", (640, 400))
+        assert (picture.format, picture.size) == ("WEBP", (640, 360))
 
 
 def test_the_pages_of_a_gallery_refer_to_nothing_but_themselves(archive):
@@ -167,7 +167,7 @@ def test_the_pages_of_a_gallery_refer_to_nothing_but_themselves(archive):
     assert "A &lt;b&gt;&amp; O" in text
     assert "<script" not in text
     assert {f"gallery/{name}" for name in re.findall(r'(?:src|href)="([^":]+)"', text)} <= set(archive.namelist())
-    assert len(re.findall(r'<img src="pictures/\d+.webp" width="640" height="400" alt="[^"<]+"', text)) == 2
+    assert len(re.findall(r'<img src="pictures/\d+.webp" width="640" height="360" alt="[^"<]+"', text)) == 2
     assert "Screenshot of a.example.com, captured 3 November 2026" in text
     assert "no picture yet" in text
     assert 'href="page-2.html" rel="next"' in text

@@ -5,11 +5,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 
 from errors import DatabaseUnavailable
 from sites import Filters, SiteDraft, Status
 from sites.imports.candidates import MAX_BYTES
+from tests.support.processes import wait_until
 from tests.support.site import running_site
+from tests.support.web import running_web
 
 CSV = "url,title,tags\nhttps://a.example.com/,Alpha,one;two\nhttps://b.example.com,Beta,\n"
 
@@ -190,17 +193,22 @@ def test_an_unknown_option_refuses_the_import(client, catalogue, query, field):
         (b"", "list: is missing; send it as the body"),
         (b"\0\1\2\3" * 1000, "list: is not text"),
         (b"PK\3\4" + bytes(1000), "list: is a zip archive"),
-        (gzip.compress(bytes(400 * 2**20)), "list: must be at most 32 MiB, unpacked"),
         (b"https://a.example.com/\n" * 100_000, "list: must have at most 50,000 sites"),
         (b"<!DOCTYPE x [<!ENTITY a 'b'>]><urlset/>", "list: defines entities"),
         (b'url,title\nhttps://a.example.com/,"A\n', "list: line 2 is not valid CSV"),
     ],
+    ids=["nothing", "binary", "zip", "too many", "entities", "quote"],
 )
 def test_a_bad_list_is_refused_as_a_whole(client, catalogue, body, words):
     answer = send(client, body)
     assert answer.status_code == 400
     assert answer.json["detail"].startswith(words)
     assert all_sites(catalogue) == {}
+
+
+def test_a_bomb_is_refused(client):
+    answer = send(client, gzip.compress(gzip.compress(bytes(200 * 2**20))))
+    assert answer.json["detail"].startswith("list: must be at most 32 MiB, unpacked")
 
 
 def test_a_body_above_the_limit_is_not_read(client):
@@ -225,6 +233,22 @@ def test_a_sitemap_is_fetched_by_its_address(make_client, resolver):
         assert answer.json["sites"] == [
             {"line": 1, "url": "https://a.example.com/", "action": "added", "sitemap": below}
         ]
+
+
+def test_a_real_web_process_reads_sitemaps_and_serves_others_meanwhile(settings, tmp_path):
+    given = {name: settings[name] for name in ("redis_url", "database_url", "persist_dir", "originals")}
+    with running_site() as site:
+        index = site.url("/sitemap.xml")
+        site.add("/sitemap.xml", f"<sitemapindex><sitemap><loc>{site.url('/slow.xml')}</loc></sitemap></sitemapindex>")
+        answered = threading.Event()
+        site.add("/slow.xml", "<urlset><url><loc>https://a.example.com/</loc></url></urlset>", gate=answered)
+        more = {"private_targets": site.address, "web_concurrency": 1}
+        with running_web(tmp_path / "log", **given, **more) as web, ThreadPoolExecutor(1) as pool:
+            importing = pool.submit(requests.post, f"{web}/sites/import", params={"url": index}, timeout=30)
+            wait_until(lambda: site.hits("/slow.xml"), "a request for the second sitemap")
+            assert requests.get(f"{web}/health", timeout=10).ok
+            answered.set()
+            assert [line["action"] for line in importing.result().json()["sites"]] == ["added"]
 
 
 @pytest.mark.parametrize(

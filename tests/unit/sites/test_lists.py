@@ -340,6 +340,7 @@ TEXT = "url,title\nhttps://a.example/,Größe\n"
         (gzip.compress(TEXT.encode()), ""),
         (gzip.compress(TEXT[:20].encode()) + gzip.compress(TEXT[20:].encode()), ""),
     ],
+    ids=["UTF-8", "BOM", "UTF-16", "UTF-16-BE", "Latin-1", "1252", "macintosh", "wrong charset", "gzip", "two members"],
 )
 def test_a_list_may_have_any_usual_encoding(body, charset):
     assert [site.title for site in sites(body, charset=charset)] == ["Größe"]
@@ -378,6 +379,7 @@ def test_an_encoding_that_browsers_do_not_know_is_refused(charset):
         b"\x1f\x8b\x08\0junk",
         gzip.compress(b"https://a.example/\n" * 10)[:-9],
     ],
+    ids=["nothing", "blank", "binary", "all bytes", "PNG", "PDF", "broken gzip", "half of a gzip"],
 )
 def test_junk_is_refused_whatever_it_is_called(body, kind):
     assert refusal(body, kind)
@@ -412,6 +414,21 @@ def test_a_list_of_more_bytes_than_the_limit_is_refused():
 def test_a_list_of_too_many_sites_is_refused(line):
     text = "".join(line.format(n) for n in range(MAX_LINES + 1))
     assert refusal(text) == f"must have at most {MAX_LINES:,} sites; split it"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("\n" * 2_000_001, "lines and tags"),
+        ("<!DOCTYPE NETSCAPE-Bookmark-file-1>" + "<" * 2_000_000, "lines and tags"),
+        ("<opml><body " + "".join(f"a{n}='' " for n in range(1_000_001)) + "/></opml>", "attributes"),
+    ],
+    ids=["lines", "tags", "attributes"],
+)
+def test_a_list_of_countless_small_parts_is_refused_at_once(text, words):
+    began = time.process_time()
+    assert words in refusal(text)
+    assert time.process_time() - began < 2
 
 
 ENTITIES = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
