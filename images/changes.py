@@ -30,7 +30,9 @@ class Change:
     region: tuple[int, int, int, int] | None = None
 
 
-def compare(old: bytes, new: bytes, hairline: int = 1, *, pixels: tuple[bytes, bytes] = (b"", b"")) -> Change:
+def compare(
+    old: bytes, new: bytes, hairline: int = 1, *, pixels: tuple[bytes | memoryview, bytes | memoryview] = (b"", b"")
+) -> Change:
     """Return what changed from `old` to `new`. Nothing did where `difference` sees nothing. Raises NotAPicture.
 
     Of pictures above 16 million pixels, which are not held at the same time, reduced copies are compared. A PDF that
@@ -73,14 +75,14 @@ def draw_difference(old: bytes, new: bytes, hairline: int = 1) -> bytes:
     return encode(canvas, FORMATS["png"], 0)
 
 
-def mean_colour(body: bytes, pixels: bytes = b"") -> str:
+def mean_colour(body: bytes, pixels: bytes | memoryview = b"") -> str:
     """Return the mean colour of a picture, as `#rrggbb`. Raises NotAPicture."""
     image = open_original(body, pixels)
     small = image.reduce(max(min(image.size) // 16, 1)).convert("RGB").resize((1, 1), Image.Resampling.BOX)
     return f"#{small.tobytes().hex()}"
 
 
-def _reduced(body: bytes, pixels: bytes = b"") -> tuple[tuple[int, int], Image.Image]:
+def _reduced(body: bytes, pixels: bytes | memoryview = b"") -> tuple[tuple[int, int], Image.Image]:
     """Return the size of a picture, and a copy at a quarter of it."""
     image = open_original(body, pixels)
     return image.size, image.reduce(PATCH).convert("RGB")

@@ -35,4 +35,4 @@ def retry_delay(retry: int, retry_after: float | None) -> float:
     What said `Retry-After` still holds at a later retry, so it doubles too: five retries last through some minutes.
     """
     jitter = random.uniform(0, min(FIRST_DELAY * 2 ** (retry - 1), LONGEST_DELAY))  # noqa: S311 - it spreads load
-    return max(jitter, min((retry_after or 0.0) * 2 ** (retry - 1), LONGEST_DELAY))
+    return max(jitter, min((retry_after or 0.0) * 2.0 ** (retry - 1), LONGEST_DELAY))
