@@ -92,7 +92,7 @@ DENIED = Outcome(
     hint="check CAPTURE_API_KEY and its plan",
     lasting=True,
 )
-PLAN = replace(DENIED, upstream=False)  # of one option: a caller who asks for it must not open the breaker for all
+PLAN = replace(DENIED, upstream=False)  # only one option is refused, so this does not count against the API
 BLOCKED = Outcome(BlockedTarget, "the target is not a public web address, or does not exist", upstream=False)
 # The engine names options as SnapSharp does.
 _FIELDS = {param.name: each.name for each in options_of(CaptureOptions) if (param := each.param("engine"))}

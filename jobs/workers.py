@@ -1,4 +1,4 @@
-"""Whether a worker runs. Each worker says so in Redis; without one, a new job would wait for nobody."""
+"""Whether a worker runs. Each worker says so in Redis. Without one, a new job would never run."""
 
 import time
 

@@ -96,7 +96,7 @@ class Turns:
         except TimeoutError:
             with self._lock:
                 if turn.done():
-                    turn.result()  # its turn, or its refusal, came at this very moment
+                    turn.result()  # it got its turn, or was refused, as its time ran out
                     return
                 self._remove(client, turn)
                 retry_after = self._retry_after()

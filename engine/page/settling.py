@@ -124,7 +124,7 @@ class Settling:
         return await self.rest(DRAWN_MS)
 
     async def _wait_for_service_worker(self) -> str:
-        """Let real time pass until the first visit's service worker serves the page, which may load anew for it.
+        """Let real time pass until the service worker of a first visit is installed. The page may reload when it is.
 
         Returns what `rest` does.
         """
