@@ -61,7 +61,7 @@ def start_python(
     flags = [word for name in warn for word in ("-W", f"error::{name}")]
     program = module.partition(".outlet")[0]
     # sitecustomize.py on the path is a part of Python's start.
-    usual = env.get("PYTHONPATH") == production_environ()["PYTHONPATH"] and "LOOP_WATCH" not in env
+    usual = env.get("PYTHONPATH") == production_environ()["PYTHONPATH"] and not {"LOOP_WATCH", "HUB_WATCH"} & env.keys()
     if prefix or not usual or program not in PROGRAMS or _FOLDER not in os.environ:
         return subprocess.Popen([*prefix, sys.executable, *flags, "-m", module, *arguments], env=env, **options)
     return Fork(program, [module, *arguments], env, warn, **options)

@@ -26,7 +26,7 @@ requirepass {sentinel_password}
 sentinel sentinel-pass {sentinel_password}
 sentinel monitor {name} 127.0.0.1 {primary} 2
 sentinel auth-pass {name} {password}
-sentinel down-after-milliseconds {name} 500
+sentinel down-after-milliseconds {name} 1500
 sentinel failover-timeout {name} 3000
 """
 

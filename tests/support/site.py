@@ -94,6 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         site = self.server.site
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))  # unread bytes would reset the connection
         site.requests.append(Seen(self.command, self.path, dict(self.headers)))
         route = site.routes.get(self.path.partition("?")[0])
         if route is None:

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from tests.support.processes import production_environ
+from tests.support.preloaded import production_environ
 
 CSV = "url,title,colour\nhttps://a.example.com/,Alpha,red\nhttps://10.0.0.1/,B,blue\n"
 

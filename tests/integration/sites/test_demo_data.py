@@ -14,7 +14,8 @@ from sites import Filters
 from sites.claims import Claims
 from sites.recorder import Recorder
 from tests.support.catalogue import page
-from tests.support.processes import production_environ, wait_until
+from tests.support.preloaded import production_environ
+from tests.support.processes import wait_until
 from tests.support.web import running_web
 
 DEMO = "http://127.0.0.1:8002"

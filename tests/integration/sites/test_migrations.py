@@ -17,7 +17,7 @@ from sites import Catalogue, Database, Filters, Region
 from sites.database import engine_url, known_revisions, make_engine
 from sites.migrate import NewerDatabase, upgrade
 from sites.models import Base
-from tests.support.processes import ROOT, production_environ
+from tests.support.preloaded import ROOT, production_environ
 
 DATA = ROOT / "tests/data/catalogue"
 

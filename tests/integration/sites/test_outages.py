@@ -11,7 +11,8 @@ from scripts.setup import postgresql_programs
 from sites import Catalogue, Database, SiteDraft
 from sites.migrate import upgrade
 from tests.support.postgres import running_postgres, serving
-from tests.support.processes import ROOT, stop
+from tests.support.preloaded import ROOT
+from tests.support.processes import stop
 
 PAGE = (ROOT / "docs/operations/database.md").read_text(encoding="utf-8")
 PICTURE = "/thumb?url=https://example.com/&w=320"
@@ -42,6 +43,7 @@ def test_pictures_go_on_and_the_catalogue_comes_back(own_postgres, make_client):
     site = catalogue.add(SiteDraft("https://example.com/"))
     assert client.get("/ready").json["database"] == "ok"
 
+    own_postgres.execute("CHECKPOINT")  # a crash of this server loses what it has not written yet
     stop(own_postgres.process, grace=0.1)
     with pytest.raises(DatabaseUnavailable) as caught:
         catalogue.add(SiteDraft("https://example.org/"))

@@ -14,7 +14,7 @@ from demo.sites import COUNT, PLAIN, SITES, table
 from images import CpuPool
 from scripts.demo_data import turn
 from sites.imports import ListReader
-from tests.support.processes import ROOT
+from tests.support.preloaded import ROOT
 
 
 def test_each_site_has_an_address_and_a_page_of_its_own():

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.support.processes import ROOT
+from tests.support.preloaded import ROOT
 
 PROGRAM = """
 import io, sys
