@@ -49,7 +49,7 @@ class _Cursor:
             valid = (
                 own == sort and type(value) is str and type(id_) is int and 0 < id_ < 2**31 and found.key is not None
             )
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError, RecursionError):  # a time of no year, or a thousand brackets
             valid = False
         if not valid:
             raise InvalidOption("must be what `next` or `previous` of a page in this order is", field="cursor")

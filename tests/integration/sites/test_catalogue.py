@@ -281,6 +281,8 @@ def test_sites_are_found_by_text_tags_host_and_status(catalogue, clock, filters,
         "WyJjaGFuZ2VkIiwiMjAyNiIsMSwwXQ",
         "WyJhZGRlZCIsIngiLDEsMF0",
         "WyJhZGRlZCIsMSwxLDBd",
+        "WyJhZGRlZCIsIjAwMDEtMDEtMDFUMDA6MDA6MDArMDE6MDAiLDEsMF0",
+        "W1tb" * 2000,
         "A" * 9000,
     ],
 )
