@@ -130,5 +130,7 @@ def _path_back(back: str) -> str:
         parts = urlsplit(back)
     except ValueError:
         return "/gallery"
-    ours = not parts.scheme and not parts.netloc and back.startswith("/") and "\\" not in back and back.isprintable()
+    # Browsers skip all slashes at the beginning: `///host` leads to a host, though it is a path by RFC 3986.
+    local = back.startswith("/") and not back.startswith("//") and "\\" not in back
+    ours = not parts.scheme and not parts.netloc and local and back.isprintable()
     return back if ours else "/gallery"

@@ -70,6 +70,7 @@ def test_an_unknown_theme_is_refused(client, theme):
     [
         "https://evil.example/",
         "//evil.example",
+        "///evil.example",
         "/\\evil.example",
         "/\t/evil.example",
         "javascript:alert(1)",
