@@ -1,5 +1,6 @@
 """The Atom feed of changes (RFC 4287), for people without a server. Pure."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -8,6 +9,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from sites.history import Changed
 
 _ATOM = "http://www.w3.org/2005/Atom"
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # https://www.w3.org/TR/xml/#charsets
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -42,8 +44,8 @@ def _add_entry(feed: Element, changed: Changed, base: str) -> None:
 
 
 def _add(parent: Element, name: str, text: str = "", **attributes: str) -> Element:
-    element = SubElement(parent, name, attributes)
-    element.text = text or None
+    element = SubElement(parent, name, {key: _NO_XML.sub("", value) for key, value in attributes.items()})
+    element.text = _NO_XML.sub("", text) or None
     return element
 
 

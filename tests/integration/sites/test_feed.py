@@ -42,3 +42,10 @@ def test_a_feed_of_tags_has_their_sites_alone(built, client):
     feeds = [fromstring(client.get("/sites/feed.atom" + query).data) for query in ("", "?tag=News", "?tag=none")]
     assert [len(feed.findall(f"{ATOM}entry")) for feed in feeds] == [2, 1, 0]
     assert client.get("/sites/feed.atom?w=1").status_code == 400
+
+
+def test_a_title_that_xml_cannot_hold_leaves_the_feed_readable(built, client):
+    change(built, client, "a", title="A\uffff \U0001f600", tags=["news\ufffe"])
+    entry = fromstring(client.get("/sites/feed.atom").data).find(f"{ATOM}entry")
+    assert entry.find(f"{ATOM}title").text == "A \U0001f600"
+    assert entry.find(f"{ATOM}category").get("term") == "news"
