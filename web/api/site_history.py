@@ -30,11 +30,12 @@ NEUTRAL_SIZE = 640, 360  # of the picture of a site that has none, unless the ca
 LARGEST_UPLOAD = 8 * 2**20
 _NUMBER = 2**31 - 1
 _MOST_TAGS, _LONGEST_TAG = 20, 40
+_LISTS = ("sites.feed", "sites.versions", "sites.version")  # endpoints
 
 
 def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     views = Blueprint("sites", __name__)
-    share_pictures(views, Sharing(services.settings))
+    share_pictures(views, Sharing(services.settings), lists=_LISTS)
     allow_origins(views, services.settings.cors_origins)
     _add_views_of_pictures(views, services, budgets)
     _add_views_of_versions(views, services, budgets)
@@ -74,7 +75,9 @@ def _add_views_of_versions(views: Blueprint, services: Services, budgets: Budget
 
     @views.get("/sites/feed.atom")
     def feed() -> Response:
-        _require_viewer(services)
+        caller = _require_viewer(services)
+        if not (services.settings.gallery_public or g.get("admin")):
+            services.access.require_key(caller.key, "/sites")  # it names sites, as the list of them does
         pairs = read_query(request.query_string)
         for name, _ in pairs:
             if name != "tag":

@@ -4,7 +4,7 @@ Scripts of `CORS_ORIGINS` may call the service. Pictures are for every page: the
 credentials. Where access is restricted, they are for `CORS_ORIGINS` alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from flask import Blueprint, Response, request
@@ -70,15 +70,16 @@ def _readable_by(origin: str) -> dict[str, str]:
     }
 
 
-def share_pictures(views: Blueprint, sharing: Sharing) -> None:
+def share_pictures(views: Blueprint, sharing: Sharing, *, lists: Collection[str] = ()) -> None:
     """Let pages of other origins use what the GETs of `views` respond, errors and placeholders too.
 
+    Not what those of the endpoints `lists` respond, which are no pictures: they name pages that somebody keeps.
     Call it before `allow_origins`, whose headers it replaces.
     """
 
     @views.after_request
     def share(response: Response) -> Response:
-        if request.method in ("GET", "HEAD"):  # a POST may hold private options
+        if request.method in ("GET", "HEAD") and request.endpoint not in lists:  # a POST may hold private options
             response.headers.update(dict(sharing.headers(request.headers.get("Origin"))))
         return response
 

@@ -49,3 +49,20 @@ def test_a_title_that_xml_cannot_hold_leaves_the_feed_readable(built, client):
     entry = fromstring(client.get("/sites/feed.atom").data).find(f"{ATOM}entry")
     assert entry.find(f"{ATOM}title").text == "A \U0001f600"
     assert entry.find(f"{ATOM}category").get("term") == "news"
+
+
+def test_where_keys_are_set_the_feed_needs_one_unless_the_gallery_is_public(make_client):
+    closed, public = (make_client(api_keys=("cms:correct-horse",), gallery_public=each) for each in (False, True))
+    refused = closed.get("/sites/feed.atom")
+    assert (refused.status_code, refused.json["code"]) == (401, "key_required")
+    assert closed.get("/sites/feed.atom", headers={"X-API-Key": "correct-horse"}).status_code == 200
+    assert public.get("/sites/feed.atom").status_code == 200
+
+
+def test_scripts_of_other_sites_read_pictures_alone(built, client):
+    change(built, client, "a")
+    answers = [
+        client.get(path, headers={"Origin": "https://other.example"})
+        for path in ("/sites/1/image", "/sites/feed.atom", "/sites/1/versions", "/sites/1/versions/1", "/sites")
+    ]
+    assert [answer.headers.get("Access-Control-Allow-Origin") for answer in answers] == ["*", None, None, None, None]
