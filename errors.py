@@ -12,6 +12,7 @@ ThumbnailError
 │   ├── BadSignature         bad_signature
 │   ├── ExpiredSignature     expired_signature
 │   ├── ForbiddenHost        forbidden_host
+│   ├── ForeignOrigin        foreign_origin
 │   └── PaidOption         plan_required
 ├── IdempotencyConflict 409  idempotency_conflict
 │   └── IdempotencyInProgress  the same, retryable
@@ -181,6 +182,10 @@ class ExpiredSignature(Forbidden):
 
 class ForbiddenHost(Forbidden):
     code = "forbidden_host"
+
+
+class ForeignOrigin(Forbidden):
+    code = "foreign_origin"
 
 
 class PaidOption(Forbidden):

@@ -20,7 +20,7 @@ from web.http.bodies import json_body
 from web.http.budgets import Budgets
 from web.http.callers import Caller, identify_caller
 from web.http.errors import prefers_image
-from web.http.origins import Sharing, allow_origins, share_pictures
+from web.http.origins import Sharing, allow_origins, refuse_foreign_writes, share_pictures
 from web.http.pictures import SAFE_HEADERS, picture_headers, picture_response, preferred_format
 from web.http.request_log import log_facts
 from web.http.revisions import tag_revision
@@ -37,6 +37,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     views = Blueprint("sites", __name__)
     share_pictures(views, Sharing(services.settings), lists=_LISTS)
     allow_origins(views, services.settings.cors_origins)
+    refuse_foreign_writes(views, services.settings.cors_origins)
     _add_views_of_pictures(views, services, budgets)
     _add_views_of_versions(views, services, budgets)
     _add_views_of_choice(views, services)

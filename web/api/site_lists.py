@@ -18,7 +18,7 @@ from web.api.site_query import read_filters
 from web.http.addresses import base_url
 from web.http.budgets import Budgets
 from web.http.callers import identify_caller
-from web.http.origins import allow_origins
+from web.http.origins import allow_origins, refuse_foreign_writes
 from web.http.pictures import SAFE_HEADERS
 from web.http.request_log import log_facts
 
@@ -30,6 +30,7 @@ _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no"
 def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     views = Blueprint("site_lists", __name__)
     allow_origins(views, services.settings.cors_origins)
+    refuse_foreign_writes(views, services.settings.cors_origins)
     turns = threading.BoundedSemaphore(AT_ONCE)
 
     @views.post("/sites/import")

@@ -16,7 +16,7 @@ from web.http.bodies import json_body
 from web.http.budgets import Budgets
 from web.http.callers import Caller, identify_caller
 from web.http.idempotency import current_attempt, respond_once
-from web.http.origins import allow_origins
+from web.http.origins import allow_origins, refuse_foreign_writes
 from web.http.request_log import log_facts, request_id
 from web.http.revisions import expected_revision, tag_revision
 
@@ -27,6 +27,7 @@ _FIELDS = tuple(sorted(CHANGEABLE))
 def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     views = Blueprint("site_list", __name__)
     allow_origins(views, services.settings.cors_origins)
+    refuse_foreign_writes(views, services.settings.cors_origins)
 
     @views.before_request
     def require_key() -> None:

@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request
 from flask_cors import CORS
 
 from config import Settings
+from errors import ForeignOrigin
 from options import NOTE_HEADER, STATUS_HEADER
 
 _SENT = [
@@ -82,6 +83,29 @@ def share_pictures(views: Blueprint, sharing: Sharing, *, lists: Collection[str]
         if request.method in ("GET", "HEAD") and request.endpoint not in lists:  # a POST may hold private options
             response.headers.update(dict(sharing.headers(request.headers.get("Origin"))))
         return response
+
+
+def refuse_foreign_writes(views: Blueprint, origins: Collection[str]) -> None:
+    """Refuse what pages of other origins than `origins` send to `views` to change something.
+
+    A browser sends a form or a plain text anywhere, and it may be on the machine or in the network that may use the service
+    without a key. No page can send a key, unless it knows one and CORS allows it. Every POST of a browser names its origin.
+    """
+
+    @views.before_request
+    def refuse() -> None:
+        keyed = "Authorization" in request.headers or "X-API-Key" in request.headers
+        if request.method in ("GET", "HEAD", "OPTIONS") or keyed:
+            return
+        origin = request.headers.get("Origin")
+        if origin in (None, request.host_url.rstrip("/"), *origins):
+            return
+        if (
+            request.headers.get("Sec-Fetch-Site") != "same-origin"
+        ):  # a proxy may show us another host than the browser's
+            raise ForeignOrigin(
+                "pages of other web sites must not change the catalogue; CORS_ORIGINS names those that may"
+            )
 
 
 def allow_origins(views: Blueprint, origins: tuple[str, ...]) -> None:

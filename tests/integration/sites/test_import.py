@@ -322,3 +322,22 @@ def test_without_its_database_an_import_is_refused_and_may_be_retried(make_clien
     answer = send(client, CSV)
     assert answer.status_code == 503
     assert answer.json["retryable"] is True
+
+
+@pytest.mark.parametrize("origin", ["https://other.example", "null", "http://localhost:9"])
+@pytest.mark.parametrize("path", ["/sites/import", "/sites/1/capture"])
+def test_pages_of_other_web_sites_change_nothing(client, catalogue, path, origin):
+    catalogue.add(SiteDraft("https://a.example/", schedule="never"), capture=False)
+    answer = client.post(path, data="https://b.example/", content_type="text/plain", headers={"Origin": origin})
+
+    assert (answer.status_code, answer.json["code"]) == (403, "foreign_origin")
+    assert [site.due_at for site in catalogue.find(Filters()).sites] == [None]
+
+
+def test_pages_that_may_and_programs_with_a_key_change_the_catalogue(make_client):
+    keyed, shared = make_client(api_keys=("cms:correct-horse",)), make_client(cors_origins=("https://cms.example",))
+    given = {"data": "https://b.example/", "content_type": "text/plain"}
+    key = {"Origin": "app://cms", "X-API-Key": "correct-horse"}
+    assert keyed.post("/sites/import", **given, headers=key).status_code == 200
+    for origin in ("https://cms.example", "http://localhost"):
+        assert shared.post("/sites/import", **given, headers={"Origin": origin}).status_code == 200
