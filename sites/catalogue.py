@@ -283,7 +283,7 @@ class Catalogue:
             row.due_at = now if capture else self._next_due(row.schedule, now)
             row.failure_code = row.failure_message = row.failure_since = None
             row.failure_count = 0
-        elif row.schedule != before[2]:
+        elif row.schedule != before[2] and not (row.status == Status.PENDING and row.due_at and row.due_at <= now):
             row.due_at = self._next_due(row.schedule, row.captured_at or now)
         row.updated_at, row.revision = now, row.revision + 1
 

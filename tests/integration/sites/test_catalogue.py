@@ -157,6 +157,14 @@ def test_another_schedule_counts_from_now(catalogue, clock):
     assert catalogue.change(site.id, {"schedule": "daily"}).due_at == clock.now + DAY
 
 
+@pytest.mark.parametrize("schedule", ["never", "weekly"])
+def test_another_schedule_does_not_put_off_the_first_capture(catalogue, clock, schedule):
+    site = catalogue.add(draft("a"))
+    clock.now += timedelta(minutes=1)
+
+    assert catalogue.change(site.id, {"schedule": schedule}).due_at == site.due_at
+
+
 def test_the_url_of_another_site_is_refused(catalogue):
     catalogue.add(draft("a"))
     site = catalogue.add(draft("b"))
