@@ -12,12 +12,12 @@ from sqlalchemy import and_, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from errors import InvalidOption, RevisionConflict, SiteExists, ThumbnailError
+from errors import InvalidOption, SiteExists, ThumbnailError
 from sites import pages
 from sites.database import Database
 from sites.models import SiteRow, SiteTag, VersionRow, derived, digest_of
 from sites.retention import note_all_removed
-from sites.rows import LARGEST_ID, find_site, no_such_site, require_id, to_site, with_picture
+from sites.rows import LARGEST_ID, find_site, no_such_site, require_id, require_revision, to_site, with_picture
 from sites.values import Counts, Filters, Site, SiteDraft, SitePage, Status
 
 T = TypeVar("T")
@@ -321,8 +321,7 @@ def _row(session: Session, id_: int, revision: int | None) -> SiteRow:
     row = session.get(SiteRow, id_, with_for_update=True)
     if row is None:
         raise no_such_site()
-    if revision is not None and row.revision != revision:
-        raise RevisionConflict("the site was changed since you read it; read it again, then repeat your change")
+    require_revision(row, revision)
     return row
 
 

@@ -14,7 +14,7 @@ from model import Picture
 from sites.database import Database
 from sites.models import SiteRow, SiteTag, VersionRow
 from sites.retention import remove_old_versions
-from sites.rows import LARGEST_ID, find_version, no_such_site, require_id, to_site, to_version
+from sites.rows import LARGEST_ID, find_version, no_such_site, require_id, require_revision, to_site, to_version
 from sites.values import Region, Site, Version
 from sites.version_rows import VersionPictures, add_version, find_row, site_of
 from storage import PictureStorage
@@ -111,8 +111,11 @@ class History:
             ]
         )
 
-    def pin(self, site_id: int, number: int | None) -> Site:
-        """Show a certain version of a site, also after it changes; None shows the last capture again. Raises NotFound."""
+    def pin(self, site_id: int, number: int | None, revision: int | None = None) -> Site:
+        """Show a certain version of a site, also after it changes; None shows the last capture again.
+
+        Raises NotFound, and RevisionConflict if the site no longer has `revision`.
+        """
 
         def choose(session: Session, row: SiteRow) -> None:
             if number is not None:
@@ -120,10 +123,10 @@ class History:
             row.picture_number = row.latest_number if number is None else number
             row.pinned, row.uploaded = number is not None, False
 
-        return self._show(site_id, choose)
+        return self._show(site_id, choose, revision)
 
-    def upload(self, site_id: int, picture: Picture) -> Site:
-        """Show `picture`, which has been decoded, in place of what is captured. Raises NotFound and StorageFull."""
+    def upload(self, site_id: int, picture: Picture, revision: int | None = None) -> Site:
+        """Show `picture`, which has been decoded, in place of what is captured. Raises as `pin`, and StorageFull."""
         self._database.read(lambda session: find_row(session, site_id).id)
         draft = replace(self._pictures.store(site_id, picture), uploaded=True)
 
@@ -131,13 +134,14 @@ class History:
             row.picture_number = add_version(session, row, draft).number
             row.pinned, row.uploaded = False, True
 
-        return self._show(site_id, choose)
+        return self._show(site_id, choose, revision)
 
-    def _show(self, site_id: int, choose: Callable[[Session, SiteRow], None]) -> Site:
+    def _show(self, site_id: int, choose: Callable[[Session, SiteRow], None], revision: int | None) -> Site:
         """Have another version shown, as `choose` says, and return the site."""
 
         def work(session: Session) -> tuple[Site, list[int]]:
             row = find_row(session, site_id)
+            require_revision(row, revision)
             choose(session, row)
             row.updated_at, row.revision = self._now(), row.revision + 1
             removed = remove_old_versions(session, row, self._now())

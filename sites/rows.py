@@ -6,7 +6,7 @@ from types import MappingProxyType
 from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session
 
-from errors import NotFound
+from errors import NotFound, RevisionConflict
 from sites.models import SiteRow, VersionRow
 from sites.values import Failure, Region, Site, Status, Version
 
@@ -46,6 +46,12 @@ def require_id(id_: int) -> None:
     """Raise NotFound for a number that is the id of no site, which PostgreSQL would not even compare."""
     if not 0 < id_ <= LARGEST_ID:
         raise no_such_site()
+
+
+def require_revision(row: SiteRow, revision: int | None) -> None:
+    """Raise RevisionConflict if the site no longer has `revision`; None if any will do."""
+    if revision is not None and row.revision != revision:
+        raise RevisionConflict("the site was changed since you read it; read it again, then repeat your change")
 
 
 def no_such_site() -> NotFound:

@@ -23,7 +23,7 @@ from web.http.errors import prefers_image
 from web.http.origins import Sharing, allow_origins, refuse_foreign_writes, share_pictures
 from web.http.pictures import SAFE_HEADERS, picture_headers, picture_response, preferred_format
 from web.http.request_log import log_facts
-from web.http.revisions import tag_revision
+from web.http.revisions import expected_revision, tag_revision
 from web.http.site_images import SiteImages, are_open, served_image
 
 NEUTRAL_SIZE = 640, 360  # of the picture of a site that has none, unless the caller names a size
@@ -139,14 +139,15 @@ def _add_views_of_choice(views: Blueprint, services: Services) -> None:
     def show(id_: int) -> Response:
         identify_caller(services.access, needs_key="/sites")
         if request.is_json:
-            return respond_with(services.history.pin(id_, _read_pin(json_body())))
+            return respond_with(services.history.pin(id_, _read_pin(json_body()), expected_revision()))
         request.max_content_length = LARGEST_UPLOAD
-        return respond_with(services.history.upload(id_, read_upload(services, request.get_data())))
+        picture = read_upload(services, request.get_data())
+        return respond_with(services.history.upload(id_, picture, expected_revision()))
 
     @views.delete("/sites/<int:id_>/picture")
     def show_last_capture(id_: int) -> Response:
         identify_caller(services.access, needs_key="/sites")
-        return respond_with(services.history.pin(id_, None))
+        return respond_with(services.history.pin(id_, None, expected_revision()))
 
     def respond_with(site: Site) -> Response:
         response = jsonify(describe_site(site, _here(services)))

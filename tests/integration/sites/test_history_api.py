@@ -106,6 +106,21 @@ def test_a_picture_can_be_uploaded_in_place_of_a_capture(client, history):
     assert shows_square(client)
 
 
+def test_a_second_editor_of_the_picture_is_told_of_the_first(client, history):
+    tag = {"If-Match": client.get("/sites/1").headers["ETag"]}
+    client.patch("/sites/1", json={"title": "first"})
+
+    for answer in (
+        client.put("/sites/1/picture", json={"version": 1}, headers=tag),
+        client.put("/sites/1/picture", data=page().body, content_type="image/png", headers=tag),
+        client.delete("/sites/1/picture", headers=tag),
+    ):
+        assert (answer.status_code, answer.json["code"]) == (412, "revision_conflict")
+    assert client.get("/sites/1").json["revision"] == 2
+    tag = {"If-Match": client.get("/sites/1").headers["ETag"]}
+    assert client.put("/sites/1/picture", json={"version": 1}, headers=tag).status_code == 200
+
+
 def test_what_is_no_picture_is_not_shown(client, history):
     for body, kind in [
         (b"GIF89a", "image/gif"),
