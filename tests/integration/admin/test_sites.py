@@ -1,5 +1,6 @@
 """Admins see all sites, and add, edit, tag, pause, capture and remove them."""
 
+import html
 import io
 import re
 
@@ -264,3 +265,13 @@ def test_titles_are_text_wherever_they_come_from(admin, add):
     site = add("one.example", title='<script>alert(1)</script>"', tags=("<b>",))
     for path in ("/admin/sites", f"/admin/sites/{site.id}", "/admin"):
         assert "<script>alert" not in admin.get(path).text
+
+
+def test_pictures_are_asked_for_in_sizes_that_are_allowed(make_client):
+    client = make_client(allowed_sizes="480x270,100")
+    site = services_of(client).catalogue.add(SiteDraft("https://example.com/"), capture=False)
+    services_of(client).history.upload(site.id, captured_page())
+    log_in(client)
+    for path in ("/admin/sites", f"/admin/sites/{site.id}"):
+        (address,) = re.findall(r'<img src="([^"]*)"', client.get(path).text)
+        assert client.get(html.unescape(address)).status_code == 200, address
