@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from sites.database import Database
 from sites.models import AuditRow
+from sites.rows import LARGEST_ID
 
 KEPT = timedelta(days=365)
 _MOST_TEXT = 500
@@ -57,7 +58,7 @@ class AuditLog:
         """Return entries, the newest first, of ids below `before`."""
         query = select(AuditRow).order_by(AuditRow.id.desc()).limit(limit)
         if before is not None:
-            query = query.where(AuditRow.id < before)
+            query = query.where(AuditRow.id < min(max(before, 0), LARGEST_ID))
 
         def work(session: Session) -> list[AuditEntry]:
             return [

@@ -78,6 +78,7 @@ def test_the_audit_log_keeps_a_year(database, clock):
     newest, older = audit.entries()
     assert (older.who, older.action, newest.action) == ("Ümlaut", "did the second", "did the third")
     assert audit.entries(before=newest.id) == [older]
+    assert [len(audit.entries(before=number)) for number in (10**20, -(10**20))] == [2, 0]
 
 
 def test_an_empty_catalogue_holds_nothing(database):
