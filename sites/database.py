@@ -36,6 +36,8 @@ _POSTGRESQL: dict[str, object] = {
 }
 # Milliseconds. Without them, one long query or a forgotten transaction would hold up the requests of all processes.
 _LIMITS = "-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000"
+_DEADLOCKS = 2  # after which a caller may retry
+_DEADLOCK_DETECTED = "40P01"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _log = structlog.get_logger()
 
 
@@ -67,8 +69,18 @@ class Database:
         return self._run(work, self._engine)
 
     def write(self, work: Callable[[Session], T]) -> T:
-        """Return the result of `work` and commit, or roll back if it raises. Raises DatabaseUnavailable, IntegrityError."""
-        return self._run(work, self._engine.execution_options(writes=True))
+        """Return the result of `work` and commit, or roll back if it raises. Raises DatabaseUnavailable, IntegrityError.
+
+        Of transactions that wait for each other, PostgreSQL ends one. Its `work` is done once more, since the other is done.
+        """
+        engine = self._engine.execution_options(writes=True)
+        for _ in range(_DEADLOCKS):
+            try:
+                return self._run(work, engine)
+            except DatabaseUnavailable as err:
+                if not _is_deadlock(err.__cause__):
+                    raise
+        return self._run(work, engine)
 
     def pause(self) -> None:
         """Let other requests run in the middle of a long unit of work. Only greenlets need it: a thread is preempted."""
@@ -157,6 +169,10 @@ def revision_of(connection: Connection) -> str | None:
         return None
     found = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return None if found is None else str(found)
+
+
+def _is_deadlock(err: BaseException | None) -> bool:
+    return isinstance(err, DBAPIError) and getattr(err.orig, "sqlstate", None) == _DEADLOCK_DETECTED
 
 
 def _unavailable(err: Exception) -> DatabaseUnavailable:

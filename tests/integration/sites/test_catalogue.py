@@ -4,8 +4,10 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 
 import pytest
+from sqlalchemy import text
 
 from errors import InvalidOption, NotFound, RevisionConflict, SiteExists
 from sites import Catalogue, Counts, Database, Filters, SiteDraft, Status
@@ -98,6 +100,28 @@ def test_processes_that_add_the_same_sites_at_the_same_time_add_each_once(catalo
     added = [each for result in results for each in result if not isinstance(each, SiteExists)]
     assert sorted(site.url for site in added) == sorted(each.url for each in drafts)
     assert catalogue.counts() == Counts(total=40, pending=40, due=40)
+
+
+def test_writers_that_wait_for_each_other_are_both_done(postgres_server):
+    database = Database(postgres_server.new_database())
+    both = Barrier(2)
+    tries = []
+
+    def lock(order):
+        def work(session):
+            tries.append(order)
+            session.execute(text(f"SELECT pg_advisory_xact_lock({order[0]})"))
+            if len(tries) <= 2:
+                both.wait(10)
+            session.execute(text(f"SELECT pg_advisory_xact_lock({order[1]})"))
+            return order
+
+        return database.write(work)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(lock, [(1, 2), (2, 1)])) == [(1, 2), (2, 1)]
+    assert len(tries) == 3
+    database.close()
 
 
 def test_a_second_editor_is_told_of_the_first(catalogue):
