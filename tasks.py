@@ -152,7 +152,7 @@ def capture_site(services: Services, subject: str, turn: int, queue: str) -> Non
             _log.exception("unexpected_error", error=type(err).__name__)
         else:
             if recorded is not None:
-                services.site_events.announce(recorded)
+                retry_while_unavailable(lambda: services.site_events.announce(recorded))
     retry_while_unavailable(lambda: services.jobs.store.agenda.remove(message))
     retry_while_unavailable(lambda: services.site_capturer.pace.remove(claim))
 
@@ -169,9 +169,10 @@ def prune(services: Services) -> None:
     try:
         count = services.storage.prune(KEEP_SECONDS + PRUNE_SECONDS)
         _log.info("pictures_pruned", count=count)
-        services.site_sweeper.sweep()
-    except (StorageUnavailable, DatabaseUnavailable):
-        return  # already logged; retried in an hour
+        while services.site_sweeper.sweep():
+            pass
+    except (StorageUnavailable, DatabaseUnavailable, SoftTimeLimitExceeded):
+        return  # already logged, or too much for one run; the next one is in an hour
 
 
 def queue_stats(services: Services) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Select, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from errors import InvalidOption
@@ -106,5 +106,14 @@ def _matching(query: Select[Any], filters: Filters) -> Select[Any]:
     if filters.changed_since is not None:
         query = query.where(SiteRow.changed_at >= filters.changed_since)
     for word in filters.text.casefold().split():
-        query = query.where(SiteRow.search_text.contains(word, autoescape=True))
+        query = query.where(
+            SiteRow.search_text.contains(word, autoescape=True) if filters.in_notes else _in_public(word)
+        )
     return query
+
+
+def _in_public(word: str) -> ColumnElement[bool]:
+    """Look for a word in what every reader of the gallery sees: a note is for those who keep the catalogue."""
+    tag = exists().where(SiteTag.site_id == SiteRow.id, SiteTag.tag.contains(word, autoescape=True))
+    texts = (SiteRow.sort_title, func.lower(SiteRow.url))
+    return or_(tag, *(text.contains(word, autoescape=True) for text in texts))

@@ -110,12 +110,13 @@ class Site:
 class Filters:
     """Which sites to find, in which order, and which page of them: `cursor` is one that a page named.
 
-    A site has all of `tags`. `text` is looked for in title, URL, note and tags.
+    A site has all of `tags`. `text` is looked for in title, URL and tags, and in notes where they may be shown.
     """
 
     status: Status | None = None
     tags: tuple[str, ...] = ()
     text: str = ""
+    in_notes: bool = True
     changed_since: datetime | None = None
     host: str | None = None
     sort: Sort = "changed"

@@ -1,11 +1,13 @@
 """The gallery: a wall of all sites, and a page of each with its history."""
 
+from dataclasses import replace
+
 from flask import Blueprint, Response, abort, request
 
 from errors import NotFound
 from services import Services
 from sites import Site
-from web.ui.access import require_gallery
+from web.ui.access import is_admin, require_gallery
 from web.ui.comparison import VIEWS, SiteQuery
 from web.ui.error_pages import show_errors
 from web.ui.pages import page
@@ -23,7 +25,7 @@ def blueprint(services: Services) -> Blueprint:
     @views.get("/gallery")
     def wall() -> Response:
         query = WallQuery.of(request.args)
-        found = services.catalogue.find(query.filters)
+        found = services.catalogue.find(replace(query.filters, in_notes=is_admin()))
         tags = query.offered(services.catalogue.tags(), _TAGS)
         return page("gallery.html", query=query, found=found, tags=tags, sorts=SORTS)
 

@@ -60,6 +60,7 @@ def install(app: Flask, services: Services) -> None:
     app.jinja_env.filters.update({word: getattr(wording, word) for word in words})
     app.jinja_env.globals.update(
         link=link,
+        is_admin=is_admin,
         path=lambda path: path_of(path, public_url),
         absolute=lambda path: (public_url or base_url()) + path,
         here=here,

@@ -8,6 +8,7 @@ from html import unescape
 import pytest
 
 from sites import SiteDraft
+from tests.support.admin import KEY, log_in
 from tests.support.site_states import capture, fail
 
 
@@ -217,3 +218,18 @@ def test_a_document_is_named_instead_of_drawn(client, services, add):
     page = client.get("/gallery/1?from=1&to=2").text
     assert "A PDF document" in page
     assert "<img src" not in page
+
+
+@pytest.mark.usefixtures("database_url")
+def test_notes_are_for_admins(make_client):
+    client = make_client(admin_key=KEY)
+    catalogue = client.application.extensions["services"].catalogue
+    site = catalogue.add(SiteDraft("https://a.example/", "Apples", "owes us money", ("fruit",)))
+    for words in ("apples", "a.example", "fruit"):
+        assert titles(client.get(f"/gallery?q={words}")) == ["Apples"]
+    assert titles(client.get("/gallery?q=money")) == []
+    assert "money" not in client.get(f"/gallery/{site.id}").text
+
+    log_in(client)
+    assert titles(client.get("/gallery?q=money")) == ["Apples"]
+    assert "owes us money" in client.get(f"/gallery/{site.id}").text
