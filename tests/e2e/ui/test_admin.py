@@ -234,8 +234,7 @@ def test_a_list_is_imported_after_a_look(served, open_admin, catalogue):
     assert [site.url for site in catalogue.find(Filters()).sites] == ["https://one.example/"]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", ["desktop", "phone"])
+@pytest.mark.parametrize(("size", "theme"), [("desktop", "light"), ("phone", "dark")])
 def test_every_page_is_accessible_and_fits(served, open_admin, sites, size, theme):
     page = open_admin(size=size, theme=theme)
     for path in (*PAGES, f"/sites/{sites[0].id}", f"/sites/{sites[2].id}"):

@@ -84,6 +84,8 @@ def test_many_workers_claim_each_site_once(room):
     room.catalogue.add_many([draft(f"site-{number}") for number in range(60)])
     with ThreadPoolExecutor(4) as pool:
         claimed = [claim.site_id for claims in pool.map(room.claims.claim_due, [10] * 8) for claim in claims]
+    while left := room.claims.claim_due(10):  # a round gets fewer where another one is at the same sites
+        claimed += [claim.site_id for claim in left]
     assert len(claimed) == len(set(claimed)) == 60
 
 
