@@ -64,9 +64,8 @@ def _base_url(value: str) -> str:
 
 def _database_url(value: str) -> str:
     parts = urlsplit(value)
-    if parts.port == 0 or (
-        parts.scheme != "sqlite" and not parts.path.strip("/")
-    ):  # `port` raises ValueError by itself
+    names_a_database = parts.scheme == "sqlite" or bool(parts.path.strip("/"))
+    if parts.port == 0 or not names_a_database:  # `port` raises ValueError by itself
         raise ValueError(value)
     return value
 

@@ -24,7 +24,7 @@ def today(clock: Path | None) -> float:
     """Return the day of the made-up sites: today, and so many days later as the file `clock` says."""
     ahead = 0.0
     if clock:
-        with suppress(OSError, ValueError):  # nobody has turned the clock
+        with suppress(OSError, ValueError):  # the clock was never set
             ahead = float(clock.read_text(encoding="utf-8"))
     return time.time() / DAY_SECONDS + ahead
 

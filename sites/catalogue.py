@@ -120,7 +120,7 @@ class Catalogue:
         self._retried(work)
 
     def change(self, id_: int, changes: Mapping[str, Any], revision: int | None = None) -> Site:
-        """Change fields of a SiteDraft. A new URL or other options have the site captured anew.
+        """Change fields of a SiteDraft. A change of URL or options starts a new capture.
 
         Raises NotFound, SiteExists, and RevisionConflict if the site no longer has `revision`.
         """

@@ -50,7 +50,7 @@ class History:
         changed: Callable[[int, Sequence[int]], object] = lambda _site_id, _removed: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`changed` is told of a site that may show another version now, and of the versions that were removed."""
+        """`changed` is called with a site that may show another version now, and with the versions that were removed."""
         self._database = database
         self._storage = storage
         self._cpu = cpu

@@ -48,7 +48,7 @@ class Recorder:
         changed: Callable[[int, Sequence[int]], object] = lambda _site_id, _removed: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`changed` is told of a site that may show another version now, and of the versions that were removed."""
+        """`changed` is called with a site that may show another version now, and with the versions that were removed."""
         self._database = database
         self._storage = storage
         self._pictures = VersionPictures(database, storage, cpu, now)

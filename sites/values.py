@@ -78,7 +78,7 @@ class SiteDraft:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A site of the catalogue. `revision` counts edits, so that a second editor is told of the first.
+    """A site of the catalogue. `revision` counts edits, so that two editors do not overwrite each other.
 
     `picture` is the version to show: the last good one, or the one that is `pinned` or was `uploaded` in its place.
     `due_at` is when the next capture is due, None for never. `updated_at` is when the entry was last edited.

@@ -1,6 +1,6 @@
 """Fetches a list by the URL that a caller gives, as webhooks are sent: judged, and from the judged address alone.
 
-Each redirect is judged anew. What a server answers is bounded in bytes and time, and never shown.
+Each redirect is judged again. Responses are limited in bytes and time, and never shown.
 """
 
 import ssl

@@ -131,7 +131,7 @@ class PreparedImport:
     def run(self, *, capture: bool = True, progress: Callable[[int], object] = lambda _: None) -> ImportReport:
         """Add and change the sites. New ones are captured now unless `capture` is false.
 
-        `progress` is told how many lines are done. Raises DatabaseUnavailable, which says how many of them are kept.
+        `progress` is called with the number of lines done. Raises DatabaseUnavailable, which says how many of them are kept.
         """
         outcomes: list[LineOutcome] = []
         for some in _by_thousand(self._wanted):
