@@ -156,14 +156,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         ScreenshotAPI(client, breaker, cpu, quota, Pseudonyms(state)),
         coalescer,
         guard if settings.resolve_targets else None,
-        OriginalLimits(
-            settings.capture_timeout,
-            settings.capture_concurrency,
-            settings.capture_queue,
-            _keep_originals(settings),
-            _largest_original(settings),
-            LONGEST_TTL + settings.stale_ttl + _keep_originals(settings),
-        ),
+        _original_limits(settings),
     )
     storage = _storage(settings)
     freshness = Freshness(settings.cache_ttl, settings.stale_ttl)
@@ -186,7 +179,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         guard, block_ads=settings.block_ads, allow_ignore_https_errors=settings.allow_ignore_https_errors
     )
     access = _access(settings)
-    database = Database(settings.database_url)
+    database, picture_lifetime = Database(settings.database_url), timedelta(seconds=settings.cache_ttl)
     site_pictures = SitePictures(database, storage, cache, renditions, settings.cache_ttl + settings.stale_ttl)
     catalogue = Catalogue(database, next_due, on_removed=site_pictures.changed)
     drafts = DraftReader(validator, access.require_target)
@@ -225,7 +218,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         drafts=drafts,
         site_pictures=site_pictures,
         cpu=cpu,
-        site_views=SiteViews(database, timedelta(seconds=settings.cache_ttl)),
+        site_views=SiteViews(database, picture_lifetime),
         history=History(database, storage, cpu, site_pictures.changed),
         admin_sessions=AdminSessions(database),
         audit=AuditLog(database),
@@ -234,7 +227,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         exporter=Exporter(catalogue, storage, cpu),
         site_capturer=Capturer(
             # Celery redelivers the message of a killed worker no later than that.
-            Claims(database, timedelta(seconds=1.5 * settings.job_time_limit), timedelta(seconds=settings.cache_ttl)),
+            Claims(database, timedelta(seconds=1.5 * settings.job_time_limit), picture_lifetime),
             Recorder(database, storage, cpu, site_pictures.changed),
             thumbnailer,
             validator,
@@ -261,6 +254,17 @@ def _originals_store(settings: Settings, shared: CacheRedis) -> OriginalStore:
             settings.s3_bucket, region=settings.s3_region, endpoint_url=settings.s3_endpoint_url
         )
     return RedisOriginals(shared)
+
+
+def _original_limits(settings: Settings) -> OriginalLimits:
+    return OriginalLimits(
+        settings.capture_timeout,
+        settings.capture_concurrency,
+        settings.capture_queue,
+        _keep_originals(settings),
+        _largest_original(settings),
+        LONGEST_TTL + settings.stale_ttl + _keep_originals(settings),
+    )
 
 
 def _keep_originals(settings: Settings) -> int:
