@@ -114,6 +114,7 @@ def _matching(query: Select[Any], filters: Filters) -> Select[Any]:
 
 def _in_public(word: str) -> ColumnElement[bool]:
     """Look for a word in what every reader of the gallery sees: a note is for those who keep the catalogue."""
-    tag = exists().where(SiteTag.site_id == SiteRow.id, SiteTag.tag.contains(word, autoescape=True))
+    # Looked up once: PostgreSQL would run a subquery that names the site for each of them.
+    tagged = SiteRow.id.in_(select(SiteTag.site_id).where(SiteTag.tag.contains(word, autoescape=True)))
     texts = (SiteRow.sort_title, func.lower(SiteRow.url))
-    return or_(tag, *(text.contains(word, autoescape=True) for text in texts))
+    return or_(tagged, *(text.contains(word, autoescape=True) for text in texts))
