@@ -37,6 +37,7 @@ FROM base AS web
 COPY *.py ./
 COPY access access
 COPY capture capture
+COPY config config
 COPY coordination coordination
 COPY images images
 COPY jobs jobs

@@ -1,5 +1,7 @@
 """Settings are read in one place, and an invalid one is refused by its name."""
 
+import os
+
 import pytest
 
 import config
@@ -10,7 +12,7 @@ def load(monkeypatch, tmp_path):
     """Return a function that loads the settings from only the given variables."""
 
     def load(**variables):
-        for name in list(config.os.environ):
+        for name in list(os.environ):
             if name.upper() in {field.upper() for field in config.Settings.model_fields}:
                 monkeypatch.delenv(name)
         monkeypatch.chdir(tmp_path)

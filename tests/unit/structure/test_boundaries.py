@@ -9,7 +9,8 @@ ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
 
 def test_only_config_reads_the_environment():
     assert {str(path) for path, tree in house.files() if any(map(is_environment, ast.walk(tree)))} == {
-        "config.py",
+        "config/environment.py",
+        "config/spelling.py",
         "engine/config.py",
         "engine/browser/process.py",  # hands PATH, language and time zone on to the browser
         "engine/startup.py",  # sets the time-outs of the C library's resolver

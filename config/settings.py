@@ -1,0 +1,18 @@
+"""All settings of an installation."""
+
+from typing import Any, Self
+
+from config.access import AccessSettings
+from config.captures import CaptureSettings
+from config.stores import StoreSettings
+from config.web import WebSettings
+from config.work import WorkSettings
+
+
+class Settings(WebSettings, StoreSettings, CaptureSettings, AccessSettings, WorkSettings):
+    """The settings of an installation: each field is a variable. `docs/configuration.md` explains them."""
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """Make settings from `values` alone, for tests and tools. Reads no environment."""
+        return cls(_env_prefix="no variable starts like this: ", **values)
