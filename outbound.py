@@ -1,6 +1,6 @@
 """urllib3 connections with one deadline for the whole response, from the status line to the last byte.
 
-`pinned_pool` makes those to an address that the guard has judged.
+`pinned_pool` makes those to an address that the guard has judged, `dialled_pool` those over a given socket.
 
 http.client, urllib3 and requests time out only each single `recv`, so a server that sends a byte per second would block
 its caller forever. The deadline starts when the request is sent. It does not cover the look-up of the server's name.
@@ -17,9 +17,13 @@ from typing import Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from netguard import Address
 from options import Target
+
+Dial = Callable[[float], socket.socket]
+_DIAL_SECONDS = 10.0
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -58,6 +62,31 @@ class _DeadlineTLSConnection(HTTPSConnection):
     response_class = _DeadlineResponse
 
 
+class _Dialled(HTTPConnection):
+    """A connection over the socket that `dial` opens within so many seconds."""
+
+    def __init__(self, *args: Any, dial: Dial, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._dial = dial
+
+    def _new_conn(self) -> socket.socket:
+        seconds = self.timeout
+        try:
+            return self._dial(seconds if isinstance(seconds, (int, float)) else _DIAL_SECONDS)
+        except TimeoutError as err:
+            raise ConnectTimeoutError(self, "the connection timed out") from err
+        except OSError as err:
+            raise NewConnectionError(self, "no connection") from err
+
+
+class _DialledConnection(_Dialled, _DeadlineConnection):
+    pass
+
+
+class _DialledTLSConnection(_Dialled, _DeadlineTLSConnection):
+    pass
+
+
 class _DeadlinePool(urllib3.HTTPConnectionPool):
     ConnectionCls = _DeadlineConnection
 
@@ -81,3 +110,15 @@ def pinned_pool(target: Target, address: Address, tls: Callable[[], ssl.SSLConte
         return POOLS["http"](str(address), target.port)
     # We connect to an address, but the certificate must be the name's.
     return POOLS["https"](str(address), target.port, server_hostname=target.host.strip("[]"), ssl_context=tls())
+
+
+def dialled_pool(target: Target, dial: Dial, tls: Callable[[], ssl.SSLContext]) -> urllib3.HTTPConnectionPool:
+    """Make a pool for one exchange with `target` over a socket that `dial` opens, say through a proxy."""
+    host = target.host.strip("[]")
+    if target.scheme == "http":
+        pool: urllib3.HTTPConnectionPool = POOLS["http"](host, target.port, dial=dial)
+        pool.ConnectionCls = _DialledConnection
+    else:
+        pool = POOLS["https"](host, target.port, server_hostname=host, ssl_context=tls(), dial=dial)
+        pool.ConnectionCls = _DialledTLSConnection
+    return pool

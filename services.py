@@ -47,7 +47,7 @@ from sites import (
     next_due,
 )
 from sites.exports import Exporter
-from sites.imports import Importer, ListFetcher, ListReader
+from sites.imports import Importer, ListFetcher, ListOutlet, ListReader
 from storage import OriginalStore, PictureStorage
 from thumbnails import (
     Freshness,
@@ -222,7 +222,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         history=History(database, storage, cpu, site_pictures.changed),
         admin_sessions=AdminSessions(database),
         audit=AuditLog(database),
-        list_reader=ListReader(ListFetcher(guard), CpuPool(1)),
+        list_reader=_list_reader(settings, guard, access),
         importer=Importer(catalogue, drafts.fields, CpuPool(1)),
         exporter=Exporter(catalogue, storage, cpu),
         site_capturer=Capturer(
@@ -237,6 +237,11 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         site_sweeper=Sweeper(database, storage),
         site_events=site_events,
     )
+
+
+def _list_reader(settings: Settings, guard: Guard, access: AccessRules) -> ListReader:
+    outlet = ListOutlet(*settings.lists_egress) if settings.lists_egress else None
+    return ListReader(ListFetcher(guard, require_target=access.require_target, outlet=outlet), CpuPool(1))
 
 
 def _jobs(settings: Settings, state: StateRedis) -> JobQueue:

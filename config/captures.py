@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from config.fields import BaseURL, Exemptions, Ports, SettingsPart, seconds
+from config.fields import BaseURL, Exemptions, HostAndPort, Ports, SettingsPart, seconds
 from options import LONGEST_TTL
 
 
@@ -31,6 +31,7 @@ class CaptureSettings(SettingsPart):
     )
     allowed_ports: Ports = Field((80, 443), description="port numbers from 1 to 65535, separated by commas")
     resolve_targets: bool = Field(default=True, description="true or false")
+    lists_egress: HostAndPort | None = Field(None, description="host:port of an outlet, `python -m engine.outlet`")
     block_ads: bool = Field(default=True, description="true or false")
     allow_ignore_https_errors: bool = Field(default=False, description="true or false")
 

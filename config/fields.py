@@ -55,6 +55,15 @@ def _database_url(value: str) -> str:
     return value
 
 
+def _host_and_port(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    host, _, port = value.rpartition(":")
+    if not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(value)
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
 def _exemptions(entries: tuple[str, ...]) -> tuple[str, ...]:
     netguard.exemptions(entries)
     return entries
@@ -81,6 +90,7 @@ TrustedHeader = Literal[
 _WIDTHS = (160, 240, 320, 480, 640, 800, 960, 1200, 1280, 1600, 1920)
 LADDER = (*map(str, _WIDTHS), *(f"{width}x{width * 9 // 16}" for width in _WIDTHS), "1200x630")
 Rate = Annotated[str, AfterValidator(_rate), Field(description="a rate such as 30 per minute")]
+HostAndPort = Annotated[tuple[str, int], NoDecode, BeforeValidator(_host_and_port)]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
 RedisURL = Annotated[str, AfterValidator(redis_urls.checked), Field(description=redis_urls.FORMS)]
 DatabaseURL = Annotated[

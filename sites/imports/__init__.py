@@ -3,6 +3,7 @@
 from sites.imports.candidates import MAX_BYTES, ListKind, SiteList
 from sites.imports.fetching import ListFetcher, charset_of
 from sites.imports.importer import ImportAction, Importer, ImportReport, LineOutcome
+from sites.imports.outlet import ListOutlet
 from sites.imports.reading import ListReader
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "LineOutcome",
     "ListFetcher",
     "ListKind",
+    "ListOutlet",
     "ListReader",
     "SiteList",
     "charset_of",

@@ -1,10 +1,12 @@
 """Fetches a list by the URL that a caller gives, as webhooks are sent: judged, and from the judged address alone.
 
-Each redirect is judged again. Responses are limited in bytes and time, and never shown.
+Where there is an outlet, it judges once more, and connects. Each redirect is judged again. Responses are limited in bytes and time, and never shown.
 """
 
 import ssl
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import urljoin
@@ -16,8 +18,9 @@ from urllib3.util import Timeout
 from errors import BlockedTarget, ErrorStatus, InvalidURL, OverCapacity, PageTimeout, SiteUnreachable, TooManyRedirects
 from netguard import Address, Guard, Verdict
 from options import Target
-from outbound import pinned_pool
+from outbound import dialled_pool, pinned_pool
 from sites.imports.candidates import MAX_BYTES, too_large
+from sites.imports.outlet import ListOutlet
 from urls import NOT_PUBLIC, parse_url
 
 CONNECT_SECONDS = 5.0
@@ -41,14 +44,23 @@ class FetchedList:
 class ListFetcher:
     """Fetches lists. One instance per process."""
 
-    def __init__(self, guard: Guard, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        tls: ssl.SSLContext | None = None,
+        require_target: Callable[[str], object] = lambda _: None,
+        outlet: ListOutlet | None = None,
+    ) -> None:
+        """`require_target` raises ForbiddenHost for a host that the operator does not allow."""
         self._guard = guard
         self._given_tls = tls
+        self._require_target = require_target
+        self._outlet = outlet
 
     def fetch(self, url: str, deadline: float) -> FetchedList:
         """Return what `url` answers until `deadline` (of `time.monotonic`).
 
-        Raises InvalidURL, BlockedTarget, OverCapacity, InvalidOption for a body above MAX_BYTES, or a CaptureFailed or
+        Raises InvalidURL, BlockedTarget, ForbiddenHost, OverCapacity, InvalidOption for a body above MAX_BYTES, or a CaptureFailed or
         CaptureTimeout about the field `url`.
         """
         target = parse_url(url, self._guard)
@@ -61,13 +73,15 @@ class ListFetcher:
 
     def _exchange(self, target: Target, deadline: float) -> FetchedList | str:
         """Return the response of `target`, or the URL to which it redirects."""
+        self._require_target(target.host)
         judgement = self._guard.judge_to_connect(target.host, target.port)
         if judgement.verdict is Verdict.BUSY:
             raise OverCapacity("too many names are being looked up; try again in a few seconds")
         if not judgement.ok:
             raise BlockedTarget(NOT_PUBLIC, verdict=judgement.verdict)
         error: urllib3.exceptions.HTTPError | None = None
-        for address in judgement.addresses[:MAX_ADDRESSES]:
+        # The outlet connects to what it judges itself, so it is asked once.
+        for address in judgement.addresses[: 1 if self._outlet else MAX_ADDRESSES]:
             try:
                 return self._get(target, address, deadline)
             except urllib3.exceptions.HTTPError as err:
@@ -85,7 +99,7 @@ class ListFetcher:
         left = deadline - time.monotonic()
         if left <= 0:
             raise PageTimeout("took too long; split the list", field="url")
-        with pinned_pool(target, address, lambda: self._tls) as pool:
+        with self._pool(target, address) as pool:
             response = pool.urlopen(
                 "GET",
                 target.path,
@@ -99,6 +113,18 @@ class ListFetcher:
                 return _read(response, target)
             finally:
                 response.close()
+
+    @contextmanager
+    def _pool(self, target: Target, address: Address) -> Iterator[urllib3.HTTPConnectionPool]:
+        if self._outlet is None:
+            with pinned_pool(target, address, lambda: self._tls) as pool:
+                yield pool
+            return
+        with (
+            self._outlet.session() as session,
+            dialled_pool(target, lambda seconds: session.connect(target, seconds), lambda: self._tls) as pool,
+        ):
+            yield pool
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:

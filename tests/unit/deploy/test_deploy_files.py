@@ -199,9 +199,10 @@ def test_the_engines_container_has_no_route_but_through_the_second_judge():
     way_out = services[host]
     assert way_out["command"] == ["python", "-m", "engine.outlet"]
     assert way_out["environment"]["ENGINE_PORT"] == port
-    # The outlet connects only the engine with the internet. No other container can use it, and it reaches no other.
+    # The engine, and for lists the web process, reach the outlet by a network of their own. It reaches no other container.
     shared, world = (set(way_out["networks"]) & internal, set(way_out["networks"]) - internal)
-    assert [neighbours(network) for network in shared] == [{host, "engine"}]
+    assert sorted(sorted(neighbours(network) - {host}) for network in shared) == [["engine"], ["web"]]
+    assert services["web"]["environment"]["LISTS_EGRESS"] == f"${{LISTS_EGRESS:-{host}:{port}}}"
     assert [neighbours(network) for network in world] == [{host}]
     # What may be reached is one rule for both, and as many captures.
     for name in ("PRIVATE_TARGETS", "ALLOWED_PORTS", "ENGINE_CONCURRENCY"):
