@@ -83,6 +83,8 @@ def _echo(report: ImportReport) -> None:
             click.echo(_words(each))
     counts = ", ".join(f"{count:,} {action}" for action, count in report.counts().items())
     click.echo(f"{'Dry run: ' if report.dry_run else ''}{len(report.outcomes):,} lines, {counts}")
+    if report.unreadable_sitemaps:
+        click.echo(f"Sitemaps that could not be read, whose sites are missing: {report.unreadable_sitemaps:,}")
     if report.found.ignored:
         click.echo(f"Ignored columns: {', '.join(report.found.ignored)}")
 

@@ -9,6 +9,7 @@ from errors import InvalidOption
 MAX_BYTES = 32 * 2**20  # of one list, unpacked; all sitemaps of an index count as one list
 MAX_LINES = 50_000  # sites of one list, refused ones included: as many as one sitemap may have
 LIST_FIELD = "list"  # what errors about the list itself name
+SITEMAP_FIELD = "sitemap"  # what errors about a further sitemap of the list name
 
 
 class ListKind(StrEnum):

@@ -14,7 +14,7 @@ from errors import DatabaseUnavailable, ThumbnailError
 from images import CpuPool
 from sites.catalogue import MOST_AT_ONCE, Catalogue, Merge
 from sites.drafts import LONGEST_NOTE, LONGEST_TAG, LONGEST_TITLE, MOST_TAGS
-from sites.imports.candidates import Candidate, RefusedLine, SiteList
+from sites.imports.candidates import SITEMAP_FIELD, Candidate, RefusedLine, SiteList
 from sites.values import Site, SiteDraft
 
 _CUT = {"title": LONGEST_TITLE, "note": LONGEST_NOTE}
@@ -54,6 +54,11 @@ class ImportReport:
     def counts(self) -> dict[ImportAction, int]:
         counted = Counter(each.action for each in self.outcomes)
         return {action: counted[action] for action in ImportAction}
+
+    @property
+    def unreadable_sitemaps(self) -> int:
+        """How many of the refused lines are sitemaps, whose sites are therefore missing from the counts."""
+        return sum(each.field == SITEMAP_FIELD for each in self.outcomes)
 
 
 @dataclass(frozen=True, slots=True)

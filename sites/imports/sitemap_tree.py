@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from errors import OverCapacity, PageTimeout, ThumbnailError
 from images import CpuPool
-from sites.imports.candidates import MAX_BYTES, Candidate, RefusedLine, unreadable
+from sites.imports.candidates import MAX_BYTES, SITEMAP_FIELD, Candidate, RefusedLine, unreadable
 from sites.imports.fetching import ListFetcher
 from sites.imports.sitemap import Sitemap, read_sitemap
 from sites.imports.text import read_text
@@ -47,7 +47,7 @@ class SitemapTree:
             if isinstance(below, Sitemap):
                 yield from self._pages(below, url, depth + 1)
             else:
-                yield RefusedLine(line, url, "sitemap", below, source)
+                yield RefusedLine(line, url, SITEMAP_FIELD, below, source)
 
     def _below(self, url: str) -> Sitemap | str:
         """Return the sitemap at `url`, or why it cannot be read."""

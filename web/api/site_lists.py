@@ -74,6 +74,7 @@ def describe_import(report: ImportReport) -> dict[str, object]:
         "dry_run": report.dry_run,
         "lines": len(report.outcomes),
         **{action.value: count for action, count in report.counts().items()},
+        "unreadable_sitemaps": report.unreadable_sitemaps,
         "ignored_columns": list(report.found.ignored),
         "sites": list(map(_describe_line, report.outcomes)),
     }

@@ -235,6 +235,20 @@ def test_a_sitemap_is_fetched_by_its_address(make_client, resolver):
         ]
 
 
+def test_sitemaps_that_cannot_be_read_are_counted(make_client, resolver):
+    with running_site() as site:
+        resolver.answers["lists.example"] = ["127.0.0.1"]
+        client = make_client(private_targets=(f"lists.example:{site.port}",))
+        base = f"http://lists.example:{site.port}"
+        locations = "".join(f"<sitemap><loc>{base}/{name}</loc></sitemap>" for name in ("gone", "page", "good"))
+        site.add("/sitemap.xml", f"<sitemapindex>{locations}</sitemapindex>")
+        site.add("/page", "<html></html>")
+        site.add("/good", "<urlset><url><loc>https://a.example.com/</loc></url></urlset>")
+        answer = client.post("/sites/import", query_string={"url": f"{base}/sitemap.xml", "dry_run": "true"})
+    counts = {name: answer.json[name] for name in ("added", "refused", "unreadable_sitemaps")}
+    assert counts == {"added": 1, "refused": 2, "unreadable_sitemaps": 2}
+
+
 def test_a_real_web_process_reads_sitemaps_and_serves_others_meanwhile(settings, tmp_path):
     given = {name: settings[name] for name in ("redis_url", "database_url", "persist_dir", "originals")}
     with running_site() as site:
