@@ -7,7 +7,7 @@ from sites.catalogue import CHANGEABLE, MOST_AT_ONCE, Catalogue
 from sites.census import Census, take_census
 from sites.claims import Claim, Claims
 from sites.database import PAUSE, Database
-from sites.drafts import DraftReader
+from sites.drafts import DraftReader, split_tags
 from sites.feed import write_feed
 from sites.history import Changed, Difference, History
 from sites.pace import Pace
@@ -62,6 +62,7 @@ __all__ = [
     "describe_site",
     "describe_version",
     "next_due",
+    "split_tags",
     "take_census",
     "write_feed",
 ]

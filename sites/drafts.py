@@ -14,6 +14,7 @@ LONGEST_TITLE = 500
 LONGEST_NOTE = 4000
 LONGEST_TAG = 40
 MOST_TAGS = 20
+TAG_SEPARATORS = ",;|"  # programs write lists of tags differently; so no tag has any of these in it
 _OPTIONS = frozenset(each.name for each in callers_options(CaptureOptions) if not each.private) - {"url"}
 _BREAKS = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]+")
@@ -75,6 +76,13 @@ class DraftReader:
             raise err.about(f"options.{err.field}") from err.__cause__
 
 
+def split_tags(text: str) -> tuple[str, ...]:
+    """Split tags that are written in one text, wherever people or programs wrote it."""
+    for separator in TAG_SEPARATORS:
+        text = text.replace(separator, ",")
+    return tuple(tag for part in text.split(",") if (tag := " ".join(part.split())))
+
+
 def _as_text(name: object, value: object) -> str:
     """Write the value of an option as a query has it."""
     if isinstance(value, bool):
@@ -107,8 +115,8 @@ def _tags(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(tag, str) for tag in value):
         raise InvalidOption('must be a list of texts such as ["news"]', field="tags")
     tags = {tag for each in value if (tag := _line("tags", LONGEST_TAG)(each).lower())}
-    if any("," in tag for tag in tags):
-        raise InvalidOption("must have no comma in a tag", field="tags")
+    if any(separator in tag for tag in tags for separator in TAG_SEPARATORS):
+        raise InvalidOption("must have no comma, semicolon or bar in a tag", field="tags")
     if len(tags) > MOST_TAGS:
         raise InvalidOption(f"must be at most {MOST_TAGS} tags", field="tags")
     return tuple(sorted(tags))

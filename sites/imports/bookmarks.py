@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from sites.imports.candidates import Candidate, split_tags, unreadable
+from sites.drafts import split_tags
+from sites.imports.candidates import Candidate, unreadable
 
 _MAX_DEPTH = 100
 # html.parser takes seconds for 10 kB of unclosed tags. This text is first cut at each `<`, which browsers escape inside

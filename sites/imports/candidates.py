@@ -74,10 +74,3 @@ def too_many() -> InvalidOption:
 
 def too_large() -> InvalidOption:
     return unreadable(f"must be at most {MAX_BYTES // 2**20} MiB, unpacked; split it")
-
-
-def split_tags(text: str) -> tuple[str, ...]:
-    """Split tags at commas, semicolons and bars: programs write them differently."""
-    for separator in ";|":
-        text = text.replace(separator, ",")
-    return tuple(tag for part in text.split(",") if (tag := " ".join(part.split())))

@@ -9,7 +9,8 @@ from itertools import chain, islice
 from urllib.parse import parse_qsl
 
 from errors import InvalidOption
-from sites.imports.candidates import Candidate, RefusedLine, split_tags, unreadable
+from sites.drafts import split_tags
+from sites.imports.candidates import Candidate, RefusedLine, unreadable
 from sites.imports.urls_file import with_scheme
 
 COLUMNS = ("url", "title", "note", "tags", "options", "schedule", "keep", "paused")
@@ -23,7 +24,10 @@ _ALIASES = {
 _COLUMN_OF = {alias: column for column, aliases in _ALIASES.items() for alias in aliases}
 _SAMPLE_ROWS = 20
 _MOST_OPTIONS = 64
-_LONGEST_ROW = 2**18  # characters, line ends included: a row has no other limit on its columns
+# Characters, line ends included: a row has no other limit on its columns. The longest style sheet fits, however it is
+# encoded. The module `csv` limits each cell besides, to 128 Ki characters unless it is told.
+_LONGEST_ROW = 2**21
+csv.field_size_limit(_LONGEST_ROW)
 _DECLARATION = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)  # Excel's own first line
 _SCHEME = re.compile(r"https?://", re.IGNORECASE)
 FORMULA = tuple("=+-@")  # a spreadsheet calculates cells that begin so

@@ -13,7 +13,7 @@ from typing import Any
 from errors import DatabaseUnavailable, ThumbnailError
 from images import CpuPool
 from sites.catalogue import MOST_AT_ONCE, Catalogue, Merge
-from sites.drafts import LONGEST_NOTE, LONGEST_TAG, LONGEST_TITLE, MOST_TAGS
+from sites.drafts import LONGEST_NOTE, LONGEST_TAG, LONGEST_TITLE, MOST_TAGS, split_tags
 from sites.imports.candidates import SITEMAP_FIELD, Candidate, RefusedLine, SiteList
 from sites.values import Site, SiteDraft
 
@@ -175,7 +175,7 @@ def _given(line: Candidate) -> dict[str, Any]:
     fields = ("url", "title", "note", "tags", "options", "schedule", "keep", "paused")
     given = {name: value for name in fields if (value := getattr(line, name)) is not None}
     if line.adds_tags:  # from a program whose titles and folders know no limits: they are cut rather than refused
-        tags = dict.fromkeys(tag.replace(",", " ")[:LONGEST_TAG] for tag in given.get("tags", ()))
+        tags = dict.fromkeys(" ".join(split_tags(tag))[:LONGEST_TAG] for tag in given.get("tags", ()))
         given["tags"] = tuple(tags)[-MOST_TAGS:]
         given |= {name: given[name][:most] for name, most in _CUT.items() if name in given}
     return given

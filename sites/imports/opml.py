@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from sites.imports.candidates import Candidate, RefusedLine, split_tags
+from sites.drafts import split_tags
+from sites.imports.candidates import Candidate, RefusedLine
 from sites.imports.xml_file import ElementReader
 
 

@@ -10,7 +10,7 @@ from werkzeug.datastructures import MultiDict
 
 from config import Settings
 from options import Boolean, CaptureOptions, Choice, Code, Number, Option, Preset, Selector, Whole, callers_options
-from sites import Site, SiteDraft
+from sites import Site, SiteDraft, split_tags
 
 PREFIX = "options."
 _COMMON = ("device", "width", "height", "full_page", "dark_mode", "block_cookie_banners", "delay", "hide")
@@ -77,7 +77,7 @@ def preview_query(values: Mapping[str, Any], controls: Controls) -> str:
 def typed_values(form: MultiDict[str, str], controls: Controls) -> dict[str, Any]:
     """Return what a browser sends as the fields of a site, for DraftReader."""
     said: dict[str, Any] = {name: form.get(name, "") for name in _TYPED}
-    said["tags"] = form.get("tags", "").split(",")
+    said["tags"] = list(split_tags(form.get("tags", "")))
     said["paused"] = "paused" in form
     said["options"] = controls.read(form)
     return said

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, abort, request
 
 from errors import InvalidOption, NotFound
 from services import Services
-from sites import MOST_AT_ONCE, DraftReader, Site
+from sites import MOST_AT_ONCE, DraftReader, Site, split_tags
 from web.admin.identity import record
 from web.admin.list_query import SORTS, SiteListQuery
 from web.admin.responses import own_path, say, see_path
@@ -87,7 +87,7 @@ def _edit_of(drafts: DraftReader, action: str) -> Edit:
 
 
 def _typed_tags(drafts: DraftReader) -> tuple[str, ...]:
-    typed = request.form.get("tags", "").split(",")
+    typed = split_tags(request.form.get("tags", ""))
     tags: tuple[str, ...] = drafts.changes({"tags": typed}, "")["tags"]
     return tags
 

@@ -66,6 +66,28 @@ def test_a_table_that_is_exported_imports_as_it_was(client, catalogue):
         }
 
 
+@pytest.mark.parametrize("separator", [",", ";", "|"])
+def test_no_tag_has_in_it_what_separates_tags_of_a_table(client, separator):
+    """Else one tag would come back as two."""
+    refused = client.post("/sites", json={"url": "https://a.example.com/", "tags": [f"one{separator}two"]})
+    assert (refused.status_code, refused.json["detail"]) == (400, "tags: must have no comma, semicolon or bar in a tag")
+
+
+def test_a_folder_of_bookmarks_loses_what_separates_tags(client, catalogue):
+    folder = "<DL><DT><H3>Read; later | soon</H3><DL><DT><A HREF='https://a.example.com/'>A</A></DL></DL>"
+    client.post("/sites/import", data=folder, query_string={"kind": "bookmarks"})
+    assert catalogue.get(1).tags == ("read later soon",)
+
+
+def test_the_longest_style_sheet_is_imported_as_it_was_exported(client, catalogue):
+    css = "b{content:'\N{GRINNING FACE}'}" + "é" * 65_000
+    assert client.post("/sites", json={"url": "https://a.example.com/", "options": {"css": css}}).status_code == 201
+    exported = export(client)
+    catalogue.remove(1)
+    assert client.post("/sites/import", data=exported.data).json["added"] == 1
+    assert catalogue.get(2).options["css"] == css
+
+
 def _all(catalogue):
     return catalogue.sites_with(
         f"https://{end}" for end in ("a.example.com/?x=1,2", "b.example.com/", "c.example.com/")
