@@ -44,6 +44,7 @@ from sites import (
     SitePictures,
     SiteViews,
     Sweeper,
+    VersionStore,
     next_due,
 )
 from sites.exports import Exporter
@@ -181,6 +182,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     access = _access(settings)
     database, picture_lifetime = Database(settings.database_url), timedelta(seconds=settings.cache_ttl)
     site_pictures = SitePictures(database, storage, cache, renditions, settings.cache_ttl + settings.stale_ttl)
+    versions = VersionStore(database, storage, cpu, site_pictures.changed)
     catalogue = Catalogue(database, next_due, on_removed=site_pictures.changed)
     drafts = DraftReader(validator, access.require_target)
     site_events = SiteOutbox(state, settings.sites_webhook_url, settings.public_url or "")
@@ -219,7 +221,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         site_pictures=site_pictures,
         cpu=cpu,
         site_views=SiteViews(database, picture_lifetime),
-        history=History(database, storage, cpu, site_pictures.changed),
+        history=History(versions),
         admin_sessions=AdminSessions(database),
         audit=AuditLog(database),
         list_reader=_list_reader(settings, guard, access),
@@ -228,7 +230,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         site_capturer=Capturer(
             # Celery redelivers the message of a killed worker no later than that.
             Claims(database, timedelta(seconds=1.5 * settings.job_time_limit), picture_lifetime),
-            Recorder(database, storage, cpu, site_pictures.changed),
+            Recorder(versions),
             thumbnailer,
             validator,
             access.require_target,

@@ -18,6 +18,7 @@ from sites.retention import Sweeper
 from sites.schedules import Keep, Schedule, next_due
 from sites.sessions import AdminSession, AdminSessions
 from sites.values import Counts, Failure, Filters, Region, Site, SiteDraft, SitePage, Sort, Status, Version
+from sites.version_rows import VersionStore
 from sites.views import SiteViews
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "Status",
     "Sweeper",
     "Version",
+    "VersionStore",
     "describe_site",
     "describe_version",
     "next_due",

@@ -2,22 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 import images
 from errors import InvalidOption
-from images import CpuPool
 from model import Picture
-from sites.database import Database
 from sites.models import SiteRow, SiteTag, VersionRow
 from sites.retention import remove_old_versions
 from sites.rows import LARGEST_ID, find_version, no_such_site, require_id, require_revision, to_site, to_version
 from sites.values import Region, Site, Version
-from sites.version_rows import VersionPictures, add_version, find_row, site_of
-from storage import PictureStorage
+from sites.version_rows import VersionStore, add_version, find_row, site_of
 
 MOST_VERSIONS = 100  # of a page of them
 
@@ -42,21 +38,10 @@ class Changed:
 class History:
     """Every method raises DatabaseUnavailable; those that read or store pictures StorageUnavailable too."""
 
-    def __init__(
-        self,
-        database: Database,
-        storage: PictureStorage,
-        cpu: CpuPool,
-        changed: Callable[[int, Sequence[int]], object] = lambda _site_id, _removed: None,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        """`changed` is called with a site that may show another version now, and with the versions that were removed."""
-        self._database = database
-        self._storage = storage
-        self._cpu = cpu
-        self._pictures = VersionPictures(database, storage, cpu, now)
-        self._changed = changed
-        self._now = now
+    def __init__(self, versions: VersionStore) -> None:
+        self._versions = versions
+        self._database = versions.database
+        self._now = versions.now
 
     def versions(self, site_id: int, before: int | None = None, limit: int = 50) -> list[Version]:
         """Return versions of a site, the newest first; those `before` a number. Raises NotFound for an unknown site."""
@@ -85,13 +70,13 @@ class History:
         before, after = self.version(site_id, old), self.version(site_id, new)
         if "application/pdf" in (before.content_type, after.content_type):
             raise InvalidOption("must be pictures; a PDF has no difference picture", field="from, to")
-        bodies = self._storage.read(before.key)[0], self._storage.read(after.key)[0]
+        bodies = self._versions.storage.read(before.key)[0], self._versions.storage.read(after.key)[0]
         pixels = 2 * (before.width * before.height + after.width * after.height)
 
         def work() -> tuple[images.Change, bytes]:
             return images.compare(*bodies), images.draw_difference(*bodies)
 
-        change, drawn = self._cpu.run(work, pixels=pixels)
+        change, drawn = self._versions.cpu.run(work, pixels=pixels)
         return Difference(change.share, change.region and Region(*change.region), drawn)
 
     def changes(self, tags: Sequence[str] = (), limit: int = 50) -> list[Changed]:
@@ -128,7 +113,7 @@ class History:
     def upload(self, site_id: int, picture: Picture, revision: int | None = None) -> Site:
         """Show `picture`, which has been decoded, in place of what is captured. Raises as `pin`, and StorageFull."""
         self._database.read(lambda session: find_row(session, site_id).id)
-        draft = replace(self._pictures.store(site_id, picture), uploaded=True)
+        draft = replace(self._versions.store(site_id, picture), uploaded=True)
 
         def choose(session: Session, row: SiteRow) -> None:
             row.picture_number = add_version(session, row, draft).number
@@ -148,5 +133,5 @@ class History:
             return site_of(session, row), removed
 
         site, removed = self._database.write(work)
-        self._changed(site_id, removed)
+        self._versions.changed(site_id, removed)
         return site

@@ -1,25 +1,22 @@
 """Records captures: a new version where a site differs visibly from the one before, and failures."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 import images
 from errors import NotFound, ThumbnailError
-from images import CpuPool
 from model import Picture
 from sites.claims import Claim
-from sites.database import Database
 from sites.models import SiteRow, VersionRow
 from sites.retention import remove_old_versions
 from sites.rows import to_version
 from sites.schedules import TRIES, Schedule
 from sites.values import Region, Site, Status, Version
-from sites.version_rows import VersionPictures, add_version, site_of, version_query
-from storage import PictureStorage, site_key
+from sites.version_rows import VersionStore, add_version, site_of, version_query
+from storage import site_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +37,10 @@ class Recorded:
 class Recorder:
     """Every method raises DatabaseUnavailable."""
 
-    def __init__(
-        self,
-        database: Database,
-        storage: PictureStorage,
-        cpu: CpuPool,
-        changed: Callable[[int, Sequence[int]], object] = lambda _site_id, _removed: None,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        """`changed` is called with a site that may show another version now, and with the versions that were removed."""
-        self._database = database
-        self._storage = storage
-        self._pictures = VersionPictures(database, storage, cpu, now)
-        self._cpu = cpu
-        self._changed = changed
-        self._now = now
+    def __init__(self, versions: VersionStore) -> None:
+        self._versions = versions
+        self._database = versions.database
+        self._now = versions.now
 
     def record(self, claim: Claim, site: Site, picture: Picture) -> Recorded | None:
         """Record a capture of `site`: a new version if it differs visibly, else one that was seen again.
@@ -65,7 +51,7 @@ class Recorder:
         change = self._compare(site, latest, picture)
         if latest is not None and not change.share:
             return self._record_same(claim, site, picture, latest)
-        draft = self._pictures.store(site.id, picture)
+        draft = self._versions.store(site.id, picture)
         number = latest.number if latest else None
         draft = replace(draft, change=change.share if latest else 0.0, region=change.region and Region(*change.region))
 
@@ -140,7 +126,7 @@ class Recorder:
             return None
         recorded, removed = done
         if removed or recorded.changed or (recorded.version and recorded.version.number == 1):
-            self._changed(site_id, removed)
+            self._versions.changed(site_id, removed)
         return recorded
 
     def _latest(self, site_id: int) -> Version | None:
@@ -161,11 +147,13 @@ class Recorder:
         if latest is None or latest.key == site_key(picture, site.id)[0]:
             return images.Change()
         try:
-            old = self._storage.read(latest.key)[0]
+            old = self._versions.storage.read(latest.key)[0]
             pixels = 2 * (latest.width * latest.height + picture.width * picture.height)
             hairline = max(round(float(site.options.get("scale", 1))), 1)
             packed = b"", picture.pixels
-            return self._cpu.run(lambda: images.compare(old, picture.body, hairline, pixels=packed), pixels=pixels)
+            return self._versions.cpu.run(
+                lambda: images.compare(old, picture.body, hairline, pixels=packed), pixels=pixels
+            )
         except (NotFound, images.NotAPicture):
             return images.Change(100.0, (0, 0, picture.width, picture.height))
 

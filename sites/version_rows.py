@@ -1,6 +1,7 @@
 """Versions as rows: how one is found, stored and added. Shared by what records captures and what people choose."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Select, func, select
@@ -17,20 +18,18 @@ from sites.values import Site, Version
 from storage import PictureStorage, site_key
 
 
-class VersionPictures:
-    """Stores the pictures of versions."""
+@dataclass(frozen=True, slots=True)
+class VersionStore:
+    """Where versions are: their rows in a database, and their pictures in a storage.
 
-    def __init__(
-        self,
-        database: Database,
-        storage: PictureStorage,
-        cpu: CpuPool,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        self._database = database
-        self._storage = storage
-        self._cpu = cpu
-        self._now = now
+    `changed` is called with a site that may show another version now, and with the versions that were removed.
+    """
+
+    database: Database
+    storage: PictureStorage
+    cpu: CpuPool
+    changed: Callable[[int, Sequence[int]], object] = lambda _site_id, _removed: None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def store(self, site_id: int, picture: Picture) -> Version:
         """Store a picture, and return the version that it becomes, without its number.
@@ -38,10 +37,10 @@ class VersionPictures:
         Raises DatabaseUnavailable, StorageUnavailable or StorageFull. Without `add_version`, it is removed again later.
         """
         key = site_key(picture, site_id)[0]
-        self._database.write(lambda session: note_removed(session, [key], self._now()))
-        self._storage.put_for_site(picture, site_id)
+        self.database.write(lambda session: note_removed(session, [key], self.now()))
+        self.storage.put_for_site(picture, site_id)
         size = picture.width * picture.height
-        colour = self._cpu.run(lambda: images.mean_colour(picture.body, picture.pixels), pixels=size) if size else ""
+        colour = self.cpu.run(lambda: images.mean_colour(picture.body, picture.pixels), pixels=size) if size else ""
         return Version(
             site_id,
             0,

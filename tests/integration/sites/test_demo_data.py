@@ -10,7 +10,7 @@ import pytest
 from demo.sites import table
 from images import CpuPool
 from scripts import demo_data
-from sites import Filters
+from sites import Filters, VersionStore
 from sites.claims import Claims
 from sites.recorder import Recorder
 from tests.support.catalogue import page
@@ -38,7 +38,7 @@ def web(built, settings, tmp_path):
 def _captures(built):
     """Capture what is due, each time with another picture."""
     claims, done = Claims(built.database, 3 * MINUTE, MINUTE), threading.Event()
-    recorder = Recorder(built.database, built.storage, CpuPool(1), lambda *_: None)
+    recorder = Recorder(VersionStore(built.database, built.storage, CpuPool(1)))
 
     def work():
         number = 0

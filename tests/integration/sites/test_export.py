@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from images import CpuPool
-from sites import SiteDraft
+from sites import SiteDraft, VersionStore
 from sites.exports import gallery
 from sites.history import History
 from tests.support.catalogue import page
@@ -23,7 +23,7 @@ def catalogue(built):
 
 @pytest.fixture
 def history(built):
-    return History(built.database, built.storage, CpuPool(1), lambda *_: None)
+    return History(VersionStore(built.database, built.storage, CpuPool(1)))
 
 
 def export(client, **query):

@@ -15,6 +15,7 @@ from sites.history import History
 from sites.recorder import Recorder
 from sites.retention import Sweeper
 from sites.schedules import next_due
+from sites.version_rows import VersionStore
 from storage_backends import LocalStorage
 from tests.support.catalogue import Clock, draft, page
 
@@ -31,12 +32,15 @@ class Room:
         self.folder = folder
         self.storage = LocalStorage(folder)
         self.told = []
-        parts = self.database, self.storage, CpuPool(), lambda id_, removed: self.told.append((id_, list(removed)))
+        versions = VersionStore(self.database, self.storage, CpuPool(), self._tell, self.clock)
         self.catalogue = Catalogue(self.database, next_due, self.clock)
         self.claims = Claims(self.database, 3 * MINUTE, DAY, self.clock)
-        self.recorder = Recorder(*parts, self.clock)
-        self.history = History(*parts, self.clock)
+        self.recorder = Recorder(versions)
+        self.history = History(versions)
         self.sweeper = Sweeper(self.database, self.storage, self.clock)
+
+    def _tell(self, site_id, removed):
+        self.told.append((site_id, list(removed)))
 
     def begin(self):
         """Claim the only site that is due, and begin its capture."""

@@ -8,7 +8,6 @@ from PIL import Image
 
 from sites import SiteDraft
 from sites.claims import Claims
-from sites.recorder import Recorder
 from tests.support.catalogue import page
 
 IMAGE = {"Accept": "image/avif,image/webp,image/*;q=0.8"}
@@ -19,7 +18,7 @@ def history(built):
     """A site with three versions, which differ by a black square of 0, 50 and 100 pixels."""
     built.catalogue.add(SiteDraft("https://example.com/"))
     claims = Claims(built.database, timedelta(minutes=3), timedelta(days=1))
-    recorder = Recorder(built.database, built.storage, built.cpu, built.site_pictures.changed)
+    recorder = built.site_capturer.recorder
     for mark in (0, 50, 100):
         built.catalogue.request_capture([1])
         (claim,) = claims.claim_due(10)
