@@ -41,6 +41,7 @@ from sites import (
     History,
     Pace,
     Recorder,
+    SiteEvents,
     SitePictures,
     SiteViews,
     Sweeper,
@@ -185,7 +186,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     versions = VersionStore(database, storage, cpu, site_pictures.changed)
     catalogue = Catalogue(database, next_due, on_removed=site_pictures.changed)
     drafts = DraftReader(validator, access.require_target)
-    site_events = SiteOutbox(state, settings.sites_webhook_url, settings.public_url or "")
+    site_events = SiteOutbox(state, SiteEvents(database), settings.sites_webhook_url, settings.public_url or "")
     permanent_bytes = Budget(counters, f"{settings.persist_bytes_limit} per day", "bytes of permanent pictures")
     return Services(
         settings=settings,
@@ -230,7 +231,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         site_capturer=Capturer(
             # Celery redelivers the message of a killed worker no later than that.
             Claims(database, timedelta(seconds=1.5 * settings.job_time_limit), picture_lifetime),
-            Recorder(versions),
+            Recorder(versions, site_events.messages),
             thumbnailer,
             validator,
             access.require_target,

@@ -130,8 +130,12 @@ def recapture(services: Services, subject: str, turn: int, queue: str) -> None:
 
 
 def capture_sites(services: Services) -> None:
-    """Claim the sites that are due, and send their captures at random times within the round."""
+    """Claim the sites that are due, and send their captures at random times within the round.
+
+    Queue the messages, too, of processes that were killed before they did.
+    """
     try:
+        services.site_events.queue_overdue()
         claims = services.site_capturer.choose()
     except (DatabaseUnavailable, QueueUnavailable):
         return  # already logged; they stay due
@@ -152,7 +156,7 @@ def capture_site(services: Services, subject: str, turn: int, queue: str) -> Non
             _log.exception("unexpected_error", error=type(err).__name__)
         else:
             if recorded is not None:
-                retry_while_unavailable(lambda: services.site_events.announce(recorded))
+                retry_while_unavailable(lambda: services.site_events.queue(recorded.events))
     retry_while_unavailable(lambda: services.jobs.store.agenda.remove(message))
     retry_while_unavailable(lambda: services.site_capturer.pace.remove(claim))
 

@@ -8,6 +8,7 @@ from sites.census import Census, take_census
 from sites.claims import Claim, Claims
 from sites.database import PAUSE, Database
 from sites.drafts import DraftReader, split_tags
+from sites.events import SiteEvent, SiteEvents
 from sites.feed import write_feed
 from sites.history import Changed, Difference, History
 from sites.pace import Pace
@@ -52,6 +53,8 @@ __all__ = [
     "Schedule",
     "Site",
     "SiteDraft",
+    "SiteEvent",
+    "SiteEvents",
     "SiteImage",
     "SitePage",
     "SitePictures",

@@ -125,6 +125,16 @@ class RemovedPicture(Base):
     at: Mapped[datetime] = mapped_column(index=True)
 
 
+class SiteEventRow(Base):
+    """A message about a capture that the queue of webhooks may not have yet."""
+
+    __tablename__ = "site_events"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    body: Mapped[str]
+    at: Mapped[datetime] = mapped_column(index=True)
+
+
 class AdminSessionRow(Base):
     __tablename__ = "admin_sessions"
 

@@ -1,5 +1,6 @@
 """Records captures: a new version where a site differs visibly from the one before, and failures."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,6 +11,7 @@ import images
 from errors import NotFound, ThumbnailError
 from model import Picture
 from sites.claims import Claim
+from sites.events import SiteEvent, note_events
 from sites.models import SiteRow, VersionRow
 from sites.retention import remove_old_versions
 from sites.rows import to_version
@@ -23,7 +25,8 @@ from storage import site_key
 class Recorded:
     """What a capture came to: the site after it, the version that it shows, and the one before if it `changed`.
 
-    `failed` says that the site counts as failed from now on, `recovered` that it did until now.
+    `failed` says that the site counts as failed from now on, `recovered` that it did until now. `events` are the messages
+    about it, which the database keeps until they are queued.
     """
 
     site: Site
@@ -32,12 +35,18 @@ class Recorded:
     changed: bool = False
     failed: bool = False
     recovered: bool = False
+    events: tuple[SiteEvent, ...] = ()
+
+
+Announce = Callable[[Recorded], Sequence[SiteEvent]]
 
 
 class Recorder:
     """Every method raises DatabaseUnavailable."""
 
-    def __init__(self, versions: VersionStore) -> None:
+    def __init__(self, versions: VersionStore, announce: Announce = lambda _recorded: ()) -> None:
+        """`announce` writes the messages about the outcome of a capture."""
+        self._announce = announce
         self._versions = versions
         self._database = versions.database
         self._now = versions.now
@@ -68,7 +77,8 @@ class Recorder:
             recovered = self._succeed(row, claim, picture.captured_at)
             removed = remove_old_versions(session, row, self._now())
             after = site_of(session, row)
-            return Recorded(after, to_version(version), latest, latest is not None, recovered=recovered), removed
+            recorded = Recorded(after, to_version(version), latest, latest is not None, recovered=recovered)
+            return self._with_events(session, recorded), removed
 
         return self._tell(site.id, self._database.write(work))
 
@@ -90,7 +100,7 @@ class Recorder:
             if row.due_at == claim.due_at:
                 row.due_at = schedule.after_failure(row.failure_count, now, transient=transient)
             session.flush()
-            return Recorded(site_of(session, row), failed=failed)
+            return self._with_events(session, Recorded(site_of(session, row), failed=failed))
 
         return self._database.write(work)
 
@@ -103,7 +113,8 @@ class Recorder:
             version.seen_at = max(version.seen_at, picture.captured_at)
             recovered = self._succeed(row, claim, picture.captured_at)
             removed = remove_old_versions(session, row, self._now())
-            return Recorded(site_of(session, row), to_version(version), recovered=recovered), removed
+            recorded = Recorded(site_of(session, row), to_version(version), recovered=recovered)
+            return self._with_events(session, recorded), removed
 
         return self._tell(site.id, self._database.write(work))
 
@@ -119,6 +130,12 @@ class Recorder:
             due = schedule.next_due(captured_at)
             row.due_at = due if due is None or due > now else schedule.next_due(now)
         return recovered
+
+    def _with_events(self, session: Session, recorded: Recorded) -> Recorded:
+        """Keep the messages about a capture in the transaction that records it."""
+        events = tuple(self._announce(recorded))
+        note_events(session, events, self._now())
+        return replace(recorded, events=events)
 
     def _tell(self, site_id: int, done: tuple[Recorded, list[int]] | None) -> Recorded | None:
         """Tell of another version to show, and of those that were removed."""

@@ -1,18 +1,22 @@
 """The webhooks of sites: `site.captured`, `site.changed`, `site.failed` and `site.recovered`, for one receiver.
 
-Each message is kept in Redis until it is delivered or given up. There are at most MOST of them: a receiver that is down
-must not fill Redis, which holds the jobs too.
+A message is written with its capture, in the database. From there it moves to Redis, which keeps it until it is delivered or
+given up. A process that is killed in between has it queued once more, with the same id. There are at most MOST messages in
+Redis: a receiver that is down must not fill it, since it holds the jobs too.
 """
 
 import json
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import structlog
 
 from coordination import StateRedis
+from errors import DatabaseUnavailable
 from jobs import DELIVER_WEBHOOK, WEBHOOKS, TaskMessage, WebhookProgress, new_id, redis_errors_translated
-from sites import Recorded, describe_site, describe_version
+from sites import Recorded, SiteEvent, SiteEvents, describe_site, describe_version
 from webhooks.outgoing import Outgoing
 
 MOST = 10_000
@@ -24,19 +28,34 @@ _log = structlog.get_logger()
 class SiteOutbox:
     """Raises QueueUnavailable when Redis is unreachable."""
 
-    def __init__(self, state: StateRedis, url: str | None, base: str) -> None:
+    def __init__(self, state: StateRedis, written: SiteEvents, url: str | None, base: str) -> None:
         """`url` is the receiver's, None for none. `base` is the URL of this service, "" if it is not known."""
+        self._written = written
         self._client: Any = state.client  # its type covers the asynchronous client too
         self._keys = state.keys
         self._url = url
         self._base = base
 
-    def announce(self, recorded: Recorded) -> None:
-        """Send the messages about the outcome of a capture, if there is a receiver."""
+    def messages(self, recorded: Recorded) -> list[SiteEvent]:
+        """Write the messages about the outcome of a capture, if there is a receiver. Needs no Redis."""
         if self._url is None:
-            return
-        for event in events_of(recorded):
-            self._send(self._describe(event, recorded))
+            return []
+        bodies = (self._describe(event, recorded) for event in events_of(recorded))
+        return [SiteEvent(PREFIX + new_id(), json.dumps(body, ensure_ascii=False)) for body in bodies]
+
+    def queue(self, events: Iterable[SiteEvent]) -> None:
+        """Queue messages that the database holds, and remove them there."""
+        queued = list(events)
+        if self._url is not None:
+            for event in queued:
+                self._queue(event)
+        if queued:
+            with suppress(DatabaseUnavailable):  # already logged; `queue_overdue` finds them
+                self._written.remove(queued)
+
+    def queue_overdue(self) -> None:
+        """Queue messages whose process was killed before it did. Raises DatabaseUnavailable too."""
+        self.queue(self._written.overdue())
 
     def awaiting(self, message: TaskMessage) -> Outgoing | None:
         with redis_errors_translated():
@@ -63,20 +82,21 @@ class SiteOutbox:
                 pipe.zadd(outbox, {str(following): time.time() + seconds})
             pipe.execute()
 
-    def _send(self, body: dict[str, object]) -> None:
-        """Keep a message and schedule its first attempt."""
-        subject, now = PREFIX + new_id(), time.time()
-        event, events = self._keys.site_event(subject), self._keys.site_events()
+    def _queue(self, event: SiteEvent) -> None:
+        """Keep a message and schedule its first attempt, unless this was done."""
+        key, events, now = self._keys.site_event(event.id), self._keys.site_events(), time.time()
         with redis_errors_translated():
             self._client.zremrangebyscore(events, "-inf", now - _KEEP_SECONDS)
+            if self._client.exists(key):
+                return
             if self._client.zcard(events) >= MOST:
-                _log.error("site_event_lost", kind=body["event"], waiting=MOST, setting="SITES_WEBHOOK_URL")
+                _log.error("site_event_lost", waiting=MOST, setting="SITES_WEBHOOK_URL")
                 return
             with self._client.pipeline(transaction=True) as pipe:
-                pipe.hset(event, mapping={"body": json.dumps(body, ensure_ascii=False), "attempts": 0})
-                pipe.expire(event, _KEEP_SECONDS)
-                pipe.zadd(events, {subject: now})
-                pipe.zadd(self._keys.jobs_outbox(), {str(TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, subject)): now})
+                pipe.hset(key, mapping={"body": event.body, "attempts": 0})
+                pipe.expire(key, _KEEP_SECONDS)
+                pipe.zadd(events, {event.id: now})
+                pipe.zadd(self._keys.jobs_outbox(), {str(TaskMessage(DELIVER_WEBHOOK, WEBHOOKS, event.id)): now})
                 pipe.execute()
 
     def _describe(self, event: str, recorded: Recorded) -> dict[str, object]:

@@ -1,15 +1,22 @@
 """Messages about sites are signed, delivered and retried as those about jobs are."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 import redis
+from sqlalchemy import func, select, update
 from standardwebhooks import Webhook
 
 import services
 import tasks
 from app import create_app
 from config import Settings
+from errors import QueueUnavailable
 from jobs import TaskMessage
+from sites import Claim
 from sites.migrate import upgrade
+from sites.models import SiteEventRow
+from tests.support.processes import free_port
 from tests.support.receiver import running_receiver
 from tests.support.screenshot_api import refuse, with_mark
 from webhooks import site_outbox
@@ -136,6 +143,73 @@ def test_a_message_that_comes_twice_is_sent_once(built, client, receiver):
     for _ in range(2):
         tasks.deliver_webhook(built, message.subject, message.turn, message.queue)
     assert len(receiver.posts) == 1
+
+
+def killed(built):
+    """Capture the site that is due, in a process that is killed as soon as that is recorded."""
+    tasks.capture_sites(built)
+    with redis.Redis.from_url(built.settings.redis_url) as store:
+        (due,) = (TaskMessage.parse(each.decode()) for each in store.zrange("thumb:{jobs}:due", 0, -1))
+        recorded = built.site_capturer.capture(Claim.parse(due.subject))
+        store.zrem("thumb:{jobs}:due", str(due))
+    return recorded
+
+
+def a_minute_later(built):
+    before = datetime.now(UTC) - timedelta(minutes=1)
+    built.database.write(lambda session: session.execute(update(SiteEventRow).values(at=before)))
+
+
+@pytest.mark.parametrize("event", ["site.captured", "site.changed", "site.failed", "site.recovered"])
+def test_a_message_outlives_the_worker_that_captured(built, client, receiver, api, event):
+    client.post("/sites", json={"url": URL})
+    if event != "site.captured":
+        capture(built)
+        client.post("/sites/1/capture")
+    if event == "site.changed":
+        api.behave(with_mark(300, 300), times=9)
+    elif event != "site.captured":
+        api.behave(refuse(400, "validation_error", "no page"), times=99)
+    if event == "site.recovered":
+        capture(built)
+        api.reset()
+        built.cache.forget_failure(built.validator.parse_json({"url": URL}))
+        client.post("/sites/1/capture")
+    killed(built)
+    assert event not in [each["event"] for each in events(receiver)]
+    tasks.capture_sites(built)
+    assert outbox(built) == []  # the worker may be about to queue it
+    a_minute_later(built)
+    for _ in range(2):
+        tasks.capture_sites(built)
+        deliver(built)
+    assert [each["event"] for each in events(receiver)].count(event) == 1
+    assert built.database.read(lambda session: session.scalar(select(func.count()).select_from(SiteEventRow))) == 0
+
+
+def test_a_message_that_is_queued_again_has_the_same_id(built, client, receiver):
+    """A worker may be killed between queueing a message and removing it, and the receiver then knows it by its id."""
+    client.post("/sites", json={"url": URL})
+    (event,) = killed(built).events
+    for _ in range(2):
+        built.site_events.queue([event])
+        deliver(built)
+    assert len(receiver.posts) == 2
+    assert {post.headers["webhook-id"] for post in receiver.posts} == {f"msg_{event.id}"}
+
+
+def test_a_message_waits_in_the_database_while_redis_is_away(built, client, receiver, settings, resolver):
+    client.post("/sites", json={"url": URL})
+    recorded = killed(built)
+    away = built.settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
+    without = services.build(away, resolver)
+    with pytest.raises(QueueUnavailable):
+        without.site_events.queue(recorded.events)
+    without.close()
+    a_minute_later(built)
+    tasks.capture_sites(built)
+    deliver(built)
+    assert len(events(receiver)) == 1
 
 
 def test_a_receiver_that_is_down_does_not_fill_redis(built, client, monkeypatch):
