@@ -117,12 +117,16 @@ class VersionRow(Base):
 
 
 class RemovedPicture(Base):
-    """A picture in the storage that no version needs, or that is about to become one, since `at`."""
+    """A picture in the storage that no version needs, or that is about to become one, since `at`.
+
+    A sweep notes `removing_at` before it removes the picture from the storage.
+    """
 
     __tablename__ = "removed_pictures"
 
     key: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(index=True)
+    removing_at: Mapped[datetime | None]
 
 
 class SiteEventRow(Base):

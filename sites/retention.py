@@ -11,12 +11,14 @@ import structlog
 from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
+from errors import StorageUnavailable
 from sites.database import Database
 from sites.models import RemovedPicture, SiteRow, VersionRow
 from sites.schedules import Keep
 from storage import PictureStorage
 
 GRACE = timedelta(minutes=10)  # longer than it takes to store a picture and to record its version
+REMOVAL = timedelta(minutes=2)  # longer than a call to the storage takes; else its process was killed
 _log = structlog.get_logger()
 
 
@@ -28,6 +30,17 @@ def note_removed(session: Session, keys: Iterable[str], at: datetime) -> None:
         else:
             session.add(RemovedPicture(key=key, at=at))
     session.flush()
+
+
+def note_stored(session: Session, key: str, at: datetime) -> None:
+    """Note a picture that is about to be stored, whose version is not recorded yet.
+
+    Raises StorageUnavailable while a sweep removes the same picture, or it could do so after it was stored.
+    """
+    noted = session.get(RemovedPicture, key, with_for_update=True)
+    if noted is not None and noted.removing_at is not None and noted.removing_at > at - REMOVAL:
+        raise StorageUnavailable("an old picture that looks the same is being removed; try again in a few seconds")
+    note_removed(session, [key], at)
 
 
 def note_needed(session: Session, key: str) -> None:
@@ -89,16 +102,26 @@ class Sweeper:
         return count
 
     def _remove(self, key: str, limit: datetime) -> bool:
-        """Remove one picture, unless it is needed again. Nobody can begin to store it meanwhile: its note is locked."""
+        """Remove one picture, unless it is needed again.
 
-        def work(session: Session) -> bool:
-            noted = session.get(RemovedPicture, key, with_for_update=True)
-            if noted is None or noted.at >= limit:
-                return False
-            needed = session.scalar(select(exists().where(VersionRow.key == key)))
-            if not needed:
-                self._storage.remove(key)
-            session.delete(noted)
-            return not needed
+        No transaction is open while the storage works: it may take long, and SQLite has one writer at a time.
+        """
+        began = self._now()
+        if not self._database.write(lambda session: _begin_removal(session, key, limit, began)):
+            return False
+        self._storage.remove(key)
+        done = delete(RemovedPicture).where(RemovedPicture.key == key, RemovedPicture.removing_at == began)
+        self._database.write(lambda session: session.execute(done))
+        return True
 
-        return self._database.write(work)
+
+def _begin_removal(session: Session, key: str, limit: datetime, now: datetime) -> bool:
+    """Note that a picture is being removed, unless it is needed again: see `note_stored`."""
+    noted = session.get(RemovedPicture, key, with_for_update=True)
+    if noted is None or noted.at >= limit:
+        return False
+    if session.scalar(select(exists().where(VersionRow.key == key))):
+        session.delete(noted)
+        return False
+    noted.removing_at = now
+    return True

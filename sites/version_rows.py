@@ -12,7 +12,7 @@ from images import CpuPool
 from model import Picture
 from sites.database import Database
 from sites.models import SiteRow, VersionRow
-from sites.retention import note_needed, note_removed
+from sites.retention import note_needed, note_stored
 from sites.rows import no_such_site, require_id, to_site
 from sites.values import Site, Version
 from storage import PictureStorage, site_key
@@ -37,7 +37,7 @@ class VersionStore:
         Raises DatabaseUnavailable, StorageUnavailable or StorageFull. Without `add_version`, it is removed again later.
         """
         key = site_key(picture, site_id)[0]
-        self.database.write(lambda session: note_removed(session, [key], self.now()))
+        self.database.write(lambda session: note_stored(session, key, self.now()))
         self.storage.put_for_site(picture, site_id)
         size = picture.width * picture.height
         colour = self.cpu.run(lambda: images.mean_colour(picture.body, picture.pixels), pixels=size) if size else ""

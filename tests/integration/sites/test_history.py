@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from PIL import Image
 
-from errors import BlockedTarget, NotFound, PageTimeout
+from errors import BlockedTarget, NotFound, PageTimeout, StorageUnavailable
 from images import CpuPool
 from sites import Catalogue, Database
 from sites.claims import Claim, Claims
@@ -290,6 +290,62 @@ def test_a_picture_is_not_removed_just_after_its_version(room):
     room.recapture(added.id)  # as at first
     room.clock.advance(minutes=11)
     assert room.sweeper.sweep() == 1
+    assert room.storage.read(room.catalogue.get(added.id).picture.key)
+
+
+class Meanwhile(LocalStorage):
+    """A storage in which something happens while it removes a picture."""
+
+    def __init__(self, folder, happens):
+        super().__init__(folder)
+        self.happens = happens
+
+    def remove(self, key):
+        self.happens()
+        super().remove(key)
+
+
+def test_a_slow_storage_holds_up_no_writer(room):
+    added = room.catalogue.add(draft("a"))
+    room.capture()
+    room.catalogue.remove(added.id)
+    room.clock.advance(minutes=11)
+    storage = Meanwhile(room.folder, lambda: room.catalogue.add(draft("b")))
+    assert Sweeper(room.database, storage, room.clock).sweep() == 1
+    assert (room.keys(), room.catalogue.counts().total) == (set(), 1)
+
+
+def test_a_picture_is_not_stored_while_the_same_one_is_removed(room):
+    """Else its version could be left without it."""
+    added = room.catalogue.add(draft("a", keep="1 version"))
+    for mark in (0, 60):
+        room.recapture(added.id, mark=mark)
+    room.clock.advance(minutes=11)
+
+    def capture():
+        with pytest.raises(StorageUnavailable):
+            room.recapture(added.id)  # as at first
+
+    assert Sweeper(room.database, Meanwhile(room.folder, capture), room.clock).sweep() == 1
+    room.recapture(added.id)
+    assert room.storage.read(room.catalogue.get(added.id).picture.key)
+
+
+def test_a_removal_whose_process_was_killed_ends_later(room):
+    added = room.catalogue.add(draft("a", keep="1 version"))
+    for mark in (0, 60):
+        room.recapture(added.id, mark=mark)
+    room.clock.advance(minutes=11)
+
+    def killed():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Sweeper(room.database, Meanwhile(room.folder, killed), room.clock).sweep()
+    room.clock.advance(minutes=3)
+    assert room.sweeper.sweep() == 1
+    assert len(room.keys()) == 1
+    room.recapture(added.id)
     assert room.storage.read(room.catalogue.get(added.id).picture.key)
 
 
