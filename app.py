@@ -15,7 +15,7 @@ from services import Services
 from web import cli, fast_path
 from web.admin import blueprint as admin
 from web.api import contract, health, jobs, persist, site_history, site_lists, sites, thumbs
-from web.http import budgets, callers, errors, flood_guard, origins, request_log
+from web.http import budgets, callers, errors, flood_guard, origins, request_log, thumb_paths
 from web.ui import error_pages, gallery, pages
 
 MAX_BODY_BYTES = 64 * 1024
@@ -30,8 +30,9 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions["services"] = services  # for gunicorn's hooks
     request_log.install(app)
-    fast_path.install(app, services)
-    app.register_blueprint(thumbs.blueprint(services, limits))
+    readers = thumb_paths.of(services)
+    fast_path.install(app, services, readers)
+    app.register_blueprint(thumbs.blueprint(services, limits, readers))
     app.register_blueprint(contract.blueprint(services, limits))
     app.register_blueprint(persist.blueprint(services, limits))
     app.register_blueprint(jobs.blueprint(services, limits))

@@ -5,7 +5,7 @@ cache that it found, so that neither is looked up twice. It counts and logs its 
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from flask import Flask, request
@@ -17,9 +17,10 @@ from model import ThumbnailRequest
 from services import Services
 from thumbnails import CacheState, Known, Served
 from web.http.origins import Sharing
-from web.http.pictures import cache_headers, preferred_format, representation_headers
+from web.http.pictures import cache_headers, representation_headers
 from web.http.request_log import HOST, STARTED, choose_request_id, log_request
 from web.http.site_images import SiteImages, served_image
+from web.http.thumb_paths import READER, Reader
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -34,10 +35,10 @@ _KNOWN = "thumbnails.known"
 _Hit = tuple[ThumbnailRequest, Served, str, Mapping[str, object]]  # and the name of its route, and facts for the log
 
 
-def install(app: Flask, services: Services) -> None:
+def install(app: Flask, services: Services, readers: Sequence[Reader]) -> None:
     """Put the fast path in front of `app`. Install it before the flood guard, which would count its errors again."""
     tally = HitTally(services.counters, services.settings.request_limit)
-    app.wsgi_app = FastPathMiddleware(app.wsgi_app, services, tally)  # type: ignore[method-assign]
+    app.wsgi_app = FastPathMiddleware(app.wsgi_app, services, readers, tally)  # type: ignore[method-assign]
     app.before_request(_raise_found_error)
 
 
@@ -53,19 +54,19 @@ def _raise_found_error() -> None:
 
 
 class FastPathMiddleware:
-    """WSGI middleware that responds to hits of `/thumb` and passes all other requests to the application."""
+    """WSGI middleware that responds to hits of `readers` and passes all other requests to the application."""
 
-    def __init__(self, app: "WSGIApplication", services: Services, tally: HitTally) -> None:
+    def __init__(self, app: "WSGIApplication", services: Services, readers: Sequence[Reader], tally: HitTally) -> None:
         self._app = app
         self._services = services
+        self._readers = [(each, f"thumbs.{each.name}") for each in readers]
         self._tally = tally
         self._sharing = Sharing(services.settings)
         self._site_images = SiteImages(services)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         started = time.monotonic()
-        find = self._finder(environ["PATH_INFO"])
-        hit = find(environ) if find and _is_plain(environ) else None
+        hit = self._find(environ)
         if hit is None:
             environ[STARTED] = started
             return self._app(environ, start_response)
@@ -90,12 +91,17 @@ class FastPathMiddleware:
         )  # fmt: skip
         return [body] if environ["REQUEST_METHOD"] == "GET" else []
 
-    def _finder(self, path: str) -> "Callable[[WSGIEnvironment], _Hit | None] | None":
-        if path == "/thumb":
-            return self._find_hit
-        return self._find_site if path.startswith("/sites/") and self._site_images.open_to_all else None
+    def _find(self, environ: "WSGIEnvironment") -> _Hit | None:
+        """Return what is a hit of any kind. Flask is told the reader of the path."""
+        path = environ["PATH_INFO"]
+        for reader, route in self._readers:
+            if reader.matches(path):
+                environ[READER] = reader
+                return self._find_hit(environ, reader, route) if _is_plain(environ) else None
+        is_site = path.startswith("/sites/") and self._site_images.open_to_all
+        return self._find_site(environ) if is_site and _is_plain(environ) else None
 
-    def _find_site(self, environ: "WSGIEnvironment") -> "_Hit | None":
+    def _find_site(self, environ: "WSGIEnvironment") -> _Hit | None:
         """Return the picture of a site if it is known. Flask responds to all else, errors included."""
         try:
             image = self._site_images.parse(
@@ -110,25 +116,24 @@ class FastPathMiddleware:
             self._services.site_views.note(image.site_id)
         return image.request, served_image(image, picture, CacheState.HIT), "sites.image", {"site": image.site_id}
 
-    def _find_hit(self, environ: "WSGIEnvironment") -> "_Hit | None":
+    def _find_hit(self, environ: "WSGIEnvironment", reader: Reader, route: str) -> _Hit | None:
         """Return the request and its picture if it is a hit. An error that Flask must write goes into `environ`."""
-        query = environ["QUERY_STRING"].encode("latin-1")
         try:
-            wanted = self._services.validator.parse_query(query, preferred_format(environ.get("HTTP_ACCEPT", "")))
-            served = self._look_up(environ, query, wanted)
+            wanted = reader.read(environ)
+            served = None if wanted is None else self._look_up(environ, reader, wanted)
         except ThumbnailError as err:
             if self._count(environ):
                 environ[_ERROR] = err
             return None
-        if served is None or not self._count(environ):
+        if wanted is None or served is None or not self._count(environ):
             return None
         self._services.popularity.count_view(wanted, served.picture.captured_at)
-        return wanted, served, "thumbs.thumb", {"host": wanted.target.netloc}
+        return wanted, served, route, {"host": wanted.target.netloc}
 
-    def _look_up(self, environ: "WSGIEnvironment", query: bytes, wanted: ThumbnailRequest) -> Served | None:
+    def _look_up(self, environ: "WSGIEnvironment", reader: Reader, wanted: ThumbnailRequest) -> Served | None:
         """Return the picture if it is known and fresh. Raises an error if `Thumbnailer.get` could only do the same."""
         try:
-            self._services.access.require_allowed(query, wanted)
+            reader.require_allowed(environ, wanted)
         except ThumbnailError:
             return None  # the view raises it again
         if wanted.delivery.fresh:

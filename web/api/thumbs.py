@@ -1,9 +1,10 @@
-"""`GET /thumb`: the query in, a picture out. `POST /thumb`: the same with the options in a JSON body."""
+"""`GET /thumb`, and each other address that a reader knows: a picture out. `POST /thumb`: the options in a JSON body."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, abort, request
 
 from model import ThumbnailRequest
 from options import Delivery
@@ -20,6 +21,7 @@ from web.http.origins import Sharing, allow_origins, share_pictures
 from web.http.pictures import picture_headers, picture_response, preferred_format
 from web.http.preferences import Preferences
 from web.http.request_log import log_facts, request_id
+from web.http.thumb_paths import Reader, current_reader
 
 
 def get_picture(
@@ -32,19 +34,29 @@ def get_picture(
     return served, charge.headers
 
 
-def blueprint(services: Services, budgets: Budgets) -> Blueprint:
+def _route(views: Blueprint, readers: Sequence[Reader], view: Callable[[], Response]) -> None:
+    for reader in readers:
+        for rule in reader.rules:
+            views.add_url_rule(rule, reader.name, view, merge_slashes=False)
+
+
+def blueprint(services: Services, budgets: Budgets, readers: Sequence[Reader]) -> Blueprint:
+    """Make the views of `readers`. The fast path has told each request its reader."""
     views = Blueprint("thumbs", __name__)
     share_pictures(views, Sharing(services.settings))
     allow_origins(views, services.settings.cors_origins)
 
-    @views.get("/thumb")
-    def thumb() -> Response:
-        accepted = preferred_format(request.headers.get("Accept", ""))
-        wanted = services.validator.parse_query(request.query_string, accepted)
+    def picture() -> Response:
+        reader = current_reader()
+        wanted = reader.read(request.environ) if reader else None
+        if reader is None or wanted is None:
+            abort(404)
         log_facts(host=wanted.target.netloc)
-        services.access.require_allowed(request.query_string, wanted)
+        reader.require_allowed(request.environ, wanted)
         needs_key = "fresh=1" if wanted.delivery.fresh and services.access.keys else ""
         return respond(wanted, identify_caller(services.access, needs_key=needs_key))
+
+    _route(views, readers, picture)
 
     @views.post("/thumb")
     def thumb_of_body() -> Response:

@@ -3,7 +3,6 @@
 import time
 from http import HTTPStatus
 from typing import Literal
-from urllib.parse import parse_qs
 
 import structlog
 from flask import Flask, Response, json, request
@@ -17,6 +16,7 @@ from options import STATUS_HEADER, THUMBNAIL_OPTIONS, Preset, Whole, implied_by_
 from web.http import envelope
 from web.http.pictures import SAFE_HEADERS
 from web.http.request_log import log_facts, request_id
+from web.http.thumb_paths import Presenter, current_reader, written_in
 
 _SIZES = {name: THUMBNAIL_OPTIONS[name] for name in ("width", "height", "w", "h")}
 _DEVICE = THUMBNAIL_OPTIONS["device"].kind
@@ -41,12 +41,20 @@ def install(app: Flask, limiter: Limiter) -> None:
 
 def _respond_to_ours(err: ThumbnailError) -> Response:
     log_facts(code=err.code, **({"verdict": err.verdict} if isinstance(err, BlockedTarget) else {}))
-    if envelope.is_expected():
-        return envelope.of_error(err, _headers(err))
+    if (presenter := _presenter()) is not None:
+        return presenter.of_error(err, _headers(err))
     page_status = err.page_status if isinstance(err, CaptureError) else None
     response = _respond(err.status, err.code, err.title, err.detail, retryable=err.retryable, page_status=page_status)
     response.headers.update(_headers(err))
     return response
+
+
+def _presenter() -> Presenter | None:
+    """Return what responds to errors in the way that clients of another service expect, if the current request is theirs."""
+    if envelope.is_expected():
+        return envelope
+    reader = current_reader()
+    return reader.presenter if reader else None
 
 
 def _headers(err: ThumbnailError) -> dict[str, str]:
@@ -73,9 +81,8 @@ def respond_to_http(err: HTTPException) -> Response:
     phrase = HTTPStatus(status).phrase
     code = phrase.lower().replace(" ", "_").replace("-", "_")
     detail = _too_large() if status == 413 else _HTTP_DETAILS.get(status, phrase.lower())
-    response = (
-        envelope.of_http(status, code, detail) if envelope.is_expected() else _respond(status, code, phrase, detail)
-    )
+    presenter = _presenter()
+    response = presenter.of_http(status, code, detail) if presenter else _respond(status, code, phrase, detail)
     response.headers.update({name: value for name, value in err.get_headers() if name == "Allow"})
     return response
 
@@ -125,9 +132,10 @@ def _placeholder(status: int, code: str, state: Literal["error", "pending"]) -> 
 
 def _requested_size() -> tuple[int, int]:
     """Read the size of the picture leniently, since the query itself may be the error."""
-    query = parse_qs(request.query_string.decode("ascii", "replace"))
-    given = {name: kind.guess(query.get(name, [""])[0]) for name, kind in _PIXELS.items()}
-    device = _DEVICE.guess(query.get("device", [""])[0]) if isinstance(_DEVICE, Preset) else None
+    reader = current_reader()
+    written = reader.written(request.environ) if reader else written_in(request.environ["QUERY_STRING"])
+    given = {name: kind.guess(written.get(name, "")) for name, kind in _PIXELS.items()}
+    device = _DEVICE.guess(written.get("device", "")) if isinstance(_DEVICE, Preset) else None
     usual = {name: _SIZES[name].default for name in ("width", "height")} | implied_by_device(device)
     viewport = given["width"] or usual["width"], given["height"] or usual["height"]
     width, height = given["w"], given["h"]

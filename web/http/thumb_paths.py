@@ -1,0 +1,124 @@
+"""Readers turn the address of a picture, path and query, into a ThumbnailRequest: for the fast path and for Flask alike.
+
+`/thumb` has one, and so has each other form of address. All of them share the cache, the limits and the log.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import parse_qs, quote_from_bytes, unquote_to_bytes
+
+from flask import Response, request
+
+from errors import ThumbnailError
+from model import ThumbnailRequest
+from services import Services
+from web.http.pictures import preferred_format
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+READER = "thumbnails.reader"  # in the WSGI environment: the reader whose form the path has
+
+
+class Presenter(Protocol):
+    """Responds to errors in the way of another service. `Pending` is one of them."""
+
+    def of_error(self, err: ThumbnailError, headers: Mapping[str, str]) -> Response:
+        """Respond with `err`. `headers` are those that any other path sends with it."""
+
+    def of_http(self, status: int, code: str, detail: str) -> Response:
+        """Respond with an error of HTTP itself, such as a method that the path does not support."""
+
+
+class Reader(Protocol):
+    """Reads one form of address."""
+
+    @property
+    def name(self) -> str:
+        """The name of its view in the log, after `thumbs.`."""
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Its paths, as Flask's routes."""
+
+    @property
+    def presenter(self) -> Presenter | None:
+        """What responds to its errors; None for problems and placeholders, as of `/thumb`."""
+
+    def matches(self, path: str) -> bool:
+        """Return whether a decoded path has this form. Every request of the service is asked, so it must be quick."""
+
+    def read(self, environ: "WSGIEnvironment") -> ThumbnailRequest | None:
+        """Return what a GET asks for, None if it asks for no picture. It is called twice, so it remembers.
+
+        Raises ThumbnailError.
+        """
+
+    def require_allowed(self, environ: "WSGIEnvironment", wanted: ThumbnailRequest) -> None:
+        """Raise an error unless every caller may GET this picture: signature, size and target are checked."""
+
+    def written(self, environ: "WSGIEnvironment") -> Mapping[str, str]:
+        """Return the options of `/thumb` as far as they can be read: they may be wrong, and are for a placeholder."""
+
+
+class ThumbReader:
+    """Reads `/thumb?url=…`."""
+
+    name = "thumb"
+    rules = ("/thumb",)
+    presenter = None
+
+    def __init__(self, services: Services) -> None:
+        self._validator = services.validator
+        self._access = services.access
+
+    def matches(self, path: str) -> bool:
+        return path == "/thumb"
+
+    def read(self, environ: "WSGIEnvironment") -> ThumbnailRequest:
+        """Read the query. Raises InvalidOption, InvalidURL or BlockedTarget."""
+        return self._validator.parse_query(_query(environ), preferred_format(environ.get("HTTP_ACCEPT", "")))
+
+    def require_allowed(self, environ: "WSGIEnvironment", wanted: ThumbnailRequest) -> None:
+        self._access.require_allowed(_query(environ), wanted)
+
+    def written(self, environ: "WSGIEnvironment") -> Mapping[str, str]:
+        return written_in(environ["QUERY_STRING"])
+
+
+def of(services: Services) -> tuple[Reader, ...]:
+    """Return the readers of the service's own addresses."""
+    return (ThumbReader(services),)
+
+
+def current_reader() -> Reader | None:
+    """Return the reader of the current request's address, None if it is another one."""
+    reader: Reader | None = request.environ.get(READER)
+    return reader
+
+
+def written_in(query: str) -> dict[str, str]:
+    """Return the options of a query string, which may be wrong. The first of repeated ones counts."""
+    try:
+        return {name: values[0] for name, values in parse_qs(query, max_num_fields=100).items()}
+    except ValueError:
+        return {}
+
+
+def raw_path(environ: "WSGIEnvironment") -> str:
+    """Return the path of the current request as the caller has percent-encoded it.
+
+    It never differs from PATH_INFO, by which Flask routes, in anything else. It is PATH_INFO, encoded again, where the
+    server does not tell, or tells of another path: an absolute URL, or what a server in front has changed.
+    """
+    path: str = environ["PATH_INFO"]
+    uri: str = environ.get("RAW_URI", "")
+    raw = uri.partition("?")[0].removeprefix(environ.get("SCRIPT_NAME", ""))
+    if unquote_to_bytes(raw) == path.encode("latin-1"):
+        return raw
+    return quote_from_bytes(path.encode("latin-1"), safe="/:@!$&'()*+,;=-._~")
+
+
+def _query(environ: "WSGIEnvironment") -> bytes:
+    query: str = environ["QUERY_STRING"]
+    return query.encode("latin-1")
