@@ -1,7 +1,7 @@
 """Untrusted mapping → ThumbnailRequest. Pure: syntax only. Every refusal names the field and its valid values."""
 
-import difflib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,8 +15,12 @@ from model import ThumbnailRequest
 from netguard import Guard
 from options import (
     BULKY,
+    CACHE_BUSTERS,
+    FORMAT_ALIASES,
     FORMATS,
     JOB_OPTIONS,
+    LEAVE_OUT,
+    LONGEST_BUSTER,
     MOST_BULK,
     PNG,
     PRIVATE,
@@ -47,7 +51,10 @@ from options import (
     contract,
     either,
     implied,
+    is_appended,
+    nearest_advice,
     options_of,
+    query_advice,
     read_code,
 )
 from urls import parse_url, read_query
@@ -169,11 +176,10 @@ class Validator:
             return err.untraced()
 
     def _parse_query(self, query: bytes, preferred: str) -> ThumbnailRequest:
-        pairs = read_query(query)
-        _refuse_repeated(pairs)
-        _refuse_in_query(name for name, _ in pairs)
-        options = dict(pairs)
-        _refuse_unknown(options, THUMBNAIL_OPTIONS, _advise_query)
+        options = _read_options(query)
+        _refuse_in_query(options)
+        unencoded = bool(_UNENCODED.search(query))
+        _refuse_unknown(options, THUMBNAIL_OPTIONS, partial(query_advice, known=THUMBNAIL_OPTIONS, unencoded=unencoded))
         return self._parse(options, _Query, preferred)
 
     def _parse(self, given: Mapping[Any, Any], model: type[BaseModel], preferred: str = "") -> ThumbnailRequest:
@@ -205,13 +211,27 @@ class Validator:
 
 
 def _read_rendition(query: bytes, preferred: str) -> tuple[Rendition, bool]:
-    pairs = read_query(query)
-    _refuse_repeated(pairs)
-    options = dict(pairs)
+    options = _read_options(query)
     _refuse_unknown(options, _RENDITION_OPTIONS, _advise_image)
     values = vars(_validated(_Image, options))
     negotiated = values["format"] == AUTO
     return Rendition(**values | ({"format": preferred} if negotiated else {})), negotiated
+
+
+def _read_options(query: bytes) -> dict[str, str]:
+    """Decode the options of a query string, without blanks around them and without what other programs append."""
+    pairs = read_query(query)
+    _refuse_repeated(pairs)
+    options: dict[str, str] = {}
+    for name, value in pairs:
+        if name in CACHE_BUSTERS and not 1 <= len(value) <= LONGEST_BUSTER:
+            raise InvalidOption(
+                f"is for the browser's cache alone; set it to 1 to {LONGEST_BUSTER} characters, or {LEAVE_OUT}",
+                field=name,
+            )
+        if not is_appended(name):
+            options[name] = value.strip(_BLANKS)
+    return options
 
 
 def _names(group: "type[DataclassInstance]") -> tuple[str, ...]:
@@ -227,13 +247,12 @@ _ALLOWED_BY_OPERATOR = tuple(each for each in THUMBNAIL_OPTIONS.values() if each
 
 _IN_CONTRACTS_QUERY = {"js"}  # SnapSharp's client for Go sends it so, and the picture is the caller's own in any case
 
+_OUTPUT = {"width": "w", "height": "h"}  # what is meant by a viewport of the size of a thumbnail
 _BLANKS = " \t\r\n"  # around a URL that comes from a template or a text field
 
-# Parameters that programs append to any URL.
-_TRACKERS = ("utm_", "fbclid", "gclid", "msclkid", "mc_")
-_CACHE_BUSTERS = {"_", "v", "ver", "version", "t", "ts", "time", "timestamp", "r", "rand", "random", "cb", "nocache"} | {
-    "cachebust", "cachebuster", "cache_bust", "cache_buster", "refresh",
-}  # fmt: skip
+# A page's URL in a query that was not percent-encoded, and has a query of its own.
+_UNENCODED = re.compile(rb"(?:^|&)url=[^&]*\?")
+_FRACTION = re.compile(r"[0-9]{1,6}\.[0-9]{1,20}")  # what CSS layouts make of a length
 
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on", ""), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 # Only the browser can validate a selector. Text without a visible character, or with a control, is refused here.
@@ -251,8 +270,19 @@ def _digits(kind: Kind, value: object) -> object:
     return value
 
 
+def _rounded(kind: Whole, value: object) -> object:
+    """Round a fraction in a text, halves up."""
+    if isinstance(value, str) and _FRACTION.fullmatch(value):
+        return int(float(value) + 0.5)
+    return _digits(kind, value)
+
+
 def _spelled(kind: Preset, value: object) -> object:
     return kind.spelled(value) if isinstance(value, str) else value
+
+
+def _chosen(kind: Choice, value: object) -> object:
+    return kind.aliases.get(value, value) if isinstance(value, str) else value
 
 
 def _zone(kind: Zone, name: str) -> str:
@@ -263,10 +293,10 @@ def _zone(kind: Zone, name: str) -> str:
 
 # The type by which pydantic reads a value of each kind, from a query or a JSON body.
 _TYPES: dict[type, Callable[[Any], Any]] = {
-    Whole: lambda kind: Annotated[int, BeforeValidator(partial(_digits, kind)), Field(ge=kind.low, le=kind.high)],
+    Whole: lambda kind: Annotated[int, BeforeValidator(partial(_rounded, kind)), Field(ge=kind.low, le=kind.high)],
     Number: lambda kind: Annotated[float, BeforeValidator(partial(_digits, kind)), Field(ge=kind.low, le=kind.high)],
     Boolean: lambda _: Annotated[bool, BeforeValidator(_boolean)],
-    Choice: lambda kind: Literal.__getitem__(kind.values),
+    Choice: lambda kind: Annotated[Literal.__getitem__(kind.values), BeforeValidator(partial(_chosen, kind))],
     Selector: lambda kind: Annotated[str, Field(min_length=1, max_length=kind.longest, pattern=_VISIBLE)],
     Code: lambda kind: Annotated[str, BeforeValidator(partial(read_code, words=kind.words))],
     Parts: lambda kind: Annotated[Any, BeforeValidator(kind.read)],
@@ -292,12 +322,12 @@ def _model(name: str, options: Iterable[Option], **instead: Kind) -> type[BaseMo
     return create_model(name, __config__=ConfigDict(extra="forbid", frozen=True), **fields)
 
 
-_Query = _model("QueryOptions", THUMBNAIL_OPTIONS.values(), format=Choice((*FORMATS, AUTO)))
+_Query = _model("QueryOptions", THUMBNAIL_OPTIONS.values(), format=Choice((*FORMATS, AUTO), FORMAT_ALIASES))
 _Body = _model("BodyOptions", THUMBNAIL_OPTIONS.values())  # no `auto`: `Accept` is about the JSON answer
 _Image = _model(
     "ImageQuery",
     _RENDITION_OPTIONS.values(),
-    format=Choice((*(each.name for each in FORMATS.values() if each.name != "pdf"), AUTO)),
+    format=Choice((*(each.name for each in FORMATS.values() if each.name != "pdf"), AUTO), FORMAT_ALIASES),
 )
 _Job = _model("JobBody", JOB_OPTIONS.values())
 
@@ -333,7 +363,7 @@ def _refuse_forbidden(values: Mapping[str, Any], forbidden: Iterable[Option]) ->
 
 def _refuse_repeated(pairs: Iterable[tuple[str, str]]) -> None:
     for name, count in Counter(name for name, _ in pairs).items():
-        if count > 1 and name in THUMBNAIL_OPTIONS:
+        if count > 1 and (name in THUMBNAIL_OPTIONS or name in CACHE_BUSTERS):
             raise InvalidOption(f"is set {count} times; send it once", field=name)
 
 
@@ -360,27 +390,22 @@ def _object(body: object) -> Mapping[Any, Any]:
 
 
 def _refuse_unknown(
-    given: Mapping[Any, Any], known: Mapping[str, object], advise: Callable[[str], str] = lambda _: "leave it out"
+    given: Mapping[Any, Any], known: Mapping[str, object], advise: Callable[[str], str] | None = None
 ) -> None:
-    """Refuse a name that is no option. `advise` says what to do about one that resembles none."""
+    """Refuse a name that is no option. `advise` says what to do about it."""
     for name in given:
         if name not in known:
             shown = str(name)[:40]
-            nearest = () if shown.startswith(_TRACKERS) else difflib.get_close_matches(shown, known, n=1)
-            advice = f"did you mean {nearest[0]}?" if nearest else advise(shown)
+            advice = advise(shown) if advise else nearest_advice(shown, known) or LEAVE_OUT
             raise InvalidOption(f"is not an option; {advice}", field=shown)
 
 
 def _advise_image(name: str) -> str:
-    return "only the picture's size and format can be chosen" if name in THUMBNAIL_OPTIONS else _advise_query(name)
-
-
-def _advise_query(name: str) -> str:
-    if name.startswith("amp;"):
-        return "write & instead of &amp;"
-    if name.lower() in _CACHE_BUSTERS:
-        return "leave it out; ttl and fresh say how old a picture may be"
-    return "if it belongs to the page's URL, percent-encode that URL as a whole; else leave it out"
+    if nearest := nearest_advice(name, _RENDITION_OPTIONS):
+        return nearest
+    if name in THUMBNAIL_OPTIONS:
+        return "only the picture's size and format can be chosen"
+    return query_advice(name, _RENDITION_OPTIONS)
 
 
 def _validated(model: type[BaseModel], given: Mapping[Any, Any]) -> BaseModel:
@@ -392,4 +417,5 @@ def _validated(model: type[BaseModel], given: Mapping[Any, Any]) -> BaseModel:
     kind = InvalidURL if name == "url" else InvalidOption
     # A reader of `options.values` says more exactly what is wrong, in words that hold no value of the caller's.
     reason = first.get("ctx", {}).get("error") or model.model_fields[name].description
-    raise kind(f"must be {reason}", field=name)
+    meant = _OUTPUT.get(name) if first["type"] == "greater_than_equal" else None
+    raise kind(f"must be {reason}{f'; {meant} is the size of the picture' if meant else ''}", field=name)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from errors import BadSignature, ExpiredSignature
-from options import THUMBNAIL_OPTIONS
+from options import THUMBNAIL_OPTIONS, is_appended
 from urls import read_query
 
 # One signature serves a whole `srcset`: these options say how a picture is delivered, not which picture.
@@ -19,8 +19,7 @@ def sign(key: str, options: Iterable[tuple[str, str]]) -> str:
 
     Raises BadSignature for a value with a line break, which could pass for another option.
     """
-    signed = [pair for pair in options if pair[0] not in UNSIGNED or pair == PRINTED]
-    lines = sorted(f"{name}={value}" for name, value in signed)
+    lines = sorted(f"{name}={value}" for name, value in options if _is_signed(name, value))
     if any("\n" in line for line in lines):
         raise BadSignature("a signed option must not contain a line break; remove it")
     return hmac.new(key.encode(), "\n".join(lines).encode(), hashlib.sha256).hexdigest()
@@ -37,3 +36,8 @@ def require_signature(keys: Sequence[str], query: bytes, expires: int | None) ->
         raise BadSignature("is missing or does not match the other options; sign this URL again", field="sig")
     if expires is not None and expires < time.time():
         raise ExpiredSignature("this time has passed; sign the URL again with a later one", field="expires")
+
+
+def _is_signed(name: str, value: str) -> bool:
+    # Blanks around a value are ignored, so ` pdf` is a PDF too.
+    return not (name in UNSIGNED or is_appended(name)) or (name, value.strip()) == PRINTED

@@ -4,8 +4,10 @@ Validation, dialects, keys, error texts and the tables of `docs/` are made from 
 the service and the engine.
 """
 
+from options.advice import LEAVE_OUT, nearest_advice, query_advice
+from options.appended import CACHE_BUSTERS, LONGEST_BUSTER, is_appended, is_tracker
 from options.devices import DEVICES, Device, System
-from options.formats import FORMATS, PNG, Format
+from options.formats import FORMAT_ALIASES, FORMATS, PNG, Format
 from options.implied import Contradiction, implied, implied_by_device
 from options.kinds import (
     Boolean,
@@ -51,11 +53,15 @@ from options.values import Clip, Cookie, read_code, stored
 
 __all__ = [
     "BULKY",
+    "CACHE_BUSTERS",
     "DEFAULT_PORTS",
     "DEVICES",
     "FORMATS",
+    "FORMAT_ALIASES",
     "JOB_OPTIONS",
+    "LEAVE_OUT",
     "LEFT_OUT",
+    "LONGEST_BUSTER",
     "LONGEST_TTL",
     "LONGEST_WAIT",
     "MAX_BATCH",
@@ -106,7 +112,11 @@ __all__ = [
     "either",
     "implied",
     "implied_by_device",
+    "is_appended",
+    "is_tracker",
+    "nearest_advice",
     "options_of",
+    "query_advice",
     "read_code",
     "stored",
     "with_sharp_s",

@@ -95,3 +95,8 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         )
     }
 )
+
+# `jpg`, as files are called.
+FORMAT_ALIASES: Mapping[str, str] = MappingProxyType(
+    {each.ending: each.name for each in FORMATS.values() if each.ending != each.name}
+)

@@ -50,7 +50,10 @@ class Boolean:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
+    """One of several words. `aliases` are other spellings, which no text for people names."""
+
     values: tuple[str, ...]
+    aliases: Mapping[str, str] = field(default_factory=dict)  # to the values
 
     @property
     def words(self) -> str:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from options.devices import ALIASES, DEVICES
-from options.formats import FORMATS, PNG
+from options.formats import FORMAT_ALIASES, FORMATS, PNG
 from options.kinds import (
     Boolean,
     Choice,
@@ -409,7 +409,7 @@ class Rendition:
     )
     format: str = option(
         PNG,
-        Choice(tuple(FORMATS)),
+        Choice(tuple(FORMATS), FORMAT_ALIASES),
         "file format, or `auto` for `/thumb`; see [Formats](#formats)",
         signed=False,
     )

@@ -44,7 +44,7 @@ def test_the_service_takes_a_number_up_to_its_limits(name):
     for value in (kind.low - 1, kind.high + 1):
         with pytest.raises(InvalidOption) as refused:
             parse(name, value)
-        assert refused.value.detail == f"{name}: must be {kind.words}"
+        assert refused.value.detail.startswith(f"{name}: must be {kind.words}")
 
 
 @pytest.mark.parametrize("name", ENGINES)
