@@ -16,6 +16,7 @@ from netguard import Guard
 from options import (
     BULKY,
     CACHE_BUSTERS,
+    FILES,
     FORMAT_ALIASES,
     FORMATS,
     JOB_OPTIONS,
@@ -166,7 +167,7 @@ class Validator:
 
     def _parse_object(self, given: Mapping[Any, Any]) -> ThumbnailRequest:
         if given.get("format") == AUTO:
-            raise InvalidOption(f"auto works only for /thumb; choose {either(tuple(FORMATS))}", field="format")
+            raise InvalidOption(f"auto works only for /thumb; choose {either(FILES)}", field="format")
         return self._parse(given, _Body)
 
     def _parse_or_refuse(self, query: bytes, preferred: str) -> ThumbnailRequest | ThumbnailError:
@@ -188,8 +189,7 @@ class Validator:
             raise InvalidURL("is missing; set it to an absolute http:// or https:// URL")
         options = _validated(model, given)
         values = vars(options) | _implied({name: getattr(options, name) for name in options.model_fields_set})
-        if values["format"] == "pdf":
-            _refuse_beside_pdf(options.model_fields_set)
+        _refuse_beside_format(values["format"], options.model_fields_set)
         _refuse_forbidden(values, self._forbidden)
         return self._build(values, parse_url(values["url"].strip(_BLANKS), self._guard), preferred)
 
@@ -240,7 +240,9 @@ def _names(group: "type[DataclassInstance]") -> tuple[str, ...]:
 
 _CAPTURE, _RENDITION, _DELIVERY = _names(CaptureOptions)[1:], _names(Rendition), _names(Delivery)
 _RENDITION_OPTIONS = {each.name: each for each in callers_options(Rendition)}
-_IMAGE_ONLY = frozenset(_RENDITION) - {"format"}
+_MEANINGLESS = {"pdf": frozenset(_RENDITION) - {"format"}} | {
+    name: frozenset({"quality"}) for name in FORMATS if name not in FILES
+}
 _ORIGINAL_QUALITY = next(each.default for each in options_of(CaptureOptions) if each.name == "quality")
 _SET_BY_OPERATOR = tuple(each for each in THUMBNAIL_OPTIONS.values() if each.setting)
 _ALLOWED_BY_OPERATOR = tuple(each for each in THUMBNAIL_OPTIONS.values() if each.allowed_by)
@@ -323,11 +325,12 @@ def _model(name: str, options: Iterable[Option], **instead: Kind) -> type[BaseMo
 
 
 _Query = _model("QueryOptions", THUMBNAIL_OPTIONS.values(), format=Choice((*FORMATS, AUTO), FORMAT_ALIASES))
-_Body = _model("BodyOptions", THUMBNAIL_OPTIONS.values())  # no `auto`: `Accept` is about the JSON answer
+# No `auto`: `Accept` is about the JSON answer. And no data URL, which nobody needs in a permanent place.
+_Body = _model("BodyOptions", THUMBNAIL_OPTIONS.values(), format=Choice(FILES, FORMAT_ALIASES))
 _Image = _model(
     "ImageQuery",
     _RENDITION_OPTIONS.values(),
-    format=Choice((*(each.name for each in FORMATS.values() if each.name != "pdf"), AUTO), FORMAT_ALIASES),
+    format=Choice((*(name for name in FILES if name != "pdf"), AUTO), FORMAT_ALIASES),
 )
 _Job = _model("JobBody", JOB_OPTIONS.values())
 
@@ -349,9 +352,10 @@ def _implied(given: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidOption(str(err), field=err.name) from None
 
 
-def _refuse_beside_pdf(given: Iterable[str]) -> None:
-    for name in sorted(_IMAGE_ONLY.intersection(given)):
-        raise InvalidOption("cannot be combined with format=pdf; remove it", field=name)
+def _refuse_beside_format(format_: str, given: Iterable[str]) -> None:
+    """Refuse what has no meaning for a printed page, or for a data URL, which has the best quality that fits."""
+    for name in sorted(_MEANINGLESS.get(format_, frozenset()).intersection(given)):
+        raise InvalidOption(f"cannot be combined with format={format_}; remove it", field=name)
 
 
 def _refuse_forbidden(values: Mapping[str, Any], forbidden: Iterable[Option]) -> None:

@@ -1,5 +1,6 @@
 """Makes renditions from originals: resizes, crops, encodes. Pure."""
 
+import base64
 import os
 from contextlib import suppress
 from tempfile import TemporaryFile
@@ -10,6 +11,8 @@ from PIL import Image
 from images.decode import Identity, decode, identify_pdf
 from images.pixels import NotPacked, unpack
 from options import FORMATS, Format, Rendition
+
+_DATA_URL_QUALITIES = (60, 40, 20, 0)
 
 
 def make_rendition(original: bytes, rendition: Rendition, pixels: bytes | memoryview = b"") -> tuple[bytes, Identity]:
@@ -106,6 +109,20 @@ def _has_alpha(image: Image.Image) -> bool:
 
 def encode(image: Image.Image, format_: Format, quality: int) -> bytes:
     prepared = image if format_.alpha else _flatten(image)
+    return _data_url(prepared, format_) if format_.data_url_bytes else _encoded(prepared, format_, quality)
+
+
+def _data_url(image: Image.Image, format_: Format) -> bytes:
+    """Write a data URL of at most `data_url_bytes`: in the best quality that fits, or else with fewer pixels."""
+    head = f"data:image/{format_.pillow.lower()};base64,".encode()
+    for quality in _DATA_URL_QUALITIES:
+        url = head + base64.b64encode(_encoded(image, format_, quality))
+        if len(url) <= format_.data_url_bytes:
+            return url
+    return _data_url(_clamp(image, max(image.size) // 2), format_)
+
+
+def _encoded(prepared: Image.Image, format_: Format, quality: int) -> bytes:
     with _a_file() as target:
         prepared.save(target, format_.pillow, **format_.encoder(quality))
         target.seek(0)

@@ -7,7 +7,7 @@ the service and the engine.
 from options.advice import LEAVE_OUT, nearest_advice, query_advice
 from options.appended import CACHE_BUSTERS, LONGEST_BUSTER, is_appended, is_tracker
 from options.devices import DEVICES, Device, System
-from options.formats import FORMAT_ALIASES, FORMATS, PNG, Format
+from options.formats import FILES, FORMAT_ALIASES, FORMATS, PNG, Format
 from options.implied import Contradiction, implied, implied_by_device
 from options.kinds import (
     Boolean,
@@ -56,6 +56,7 @@ __all__ = [
     "CACHE_BUSTERS",
     "DEFAULT_PORTS",
     "DEVICES",
+    "FILES",
     "FORMATS",
     "FORMAT_ALIASES",
     "JOB_OPTIONS",

@@ -30,6 +30,10 @@ def _avif(quality: int) -> Mapping[str, Any]:
     return {"speed": 8, "quality": quality}
 
 
+def _tiny(quality: int) -> Mapping[str, Any]:
+    return {"method": 6, "quality": quality}
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """One format.
@@ -37,7 +41,8 @@ class Format:
     `pillow` is Pillow's name for it, "" for PDF, which the browser prints. `encoder` returns the options of Pillow's
     encoder for a quality; `longest_side` is that encoder's limit in pixels. A file without its `trailer` is cut off. A
     screenshot API may answer in a format that is `from_api`. `format=auto` prefers the highest `auto`, and never picks
-    a 0.
+    a 0. A format with `data_url_bytes` is no file but the text of a data URL with at most so many bytes, which /thumb alone
+    offers; it takes no quality.
     """
 
     name: str
@@ -51,6 +56,7 @@ class Format:
     trailer: bytes = b""
     from_api: bool = False
     auto: int = 0
+    data_url_bytes: int = 0
 
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
@@ -92,11 +98,25 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             ),
             Format("avif", "image/avif", "avif", "AVIF", lossy=True, encoder=_avif, from_api=True, auto=3),
             Format("pdf", "application/pdf", "pdf", from_api=True),
+            # A low-quality image placeholder: 16 pixels are enough for a blurred first look.
+            Format(
+                "lqip",
+                "text/plain",
+                "txt",
+                "WEBP",
+                lossy=True,
+                alpha=False,
+                longest_side=16,
+                encoder=_tiny,
+                data_url_bytes=200,
+            ),
         )
     }
 )
 
+FILES = tuple(name for name, each in FORMATS.items() if not each.data_url_bytes)
+
 # `jpg`, as files are called.
 FORMAT_ALIASES: Mapping[str, str] = MappingProxyType(
-    {each.ending: each.name for each in FORMATS.values() if each.ending != each.name}
+    {FORMATS[name].ending: name for name in FILES if FORMATS[name].ending != name}
 )

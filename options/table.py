@@ -410,7 +410,7 @@ class Rendition:
     format: str = option(
         PNG,
         Choice(tuple(FORMATS), FORMAT_ALIASES),
-        "file format, or `auto` for `/thumb`; see [Formats](#formats)",
+        "file format; for `/thumb` also `lqip`, and `auto`; see [Formats](#formats)",
         signed=False,
     )
     quality: int = option(80, Whole(1, 100), "quality of a lossy format", signed=False)

@@ -174,3 +174,14 @@ def test_other_threads_run_while_a_large_jpeg_is_made():
     times = [began, *(beat for beat in beats if began < beat < ended), ended]
     longest = max(later - earlier for earlier, later in pairwise(times))
     assert longest < (ended - began) / 3, f"no other thread ran for {longest:.2f} of {ended - began:.2f} s"
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (16, 16), (40, 16384)])
+def test_a_data_url_of_noise_has_at_most_two_hundred_bytes(size):
+    noise = Image.merge("RGB", [Image.effect_noise(size, 200)] * 2 + [Image.effect_noise(size, 90)])
+    target = io.BytesIO()
+    noise.save(target, "PNG", compress_level=1)
+    body, identity = make_rendition(target.getvalue(), Rendition(format="lqip"))
+    assert body.startswith(b"data:image/webp;base64,")
+    assert len(body) <= 200
+    assert identity.content_type == "text/plain"

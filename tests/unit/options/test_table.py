@@ -14,6 +14,7 @@ from images import identify, make_rendition
 from model import Picture
 from netguard import Guard
 from options import (
+    FILES,
     FORMATS,
     LEFT_OUT,
     THUMBNAIL_OPTIONS,
@@ -63,7 +64,7 @@ def test_our_own_engine_has_every_capture_option(option):
     assert set(option.apis) <= set(DIALECTS)
 
 
-@pytest.mark.parametrize("name", [name for name, each in FORMATS.items() if each.pillow])
+@pytest.mark.parametrize("name", [name for name in FILES if FORMATS[name].pillow])
 def test_a_format_matches_its_row(name):
     original = io.BytesIO()
     Image.effect_noise((64, 48), 60).convert("RGBA").save(original, "PNG")
