@@ -153,8 +153,9 @@ class FastPathMiddleware:
 
 def _is_plain(environ: "WSGIEnvironment") -> bool:
     is_read = environ["REQUEST_METHOD"] in ("GET", "HEAD")
+    asks_for_state = "application/json" in environ.get("HTTP_ACCEPT", "")
     by_date = "HTTP_IF_MODIFIED_SINCE" in environ and "HTTP_IF_NONE_MATCH" not in environ
-    return is_read and not by_date and _FOR_FLASK.isdisjoint(environ)
+    return is_read and not asks_for_state and not by_date and _FOR_FLASK.isdisjoint(environ)
 
 
 def _matches(if_none_match: str | None, etag: str) -> bool:

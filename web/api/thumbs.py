@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, abort, request
 
+from errors import Pending
 from model import ThumbnailRequest
 from options import Delivery
 from services import Services
@@ -13,6 +14,7 @@ from thumbnails import Ask, CacheState, Known, Served
 from validation import JobRequest
 from web import fast_path
 from web.api.jobs import create_jobs
+from web.http import picture_states
 from web.http.bodies import json_body
 from web.http.budgets import Budgets
 from web.http.callers import Caller, identify_caller
@@ -32,6 +34,19 @@ def get_picture(
     served = services.thumbnailer.get(Ask(wanted, charge, request_id()), known)
     log_facts(cache=served.cache, **({} if served.capture_ms is None else {"capture_ms": served.capture_ms}))
     return served, charge.headers
+
+
+def _state(services: Services, budgets: Budgets, wanted: ThumbnailRequest, caller: Caller) -> Response:
+    """Respond with the state of the picture of `wanted`, which is captured if it is not known."""
+    public_url = services.settings.public_url
+    try:
+        served, limits = get_picture(services, budgets, picture_states.without_waiting(wanted), caller)
+    except Pending as err:
+        log_facts(code=err.code)
+        return picture_states.of_pending(wanted, err, public_url)
+    response = picture_states.of_picture(wanted, served, public_url)
+    response.headers.update(limits)
+    return response
 
 
 def _route(views: Blueprint, readers: Sequence[Reader], view: Callable[[], Response]) -> None:
@@ -54,7 +69,8 @@ def blueprint(services: Services, budgets: Budgets, readers: Sequence[Reader]) -
         log_facts(host=wanted.target.netloc)
         reader.require_allowed(request.environ, wanted)
         needs_key = "fresh=1" if wanted.delivery.fresh and services.access.keys else ""
-        return respond(wanted, identify_caller(services.access, needs_key=needs_key))
+        caller = identify_caller(services.access, needs_key=needs_key)
+        return _state(services, budgets, wanted, caller) if picture_states.is_asked_for() else respond(wanted, caller)
 
     _route(views, readers, picture)
 

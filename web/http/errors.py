@@ -13,7 +13,7 @@ from access import rate_headers
 from errors import INTERNAL_ERROR, BlockedTarget, CaptureError, RateLimited, ThumbnailError, Unauthorized
 from images import placeholder
 from options import STATUS_HEADER, THUMBNAIL_OPTIONS, Preset, Whole, implied_by_device
-from web.http import envelope
+from web.http import envelope, picture_states
 from web.http.pictures import SAFE_HEADERS
 from web.http.request_log import log_facts, request_id
 from web.http.thumb_paths import Presenter, current_reader, written_in
@@ -109,6 +109,8 @@ def _respond(
     else:
         problem = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
         members = problem | {"request_id": request_id(), "retryable": retryable}
+        if picture_states.is_asked_for():
+            members["state"] = "failed"
         body = json.dumps(members if page_status is None else members | {"page_status": page_status}) + "\n"
         response = Response(body, status, content_type="application/problem+json")
     response.headers.update(SAFE_HEADERS | {"Cache-Control": "no-store", "Vary": "Accept"})

@@ -180,6 +180,14 @@ def test_a_matching_etag_gets_a_304_from_nginx(edge, web):
     assert web.asked == 1
 
 
+def test_a_program_reads_the_state_of_a_stored_picture(edge):
+    edge.thumb()
+    state = edge.thumb(headers={"Accept": "application/json"})
+
+    assert (state.status_code, state.json()["state"]) == (200, "ready")
+    assert edge.thumb().headers["X-Edge-Cache"] == "HIT"
+
+
 def test_errors_and_placeholders_are_never_stored(own_edge, api):
     api.behave(refuse(500, "internal_error"), times=20)
     problem = own_edge.thumb()

@@ -1,0 +1,82 @@
+"""The state of a picture as JSON, for a program that asks `/thumb` with `Accept: application/json`.
+
+It asks as an `<img>` does: a page that is unknown is captured. But it does not wait for the capture, unless it says so by
+`wait`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from flask import Response, json, request
+
+from errors import Pending
+from model import ThumbnailRequest
+from thumbnails import Served
+from web.http.addresses import absolute_url
+from web.http.pictures import SAFE_HEADERS
+from web.http.thumb_paths import current_reader, raw_path
+
+JSON = "application/json"
+_WAIT = re.compile(r"(^|&)wait=[^&]*")
+
+
+def is_asked_for() -> bool:
+    """Return whether the current request is for the state of a picture, not for the picture itself.
+
+    A program that names JSON among much else, as libraries do by default, gets the picture.
+    """
+    reader = current_reader()
+    if reader is None or reader.presenter is not None or request.method == "POST":
+        return False
+    accept = request.accept_mimetypes
+    return bool(accept.quality(JSON) > max(accept.quality("image/png"), accept.quality("image/webp")))
+
+
+def without_waiting(wanted: ThumbnailRequest) -> ThumbnailRequest:
+    """Return `wanted` for a caller that waits no longer than its own `wait` says."""
+    return replace(wanted, delivery=replace(wanted.delivery, wait=wanted.delivery.wait or 0))
+
+
+def of_picture(wanted: ThumbnailRequest, served: Served, public_url: str | None) -> Response:
+    """Respond with the state of a picture that is there. `picture` is where it is: this address, as a GET of an `<img>`."""
+    picture = served.picture
+    size = {"width": picture.width, "height": picture.height} if picture.width else {}
+    return _respond(
+        200,
+        {
+            "state": "ready",
+            "url": wanted.target.url,
+            "picture": _address(public_url),
+            "captured_at": picture.captured_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "format": wanted.rendition.format,
+            **size,
+        },
+    )
+
+
+def of_pending(wanted: ThumbnailRequest, err: Pending, public_url: str | None) -> Response:
+    """Respond with the state of a picture that is being captured."""
+    state = {
+        "state": "pending",
+        "url": wanted.target.url,
+        "picture": _address(public_url),
+        "retry_after": err.retry_after,
+        "code": err.code,
+        "message": err.detail,
+    }
+    return _respond(err.status, state, {"Retry-After": str(err.retry_after)})
+
+
+def _address(public_url: str | None) -> str:
+    query: str = request.environ["QUERY_STRING"]
+    if request.path == "/thumb":  # elsewhere, the query may be that of the page
+        query = _WAIT.sub("", query).lstrip("&")
+    path = raw_path(request.environ)
+    return absolute_url(f"{path}?{query}" if query else path, public_url)
+
+
+def _respond(status: int, state: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Response:
+    response = Response(json.dumps(state) + "\n", status, content_type=JSON)
+    response.headers.update(SAFE_HEADERS | {"Cache-Control": "no-store", "Vary": "Accept"} | dict(headers or {}))
+    return response
