@@ -28,6 +28,7 @@ from options.kinds import (
 )
 from options.notes import NO_NOTES, NOTE_HEADER, NOTES, STATUS_HEADER, Notes
 from options.option import LEFT_OUT, Option, Param, callers_options, chosen, options_of
+from options.page_metadata import METADATA_HEADER, NO_METADATA, LinkedFeed, LinkedIcon, LinkedPicture, PageMetadata
 from options.table import (
     BULKY,
     JOB_OPTIONS,
@@ -69,9 +70,11 @@ __all__ = [
     "MAX_BYTES",
     "MAX_PIXELS",
     "MAX_URL_BYTES",
+    "METADATA_HEADER",
     "MOST_BULK",
     "NOTES",
     "NOTE_HEADER",
+    "NO_METADATA",
     "NO_NOTES",
     "OUTPUT_SIDE",
     "PNG",
@@ -91,10 +94,14 @@ __all__ = [
     "Format",
     "JobOptions",
     "Kind",
+    "LinkedFeed",
+    "LinkedIcon",
+    "LinkedPicture",
     "Matching",
     "Notes",
     "Number",
     "Option",
+    "PageMetadata",
     "Param",
     "Parts",
     "Preset",
