@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from options import NO_NOTES, PRIVATE, CaptureOptions, Delivery, Notes, Rendition, Target, chosen
+from options import NO_NOTES, PRIVATE, CaptureOptions, Delivery, Notes, PageMetadata, Rendition, Target, chosen
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 # Part of every key. Raise it when the meaning or the default of an option changes: keys leave defaults out, so an old
@@ -65,8 +65,9 @@ class Picture:
     """Bytes that decoded as `content_type`, `width` × `height` pixels (0 × 0 for a PDF), captured at `captured_at` (UTC).
 
     `suspect` marks a capture that may be bad (blank, unfinished or of another size). It expires after a minute, is never
-    shown as stale, and must not be kept by shared caches. `notes` are the screenshot API's. An original may have its
-    `pixels` too, packed by images.pixels: renditions are made from them sooner than from `body`.
+    shown as stale, and must not be kept by shared caches. `notes` are the screenshot API's. An original has what its `page`
+    says of itself, None where that was not read. It may have its `pixels` too, packed by images.pixels: renditions are made
+    from them sooner than from `body`.
     """
 
     body: bytes
@@ -77,6 +78,7 @@ class Picture:
     etag: str = ""
     suspect: bool = False
     notes: Notes = NO_NOTES
+    page: PageMetadata | None = None
     pixels: bytes | memoryview = field(default=b"", compare=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -37,6 +37,11 @@ class ScreenshotAPI:
         """Raise UpstreamUnavailable or UpstreamQuota if the API is down. `reload` reads that from Redis again."""
         self._breaker.require_closed(reload=reload)
 
+    @property
+    def reads_pages(self) -> bool:
+        """Whether the API says what pages say of themselves."""
+        return self._client.reads_pages
+
     def admit(self) -> None:
         """Pass the breaker. Raises UpstreamUnavailable or UpstreamQuota.
 
@@ -94,6 +99,7 @@ class ScreenshotAPI:
             datetime.now(UTC),
             suspect=bool(doubt),
             notes=shot.notes,
+            page=shot.page,
             pixels=identity.pixels,
         )
 

@@ -35,7 +35,17 @@ from capture.outcomes import (
     redact,
 )
 from errors import RateLimited
-from options import MAX_BYTES, NO_NOTES, NOTE_HEADER, PRIVATE, CaptureOptions, Notes, chosen
+from options import (
+    MAX_BYTES,
+    METADATA_HEADER,
+    NO_NOTES,
+    NOTE_HEADER,
+    PRIVATE,
+    CaptureOptions,
+    Notes,
+    PageMetadata,
+    chosen,
+)
 from outbound import POOLS
 
 TRIES = 3
@@ -63,10 +73,14 @@ def _full_jitter(ceiling: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Screenshot:
-    """The bytes that an API sent as a picture, and its notes about them."""
+    """The bytes that an API sent as a picture, its notes about them, and what the page says of itself.
+
+    `page` is None for an API that does not read it.
+    """
 
     body: bytes
     notes: Notes = NO_NOTES
+    page: PageMetadata | None = None
 
 
 class CaptureClient:
@@ -166,6 +180,11 @@ class CaptureClient:
         """Whether the API is our own engine."""
         return self._dialect.ours
 
+    @property
+    def reads_pages(self) -> bool:
+        """Whether the API says what pages say of themselves."""
+        return self._dialect.metadata
+
     def close(self) -> None:
         """Close the pooled connections."""
         self._adapter.close()
@@ -190,7 +209,7 @@ class CaptureClient:
         try:
             with self._send(request, left) as response:
                 if response.status_code == 200:
-                    return Screenshot(self._picture(response), self._notes(response))
+                    return Screenshot(self._picture(response), self._notes(response), self._page(response))
                 return self._read_failure(response)
         except BodyTooLarge as err:
             return CallFailure(TOO_LARGE, text=str(err))
@@ -234,6 +253,10 @@ class CaptureClient:
 
     def _notes(self, response: requests.Response) -> Notes:
         return Notes.read(response.headers.get(NOTE_HEADER, "")) if self._dialect.notes else NO_NOTES
+
+    def _page(self, response: requests.Response) -> PageMetadata | None:
+        """Return what the page says of itself. An engine of an older version says nothing, which is not asked again."""
+        return PageMetadata.read(response.headers.get(METADATA_HEADER, "")) if self._dialect.metadata else None
 
     def _read_failure(self, response: requests.Response) -> CallFailure:
         try:

@@ -35,6 +35,7 @@ class Dialect:
     settle_delay: int = SETTLE_DELAY  # milliseconds, instead of `settled`; 0 for an API that has it
     priority: bool = False  # it supports RFC 9218's `Priority`, by which bulk work yields to visitors
     notes: bool = False  # it sends notes about its pictures
+    metadata: bool = False  # it sends what the page says of itself
     ours: bool = False  # it checks its pictures itself, and its health page tells whether it works
     health: str = "/health"
 
@@ -103,6 +104,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             settle_delay=0,
             priority=True,
             notes=True,
+            metadata=True,
             ours=True,
             key_header="Authorization",
             key_prefix="Bearer ",

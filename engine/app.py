@@ -19,7 +19,7 @@ from engine.config import EngineSettings
 from engine.errors import BlockedURL, EngineError, KeyRejected
 from engine.service import CaptureResult, CaptureService
 from engine.traffic import Traffic
-from options import FORMATS, CaptureOptions
+from options import FORMATS, METADATA_HEADER, CaptureOptions
 
 MAX_BODY = 64 << 10
 ADDED = 4 << 10  # the service takes bodies of that size too, and adds options to them
@@ -62,7 +62,12 @@ async def screenshot(request: web.Request) -> web.Response:
     return web.Response(
         body=result.body,
         content_type=FORMATS[wanted.format].content_type,
-        headers={"Cache-Control": "private, no-cache", "X-Cache": "MISS", **result.notes.headers},
+        headers={
+            "Cache-Control": "private, no-cache",
+            "X-Cache": "MISS",
+            METADATA_HEADER: str(result.metadata),
+            **result.notes.headers,
+        },
     )
 
 

@@ -40,7 +40,7 @@ from engine.page.integrity import BrokenPicture
 from engine.page.pdf import PDFViewer
 from engine.parsing import locate
 from engine.traffic import Traffic
-from options import CaptureOptions, Notes
+from options import CaptureOptions, Notes, PageMetadata
 
 log = structlog.get_logger()
 
@@ -49,10 +49,11 @@ MakeProxy = Callable[[], Egress]
 
 @dataclass(frozen=True, slots=True)
 class CaptureResult:
-    """A whole picture with notes, the seconds that its capture was queued, and the number of attempts."""
+    """A whole picture with notes, what its page says of itself, the seconds in the queue, and the number of attempts."""
 
     body: bytes
     notes: Notes
+    metadata: PageMetadata
     queued: float
     attempts: int
 
@@ -108,7 +109,7 @@ class CaptureService:
                         shot, attempts = await self._attempt(params, make_proxy, deadline), 1
                     except BrowserCrashed:
                         shot, attempts = await self._attempt(params, make_proxy, deadline), 2
-                return CaptureResult(shot.body, shot.notes, queued, attempts)
+                return CaptureResult(shot.body, shot.notes, shot.metadata, queued, attempts)
             except TimeoutError:
                 raise DeadlineExceeded(f"the capture took longer than {self._deadline:g} s") from None
 

@@ -28,7 +28,16 @@ from options.kinds import (
 )
 from options.notes import NO_NOTES, NOTE_HEADER, NOTES, STATUS_HEADER, Notes
 from options.option import LEFT_OUT, Option, Param, callers_options, chosen, options_of
-from options.page_metadata import METADATA_HEADER, NO_METADATA, LinkedFeed, LinkedIcon, LinkedPicture, PageMetadata
+from options.page_metadata import (
+    FEED_TYPES,
+    LONGEST_LINK,
+    METADATA_HEADER,
+    NO_METADATA,
+    LinkedFeed,
+    LinkedIcon,
+    LinkedPicture,
+    PageMetadata,
+)
 from options.table import (
     BULKY,
     JOB_OPTIONS,
@@ -57,6 +66,7 @@ __all__ = [
     "CACHE_BUSTERS",
     "DEFAULT_PORTS",
     "DEVICES",
+    "FEED_TYPES",
     "FILES",
     "FORMATS",
     "FORMAT_ALIASES",
@@ -64,6 +74,7 @@ __all__ = [
     "LEAVE_OUT",
     "LEFT_OUT",
     "LONGEST_BUSTER",
+    "LONGEST_LINK",
     "LONGEST_TTL",
     "LONGEST_WAIT",
     "MAX_BATCH",

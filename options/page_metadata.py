@@ -129,7 +129,8 @@ def clean(text: object, longest: int) -> str:
         return ""
     # A page may have a megabyte of spaces in its title.
     normal = unicodedata.normalize("NFC", text[: 8 * longest])
-    seen = "".join(each if _is_seen(each) else " " * each.isspace() for each in normal)
+    plain = normal.isprintable()  # as nearly all are, and looking at each character takes its time
+    seen = normal if plain else "".join(each if _is_seen(each) else " " * each.isspace() for each in normal)
     line = " ".join(seen.split()).strip(_JOINERS)
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
 

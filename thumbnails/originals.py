@@ -203,7 +203,7 @@ class Originals:
         known = self._cache.original(request)
         if known is None or known.suspect or not self._api.is_unchanged(request.capture, known, new):
             return new
-        return replace(known, captured_at=new.captured_at, notes=new.notes)
+        return replace(known, captured_at=new.captured_at, notes=new.notes, page=new.page)
 
     def _keep(self, request: ThumbnailRequest, original: Picture) -> None:
         """Keep the original. A large one is kept only for the callers that wait for it now."""

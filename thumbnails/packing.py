@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import orjson
 
 from model import Key, Picture
-from options import Notes
+from options import Notes, PageMetadata
 
-_USUAL_LINE, _LONGEST_LINE = 1 << 12, 1 << 20
+_USUAL_LINE, _LONGEST_LINE = 1 << 13, 1 << 20
 
 
 def pack(picture: Picture, key: Key) -> bytes:
@@ -27,6 +27,8 @@ def pack(picture: Picture, key: Key) -> bytes:
         "suspect": picture.suspect,
         "notes": str(picture.notes),
     }
+    if picture.page is not None:
+        header["page"] = str(picture.page)
     return b"".join((json.dumps(header).encode(), b"\n", picture.body))
 
 
@@ -61,6 +63,7 @@ def unpack(value: bytes | memoryview, key: Key) -> Picture | None:
             header["etag"],
             suspect=header["suspect"],
             notes=Notes.read(header.get("notes", "")),
+            page=PageMetadata.read(header["page"]) if "page" in header else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

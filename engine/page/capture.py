@@ -16,7 +16,7 @@ from engine.errors import (
     PageStatus,
     PageUnreachable,
 )
-from engine.page import application, pdf, screenshot, scripts, whole
+from engine.page import application, metadata, pdf, screenshot, scripts, whole
 from engine.page.actions import Actions
 from engine.page.adblock import RequestFilter
 from engine.page.answer import Answer
@@ -32,7 +32,7 @@ from engine.page.pdf import PDFViewer
 from engine.page.settling import DRAWN_MS, NETWORK_SECONDS, PATIENT_MS, PICTURE_SECONDS, SETTLED_MS, Settling
 from engine.page.whole import View
 from engine.traffic import Traffic
-from options import CaptureOptions, Notes, Selector
+from options import CaptureOptions, Notes, PageMetadata, Selector
 from options.contract import OPTIONS
 
 CHALLENGES = frozenset({403, 429, 503})  # statuses of pages that check the visitor, some for five seconds
@@ -47,10 +47,11 @@ MILESTONES = {"settled": "load", "load": "load", "domcontentloaded": "DOMContent
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A picture, with notes about it."""
+    """A picture, with notes about it, and what the page says of itself."""
 
     body: bytes
     notes: Notes
+    metadata: PageMetadata
 
 
 async def capture_page(
@@ -99,6 +100,7 @@ class PageCapture:
         self._replacements = 0
         self._errors = 0
         self._is_unfinished = False
+        self._is_file = False  # a PDF, shown by a page of ours
         self._banners = Banners(page, params)
         self._actions = Actions(page, params)
         self._hiding = scripts.call_expression(scripts.HIDE, params.hide) if params.hide else ""
@@ -147,6 +149,7 @@ class PageCapture:
             raise NotAPage(pdf.DOWNLOAD)
         file = await self._viewer.fetch(self._page, self._params)
         self._answer.status = file.status
+        self._is_file = True
         self._view = await self._viewer.show(self._page, self._params, file.pieces)
         self._actions.end_script()
 
@@ -217,6 +220,7 @@ class PageCapture:
             await self._banners.hide_again()
             with contextlib.suppress(DeadlineExceeded):
                 await self._actions.style()
+            said = await self._read_metadata()
             body = await screenshot.take(self._page, self._params, self._view)
         except (PageFailed, BrokenPicture, ProtocolError):
             if await self._is_current(document):
@@ -224,7 +228,13 @@ class PageCapture:
             raise DocumentReplaced from None
         if not await self._is_current(document):
             raise DocumentReplaced
-        return Shot(body, self._notes)
+        return Shot(body, self._notes, said)
+
+    async def _read_metadata(self) -> PageMetadata:
+        status = self._answer.status
+        if self._is_file:
+            return PageMetadata.of({"url": self._params.target.url, "status": status})
+        return await metadata.read(self._page, status)
 
     @property
     def _notes(self) -> Notes:
