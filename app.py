@@ -14,7 +14,7 @@ from coordination import ClusterMode, log_in_one_line
 from services import Services
 from web import cli, fast_path
 from web.admin import blueprint as admin
-from web.api import contract, health, jobs, persist, site_history, site_lists, sites, thumbs
+from web.api import contract, health, jobs, metadata, persist, site_history, site_lists, sites, thumbs
 from web.http import budgets, callers, errors, flood_guard, origins, request_log, thumb_paths
 from web.ui import error_pages, gallery, pages
 
@@ -33,6 +33,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     readers = thumb_paths.of(services)
     fast_path.install(app, services, readers)
     app.register_blueprint(thumbs.blueprint(services, limits, readers))
+    app.register_blueprint(metadata.blueprint(services, limits))
     app.register_blueprint(contract.blueprint(services, limits))
     app.register_blueprint(persist.blueprint(services, limits))
     app.register_blueprint(jobs.blueprint(services, limits))

@@ -27,6 +27,7 @@ from coordination import (
 from errors import StorageFull, ThumbnailError
 from images import CpuPool
 from jobs import JobPictures, JobPresenter, JobQueue, JobStore, celery_app
+from metadata import Icons, IconStore, MetadataReader, PictureFetcher
 from netguard import Guard
 from options import LONGEST_TTL
 from refresh import Popularity, Refresher
@@ -75,6 +76,8 @@ class Services:
     access: AccessRules
     cache: PictureCache
     thumbnailer: Thumbnailer
+    metadata: MetadataReader
+    icons: Icons
     storage: PictureStorage
     originals_store: OriginalStore
     connections: Connections
@@ -172,6 +175,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         # A caller without a `wait` waits until the capture ends.
         WaitLimits(settings.web_connections * 3 // 4, settings.capture_timeout + 5),
     )
+    pictures = PictureFetcher(guard)
     popularity = Popularity(state, settings.refresh_budget)
     jobs = _jobs(settings, state)
     presenter = JobPresenter(storage, settings.public_url)
@@ -194,6 +198,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         access=access,
         cache=cache,
         thumbnailer=thumbnailer,
+        metadata=MetadataReader(thumbnailer, guard, cpu),
+        icons=Icons(thumbnailer, IconStore(connections.cache, pictures, cpu), guard, cpu),
         storage=storage,
         originals_store=originals_store,
         connections=connections,

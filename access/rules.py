@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from access.keys import ApiKey, find_key
-from access.signatures import require_signature
+from access.signatures import require_signature, sign
 from errors import ForbiddenHost, InvalidOption, KeyRequired
 from model import ThumbnailRequest
 from options import Rendition
@@ -25,6 +25,10 @@ class AccessRules:
         require_signature(self.signing_keys, query, request.delivery.expires)
         self.require_size(request.rendition)
         self.require_target(request.target.host)
+
+    def signed(self, options: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return the options of a URL of ours, with a signature if URLs need one."""
+        return [*options, ("sig", sign(self.signing_keys[0], options))] if self.signing_keys else options
 
     def identify(self, authorization: str | None, api_key: str | None) -> ApiKey | None:
         """Find the key that a caller sent, if any. Raises BadKey."""

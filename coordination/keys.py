@@ -31,6 +31,9 @@ class CacheKeys(_Keys):
     def wanted(self, digest: str) -> str:
         return f"{self.prefix}:wanted:{digest}"  # where others wait for an original
 
+    def icon(self, digest: str) -> str:
+        return f"{self.prefix}:icon:{digest}"  # of the URL of an icon
+
     def heartbeat(self, process: str) -> str:
         return f"{self.prefix}:heartbeat:{process}"  # written by a process that hears of changes, to hear of it
 

@@ -4,6 +4,9 @@ from images.changes import Change, compare, draw_difference, mean_colour
 from images.compare import INVISIBLE, difference, doubt
 from images.cpu import CpuPool
 from images.decode import NotAPicture, identify, pixels_of
+from images.foreign import read_icon, read_preview, resize_icon
+from images.letter import draw_letter
+from images.palette import palette
 from images.render import is_as_captured, make_rendition
 
 __all__ = [
@@ -15,9 +18,14 @@ __all__ = [
     "difference",
     "doubt",
     "draw_difference",
+    "draw_letter",
     "identify",
     "is_as_captured",
     "make_rendition",
     "mean_colour",
+    "palette",
     "pixels_of",
+    "read_icon",
+    "read_preview",
+    "resize_icon",
 ]

@@ -82,7 +82,7 @@ def identify_pdf(body: bytes) -> Identity:
 def pixels_of(body: bytes) -> int:
     """Return how many pixels a picture has by its header; 0 if it has none, such as a PDF."""
     try:
-        with _translated():
+        with translated():
             return math.prod(Image.open(io.BytesIO(body), formats=tuple(_BY_PILLOW)).size)
     except NotAPicture:
         return 0
@@ -90,19 +90,20 @@ def pixels_of(body: bytes) -> int:
 
 def decode(body: bytes) -> Image.Image:
     """Decode a picture to the last byte, unless it has more than MAX_PIXELS. Raises NotAPicture."""
-    with _translated():
+    with translated():
         image = Image.open(io.BytesIO(body), formats=tuple(_BY_PILLOW))
     if image.width * image.height > MAX_PIXELS:
         raise NotAPicture(f"{image.width} × {image.height} pixels are more than {MAX_PIXELS}")
     if _BY_PILLOW[str(image.format)].trailer not in body[-1024:]:
         raise NotAPicture("the picture is cut off")
-    with _translated():
+    with translated():
         image.load()
     return image
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Raise whatever a decoder raises as NotAPicture."""
     try:
         yield
     except Exception as err:  # hostile bytes can make a decoder raise any exception

@@ -1,5 +1,19 @@
 """What pages say of themselves: title, description, icon, preview picture. Knows no HTTP."""
 
+from metadata.fetching import PictureFetcher
+from metadata.icon_store import IconStore
+from metadata.icons import SIDES, USUAL_SIDE, Icons, PageIcon
+from metadata.reader import MetadataReader
 from metadata.values import Metadata, Source
 
-__all__ = ["Metadata", "Source"]
+__all__ = [
+    "SIDES",
+    "USUAL_SIDE",
+    "IconStore",
+    "Icons",
+    "Metadata",
+    "MetadataReader",
+    "PageIcon",
+    "PictureFetcher",
+    "Source",
+]

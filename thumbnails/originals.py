@@ -102,6 +102,11 @@ class Originals:
         work = Work(lead, follow, before_waiting=lambda: self._cache.want_original(request))
         return self._coalescer.join(request.capture_key.digest, work, self._limits.timeout + 5)
 
+    @property
+    def reads_pages(self) -> bool:
+        """Whether captures tell what pages say of themselves."""
+        return self._api.reads_pages
+
     def require_room(self, request: ThumbnailRequest, client: str) -> None:
         """Raise the error that a capture for `client` would certainly end with, if any.
 

@@ -111,29 +111,68 @@ class Thumbnailer:
             _log.info("refresh_refused", reason=err.code)
             return self._serve(stale, CacheState.STALE, request)
 
+    @property
+    def reads_pages(self) -> bool:
+        """Whether captures tell what pages say of themselves: a hosted screenshot API gives a picture alone."""
+        return self._originals.reads_pages
+
+    def get_original(self, ask: Ask, *, stale_ok: bool = True) -> Served:
+        """Return the captured page as `get` returns a picture of it, with what the page says of itself. Renders nothing.
+
+        An original from before that was read is captured again. Raises as `get`.
+        """
+        request = ask.request
+        info, failure = self._cache.page(request)
+        original = self._cache.original(request)
+        known = Known(None, info, failure).with_original(original)
+        usable = original is not None and (original.page is not None or not self._originals.reads_pages)
+        if original is not None and usable and not request.delivery.fresh:
+            if not known.supersedes(original) and self._freshness.is_fresh(original, request):
+                return self._serve(original, CacheState.HIT, request)
+            if stale_ok:
+                self._refresh_in_background(ask, known, renders=False)
+                return self._serve(original, CacheState.STALE, request)
+        try:
+            with self._seat_or_no_wait(ask, self._capture_seats, "callers that wait for captures") as deadline:
+                _, captured = self._wait_for_capture(ask, known, deadline, renders=False)
+        except (RateLimited, OverCapacity, Pending, CaptureError) as err:
+            if original is None or not (usable and request.delivery.fresh and stale_ok):
+                raise
+            _log.info("refresh_refused", reason=err.code)
+            return self._serve(original, CacheState.STALE, request)
+        return self._serve(captured.original, CacheState.MISS, request, captured.ms)
+
     def _capture(self, ask: Ask, known: Known) -> Served:
         """Wait for the capture of the page, and return its rendition. Raises Pending when the caller's time is up."""
         request, state = ask.request, CacheState.MISS if known.reachable else CacheState.BYPASS
         with self._seat_or_no_wait(ask, self._capture_seats, "callers that wait for captures") as deadline:
-            while True:
-                flight = self._originals.join(ask, known)
-                try:
-                    captured = flight.future.result(max(deadline - time.monotonic(), 0))
-                    break
-                except WaitTimeout:
-                    if flight.leading:
-                        flight.future.add_done_callback(lambda landed: self._render_in_background(landed, ask))
-                    raise Pending("the page is being captured; try again in a few seconds") from None
-                except RateLimited:
-                    if flight.leading:
-                        raise
-                    # The leader's budget is used up, not this caller's, so this caller may lead the next flight.
+            leading, captured = self._wait_for_capture(ask, known, deadline)
             # A follower may find that the leader has made the same rendition.
-            made = None if flight.leading and captured.ms is not None else self._cache.rendition(request)
+            made = None if leading and captured.ms is not None else self._cache.rendition(request)
             picture = self._renditions.make(
-                captured.original, request, deadline, known=made, charge=ask.charge, captured=flight.leading
+                captured.original, request, deadline, known=made, charge=ask.charge, captured=leading
             )
         return self._serve(picture, state, request, captured.ms)
+
+    def _wait_for_capture(
+        self, ask: Ask, known: Known, deadline: float, *, renders: bool = True
+    ) -> tuple[bool, Captured]:
+        """Wait for the capture of the page until `deadline`, and return whether this caller leads it. Raises Pending.
+
+        If the caller's time is up, the capture goes on, and its rendition is made in the background where it `renders`.
+        """
+        while True:
+            flight = self._originals.join(ask, known)
+            try:
+                return flight.leading, flight.future.result(max(deadline - time.monotonic(), 0))
+            except WaitTimeout:
+                if flight.leading and renders:
+                    flight.future.add_done_callback(lambda landed: self._render_in_background(landed, ask))
+                raise Pending("the page is being captured; try again in a few seconds") from None
+            except RateLimited:
+                if flight.leading:
+                    raise
+                # The leader's budget is used up, not this caller's, so this caller may lead the next flight.
 
     def _serve_from(self, original: Picture, known: Known, ask: Ask) -> Served:
         """Serve the rendition of a fresh original, or an outdated one if the client's budget of renditions is used up."""
@@ -165,7 +204,7 @@ class Thumbnailer:
             return known.rendition
         return self._render(original, known, ask)
 
-    def _refresh_in_background(self, ask: Ask, known: Known) -> None:
+    def _refresh_in_background(self, ask: Ask, known: Known, *, renders: bool = True) -> None:
         """Start a capture for which no caller waits. If it cannot start, the next try is some seconds later."""
         if self._cache.is_backing_off(ask.request, ask.charge.client):
             return
@@ -174,7 +213,7 @@ class Thumbnailer:
         except ThumbnailError as err:
             self._back_off(ask, err)
             return
-        if flight.leading:
+        if flight.leading and renders:
             flight.future.add_done_callback(lambda landed: self._render_in_background(landed, ask))
 
     def _render_in_background(self, landed: "Future[Captured]", ask: Ask) -> None:

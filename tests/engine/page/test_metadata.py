@@ -58,7 +58,9 @@ def test_a_page_is_described_by_what_its_head_says(engine: Engine, site: Site):
 
 
 def test_it_is_read_where_redirects_and_scripts_have_led(engine: Engine, site: Site):
-    script = "document.title = 'Late'; history.replaceState(0, '', '/final?x=1'); document.body.style.background = 'green'"
+    script = (
+        "document.title = 'Late'; history.replaceState(0, '', '/final?x=1'); document.body.style.background = 'green'"
+    )
     site.add("/landing", body("red", f"<script>setTimeout(() => {{ {script} }}, 100)</script>"))
     known = said(engine, site.add("/moved", status=302, headers={"Location": "/landing"}))
 
@@ -73,7 +75,9 @@ def test_links_are_resolved_against_the_base_of_the_document(engine: Engine, sit
     assert known["image"]["url"] == "https://img.example/a"
 
 
-@pytest.mark.parametrize("link", ["javascript:alert(1)", "data:image/png;base64,AAAA", "file:///etc/passwd", "blob:x", "x" * 9999])
+@pytest.mark.parametrize(
+    "link", ["javascript:alert(1)", "data:image/png;base64,AAAA", "file:///etc/passwd", "blob:x", "x" * 9999]
+)
 def test_only_links_of_the_web_leave_the_page(engine: Engine, site: Site, link: str):
     head = f"<title>T</title><meta property=og:image content='{link}'><link rel='icon canonical' href='{link}'>"
     known = said(engine, site.add("/bad-links", body("green", head=head)))
@@ -90,13 +94,16 @@ FAKES = """<script>
   URL = Map = Array = Object = String = matchMedia = null;
 </script>"""
 CLOBBERS = "".join(
-    f"<img name={name}>" for name in ("getElementsByTagName", "title", "baseURI", "documentElement", "querySelector", "head")
+    f"<img name={name}>"
+    for name in ("getElementsByTagName", "title", "baseURI", "documentElement", "querySelector", "head")
 )
 
 
 @pytest.mark.parametrize("trick", [FAKES, CLOBBERS, FAKES + CLOBBERS])
 def test_a_page_cannot_keep_the_engine_from_reading_it(engine: Engine, site: Site, trick: str):
-    page = f"<!doctype html><title>True</title><meta name=description content=told><body style='background:green'>{trick}"
+    page = (
+        f"<!doctype html><title>True</title><meta name=description content=told><body style='background:green'>{trick}"
+    )
     known = said(engine, site.add("/trick", page))
 
     assert (known["title"], known["description"]) == ("True", "told")

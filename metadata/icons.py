@@ -1,0 +1,77 @@
+"""The icon of a page in the size asked for: its own, or else the first letter of its host on its colour."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+import images
+from errors import BlockedTarget, CaptureError, InvalidURL, OverCapacity, RateLimited
+from images import CpuPool
+from metadata.icon_store import KEEP_NONE_SECONDS, KEEP_SECONDS, IconStore
+from model import ThumbnailRequest
+from netguard import Guard
+from options import NO_METADATA, Choice, PageMetadata
+from thumbnails import Ask, Thumbnailer
+from urls import parse_url
+
+SIDES = Choice(("16", "24", "32", "48", "64", "96", "128", "180", "192", "256"))  # pixels
+USUAL_SIDE = "64"
+BRIEF_SECONDS = 60  # for which a letter is kept while the page could not be captured
+_MOST_FETCHES = 3
+_PIXELS = 2 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class PageIcon:
+    """A PNG, and for how many seconds it may be kept. A `letter` is drawn; else it is the page's own."""
+
+    body: bytes
+    seconds: int
+    letter: bool = False
+
+
+class Icons:
+    def __init__(self, thumbnailer: Thumbnailer, store: IconStore, guard: Guard, cpu: CpuPool) -> None:
+        self._thumbnailer = thumbnailer
+        self._store = store
+        self._guard = guard
+        self._cpu = cpu
+
+    def get(self, ask: Ask, side: int) -> PageIcon:
+        """Return the icon of the page, after a capture if need be, which says where it is. Raises Pending.
+
+        A letter takes its place if it has none, or if the page could not be captured.
+        """
+        request, brief = ask.request, False
+        try:
+            page = self._page(ask)
+            for url in self._candidates(page, request, side):
+                if body := self._store.get(url, ask.charge.rendition):
+                    drawn = self._cpu.run(lambda body=body: images.resize_icon(body, side), pixels=_PIXELS)  # type: ignore[misc]
+                    return PageIcon(drawn, KEEP_SECONDS)
+        except (CaptureError, RateLimited, OverCapacity):
+            page, brief = NO_METADATA, True
+        letter = images.draw_letter(request.target.host, page.theme_color, side)
+        return PageIcon(letter, BRIEF_SECONDS if brief else KEEP_NONE_SECONDS, letter=True)
+
+    def _page(self, ask: Ask) -> PageMetadata:
+        """Return what the page says. A screenshot API that does not read pages is not asked: it could not tell."""
+        if not self._thumbnailer.reads_pages:
+            return NO_METADATA
+        return self._thumbnailer.get_original(ask).picture.page or NO_METADATA
+
+    def _candidates(self, page: PageMetadata, request: ThumbnailRequest, side: int) -> Iterator[str]:
+        """Yield the URLs at which the icon may be, the best first: the smallest that is large enough, then all others."""
+        by_fit = sorted(page.icons, key=lambda each: (each.side < side, each.side if each.side >= side else -each.side))
+        urls = [each.url for each in by_fit if not each.url.partition("?")[0].lower().endswith(".svg")]
+        judged = (
+            self._judged(url)
+            for url in [*urls[: _MOST_FETCHES - 1], urljoin(page.url or request.target.url, "/favicon.ico")]
+        )
+        yield from dict.fromkeys(filter(None, judged))
+
+    def _judged(self, url: str) -> str:
+        try:
+            return parse_url(url, self._guard).url
+        except (InvalidURL, BlockedTarget):
+            return ""

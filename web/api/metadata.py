@@ -1,0 +1,136 @@
+"""`GET /meta`: what a page says of itself, as JSON. `GET /icon`: its icon, or a letter in its place."""
+
+from flask import Blueprint, Response, json, request
+
+from access import CaptureCharge
+from errors import InvalidOption
+from metadata import SIDES, USUAL_SIDE, Metadata
+from model import ThumbnailRequest
+from options import Delivery, LinkedFeed, LinkedPicture
+from services import Services
+from thumbnails import Ask, Served
+from web.http.budgets import Budgets
+from web.http.callers import identify_caller
+from web.http.origins import Sharing, allow_origins, share_pictures
+from web.http.own_options import take_own
+from web.http.page_links import PageLinks
+from web.http.pictures import SAFE_HEADERS, cache_headers, conditional
+from web.http.request_log import log_facts, request_id
+
+
+def parse_page(services: Services, query: bytes) -> ThumbnailRequest:
+    """Read a query of `/thumb` that asks about a page. Raises what `/thumb` raises, access included."""
+    wanted = services.validator.parse_query(query)
+    log_facts(host=wanted.target.netloc)
+    services.access.require_allowed(query, wanted)
+    return wanted
+
+
+def ask_about(services: Services, budgets: Budgets, wanted: ThumbnailRequest) -> tuple[Ask, CaptureCharge]:
+    """Return what asks about a page for the current caller, and the charge, whose headers say what is left."""
+    needs_key = "fresh=1" if wanted.delivery.fresh and services.access.keys else ""
+    caller = identify_caller(services.access, needs_key=needs_key)
+    charge = budgets.charge_of(caller.name, caller.own_limit)
+    return Ask(wanted, charge, request_id()), charge
+
+
+def log_served(served: Served) -> None:
+    log_facts(cache=served.cache, **({} if served.capture_ms is None else {"capture_ms": served.capture_ms}))
+
+
+def blueprint(services: Services, budgets: Budgets) -> Blueprint:
+    views = Blueprint("metadata", __name__)
+    share_pictures(views, Sharing(services.settings), lists=("metadata.meta",))
+    allow_origins(views, services.settings.cors_origins)
+    links = PageLinks(services)
+
+    @views.get("/meta")
+    def meta() -> Response:
+        query = request.query_string
+        ask, charge = ask_about(services, budgets, parse_page(services, query))
+        known = services.metadata.get(ask)
+        log_served(known.served)
+        return respond(
+            record(known, links, query), "application/json", known.served, ask.request.delivery, charge.headers
+        )
+
+    @views.get("/icon")
+    def icon() -> Response:
+        query, own = take_own(request.query_string, ("size",))
+        side = own.get("size", USUAL_SIDE)
+        if side not in SIDES.values:
+            raise InvalidOption(f"must be {SIDES.words}", field="size")
+        ask, _ = ask_about(services, budgets, parse_page(services, query))
+        found = services.icons.get(ask, int(side))
+        log_facts(icon="letter" if found.letter else "page")
+        response = Response(found.body, content_type="image/png")
+        response.headers.update(
+            {
+                "Cache-Control": _kept(found.seconds, ask.request.delivery),
+                "X-Icon": "letter" if found.letter else "page",
+                **SAFE_HEADERS,
+            }
+        )
+        response.add_etag()
+        return conditional(response)
+
+    return views
+
+
+def respond(
+    body: dict[str, object], content_type: str, served: Served, delivery: Delivery, limits: dict[str, str]
+) -> Response:
+    """Respond with JSON that is as fresh as the captured page, and has an ETag of its own."""
+    response = Response(json.dumps(body) + "\n", content_type=content_type)
+    response.headers.update(cache_headers(served, delivery) | limits | {"X-Content-Type-Options": "nosniff"})
+    del response.headers["ETag"]  # of the picture
+    response.add_etag()
+    return conditional(response)
+
+
+def record(known: Metadata, links: PageLinks, query: bytes) -> dict[str, object]:
+    """Write metadata as JSON. What the page does not say is null, so that each name is always there."""
+    pairs = links.pairs(query)
+    size = next(iter(links.sizes()), None)
+    return {
+        "url": known.url,
+        "source": str(known.source),
+        "final_url": known.final_url or None,
+        "status": known.status or None,
+        "title": known.title or None,
+        "description": known.description or None,
+        "site_name": known.site_name or None,
+        "author": known.author or None,
+        "published": known.published or None,
+        "language": known.language or None,
+        "theme_color": known.theme_color or None,
+        "canonical": known.canonical or None,
+        "favicon": known.favicon or None,
+        "image": _picture(known.image),
+        "feeds": [_feed(each) for each in known.feeds],
+        "palette": list(known.palette),
+        "captured_at": known.captured_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "picture": links.picture(pairs, size),
+        "icon": links.write("/icon", pairs),
+    }
+
+
+def _picture(picture: LinkedPicture | None) -> dict[str, object] | None:
+    if picture is None:
+        return None
+    return {
+        "url": picture.url,
+        "width": picture.width or None,
+        "height": picture.height or None,
+        "alt": picture.alt or None,
+    }
+
+
+def _feed(feed: LinkedFeed) -> dict[str, object]:
+    return {"url": feed.url, "type": feed.type, "title": feed.title or None}
+
+
+def _kept(seconds: int, delivery: Delivery) -> str:
+    if delivery.fresh:
+        return "no-store"
+    return f"{'private' if delivery.expires is not None else 'public'}, max-age={seconds}"
