@@ -54,6 +54,10 @@ class Icons:
         letter = images.draw_letter(request.target.host, page.theme_color, side)
         return PageIcon(letter, BRIEF_SECONDS if brief else KEEP_NONE_SECONDS, letter=True)
 
+    def letter(self, request: ThumbnailRequest, side: int) -> PageIcon:
+        """Return the letter of the host, while nothing is known of its page."""
+        return PageIcon(images.draw_letter(request.target.host, "", side), 0, letter=True)
+
     def _page(self, ask: Ask) -> PageMetadata:
         """Return what the page says. A screenshot API that does not read pages is not asked: it could not tell."""
         if not self._thumbnailer.reads_pages:

@@ -3,8 +3,8 @@
 from flask import Blueprint, Response, json, request
 
 from access import CaptureCharge
-from errors import InvalidOption
-from metadata import SIDES, USUAL_SIDE, Metadata
+from errors import InvalidOption, Pending
+from metadata import SIDES, USUAL_SIDE, Metadata, PageIcon
 from model import ThumbnailRequest
 from options import Delivery, LinkedFeed, LinkedPicture
 from services import Services
@@ -61,7 +61,10 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         if side not in SIDES.values:
             raise InvalidOption(f"must be {SIDES.words}", field="size")
         ask, _ = ask_about(services, budgets, parse_page(services, query))
-        found = services.icons.get(ask, int(side))
+        try:
+            found = services.icons.get(ask, int(side))
+        except Pending as err:
+            return pending_icon(services.icons.letter(ask.request, int(side)), err)
         log_facts(icon="letter" if found.letter else "page")
         response = Response(found.body, content_type="image/png")
         response.headers.update(
@@ -75,6 +78,14 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         return conditional(response)
 
     return views
+
+
+def pending_icon(letter: PageIcon, err: Pending) -> Response:
+    log_facts(code=err.code)
+    response = Response(letter.body, err.status, content_type="image/png")
+    waits = {"Retry-After": str(err.retry_after), "X-Thumb-State": "pending", "X-Icon": "letter"}
+    response.headers.update({"Cache-Control": "no-store", **waits, **SAFE_HEADERS})
+    return response
 
 
 def respond(
