@@ -16,7 +16,7 @@ from web import cli, fast_path
 from web.admin import blueprint as admin
 from web.api import contract, health, jobs, metadata, persist, site_history, site_lists, sites, thumbs
 from web.http import budgets, callers, errors, flood_guard, origins, request_log, thumb_paths
-from web.ui import error_pages, gallery, pages
+from web.ui import error_pages, gallery, pages, playground
 
 MAX_BODY_BYTES = 64 * 1024
 NO_RESTART = 3  # the status with which a worker of gunicorn tells its master to stop
@@ -42,6 +42,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(site_lists.blueprint(services, limits))
     app.register_blueprint(health.blueprint(services))
     pages.install(app, services)
+    app.register_blueprint(playground.blueprint(services, limits))
     app.register_blueprint(gallery.blueprint(services))
     admin.install(app, services, limits)
     error_pages.install(app)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from access.keys import ApiKey, find_key
 from access.signatures import require_signature, sign
-from errors import ForbiddenHost, InvalidOption, KeyRequired
+from errors import BadKey, ForbiddenHost, InvalidOption, KeyRequired
 from model import ThumbnailRequest
 from options import Rendition
 
@@ -41,6 +41,25 @@ class AccessRules:
         """
         if (self.keys or self.signing_keys) and key is None:
             raise KeyRequired(f"{what} needs an API key; send `Authorization: Bearer <key>` or `X-API-Key`")
+
+    @property
+    def restricted(self) -> bool:
+        """Whether callers must show who they are, by a key or a signature."""
+        return bool(self.keys or self.signing_keys)
+
+    def identify_person(self, typed: str) -> ApiKey | None:
+        """Find the API key that a person has typed into a form, None for a signing key. Raises BadKey or KeyRequired.
+
+        A signing key will do, since its holder can sign any URL.
+        """
+        if not typed:
+            raise KeyRequired("is needed here; enter one of this service", field="key")
+        signers = tuple(ApiKey("", secret) for secret in self.signing_keys)
+        try:
+            found = find_key((*self.keys, *signers), None, typed)
+        except BadKey:
+            raise BadKey("is unknown here; check what you entered", field="key") from None
+        return found if found in self.keys else None
 
     def require_target(self, host: str) -> None:
         """Raise ForbiddenHost unless `host` (without port) matches one of the allowed targets."""

@@ -17,6 +17,7 @@ class WebSettings(SettingsPart):
     public_url: BaseURL | None = Field(
         None, description="the http:// or https:// URL by which callers reach the service"
     )
+    playground: bool = Field(default=True, description="true or false")
     gallery_public: bool = Field(default=False, description="true or false")
     log_format: Literal["json", "console"] = Field(
         default_factory=lambda: "console" if sys.stderr.isatty() else "json", description="json or console"

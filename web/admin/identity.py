@@ -17,7 +17,7 @@ from web.http.site_images import are_open
 BY_KEY = "admin"  # the name of everybody who logs in with the key
 COOKIE = "admin"
 _TOKEN = "token"  # noqa: S105 - in the session cookie: the token of the session in the database
-_PAGES = frozenset(("admin", "gallery"))  # the blueprints whose pages look different to an admin
+_PAGES = frozenset(("admin", "gallery", "playground"))  # the blueprints whose pages look different to an admin
 _NAME = re.compile(r"[^\s,\x00-\x1f\x7f][^,\x00-\x1f\x7f]{0,199}")
 _log = structlog.get_logger()
 

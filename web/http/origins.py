@@ -41,6 +41,7 @@ _READ = [
     "X-Thumb-State",
 ]
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_FOREIGN = "pages of other web sites must not change the catalogue; CORS_ORIGINS names those that may"
 EXPOSED = "PRIVATE_TARGETS is set, so scripts of any web site can read pictures of internal pages; set CORS_ORIGINS"
 
 
@@ -85,8 +86,8 @@ def share_pictures(views: Blueprint, sharing: Sharing, *, lists: Collection[str]
         return response
 
 
-def refuse_foreign_writes(views: Blueprint, origins: Collection[str]) -> None:
-    """Refuse what pages of other origins than `origins` send to `views` to change something.
+def refuse_foreign_writes(views: Blueprint, origins: Collection[str], reason: str = _FOREIGN) -> None:
+    """Refuse what pages of other origins than `origins` send to `views` to change something, for a public `reason`.
 
     A browser sends a form or a plain text anywhere, and it may be on the machine or in the network that may use the service
     without a key. No page can send a key, unless it knows one and CORS allows it. Every POST of a browser names its origin.
@@ -103,9 +104,7 @@ def refuse_foreign_writes(views: Blueprint, origins: Collection[str]) -> None:
         if (
             request.headers.get("Sec-Fetch-Site") != "same-origin"
         ):  # a proxy may show us another host than the browser's
-            raise ForeignOrigin(
-                "pages of other web sites must not change the catalogue; CORS_ORIGINS names those that may"
-            )
+            raise ForeignOrigin(reason)
 
 
 def allow_origins(views: Blueprint, origins: tuple[str, ...]) -> None:

@@ -1,5 +1,6 @@
 """Pages for people as responses: the templates' environment, the headers of a page, and its theme."""
 
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,7 +10,7 @@ from jinja2 import StrictUndefined
 from services import Services
 from web.http.addresses import base_url, path_of
 from web.ui import wording
-from web.ui.access import is_admin
+from web.ui.access import is_admin, may_see_gallery
 from web.ui.assets import Assets
 from web.ui.pictures import PictureAddresses
 
@@ -26,6 +27,7 @@ _HEADERS = {
     "Cache-Control": "private, no-cache",
     "Vary": "Cookie",
 }
+FRONT_DOOR = "playground.front_door"
 LOG_IN, NEW_SITE = "admin.log_in", "admin.new_site"  # endpoints of web/admin, which lies above this folder
 THEMES = ("system", "light", "dark")
 _THEME_COOKIE = "theme"
@@ -54,12 +56,33 @@ def install(app: Flask, services: Services) -> None:
         """Return the path of the form for a new site; "" for a reader who must not add one."""
         return link(NEW_SITE) if is_admin() and NEW_SITE in app.view_functions else ""
 
+    def exists(rule: str) -> bool:
+        """Return whether this installation has a page or document at the path `rule`."""
+        return any(each.rule == rule for each in app.url_map.iter_rules())
+
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    words = ("ago", "day", "due", "host", "minute", "moment", "name", "number", "percent", "size", "span")
+    words = (
+        "ago",
+        "day",
+        "due",
+        "duration",
+        "host",
+        "minute",
+        "moment",
+        "name",
+        "number",
+        "percent",
+        "seconds",
+        "size",
+        "span",
+    )
     app.jinja_env.filters.update({word: getattr(wording, word) for word in words})
     app.jinja_env.globals.update(
         link=link,
+        exists=cache(exists),
+        front_door=FRONT_DOOR,
+        may_see_gallery=may_see_gallery,
         is_admin=is_admin,
         path=lambda path: path_of(path, public_url),
         absolute=lambda path: (public_url or base_url()) + path,

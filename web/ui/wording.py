@@ -69,6 +69,18 @@ def size(count: int) -> str:
     return f"{count} bytes"
 
 
+def duration(milliseconds: int) -> str:
+    """Write how long something took."""
+    return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+
+
+def seconds(count: int) -> str:
+    """Write how long to wait, in the unit that people think in."""
+    length, unit = next((each for each in _UNITS if count >= 2 * each[0]), (1, "second"))
+    rounded = -(-count // length)
+    return f"{rounded} {unit}{'' if rounded == 1 else 's'}"
+
+
 def host(url: str) -> str:
     """Return the host of a site as people call it, with its port if it has one."""
     return urlsplit(url).netloc.removeprefix("www.")

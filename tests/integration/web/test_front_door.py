@@ -1,0 +1,249 @@
+"""The page `/` as a form without scripts: what it captures, refuses, costs and shows. tests/e2e/ui looks at it in a browser."""
+
+import html
+import re
+import threading
+
+import pytest
+from structlog.testing import capture_logs
+
+from options import PRIVATE, THUMBNAIL_OPTIONS
+from tests.support.screenshot_api import refuse
+
+URL = "https://example.com/"
+API_KEY, SIGNING_KEY = "correct-horse", "a-signing-key-of-32-characters-xx"
+
+
+@pytest.fixture
+def capture(client):
+    """Send the form with some fields."""
+
+    def send(**fields):
+        return client.post("/", data={"url": URL, "w": "640", **fields})
+
+    return send
+
+
+def outcome(page):
+    """What the page says of the picture, by its words."""
+    return dict(re.findall(r"<dt>([^<]+)</dt><dd[^>]*>\s*([^<]*?)\s*</dd>", page.text))
+
+
+def address(page):
+    """The path of the picture in the page."""
+    return html.unescape(re.search(r'<figure.*?<img src="([^"]+)"', page.text, re.DOTALL)[1])
+
+
+def code(page, name):
+    return html.unescape(re.search(rf'id="snippet-{name}"[^>]*>(.*?)</code>', page.text, re.DOTALL)[1])
+
+
+def wrong(page):
+    """The fields that are marked, and the words at each."""
+    return {name: html.unescape(words) for name, words in re.findall(r'id="wrong-([a-z_]+)">([^<]*)<', page.text)}
+
+
+def test_a_link_fills_the_form_and_captures_nothing(client, api):
+    page = client.get(f"/?url={URL}&device=iphone-14&full_page&block_ads=false&utm_source=mail")
+    assert page.status_code == 200
+    assert f'value="{URL}"' in page.text
+    assert '<option value="iphone-14" selected>' in page.text
+    assert re.search(r'name="full_page" value="true" checked', page.text)
+    assert not re.search(r'name="block_ads" value="true" checked', page.text)
+    assert "utm_source" not in code(page, "img")
+    assert api.calls == []
+
+
+def test_the_form_captures_and_says_what_it_cost(client, capture, api):
+    page = capture()
+    assert page.status_code == 200
+    assert outcome(page) | {"Took": "", "Bytes": ""} == {
+        "Size": "640 × 360",
+        "Bytes": "",
+        "X-Cache": "MISS",
+        "Took": "",
+        "Cost": "1 capture, 119 left for 60 s",
+        "Captured": "a moment ago",
+    }
+    again = outcome(capture(format="webp"))
+    assert (again["X-Cache"], again["Cost"]) == ("HIT", "nothing")
+    picture = client.get(address(page))
+    assert (picture.status_code, picture.headers["X-Cache"]) == (200, "HIT")
+    assert len(api.calls) == 1
+
+
+def test_a_known_picture_is_shown_by_a_link(client, capture, api):
+    capture()
+    page = client.get(f"/?url={URL}&w=640")
+    assert outcome(page)["X-Cache"] == "HIT"
+    assert len(api.calls) == 1
+
+
+def test_it_captures_anew_by_a_button_of_its_own(capture, api):
+    capture()
+    page = capture(fresh="1")
+    assert outcome(page)["X-Cache"] == "MISS"
+    assert "fresh" not in code(page, "img")
+    assert len(api.calls) == 2
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+def test_another_web_site_cannot_send_the_form(client, api, origin):
+    page = client.post("/", data={"url": URL}, headers={"Origin": origin, "Sec-Fetch-Site": "cross-site"})
+    assert page.status_code == 403
+    assert api.calls == []
+
+
+def test_every_wrong_field_is_marked_at_once(capture, api):
+    page = capture(url="not a url", w="7", delay="soon", quality="200")
+    assert page.status_code == 400
+    assert wrong(page) == {
+        "url": "The address contains a space, a backslash, or a control or invisible character; percent-encode it.",
+        "w": "Width must be a whole number of pixels from 16 to 3840.",
+        "delay": "Delay must be a whole number of milliseconds from 0 to 10000.",
+        "quality": "Quality must be a whole number from 1 to 100.",
+    }
+    assert page.text.count('aria-invalid="true"') == 4
+    assert 'value="not a url"' in page.text  # nothing typed is lost
+    assert api.calls == []
+
+
+@pytest.mark.parametrize("url", ["", "   "])
+def test_an_empty_address_is_asked_for(client, url):
+    assert "url" in wrong(client.post("/", data={"url": url}))
+
+
+def test_a_private_address_is_refused_at_its_field(capture, api):
+    assert "not a public web address" in wrong(capture(url="http://127.0.0.1/"))["url"]
+    assert api.calls == []
+
+
+def test_a_wrong_value_in_a_folded_group_unfolds_it(capture):
+    page = capture(scroll_y="-1")
+    assert "scroll_y" in wrong(page)
+    assert "<details open>" in page.text
+
+
+def test_a_failure_says_what_happened(capture, api):
+    api.behave(refuse(502, "upstream", "down"), times=9)
+    page = capture()
+    assert page.status_code == 502
+    assert "Capture failed" in page.text
+    assert wrong(page) == {}
+
+
+def test_a_used_up_budget_says_when_it_renews(make_client, api):
+    client = make_client(thumb_limit="1 per minute")
+    client.post("/", data={"url": URL})
+    page = client.post("/", data={"url": "https://example.org/"})
+    assert page.status_code == 429
+    assert int(page.headers["Retry-After"]) > 0
+    assert "Limit reached: 1 captures per minute." in page.text
+    assert len(api.calls) == 1
+
+
+def test_a_slow_page_is_pending_and_then_there(capture, api):
+    gate = threading.Event()
+    api.hold(gate)
+    page = capture(wait="0")
+    gate.set()
+    assert page.status_code == 202
+    assert 'data-state="pending"' in page.text
+    assert outcome(capture(wait="30"))["Cost"] == "nothing"
+    assert len(api.calls) == 1
+
+
+def test_it_escapes_what_a_link_puts_in(client):
+    page = client.get(
+        "/?url=https://example.com/%22%3E%3Cscript%3Ealert(1)%3C/script%3E&selector=%3C/textarea%3E%3Cb%3E"
+    )
+    assert "<script>alert" not in page.text
+    assert "<b>" not in page.text
+
+
+def test_each_option_of_a_url_has_a_control(client):
+    names = set(re.findall(r'name="([a-z_]+)"', client.get("/").text))
+    lacking = {each.name for each in THUMBNAIL_OPTIONS.values() if each.apis and not each.param("snapsharp")}
+    expected = THUMBNAIL_OPTIONS.keys() - PRIVATE - lacking - {"sig", "fresh", "expires"}
+    assert expected - names == set()
+    assert names & (PRIVATE | lacking) == set()
+
+
+def test_the_page_stays_small(client):
+    page = client.get("/")
+    assert len(page.data) < 30_000
+    scripts = re.findall(r'src="(/static/[^"]+\.js)"', page.text)
+    assert sum(len(client.get(script).data) for script in scripts) < 10_000
+
+
+def test_it_works_below_a_path_of_another_site(make_client):
+    client = make_client(public_url="https://pictures.example/thumbs")
+    page = client.post("/", data={"url": URL})
+    assert 'action="/thumbs/"' in page.text
+    assert address(page).startswith("/thumbs/thumb?url=")
+    assert 'src="https://pictures.example/thumbs/thumb?url=' in code(page, "img")
+
+
+def test_a_size_is_proposed_that_the_operator_allows(make_client):
+    page = make_client(allowed_sizes=("300", "1000x500")).get("/")
+    assert re.search(r'name="w" value="300"', page.text)
+
+
+def test_without_playground_it_only_says_what_this_is(make_client, api):
+    client = make_client(playground=False)
+    page = client.get("/")
+    assert page.status_code == 200
+    assert "picture" in page.text
+    assert "<form id" not in page.text
+    assert client.post("/", data={"url": URL}).status_code == 405
+    assert api.calls == []
+
+
+# With keys
+
+
+@pytest.fixture(params=[{"signing_keys": (SIGNING_KEY,)}, {"api_keys": (f"cms:{API_KEY}",)}], ids=["signing", "api"])
+def locked(request, make_client):
+    return make_client(**request.param), SIGNING_KEY if "signing_keys" in request.param else API_KEY
+
+
+@pytest.mark.parametrize("key", ["", "some-other-key-entirely"])
+def test_a_restricted_service_asks_for_a_key(locked, api, key):
+    client, _ = locked
+    page = client.post("/", data={"url": URL, "key": key})
+    assert page.status_code == 401
+    assert "key" in wrong(page)
+    assert api.calls == []
+
+
+def test_a_restricted_service_shows_no_picture_by_a_link(locked):
+    client, key = locked
+    client.post("/", data={"url": URL, "w": "640", "key": key})
+    page = client.get(f"/?url={URL}&w=640")
+    assert outcome(page) == {}
+
+
+def test_a_key_takes_a_picture_and_is_written_nowhere(locked):
+    client, key = locked
+    with capture_logs() as logs:
+        page = client.post("/", data={"url": URL, "w": "640", "key": key})
+    assert outcome(page)["X-Cache"] == "MISS"
+    assert client.get(address(page)).status_code == 200
+    assert key not in page.text
+    assert key not in str(logs)
+    assert page.headers["Cache-Control"] == "no-store"
+
+
+def test_the_code_of_a_signing_service_is_signed(make_client):
+    client = make_client(signing_keys=(SIGNING_KEY,))
+    assert "sig=" not in client.get("/").text
+    page = client.post("/", data={"url": URL, "w": "640", "key": SIGNING_KEY})
+    for source in re.findall(r'http://localhost(/thumb\?[^"\s]+)', html.unescape(code(page, "picture"))):
+        assert "sig=" in source
+        assert client.get(source).status_code == 200
+
+
+def test_a_key_pays_from_its_own_budget(make_client):
+    client = make_client(api_keys=(f"cms:{API_KEY}:7/minute",))
+    page = client.post("/", data={"url": URL, "key": API_KEY})
+    assert outcome(page)["Cost"].startswith("1 capture, 6 left")

@@ -1,0 +1,129 @@
+"""What the front door shows: the result of a form, what is wrong with it, and the code. Knows no HTTP."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+
+from errors import Pending, ThumbnailError
+from model import Picture, ThumbnailRequest
+from options import NOTES, Notes
+from thumbnails import Served
+from web.ui.controls import URL, Control, Controls, Pairs, plain
+from web.ui.snippets import Snippet, Subject, query_of, snippets
+
+KEY = "key"  # the field of a person's key
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Where a picture lies on the page: its top left corner, and how many CSS pixels each of its pixels covers."""
+
+    x: float
+    y: float
+    per_pixel: float
+
+    @classmethod
+    def of(cls, wanted: ThumbnailRequest, picture: Picture) -> "Region | None":
+        """Find it, if it can be told: the place of an element is not known here, nor how high a whole page is."""
+        options, rendition = wanted.capture, wanted.rendition
+        if options.selector or not picture.width:
+            return None
+        x, y, width, height = options.clip or (0, 0, options.width, options.height)
+        if not (rendition.w and rendition.h) or rendition.fit == "inside":
+            return cls(x, y, width / picture.width)
+        across, down = rendition.w / width, rendition.h / height
+        unknown_height = options.full_page and not options.clip
+        if rendition.fit == "contain" or (unknown_height and across < down):
+            return None
+        enlarged = max(across, down)
+        return cls(x + (width - rendition.w / enlarged) / 2, y, 1 / enlarged)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a form: a picture, or an error; and what that has cost, by the `RateLimit-*` headers.
+
+    `more_errors` are those of other fields.
+    """
+
+    wanted: ThumbnailRequest | None = None
+    served: Served | None = None
+    error: ThumbnailError | None = None
+    more_errors: tuple[ThumbnailError, ...] = ()
+    costs: dict[str, str] = field(default_factory=dict)
+    milliseconds: int = 0
+
+    @property
+    def state(self) -> str:
+        if self.served is not None:
+            return "ready"
+        if self.error is None:
+            return "nothing"
+        return "pending" if isinstance(self.error, Pending) else "failed"
+
+    @property
+    def region(self) -> Region | None:
+        return Region.of(self.wanted, self.served.picture) if self.wanted and self.served else None
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """All that the page shows. `picture` is its path, as the page itself asks for it."""
+
+    controls: Controls
+    chosen: Pairs
+    result: Result
+    subject: Subject
+    picture: str
+    restricted: bool
+
+    @property
+    def values(self) -> dict[str, str]:
+        return dict(self.chosen)
+
+    @property
+    def query(self) -> str:
+        """The options as they are in the address of this page."""
+        return query_of(self.chosen)
+
+    @property
+    def wrong(self) -> dict[str, str]:
+        """What is wrong with the fields of the form, by their names."""
+        labels = {URL: "The address", KEY: "The key", **{each.name: each.label for each in self.controls.all}}
+        errors = (error for error in (self.result.error, *self.result.more_errors) if error)
+        named = [(name, error.reason) for error in errors for name in error.field.split(", ")]
+        return {name: _about(labels[name], reason) for name, reason in named if name in labels}
+
+    @property
+    def problem(self) -> str:
+        """What went wrong, as a sentence."""
+        return _sentence(self.result.error.detail) if self.result.error else ""
+
+    @property
+    def notes(self) -> list[str]:
+        """What the picture does not show, or shows instead, as sentences."""
+        notes = self.result.served.picture.notes if self.result.served else Notes()
+        values = ((name, attribute, getattr(notes, attribute)) for name, attribute in NOTES.items())
+        return [f"{name}={value}: {_MEANINGS[attribute]}" for name, attribute, value in values if value]
+
+    @property
+    def snippets(self) -> tuple[Snippet, ...]:
+        """The code, unless it would not work yet: a signature is made for a person with a key."""
+        unsigned = self.subject.access.signing_keys and not self.result.served
+        return () if unsigned or self.wrong else snippets(self.subject)
+
+    def opens(self, controls: Iterable[Control]) -> bool:
+        """Return whether a group is unfolded: something in it is chosen, or wrong."""
+        return any(each.name in self.values or each.name in self.wrong for each in controls)
+
+
+_PREDICATES = ("must", "is", "contains", "cannot", "contradicts")
+_MEANINGS = {each.name: plain(each.metadata["meaning"]) for each in fields(Notes)}
+
+
+def _about(label: str, reason: str) -> str:
+    """Write what is wrong with a field as a sentence, whose subject it is if the reason has none."""
+    return f"{label} {reason}." if reason.split(" ", 1)[0] in _PREDICATES else _sentence(reason)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
