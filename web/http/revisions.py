@@ -36,7 +36,7 @@ def expected_revision() -> int | None:
     given = [*tags.as_set(include_weak=True)]
     if len(given) != 1:
         raise InvalidOption("must be the one ETag of what you read, or *", field="If-Match")
-    revision = given[0].partition("-")[0]
+    revision = (given[0] or "").partition("-")[0]  # Werkzeug reads the empty tag as None
     if not revision.isascii() or not revision.isdecimal() or len(revision) > 9:
         raise RevisionConflict("If-Match is no ETag of this service; read the site again")
     return int(revision)
