@@ -183,7 +183,7 @@ class Catalogue:
             found = 0
             for start in range(0, len(wanted), MOST_AT_ONCE):
                 some = wanted[start : start + MOST_AT_ONCE]
-                statement = update(SiteRow).where(SiteRow.id.in_(some)).values(due_at=self._now())
+                statement = update(SiteRow).where(SiteRow.id.in_(some)).values(due_at=self._now(), claimed_at=None)
                 found += session.execute(statement).rowcount  # type: ignore[attr-defined]
             return found
 
@@ -243,6 +243,7 @@ class Catalogue:
             paused=draft.paused,
             status=Status.PENDING,
             failure_count=0,
+            starts=0,
             created_at=now,
             updated_at=now,
             due_at=now if capture else self._next_due(draft.schedule, now),
@@ -282,8 +283,10 @@ class Catalogue:
             row.status = Status.PENDING
             row.due_at = now if capture else self._next_due(row.schedule, now)
             row.failure_code = row.failure_message = row.failure_since = None
-            row.failure_count = 0
-        elif row.schedule != before[2] and not (row.status == Status.PENDING and row.due_at and row.due_at <= now):
+            row.failure_count = row.starts = 0
+            row.claimed_at = None
+        elif row.schedule != before[2] and row.claimed_at is None and not (row.due_at and row.due_at <= now):
+            # A site that is due, or claimed, is captured once more, and then as the new schedule says.
             row.due_at = self._next_due(row.schedule, row.captured_at or now)
         row.updated_at, row.revision = now, row.revision + 1
 

@@ -77,7 +77,7 @@ class Claims:
                     rows.setdefault(row.id, row)
             claims = [Claim(row.id, now + QUEUED, self._since(row, now)) for row in rows.values()]
             for claim in claims:
-                rows[claim.site_id].due_at = claim.due_at
+                rows[claim.site_id].due_at, rows[claim.site_id].claimed_at = claim.due_at, now
             return claims
 
         return self._database.write(work) if most > 0 else []
@@ -85,18 +85,18 @@ class Claims:
     def begin(self, claim: Claim) -> tuple[Site, Claim] | None:
         """Return the site, and the claim while its capture runs; None if the claim was lost or has begun already.
 
-        The capture counts as a failure until it ends. So a page that kills its worker each time is captured ever less
-        often.
+        A page that kills its worker each time is captured ever less often. A site that was paused meanwhile stays due.
         """
 
         def work(session: Session) -> tuple[Site, Claim] | None:
             row = session.get(SiteRow, claim.site_id, with_for_update=True)
-            if row is None or row.due_at != claim.due_at or row.paused:
+            if row is None or row.due_at != claim.due_at:
                 return None
-            running = replace(
-                claim, due_at=self._now() + min(self._run * 2 ** min(row.failure_count, 12), _LONGEST_RUN)
-            )
-            row.due_at, row.failure_count = running.due_at, row.failure_count + 1
+            if row.paused:
+                row.due_at, row.claimed_at = self._now(), None
+                return None
+            running = replace(claim, due_at=self._now() + min(self._run * 2 ** min(row.starts, 12), _LONGEST_RUN))
+            row.due_at, row.starts = running.due_at, row.starts + 1
             session.flush()
             return to_site(row, None), running
 
@@ -109,7 +109,8 @@ class Claims:
             .where(SiteRow.id == claim.site_id, SiteRow.due_at == claim.due_at)
             .values(
                 due_at=self._now() + timedelta(seconds=seconds),
-                failure_count=case((SiteRow.failure_count > 0, SiteRow.failure_count - 1), else_=0),
+                claimed_at=None,
+                starts=case((SiteRow.starts > 0, SiteRow.starts - 1), else_=0),
             )
         )
         self._database.write(lambda session: session.execute(statement))

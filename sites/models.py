@@ -61,6 +61,10 @@ class SiteRow(Base):
     captured_at: Mapped[datetime | None]
     changed_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None] = mapped_column(index=True)
+    claimed_at: Mapped[datetime | None]  # if it is claimed for a capture: then the claim ends at `due_at`
+    starts: Mapped[int] = mapped_column(
+        default=0, server_default="0"
+    )  # captures that have begun since the last outcome
     latest_number: Mapped[int | None]  # of the last version that was captured
     picture_number: Mapped[int | None]  # of the version to show
     pinned: Mapped[bool] = mapped_column(default=False)

@@ -91,6 +91,7 @@ class Recorder:
                 return None
             now, schedule = self._now(), Schedule.parse(row.schedule)
             row.failure_code, row.failure_message = err.code, err.detail
+            row.failure_count, row.starts = row.failure_count + 1, 0
             if schedule.backs_off(row.failure_count):
                 row.failure_message += f"; after {row.failure_count} failures in a row, captured once a week"
             row.failure_since = row.failure_since or now
@@ -99,6 +100,7 @@ class Recorder:
                 row.status = Status.FAILED
             if row.due_at == claim.due_at:
                 row.due_at = schedule.after_failure(row.failure_count, now, transient=transient)
+                row.claimed_at = None
             session.flush()
             return self._with_events(session, Recorded(site_of(session, row), failed=failed))
 
@@ -123,12 +125,13 @@ class Recorder:
         recovered = row.status == Status.FAILED
         row.status = Status.READY
         row.failure_code = row.failure_message = row.failure_since = None
-        row.failure_count = 0
+        row.failure_count = row.starts = 0
         row.captured_at = max(row.captured_at or captured_at, captured_at)
         if row.due_at == claim.due_at:  # else somebody has asked for another capture meanwhile
             schedule, now = Schedule.parse(row.schedule), self._now()
             due = schedule.next_due(captured_at)
             row.due_at = due if due is None or due > now else schedule.next_due(now)
+            row.claimed_at = None
         return recovered
 
     def _with_events(self, session: Session, recorded: Recorded) -> Recorded:

@@ -62,13 +62,14 @@ class Schedule:
         if transient and failures < TRIES:
             retry = _RETRIES[failures - 1]
             return now + (min(retry, self.every) if self.every else retry) * jitter(1 - _JITTER, 1 + _JITTER)
-        if self.every and failures >= FAILURES_BEFORE_BACK_OFF:
-            return Schedule(max(self.every, WEEK)).next_due(now, jitter)
+        if (self.every or self.viewed) and failures >= FAILURES_BEFORE_BACK_OFF:
+            return Schedule(max(self.every or WEEK, WEEK)).next_due(now, jitter)
         return self.next_due(now, jitter)
 
     def backs_off(self, failures: int) -> bool:
         """Return whether the site is captured less often than its schedule says, for its failures."""
-        return self.every is not None and self.every < WEEK and failures >= FAILURES_BEFORE_BACK_OFF
+        often = self.viewed or (self.every is not None and self.every < WEEK)
+        return often and failures >= FAILURES_BEFORE_BACK_OFF
 
 
 def next_due(schedule: str, after: datetime) -> datetime | None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from errors import BlockedTarget, NotFound, PageTimeout, StorageUnavailable
 from images import CpuPool
-from sites import Catalogue, Database
+from sites import Catalogue, Database, SiteViews
 from sites.claims import Claim, Claims
 from sites.history import History
 from sites.recorder import Recorder
@@ -257,6 +257,62 @@ def test_ten_failures_in_a_row_mean_once_a_week(room):
     assert site.due_at - room.clock.now > 6 * DAY
     room.recapture(added.id)
     assert room.catalogue.get(added.id).due_at - room.clock.now < 2 * HOUR
+
+
+def test_ten_failures_in_a_row_mean_once_a_week_however_often_people_look(room):
+    added = room.catalogue.add(draft("a", schedule="viewed"))
+    for _ in range(10):
+        room.fail(BLOCKED, transient=False)
+        room.clock.advance(hours=2)
+        views = SiteViews(room.database, DAY, room.clock)
+        views.note(added.id)
+        views.flush()
+    site = room.catalogue.get(added.id)
+    assert site.failure.message == "url: is not public; after 10 failures in a row, captured once a week"
+    assert site.due_at - room.clock.now > 6 * DAY
+    room.clock.advance(days=8)
+    assert room.capture().recovered
+    assert room.catalogue.get(added.id).due_at is None
+
+
+def test_a_capture_in_progress_counts_as_no_failure(room):
+    added = room.catalogue.add(draft("a"))
+    for failures in (1, 2):
+        room.catalogue.request_capture([added.id])
+        site, claim = room.begin()
+        room.recorder.record_failure(claim, site, TIMEOUT, transient=True)
+        assert room.catalogue.get(added.id).failure.count == failures
+        room.catalogue.request_capture([added.id])
+        _, claim = room.begin()
+        assert room.catalogue.get(added.id).failure.count == failures
+        room.claims.release(claim, 0)
+
+
+@pytest.mark.parametrize("schedule", ["never", "weekly", "30m"])
+def test_another_schedule_drops_no_capture_that_was_asked_for(room, schedule):
+    added = room.catalogue.add(draft("a", schedule="hourly"))
+    room.capture()
+    room.catalogue.request_capture([added.id])
+    room.catalogue.change(added.id, {"schedule": "daily"})
+    (claim,) = room.claims.claim_due(10)
+    room.catalogue.change(added.id, {"schedule": schedule})
+    site, running = room.claims.begin(claim)
+    room.catalogue.change(added.id, {"schedule": "12h"})
+    assert room.recorder.record(running, site, page(60, at=room.clock.now)).changed
+    assert 10 * HOUR < room.catalogue.get(added.id).due_at - room.clock.now < 14 * HOUR
+    room.catalogue.change(added.id, {"schedule": "never"})
+    assert room.catalogue.get(added.id).due_at is None
+
+
+def test_a_site_that_was_paused_while_it_waited_is_captured_when_it_goes_on(room):
+    added = room.catalogue.add(draft("a"))
+    (claim,) = room.claims.claim_due(10)
+    room.catalogue.change(added.id, {"paused": True})
+    assert room.claims.begin(claim) is None
+    room.clock.advance(seconds=1)
+    assert room.claims.claim_due(10) == []
+    room.catalogue.change(added.id, {"paused": False})
+    assert room.capture().version.number == 1
 
 
 def test_a_capture_that_was_not_attempted_is_no_failure(room):

@@ -60,6 +60,7 @@ def test_after_ten_failures_in_a_row_a_site_is_captured_once_a_week():
     assert [after(failures, "30m") for failures in (9, 10, 300)] == [30 * MINUTE, 7 * DAY, 7 * DAY]
     assert after(10, "30d") == 30 * DAY
     assert after(10, "never") is None
+    assert [after(failures, "viewed", transient=False) for failures in (9, 10)] == [None, 7 * DAY]
     assert [Schedule.parse("daily").backs_off(failures) for failures in (9, 10)] == [False, True]
 
 
