@@ -36,11 +36,18 @@ def _add_entry(feed: Element, changed: Changed, base: str) -> None:
     _add(entry, "id", f"{base}/sites/{site.id}/versions/{version.number}")
     _add(entry, "title", site.title or site.url)
     _add(entry, "updated", _moment(version.captured_at))
-    _add(entry, "link", rel="alternate", href=site.url)
+    _add(entry, "link", rel="alternate", type="text/html", href=_page_of(changed, base))
+    _add(entry, "link", rel="related", href=site.url)
     _add(entry, "link", rel="enclosure", type=version.content_type, href=image)
     _add(entry, "summary", f"{version.change:g} % of the picture changed.")
     for tag in site.tags:
         _add(entry, "category", term=tag)
+
+
+def _page_of(changed: Changed, base: str) -> str:
+    """Return the URL of the page that shows what has changed, beside the site's history."""
+    numbers = [("from", changed.previous), ("to", changed.version.number)]
+    return f"{base}/gallery/{changed.site.id}?" + urlencode([pair for pair in numbers if pair[1]])
 
 
 def _add(parent: Element, name: str, text: str = "", **attributes: str) -> Element:

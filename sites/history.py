@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import exists, select
-from sqlalchemy.orm import Session
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session, aliased
 
 import images
 from errors import InvalidOption
@@ -29,10 +29,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A version that differs from the one before, with its site."""
+    """A version that differs from the one before, with its site. `previous` is the number of that one, if it is kept."""
 
     site: Site
     version: Version
+    previous: int | None = None
 
 
 class History:
@@ -81,8 +82,14 @@ class History:
 
     def changes(self, tags: Sequence[str] = (), limit: int = 50) -> list[Changed]:
         """Return the last versions that differ from the one before, of sites that have all `tags`, the newest first."""
+        older = aliased(VersionRow)
+        previous = (
+            select(func.max(older.number))
+            .where(older.site_id == VersionRow.site_id, older.number < VersionRow.number, older.uploaded.is_(False))
+            .scalar_subquery()
+        )
         query = (
-            select(SiteRow, VersionRow)
+            select(SiteRow, VersionRow, previous)
             .join(VersionRow, VersionRow.site_id == SiteRow.id)
             .where(VersionRow.change > 0, VersionRow.uploaded.is_(False))
             .order_by(VersionRow.captured_at.desc(), VersionRow.id.desc())
@@ -92,7 +99,8 @@ class History:
             query = query.where(exists().where(SiteTag.site_id == SiteRow.id, SiteTag.tag == tag.lower()))
         return self._database.read(
             lambda session: [
-                Changed(to_site(row, None), to_version(version)) for row, version in session.execute(query)
+                Changed(to_site(row, None), to_version(version), number)
+                for row, version, number in session.execute(query)
             ]
         )
 

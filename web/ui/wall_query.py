@@ -54,6 +54,11 @@ class WallQuery:
     def address(self) -> str:
         return "/gallery" + (f"?{urlencode(self.pairs)}" if self.pairs else "")
 
+    @property
+    def feed(self) -> str:
+        """The path of the feed of changes: of the sites that have all tags, however they are searched and sorted."""
+        return "/sites/feed.atom" + (f"?{urlencode([('tag', tag) for tag in self.tags])}" if self.tags else "")
+
     def at(self, cursor: str) -> Self:
         return replace(self, cursor=cursor)
 

@@ -1,5 +1,7 @@
 """The Atom feed of changes has what RFC 4287 requires."""
 
+import html
+import re
 from datetime import datetime
 
 from defusedxml.ElementTree import fromstring
@@ -33,7 +35,27 @@ def test_a_feed_has_the_required_elements_and_the_changes(built, client):
     assert [link.get("rel") for link in feed.findall(f"{ATOM}link")] == ["self"]
     assert entry.find(f"{ATOM}title").text == "A & <b>"
     links = {link.get("rel"): link.get("href") for link in entry.findall(f"{ATOM}link")}
-    assert links == {"alternate": "https://a.example/", "enclosure": "http://localhost/sites/1/versions/2/image"}
+    assert links == {
+        "alternate": "http://localhost/gallery/1?from=1&to=2",
+        "related": "https://a.example/",
+        "enclosure": "http://localhost/sites/1/versions/2/image",
+    }
+
+
+def test_pages_lead_to_the_feed_and_its_entries_back_to_pages(built, make_client):
+    visitor = make_client(gallery_public=True)
+    change(built, visitor, "a", tags=["news", "r&d"])
+    for address, feed in {
+        "/gallery": "/sites/feed.atom",
+        "/gallery?tag=news&tag=r%26d&sort=title": "/sites/feed.atom?tag=news&tag=r%26d",
+        "/gallery/1": "/sites/feed.atom",
+    }.items():
+        text = html.unescape(visitor.get(address).text)
+        assert re.search(r'<link rel="alternate" type="application/atom\+xml" [^>]*href="([^"]+)"', text)[1] == feed
+        assert re.search(r'<a href="([^"]+)">Feed of changes', text)[1] == feed
+        (entry,) = fromstring(visitor.get(feed).data).findall(f"{ATOM}entry")
+    where = entry.find(f"{ATOM}link[@rel='alternate']").get("href")
+    assert 'data-view="slider"' in visitor.get(where).text
 
 
 def test_a_feed_of_tags_has_their_sites_alone(built, client):
