@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
+from flask_wtf.csrf import validate_csrf
 
 from errors import (
     BlockedTarget,
@@ -153,7 +154,12 @@ def _choose_picture(services: Services, site_id: int) -> str:
 
 def _preview(services: Services, budgets: Budgets, controls: Controls) -> Callable[[], Response]:
     def preview() -> Response:
-        """Respond with the picture of what a form says, or with the reason why there is none, for the page's script."""
+        """Respond with the picture of what a form says, or with the reason why there is none, for the page's script.
+
+        It costs a capture, so the address has the token of a form: a link or an `<img>` of another site has none.
+        """
+        if not _has_token():
+            return _no_preview(400, "this form is no longer valid; reload the page", "csrf_token")
         typed = typed_values(request.args, controls)
         try:
             said = services.drafts.fields({"url": typed["url"], "options": typed["options"]})
@@ -161,14 +167,27 @@ def _preview(services: Services, budgets: Budgets, controls: Controls) -> Callab
             wanted = services.validator.parse_json(given)
             served = services.thumbnailer.get(Ask(wanted, budgets.charge_of("admin", None), request_id()))
         except ThumbnailError as err:
-            response = jsonify(detail=err.reason or err.title, field=err.field)
-            response.status_code = err.status
-            return response
+            return _no_preview(err.status, err.reason or err.title, err.field)
         response = Response(served.picture.body, content_type=served.picture.content_type)
         response.headers.update(SAFE_HEADERS | {"Cache-Control": "private, max-age=60"})
         return response
 
     return preview
+
+
+def _has_token() -> bool:
+    try:
+        validate_csrf(request.args.get("csrf_token"))
+    except ValueError:
+        return False
+    return True
+
+
+def _no_preview(status: int, detail: str, field: str) -> Response:
+    response = jsonify(detail=detail, field=field)
+    response.status_code = status
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def allow_uploads(views: Blueprint, largest_list: int) -> None:

@@ -86,7 +86,7 @@ def share_pictures(views: Blueprint, sharing: Sharing, *, lists: Collection[str]
         return response
 
 
-def refuse_foreign_writes(views: Blueprint, origins: Collection[str], reason: str = _FOREIGN) -> None:
+def refuse_foreign_writes(views: Blueprint, origins: Collection[str] = (), reason: str = _FOREIGN) -> None:
     """Refuse what pages of other origins than `origins` send to `views` to change something, for a public `reason`.
 
     A browser sends a form or a plain text anywhere, and it may be on the machine or in the network that may use the service

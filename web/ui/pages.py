@@ -9,6 +9,7 @@ from jinja2 import StrictUndefined
 
 from services import Services
 from web.http.addresses import base_url, path_of
+from web.http.origins import refuse_foreign_writes
 from web.ui import wording
 from web.ui.access import is_admin, may_see_gallery
 from web.ui.assets import Assets
@@ -108,6 +109,8 @@ def page(template: str, status: int = 200, **values: object) -> Response:
 
 def _blueprint(assets: Assets, public_url: str | None) -> Blueprint:
     views = Blueprint("ui", __name__, template_folder="templates")
+    # A visitor has no session, so there is no token that the form of the theme could carry.
+    refuse_foreign_writes(views, reason="pages of other web sites must not change the theme")
 
     @views.get("/static/<name>")
     def static(name: str) -> Response:

@@ -236,11 +236,20 @@ def test_a_file_that_is_too_large_is_refused_in_words(admin, add):
 
 
 def test_a_preview_is_a_picture_or_says_why_there_is_none(admin):
-    response = admin.get("/admin/preview", query_string=form_of())
+    with_token = {"csrf_token": token_in(admin.get("/admin/sites/new"))}
+    response = admin.get("/admin/preview", query_string=form_of() | with_token)
     assert (response.status_code, response.content_type) == (200, "image/webp")
-    refused = admin.get("/admin/preview", query_string=form_of(options__width="7"))
+    refused = admin.get("/admin/preview", query_string=form_of(options__width="7") | with_token)
     assert (refused.status_code, refused.json["field"]) == (400, "options.width")
-    assert admin.get("/admin/preview", query_string=form_of(url="http://127.0.0.1/")).status_code == 400
+    assert admin.get("/admin/preview", query_string=form_of(url="http://127.0.0.1/") | with_token).status_code == 400
+
+
+@pytest.mark.parametrize("token", [None, "", "a-token-of-nobody"])
+def test_a_preview_is_captured_for_a_form_of_ours_alone(admin, api, token):
+    """A link or a picture of another site leads to its address too."""
+    response = admin.get("/admin/preview", query_string=form_of() | ({} if token is None else {"csrf_token": token}))
+    assert (response.status_code, response.json["detail"]) == (400, "this form is no longer valid; reload the page")
+    assert api.calls == []
 
 
 def test_a_preview_without_scripts_keeps_what_was_typed(admin, catalogue):

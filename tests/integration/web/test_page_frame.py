@@ -59,6 +59,14 @@ def test_a_chosen_theme_stays(client, theme):
     assert f'data-theme="{theme}"' in client.get("/gallery").text
 
 
+@pytest.mark.parametrize("headers", [{"Origin": "https://other.example"}, {"Origin": "null"}])
+def test_a_page_of_another_web_site_does_not_switch_the_theme(client, headers):
+    response = client.post("/theme", data={"theme": "dark"}, headers=headers | {"Sec-Fetch-Site": "cross-site"})
+    assert (response.status_code, response.headers.get("Set-Cookie")) == (403, None)
+    ours = client.post("/theme", data={"theme": "dark"}, headers={"Origin": "http://localhost"})
+    assert ours.status_code == 303
+
+
 @pytest.mark.parametrize("theme", ["", "blue", '"><script>'])
 def test_an_unknown_theme_is_refused(client, theme):
     assert client.post("/theme", data={"theme": theme}).status_code == 400

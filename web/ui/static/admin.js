@@ -29,7 +29,7 @@ if (form) {
     asked?.abort();
     asked = new AbortController();
     const { signal } = asked;
-    const fields = [...new FormData(form)].filter(([name, value]) => value && (name === "url" || name.startsWith("options.")));
+    const fields = [...new FormData(form)].filter(([name, value]) => value && (name === "url" || name === "csrf_token" || name.startsWith("options.")));
     frame.setAttribute("aria-busy", "true");
     says.classList.remove("bad");
     says.textContent = "Capturing …";
