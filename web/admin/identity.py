@@ -18,6 +18,7 @@ BY_KEY = "admin"  # the name of everybody who logs in with the key
 COOKIE = "admin"
 _TOKEN = "token"  # noqa: S105 - in the session cookie: the token of the session in the database
 _PAGES = frozenset(("admin", "gallery", "playground"))  # the blueprints whose pages look different to an admin
+_FEED = "sites.feed"  # an endpoint, which is for those who may see the gallery
 _NAME = re.compile(r"[^\s,\x00-\x1f\x7f][^,\x00-\x1f\x7f]{0,199}")
 _log = structlog.get_logger()
 
@@ -64,7 +65,8 @@ def install(app: Flask, services: Services, key: AdminKey) -> CSRFProtect:
 
     @app.before_request
     def identify() -> None:
-        if request.blueprint in _PAGES or (pictures_are_private and request.blueprint == "sites"):
+        private = pictures_are_private and request.blueprint == "sites"
+        if request.blueprint in _PAGES or private or request.endpoint == _FEED:
             g.admin = _from_proxy(services.settings) or _from_session(services)
 
     return CSRFProtect(app)

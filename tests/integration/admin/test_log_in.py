@@ -266,3 +266,11 @@ def test_pictures_ask_no_session(client, admin, monkeypatch):
     assert response.status_code == 200
     assert "Cookie" not in response.headers.get("Vary", "")
     assert "Set-Cookie" not in response.headers
+
+
+def test_an_admin_reads_the_feed_to_which_the_gallery_leads(make_client):
+    client = make_client(api_keys=("cms:correct-horse",))
+    assert client.get("/sites/feed.atom").status_code == 401
+    log_in(client)
+    assert client.get("/sites/feed.atom").status_code == 200
+    assert client.get("/sites").status_code == 401, "an admin is no program"
