@@ -18,7 +18,7 @@ from web.api.site_query import read_number
 from web.http.addresses import base_url
 from web.http.bodies import json_body
 from web.http.budgets import Budgets
-from web.http.callers import Caller, identify_caller
+from web.http.callers import Caller, identify_caller, identify_keeper
 from web.http.errors import prefers_image
 from web.http.origins import Sharing, allow_origins, refuse_foreign_writes, share_pictures
 from web.http.pictures import SAFE_HEADERS, picture_headers, picture_response, preferred_format
@@ -76,9 +76,9 @@ def _add_views_of_versions(views: Blueprint, services: Services, budgets: Budget
 
     @views.get("/sites/feed.atom")
     def feed() -> Response:
-        caller = _require_viewer(services)
+        _require_viewer(services)
         if not (services.settings.gallery_public or g.get("admin")):
-            services.access.require_key(caller.key, "/sites")  # it names sites, as the list of them does
+            identify_keeper(services.access)  # it names sites, as the list of them does
         pairs = read_query(request.query_string)
         for name, _ in pairs:
             if name != "tag":
@@ -91,7 +91,7 @@ def _add_views_of_versions(views: Blueprint, services: Services, budgets: Budget
 
     @views.get("/sites/<int:id_>/versions")
     def versions(id_: int) -> Response:
-        identify_caller(services.access, needs_key="/sites")
+        identify_keeper(services.access)
         asked = _read_query("cursor", "limit")
         limit = read_number("limit", 1, 100)(asked.get("limit", "50"))
         before = read_number("cursor", 1, _NUMBER)(asked["cursor"]) if "cursor" in asked else None
@@ -107,14 +107,14 @@ def _add_views_of_versions(views: Blueprint, services: Services, budgets: Budget
 
     @views.get("/sites/<int:id_>/versions/<int:number>")
     def version(id_: int, number: int) -> Response:
-        identify_caller(services.access, needs_key="/sites")
+        identify_keeper(services.access)
         return _private(jsonify(describe_version(history.version(id_, number), _here(services))))
 
     @views.get("/sites/<int:id_>/diff")
     def diff(id_: int) -> Response:
         asked = _read_query("from", "to", "format")
         drawn = _wants_drawing(asked.get("format"))
-        caller = _require_viewer(services) if drawn else identify_caller(services.access, needs_key="/sites")
+        caller = _require_viewer(services) if drawn else identify_keeper(services.access)
         old, new = (_read_version(asked, name) for name in ("from", "to"))
         budgets.charge_of(caller.name, caller.own_limit).rendition()  # it costs as much
         found = history.difference(id_, old, new)
@@ -137,7 +137,7 @@ def _add_views_of_choice(views: Blueprint, services: Services) -> None:
 
     @views.put("/sites/<int:id_>/picture")
     def show(id_: int) -> Response:
-        identify_caller(services.access, needs_key="/sites")
+        identify_keeper(services.access)
         if request.is_json:
             return respond_with(services.history.pin(id_, _read_pin(json_body()), expected_revision()))
         request.max_content_length = LARGEST_UPLOAD
@@ -146,7 +146,7 @@ def _add_views_of_choice(views: Blueprint, services: Services) -> None:
 
     @views.delete("/sites/<int:id_>/picture")
     def show_last_capture(id_: int) -> Response:
-        identify_caller(services.access, needs_key="/sites")
+        identify_keeper(services.access)
         return respond_with(services.history.pin(id_, None, expected_revision()))
 
     def respond_with(site: Site) -> Response:

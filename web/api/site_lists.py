@@ -17,7 +17,7 @@ from urls import read_query
 from web.api.site_query import read_filters
 from web.http.addresses import base_url
 from web.http.budgets import Budgets
-from web.http.callers import identify_caller
+from web.http.callers import identify_keeper
 from web.http.origins import allow_origins, refuse_foreign_writes
 from web.http.pictures import SAFE_HEADERS
 from web.http.request_log import log_facts
@@ -35,7 +35,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
 
     @views.post("/sites/import")
     def import_() -> Response:
-        caller = identify_caller(services.access, needs_key="/sites")
+        caller = identify_keeper(services.access)
         asked = _query({"kind", "url", "dry_run", "capture"})
         kind, dry_run, capture = _kind(asked), _flag(asked, "dry_run", "false"), _flag(asked, "capture", "true")
         with _turn(turns):
@@ -51,7 +51,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
 
     @views.get("/sites/export")
     def export() -> Response:
-        identify_caller(services.access, needs_key="/sites")
+        identify_keeper(services.access)
         format_, filters = _export_query()
         file, here = FILES[format_], services.settings.public_url or base_url()
         pieces = _begun(_held(turns, lambda: services.exporter.pieces(format_, filters, here)))

@@ -14,7 +14,7 @@ from web.api.site_query import read_filters
 from web.http.addresses import base_url, path_of
 from web.http.bodies import json_body
 from web.http.budgets import Budgets
-from web.http.callers import Caller, identify_caller
+from web.http.callers import Caller, identify_caller, identify_keeper
 from web.http.idempotency import current_attempt, respond_once
 from web.http.origins import allow_origins, refuse_foreign_writes
 from web.http.request_log import log_facts, request_id
@@ -31,7 +31,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
 
     @views.before_request
     def require_key() -> None:
-        identify_caller(services.access, needs_key="/sites")
+        identify_keeper(services.access)
 
     @views.after_request
     def forbid_caching(response: Response) -> Response:

@@ -11,7 +11,7 @@ from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from access import AccessRules, ApiKey, client_of
-from errors import BadKey
+from errors import BadKey, KeyRequired
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -21,6 +21,7 @@ _NOT_TRUSTED = (
     "X-Forwarded-For comes from a private address and is not believed, so all visitors behind that proxy share one limit; "
     "set TRUSTED_PROXIES to the number of proxies in front"
 )
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")  # a proxy in front sends at least one of them
 _PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
 
 
@@ -94,6 +95,27 @@ def identify_caller(access: AccessRules, *, needs_key: str = "") -> Caller:
     if needs_key:
         access.require_key(key, needs_key)
     return Caller(f"key:{key.name}" if key else _current_address(), key)
+
+
+def identify_keeper(access: AccessRules) -> Caller:
+    """Identify the caller of the catalogue: an API key, or if none are set, a program on this machine.
+
+    Raises BadKey or KeyRequired.
+    """
+    caller = identify_caller(access, needs_key="/sites")
+    if caller.key is None and not _is_on_this_machine():
+        raise KeyRequired("/sites needs an API key, except on the machine of the service; its operator sets API_KEYS")
+    return caller
+
+
+def _is_on_this_machine() -> bool:
+    """Return whether a program on this machine sent the current request, and none that passes on what others send."""
+    try:
+        address = ip_address(request.remote_addr or "")
+    except ValueError:
+        return False  # a Unix socket, which a proxy uses
+    forwarded = any(name in request.headers for name in _FORWARDED)
+    return not forwarded and (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def rate_limited_client(access: AccessRules) -> str:
