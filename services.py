@@ -50,7 +50,7 @@ from sites import (
     next_due,
 )
 from sites.exports import Exporter
-from sites.imports import Importer, ListFetcher, ListOutlet, ListReader
+from sites.imports import Importer, ListFetcher, ListOutlet, ListReader, ListTurns
 from storage import OriginalStore, PictureStorage
 from thumbnails import (
     Freshness,
@@ -107,6 +107,7 @@ class Services:
     admin_sessions: AdminSessions
     audit: AuditLog
     list_reader: ListReader
+    list_turns: ListTurns
     importer: Importer
     exporter: Exporter
 
@@ -232,6 +233,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         admin_sessions=AdminSessions(database),
         audit=AuditLog(database),
         list_reader=_list_reader(settings, guard, access),
+        list_turns=ListTurns(),
         importer=Importer(catalogue, drafts.fields, CpuPool(1)),
         exporter=Exporter(catalogue, storage, cpu),
         site_capturer=Capturer(

@@ -2,14 +2,13 @@
 
 import base64
 import binascii
-import threading
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
 
-from errors import InvalidOption, OverCapacity, ThumbnailError
+from errors import BadRequest, CaptureError, Forbidden, InvalidOption, ThumbnailError
 from services import Services
-from sites.imports import ImportAction, ImportReport, ListKind, SiteList
+from sites.imports import LIST_FIELD, ImportAction, ImportReport, ListKind, SiteList
 from web.admin.identity import record
 from web.admin.responses import say, see_other
 from web.ui.pages import page
@@ -35,8 +34,6 @@ class Sent:
 
 
 def add_import_page(views: Blueprint, services: Services) -> None:
-    turn = threading.BoundedSemaphore(1)  # the longest list takes some 100 MB
-
     @views.route("/import", methods=["GET", "POST"])
     def import_sites() -> Response:
         if request.method == "GET":
@@ -44,14 +41,10 @@ def add_import_page(views: Blueprint, services: Services) -> None:
         dry_run, sent = "dry_run" in request.form, None
         try:
             sent = _read_sent()
-            if not turn.acquire(blocking=False):
-                raise OverCapacity("another list is being imported; try again in a few seconds")
-            try:
+            with services.list_turns.taken():
                 report = _import(services, sent, dry_run=dry_run)
-            finally:
-                turn.release()
         except ThumbnailError as err:
-            return _show(err.status, sent, problem=err.reason or err.title)
+            return _show(err.status, sent, problem=(_field_of(err), err.reason or err.title))
         if dry_run or report.counts()[ImportAction.REFUSED]:
             if not dry_run:
                 record(services, "imported sites", sent.url, _counted(report))
@@ -83,17 +76,29 @@ def _read_sent() -> Sent:
     except (binascii.Error, ValueError):
         raise InvalidOption("the form is damaged; choose the list again", field="list") from None
     if url and body:
-        raise InvalidOption("choose one of them: a file, an address, or a text", field="list")
+        raise InvalidOption("choose one of them: a file, an address, or a text", field="url")
     if not url and not body:
         raise InvalidOption("there is no list yet; choose a file, or write an address or a list", field="list")
     return Sent(url, body, chosen, "capture" in request.form)
+
+
+def _field_of(err: ThumbnailError) -> str:
+    """Return the field of the form by which the list came with which something is wrong."""
+    if not isinstance(err, BadRequest | Forbidden | CaptureError):
+        return ""  # it is not the list: too many at once, or the database is away
+    if err.field == LIST_FIELD:
+        return next((name for name in ("text", "url") if request.form.get(name, "").strip()), "file")
+    return err.field if err.field in ("url", "kind") else ""
 
 
 def _counted(report: ImportReport) -> str:
     return ", ".join(f"{count:,} {action}" for action, count in report.counts().items())
 
 
-def _show(status: int, sent: Sent | None, report: ImportReport | None = None, problem: str = "") -> Response:
+def _show(
+    status: int, sent: Sent | None, report: ImportReport | None = None, problem: tuple[str, str] = ("", "")
+) -> Response:
+    """Show the form, and a report above it. `problem` is a field of the form, "" for none of them, and what is wrong."""
     notable = () if report is None else [each for each in report.outcomes if each.action is not ImportAction.UNCHANGED]
     refused = [each for each in notable if each.action is ImportAction.REFUSED]
     others = [each for each in notable if each.action is not ImportAction.REFUSED]
@@ -103,6 +108,7 @@ def _show(status: int, sent: Sent | None, report: ImportReport | None = None, pr
         sent=sent,
         report=report,
         problem=problem,
+        typed=request.form if problem[1] else {},
         kinds=list(ListKind),
         lines=[*refused, *others][:SHOWN_LINES],
         more=max(len(notable) - SHOWN_LINES, 0),

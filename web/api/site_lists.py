@@ -1,18 +1,16 @@
 """`POST /sites/import`: a list in, a plan or a report out. `GET /sites/export`: the catalogue as a file."""
 
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, jsonify, request
 
-from errors import InvalidOption, OverCapacity
+from errors import InvalidOption
 from options import either
 from services import Services
 from sites import Filters
 from sites.exports import FILES
-from sites.imports import MAX_BYTES, ImportReport, LineOutcome, ListKind, SiteList, charset_of
+from sites.imports import MAX_BYTES, ImportReport, LineOutcome, ListKind, ListTurns, SiteList, charset_of
 from urls import read_query
 from web.api.site_query import read_filters
 from web.http.addresses import base_url
@@ -22,7 +20,6 @@ from web.http.origins import allow_origins, refuse_foreign_writes
 from web.http.pictures import SAFE_HEADERS
 from web.http.request_log import log_facts
 
-AT_ONCE = 2  # imports and exports of one process: the longest list takes some 100 MB
 _OF_PAGES = ("sort", "cursor", "limit")
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -31,14 +28,14 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     views = Blueprint("site_lists", __name__)
     allow_origins(views, services.settings.cors_origins)
     refuse_foreign_writes(views, services.settings.cors_origins)
-    turns = threading.BoundedSemaphore(AT_ONCE)
+    turns = services.list_turns
 
     @views.post("/sites/import")
     def import_() -> Response:
         caller = identify_keeper(services.access)
         asked = _query({"kind", "url", "dry_run", "capture"})
         kind, dry_run, capture = _kind(asked), _flag(asked, "dry_run", "false"), _flag(asked, "capture", "true")
-        with _turn(turns):
+        with turns.taken():
             prepared = services.importer.prepare(_sent_list(services, asked.get("url"), kind))
             if dry_run:
                 report = prepared.plan()
@@ -145,19 +142,8 @@ def _sent_list(services: Services, url: str | None, kind: ListKind | None) -> Si
     return services.list_reader.read_body(body, kind, charset_of(request.content_type or ""))
 
 
-@contextmanager
-def _turn(turns: threading.BoundedSemaphore) -> Iterator[None]:
-    """Take one of few turns, at once or not at all."""
-    if not turns.acquire(blocking=False):
-        raise OverCapacity("other lists are being imported or exported; try again in a few seconds")
-    try:
-        yield
-    finally:
-        turns.release()
-
-
-def _held(turns: threading.BoundedSemaphore, pieces: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
-    with _turn(turns):
+def _held(turns: ListTurns, pieces: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
+    with turns.taken():
         yield from pieces()
 
 

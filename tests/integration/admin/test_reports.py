@@ -1,5 +1,6 @@
 """What admins look at: the overview, failures, jobs, storage, keys, the audit log, and imports."""
 
+import html
 import io
 import re
 
@@ -113,12 +114,40 @@ def test_a_file_is_imported_and_captured_later_if_wished(admin):
 
 
 @pytest.mark.parametrize(
-    "sent", [{}, {"text": "x", "url": "https://example.com/a"}, {"carried": "%%%"}, {"text": "\x00\x01"}]
+    ("field", "sent"),
+    [
+        ("file", {}),
+        ("url", {"text": "x", "url": "https://example.com/a"}),
+        ("url", {"url": "http://127.0.0.1/sitemap.xml"}),
+        ("url", {"url": "no address", "kind": "sitemap"}),
+        ("file", {"carried": "%%%"}),
+        ("text", {"text": "<html></html>"}),
+        ("text", {"text": "<page/>", "kind": "sitemap"}),
+    ],
 )
-def test_what_is_no_list_is_refused_in_words(admin, sent):
+def test_what_is_no_list_is_refused_at_its_field(admin, field, sent):
+    """And what was typed stays."""
     response = send(admin, "/admin/import", "/admin/import", **sent)
     assert response.status_code == 400
     assert "Nothing was imported" in response.text
+    assert re.findall(r'id="problem-(\w+)" role="alert">[A-Z]', response.text) == [field]
+    (control,) = re.findall(r"<(?:input|textarea|select)[^>]* aria-invalid=[^>]*>", response.text)
+    assert f'id="{field}"' in control
+    assert f'aria-describedby="problem-{field}"' in control
+    for name in sent.keys() & {"url", "text"}:
+        assert html.escape(sent[name]).strip() in response.text
+    if "kind" in sent:
+        assert f"<option selected>{sent['kind']}" in response.text
+
+
+def test_lists_of_programs_and_of_admins_share_their_turns(admin):
+    turns = services_of(admin).list_turns
+    with turns.taken(), turns.taken():
+        assert admin.post("/sites/import", data="https://one.example/").status_code == 503
+        response = send(admin, "/admin/import", "/admin/import", text="https://one.example/")
+        assert response.status_code == 503
+        assert "other lists are being imported or exported" in response.text
+    assert admin.post("/sites/import", data="https://one.example/").status_code == 200
 
 
 def test_pages_say_so_when_the_database_is_away(admin, tmp_path):
