@@ -13,6 +13,7 @@ from services import Services
 from sites import Filters
 from sites.exports import FILES
 from sites.imports import ImportAction, ImportReport, LineOutcome, ListKind
+from web.http.path_form import write_path
 
 _SCHEMES = ("http://", "https://")
 
@@ -28,7 +29,8 @@ def _install_sign(app: Flask, services: Services) -> None:
     @click.argument("url")
     @click.option("--option", "-o", "options", multiple=True, help="an option of /thumb, such as w=320; repeatable")
     @click.option("--expires-in", type=int, help="seconds for which the URL is valid")
-    def command(url: str, options: tuple[str, ...], expires_in: int | None) -> None:
+    @click.option("--path", "as_path", is_flag=True, help="print /t/… with a file ending, instead of /thumb?…")
+    def command(url: str, options: tuple[str, ...], expires_in: int | None, *, as_path: bool) -> None:
         """Print a signed thumbnail URL for URL."""
         if not services.access.signing_keys:
             raise click.ClickException("set SIGNING_KEYS first: its first key signs the URL")
@@ -39,9 +41,9 @@ def _install_sign(app: Flask, services: Services) -> None:
             services.access.require_size(services.validator.parse_query(urlencode(pairs).encode()).rendition)
         except ThumbnailError as err:
             raise click.ClickException(err.detail) from None
-        signature = sign(services.access.signing_keys[0], pairs)
-        base = services.settings.public_url or ""
-        click.echo(f"{base}/thumb?{urlencode([*pairs, ('sig', signature)])}")
+        pairs.append(("sig", sign(services.access.signing_keys[0], pairs)))
+        address = write_path(pairs) if as_path else f"/thumb?{urlencode(pairs)}"
+        click.echo((services.settings.public_url or "") + address)
 
 
 def _install_import(app: Flask, services: Services) -> None:

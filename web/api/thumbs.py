@@ -49,7 +49,7 @@ def _state(services: Services, budgets: Budgets, wanted: ThumbnailRequest, calle
     return response
 
 
-def _route(views: Blueprint, readers: Sequence[Reader], view: Callable[[], Response]) -> None:
+def _route(views: Blueprint, readers: Sequence[Reader], view: Callable[..., Response]) -> None:
     for reader in readers:
         for rule in reader.rules:
             views.add_url_rule(rule, reader.name, view, merge_slashes=False)
@@ -61,7 +61,7 @@ def blueprint(services: Services, budgets: Budgets, readers: Sequence[Reader]) -
     share_pictures(views, Sharing(services.settings))
     allow_origins(views, services.settings.cors_origins)
 
-    def picture() -> Response:
+    def picture(**_: str) -> Response:
         reader = current_reader()
         wanted = reader.read(request.environ) if reader else None
         if reader is None or wanted is None:

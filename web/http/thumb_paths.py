@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qs, quote_from_bytes, unquote_to_bytes
 
@@ -12,11 +13,13 @@ from flask import Response, request
 from errors import ThumbnailError
 from model import ThumbnailRequest
 from services import Services
+from web.http import path_form
 from web.http.pictures import preferred_format
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+_LONGEST_REMEMBERED = 2048  # bytes, so that a stranger's long paths do not fill the memory
 READER = "thumbnails.reader"  # in the WSGI environment: the reader whose form the path has
 
 
@@ -86,9 +89,50 @@ class ThumbReader:
         return written_in(environ["QUERY_STRING"])
 
 
+class PathReader:
+    """Reads `/t/<options>/<page>`, as the query that it stands for."""
+
+    name = "path"
+    rules = ("/t/", "/t/<path:rest>", "/t//<path:rest>")
+    presenter = None
+
+    def __init__(self, services: Services) -> None:
+        self._validator = services.validator
+        self._access = services.access
+        self._remembered = lru_cache(maxsize=4096)(_query_or_refusal)
+
+    def matches(self, path: str) -> bool:
+        return path.startswith(path_form.PREFIX)
+
+    def read(self, environ: "WSGIEnvironment") -> ThumbnailRequest:
+        """Read the path. Raises InvalidOption, InvalidURL or BlockedTarget."""
+        return self._validator.parse_query(self._query(environ), preferred_format(environ.get("HTTP_ACCEPT", "")))
+
+    def require_allowed(self, environ: "WSGIEnvironment", wanted: ThumbnailRequest) -> None:
+        self._access.require_allowed(self._query(environ), wanted)
+
+    def written(self, environ: "WSGIEnvironment") -> Mapping[str, str]:
+        return path_form.written_in(raw_path(environ))
+
+    def _query(self, environ: "WSGIEnvironment") -> bytes:
+        path, query = raw_path(environ), environ["QUERY_STRING"]
+        is_short = len(path) + len(query) <= _LONGEST_REMEMBERED
+        found = (self._remembered if is_short else _query_or_refusal)(path, query)
+        if isinstance(found, ThumbnailError):
+            raise found.untraced()
+        return found
+
+
+def _query_or_refusal(path: str, query: str) -> bytes | ThumbnailError:
+    try:
+        return path_form.query_of(path, query)
+    except ThumbnailError as err:
+        return err.untraced()
+
+
 def of(services: Services) -> tuple[Reader, ...]:
     """Return the readers of the service's own addresses."""
-    return (ThumbReader(services),)
+    return ThumbReader(services), PathReader(services)
 
 
 def current_reader() -> Reader | None:
@@ -112,7 +156,7 @@ def raw_path(environ: "WSGIEnvironment") -> str:
     server does not tell, or tells of another path: an absolute URL, or what a server in front has changed.
     """
     path: str = environ["PATH_INFO"]
-    uri: str = environ.get("RAW_URI", "")
+    uri: str = environ.get("RAW_URI") or environ.get("REQUEST_URI", "")  # as gunicorn calls it, and as others do
     raw = uri.partition("?")[0].removeprefix(environ.get("SCRIPT_NAME", ""))
     if unquote_to_bytes(raw) == path.encode("latin-1"):
         return raw

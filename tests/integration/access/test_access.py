@@ -146,6 +146,14 @@ def test_the_sign_command_prints_a_url_that_works(make_client):
     assert client.get(url.removeprefix("https://thumbs.example.com")).status_code == 200
 
 
+def test_the_sign_command_prints_a_path_that_works(signing):
+    args = ["sign", "https://example.com/a?b=c&d=#/e", "-o", "hide=.a, .b/c", "-o", "format=webp", "--path"]
+    path = signing.application.test_cli_runner().invoke(args=args).output.strip()
+
+    assert (path[:27], path[-5:]) == ("/t/hide=.a%2C%20.b%2Fc,sig=", ".webp")
+    assert signing.get(path).content_type == "image/webp"
+
+
 @pytest.mark.parametrize("headers", [{"Authorization": "Bearer correct-horse"}, {"X-API-Key": "correct-horse"}])
 def test_a_known_key_may_persist(keyed, headers):
     assert keyed.post("/persist", json={"url": PAGE}, headers=headers).status_code == 201

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from access import sign
+from web.http.path_form import write_path
+
 DOCS = (Path(__file__).parents[3] / "docs" / "signing.md").read_text(encoding="utf-8")
 KEY = "a-signing-key-of-the-docs"
 OPTIONS = {
@@ -19,9 +22,9 @@ OPTIONS = {
     "format": "webp",
 }
 CALLS = {
-    "python": (sys.executable, "-c", "import sys, json\n{code}\nprint(thumbnail({key}, json.loads({options})))"),
-    "php": ("php", "-r", "{code}\necho thumbnail({key}, json_decode({options}, true));"),
-    "js": ("node", "-e", "{code}\nconsole.log(thumbnail({key}, JSON.parse({options})))"),
+    "python": (sys.executable, "-c", "import sys, json\n{code}\nprint({function}({key}, json.loads({options})))"),
+    "php": ("php", "-r", "{code}\necho {function}({key}, json_decode({options}, true));"),
+    "js": ("node", "-e", "{code}\nconsole.log({function}({key}, JSON.parse({options})))"),
 }
 
 
@@ -55,10 +58,42 @@ def test_a_snippet_signs_options_of_every_type_as_it_sends_them(make_client, lan
     assert make_client(signing_keys=KEY).get(run(language, options)).status_code == 200
 
 
-def run(language, options):
+@pytest.mark.parametrize("language", CALLS)
+def test_a_snippet_writes_a_path_that_is_served(make_client, language):
+    client = make_client(signing_keys=KEY)
+    options = OPTIONS | {"hide": ".a, .b/c", "format": "jpg", "v": "7", "dark_mode": True}
+    path = run(language, options, "thumbnail_path")
+
+    assert (path.partition(",")[0], path[-4:]) == ("/t/width=800", ".jpg")
+    assert client.get(path).content_type == "image/jpeg"
+    assert client.get(path.replace("width=800", "width=801")).status_code == 403
+    assert client.get(run(language, options).replace("v=7", "v=8")).headers["X-Cache"] == "HIT"
+
+
+def test_the_vectors_are_those_of_the_service(make_client):
+    section = DOCS.partition("## Test vectors")[2].partition("\n## ")[0]
+    vectors = re.findall(r"^\| `(.+)` \| `([0-9a-f]{64})` \|$", section, re.MULTILINE)
+    client = make_client(signing_keys=KEY)
+
+    assert len(vectors) == 5
+    for lines, signature in vectors:
+        options = dict(line.split("=", 1) for line in lines.split("\\n"))
+        assert sign(KEY, options.items()) == signature
+        assert client.get("/thumb", query_string=options | {"sig": signature}).status_code == 200
+        assert client.get(write_path((options | {"sig": signature}).items())).headers["X-Cache"] == "HIT"
+    addresses = re.findall(r"^(/\S+)$", section, re.MULTILINE)
+    assert [client.get(each).status_code for each in addresses] == [200] * 4
+
+
+def run(language, options, name="thumbnail"):
     interpreter, flag, program = CALLS[language]
     if shutil.which(interpreter) is None:
         pytest.skip(f"no {interpreter} on this machine")
     options = json.dumps(json.dumps(options)).replace("$", "\\$")
-    text = program.replace("{code}", snippet(language)).replace("{key}", json.dumps(KEY)).replace("{options}", options)
+    text = (
+        program.replace("{function}", name)
+        .replace("{code}", snippet(language))
+        .replace("{key}", json.dumps(KEY))
+        .replace("{options}", options)
+    )
     return subprocess.run([interpreter, flag, text], check=True, capture_output=True, text=True).stdout.strip()
