@@ -79,6 +79,7 @@ def test_personal_and_fresh_paths_bypass_the_cache(site_edge, site):
     for spelt in ("/%74/w=5/https://example.com/", "//t/w=5/https://example.com/", "/x/../t/w=5/https://example.com/"):
         assert ask(site_edge, site, spelt) == "BYPASS"
     assert site_edge.stored == 0
+    assert ask(site_edge, site, "/t/w=5/https://example.com/", "Accept: application/json") == "BYPASS"
 
 
 def test_options_that_only_the_page_has_do_not_count(site_edge, site):
