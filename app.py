@@ -14,7 +14,8 @@ from coordination import ClusterMode, log_in_one_line
 from services import Services
 from web import cli, fast_path
 from web.admin import blueprint as admin
-from web.api import contract, health, jobs, metadata, persist, site_history, site_lists, sites, thumbs
+from web.api import contract, dialects, health, jobs, metadata, persist, site_history, site_lists, sites, thumbs
+from web.dialects import give_prefixes, readers_of
 from web.http import budgets, callers, errors, flood_guard, origins, request_log, thumb_paths
 from web.ui import error_pages, gallery, pages, playground
 
@@ -30,9 +31,11 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions["services"] = services  # for gunicorn's hooks
     request_log.install(app)
-    readers = thumb_paths.of(services)
-    fast_path.install(app, services, readers)
-    app.register_blueprint(thumbs.blueprint(services, limits, readers))
+    readers, spoken = thumb_paths.of(services), readers_of(services)
+    fast_path.install(app, services, (*readers, *spoken))
+    pictures = thumbs.blueprint(services, limits, readers)
+    dialects.add_views(pictures, services, limits, spoken)
+    app.register_blueprint(pictures)
     app.register_blueprint(metadata.blueprint(services, limits))
     app.register_blueprint(contract.blueprint(services, limits))
     app.register_blueprint(persist.blueprint(services, limits))
@@ -47,6 +50,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     admin.install(app, services, limits)
     error_pages.install(app)
     errors.install(app, flood_guard.install(app, services))
+    give_prefixes(app, services.settings.dialects)
     callers.trust_proxies(app, services.settings.trusted_proxies)
     cli.install(app, services)
     return app

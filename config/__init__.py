@@ -6,11 +6,12 @@ field to the module of its subject.
 """
 
 from config.environment import ConfigError, load, stop
-from config.fields import LADDER, TrustedHeader
+from config.fields import DIALECTS, LADDER, TrustedHeader
 from config.settings import Settings
 from config.spelling import ENGINE_VARIABLES, internal_targets, unknown_variables, without_effect
 
 __all__ = [
+    "DIALECTS",
     "ENGINE_VARIABLES",
     "LADDER",
     "ConfigError",

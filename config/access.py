@@ -5,8 +5,27 @@ from typing import Any, Self, get_args
 from pydantic import Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from config.fields import LADDER, ApiKeys, HostPatterns, Origins, Rate, SettingsPart, SigningKeys, Sizes, TrustedHeader
+from config.fields import (
+    DIALECTS,
+    LADDER,
+    OPEN_DIALECTS,
+    ApiKeys,
+    Dialects,
+    HostPatterns,
+    Origins,
+    Rate,
+    SettingsPart,
+    SigningKeys,
+    Sizes,
+    TrustedHeader,
+)
 from options import OUTPUT_SIDE
+
+WITH_REASON = "with_reason"  # the type of an error whose text says all
+_UNSIGNED = (
+    "DIALECTS is invalid: addresses of {names} have no signature, and with SIGNING_KEYS every picture needs one; leave them out, "
+    "or set ALLOWED_TARGETS to the hosts that may be captured without one"
+)
 
 
 class AccessSettings(SettingsPart):
@@ -31,6 +50,7 @@ class AccessSettings(SettingsPart):
     allowed_targets: HostPatterns = Field(
         (), description="host patterns such as example.com or *.example.com, in ASCII"
     )
+    dialects: Dialects = Field((), description=f"names of services, separated by commas: {', '.join(DIALECTS)}")
     cors_origins: Origins = Field((), description="origins such as https://cms.example.com")
 
     trusted_proxies: int = Field(
@@ -65,4 +85,12 @@ class AccessSettings(SettingsPart):
     def _require_proxy(self) -> Self:
         if self.admin_trusted_header and not (self.admin_key and self.trusted_proxies):
             raise PydanticCustomError("admin_trusted_header", "a proxy is needed")
+        return self
+
+    @model_validator(mode="after")
+    def _require_targets_of_open_dialects(self) -> Self:
+        """Where pictures need a signature, addresses that have none open the service again."""
+        unsigned = [name for name in self.dialects if name in OPEN_DIALECTS]
+        if unsigned and self.signing_keys and not self.allowed_targets:
+            raise PydanticCustomError(WITH_REASON, _UNSIGNED, {"names": ", ".join(unsigned)})
         return self

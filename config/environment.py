@@ -10,6 +10,7 @@ import dotenv
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from config.access import WITH_REASON
 from config.settings import Settings
 
 
@@ -49,6 +50,8 @@ def _require_writable(folder: Path, field: str) -> None:
 
 
 def _describe(error: ErrorDetails) -> str:
+    if error["type"] == WITH_REASON:
+        return error["msg"]
     name = str(error["loc"][0]) if error["loc"] else error["type"]
     field = Settings.model_fields[name]
     return f"{name.upper()} is invalid: set it to {field.description}"

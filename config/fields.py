@@ -75,6 +75,16 @@ def _webhook_secret(value: str) -> str:
     return value
 
 
+def _names(value: object) -> object:
+    return _split(value.lower()) if isinstance(value, str) else value
+
+
+def _dialects(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not set(names) <= set(DIALECTS):
+        raise ValueError
+    return tuple(dict.fromkeys(names))
+
+
 def _key_rates(entries: tuple[str, ...]) -> tuple[str, ...]:
     for entry in entries:
         _rate(entry.split(":", 2)[2] if entry.count(":") > 1 else "1/minute")
@@ -89,6 +99,11 @@ TrustedHeader = Literal[
 # The widths of a `srcset`, alone or with the height for 16:9, and the size of link previews.
 _WIDTHS = (160, 240, 320, 480, 640, 800, 960, 1200, 1280, 1600, 1920)
 LADDER = (*map(str, _WIDTHS), *(f"{width}x{width * 9 // 16}" for width in _WIDTHS), "1200x630")
+# Other services whose addresses work here. Those of the first line have neither key nor signature: anybody may use them.
+OPEN_DIALECTS = ("mshots", "thumio", "microlink", "11ty", "sshot", "pagepeeker")
+DIALECTS = (
+    *OPEN_DIALECTS, "screenshotone", "urlbox", "snapsharp", "hermesforge", "snapapi", "apiflash", "screenshotapi",
+)  # fmt: skip
 Rate = Annotated[str, AfterValidator(_rate), Field(description="a rate such as 30 per minute")]
 HostAndPort = Annotated[tuple[str, int], NoDecode, BeforeValidator(_host_and_port)]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
@@ -110,6 +125,7 @@ WebhookSecrets = Annotated[tuple[_WebhookSecret, ...], NoDecode, BeforeValidator
 Sizes = Annotated[tuple[_Size, ...], NoDecode, BeforeValidator(_sizes)]
 Origins = Annotated[tuple[_Origin, ...], NoDecode, BeforeValidator(_split)]
 HostPatterns = Annotated[tuple[_HostPattern, ...], NoDecode, BeforeValidator(_split)]
+Dialects = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names), AfterValidator(_dialects)]
 Exemptions = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_exemptions)]
 Ports = Annotated[tuple[_Port, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)]
 

@@ -43,18 +43,30 @@ def _respond_to_ours(err: ThumbnailError) -> Response:
     log_facts(code=err.code, **({"verdict": err.verdict} if isinstance(err, BlockedTarget) else {}))
     if (presenter := _presenter()) is not None:
         return presenter.of_error(err, _headers(err))
+    return respond_plainly(err)
+
+
+def respond_plainly(err: ThumbnailError) -> Response:
+    """Respond with a problem, or with a placeholder, as `/thumb` does."""
     page_status = err.page_status if isinstance(err, CaptureError) else None
     response = _respond(err.status, err.code, err.title, err.detail, retryable=err.retryable, page_status=page_status)
     response.headers.update(_headers(err))
     return response
 
 
+def respond_with_placeholder(err: ThumbnailError, status: int) -> Response:
+    """Respond with the placeholder of `err`, but with `status`, to a caller that takes nothing but a picture with 200."""
+    response = _placeholder(status, err.code, "pending" if err.status == 202 else "error")
+    response.headers.update(SAFE_HEADERS | {"Cache-Control": "no-store"})
+    return response
+
+
 def _presenter() -> Presenter | None:
     """Return what responds to errors in the way that clients of another service expect, if the current request is theirs."""
-    if envelope.is_expected():
-        return envelope
     reader = current_reader()
-    return reader.presenter if reader else None
+    if reader and reader.presenter:
+        return reader.presenter
+    return envelope if envelope.is_expected() else None
 
 
 def _headers(err: ThumbnailError) -> dict[str, str]:
