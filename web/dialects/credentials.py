@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import re
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from access import AccessRules, ApiKey
@@ -76,21 +75,21 @@ def _is_signed(secret: str, sent: Credentials) -> bool:
     return hmac.compare_digest(expected.encode(), sent.signature.lower().encode())
 
 
-def known_pair(keys: Iterable[ApiKey], auth: str, target: str) -> ApiKey | None:
-    """Return the key of thum.io's `<id>-<secret>` or `<id>-<expiry>-<md5>`, None for any other text.
+def find_pair(access: AccessRules, sent: Credentials) -> Proof:
+    """Find the pair of keys in thum.io's `<id>-<secret>` or `<id>-<expiry>-<md5>`. Any other text proves nothing.
 
     The expiry is a Unix time in milliseconds, and the MD5 that of secret, expiry and target.
     """
-    for key in keys:
-        name, _, rest = auth.partition(f"{key.name}-")
-        if name or not rest:
+    for key in access.keys:
+        name, found, rest = sent.key.partition(f"{key.name}-")
+        if name or not found:
             continue
         if hmac.compare_digest(rest.encode(), key.secret.encode()):
-            return key
-        found = _EXPIRING.fullmatch(rest)
-        if found is None:
+            return Proof(key, by_secret=True)
+        expiring = _EXPIRING.fullmatch(rest)
+        if expiring is None or int(expiring[1]) <= time.time() * 1000:
             continue
-        digest = hashlib.md5(f"{key.secret}{found[1]}{target}".encode(), usedforsecurity=False).hexdigest()
-        if hmac.compare_digest(digest, found[2]) and int(found[1]) > time.time() * 1000:
-            return key
-    return None
+        digest = hashlib.md5(f"{key.secret}{expiring[1]}{sent.signed}".encode(), usedforsecurity=False).hexdigest()
+        if hmac.compare_digest(digest, expiring[2]):
+            return Proof(key, signed=True)
+    return Proof()

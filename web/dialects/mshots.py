@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from flask import Response
 
-from errors import BadRequest, CaptureError, ErrorStatus, ForbiddenHost, NotAWebPage, Pending, ThumbnailError
+from errors import BadRequest, CaptureError, ForbiddenHost, Pending, ThumbnailError
 from options import Clip
 from web.dialects.dialect import InboundDialect, Spoken, Values, Wish
 from web.dialects.faces import error_headers, own_path, respond_with_text
@@ -65,11 +65,13 @@ class MShotsErrors:
     """A picture that is not there yet redirects to a GIF, by which its clients know that they must ask again."""
 
     def of_error(self, err: ThumbnailError, headers: Mapping[str, str]) -> Response:
-        if isinstance(err, (ErrorStatus, NotAWebPage)):  # the service itself shows a picture for these, with 200
-            return respond_with_placeholder(err, 200)
-        if isinstance(err, (BadRequest, ForbiddenHost)):
+        if isinstance(err, BadRequest | ForbiddenHost):
             return respond_with_text(404, "HTTP/1.1 404 Not Found", error_headers(err))
-        if isinstance(err, Pending) or (isinstance(err, CaptureError) and not err.upstream):
+        if (
+            isinstance(err, CaptureError) and not err.retryable
+        ):  # the service itself shows a picture for these, with 200
+            return respond_with_placeholder(err, 200)
+        if isinstance(err, CaptureError | Pending):
             response = Response(status=307, content_type="text/html; charset=UTF-8")
             response.headers.update(_NOT_YET | {"Location": own_path(WAITING)} | error_headers(err))
             return response

@@ -11,7 +11,7 @@ from model import ThumbnailRequest
 from options import PNG, CaptureOptions, options_of
 from services import Services
 from validation import Validator
-from web.dialects.credentials import Proof, prove
+from web.dialects.credentials import Proof, find_pair, prove
 from web.dialects.dialect import InboundDialect, Spoken, Wish
 from web.dialects.ladder import on_ladder
 from web.dialects.rules import translate
@@ -86,7 +86,7 @@ class DialectReader:
     def prove(self, spoken: Spoken, wanted: ThumbnailRequest | None = None) -> Proof:
         """Check the caller's key or signature. Raises KeyRequired, BadKey or BadSignature."""
         if not self.dialect.keyed:
-            return Proof()
+            return find_pair(self._access, spoken.credentials) if spoken.credentials.key else Proof()
         proof = prove(self._access, spoken.credentials, self.name)
         if wanted and wanted.capture.format == "pdf" and proof.signed and not spoken.credentials.covers_format:
             raise BadSignature(

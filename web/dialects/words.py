@@ -60,5 +60,6 @@ def target_in(path: str, query: str = "") -> str:
 
 
 def with_scheme(target: str) -> str:
-    """Return the URL that is meant by one without a scheme, such as `example.com/page`."""
-    return f"https://{target}" if target and "://" not in target.partition("?")[0] else target
+    """Return the URL that is meant by one without a scheme, such as `example.com/page`, or with a blank in it."""
+    url = target.strip().replace(" ", "%20")
+    return f"https://{url}" if url and "://" not in url.partition("?")[0] else url

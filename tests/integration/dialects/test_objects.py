@@ -1,0 +1,142 @@
+"""Answers that are objects about a picture, and requests with a body."""
+
+import pytest
+
+from access import sign
+from tests.integration.dialects.conftest import size_of
+
+SIGNING = "signing-key-0123456789"
+
+
+def test_microlink_tells_where_the_screenshot_is(speak):
+    answer = speak.get("/?url=https%3A%2F%2Fo1.example&screenshot&meta=false&viewport.width=1000&viewport.height=500")
+
+    assert (answer.status_code, answer.json["status"]) == (200, "success")
+    assert answer.headers["X-Cache-Status"] == "MISS"
+    screenshot = answer.json["data"]["screenshot"]
+    assert (screenshot["type"], screenshot["width"], screenshot["height"]) == ("png", 1000, 500)
+    picture = speak.get(screenshot["url"])
+    assert (picture.status_code, picture.headers["X-Cache"], len(picture.data)) == (200, "HIT", screenshot["size"])
+
+
+def test_microlink_has_every_name_of_its_metadata(speak):
+    data = speak.get("/?url=https%3A%2F%2Fo2.example&screenshot=true").json["data"]
+
+    assert {"title", "description", "lang", "author", "publisher", "image", "date", "url", "logo", "screenshot"} == {
+        *data
+    }
+    assert data["url"] == "https://o2.example/"
+
+
+def test_the_front_page_stays_what_it_is_without_a_question_to_microlink(speak):
+    assert speak.get("/?url=https%3A%2F%2Fo3.example").mimetype == "text/html"
+
+
+def test_screenshotapi_tells_the_picture_by_default(speak):
+    answer = speak.get("/screenshot?token=t&url=https%3A%2F%2Fo4.example&width=800&height=600")
+
+    assert answer.json["url"] == "https://o4.example/"
+    assert size_of(speak.get(answer.json["screenshot"])) == (800, 600)
+
+
+def test_apiflash_tells_the_picture_and_what_is_left(speak):
+    answer = speak.get("/v1/urltoimage?url=https%3A%2F%2Fo5.example&response_type=json&thumbnail_width=320")
+    usage = speak.get("/v1/urltoimage/quota?access_key=k").json
+
+    assert size_of(speak.get(answer.json["url"])) == (320, 180)
+    assert usage["limit"] == 1000
+    assert 0 < usage["remaining"] < 1000
+
+
+def test_screenshotone_answers_with_a_link_or_with_nothing(speak):
+    query = "url=https%3A%2F%2Fo6.example&clip_x=0&clip_y=0&clip_width=300&clip_height=200&delay=1"
+    link = speak.get(f"/take?{query}&response_type=json").json["screenshot_url"]
+    empty = speak.get(f"/take?{query}&response_type=empty")
+
+    assert speak.get(link).headers["X-Cache"] == "HIT"
+    assert (empty.status_code, empty.data) == (200, b"")
+
+
+def test_a_link_is_signed_where_pictures_need_it(speak_with):
+    sealed = speak_with(signing_keys=SIGNING, api_keys="blog:secret-of-blog", dialects="screenshotapi")
+
+    link = sealed.get("/screenshot?token=secret-of-blog&url=https%3A%2F%2Fo7.example&full_page=true").json["screenshot"]
+
+    assert (
+        f"sig={sign(SIGNING, [('url', 'https://o7.example/'), ('width', '1680'), ('height', '876'), ('full_page', 'true')])}"
+        in link
+    )
+    assert sealed.get(link).status_code == 200
+
+
+def test_screenshotone_takes_a_body(speak, engine):
+    answer = speak.post(
+        "/take",
+        json={
+            "url": "https://o8.example/",
+            "viewport_width": 1000,
+            "full_page": True,
+            "hide_selectors": [".a", ".b"],
+            "headers": ["X-A: 1"],
+            "cookies": ["a=b; Path=/"],
+            "scripts": "1 + 1",
+            "nonsense": {"a": 1},
+        },
+    )
+
+    assert (answer.status_code, answer.content_type) == (200, "image/png"), answer.data
+    assert answer.headers["Cache-Control"].startswith("private")
+    sent = next(call for call in engine.calls if call.params["url"] == "https://o8.example/").params
+    assert sent["hide_selectors"] == ".a, .b"
+    assert (sent["headers"], sent["js"]) == ({"X-A": "1"}, "1 + 1")
+    assert sent["cookies"][0]["name"] == "a"
+
+
+def test_what_may_be_secret_is_not_taken_from_an_address(speak, engine):
+    speak.get("/take?url=https://o9.example/&cookies=a%3Db&headers=X-A%3A1&scripts=alert()")
+
+    sent = next(call for call in engine.calls if call.params["url"] == "https://o9.example/").params
+    assert {"cookies", "headers", "js"}.isdisjoint(sent)
+
+
+def test_apiflash_takes_a_form(speak):
+    answer = speak.post("/v1/urltoimage", data={"access_key": "k", "url": "https://o10.example/", "width": "1000"})
+
+    assert (answer.status_code, answer.content_type, size_of(answer)) == (200, "image/jpeg", (1000, 1080))
+
+
+@pytest.mark.parametrize("path", ["/v1/screenshot", "/snapapi/v1/screenshot"])
+def test_snapapi_has_the_path_of_snapsharp_and_its_own(speak, engine, path):
+    url = f"https://o11.example{path}"
+    answer = speak.post(
+        path,
+        json={
+            "url": url,
+            "width": 9000,
+            "fullPage": True,
+            "hideSelectors": [".a", ".b"],
+            "format": "jpeg",
+            "deviceScaleFactor": 2,
+        },
+        headers={"X-Api-Key": "k"},
+    )
+
+    assert (answer.status_code, answer.content_type) == (200, "image/jpeg"), answer.data
+    sent = next(call for call in engine.calls if call.params["url"] == url).params
+    assert (sent["width"], sent["scale"], sent["full_page"], sent["hide_selectors"]) == ("3840", "2", "true", ".a, .b")
+
+
+def test_snapapi_has_errors_of_its_own(speak):
+    answer = speak.post("/v1/screenshot", json={"url": "http://127.0.0.1/"}, headers={"X-Api-Key": "k"})
+
+    assert answer.status_code == 400
+    assert answer.json["statusCode"] == 400
+    assert answer.json["error"] == "INVALID_URL"
+
+
+def test_snapsharps_clients_are_served_as_before(speak):
+    answer = speak.post("/v1/screenshot", json={"url": "https://o12.example/"}, headers={"Authorization": "Bearer k"})
+    refused = speak.post("/v1/screenshot", json={"url": "http://127.0.0.1/"}, headers={"Authorization": "Bearer k"})
+
+    assert (answer.status_code, "X-RateLimit-Limit" in answer.headers) == (200, True)
+    assert refused.json["error"] == "blocked_url"
