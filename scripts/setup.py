@@ -66,6 +66,8 @@ def needs(environ: Mapping[str, str], kinds: Collection[str] = ()) -> dict[str, 
     if kinds:
         wanted["nginx-light"] = lambda: shutil.which("nginx", path=SYSTEM_PATH) is not None
         wanted["postgresql"] = lambda: postgresql_programs() is not None
+        wanted["nodejs"] = lambda: shutil.which("node") is not None  # for other services' own clients, in tests
+        wanted["npm"] = lambda: shutil.which("npm") is not None
     if "bench" in kinds:
         wanted["wrk"] = lambda: shutil.which("wrk") is not None
     if needs_headless_shell(environ):
