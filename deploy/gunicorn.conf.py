@@ -170,8 +170,18 @@ class _HideRequests(logging.Filter):
         if isinstance(err, ParseException | NoMoreData) and not record.exc_info:
             record.msg, record.args = f"request could not be parsed: {type(err).__name__}", ()
         elif isinstance(record.args, tuple):
-            record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
+            record.args = tuple(_without_secrets(arg) if isinstance(arg, str) else arg for arg in record.args)
         return True
+
+
+# Addresses whose path may hold a key or a page's URL: those of other services (DIALECTS), and `/t/`.
+_TELLING_PATH = re.compile(r"/(?:v1|get|mshots|t|11ty)/|/https?(?::|%3a)", re.IGNORECASE)
+
+
+def _without_secrets(text: str) -> str:
+    """Leave out the query of an address, and of a path that may hold a secret all but its beginning."""
+    found = _TELLING_PATH.match(text)
+    return f"{found[0]}…" if found else text.partition("?")[0]
 
 
 logging.getLogger("gunicorn.error").addFilter(_HideRequests())

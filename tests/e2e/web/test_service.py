@@ -312,9 +312,11 @@ def test_a_malformed_request_is_refused_and_not_logged(outspoken, what):
 def test_an_unexpected_error_is_logged_without_the_query(tmp_path):
     log = tmp_path / "web.log"
     with running_web(log, app="tests.support.broken_app:app", web_concurrency=1) as url:
-        assert requests.get(url + TELLING, timeout=30).status_code == 500
+        for address in (TELLING, "/v1/s3cret/png?url=example.com", "/get/auth/blog-s3cret/https://example.com/s3cret"):
+            assert requests.get(url + address, timeout=30).status_code == 500
 
     assert "Error handling request GET /thumb\n" in log.read_text()
+    assert "Error handling request GET /v1/…\n" in log.read_text()
     assert "RuntimeError: broken" in log.read_text()
     assert "s3cret" not in log.read_text()
 
