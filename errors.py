@@ -26,6 +26,7 @@ ThumbnailError
 │   │   ├── ErrorStatus          page_status
 │   │   ├── NotAWebPage          not_a_page
 │   │   ├── NoSuchElement        selector_not_found
+│   │   ├── NoOgImage 404        no_og_image
 │   │   ├── CertificateInvalid   certificate
 │   │   ├── TLSFailed            tls_failed
 │   │   ├── TooManyRedirects     too_many_redirects
@@ -332,6 +333,16 @@ class NoSuchElement(CaptureFailed):
     code = "selector_not_found"
     title = "No element matched"
     retryable = False
+
+
+class NoOgImage(CaptureFailed):
+    """The caller wants the picture that the page names for previews, and there is none that can be shown."""
+
+    status = 404
+    code = "no_og_image"
+    title = "No preview picture"
+    retryable = False
+    default_field = "image"
 
 
 class CertificateInvalid(CaptureFailed):

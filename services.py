@@ -27,7 +27,7 @@ from coordination import (
 from errors import StorageFull, ThumbnailError
 from images import CpuPool
 from jobs import JobPictures, JobPresenter, JobQueue, JobStore, celery_app
-from metadata import Icons, IconStore, MetadataReader, PictureFetcher
+from metadata import Icons, IconStore, MetadataReader, PictureFetcher, PreviewFetcher
 from netguard import Guard
 from options import LONGEST_TTL
 from refresh import Popularity, Refresher
@@ -57,6 +57,7 @@ from thumbnails import (
     OriginalLimits,
     Originals,
     PictureCache,
+    Previews,
     RedisOriginals,
     Renditions,
     Thumbnailer,
@@ -156,6 +157,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     leases = Leases(state)
     coalescer = Coalescer(leases, capacity=4 * settings.capture_concurrency + 2 * settings.capture_queue)
     cpu = CpuPool()
+    pictures = PictureFetcher(guard)
+    freshness = Freshness(settings.cache_ttl, settings.stale_ttl)
     breaker, quota = CircuitBreaker(state), Quota(state, settings.bulk_limit)
     originals = Originals(
         cache,
@@ -163,9 +166,9 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         coalescer,
         guard if settings.resolve_targets else None,
         _original_limits(settings),
+        Previews(PreviewFetcher(pictures, cpu), freshness),
     )
     storage = _storage(settings)
-    freshness = Freshness(settings.cache_ttl, settings.stale_ttl)
     renditions = Renditions(cache, cpu, freshness)
     thumbnailer = Thumbnailer(
         cache,
@@ -176,7 +179,6 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         # A caller without a `wait` waits until the capture ends.
         WaitLimits(settings.web_connections * 3 // 4, settings.capture_timeout + 5),
     )
-    pictures = PictureFetcher(guard)
     popularity = Popularity(state, settings.refresh_budget)
     jobs = _jobs(settings, state)
     presenter = JobPresenter(storage, settings.public_url)

@@ -5,12 +5,14 @@ Nothing of such a file is passed on: what is drawn is encoded again. Pure.
 
 import io
 import struct
+from dataclasses import dataclass
 from typing import cast
 
 from PIL import GifImagePlugin, IcoImagePlugin, Image
 
 from images.decode import NotAPicture, decode, translated
 from images.palette import share_of_main_colour
+from images.pixels import pack
 from images.render import encode
 from options import FORMATS
 
@@ -26,6 +28,17 @@ _LOGO_SIDE = 600  # a smaller square is a logo or a portrait rather than a previ
 _PLAIN = 0.75  # the share of one colour from which a picture shows a logo, or nothing
 _ENTRY = struct.Struct("<BBBBHHII")  # of an ICO's directory
 _PNG, _ICO = b"\x89PNG\r\n\x1a\n", b"\0\0\1\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A picture as a PNG, its pixels packed, and why it is no good preview of a page, "" if it is."""
+
+    body: bytes
+    width: int
+    height: int
+    pixels: bytes
+    doubt: str = ""
 
 
 def read_icon(body: bytes) -> bytes:
@@ -47,13 +60,14 @@ def resize_icon(body: bytes, side: int) -> bytes:
     return encode(canvas, FORMATS["png"], 0)
 
 
-def read_preview(body: bytes) -> tuple[bytes, str]:
-    """Return the picture as a PNG, and why it is no good preview of a page, "" if it is. Raises NotAPicture."""
+def read_preview(body: bytes) -> Preview:
+    """Decode the picture that a page names for previews. Raises NotAPicture."""
     image = _open(body, MOST_PREVIEW_PIXELS)
     doubt = _doubt(image)
     if max(image.size) > LONGEST_PREVIEW:
         image.thumbnail((LONGEST_PREVIEW, LONGEST_PREVIEW), Image.Resampling.LANCZOS)
-    return encode(_plain(image), FORMATS["png"], 0), doubt
+    plain = _plain(image)
+    return Preview(encode(plain, FORMATS["png"], 0), plain.width, plain.height, pack(plain), doubt)
 
 
 def _doubt(image: Image.Image) -> str:

@@ -3,6 +3,7 @@
 from metadata.fetching import PictureFetcher
 from metadata.icon_store import IconStore
 from metadata.icons import SIDES, USUAL_SIDE, Icons, PageIcon
+from metadata.previews import PreviewFetcher
 from metadata.reader import MetadataReader
 from metadata.values import Metadata, Source
 
@@ -15,5 +16,6 @@ __all__ = [
     "MetadataReader",
     "PageIcon",
     "PictureFetcher",
+    "PreviewFetcher",
     "Source",
 ]

@@ -1,7 +1,7 @@
 """The options, one field each. The dataclass of an option says which key it belongs to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,7 @@ MAX_URL_BYTES = 2048
 MAX_BYTES = 25 << 20  # of a captured picture: what the service takes from an API
 MAX_PIXELS = 64 << 20  # of an original: a bitmap of 256 MiB, in the browser and again in the service
 
+SCREENSHOT = "screenshot"
 _URL = "an absolute http:// or https:// URL"
 # SnapSharp documents no list of its devices, only names like these.
 _HANDHELD: MappingProxyType[object, object] = MappingProxyType(
@@ -310,6 +311,12 @@ class CaptureOptions:
         allowed_by="allow_ignore_https_errors",
         apis={"engine": Param("ignore_https_errors", default=False)},
     )
+    image: str = option(
+        SCREENSHOT,
+        Choice((SCREENSHOT, "auto", "og")),
+        "what shows the page: its `screenshot`; `og`, the picture that it names for previews; or `auto`, that picture if it "
+        "is a good one, else the screenshot. See [metadata.md](metadata.md#the-pages-own-picture)",
+    )
     color_scheme: str | None = option(
         None,
         Choice(("light", "dark")),
@@ -367,11 +374,18 @@ class CaptureOptions:
         return self.target.url
 
     @property
+    def as_screenshot(self) -> "CaptureOptions":
+        """The same page as a screenshot, which is all that a screenshot API takes."""
+        return self if self.image == SCREENSHOT else replace(self, image=SCREENSHOT)
+
+    @property
     def contradiction(self) -> tuple[str, str]:
         """The name of an option that contradicts another one, and the reason; two empty texts if there is none."""
         beside = "format=pdf" if self.format == "pdf" else "selector" if self.selector else ""
         if self.clip and beside:
             return "clip", f"cannot be combined with {beside}; remove one of them"
+        if self.image != SCREENSHOT and self.format == "pdf":
+            return "image", "cannot be combined with format=pdf; remove one of them"
         if has_foreign_cookie(self.cookies, self.target):
             return "cookies", f"must be of the page's own domain: {self.target.host}, or for a name one above it"
         if has_insecure_cookie(self.cookies, self.target):

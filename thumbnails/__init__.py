@@ -5,6 +5,7 @@ from thumbnails.cache import PictureCache
 from thumbnails.freshness import Freshness
 from thumbnails.known import Known
 from thumbnails.originals import OriginalLimits, Originals
+from thumbnails.previews import Previews
 from thumbnails.redis_originals import RedisOriginals
 from thumbnails.renditions import Renditions
 from thumbnails.served import CacheState, Persisted, Served
@@ -21,6 +22,7 @@ __all__ = [
     "Originals",
     "Persisted",
     "PictureCache",
+    "Previews",
     "RedisOriginals",
     "Renditions",
     "Served",

@@ -10,14 +10,24 @@ from datetime import UTC, datetime
 
 from capture import ScreenshotAPI
 from coordination import Coalescer, Flight, Work
-from errors import BlockedTarget, CaptureError, CaptureFailed, ErrorStatus, InvalidOption, OverCapacity, RateLimited
+from errors import (
+    BlockedTarget,
+    CaptureError,
+    CaptureFailed,
+    ErrorStatus,
+    InvalidOption,
+    NoOgImage,
+    OverCapacity,
+    RateLimited,
+)
 from model import Picture, ThumbnailRequest
 from netguard import Guard, Verdict
-from options import Target
+from options import SCREENSHOT, Target
 from thumbnails.ask import Ask
 from thumbnails.cache import PictureCache
 from thumbnails.freshness import CLOCK_SKEW, ERROR_PAGE_SECONDS, SUSPECT_SECONDS
 from thumbnails.known import Known, OriginalInfo, RememberedFailure
+from thumbnails.previews import Previews
 from thumbnails.shares import Turns
 from urls import NOT_PUBLIC
 
@@ -55,8 +65,10 @@ class Originals:
         coalescer: Coalescer,
         guard: Guard | None,
         limits: OriginalLimits,
+        previews: Previews,
     ) -> None:
         """`guard` judges a host before it is captured; None leaves that to the screenshot API."""
+        self._previews = previews
         self._cache = cache
         self._api = api
         self._coalescer = coalescer
@@ -73,7 +85,7 @@ class Originals:
         Captured, BlockedTarget, RateLimited, OverCapacity or a CaptureError.
         """
         request, fresh = ask.request, ask.request.delivery.fresh
-        self._api.require_expressible(request.capture)
+        self._api.require_expressible(request.capture.as_screenshot)
         if known.failure and not fresh:
             raise known.failure.error
         self.require_room(request, ask.charge.client)
@@ -89,6 +101,8 @@ class Originals:
                 info = self._cache.info_of_original(request)
             if not fresh and (captured := self._captured_meanwhile(request, info, failure, since)):
                 return captured
+            if request.capture.image != SCREENSHOT:
+                return self._show_preview(ask, known)
             return self._capture(ask, known, info)
 
         def follow() -> Captured | None:
@@ -107,6 +121,43 @@ class Originals:
         """Whether captures tell what pages say of themselves."""
         return self._api.reads_pages
 
+    def find(self, request: ThumbnailRequest) -> tuple[Known, Picture | None]:
+        """Return what is known of the page, and its original. One from before pages were read is not there."""
+        info, failure = self._cache.page(request)
+        original = self._cache.original(request)
+        if original is not None and original.page is None and self.reads_pages:
+            original = None
+        return Known(None, info, failure).with_original(original), original
+
+    def _show_preview(self, ask: Ask, known: Known) -> Captured:
+        """Do the leader's work for a request that a picture of the page's own may answer."""
+        request = ask.request
+        shot = self._screenshot(replace(ask, request=replace(request, capture=request.capture.as_screenshot)))
+        try:
+            original = self._previews.choose(request.capture, shot.original, ask.charge.rendition)
+        except NoOgImage as err:
+            self._cache.put_failure(request, err, FAILURE_SECONDS if err.retryable else LONGEST_FAILURE)
+            raise
+        if known.original is not None and not known.original_gone and original is not shot.original:
+            original = self._unless_unchanged(request, original)
+        self._keep(request, original)
+        return Captured(original, shot.ms)
+
+    def _screenshot(self, ask: Ask) -> Captured:
+        """Return the screenshot of the page, if need be after a capture, for which this caller or another one pays."""
+        known, original = self.find(ask.request)
+        is_fresh = original is not None and self._previews.freshness.is_fresh(original, ask.request)
+        if original is not None and is_fresh and not ask.request.delivery.fresh and not known.supersedes(original):
+            return Captured(original)
+        while True:
+            flight = self.join(ask, known)
+            try:
+                return flight.future.result(self._limits.timeout + 5)
+            except RateLimited:
+                if flight.leading:
+                    raise
+                # The other caller's budget is used up, not this one's.
+
     def require_room(self, request: ThumbnailRequest, client: str) -> None:
         """Raise the error that a capture for `client` would certainly end with, if any.
 
@@ -121,7 +172,7 @@ class Originals:
             return
         if self._coalescer.is_in_progress(request.capture_key.digest) or self._cache.knows(request):
             return
-        self._api.require_expressible(request.capture)
+        self._api.require_expressible(request.capture.as_screenshot)
         self._api.require_available()
         raise refusal
 

@@ -122,11 +122,8 @@ class Thumbnailer:
         An original from before that was read is captured again. Raises as `get`.
         """
         request = ask.request
-        info, failure = self._cache.page(request)
-        original = self._cache.original(request)
-        known = Known(None, info, failure).with_original(original)
-        usable = original is not None and (original.page is not None or not self._originals.reads_pages)
-        if original is not None and usable and not request.delivery.fresh:
+        known, original = self._originals.find(request)
+        if original is not None and not request.delivery.fresh:
             if not known.supersedes(original) and self._freshness.is_fresh(original, request):
                 return self._serve(original, CacheState.HIT, request)
             if stale_ok:
@@ -136,7 +133,7 @@ class Thumbnailer:
             with self._seat_or_no_wait(ask, self._capture_seats, "callers that wait for captures") as deadline:
                 _, captured = self._wait_for_capture(ask, known, deadline, renders=False)
         except (RateLimited, OverCapacity, Pending, CaptureError) as err:
-            if original is None or not (usable and request.delivery.fresh and stale_ok):
+            if original is None or not (request.delivery.fresh and stale_ok):
                 raise
             _log.info("refresh_refused", reason=err.code)
             return self._serve(original, CacheState.STALE, request)
