@@ -32,9 +32,9 @@ def said(retryable):
 def test_the_table_of_the_service_is_that_of_the_code():
     kinds = [kind for kind in all_kinds(errors.ThumbnailError) if not kind.__subclasses__() or "code" in vars(kind)]
     codes = {kind.code for kind in kinds}
-    # One code whose kinds differ, and one whose errors do: `page_status` by the page's status.
+    # One code whose kinds differ, and two whose errors do: `page_status` by the page's status, `no_og_image` by the reason.
     retryable = {code: {kind.retryable for kind in kinds if kind.code == code} for code in codes}
-    retryable["page_status"] = {True, False}
+    retryable |= dict.fromkeys(("page_status", "no_og_image"), {True, False})
     statuses = {kind.code: kind.status for kind in kinds}
 
     assert {code: row[:2] for code, row in rows(OURS).items()} == {

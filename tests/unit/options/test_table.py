@@ -58,7 +58,14 @@ def test_the_engine_takes_the_same_numbers(name):
             parsing.parse({"url": "https://example.com/", name: value})
 
 
-@pytest.mark.parametrize("option", callers_options(CaptureOptions)[1:], ids=lambda option: option.name)
+OF_THE_SERVICE = {"image"}  # the engine takes screenshots alone
+
+
+@pytest.mark.parametrize(
+    "option",
+    [each for each in callers_options(CaptureOptions)[1:] if each.name not in OF_THE_SERVICE],
+    ids=lambda option: option.name,
+)
 def test_our_own_engine_has_every_capture_option(option):
     assert option.param("engine") not in (None, LEFT_OUT)
     assert set(option.apis) <= set(DIALECTS)
