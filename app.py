@@ -14,10 +14,10 @@ from coordination import ClusterMode, log_in_one_line
 from services import Services
 from web import cli, fast_path
 from web.admin import blueprint as admin
-from web.api import contract, dialects, health, jobs, metadata, persist, site_history, site_lists, sites, thumbs
+from web.api import contract, dialects, health, jobs, metadata, oembed, persist, site_history, site_lists, sites, thumbs
 from web.dialects import give_prefixes, readers_of
 from web.http import budgets, callers, errors, flood_guard, origins, request_log, thumb_paths
-from web.ui import error_pages, gallery, pages, playground
+from web.ui import embed, error_pages, gallery, pages, playground
 
 MAX_BODY_BYTES = 64 * 1024
 NO_RESTART = 3  # the status with which a worker of gunicorn tells its master to stop
@@ -37,6 +37,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     dialects.add_views(pictures, services, limits, spoken)
     app.register_blueprint(pictures)
     app.register_blueprint(metadata.blueprint(services, limits))
+    app.register_blueprint(oembed.blueprint(services, limits))
     app.register_blueprint(contract.blueprint(services, limits))
     app.register_blueprint(persist.blueprint(services, limits))
     app.register_blueprint(jobs.blueprint(services, limits))
@@ -46,6 +47,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(health.blueprint(services))
     pages.install(app, services)
     app.register_blueprint(playground.blueprint(services, limits))
+    app.register_blueprint(embed.blueprint(services, limits))
     app.register_blueprint(gallery.blueprint(services))
     admin.install(app, services, limits)
     error_pages.install(app)

@@ -45,6 +45,7 @@ ThumbnailError
 ├── StorageFull 507          storage_full
 ├── QueueUnavailable 503     queue_unavailable
 ├── DatabaseUnavailable 503  database_unavailable
+├── UnknownFormat 501        not_implemented
 └── NotFound 404             not_found
 
 docs/errors.md explains every code. Errors are immutable. `detail` is public: it contains only our own words and the caller's field names. The cause goes to
@@ -199,6 +200,15 @@ class NotFound(ThumbnailError):
     status = 404
     code = "not_found"
     title = "Not found"
+
+
+class UnknownFormat(ThumbnailError):
+    """The caller wants an answer in a format that there is not, which oEmbed distinguishes from other wrong options."""
+
+    status = 501
+    code = "not_implemented"
+    title = "Not implemented"
+    default_field = "format"
 
 
 class IdempotencyConflict(ThumbnailError):

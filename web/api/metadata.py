@@ -2,40 +2,18 @@
 
 from flask import Blueprint, Response, json, request
 
-from access import CaptureCharge
 from errors import InvalidOption, Pending
 from metadata import SIDES, USUAL_SIDE, Metadata, PageIcon
-from model import ThumbnailRequest
 from options import Delivery, LinkedFeed, LinkedPicture
 from services import Services
-from thumbnails import Ask, Served
+from thumbnails import Served
 from web.http.budgets import Budgets
-from web.http.callers import identify_caller
 from web.http.origins import Sharing, allow_origins, share_pictures
 from web.http.own_options import take_own
+from web.http.page_asks import ask_about, log_served, parse_page
 from web.http.page_links import PageLinks
 from web.http.pictures import SAFE_HEADERS, cache_headers, conditional
-from web.http.request_log import log_facts, request_id
-
-
-def parse_page(services: Services, query: bytes) -> ThumbnailRequest:
-    """Read a query of `/thumb` that asks about a page. Raises what `/thumb` raises, access included."""
-    wanted = services.validator.parse_query(query)
-    log_facts(host=wanted.target.netloc)
-    services.access.require_allowed(query, wanted)
-    return wanted
-
-
-def ask_about(services: Services, budgets: Budgets, wanted: ThumbnailRequest) -> tuple[Ask, CaptureCharge]:
-    """Return what asks about a page for the current caller, and the charge, whose headers say what is left."""
-    needs_key = "fresh=1" if wanted.delivery.fresh and services.access.keys else ""
-    caller = identify_caller(services.access, needs_key=needs_key)
-    charge = budgets.charge_of(caller.name, caller.own_limit)
-    return Ask(wanted, charge, request_id()), charge
-
-
-def log_served(served: Served) -> None:
-    log_facts(cache=served.cache, **({} if served.capture_ms is None else {"capture_ms": served.capture_ms}))
+from web.http.request_log import log_facts
 
 
 def blueprint(services: Services, budgets: Budgets) -> Blueprint:
@@ -102,7 +80,6 @@ def respond(
 def record(known: Metadata, links: PageLinks, query: bytes) -> dict[str, object]:
     """Write metadata as JSON. What the page does not say is null, so that each name is always there."""
     pairs = links.pairs(query)
-    size = next(iter(links.sizes()), None)
     return {
         "url": known.url,
         "source": str(known.source),
@@ -121,7 +98,7 @@ def record(known: Metadata, links: PageLinks, query: bytes) -> dict[str, object]
         "feeds": [_feed(each) for each in known.feeds],
         "palette": list(known.palette),
         "captured_at": known.captured_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "picture": links.picture(pairs, size),
+        "picture": links.picture(pairs),
         "icon": links.write("/icon", pairs),
     }
 

@@ -10,6 +10,7 @@ from jinja2 import StrictUndefined
 from services import Services
 from web.http.addresses import base_url, path_of
 from web.http.origins import refuse_foreign_writes
+from web.http.page_links import PageLinks
 from web.ui import wording
 from web.ui.access import is_admin, may_see_gallery
 from web.ui.assets import Assets
@@ -39,6 +40,7 @@ def install(app: Flask, services: Services) -> None:
     """Prepare the templates of all pages, and serve what every page needs: its files and the switch of its theme."""
     assets = Assets()
     public_url = services.settings.public_url
+    links = PageLinks(services)
 
     def link(endpoint: str, **values: Any) -> str:
         """Return the path of a page, also where the service lies below a path of another site."""
@@ -92,6 +94,7 @@ def install(app: Flask, services: Services) -> None:
         new_site=new_site,
         asset=lambda name: link("ui.static", name=assets.versioned(name)),
         pictures=PictureAddresses(services.access),
+        oembed=lambda url: links.oembed([("url", url)]),
         theme=_theme,
         themes=THEMES,
     )

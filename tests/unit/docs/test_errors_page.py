@@ -34,7 +34,7 @@ def test_the_table_of_the_service_is_that_of_the_code():
     codes = {kind.code for kind in kinds}
     # One code whose kinds differ, and two whose errors do: `page_status` by the page's status, `no_og_image` by the reason.
     retryable = {code: {kind.retryable for kind in kinds if kind.code == code} for code in codes}
-    retryable |= dict.fromkeys(("page_status", "no_og_image"), {True, False})
+    retryable |= {code: {True, False} for code in ("page_status", "no_og_image")}
     statuses = {kind.code: kind.status for kind in kinds}
 
     assert {code: row[:2] for code, row in rows(OURS).items()} == {

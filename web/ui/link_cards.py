@@ -1,0 +1,106 @@
+"""Link cards: the picture, title, description and host of a page, as `/embed` shows them and as HTML to paste."""
+
+from dataclasses import dataclass
+from html import escape
+from urllib.parse import urlsplit
+
+from errors import ThumbnailError
+from metadata import Metadata
+from web.http.page_links import PageLinks
+
+THEMES = ("auto", "light", "dark")
+READY, PENDING, FAILED = "ready", "pending", "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCard:
+    """What a card shows. `picture` and `icon` are addresses, "" where there is none; `sources` is a `srcset`."""
+
+    state: str
+    url: str = ""
+    title: str = ""
+    description: str = ""
+    language: str = ""
+    picture: str = ""
+    sources: str = ""
+    icon: str = ""
+    retry_after: int = 0
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).netloc.removeprefix("www.")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCards:
+    """Makes cards from the options of a caller's query, with addresses that hold below the same host."""
+
+    links: PageLinks
+
+    def ready(self, query: bytes, known: Metadata) -> LinkCard:
+        return self._with_pictures(
+            query,
+            LinkCard(
+                READY,
+                known.url,
+                known.title,
+                known.description or known.site_name,
+                known.language,
+            ),
+        )
+
+    def pending(self, query: bytes, url: str, retry_after: int) -> LinkCard:
+        """Return the card of a page that is being captured. Its picture comes when it is there: the browser waits."""
+        return self._with_pictures(query, LinkCard(PENDING, url, retry_after=retry_after))
+
+    def failed(self, url: str, err: ThumbnailError) -> LinkCard:
+        return LinkCard(FAILED, url, description=f"No preview: {err.title[:1].lower()}{err.title[1:]}.")
+
+    def _with_pictures(self, query: bytes, card: LinkCard) -> LinkCard:
+        pairs, write = self.links.pairs(query), self.links.path
+        sizes = self.links.sizes(((320, 180), (640, 360), (960, 540)))
+        paths = {size: write("/thumb", pairs, w=size[0], h=size[1], format="webp") for size in sizes}
+        small = next(iter(paths.values()), "") or write("/thumb", pairs, format="webp")
+        return LinkCard(
+            card.state,
+            card.url,
+            card.title,
+            card.description,
+            card.language,
+            small,
+            ", ".join(f"{path} {size[0]}w" for size, path in paths.items()),
+            write("/icon", pairs, size=32),
+            card.retry_after,
+        )
+
+
+_COLOURS = {
+    "auto": ("color:inherit;background:transparent", "color-mix(in srgb,currentColor 25%,transparent)", "opacity:.75"),
+    "light": ("color:#17201d;background:#fff", "#e3e4e1", "color:#5d6763"),
+    "dark": ("color:#e8ebe9;background:#191c1b", "#2b302e", "color:#98a29d"),
+}
+
+
+def html_to_paste(card: LinkCard, picture: str, theme: str) -> str:
+    """Write a card as HTML that needs neither our style sheet nor a frame. `picture` is its absolute address, or ""."""
+    paper, line, quiet = _COLOURS[theme]
+    image = (
+        f'<img src="{escape(picture)}" alt="" width="160" height="90" loading="lazy" '
+        'style="flex:none;width:160px;height:90px;object-fit:cover;object-position:top;border-radius:4px">'
+        if picture
+        else ""
+    )
+    cut = "display:-webkit-box;-webkit-box-orient:vertical;overflow:hidden;-webkit-line-clamp"
+    description = (
+        f'<span dir="auto" style="{cut}:2;font-size:13px;{quiet}">{escape(card.description)}</span>'
+        if card.description
+        else ""
+    )
+    return (
+        f'<a href="{escape(card.url)}" target="_blank" rel="noopener" style="display:flex;gap:16px;max-width:600px;'
+        f"padding:12px;border:1px solid {line};border-radius:6px;{paper};text-decoration:none;"
+        f'font:15px/1.4 system-ui,sans-serif;overflow-wrap:anywhere">{image}'
+        '<span style="display:flex;flex-direction:column;gap:2px;min-width:0">'
+        f'<strong dir="auto" style="{cut}:2;font-weight:600">{escape(card.title or card.host)}</strong>{description}'
+        f'<span style="font-size:13px;{quiet}">{escape(card.host)}</span></span></a>\n'
+    )
