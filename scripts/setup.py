@@ -65,6 +65,9 @@ def needs(environ: Mapping[str, str], kinds: Collection[str] = ()) -> dict[str, 
     }
     if kinds:
         wanted["nginx-light"] = lambda: shutil.which("nginx", path=SYSTEM_PATH) is not None
+        # The front door's code is run in tests. A machine with Go needs no other compiler for it.
+        wanted["php-cli"] = lambda: shutil.which("php") is not None
+        wanted["gccgo"] = lambda: any(map(shutil.which, ("go", "gccgo")))
         wanted["postgresql"] = lambda: postgresql_programs() is not None
         wanted["nodejs"] = lambda: shutil.which("node") is not None  # for other services' own clients, in tests
         wanted["npm"] = lambda: shutil.which("npm") is not None
