@@ -217,7 +217,7 @@ def banner(env: Mapping[str, str], commands: Mapping[str, str]) -> str:
     target = f"http://{LOOPBACK}:{env['DEMO_PORT']}/" if "demo" in commands else "https://example.com/"
     lines = [
         "",
-        f"  web       {web}",
+        f"  web       {web}/?url={target}&w=640&format=webp",
         f"  captures  {env['CAPTURE_URL'] if 'engine' in commands else 'by the API that your settings name'}",
         f"  cache     {redis_location('redis', env, commands)}",
         f"  state     {redis_location('state', env, commands)}",

@@ -142,7 +142,9 @@ def _open(views: Blueprint, services: Services, captures: Captures) -> None:
         pairs = chosen if URL in dict(chosen) else ((URL, EXAMPLE), *chosen)
         subject = Subject(pairs, public_url or base_url(), access, _size(result, chosen))
         here = replace(subject, base=path_of("", public_url))  # the page may be open by another host than PUBLIC_URL's
-        door = Door(controls, chosen, result, subject, here.address(), access.restricted and not is_admin())
+        # A browser may hold the picture from before, as long as it counted as fresh.
+        picture = here.address(v=result.served.picture.etag[:12]) if result.served else ""
+        door = Door(controls, chosen, result, subject, picture, access.restricted and not is_admin())
         error = result.error
         response = page("playground.html", error.status if error else 200, door=door, result=result, example=EXAMPLE)
         if error is not None and error.retry_after is not None:

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from options import PRIVATE, THUMBNAIL_OPTIONS
-from tests.support.screenshot_api import refuse
+from tests.support.screenshot_api import refuse, sized
 
 URL = "https://example.com/"
 API_KEY, SIGNING_KEY = "correct-horse", "a-signing-key-of-32-characters-xx"
@@ -80,9 +80,11 @@ def test_a_known_picture_is_shown_by_a_link(client, capture, api):
 
 
 def test_it_captures_anew_by_a_button_of_its_own(capture, api):
-    capture()
+    before = address(capture())
+    api.behave(sized(1280, 720))
     page = capture(fresh="1")
     assert outcome(page)["X-Cache"] == "MISS"
+    assert address(page) != before  # which the browser holds
     assert "fresh" not in code(page, "img")
     assert len(api.calls) == 2
 

@@ -73,6 +73,7 @@ def test_the_banner_shows_no_secret_and_ends_with_a_curl_line():
     settings |= {"ADMIN_KEY": "a-key-of-the-operator"}
     text = run.banner(settings, run.commands_to_run(settings))
     assert text.splitlines()[-1].startswith("curl ")
+    assert "  web       http://127.0.0.1:8001/?url=https://example.com/" in text
     assert "http://127.0.0.1:8001/thumb?url=https://example.com/" in text
     assert "hunter2" not in text
     assert "sk_live_1" not in text
