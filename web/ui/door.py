@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 
 from errors import Pending, ThumbnailError
 from model import Picture, ThumbnailRequest
@@ -65,9 +66,9 @@ class Result:
         return Region.of(self.wanted, self.served.picture) if self.wanted and self.served else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Door:
-    """All that the page shows. `picture` is its path, as the page itself asks for it."""
+    """All that the page shows. `picture` is its path, as the page itself asks for it; `tab` the code that is open."""
 
     controls: Controls
     chosen: Pairs
@@ -75,6 +76,7 @@ class Door:
     subject: Subject
     picture: str
     restricted: bool
+    tab: str
 
     @property
     def values(self) -> dict[str, str]:
@@ -105,7 +107,7 @@ class Door:
         values = ((name, attribute, getattr(notes, attribute)) for name, attribute in NOTES.items())
         return [f"{name}={value}: {_MEANINGS[attribute]}" for name, attribute, value in values if value]
 
-    @property
+    @cached_property
     def snippets(self) -> tuple[Snippet, ...]:
         """The code, unless it would not work yet: a signature is made for a person with a key."""
         unsigned = self.subject.access.signing_keys and not self.result.served

@@ -144,7 +144,15 @@ def _open(views: Blueprint, services: Services, captures: Captures) -> None:
         here = replace(subject, base=path_of("", public_url))  # the page may be open by another host than PUBLIC_URL's
         # A browser may hold the picture from before, as long as it counted as fresh.
         picture = here.address(v=result.served.picture.etag[:12]) if result.served else ""
-        door = Door(controls, chosen, result, subject, picture, access.restricted and not is_admin())
+        door = Door(
+            controls,
+            chosen,
+            result,
+            subject,
+            picture,
+            access.restricted and not is_admin(),
+            request.form.get("code", ""),
+        )
         error = result.error
         response = page("playground.html", error.status if error else 200, door=door, result=result, example=EXAMPLE)
         if error is not None and error.retry_after is not None:

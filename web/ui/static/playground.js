@@ -51,12 +51,10 @@ function fail(words) {
 
 function show(answer, quietly) {
   const came = answer.querySelector("#result");
-  const chosen = code.querySelector(":checked")?.id;
   const focused = result.contains(document.activeElement);
   const { state, query, again } = Object.assign(result.dataset, came.dataset);
   result.replaceChildren(...came.childNodes);
   code.replaceChildren(...answer.querySelector("#code").childNodes);
-  document.getElementById(chosen)?.click();
   prepare();
   complain(answer, !quietly);
   if (focused) result.querySelector("button, a")?.focus();
@@ -89,7 +87,7 @@ form.addEventListener("submit", (event) => {
 });
 
 form.addEventListener("change", ({ target }) => {
-  if (result.dataset.state === "nothing" || target.name === "url" || target.name === "key") return;
+  if (result.dataset.state === "nothing" || ["url", "key", "code"].includes(target.name)) return;
   clearTimeout(later);
   later = setTimeout(ask, 400); // arrow keys pass through many values
 });
