@@ -56,6 +56,7 @@ _LABELS = {
 _EXAMPLES = {"w": "as captured", "h": "as captured", "selector": "main > article", "clip": "x,y,width,height"}
 _FIRST = (("w", "640"), ("format", "webp"))  # what the form holds before anybody has chosen
 _TRUE = ("true", "1", "yes", "on", "")
+_OF_IMAGES = {each.name for each in callers_options(Rendition)} - {"format"}  # a PDF has none of them
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
@@ -136,7 +137,10 @@ class Controls:
         """
         values = dict(given)
         chosen = [(URL, url)] if (url := values.get(URL, "").strip()) else []
+        printed = values.get("format") == "pdf"
         for each in self.all:
+            if printed and each.name in _OF_IMAGES:
+                continue  # the form still holds the size of the last picture
             written = each.written(values[each.name]) if each.name in values else None
             if written is not None:
                 chosen.append((each.name, written))

@@ -72,6 +72,14 @@ def test_the_form_captures_and_says_what_it_cost(client, capture, api):
     assert len(api.calls) == 1
 
 
+def test_a_page_is_printed_although_the_form_holds_the_size_of_a_picture(client, capture):
+    page = capture(format="pdf", quality="50")
+    assert page.status_code == 200
+    printed = client.get(html.unescape(re.search(r'<a href="([^"]+)">Open the PDF', page.text)[1]))
+    assert (printed.status_code, printed.content_type) == (200, "application/pdf")
+    assert "as a PDF</a>" in code(page, "link")
+
+
 def test_a_known_picture_is_shown_by_a_link(client, capture, api):
     capture()
     page = client.get(f"/?url={URL}&w=640")
