@@ -12,7 +12,7 @@ import services as composition
 from config import Settings
 from coordination import ClusterMode, log_in_one_line
 from services import Services
-from web import cli, fast_path
+from web import cli, fast_path, openapi
 from web.admin import blueprint as admin
 from web.api import contract, dialects, health, jobs, metadata, oembed, persist, site_history, site_lists, sites, thumbs
 from web.dialects import give_prefixes, readers_of
@@ -45,6 +45,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(site_history.blueprint(services, limits))
     app.register_blueprint(site_lists.blueprint(services, limits))
     app.register_blueprint(health.blueprint(services))
+    app.register_blueprint(openapi.blueprint(services))
     pages.install(app, services)
     app.register_blueprint(playground.blueprint(services, limits))
     app.register_blueprint(embed.blueprint(services, limits))

@@ -295,8 +295,8 @@ def _zone(kind: Zone, name: str) -> str:
 
 # The type by which pydantic reads a value of each kind, from a query or a JSON body.
 _TYPES: dict[type, Callable[[Any], Any]] = {
-    Whole: lambda kind: Annotated[int, BeforeValidator(partial(_rounded, kind)), Field(ge=kind.low, le=kind.high)],
-    Number: lambda kind: Annotated[float, BeforeValidator(partial(_digits, kind)), Field(ge=kind.low, le=kind.high)],
+    Whole: lambda kind: Annotated[int, Field(ge=kind.low, le=kind.high), BeforeValidator(partial(_rounded, kind))],
+    Number: lambda kind: Annotated[float, Field(ge=kind.low, le=kind.high), BeforeValidator(partial(_digits, kind))],
     Boolean: lambda _: Annotated[bool, BeforeValidator(_boolean)],
     Choice: lambda kind: Annotated[Literal.__getitem__(kind.values), BeforeValidator(partial(_chosen, kind))],
     Selector: lambda kind: Annotated[str, Field(min_length=1, max_length=kind.longest, pattern=_VISIBLE)],
@@ -305,7 +305,7 @@ _TYPES: dict[type, Callable[[Any], Any]] = {
     Preset: lambda kind: Annotated[Literal.__getitem__(kind.values), BeforeValidator(partial(_spelled, kind))],
     Matching: lambda kind: Annotated[str, Field(pattern=f"^(?:{kind.pattern})$")],
     Zone: lambda kind: Annotated[str, AfterValidator(partial(_zone, kind))],
-    Time: lambda kind: Annotated[int, BeforeValidator(partial(_digits, kind)), Field(ge=0)],
+    Time: lambda kind: Annotated[int, Field(ge=0), BeforeValidator(partial(_digits, kind))],
     Text: lambda _: str,
     # One wrong text is enough for an error: twenty thousand of them would cost 80 ms to describe.
     Texts: lambda kind: Annotated[tuple[str, ...], Field(min_length=1, max_length=kind.most, fail_fast=True)],
@@ -324,9 +324,16 @@ def _model(name: str, options: Iterable[Option], **instead: Kind) -> type[BaseMo
     return create_model(name, __config__=ConfigDict(extra="forbid", frozen=True), **fields)
 
 
-_Query = _model("QueryOptions", THUMBNAIL_OPTIONS.values(), format=Choice((*FORMATS, AUTO), FORMAT_ALIASES))
-# No `auto`: `Accept` is about the JSON answer. And no data URL, which nobody needs in a permanent place.
-_Body = _model("BodyOptions", THUMBNAIL_OPTIONS.values(), format=Choice(FILES, FORMAT_ALIASES))
+def schema_of(options: Iterable[Option], **instead: Kind) -> dict[str, Any]:
+    """Return the JSON Schema of an object with these options, as requests are validated. `instead` is as for a model.
+
+    It does not tell which texts pass for a number or a boolean, nor the parts of a value of several parts.
+    """
+    return _model("Options", options, **instead).model_json_schema()
+
+
+_Query = _model("QueryOptions", THUMBNAIL_OPTIONS.values(), format=Choice((*FORMATS, AUTO)))
+_Body = _model("BodyOptions", THUMBNAIL_OPTIONS.values())  # no `auto`: `Accept` is about the JSON answer
 _Image = _model(
     "ImageQuery",
     _RENDITION_OPTIONS.values(),

@@ -10,8 +10,8 @@ from sites import Filters, Sort, Status
 from urls import read_query
 
 DEFAULT_LIMIT, MOST = 50, 100
-_LONGEST = 500  # characters
-_MOST_TAGS = 20
+LONGEST_FILTER = 500  # characters
+MOST_TAGS = 20
 
 
 def read_filters(query: bytes) -> Filters:
@@ -21,8 +21,8 @@ def read_filters(query: bytes) -> Filters:
     for name, value in read_query(query):
         if name not in _READERS:
             raise InvalidOption(f"is no filter; choose from {', '.join(_READERS)}", field=name[:40])
-        if len(value) > _LONGEST or "\0" in value:
-            raise InvalidOption(f"must be at most {_LONGEST} characters", field=name)
+        if len(value) > LONGEST_FILTER or "\0" in value:
+            raise InvalidOption(f"must be at most {LONGEST_FILTER} characters", field=name)
         attribute, read = _READERS[name]
         if name == "tag":
             tags.append(value)
@@ -30,8 +30,8 @@ def read_filters(query: bytes) -> Filters:
             raise InvalidOption("is set more than once; send it once", field=name)
         else:
             given[attribute] = read(value)
-    if len(tags) > _MOST_TAGS:
-        raise InvalidOption(f"must be at most {_MOST_TAGS} tags", field="tag")
+    if len(tags) > MOST_TAGS:
+        raise InvalidOption(f"must be at most {MOST_TAGS} tags", field="tag")
     return Filters(tags=tuple(tags), **given)
 
 

@@ -46,9 +46,7 @@ def is_expected() -> bool:
 
 def of_error(err: ThumbnailError, headers: Mapping[str, str]) -> Response:
     """Respond with `err`. `headers` are those of the error as any other path sends it."""
-    status, code = next(
-        ((status, code) for kind, status, code in _NAMED if isinstance(err, kind)), (err.status, err.code)
-    )
+    status, code = named(type(err))
     detail = err.about(_RENAMED.get(err.field, err.field)).detail
     page_status = err.page_status if isinstance(err, CaptureError) else None
     response = _respond(status, code, detail, err.retry_after, retryable=err.retryable, page_status=page_status)
@@ -58,9 +56,19 @@ def of_error(err: ThumbnailError, headers: Mapping[str, str]) -> Response:
     return response
 
 
+def named(kind: type[ThumbnailError]) -> tuple[int, str]:
+    """Return the status and the code of an error in the contract."""
+    return next(((status, code) for each, status, code in _NAMED if issubclass(kind, each)), (kind.status, kind.code))
+
+
 def of_http(status: int, code: str, detail: str) -> Response:
     """Respond with an error of HTTP itself, such as an unknown path."""
-    return _respond(status, "validation_error" if status in _BAD_REQUESTS else code, detail)
+    return _respond(status, code_of(status, code), detail)
+
+
+def code_of(status: int, code: str) -> str:
+    """Return the contract's code of an error of HTTP itself, whose `code` is another one elsewhere."""
+    return "validation_error" if status in _BAD_REQUESTS else code
 
 
 def _respond(

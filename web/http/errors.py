@@ -1,13 +1,13 @@
 """Errors as responses: problem+json (RFC 9457), or a placeholder for a caller that prefers an image."""
 
 import time
-from http import HTTPStatus
 from typing import Literal
 
 import structlog
 from flask import Flask, Response, json, request
 from flask_limiter import Limiter, RateLimitExceeded
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
 
 from access import rate_headers
 from errors import INTERNAL_ERROR, BlockedTarget, CaptureError, RateLimited, ThumbnailError, Unauthorized
@@ -90,13 +90,17 @@ _HTTP_DETAILS = {
 def respond_to_http(err: HTTPException) -> Response:
     """Respond with an error of HTTP itself, such as an unknown path, as programs read it."""
     status = err.code or 500
-    phrase = HTTPStatus(status).phrase
-    code = phrase.lower().replace(" ", "_").replace("-", "_")
+    phrase, code = HTTP_STATUS_CODES[status], code_of(status)
     detail = _too_large() if status == 413 else _HTTP_DETAILS.get(status, phrase.lower())
     presenter = _presenter()
     response = presenter.of_http(status, code, detail) if presenter else _respond(status, code, phrase, detail)
     response.headers.update({name: value for name, value in err.get_headers() if name == "Allow"})
     return response
+
+
+def code_of(status: int) -> str:
+    """Return the code of an error of HTTP itself, whatever newer versions of Python call its status."""
+    return HTTP_STATUS_CODES[status].lower().replace(" ", "_").replace("-", "_")
 
 
 def _too_large() -> str:

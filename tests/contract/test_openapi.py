@@ -1,0 +1,247 @@
+"""The document at `/openapi.json` is valid, complete and true: requests made from it, by schemathesis, break no promise."""
+
+import json
+import re
+import resource
+import shutil
+import sys
+from collections import Counter
+from types import SimpleNamespace
+
+import openapi_pydantic
+import pytest
+import redis as redis_library
+import schemathesis
+import schemathesis.engine
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.failures import Failure
+from schemathesis.engine import events
+
+import services
+from app import create_app
+from config import Settings
+from errors import ThumbnailError
+from options import JOB_OPTIONS, PRIVATE, THUMBNAIL_OPTIONS, contract
+from sites import SiteDraft
+from tests.support.screenshot_api import running_screenshot_api
+from web.openapi import ROUTES, path_of_rule
+
+pytestmark = pytest.mark.slow
+
+KEY = "correct-horse-battery"
+FOR_PEOPLE = ("web.ui", "web.admin")  # what these answer are pages, and their files and forms
+UNLIMITED = dict.fromkeys(
+    ("thumb_limit", "rendition_limit", "persist_limit", "request_limit", "job_limit"), "1000000 per hour"
+)
+
+
+@pytest.fixture(scope="module")
+def served(redis_server, _migrated_file, tmp_path_factory):
+    """The service with an API key, a screenshot API that draws everything, and a site of the catalogue."""
+    folder = tmp_path_factory.mktemp("openapi")
+    shutil.copy(_migrated_file, folder / "thumbnails.db")
+    with redis_library.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    with running_screenshot_api("engine") as api:
+        settings = Settings.of(
+            redis_url=redis_server.url,
+            capture_api="engine",
+            capture_url=api.url,
+            persist_dir=folder / "media",
+            database_url=f"sqlite:///{folder}/thumbnails.db",
+            originals="redis",
+            api_keys=f"cms:{KEY}",
+            allow_ignore_https_errors=True,
+            **UNLIMITED,
+        )
+        built = services.build(settings, lambda _name: ["93.184.216.34"])
+        built.catalogue.add(SiteDraft("https://a.example/"))
+        app = create_app(settings, built)
+        yield SimpleNamespace(app=app, client=app.test_client(), workers=built.jobs.store.workers)
+        built.close()
+
+
+@pytest.fixture(scope="module")
+def document(served):
+    return served.client.get("/openapi.json").json
+
+
+def test_the_document_is_valid(document):
+    assert openapi_pydantic.parse_obj(document).openapi == "3.1.1"
+    schemathesis.openapi.from_dict(document).validate()
+
+
+def test_the_document_has_every_route_for_programs_and_no_other(served, document):
+    rules = [rule for rule in served.app.url_map.iter_rules() if not for_people(served.app, rule)]
+    routes = {(path_of_rule(rule.rule), method) for rule in rules for method in rule.methods - {"HEAD", "OPTIONS"}}
+    assert {(path, name.upper()) for path, methods in document["paths"].items() for name in methods} == routes
+
+
+def for_people(app, rule):
+    view = app.view_functions[rule.endpoint]
+    return getattr(view, "__module__", "").startswith(FOR_PEOPLE)
+
+
+def test_a_row_of_the_table_is_for_a_route_that_there_is(served):
+    rules = {path_of_rule(rule.rule) for rule in served.app.url_map.iter_rules()}
+    assert [route.path for route in ROUTES if route.path not in rules] == []
+
+
+def test_an_operation_and_a_route_have_names_of_their_own():
+    names, routes = Counter(route.name for route in ROUTES), Counter(route.route for route in ROUTES)
+    assert max(names.values()) == max(routes.values()) == 1
+
+
+def test_every_option_is_told(document):
+    query = {name.removeprefix("query.") for name in document["components"]["parameters"]}
+    assert THUMBNAIL_OPTIONS.keys() - PRIVATE - {"sig"} <= query
+    schemas = document["components"]["schemas"]
+    assert schemas["ThumbnailOptions"]["properties"].keys() == THUMBNAIL_OPTIONS.keys() - {"sig"}
+    assert JOB_OPTIONS.keys() <= schemas["BatchOptions"]["properties"].keys()
+    assert schemas["ContractOptions"]["properties"].keys() == contract.NAMES - set(contract.UNAVAILABLE)
+
+
+def test_every_error_is_told(document):
+    told = {code for response in problems(document) for code in response["x-error-codes"]}
+    codes = {kind.code for kind in below(ThumbnailError)}
+    assert codes - told == set()
+
+
+def below(kind):
+    for each in kind.__subclasses__():
+        yield each
+        yield from below(each)
+
+
+def problems(document):
+    yield from document["components"]["responses"].values()
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            yield from (each for each in operation["responses"].values() if "x-error-codes" in each)
+
+
+def test_a_reader_who_has_the_document_gets_304(served):
+    tag = served.client.get("/openapi.json").headers["ETag"]
+    assert served.client.get("/openapi.json", headers={"If-None-Match": tag}).status_code == 304
+
+
+@pytest.mark.parametrize("key", [{}, {"Authorization": "Bearer wrong"}])
+def test_a_route_that_needs_a_key_by_the_document_refuses_a_request_without_one(served, document, key):
+    answered = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if operation["security"] == [{"bearer": []}, {"apiKey": []}]:
+                body = {"json": {"url": "https://example.com/"}} if method == "post" else {}
+                response = served.client.open(re.sub("{.*?}", "1" * 32, path), method=method, headers=key, **body)
+                answered[f"{method} {path}"] = response.status_code
+    assert set(answered.values()) == {400, 401}  # what is malformed is refused first
+    assert sum(status == 401 for status in answered.values()) > 15
+
+
+# A well-formed request may be refused all the same: for a page that the guard refuses, or for two options that exclude each
+# other. Of many sites, each is refused by itself, and any text may be a list of them. `ignored_auth` fails by itself where an application is called in process.
+CHECKS = {
+    "positive_data_acceptance": {"enabled": False},
+    "ignored_auth": {"enabled": False},
+    "negative_data_rejection": {"expected-statuses": [400, 401, 403, 404, 405, 406, 409, 412, 413, 415]},
+}
+PHASES = ("examples", "coverage", "fuzzing", "stateful")
+CONFIG = {
+    "seed": 1,
+    "continue-on-failure": True,
+    "generation": {"max-examples": 10, "deterministic": True, "no-shrink": True, "database": "none"},
+    "phases": {phase: {"enabled": True} for phase in PHASES},
+    "checks": CHECKS,
+    "operations": [
+        {"include-name": name, "checks": {"negative_data_rejection": {"enabled": False}}}
+        for name in ("POST /sites", "POST /sites/import")
+    ],
+    "auth": {"openapi": {"bearer": {"bearer": KEY}}},
+}
+
+
+@schemathesis.check
+def only_codes_that_the_document_names(ctx, response, case):
+    """Fail for a problem with a code that the document does not name for this operation and status."""
+    if "problem+json" in response.headers.get("content-type", [""])[0]:
+        responses = case.operation.definition.raw["responses"]
+        told = resolved(case.operation.schema.raw_schema, responses.get(str(response.status_code), {}))
+        if told and (code := response.json()["code"]) not in told["x-error-codes"]:
+            raise Failure(operation=case.operation.label, title="Unknown code", message=code)
+
+
+def resolved(document, found):
+    while "$ref" in found:
+        path, found = found["$ref"].removeprefix("#/").split("/"), document
+        for name in path:
+            found = found[name]
+    return found
+
+
+def closed(document):
+    """Return the document with the objects of responses closed, so that a member that is not told is a breach."""
+    document = json.loads(json.dumps(document))
+    sent = {"ThumbnailOptions", "PermanentPictureOptions", "JobOptions", "BatchOptions", "ContractOptions"}
+    for name, schema in document["components"]["schemas"].items():
+        if name not in sent:
+            close(schema)
+    return document
+
+
+def close(schema):
+    if isinstance(schema, dict):
+        if schema.get("type") == "object" and "properties" in schema:
+            schema.setdefault("additionalProperties", False)
+        schema = list(schema.values())
+    if isinstance(schema, list):
+        for each in schema:
+            close(each)
+
+
+@pytest.mark.timeout(600)
+def test_no_request_made_from_the_document_breaks_it(served, document, capsys):
+    schema = schemathesis.openapi.from_dict(closed(document), config=SchemathesisConfig.from_dict(CONFIG))
+    schema.app = with_worker(served)
+    checks, statuses, breaches = Counter(), Counter(), []
+    began = processor_time()
+    for event in schemathesis.engine.from_schema(schema).execute():
+        if isinstance(event, events.NonFatalError | events.FatalError):
+            breaches.append(str(getattr(event, "value", None) or event.exception))
+        if isinstance(event, events.ScenarioFinished):
+            answers = [each.response for each in event.recorder.interactions.values()]
+            statuses.update(each.status_code for each in answers if each is not None)
+            checks.update(node.name for nodes in event.recorder.checks.values() for node in nodes)
+            breaches += [described(event.recorder, *each) for each in failures(event.recorder)]
+    figures = f"{len(list(schema.get_all_operations()))} operations, {statuses.total()} cases, {checks.total()} checks"
+    with capsys.disabled():
+        sys.stdout.write(f"\n{figures} in {processor_time() - began:.0f} s of processor time; {dict(statuses)}\n")
+    if breaches:
+        pytest.fail("\n".join(breaches))
+    assert len(checks) >= 10
+    assert statuses.total() > 3000
+
+
+def with_worker(served):
+    """Return the application as it is while a worker runs. Its jobs stay where they are."""
+
+    def serve(environ, start_response):
+        served.workers.announce()
+        return served.app(environ, start_response)
+
+    return serve
+
+
+def processor_time():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def failures(recorder):
+    for case_id, nodes in recorder.checks.items():
+        yield from ((case_id, node) for node in nodes if node.failure_info)
+
+
+def described(recorder, case_id, node):
+    interaction = recorder.interactions.get(case_id)
+    request = f"{interaction.request.method} {interaction.request.uri}" if interaction else recorder.label
+    return f"{request}: {node.name}: {node.failure_info.failure.title}: {node.failure_info.failure.message}"

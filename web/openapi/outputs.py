@@ -1,0 +1,250 @@
+"""What the service responds, as JSON Schemas. A test compares them with every response that it gets."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from jobs import State, WebhookState
+from options import FORMATS
+from sites import Status
+from sites.imports import ImportAction, ListKind
+from web.openapi.row import Contents, JSONSchema
+
+TEXT: JSONSchema = {"type": "string"}
+FLAG: JSONSchema = {"type": "boolean"}
+COUNT: JSONSchema = {"type": "integer", "minimum": 0}
+NUMBER: JSONSchema = {"type": "number"}
+URL: JSONSchema = {"type": "string", "format": "uri"}
+MOMENT: JSONSchema = {"type": "string", "format": "date-time"}
+BINARY: JSONSchema = {"type": "string", "format": "binary"}
+_STATUS: JSONSchema = {"type": "integer", "minimum": 100, "maximum": 599}
+_ID: JSONSchema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+_PERCENT: JSONSchema = {"type": "number", "minimum": 0, "maximum": 100}
+_STATE: JSONSchema = {"enum": [str(each) for each in State], "type": "string"}
+_CONTENT_TYPE: JSONSchema = {"type": "string", "enum": [each.content_type for each in FORMATS.values()]}
+_DEPENDENCY: JSONSchema = {"type": "string", "description": "`ok`, or what is wrong with it.", "examples": ["ok"]}
+
+
+def ref(name: str) -> JSONSchema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def nullable(schema: JSONSchema) -> JSONSchema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def list_of(schema: JSONSchema) -> JSONSchema:
+    return {"type": "array", "items": schema}
+
+
+def json(schema: JSONSchema) -> Contents:
+    return {"application/json": schema}
+
+
+def pictures(*names: str) -> Contents:
+    """Return the contents of a picture in one of the formats `names`, all of them without one."""
+    return {FORMATS[name].content_type: BINARY for name in names or FORMATS}
+
+
+def _object(description: str, /, **properties: JSONSchema) -> JSONSchema:
+    """Return the schema of an object that always has its `properties`."""
+    return {"type": "object", "description": description, "properties": properties, "required": list(properties)}
+
+
+def _without(schema: JSONSchema, *optional: str) -> JSONSchema:
+    """Return the schema of an object that need not have its `optional` properties."""
+    return {**schema, "required": [name for name in schema["required"] if name not in optional]}
+
+
+_FAILURE = _object("Why captures fail.", code=TEXT, message=TEXT, since=MOMENT, count=COUNT)
+_LINE = _without(
+    _object(
+        "What became of a line.",
+        line=COUNT,
+        url=TEXT,
+        action={"type": "string", "enum": [str(each) for each in ImportAction]},
+        sitemap=TEXT,
+        changes=list_of(TEXT),
+        field=TEXT,
+        reason=TEXT,
+    ),
+    "sitemap",
+    "changes",
+    "field",
+    "reason",
+)
+_VERSION: Mapping[str, JSONSchema] = {
+    "number": {"type": "integer", "minimum": 1, "description": "Counts from 1."},
+    "captured_at": MOMENT | {"description": "When it was captured first."},
+    "seen_at": MOMENT | {"description": "When it last looked the same."},
+    "change": _PERCENT | {"description": "How much of the picture differs from the version before, in percent."},
+    "region": nullable(ref("Region")),
+    "colour": TEXT | {"description": "The mean colour, for a placeholder.", "examples": ["#f4f2ee"]},
+    "content_type": _CONTENT_TYPE,
+    "width": COUNT,
+    "height": COUNT,
+    "bytes": COUNT,
+    "uploaded": FLAG,
+    "image": TEXT | {"description": "The URL of its picture."},
+}
+_SITE: Mapping[str, JSONSchema] = {
+    "id": {"type": "integer", "minimum": 1},
+    "url": TEXT,
+    "title": TEXT,
+    "note": TEXT,
+    "tags": list_of(TEXT),
+    "options": {"type": "object", "additionalProperties": TEXT},
+    "schedule": TEXT,
+    "keep": TEXT,
+    "paused": FLAG,
+    "status": {"type": "string", "enum": [str(each) for each in Status]},
+    "failure": nullable(_FAILURE),
+    "created_at": MOMENT,
+    "updated_at": MOMENT,
+    "captured_at": nullable(MOMENT),
+    "changed_at": nullable(MOMENT),
+    "due_at": nullable(MOMENT),
+    "pinned": FLAG,
+    "uploaded": FLAG,
+    "revision": COUNT | {"description": "Counts the edits."},
+    "image": TEXT | {"description": "The URL of its picture."},
+    "picture": nullable(ref("Version")),
+}
+_JOBS = _object(
+    "The jobs of the last day.",
+    queued={"type": "object", "additionalProperties": COUNT},
+    undelivered=COUNT,
+    jobs={"type": "object", "additionalProperties": COUNT},
+    retries=COUNT,
+    oldest_seconds=nullable(NUMBER),
+    worker_seen_seconds=nullable(NUMBER),
+)
+
+SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
+    {
+        "PermanentPicture": _without(
+            _object(
+                "A picture that is stored permanently.",
+                url=TEXT | {"description": "Its permanent URL."},
+                cached=FLAG | {"description": "Whether it was known, so that nothing was captured."},
+                key=TEXT,
+                content_type=_CONTENT_TYPE,
+                width=COUNT,
+                height=COUNT,
+                bytes=COUNT,
+                sha256={"type": "string", "pattern": "^[0-9a-f]{64}$"},
+                captured_at=MOMENT,
+                page_status=_STATUS,
+                private_content=FLAG,
+            ),
+            "private_content",
+            "page_status",
+        ),
+        "JobStarted": _object("A job that was made.", job_id=_ID, status=_STATE),
+        "BatchStarted": _object("A batch that was made.", batch_id=_ID, status=_STATE, jobs=list_of(ref("JobStarted"))),
+        "JobError": _without(
+            _object(
+                "Why the job failed.",
+                status=_STATUS,
+                code=TEXT,
+                title=TEXT,
+                detail=TEXT,
+                retryable=FLAG,
+                page_status=_STATUS,
+            ),
+            "page_status",
+        ),
+        "JobWebhook": _object(
+            "The delivery of the job's webhook.",
+            state={"type": "string", "enum": [str(each) for each in WebhookState]},
+            attempts=COUNT,
+            last_status=nullable(_STATUS),
+        ),
+        "Job": _without(
+            _object(
+                "A job.",
+                job_id=_ID,
+                status=_STATE,
+                image_url=nullable(TEXT),
+                error=nullable(ref("JobError")),
+                retries=COUNT,
+                webhook=nullable(ref("JobWebhook")),
+                created_at=MOMENT,
+                completed_at=nullable(MOMENT),
+                private_content=FLAG,
+                page_status=_STATUS,
+            ),
+            "private_content",
+            "page_status",
+        ),
+        "Batch": _object(
+            "A batch of jobs, and how many of them are in each state.",
+            batch_id=_ID,
+            status=_STATE,
+            **{str(each): COUNT for each in State},
+            created_at=MOMENT,
+            jobs=list_of(ref("Job")),
+        ),
+        "Usage": _object(
+            "The caller's budget of captures.",
+            plan={"const": "self-hosted"},
+            period=_object("The current window.", start=MOMENT, end=MOMENT),
+            usage=_object("What is used.", requests=COUNT, limit=COUNT, remaining=COUNT, percentage=_PERCENT),
+            breakdown=_object("By endpoint.", screenshot=COUNT),
+            cache_hit_rate={"type": "null"},
+            avg_response_time_ms={"type": "null"},
+        ),
+        "Region": _object("A part of a picture, in its pixels.", left=COUNT, top=COUNT, width=COUNT, height=COUNT),
+        "Version": _object("How a site looked.", **_VERSION),
+        "Versions": _object(
+            "Versions of a site, the newest first.", versions=list_of(ref("Version")), next=nullable(TEXT)
+        ),
+        "Difference": _object(
+            "What differs between two versions.",
+            **{"from": ref("Version"), "to": ref("Version")},
+            change=_PERCENT,
+            region=nullable(ref("Region")),
+            image=TEXT | {"description": "The URL of a picture that shows it."},
+        ),
+        "Site": _object("A site of the catalogue.", **_SITE),
+        "SitePage": _object(
+            "A page of sites.",
+            sites=list_of(ref("Site")),
+            next=nullable(TEXT),
+            previous=nullable(TEXT),
+            total=nullable(COUNT),
+        ),
+        "RefusedSite": _object(
+            "A site that was refused.",
+            error=_object("Why.", code=TEXT, status=_STATUS, detail=TEXT, retryable=FLAG, request_id=TEXT),
+        ),
+        "SitesAdded": _object(
+            "What became of each of many sites.",
+            added=COUNT,
+            refused=COUNT,
+            sites=list_of({"anyOf": [ref("Site"), ref("RefusedSite")]}),
+        ),
+        "Tags": _object("All tags.", tags=list_of(_object("A tag.", tag=TEXT, sites=COUNT))),
+        "ImportReport": _object(
+            "What became of each line of a list.",
+            kind={"type": "string", "enum": [str(each) for each in ListKind]},
+            dry_run=FLAG,
+            lines=COUNT,
+            **{str(each): COUNT for each in ImportAction},
+            ignored_columns=list_of(TEXT),
+            sites=list_of(_LINE),
+        ),
+        "Health": _object("That the process serves.", ok=FLAG, status={"const": "ok"}, version=TEXT, uptime=NUMBER),
+        "Readiness": _object(
+            "The state of each dependency.",
+            ok=FLAG,
+            cache=_DEPENDENCY,
+            state=_DEPENDENCY,
+            capture=_DEPENDENCY,
+            storage=_DEPENDENCY,
+            limits={"type": "string", "enum": ["redis", "memory"]},
+            originals={"type": "string", "enum": ["ok", "unavailable"]},
+            database=_DEPENDENCY,
+            jobs={"anyOf": [_JOBS, {"const": "unreachable"}]},
+        ),
+    }
+)

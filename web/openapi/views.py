@@ -1,0 +1,47 @@
+"""`GET /openapi.json`: the document, made when it is asked for the first time."""
+
+from collections.abc import Callable
+from functools import cache
+
+from flask import Blueprint, Flask, Response, current_app, json, request
+
+from services import Services
+from web.api.health import VERSION
+from web.http.origins import allow_origins
+from web.http.site_images import are_open
+from web.openapi.document import Installation, build_document, path_of_rule
+from web.openapi.routes import ROUTES
+
+
+def blueprint(services: Services) -> Blueprint:
+    views = Blueprint("openapi", __name__)
+    allow_origins(views, services.settings.cors_origins)
+    written = _writer(services)
+
+    @views.get("/openapi.json")
+    def document() -> Response:
+        response = Response(written(), content_type="application/json")
+        response.headers["Cache-Control"] = "no-cache"
+        response.add_etag()
+        response.make_conditional(request)
+        return response
+
+    return views
+
+
+def routes_of(app: Flask) -> set[tuple[str, str]]:
+    """Return the method and path of each route. `HEAD` and `OPTIONS` follow from the others."""
+    return {
+        (method, path_of_rule(rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
+def _writer(services: Services) -> Callable[[], bytes]:
+    @cache
+    def write() -> bytes:
+        installation = Installation(routes_of(current_app), services.access, are_open(services.settings), VERSION)
+        return json.dumps(build_document(ROUTES, installation)).encode()
+
+    return write
