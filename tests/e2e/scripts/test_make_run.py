@@ -99,25 +99,6 @@ def alive(pids):
     return left
 
 
-def test_a_process_that_dies_is_restarted_and_serves_again(tmp_path):
-    with running(tmp_path, WEB_CONCURRENCY="1") as run:
-        engine = int(run.read_until(r"engine started \(pid=(\d+)\)").group(1))
-        demo = run.read_until("demo +(http://.*/)$").group(1)
-        link = run.read_until("admin +(http://.*)$").group(1)
-        web = re.search("'(http://[^/]+)/thumb", run.read_until("^curl .*").group()).group(1)
-        with requests.Session() as admin:
-            assert admin.get(link, timeout=60).url == f"{web}/admin"
-        os.kill(engine, signal.SIGKILL)
-        run.read_until(r"engine ended \(rc=-9\) by itself; restart 1 of 3")
-        run.read_until(r"engine \|.*ready")
-        picture = requests.get(f"{web}/thumb", {"url": demo, "fresh": "1"}, timeout=60)
-        family = run.family()
-        run.press_ctrl_c()
-        assert (picture.status_code, picture.headers["X-Cache"], run.wait()) == (200, "MISS", 0)
-    assert not [event for event in ("unknown_setting", "pictures_readable") if event in run.output]
-    assert alive(family) == []
-
-
 def test_an_invalid_setting_is_told_once_and_stops_everything(tmp_path):
     with running(tmp_path, WEB_CONCURRENCY="1", CACHE_TTL="never") as run:
         assert run.wait() == os.EX_CONFIG
@@ -173,14 +154,17 @@ class FinishedRun(NamedTuple):
 
     folder: Path
     pasted: dict[str, subprocess.CompletedProcess]
+    admin: str
+    picture: requests.Response
     family: list[int]
     status: int
+    output: str
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """Paste the printed line and the README's curl commands, with another port and with a page of the demo instead of
-    the one on the internet.
+    the one on the internet. Follow the link to the admin pages. Then kill the engine, and ask for a picture.
     """
     folder = tmp_path_factory.mktemp("run")
 
@@ -188,6 +172,8 @@ def finished(tmp_path_factory):
         return subprocess.run(shlex.split(command), cwd=folder, capture_output=True, timeout=60, check=False)
 
     with running(folder) as run:
+        engine = int(run.read_until(r"engine started \(pid=(\d+)\)").group(1))
+        link = run.read_until("admin +(http://.*)$").group(1)
         printed = run.read_until("^curl .*").group()
         web, demo = re.search(r"'(http://[^/]+)/thumb\?url=(.+?)&", printed).groups()
         pasted = {"the printed line": paste(printed)}
@@ -195,9 +181,15 @@ def finished(tmp_path_factory):
             if command.startswith("curl "):
                 here = command.replace("http://localhost:8000", web).replace("https://example.com/", demo)
                 pasted[command] = paste(here)
+        with requests.Session() as session:
+            admin = session.get(link, timeout=60).url.removeprefix(web)
+        os.kill(engine, signal.SIGKILL)
+        run.read_until(r"engine ended \(rc=-9\) by itself; restart 1 of 3")
+        run.read_until(r"engine \|.*ready")
+        picture = requests.get(f"{web}/thumb", {"url": demo, "fresh": "1"}, timeout=60)
         family = run.family()
         run.press_ctrl_c()
-        return FinishedRun(folder, pasted, family, run.wait())
+        return FinishedRun(folder, pasted, admin, picture, family, run.wait(), run.output)
 
 
 def test_the_printed_line_gives_a_picture_and_ctrl_c_leaves_nothing_behind(finished):
@@ -209,6 +201,18 @@ def test_the_printed_line_gives_a_picture_and_ctrl_c_leaves_nothing_behind(finis
         "two Redis servers, engine, browser, web and its workers, worker and its pool, beat, demo"
     )
     assert (finished.status, alive(finished.family)) == (0, [])
+
+
+def test_a_process_that_dies_is_restarted_and_serves_again(finished):
+    assert (finished.picture.status_code, finished.picture.headers["X-Cache"]) == (200, "MISS")
+
+
+def test_the_printed_link_logs_in_to_the_admin_pages(finished):
+    assert finished.admin == "/admin"
+
+
+def test_a_run_has_no_setting_that_is_unknown_or_weak(finished):
+    assert not [event for event in ("unknown_setting", "pictures_readable") if event in finished.output]
 
 
 def test_the_commands_of_the_readme_work(finished):
