@@ -26,13 +26,17 @@ def free_port() -> int:
     raise AssertionError("itertools.count ended")
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout: float = 30, pause: float = 0.02) -> None:
-    """Look every `pause` seconds whether `condition` holds; fail with `what` when it never does."""
-    end = time.monotonic() + timeout
+def wait_until(condition: Callable[[], bool], what: str, timeout: float = 30, pause: float | None = None) -> None:
+    """Look every `pause` seconds whether `condition` holds; fail with `what` when it never does.
+
+    Without a `pause`, look the less often the longer the wait has been, so that looking takes no time from what is awaited.
+    """
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > end:
+        waited = time.monotonic() - began
+        if waited > timeout:
             raise AssertionError(f"{what} did not happen within {timeout} s")
-        time.sleep(pause)
+        time.sleep(min(max(waited / 10, 0.01), 0.2) if pause is None else pause)
 
 
 def accepts(port: int) -> bool:

@@ -64,7 +64,7 @@ def test_a_worker_that_is_killed_among_many_captures_repeats_only_its_own(built,
         assert counts(built).ready < COUNT
 
         stack.enter_context(running_worker(tmp_path / "other.log", FAST_CLOCK, **given))
-        wait_until(lambda: counts(built).ready == COUNT, "all captures", 200)
+        wait_until(lambda: counts(built).ready == COUNT, "all captures", 200, pause=1)
 
     captured = Counter(call.params["url"] for call in api.calls)
     repeated = [url for url, calls in captured.items() if calls > 1]
