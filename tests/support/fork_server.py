@@ -37,6 +37,7 @@ PROGRAMS = {
         *("celery.worker.consumer", "kombu.transport.redis", "jobs.beat", "jobs.consumer", "services", "tasks"),
     ),
     "engine": ("engine.__main__",),
+    "flask": ("flask.cli", "app", "sites.migrate"),
     "moto.server": ("moto.server", "moto.s3.responses"),
 }
 LARGEST = 1 << 17  # of a request, in bytes
@@ -142,7 +143,9 @@ def _become(command: list[str], environ: dict[str, str], folder: str, session: b
     sys.argv[:] = command
     for name in warn:
         warnings.simplefilter("error", getattr(__import__("builtins"), name))
-    sys.modules.pop(f"{command[0]}.__main__", None)  # runpy warns of one that is imported before it runs
+    # runpy warns of a module that is imported before it runs.
+    package = hasattr(sys.modules.get(command[0]), "__path__")
+    sys.modules.pop(f"{command[0]}.__main__" if package else command[0], None)
     runpy.run_module(command[0], run_name="__main__", alter_sys=True)
 
 

@@ -20,6 +20,7 @@ from typing import IO, Self
 from tests.support.fork_server import PROGRAMS
 
 ROOT = Path(__file__).parents[2]
+_PROGRAMS = {name: name for name in PROGRAMS} | {"engine.outlet": "engine", "sites.migrate": "flask"}  # by the module
 _FOLDER = "TESTS_FORK_SERVER"  # the processes of pytest-xdist share the server of their controller
 
 
@@ -59,12 +60,28 @@ def start_python(
     `prefix` is a command that runs that command.
     """
     flags = [word for name in warn for word in ("-W", f"error::{name}")]
-    program = module.partition(".outlet")[0]
+    program = _PROGRAMS.get(module)
     # sitecustomize.py on the path is a part of Python's start.
     usual = env.get("PYTHONPATH") == production_environ()["PYTHONPATH"] and not {"LOOP_WATCH", "HUB_WATCH"} & env.keys()
-    if prefix or not usual or program not in PROGRAMS or _FOLDER not in os.environ:
+    if prefix or not usual or program is None or _FOLDER not in os.environ:
         return subprocess.Popen([*prefix, sys.executable, *flags, "-m", module, *arguments], env=env, **options)
     return Fork(program, [module, *arguments], env, warn, **options)
+
+
+def run_python(
+    module: str, *arguments: str, env: Mapping[str, str], cwd: Path, timeout: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -m module arguments` to its end, and return its status and what it has written."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = start_python(module, *arguments, env=env, cwd=cwd, stdout=out, stderr=err)
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        written = [(stream.seek(0), stream.read())[1] for stream in (out, err)]
+    return subprocess.CompletedProcess([module, *arguments], status, *written)
 
 
 class Fork:

@@ -1,8 +1,5 @@
 """Two web processes and a worker on two Redis servers, on one, and two installations on one Redis."""
 
-import os
-import subprocess
-import sys
 from contextlib import ExitStack
 
 import pytest
@@ -10,7 +7,7 @@ import redis
 import requests
 
 from tests.support import redis_keys
-from tests.support.preloaded import ROOT
+from tests.support.preloaded import production_environ, run_python
 from tests.support.processes import wait_until
 from tests.support.redis import running_redis
 from tests.support.screenshot_api import refuse, running_screenshot_api
@@ -165,12 +162,11 @@ def test_two_installations_on_one_redis_do_each_their_own_jobs(tmp_path):
         assert there.captured() == {f"{PAGE}there/{number}" for number in range(5)}
         client = stack.enter_context(redis.Redis.from_url(server.url))
         assert {key.decode().split(":")[0] for key in client.scan_iter()} == {"here", "there"}
-        assert [_nodes(server.url, prefix) for prefix in ("here", "there", "nobody")] == [1, 1, 0]
+        assert [_nodes(tmp_path, server.url, prefix) for prefix in ("here", "there", "nobody")] == [1, 1, 0]
 
 
-def _nodes(url, prefix):
+def _nodes(folder, url, prefix):
     """Count the workers that answer to `celery inspect`."""
-    command = [sys.executable, "-m", "celery", "--app", "worker", "inspect", "ping", "--timeout", "3"]
-    env = os.environ | {"REDIS_URL": url, "REDIS_PREFIX": prefix}
-    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
-    return done.stdout.count("pong")
+    env = production_environ() | {"REDIS_URL": url, "REDIS_PREFIX": prefix}
+    words = ("--app", "worker", "inspect", "ping", "--timeout", "3")
+    return run_python("celery", *words, env=env, cwd=folder).stdout.count("pong")

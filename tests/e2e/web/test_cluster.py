@@ -1,11 +1,8 @@
 """Each process refuses to start on a Redis in cluster mode, and says which variable names it."""
 
-import subprocess
-import sys
-
 import pytest
 
-from tests.support.preloaded import ROOT, production_environ
+from tests.support.preloaded import ROOT, production_environ, run_python
 from tests.support.processes import free_port, wait_until
 from tests.support.redis import running_redis
 from tests.support.worker import running_worker
@@ -30,8 +27,7 @@ def cluster_url():
 def test_it_ends_and_says_what_to_do(cluster_url, redis_url, tmp_path, process, variable):
     env = production_environ() | {"REDIS_URL": redis_url, "STATE_REDIS_URL": redis_url, variable: cluster_url}
     env |= {"PORT": str(free_port()), "SNAPSHARP_API_KEY": "sk_live_test", "WEB_CONCURRENCY": "1"}
-    command = [sys.executable, "-m", *COMMANDS[process]]
-    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = run_python(*COMMANDS[process], env=env, cwd=tmp_path)
     assert done.returncode != 0
     assert f"Redis Cluster is not supported: set {variable} to a Redis without cluster mode" in done.stderr
     assert "Traceback" not in done.stderr

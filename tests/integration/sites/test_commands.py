@@ -3,12 +3,12 @@
 import csv
 import io
 import subprocess
-import sys
 import zipfile
 
 import pytest
 
-from tests.support.preloaded import production_environ
+from tests.support.databases import ON_SQLITE
+from tests.support.preloaded import production_environ, run_python, start_python
 
 CSV = "url,title,colour\nhttps://a.example.com/,Alpha,red\nhttps://10.0.0.1/,B,blue\n"
 
@@ -26,6 +26,7 @@ def file(tmp_path):
     return path
 
 
+@ON_SQLITE
 def test_a_dry_run_prints_each_line_and_changes_nothing(flask, file, built):
     done = flask("import-sites", file, "--dry-run")
     assert done.exit_code == 0
@@ -48,6 +49,7 @@ def test_a_file_or_the_standard_input_is_imported(flask, file, built):
     assert (counts.total, counts.due) == (2, 1)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("source", "words"),
     [
@@ -68,13 +70,14 @@ def test_an_import_that_is_killed_keeps_whole_thousands_and_continues_when_repea
     path = tmp_path / "long.txt"
     path.write_text("".join(f"https://{n}.example.com/\n" for n in range(4000)), encoding="utf-8")
     env = production_environ() | {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
-    command = [sys.executable, "-m", "flask", "--app", "app", "import-sites", "--no-capture", str(path)]
-    with subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as killed:
+    command = ("flask", "--app", "app", "import-sites", "--no-capture", str(path))
+    streams = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+    with start_python(*command, cwd=tmp_path, env=env, **streams) as killed:
         assert any(b"done: 1,000" in line for line in killed.stderr)
         killed.kill()
     kept = built.catalogue.counts().total
     assert kept in (1000, 2000, 3000)
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    done = run_python(*command, cwd=tmp_path, env=env)
     assert f"4,000 lines, {4000 - kept:,} added, 0 changed, {kept:,} unchanged, 0 refused" in done.stdout
     assert built.catalogue.counts().total == 4000
 

@@ -1,8 +1,6 @@
 """Databases are migrated: from nothing, from each earlier revision with data, and by several processes at once."""
 
 import re
-import subprocess
-import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -17,7 +15,7 @@ from sites import Catalogue, Database, Filters, Region
 from sites.database import engine_url, known_revisions, make_engine
 from sites.migrate import NewerDatabase, upgrade
 from sites.models import Base
-from tests.support.preloaded import ROOT, production_environ
+from tests.support.preloaded import ROOT, production_environ, run_python
 
 DATA = ROOT / "tests/data/catalogue"
 
@@ -112,11 +110,7 @@ def test_the_file_is_for_its_user_alone(tmp_path):
 
 def test_the_command_says_in_one_line_what_it_did(tmp_path):
     def migrate(url):
-        command = [sys.executable, "-m", "sites.migrate"]
-        environ = production_environ() | {"DATABASE_URL": url}
-        done = subprocess.run(
-            command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
-        )
+        done = run_python("sites.migrate", env=production_environ() | {"DATABASE_URL": url}, cwd=tmp_path)
         return done.returncode, done.stdout + done.stderr
 
     head = known_revisions()[-1]
