@@ -21,7 +21,6 @@ PROBE = "192.0.2.5"
 KNOWN_PAUSE = 0.15
 NEW_PAUSE = 3
 JOB_PAUSE = 4
-GREEDY_PAUSE = 0.1
 GREEDY_THREADS = 4
 TIMEOUT = 90  # seconds; longer than any deadline of the service
 
@@ -173,7 +172,7 @@ def _colour(body: bytes) -> tuple[int, ...]:
 
 
 @contextmanager
-def steady_load(service: Service, pages: Pages, known: list[Page]) -> Iterator[None]:
+def steady_load(service: Service, pages: Pages, known: list[Page], greedy_pause: float) -> Iterator[None]:
     """Run the clients until the block ends. Each asks on, whatever it is answered."""
     stopping = threading.Event()
 
@@ -194,7 +193,7 @@ def steady_load(service: Service, pages: Pages, known: list[Page]) -> Iterator[N
             repeat(JOB_PAUSE, lambda _, name=name: service.create_job(pages.new(), name)),
         ]
     threads += [
-        repeat(GREEDY_PAUSE, lambda _: service.capture(pages.new(), GREEDY, "greedy")) for _ in range(GREEDY_THREADS)
+        repeat(greedy_pause, lambda _: service.capture(pages.new(), GREEDY, "greedy")) for _ in range(GREEDY_THREADS)
     ]
     with ExitStack() as stack:
         for thread in threads:
