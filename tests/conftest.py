@@ -1,12 +1,14 @@
 from tests.support.guards import MEASURED  # before anything imports a guard
 
 # isort: split
+import functools
 import gc
 import shutil
 import socket
 from contextlib import ExitStack
 from ipaddress import ip_address
 
+import botocore.loaders
 import hypothesis
 import pytest
 import redis as redis_library
@@ -61,6 +63,14 @@ def _loopback_only():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", guarded)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _botocore_read_once():
+    """Let all clients of S3 share what botocore reads from its files: a test would spend most of its time on that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", functools.cache(botocore.loaders.create_loader))
         yield
 
 
