@@ -46,7 +46,6 @@ def pytest_configure(config):
 
 def pytest_collection_finish():
     """Leave all modules and collected tests out of each later garbage collection: they cost a tenth of a worker's time."""
-    gc.collect()
     gc.freeze()
     gc.enable()
 
