@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from tests.support.databases import ON_SQLITE
+
 URL = "https://example.com/"
 KEY = {"X-API-Key": "correct-horse"}
 
@@ -32,6 +34,7 @@ def test_a_site_is_added_and_read(client):
     assert abs((datetime.fromisoformat(site["due_at"]) - datetime.now(UTC)).total_seconds()) < 60
 
 
+@ON_SQLITE
 def test_a_site_that_is_not_to_be_captured_is_not_due(client):
     assert add(client, schedule="never", capture=False).json["due_at"] is None
 
@@ -66,6 +69,7 @@ WRONG_BODIES = [
 ]
 
 
+@ON_SQLITE
 def test_a_wrong_field_is_refused_by_its_name(client):
     for body, field, code in WRONG_BODIES:
         response = client.post("/sites", json=body)
@@ -116,6 +120,7 @@ def test_many_sites_are_added_at_once_and_each_refusal_names_its_index(client):
     assert fields == ["sites[1].url", "sites[2].url", "sites[3].tags", "sites[4]", "sites[5].url"]
 
 
+@ON_SQLITE
 def test_where_every_site_is_refused_nothing_is_added(client):
     response = client.post("/sites", json={"sites": [{"url": "x"}, {}]})
 
@@ -132,6 +137,7 @@ def test_a_thousand_sites_are_added_at_once(client):
     assert client.get("/sites").json["total"] == 1000
 
 
+@ON_SQLITE
 def test_a_repeated_request_with_the_same_key_adds_nothing_again(client):
     responses = [
         client.post("/sites", json={"url": URL}, headers={"Idempotency-Key": "an-import-of-mine"}) for _ in range(2)
@@ -152,6 +158,7 @@ def test_a_field_is_changed_and_the_others_stay(client):
     assert client.get("/sites/1").json == expected
 
 
+@ON_SQLITE
 def test_a_site_whose_target_is_no_longer_allowed_can_still_be_paused(make_client):
     add(make_client())
     strict = make_client(allowed_targets=("example.org",))
@@ -201,12 +208,14 @@ def test_only_a_tag_of_another_revision_hinders_a_change(client):
         assert client.patch(f"/sites/{number}", json={"title": "x"}, headers={"If-Match": tag}).status_code == expected
 
 
+@ON_SQLITE
 def test_several_tags_are_refused(client):
     add(client)
     response = client.patch("/sites/1", json={"title": "x"}, headers={"If-Match": '"1-a", "2-b"'})
     assert (response.status_code, response.json["detail"][:9]) == (400, "If-Match:")
 
 
+@ON_SQLITE
 def test_a_reader_that_has_the_same_site_gets_304(client):
     tag = add(client).headers["ETag"]
 
@@ -278,6 +287,7 @@ WRONG_FILTERS = [
 ]
 
 
+@ON_SQLITE
 def test_a_wrong_filter_is_refused_by_its_name(client):
     for query, field in WRONG_FILTERS:
         response = client.get(f"/sites?{query}")
@@ -292,6 +302,7 @@ def test_text_that_no_site_could_have_finds_none(client):
     assert client.get("/sites?text=%F0%9F%A6%89").json["total"] == 0
 
 
+@ON_SQLITE
 def test_where_keys_are_set_the_catalogue_needs_one(make_client):
     client = make_client(api_keys=("cms:correct-horse",))
 
@@ -309,6 +320,7 @@ def test_where_keys_are_set_the_catalogue_needs_one(make_client):
     assert client.get("/sites/1", headers=KEY).status_code == 200
 
 
+@ON_SQLITE
 def test_answers_are_not_kept_by_shared_caches(client):
     add(client)
     assert client.get("/sites").headers["Cache-Control"] == "private, no-cache"

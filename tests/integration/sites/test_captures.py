@@ -8,6 +8,7 @@ from PIL import Image
 
 import tasks
 from jobs import CAPTURE_SITE
+from tests.support.databases import ON_SQLITE
 from tests.support.screenshot_api import blank, refuse, running_screenshot_api, with_mark
 
 URL = "https://example.com/"
@@ -85,6 +86,7 @@ def test_who_asks_for_a_capture_gets_a_new_one(built, client, api):
     assert len(api.calls) == 2
 
 
+@ON_SQLITE
 def test_other_options_or_another_url_are_captured_and_other_words_are_not(built, client, api):
     add(client)
     work(built)
@@ -98,6 +100,7 @@ def test_other_options_or_another_url_are_captured_and_other_words_are_not(built
         assert len(api.calls) == calls, change
 
 
+@ON_SQLITE
 def test_a_new_picture_is_shown_at_once(built, client, api):
     add(client)
     assert client.get("/sites/1/image?w=64").headers["X-Thumb-State"] == "pending"
@@ -109,6 +112,7 @@ def test_a_new_picture_is_shown_at_once(built, client, api):
     assert client.get("/sites/1/image?w=64&format=png").data != first
 
 
+@ON_SQLITE
 def test_a_blank_page_is_a_failure_and_no_version(built, client, api):
     add(client)
     api.behave(blank, times=9)
@@ -117,6 +121,7 @@ def test_a_blank_page_is_a_failure_and_no_version(built, client, api):
     assert (found["status"], found["picture"], found["failure"]["code"]) == ("pending", None, "capture_failed")
 
 
+@ON_SQLITE
 def test_a_failure_that_stays_is_shown_at_once(built, client, api):
     add(client)
     api.behave(refuse(400, "validation_error", "the page is no page"), times=9)
@@ -125,6 +130,7 @@ def test_a_failure_that_stays_is_shown_at_once(built, client, api):
     assert (found["status"], found["failure"]["count"], found["picture"]) == ("failed", 1, None)
 
 
+@ON_SQLITE
 def test_a_site_on_a_host_that_is_no_longer_allowed_is_failed(built, client, resolver):
     add(client)
     resolver.answers["example.com"] = ["127.0.0.1"]
@@ -133,6 +139,7 @@ def test_a_site_on_a_host_that_is_no_longer_allowed_is_failed(built, client, res
     assert (found["status"], found["failure"]["code"]) == ("failed", "blocked_url")
 
 
+@ON_SQLITE
 def test_while_the_api_refuses_no_site_fails_and_few_are_tried(built, client, api):
     client.post("/sites", json={"sites": [{"url": f"https://site-{number}.example/"} for number in range(100)]})
     with redis.Redis.from_url(built.settings.redis_url) as store:
@@ -143,6 +150,7 @@ def test_while_the_api_refuses_no_site_fails_and_few_are_tried(built, client, ap
     assert {each["status"] for each in client.get("/sites?limit=100").json["sites"]} == {"pending"}
 
 
+@ON_SQLITE
 def test_at_most_a_few_captures_wait_in_the_queue(built, client):
     client.post("/sites", json={"sites": [{"url": f"https://site-{number}.example/"} for number in range(100)]})
     for _ in range(5):
@@ -151,6 +159,7 @@ def test_at_most_a_few_captures_wait_in_the_queue(built, client):
     assert budget(built) == 32
 
 
+@ON_SQLITE
 def test_the_budget_of_a_day_is_kept(settings, built, client, api):
     pace = replace(built.site_capturer, pace=type(built.site_capturer.pace)(built.connections.state, 3))
     small = replace(built, site_capturer=pace)
@@ -174,6 +183,7 @@ def test_a_paused_site_is_not_captured(built, client):
     assert work(built) == 0
 
 
+@ON_SQLITE
 def test_captures_of_sites_are_marked_as_background_work(settings, resolver, redis_url):
     import services
     from app import create_app

@@ -14,6 +14,7 @@ from sites import Filters, VersionStore
 from sites.claims import Claims
 from sites.recorder import Recorder
 from tests.support.catalogue import page
+from tests.support.databases import ON_SQLITE
 from tests.support.preloaded import production_environ
 from tests.support.processes import wait_until
 from tests.support.web import running_web
@@ -55,6 +56,7 @@ def _captures(built):
     thread.join()
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("_captures")
 def test_the_sites_of_the_demo_get_a_history(web, built, tmp_path, monkeypatch):
     monkeypatch.setattr(demo_data, "table", lambda demo: table(demo, 3))

@@ -14,6 +14,7 @@ from sites import SiteDraft, VersionStore
 from sites.exports import gallery
 from sites.history import History
 from tests.support.catalogue import page
+from tests.support.databases import ON_SQLITE
 
 
 @pytest.fixture
@@ -94,6 +95,7 @@ def _all(catalogue):
     ).values()
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("title", ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "'=1"])
 def test_no_cell_is_a_formula(client, catalogue, title):
     catalogue.add(SiteDraft("https://a.example.com/", title, title, (title,)))
@@ -113,6 +115,7 @@ def test_json_has_each_site_as_the_api_shows_it(client, catalogue):
     assert export(client, format="json").json == {"sites": [client.get(f"/sites/{site.id}").json]}
 
 
+@ON_SQLITE
 def test_an_empty_catalogue_exports_empty_files(client):
     assert table(client) == []
     assert export(client, format="json").json == {"sites": []}
@@ -130,6 +133,7 @@ def test_only_what_the_filters_match_is_exported(client, catalogue):
     ]
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("query", "field"),
     [({"format": "pdf"}, "format"), ({"limit": "5"}, "limit"), ({"x": "1"}, "x"), ({"status": "odd"}, "status")],
@@ -139,12 +143,14 @@ def test_an_unknown_option_refuses_the_export(client, query, field):
     assert (answer.status_code, answer.json["detail"].partition(":")[0]) == (400, field)
 
 
+@ON_SQLITE
 def test_an_export_needs_a_key(settings, make_client):
     client = make_client(api_keys=("ci:s3cret-s3cret-s3cret",))
     assert client.get("/sites/export").status_code == 401
     assert client.get("/sites/export", headers={"X-API-Key": "s3cret-s3cret-s3cret"}).status_code == 200
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("format_", ["csv", "json", "gallery"])
 def test_without_its_database_an_export_has_a_status_of_its_own(make_client, format_):
     answer = make_client(database_url="postgresql://nobody@127.0.0.1:1/none").get(f"/sites/export?format={format_}")
@@ -173,6 +179,7 @@ def archive(client, catalogue, history, monkeypatch):
     return zipfile.ZipFile(io.BytesIO(answer.data))
 
 
+@ON_SQLITE
 def test_a_gallery_is_a_folder_of_pages_and_pictures(archive):
     assert archive.testzip() is None
     names = archive.namelist()
@@ -184,6 +191,7 @@ def test_a_gallery_is_a_folder_of_pages_and_pictures(archive):
         assert (picture.format, picture.size) == ("WEBP", (640, 360))
 
 
+@ON_SQLITE
 def test_the_pages_of_a_gallery_refer_to_nothing_but_themselves(archive):
     text = "".join(archive.read(name).decode() for name in archive.namelist() if name.endswith(".html"))
     assert "A &lt;b&gt;&amp; O" in text
@@ -196,6 +204,7 @@ def test_the_pages_of_a_gallery_refer_to_nothing_but_themselves(archive):
     assert 'href="index.html" rel="prev"' in text
 
 
+@ON_SQLITE
 def test_a_picture_that_is_gone_leaves_its_card(client, catalogue, history, built):
     site = catalogue.add(SiteDraft("https://a.example.com/", "A"))
     site = history.upload(site.id, page())

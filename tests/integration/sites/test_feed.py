@@ -8,6 +8,7 @@ from defusedxml.ElementTree import fromstring
 
 from sites import Claim
 from tests.support.catalogue import page
+from tests.support.databases import ON_SQLITE
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 
@@ -66,6 +67,7 @@ def test_a_feed_of_tags_has_their_sites_alone(built, client):
     assert client.get("/sites/feed.atom?w=1").status_code == 400
 
 
+@ON_SQLITE
 def test_a_title_that_xml_cannot_hold_leaves_the_feed_readable(built, client):
     change(built, client, "a", title="A\uffff \U0001f600", tags=["news\ufffe"])
     entry = fromstring(client.get("/sites/feed.atom").data).find(f"{ATOM}entry")
@@ -73,6 +75,7 @@ def test_a_title_that_xml_cannot_hold_leaves_the_feed_readable(built, client):
     assert entry.find(f"{ATOM}category").get("term") == "news"
 
 
+@ON_SQLITE
 def test_where_keys_are_set_the_feed_needs_one_unless_the_gallery_is_public(make_client):
     closed, public = (make_client(api_keys=("cms:correct-horse",), gallery_public=each) for each in (False, True))
     refused = closed.get("/sites/feed.atom")
@@ -81,6 +84,7 @@ def test_where_keys_are_set_the_feed_needs_one_unless_the_gallery_is_public(make
     assert public.get("/sites/feed.atom").status_code == 200
 
 
+@ON_SQLITE
 def test_scripts_of_other_sites_read_pictures_alone(built, client):
     change(built, client, "a")
     answers = [

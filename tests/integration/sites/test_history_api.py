@@ -9,6 +9,7 @@ from PIL import Image
 from sites import SiteDraft
 from sites.claims import Claims
 from tests.support.catalogue import page
+from tests.support.databases import ON_SQLITE
 
 IMAGE = {"Accept": "image/avif,image/webp,image/*;q=0.8"}
 
@@ -66,6 +67,7 @@ def test_the_difference_of_two_versions_is_told_and_drawn(client, history):
     assert client.get("/sites/1/diff?from=2&to=2").json["change"] == 0
 
 
+@ON_SQLITE
 def test_a_wrong_question_about_the_history_is_refused_by_its_name(client, history):
     for path, field in [
         ("diff", "from"),
@@ -120,6 +122,7 @@ def test_a_second_editor_of_the_picture_is_told_of_the_first(client, history):
     assert client.put("/sites/1/picture", json={"version": 1}, headers=tag).status_code == 200
 
 
+@ON_SQLITE
 def test_what_is_no_picture_is_not_shown(client, history):
     for body, kind in [
         (b"GIF89a", "image/gif"),
@@ -136,6 +139,7 @@ def test_what_is_no_picture_is_not_shown(client, history):
     assert large.status_code == 413
 
 
+@ON_SQLITE
 def test_where_keys_are_set_the_history_needs_one_and_its_pictures_do_not(make_client, history):
     client = make_client(api_keys=("cms:correct-horse",))
 
@@ -151,6 +155,7 @@ def test_where_keys_are_set_the_history_needs_one_and_its_pictures_do_not(make_c
     assert client.get("/sites/1/diff?from=1&to=2", headers=IMAGE).status_code == 200
 
 
+@ON_SQLITE
 def test_a_difference_is_charged_as_a_new_rendition(make_client, history):
     client = make_client(rendition_limit="2 per hour")
     assert [client.get("/sites/1/diff?from=1&to=2").status_code for _ in range(3)] == [200, 200, 429]

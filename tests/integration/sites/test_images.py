@@ -12,6 +12,7 @@ from app import create_app
 from model import Picture
 from sites import SiteDraft, SiteImage
 from sites.models import SiteRow, VersionRow
+from tests.support.databases import ON_SQLITE
 from thumbnails.ask import NoCharge
 
 IMAGE = "/sites/1/image?w=160&format=webp"
@@ -70,6 +71,7 @@ def is_bluish(colour):
     return colour[2] > 200 and colour[0] < 60
 
 
+@ON_SQLITE
 def test_a_site_without_a_picture_shows_a_neutral_one_of_the_size_that_was_asked_for(client):
     response = client.get("/sites/1/image?w=320")
 
@@ -185,6 +187,7 @@ WRONG_OPTIONS = [
 ]
 
 
+@ON_SQLITE
 def test_a_wrong_option_is_refused_by_its_name(client):
     for query, detail in WRONG_OPTIONS:
         response = client.get(f"/sites/1/image?{query}")
@@ -192,6 +195,7 @@ def test_a_wrong_option_is_refused_by_its_name(client):
         assert response.json["detail"].startswith(detail)
 
 
+@ON_SQLITE
 def test_only_sizes_of_the_ladder_are_served(built):
     client = create_app(
         built.settings, replace(built, access=replace(built.access, sizes=frozenset({(320, None)})))
@@ -202,6 +206,7 @@ def test_only_sizes_of_the_ladder_are_served(built):
     assert client.get("/sites/1/image?w=321").json["detail"].startswith("w, h: must be one of 320")
 
 
+@ON_SQLITE
 def test_where_urls_are_signed_pictures_of_sites_need_a_key_or_a_public_gallery(make_client, built):
     show(built, "red")
     signed = {"signing_keys": ("a-secret-of-the-tests",), "api_keys": ("cms:correct-horse",)}
@@ -231,6 +236,7 @@ def test_without_the_database_known_pictures_go_on_and_others_say_so(client, bui
     assert client.get("/sites").json["total"] == 1
 
 
+@ON_SQLITE
 def test_without_redis_the_picture_is_made_each_time(built, make_client):
     show(built, "red")
     client = make_client(redis_url="redis://127.0.0.1:9/0")
@@ -238,6 +244,7 @@ def test_without_redis_the_picture_is_made_each_time(built, make_client):
     assert [client.get(IMAGE).headers["X-Cache"] for _ in range(2)] == ["MISS", "MISS"]
 
 
+@ON_SQLITE
 def test_a_site_whose_picture_is_lost_shows_a_neutral_one(client, built, settings):
     show(built, "red")
     for path in settings["persist_dir"].rglob("*.png"):
@@ -247,6 +254,7 @@ def test_a_site_whose_picture_is_lost_shows_a_neutral_one(client, built, setting
     assert client.get("/sites/1/versions/1/image").status_code == 404
 
 
+@ON_SQLITE
 def test_new_renditions_are_charged(make_client, built):
     show(built, "red")
     client = make_client(rendition_limit="2 per hour")
@@ -255,6 +263,7 @@ def test_new_renditions_are_charged(make_client, built):
     assert statuses == [200, 200, 429, 200]
 
 
+@ON_SQLITE
 def test_a_site_is_captured_as_people_look_if_its_schedule_says_so(client, built):
     def due():
         built.site_views._made.clear()

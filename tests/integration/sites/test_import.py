@@ -10,6 +10,7 @@ import requests
 from errors import DatabaseUnavailable
 from sites import Filters, SiteDraft, Status
 from sites.imports.candidates import MAX_BYTES
+from tests.support.databases import ON_SQLITE
 from tests.support.processes import wait_until
 from tests.support.site import running_site
 from tests.support.web import running_web
@@ -64,6 +65,7 @@ def test_with_capture_no_the_sites_wait_for_their_schedule(client, catalogue):
     assert all(site.due_at is None or site.due_at > site.created_at for site in all_sites(catalogue).values())
 
 
+@ON_SQLITE
 def test_a_dry_run_says_the_same_as_the_run_after_it_and_changes_nothing(client, catalogue):
     catalogue.add(SiteDraft("https://a.example.com/", title="Old", tags=("one",)))
     text = CSV + "https://10.0.0.1/,Private,\nhttps://b.example.com/#top,Again,\nhttps://c.example.com/,,a;,b\n"
@@ -134,6 +136,7 @@ def test_folders_are_added_to_the_tags_that_a_site_has(client, catalogue):
     assert catalogue.get(site.id).tags == ("mine", "news", "read later")
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("line", "field"),
     [
@@ -157,12 +160,14 @@ def test_a_bad_line_is_refused_with_its_field_and_the_others_are_imported(client
     assert list(all_sites(catalogue)) == ["https://good.example.com/"]
 
 
+@ON_SQLITE
 def test_only_hosts_that_the_operator_allows_are_imported(make_client):
     client = make_client(allowed_targets=("a.example.com",))
     report = imported(client, CSV)
     assert [line["action"] for line in report["sites"]] == ["added", "refused"]
 
 
+@ON_SQLITE
 def test_an_import_needs_a_key(make_client):
     client = make_client(api_keys=("ci:s3cret-s3cret-s3cret",))
     assert send(client, CSV).status_code == 401
@@ -170,6 +175,7 @@ def test_an_import_needs_a_key(make_client):
     assert client.post("/sites/import", data=CSV, headers=headers).status_code == 200
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -187,6 +193,7 @@ def test_an_unknown_option_refuses_the_import(client, catalogue, query, field):
     assert all_sites(catalogue) == {}
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -206,22 +213,26 @@ def test_a_bad_list_is_refused_as_a_whole(client, catalogue, body, words):
     assert all_sites(catalogue) == {}
 
 
+@ON_SQLITE
 def test_a_bomb_is_refused(client):
     answer = send(client, gzip.compress(gzip.compress(bytes(200 * 2**20))))
     assert answer.json["detail"].startswith("list: must be at most 32 MiB, unpacked")
 
 
+@ON_SQLITE
 def test_a_body_above_the_limit_is_not_read(client):
     answer = send(client, bytes(MAX_BYTES + 1))
     assert answer.status_code == 413
     assert answer.json["detail"] == "the body is too large; send at most 32 MiB"
 
 
+@ON_SQLITE
 def test_a_form_is_refused_and_says_what_to_send(client):
     answer = client.post("/sites/import", data={"file": "x"}, content_type="multipart/form-data")
     assert answer.json["detail"] == "list: must be the body itself; send it by curl --data-binary @sites.csv"
 
 
+@ON_SQLITE
 def test_a_sitemap_is_fetched_by_its_address(make_client, resolver):
     with running_site() as site:
         resolver.answers["maps.example.com"] = ["127.0.0.1"]
@@ -235,6 +246,7 @@ def test_a_sitemap_is_fetched_by_its_address(make_client, resolver):
         ]
 
 
+@ON_SQLITE
 def test_sitemaps_that_cannot_be_read_are_counted(make_client, resolver):
     with running_site() as site:
         resolver.answers["lists.example"] = ["127.0.0.1"]
@@ -249,6 +261,7 @@ def test_sitemaps_that_cannot_be_read_are_counted(make_client, resolver):
     assert counts == {"added": 1, "refused": 2, "unreadable_sitemaps": 2}
 
 
+@ON_SQLITE
 def test_a_real_web_process_reads_sitemaps_and_serves_others_meanwhile(settings, tmp_path):
     given = {name: settings[name] for name in ("redis_url", "database_url", "persist_dir", "originals")}
     with running_site() as site:
@@ -265,6 +278,7 @@ def test_a_real_web_process_reads_sitemaps_and_serves_others_meanwhile(settings,
             assert [line["action"] for line in importing.result().json()["sites"]] == ["added"]
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1/", "http://localhost/", "file:///etc/passwd", "", "http://a.example.com:22/"]
 )
@@ -309,6 +323,7 @@ def test_an_interrupted_import_keeps_whole_thousands_and_continues_when_sent_aga
     assert catalogue.counts().total == 2500
 
 
+@ON_SQLITE
 def test_few_lists_are_imported_at_a_time(client, services, monkeypatch):
     inside, leave = threading.Semaphore(0), threading.Event()
     prepare = services.importer.prepare
@@ -338,6 +353,7 @@ def test_without_its_database_an_import_is_refused_and_may_be_retried(make_clien
     assert answer.json["retryable"] is True
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("origin", ["https://other.example", "null", "http://localhost:9"])
 @pytest.mark.parametrize("path", ["/sites/import", "/sites/1/capture"])
 def test_pages_of_other_web_sites_change_nothing(client, catalogue, path, origin):
@@ -348,6 +364,7 @@ def test_pages_of_other_web_sites_change_nothing(client, catalogue, path, origin
     assert [site.due_at for site in catalogue.find(Filters()).sites] == [None]
 
 
+@ON_SQLITE
 def test_pages_that_may_and_programs_with_a_key_change_the_catalogue(make_client):
     keyed, shared = make_client(api_keys=("cms:correct-horse",)), make_client(cors_origins=("https://cms.example",))
     given = {"data": "https://b.example/", "content_type": "text/plain"}
