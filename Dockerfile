@@ -41,6 +41,7 @@ COPY config config
 COPY coordination coordination
 COPY images images
 COPY jobs jobs
+COPY metadata metadata
 COPY netguard netguard
 COPY options options
 COPY refresh refresh

@@ -332,8 +332,9 @@ def schema_of(options: Iterable[Option], **instead: Kind) -> dict[str, Any]:
     return _model("Options", options, **instead).model_json_schema()
 
 
-_Query = _model("QueryOptions", THUMBNAIL_OPTIONS.values(), format=Choice((*FORMATS, AUTO)))
-_Body = _model("BodyOptions", THUMBNAIL_OPTIONS.values())  # no `auto`: `Accept` is about the JSON answer
+_Query = _model("QueryOptions", THUMBNAIL_OPTIONS.values(), format=Choice((*FORMATS, AUTO), FORMAT_ALIASES))
+# No `auto`: `Accept` is about the JSON answer. And no data URL, which nobody needs in a permanent place.
+_Body = _model("BodyOptions", THUMBNAIL_OPTIONS.values(), format=Choice(FILES, FORMAT_ALIASES))
 _Image = _model(
     "ImageQuery",
     _RENDITION_OPTIONS.values(),

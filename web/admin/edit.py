@@ -20,7 +20,7 @@ from sites import Site, SiteDraft
 from thumbnails import Ask
 from web.admin.identity import record
 from web.admin.responses import say, see_other
-from web.admin.site_form import Controls, differences, normal_form, preview_query, typed_values, values_of
+from web.admin.site_form import SiteControls, differences, normal_form, preview_query, typed_values, values_of
 from web.api.site_history import LARGEST_UPLOAD, read_upload
 from web.http.budgets import Budgets
 from web.http.pictures import SAFE_HEADERS
@@ -42,7 +42,7 @@ class SiteForm:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self.controls = Controls.of(services.settings)
+        self.controls = SiteControls.of(services.settings)
 
     def add(self) -> Response:
         """Add the site that the current form describes, or show it again with what is wrong."""
@@ -152,7 +152,7 @@ def _choose_picture(services: Services, site_id: int) -> str:
     return "showed the last capture again"
 
 
-def _preview(services: Services, budgets: Budgets, controls: Controls) -> Callable[[], Response]:
+def _preview(services: Services, budgets: Budgets, controls: SiteControls) -> Callable[[], Response]:
     def preview() -> Response:
         """Respond with the picture of what a form says, or with the reason why there is none, for the page's script.
 

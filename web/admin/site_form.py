@@ -20,7 +20,7 @@ _TYPED = ("url", "title", "note", "schedule", "keep")
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
+class SiteControl:
     """How an option is asked for. `kind` is that of the HTML control, `choices` are those of a select."""
 
     name: str
@@ -35,14 +35,14 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
-class Controls:
+class SiteControls:
     """The controls of all options: the `common` ones, and the `others`, which are folded up."""
 
-    common: tuple[Control, ...]
-    others: tuple[Control, ...]
+    common: tuple[SiteControl, ...]
+    others: tuple[SiteControl, ...]
 
     @classmethod
-    def of(cls, settings: Settings) -> "Controls":
+    def of(cls, settings: Settings) -> "SiteControls":
         """Make the controls of the options that this installation allows for sites."""
         known = {
             each.name: _control(each, settings)
@@ -64,7 +64,7 @@ class Controls:
         return given
 
 
-def preview_query(values: Mapping[str, Any], controls: Controls) -> str:
+def preview_query(values: Mapping[str, Any], controls: SiteControls) -> str:
     """Write the address and all options of a form as a browser would send them."""
     pairs = [("url", values["url"])]
     for control in (*controls.common, *controls.others):
@@ -74,7 +74,7 @@ def preview_query(values: Mapping[str, Any], controls: Controls) -> str:
     return urlencode(pairs)
 
 
-def typed_values(form: MultiDict[str, str], controls: Controls) -> dict[str, Any]:
+def typed_values(form: MultiDict[str, str], controls: SiteControls) -> dict[str, Any]:
     """Return what a browser sends as the fields of a site, for DraftReader."""
     said: dict[str, Any] = {name: form.get(name, "") for name in _TYPED}
     said["tags"] = list(split_tags(form.get("tags", "")))
@@ -121,7 +121,7 @@ def _is_allowed(option: Option, settings: Settings) -> bool:
     return not option.allowed_by or bool(getattr(settings, option.allowed_by))
 
 
-def _control(option: Option, settings: Settings) -> Control:
+def _control(option: Option, settings: Settings) -> SiteControl:
     default = getattr(settings, option.setting) if option.setting else option.default
     text = "" if default is None else str(default).lower() if isinstance(default, bool) else f"{default}"
     if isinstance(default, float):
@@ -129,16 +129,18 @@ def _control(option: Option, settings: Settings) -> Control:
     label, hint = option.name.replace("_", " ").capitalize(), _plain(option.meaning)
     match option.kind:
         case Boolean():
-            return Control(option.name, label, hint, "checkbox", text)
+            return SiteControl(option.name, label, hint, "checkbox", text)
         case Choice() | Preset() as kind:
-            return Control(option.name, label, hint, "select", text, kind.values)
+            return SiteControl(option.name, label, hint, "select", text, kind.values)
         case Whole() | Number() as kind:
-            return Control(option.name, label, f"{hint}: {kind.words}", "number", text, low=kind.low, high=kind.high)
+            return SiteControl(
+                option.name, label, f"{hint}: {kind.words}", "number", text, low=kind.low, high=kind.high
+            )
         case Code():
-            return Control(option.name, label, hint, "textarea", text, longest=100_000)
+            return SiteControl(option.name, label, hint, "textarea", text, longest=100_000)
         case Selector() as kind:
-            return Control(option.name, label, hint, "text", text, longest=kind.longest)
-    return Control(option.name, label, f"{hint}: {option.kind.words}", "text", text)
+            return SiteControl(option.name, label, hint, "text", text, longest=kind.longest)
+    return SiteControl(option.name, label, f"{hint}: {option.kind.words}", "text", text)
 
 
 def _plain(markdown: str) -> str:

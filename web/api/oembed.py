@@ -31,7 +31,7 @@ _SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Frame:
     """What the caller wants to show: the type of answer, and the largest size in pixels."""
 
     type: str
@@ -72,7 +72,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     return views
 
 
-def read_wish(own: dict[str, str]) -> Wish:
+def read_wish(own: dict[str, str]) -> Frame:
     """Read the caller's own options. Raises InvalidOption."""
     for name, kind in (("type", _TYPES), ("theme", _THEMES)):
         if name in own and own[name] not in kind.values:
@@ -83,11 +83,11 @@ def read_wish(own: dict[str, str]) -> Wish:
         if sides[name] is None:
             raise InvalidOption(f"must be {_SIDE.words}", field=name)
     width, height = sides["maxwidth"] or 0, sides["maxheight"] or 0
-    return Wish(own.get("type", "rich"), width, height, own.get("theme", "auto"))
+    return Frame(own.get("type", "rich"), width, height, own.get("theme", "auto"))
 
 
 def describe(
-    wish: Wish, known: Metadata | None, host: str, links: PageLinks, pairs: Pairs, seconds: int
+    wish: Frame, known: Metadata | None, host: str, links: PageLinks, pairs: Pairs, seconds: int
 ) -> dict[str, object]:
     """Write the answer: https://oembed.com/#section2.3. Raises NotFound if nothing is as small as the caller wants it."""
     pairs = list(pairs)
@@ -125,7 +125,7 @@ def describe(
     return answer | {"html": frame, "width": width, "height": height}
 
 
-def _card_size(wish: Wish) -> Size:
+def _card_size(wish: Frame) -> Size:
     width = min(_CARD[0], wish.width)
     height = _CARD[1] if width >= _NARROW else round(width * 9 / 16) + _WORDS
     height = min(height, wish.height)

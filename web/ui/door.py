@@ -15,7 +15,7 @@ KEY = "key"  # the field of a person's key
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class PagePart:
     """Where a picture lies on the page: its top left corner, and how many CSS pixels each of its pixels covers."""
 
     x: float
@@ -23,7 +23,7 @@ class Region:
     per_pixel: float
 
     @classmethod
-    def of(cls, wanted: ThumbnailRequest, picture: Picture) -> "Region | None":
+    def of(cls, wanted: ThumbnailRequest, picture: Picture) -> "PagePart | None":
         """Find it, if it can be told: the place of an element is not known here, nor how high a whole page is."""
         options, rendition = wanted.capture, wanted.rendition
         if options.selector or not picture.width:
@@ -62,8 +62,8 @@ class Result:
         return "pending" if isinstance(self.error, Pending) else "failed"
 
     @property
-    def region(self) -> Region | None:
-        return Region.of(self.wanted, self.served.picture) if self.wanted and self.served else None
+    def region(self) -> PagePart | None:
+        return PagePart.of(self.wanted, self.served.picture) if self.wanted and self.served else None
 
 
 @dataclass(frozen=True)
