@@ -60,6 +60,7 @@ from thumbnails import (
     Previews,
     RedisOriginals,
     Renditions,
+    Schemes,
     Thumbnailer,
     WaitLimits,
 )
@@ -178,6 +179,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         freshness,
         # A caller without a `wait` waits until the capture ends.
         WaitLimits(settings.web_connections * 3 // 4, settings.capture_timeout + 5),
+        schemes=Schemes(connections.cache),
     )
     popularity = Popularity(state, settings.refresh_budget)
     jobs = _jobs(settings, state)

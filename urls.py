@@ -26,6 +26,11 @@ _UNWELCOME = re.compile(
     "[\x00-\x20\x7f-\xa0\\\\\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ud800-\udfff]"
 )
 _HOST = re.compile(r"([a-z0-9][a-z0-9-]{0,62}\.)+[a-z][a-z0-9-]{1,62}(:[0-9]{1,5})?(?=[/?#]|$)", re.IGNORECASE)
+# What a person types instead of a URL: a host with a dot, or an IPv6 address, and perhaps a port.
+_TYPED = re.compile(
+    r"(?://)?(?:[^/?#:@\[\]]*[.\u3002\uff0e\uff61][^/?#:@\[\]]*|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?(?=[/?#]|$)",
+    re.IGNORECASE,
+)
 _NO_UTF8 = re.compile("[\udc80-\udcff]")  # what Python makes of a byte that is no UTF-8 ("surrogateescape")
 _MOST_OPTIONS = 64
 _CLIENT_ROUTES = ("#/", "#!")  # fragments that choose a page in the browser; any other only scrolls
@@ -45,6 +50,32 @@ def parse_url(text: str, guard: Guard) -> Target:
     target = _target(url)
     _screen(target, guard)
     return target
+
+
+def parse_typed_url(text: str, guard: Guard) -> tuple[Target, bool]:
+    """Parse a URL that may lack its scheme, as in `example.com/a`. Returns whether http is worth a try where https fails.
+
+    Both are judged. A port that belongs to one of them chooses it. Raises InvalidURL or BlockedTarget.
+    """
+    typed = _TYPED.match(text)
+    if typed is None:
+        return parse_url(text, guard), False
+    rest, port = text.removeprefix("//"), typed[1] and int(typed[1])
+    if port in DEFAULT_PORTS.values():
+        scheme = next(scheme for scheme, usual in DEFAULT_PORTS.items() if usual == port)
+        return parse_url(f"{scheme}://{rest}", guard), False
+    try:
+        target = parse_url(f"https://{rest}", guard)
+    except BlockedTarget as err:
+        if err.verdict is not Verdict.PORT:
+            raise
+        return parse_url(f"http://{rest}", guard), False
+    return target, guard.screen(target.host, over_http(target).port) is not Verdict.PORT
+
+
+def over_http(target: Target) -> Target:
+    """Return the same page by http, instead of https."""
+    return target if target.scheme == "http" else locate(f"http{target.url.removeprefix('https')}")
 
 
 def read_query(query: bytes) -> list[tuple[str, str]]:

@@ -58,7 +58,7 @@ from options import (
     query_advice,
     read_code,
 )
-from urls import parse_url, read_query
+from urls import parse_typed_url, parse_url, read_query
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -191,9 +191,15 @@ class Validator:
         values = vars(options) | _implied({name: getattr(options, name) for name in options.model_fields_set})
         _refuse_beside_format(values["format"], options.model_fields_set)
         _refuse_forbidden(values, self._forbidden)
-        return self._build(values, parse_url(values["url"].strip(_BLANKS), self._guard), preferred)
+        url = values["url"].strip(_BLANKS)
+        if model is not _Query:  # a program's JSON names its pages exactly
+            return self._build(values, parse_url(url, self._guard), preferred)
+        target, http_too = parse_typed_url(url, self._guard)
+        return self._build(values, target, preferred, http_too=http_too)
 
-    def _build(self, values: dict[str, Any], target: Target, preferred: str) -> ThumbnailRequest:
+    def _build(
+        self, values: dict[str, Any], target: Target, preferred: str, *, http_too: bool = False
+    ) -> ThumbnailRequest:
         negotiated = values["format"] == AUTO
         values = values | {name: default for name, default in self._defaults.items() if values[name] is None}
         if negotiated:
@@ -207,7 +213,9 @@ class Validator:
         name, reason = options.contradiction
         if name:
             raise InvalidOption(reason, field=name)
-        return ThumbnailRequest(options, Rendition(**rendition), Delivery(**delivery, negotiated=negotiated))
+        return ThumbnailRequest(
+            options, Rendition(**rendition), Delivery(**delivery, negotiated=negotiated, http_too=http_too)
+        )
 
 
 def _read_rendition(query: bytes, preferred: str) -> tuple[Rendition, bool]:

@@ -34,6 +34,9 @@ class CacheKeys(_Keys):
     def icon(self, digest: str) -> str:
         return f"{self.prefix}:icon:{digest}"  # of the URL of an icon
 
+    def scheme(self, host: str) -> str:
+        return f"{self.prefix}:scheme:{host}"  # by which a host answers, where callers do not say it
+
     def heartbeat(self, process: str) -> str:
         return f"{self.prefix}:heartbeat:{process}"  # written by a process that hears of changes, to hear of it
 

@@ -435,7 +435,7 @@ class Delivery:
     """When and how a picture is delivered. No key includes these. `ttl` and `wait` are in seconds, None for the default.
 
     The format is `negotiated` if it follows from `Accept`. A `background` capture yields to captures with a waiting
-    caller.
+    caller. With `http_too`, the caller wrote no scheme: http will do if nothing answers by https.
     """
 
     ttl: int | None = option(
@@ -461,6 +461,7 @@ class Delivery:
     expires: int | None = option(None, Time(), "when the signature expires; see [Access](#access)")
     negotiated: bool = False
     background: bool = False
+    http_too: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from thumbnails.originals import OriginalLimits, Originals
 from thumbnails.previews import Previews
 from thumbnails.redis_originals import RedisOriginals
 from thumbnails.renditions import Renditions
+from thumbnails.schemes import Schemes
 from thumbnails.served import CacheState, Persisted, Served
 from thumbnails.thumbnailer import Thumbnailer, WaitLimits
 
@@ -25,6 +26,7 @@ __all__ = [
     "Previews",
     "RedisOriginals",
     "Renditions",
+    "Schemes",
     "Served",
     "Thumbnailer",
     "WaitLimits",

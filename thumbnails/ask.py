@@ -51,6 +51,36 @@ class NoCharge:
         """Do nothing."""
 
 
+class ChargedOnce:
+    """Charges the first of several captures: the others are further tries of it."""
+
+    def __init__(self, charge: Charge) -> None:
+        self._charge = charge
+        self._charged = False
+
+    @property
+    def client(self) -> str:
+        return self._charge.client
+
+    def __call__(self) -> None:
+        """Charge a capture, unless one was charged. Raises RateLimited."""
+        if not self._charged:
+            self._charge()
+            self._charged = True
+
+    def rendition(self) -> None:
+        self._charge.rendition()
+
+    def rendition_bytes(self, size: int) -> None:
+        self._charge.rendition_bytes(size)
+
+    def reserve_storage(self, size: int) -> None:
+        self._charge.reserve_storage(size)
+
+    def release_storage(self, size: int) -> None:
+        self._charge.release_storage(size)
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     request: ThumbnailRequest

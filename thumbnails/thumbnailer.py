@@ -22,6 +22,7 @@ from thumbnails.freshness import Freshness
 from thumbnails.known import Known
 from thumbnails.originals import Captured, Originals
 from thumbnails.renditions import Renditions
+from thumbnails.schemes import Schemes
 from thumbnails.served import CacheState, Persisted, Served
 from thumbnails.shares import Seats
 
@@ -41,7 +42,7 @@ class WaitLimits:
 
 
 class Thumbnailer:
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is another part of the flow
         self,
         cache: PictureCache,
         originals: Originals,
@@ -49,12 +50,15 @@ class Thumbnailer:
         storage: PictureStorage,
         freshness: Freshness,
         waiting: WaitLimits,
+        *,
+        schemes: Schemes,
     ) -> None:
         self._cache = cache
         self._originals = originals
         self._renditions = renditions
         self._storage = storage
         self._freshness = freshness
+        self._schemes = schemes
         self._timeout = waiting.seconds
         self._capture_seats = _seats(waiting.callers)
         self._rendition_seats = _seats(max(waiting.callers // 6, 8))
@@ -70,6 +74,10 @@ class Thumbnailer:
         served = self._serve(known.rendition, CacheState.HIT, request)
         return served if served.fresh_for > 0 else None
 
+    def settle(self, request: ThumbnailRequest) -> ThumbnailRequest:
+        """Return the request for the page that is known to answer, for one whose caller wrote no scheme."""
+        return self._schemes.settle(request)
+
     def get(self, ask: Ask, known: Known | None = None, *, stale_ok: bool = True) -> Served:
         """Return a fresh picture, or a stale one while the page is recaptured, or else wait for a capture.
 
@@ -77,6 +85,11 @@ class Thumbnailer:
         BlockedTarget; and, without a stale picture that may be shown instead, RateLimited, OverCapacity, Pending or a
         CaptureError.
         """
+        if ask.request.delivery.http_too:
+            return self._schemes.first_that_answers(ask, lambda tried: self._get(tried, None, stale_ok=stale_ok))
+        return self._get(ask, known, stale_ok=stale_ok)
+
+    def _get(self, ask: Ask, known: Known | None, *, stale_ok: bool) -> Served:
         request = ask.request
         known = known or self._cache.look_up(request)
         hit = self.hit(request, known)
@@ -121,6 +134,11 @@ class Thumbnailer:
 
         An original from before that was read is captured again. Raises as `get`.
         """
+        if ask.request.delivery.http_too:
+            return self._schemes.first_that_answers(ask, lambda tried: self._get_original(tried, stale_ok=stale_ok))
+        return self._get_original(ask, stale_ok=stale_ok)
+
+    def _get_original(self, ask: Ask, *, stale_ok: bool) -> Served:
         request = ask.request
         known, original = self._originals.find(request)
         if original is not None and not request.delivery.fresh:

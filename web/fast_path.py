@@ -120,6 +120,8 @@ class FastPathMiddleware:
         """Return the request and its picture if it is a hit. An error that Flask must write goes into `environ`."""
         try:
             wanted = reader.read(environ)
+            if wanted is not None and wanted.delivery.http_too:
+                wanted = self._services.thumbnailer.settle(wanted)
             served = None if wanted is None else self._look_up(environ, reader, wanted)
         except ThumbnailError as err:
             if self._count(environ):

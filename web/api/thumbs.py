@@ -66,6 +66,7 @@ def blueprint(services: Services, budgets: Budgets, readers: Sequence[Reader]) -
         wanted = reader.read(request.environ) if reader else None
         if reader is None or wanted is None:
             abort(404)
+        wanted = services.thumbnailer.settle(wanted)
         log_facts(host=wanted.target.netloc)
         reader.require_allowed(request.environ, wanted)
         needs_key = "fresh=1" if wanted.delivery.fresh and services.access.keys else ""
