@@ -102,8 +102,8 @@ def test_a_job_retries_a_page_that_may_recover(web, engine_api):
         ("example.com:8080/a", "https://example.com:8080/"),
     ],
 )
-def test_a_url_without_a_scheme_is_answered_with_the_url_that_was_meant(web, engine_api, written, meant):
-    response = web.get("/thumb", query_string={"url": written})
+def test_a_program_that_names_no_scheme_is_told_the_url_that_was_meant(web, engine_api, written, meant):
+    response = web.post("/persist", json={"url": written})
 
     assert (response.status_code, response.json["code"]) == (400, "invalid_url")
     assert response.json["detail"].endswith(f"write {meant}")
