@@ -77,7 +77,8 @@ class Claims:
                     rows.setdefault(row.id, row)
             claims = [Claim(row.id, now + QUEUED, self._since(row, now)) for row in rows.values()]
             for claim in claims:
-                rows[claim.site_id].due_at, rows[claim.site_id].claimed_at = claim.due_at, now
+                row = rows[claim.site_id]
+                row.due_at, row.claimed_at = claim.due_at, row.claimed_at or now
             return claims
 
         return self._database.write(work) if most > 0 else []
@@ -118,9 +119,10 @@ class Claims:
     def _since(self, row: SiteRow, now: datetime) -> datetime:
         """Return when the picture must have been captured at the earliest: visitors may have had the page captured.
 
-        A site that is due before its schedule says so was asked for, and gets a new capture.
+        A site that is due before its schedule says so was asked for, and gets a new capture. If it was claimed before, by a
+        worker that was killed, what that one had captured will do.
         """
-        due_at, schedule = row.due_at or now, Schedule.parse(row.schedule)
+        due_at, schedule = row.claimed_at or row.due_at or now, Schedule.parse(row.schedule)
         every = self._lifetime if schedule.viewed else schedule.every
         if row.status == Status.PENDING or row.captured_at is None:
             return now - min(self._lifetime, every or self._lifetime)

@@ -61,7 +61,7 @@ class SiteRow(Base):
     captured_at: Mapped[datetime | None]
     changed_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None] = mapped_column(index=True)
-    claimed_at: Mapped[datetime | None]  # if it is claimed for a capture: then the claim ends at `due_at`
+    claimed_at: Mapped[datetime | None]  # first, for the capture that is due: its claim ends at `due_at`
     starts: Mapped[int] = mapped_column(
         default=0, server_default="0"
     )  # captures that have begun since the last outcome

@@ -208,6 +208,22 @@ def test_who_asks_during_a_capture_gets_another_one(room):
     assert again.since == room.clock.now, "newer than the request"
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_what_a_killed_worker_had_captured_will_do_for_the_next(room, asked):
+    added = room.catalogue.add(draft("a", schedule="daily"))
+    room.capture()
+    room.clock.advance(hours=1 if asked else 27)
+    if asked:
+        room.catalogue.request_capture([added.id])
+    requested = room.clock.now
+    room.begin()  # and the worker is killed after the capture
+    room.clock.advance(minutes=4)
+    (again,) = room.claims.claim_due(10)
+    assert again.since <= requested
+    if asked:
+        assert again.since == requested, "a capture from before the request would not do"
+
+
 def test_scheduled_captures_take_what_visitors_have_just_had_captured(room):
     room.catalogue.add(draft("a", schedule="12h"))
     (claim,) = room.claims.claim_due(10)
