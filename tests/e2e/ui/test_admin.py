@@ -243,6 +243,16 @@ def test_every_page_is_accessible_and_fits(served, open_admin, sites, size, them
         assert not overflows(page), path
 
 
+def test_on_a_phone_every_bulk_action_is_in_sight(served, open_admin, sites):
+    page = open_admin("/sites", size="phone")
+    width = page.evaluate("document.documentElement.clientWidth")
+    for control in page.locator(".bulk :is(button, input:not([type=checkbox])), .bulk .tick").all():
+        if control.is_visible():
+            box = control.bounding_box()
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width, control.inner_text()
+
+
 def test_every_page_is_accessible_when_there_is_nothing(served, open_admin):
     page = open_admin()
     for path in PAGES:
