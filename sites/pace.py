@@ -59,6 +59,12 @@ class Pace:
         with redis_errors_translated():
             return int(self._reserve(keys=[self._spent, self._in_progress, self._pause], args=args))
 
+    def spent_today(self) -> int:
+        """Return how many captures of today's budget are used."""
+        with redis_errors_translated():
+            day, spent = self._client.hmget(self._spent, "day", "spent")
+        return int(spent or 0) if day == _today().encode() else 0
+
     def give_back(self, count: int = 1) -> None:
         """Give back captures that were reserved and not made."""
         if count > 0:

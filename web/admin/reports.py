@@ -30,6 +30,9 @@ def add_reports(views: Blueprint, services: Services, budgets: Budgets) -> None:
             counts=services.catalogue.counts(),
             failing=services.catalogue.find(Filters(status=Status.FAILED, limit=_FEW)).sites,
             jobs=_jobs(services),
+            budget=services.settings.sites_budget,
+            site_captures=_captures_of_sites(services),
+            memories=[place for place in _memories(services) if not place.problem],
             entries=services.audit.entries(limit=_FEW),
         )
 
@@ -139,13 +142,26 @@ class Place:
         return round(100 * (self.used or 0) / self.most) if self.most else 0
 
 
-def _places(services: Services) -> list[Place]:
-    connections, settings = services.connections, services.settings
+def _captures_of_sites(services: Services) -> int | None:
+    """Return how many captures of sites there were today, None if Redis does not answer."""
+    try:
+        return services.site_capturer.pace.spent_today()
+    except QueueUnavailable:
+        return None
+
+
+def _memories(services: Services) -> list[Place]:
+    connections = services.connections
     cache = read_memory(connections.cache.client, connections.cache.breaker)
     places = [_memory("Cache", "pictures in the sizes that were asked for", "REDIS_URL", cache)]
     if not connections.shared:
         state = read_memory(connections.state.client, connections.state.breaker)
         places.append(_memory("State", "limits, leases and jobs", "STATE_REDIS_URL", state))
+    return places
+
+
+def _places(services: Services) -> list[Place]:
+    settings, places = services.settings, _memories(services)
     if settings.s3_bucket:
         places.append(
             Place("Permanent pictures", "those of /persist, of jobs and of sites", "in the bucket of S3_BUCKET")

@@ -48,6 +48,17 @@ def test_failures_say_what_happened_since_when_and_what_comes_next(admin):
     assert "the page did not load in time" in admin.get("/admin").text
 
 
+def test_the_overview_says_what_was_done_today_and_how_full_redis_is(admin):
+    services = services_of(admin)
+    services.catalogue.add_many([SiteDraft(f"https://site-{number}.example/") for number in range(3)])
+    assert len(services.site_capturer.choose()) == 3
+    admin.post("/screenshots", json={"url": "https://example.com/"})
+    text = re.sub(r"<[^>]*>", "", admin.get("/admin").text)
+    assert re.search(r"captures of sites today\s*3 of 20,000", text)
+    assert re.search(r"jobs completed in a day\s*0\s", text)
+    assert re.search(r"memory of Redis\s*[0-9.]+ (%|[kM]B)", text)
+
+
 def test_jobs_and_their_state_are_listed(admin):
     text = admin.get("/admin/jobs").text
     assert "No worker was ever seen" in text
