@@ -54,6 +54,7 @@ def celery_app(redis_url: str, prefix: str = StateKeys().prefix, time_limit: flo
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_ignore_result=True,
+        result_expires=None,  # else beat has results removed each night, although there are none
         task_publish_retry=False,
         task_soft_time_limit=time_limit * 3 / 4,
         task_time_limit=time_limit,

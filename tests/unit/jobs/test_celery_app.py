@@ -7,6 +7,7 @@ from kombu.transport.redis import Channel
 from config import Settings
 from coordination import FollowingPool
 from jobs import BULK, JobQueue, JobStore, TaskMessage, celery_app
+from jobs.beat import BoundedScheduler
 from tests.support.redis import as_state, running_redis
 
 
@@ -86,3 +87,12 @@ def test_a_message_goes_through_a_unix_socket_into_the_named_database(tmp_path, 
         queue.send([TaskMessage("capture", BULK, "0")])
         assert queue.store.stats().queued[BULK] == 1
         queue.close()
+
+
+def test_beat_sends_what_we_schedule_and_nothing_of_its_own(tmp_path):
+    """Celery would remove old results every night at four, of which there are none. That message names no queue."""
+    app = celery_app("redis://cache.example/0")
+    app.conf.beat_schedule = {"ours": {"task": "ours", "schedule": 60, "options": {"queue": BULK}}}
+    scheduler = BoundedScheduler(app, schedule_filename=str(tmp_path / "schedule"))
+    assert list(scheduler.schedule) == ["ours"]
+    scheduler.close()
