@@ -27,7 +27,7 @@ def capture(
     def write(session: Session) -> None:
         for number, change in enumerate(shares, 1):
             at = newest - timedelta(days=len(shares) - number)
-            session.add(VersionRow(**_version(site.id, number, at, change, size, colour)))
+            session.add(VersionRow(**version(site.id, number, at, change, size, colour)))
         row = session.get(SiteRow, site.id)
         row.status = Status.READY
         row.picture_number = row.latest_number = len(shares)
@@ -43,7 +43,7 @@ def capture_all(database: Database, sites: Iterable[Site], age: timedelta) -> No
     seen = {"status": Status.READY, "picture_number": 1, "latest_number": 1}
 
     def write(session: Session) -> None:
-        session.execute(insert(VersionRow), [_version(id_, 1, at, 0.0) for id_, at in times.items()])
+        session.execute(insert(VersionRow), [version(id_, 1, at, 0.0) for id_, at in times.items()])
         session.execute(
             update(SiteRow), [seen | {"id": id_, "captured_at": at, "changed_at": at} for id_, at in times.items()]
         )
@@ -51,9 +51,10 @@ def capture_all(database: Database, sites: Iterable[Site], age: timedelta) -> No
     database.write(write)
 
 
-def _version(
+def version(
     id_: int, number: int, at: datetime, change: float, size: tuple[int, int] = (1280, 720), colour: str = "#8899aa"
 ) -> dict[str, object]:
+    """Return the columns of a version of the site `id_`."""
     left, top, width, height = CHANGED if number > 1 else (None, None, None, None)
     return {
         "site_id": id_,
