@@ -26,6 +26,7 @@ from sites.imports.fetching import ListFetcher
 from sites.imports.reading import ListReader
 from tests.support.processes import free_port
 from tests.support.receiver import certificates
+from tests.support.resolvers import Answers
 from tests.support.site import running_site
 from tests.support.victims import running_victims
 from tests.unit.urls.test_url_guard import ALL, KINDS, StubResolver, of_kind
@@ -33,19 +34,6 @@ from tests.unit.urls.test_url_guard import ALL, KINDS, StubResolver, of_kind
 NAME = "lists.example"
 TLS = ssl.create_default_context()  # reading the system's certificates takes a while
 LIST = "https://a.example/\nhttps://b.example/\n"
-
-
-class Answers:
-    """A resolver that returns its answers in order, then repeats the last one."""
-
-    def __init__(self, *answers):
-        self.answers = list(answers)
-        self.asked = 0
-
-    def __call__(self, name):
-        answer = self.answers[min(self.asked, len(self.answers) - 1)]
-        self.asked += 1
-        return [answer]
 
 
 @pytest.fixture(scope="module")

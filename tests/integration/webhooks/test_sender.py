@@ -14,6 +14,7 @@ from errors import BlockedTarget, InvalidOption, InvalidURL, OverCapacity, Thumb
 from netguard import Guard, Judgement, Verdict, exemptions
 from tests.support.processes import free_port
 from tests.support.receiver import certificates, drip, endless, running_receiver
+from tests.support.resolvers import Answers
 from tests.support.victims import running_victims
 from tests.unit.urls.test_url_guard import ALL, KINDS, StubResolver, of_kind
 from urls import locate
@@ -26,19 +27,6 @@ OLDER = "whsec_" + "b2xkZXIh" * 5
 NAME = "hooks.example.com"
 TLS = ssl.create_default_context()  # reading the system's certificates takes a while
 BODY = '{"event": "screenshot.completed", "job": {"job_id": "1"}}'
-
-
-class Answers:
-    """A resolver that returns its answers in order, then repeats the last one."""
-
-    def __init__(self, *answers):
-        self.answers = list(answers)
-        self.asked = 0
-
-    def __call__(self, name):
-        answer = self.answers[min(self.asked, len(self.answers) - 1)]
-        self.asked += 1
-        return [answer]
 
 
 @pytest.fixture
