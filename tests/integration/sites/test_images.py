@@ -183,7 +183,7 @@ WRONG_OPTIONS = [
     ("width=500", "width: is not an option"),
     ("w=100&w=200", "w: is set 2 times"),
     ("quality=0", "quality: must be"),
-    ("v=3", "v: is not an option"),
+    ("version=3", "version: is not an option"),
 ]
 
 
