@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import structlog
 from flask import Flask, request
@@ -109,13 +110,24 @@ def identify_keeper(access: AccessRules) -> Caller:
 
 
 def _is_on_this_machine() -> bool:
-    """Return whether a program on this machine sent the current request, and none that passes on what others send."""
-    try:
-        address = ip_address(request.remote_addr or "")
-    except ValueError:
-        return False  # a Unix socket, which a proxy uses
+    """Return whether a program on this machine sent the current request, and none that passes on what others send.
+
+    A page whose own name leads to this machine's loopback address ("DNS rebinding") asks for that name.
+    """
     forwarded = any(name in request.headers for name in _FORWARDED)
-    return not forwarded and (getattr(address, "ipv4_mapped", None) or address).is_loopback
+    try:
+        host = (urlsplit(f"//{request.host}").hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    return not forwarded and _is_loopback(request.remote_addr) and (host == "localhost" or _is_loopback(host))
+
+
+def _is_loopback(text: str | None) -> bool:
+    try:
+        address = ip_address(text or "")
+    except ValueError:
+        return False  # a name, or a Unix socket, which a proxy uses
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def rate_limited_client(access: AccessRules) -> str:

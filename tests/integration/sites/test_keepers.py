@@ -6,6 +6,7 @@ from sites import SiteDraft
 
 ELSEWHERE = {"environ_base": {"REMOTE_ADDR": "198.51.100.7"}}
 PROXIED = {"headers": {"X-Forwarded-For": "127.0.0.1"}}
+REBOUND = {"base_url": "http://evil.example:8000", "headers": {"Origin": "http://evil.example:8000"}}
 SOCKET = {"environ_base": {"REMOTE_ADDR": ""}}
 HERE = ("127.0.0.1", "127.0.0.9", "::1", "::ffff:127.0.0.1")
 KEYED = {"headers": {"X-API-Key": "correct-horse"}}
@@ -35,7 +36,7 @@ def database_url(_migrated_file, tmp_path):
     return f"sqlite:///{tmp_path}/thumbnails.db"
 
 
-@pytest.mark.parametrize("sender", [ELSEWHERE, PROXIED, SOCKET])
+@pytest.mark.parametrize("sender", [ELSEWHERE, PROXIED, REBOUND, SOCKET])
 def test_without_keys_nobody_elsewhere_uses_the_catalogue(client, built, sender):
     built.catalogue.add(SiteDraft("https://example.com/"))
     for method, path, body in REQUESTS:
@@ -50,6 +51,16 @@ def test_without_keys_nobody_elsewhere_uses_the_catalogue(client, built, sender)
 def test_without_keys_a_program_on_this_machine_uses_it(client, address):
     response = client.post("/sites", json={"url": "https://a.example/"}, environ_base={"REMOTE_ADDR": address})
     assert response.status_code == 201
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8000", "[::1]:8000"])
+def test_it_is_asked_by_a_name_of_this_machine(client, host):
+    assert client.get("/sites", base_url=f"http://{host}").status_code == 200
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "localhost.evil.example", "127.0.0.1.evil.example", ""])
+def test_a_strange_name_of_this_machine_does_not_count(client, host):
+    assert client.get("/sites", headers={"Host": host}).status_code in (400, 401)
 
 
 def test_behind_a_trusted_proxy_no_address_stands_for_a_key(make_client):
