@@ -172,25 +172,16 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     storage = _storage(settings)
     renditions = Renditions(cache, cpu, freshness)
     thumbnailer = Thumbnailer(
-        cache,
-        originals,
-        renditions,
-        storage,
-        freshness,
-        # A caller without a `wait` waits until the capture ends.
-        WaitLimits(settings.web_connections * 3 // 4, settings.capture_timeout + 5),
-        schemes=Schemes(connections.cache),
+        cache, originals, renditions, storage, freshness, _wait_limits(settings), schemes=Schemes(connections.cache)
     )
     popularity = Popularity(state, settings.refresh_budget)
     jobs = _jobs(settings, state)
     presenter = JobPresenter(storage, settings.public_url)
     webhook_sender = WebhookSender(guard, settings.webhook_secret, resolves=settings.resolve_targets)
     counters = Counters(RedisCounters(state=state))
-    validator = Validator(
-        guard, block_ads=settings.block_ads, allow_ignore_https_errors=settings.allow_ignore_https_errors
-    )
+    validator = _validator(settings, guard)
     access = _access(settings)
-    database, picture_lifetime = Database(settings.database_url), timedelta(seconds=settings.cache_ttl)
+    database = Database(settings.database_url)
     site_pictures = SitePictures(database, storage, cache, renditions, settings.cache_ttl + settings.stale_ttl)
     versions = VersionStore(database, storage, cpu, site_pictures.changed)
     catalogue = Catalogue(database, next_due, on_removed=site_pictures.changed)
@@ -220,19 +211,15 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         job_pictures=JobPictures(thumbnailer, storage, jobs.store.runs, permanent_bytes),
         job_presenter=presenter,
         webhook_sender=webhook_sender,
-        deliveries=Deliveries(
-            jobs.store,
-            Receivers(state, settings.worker_concurrency),
-            webhook_sender,
-            JobOutbox(jobs.store, presenter),
-            {SITE_PREFIX: site_events},
+        deliveries=_deliveries(
+            Receivers(state, settings.worker_concurrency), jobs, webhook_sender, presenter, site_events
         ),
         database=database,
         catalogue=catalogue,
         drafts=drafts,
         site_pictures=site_pictures,
         cpu=cpu,
-        site_views=SiteViews(database, picture_lifetime),
+        site_views=SiteViews(database, timedelta(seconds=settings.cache_ttl)),
         history=History(versions),
         admin_sessions=AdminSessions(database),
         audit=AuditLog(database),
@@ -241,8 +228,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         importer=Importer(catalogue, drafts.fields, CpuPool(1)),
         exporter=Exporter(catalogue, storage, cpu),
         site_capturer=Capturer(
-            # Celery redelivers the message of a killed worker no later than that.
-            Claims(database, timedelta(seconds=1.5 * settings.job_time_limit), picture_lifetime),
+            _claims(settings, database),
             Recorder(versions, site_events.messages),
             thumbnailer,
             validator,
@@ -252,6 +238,27 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         site_sweeper=Sweeper(database, storage),
         site_events=site_events,
     )
+
+
+def _wait_limits(settings: Settings) -> WaitLimits:
+    """A caller without a `wait` waits until the capture ends."""
+    return WaitLimits(settings.web_connections * 3 // 4, settings.capture_timeout + 5)
+
+
+def _validator(settings: Settings, guard: Guard) -> Validator:
+    return Validator(guard, block_ads=settings.block_ads, allow_ignore_https_errors=settings.allow_ignore_https_errors)
+
+
+def _deliveries(
+    receivers: Receivers, jobs: JobQueue, sender: WebhookSender, presenter: JobPresenter, site_events: SiteOutbox
+) -> Deliveries:
+    return Deliveries(jobs.store, receivers, sender, JobOutbox(jobs.store, presenter), {SITE_PREFIX: site_events})
+
+
+def _claims(settings: Settings, database: Database) -> Claims:
+    """Claims last as long as it may take until Celery redelivers the message of a killed worker."""
+    run, lifetime = 1.5 * settings.job_time_limit, settings.cache_ttl
+    return Claims(database, timedelta(seconds=run), timedelta(seconds=lifetime))
 
 
 def _list_reader(settings: Settings, guard: Guard, access: AccessRules) -> ListReader:
