@@ -220,9 +220,9 @@ ON_SCROLL = f"<script>onscroll = () => {{ onscroll = null; {shown(BANNER)} }}</s
 
 Pages = dict[str, tuple[str, dict[str, object]]]
 TOOL_NAMES = list(TOOLS)
-TOOL_GROUPS = {", ".join(TOOL_NAMES[n : n + 4]): TOOL_NAMES[n : n + 4] for n in range(0, len(TOOLS), 4)}
+TOOL_GROUPS = {", ".join(TOOL_NAMES[n : n + 10]): TOOL_NAMES[n : n + 10] for n in range(0, len(TOOLS), 10)}
 LANGUAGES = list(UNKNOWN)
-LANGUAGE_GROUPS = {", ".join(LANGUAGES[n : n + 3]): LANGUAGES[n : n + 3] for n in range(0, len(LANGUAGES), 3)}
+LANGUAGE_GROUPS = {", ".join(LANGUAGES[n : n + 8]): LANGUAGES[n : n + 8] for n in range(0, len(LANGUAGES), 8)}
 PAGES: Pages = {
     **{
         name: (page("".join(of_tool(TOOLS[each]) for each in group), banners=len(group)), {})

@@ -45,7 +45,7 @@ BANNERS = {
     "Romanian": ("Utilizăm module cookie.", "Accept", "Doar cele necesare"),
     "Hungarian": ("Sütiket használunk a jobb élményért.", "Összes elfogadása", "Csak a szükségesek"),
 }  # fmt: skip
-GROUPS = {", ".join(list(BANNERS)[n : n + 2]): list(BANNERS)[n : n + 2] for n in range(0, len(BANNERS), 2)}
+GROUPS = {", ".join(list(BANNERS)[n : n + 8]): list(BANNERS)[n : n + 8] for n in range(0, len(BANNERS), 8)}
 
 
 def box(text: str, *labels: str, attributes: str = "") -> str:
