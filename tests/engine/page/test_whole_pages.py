@@ -95,7 +95,7 @@ PAGES = {
         f"{part('blue')}{GAP}<section>{part('green')}</section>"), {1400: GREEN}, 1500),
     "a chart that is drawn again when the window changes": (
         styled("", "<canvas id=c width=400 height=300 style='display:block'></canvas>" + GAP + "<script>const g = c.getContext('2d');"
-        " let w; const draw = () => { g.fillStyle = 'green'; g.fillRect(0, 0, w += 10, 300); if (w < 420) requestAnimationFrame(draw) };"
+        " let w; const draw = () => { g.fillStyle = 'green'; g.fillRect(0, 0, w += 40, 300); if (w < 420) requestAnimationFrame(draw) };"
         " onresize = () => { w = 0; g.clearRect(0, 0, 400, 300); draw() }; onresize()</script>"), {150: GREEN}, 1200),
     "sections as high as the window": (
         styled("", f"{part('blue', '100vh')}{part('green', '50vh')}{part('red', 'calc(100vh - 100px)')}{part('green')}"),
