@@ -7,6 +7,7 @@ import shutil
 import socket
 from contextlib import ExitStack
 from ipaddress import ip_address
+from pathlib import Path
 
 import botocore.loaders
 import hypothesis
@@ -24,6 +25,7 @@ from tests.support.screenshot_api import running_screenshot_api
 from tests.support.visitors import Crowd
 
 PUBLIC = "93.184.216.34"
+TESTS = Path(__file__).parent
 
 # Every run tries the same inputs, so the suite is repeatable. `make security-report` sets `--hypothesis-profile=thorough`
 # to try more inputs.
@@ -42,6 +44,22 @@ def pytest_configure(config):
         stack.enter_context(fork_server())
         config.add_cleanup(stack.close)
     gc.disable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Let the files of the engine, which keep the processors busy, and others, which wait for processes, take turns.
+
+    The files of unit tests, which are short, come last, so that all processes of a run end at about the same time.
+    """
+    groups = {}
+    for path in dict.fromkeys(item.path for item in items):
+        groups.setdefault(path.relative_to(TESTS).parts[0], []).append(path)
+    short, engine = groups.pop("unit", []), groups.pop("engine", [])
+    others = [path for group in groups.values() for path in group]
+    place = {path: number / len(group) for group in (engine, others) for number, path in enumerate(group)}
+    place |= dict.fromkeys(short, 1)
+    items.sort(key=lambda item: place[item.path])
 
 
 def pytest_collection_finish():
