@@ -25,6 +25,7 @@ Turns the URL of a page into a picture of it.
 _TAGS = {
     "Thumbnails": "Pictures of pages, as they are asked for.",
     "Permanent pictures": "Pictures with a URL that lasts.",
+    "Metadata": "What pages say of themselves.",
     "Jobs": "Captures in the background.",
     "Sites": "The catalogue of sites, whose pictures keep themselves up to date.",
     "Pictures of sites": "How sites look, and looked before.",
@@ -46,12 +47,16 @@ _KEY: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}]
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What the document needs to know: the routes that there are, as (method, path), and the rules of access."""
+    """What the document needs to know: the routes that there are, as (method, path), and the rules of access.
+
+    `base` is the path below which callers reach the service.
+    """
 
     routes: Collection[tuple[str, str]]
     access: AccessRules
     pictures_open: bool
     version: str
+    base: str
 
     def security(self, access: Access) -> list[dict[str, list[str]]]:
         """Return which schemes a route takes: one of the list, where an empty one is none."""
@@ -89,7 +94,7 @@ def build_document(routes: Iterable[Route], installation: Installation) -> dict[
             "description": _ABOUT,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "."}],  # wherever the document comes from, also below a path of another site
+        "servers": [{"url": installation.base}],
         "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
         "paths": paths,
         "components": {

@@ -38,6 +38,7 @@ HEADERS: Mapping[str, tuple[str, JSONSchema]] = MappingProxyType(
         "X-RateLimit-Remaining": ("What is left of it.", _COUNT),
         "X-RateLimit-Reset": ("The Unix time at which it renews.", _COUNT),
         "X-Request-ID": ("The id of the request in the log. The caller may choose it.", _TEXT),
+        "X-Icon": ("Whether the icon is the page's own.", {"enum": ["page", "letter"]}),
         NOTE_HEADER: (
             "What the picture does not show, if anything.",
             {"type": "string", "pattern": rf"^{_NOTE}(, {_NOTE})*$"},

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from options import (
+    FILES,
     FORMATS,
     JOB_OPTIONS,
     MAX_URL_BYTES,
@@ -35,8 +36,9 @@ from web.openapi.row import JSONSchema, RouteParameter, query
 
 _NONE: Mapping[str, JSONSchema] = MappingProxyType({})
 A_PAGE = "https://example.com/"
+_FILES = Choice(FILES)
 _ALL_FORMATS = Choice((*FORMATS, AUTO))
-_PICTURE_FORMATS = Choice((*(each.name for each in FORMATS.values() if each.pillow), AUTO))
+_PICTURE_FORMATS = Choice((*(name for name in FILES if name != "pdf"), AUTO))
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
 _PIXELS = {"type": "integer", "minimum": -FARTHEST, "maximum": FARTHEST}
 _SIDE = {"type": "integer", "minimum": 1, "maximum": FARTHEST}
@@ -238,9 +240,9 @@ def _site(*required: str, **more: JSONSchema) -> JSONSchema:
 SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
     {
         "ThumbnailOptions": object_of(_BY_BODY, required=["url"], format=_ALL_FORMATS),
-        "PermanentPictureOptions": object_of(_BY_BODY, required=["url"]),
-        "JobOptions": object_of((*_BY_BODY, *_JOB), required=["url"]),
-        "BatchOptions": object_of((*_BY_BODY[1:], *JOB_OPTIONS.values()), required=["urls"]),
+        "PermanentPictureOptions": object_of(_BY_BODY, required=["url"], format=_FILES),
+        "JobOptions": object_of((*_BY_BODY, *_JOB), required=["url"], format=_FILES),
+        "BatchOptions": object_of((*_BY_BODY[1:], *JOB_OPTIONS.values()), required=["urls"], format=_FILES),
         "ContractOptions": object_of(_CONTRACTS, required=["url"], own=_CONTRACTS_SELECTORS),
         "SiteToAdd": _site("url", capture=_CAPTURE),
         "SitesToAdd": {

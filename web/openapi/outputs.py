@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from jobs import State, WebhookState
-from options import FORMATS
+from metadata import Source
+from options import FILES, FORMATS
 from sites import Status
 from sites.imports import ImportAction, ListKind
 from web.openapi.row import Contents, JSONSchema
@@ -20,7 +21,7 @@ _STATUS: JSONSchema = {"type": "integer", "minimum": 100, "maximum": 599}
 _ID: JSONSchema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 _PERCENT: JSONSchema = {"type": "number", "minimum": 0, "maximum": 100}
 _STATE: JSONSchema = {"enum": [str(each) for each in State], "type": "string"}
-_CONTENT_TYPE: JSONSchema = {"type": "string", "enum": [each.content_type for each in FORMATS.values()]}
+_CONTENT_TYPE: JSONSchema = {"type": "string", "enum": [FORMATS[name].content_type for name in FILES]}
 _DEPENDENCY: JSONSchema = {"type": "string", "description": "`ok`, or what is wrong with it.", "examples": ["ok"]}
 
 
@@ -40,9 +41,13 @@ def json(schema: JSONSchema) -> Contents:
     return {"application/json": schema}
 
 
+def text(*media_types: str) -> Contents:
+    return dict.fromkeys(media_types, TEXT)
+
+
 def pictures(*names: str) -> Contents:
     """Return the contents of a picture in one of the formats `names`, all of them without one."""
-    return {FORMATS[name].content_type: BINARY for name in names or FORMATS}
+    return {FORMATS[name].content_type: BINARY for name in names or FILES}
 
 
 def _object(description: str, /, **properties: JSONSchema) -> JSONSchema:
@@ -121,6 +126,48 @@ _JOBS = _object(
 
 SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
     {
+        "ThumbnailState": _without(
+            _object(
+                "Whether a picture is there. An error is a problem with the state `failed`.",
+                state={"type": "string", "enum": ["ready", "pending"]},
+                url=TEXT,
+                picture=TEXT | {"description": "The URL of the picture."},
+                captured_at=MOMENT,
+                format=TEXT,
+                width=COUNT,
+                height=COUNT,
+                retry_after=COUNT | {"description": "In seconds."},
+                code={"const": "pending"},
+                message=TEXT,
+            ),
+            *("captured_at", "format", "width", "height", "retry_after", "code", "message"),
+        ),
+        "PageMetadata": _object(
+            "What a page says of itself. What it does not say is null.",
+            url=TEXT,
+            source={"type": "string", "enum": [str(each) for each in Source]},
+            final_url=nullable(TEXT),
+            status=nullable(_STATUS),
+            title=nullable(TEXT),
+            description=nullable(TEXT),
+            site_name=nullable(TEXT),
+            author=nullable(TEXT),
+            published=nullable(TEXT),
+            language=nullable(TEXT),
+            theme_color=nullable(TEXT),
+            canonical=nullable(TEXT),
+            favicon=nullable(TEXT),
+            image=nullable(
+                _object(
+                    "Its preview picture.", url=TEXT, width=nullable(COUNT), height=nullable(COUNT), alt=nullable(TEXT)
+                )
+            ),
+            feeds=list_of(_object("A feed.", url=TEXT, type=TEXT, title=nullable(TEXT))),
+            palette=list_of(TEXT),
+            captured_at=MOMENT,
+            picture=TEXT | {"description": "The URL of its picture."},
+            icon=TEXT | {"description": "The URL of its icon."},
+        ),
         "PermanentPicture": _without(
             _object(
                 "A picture that is stored permanently.",
@@ -231,6 +278,7 @@ SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
             lines=COUNT,
             **{str(each): COUNT for each in ImportAction},
             ignored_columns=list_of(TEXT),
+            unreadable_sitemaps=COUNT,
             sites=list_of(_LINE),
         ),
         "Health": _object("That the process serves.", ok=FLAG, status={"const": "ok"}, version=TEXT, uptime=NUMBER),

@@ -143,8 +143,10 @@ SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
                 "request_id": _TEXT,
                 "retryable": _RETRYABLE,
                 "page_status": _PAGE_STATUS,
+                "state": {"const": "failed", "description": "For a caller that asks for the state of a picture."},
             },
             "page_status",
+            "state",
         )
         | {"description": "An error, as RFC 9457 writes it."},
         "ContractError": _object(

@@ -19,13 +19,14 @@ from errors import (
     StorageFull,
     StorageUnavailable,
 )
-from options import FORMATS, NOTE_HEADER, STATUS_HEADER
+from metadata import SIDES, USUAL_SIDE
+from options import FILES, NOTE_HEADER, STATUS_HEADER
 from web.openapi.catalogue_routes import CATALOGUE
 from web.openapi.headers import BUDGET, CONTRACTS_BUDGET, PICTURE
 from web.openapi.inputs import A_PAGE, CONTRACT_QUERY, THUMBNAIL_QUERY
-from web.openapi.outputs import json, pictures, ref
+from web.openapi.outputs import json, pictures, ref, text
 from web.openapi.parameters import CONDITIONAL, IDEMPOTENCY_KEY, JOB, PREFER
-from web.openapi.row import Access, Route, RouteBody, RouteResponse, in_path
+from web.openapi.row import Access, Route, RouteBody, RouteResponse, in_path, query
 
 # What may be wrong with a request for a picture of a page, and what may become of it.
 _ABOUT_PAGE = (InvalidURL, BlockedTarget, InvalidOption, ForbiddenHost)
@@ -35,16 +36,29 @@ _CAPTURED = (CaptureError, OverCapacity)
 _STORED = (StorageUnavailable, StorageFull)
 _NOTES = (f"{NOTE_HEADER}?", f"{STATUS_HEADER}?")
 
-_THUMBNAIL = RouteResponse("The picture.", pictures(), (*PICTURE, "Last-Modified", "Vary?", *BUDGET))
+_PICTURE = ("ETag", "Cache-Control", "X-Cache", "X-Thumb-State", *_NOTES, "Last-Modified", "Vary?", *BUDGET)
+_THUMBNAIL = RouteResponse(
+    "The picture, or with `format=lqip` a data URL.", {**pictures(), **text("text/plain")}, _PICTURE
+)
+_STATE = RouteResponse(
+    "The picture, with `format=lqip` a data URL, or for `Accept: application/json` its state.",
+    {**_THUMBNAIL.contents, **json(ref("ThumbnailState"))},
+    ("Cache-Control", *(f"{name.removesuffix('?')}?" for name in _PICTURE if name != "Cache-Control")),
+)
 _UNCHANGED = RouteResponse("The caller has the picture.", headers=PICTURE)
 _JOB_STARTED = RouteResponse(
     "With `Prefer: respond-async`, a job that captures the page.",
     json(ref("JobStarted")),
     ("Location?", "Retry-After", "Preference-Applied?"),
 )
+_PENDING = RouteResponse(
+    "The state of a picture that is captured; or, with `Prefer: respond-async`, a job that captures the page.",
+    json({"anyOf": [ref("ThumbnailState"), ref("JobStarted")]}),
+    ("Location?", "Retry-After", "Preference-Applied?"),
+)
 _CONTRACT_PICTURE = RouteResponse(
     "The picture.",
-    pictures(*(name for name in FORMATS if name != "avif")),
+    pictures(*(name for name in FILES if name != "avif")),
     ("ETag", "Cache-Control", "X-Cache", *_NOTES, *CONTRACTS_BUDGET),
 )
 _EXAMPLES = {
@@ -59,7 +73,7 @@ ROUTES: tuple[Route, ...] = (
         "get_thumbnail",
         "Thumbnails",
         "The picture of a page, as in an <img>",
-        {200: _THUMBNAIL, 202: _JOB_STARTED, 304: _UNCHANGED},
+        {200: _STATE, 202: _PENDING, 304: _UNCHANGED},
         "A known picture is served at once, others are captured. An <img> gets a placeholder in place of an error.",
         (*THUMBNAIL_QUERY, *PREFER, *CONDITIONAL),
         errors=(*_ABOUT_PAGE, Pending, *_CAPTURED, QueueUnavailable, 412),
@@ -154,6 +168,48 @@ ROUTES: tuple[Route, ...] = (
         parameters=(*JOB, *CONDITIONAL),
         errors=(NotFound, NotReady, QueueUnavailable, StorageUnavailable, 412),
         access=Access.KEYED,
+    ),
+    Route(
+        "GET /meta",
+        "get_metadata",
+        "Metadata",
+        "What a page says of itself",
+        {
+            200: RouteResponse(
+                "The metadata.",
+                json(ref("PageMetadata")),
+                ("ETag", "Cache-Control", "X-Cache", "X-Thumb-State", *_NOTES, *BUDGET),
+            ),
+            304: RouteResponse("The caller has the metadata.", headers=("ETag", "Cache-Control", "X-Cache")),
+        },
+        "It is read with the picture, and kept with it: a known thumbnail costs no capture here.",
+        (*THUMBNAIL_QUERY, *CONDITIONAL),
+        errors=(*_ABOUT_PAGE, Pending, *_CAPTURED, 412),
+        access=Access.SIGNED,
+    ),
+    Route(
+        "GET /icon",
+        "get_icon",
+        "Metadata",
+        "The icon of a page, or a letter in its place",
+        {
+            200: RouteResponse("The icon.", pictures("png"), ("ETag", "Cache-Control", "X-Icon")),
+            202: RouteResponse(
+                "A letter, while the page is captured.",
+                pictures("png"),
+                ("Retry-After", "Cache-Control", "X-Icon", "X-Thumb-State"),
+            ),
+            304: RouteResponse("The caller has the icon.", headers=("ETag", "Cache-Control", "X-Icon")),
+        },
+        parameters=(
+            query(
+                "size", {"type": "string", "enum": list(SIDES.values)}, f"The side of the icon. Default: {USUAL_SIDE}."
+            ),
+            *THUMBNAIL_QUERY,
+            *CONDITIONAL,
+        ),
+        errors=(*_ABOUT_PAGE, *_CAPTURED, 412),
+        access=Access.SIGNED,
     ),
     *CATALOGUE,
     Route(

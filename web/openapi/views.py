@@ -1,12 +1,13 @@
 """`GET /openapi.json`: the document, made when it is asked for the first time."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 
 from flask import Blueprint, Flask, Response, current_app, json, request
 
 from services import Services
 from web.api.health import VERSION
+from web.http.addresses import path_of
 from web.http.origins import allow_origins
 from web.http.site_images import are_open
 from web.openapi.document import Installation, build_document, path_of_rule
@@ -20,7 +21,8 @@ def blueprint(services: Services) -> Blueprint:
 
     @views.get("/openapi.json")
     def document() -> Response:
-        response = Response(written(), content_type="application/json")
+        base = path_of("", services.settings.public_url) or "/"
+        response = Response(written(base), content_type="application/json")
         response.headers["Cache-Control"] = "no-cache"
         response.add_etag()
         response.make_conditional(request)
@@ -38,10 +40,11 @@ def routes_of(app: Flask) -> set[tuple[str, str]]:
     }
 
 
-def _writer(services: Services) -> Callable[[], bytes]:
-    @cache
-    def write() -> bytes:
-        installation = Installation(routes_of(current_app), services.access, are_open(services.settings), VERSION)
+def _writer(services: Services) -> Callable[[str], bytes]:
+    @lru_cache(maxsize=4)
+    def write(base: str) -> bytes:
+        """Write the document of the service at the path `base`. A proxy in front may know several."""
+        installation = Installation(routes_of(current_app), services.access, are_open(services.settings), VERSION, base)
         return json.dumps(build_document(ROUTES, installation)).encode()
 
     return write
