@@ -1,7 +1,8 @@
 """Makes the OpenAPI 3.1 document from the table of routes: https://spec.openapis.org/oas/v3.1.1.html."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,7 +53,7 @@ class Installation:
     `base` is the path below which callers reach the service.
     """
 
-    routes: Collection[tuple[str, str]]
+    routes: AbstractSet[tuple[str, str]]
     access: AccessRules
     pictures_open: bool
     version: str
@@ -83,7 +84,7 @@ def build_document(routes: Iterable[Route], installation: Installation) -> dict[
     shared = _Components()
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        if (route.method, route.path) in installation.routes:
+        if not route.routes.isdisjoint(installation.routes):
             operation = _operation(route, installation, shared)
             paths.setdefault(route.path, {})[route.method.lower()] = operation
     return {

@@ -168,6 +168,26 @@ SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
             picture=TEXT | {"description": "The URL of its picture."},
             icon=TEXT | {"description": "The URL of its icon."},
         ),
+        "OEmbed": _without(
+            _object(
+                "A card or a picture, as https://oembed.com describes it.",
+                version={"const": "1.0"},
+                type={"type": "string", "enum": ["rich", "photo"]},
+                title=TEXT,
+                provider_name=TEXT,
+                provider_url=TEXT,
+                cache_age=COUNT,
+                width=COUNT,
+                height=COUNT,
+                author_name=TEXT,
+                url=TEXT | {"description": "Of a photo: the URL of the picture."},
+                html=TEXT | {"description": "Of a card: its frame."},
+                thumbnail_url=TEXT,
+                thumbnail_width=COUNT,
+                thumbnail_height=COUNT,
+            ),
+            *("author_name", "url", "html", "thumbnail_url", "thumbnail_width", "thumbnail_height"),
+        ),
         "PermanentPicture": _without(
             _object(
                 "A picture that is stored permanently.",

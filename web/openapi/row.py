@@ -53,7 +53,7 @@ class RouteBody:
 class Route:
     """One route. `route` is its method and path, `name` what generated clients call it.
 
-    `errors` are classes, each with all of its subclasses, and statuses of HTTP itself. Those that every route may give,
+    `rules` are the application's, where they are not simply the path. `errors` are classes, each with all of its subclasses, and statuses of HTTP itself. Those that every route may give,
     and those of `access`, need not be named. The flood guard counts requests for a route that is `limited`.
     """
 
@@ -68,6 +68,7 @@ class Route:
     errors: tuple[type[ThumbnailError] | int, ...] = ()
     access: Access = Access.OPEN
     limited: bool = True
+    rules: tuple[str, ...] = ()
 
     @property
     def method(self) -> str:
@@ -76,6 +77,11 @@ class Route:
     @property
     def path(self) -> str:
         return self.route.partition(" ")[2]
+
+    @property
+    def routes(self) -> set[tuple[str, str]]:
+        """The application's routes that the row describes, as method and path."""
+        return {(self.method, rule) for rule in self.rules or (self.path,)}
 
 
 def query(name: str, schema: JSONSchema, description: str, *, required: bool = False) -> RouteParameter:

@@ -1,0 +1,84 @@
+"""The rows of what pages say of themselves."""
+
+from errors import InvalidOption, InvalidURL, NotFound, Pending, UnknownFormat
+from metadata import SIDES, USUAL_SIDE
+from web.api.oembed import OWN
+from web.openapi.headers import BUDGET
+from web.openapi.inputs import THUMBNAIL_QUERY
+from web.openapi.outputs import json, pictures, ref, text
+from web.openapi.parameters import CONDITIONAL
+from web.openapi.row import Access, Route, RouteResponse, query
+from web.openapi.shared import ABOUT_PAGE, CAPTURED, NOTES
+
+_OEMBED_SIDE = {"type": "integer", "minimum": 1, "maximum": 100_000}
+_OEMBED = (
+    query("format", {"type": "string", "enum": ["json", "xml"]}, "Default: json."),
+    query("type", {"type": "string", "enum": ["rich", "photo"]}, "A card, or the picture. Default: rich."),
+    query("maxwidth", _OEMBED_SIDE, "The largest width, in pixels."),
+    query("maxheight", _OEMBED_SIDE, "The largest height, in pixels."),
+    query("theme", {"type": "string", "enum": ["auto", "light", "dark"]}, "The theme of the card. Default: auto."),
+    *(query(name, {"type": "string"}, "Ignored; some programs send it.") for name in ("dnt", "discover", "omitscript")),
+)
+
+METADATA: tuple[Route, ...] = (
+    Route(
+        "GET /meta",
+        "get_metadata",
+        "Metadata",
+        "What a page says of itself",
+        {
+            200: RouteResponse(
+                "The metadata.",
+                json(ref("PageMetadata")),
+                ("ETag", "Cache-Control", "X-Cache", "X-Thumb-State", *NOTES, *BUDGET),
+            ),
+            304: RouteResponse("The caller has the metadata.", headers=("ETag", "Cache-Control", "X-Cache")),
+        },
+        "It is read with the picture, and kept with it: a known thumbnail costs no capture here.",
+        (*THUMBNAIL_QUERY, *CONDITIONAL),
+        errors=(*ABOUT_PAGE, Pending, *CAPTURED, 412),
+        access=Access.SIGNED,
+    ),
+    Route(
+        "GET /icon",
+        "get_icon",
+        "Metadata",
+        "The icon of a page, or a letter in its place",
+        {
+            200: RouteResponse("The icon.", pictures("png"), ("ETag", "Cache-Control", "X-Icon")),
+            202: RouteResponse(
+                "A letter, while the page is captured.",
+                pictures("png"),
+                ("Retry-After", "Cache-Control", "X-Icon", "X-Thumb-State"),
+            ),
+            304: RouteResponse("The caller has the icon.", headers=("ETag", "Cache-Control", "X-Icon")),
+        },
+        parameters=(
+            query(
+                "size", {"type": "string", "enum": list(SIDES.values)}, f"The side of the icon. Default: {USUAL_SIDE}."
+            ),
+            *THUMBNAIL_QUERY,
+            *CONDITIONAL,
+        ),
+        errors=(*ABOUT_PAGE, *CAPTURED, 412),
+        access=Access.SIGNED,
+    ),
+    Route(
+        "GET /oembed",
+        "get_oembed",
+        "Metadata",
+        "A card or the picture of a page, for programs that show links",
+        {
+            200: RouteResponse(
+                "The answer.",
+                {**json(ref("OEmbed")), **text("text/xml")},
+                ("ETag", "Cache-Control", "X-Cache?", "X-Thumb-State?"),
+            ),
+            304: RouteResponse("The caller has the answer.", headers=("ETag", "Cache-Control")),
+        },
+        "As https://oembed.com describes it.",
+        (*_OEMBED, *(each for each in THUMBNAIL_QUERY if each.name not in OWN), *CONDITIONAL),
+        errors=(InvalidURL, InvalidOption, NotFound, UnknownFormat, *CAPTURED, 412),
+        access=Access.SIGNED,
+    ),
+)
