@@ -72,7 +72,11 @@ def watch(page: Page, url: str, complaints: list[str]) -> None:
     origin = "/".join(url.split("/")[:3])
     page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
     page.on("console", lambda entry: _is_refusal(entry.text) and complaints.append(entry.text))
-    page.on("request", lambda request: request.url.startswith(origin) or complaints.append(f"asked {request.url}"))
+    page.on("request", lambda request: _is_at(request.url, origin) or complaints.append(f"asked {request.url}"))
+
+
+def _is_at(url: str, origin: str) -> bool:
+    return url.removeprefix("blob:").startswith(origin)  # a page's own blob is not asked of anybody
 
 
 def _is_refusal(text: str) -> bool:

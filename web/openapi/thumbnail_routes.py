@@ -37,7 +37,7 @@ THUMBNAILS: tuple[Route, ...] = (
         "Thumbnails",
         "The picture of a page, as in an <img>",
         {200: _STATE, 202: _PENDING, 304: _UNCHANGED},
-        "A known picture is served at once, others are captured. An <img> gets a placeholder in place of an error.",
+        "A known picture is served at once, others are captured. An `<img>` gets a placeholder in place of an error.",
         (*THUMBNAIL_QUERY, *PREFER, *CONDITIONAL),
         errors=(*ABOUT_PAGE, Pending, *CAPTURED, QueueUnavailable, 412),
         access=Access.SIGNED,

@@ -1,9 +1,10 @@
 """`GET /openapi.json`: the document, made when it is asked for the first time."""
 
+import json
 from collections.abc import Callable
 from functools import lru_cache
 
-from flask import Blueprint, Flask, Response, current_app, json, request
+from flask import Blueprint, Flask, Response, current_app, request
 
 from services import Services
 from web.api.health import VERSION

@@ -2,6 +2,7 @@
 
 import hashlib
 import mimetypes
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,13 @@ class Asset:
 
 
 class Assets:
-    def __init__(self, folder: Path = FOLDER) -> None:
-        self._by_name = {path.name: _read(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    def __init__(self, folder: Path = FOLDER, names: Collection[str] = ()) -> None:
+        """Read the files of `folder`, or those of them that `names` names."""
+        paths = [folder / name for name in names] or sorted(path for path in folder.iterdir() if path.is_file())
+        self._by_name = {path.name: _read(path) for path in paths}
+
+    def __iter__(self) -> Iterator[Asset]:
+        return iter(self._by_name.values())
 
     def versioned(self, name: str) -> str:
         """Return the name to link to. Raises KeyError for a file that the pages do not have."""
