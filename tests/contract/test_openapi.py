@@ -1,18 +1,22 @@
 """The document at `/openapi.json` is valid, complete and true: requests made from it, by schemathesis, break no promise."""
 
+import importlib
 import json
 import re
 import resource
 import shutil
+import subprocess
 import sys
 from collections import Counter
 from types import SimpleNamespace
 
+import httpx
 import openapi_pydantic
 import pytest
 import redis as redis_library
 import schemathesis
 import schemathesis.engine
+from PIL import Image
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import Failure
 from schemathesis.engine import events
@@ -134,6 +138,53 @@ def test_a_route_that_needs_a_key_by_the_document_refuses_a_request_without_one(
                 answered[f"{method} {path}"] = response.status_code
     assert set(answered.values()) == {400, 401}  # what is malformed is refused first
     assert sum(status == 401 for status in answered.values()) > 15
+
+
+# The generator knows one type of binary content.
+BINARY = ("image/png", "image/webp", "image/jpeg", "image/avif", "application/pdf", "application/zip")
+GENERATOR = {"content_type_overrides": dict.fromkeys(BINARY, "application/octet-stream"), "post_hooks": []}
+WITHOUT_TYPE = {"get_feed", "import_sites"}  # operations whose feed and lists it does not know
+
+
+@pytest.fixture(scope="module")
+def generated(document, tmp_path_factory):
+    """Make a client from the document, as its users do. It can be imported."""
+    folder = tmp_path_factory.mktemp("generated")
+    (folder / "openapi.json").write_text(json.dumps(document))
+    (folder / "config.json").write_text(json.dumps(GENERATOR))
+    words = ("--path", "openapi.json", "--config", "config.json", "--output-path", "thumbnail_client", "--meta", "none")
+    program = (sys.executable, "-m", "openapi_python_client", "generate", *words)
+    told = subprocess.run(program, cwd=folder, check=True, capture_output=True, text=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield SimpleNamespace(folder=folder / "thumbnail_client", told=told.stdout)
+
+
+def test_a_generated_client_has_every_operation(generated, document):
+    names = {path.stem for path in generated.folder.glob("api/*/*.py")}
+    operations = {each["operationId"] for methods in document["paths"].values() for each in methods.values()}
+    assert operations - names <= WITHOUT_TYPE
+
+
+def test_a_generated_client_captures_a_picture(generated, served):
+    client_of = importlib.import_module("thumbnail_client").AuthenticatedClient
+    models = importlib.import_module("thumbnail_client.models")
+    get = importlib.import_module("thumbnail_client.api.thumbnails.get_thumbnail")
+    post = importlib.import_module("thumbnail_client.api.thumbnails.post_thumbnail")
+    persist = importlib.import_module("thumbnail_client.api.permanent_pictures.persist")
+    transport = {"transport": httpx.WSGITransport(app=served.app)}
+    with client_of(base_url="http://localhost", token=KEY, httpx_args=transport) as client:
+        page = "https://generated.example/"
+        picture = get.sync(client=client, url_query=page, w=320, format_=models.GetThumbnailFormat.WEBP)
+        assert Image.open(picture.payload).size == (320, 180)
+        phone = models.ThumbnailOptions(url=page, device=models.ThumbnailOptionsDeviceType0.IPHONE_14)
+        answer = post.sync(client=client, body=phone)
+        assert Image.open(answer.payload).size == (1170, 2532), answer
+        stored = persist.sync(client=client, body=models.PermanentPictureOptions(url=page))
+        assert (stored.cached, stored.width) == (True, 1280)
+        problem = get.sync(client=client, url_query="http://10.0.0.1/")
+        assert (problem.code, problem.retryable) == ("blocked_url", False)
+        assert client.get_httpx_client().get("/v1/usage").status_code == 200
 
 
 # A well-formed request may be refused all the same: for a page that the guard refuses, or for two options that exclude each
