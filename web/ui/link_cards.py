@@ -69,7 +69,7 @@ class LinkCards:
             card.language,
             small,
             ", ".join(f"{path} {size[0]}w" for size, path in paths.items()),
-            write("/icon", pairs, size=32),
+            write("/icon", pairs, size=32, **({"wait": 0} if card.state == PENDING else {})),
             card.retry_after,
         )
 
