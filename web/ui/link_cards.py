@@ -54,7 +54,8 @@ class LinkCards:
         return self._with_pictures(query, LinkCard(PENDING, url, retry_after=retry_after))
 
     def failed(self, url: str, err: ThumbnailError) -> LinkCard:
-        return LinkCard(FAILED, url, description=f"No preview: {err.title[:1].lower()}{err.title[1:]}.")
+        reason = f"{err.title}."
+        return LinkCard(FAILED, url, description=f"No preview: {reason[:1].lower()}{reason[1:]}" if url else reason)
 
     def _with_pictures(self, query: bytes, card: LinkCard) -> LinkCard:
         pairs, write = self.links.pairs(query), self.links.path
