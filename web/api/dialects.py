@@ -11,19 +11,20 @@ from werkzeug.http import http_date
 from access import sign
 from errors import InvalidOption, ThumbnailError
 from images.waiting import draw_waiting
+from metadata import Metadata
 from model import ThumbnailRequest
 from options import PRIVATE, THUMBNAIL_OPTIONS, Clip, chosen
 from options.values import clip_text
 from services import Services
-from thumbnails import CacheState, Served
+from thumbnails import Ask, CacheState, Served
 from web import fast_path
 from web.api.thumbs import get_picture
-from web.dialects import DialectReader, PageFacts, Spoken, Told, Wish, wants_picture
+from web.dialects import DialectReader, Spoken, Told, Wish, wants_page, wants_picture
 from web.http.bodies import json_body
 from web.http.budgets import Budgets
 from web.http.callers import Caller, identify_caller
 from web.http.pictures import SAFE_HEADERS, picture_headers, picture_response
-from web.http.request_log import log_facts
+from web.http.request_log import log_facts, request_id
 from web.http.thumb_paths import current_reader
 
 _FAR = 63_115_200  # seconds: two years, for a picture that never changes
@@ -99,7 +100,8 @@ class _DialectView:
     def _told(self, spoken: Spoken, wanted: ThumbnailRequest, caller: Caller, _by_secret: bool) -> Response:
         """Respond with an object about the picture, once it is there."""
         served, headers = self._get(wanted, caller) if wants_picture(self._reader.dialect, spoken) else (None, {})
-        told = Told(spoken, wanted, self._link(wanted), served, self._facts(wanted))
+        page = self._page(wanted, caller) if wants_page(self._reader.dialect, spoken) else None
+        told = Told(spoken, wanted, self._link(wanted), served, page)
         response = Response(
             json.dumps(self._reader.dialect.tell(told)) + "\n", content_type="application/json; charset=utf-8"
         )
@@ -134,9 +136,10 @@ class _DialectView:
             self._services.popularity.count_view(wanted, served.picture.captured_at)
         return served, headers
 
-    def _facts(self, _wanted: ThumbnailRequest) -> PageFacts:
-        """Return what the page says of itself."""
-        return PageFacts()
+    def _page(self, wanted: ThumbnailRequest, caller: Caller) -> Metadata:
+        """Return what the page says of itself. It comes with the picture, so it costs no capture beside that."""
+        charge = self._budgets.charge_of(caller.name, caller.own_limit)
+        return self._services.metadata.get(Ask(wanted, charge, request_id()))
 
     def _link(self, wanted: ThumbnailRequest) -> str:
         """Write an address of the picture that everybody may open; "" for a private one."""

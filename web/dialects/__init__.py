@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from services import Services
 from web.dialects.apiflash import APIFLASH
-from web.dialects.dialect import InboundDialect, PageFacts, Spoken, Told, Wish
+from web.dialects.dialect import InboundDialect, Spoken, Told, Wish
 from web.dialects.eleventy import ELEVENTY
 from web.dialects.hermesforge import HERMESFORGE
-from web.dialects.microlink import MICROLINK, wants_screenshot
+from web.dialects.microlink import MICROLINK, wants_metadata, wants_screenshot
 from web.dialects.mshots import MSHOTS
 from web.dialects.pagepeeker import PAGEPEEKER
 from web.dialects.reader import DialectReader
@@ -42,15 +42,20 @@ def wants_picture(dialect: InboundDialect, spoken: Spoken) -> bool:
     return dialect is not MICROLINK or wants_screenshot(spoken.words)
 
 
+def wants_page(dialect: InboundDialect, spoken: Spoken) -> bool:
+    """Return whether an object tells what the page says of itself, as Microlink's does."""
+    return dialect is MICROLINK and wants_metadata(spoken.words)
+
+
 __all__ = [
     "DIALECTS",
     "DialectReader",
     "InboundDialect",
-    "PageFacts",
     "Spoken",
     "Told",
     "Wish",
     "give_prefixes",
     "readers_of",
+    "wants_page",
     "wants_picture",
 ]

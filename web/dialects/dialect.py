@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from metadata import Metadata
 from model import ThumbnailRequest
 from thumbnails import Served
 from web.dialects.credentials import Credentials
@@ -39,29 +40,17 @@ Address = Callable[[str, str], Spoken | None]
 
 
 @dataclass(frozen=True, slots=True)
-class PageFacts:
-    """What the page says of itself. None where it says nothing, or nothing is known."""
-
-    url: str | None = None
-    title: str | None = None
-    description: str | None = None
-    lang: str | None = None
-    author: str | None = None
-    publisher: str | None = None
-    date: str | None = None
-    image: str | None = None
-    logo: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Told:
-    """What an object about a picture can name: where the picture is, and what it is. `link` is "" for a private picture."""
+    """What an object can tell: of a picture, unless none was asked for, and of its page, if that was.
+
+    `link` is the picture's address, "" for a private one.
+    """
 
     spoken: Spoken
     wanted: ThumbnailRequest
     link: str
     served: Served | None
-    facts: PageFacts = field(default_factory=PageFacts)
+    page: Metadata | None = None
 
 
 Values = dict[str, Any]

@@ -17,6 +17,7 @@ from errors import (
     SiteUnreachable,
     TooManyRedirects,
 )
+from metadata import Metadata
 from web.dialects.dialect import InboundDialect, Spoken, Told, Values, Wish
 from web.dialects.faces import JSONFace, Name, Said
 from web.dialects.rules import (
@@ -130,20 +131,7 @@ def _body(said: Said) -> dict[str, object]:
 
 
 def _tell(told: Told) -> Mapping[str, object]:
-    data: dict[str, object] = {}
-    if wants_metadata(told.spoken.words):
-        facts = told.facts
-        data = {
-            "title": facts.title,
-            "description": facts.description,
-            "lang": facts.lang,
-            "author": facts.author,
-            "publisher": facts.publisher,
-            "image": {"url": facts.image} if facts.image else None,
-            "date": facts.date,
-            "url": facts.url or told.wanted.target.url,
-            "logo": {"url": facts.logo} if facts.logo else None,
-        }
+    data = _about_page(told.page) if told.page else {}
     if told.served is not None:
         picture = told.served.picture
         data["screenshot"] = {
@@ -155,6 +143,21 @@ def _tell(told: Told) -> Mapping[str, object]:
             "height": picture.height,
         }
     return {"status": "success", "data": data}
+
+
+def _about_page(page: Metadata) -> dict[str, object]:
+    image = page.image
+    return {
+        "title": page.title or None,
+        "description": page.description or None,
+        "lang": page.language or None,
+        "author": page.author or None,
+        "publisher": page.site_name or None,
+        "image": {"url": image.url, "width": image.width or None, "height": image.height or None} if image else None,
+        "date": page.published or None,
+        "url": page.canonical or page.final_url or page.url,
+        "logo": {"url": page.favicon} if page.favicon else None,
+    }
 
 
 def _pretty(size: int) -> str:

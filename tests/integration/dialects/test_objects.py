@@ -1,9 +1,12 @@
 """Answers that are objects about a picture, and requests with a body."""
 
+import json
+
 import pytest
 
 from access import sign
 from tests.integration.dialects.conftest import size_of
+from tests.support.screenshot_api import drawn
 
 SIGNING = "signing-key-0123456789"
 
@@ -26,6 +29,42 @@ def test_microlink_has_every_name_of_its_metadata(speak):
         *data
     }
     assert data["url"] == "https://o2.example/"
+
+
+def describing(said):
+    """Draw the page, and tell what it says of itself as the engine does."""
+
+    def behaviour(answer):
+        body, content_type = drawn(answer)
+        answer.reply(200, body, {"Content-Type": content_type, "X-Page-Metadata": json.dumps(said)})
+
+    return behaviour
+
+
+def test_microlink_tells_what_the_page_says_of_itself_for_the_same_capture(speak, engine):
+    url = "https://described.example/"
+    said = {
+        "url": url, "status": 200, "title": "A garden", "description": "Described.", "site_name": "Gardens",
+        "author": "Ada", "published": "2026-01-02T03:04:05+00:00", "language": "en", "canonical": f"{url}garden",
+        "image": {"url": f"{url}preview.jpg", "width": 1200, "height": 630}, "icons": [{"url": f"{url}icon.png", "side": 32}],
+    }  # fmt: skip
+    engine.behave(describing(said), url=url)
+
+    data = speak.get(f"/?url={url}&screenshot&data.unused=x").json["data"]
+
+    assert (data["title"], data["description"], data["lang"]) == ("A garden", "Described.", "en")
+    assert (data["author"], data["publisher"], data["date"]) == ("Ada", "Gardens", "2026-01-02T03:04:05+00:00")
+    assert data["url"] == f"{url}garden"
+    assert data["image"] == {"url": f"{url}preview.jpg", "width": 1200, "height": 630}
+    assert data["logo"] == {"url": f"{url}icon.png"}
+    assert data["screenshot"]["width"] == 1280
+    assert sum(call.params["url"] == url for call in engine.calls) == 1
+
+
+def test_microlink_tells_of_the_page_alone_if_no_screenshot_is_asked_for(speak):
+    data = speak.get("/microlink/?url=https://alone.example/").json["data"]
+
+    assert ("screenshot" in data, data["title"], data["url"]) == (False, None, "https://alone.example/")
 
 
 def test_the_front_page_stays_what_it_is_without_a_question_to_microlink(speak):
