@@ -1,4 +1,4 @@
-"""Write the tables of options, formats, notes and devices in docs/ from `options`; with `--check`, fail if they differ."""
+"""Write the tables of options, formats, notes, devices and dialects in docs/ from the code; with `--check`, fail if they differ."""
 
 import dataclasses
 import re
@@ -23,8 +23,9 @@ from options import (
     callers_options,
     either,
 )
+from web.dialects import DIALECTS, InboundDialect
 
-PAGES = (Path("docs/api.md"), Path("docs/jobs.md"), Path("docs/devices.md"))
+PAGES = tuple(Path("docs") / name for name in ("api.md", "jobs.md", "devices.md", "coming-from.md"))
 _BLOCK = re.compile(r"(<!-- (\w+): written by `make docs` -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -101,6 +102,12 @@ def _devices() -> str:
     return _table(heads, rows)
 
 
+def _names(dialect: InboundDialect) -> str:
+    """Name the options of another service, each with our own, where that has another name."""
+    named = ((name, rule.option) for name, rule in dialect.table.items())
+    return ", ".join(f"`{name}`" if name == ours else f"`{name}` (`{ours}`)" for name, ours in named) + "\n"
+
+
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = (heads, ("---",) * len(heads), *rows)
     return "".join(f"| {' | '.join(line)} |\n".replace("|  |", "| |").replace("|  |", "| |") for line in lines)
@@ -115,6 +122,7 @@ TABLES = {
     "formats": _formats(FORMATS.values()),
     "notes": _notes(),
     "devices": _devices(),
+    **{name: _names(dialect) for name, dialect in DIALECTS.items()},
 }
 
 if __name__ == "__main__":

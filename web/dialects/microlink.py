@@ -61,24 +61,26 @@ _TABLE: Mapping[str, Rule] = {
     "device": judged("device"),
     "viewport.width": number("width", 1),
     "viewport.height": number("height", 1),
-    "viewport.devicescalefactor": number("scale"),
+    "viewport.deviceScaleFactor": number("scale"),
     "ttl": Rule("ttl", _age),
     "force": flag("fresh"),
-    "waituntil": choice("wait_until", MOMENTS),
-    "waitfortimeout": number("delay", 0),
-    "waitforselector": selector("wait_for"),
+    "waitUntil": choice("wait_until", MOMENTS),
+    "waitForTimeout": number("delay", 0),
+    "waitForSelector": selector("wait_for"),
     "adblock": flag("block_ads"),
-    "colorscheme": choice("dark_mode", {"dark": True, "light": False}),
+    "colorScheme": choice("dark_mode", {"dark": True, "light": False}),
     "animations": opposite("reduced_motion"),
     "click": selector("click"),
     "styles": code("css"),
     "screenshot.type": choice("format", FORMATS),
     "screenshot.quality": number("quality", 1, 100),
-    "screenshot.fullpage": flag("full_page"),
+    "screenshot.fullPage": flag("full_page"),
     "screenshot.element": selector("selector"),
 }
-# Options of a screenshot may also stand outside of it: older clients send them so.
-_SHORT = {"type": "screenshot.type", "fullpage": "screenshot.fullpage", "element": "screenshot.element"}
+# Names come in camelCase or in snake_case. Options of a screenshot may also stand outside of it, as older clients send them.
+_NAMES = {name.lower(): name for name in _TABLE} | {
+    "type": "screenshot.type", "fullpage": "screenshot.fullPage", "element": "screenshot.element",
+}  # fmt: skip
 _EMBEDS = frozenset({"screenshot.url", "screenshot", "image.url"})
 
 
@@ -89,9 +91,8 @@ def _address(_path: str, query: str) -> Spoken | None:
 
 
 def _plain(name: str) -> str:
-    """Return the one form of a name, which comes in camelCase or in snake_case."""
     plain = name.replace("_", "").lower()
-    return _SHORT.get(plain, plain)
+    return _NAMES.get(plain, plain)
 
 
 def _finish(values: Values, words: Mapping[str, str]) -> None:

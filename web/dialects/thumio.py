@@ -22,16 +22,19 @@ _DEVICES = {
 }  # fmt: skip
 
 _TABLE: Mapping[str, Rule] = {
-    "viewportwidth": number("width", 1, 2400),
+    "viewportWidth": number("width", 1, 2400),
     "crop": number("height", 1),
     "width": number("w", 1),
     "fullpage": flag("full_page"),
     "wait": seconds("delay"),
-    "maxage": number("ttl", times=_HOUR),
+    "maxAge": number("ttl", times=_HOUR),
     "refresh": flag("fresh"),
-    "ogimage": choice("image", {"": "auto"}),
+    "ogImage": choice("image", {"": "auto"}),
     "device": choice("device", {name: name for name in _DEVICES.values()}),
 }
+
+
+_NAMES = {name.lower(): name for name in _TABLE}
 
 
 def _address(path: str, query: str) -> Spoken | None:
@@ -40,17 +43,17 @@ def _address(path: str, query: str) -> Spoken | None:
     while parts and not _TARGET.match(parts[0]):
         name = parts.pop(0).lower()
         if name in _WITH_VALUE:
-            words[name] = parts.pop(0) if parts else ""
+            words[_NAMES.get(name, name)] = parts.pop(0) if parts else ""
         elif name in _DEVICES:
             words["device"] = _DEVICES[name]
         elif name:
-            words[name] = ""
+            words[_NAMES.get(name, name)] = ""
     rest = "/".join(parts)
     if rest:
         was_encoded = "://" not in rest and "%2f" in rest.lower()  # then a query is not the target's
         target = target_in(rest, "" if was_encoded else query)
     else:
-        asked = {name.lower(): value for name, value in words_in(query).items()}
+        asked = {_NAMES.get(name.lower(), name.lower()): value for name, value in words_in(query).items()}
         target = asked.pop("url", "")
         words |= asked
     return Spoken(target, words, credentials=Credentials(words.get("auth", ""), signed=target))
