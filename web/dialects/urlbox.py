@@ -12,7 +12,7 @@ from web.dialects.words import words_in
 from web.http.request_log import request_id
 
 _FORMATS = "png|jpe?g|webp|avif|pdf"
-_PATH = re.compile(rf"/v1/(?P<key>[^/]+)/(?:(?P<token>[0-9a-fA-F]{{40}}|[0-9a-fA-F]{{64}})/)?(?P<format>{_FORMATS})")
+_PATH = re.compile(rf"/v1/(?P<key>[^/]+)/(?:(?P<token>[^/]+)/)?(?P<format>{_FORMATS})")
 _LISTS = frozenset({"hide_selector"})
 _FITS = {"cover": "cover", "contain": "contain", "fill": "cover", "inside": "inside", "outside": "cover"}
 _MOMENTS = {

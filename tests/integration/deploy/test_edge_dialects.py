@@ -1,9 +1,13 @@
 """The shipped nginx configuration and addresses of other services: forwarding, caching, the log."""
 
 import pytest
+import requests
 
 from tests.integration.deploy.test_edge_paths import PICTURE, ask
+from tests.support.nginx import running_nginx
 from tests.support.processes import wait_until
+from tests.support.screenshot_api import running_screenshot_api
+from tests.support.web import running_web
 
 pytestmark = pytest.mark.slow
 
@@ -72,3 +76,47 @@ def test_no_log_holds_the_page_or_a_key_of_an_address(site_edge, site):
     assert '"path":"/mshots/"' in written
     assert "example.com" not in written
     assert "s3cret" not in written
+
+
+# Addresses, and the page that each of them names.
+REAL = (
+    ("/mshots/v1/http%3A%2F%2F93.184.216.34%2Fa%252Fb%3Fc%3Dd?w=320", "http://93.184.216.34/a%2Fb?c=d"),
+    ("/mshots/v1/http://93.184.216.34//x///y?e=f?w=320", "http://93.184.216.34//x///y?e=f"),
+    ("/get/width/320/http://93.184.216.34/z?g=h&i=j", "http://93.184.216.34/z?g=h&i=j"),
+    ("/http%3A%2F%2F93.184.216.34%2Fk%2F/small/", "http://93.184.216.34/k/"),
+    ("/1024x768/320/png/?http://93.184.216.34/l?m=n", "http://93.184.216.34/l?m=n"),
+    ("/?url=http%3A%2F%2F93.184.216.34%2Fo&embed=screenshot.url", "http://93.184.216.34/o"),
+    ("/v1/s3cret/png?url=http%3A%2F%2F93.184.216.34%2Fp", "http://93.184.216.34/p"),
+)
+
+
+def test_the_whole_way_through_nginx_and_gunicorn(redis_url, folder, tmp_path):
+    log = tmp_path / "web.log"
+    with (
+        running_screenshot_api("engine") as api,
+        running_web(
+            log,
+            redis_url=redis_url,
+            capture_url=api.url,
+            originals="redis",
+            persist_dir=tmp_path / "media",
+            trusted_proxies=1,
+            web_concurrency=1,
+            dialects="mshots,thumio,11ty,sshot,microlink,urlbox",
+        ) as web,
+        running_nginx(folder, web) as url,
+    ):
+        for address, page in REAL:
+            answers = [requests.get(url + address, allow_redirects=False, timeout=30)]
+            while answers[-1].status_code == 307:
+                answers.append(requests.get(url + address, allow_redirects=False, timeout=30))
+            assert answers[-1].headers["X-Thumb-State"] == "fresh", (address, answers[-1].text)
+            assert api.calls[-1].params["url"] == page
+            assert requests.get(web + address, timeout=30).headers["X-Cache"] == "HIT", address
+
+        assert len(api.calls) == len(REAL)
+
+    written = log.read_text() + (folder / "access.log").read_text()
+    assert "thumbs.mshots" in written
+    assert "s3cret" not in written
+    assert "/a%2Fb" not in written
