@@ -24,7 +24,8 @@ _SIZES: Mapping[tuple[str, str], tuple[int, int]] = {
     ("medium", "9:16"): (650, 1156),
     ("large", "1:1"): (1024, 1024),
 }
-_OPENGRAPH = {"standard": (1200, 630), "bigger": (857, 450), "smaller": (1680, 882)}
+_CARD = 1200, 630
+_OPENGRAPH = {"standard": _CARD, "bigger": (857, 450), "smaller": (1680, 882)}
 _BIGGER, _SMALLER = 1.4, 1 / 1.4
 _WORDS = {
     "size": ("small", "medium", "large", "opengraph"),
@@ -60,23 +61,19 @@ def _take(part: str, words: dict[str, str]) -> bool:
     return False
 
 
+def _window(size: str, aspect: str) -> tuple[int, int]:
+    return _SIZES.get((size, aspect)) or _SIZES.get((size, "1:1"), _SIZES["small", "1:1"])
+
+
 def _finish(values: Values, words: Mapping[str, str]) -> None:
-    zoom = words.get("zoom", "standard")
-    if words.get("size") == "opengraph":
-        width, height = _OPENGRAPH[zoom]
-        values |= {"width": width, "height": height}
-        if zoom == "bigger":
-            values["scale"] = _BIGGER
-        elif zoom == "smaller":
-            values |= {"w": 1200, "h": 630}
-    else:
-        size = words.get("size", "small")
-        width, height = _SIZES.get((size, words.get("aspect", "1:1")), _SIZES[size, "1:1"])
-        values |= {"width": width, "height": height}
-        if zoom == "bigger":
-            values["scale"] = _BIGGER
-        elif zoom == "smaller":
-            values |= {"w": round(width * _SMALLER), "h": round(height * _SMALLER)}
+    zoom, size = words.get("zoom", "standard"), words.get("size", "small")
+    is_card = size == "opengraph"
+    width, height = _OPENGRAPH.get(zoom, _CARD) if is_card else _window(size, words.get("aspect", "1:1"))
+    values |= {"width": width, "height": height}
+    if zoom == "bigger":
+        values["scale"] = _BIGGER
+    elif zoom == "smaller":  # no browser is told of less than one pixel for one of CSS
+        values["w"], values["h"] = _CARD if is_card else (round(width * _SMALLER), round(height * _SMALLER))
     moment = number_in(words.get("wait", ""))
     if moment is not None:
         values["wait_until"] = _MOMENTS[round(max(0, min(moment, 3)))]
