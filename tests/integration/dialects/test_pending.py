@@ -4,8 +4,11 @@ import threading
 import time
 
 import pytest
+from werkzeug.test import create_environ
 
+from errors import Pending
 from tests.support.screenshot_api import refuse
+from web.dialects import DIALECTS, DialectReader
 
 
 @pytest.fixture
@@ -113,12 +116,17 @@ def test_eleventy_shows_errors_as_a_drawing_of_the_size_asked_for(speak, engine)
     assert 'width="1200" height="630"' in answer.text
 
 
-def test_eleventy_waits_no_longer_than_it_was_told(speak, held):
-    held("https://pending-8.example/")
-    began = time.monotonic()
+@pytest.mark.parametrize(("options", "seconds"), [("", 8), ("_timeout:1/", 3), ("_timeout:5/", 5), ("_timeout:60/", 9)])
+def test_eleventy_waits_as_long_as_it_was_told_within_its_limits(speak, options, seconds):
+    reader = DialectReader(DIALECTS["11ty"], speak.application.extensions["services"])
+    environ = create_environ(path=f"/11ty/https://pending-8.example/small/{options}")
 
-    answer = speak.get("/https%3A%2F%2Fpending-8.example%2F/small/_timeout:3/")
+    assert reader.read(environ).delivery.wait == seconds
 
-    assert (answer.status_code, answer.mimetype) == (200, "image/svg+xml")
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert 2.9 < time.monotonic() - began < 8
+
+def test_eleventy_shows_what_is_late_as_a_drawing_that_is_not_kept(speak):
+    with speak.application.test_request_context("/11ty/https://pending-9.example/"):
+        late = DIALECTS["11ty"].face.of_error(Pending("the page is being captured"), {})
+
+    assert (late.status_code, late.mimetype, late.headers["Cache-Control"]) == (200, "image/svg+xml", "no-store")
+    assert late.headers["X-Thumb-State"] == "pending"
