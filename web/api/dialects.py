@@ -65,7 +65,7 @@ class _DialectView:
             return self._usage(caller)
         if isinstance(found.wanted, ThumbnailError):
             raise found.wanted.untraced()
-        wanted = found.wanted.owned_by(caller.name)
+        wanted = self._services.thumbnailer.settle(found.wanted.owned_by(caller.name))
         log_facts(host=wanted.target.netloc)
         self._reader.require_target(wanted)
         if wanted.delivery.fresh and self._services.access.keys and caller.key is None:

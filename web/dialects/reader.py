@@ -15,7 +15,7 @@ from web.dialects.credentials import Proof, find_pair, prove
 from web.dialects.dialect import InboundDialect, Spoken, Wish
 from web.dialects.ladder import on_ladder
 from web.dialects.rules import translate
-from web.dialects.words import with_scheme, words_of
+from web.dialects.words import without_blanks, words_of
 from web.http.thumb_paths import Presenter, raw_path
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class DialectReader:
             return InvalidURL("is missing")
         try:
             wanted = _lenient(
-                self._validator, self._values(spoken, private=private) | {"url": with_scheme(spoken.target)}
+                self._validator, self._values(spoken, private=private) | {"url": without_blanks(spoken.target)}
             )
             wanted = self._drawable(wanted)
             return replace(wanted, rendition=on_ladder(wanted.rendition, self._access.sizes))

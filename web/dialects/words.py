@@ -59,7 +59,6 @@ def target_in(path: str, query: str = "") -> str:
     return _SLASHES.sub(r"\1://", target, count=1) if _TARGET.match(target) else target
 
 
-def with_scheme(target: str) -> str:
-    """Return the URL that is meant by one without a scheme, such as `example.com/page`, or with a blank in it."""
-    url = target.strip().replace(" ", "%20")
-    return f"https://{url}" if url and "://" not in url.partition("?")[0] else url
+def without_blanks(target: str) -> str:
+    """Percent-encode the blanks of a target, as templates leave them in it."""
+    return target.strip().replace(" ", "%20")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.integration.dialects.conftest import size_of
+from tests.support.screenshot_api import refuse
 
 JPEG, PNG, WEBP = "image/jpeg", "image/png", "image/webp"
 
@@ -119,3 +120,14 @@ def test_a_known_picture_of_a_dialect_is_served_before_flask(speak, engine, aske
 
     assert (hit.status_code, hit.headers["X-Cache"]) == (200, "HIT")
     assert size_of(hit) == asked.size
+
+
+def test_a_target_without_a_scheme_is_opened_by_http_if_nothing_answers_by_https(speak, engine):
+    gone = refuse(422, "connection_refused", extras={"retryable": False})
+    engine.behave(gone, times=9, url="https://old.example/")
+
+    answer = ready(speak, "/get/width/300/old.example")
+
+    assert (answer.status_code, size_of(answer)) == (200, (300, 300))
+    assert engine.calls[-1].params["url"] == "http://old.example/"
+    assert speak.get("/get/width/300/old.example").headers["X-Cache"] == "HIT"
