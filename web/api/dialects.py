@@ -19,7 +19,7 @@ from services import Services
 from thumbnails import Ask, CacheState, Served
 from web import fast_path
 from web.api.thumbs import get_picture
-from web.dialects import DialectReader, Spoken, Told, Wish, wants_page, wants_picture
+from web.dialects import AnswerKind, DialectReader, Spoken, Told, wants_page, wants_picture
 from web.http.bodies import json_body
 from web.http.budgets import Budgets
 from web.http.callers import Caller, identify_caller
@@ -42,11 +42,11 @@ class _DialectView:
     def __init__(self, services: Services, budgets: Budgets, reader: DialectReader) -> None:
         self._services, self._budgets, self._reader = services, budgets, reader
         self.methods = ["GET", "POST"] if reader.dialect.posts else ["GET"]
-        self._respond_by_wish: Mapping[Wish, Callable[[Spoken, ThumbnailRequest, Caller, bool], Response]] = {
-            Wish.PICTURE: self._picture,
-            Wish.JSON: self._told,
-            Wish.NOTHING: self._nothing,
-            Wish.STATE: self._state,
+        self._respond_by_wish: Mapping[AnswerKind, Callable[[Spoken, ThumbnailRequest, Caller, bool], Response]] = {
+            AnswerKind.PICTURE: self._picture,
+            AnswerKind.JSON: self._told,
+            AnswerKind.NOTHING: self._nothing,
+            AnswerKind.STATE: self._state,
         }
 
     def respond(self, **_parts: str) -> Response:
@@ -58,10 +58,10 @@ class _DialectView:
         )
         if found is None:
             abort(404)
-        if found.spoken.wish is Wish.WAITING:
+        if found.spoken.wish is AnswerKind.WAITING:
             return _waiting()
         caller, by_secret = self._identify(found.spoken, found.wanted)
-        if found.spoken.wish is Wish.USAGE:
+        if found.spoken.wish is AnswerKind.USAGE:
             return self._usage(caller)
         if isinstance(found.wanted, ThumbnailError):
             raise found.wanted.untraced()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from services import Services
 from web.dialects.apiflash import APIFLASH
-from web.dialects.dialect import InboundDialect, Spoken, Told, Wish
+from web.dialects.dialect import AnswerKind, InboundDialect, Spoken, Told
 from web.dialects.eleventy import ELEVENTY
 from web.dialects.hermesforge import HERMESFORGE
 from web.dialects.microlink import MICROLINK, wants_metadata, wants_screenshot
@@ -49,11 +49,11 @@ def wants_page(dialect: InboundDialect, spoken: Spoken) -> bool:
 
 __all__ = [
     "DIALECTS",
+    "AnswerKind",
     "DialectReader",
     "InboundDialect",
     "Spoken",
     "Told",
-    "Wish",
     "give_prefixes",
     "readers_of",
     "wants_page",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from web.dialects.credentials import Credentials
-from web.dialects.dialect import InboundDialect, Spoken, Values, Wish
+from web.dialects.dialect import AnswerKind, InboundDialect, Spoken, Values
 from web.dialects.faces import JSONFace, Said
 from web.dialects.rules import FORMATS, Rule, choice, code, flag, is_on, judged, number, seconds, selector, size
 from web.dialects.words import words_in
@@ -38,11 +38,11 @@ _TABLE: Mapping[str, Rule] = {
 
 def _address(path: str, query: str) -> Spoken | None:
     spoken = _spoken(words_in(query))
-    return Spoken("", wish=Wish.USAGE, credentials=spoken.credentials) if path.endswith("/quota") else spoken
+    return Spoken("", wish=AnswerKind.USAGE, credentials=spoken.credentials) if path.endswith("/quota") else spoken
 
 
 def _spoken(words: Mapping[str, str]) -> Spoken:
-    wish = Wish.JSON if words.get("response_type", "").lower() == "json" else Wish.PICTURE
+    wish = AnswerKind.JSON if words.get("response_type", "").lower() == "json" else AnswerKind.PICTURE
     return Spoken(words.get("url", "").strip(), words, wish, Credentials(words.get("access_key", "")))
 
 

@@ -14,7 +14,7 @@ from web.dialects.rules import Rule
 from web.http.thumb_paths import Presenter
 
 
-class Wish(Enum):
+class AnswerKind(Enum):
     """What the caller wants: a picture, or something that is told about it."""
 
     PICTURE = "picture"
@@ -31,7 +31,7 @@ class Spoken:
 
     target: str
     words: Mapping[str, str] = field(default_factory=dict)
-    wish: Wish = Wish.PICTURE
+    wish: AnswerKind = AnswerKind.PICTURE
     credentials: Credentials = field(default_factory=Credentials)
 
 

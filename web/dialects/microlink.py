@@ -18,7 +18,7 @@ from errors import (
     TooManyRedirects,
 )
 from metadata import Metadata
-from web.dialects.dialect import InboundDialect, Spoken, Told, Values, Wish
+from web.dialects.dialect import AnswerKind, InboundDialect, Spoken, Told, Values
 from web.dialects.faces import JSONFace, Name, Said
 from web.dialects.rules import (
     FORMATS,
@@ -86,7 +86,7 @@ _EMBEDS = frozenset({"screenshot.url", "screenshot", "image.url"})
 
 def _address(_path: str, query: str) -> Spoken | None:
     words = {_plain(name): value for name, value in words_in(query, _LISTS).items()}
-    wish = Wish.PICTURE if words.get("embed", "").lower() in _EMBEDS else Wish.JSON
+    wish = AnswerKind.PICTURE if words.get("embed", "").lower() in _EMBEDS else AnswerKind.JSON
     return Spoken(words.get("url", "").strip(), words, wish)
 
 

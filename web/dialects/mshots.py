@@ -7,7 +7,7 @@ from flask import Response
 
 from errors import BadRequest, CaptureError, ForbiddenHost, Pending, ThumbnailError
 from options import Clip
-from web.dialects.dialect import InboundDialect, Spoken, Values, Wish
+from web.dialects.dialect import AnswerKind, InboundDialect, Spoken, Values
 from web.dialects.faces import error_headers, own_path, respond_with_text
 from web.dialects.rules import Rule, choice, number, number_in
 from web.dialects.words import target_in, words_in
@@ -38,7 +38,7 @@ _NOT_YET = {
 def _address(path: str, query: str) -> Spoken | None:
     rest = path.removeprefix(_PREFIX.rstrip("/")).removeprefix("/")
     if rest == "default":
-        return Spoken("", wish=Wish.WAITING)
+        return Spoken("", wish=AnswerKind.WAITING)
     target, mark, options = query.rpartition("?")  # what stands before a second `?` belongs to the target
     return Spoken(target_in(rest, target if mark else ""), words_in(options))
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from errors import Pending
-from web.dialects.dialect import InboundDialect, Spoken, Values, Wish
+from web.dialects.dialect import AnswerKind, InboundDialect, Spoken, Values
 from web.dialects.faces import PictureFace
 from web.dialects.rules import Rule, flag, is_on
 from web.dialects.words import words_in
@@ -15,7 +15,7 @@ _TABLE: Mapping[str, Rule] = {"refresh": flag("fresh")}
 
 def _address(path: str, query: str) -> Spoken | None:
     words = words_in(query)
-    wish = Wish.STATE if "thumbs_generated" in path else Wish.PICTURE
+    wish = AnswerKind.STATE if "thumbs_generated" in path else AnswerKind.PICTURE
     return Spoken(words.get("url", "").strip(), words, wish)
 
 

@@ -12,7 +12,7 @@ from options import PNG, CaptureOptions, options_of
 from services import Services
 from validation import Validator
 from web.dialects.credentials import Proof, find_pair, prove
-from web.dialects.dialect import InboundDialect, Spoken, Wish
+from web.dialects.dialect import AnswerKind, InboundDialect, Spoken
 from web.dialects.ladder import on_ladder
 from web.dialects.rules import translate
 from web.dialects.words import without_blanks, words_of
@@ -70,7 +70,7 @@ class DialectReader:
     def read(self, environ: "WSGIEnvironment") -> ThumbnailRequest | None:
         """Return the picture that an address asks for, None for something else. Raises InvalidURL or BlockedTarget."""
         found = self.look(environ)
-        if found is None or found.spoken.wish is not Wish.PICTURE:
+        if found is None or found.spoken.wish is not AnswerKind.PICTURE:
             return None
         if isinstance(found.wanted, ThumbnailError):
             raise found.wanted.untraced()
@@ -116,7 +116,7 @@ class DialectReader:
         return values
 
     def _request(self, spoken: Spoken, *, private: bool = False) -> ThumbnailRequest | ThumbnailError:
-        if spoken.wish in (Wish.WAITING, Wish.USAGE):
+        if spoken.wish in (AnswerKind.WAITING, AnswerKind.USAGE):
             return InvalidURL("is missing")
         try:
             wanted = _lenient(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from thumbnails import CacheState
 from web.dialects.credentials import Credentials
-from web.dialects.dialect import InboundDialect, Spoken, Told, Values, Wish
+from web.dialects.dialect import AnswerKind, InboundDialect, Spoken, Told, Values
 from web.dialects.faces import JSONFace, Said
 from web.dialects.rules import (
     FORMATS,
@@ -47,7 +47,7 @@ _TABLE: Mapping[str, Rule] = {
 
 def _address(_path: str, query: str) -> Spoken | None:
     words = words_in(query)
-    wish = Wish.PICTURE if words.get("output", "json").lower() == "image" else Wish.JSON
+    wish = AnswerKind.PICTURE if words.get("output", "json").lower() == "image" else AnswerKind.JSON
     return Spoken(words.get("url", "").strip(), words, wish, Credentials(words.get("token", "")))
 
 

@@ -22,7 +22,7 @@ from errors import (
 )
 from options import DEVICES
 from web.dialects.credentials import Credentials
-from web.dialects.dialect import InboundDialect, Spoken, Told, Values, Wish
+from web.dialects.dialect import AnswerKind, InboundDialect, Spoken, Told, Values
 from web.dialects.faces import JSONFace, Name, Said
 from web.dialects.rules import (
     FORMATS,
@@ -106,7 +106,7 @@ _TABLE: Mapping[str, Rule] = {
     "cache": Rule("fresh", lambda text: True if not is_on(text) else None),
     "cache_ttl": number("ttl", 14_400, 2_592_000),
 }
-_WISHES = {"json": Wish.JSON, "empty": Wish.NOTHING}
+_WISHES = {"json": AnswerKind.JSON, "empty": AnswerKind.NOTHING}
 
 
 def _address(_path: str, query: str) -> Spoken | None:
@@ -121,7 +121,7 @@ def _body_in(words: Mapping[str, str]) -> Spoken:
 
 
 def _spoken(words: Mapping[str, str], credentials: Credentials) -> Spoken:
-    wish = _WISHES.get(words.get("response_type", "").lower(), Wish.PICTURE)
+    wish = _WISHES.get(words.get("response_type", "").lower(), AnswerKind.PICTURE)
     return Spoken(words.get("url", "").strip(), words, wish, credentials)
 
 

@@ -179,3 +179,10 @@ def test_snapsharps_clients_are_served_as_before(speak):
 
     assert (answer.status_code, "X-RateLimit-Limit" in answer.headers) == (200, True)
     assert refused.json["error"] == "blocked_url"
+
+
+def test_the_openapi_document_is_of_this_services_own_routes(speak):
+    paths = speak.get("/openapi.json").json["paths"]
+
+    assert "/thumb" in paths
+    assert not any(path.startswith(("/mshots", "/take", "/get")) for path in paths)
