@@ -46,7 +46,8 @@ def test_32_kb_of_cookies_do_no_harm_and_stay_outside(site_edge, site, path):
 
 
 @pytest.mark.parametrize(
-    "path", ["/admin", "/admin/log-in?next=/admin", "/gallery", "/gallery/42", "/sites/1/image", "/theme"]
+    "path",
+    ["/", "/?url=x", "/admin", "/admin/log-in?next=/admin", "/gallery", "/gallery/42", "/sites/1/image", "/theme"],
 )
 def test_pages_for_people_get_their_cookies(site_edge, site, path):
     site.add(path.partition("?")[0], "page")
