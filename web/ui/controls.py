@@ -57,6 +57,7 @@ _EXAMPLES = {"w": "as captured", "h": "as captured", "selector": "main > article
 _FIRST = (("w", "640"), ("format", "webp"))  # what the form holds before anybody has chosen
 _TRUE = ("true", "1", "yes", "on", "")
 _OF_IMAGES = {each.name for each in callers_options(Rendition)} - {"format"}  # a PDF has none of them
+_REFERENCE = re.compile(r"[;:.,] [Ss]ee \[[^\]]*\]\([^)]*\)")
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
@@ -168,7 +169,7 @@ def _control(option: Option, settings: Settings) -> Control:
     default = getattr(settings, option.setting) if option.setting else option.default
     label = _LABELS.get(option.name) or option.name.replace("_", " ").capitalize()
     usual = _text(default)
-    example = _EXAMPLES.get(option.name) or usual or option.default_words.replace("`", "")
+    example = _EXAMPLES.get(option.name) or usual or _unmarked(option.default_words)
     control = Control(option.name, label, "text", usual, _hint(option), example)
     match option.kind:
         case Boolean():
@@ -210,10 +211,14 @@ def _text(value: object) -> str:
 def _hint(option: Option) -> str:
     """Return what an option means, and which values it may have unless the control shows them."""
     shown = isinstance(option.kind, Boolean | Choice | Preset)
-    return plain(option.meaning if shown else f"{option.meaning}: {option.kind.words}")
+    return plain(option.meaning) if shown else f"{plain(option.meaning)} {plain(option.kind.words)}"
 
 
 def plain(markdown: str) -> str:
-    """Return a text of the docs without its marks and links."""
-    text = _LINK.sub(r"\1", markdown).replace("`", "")
+    """Return a text of the docs as a sentence, without its marks and references."""
+    text = _unmarked(_REFERENCE.sub("", markdown))
     return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _unmarked(markdown: str) -> str:
+    return _LINK.sub(r"\1", markdown).replace("`", "")

@@ -26,7 +26,7 @@ class PagePart:
     def of(cls, wanted: ThumbnailRequest, picture: Picture) -> "PagePart | None":
         """Find it, if it can be told: the place of an element is not known here, nor how high a whole page is."""
         options, rendition = wanted.capture, wanted.rendition
-        if options.selector or not picture.width:
+        if options.selector or options.image != "screenshot" or not picture.width:
             return None
         x, y, width, height = options.clip or (0, 0, options.width, options.height)
         if not (rendition.w and rendition.h) or rendition.fit == "inside":
