@@ -1,11 +1,12 @@
 """Code to copy, which shows one picture: made for the options that a person has chosen. Knows no HTTP."""
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from access import AccessRules, sign
 from options import FORMATS, THUMBNAIL_OPTIONS
@@ -47,8 +48,9 @@ class Subject:
 
     @property
     def host(self) -> str:
+        """The host as the person has written it: the URL may be wrong, or lack its scheme."""
         address = self.values[URL]
-        return urlsplit(address if "://" in address else f"https://{address}").netloc or address
+        return re.split(r"[/?#]", address.partition("://")[2] or address, maxsplit=1)[0].rpartition("@")[2]
 
     @property
     def alt(self) -> str:

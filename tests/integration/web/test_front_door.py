@@ -171,6 +171,25 @@ def test_it_escapes_what_a_link_puts_in(client):
     assert "<b>" not in page.text
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"url": "http://["},
+        {"url": "https://exa\nmple.com/", "css": "a\nb", "clip": "٣,٣,٣,٣"},
+        {"url": "\x00", "w": "٣٢٠", "h": "99999999999999999999999"},
+        {"url": "https://example.com/", "w": "-1", "format": "gif", "device": "</select>", "full_page": "perhaps"},
+        {"url": "//", "selector": "'\"`${}<?php"},
+        {"url": "x" * 9000, "fresh": "x", "code": "<b>", "key": "x"},
+    ],
+)
+@pytest.mark.parametrize("settings_of", [{}, {"signing_keys": (SIGNING_KEY,)}], ids=["open", "signing"])
+def test_no_value_breaks_the_page(make_client, api, given, settings_of):
+    client = make_client(**settings_of)
+    assert client.get("/", query_string=given).status_code == 200
+    assert client.post("/", data=given | ({"key": SIGNING_KEY} if settings_of else {})).status_code == 400
+    assert api.calls == []
+
+
 def test_each_option_of_a_url_has_a_control(client):
     names = set(re.findall(r'name="([a-z_]+)"', client.get("/").text))
     lacking = {each.name for each in THUMBNAIL_OPTIONS.values() if each.apis and not each.param("snapsharp")}

@@ -1,8 +1,9 @@
-// The front door with scripts on: the same form, sent without a new page. The server writes all that is shown.
-// Nothing is captured before a person has pressed Capture; after that, a changed option shows at once.
+// The form of the front door, sent without a new page. The server writes all that is shown.
+// Once a person has pressed Capture, a changed option shows at once.
 
 const [form, result, code, said, draw] = ["try", "result", "code", "said", "draw"].map((id) => document.getElementById(id));
 const control = "input:not([type=hidden]), select, textarea";
+const make = (name, more) => Object.assign(document.createElement(name), more);
 let asking, clock, later;
 
 async function ask(button, quietly) {
@@ -34,11 +35,13 @@ function wait(url) {
   clock = setInterval(() => words?.replaceChildren(`${host} · ${Math.round((Date.now() - began) / 1000)} s`), 1000);
 }
 
-// Keep a place, with words in it.
+// Keep a place as large as the picture will be, as far as that is known.
 function place(heading, text) {
-  const make = (name, more) => Object.assign(document.createElement(name), more);
   const [box, inside, words] = [make("div", { className: "place picture" }), make("div"), make("p", { textContent: text })];
   inside.append(make("h2", { textContent: heading }), words);
+  const [width, height] = ["w", "h"].map((side) => Number(form.elements[side].value));
+  if (width > 0) box.style.maxWidth = `${width}px`;
+  if (width && height > 0) box.style.aspectRatio = width / height;
   box.append(inside);
   result.replaceChildren(box);
   return words;
@@ -67,14 +70,13 @@ function show(answer, quietly) {
 function complain(answer, focus) {
   for (const field of form.querySelectorAll("[data-field]")) {
     const other = answer.querySelector(`[data-field="${field.dataset.field}"]`);
-    const [input, judged] = [field, other].map((each) => each?.querySelector(control));
-    field.querySelector(".bad")?.remove();
+    const [input, judged] = [field, other].map((each) => each.querySelector(control));
     for (const name of ["aria-invalid", "aria-describedby"]) {
-      if (judged?.hasAttribute(name)) input.setAttribute(name, judged.getAttribute(name));
-      else input.removeAttribute(name);
+      input.removeAttribute(name);
+      if (judged.hasAttribute(name)) input.setAttribute(name, judged.getAttribute(name));
     }
-    const words = other?.querySelector(".bad");
-    if (words) input.after(words);
+    field.querySelector(".bad")?.remove();
+    input.after(...other.querySelectorAll(".bad"));
   }
   const first = form.querySelector("[aria-invalid]");
   first?.closest("details")?.setAttribute("open", "");
@@ -135,7 +137,7 @@ result.addEventListener("pointerdown", (event) => {
   event.preventDefault();
   result.setPointerCapture(event.pointerId);
   corner = at(event);
-  box = drawn.appendChild(Object.assign(document.createElement("div"), { className: "drawn" }));
+  box = drawn.appendChild(make("div", { className: "drawn" }));
 });
 
 result.addEventListener("pointermove", (event) => {
