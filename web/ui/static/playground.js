@@ -2,7 +2,6 @@
 // Once a person has pressed Capture, a changed option shows at once.
 
 const [form, result, code, said, draw] = ["try", "result", "code", "said", "draw"].map((id) => document.getElementById(id));
-const control = "input:not([type=hidden]), select, textarea";
 const make = (name, more) => Object.assign(document.createElement(name), more);
 let asking, clock, later;
 
@@ -48,7 +47,7 @@ function place(heading, text) {
 }
 
 function fail(words) {
-  place(words, "Nothing was captured. Try again.");
+  place(words, "Try again.");
   said.textContent = words;
 }
 
@@ -57,12 +56,13 @@ function show(answer, quietly) {
   const focused = result.contains(document.activeElement);
   const { state, query, again } = Object.assign(result.dataset, came.dataset);
   result.replaceChildren(...came.childNodes);
-  code.replaceChildren(...answer.querySelector("#code").childNodes);
+  const other = answer.querySelector("#code");
+  if (other.textContent !== code.textContent) code.replaceChildren(...other.childNodes); // it may have the focus
   prepare();
   complain(answer, !quietly);
   if (focused) result.querySelector("button, a")?.focus();
   said.textContent = result.querySelector("[data-said]")?.dataset.said ?? "";
-  history.replaceState(null, "", query ? `?${query}` : location.pathname);
+  history.replaceState(null, "", `?${query}`);
   if (state === "pending") later = setTimeout(() => ask(undefined, true), 1000 * Math.min(again || 2, 30));
 }
 
@@ -70,7 +70,7 @@ function show(answer, quietly) {
 function complain(answer, focus) {
   for (const field of form.querySelectorAll("[data-field]")) {
     const other = answer.querySelector(`[data-field="${field.dataset.field}"]`);
-    const [input, judged] = [field, other].map((each) => each.querySelector(control));
+    const [input, judged] = [field, other].map((each) => each.querySelector("[name]:not([type=hidden])"));
     for (const name of ["aria-invalid", "aria-describedby"]) {
       input.removeAttribute(name);
       if (judged.hasAttribute(name)) input.setAttribute(name, judged.getAttribute(name));
@@ -133,7 +133,7 @@ draw?.addEventListener("click", () => setDrawing(draw.getAttribute("aria-pressed
 
 result.addEventListener("pointerdown", (event) => {
   const drawn = event.target.closest(".drawable");
-  if (!drawn || event.button) return;
+  if (!drawn) return;
   event.preventDefault();
   result.setPointerCapture(event.pointerId);
   corner = at(event);
@@ -156,15 +156,14 @@ function endDrawing(event) {
   const scale = (image.naturalWidth / image.clientWidth) * perPixel;
   const clip = drawn.map((side, index) => Math.round(side * scale + ([left, top][index] ?? 0)));
   form.elements.clip.value = clip.join();
-  setDrawing(false);
   ask();
 }
 
-result.addEventListener("pointerup", endDrawing);
-result.addEventListener("pointercancel", endDrawing);
+for (const type of ["pointerup", "pointercancel"]) result.addEventListener(type, endDrawing);
 
-// What needs scripts is there with scripts only.
+// What needs scripts:
 function prepare() {
+  corner = undefined;
   for (const button of code.querySelectorAll(".copy")) button.hidden = false;
   if (!draw) return;
   draw.parentElement.hidden = !sheet();
