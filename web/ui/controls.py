@@ -62,7 +62,7 @@ _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
+class OptionControl:
     """How a person sets one option. `kind` is that of the element: check, number, select, area or text.
 
     `choices` are groups of values with their words; the name of a group may be empty. `default` is what counts if nothing
@@ -97,11 +97,11 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
-class Controls:
+class OptionControls:
     """All controls of an installation: those that are open, and those that are folded, by their heading."""
 
-    open: tuple[Control, ...]
-    folded: tuple[tuple[str, tuple[Control, ...]], ...]
+    open: tuple[OptionControl, ...]
+    folded: tuple[tuple[str, tuple[OptionControl, ...]], ...]
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -128,7 +128,7 @@ class Controls:
         )
 
     @property
-    def all(self) -> tuple[Control, ...]:
+    def all(self) -> tuple[OptionControl, ...]:
         return self.open + tuple(each for _, controls in self.folded for each in controls)
 
     def read(self, given: Iterable[tuple[str, str]]) -> Pairs:
@@ -165,12 +165,12 @@ def _is_usable(option: Option, settings: Settings) -> bool:
     return not option.apis or (option.param(settings.capture_api) or Param("")).name != ""
 
 
-def _control(option: Option, settings: Settings) -> Control:
+def _control(option: Option, settings: Settings) -> OptionControl:
     default = getattr(settings, option.setting) if option.setting else option.default
     label = _LABELS.get(option.name) or option.name.replace("_", " ").capitalize()
     usual = _text(default)
     example = _EXAMPLES.get(option.name) or usual or _unmarked(option.default_words)
-    control = Control(option.name, label, "text", usual, _hint(option), example)
+    control = OptionControl(option.name, label, "text", usual, _hint(option), example)
     match option.kind:
         case Boolean():
             return replace(control, kind="check")

@@ -8,14 +8,14 @@ from errors import Pending, ThumbnailError
 from model import Picture, ThumbnailRequest
 from options import NOTES, Notes
 from thumbnails import Served
-from web.ui.controls import URL, Control, Controls, Pairs, plain
+from web.ui.controls import URL, OptionControl, OptionControls, Pairs, plain
 from web.ui.snippets import Snippet, Subject, query_of, snippets
 
 KEY = "key"  # the field of a person's key
 
 
 @dataclass(frozen=True, slots=True)
-class PagePart:
+class ShownPart:
     """Where a picture lies on the page: its top left corner, and how many CSS pixels each of its pixels covers."""
 
     x: float
@@ -23,7 +23,7 @@ class PagePart:
     per_pixel: float
 
     @classmethod
-    def of(cls, wanted: ThumbnailRequest, picture: Picture) -> "PagePart | None":
+    def of(cls, wanted: ThumbnailRequest, picture: Picture) -> "ShownPart | None":
         """Find it, if it can be told: the place of an element is not known here, nor how high a whole page is."""
         options, rendition = wanted.capture, wanted.rendition
         if options.selector or options.image != "screenshot" or not picture.width:
@@ -62,15 +62,15 @@ class Result:
         return "pending" if isinstance(self.error, Pending) else "failed"
 
     @property
-    def region(self) -> PagePart | None:
-        return PagePart.of(self.wanted, self.served.picture) if self.wanted and self.served else None
+    def region(self) -> ShownPart | None:
+        return ShownPart.of(self.wanted, self.served.picture) if self.wanted and self.served else None
 
 
 @dataclass(frozen=True)
 class Door:
     """All that the page shows. `picture` is its path, as the page itself asks for it; `tab` the code that is open."""
 
-    controls: Controls
+    controls: OptionControls
     chosen: Pairs
     result: Result
     subject: Subject
@@ -113,7 +113,7 @@ class Door:
         unsigned = self.subject.access.signing_keys and not self.result.served
         return () if unsigned or self.wrong else snippets(self.subject)
 
-    def opens(self, controls: Iterable[Control]) -> bool:
+    def opens(self, controls: Iterable[OptionControl]) -> bool:
         """Return whether a group is unfolded: something in it is chosen, or wrong."""
         return any(each.name in self.values or each.name in self.wrong for each in controls)
 

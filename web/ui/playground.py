@@ -19,7 +19,7 @@ from web.http.origins import refuse_foreign_writes
 from web.http.pictures import preferred_format
 from web.http.request_log import log_facts, request_id
 from web.ui.access import is_admin
-from web.ui.controls import URL, Controls, Pairs
+from web.ui.controls import URL, OptionControls, Pairs
 from web.ui.door import KEY, Door, Result
 from web.ui.error_pages import show_errors
 from web.ui.pages import page
@@ -122,7 +122,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
 
 
 def _open(views: Blueprint, services: Services, captures: Captures) -> None:
-    controls = Controls.of(services.settings)
+    controls = OptionControls.of(services.settings)
     access, public_url = services.access, services.settings.public_url
 
     @views.get("/")
