@@ -34,6 +34,7 @@ from web.openapi import ROUTES, path_of_rule
 pytestmark = pytest.mark.slow
 
 KEY = "correct-horse-battery"
+KEYED = {"X-API-Key": KEY}
 FOR_PEOPLE = ("web.ui", "web.admin")  # what these answer are pages, and their files and forms
 UNLIMITED = dict.fromkeys(
     ("thumb_limit", "rendition_limit", "persist_limit", "request_limit", "job_limit"), "1000000 per hour"
@@ -258,6 +259,27 @@ def close(schema):
     if isinstance(schema, list):
         for each in schema:
             close(each)
+
+
+STATE = {"Accept": "application/json"}
+OTHERWISE = [  # what schemathesis does not ask for: other representations, by Accept and by Prefer
+    ("GET /thumb", {"url": "https://soon.example/"}, STATE, 202),
+    ("GET /thumb", {"url": "https://state.example/", "wait": "20"}, STATE, 200),
+    ("GET /thumb", {"url": "http://10.0.0.1/"}, STATE, 400),
+    ("GET /thumb", {"url": "http://10.0.0.1/"}, {"Accept": "image/*"}, 400),
+    ("GET /thumb", {"url": "https://first.example/", "format": "lqip"}, {}, 200),
+    ("GET /thumb", {"url": "https://job.example/"}, {"Prefer": "respond-async"}, 202),
+    ("GET /oembed", {"url": "https://card.example/", "format": "xml"}, {}, 200),
+    ("GET /sites", {"tag": ["a", "b"]}, {}, 200),
+]
+
+
+@pytest.mark.parametrize(("label", "query", "headers", "status"), OTHERWISE)
+def test_other_representations_are_told_too(served, document, label, query, headers, status):
+    schema = schemathesis.openapi.from_dict(closed(document), config=SchemathesisConfig.from_dict(CONFIG))
+    schema.app = with_worker(served)
+    case = schema.find_operation_by_label(label).Case(query=query, headers=KEYED | headers)
+    assert case.call_and_validate().status_code == status
 
 
 @pytest.mark.timeout(600)

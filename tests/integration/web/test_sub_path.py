@@ -24,6 +24,13 @@ def test_addresses_carry_the_path_that_a_trusted_proxy_names(make_client):
     assert kept.json["url"].startswith("https://example.org/shots/media/")
 
 
+def test_the_document_and_its_page_lead_to_that_path(make_client):
+    client = make_client(trusted_proxies=1)
+    assert client.get("/openapi.json", headers=BEHIND).json["servers"] == [{"url": "/shots"}]
+    assert client.get("/openapi.json").json["servers"] == [{"url": "/"}]
+    assert 'data-document="/shots/openapi.json"' in client.get("/docs", headers=BEHIND).text
+
+
 def test_a_hit_below_a_path_is_a_hit(make_client):
     client = make_client(trusted_proxies=1)
     answers = [client.get("/thumb", query_string={"url": PAGE}, headers=BEHIND) for _ in range(2)]
