@@ -23,18 +23,20 @@ from schemathesis.engine import events
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
 import services
+from access import AccessRules, ApiKey
 from app import create_app
 from config import Settings
 from errors import ThumbnailError
 from options import JOB_OPTIONS, PRIVATE, THUMBNAIL_OPTIONS, contract
 from sites import SiteDraft
 from tests.support.screenshot_api import running_screenshot_api
-from web.openapi import ROUTES, path_of_rule
+from web.openapi import ROUTES, Installation, build_document, path_of_rule
 
 pytestmark = pytest.mark.slow
 
 KEY = "correct-horse-battery"
 KEYED = {"X-API-Key": KEY}
+BY_KEY = [{"bearer": []}, {"apiKey": []}]
 FOR_PEOPLE = ("web.ui", "web.admin")  # what these answer are pages, and their files and forms
 UNLIMITED = dict.fromkeys(
     ("thumb_limit", "rendition_limit", "persist_limit", "request_limit", "job_limit"), "1000000 per hour"
@@ -128,12 +130,28 @@ def test_a_reader_who_has_the_document_gets_304(served):
     assert served.client.get("/openapi.json", headers={"If-None-Match": tag}).status_code == 304
 
 
+@pytest.mark.parametrize(
+    ("rules", "thumb", "persist"),
+    [
+        (AccessRules(), [{}, *BY_KEY], [{}, *BY_KEY]),
+        (AccessRules(keys=(ApiKey("cms", KEY),)), [{}, *BY_KEY], BY_KEY),
+        (AccessRules(signing_keys=("a-signing-key",)), [{"signature": []}], BY_KEY),
+    ],
+)
+def test_the_document_tells_what_its_installation_asks_for(rules, thumb, persist):
+    installation = Installation({each for route in ROUTES for each in route.routes}, rules, True, "1", "/")
+    paths = build_document(ROUTES, installation)["paths"]
+    assert paths["/thumb"]["get"]["security"] == thumb
+    assert paths["/persist"]["post"]["security"] == persist
+    assert paths["/health"]["get"]["security"] == []
+
+
 @pytest.mark.parametrize("key", [{}, {"Authorization": "Bearer wrong"}])
 def test_a_route_that_needs_a_key_by_the_document_refuses_a_request_without_one(served, document, key):
     answered = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            if operation["security"] == [{"bearer": []}, {"apiKey": []}]:
+            if operation["security"] == BY_KEY:
                 body = {"json": {"url": "https://example.com/"}} if method == "post" else {}
                 response = served.client.open(re.sub("{.*?}", "1" * 32, path), method=method, headers=key, **body)
                 answered[f"{method} {path}"] = response.status_code
