@@ -3,6 +3,7 @@
 `/thumb` has one, and so has each other form of address. All of them share the cache, the limits and the log.
 """
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _LONGEST_REMEMBERED = 2048  # bytes, so that a stranger's long paths do not fill the memory
+_ORIGIN = re.compile(r"[a-z]+://[^/?#]*", re.IGNORECASE)  # of a request for an absolute URL, as a proxy gets it
 READER = "thumbnails.reader"  # in the WSGI environment: the reader whose form the path has
 
 
@@ -153,11 +155,12 @@ def raw_path(environ: "WSGIEnvironment") -> str:
     """Return the path of the current request as the caller has percent-encoded it.
 
     It never differs from PATH_INFO, by which Flask routes, in anything else. It is PATH_INFO, encoded again, where the
-    server does not tell, or tells of another path: an absolute URL, or what a server in front has changed.
+    server does not tell, or tells of another path, as one that a server in front has changed.
     """
     path: str = environ["PATH_INFO"]
     uri: str = environ.get("RAW_URI") or environ.get("REQUEST_URI", "")  # as gunicorn calls it, and as others do
-    raw = uri.partition("?")[0].removeprefix(environ.get("SCRIPT_NAME", ""))
+    path_of_uri = uri.partition("?")[0] if uri.startswith("/") else _ORIGIN.sub("", uri, count=1).partition("?")[0]
+    raw = path_of_uri.removeprefix(environ.get("SCRIPT_NAME", ""))
     if unquote_to_bytes(raw) == path.encode("latin-1"):
         return raw
     return quote_from_bytes(path.encode("latin-1"), safe="/:@!$&'()*+,;=-._~")

@@ -82,6 +82,34 @@ def test_a_url_in_raw_utf8_is_the_same_page_as_in_percent_encoding(web, path):
     assert [call.params["url"] for call in api.calls].count("https://example.com/caf%C3%A9") == 1
 
 
+def test_a_page_in_a_path_is_opened_as_it_was_written_and_not_logged(web):
+    url, api, log = web
+    page = b"https://example.com/s3cret//a%2Fb/%E9/caf\xc3\xa9?c=//d&e=%26"
+    for target in (
+        b"/t/w=64/%b" % page,
+        b"http://x/t/w=32/https:/example.com/s3cret%%2F2?s3cret=1".replace(b"%%", b"%"),
+    ):
+        status, _, body = exchange(url, b"GET %b HTTP/1.0\r\nHost: x" % target)
+        assert (status, body[:4]) == (200, b"\x89PNG")
+
+    assert [call.params["url"] for call in api.calls[-2:]] == [
+        "https://example.com/s3cret//a%2Fb/%E9/caf%C3%A9?c=//d&e=%26",
+        "https://example.com/s3cret%2F2?s3cret=1",
+    ]
+    wait_until(lambda: [each for each in events(log) if each.get("route") == "thumbs.path"], "the log line")
+    assert "s3cret" not in log.read_text()
+
+
+def test_a_path_of_8_kb_is_refused(web):
+    url, api, _ = web
+    before = len(api.calls)
+    status, _, body = exchange(url, b"GET /t/-/https://example.com/%b HTTP/1.0\r\nHost: x" % (b"a" * 8000))
+    longer, _, _ = exchange(url, b"GET /t/-/https://example.com/%b HTTP/1.0\r\nHost: x" % (b"a" * 8200))
+
+    assert (status, json.loads(body)["detail"]) == (400, "url: must be at most 2048 bytes of UTF-8")
+    assert (longer, len(api.calls)) == (414, before)
+
+
 @pytest.mark.parametrize("target", [b"/thumb?a=\x00b", b"/thumb?a=\x7f", b"/thumb?a=\x01"])
 def test_a_control_in_the_request_line_is_still_refused(web, target):
     assert exchange(web[0], b"GET %b HTTP/1.0\r\nHost: x" % target)[0] == 400
