@@ -101,6 +101,8 @@ def _finish(values: Values, words: Mapping[str, str]) -> None:
         values.pop("device", None)
         for name, value in window.items():
             values.setdefault(name, value)
+    if words.get("embed", "").lower() == "image.url":  # the page's own preview picture
+        values["image"] = "auto"
     if "block_ads" in values:
         values["block_cookie_banners"] = values["block_ads"]
     values.setdefault("format", "png")

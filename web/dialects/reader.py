@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from capture import DIALECTS as SCREENSHOT_APIS
 from errors import BadSignature, InvalidOption, InvalidURL, KeyRequired, ThumbnailError
 from model import ThumbnailRequest
-from options import PNG, CaptureOptions, options_of
+from options import PNG, SCREENSHOT, CaptureOptions, options_of
 from services import Services
 from validation import Validator
 from web.dialects.credentials import Proof, find_pair, prove
@@ -131,7 +131,7 @@ class DialectReader:
         """Leave out the options that the screenshot API in use lacks."""
         for _ in range(_MOST_REFUSALS):
             try:
-                self._express(wanted.capture)
+                self._express(replace(wanted.capture, image=SCREENSHOT))  # the service itself fetches other pictures
             except InvalidOption as err:
                 if err.field not in _DEFAULTS:
                     raise

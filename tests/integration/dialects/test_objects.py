@@ -3,10 +3,12 @@
 import json
 
 import pytest
+from werkzeug.test import create_environ
 
 from access import sign
 from tests.integration.dialects.conftest import size_of
 from tests.support.screenshot_api import drawn
+from web.dialects import DIALECTS, DialectReader
 
 SIGNING = "signing-key-0123456789"
 
@@ -65,6 +67,19 @@ def test_microlink_tells_of_the_page_alone_if_no_screenshot_is_asked_for(speak):
     data = speak.get("/microlink/?url=https://alone.example/").json["data"]
 
     assert ("screenshot" in data, data["title"], data["url"]) == (False, None, "https://alone.example/")
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "query"),
+    [
+        ("microlink", "/microlink/", "url=https://preview.example/&embed=image.url"),
+        ("thumio", "/get/ogImage/width/300/https://preview.example/", ""),
+    ],
+)
+def test_the_pages_own_preview_picture_can_be_asked_for(speak, name, path, query):
+    reader = DialectReader(DIALECTS[name], speak.application.extensions["services"])
+
+    assert reader.read(create_environ(path, query_string=query)).capture.image == "auto"
 
 
 def test_the_front_page_stays_what_it_is_without_a_question_to_microlink(speak):
