@@ -22,6 +22,7 @@ _ENCODED_URL = re.compile(r"https?%3a", re.IGNORECASE)
 _FILE = re.compile(r"([A-Za-z0-9_-]+)(?:=|%3d){0,2}(?:\.([a-z0-9]{1,8}))?", re.IGNORECASE)
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _MOST_APPENDED = 32
+_LONGEST_NAME = 128  # characters of a name that is looked at; a longer one is no option
 
 Pair = tuple[bytes, bytes]
 
@@ -72,7 +73,7 @@ def _pairs(options: str) -> Iterator[tuple[str, str]]:
 
 
 def _read_option(name: str, value: str) -> Pair:
-    known = unquote(name, errors="replace")
+    known = unquote(name[:_LONGEST_NAME], errors="replace")
     if not known:
         raise InvalidOption(f"are parted by single commas, as in {_FORM}; a comma in a value is %2C", field="options")
     if known == "url":
