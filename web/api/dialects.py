@@ -19,7 +19,7 @@ from services import Services
 from thumbnails import Ask, CacheState, Served
 from web import fast_path
 from web.api.thumbs import get_picture
-from web.dialects import AnswerKind, DialectReader, Spoken, Told, wants_page, wants_picture
+from web.dialects import AnswerKind, DialectReader, Proof, Spoken, Told, wants_page, wants_picture
 from web.http.bodies import json_body
 from web.http.budgets import Budgets
 from web.http.callers import Caller, identify_caller
@@ -60,7 +60,7 @@ class _DialectView:
             abort(404)
         if found.spoken.wish is AnswerKind.WAITING:
             return _waiting()
-        caller, by_secret = self._identify(found.spoken, found.wanted)
+        caller, proof = self._identify(found.spoken, found.wanted)
         if found.spoken.wish is AnswerKind.USAGE:
             return self._usage(caller)
         if isinstance(found.wanted, ThumbnailError):
@@ -68,11 +68,9 @@ class _DialectView:
         wanted = self._services.thumbnailer.settle(found.wanted.owned_by(caller.name))
         log_facts(host=wanted.target.netloc)
         self._reader.require_target(wanted)
-        if wanted.delivery.fresh and self._services.access.keys and caller.key is None:
-            wanted = replace(
-                wanted, delivery=replace(wanted.delivery, fresh=False)
-            )  # only a known caller may ask for it
-        return self._respond_by_wish[found.spoken.wish](found.spoken, wanted, caller, by_secret)
+        if wanted.delivery.fresh and not self._may_refresh(proof):
+            wanted = replace(wanted, delivery=replace(wanted.delivery, fresh=False))
+        return self._respond_by_wish[found.spoken.wish](found.spoken, wanted, caller, proof.by_secret)
 
     def _words(self) -> Mapping[str, str]:
         if request.mimetype == "application/x-www-form-urlencoded":
@@ -82,13 +80,20 @@ class _DialectView:
             raise InvalidOption('the body must be a JSON object such as {"url": "https://example.com/"}')
         return self._reader.words_of(body)
 
-    def _identify(self, spoken: Spoken, wanted: ThumbnailRequest | ThumbnailError) -> tuple[Caller, bool]:
-        """Identify the caller, by a header or by what the address says, and say if a secret in the address did it."""
+    def _identify(self, spoken: Spoken, wanted: ThumbnailRequest | ThumbnailError) -> tuple[Caller, Proof]:
+        """Identify the caller, by a header or by what the address says."""
         caller = identify_caller(self._services.access)
         if caller.key is not None:
-            return caller, True
+            return caller, Proof(caller.key, by_secret=True)
         proof = self._reader.prove(spoken, None if isinstance(wanted, ThumbnailError) else wanted)
-        return (Caller(f"key:{proof.key.name}", proof.key) if proof.key else caller), proof.by_secret
+        return (Caller(f"key:{proof.key.name}", proof.key) if proof.key else caller), proof
+
+    def _may_refresh(self, proof: Proof) -> bool:
+        """Return whether the caller may have a known page captured again: as for `/thumb`, a key or a signature says so."""
+        access = self._services.access
+        if access.keys:
+            return proof.key is not None
+        return proof.signed or not access.signing_keys
 
     def _picture(self, _spoken: Spoken, wanted: ThumbnailRequest, caller: Caller, by_secret: bool) -> Response:
         served, headers = self._get(wanted, caller)

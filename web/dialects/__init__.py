@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from services import Services
 from web.dialects.apiflash import APIFLASH
+from web.dialects.credentials import Proof
 from web.dialects.dialect import AnswerKind, InboundDialect, Spoken, Told
 from web.dialects.eleventy import ELEVENTY
 from web.dialects.hermesforge import HERMESFORGE
@@ -52,6 +53,7 @@ __all__ = [
     "AnswerKind",
     "DialectReader",
     "InboundDialect",
+    "Proof",
     "Spoken",
     "Told",
     "give_prefixes",

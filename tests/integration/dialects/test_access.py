@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+import config
+import web.dialects
 from config import ConfigError, Settings, load
 from tests.integration.dialects.test_addresses import ready
 
@@ -163,6 +165,11 @@ def test_only_a_known_caller_has_a_page_captured_again(keyed, engine):
     assert sum(call.params["url"] == "https://t5.example/" for call in engine.calls) == captures
 
 
+def test_the_settings_know_every_dialect_and_which_of_them_ask_for_a_key():
+    assert {*web.dialects.DIALECTS, "snapsharp"} == {*config.DIALECTS}
+    assert {name for name, dialect in web.dialects.DIALECTS.items() if not dialect.keyed} == {*UNSIGNED}
+
+
 UNSIGNED = ("mshots", "thumio", "microlink", "11ty", "sshot", "pagepeeker")
 
 
@@ -188,6 +195,15 @@ def test_where_targets_are_limited_a_dialect_without_signatures_works_beside_sig
     assert ready(limited, "/mshots/v1/https://a.mine.example/?w=320").status_code == 200
     assert limited.get("/mshots/v1/https://other.example/?w=320").status_code == 404
     assert limited.get("/thumb?url=https://a.mine.example/").status_code == 403
+
+
+def test_where_pictures_need_a_signature_no_unsigned_address_has_a_page_captured_again(speak_with, engine):
+    limited = speak_with(signing_keys=SIGNING, allowed_targets="*.mine.example", dialects="mshots")
+    address = "/mshots/v1/https://b.mine.example/?w=320&requeue=true"
+    ready(limited, address)
+
+    assert limited.get(address).headers["X-Cache"] == "HIT"
+    assert sum(call.params["url"] == "https://b.mine.example/" for call in engine.calls) == 1
 
 
 def test_an_unknown_dialect_refuses_to_start_and_names_the_known_ones(monkeypatch, tmp_path):
