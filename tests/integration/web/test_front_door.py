@@ -213,6 +213,14 @@ def test_it_works_below_a_path_of_another_site(make_client):
     assert 'src="https://pictures.example/thumbs/thumb?url=' in code(page, "img")
 
 
+def test_it_leads_to_the_other_pages_that_a_visitor_may_see(make_client):
+    closed = make_client(admin_key="an-admin-key-for-tests").get("/").text
+    public = make_client(gallery_public=True).get("/").text
+    paths = ("/docs", "/openapi.json", "/gallery", "/admin")
+    assert [f'href="{path}"' in closed for path in paths] == [True, True, False, True]
+    assert [f'href="{path}"' in public for path in paths] == [True, True, True, False]
+
+
 def test_a_size_is_proposed_that_the_operator_allows(make_client):
     page = make_client(allowed_sizes=("300", "1000x500")).get("/")
     assert re.search(r'name="w" value="300"', page.text)
