@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 import urllib3
+from urllib3 import HTTPConnectionPool as HTTPConnectionPool  # noqa: PLC0414 - the type of what is made here
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 

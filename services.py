@@ -80,6 +80,7 @@ class Services:
     thumbnailer: Thumbnailer
     metadata: MetadataReader
     icons: Icons
+    previews: Previews
     storage: PictureStorage
     originals_store: OriginalStore
     connections: Connections
@@ -158,16 +159,17 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     leases = Leases(state)
     coalescer = Coalescer(leases, capacity=4 * settings.capture_concurrency + 2 * settings.capture_queue)
     cpu = CpuPool()
-    pictures = PictureFetcher(guard)
+    pictures = _picture_fetcher(settings, guard)
     freshness = Freshness(settings.cache_ttl, settings.stale_ttl)
     breaker, quota = CircuitBreaker(state), Quota(state, settings.bulk_limit)
+    previews = Previews(PreviewFetcher(pictures, cpu), freshness)
     originals = Originals(
         cache,
         ScreenshotAPI(client, breaker, cpu, quota, Pseudonyms(state)),
         coalescer,
         guard if settings.resolve_targets else None,
         _original_limits(settings),
-        Previews(PreviewFetcher(pictures, cpu), freshness),
+        previews,
     )
     storage = _storage(settings)
     renditions = Renditions(cache, cpu, freshness)
@@ -195,6 +197,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         cache=cache,
         thumbnailer=thumbnailer,
         metadata=MetadataReader(thumbnailer, guard, cpu),
+        previews=previews,
         icons=Icons(thumbnailer, IconStore(connections.cache, pictures, cpu), guard, cpu),
         storage=storage,
         originals_store=originals_store,
@@ -259,6 +262,13 @@ def _claims(settings: Settings, database: Database) -> Claims:
     """Claims last as long as it may take until Celery redelivers the message of a killed worker."""
     run, lifetime = 1.5 * settings.job_time_limit, settings.cache_ttl
     return Claims(database, timedelta(seconds=run), timedelta(seconds=lifetime))
+
+
+def _picture_fetcher(settings: Settings, guard: Guard) -> PictureFetcher:
+    if settings.lists_egress is None:
+        return PictureFetcher(guard)
+    outlet = ListOutlet(*settings.lists_egress)
+    return PictureFetcher(guard, open_pool=lambda target, _, tls: outlet.pool(target, tls))
 
 
 def _list_reader(settings: Settings, guard: Guard, access: AccessRules) -> ListReader:

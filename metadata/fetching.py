@@ -15,7 +15,7 @@ import structlog
 import urllib3
 from urllib3.util import Timeout
 
-from errors import BlockedTarget, InvalidURL
+from errors import BlockedTarget, InvalidURL, OverCapacity
 from netguard import Address, Guard
 from options import Target
 from outbound import pinned_pool
@@ -43,7 +43,10 @@ class PictureFetcher:
     """Fetches pictures. One instance per process."""
 
     def __init__(self, guard: Guard, tls: ssl.SSLContext | None = None, open_pool: OpenPool = pinned_pool) -> None:
-        """`open_pool` makes the connections of one exchange, with the address that was judged."""
+        """`open_pool` makes the connections of one exchange: with the address that was judged, or through an outlet.
+
+        It may raise BlockedTarget, and OverCapacity if the outlet is at fault.
+        """
         self._guard = guard
         self._given_tls = tls
         self._open_pool = open_pool
@@ -58,7 +61,7 @@ class PictureFetcher:
                 if isinstance(answer, bytes):
                     return answer
                 target = parse_url(_joined(target.url, answer), self._guard)
-        except (InvalidURL, BlockedTarget) as err:
+        except (InvalidURL, BlockedTarget, OverCapacity) as err:
             raise NotFetched(f"refused: {err.code}") from err
         raise NotFetched("too many redirects")
 

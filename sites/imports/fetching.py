@@ -18,7 +18,7 @@ from urllib3.util import Timeout
 from errors import BlockedTarget, ErrorStatus, InvalidURL, OverCapacity, PageTimeout, SiteUnreachable, TooManyRedirects
 from netguard import Address, Guard, Verdict
 from options import Target
-from outbound import dialled_pool, pinned_pool
+from outbound import pinned_pool
 from sites.imports.candidates import MAX_BYTES, too_large
 from sites.imports.outlet import ListOutlet
 from urls import NOT_PUBLIC, parse_url
@@ -120,10 +120,7 @@ class ListFetcher:
             with pinned_pool(target, address, lambda: self._tls) as pool:
                 yield pool
             return
-        with (
-            self._outlet.session() as session,
-            dialled_pool(target, lambda seconds: session.connect(target, seconds), lambda: self._tls) as pool,
-        ):
+        with self._outlet.pool(target, lambda: self._tls) as pool:
             yield pool
 
     @cached_property

@@ -5,13 +5,15 @@ Speaks SOCKS5 (RFC 1928) with a user name (RFC 1929) for each session: docs/secu
 
 import secrets
 import socket
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import netguard
 from errors import BlockedTarget, OverCapacity
 from options import Target
+from outbound import HTTPConnectionPool, dialled_pool
 from urls import NOT_PUBLIC
 
 HANDSHAKE_SECONDS = 2.0
@@ -42,6 +44,15 @@ class ListOutlet:
             if reply != _GRANTED:
                 raise _unavailable()
             yield OutletSession(self, user)
+
+    @contextmanager
+    def pool(self, target: Target, tls: Callable[[], ssl.SSLContext]) -> Iterator[HTTPConnectionPool]:
+        """Make a pool for one exchange with `target`. Raises OverCapacity, and its connections as `connect`."""
+        with (
+            self.session() as session,
+            dialled_pool(target, lambda seconds: session.connect(target, seconds), tls) as pool,
+        ):
+            yield pool
 
     def connect(self, user: bytes, target: Target, seconds: float) -> socket.socket:
         """Connect to `target`. Raises OSError, BlockedTarget, and OverCapacity if the outlet is at fault."""

@@ -199,9 +199,9 @@ def test_the_engines_container_has_no_route_but_through_the_second_judge():
     way_out = services[host]
     assert way_out["command"] == ["python", "-m", "engine.outlet"]
     assert way_out["environment"]["ENGINE_PORT"] == port
-    # The engine, and for lists the web process, reach the outlet by a network of their own. It reaches no other container.
+    # The engine, and for lists and pictures web process and worker, reach the outlet by networks of their own. It reaches no other container.
     shared, world = (set(way_out["networks"]) & internal, set(way_out["networks"]) - internal)
-    assert sorted(sorted(neighbours(network) - {host}) for network in shared) == [["engine"], ["web"]]
+    assert sorted(sorted(neighbours(network) - {host}) for network in shared) == [["engine"], ["web", "worker"]]
     assert services["web"]["environment"]["LISTS_EGRESS"] == f"${{LISTS_EGRESS:-{host}:{port}}}"
     assert [neighbours(network) for network in world] == [{host}]
     # What may be reached is one rule for both, and as many captures.
