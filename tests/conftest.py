@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import botocore.loaders
+import botocore.session
 import hypothesis
 import pytest
 import redis as redis_library
@@ -87,7 +88,7 @@ def _loopback_only():
 def _botocore_read_once():
     """Let all clients of S3 share what botocore reads from its files: a test would spend most of its time on that."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("botocore.session.create_loader", functools.cache(botocore.loaders.create_loader))
+        patch.setattr(botocore.session, "create_loader", functools.cache(botocore.loaders.create_loader))
         yield
 
 
