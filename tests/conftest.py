@@ -120,9 +120,12 @@ def _migrated_file(tmp_path_factory):
     return path
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def database_url(request, tmp_path):
-    """An empty database with the catalogue's tables: a test that takes it runs on SQLite and on PostgreSQL."""
+    """An empty database with the catalogue's tables: a test that takes it runs on SQLite and on PostgreSQL.
+
+    Those on PostgreSQL are left out where the slow ones are: its server is a process.
+    """
     if request.param == "postgresql":
         return request.getfixturevalue("postgres_server").new_database()
     shutil.copy(request.getfixturevalue("_migrated_file"), tmp_path / "thumbnails.db")

@@ -109,6 +109,7 @@ def strangers(watched):
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("purpose", ["cache", "state"])
 def test_each_purpose_may_have_a_service_of_its_own(make_client, watched, redis_url, purpose):
     client = make_client(**spelled(watched, purpose, redis_url))

@@ -102,6 +102,7 @@ def test_processes_that_add_the_same_sites_at_the_same_time_add_each_once(catalo
     assert catalogue.counts() == Counts(total=40, pending=40, due=40)
 
 
+@pytest.mark.slow
 def test_writers_that_wait_for_each_other_are_both_done(postgres_server):
     database = Database(postgres_server.new_database())
     both = Barrier(2)

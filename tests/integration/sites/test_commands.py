@@ -64,6 +64,7 @@ def test_a_list_that_cannot_be_read_is_an_error(flask, source, words):
     assert words in done.stderr
 
 
+@pytest.mark.slow
 def test_an_import_that_is_killed_keeps_whole_thousands_and_continues_when_repeated(
     built, redis_url, database_url, tmp_path
 ):

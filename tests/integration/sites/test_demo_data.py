@@ -56,6 +56,7 @@ def _captures(built):
     thread.join()
 
 
+@pytest.mark.slow
 @ON_SQLITE
 @pytest.mark.usefixtures("_captures")
 def test_the_sites_of_the_demo_get_a_history(web, built, tmp_path, monkeypatch):
@@ -72,6 +73,7 @@ def test_the_sites_of_the_demo_get_a_history(web, built, tmp_path, monkeypatch):
     assert clock.read_text() == "30"
 
 
+@pytest.mark.slow
 def test_a_fresh_catalogue_gets_a_few_sites_that_are_due(built, redis_url, database_url, tmp_path):
     env = production_environ() | {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
     env |= {"DEMO_PORT": "8002", "PRIVATE_TARGETS": "127.0.0.1:8002"}

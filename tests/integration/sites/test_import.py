@@ -246,6 +246,7 @@ def test_a_sitemap_is_fetched_by_its_address(make_client, resolver):
         ]
 
 
+@pytest.mark.slow
 @ON_SQLITE
 def test_sitemaps_that_cannot_be_read_are_counted(make_client, resolver):
     with running_site() as site:
@@ -288,6 +289,7 @@ def test_an_address_that_the_guard_refuses_is_not_fetched(client, url):
     assert answer.json["detail"].startswith("url: ")
 
 
+@pytest.mark.slow
 def test_two_imports_of_one_list_at_once_add_each_site_once(client, services, catalogue):
     text = "".join(f"https://{n}.example.com/\n" for n in range(2500))
 
@@ -302,6 +304,7 @@ def test_two_imports_of_one_list_at_once_add_each_site_once(client, services, ca
     assert catalogue.counts().total == 2500
 
 
+@pytest.mark.slow
 def test_an_interrupted_import_keeps_whole_thousands_and_continues_when_sent_again(
     client, services, catalogue, monkeypatch
 ):

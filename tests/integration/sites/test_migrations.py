@@ -20,7 +20,7 @@ from tests.support.preloaded import ROOT, production_environ, run_python
 DATA = ROOT / "tests/data/catalogue"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def new_url(request, tmp_path):
     """A database without tables."""
     if request.param == "postgresql":

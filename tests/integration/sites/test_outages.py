@@ -36,6 +36,7 @@ def catalogue_of(url):
     return database, Catalogue(database, lambda _schedule, _after: None)
 
 
+@pytest.mark.slow
 def test_pictures_go_on_and_the_catalogue_comes_back(own_postgres, make_client):
     url = own_postgres.new_database()
     client = make_client(database_url=url)
@@ -100,6 +101,7 @@ def test_a_backup_of_sqlite_that_is_made_while_it_is_written_restores_what_was_t
     database.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("into_another", [False, True])
 def test_a_backup_of_postgresql_restores_what_was_there(postgres_server, tmp_path, into_another):
     url = postgres_server.new_database()

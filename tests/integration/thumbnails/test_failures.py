@@ -97,6 +97,7 @@ def engine():
         yield running
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "answer"),
     [
@@ -128,6 +129,7 @@ def test_what_a_page_does_to_the_engine_never_opens_the_breaker(make_client, eng
     assert get(client).status_code == 200
 
 
+@pytest.mark.slow
 def test_an_engine_that_neither_answers_nor_is_healthy_opens_the_breaker(make_client, engine, redis_url):
     engine.reset()
     client = make_client(

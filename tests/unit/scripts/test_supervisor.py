@@ -62,6 +62,7 @@ def test_what_ends_is_restarted_and_the_others_go_on(tmp_path):
     assert (status, "everything was stopped" in rest) == (0, False)
 
 
+@pytest.mark.slow
 def test_what_does_not_stay_up_is_given_up_after_three_restarts_and_all_stop():
     with supervised(steady=STEADY, broken="echo trying; exit 7") as process:
         status, output = ended(process)
