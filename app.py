@@ -17,7 +17,7 @@ from web.admin import blueprint as admin
 from web.api import contract, dialects, health, jobs, metadata, oembed, persist, site_history, site_lists, sites, thumbs
 from web.dialects import give_prefixes, readers_of
 from web.http import budgets, callers, errors, flood_guard, origins, request_log, thumb_paths
-from web.ui import docs, embed, error_pages, gallery, pages, playground
+from web.ui import docs, embed, embedding, error_pages, gallery, pages, playground
 
 MAX_BODY_BYTES = 64 * 1024
 NO_RESTART = 3  # the status with which a worker of gunicorn tells its master to stop
@@ -50,6 +50,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(playground.blueprint(services, limits))
     app.register_blueprint(embed.blueprint(services, limits))
     app.register_blueprint(docs.blueprint(services))
+    app.register_blueprint(embedding.blueprint())
     app.register_blueprint(gallery.blueprint(services))
     admin.install(app, services, limits)
     error_pages.install(app)

@@ -440,7 +440,7 @@ class Pending(ThumbnailError):
     code = "pending"
     title = "Capture in progress"
     retryable = True
-    default_retry_after = 3
+    default_retry_after = 1
 
 
 class OverCapacity(ThumbnailError):

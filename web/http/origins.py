@@ -57,11 +57,14 @@ class Sharing:
         self._by_origin = {origin: _readable_by(origin) for origin in settings.cors_origins}
         everywhere = _readable_by("*") | {"Cross-Origin-Resource-Policy": "cross-origin"}
         self._others = everywhere if open_to_all(settings) else _NOTHING
+        # An <img> names no origin. Its page may read whether the picture was pending, by Server-Timing.
+        timing = {"Timing-Allow-Origin": ", ".join(settings.cors_origins)} if settings.cors_origins else _NOTHING
+        self._nameless = self._others or timing
         self.varies = bool(settings.cors_origins)  # then the answer needs `Vary: Origin`, whoever asks
 
     def headers(self, origin: str | None) -> Mapping[str, str]:
         """Return the headers of a picture for a page of `origin`, None for a request that names none."""
-        return self._by_origin.get(origin, self._others) if origin else self._others
+        return self._by_origin.get(origin, self._others) if origin else self._nameless
 
 
 def _readable_by(origin: str) -> dict[str, str]:

@@ -36,6 +36,10 @@ class Assets:
         """Return the name to link to. Raises KeyError for a file that the pages do not have."""
         return self._by_name[name].versioned
 
+    def read(self, name: str) -> Asset:
+        """Return the file. Raises KeyError for one that the pages do not have."""
+        return self._by_name[name]
+
     def find(self, name: str) -> tuple[Asset, str] | None:
         """Return the file of a versioned name, and the `Cache-Control` for it. None if there is no such file."""
         stem, _, rest = name.partition(".")

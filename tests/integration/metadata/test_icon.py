@@ -239,4 +239,4 @@ def test_a_caller_that_does_not_wait_gets_a_letter(client, engine_api):
 
     assert (answer.status_code, answer.content_type, answer.headers["X-Thumb-State"]) == (202, "image/png", "pending")
     assert Image.open(io.BytesIO(answer.data)).size == (32, 32)
-    assert (answer.headers["Cache-Control"], answer.headers["Retry-After"]) == ("no-store", "3")
+    assert (answer.headers["Cache-Control"], answer.headers["Retry-After"]) == ("no-store", "1")
