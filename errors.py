@@ -52,7 +52,7 @@ docs/errors.md explains every code. Errors are immutable. `detail` is public: it
 the log through `raise … from err`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 INTERNAL_ERROR = "the service failed; report the request id"
@@ -60,13 +60,14 @@ _UNITS = (("second", 1), ("minute", 60), ("hour", 3600), ("day", 86400))
 
 
 class ThumbnailError(Exception):
-    """An error that callers see: HTTP status, stable code, title, and whether a retry can help.
+    """An error that callers see: HTTP status, stable code, title, the `words` of a placeholder, and whether a retry can help.
 
     `field` names the option, header or setting that is wrong, as the caller wrote it; "" where none is.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
+    words: ClassVar[str] = "no picture"
     title: ClassVar[str] = "Internal error"
     retryable: ClassVar[bool] = False
     default_retry_after: ClassVar[int | None] = None
@@ -128,11 +129,13 @@ def _rebuilt(kind: type[ThumbnailError], args: tuple[object, ...], attributes: M
 class BadRequest(ThumbnailError):
     status = 400
     code = "invalid_option"
+    words = "invalid option"
     title = "Bad request"
 
 
 class InvalidURL(BadRequest):
     code = "invalid_url"
+    words = "not a valid address"
     title = "Invalid URL"
     default_field = "url"
 
@@ -141,6 +144,7 @@ class BlockedTarget(BadRequest):
     """The URL guard refused the target. Private and unresolvable look alike outside; `verdict` is for the log."""
 
     code = "blocked_url"
+    words = "cannot be captured"
     title = "Blocked URL"
     default_field = "url"
     verdict: str
@@ -163,10 +167,12 @@ class Unauthorized(ThumbnailError):
 
 class KeyRequired(Unauthorized):
     code = "key_required"
+    words = "a key is needed"
 
 
 class BadKey(Unauthorized):
     code = "bad_key"
+    words = "unknown key"
 
 
 class Forbidden(ThumbnailError):
@@ -176,14 +182,17 @@ class Forbidden(ThumbnailError):
 
 class BadSignature(Forbidden):
     code = "bad_signature"
+    words = "invalid signature"
 
 
 class ExpiredSignature(Forbidden):
     code = "expired_signature"
+    words = "expired"
 
 
 class ForbiddenHost(Forbidden):
     code = "forbidden_host"
+    words = "not allowed here"
 
 
 class ForeignOrigin(Forbidden):
@@ -199,6 +208,7 @@ class PaidOption(Forbidden):
 class NotFound(ThumbnailError):
     status = 404
     code = "not_found"
+    words = "not found"
     title = "Not found"
 
 
@@ -260,6 +270,7 @@ class RateLimited(ThumbnailError):
 
     status = 429
     code = "rate_limited"
+    words = "limit reached"
     title = "Too many requests"
     retryable = True
     limit: int
@@ -322,6 +333,7 @@ class CaptureError(ThumbnailError):
 class CaptureFailed(CaptureError):
     status = 502
     code = "capture_failed"
+    words = "could not be captured"
     title = "Capture failed"
     retryable = True
 
@@ -330,17 +342,20 @@ class ErrorStatus(CaptureFailed):
     """The page's own status is 400 or more. A retry may help after a 5xx, and after some of the others."""
 
     code = "page_status"
+    words = "answers with an error"
     title = "The page answered with an error"
 
 
 class NotAWebPage(CaptureFailed):
     code = "not_a_page"
+    words = "not a page"
     title = "Not a page"
     retryable = False
 
 
 class NoSuchElement(CaptureFailed):
     code = "selector_not_found"
+    words = "element not found"
     title = "No element matched"
     retryable = False
 
@@ -357,69 +372,81 @@ class NoOgImage(CaptureFailed):
 
 class CertificateInvalid(CaptureFailed):
     code = "certificate"
+    words = "invalid certificate"
     title = "Invalid certificate"
     retryable = False
 
 
 class TLSFailed(CaptureFailed):
     code = "tls_failed"
+    words = "no secure connection"
     title = "TLS failed"
     retryable = False
 
 
 class TooManyRedirects(CaptureFailed):
     code = "too_many_redirects"
+    words = "redirects without end"
     title = "Too many redirects"
     retryable = False
 
 
 class InvalidResponse(CaptureFailed):
     code = "invalid_response"
+    words = "invalid answer"
     title = "Invalid response of the page"
     retryable = False
 
 
 class ConnectionRefused(CaptureFailed):
     code = "connection_refused"
+    words = "refuses connections"
     title = "Connection refused"
 
 
 class ConnectionReset(CaptureFailed):
     code = "connection_reset"
+    words = "closes the connection"
     title = "Connection reset"
 
 
 class SiteUnreachable(CaptureFailed):
     code = "page_unreachable"
+    words = "cannot be reached"
     title = "Page unreachable"
 
 
 class OversizedPage(CaptureFailed):
     code = "page_too_large"
+    words = "too large"
     title = "Page too large"
     retryable = False
 
 
 class RendererCrashed(CaptureFailed):
     code = "page_crashed"
+    words = "crashes the browser"
     title = "Page crashed"
 
 
 class CaptureTimeout(CaptureError):
     status = 504
     code = "capture_timeout"
+    words = "takes too long"
     title = "Capture timed out"
     retryable = True
 
 
 class PageTimeout(CaptureTimeout):
     code = "page_timeout"
+    words = "does not answer in time"
     title = "Page timed out"
 
 
 class UpstreamQuota(CaptureError):
     status = 503
     code = "upstream_quota"
+    words = "no captures left for now"
     title = "Screenshot quota used up"
     retryable = True
     default_retry_after = 3600
@@ -428,6 +455,7 @@ class UpstreamQuota(CaptureError):
 class UpstreamUnavailable(CaptureError):
     status = 503
     code = "upstream_unavailable"
+    words = "no captures for now"
     title = "Screenshot API unavailable"
     retryable = True
     default_retry_after = 5
@@ -438,6 +466,7 @@ class Pending(ThumbnailError):
 
     status = 202
     code = "pending"
+    words = "being captured"
     title = "Capture in progress"
     retryable = True
     default_retry_after = 1
@@ -446,6 +475,7 @@ class Pending(ThumbnailError):
 class OverCapacity(ThumbnailError):
     status = 503
     code = "over_capacity"
+    words = "busy, try again soon"
     title = "Over capacity"
     retryable = True
     default_retry_after = 5
@@ -525,3 +555,13 @@ _REMEMBERED: tuple[type[ThumbnailError], ...] = (
     InvalidOption,
 )
 _BY_CODE = {kind.code: kind for kind in _REMEMBERED}
+
+
+def _all(kind: type[ThumbnailError]) -> Iterator[type[ThumbnailError]]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from _all(narrower)
+
+
+# What is the matter, by code, for a placeholder: a few words below the name of the host. The widest kind of a code counts.
+WORDS: Mapping[str, str] = {each.code: each.words for each in reversed(tuple(_all(ThumbnailError)))}

@@ -458,6 +458,12 @@ class Delivery:
         default_words="until the capture ends",
         signed=False,
     )
+    theme: str = option(
+        "auto",
+        Choice(("auto", "light", "dark")),
+        "the colours of placeholders; `auto` is dark if the browser sends `Sec-CH-Prefers-Color-Scheme: dark`",
+        signed=False,
+    )
     expires: int | None = option(None, Time(), "when the signature expires; see [Access](#access)")
     negotiated: bool = False
     background: bool = False

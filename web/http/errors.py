@@ -1,6 +1,7 @@
 """Errors as responses: problem+json (RFC 9457), or a placeholder for a caller that prefers an image."""
 
 import time
+from collections.abc import Mapping
 from typing import Literal
 
 import structlog
@@ -10,12 +11,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
 from access import rate_headers
-from errors import INTERNAL_ERROR, BlockedTarget, CaptureError, RateLimited, ThumbnailError, Unauthorized
+from errors import INTERNAL_ERROR, WORDS, BlockedTarget, CaptureError, RateLimited, ThumbnailError, Unauthorized
 from images import placeholder
 from options import STATUS_HEADER, THUMBNAIL_OPTIONS, Preset, Whole, implied_by_device
 from web.http import envelope, picture_states
 from web.http.pictures import SAFE_HEADERS
-from web.http.request_log import log_facts, request_id
+from web.http.request_log import log_facts, request_id, target_host
 from web.http.thumb_paths import Presenter, current_reader, written_in
 
 _SIZES = {name: THUMBNAIL_OPTIONS[name] for name in ("width", "height", "w", "h")}
@@ -149,13 +150,25 @@ def prefers_image() -> bool:
 
 def _placeholder(status: int, code: str, state: Literal["error", "pending"]) -> Response:
     headers = {"X-Thumb-State": state} | ({"X-Error-Code": code} if state == "error" else {})
-    return Response(placeholder.draw(*_requested_size(), state), status, headers, content_type="image/png")
+    body = placeholder.draw(*_requested_size(), state, target_host(), WORDS.get(code, ""), _theme())
+    return Response(body, status, headers, content_type="image/png")
+
+
+def _theme() -> placeholder.Theme:
+    """Read the theme leniently. A PNG cannot know the browser's, but some browsers tell it where a page allows them to."""
+    chosen = _written().get("theme", "auto")
+    hint = request.headers.get("Sec-CH-Prefers-Color-Scheme", "").strip('"')
+    return "dark" if "dark" in (chosen, hint if chosen != "light" else "") else "light"
+
+
+def _written() -> Mapping[str, str]:
+    reader = current_reader()
+    return reader.written(request.environ) if reader else written_in(request.environ["QUERY_STRING"])
 
 
 def _requested_size() -> tuple[int, int]:
     """Read the size of the picture leniently, since the query itself may be the error."""
-    reader = current_reader()
-    written = reader.written(request.environ) if reader else written_in(request.environ["QUERY_STRING"])
+    written = _written()
     given = {name: kind.guess(written.get(name, "")) for name, kind in _PIXELS.items()}
     device = _DEVICE.guess(written.get("device", "")) if isinstance(_DEVICE, Preset) else None
     usual = {name: _SIZES[name].default for name in ("width", "height")} | implied_by_device(device)

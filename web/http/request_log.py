@@ -25,6 +25,11 @@ def log_facts(**facts: object) -> None:
     structlog.contextvars.bind_contextvars(**facts)
 
 
+def target_host() -> str:
+    """Return the host whose page the current request is about, as its log event has it; "" before the URL was read."""
+    return str(structlog.contextvars.get_contextvars().get("host", ""))
+
+
 def request_id() -> str:
     return str(g.request_id)
 
