@@ -59,6 +59,7 @@ class Database:
         self._engine = make_engine(self._url)
         self._threads = (threads or CpuPool(4)) if self.is_sqlite else None
         self._migrated = False
+        self._closed = False
 
     @property
     def is_sqlite(self) -> bool:
@@ -96,9 +97,15 @@ class Database:
         return "ok"
 
     def close(self) -> None:
+        """Close all connections; one that a thread still uses, as soon as its work ends. No more work begins."""
+        self._closed = True
         self._engine.dispose()
 
     def _run(self, work: Callable[[Session], T], engine: Engine) -> T:
+        if self._closed:
+            raise DatabaseUnavailable("the process ends; try again")
+        pool = engine.pool  # after `close`, the engine has another
+
         def unit() -> T:
             with Session(engine, expire_on_commit=False) as session, session.begin():
                 self._require_migrated(session)
@@ -110,6 +117,9 @@ class Database:
             raise  # the database works, and says that a value does not fit
         except (SQLAlchemyError, OSError) as err:
             raise _unavailable(err) from err
+        finally:
+            if self._closed:
+                pool.dispose()
 
     def _require_migrated(self, session: Session) -> None:
         """Refuse tables that are older or newer than this code, once for each process."""

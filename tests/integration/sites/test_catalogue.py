@@ -4,12 +4,12 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
 from sqlalchemy import text
 
-from errors import InvalidOption, NotFound, RevisionConflict, SiteExists
+from errors import DatabaseUnavailable, InvalidOption, NotFound, RevisionConflict, SiteExists
 from sites import Catalogue, Counts, Database, Filters, SiteDraft, Status
 
 DAY = timedelta(days=1)
@@ -123,6 +123,26 @@ def test_writers_that_wait_for_each_other_are_both_done(postgres_server):
         assert list(pool.map(lock, [(1, 2), (2, 1)])) == [(1, 2), (2, 1)]
     assert len(tries) == 3
     database.close()
+
+
+@pytest.mark.slow
+def test_closing_closes_what_a_thread_still_uses(postgres_server):
+    database = Database(postgres_server.new_database())
+    closing, working = Event(), Event()
+
+    def work(session):
+        working.set()
+        closing.wait(10)
+        return session.connection().connection.dbapi_connection
+
+    with ThreadPoolExecutor(1) as pool:
+        used = pool.submit(database.read, work)
+        working.wait(10)
+        database.close()
+        closing.set()
+        assert used.result().closed
+    with pytest.raises(DatabaseUnavailable):
+        database.read(lambda session: session.scalar(text("SELECT 1")))
 
 
 def test_a_second_editor_is_told_of_the_first(catalogue):
