@@ -16,7 +16,7 @@ from web import cli, fast_path, openapi
 from web.admin import blueprint as admin
 from web.api import contract, dialects, health, jobs, metadata, oembed, persist, site_history, site_lists, sites, thumbs
 from web.dialects import give_prefixes, readers_of
-from web.http import budgets, callers, errors, flood_guard, origins, request_log, thumb_paths
+from web.http import budgets, callers, errors, flood_guard, origins, placeholders, request_log, thumb_paths
 from web.ui import docs, embed, embedding, error_pages, gallery, pages, playground
 
 MAX_BODY_BYTES = 64 * 1024
@@ -31,6 +31,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions["services"] = services  # for gunicorn's hooks
     request_log.install(app)
+    placeholders.install(app, services.settings)
     readers, spoken = thumb_paths.of(services), readers_of(services)
     fast_path.install(app, services, (*readers, *spoken))
     pictures = thumbs.blueprint(services, limits, readers)
@@ -89,7 +90,10 @@ def _judge_redis(services: Services) -> None:
 def __getattr__(name: str) -> Any:
     """Make `app` when a server asks for it, not when a test imports this module."""
     if name == "app":
-        app = create_app()
+        try:
+            app = create_app()
+        except config.ConfigError as err:
+            config.stop(err)
         _judge_redis(app.extensions["services"])
         return app
     raise AttributeError(name)

@@ -1,6 +1,7 @@
 """How the web process is reached, and what it shows."""
 
 import sys
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -17,6 +18,7 @@ class WebSettings(SettingsPart):
     public_url: BaseURL | None = Field(
         None, description="the http:// or https:// URL by which callers reach the service"
     )
+    placeholder_dir: Path | None = Field(None, description="the path of a folder of pictures")
     playground: bool = Field(default=True, description="true or false")
     gallery_public: bool = Field(default=False, description="true or false")
     log_format: Literal["json", "console"] = Field(

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, g, jsonify, request
 
 import images
-from errors import InvalidOption, KeyRequired
-from images import placeholder
+from errors import InvalidOption, KeyRequired, Pending
 from model import Picture
 from options import either
 from services import Services
@@ -22,6 +21,7 @@ from web.http.callers import Caller, identify_caller, identify_keeper
 from web.http.errors import prefers_image
 from web.http.origins import Sharing, allow_origins, refuse_foreign_writes, share_pictures
 from web.http.pictures import SAFE_HEADERS, picture_headers, picture_response, preferred_format
+from web.http.placeholders import hinted_theme, placeholder
 from web.http.request_log import log_facts
 from web.http.revisions import expected_revision, tag_revision
 from web.http.site_images import SiteImages, are_open, served_image
@@ -170,7 +170,8 @@ def _neutral(wanted: SiteImage) -> Response:
         width, height = NEUTRAL_SIZE
     ratio = NEUTRAL_SIZE[0] / NEUTRAL_SIZE[1]
     size = width or round((height or 0) * ratio), height or round((width or 0) / ratio)
-    response = Response(placeholder.draw(*size, "pending"), content_type="image/png")
+    body, content_type = placeholder(size, "pending", code=Pending.code, theme=hinted_theme())
+    response = Response(body, content_type=content_type)
     response.headers.update(SAFE_HEADERS | {"Cache-Control": "no-store", "X-Thumb-State": "pending"})
     return response
 

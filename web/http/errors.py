@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from typing import Literal
 
 import structlog
 from flask import Flask, Response, json, request
@@ -11,11 +10,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
 from access import rate_headers
-from errors import INTERNAL_ERROR, WORDS, BlockedTarget, CaptureError, RateLimited, ThumbnailError, Unauthorized
-from images import placeholder
+from errors import INTERNAL_ERROR, BlockedTarget, CaptureError, RateLimited, ThumbnailError, Unauthorized
+from images.placeholder import State
 from options import STATUS_HEADER, THUMBNAIL_OPTIONS, Preset, Whole, implied_by_device
 from web.http import envelope, picture_states
 from web.http.pictures import SAFE_HEADERS
+from web.http.placeholders import hinted_theme, placeholder
 from web.http.request_log import log_facts, request_id, target_host
 from web.http.thumb_paths import Presenter, current_reader, written_in
 
@@ -148,17 +148,11 @@ def prefers_image() -> bool:
     return bool(images > texts)
 
 
-def _placeholder(status: int, code: str, state: Literal["error", "pending"]) -> Response:
+def _placeholder(status: int, code: str, state: State) -> Response:
     headers = {"X-Thumb-State": state} | ({"X-Error-Code": code} if state == "error" else {})
-    body = placeholder.draw(*_requested_size(), state, target_host(), WORDS.get(code, ""), _theme())
-    return Response(body, status, headers, content_type="image/png")
-
-
-def _theme() -> placeholder.Theme:
-    """Read the theme leniently. A PNG cannot know the browser's, but some browsers tell it where a page allows them to."""
-    chosen = _written().get("theme", "auto")
-    hint = request.headers.get("Sec-CH-Prefers-Color-Scheme", "").strip('"')
-    return "dark" if "dark" in (chosen, hint if chosen != "light" else "") else "light"
+    theme = hinted_theme(_written().get("theme", "auto"))
+    body, content_type = placeholder(_requested_size(), state, code=code, host=target_host(), theme=theme)
+    return Response(body, status, headers, content_type=content_type)
 
 
 def _written() -> Mapping[str, str]:
