@@ -96,7 +96,7 @@ def test_a_card_of_an_unknown_page_tries_again_by_itself(client, engine_api):
     wait_until(lambda: embed(client, wait=0).status_code == 200, "the capture")
 
     assert (waiting.status_code, waiting.headers["Cache-Control"]) == (202, "no-store")
-    assert '<meta http-equiv="refresh" content="3">' in waiting.text
+    assert '<meta http-equiv="refresh" content="1">' in waiting.text
     assert "example.com" in waiting.text
     assert "wait=" not in next(each for each in sources(waiting.text) if each.startswith("/thumb"))
 
