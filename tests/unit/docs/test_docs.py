@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-NO_SUBJECTS = {"bench", "data", "demo", "deploy", "docs", "engine", "scripts", "tests"}
+NO_SUBJECTS = {"bench", "clients", "data", "demo", "deploy", "docs", "engine", "scripts", "tests"}
 EVENT = re.compile(r'_log\.\w+\(\s*"([a-z_]+)"|\b_?call\(\s*"([a-z_]+)"')
 
 

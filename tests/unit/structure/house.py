@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-TOOLS = {"bench", "deploy", "docs", "scripts", "tests"}
+TOOLS = {"bench", "clients", "deploy", "docs", "scripts", "tests"}
 
 
 def folders():
