@@ -9,6 +9,7 @@ import http.client
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -107,7 +108,9 @@ def announce(checks: Iterable[Address], text: str) -> None:
     for address in checks:
         while not healthy(address):
             time.sleep(0.1)
-    print(text, flush=True)
+    # At once: to a terminal, `print` writes the last line break by itself, and another process may write before it.
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def healthy(address: Address) -> bool:

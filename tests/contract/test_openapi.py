@@ -171,12 +171,12 @@ def generated(document, tmp_path_factory):
     folder = tmp_path_factory.mktemp("generated")
     (folder / "openapi.json").write_text(json.dumps(document))
     (folder / "config.json").write_text(json.dumps(GENERATOR))
-    words = ("--path", "openapi.json", "--config", "config.json", "--output-path", "thumbnail_client", "--meta", "none")
+    words = ("--path", "openapi.json", "--config", "config.json", "--output-path", "generated_client", "--meta", "none")
     program = (sys.executable, "-m", "openapi_python_client", "generate", *words)
     told = subprocess.run(program, cwd=folder, check=True, capture_output=True, text=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
-        yield SimpleNamespace(folder=folder / "thumbnail_client", told=told.stdout)
+        yield SimpleNamespace(folder=folder / "generated_client", told=told.stdout)
 
 
 def test_a_generated_client_has_every_operation(generated, document):
@@ -186,11 +186,11 @@ def test_a_generated_client_has_every_operation(generated, document):
 
 
 def test_a_generated_client_captures_a_picture(generated, served):
-    client_of = importlib.import_module("thumbnail_client").AuthenticatedClient
-    models = importlib.import_module("thumbnail_client.models")
-    get = importlib.import_module("thumbnail_client.api.thumbnails.get_thumbnail")
-    post = importlib.import_module("thumbnail_client.api.thumbnails.post_thumbnail")
-    persist = importlib.import_module("thumbnail_client.api.permanent_pictures.persist")
+    client_of = importlib.import_module("generated_client").AuthenticatedClient
+    models = importlib.import_module("generated_client.models")
+    get = importlib.import_module("generated_client.api.thumbnails.get_thumbnail")
+    post = importlib.import_module("generated_client.api.thumbnails.post_thumbnail")
+    persist = importlib.import_module("generated_client.api.permanent_pictures.persist")
     transport = {"transport": httpx.WSGITransport(app=served.app)}
     with client_of(base_url="http://localhost", token=KEY, httpx_args=transport) as client:
         page = "https://generated.example/"
