@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def cluster_url():
-    with running_redis("--cluster-enabled", "yes") as server:
+    with running_redis("--cluster-enabled", "yes", "--cluster-port", str(free_port())) as server:
         yield server.url
 
 
@@ -38,7 +38,7 @@ def test_a_worker_that_meets_a_cluster_later_waits_and_says_what_to_do(tmp_path)
     settings = {"redis_url": f"redis://127.0.0.1:{port}/0", "snapsharp_api_key": "sk_live_test"}
     with (
         running_worker(log, said=b"Cannot connect", **settings) as worker,
-        running_redis("--cluster-enabled", "yes", port=port),
+        running_redis("--cluster-enabled", "yes", "--cluster-port", str(free_port()), port=port),
     ):
         wait_until(lambda: "redis_refuses" in log.read_text(), "a refusal")
         assert '"hint":"Redis Cluster is not supported: set REDIS_URL and STATE_REDIS_URL' in log.read_text()
