@@ -85,6 +85,8 @@ def test_a_key_is_sent_and_is_forgotten_by_a_reload(docs):
     page.get_by_role("button", name="Execute").click()
     expect(page.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
     page.reload()
+    # The address names the operation, so the page opens it by itself.
+    expect(page.locator("[id$='-get_usage'].opblock .opblock-body")).to_be_visible()
     assert status_of_usage(page) == "401"
     assert page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})") == "{}"
 
