@@ -6,6 +6,7 @@ Runs on the system's Python before any requirement is installed, so it uses only
 """
 
 import ast
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -15,7 +16,8 @@ import sys
 import sysconfig
 import tempfile
 import zipfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -44,11 +46,27 @@ Or let a hosted API take the screenshots:  SNAPSHARP_API_KEY=... make run"""
 
 def main(kinds: set[str]) -> None:
     os.chdir(ROOT)
-    install_packages(missing_packages(os.environ, kinds))
-    make_venv()
-    install_requirements("requirements-dev.txt" if kinds else "requirements.txt")
-    if "bench" in kinds:
-        install_requirements("requirements-bench.txt")
+    with alone():
+        install_packages(missing_packages(os.environ, kinds))
+        make_venv()
+        install_requirements("requirements-dev.txt" if kinds else "requirements.txt")
+        if "bench" in kinds:
+            install_requirements("requirements-bench.txt")
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other set-up of this checkout runs: it would take `.venv` for one whose installation was interrupted."""
+    folder = os.open(ROOT, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Another set-up of this checkout is running. Waiting for it.", flush=True)
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def missing_packages(environ: Mapping[str, str], kinds: Collection[str] = ()) -> list[str]:

@@ -1,6 +1,7 @@
 """`make setup` on machines that lack a package."""
 
 import base64
+import fcntl
 import functools
 import hashlib
 import os
@@ -9,12 +10,14 @@ import subprocess
 import sys
 import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from scripts import setup
+from tests.support.processes import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -121,6 +124,29 @@ def checkout(tmp_path):
 
 
 UV = "uv-1.0.data/scripts/uv"
+
+
+@pytest.mark.slow
+def test_a_second_set_up_waits_for_the_first(checkout):
+    """Else it would take `.venv` for one whose installation was interrupted, and clear it."""
+    checkout.offer("uv", {UV: (ROOT / ".venv/bin/uv").read_bytes()}, "requirements-setup.txt")
+    checkout.offer("colours", {"colours.py": b""}, "requirements.txt")
+    first = os.open(checkout.folder, os.O_RDONLY)
+    fcntl.flock(first, fcntl.LOCK_EX)
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(checkout.setup)
+        wait_until(lambda: second.done() or waits_for_a_lock(checkout.folder), "the second set-up")
+        assert not second.done()
+        assert not (checkout.folder / ".venv").exists()
+        os.close(first)
+        assert second.result().splitlines()[0] == "Another set-up of this checkout is running. Waiting for it."
+    assert checkout.installer("colours") == "uv"
+
+
+def waits_for_a_lock(folder):
+    """Return whether a process waits for the lock of `folder`: https://man7.org/linux/man-pages/man5/proc_locks.5.html."""
+    waiting = [line.split() for line in Path("/proc/locks").read_text(encoding="utf-8").splitlines() if "->" in line]
+    return any(words[6].rpartition(":")[2] == str(folder.stat().st_ino) for words in waiting)
 
 
 @pytest.mark.slow
