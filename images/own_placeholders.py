@@ -11,10 +11,12 @@ from PIL import Image, ImageOps
 from images.placeholder import State, Theme
 
 SUFFIXES = (".png", ".webp", ".jpg", ".jpeg")
-CONTENT_TYPE = "image/jpeg"  # takes a tenth of the time of a PNG, whose size nobody pays for
+CONTENT_TYPE = "image/jpeg"  # a PNG takes ten times as long
 MOST_BYTES, MOST_PIXELS = 4 << 20, 16 << 20  # of a file
-_KEPT_SIDE = 1920  # pixels: a larger picture is made smaller when it is read
-_REMEMBERED = 64  # of some 100 kB
+# Nobody pays for a placeholder, and a large one takes long: 15 ms at this size, 140 ms at the largest that may be asked for.
+LARGEST = 1280 * 720  # pixels
+_KEPT_SIDE = 1280  # pixels: a larger picture is made smaller when it is read
+_REMEMBERED = 32  # of at most 0.5 MB
 _QUALITY = 85
 _DARK = "-dark"
 
@@ -55,7 +57,12 @@ class OwnPlaceholders:
         return cls(pictures)
 
     def fitted(self, width: int, height: int, state: State, code: str, theme: Theme) -> bytes | None:
-        """Return a JPEG of `width` × `height` pixels for an error's `code`, None if the folder has no picture for it."""
+        """Return a JPEG of `width` × `height` pixels for an error's `code`.
+
+        None if the folder has no picture for it, or if more than LARGEST pixels are asked for.
+        """
+        if width * height > LARGEST:
+            return None
         names = (code, "error") if state == "error" else ("pending",)
         found = [each for name in names for each in ((name + _DARK, name) if theme == "dark" else (name,))]
         name = next((each for each in found if each in self._pictures), None)

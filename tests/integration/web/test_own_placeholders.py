@@ -68,6 +68,14 @@ def test_the_whole_picture_is_shown_on_the_colour_of_its_corner(make_client, fol
         assert max(abs(a - b) for a, b in zip(found.getpixel((x, 50)), colour, strict=True)) < 10
 
 
+def test_a_large_size_costs_no_more_than_a_drawn_one(make_client, folder):
+    save(folder / "error.png", RED)
+    response = make_client(placeholder_dir=folder).get(f"{BLOCKED}&w=3840&h=3840", headers=IMG)
+
+    assert response.content_type == "image/png"
+    assert shown(response)[0] == (3840, 3840)
+
+
 def test_programs_get_problems_as_before(make_client, folder):
     save(folder / "error.png", RED)
     assert make_client(placeholder_dir=folder).get(BLOCKED).content_type == "application/problem+json"
