@@ -17,6 +17,11 @@ SIZES = ((320, 180), (640, 360), (960, 540), (1280, 720), (160, 90))  # of pictu
 OEMBED_TYPES = {"json": "application/json+oembed", "xml": "text/xml+oembed"}
 
 
+def themed(theme: str) -> dict[str, str]:
+    """Return the option that gives a placeholder its theme, if that is not the usual one."""
+    return {} if theme == "auto" else {"theme": theme}
+
+
 class PageLinks:
     def __init__(self, services: Services) -> None:
         self._access = services.access
@@ -34,11 +39,11 @@ class PageLinks:
         """Return the same without scheme and host, for a page of ours."""
         return path_of(self._written(path, pairs, more), self._public_url)
 
-    def picture(self, pairs: Pairs, size: Size | None = None, file_format: str = "webp") -> str:
-        """Return the URL of the page's picture, in the usual size if none is given."""
+    def picture(self, pairs: Pairs, size: Size | None = None, file_format: str = "webp", theme: str = "auto") -> str:
+        """Return the URL of the page's picture, in the usual size if none is given. `theme` is its placeholder's."""
         size = size or next(iter(self.sizes()), None)
         sides = {"w": size[0], "h": size[1]} if size else {}
-        return self.write("/thumb", pairs, **sides, format=file_format)
+        return self.write("/thumb", pairs, **sides, format=file_format, **themed(theme))
 
     def sizes(self, sizes: Sequence[Size] = SIZES) -> list[Size]:
         """Return those of `sizes` in which this installation gives pictures."""

@@ -40,7 +40,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     def embed() -> Response:
         query, own = _options(request.query_string)
         wanted = parse_page(services, query)
-        g.embedded_url = wanted.target.url
+        g.embedded_url, theme = wanted.target.url, own.get("theme", "auto")
         if wanted.delivery.wait is None:
             wanted = replace(wanted, delivery=replace(wanted.delivery, wait=WAIT))
         ask, charge = ask_about(services, budgets, wanted)
@@ -49,12 +49,12 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         except Pending as err:
             log_facts(code=err.code)
             response = _show(
-                links, cards.pending(query, wanted.target.url, err.retry_after or 3), own, query, err.status
+                links, cards.pending(query, wanted.target.url, err.retry_after or 3, theme), own, query, err.status
             )
             response.headers["Retry-After"] = str(err.retry_after)
             return response
         log_served(known.served)
-        response = _show(links, cards.ready(query, known), own, query, 200)
+        response = _show(links, cards.ready(query, known, theme), own, query, 200)
         response.headers.update(cache_headers(known.served, wanted.delivery) | charge.headers)
         del response.headers["ETag"]  # of the picture
         response.add_etag()
@@ -77,7 +77,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
 def _show(links: PageLinks, card: LinkCard, own: dict[str, str], query: bytes, status: int) -> Response:
     theme = own.get("theme", "auto")
     if own.get("as") == "html":
-        picture = links.picture(links.pairs(query)) if card.picture else ""
+        picture = links.picture(links.pairs(query), theme=theme) if card.picture else ""
         response = Response(html_to_paste(card, picture, theme), status, content_type="text/plain; charset=utf-8")
     else:
         oembed = links.oembed(links.pairs(query)) if query else {}

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from errors import ThumbnailError
 from metadata import Metadata
-from web.http.page_links import PageLinks
+from web.http.page_links import PageLinks, themed
 
 THEMES = ("auto", "light", "dark")
 READY, PENDING, FAILED = "ready", "pending", "failed"
@@ -37,9 +37,10 @@ class LinkCards:
 
     links: PageLinks
 
-    def ready(self, query: bytes, known: Metadata) -> LinkCard:
+    def ready(self, query: bytes, known: Metadata, theme: str) -> LinkCard:
         return self._with_pictures(
             query,
+            theme,
             LinkCard(
                 READY,
                 known.url,
@@ -49,19 +50,20 @@ class LinkCards:
             ),
         )
 
-    def pending(self, query: bytes, url: str, retry_after: int) -> LinkCard:
+    def pending(self, query: bytes, url: str, retry_after: int, theme: str) -> LinkCard:
         """Return the card of a page that is being captured. Its picture comes when it is there: the browser waits."""
-        return self._with_pictures(query, LinkCard(PENDING, url, retry_after=retry_after))
+        return self._with_pictures(query, theme, LinkCard(PENDING, url, retry_after=retry_after))
 
     def failed(self, url: str, err: ThumbnailError) -> LinkCard:
         reason = f"{err.title}."
         return LinkCard(FAILED, url, description=f"No preview: {reason[:1].lower()}{reason[1:]}" if url else reason)
 
-    def _with_pictures(self, query: bytes, card: LinkCard) -> LinkCard:
+    def _with_pictures(self, query: bytes, theme: str, card: LinkCard) -> LinkCard:
         pairs, write = self.links.pairs(query), self.links.path
+        shown = {"format": "webp"} | themed(theme)
         sizes = self.links.sizes(((320, 180), (640, 360), (960, 540)))
-        paths = {size: write("/thumb", pairs, w=size[0], h=size[1], format="webp") for size in sizes}
-        small = next(iter(paths.values()), "") or write("/thumb", pairs, format="webp")
+        paths = {size: write("/thumb", pairs, w=size[0], h=size[1], **shown) for size in sizes}
+        small = next(iter(paths.values()), "") or write("/thumb", pairs, **shown)
         return LinkCard(
             card.state,
             card.url,

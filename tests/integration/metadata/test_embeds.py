@@ -101,6 +101,17 @@ def test_a_card_of_an_unknown_page_tries_again_by_itself(client, engine_api):
     assert "wait=" not in next(each for each in sources(waiting.text) if each.startswith("/thumb"))
 
 
+@pytest.mark.parametrize("form", ["frame", "html"])
+def test_what_waits_in_a_dark_card_is_dark_too(client, engine_api, form):
+    engine_api.behave(saying(**SAID))
+    themes = {
+        theme: [each for each in sources(embed(client, **{"theme": theme, "as": form}).text) if "theme=dark" in each]
+        for theme in ("dark", "auto")
+    }
+    assert themes["dark"]
+    assert themes["auto"] == []
+
+
 def test_a_card_of_a_page_that_fails_says_so_and_leads_to_it(client, engine_api):
     engine_api.behave(refuse(422, "page_status", "the page answered 404", extras={"page_status": 404}))
     answer = embed(client)
