@@ -124,7 +124,7 @@ class PageMetadata:
 
 
 def clean(text: object, longest: int) -> str:
-    """Return `text` in one line of at most `longest` characters, without characters that nobody sees."""
+    """Return `text` in one line of at most `longest` characters, without invisible characters."""
     if not isinstance(text, str):
         return ""
     # A page may have a megabyte of spaces in its title.

@@ -129,7 +129,7 @@ class Client:
         return self._ask_for_json("POST", "/sites", {"url": url, **fields})[0]
 
     def change_site(self, id_: int, *, revision: int | None = None, **fields: object) -> dict[str, Any]:
-        """Change a site; with its `revision`, only if nobody has changed it since."""
+        """Change a site. With its `revision`, the change fails if the site was edited in between."""
         return self._ask_for_json("PATCH", f"/sites/{id_}", fields, revision=revision)[0]
 
     def remove_site(self, id_: int, *, revision: int | None = None) -> None:

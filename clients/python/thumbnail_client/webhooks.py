@@ -14,7 +14,7 @@ _MOST_SECONDS = 300  # that a message may be old, or its clock ahead
 
 
 def verified(secret: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """Return the message that `body` (as received) holds, if the service has signed it. Raises UnverifiedMessage.
+    """Return the message that `body` (as received) holds, if the service has signed it. Raises UnverifiedMessage, and ValueError for a `secret` that is none.
 
     `secret` is `WEBHOOK_SECRET`. A message may come twice: `webhook-id` among the headers is the same then.
     """
