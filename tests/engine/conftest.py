@@ -37,6 +37,6 @@ def engine(site: Site, closed_port: int) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def short_deadline_engine(site: Site) -> Iterator[Engine]:
-    """For pages that never finish: 4.5 s to navigate, also where the machine is busy, 7 s in all."""
-    with small_engine(site, ENGINE_DEADLINE=7, ENGINE_CONCURRENCY=6) as running:
+    """For pages that never finish: 7.5 s to navigate, also where the machine is busy, 10 s in all."""
+    with small_engine(site, ENGINE_DEADLINE=10, ENGINE_CONCURRENCY=6) as running:
         yield running
