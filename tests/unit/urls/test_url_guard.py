@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from errors import InvalidOption, InvalidURL, ThumbnailError
+from errors import BlockedTarget, InvalidOption, InvalidURL, ThumbnailError
 from netguard import Guard
 from options import CaptureOptions, Target, chosen
-from urls import locate, parse_url, read_capture, read_query
+from urls import locate, over_http, parse_typed_url, parse_url, read_capture, read_query
 
 CORPUS = Path(__file__).parents[2] / "data" / "ssrf-corpus.tsv"
 
@@ -149,3 +149,33 @@ def test_a_query_keeps_the_bytes_of_the_url(query, pairs):
 def test_a_query_that_cannot_be_read_is_refused(query):
     with pytest.raises(InvalidOption):
         read_query(query)
+
+
+@pytest.mark.parametrize(
+    ("typed", "ports", "url", "http_too"),
+    [
+        ("example.com/a?b=c", (80, 443), "https://example.com/a?b=c", True),
+        ("//Example.com", (80, 443), "https://example.com/", True),
+        ("[2606:4700::1111]/x", (80, 443), "https://[2606:4700::1111]/x", True),
+        ("example.com:443/", (80, 443), "https://example.com/", False),
+        ("example.com:80", (80, 443), "http://example.com/", False),
+        ("example.com:8443/a", (80, 443, 8443), "https://example.com:8443/a", True),
+        ("example.com", (443,), "https://example.com/", False),
+        ("example.com", (80,), "http://example.com/", False),
+        ("https://example.com/", (80, 443), "https://example.com/", False),
+    ],
+)
+def test_a_url_without_a_scheme_is_judged_by_each_that_it_may_get(typed, ports, url, http_too):
+    target, tries_http = parse_typed_url(typed, Guard(frozenset(ports)))
+    assert (target.url, tries_http) == (url, http_too)
+    assert over_http(target).scheme == "http"
+    assert over_http(over_http(target)) == over_http(target)
+
+
+@pytest.mark.parametrize(
+    "typed", ["10.0.0.1", "127.0.0.1:443/", "127.0.0.1:80", "[::1]/", "169.254.169.254/latest", "a.b:22"]
+)
+@pytest.mark.parametrize("ports", [(80, 443), (443,), (80,)])
+def test_an_inside_address_without_a_scheme_is_refused_as_with_one(typed, ports):
+    with pytest.raises(BlockedTarget):
+        parse_typed_url(typed, Guard(frozenset(ports)))
