@@ -52,7 +52,8 @@ setup-bench:
 lock: setup-dev ## compile requirements*.in into requirements*.txt (UPGRADE=--upgrade for newest versions)
 	$(COMPILE) $(UPGRADE) requirements-setup.in -o requirements-setup.txt
 	$(COMPILE) $(UPGRADE) requirements.in -o requirements.txt
-	$(COMPILE) $(UPGRADE) requirements-dev.in -c requirements-setup.txt -c requirements.txt -o requirements-dev.txt
+	$(COMPILE) $(UPGRADE) requirements-tracing.in -c requirements.txt -o requirements-tracing.txt
+	$(COMPILE) $(UPGRADE) requirements-dev.in -c requirements-setup.txt -c requirements.txt -c requirements-tracing.txt -o requirements-dev.txt
 	$(COMPILE) $(UPGRADE) requirements-bench.in -c requirements-dev.txt -o requirements-bench.txt
 
 bench: setup-bench ## compare the service with its peers (some twenty minutes) and write bench/results.md (ARGS=hits for one part)
