@@ -44,6 +44,7 @@ COPY jobs jobs
 COPY metadata metadata
 COPY netguard netguard
 COPY options options
+COPY purge purge
 COPY refresh refresh
 COPY sites sites
 COPY storage_backends storage_backends

@@ -14,9 +14,22 @@ from coordination import ClusterMode, log_in_one_line
 from services import Services
 from web import cli, fast_path, openapi
 from web.admin import blueprint as admin
-from web.api import contract, dialects, health, jobs, metadata, oembed, persist, site_history, site_lists, sites, thumbs
+from web.api import (
+    contract,
+    dialects,
+    health,
+    jobs,
+    metadata,
+    oembed,
+    persist,
+    purge,
+    site_history,
+    site_lists,
+    sites,
+    thumbs,
+)
 from web.dialects import give_prefixes, readers_of
-from web.http import budgets, callers, errors, flood_guard, origins, placeholders, request_log, thumb_paths
+from web.http import budgets, cache_tags, callers, errors, flood_guard, origins, placeholders, request_log, thumb_paths
 from web.ui import docs, embed, embedding, error_pages, gallery, pages, playground
 
 MAX_BODY_BYTES = 64 * 1024
@@ -32,6 +45,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.extensions["services"] = services  # for gunicorn's hooks
     request_log.install(app)
     placeholders.install(app, services.settings)
+    cache_tags.install(app, services.settings)
     readers, spoken = thumb_paths.of(services), readers_of(services)
     fast_path.install(app, services, (*readers, *spoken))
     pictures = thumbs.blueprint(services, limits, readers)
@@ -45,6 +59,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(sites.blueprint(services, limits))
     app.register_blueprint(site_history.blueprint(services, limits))
     app.register_blueprint(site_lists.blueprint(services, limits))
+    app.register_blueprint(purge.blueprint(services))
     app.register_blueprint(health.blueprint(services))
     app.register_blueprint(openapi.blueprint(services))
     pages.install(app, services)

@@ -12,6 +12,7 @@ ThumbnailError
 │   ├── BadSignature         bad_signature
 │   ├── ExpiredSignature     expired_signature
 │   ├── ForbiddenHost        forbidden_host
+│   │   └── TakenDown 451        taken_down
 │   ├── ForeignOrigin        foreign_origin
 │   └── PaidOption         plan_required
 ├── IdempotencyConflict 409  idempotency_conflict
@@ -193,6 +194,15 @@ class ExpiredSignature(Forbidden):
 class ForbiddenHost(Forbidden):
     code = "forbidden_host"
     words = "not allowed here"
+
+
+class TakenDown(ForbiddenHost):
+    """The operator shows this page to nobody (RFC 7725)."""
+
+    code = "taken_down"
+    status = 451
+    title = "Unavailable For Legal Reasons"
+    words = "not shown here"
 
 
 class ForeignOrigin(Forbidden):
@@ -552,6 +562,7 @@ _REMEMBERED: tuple[type[ThumbnailError], ...] = (
     UpstreamQuota,
     UpstreamUnavailable,
     BlockedTarget,
+    TakenDown,
     InvalidOption,
 )
 _BY_CODE = {kind.code: kind for kind in _REMEMBERED}

@@ -9,7 +9,7 @@ import structlog
 
 import netguard
 import storage_backends
-from access import AccessRules, ApiKey, Budget, Counters, RedisCounters, parse_size
+from access import AccessRules, ApiKey, BlockedTargets, Budget, Counters, RedisCounters, parse_size
 from capture import DIALECTS, CaptureClient, CircuitBreaker, Pseudonyms, Quota, ScreenshotAPI
 from config import Settings
 from coordination import (
@@ -30,6 +30,7 @@ from jobs import JobPictures, JobPresenter, JobQueue, JobStore, celery_app
 from metadata import Icons, IconStore, MetadataReader, PictureFetcher, PreviewFetcher
 from netguard import Guard
 from options import LONGEST_TTL
+from purge import Cdn, Cloudflare, Fastly, PictureRooms, PurgeMethod, Purging
 from refresh import Popularity, Refresher
 from sites import (
     AdminSessions,
@@ -58,6 +59,7 @@ from thumbnails import (
     Originals,
     PictureCache,
     Previews,
+    Purges,
     RedisOriginals,
     Renditions,
     Schemes,
@@ -113,6 +115,8 @@ class Services:
     list_turns: ListTurns
     importer: Importer
     exporter: Exporter
+    purges: Purges
+    purging: Purging
 
     def ready(self) -> dict[str, str]:
         """Return the state of each dependency: ok, unreachable, full, or what to do. Each check ends within seconds.
@@ -129,6 +133,7 @@ class Services:
 
     def start(self) -> None:
         """Begin to hear which pictures change. Call it in the process that serves them, after its fork."""
+        self.purges.start()
         self.cache.track()
 
     def warn_about_redis(self) -> None:
@@ -142,6 +147,7 @@ class Services:
         self.popularity.flush()
         self.site_views.flush()
         self.client.close()
+        self.purges.close()
         self.cache.close()
         self.jobs.close()
         self.connections.close()
@@ -154,7 +160,9 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     connections = open_connections(settings.redis_url, settings.state_url, settings.redis_prefix, LEASE_MS / 1000)
     state = connections.state
     originals_store = _originals_store(settings, connections.cache)
-    cache = PictureCache(connections.cache, settings.memory_cache_bytes, originals=originals_store)
+    access = _access(settings)
+    purges = Purges(state)
+    cache = PictureCache(connections.cache, settings.memory_cache_bytes, originals=originals_store, purges=purges)
     client = _capture_client(settings)
     leases = Leases(state)
     coalescer = Coalescer(leases, capacity=4 * settings.capture_concurrency + 2 * settings.capture_queue)
@@ -170,6 +178,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         guard if settings.resolve_targets else None,
         _original_limits(settings),
         previews,
+        require_shown=access.blocked.require_shown,
     )
     storage = _storage(settings)
     renditions = Renditions(cache, cpu, freshness)
@@ -182,9 +191,10 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     webhook_sender = WebhookSender(guard, settings.webhook_secret, resolves=settings.resolve_targets)
     counters = Counters(RedisCounters(state=state))
     validator = _validator(settings, guard)
-    access = _access(settings)
     database = Database(settings.database_url)
-    site_pictures = SitePictures(database, storage, cache, renditions, settings.cache_ttl + settings.stale_ttl)
+    site_pictures = SitePictures(
+        database, storage, cache, renditions, settings.cache_ttl + settings.stale_ttl, access.blocked.require_shown
+    )
     versions = VersionStore(database, storage, cpu, site_pictures.changed)
     catalogue = Catalogue(database, next_due, on_removed=site_pictures.changed)
     drafts = DraftReader(validator, access.require_target)
@@ -240,7 +250,24 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         ),
         site_sweeper=Sweeper(database, storage),
         site_events=site_events,
+        purges=purges,
+        purging=Purging.of(
+            PictureRooms(purges, cache, site_pictures, catalogue, state, settings.nginx_cache_dir, _cdns(settings)),
+            guard,
+            access.blocked,
+        ),
     )
+
+
+def _cdns(settings: Settings) -> list[Cdn]:
+    cdns: list[Cdn] = [PurgeMethod(url) for url in settings.purge_urls]
+    if settings.fastly_service_id and settings.fastly_api_token:
+        token = settings.fastly_api_token.get_secret_value()
+        cdns.append(Fastly(settings.fastly_service_id, token, settings.fastly_api_url))
+    if settings.cloudflare_zone_id and settings.cloudflare_api_token:
+        token = settings.cloudflare_api_token.get_secret_value()
+        cdns.append(Cloudflare(settings.cloudflare_zone_id, token, settings.cloudflare_api_url))
+    return cdns
 
 
 def _wait_limits(settings: Settings) -> WaitLimits:
@@ -326,6 +353,7 @@ def _access(settings: Settings) -> AccessRules:
         settings.signing_keys,
         settings.allowed_targets,
         frozenset(map(parse_size, settings.allowed_sizes)),
+        BlockedTargets(settings.blocked_targets, settings.blocked_targets_file),
     )
 
 

@@ -7,6 +7,7 @@ they can be removed. Pictures of sites are below `sites/` and the site's id, unt
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -140,6 +141,12 @@ class OriginalStore(Protocol):
         """Keep `value` for at most `seconds`, in place of an older one. False if it is not kept; the older one is gone."""
 
     def discard(self, name: str) -> None: ...
+
+    def discard_where(self, is_gone: Callable[[bytes], bool], head: int) -> int:
+        """Discard each original of whose first `head` bytes `is_gone` is true, and return their count.
+
+        `is_gone` is given all of it if it raises ValueError. Raises OSError if not all could be looked at.
+        """
 
     def works(self) -> bool:
         """Return whether originals can be kept."""

@@ -8,6 +8,7 @@ import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TypeVar
 
@@ -118,7 +119,7 @@ def recapture(services: Services, subject: str, turn: int, queue: str) -> None:
     page, request_id = ViewedPage.unpack(subject), new_id()
     try:
         if page is not None:
-            services.access.require_target(page.request.target.host)
+            services.access.require_target(page.request.target)
             if services.refresher.recapture(page, request_id):
                 _log.info("refreshed", host=page.request.target.netloc, request_id=request_id)
     except (RateLimited, OverCapacity) as err:
@@ -177,6 +178,12 @@ def prune(services: Services) -> None:
             pass
     except (StorageUnavailable, DatabaseUnavailable, SoftTimeLimitExceeded):
         return  # already logged, or too much for one run; the next one is in an hour
+
+
+def sweep_purged(services: Services) -> None:
+    """Remove the files of what was purged or taken down. What is not done in time, the next run does."""
+    with suppress(SoftTimeLimitExceeded):
+        services.purging.sweeper.sweep()
 
 
 def queue_stats(services: Services) -> None:

@@ -31,9 +31,11 @@ from jobs import (
     QUEUE_STATS,
     RECAPTURE,
     REFRESH,
+    SWEEP_PURGED,
     celery_app,
 )
 from jobs.consumer import Consumer
+from purge import SWEEP_SECONDS
 from refresh import ROUND_SECONDS
 from services import Services
 from sites import SITE_ROUND_SECONDS
@@ -48,6 +50,7 @@ _TASKS: dict[str, Callable[..., None]] = {
     QUEUE_STATS: tasks.queue_stats,
     RECAPTURE: tasks.recapture,
     REFRESH: tasks.refresh,
+    SWEEP_PURGED: tasks.sweep_purged,
 }
 
 
@@ -71,6 +74,7 @@ app.conf.worker_concurrency = settings.worker_concurrency
 app.conf.beat_schedule = {
     QUEUE_STATS: _every(STATS_SECONDS, QUEUE_STATS),
     PRUNE: _every(tasks.PRUNE_SECONDS, PRUNE, BULK),
+    SWEEP_PURGED: _every(SWEEP_SECONDS, SWEEP_PURGED),
 }
 if settings.refresh_budget:
     app.conf.beat_schedule[REFRESH] = _every(ROUND_SECONDS, REFRESH)
@@ -82,7 +86,9 @@ if settings.sites_budget:
 def services() -> Services:
     """Make the services of this process on first use. A capture must time out before its job does."""
     timeout = min(settings.capture_timeout, settings.job_time_limit * 0.6)
-    return composition.build(settings.model_copy(update={"capture_timeout": timeout}))
+    built = composition.build(settings.model_copy(update={"capture_timeout": timeout}))
+    built.purges.start()
+    return built
 
 
 def _register(name: str, work: Callable[..., None]) -> None:

@@ -1,6 +1,7 @@
-"""Access and limits: API keys, signed URLs, allowed targets and sizes, budgets. Knows no HTTP."""
+"""Access and limits: API keys, signed URLs, allowed and blocked targets, sizes, budgets. Knows no HTTP."""
 
 from access.admin_key import LINK_SECONDS, AdminKey
+from access.blocked import BlockedPattern, BlockedTargets
 from access.budgets import (
     FLOOD_SCOPE,
     RENDITION_BYTES,
@@ -25,6 +26,8 @@ __all__ = [
     "AccessRules",
     "AdminKey",
     "ApiKey",
+    "BlockedPattern",
+    "BlockedTargets",
     "Budget",
     "BudgetUsage",
     "CaptureCharge",

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from access.blocked import BlockedTargets
 from access.keys import ApiKey, find_key
 from access.signatures import require_signature, sign
 from errors import BadKey, ForbiddenHost, InvalidOption, KeyRequired
 from model import ThumbnailRequest
-from options import Rendition
+from options import Rendition, Target
 
 Size = tuple[int | None, int | None]
 
@@ -19,12 +20,13 @@ class AccessRules:
     signing_keys: tuple[str, ...] = field(default=(), repr=False)
     targets: tuple[str, ...] = ()
     sizes: frozenset[Size] = frozenset()
+    blocked: BlockedTargets = field(default_factory=BlockedTargets, compare=False)
 
     def require_allowed(self, query: bytes, request: ThumbnailRequest) -> None:
         """Raise an error unless every caller may GET this picture: signature, size and target are checked."""
         require_signature(self.signing_keys, query, request.delivery.expires)
         self.require_size(request.rendition)
-        self.require_target(request.target.host)
+        self.require_target(request.target)
 
     def signed(self, options: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """Return the options of a URL of ours, with a signature if URLs need one."""
@@ -61,9 +63,10 @@ class AccessRules:
             raise BadKey("is unknown here; check what you entered", field="key") from None
         return found if found in self.keys else None
 
-    def require_target(self, host: str) -> None:
-        """Raise ForbiddenHost unless `host` (without port) matches one of the allowed targets."""
-        if self.targets and not any(_matches(pattern, host) for pattern in self.targets):
+    def require_target(self, target: Target) -> None:
+        """Raise TakenDown if the page is blocked, and ForbiddenHost unless its host is one of the allowed targets."""
+        self.blocked.require_shown(target)
+        if self.targets and not any(_matches(pattern, target.host) for pattern in self.targets):
             raise ForbiddenHost("this service captures only hosts that its operator allows", field="url")
 
     def require_size(self, rendition: Rendition) -> None:

@@ -1,5 +1,6 @@
 """Who may do what, and how often."""
 
+from pathlib import Path
 from typing import Any, Self, get_args
 
 from pydantic import Field, SecretStr, model_validator
@@ -13,6 +14,7 @@ from config.fields import (
     Dialects,
     HostPatterns,
     Origins,
+    PagePatterns,
     Rate,
     SettingsPart,
     SigningKeys,
@@ -50,6 +52,10 @@ class AccessSettings(SettingsPart):
     allowed_targets: HostPatterns = Field(
         (), description="host patterns such as example.com or *.example.com, in ASCII"
     )
+    blocked_targets: PagePatterns = Field(
+        (), description="patterns such as example.com, *.example.com or example.com/path, in ASCII"
+    )
+    blocked_targets_file: Path | None = Field(None, description="the path of a readable text file, a pattern a line")
     dialects: Dialects = Field((), description=f"names of services, separated by commas: {', '.join(DIALECTS)}")
     cors_origins: Origins = Field((), description="origins such as https://cms.example.com")
 

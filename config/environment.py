@@ -34,7 +34,18 @@ def load() -> Settings:
         raise ConfigError("\n".join(dict.fromkeys(map(_describe, err.errors())))) from None
     if settings.originals == "folder":
         _require_writable(settings.originals_dir, "originals_dir")
+    if settings.blocked_targets_file is not None:
+        _require_readable(settings.blocked_targets_file, "blocked_targets_file")
     return settings
+
+
+def _require_readable(file: Path, field: str) -> None:
+    """Read a file that is read again later. Raises ConfigError."""
+    try:
+        file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        described = Settings.model_fields[field].description
+        raise ConfigError(f"{field.upper()} is invalid: set it to {described}") from None
 
 
 def _require_writable(folder: Path, field: str) -> None:
@@ -61,7 +72,8 @@ def _read_secret_files() -> None:
     """Set `NAME` from the file that `NAME_FILE` names, since Docker and Kubernetes mount secrets as files."""
     for name in map(str.upper, Settings.model_fields):
         path = os.environ.get(f"{name}_FILE")
-        if not path or os.environ.get(name):
+        has_own_file = f"{name}_FILE".lower() in Settings.model_fields  # which may change while the service runs
+        if not path or os.environ.get(name) or has_own_file:
             continue
         try:
             os.environ[name] = Path(path).read_text(encoding="utf-8").strip()

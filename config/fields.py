@@ -107,6 +107,7 @@ DIALECTS = (
 Rate = Annotated[str, AfterValidator(_rate), Field(description="a rate such as 30 per minute")]
 HostAndPort = Annotated[tuple[str, int], NoDecode, BeforeValidator(_host_and_port)]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
+BaseURLs = Annotated[tuple[BaseURL, ...], NoDecode, BeforeValidator(_split)]
 RedisURL = Annotated[str, AfterValidator(redis_urls.checked), Field(description=redis_urls.FORMS)]
 DatabaseURL = Annotated[
     str, Field(pattern=r"^(sqlite:///[^?#\s]+|postgres(ql)?://\S+)$"), AfterValidator(_database_url)
@@ -117,6 +118,7 @@ _WebhookSecret = Annotated[str, Field(pattern=r"^whsec_"), AfterValidator(_webho
 _Size = Annotated[str, AfterValidator(_size)]
 _Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]+)?$")]
 _HostPattern = Annotated[str, BeforeValidator(str.lower), Field(pattern=r"^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$")]
+_PagePattern = Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(/[^\s*#\\]*)?\*?$")]
 _Port = Annotated[int, Field(ge=1, le=65535)]
 # Several values, separated by commas or blanks.
 ApiKeys = Annotated[tuple[_ApiKey, ...], NoDecode, BeforeValidator(_split), AfterValidator(_key_rates)]
@@ -125,6 +127,7 @@ WebhookSecrets = Annotated[tuple[_WebhookSecret, ...], NoDecode, BeforeValidator
 Sizes = Annotated[tuple[_Size, ...], NoDecode, BeforeValidator(_sizes)]
 Origins = Annotated[tuple[_Origin, ...], NoDecode, BeforeValidator(_split)]
 HostPatterns = Annotated[tuple[_HostPattern, ...], NoDecode, BeforeValidator(_split)]
+PagePatterns = Annotated[tuple[_PagePattern, ...], NoDecode, BeforeValidator(_split)]
 Dialects = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names), AfterValidator(_dialects)]
 Exemptions = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_exemptions)]
 Ports = Annotated[tuple[_Port, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)]

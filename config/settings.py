@@ -4,12 +4,13 @@ from typing import Any, Self
 
 from config.access import AccessSettings
 from config.captures import CaptureSettings
+from config.purging import PurgeSettings
 from config.stores import StoreSettings
 from config.web import WebSettings
 from config.work import WorkSettings
 
 
-class Settings(WebSettings, StoreSettings, CaptureSettings, AccessSettings, WorkSettings):
+class Settings(WebSettings, StoreSettings, CaptureSettings, AccessSettings, WorkSettings, PurgeSettings):
     """The settings of an installation: each field is a variable. `docs/configuration.md` explains them."""
 
     @classmethod

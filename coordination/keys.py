@@ -138,6 +138,21 @@ class StateKeys(_Keys):
     def sites_pause(self) -> str:
         return f"{self.prefix}:{{sites}}:pause"
 
+    def purges(self) -> str:
+        return f"{self.prefix}:{{purges}}:marks"
+
+    def purges_changed(self) -> str:
+        return f"{self.prefix}:{{purges}}:changed"
+
+    def purges_swept(self) -> str:
+        return f"{self.prefix}:{{purges}}:swept"
+
+    def purges_pending(self) -> str:
+        return f"{self.prefix}:{{purges}}:pending"
+
+    def purges_blocked(self) -> str:
+        return f"{self.prefix}:{{purges}}:blocked"
+
     def site_event(self, id_: str) -> str:
         return f"{self.prefix}:{{jobs}}:site-event:{id_}"
 

@@ -11,6 +11,7 @@ from jobs.messages import (
     QUEUE_STATS,
     RECAPTURE,
     REFRESH,
+    SWEEP_PURGED,
     WEBHOOKS,
     TaskMessage,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "QUEUE_STATS",
     "RECAPTURE",
     "REFRESH",
+    "SWEEP_PURGED",
     "WEBHOOKS",
     "Batch",
     "Job",

@@ -17,7 +17,7 @@ from errors import (
 )
 from jobs import is_transient, was_not_attempted
 from model import Picture, ThumbnailRequest
-from options import Delivery
+from options import Delivery, Target
 from sites.claims import Claim, Claims
 from sites.pace import Pace
 from sites.recorder import Recorded, Recorder
@@ -37,7 +37,7 @@ class Capturer:
     recorder: Recorder
     thumbnailer: Thumbnailer
     validator: Validator
-    require_target: Callable[[str], object]
+    require_target: Callable[[Target], object]
     pace: Pace
 
     def choose(self) -> list[Claim]:
@@ -73,7 +73,7 @@ class Capturer:
     def _picture_of(self, site: Site, claim: Claim, request_id: str) -> tuple[Picture, bool]:
         """Return a picture of the site's page, and whether it was captured for it now."""
         request = self._request_for(site)
-        self.require_target(request.target.host)
+        self.require_target(request.target)
         self.thumbnailer.forget_failure(request, time.time() - _REMEMBERED_SECONDS)
         return self.thumbnailer.capture_since(Ask(request, NoCharge(CLIENT), request_id), claim.since)
 

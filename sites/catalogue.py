@@ -100,6 +100,12 @@ class Catalogue:
 
         return self._database.read(work)
 
+    def urls_of_host(self, host: str, *, subdomains: bool = False) -> dict[int, str]:
+        """Return the URLs of all sites of a host, or of its subdomains alone, by the sites' ids."""
+        is_there = SiteRow.host.endswith(f".{host}", autoescape=True) if subdomains else SiteRow.host == host
+        found = select(SiteRow.id, SiteRow.url).where(is_there)
+        return self._database.read(lambda session: {row.id: row.url for row in session.execute(found)})
+
     def merge(
         self, urls: Sequence[str], decide: Callable[[Mapping[str, Site]], Merge], *, capture: bool = True
     ) -> None:

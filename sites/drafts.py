@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from errors import InvalidOption
-from options import CaptureOptions, callers_options, chosen
+from options import CaptureOptions, Target, callers_options, chosen
 from sites.schedules import Keep, Schedule
 from sites.values import SiteDraft
 from validation import Validator
@@ -23,7 +23,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]+")
 class DraftReader:
     """Validates what is said about sites, by the rules of one installation."""
 
-    def __init__(self, validator: Validator, require_target: Callable[[str], object] = lambda _: None) -> None:
+    def __init__(self, validator: Validator, require_target: Callable[[Target], object] = lambda _: None) -> None:
         """`require_target` raises ForbiddenHost for a host that the operator does not allow."""
         self._validator = validator
         self._require_target = require_target
@@ -39,7 +39,7 @@ class DraftReader:
         """
         said = {name: _READERS[name](value) for name, value in given.items() if name in _READERS}
         wanted = self._validator.parse_json({"url": given.get("url")})
-        self._require_target(wanted.target.host)
+        self._require_target(wanted.target)
         said["url"] = wanted.target.url
         if "options" in given:
             said["options"] = self._options(wanted.target.url, given["options"])

@@ -5,7 +5,7 @@ are outdated as soon as another version is shown. So a hit costs what one of `/t
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -14,9 +14,10 @@ from errors import NotFound
 from model import Picture, ThumbnailRequest
 from options import CaptureOptions, Delivery, Rendition, Target
 from sites.database import Database
-from sites.rows import find_version
+from sites.rows import find_site, find_version
 from storage import PictureStorage
 from thumbnails import Charge, PictureCache, Renditions
+from urls import locate
 
 MAX_AGE = 60  # seconds for which browsers show a picture without asking whether it has changed
 LARGEST_KEPT = 4 * 2**20  # bytes of a picture in its captured size, above which it is read from the storage each time
@@ -51,13 +52,15 @@ class SitePictures:
         cache: PictureCache,
         renditions: Renditions,
         keep_seconds: int,
+        require_shown: Callable[[Target], object] = lambda _: None,
     ) -> None:
-        """Renditions are in the cache for at most `keep_seconds`."""
+        """Renditions are in the cache for at most `keep_seconds`. `require_shown` raises TakenDown for a blocked page."""
         self._database = database
         self._storage = storage
         self._cache = cache
         self._renditions = renditions
         self._keep = keep_seconds
+        self._require_shown = require_shown
 
     def hit(self, image: SiteImage) -> Picture | None:
         """Return the picture if it is known, with at most one call to Redis."""
@@ -67,13 +70,17 @@ class SitePictures:
     def get(self, image: SiteImage, charge: Charge) -> Picture | None:
         """Return the picture, None if the site has none yet. A new rendition is charged.
 
-        Raises NotFound, DatabaseUnavailable, StorageUnavailable, RateLimited, OverCapacity, Pending or CaptureFailed.
+        Raises NotFound, TakenDown, DatabaseUnavailable, StorageUnavailable, RateLimited, OverCapacity, Pending or
+        CaptureFailed.
         """
         # Looked up before the version: of a change meanwhile, the cache then says that the rendition is outdated.
         known = self._cache.look_up(image.request, reload=True)
         if known.rendition is not None and not known.outdated:
             return known.rendition
-        version = self._database.read(lambda session: find_version(session, image.site_id, image.number))
+        site, version = self._database.read(
+            lambda session: (find_site(session, image.site_id), find_version(session, image.site_id, image.number))
+        )
+        self._require_shown(locate(site.url))
         if version is None:
             return None
         shown_since = known.original.captured_at if known.original else version.captured_at

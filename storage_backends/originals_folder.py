@@ -90,6 +90,9 @@ class OriginalsFolder:
         with self._reported():
             self._run(lambda: path.unlink(missing_ok=True))
 
+    def discard_where(self, is_gone: Callable[[bytes], bool], head: int) -> int:
+        return self._run(lambda: _discard_where(self._folder, is_gone, head))
+
     def works(self) -> bool:
         with self._reported():
             self._run(lambda: require_writable(self._folder))
@@ -248,6 +251,28 @@ def _sweep(folder: Path, limit: int | None) -> int:
                 total -= file.size
                 removed += 1
     return removed
+
+
+def _discard_where(folder: Path, is_gone: Callable[[bytes], bool], head: int) -> int:
+    """Remove the originals of whose beginning `is_gone` is true, with what is kept beside them. Raises OSError."""
+    gone = 0
+    for file in _files(folder):
+        with suppress(FileNotFoundError):
+            if "." in file.path.name or not _is_gone(file.path, is_gone, head):
+                continue
+            for path in file.path.parent.glob(f"{file.path.name}*"):
+                path.unlink(missing_ok=True)
+            gone += 1
+    return gone
+
+
+def _is_gone(path: Path, is_gone: Callable[[bytes], bool], head: int) -> bool:
+    with path.open("rb", buffering=0) as file:
+        beginning = file.read(head)
+        try:
+            return is_gone(beginning)
+        except ValueError:
+            return is_gone(beginning + file.read())
 
 
 def _files(folder: Path) -> Iterator[_File]:

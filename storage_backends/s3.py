@@ -225,6 +225,32 @@ class S3Originals:
     def discard(self, name: str) -> None:
         self._call(lambda: self._client.delete_object(Bucket=self._bucket, Key=ORIGINALS + name))
 
+    def discard_where(self, is_gone: Callable[[bytes], bool], head: int) -> int:
+        gone = 0
+        try:
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=ORIGINALS):
+                for key in [entry["Key"] for entry in page.get("Contents", ())]:
+                    if self._is_gone(key, is_gone, head):
+                        self._client.delete_object(Bucket=self._bucket, Key=key)
+                        gone += 1
+        except (BotoCoreError, ClientError) as err:
+            raise OSError(code_of(err) or type(err).__name__) from err
+        return gone
+
+    def _is_gone(self, key: str, is_gone: Callable[[bytes], bool], head: int) -> bool:
+        try:
+            try:
+                return is_gone(self._read_object(key, f"bytes=0-{head - 1}"))
+            except ValueError:
+                return is_gone(self._read_object(key, "bytes=0-"))
+        except ClientError as err:
+            if _status(err) in _MISSING:  # removed by its lifecycle rule meanwhile
+                return False
+            raise
+
+    def _read_object(self, key: str, bytes_: str) -> bytes:
+        return self._client.get_object(Bucket=self._bucket, Key=key, Range=bytes_)["Body"].read()
+
     def works(self) -> bool:
         """Return whether an object could be written and read within the last minute."""
         try:

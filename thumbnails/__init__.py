@@ -5,7 +5,9 @@ from thumbnails.cache import PictureCache
 from thumbnails.freshness import Freshness
 from thumbnails.known import Known
 from thumbnails.originals import OriginalLimits, Originals
+from thumbnails.packing import Head
 from thumbnails.previews import Previews
+from thumbnails.purges import MOST_MARKS, Marks, Purges, Scope
 from thumbnails.redis_originals import RedisOriginals
 from thumbnails.renditions import Renditions
 from thumbnails.schemes import Schemes
@@ -13,20 +15,25 @@ from thumbnails.served import CacheState, Persisted, Served
 from thumbnails.thumbnailer import Thumbnailer, WaitLimits
 
 __all__ = [
+    "MOST_MARKS",
     "Ask",
     "CacheState",
     "Charge",
     "Freshness",
+    "Head",
     "Known",
+    "Marks",
     "NoCharge",
     "OriginalLimits",
     "Originals",
     "Persisted",
     "PictureCache",
     "Previews",
+    "Purges",
     "RedisOriginals",
     "Renditions",
     "Schemes",
+    "Scope",
     "Served",
     "Thumbnailer",
     "WaitLimits",

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, TypeVar, cast
 
 from cachetools import TTLCache
@@ -24,7 +25,8 @@ from options import FORMATS
 from storage import OriginalStore
 from thumbnails.known import Known, OriginalInfo, RememberedFailure
 from thumbnails.memory import TRUST_SECONDS, PictureMemory
-from thumbnails.packing import add_pixels, pack, pack_pixels, unpack
+from thumbnails.packing import HEAD_BYTES, CutOff, Head, add_pixels, pack, pack_pixels, read_head, unpack
+from thumbnails.purges import Purges
 from thumbnails.redis_originals import RedisOriginals
 
 T = TypeVar("T")
@@ -33,6 +35,7 @@ _PIXELS = ".pixels"  # what ends the name of an original's pixels
 _SUSPECT, _ERROR = b"suspect ", b"error "
 
 HAND_OVER_SECONDS = 30  # how long an original is in Redis for machines that wait for it and share no store
+_AT_A_TIME = 500  # pictures of which a purge looks at the beginnings
 _WAITED_SECONDS = 180  # longer than a caller waits for a capture
 # Notes when a page was captured, deletes earlier failures, and returns the places where others wait for the original.
 _NOTE_ORIGINAL = """
@@ -57,12 +60,17 @@ class PictureCache:
         memory_bytes: int = 0,
         trust_seconds: float = TRUST_SECONDS,
         originals: OriginalStore | None = None,
+        purges: Purges | None = None,
     ) -> None:
-        """`memory_bytes` bounds the tier in memory; with 0 there is none. The default for `originals` is Redis."""
+        """`memory_bytes` bounds the tier in memory; with 0 there is none. The default for `originals` is Redis.
+
+        What `purges` marks is not there, whatever tier it lies in.
+        """
         self._client = shared.client
         self._breaker = shared.breaker
         self._keys = shared.keys
         self._originals = originals or RedisOriginals(shared)
+        self._purges = purges
         self._note_original: Any = shared.client.register_script(_NOTE_ORIGINAL)
         self._wait: Any = shared.client.register_script(_WAIT)
         self._tracking = KeyTracking(shared, self._keys.picture(""), self._keys.original(""))
@@ -82,14 +90,14 @@ class PictureCache:
 
     def look_up(self, request: ThumbnailRequest, *, reload: bool = False) -> Known:
         """Look `request` up: in memory unless `reload`, else by one call to Redis."""
-        remembered = None if reload else self._memory.recall(request.rendition_key)
+        remembered = None if reload else self._recall(request, request.rendition_key)
         if remembered is not None:
             return Known(remembered, complete=False)
         mark = self._memory.mark()
         names = [self._keys.picture(request.rendition_key.digest), *self._page_keys(request)]
         values, reachable = self._call(lambda: cast("list[bytes | None]", self._client.mget(names)))
         body, *state = values or (None,)
-        rendition = unpack(body, request.rendition_key) if body else None
+        rendition = self._unpurged(request, unpack(body, request.rendition_key) if body else None)
         known = Known(rendition, *self._read_page(request, state), reachable)
         if rendition is None and known.original and self._may_be_as_captured(request):
             known = replace(known, rendition=self._as_captured(request, known))
@@ -106,7 +114,7 @@ class PictureCache:
     def _as_captured(self, request: ThumbnailRequest, known: Known) -> Picture | None:
         """Return the original if it already is the rendition."""
         key = request.capture_key
-        original = self._memory.recall(key) or self._unpack_original(key, pixels=False)
+        original = self._recall(request, key) or self._unpack_original(request, pixels=False)
         if original is None or known.supersedes(original) or not is_as_captured(original, request):
             return None
         return replace(original, pixels=b"")
@@ -118,17 +126,17 @@ class PictureCache:
 
     def original(self, request: ThumbnailRequest, *, reload: bool = False) -> Picture | None:
         """Return the original of `request`, which may be stale."""
-        remembered = None if reload else self._memory.recall(request.capture_key)
+        remembered = None if reload else self._recall(request, request.capture_key)
         if remembered is not None:
             return remembered
-        original = self._unpack_original(request.capture_key, pixels=True)
+        original = self._unpack_original(request, pixels=True)
         if original is not None:
             self._remember_original(request, original)
         return original
 
     def info_of_original(self, request: ThumbnailRequest) -> OriginalInfo | None:
         """Tell from the original itself when the page was last captured."""
-        original = self._memory.recall(request.capture_key) or self._unpack_original(request.capture_key, pixels=False)
+        original = self._recall(request, request.capture_key) or self._unpack_original(request, pixels=False)
         return OriginalInfo.of(original) if original else None
 
     def want_original(self, request: ThumbnailRequest) -> None:
@@ -146,8 +154,8 @@ class PictureCache:
         if handed_over is None and self._has_store:
             original = self.original(request, reload=True)
         else:
-            original = unpack(handed_over, request.capture_key) if handed_over else None
-        return original, self._read_failure(request.capture_key, failure)
+            original = self._unpurged(request, unpack(handed_over, request.capture_key) if handed_over else None)
+        return original, self._read_failure(request, failure)
 
     def rendition(self, request: ThumbnailRequest) -> Picture | None:
         """Return the rendition of `request`, which may be stale."""
@@ -156,14 +164,14 @@ class PictureCache:
     def info(self, request: ThumbnailRequest) -> OriginalInfo | None:
         """Read when the page was last captured."""
         value, _ = self._call(lambda: self._client.get(self._keys.original(request.capture_key.digest)))
-        return _unpack_info(value) if isinstance(value, bytes) else None
+        return self._read_info(request, value if isinstance(value, bytes) else None)
 
     def knows(self, request: ThumbnailRequest) -> bool:
         """Return whether the page has a picture or a failure. True while Redis is unreachable."""
         pair = request.rendition_key, request.capture_key
         with self._lock:
             remembered = request.capture_key.digest in self._failures
-        if remembered or any(map(self._memory.recall, pair)):
+        if remembered or any(self._recall(request, key) for key in pair):
             return True
         noted, failed = self._page_keys(request)
         names = [*(self._keys.picture(key.digest) for key in pair), failed]
@@ -223,6 +231,39 @@ class PictureCache:
         self._memory.forget(digest)
         return self._call(lambda: self._client.set(self._keys.original(digest), note, ex=max(seconds, 1)))[1]
 
+    def remove_where(self, is_gone: Callable[[Head], bool]) -> int:
+        """Remove each picture of whose head `is_gone` is true from Redis and the store of originals. Return their count.
+
+        Looks at all of them. Raises redis.RedisError or OSError.
+        """
+
+        def is_gone_by(beginning: bytes) -> bool:
+            head = read_head(beginning)
+            return head is not None and is_gone(head)
+
+        gone = 0
+        found = self._client.scan_iter(self._keys.picture("*"), count=_AT_A_TIME)
+        while names := list(islice(found, _AT_A_TIME)):
+            gone += self._remove_where(names, is_gone_by)
+        self._memory.clear()
+        return gone + self._originals.discard_where(is_gone_by, HEAD_BYTES)
+
+    def _remove_where(self, names: Sequence[bytes], is_gone_by: Callable[[bytes], bool]) -> int:
+        beginnings = self._client.pipeline(transaction=False)
+        for name in names:
+            beginnings.getrange(name, 0, HEAD_BYTES - 1)
+        gone = []
+        for name, beginning in zip(names, beginnings.execute(), strict=True):
+            try:
+                is_gone = is_gone_by(beginning)
+            except CutOff:
+                is_gone = is_gone_by(cast("bytes", self._client.get(name)) or b"")
+            if is_gone:
+                gone.append(name)
+        if gone:
+            self._client.delete(*gone)
+        return len(gone)
+
     def put_failure(self, request: ThumbnailRequest, err: ThumbnailError, seconds: int) -> None:
         """Keep a failure of the page for `seconds`; in this process alone, and briefly, while Redis cannot be reached."""
         key = request.capture_key
@@ -235,7 +276,7 @@ class PictureCache:
         """Forget a failure of the page, unless it happened after `before` (Unix seconds)."""
         key = request.capture_key
         value, _ = self._call(lambda: self._client.get(self._keys.failure(key.digest)))
-        failure = self._read_failure(key, value)
+        failure = self._read_failure(request, value)
         if failure is None or failure.at > before:
             return
         with self._lock:
@@ -257,10 +298,21 @@ class PictureCache:
         """Whether originals are elsewhere than in Redis."""
         return not isinstance(self._originals, RedisOriginals)
 
-    def _unpack_original(self, key: Key, *, pixels: bool) -> Picture | None:
+    def _recall(self, request: ThumbnailRequest, key: Key) -> Picture | None:
+        return self._unpurged(request, self._memory.recall(key))
+
+    def _unpurged(self, request: ThumbnailRequest, picture: Picture | None) -> Picture | None:
+        """Return the picture unless a purge is about it."""
+        if picture is None or self._purges is None:
+            return picture
+        before = self._purges.before(request.target)
+        return None if before and picture.captured_at.timestamp() < before else picture
+
+    def _unpack_original(self, request: ThumbnailRequest, *, pixels: bool) -> Picture | None:
         """Return the original of the store; with its `pixels`, if the store has them, to make renditions of it."""
+        key = request.capture_key
         value = self._originals.get(key.digest)
-        original = unpack(value, key) if value else None
+        original = self._unpurged(request, unpack(value, key) if value else None)
         if original is None or not (pixels and self._originals.takes_pixels):
             return original
         return add_pixels(original, self._originals.get(key.digest + _PIXELS))
@@ -274,15 +326,22 @@ class PictureCache:
     ) -> tuple[OriginalInfo | None, RememberedFailure | None]:
         """Decode the values of `_page_keys`; none if Redis was unreachable."""
         info, failure = values or (None, None)
-        known = _unpack_info(info) if info else None
-        if known is None and (original := self._memory.recall(request.capture_key)):
+        known = self._read_info(request, info)
+        if known is None and (original := self._recall(request, request.capture_key)):
             known = OriginalInfo.of(original)
-        return known, self._read_failure(request.capture_key, failure)
+        return known, self._read_failure(request, failure)
 
-    def _read_failure(self, key: Key, value: object) -> RememberedFailure | None:
+    def _read_info(self, request: ThumbnailRequest, value: bytes | None) -> OriginalInfo | None:
+        info = _unpack_info(value) if value else None
+        purged = self._purges.before(request.target) if info and self._purges else 0
+        return None if info and purged and info.captured_at.timestamp() < purged else info
+
+    def _read_failure(self, request: ThumbnailRequest, value: object) -> RememberedFailure | None:
         with self._lock:
-            text = value.decode() if isinstance(value, bytes) else self._failures.get(key.digest)
-        return _unpack_failure(text) if text else None
+            text = value.decode() if isinstance(value, bytes) else self._failures.get(request.capture_key.digest)
+        failure = _unpack_failure(text) if text else None
+        purged = self._purges.before(request.target) if failure and self._purges else 0
+        return None if failure and failure.at < purged else failure
 
     def _remember_original(self, request: ThumbnailRequest, original: Picture) -> None:
         """Keep it for some seconds, in which several renditions are made of it."""

@@ -4,6 +4,7 @@ The first caller pays. A new capture is checked before it replaces anything.
 """
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from errors import (
     NoOgImage,
     OverCapacity,
     RateLimited,
+    TakenDown,
 )
 from model import Picture, ThumbnailRequest
 from netguard import Guard, Verdict
@@ -29,7 +31,7 @@ from thumbnails.freshness import CLOCK_SKEW, ERROR_PAGE_SECONDS, SUSPECT_SECONDS
 from thumbnails.known import Known, OriginalInfo, RememberedFailure
 from thumbnails.previews import Previews
 from thumbnails.shares import Turns
-from urls import NOT_PUBLIC
+from urls import NOT_PUBLIC, locate
 
 FAILURE_SECONDS = 30  # how long a page's failure is remembered
 LONGEST_FAILURE = 3600
@@ -58,7 +60,7 @@ class Captured:
 
 
 class Originals:
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is another part of a capture
         self,
         cache: PictureCache,
         api: ScreenshotAPI,
@@ -66,13 +68,19 @@ class Originals:
         guard: Guard | None,
         limits: OriginalLimits,
         previews: Previews,
+        *,
+        require_shown: Callable[[Target], object] = lambda _: None,
     ) -> None:
-        """`guard` judges a host before it is captured; None leaves that to the screenshot API."""
+        """`guard` judges a host before it is captured; None leaves that to the screenshot API.
+
+        `require_shown` raises TakenDown for a page that is shown to nobody.
+        """
         self._previews = previews
         self._cache = cache
         self._api = api
         self._coalescer = coalescer
         self._guard = guard
+        self._require_shown = require_shown
         self._limits = limits
         self._turns = Turns(limits.concurrency, limits.queue, 2 * limits.timeout)
 
@@ -207,7 +215,9 @@ class Originals:
                 raise
             try:
                 original = self._capture_twice_if_suspect(ask, good=_has_good(known, info))
-            except (CaptureError, BlockedTarget, InvalidOption) as err:
+                if original.page is not None and original.page.url:  # where redirects have led
+                    self._require_shown(locate(original.page.url))
+            except (CaptureError, BlockedTarget, TakenDown, InvalidOption) as err:
                 seconds = min(max(err.retry_after or 0, FAILURE_SECONDS), LONGEST_FAILURE)
                 self._cache.put_failure(request, err, seconds)
                 raise
@@ -218,6 +228,7 @@ class Originals:
         return Captured(original, ms)
 
     def _judge(self, target: Target) -> None:
+        self._require_shown(target)
         if self._guard is None:
             return
         verdict = self._guard.judge(target.host, target.port).verdict

@@ -4,7 +4,7 @@ The line holds the canonical options, which are compared on reading: a value und
 """
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import orjson
@@ -13,6 +13,8 @@ from model import Key, Picture
 from options import Notes, PageMetadata
 
 _USUAL_LINE, _LONGEST_LINE = 1 << 13, 1 << 20
+HEAD_BYTES = 1 << 12
+_BEGINNING = b'{"key": '
 
 
 def pack(picture: Picture, key: Key) -> bytes:
@@ -67,6 +69,36 @@ def unpack(value: bytes | memoryview, key: Key) -> Picture | None:
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the beginning of a packed picture tells: the canonical URL of its page, and when it was captured (Unix seconds)."""
+
+    url: str
+    captured_at: float
+
+
+def read_head(beginning: bytes) -> Head | None:
+    """Read the first HEAD_BYTES of a packed picture. None if they are not the beginning of one.
+
+    Raises CutOff if its line goes on behind them.
+    """
+    line, newline, _ = beginning.partition(b"\n")
+    if not line.startswith(_BEGINNING):
+        return None
+    try:
+        header = orjson.loads(line)
+        options = orjson.loads(header["key"])["capture"]
+        return Head(str(options["url"]), float(header["captured_at"]))
+    except (ValueError, KeyError, TypeError):
+        if not newline:
+            raise CutOff from None
+        return None
+
+
+class CutOff(ValueError):
+    """More bytes are needed."""
 
 
 def _end_of_line(view: memoryview) -> int:

@@ -6,7 +6,7 @@ cache that it found, so that neither is looked up twice. It counts and logs its 
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, request
 from werkzeug.http import parse_etags
@@ -14,8 +14,10 @@ from werkzeug.http import parse_etags
 from access import HitTally, client_of
 from errors import ThumbnailError
 from model import ThumbnailRequest
+from purge import page_tags, site_tag
 from services import Services
 from thumbnails import CacheState, Known, Served
+from web.http.cache_tags import tag_headers
 from web.http.origins import Sharing
 from web.http.pictures import cache_headers, representation_headers
 from web.http.request_log import HOST, STARTED, choose_request_id, log_request
@@ -32,7 +34,7 @@ _FOR_FLASK = frozenset(
 )
 _ERROR = "thumbnails.error"
 _KNOWN = "thumbnails.known"
-_Hit = tuple[ThumbnailRequest, Served, str, Mapping[str, object]]  # and the name of its route, and facts for the log
+_Hit = tuple[ThumbnailRequest, Served, str, Mapping[str, Any]]  # and the name of its route, and facts for the log
 
 
 def install(app: Flask, services: Services, readers: Sequence[Reader]) -> None:
@@ -63,6 +65,7 @@ class FastPathMiddleware:
         self._tally = tally
         self._sharing = Sharing(services.settings)
         self._site_images = SiteImages(services)
+        self._tags = services.settings.tags_pictures
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         started = time.monotonic()
@@ -77,6 +80,8 @@ class FastPathMiddleware:
         headers.update(self._sharing.headers(environ.get("HTTP_ORIGIN")))
         if self._sharing.varies:
             headers["Vary"] = "Accept, Origin" if "Vary" in headers else "Origin"
+        if self._tags:
+            headers.update(tag_headers((site_tag(facts["site"]),) if "site" in facts else page_tags(wanted.target)))
         if _matches(environ.get("HTTP_IF_NONE_MATCH"), headers["ETag"]):
             status, body = "304 NOT MODIFIED", b""
         else:

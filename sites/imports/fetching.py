@@ -48,7 +48,7 @@ class ListFetcher:
         self,
         guard: Guard,
         tls: ssl.SSLContext | None = None,
-        require_target: Callable[[str], object] = lambda _: None,
+        require_target: Callable[[Target], object] = lambda _: None,
         outlet: ListOutlet | None = None,
     ) -> None:
         """`require_target` raises ForbiddenHost for a host that the operator does not allow."""
@@ -73,7 +73,7 @@ class ListFetcher:
 
     def _exchange(self, target: Target, deadline: float) -> FetchedList | str:
         """Return the response of `target`, or the URL to which it redirects."""
-        self._require_target(target.host)
+        self._require_target(target)
         judgement = self._guard.judge_to_connect(target.host, target.port)
         if judgement.verdict is Verdict.BUSY:
             raise OverCapacity("too many names are being looked up; try again in a few seconds")

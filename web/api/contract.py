@@ -12,6 +12,7 @@ from thumbnails import CacheState, Served
 from web.api.thumbs import get_picture
 from web.http.bodies import json_body
 from web.http.budgets import Budgets
+from web.http.cache_tags import note_page
 from web.http.callers import Caller, identify_caller, rate_limited_client
 from web.http.envelope import limit_headers
 from web.http.pictures import SAFE_HEADERS, cache_headers, picture_response
@@ -30,8 +31,9 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         else:
             wanted = services.validator.parse_contract_query(request.query_string)
         log_facts(host=wanted.target.netloc)
+        note_page(wanted.target)
         caller = identify_caller(services.access, needs_key="/v1/screenshot")
-        services.access.require_target(wanted.target.host)
+        services.access.require_target(wanted.target)
         served, _ = get_picture(services, budgets, wanted.owned_by(caller.name), caller)
         headers = cache_headers(served, wanted.delivery) | SAFE_HEADERS
         known = served.cache in (CacheState.HIT, CacheState.STALE)

@@ -22,6 +22,7 @@ from web.api.thumbs import get_picture
 from web.dialects import AnswerKind, DialectReader, Proof, Spoken, Told, wants_page, wants_picture
 from web.http.bodies import json_body
 from web.http.budgets import Budgets
+from web.http.cache_tags import note_page
 from web.http.callers import Caller, identify_caller
 from web.http.pictures import SAFE_HEADERS, picture_headers, picture_response
 from web.http.request_log import log_facts, request_id
@@ -67,6 +68,7 @@ class _DialectView:
             raise found.wanted.untraced()
         wanted = self._services.thumbnailer.settle(found.wanted.owned_by(caller.name))
         log_facts(host=wanted.target.netloc)
+        note_page(wanted.target)
         self._reader.require_target(wanted)
         if wanted.delivery.fresh and not self._may_refresh(proof):
             wanted = replace(wanted, delivery=replace(wanted.delivery, fresh=False))

@@ -40,7 +40,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         log_facts(host=job_request.pictures[0].target.netloc, jobs=len(job_request.pictures))
         caller = identify_caller(services.access, needs_key="/screenshots")
         for wanted in job_request.pictures:
-            services.access.require_target(wanted.target.host)
+            services.access.require_target(wanted.target)
             services.access.require_size(wanted.rendition)
         attempt = current_attempt(caller, body)
         return respond_once(
@@ -135,6 +135,7 @@ def _respond_with_picture(services: Services, job: Job) -> Response:
         raise NotReady("the job has not ended; try again in a few seconds")
     if job.result is None:
         raise NotFound("the job failed, so it has no picture; GET /jobs/{id} shows the error")
+    services.access.blocked.require_shown(job.wanted.target)
     body, content_type = services.storage.read(job.result.key)
     captured_at = datetime.fromtimestamp(job.result.captured_at, UTC)
     picture = Picture(body, content_type, job.result.width, job.result.height, captured_at)

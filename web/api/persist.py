@@ -30,7 +30,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         wanted = services.validator.parse_json(body)
         log_facts(host=wanted.target.netloc)
         caller = identify_caller(services.access, needs_key="/persist")
-        services.access.require_target(wanted.target.host)
+        services.access.require_target(wanted.target)
         services.access.require_size(wanted.rendition)
         attempt = current_attempt(caller, body)
         return respond_once(services.idempotency, attempt, lambda: store(wanted.owned_by(caller.name), caller))

@@ -17,6 +17,7 @@ from web.api.site_query import read_number
 from web.http.addresses import base_url
 from web.http.bodies import json_body
 from web.http.budgets import Budgets
+from web.http.cache_tags import note_site
 from web.http.callers import Caller, identify_caller, identify_keeper
 from web.http.errors import prefers_image
 from web.http.origins import Sharing, allow_origins, refuse_foreign_writes, share_pictures
@@ -62,6 +63,7 @@ def _add_views_of_pictures(views: Blueprint, services: Services, budgets: Budget
         known = services.site_pictures.hit(wanted)
         state = CacheState.HIT if known else CacheState.MISS
         log_facts(site=id_, cache=state)
+        note_site(id_)
         picture = known or services.site_pictures.get(wanted, budgets.charge_of(caller.name, caller.own_limit))
         if number is None:
             services.site_views.note(id_)

@@ -17,6 +17,7 @@ from web.api.jobs import create_jobs
 from web.http import picture_states
 from web.http.bodies import json_body
 from web.http.budgets import Budgets
+from web.http.cache_tags import note_page
 from web.http.callers import Caller, identify_caller
 from web.http.errors import prefers_image
 from web.http.origins import Sharing, allow_origins, share_pictures
@@ -68,6 +69,7 @@ def blueprint(services: Services, budgets: Budgets, readers: Sequence[Reader]) -
             abort(404)
         wanted = services.thumbnailer.settle(wanted)
         log_facts(host=wanted.target.netloc)
+        note_page(wanted.target)
         reader.require_allowed(request.environ, wanted)
         needs_key = "fresh=1" if wanted.delivery.fresh and services.access.keys else ""
         caller = identify_caller(services.access, needs_key=needs_key)
@@ -81,8 +83,9 @@ def blueprint(services: Services, budgets: Budgets, readers: Sequence[Reader]) -
         accepted = preferred_format(request.headers.get("Accept", ""))
         wanted = services.validator.parse_json(json_body(), accepted)
         log_facts(host=wanted.target.netloc)
+        note_page(wanted.target)
         caller = identify_caller(services.access, needs_key="POST /thumb")
-        services.access.require_target(wanted.target.host)
+        services.access.require_target(wanted.target)
         services.access.require_size(wanted.rendition)
         return respond(wanted.owned_by(caller.name), caller)
 

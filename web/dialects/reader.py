@@ -97,7 +97,7 @@ class DialectReader:
     def require_target(self, wanted: ThumbnailRequest) -> None:
         """Raise ForbiddenHost unless the target may be captured, and InvalidOption for a size that is not on the ladder."""
         self._access.require_size(wanted.rendition)
-        self._access.require_target(wanted.target.host)
+        self._access.require_target(wanted.target)
 
     def written(self, environ: "WSGIEnvironment") -> Mapping[str, str]:
         found = self.look(environ)

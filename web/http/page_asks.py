@@ -5,6 +5,7 @@ from model import ThumbnailRequest
 from services import Services
 from thumbnails import Ask, Served
 from web.http.budgets import Budgets
+from web.http.cache_tags import note_page
 from web.http.callers import identify_caller
 from web.http.request_log import log_facts, request_id
 
@@ -13,6 +14,7 @@ def parse_page(services: Services, query: bytes) -> ThumbnailRequest:
     """Read a query of `/thumb` that asks about a page. Raises what `/thumb` raises, access included."""
     wanted = services.validator.parse_query(query)
     log_facts(host=wanted.target.netloc)
+    note_page(wanted.target)
     services.access.require_allowed(query, wanted)
     return wanted
 

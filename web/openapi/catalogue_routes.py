@@ -16,6 +16,7 @@ from errors import (
     SiteExists,
     StorageFull,
     StorageUnavailable,
+    TakenDown,
 )
 from sites import Sort, Status
 from sites.exports import FILES
@@ -46,7 +47,7 @@ _PAGE = (
 
 _CATALOGUE = (NotFound, DatabaseUnavailable)
 _EDIT = (InvalidOption, ForeignOrigin, *_CATALOGUE)
-_ABOUT_SITE = (InvalidURL, BlockedTarget, ForbiddenHost)
+_ABOUT_SITE = (InvalidURL, BlockedTarget, ForbiddenHost, TakenDown)
 _ABOUT_BODY = (413, 415)
 _PICTURE = RouteResponse(
     "The picture, or a neutral one until there is one.",

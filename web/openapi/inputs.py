@@ -254,6 +254,24 @@ SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
             "required": ["sites"],
             "additionalProperties": False,
         },
+        "PurgeOrder": {
+            "type": "object",
+            "properties": {
+                "url": {"type": "string", "minLength": 1},
+                "host": {"type": "string", "minLength": 1, "maxLength": 255},
+                "site": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
+                "tag": {"type": "string", "minLength": 1},
+                "all": {"type": "boolean"},
+                "older_than": {
+                    "anyOf": [
+                        {"type": "number", "minimum": 0, "maximum": 315_360_000},
+                        {"type": "string", "format": "date-time"},
+                    ]
+                },
+            },
+            "minProperties": 1,
+            "additionalProperties": False,
+        },
         "SiteChanges": _site(),
         "ShownVersion": {
             "type": "object",

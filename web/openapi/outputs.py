@@ -302,6 +302,13 @@ SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
             sites=list_of(_LINE),
         ),
         "Health": _object("That the process serves.", ok=FLAG, status={"const": "ok"}, version=TEXT, uptime=NUMBER),
+        "Purge": _object(
+            "What was purged, and which caches in front have confirmed it.",
+            purged={"type": "string", "enum": ["url", "host", "site", "tag", "all"]},
+            captured_before=MOMENT,
+            scopes=COUNT,
+            caches={"type": "object", "additionalProperties": {"enum": ["ok", "retrying"]}},
+        ),
         "Readiness": _object(
             "The state of each dependency.",
             ok=FLAG,

@@ -1,8 +1,18 @@
 """The rows of the service itself."""
 
+from errors import (
+    BlockedTarget,
+    DatabaseUnavailable,
+    ForeignOrigin,
+    InvalidOption,
+    InvalidURL,
+    NotFound,
+    QueueUnavailable,
+)
+from web.openapi.inputs import A_PAGE
 from web.openapi.outputs import json, ref
 from web.openapi.parameters import CONDITIONAL
-from web.openapi.row import Route, RouteResponse
+from web.openapi.row import Access, Route, RouteBody, RouteResponse
 
 SERVICE: tuple[Route, ...] = (
     Route(
@@ -22,6 +32,40 @@ SERVICE: tuple[Route, ...] = (
             200: RouteResponse("It can.", json(ref("Readiness")), ("Cache-Control",)),
             503: RouteResponse("Something cannot.", json(ref("Readiness")), ("Cache-Control",)),
         },
+    ),
+    Route(
+        "POST /purge",
+        "purge",
+        "Service",
+        "Show no picture any more of a page, a host, a site, a tag, or of all that is older",
+        {
+            202: RouteResponse(
+                "It holds within seconds; files are removed within minutes.", json(ref("Purge")), ("Cache-Control",)
+            )
+        },
+        "Pictures that were captured before now are gone, or `older_than`: an age in seconds, or a moment. "
+        "Histories of sites and permanent pictures stay.",
+        body=RouteBody(
+            json(ref("PurgeOrder")),
+            {
+                "page": {"url": A_PAGE},
+                "host": {"host": "*.example.com"},
+                "tag": {"tag": "demo"},
+                "old": {"older_than": 2592000},
+            },
+        ),
+        errors=(
+            InvalidURL,
+            BlockedTarget,
+            InvalidOption,
+            ForeignOrigin,
+            NotFound,
+            DatabaseUnavailable,
+            QueueUnavailable,
+            413,
+            415,
+        ),
+        access=Access.KEYED,
     ),
     Route(
         "GET /openapi.json",

@@ -7,12 +7,13 @@ from errors import (
     InvalidOption,
     InvalidURL,
     OverCapacity,
+    TakenDown,
 )
 from options import NOTE_HEADER, STATUS_HEADER
 from web.openapi.inputs import A_PAGE
 
 # What may be wrong with a request for a picture of a page, and what may become of it.
-ABOUT_PAGE = (InvalidURL, BlockedTarget, InvalidOption, ForbiddenHost)
+ABOUT_PAGE = (InvalidURL, BlockedTarget, InvalidOption, ForbiddenHost, TakenDown)
 ABOUT_BODY = (413, 415)
 CAPTURED = (CaptureError, OverCapacity)
 NOTES = (f"{NOTE_HEADER}?", f"{STATUS_HEADER}?")

@@ -105,7 +105,7 @@ class Captures:
         """Judge the options as `/thumb` does, except for the signature, which is made here."""
         wanted = self._services.validator.parse_query(query_of(chosen).encode(), preferred_format(_IMAGES))
         self._access.require_size(wanted.rendition)
-        self._access.require_target(wanted.target.host)
+        self._access.require_target(wanted.target)
         Subject(chosen, "", self._access, (0, 0)).signed(chosen)  # raises BadSignature for what cannot be signed
         return wanted
 

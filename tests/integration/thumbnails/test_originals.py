@@ -104,6 +104,19 @@ def test_a_fresh_capture_replaces_the_original(anywhere, make_client, api):
     assert len(api.calls) == 2
 
 
+def test_a_purge_removes_the_originals_of_its_pages_alone(anywhere, make_client, api):
+    client = make_client()
+    purged = client.application.extensions["services"]
+    for page in (PAGE, "https://example.org/"):
+        get(client, page, w=320)
+    assert client.post("/purge", json={"url": PAGE}).status_code == 202
+
+    assert purged.purging.sweeper.sweep() >= 2
+    assert cache(get(client, "https://example.org/", w=640)) == "HIT"
+    assert cache(get(client, PAGE, w=640)) == "MISS"
+    assert len(api.calls) == 3
+
+
 @pytest.mark.parametrize("kind", ["png", "pdf"])
 def test_a_picture_in_the_captured_size_is_the_captured_file(outside, make_client, api, redis_url, kind):
     client = make_client()

@@ -1,0 +1,25 @@
+"""Purges: pictures of a page, a host, a site or a tag that are shown no more, in this service and in the caches in front."""
+
+from purge.cdn import Cdn, Cloudflare, Fastly, PurgeMethod
+from purge.order import PurgeOrder, PurgeReader
+from purge.purger import Purger, PurgeReport
+from purge.purging import Purging
+from purge.rooms import PictureRooms
+from purge.sweep import SWEEP_SECONDS
+from purge.tags import page_tags, site_tag
+
+__all__ = [
+    "SWEEP_SECONDS",
+    "Cdn",
+    "Cloudflare",
+    "Fastly",
+    "PictureRooms",
+    "PurgeMethod",
+    "PurgeOrder",
+    "PurgeReader",
+    "PurgeReport",
+    "Purger",
+    "Purging",
+    "page_tags",
+    "site_tag",
+]

@@ -1,0 +1,68 @@
+"""Purges: notes what is shown no more, and tells the caches in front."""
+
+from dataclasses import dataclass, field
+
+import structlog
+
+from images import CpuPool
+from purge.cdn import CdnFailed
+from purge.edge import EdgeCache
+from purge.order import PurgeOrder
+from purge.pending import PendingPurges
+from purge.rooms import PictureRooms
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeReport:
+    """What became of a purge. `caches` are those in front, by name: `ok`, or `retrying` until they confirm it."""
+
+    order: PurgeOrder
+    caches: dict[str, str] = field(default_factory=dict)
+
+
+class Purger:
+    def __init__(self, rooms: PictureRooms) -> None:
+        self._rooms = rooms
+        self._pending = PendingPurges(rooms.state)
+        self._disk = CpuPool(1)
+        self._edge = EdgeCache(rooms.nginx) if rooms.nginx else None
+        self._cdns = {cdn.name: cdn for cdn in rooms.cdns}
+
+    def purge(self, order: PurgeOrder) -> PurgeReport:
+        """Show no picture of `order` any more. Processes know that after two seconds; files are removed within minutes.
+
+        A cache in front that does not confirm is told again by the worker. Raises QueueUnavailable.
+        """
+        self._rooms.purges.mark(order.scopes, order.before)
+        for site_id in order.sites:
+            self._rooms.site_pictures.changed(site_id)
+        caches = {}
+        for name in (*(["nginx"] if self._edge else []), *self._cdns):
+            told = self._tell(name, order)
+            caches[name] = "ok" if told else "retrying"
+            # nginx may store an answer just now that was made before the purge, so its folder is looked through again.
+            if not told or name == "nginx":
+                self._pending.add(name, order)
+        _log.info("purged", what=order.what, pages=len(order.scopes), sites=len(order.sites), caches=caches)
+        return PurgeReport(order, caches)
+
+    def tell_pending(self) -> int:
+        """Tell the caches in front that have not confirmed yet, and return how many still have not."""
+        return self._pending.work_off(self._tell)
+
+    def _tell(self, name: str, order: PurgeOrder) -> bool:
+        """Return whether a cache in front has removed what `order` names; one that is configured no more has."""
+        try:
+            if name == "nginx":
+                edge = self._edge
+                if edge is not None:
+                    self._disk.run(lambda: edge.remove(order.tags, order.before), pixels=0)
+            elif name in self._cdns:
+                self._cdns[name].purge(order.tags)
+        except (CdnFailed, OSError) as err:
+            reason = getattr(err, "strerror", None) or str(err)
+            _log.warning("purge_not_confirmed", cache=name, reason=reason, effect="the worker tells it again")
+            return False
+        return True

@@ -1,0 +1,90 @@
+"""Removes, in the worker, the files of what was purged or taken down, and tells caches in front that have not confirmed."""
+
+import time
+
+import redis
+import structlog
+
+from access import BlockedTargets
+from errors import DatabaseUnavailable, QueueUnavailable
+from purge.order import of_pattern
+from purge.purger import Purger
+from purge.rooms import PictureRooms
+from thumbnails import Head, Marks
+from urls import locate
+
+SWEEP_SECONDS = 60
+# A failure is remembered for an hour at most, and a capture that was running during the purge may be kept after it.
+_KEPT_SECONDS = 2 * 3600
+_log = structlog.get_logger()
+
+
+class PurgeSweeper:
+    def __init__(self, rooms: PictureRooms, purger: Purger, blocked: BlockedTargets) -> None:
+        self._rooms = rooms
+        self._purger = purger
+        self._blocked = blocked
+
+    def sweep(self) -> int:
+        """Do all that is due, and return how many pictures were removed. Without a purge it costs three calls to Redis."""
+        self._purger.tell_pending()
+        self._purge_blocked()
+        marks = self._rooms.purges.marks()
+        if not marks:
+            return 0
+        new = self._rooms.purges.unswept(marks)
+        removed = self._remove(new) if new else 0
+        if removed is None:
+            return 0
+        self._rooms.purges.note_swept(new)
+        self._rooms.purges.unmark(
+            {name: moment for name, moment in marks.items() if name not in new and _is_over(moment)}
+        )
+        return removed
+
+    def _remove(self, marks: dict[str, float]) -> int | None:
+        """Remove all pictures that `marks` are about; None if they could not all be looked at."""
+        known = Marks(marks)
+
+        def is_gone(head: Head) -> bool:
+            if not head.url.startswith("http"):
+                return False
+            return head.captured_at < known.before(locate(head.url))
+
+        try:
+            removed = self._rooms.cache.remove_where(is_gone)
+        except (redis.RedisError, OSError) as err:
+            _log.warning("purge_sweep_failed", error=type(err).__name__, effect="it is tried again in a minute")
+            return None
+        _log.info("purge_swept", pictures=removed)
+        return removed
+
+    def _purge_blocked(self) -> None:
+        """Purge what BLOCKED_TARGETS names since the last sweep, and the pictures of sites there."""
+        patterns = {str(pattern): pattern for pattern in self._blocked.patterns}
+        state = self._rooms.state
+        key = state.keys.purges_blocked()
+        known, reached = state.breaker.call("purges_unreachable", lambda: state.client.smembers(key))
+        if not reached:
+            return
+        names = {name.decode() for name in known or ()}  # type: ignore[union-attr] # redis' types know only awaitables
+        purged: list[str] = []
+        for name in patterns.keys() - names:
+            pattern = patterns[name]
+            try:
+                self._purger.purge(of_pattern(pattern, "blocked", time.time()))
+                urls = self._rooms.catalogue.urls_of_host(pattern.host, subdomains=pattern.subdomains)
+            except (QueueUnavailable, DatabaseUnavailable):
+                break  # already logged; the next sweep tries again
+            for site_id, url in urls.items():
+                if pattern.matches(locate(url)):
+                    self._rooms.site_pictures.changed(site_id)
+            purged.append(name)
+        if purged:
+            state.breaker.call("purges_unreachable", lambda: state.client.sadd(key, *purged))
+        if gone := names - patterns.keys():
+            state.breaker.call("purges_unreachable", lambda: state.client.srem(key, *gone))
+
+
+def _is_over(moment: float) -> bool:
+    return time.time() - moment > _KEPT_SECONDS

@@ -1,0 +1,185 @@
+"""The caches in front: tags on answers, CDNs that are told over HTTP, and the folder of nginx."""
+
+import json
+import tempfile
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import requests
+
+import config
+import sites.migrate
+from app import create_app
+from purge import page_tags
+from tests.support.nginx import Edge, running_nginx
+from tests.support.processes import wait_until
+from tests.support.visitors import PAGE, get
+from tests.support.web import running_web
+from urls import locate
+
+
+@dataclass
+class Asked:
+    """A request that the fake of a CDN's API got."""
+
+    method: str
+    path: str
+    headers: dict
+    body: str
+
+
+@dataclass
+class FakeCdn:
+    url: str
+    asked: list[Asked] = field(default_factory=list)
+    status: int = 200
+    answer: str = '{"success": true, "status": "ok"}'
+
+
+@pytest.fixture
+def cdn():
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+            fake.asked.append(Asked(self.command, self.path, dict(self.headers), body))
+            self.send_response(fake.status)
+            self.send_header("Content-Length", str(len(fake.answer)))
+            self.end_headers()
+            self.wfile.write(fake.answer.encode())
+
+        do_PURGE = do_POST  # noqa: N815 - as http.server names it
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    fake = FakeCdn(f"http://127.0.0.1:{server.server_port}")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield fake
+    server.shutdown()
+    server.server_close()
+
+
+def app_of(built):
+    return create_app(built.settings, built).test_client()
+
+
+def test_answers_about_a_page_carry_its_tags_where_a_cache_is_purged_by_them(make_built):
+    tagged, plain = app_of(make_built(cache_tags=True)), app_of(make_built())
+    tags = page_tags(locate(PAGE))
+    first, hit = get(tagged), get(tagged)
+    unchanged = get(tagged, headers={"If-None-Match": hit.headers["ETag"]})
+    path = tagged.get(f"/t/w=320/{PAGE}")
+
+    for answer in (first, hit, unchanged, path):
+        assert answer.headers["Surrogate-Key"] == " ".join(tags)
+        assert answer.headers["Cache-Tag"] == ",".join(tags)
+    assert (hit.headers["X-Cache"], unchanged.status_code) == ("HIT", 304)
+    assert "Surrogate-Key" not in get(plain).headers
+    assert "example" not in hit.headers["Cache-Tag"]
+
+
+def test_tags_tell_pages_hosts_and_domains_apart():
+    one, other = (set(page_tags(locate(f"https://a.b.example.com/{page}"))) for page in "xy")
+    sibling = set(page_tags(locate("https://c.b.example.com/x")))
+
+    assert len(one - other) == 1  # the page
+    assert len(one & sibling) == 4  # all, and b.example.com, example.com, com
+    assert len(one) == 6
+
+
+def test_fastly_is_told_by_its_contract(make_built, cdn):
+    built = make_built(fastly_service_id="SU1Z0isxPaozGVKXdv0eY", fastly_api_token="secret-1", fastly_api_url=cdn.url)
+    answer = app_of(built).post("/purge", json={"url": PAGE})
+
+    assert answer.json["caches"] == {"fastly": "ok"}
+    [asked] = cdn.asked
+    assert (asked.method, asked.path) == ("POST", "/service/SU1Z0isxPaozGVKXdv0eY/purge")
+    assert asked.headers["Fastly-Key"] == "secret-1"
+    assert json.loads(asked.body) == {"surrogate_keys": [page_tags(locate(PAGE))[1]]}
+
+
+def test_cloudflare_is_told_at_most_thirty_tags_at_a_time(make_built, cdn):
+    built = make_built(
+        cloudflare_zone_id="023e105f4ecef8ad", cloudflare_api_token="secret-2", cloudflare_api_url=cdn.url
+    )
+    sites.migrate.upgrade(built.settings.database_url)
+    for number in range(20):
+        built.catalogue.add(built.drafts.read({"url": f"{PAGE}{number}", "tags": ["many"]}), capture=False)
+    app_of(built).post("/purge", json={"tag": "many"})
+
+    sent = [json.loads(asked.body)["tags"] for asked in cdn.asked]
+    assert [len(some) for some in sent] == [30, 10]  # of a site and of its page
+    assert len({tag for some in sent for tag in some}) == 40
+    assert {asked.path for asked in cdn.asked} == {"/zones/023e105f4ecef8ad/purge_cache"}
+    assert {asked.headers["Authorization"] for asked in cdn.asked} == {"Bearer secret-2"}
+
+
+def test_other_caches_are_sent_purge(make_built, cdn):
+    built = make_built(purge_urls=f"{cdn.url}/edge")
+    app_of(built).post("/purge", json={"host": "*.example.com"})
+
+    [asked] = cdn.asked
+    tag = page_tags(locate("https://a.example.com/"))[3]
+    assert (asked.method, asked.path) == ("PURGE", "/edge")
+    assert [asked.headers[name] for name in ("Surrogate-Key", "xkey-purge", "Cache-Tag")] == [tag] * 3
+
+
+@pytest.mark.parametrize(("status", "answer"), [(500, "{}"), (403, "{}"), (302, ""), (200, '{"success": false}')])
+def test_a_cache_that_does_not_confirm_is_told_again(make_built, cdn, status, answer):
+    cdn.status, cdn.answer = status, answer
+    built = make_built(cloudflare_zone_id="023e105f", cloudflare_api_token="secret-2", cloudflare_api_url=cdn.url)
+    told = app_of(built).post("/purge", json={"url": PAGE})
+    assert told.json["caches"] == {"cloudflare": "retrying"}
+    assert built.purging.purger.tell_pending() == 1
+
+    cdn.status, cdn.answer = 200, '{"success": true}'
+    assert built.purging.purger.tell_pending() == 0
+    assert built.purging.purger.tell_pending() == 0
+    assert len({asked.body for asked in cdn.asked}) == 1
+    assert len(cdn.asked) == 3
+
+
+def test_a_token_without_its_id_is_an_error(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FASTLY_API_TOKEN", "secret-1")
+    with pytest.raises(config.ConfigError, match="FASTLY_SERVICE_ID"):
+        config.load()
+
+
+@contextmanager
+def _behind_nginx(folder, **settings):
+    with (
+        running_web(folder / "web.log", nginx_cache_dir=folder / "cache", trusted_proxies=1, **settings) as web,
+        running_nginx(folder, web) as url,
+    ):
+        yield web, Edge(url, folder)
+
+
+@pytest.mark.slow
+def test_a_purge_removes_pictures_from_nginx(settings, short_folder):
+    (short_folder / "cache").mkdir(parents=True)
+    with _behind_nginx(short_folder, **settings | {"resolve_targets": False}) as (web, edge):
+        page, other = "http://93.184.216.34/a", "http://93.184.216.34/b"
+        for url in (page, page, other, other):
+            edge.thumb(url, w=320)
+        wait_until(lambda: edge.thumb(page, w=320).headers["X-Edge-Cache"] == "HIT", "nginx' copy")
+        wait_until(lambda: edge.thumb(other, w=320).headers["X-Edge-Cache"] == "HIT", "nginx' copy")
+        first = edge.thumb(page, w=320)
+        answer = requests.post(f"{web}/purge", json={"url": page}, timeout=10)
+
+        assert answer.json()["caches"] == {"nginx": "ok"}
+        wait_until(lambda: edge.thumb(page, w=320).headers["X-Edge-Cache"] != "HIT", "another answer")
+        again = edge.thumb(page, w=320)
+        assert again.headers["Last-Modified"] >= first.headers["Last-Modified"]
+        assert edge.thumb(other, w=320).headers["X-Edge-Cache"] == "HIT"
+
+
+@pytest.fixture
+def short_folder():
+    with tempfile.TemporaryDirectory(prefix="edge") as name:  # the path of a socket must be short
+        yield Path(name)
