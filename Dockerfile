@@ -25,6 +25,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
     && rm -rf /var/lib/apt/lists/*
 COPY netguard netguard
 COPY options options
+COPY telemetry telemetry
 COPY engine engine
 USER 10001:10001
 ENV ENGINE_HOST=0.0.0.0 ENGINE_PORT=8001
@@ -48,6 +49,7 @@ COPY purge purge
 COPY refresh refresh
 COPY sites sites
 COPY storage_backends storage_backends
+COPY telemetry telemetry
 COPY thumbnails thumbnails
 COPY web web
 COPY webhooks webhooks

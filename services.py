@@ -89,6 +89,7 @@ class Services:
     counters: Counters
     permanent_bytes: Budget
     client: CaptureClient
+    breaker: CircuitBreaker
     coalescer: Coalescer
     renditions: Renditions
     popularity: Popularity
@@ -215,6 +216,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         counters=counters,
         permanent_bytes=permanent_bytes,
         client=client,
+        breaker=breaker,
         coalescer=coalescer,
         renditions=renditions,
         popularity=popularity,

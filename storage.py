@@ -16,6 +16,7 @@ import structlog
 from errors import NotFound, StorageFull, StorageUnavailable
 from model import Picture
 from options import FORMATS
+from telemetry import metrics
 
 CACHE_FOREVER = "public, max-age=31536000, immutable"
 _ENDINGS = {each.content_type: each.ending for each in FORMATS.values()}
@@ -108,6 +109,7 @@ def no_such_picture() -> NotFound:
 
 def storage_full(variable: str, free: int) -> StorageFull:
     """Log that the storage that `variable` configures has only `free` bytes left, and return the error for the caller."""
+    metrics.STORAGE_ERRORS.add("permanent")
     _log.error("storage_full", setting=variable, free_bytes=free)
     return StorageFull("the picture storage is full; try again later")
 
@@ -119,6 +121,7 @@ def storage_unavailable(
 
     `hint` says what the operator does about it.
     """
+    metrics.STORAGE_ERRORS.add("permanent")
     _log.error("storage_unavailable", setting=variable, error=type(err).__name__, code=code, hint=hint)
     return StorageUnavailable("the picture storage is not available; try again later")
 

@@ -16,6 +16,7 @@ import netguard
 from errors import BlockedTarget, InvalidOption, InvalidURL
 from netguard import Guard, Verdict
 from options import DEFAULT_PORTS, MAX_URL_BYTES, CaptureOptions, Target, stored, with_sharp_s
+from telemetry import metrics
 
 # One text for both: an answer that told them apart would show strangers which private names exist.
 NOT_PUBLIC = "the target is not a public web address, or does not exist"
@@ -165,6 +166,8 @@ def _require_plain_address(hostname: str, authority: str) -> None:
 
 def _screen(target: Target, guard: Guard) -> None:
     verdict = guard.screen(target.host, target.port)
+    if not verdict.ok and verdict is not Verdict.NEEDS_LOOKUP:
+        metrics.GUARD_VERDICTS.add(verdict)
     if verdict is Verdict.BAD_NAME:
         raise InvalidURL("the host must be a domain name: letters, digits, - and _ between dots, at most 253 in all")
     if verdict is Verdict.PORT:

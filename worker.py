@@ -12,12 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from celery import bootsteps
-from celery.signals import beat_init, setup_logging, worker_init, worker_process_init, worker_process_shutdown
+from celery.signals import (
+    beat_init,
+    celeryd_after_setup,
+    setup_logging,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+)
 
 import config
 import logs
 import services as composition
 import tasks
+import telemetry
 from config import Settings
 from coordination import ClusterMode, log_in_one_line
 from jobs import (
@@ -35,6 +43,7 @@ from jobs import (
     celery_app,
 )
 from jobs.consumer import Consumer
+from measurements import Measurements
 from purge import SWEEP_SECONDS
 from refresh import ROUND_SECONDS
 from services import Services
@@ -163,9 +172,24 @@ def _lower_priority(**_: object) -> None:
 def _drop_inherited_services(**_: object) -> None:
     """Drop the services of the parent process: two processes must not read from one socket."""
     services.cache_clear()
+    if settings.metrics_port is not None:
+        measurements = Measurements(services())
+        telemetry.publish(measurements.read_own, measurements.read_shared, has_loop=False)
+
+
+@celeryd_after_setup.connect  # type: ignore[untyped-decorator]
+def _serve_metrics(**_: object) -> None:
+    """Serve the metrics of the pool's processes from this one, once the log is set up and before they are forked."""
+    telemetry.serve_for_children("worker", settings.metrics_host, settings.metrics_port)
+
+
+@beat_init.connect  # type: ignore[untyped-decorator]
+def _serve_metrics_of_beat(**_: object) -> None:
+    telemetry.serve("beat", settings.metrics_host, settings.metrics_port)
 
 
 @worker_process_shutdown.connect  # type: ignore[untyped-decorator]
 def _close_services(**_: object) -> None:
     if services.cache_info().currsize:
         services().close()
+    telemetry.publish_last()

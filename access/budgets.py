@@ -13,6 +13,7 @@ from limits import RateLimitItem
 
 from access.counters import Counters
 from errors import OverCapacity, RateLimited, StorageLimited
+from telemetry import metrics
 
 FLOOD_SCOPE = "thumb"  # the flood guard and the tally count under the same names
 RENDITION_BYTES = 100_000  # each so many, begun ones included, count as one rendition
@@ -86,6 +87,7 @@ class Budget:
             raise
 
     def _refusal(self, limit: RateLimitItem, seconds: int) -> RateLimited:
+        metrics.BUDGET_REFUSALS.add(self._scope.replace(" ", "_"))
         return RateLimited.reached(limit.amount, self._scope, limit.get_expiry(), seconds, self._note)
 
 

@@ -14,6 +14,7 @@ from errors import CaptureFailed, RateLimited, ThumbnailError
 from images import CpuPool
 from model import Picture
 from options import CaptureOptions
+from telemetry import metrics
 
 _log = structlog.get_logger()
 
@@ -63,7 +64,8 @@ class ScreenshotAPI:
         Raises InvalidOption, BlockedTarget, a CaptureError, or, in the `background` alone, RateLimited.
         """
         count = self._quota.take_bulk_call if background else self._quota.count_call
-        timeout = max(deadline - time.monotonic(), 0.1)
+        began, name = time.monotonic(), self._client.name
+        timeout = max(deadline - began, 0.1)
         try:
             shot = self._client.capture(
                 options,
@@ -80,6 +82,7 @@ class ScreenshotAPI:
             raise
         except ThumbnailError as err:
             self._breaker.record(err)
+            metrics.CAPTURES.add(name, err.code)
             raise
         except images.NotAPicture as err:
             _log.warning("capture_undecodable", reason=str(err), request_id=request_id)
@@ -87,8 +90,12 @@ class ScreenshotAPI:
             upstream = not self._client.is_ours
             failure = CaptureFailed("the screenshot API sent no usable picture; try again later", upstream=upstream)
             self._breaker.record(failure)
+            metrics.CAPTURES.add(name, failure.code)
             raise failure from err
+        finally:
+            metrics.CAPTURE_SECONDS.observe(time.monotonic() - began, name, request_id=request_id)
         self._breaker.record(None)
+        metrics.CAPTURES.add(name, "suspect" if doubt else "ok")
         if doubt:
             _log.warning("capture_suspect", reason=doubt, request_id=request_id)
         return Picture(

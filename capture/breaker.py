@@ -14,6 +14,7 @@ import structlog
 
 from coordination import StateRedis
 from errors import CaptureError, ThumbnailError, UpstreamQuota, UpstreamUnavailable
+from telemetry import metrics
 
 THRESHOLD = 5  # failures of the API in a row
 OPEN_SECONDS = 5  # a probe is one call, and an API that was restarted is to be used within ten seconds
@@ -50,6 +51,10 @@ class CircuitBreaker:
             state = self._state()
         if state is not None and state["until"] > self._clock():
             raise self._refusal(state)
+
+    def is_open(self) -> bool:
+        """Return whether no caller waits for the API, or one probes whether it works again."""
+        return self._state() is not None
 
     def admit(self) -> None:
         """Let one capture through, or raise UpstreamUnavailable or UpstreamQuota at once.
@@ -127,6 +132,7 @@ class CircuitBreaker:
         seconds = min(max(err.retry_after or 0, OPEN_SECONDS), LONGEST_OPEN)
         state = {"code": err.code, "lasting": err.lasting, "until": self._clock() + seconds}
         self._open = state
+        metrics.BREAKER_TRIPS.add()
         _log.error("breaker_open", reason=err.code, seconds=seconds)
         # The state is kept after `until`, so that only probes are admitted until one of them succeeds.
         with self._client.pipeline() as pipe:

@@ -47,6 +47,7 @@ from options import (
     chosen,
 )
 from outbound import POOLS
+from telemetry import metrics
 
 TRIES = 3
 BACKOFF = 0.5  # seconds; the longest pause before the first retry, doubled for each further one
@@ -141,7 +142,9 @@ class CaptureClient:
                 break
             answer = self._exchange(request, left)
             if isinstance(answer, Screenshot):
+                metrics.CAPTURE_CALLS.add(self.name, "ok")
                 return answer
+            metrics.CAPTURE_CALLS.add(self.name, answer.outcome.error.code)
             if answer.outcome is not LATE or attempt == 1:  # a retry that timed out says less than the first failure
                 failure = answer
             self._log_failure(failure, options, attempt, request_id)
@@ -174,6 +177,11 @@ class CaptureClient:
                 return response.status_code < 400
         except (requests.RequestException, urllib3.exceptions.HTTPError):
             return False
+
+    @property
+    def name(self) -> str:
+        """The name of the API's dialect."""
+        return self._dialect.name
 
     @property
     def is_ours(self) -> bool:

@@ -6,11 +6,14 @@ from config.access import AccessSettings
 from config.captures import CaptureSettings
 from config.purging import PurgeSettings
 from config.stores import StoreSettings
+from config.telemetry import TelemetrySettings
 from config.web import WebSettings
 from config.work import WorkSettings
 
 
-class Settings(WebSettings, StoreSettings, CaptureSettings, AccessSettings, WorkSettings, PurgeSettings):
+class Settings(
+    WebSettings, StoreSettings, CaptureSettings, AccessSettings, WorkSettings, PurgeSettings, TelemetrySettings
+):
     """The settings of an installation: each field is a variable. `docs/configuration.md` explains them."""
 
     @classmethod

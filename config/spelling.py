@@ -21,6 +21,7 @@ _PREFIXES = (
     "ALLOWED_",
     "PRIVATE_TARGET",
     "WEBHOOK_",
+    "METRICS_",
 )
 # The engine is a program of its own; compose passes `.env` to the web process too, which alone can warn of all of it.
 ENGINE_VARIABLES = {

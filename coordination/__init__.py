@@ -19,7 +19,7 @@ from coordination.leases import LEASE_MS, Leases, LocalLeases
 from coordination.memory import NEARLY_FULL, RedisMemory, read_memory
 from coordination.outages import NoAnswer, log_in_one_line
 from coordination.policies import warn_about_full_redis
-from coordination.redis_breaker import RedisBreaker
+from coordination.redis_breaker import RedisBreaker, count_error
 from coordination.sentinels import FollowingPool, sentinel_options
 from coordination.tracking import KeyTracking
 
@@ -45,6 +45,7 @@ __all__ = [
     "StateRedis",
     "StoredResponse",
     "Work",
+    "count_error",
     "hint_about",
     "is_about_server",
     "log_in_one_line",

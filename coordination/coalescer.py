@@ -16,6 +16,7 @@ import structlog
 
 from coordination.leases import LeaseSource
 from errors import OverCapacity, ThumbnailError
+from telemetry import metrics
 
 T = TypeVar("T")
 _FULL = "too much work is in progress; try again in a few seconds"
@@ -42,8 +43,12 @@ class Work(Generic[T]):
 class Coalescer:
     """Does work once for all callers that want it at the same time."""
 
-    def __init__(self, leases: LeaseSource, capacity: int = 64) -> None:
-        """`capacity` bounds the flights of this process, those that wait for another process included."""
+    def __init__(self, leases: LeaseSource, capacity: int = 64, work: str = "capture") -> None:
+        """`capacity` bounds the flights of this process, those that wait for another process included.
+
+        `work` says what is done, for the metrics.
+        """
+        self._work = work
         self._leases = leases
         self._capacity = capacity
         self._flights: dict[str, Future[Any]] = {}
@@ -58,6 +63,7 @@ class Coalescer:
         with self._lock:
             in_progress = self._flights.get(key)
             if in_progress is not None:
+                metrics.COALESCED.add(self._work, "here")
                 return Flight(in_progress, leading=False)
             if len(self._flights) >= self._capacity:
                 raise OverCapacity(_FULL)
@@ -111,6 +117,7 @@ class Coalescer:
                     return work.lead()
                 finally:
                     self._leases.release(lease)
+            metrics.COALESCED.add(self._work, "elsewhere")
             work.before_waiting()
             self._leases.wait(lease, deadline)
             result = work.follow()

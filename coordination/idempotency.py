@@ -22,6 +22,7 @@ import structlog
 from coordination.connections import StateRedis
 from coordination.leases import Leases
 from coordination.memory import NEARLY_FULL
+from coordination.redis_breaker import count_error
 from errors import IdempotencyConflict, IdempotencyInProgress, InvalidOption
 
 T = TypeVar("T")
@@ -178,6 +179,7 @@ class IdempotencyStore:
 
 
 def _warn(err: redis.RedisError) -> None:
+    count_error("state", err)
     _log.warning("idempotency_unreachable", redis="state", error=type(err).__name__)
 
 

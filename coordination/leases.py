@@ -15,6 +15,7 @@ import redis
 import structlog
 
 from coordination.connections import StateRedis
+from coordination.redis_breaker import count_error
 
 T = TypeVar("T")
 
@@ -164,6 +165,7 @@ class Leases:
             for lease in held:
                 self._renew(keys=self._names(lease), args=[lease.token, self._lease_ms])
         except redis.RedisError as err:
+            count_error("state", err)
             _log.warning("leases_unreachable", redis="state", error=type(err).__name__)
             return False
         return True

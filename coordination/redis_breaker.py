@@ -12,10 +12,17 @@ import redis
 import structlog
 
 from coordination.cluster import hint_about
+from telemetry import metrics
 
 T = TypeVar("T")
 PAUSE_SECONDS = 2.0
 _log = structlog.get_logger()
+
+
+def count_error(server: str, error: redis.RedisError) -> None:
+    """Count a call that failed. A server that is both cache and state counts as the cache."""
+    unreachable = isinstance(error, redis.ConnectionError | redis.TimeoutError)
+    metrics.REDIS_ERRORS.add("state" if server == "state" else "cache", "unreachable" if unreachable else "refused")
 
 
 class RedisBreaker:
@@ -35,7 +42,9 @@ class RedisBreaker:
             return command(), True
         except (redis.ConnectionError, redis.TimeoutError) as err:
             self._open_until = time.monotonic() + self._pause
+            count_error(self._name, err)
             _log.warning(event, redis=self._name, error=type(err).__name__, pause_seconds=self._pause)
         except redis.RedisError as err:  # a full or read-only Redis refuses this command and may accept the next
+            count_error(self._name, err)
             _log.warning(event, redis=self._name, error=type(err).__name__, **hint_about(err))
         return None, False

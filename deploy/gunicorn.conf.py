@@ -25,7 +25,9 @@ from gunicorn.http.parser import RequestParser
 from gunicorn.workers.ggevent import GeventWorker
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import logs
 import netguard
+import telemetry
 from config import ConfigError, load, stop  # gunicorn has a setting named `config`
 
 # The settings are read here too, so that an invalid one stops gunicorn at once, not each worker repeatedly.
@@ -229,8 +231,24 @@ def pre_request(_worker: object, _request: object) -> None:
     gevent.sleep(0)
 
 
+def on_starting(_server: object) -> None:
+    """Serve the metrics of all workers from this process, which does nothing else. gevent would run them in its loop."""
+    if settings.metrics_port is not None:
+        logs.configure(settings.log_format, settings.log_level)
+        start_native = monkey.get_original("_thread", "start_new_thread")
+        telemetry.serve_for_children(
+            "web", settings.metrics_host, settings.metrics_port, lambda work: start_native(work, ())
+        )
+
+
 def post_worker_init(worker: Any) -> None:
-    worker.wsgi.extensions["services"].start()
+    services = worker.wsgi.extensions["services"]
+    services.start()
+    if settings.metrics_port is not None:
+        from measurements import Measurements  # noqa: PLC0415 - the master has no use for all that it imports
+
+        measurements = Measurements(services)
+        telemetry.publish(measurements.read_own, measurements.read_shared, has_loop=True)
 
 
 def worker_exit(_server: object, worker: Any) -> None:
@@ -238,3 +256,4 @@ def worker_exit(_server: object, worker: Any) -> None:
     application = getattr(worker, "wsgi", None)  # none if the worker refused to start
     if application:
         application.extensions["services"].close()
+        telemetry.publish_last()

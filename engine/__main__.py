@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.log import server_logger
 
+import telemetry
 from engine.app import create_app
 from engine.browser.browser import LaunchFailed
 from engine.browser.supervisor import Supervisor
@@ -16,7 +17,8 @@ from engine.egress.gate import Gate, Limits
 from engine.egress.upstream import Upstream
 from engine.errors import ProxyFailed
 from engine.service import CaptureService
-from engine.startup import run, stop_signal
+from engine.startup import run, stop_signal, watch_loop
+from telemetry import metrics
 
 GRACE_SECONDS = 1  # for running captures at shutdown: aiohttp waits this long twice, then cancels them
 
@@ -51,12 +53,14 @@ async def serve(settings: EngineSettings) -> int:
     try:
         if upstream:
             await _warn_if_unreachable(upstream)
+        telemetry.serve("engine", settings.metrics_host, settings.metrics_port, lambda: _measure(service))
         await service.start()
         await runner.setup()
         await web.TCPSite(runner, settings.engine_host, settings.engine_port).start()
         gate.refuse_own_port(runner.addresses[0][1])
         log.info("ready", address=runner.addresses[0], concurrency=settings.engine_concurrency)
-        await stop.wait()
+        async with watch_loop():
+            await stop.wait()
     except LaunchFailed:
         return 1
     except OSError as err:
@@ -67,6 +71,12 @@ async def serve(settings: EngineSettings) -> int:
         await supervisor.stop()
     log.info("stopped")
     return 0
+
+
+def _measure(service: CaptureService) -> None:
+    metrics.ENGINE_SLOTS.set(service.slots.in_use, "running")
+    metrics.ENGINE_SLOTS.set(service.slots.queued, "queued")
+    metrics.ENGINE_SLOTS_LIMIT.set(service.slots.size)
 
 
 async def _warn_if_unreachable(upstream: Upstream) -> None:

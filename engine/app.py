@@ -20,6 +20,7 @@ from engine.errors import BlockedURL, EngineError, KeyRejected
 from engine.service import CaptureResult, CaptureService
 from engine.traffic import Traffic
 from options import FORMATS, METADATA_HEADER, CaptureOptions
+from telemetry import VERSION, metrics
 
 MAX_BODY = 64 << 10
 ADDED = 4 << 10  # the service takes bodies of that size too, and adds options to them
@@ -28,8 +29,6 @@ CLIENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 URGENCY = re.compile(r"(?:^|,)[ \t]*u=(\d+)(?![\d.])")  # a dictionary of RFC 8941: its last member counts
 TOO_LARGE = f"the body is too large; send at most {MAX_BODY >> 10} KiB"
 STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 413: "validation_error"}
-
-VERSION = "0.1.0"  # as in pyproject.toml, which is not installed everywhere
 
 SERVICE = web.AppKey("service", CaptureService)
 SUPERVISOR = web.AppKey("supervisor", Supervisor)
@@ -104,14 +103,18 @@ async def _capture(request: web.Request, wanted: CaptureOptions) -> CaptureResul
             wanted, traffic, client=_client_of(request), background=_is_background(request)
         )
     except asyncio.CancelledError:
+        metrics.ENGINE_CAPTURES.add("client_gone")
         event.info("capture", outcome="client_gone", **spent())
         raise
     except EngineError as err:
+        metrics.ENGINE_CAPTURES.add(err.code)
         event.info("capture", outcome=err.code, reason=str(err), **spent(), **_log_fields(err))
         raise
     except Exception:
+        metrics.ENGINE_CAPTURES.add("internal_error")
         event.exception("capture", outcome="internal_error", **spent())
         raise
+    metrics.ENGINE_CAPTURES.add("ok")
     cost = {"queued": round(result.queued, 3), "bytes": len(result.body), "attempts": result.attempts}
     event.info("capture", outcome="ok", **spent(), **cost)
     return result

@@ -139,6 +139,9 @@ class EngineSettings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
+    metrics_port: int | None = Field(None, ge=1, le=65535, description="a port from 1 to 65535")
+    metrics_host: str = Field("127.0.0.1", description="an address to listen on")
+
     def guard(self) -> netguard.Guard:
         """Make the guard that judges targets by these settings."""
         return netguard.Guard(ports=frozenset(self.allowed_ports), exempt=netguard.exemptions(self.private_targets))

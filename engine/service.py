@@ -41,6 +41,7 @@ from engine.page.pdf import PDFViewer
 from engine.parsing import locate
 from engine.traffic import Traffic
 from options import CaptureOptions, Notes, PageMetadata
+from telemetry import metrics
 
 log = structlog.get_logger()
 
@@ -102,6 +103,7 @@ class CaptureService:
         arrived = time.monotonic()
         async with self.slots.hold(client, background=background):
             queued = time.monotonic() - arrived
+            metrics.ENGINE_PARTS.observe(queued, "queue")
             deadline = asyncio.get_running_loop().time() + self._deadline
             try:
                 async with asyncio.timeout_at(deadline):

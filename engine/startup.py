@@ -5,13 +5,16 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import structlog
 
 from engine import descriptors
 from engine.config import EngineSettings, InvalidSettings, load, unknown_variables
+from telemetry import SAMPLE_SECONDS, sample_loop
 
 REPEAT_SECONDS = 1
 
@@ -61,6 +64,25 @@ def stop_signal() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
+
+
+@asynccontextmanager
+async def watch_loop() -> AsyncIterator[None]:
+    """Measure how late the event loop is, while the block runs."""
+
+    async def watch() -> None:
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(SAMPLE_SECONDS)
+            sample_loop(began)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
 
 
 def _set_up_logging(settings: EngineSettings) -> None:

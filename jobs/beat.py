@@ -8,6 +8,8 @@ from typing import Any
 import structlog
 from celery.beat import PersistentScheduler
 
+from telemetry import metrics
+
 _log = structlog.get_logger()
 
 
@@ -20,5 +22,7 @@ class BoundedScheduler(PersistentScheduler):  # type: ignore[misc] # Celery has 
             queued = connection.default_channel.queue_declare(queue).message_count
         if queued < self.app.conf.most_queued:
             super().apply_entry(entry, producer=producer)
+            metrics.BEAT_MESSAGES.add("sent")
         else:
+            metrics.BEAT_MESSAGES.add("held_back")
             _log.warning("beat_held_back", redis="state", queue=queue, queued=queued)

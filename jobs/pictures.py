@@ -12,6 +12,7 @@ from jobs.retries import MAX_RETRIES, is_transient, postpone_delay, retry_delay,
 from jobs.runs import Run, Runs
 from model import Picture
 from storage import PictureStorage
+from telemetry import metrics
 from thumbnails import Ask, Thumbnailer
 
 MAX_STARTS = 3  # per turn; a page that kills its worker each time makes its job fail
@@ -43,17 +44,21 @@ class JobPictures:
     def record_outcome(self, run: Run, outcome: JobResult | ThumbnailError) -> None:
         """Store the outcome of a run: the job ends, or gets another turn later. Raises QueueUnavailable."""
         if isinstance(outcome, JobResult):
+            metrics.JOBS_ENDED.add("completed")
             kept = self.runs.complete(run, outcome)
             _log.info("job_completed" if kept else "job_taken_over", turn=run.message.turn)
         elif was_not_attempted(outcome) or (isinstance(outcome, OverCapacity) and run.job.queue == BULK):
             # The bulk queue made room for visitors, which is not a failure.
+            metrics.JOBS_ENDED.add("postponed")
             self.runs.postpone(run, postpone_delay(outcome), retry=False)
         elif run.job.retries < MAX_RETRIES and is_transient(outcome) and run.starts <= MAX_STARTS:
             retry = run.job.retries + 1
             delay = retry_delay(retry, outcome.retry_after)
+            metrics.JOBS_ENDED.add("retried")
             self.runs.postpone(run, delay, retry=True)
             _log.info("job_retried", reason=outcome.code, seconds=round(delay, 1), retry=retry)
         else:
+            metrics.JOBS_ENDED.add("failed")
             self.runs.fail(run, Problem.of(outcome))
             _log.warning("job_failed", reason=outcome.code, retries=run.job.retries)
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 import redis
 import structlog
 
-from coordination import hint_about
+from coordination import count_error, hint_about
 from errors import QueueUnavailable
 
 T = TypeVar("T")
@@ -21,6 +21,7 @@ def redis_errors_translated() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as err:
+        count_error("state", err)
         _log.error("jobs_unreachable", redis="state", error=type(err).__name__, **hint_about(err))
         raise QueueUnavailable("jobs are unavailable at the moment; try again in a few seconds") from err
 

@@ -19,6 +19,7 @@ from errors import BlockedTarget, InvalidURL, OverCapacity
 from netguard import Address, Guard
 from options import Target
 from outbound import pinned_pool
+from telemetry import metrics
 from urls import parse_url
 
 CONNECT_SECONDS = 3.0
@@ -68,6 +69,7 @@ class PictureFetcher:
     def _exchange(self, target: Target, deadline: float, most: int) -> bytes | str:
         """Return the body of `target`, or the URL to which it redirects."""
         judgement = self._guard.judge_to_connect(target.host, target.port)
+        metrics.GUARD_VERDICTS.add(judgement.verdict)
         if not judgement.ok:
             _log.info("picture_refused", host=target.netloc, verdict=judgement.verdict)
             raise NotFetched(f"refused: {judgement.verdict}")

@@ -16,7 +16,7 @@ from typing import Self, cast
 import redis
 import structlog
 
-from coordination import StateRedis
+from coordination import StateRedis, count_error
 from errors import QueueUnavailable
 from model import ThumbnailRequest
 from options import CaptureOptions, Delivery, chosen
@@ -120,6 +120,7 @@ class Popularity:
             for start in range(0, len(pictures), _FLUSH_BATCH):
                 self._add(pictures[start : start + _FLUSH_BATCH])
         except redis.RedisError as err:
+            count_error("state", err)
             _log.warning("popularity_lost", redis="state", error=type(err).__name__, pictures=len(counted))
 
     def _add(self, counted: "Sequence[tuple[_Key, _Count]]") -> None:
@@ -181,5 +182,6 @@ def _redis_errors_translated() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as err:
+        count_error("state", err)
         _log.warning("popularity_unreachable", redis="state", error=type(err).__name__)
         raise QueueUnavailable("the popularity of pages is unavailable; try again later") from err

@@ -1,4 +1,4 @@
-"""Write the tables of options, formats, notes, devices and dialects in docs/ from the code; with `--check`, fail if they differ."""
+"""Write the tables of options, formats, notes, devices, dialects and metrics in docs/ from the code; with `--check`, fail if they differ."""
 
 import dataclasses
 import re
@@ -23,9 +23,12 @@ from options import (
     callers_options,
     either,
 )
+from telemetry import SUBJECTS, Metric
 from web.dialects import DIALECTS, InboundDialect
 
-PAGES = tuple(Path("docs") / name for name in ("api.md", "jobs.md", "devices.md", "coming-from.md"))
+PAGES = tuple(
+    Path("docs") / name for name in ("api.md", "jobs.md", "devices.md", "coming-from.md", "operations/metrics.md")
+)
 _BLOCK = re.compile(r"(<!-- (\w+): written by `make docs` -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -108,6 +111,21 @@ def _names(dialect: InboundDialect) -> str:
     return ", ".join(f"`{name}`" if name == ours else f"`{name}` (`{ours}`)" for name, ours in named) + "\n"
 
 
+def _metrics(group: Iterable[Metric]) -> str:
+    """Describe metrics: a label with its values where all of them are known beforehand."""
+    heads = "metric", "kind", "labels", "of", "meaning"
+    rows = (
+        (f"`{each.name}`", each.kind, _labels(each), ", ".join(each.processes), each.help.replace("|", "\\|"))
+        for each in group
+    )
+    return _table(heads, rows)
+
+
+def _labels(metric: Metric) -> str:
+    named = ((name, ", ".join(values)) for name, values in metric.labels.items())
+    return "; ".join(f"`{name}`: {values}" if values else f"`{name}`" for name, values in named)
+
+
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = (heads, ("---",) * len(heads), *rows)
     return "".join(f"| {' | '.join(line)} |\n".replace("|  |", "| |").replace("|  |", "| |") for line in lines)
@@ -122,6 +140,7 @@ TABLES = {
     "formats": _formats(FORMATS.values()),
     "notes": _notes(),
     "devices": _devices(),
+    **{f"metrics_{number}": _metrics(group) for number, group in enumerate(SUBJECTS.values(), start=1)},
     **{name: _names(dialect) for name, dialect in DIALECTS.items()},
 }
 

@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
 DATABASE = "data/thumbnails.db"
 DEMO_PORT = ROOT / "data" / "demo-port"
+# Which processes have metrics, in the order of their ports. `make run` has no outlet, whose place is kept.
+MEASURED = ("WEB", "WORKER", "ENGINE", "OUTLET", "BEAT")
 REDIS = {"redis": "REDIS", "state": "STATE_REDIS"}  # what the variables of each server's process begin with
 
 Env = dict[str, str]
@@ -116,6 +118,7 @@ def process_environment(settings: Mapping[str, str], commands: Mapping[str, str]
         env[name] = env.get(name) or port
     if web_address(settings)[0] == LOOPBACK:
         env["GALLERY_PUBLIC"] = env.get("GALLERY_PUBLIC") or "true"  # only this machine's users reach it
+    env |= metrics_ports(settings)
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
     if sys.stdout.isatty() and not env.get("LOG_FORMAT"):
         env["LOG_FORMAT"] = "console"  # the processes write to a pipe and cannot see the terminal
@@ -131,6 +134,24 @@ def process_environment(settings: Mapping[str, str], commands: Mapping[str, str]
     if not is_set(settings, "ADMIN_KEY"):
         env["ADMIN_KEY"] = own_admin_key(ROOT / "data" / "admin-key")
     return env
+
+
+def metrics_ports(settings: Mapping[str, str]) -> Env:
+    """Choose a port for the metrics of each process: from METRICS_PORT (9101) on, or a free one where that is taken."""
+    first = settings.get("METRICS_PORT") or "9101"
+    if not first.isdecimal() or not 0 < int(first) <= 65535 - len(MEASURED):
+        sys.exit(f"METRICS_PORT is invalid ({first}): set it to a port from 1 to {65535 - len(MEASURED)}.")
+    host, spare = settings.get("METRICS_HOST") or LOOPBACK, free_ports(len(MEASURED))
+    ports = zip(MEASURED, range(int(first), int(first) + len(MEASURED)), spare, strict=True)
+    return {f"{name}_METRICS_PORT": str(port) if is_free(host, port) else other for name, port, other in ports}
+
+
+def is_free(host: str, port: int) -> bool:
+    try:
+        with socket.create_server((host, port)):
+            return True
+    except OSError:
+        return False
 
 
 def own_admin_key(file: Path) -> str:
@@ -225,6 +246,7 @@ def banner(env: Mapping[str, str], commands: Mapping[str, str]) -> str:
         f"  sites     {sites_location(env)}",
         f"  originals {originals_location(env)}",
         f"  demo      {target}" if "demo" in commands else "",
+        f"  metrics   {metrics_locations(env, commands)}",
         f"  admin     {admin_link(env, web)}",
         f"  gallery   {web}/gallery" if env.get("GALLERY_PUBLIC") == "true" else "",
         "",
@@ -232,6 +254,13 @@ def banner(env: Mapping[str, str], commands: Mapping[str, str]) -> str:
         f"curl -fsS -o thumb.png '{web}/thumb?url={target}&w=640'",
     ]
     return "\n".join(lines)
+
+
+def metrics_locations(env: Mapping[str, str], commands: Mapping[str, str]) -> str:
+    ports = {name.lower(): env.get(f"{name}_METRICS_PORT") for name in MEASURED}
+    host = env.get("METRICS_HOST") or LOOPBACK
+    shown = [f"{name} http://{host}:{port}/metrics" for name, port in ports.items() if port and name in commands]
+    return ", ".join(shown) or "off"
 
 
 def redis_location(name: str, env: Mapping[str, str], commands: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@ from sites.audit import AuditEntry, AuditLog
 from sites.capturer import ROUND_SECONDS as SITE_ROUND_SECONDS
 from sites.capturer import Capturer
 from sites.catalogue import CHANGEABLE, MOST_AT_ONCE, Catalogue
-from sites.census import Census, take_census
+from sites.census import Census, count_due, take_census
 from sites.claims import Claim, Claims
 from sites.database import PAUSE, Database
 from sites.drafts import DraftReader, split_tags
@@ -64,6 +64,7 @@ __all__ = [
     "Sweeper",
     "Version",
     "VersionStore",
+    "count_due",
     "describe_site",
     "describe_version",
     "next_due",

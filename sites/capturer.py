@@ -22,6 +22,7 @@ from sites.claims import Claim, Claims
 from sites.pace import Pace
 from sites.recorder import Recorded, Recorder
 from sites.values import Site
+from telemetry import metrics
 from thumbnails import Ask, NoCharge, Thumbnailer
 from validation import Validator
 
@@ -64,6 +65,7 @@ class Capturer:
             picture, captured = self._picture_of(site, running, request_id)
             if not captured:
                 self.pace.give_back()
+            metrics.SITE_CAPTURES.add("captured")
             return self.recorder.record(running, site, picture)
         except TimeoutError:
             return self._give_up(site, running, CaptureTimeout("the page was not captured in time; try again later"))
@@ -92,6 +94,8 @@ class Capturer:
             self.claims.release(claim, seconds)
             self.pace.pause(seconds)
             self.pace.give_back(int(unattempted))
+            metrics.SITE_CAPTURES.add("postponed")
             _log.info("site_postponed", site_id=site.id, reason=err.code, seconds=seconds)
             return None
+        metrics.SITE_CAPTURES.add("failed")
         return self.recorder.record_failure(claim, site, err, transient=is_transient(err))

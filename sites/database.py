@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from errors import DatabaseUnavailable
 from images import CpuPool
+from telemetry import metrics
 
 T = TypeVar("T")
 
@@ -189,5 +190,6 @@ def _unavailable(err: Exception) -> DatabaseUnavailable:
     cause = err.orig if isinstance(err, DBAPIError) else err
     # The first line names what failed; the rest may hold SQL.
     reason = str(cause).partition("\n")[0][:200]
+    metrics.DATABASE_ERRORS.add()
     _log.warning("database_unavailable", error=type(cause).__name__, reason=reason)
     return DatabaseUnavailable("the database is not available; nothing was changed, try again later")

@@ -22,6 +22,7 @@ import structlog
 
 from images import CpuPool
 from storage_backends.sealing import BrokenSeal, seal, unseal
+from telemetry import metrics
 
 T = TypeVar("T")
 
@@ -151,7 +152,8 @@ class OriginalsFolder:
             self._report(err)
 
     def _report(self, err: OSError) -> None:
-        """Log what is wrong and what to do, once a minute."""
+        """Count an error; log what is wrong and what to do, once a minute."""
+        metrics.STORAGE_ERRORS.add("originals")
         now = time.monotonic()
         if self._logged is not None and now - self._logged < _LOG_SECONDS:
             return
@@ -243,13 +245,15 @@ def _sweep(folder: Path, limit: int | None) -> int:
     """Remove files that are over, and beyond the `limit` (None: what there is) the least recently used. Return the count."""
     with _alone(folder / ".sweep") as alone:
         files = sorted(_files(folder), key=lambda file: file.used) if alone else []
-        total, now, removed = sum(file.size for file in files), time.time(), 0
+        total, now, removed, evicted = sum(file.size for file in files), time.time(), 0, 0
         room = (total if limit is None else limit) * _ROOM
         for file in files:
             if total > room or file.is_over(now):
                 file.path.unlink(missing_ok=True)
+                evicted += not file.is_over(now)
                 total -= file.size
                 removed += 1
+    metrics.EVICTIONS.add("originals", amount=evicted)
     return removed
 
 

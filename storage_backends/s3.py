@@ -34,6 +34,7 @@ from storage_backends.paced_check import PacedCheck
 from storage_backends.s3_errors import code_of, hint_for
 from storage_backends.s3_errors import status_of as _status
 from storage_backends.sealing import BrokenSeal, seal, unseal
+from telemetry import metrics
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -281,6 +282,7 @@ class S3Originals:
             return command()
         except (BotoCoreError, ClientError, OSError) as err:
             self._paused_until = time.monotonic() + PAUSE_SECONDS
+            metrics.STORAGE_ERRORS.add("originals")
             _log.error(
                 "originals_unavailable",
                 setting="S3_BUCKET",

@@ -88,6 +88,11 @@ class PictureCache:
     def close(self) -> None:
         self._tracking.close()
 
+    @property
+    def memory_bytes(self) -> int:
+        """How many bytes of pictures this process keeps in memory."""
+        return self._memory.bytes
+
     def look_up(self, request: ThumbnailRequest, *, reload: bool = False) -> Known:
         """Look `request` up: in memory unless `reload`, else by one call to Redis."""
         remembered = None if reload else self._recall(request, request.rendition_key)

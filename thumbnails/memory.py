@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from coordination import KeyTracking
 from model import Key, Picture
+from telemetry import metrics
 
 TRUST_SECONDS = 3.0  # how long a picture is used without asking Redis, while Redis reports no changes
 # How long it is used while Redis does. Redis must see what is used, or it would evict what is used most.
@@ -56,6 +57,10 @@ class PictureMemory:
         self._bytes = 0
         self._protected_bytes = 0
         self._changes = 0
+
+    @property
+    def bytes(self) -> int:
+        return self._bytes
 
     def mark(self) -> Mark:
         return Mark(self._tracking.epoch if self._tracking else 0, self._changes)
@@ -113,6 +118,7 @@ class PictureMemory:
             self._drop(next(iter(self._brief)))
         while self._bytes > self.max_bytes:
             self._drop(next(iter(self._probation or self._protected)))
+            metrics.EVICTIONS.add("memory")
 
     def _protect(self, digest: str, entry: _Entry) -> None:
         """Note that an entry was used. Protected ones beyond their share are on probation again."""

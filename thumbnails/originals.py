@@ -25,6 +25,7 @@ from errors import (
 from model import Picture, ThumbnailRequest
 from netguard import Guard, Verdict
 from options import SCREENSHOT, Target
+from telemetry import metrics
 from thumbnails.ask import Ask
 from thumbnails.cache import PictureCache
 from thumbnails.freshness import CLOCK_SKEW, ERROR_PAGE_SECONDS, SUSPECT_SECONDS
@@ -232,6 +233,7 @@ class Originals:
         if self._guard is None:
             return
         verdict = self._guard.judge(target.host, target.port).verdict
+        metrics.GUARD_VERDICTS.add(verdict)
         if verdict is Verdict.BUSY:
             raise OverCapacity("too many names are being looked up; try again in a few seconds")
         if not verdict.ok:

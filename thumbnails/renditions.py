@@ -14,6 +14,7 @@ from coordination import Coalescer, Flight, LocalLeases, Work
 from errors import CaptureFailed, OverCapacity, Pending, RateLimited
 from images import CpuPool
 from model import Picture, ThumbnailRequest
+from telemetry import metrics
 from thumbnails.ask import Charge
 from thumbnails.cache import PictureCache, is_as_captured
 from thumbnails.freshness import Freshness
@@ -30,8 +31,8 @@ class Renditions:
         self._cache = cache
         self._cpu = cpu
         self._freshness = freshness
-        self._small = Coalescer(LocalLeases(), _SMALL_AT_ONCE)
-        self._large = Coalescer(LocalLeases(), _LARGE_AT_ONCE + _LARGE_RESERVE)
+        self._small = Coalescer(LocalLeases(), _SMALL_AT_ONCE, "rendition")
+        self._large = Coalescer(LocalLeases(), _LARGE_AT_ONCE + _LARGE_RESERVE, "rendition")
         self._large_seats = Seats(_LARGE_AT_ONCE, _LARGE_RESERVE)
 
     def make(
@@ -108,7 +109,7 @@ class Renditions:
         # A transparent or palette picture is converted, so it is in memory twice.
         pixels = 2 * original.width * original.height
         try:
-            with self._cpu.slot(large=large):
+            with self._cpu.slot(large=large), metrics.RENDITION_SECONDS.timed():
                 body, identity = self._cpu.run(
                     lambda: images.make_rendition(original.body, request.rendition, original.pixels), pixels=pixels
                 )

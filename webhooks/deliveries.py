@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from jobs import JobStore, TaskMessage, WebhookProgress, WebhookState, retry_while_unavailable
 from options import Target
+from telemetry import metrics
 from urls import locate
 from webhooks.outgoing import Outbox, Outgoing
 from webhooks.receivers import Availability, Receivers
@@ -63,6 +64,7 @@ class Deliveries:
             state = WebhookState.FAILED
         else:
             state = WebhookState.PENDING
+        metrics.WEBHOOK_ATTEMPTS.add(state)
         progress = WebhookProgress(state, message.turn, result.status)
         following = replace(message, turn=message.turn + 1) if state is WebhookState.PENDING else None
         retry_while_unavailable(lambda: outbox.record(message, progress, following, delay or 0))

@@ -18,6 +18,7 @@ from errors import BadRequest, BlockedTarget, InvalidOption, InvalidURL, OverCap
 from netguard import Address, Guard, Verdict
 from options import Target
 from outbound import pinned_pool
+from telemetry import metrics
 from urls import NOT_PUBLIC, parse_url
 
 TOTAL_SECONDS = 10.0
@@ -108,6 +109,7 @@ class WebhookSender:
             # The web process has a secret and the worker has none. An unsigned message would prove nothing.
             return None, "WEBHOOK_SECRET is not set"
         judgement = self._guard.judge_to_connect(message.target.host, message.target.port)
+        metrics.GUARD_VERDICTS.add(judgement.verdict)
         try:
             _require_allowed(message.target, judgement.verdict)
         except ThumbnailError:

@@ -28,6 +28,10 @@ class Slots:
         self._slow_clients = slow_clients or SlowClients()
 
     @property
+    def size(self) -> int:
+        return self._size
+
+    @property
     def in_use(self) -> int:
         return self._foreground.running + self._background.running
 

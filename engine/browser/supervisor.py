@@ -14,6 +14,7 @@ import structlog
 from engine.browser.browser import Browser, Isolation, LaunchFailed
 from engine.browser.process import Member, remove_stale_directories
 from engine.config import EngineSettings
+from telemetry import metrics
 
 WATCH_SECONDS = 0.2  # a hostile page allocates 1 GB a second
 BACKOFF_SECONDS = 1
@@ -96,6 +97,7 @@ class Supervisor:
             log.warning("no network namespace can be created: only flags keep Chromium's traffic in the proxy")
 
     async def _replace(self) -> Browser:
+        reason = self._reason_to_start
         if self._current:
             self._retire(self._current)
         try:
@@ -104,10 +106,19 @@ class Supervisor:
             log.warning("the browser cannot be started", **asdict(self.isolation), stderr=err.stderr[-500:])
             raise
         self._launches += 1
+        metrics.BROWSER_STARTS.add(reason)
         self._current = browser
         self._browsers.add(browser)
         log.info("browser started", pid=browser.group.pid, version=browser.version, **asdict(self.isolation))
         return browser
+
+    @property
+    def _reason_to_start(self) -> str:
+        if not self._launches:
+            return "first"
+        if self._current is None:  # retired
+            return "memory"
+        return "captures" if self._current.alive else "crashed"
 
     def _retire(self, browser: Browser) -> None:
         if browser is self._current:

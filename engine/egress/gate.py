@@ -16,6 +16,7 @@ from engine.egress.socks import Destination
 from engine.egress.upstream import Upstream, UpstreamSession
 from engine.errors import ProxyFailed
 from netguard import Address, Guard, Judgement, Verdict
+from telemetry import metrics
 
 MAX_ADDRESSES = 4  # tried of each name, each for an equal part of the time
 
@@ -85,6 +86,13 @@ class Gate:
         return await self._judge(destination, self._page_lookups, slots)
 
     async def _judge(self, destination: Destination, lookups: Lookups, slots: asyncio.Semaphore) -> Judgement:
+        judgement = await self._look_up_and_judge(destination, lookups, slots)
+        metrics.GUARD_VERDICTS.add(judgement.verdict)
+        return judgement
+
+    async def _look_up_and_judge(
+        self, destination: Destination, lookups: Lookups, slots: asyncio.Semaphore
+    ) -> Judgement:
         host, port = destination.host, destination.port
         answers = await lookups.resolve(destination, slots) if self.guard.needs_lookup(host, port) else []
         judgement = self.guard.judge_resolved(host, port, netguard.read_answers(answers))

@@ -5,10 +5,12 @@ import sys
 
 import structlog
 
+import telemetry
 from engine.config import EngineSettings
 from engine.egress.gate import Gate
 from engine.outlet.server import CONNECTIONS, LIMITS, Outlet
-from engine.startup import run, stop_signal
+from engine.startup import run, stop_signal, watch_loop
+from telemetry import metrics
 
 log = structlog.get_logger()
 
@@ -24,8 +26,12 @@ async def serve(settings: EngineSettings) -> int:
         return 1
     address = server.sockets[0].getsockname()
     gate.refuse_own_port(address[1])
+    telemetry.serve(
+        "outlet", settings.metrics_host, settings.metrics_port, lambda: metrics.OUTLET_OPEN.set(outlet.connections)
+    )
     log.info("ready", address=address)
-    await stop.wait()
+    async with watch_loop():
+        await stop.wait()
     server.close()
     return 0
 

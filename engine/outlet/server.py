@@ -18,6 +18,7 @@ from engine.egress.relay import Relay, Stream, closing
 from engine.egress.socks import Denied, Destination, Reply
 from engine.errors import ProxyFailed, ResolverBusy
 from netguard import Judgement, Verdict
+from telemetry import metrics
 
 # Above the engine's own limits, which must take effect first: 10 s of silence, at most 120 s for a first byte, 2 s for a
 # look-up, and 64 look-ups of targets besides the 32 of each capture.
@@ -25,6 +26,7 @@ LIMITS = Limits(lookup=30, lookups=48, idle=12, first_byte=122)
 SESSION_SECONDS = 150  # longer than any capture
 CLOSING_SECONDS = 1  # for bytes that a site has not read yet when the engine closes the connection
 CONNECTIONS = 512  # for each capture at a time: its 256, its look-ups, its session, and some that are closing
+_FAILURES = tuple(map(bytes, (Reply.FAILED, Reply.UNREACHABLE, Reply.REFUSED, Reply.TIMED_OUT)))
 
 log = structlog.get_logger()
 
@@ -33,16 +35,22 @@ class Outlet:
     def __init__(self, gate: Gate, connections: int) -> None:
         """Serve at most `connections` at a time. Further ones are closed at once."""
         self._gate = gate
-        self._free = connections
+        self._most = self._free = connections
         # The tasks that serve each capture with a session, by its user name.
         self._sessions: dict[bytes, set[asyncio.Task[None]]] = {}
         # Addresses of exempt names, which the engine dials. By themselves they are not exempt.
         self._exempt: set[Destination] = set()
 
+    @property
+    def connections(self) -> int:
+        """How many connections are served now."""
+        return self._most - self._free
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection to its end."""
         if not self._free:
             writer.transport.abort()
+            metrics.OUTLET_CONNECTIONS.add("too_many")
             return
         self._free -= 1
         try:
@@ -63,11 +71,13 @@ class Outlet:
                     await self._hold(engine, request.user)
                 case socks.RESOLVE:
                     judgement = await self._judge(request.destination)
+                    metrics.OUTLET_CONNECTIONS.add("looked_up")
                     writer.writelines(map(socks.resolved, judgement.addresses))
                 case _:
                     with self._belonging_to(request.user):
                         await self._connect(engine, request.destination)
         except Denied as denied:
+            metrics.OUTLET_CONNECTIONS.add(_outcome(denied))
             writer.write(denied.reply)
 
     async def _hold(self, engine: Stream, user: bytes) -> None:
@@ -79,6 +89,7 @@ class Outlet:
             raise Denied
         serving = self._sessions[user] = set()
         try:
+            metrics.OUTLET_CONNECTIONS.add("held")
             engine[1].write(bytes(Reply.GRANTED))
             async with asyncio.timeout(SESSION_SECONDS):
                 await engine[0].read(1)
@@ -102,6 +113,7 @@ class Outlet:
     async def _connect(self, engine: Stream, destination: Destination) -> None:
         judgement = await self._judge(destination)
         site = await self._dial(judgement, destination.port)
+        metrics.OUTLET_CONNECTIONS.add("connected")
         async with closing(site, CLOSING_SECONDS):
             engine[1].write(bytes(Reply.GRANTED))
             await Relay(engine, site, _admit_all).run(self._gate.limits.idle, lambda: self._gate.limits.first_byte)
@@ -133,6 +145,12 @@ class Outlet:
 
 async def _admit_all(_: int) -> None:
     """Let every byte pass: the engine keeps to the rate of a capture."""
+
+
+def _outcome(denied: Denied) -> str:
+    if denied.reply == bytes(Reply.NOT_ALLOWED):
+        return "not_allowed"
+    return "failed" if denied.reply in _FAILURES else "invalid"
 
 
 def _reply(err: OSError) -> Reply:

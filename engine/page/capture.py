@@ -34,6 +34,7 @@ from engine.page.whole import View
 from engine.traffic import Traffic
 from options import CaptureOptions, Notes, PageMetadata, Selector
 from options.contract import OPTIONS
+from telemetry import metrics
 
 CHALLENGES = frozenset({403, 429, 503})  # statuses of pages that check the visitor, some for five seconds
 MOST_ERRORS = 5  # documents with an error status; a page that keeps reloading one never gets beyond it
@@ -70,7 +71,8 @@ async def capture_page(
     not answer, and the errors of `screenshot.take`.
     """
     capture = PageCapture(Page(blank, params, deadline), params, traffic, viewer)
-    await capture.prepare(unwanted)
+    with metrics.ENGINE_PARTS.timed("prepare"):
+        await capture.prepare(unwanted)
     now, began = asyncio.get_running_loop().time, deadline
     for load in (capture.arrive, capture.settle, capture.settle):
         if now() - began > deadline - now():  # the attempt would take as long as the one before, and fail too late
@@ -82,7 +84,8 @@ async def capture_page(
                     await load()
             except (TimeoutError, DeadlineExceeded):
                 await capture.accept_unfinished()
-            return await capture.shoot()
+            with metrics.ENGINE_PARTS.timed("shoot"):
+                return await capture.shoot()
     raise PageFailed("the page navigated during every attempt to take its picture")
 
 
@@ -122,7 +125,9 @@ class PageCapture:
         await self._require_valid_selectors()
 
     async def arrive(self) -> None:
-        if await self._navigate():
+        with metrics.ENGINE_PARTS.timed("arrive"):
+            is_document = await self._navigate()
+        if is_document:
             await self.settle()
         else:
             await self._show_download()
@@ -155,6 +160,10 @@ class PageCapture:
 
     async def settle(self) -> None:
         """Wait for everything that the options ask for, and start over if the page navigates meanwhile."""
+        with metrics.ENGINE_PARTS.timed("settle"):
+            await self._settle()
+
+    async def _settle(self) -> None:
         frame = self._page.frame
         while True:
             async with self._page.clock.running():

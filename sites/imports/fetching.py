@@ -21,6 +21,7 @@ from options import Target
 from outbound import pinned_pool
 from sites.imports.candidates import MAX_BYTES, too_large
 from sites.imports.outlet import ListOutlet
+from telemetry import metrics
 from urls import NOT_PUBLIC, parse_url
 
 CONNECT_SECONDS = 5.0
@@ -75,6 +76,7 @@ class ListFetcher:
         """Return the response of `target`, or the URL to which it redirects."""
         self._require_target(target)
         judgement = self._guard.judge_to_connect(target.host, target.port)
+        metrics.GUARD_VERDICTS.add(judgement.verdict)
         if judgement.verdict is Verdict.BUSY:
             raise OverCapacity("too many names are being looked up; try again in a few seconds")
         if not judgement.ok:

@@ -7,8 +7,7 @@ from flask import Blueprint, Response, jsonify
 
 from errors import QueueUnavailable
 from services import Services
-
-VERSION = "0.1.0"
+from telemetry import VERSION
 
 
 def blueprint(services: Services) -> Blueprint:

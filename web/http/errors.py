@@ -13,6 +13,7 @@ from access import rate_headers
 from errors import INTERNAL_ERROR, BlockedTarget, CaptureError, RateLimited, ThumbnailError, Unauthorized
 from images.placeholder import State
 from options import STATUS_HEADER, THUMBNAIL_OPTIONS, Preset, Whole, implied_by_device
+from telemetry import metrics
 from web.http import envelope, picture_states
 from web.http.pictures import SAFE_HEADERS
 from web.http.placeholders import hinted_theme, placeholder
@@ -33,6 +34,7 @@ def install(app: Flask, limiter: Limiter) -> None:
         current = limiter.current_limit
         seconds = max(current.reset_at - int(time.time()), 1) if current else 60
         limit = err.limit.limit
+        metrics.BUDGET_REFUSALS.add("requests")
         return _respond_to_ours(RateLimited.reached(limit.amount, "requests", limit.get_expiry(), seconds))
 
     app.register_error_handler(RateLimitExceeded, flooded)
@@ -42,6 +44,7 @@ def install(app: Flask, limiter: Limiter) -> None:
 
 
 def _respond_to_ours(err: ThumbnailError) -> Response:
+    metrics.ERRORS.add(err.code)
     log_facts(code=err.code, **({"verdict": err.verdict} if isinstance(err, BlockedTarget) else {}))
     if (presenter := _presenter()) is not None:
         return presenter.of_error(err, _headers(err))
@@ -96,6 +99,7 @@ def respond_to_http(err: HTTPException) -> Response:
     """Respond with an error of HTTP itself, such as an unknown path, as programs read it."""
     status = err.code or 500
     phrase, code = HTTP_STATUS_CODES[status], code_of(status)
+    metrics.ERRORS.add(code)
     detail = _too_large() if status == 413 else _HTTP_DETAILS.get(status, phrase.lower())
     presenter = _presenter()
     response = presenter.of_http(status, code, detail) if presenter else _respond(status, code, phrase, detail)

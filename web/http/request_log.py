@@ -8,9 +8,11 @@ import structlog
 from flask import Flask, Response, g, request
 
 import logs
+from telemetry import metrics
 
 STARTED = "thumbnails.started"  # in the WSGI environment: when the fast path got the request (monotonic clock)
 HOST = "thumbnails.host"  # in the WSGI environment: the target that the fast path read
+_STATUS_CLASSES = ("", "1xx", "2xx", "3xx", "4xx", "5xx")
 _VALID_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
@@ -43,10 +45,15 @@ def choose_request_id(sent: str) -> str:
 
 
 def log_request(method: str, route: str | None, status: int, started: float, size: int | None, **facts: object) -> None:
-    """Write the log event of a request; `started` is monotonic, `size` in bytes."""
+    """Write the log event of a request, and count it; `started` is monotonic, `size` in bytes."""
     # Only the name of the route is logged: the caller's query holds whole URLs, and a path may hold anything.
-    ms = round((time.monotonic() - started) * 1000, 1)
+    seconds = time.monotonic() - started
+    ms = round(seconds * 1000, 1)
     logs.info("request", method=method, route=route, status=status, ms=ms, bytes=size, **facts)
+    cache, id_ = str(facts.get("cache", "")), str(facts.get("request_id", ""))
+    metrics.HTTP_REQUESTS.observe(seconds, route or "none", _STATUS_CLASSES[status // 100], cache, request_id=id_)
+    if cache:
+        metrics.PICTURES_SERVED.add(cache)
 
 
 def _begin() -> None:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from flask import Blueprint, Flask, Response, current_app, request
 
 from services import Services
-from web.api.health import VERSION
+from telemetry import VERSION
 from web.http.addresses import path_of
 from web.http.origins import allow_origins
 from web.http.site_images import are_open

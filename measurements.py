@@ -1,0 +1,120 @@
+"""What web process and worker read at intervals for their metrics: Redis, jobs, sites, folders.
+
+What cannot be read is missing, not zero.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from coordination import RedisBreaker
+from errors import DatabaseUnavailable, QueueUnavailable
+from services import Services
+from sites import count_due
+from telemetry import metrics
+
+FOLDER_SECONDS = 300.0  # folders are walked so often
+
+
+class Measurements:
+    def __init__(self, services: Services, folder_seconds: float = FOLDER_SECONDS) -> None:
+        self._services = services
+        self._folder_seconds = folder_seconds
+        self._walked: float | None = None
+        self._states: set[str] = set()
+
+    def read_own(self) -> None:
+        """Read what belongs to this process."""
+        metrics.KEPT_BYTES.set(self._services.cache.memory_bytes, "memory")
+        metrics.KEPT_BYTES_LIMIT.set(self._services.settings.memory_cache_bytes, "memory")
+
+    def read_shared(self) -> None:
+        """Read what processes share. Each reading ends within seconds."""
+        self._read_redis()
+        self._read_jobs()
+        self._read_sites()
+        metrics.BREAKER_OPEN.set(int(self._services.breaker.is_open()))
+        self._read_disks()
+        now = time.monotonic()
+        if self._walked is None or now - self._walked >= self._folder_seconds:
+            self._walked = now
+            self._walk_folders()
+
+    def _read_redis(self) -> None:
+        cache, state = self._services.connections.cache, self._services.connections.state
+        used = _read_server("cache", cache.client, cache.breaker)
+        metrics.KEPT_BYTES.set(used.get("used_memory"), "redis")
+        metrics.KEPT_BYTES_LIMIT.set(used.get("maxmemory") or None, "redis")
+        if not self._services.connections.shared:
+            _read_server("state", state.client, state.breaker)
+
+    def _read_jobs(self) -> None:
+        try:
+            stats = self._services.jobs.store.stats()
+        except QueueUnavailable:
+            for gauge in (
+                metrics.JOBS,
+                metrics.QUEUE_MESSAGES,
+                metrics.OLDEST_JOB_AGE,
+                metrics.WORKER_SEEN_AGE,
+                metrics.WEBHOOKS_UNDELIVERED,
+            ):
+                gauge.clear()
+            return
+        for state, count in stats.jobs.items():
+            metrics.JOBS.set(count, state)
+        for queue, count in stats.queued.items():
+            metrics.QUEUE_MESSAGES.set(count, queue)
+        metrics.OLDEST_JOB_AGE.set(stats.oldest_seconds or 0)
+        metrics.WORKER_SEEN_AGE.set(stats.worker_seen_seconds)
+        metrics.WEBHOOKS_UNDELIVERED.set(stats.undelivered)
+
+    def _read_sites(self) -> None:
+        due = None
+        with suppress(DatabaseUnavailable):
+            due = count_due(self._services.database)
+        metrics.SITES_DUE.set(due)
+
+    def _folders(self) -> Mapping[str, Path]:
+        settings = self._services.settings
+        originals = {"originals": settings.originals_dir} if settings.originals == "folder" else {}
+        return originals if settings.s3_bucket else originals | {"permanent": settings.persist_dir}
+
+    def _read_disks(self) -> None:
+        for kind, folder in self._folders().items():
+            free = None
+            with suppress(OSError):
+                there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+                free = shutil.disk_usage(there).free
+            metrics.DISK_FREE_BYTES.set(free, kind)
+
+    def _walk_folders(self) -> None:
+        for kind, folder in self._folders().items():
+            size = self._services.cpu.run(lambda folder=folder: _size_of(folder), pixels=0)  # type: ignore[misc]
+            metrics.KEPT_BYTES.set(size, kind)
+        if self._services.settings.originals == "folder":
+            metrics.KEPT_BYTES_LIMIT.set(self._services.settings.originals_max_bytes, "originals")
+
+
+def _read_server(name: str, client: Any, breaker: RedisBreaker) -> dict[str, Any]:
+    """Set the gauges of a Redis server, and return what it said of itself."""
+    ask: Callable[[], dict[str, Any]] = client.info  # the usual sections: memory and stats are among them
+    told = breaker.call("memory_unread", ask)[0] or {}
+    metrics.REDIS_MEMORY.set(told.get("used_memory"), name)
+    metrics.REDIS_MEMORY_LIMIT.set(told.get("maxmemory") or None, name)
+    metrics.REDIS_EVICTIONS.set(told.get("evicted_keys"), name)
+    return told
+
+
+def _size_of(folder: Path) -> int:
+    """Add up the bytes of all files below a folder; of one that is missing, 0."""
+    total = 0
+    for inner, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += (Path(inner) / name).lstat().st_size
+    return total

@@ -1,0 +1,3 @@
+"""The version of the service."""
+
+VERSION = "0.1.0"  # as in pyproject.toml, which is not installed everywhere
