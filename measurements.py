@@ -21,11 +21,9 @@ FOLDER_SECONDS = 300.0  # folders are walked so often
 
 
 class Measurements:
-    def __init__(self, services: Services, folder_seconds: float = FOLDER_SECONDS) -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
-        self._folder_seconds = folder_seconds
         self._walked: float | None = None
-        self._states: set[str] = set()
 
     def read_own(self) -> None:
         """Read what belongs to this process."""
@@ -40,7 +38,7 @@ class Measurements:
         metrics.BREAKER_OPEN.set(int(self._services.breaker.is_open()))
         self._read_disks()
         now = time.monotonic()
-        if self._walked is None or now - self._walked >= self._folder_seconds:
+        if self._walked is None or now - self._walked >= FOLDER_SECONDS:
             self._walked = now
             self._walk_folders()
 

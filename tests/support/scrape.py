@@ -1,0 +1,71 @@
+"""Reads the metrics of a process as Prometheus does."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import requests
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from tests.support.processes import accepts, free_port, wait_until
+
+OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The metrics at `port` of loopback."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/metrics"
+
+    def wait_until_served(self) -> None:
+        """Wait for a process that logs its start before it serves."""
+        wait_until(lambda: accepts(self.port), f"metrics on port {self.port}")
+
+    def text(self, headers=None) -> str:
+        answer = requests.get(self.url, headers=headers, timeout=10)
+        answer.raise_for_status()
+        return answer.text
+
+    def samples(self):
+        for family in text_string_to_metric_families(self.text(OPENMETRICS)):
+            yield from family.samples
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """Return the sum of all series with `labels`, None without any."""
+        found = [each.value for each in self.samples() if each.name == name and labels.items() <= each.labels.items()]
+        return sum(found) if found else None
+
+    def count(self, name: str, **labels: str) -> float:
+        """Return how many a counter, or the histogram of that name, has counted."""
+        return self.value(name if name.endswith("_total") else f"{name}_count", **labels) or 0
+
+    def wait_for(self, name: str, wanted=lambda value: value > 0, **labels: str) -> float:
+        """Wait until a gauge is as `wanted`, and return it."""
+        last: list[float | None] = [None]
+
+        def reached() -> bool:
+            last[0] = self.value(name, **labels)
+            return last[0] is not None and wanted(last[0])
+
+        wait_until(reached, f"{name} {labels}")
+        return last[0]
+
+    @contextmanager
+    def moves(self, name: str, by: float | None = None, **labels: str) -> Iterator[None]:
+        """Assert that what the block causes moves a counter or a histogram; exactly `by` so much, if it is given."""
+        before = self.count(name, **labels)
+        yield
+        wait_until(lambda: self.count(name, **labels) - before >= (by or 1), f"{name} {labels} to move")
+        if by is not None:
+            assert self.count(name, **labels) - before == by
+
+
+def measured() -> tuple[Metrics, dict[str, object]]:
+    """Return the metrics of a process that is about to be started, and the setting for it."""
+    port = free_port()
+    return Metrics(port), {"metrics_port": port}
