@@ -129,6 +129,14 @@ def test_metadata_is_told_to_a_holder_of_a_signing_key(service):
     assert refused.value.status == 403
 
 
+def test_a_signing_key_alone_captures(service):
+    client = Client(service.url, signing_key=service.signing_key)
+    assert client.capture(PAGE, w=320, h=180, format="webp").content_type == "image/webp"
+    with pytest.raises(ServiceError) as refused:
+        client.capture("http://10.0.0.1/")
+    assert (refused.value.code, refused.value.field) == ("blocked_url", "url")
+
+
 def test_a_key_follows_no_redirect(service):
     reached = []
 
@@ -156,6 +164,9 @@ def test_sites_are_added_captured_listed_changed_and_removed(client):
 
     listed = list(client.sites(tag="client", limit=2, sort="added"))
     assert [site["id"] for site in listed] == [site["id"] for site in reversed(added)]
+    page = client.page_of_sites(tag=["client", "CLIENT"], limit=2)
+    assert (page["total"], len(page["sites"])) == (3, 2)
+    assert client.site(added[1]["id"])["url"] == "https://example.com/site/1"
     (first,) = client.versions(added[0]["id"])
     assert first["number"] == 1
     site = client.change_site(added[0]["id"], title="First", revision=added[0]["revision"])

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from http.client import HTTPException
@@ -14,6 +14,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from thumbnail_client.errors import ServiceError, TimedOut, Unreachable
 from thumbnail_client.urls import Value, sign, text_of
 
+_PICTURES = "image/*,application/pdf"
 _ENDED = ("completed", "failed")
 _PAUSE = 2.0  # seconds between two looks at a job, unless the service says how many
 
@@ -55,7 +56,7 @@ class Job:
 class Client:
     """A client of the service at `base_url`, such as http://localhost:8000, with one of its `API_KEYS` if it has any.
 
-    `metadata` needs one of its `SIGNING_KEYS` too, where they are set. Redirects are not followed. All methods raise ServiceError for an error of the service, and Unreachable if it gives no answer in `timeout` seconds.
+    `metadata` needs one of its `SIGNING_KEYS` too, where they are set; with that alone, `capture` signs its request. Redirects are not followed. All methods raise ServiceError for an error of the service, and Unreachable if it gives no answer in `timeout` seconds.
     """
 
     def __init__(
@@ -66,11 +67,15 @@ class Client:
         self._base = base_url.rstrip("/")
         self._headers = {"User-Agent": "thumbnail-client"} | ({"X-API-Key": api_key} if api_key else {})
         self._signing_key = signing_key
+        self._signs = signing_key is not None and api_key is None
         self._timeout = timeout
 
     def capture(self, url: str, **options: Value) -> Picture:
         """Return the picture of the page `url`, with the options of `/thumb`. Waits for a capture if it is not known."""
-        body, headers, _ = self._ask("POST", "/thumb", {"url": url, **options}, accept="image/*,application/pdf")
+        if self._signs:
+            body, headers, _ = self._ask("GET", "/thumb?" + self._signed(url, options), accept=_PICTURES)
+        else:
+            body, headers, _ = self._ask("POST", "/thumb", {"url": url, **options}, accept=_PICTURES)
         return Picture(body, headers.get_content_type(), headers.get("X-Cache", ""), headers.get("X-Thumb-Note", ""))
 
     def persist(self, url: str, **options: Value) -> Kept:
@@ -80,10 +85,7 @@ class Client:
 
     def metadata(self, url: str, **options: Value) -> dict[str, Any]:
         """Return what the page `url` says of itself: title, description, icon and more."""
-        given = {"url": url} | {name: text_of(value) for name, value in options.items()}
-        if self._signing_key:
-            given["sig"] = sign(self._signing_key, given)
-        return self._ask_for_json("GET", "/meta?" + urlencode(given))[0]
+        return self._ask_for_json("GET", "/meta?" + self._signed(url, options))[0]
 
     def create_job(self, url: str, *, webhook_url: str | None = None, persist: bool = False, **options: Value) -> Job:
         """Have the page `url` captured in the background."""
@@ -114,15 +116,23 @@ class Client:
         body, headers, _ = self._ask("GET", f"/jobs/{job.id}/image")
         return Picture(body, headers.get_content_type(), note=headers.get("X-Thumb-Note", ""))
 
-    def sites(self, **filters: str | int) -> Iterator[dict[str, Any]]:
+    def sites(self, **filters: str | int | Sequence[str]) -> Iterator[dict[str, Any]]:
         """Yield all sites of the catalogue that the filters of `GET /sites` find, page by page."""
         given = dict(filters)
         while True:
-            page, _, _ = self._ask_for_json("GET", "/sites?" + urlencode(given))
+            page = self.page_of_sites(**given)
             yield from page["sites"]
             if not page["next"]:
                 return
             given["cursor"] = page["next"]
+
+    def page_of_sites(self, **filters: str | int | Sequence[str]) -> dict[str, Any]:
+        """Return one page of the sites that the filters find: `sites`, `total`, and `next`, the `cursor` of the page after it. `tag` may be several."""
+        return self._ask_for_json("GET", "/sites?" + urlencode(filters, doseq=True))[0]
+
+    def site(self, id_: int) -> dict[str, Any]:
+        """Return a site."""
+        return self._ask_for_json("GET", f"/sites/{id_}")[0]
 
     def add_site(self, url: str, **fields: object) -> dict[str, Any]:
         """Add a site to the catalogue: title, note, tags, options, schedule, keep, paused, capture."""
@@ -158,6 +168,12 @@ class Client:
         """Compare two versions of a site, as a picture that shows what changed in colour."""
         body, headers, _ = self._ask("GET", f"/sites/{id_}/diff?from={older}&to={newer}&format=png")
         return Picture(body, headers.get_content_type())
+
+    def _signed(self, url: str, options: Mapping[str, Value]) -> str:
+        given = {"url": url} | {name: text_of(value) for name, value in options.items()}
+        if self._signing_key:
+            given["sig"] = sign(self._signing_key, given)
+        return urlencode(given)
 
     def _ask_for_json(
         self, method: str, path: str, body: object = None, *, revision: int | None = None
