@@ -1,7 +1,9 @@
 """The service as its own clients meet it: over HTTP, with keys, with a worker at work."""
 
+import sys
 import threading
 from contextlib import closing, contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +18,7 @@ from jobs import CAPTURE, CAPTURE_SITE
 from tests.support.browser import serving
 from tests.support.screenshot_api import running_screenshot_api
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "clients" / "python"))
 API_KEY = "correct-horse-battery"
 SIGNING_KEY = "a-signing-key-of-32-characters-xx"
 

@@ -12,12 +12,10 @@ from urllib.request import Request, urlopen
 import pytest
 from PIL import Image
 from standardwebhooks.webhooks import Webhook
+from thumbnail_client import Client, ServiceError, TimedOut, Unreachable, UnverifiedMessage, Urls, sign, verified
 
 from tests.support.browser import serving
 from tests.support.processes import free_port, wait_until
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "clients" / "python"))
-from thumbnail_client import Client, ServiceError, TimedOut, Unreachable, UnverifiedMessage, Urls, sign, verified
 
 PAGE = "https://example.com/"
 WEBHOOK_SECRET = "whsec_" + "c2VjcmV0IG9mIHRoZSB0ZXN0cw=="
@@ -46,12 +44,15 @@ def test_signatures_are_those_of_the_docs():
     assert f"`{sign('a-signing-key-of-the-docs', {'url': PAGE, 'format': 'pdf'})}`" in docs
     with pytest.raises(ValueError, match="hide"):
         sign("key", {"url": PAGE, "hide": "a\nb"})
+    with pytest.raises(ValueError, match="key"):
+        sign("", {"url": PAGE})
 
 
 def test_addresses_are_served_as_they_are_written(urls):
     odd = "https://example.com/a'b?q=1&r=%22$x%22&s=[2]#!/top"
     assert fetch(urls.thumb(odd, w=320, h=180, format="webp", full_page=True)) == ("image/webp", (320, 180))
     assert fetch(urls.path(odd, w=320, h=180, format="jpg", hide=".a, .b/c")) == ("image/jpeg", (320, 180))
+    assert fetch(urls.path(PAGE, w=320, h=180, format="auto")) == ("image/webp", (320, 180))
     assert fetch(urls.thumb(PAGE, w=320, h=180, expires_in=60))[1] == (320, 180)
     assert "sig=" not in Urls("http://localhost:8000/").thumb(PAGE)
 
@@ -111,6 +112,13 @@ def test_a_refusal_names_the_field(client, options, code, field):
     assert not refused.value.retryable
 
 
+def test_what_is_pending_is_no_picture(client):
+    with pytest.raises(ServiceError) as pending:
+        client.capture("https://example.com/pending", wait=0)
+    assert (pending.value.status, pending.value.code, pending.value.retryable) == (202, "pending", True)
+    assert pending.value.retry_after > 0
+
+
 def test_a_wrong_key_and_a_wrong_address_say_so(service):
     with pytest.raises(ServiceError, match="key") as refused:
         Client(service.url, "wrong").persist(PAGE)
@@ -167,6 +175,7 @@ def test_sites_are_added_captured_listed_changed_and_removed(client):
     page = client.page_of_sites(tag=["client", "CLIENT"], limit=2)
     assert (page["total"], len(page["sites"])) == (3, 2)
     assert client.site(added[1]["id"])["url"] == "https://example.com/site/1"
+    assert len(list(client.sites(tag=["client", "other"]))) == 0
     (first,) = client.versions(added[0]["id"])
     assert first["number"] == 1
     site = client.change_site(added[0]["id"], title="First", revision=added[0]["revision"])
@@ -189,6 +198,9 @@ def test_messages_are_believed_with_the_services_signature_alone():
             verified(WEBHOOK_SECRET, signed(body, sent), wrong)
     with pytest.raises(UnverifiedMessage):
         verified(WEBHOOK_SECRET, {}, body)
+    for none in ("", "whsec_", "****", "whsec_c2V"):
+        with pytest.raises(ValueError, match="secret"):
+            verified(none, headers, body)
 
 
 def signed(body, sent):

@@ -117,7 +117,7 @@ class Client:
         return Picture(body, headers.get_content_type(), note=headers.get("X-Thumb-Note", ""))
 
     def sites(self, **filters: str | int | Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Yield all sites of the catalogue that the filters of `GET /sites` find, page by page."""
+        """Yield all sites of the catalogue that the filters of `GET /sites` find, page by page. A list repeats its filter."""
         given = dict(filters)
         while True:
             page = self.page_of_sites(**given)
@@ -202,13 +202,14 @@ class Client:
             headers["Content-Type"] = "application/json"
         request = Request(self._base + path, data, headers, method=method)  # noqa: S310 - the caller's own service
         try:
-            with _opener.open(request, timeout=self._timeout) as answer:
-                return answer.read(), answer.headers, answer.status
-        except HTTPError as err:
-            with err:
-                raise ServiceError(err.code, _problem(err.read()), _retry_after(err.headers)) from None
+            with _opened(request, self._timeout) as answer:
+                found, headers, status = answer.read(), answer.headers, answer.status
         except (OSError, HTTPException) as err:
             raise Unreachable(f"{self._base} gives no answer: {getattr(err, 'reason', err)}") from None
+        # A picture that is pending is a problem too, with status 202.
+        if status >= 300 or headers.get_content_type() == "application/problem+json":
+            raise ServiceError(status, _problem(found), _retry_after(headers))
+        return found, headers, status
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -219,6 +220,14 @@ class _NoRedirects(HTTPRedirectHandler):
 
 
 _opener = build_opener(_NoRedirects)
+
+
+def _opened(request: Request, timeout: float) -> Any:
+    """Return the answer, whatever its status is."""
+    try:
+        return _opener.open(request, timeout=timeout)
+    except HTTPError as err:
+        return err
 
 
 def _job(answer: Mapping[str, Any]) -> Job:

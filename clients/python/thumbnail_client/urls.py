@@ -14,7 +14,9 @@ _UNSIGNED = frozenset({"w", "h", "fit", "format", "quality", "wait", "theme", "v
 
 
 def sign(key: str, options: Mapping[str, Value]) -> str:
-    """Return the signature of the options of a query, in hex. Raises ValueError for a line break in a value."""
+    """Return the signature of the options of a query, in hex. Raises ValueError for a line break in a value, or no key."""
+    if not key:
+        raise ValueError("key: must be one of the service's SIGNING_KEYS")
     texts = {name: text_of(value) for name, value in options.items()}
     signed = [
         (name, text) for name, text in texts.items() if name not in _UNSIGNED or (name, text) == ("format", "pdf")
@@ -41,9 +43,9 @@ class Urls:
         """Return the same as a path that ends like a file, for programs that want a file name."""
         given = self._signed(url, options, expires_in)
         page = base64.urlsafe_b64encode(given.pop("url").encode()).decode().rstrip("=")
-        ending = given.pop("format", "png")
+        ending = "" if given.get("format") == "auto" else "." + given.pop("format", "png")  # `auto` ends no file's name
         words = ",".join(f"{name}={quote(text, safe='')}" for name, text in given.items()) or "-"
-        return f"{self._base}/t/{words}/{page}.{ending}"
+        return f"{self._base}/t/{words}/{page}{ending}"
 
     def srcset(self, url: str, widths: Iterable[int], *, ratio: float | None = None, **options: Value) -> str:
         """Return the `srcset` of an image in several `widths`, in pixels. `ratio` is width by height, 16/9 for example."""
