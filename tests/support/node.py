@@ -35,8 +35,13 @@ def run_script(script: Path, *arguments: str) -> Any:
     """Run a script of Node with the packages of its folder. Return what it prints as JSON."""
     home = installed(script.parent)
     shutil.copy(script, home)
+    return run_bare(home / script.name, *arguments)
+
+
+def run_bare(script: Path, *arguments: str) -> Any:
+    """Run a script of Node that needs no packages. Return what it prints as JSON."""
     environ = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    command = ["node", str(home / script.name), *arguments]
+    command = ["node", str(script), *arguments]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
