@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, jsonify, request
 
 import images
 from errors import InvalidOption, KeyRequired, Pending
+from images.placeholder import State
 from model import Picture
 from options import either
 from services import Services
@@ -68,7 +70,7 @@ def _add_views_of_pictures(views: Blueprint, services: Services, budgets: Budget
         if number is None:
             services.site_views.note(id_)
         if picture is None:
-            return _neutral(wanted)
+            return _neutral(wanted, services.catalogue.get(id_))
         served = served_image(wanted, picture, state, private=not reader.open_to_all)
         return picture_response(picture, picture_headers(served, wanted.request.delivery))
 
@@ -165,16 +167,22 @@ def _require_viewer(services: Services) -> Caller:
     return caller
 
 
-def _neutral(wanted: SiteImage) -> Response:
-    """Respond with the picture of a site that has none yet. Its page loads as with any other."""
+def _neutral(wanted: SiteImage, site: Site) -> Response:
+    """Respond with the picture of a site that has none yet. Its page loads as with any other, so the status is 200."""
     width, height = wanted.request.rendition.w, wanted.request.rendition.h
     if width is None and height is None:
         width, height = NEUTRAL_SIZE
     ratio = NEUTRAL_SIZE[0] / NEUTRAL_SIZE[1]
     size = width or round((height or 0) * ratio), height or round((width or 0) / ratio)
-    body, content_type = placeholder(size, "pending", code=Pending.code, theme=hinted_theme())
+    host = urlsplit(site.url).netloc
+    log_facts(host=host)
+    state: State = "error" if site.failure else "pending"
+    code = site.failure.code if site.failure else Pending.code
+    body, content_type = placeholder(size, state, code=code, host=host, theme=hinted_theme())
     response = Response(body, content_type=content_type)
-    response.headers.update(SAFE_HEADERS | {"Cache-Control": "no-store", "X-Thumb-State": "pending"})
+    response.headers.update(SAFE_HEADERS | {"Cache-Control": "no-store", "X-Thumb-State": state})
+    if site.failure:
+        response.headers["X-Error-Code"] = code
     return response
 
 

@@ -52,7 +52,7 @@ _ABOUT_BODY = (413, 415)
 _PICTURE = RouteResponse(
     "The picture, or a neutral one until there is one.",
     pictures(),
-    ("Cache-Control", "ETag?", "X-Cache?", "X-Thumb-State", "Vary?"),
+    ("Cache-Control", "ETag?", "X-Cache?", "X-Thumb-State", "X-Error-Code?", "Vary?"),
 )
 _UNCHANGED = RouteResponse("The caller has it.", headers=("ETag", "Cache-Control"))
 _SITE = RouteResponse("The site.", json(ref("Site")), ("ETag", "Cache-Control"))

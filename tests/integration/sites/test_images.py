@@ -9,6 +9,7 @@ from PIL import Image
 from sqlalchemy import event
 
 from app import create_app
+from images.placeholder import draw
 from model import Picture
 from sites import SiteDraft, SiteImage
 from sites.models import SiteRow, VersionRow
@@ -79,6 +80,31 @@ def test_a_site_without_a_picture_shows_a_neutral_one_of_the_size_that_was_asked
     assert (response.headers["X-Thumb-State"], response.headers["Cache-Control"]) == ("pending", "no-store")
     assert Image.open(io.BytesIO(response.data)).size == (320, 180)
     assert Image.open(io.BytesIO(client.get("/sites/1/image").data)).size == (640, 360)
+
+
+@ON_SQLITE
+def test_until_there_is_a_picture_the_host_is_named(client, built):
+    built.catalogue.add(SiteDraft("https://shop.example:8443/a"))
+
+    assert client.get("/sites/1/image?w=320").data == draw(320, 180, "pending", "example.com", "being captured")
+    assert client.get("/sites/2/image?w=320").data == draw(320, 180, "pending", "shop.example:8443", "being captured")
+
+
+@ON_SQLITE
+def test_a_site_that_could_not_be_captured_says_why(client, built):
+    def fail(session):
+        row = session.get(SiteRow, 1)
+        row.status, row.failure_code, row.failure_message = "failed", "page_timeout", "the page takes too long"
+        row.failure_since, row.failure_count = datetime.now(UTC), 1
+
+    built.database.write(fail)
+    failed = client.get("/sites/1/image?w=320")
+
+    assert (failed.status_code, failed.headers["Cache-Control"]) == (200, "no-store")
+    assert (failed.headers["X-Thumb-State"], failed.headers["X-Error-Code"]) == ("error", "page_timeout")
+    assert failed.data == draw(320, 180, "error", "example.com", "does not answer in time")
+    show(built, "red")
+    assert is_reddish(colour_of(client.get(IMAGE)))
 
 
 def test_a_site_that_there_is_not_is_not_found(client):
