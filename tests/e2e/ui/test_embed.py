@@ -20,7 +20,7 @@ PAGES = {
     "devanagari": ("hi", "हिन्दी समाचार और साहित्य का घर जहाँ हर दिन नई कहानियाँ, कविताएँ और विचार प्रकाशित होते हैं"),
     "word": ("en", "W" * 300),
 }
-SIZES = ((600, 190), (320, 312), (320, 120), (240, 267))
+SIZES = ((600, 190), (320, 312), (320, 120), (240, 267), (500, 300), (700, 399))
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,30 @@ FITS = """() => {
   }
   return found;
 }"""
+
+
+@pytest.mark.parametrize("name", ["latin", "devanagari", "failed"])
+def test_a_card_in_a_window_of_its_own_keeps_its_shape(served, open_page, name):
+    page = open_page(card(served, name), scripts=False)
+    for width, height in ((1280, 800), (390, 844), (900, 500), (1600, 420)):
+        page.set_viewport_size({"width": width, "height": height})
+        whole = page.locator(".card").bounding_box()
+
+        assert page.evaluate(FITS) == []
+        assert whole["width"] <= 960
+        assert abs(whole["x"] + whole["width"] / 2 - width / 2) <= 1
+        assert abs(whole["y"] + whole["height"] / 2 - height / 2) <= 1
+        if name != "failed":
+            picture = page.locator(".shot").bounding_box()
+            assert abs(picture["width"] / picture["height"] - 16 / 9) < 0.05
+
+
+def test_a_picture_in_a_wide_and_low_frame_is_not_cut_more_than_its_height_asks_for(served, open_page):
+    page = open_page(card(served, "latin"), scripts=False)
+    page.set_viewport_size({"width": 1280, "height": 190})
+
+    assert page.locator(".card").bounding_box()["width"] == 1280
+    assert page.locator(".shot").bounding_box()["width"] < 190 * 16 / 9 + 2
 
 
 @pytest.mark.parametrize(
