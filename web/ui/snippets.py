@@ -300,4 +300,5 @@ def _in_script(value: Mapping[str, object]) -> str:
 
 
 def _of_shortcode(value: str) -> str:
-    return escape(value).replace("[", "&#91;").replace("]", "&#93;")
+    """Write what would end the shortcode as entities, and backslashes too: WordPress removes them."""
+    return escape(value).replace("[", "&#91;").replace("\\", "&#92;").replace("]", "&#93;")
