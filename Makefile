@@ -41,13 +41,13 @@ docs: setup-dev ## write the tables of options and formats in docs/ from options
 	$(BIN)/python -m scripts.option_tables
 
 setup: ## install all that is missing: .venv, the pinned requirements, Chromium, Redis, fonts (PYTHON=python3.12)
-	@$(PYTHON) scripts/setup.py
+	@$(PYTHON) -m scripts.setup
 
 setup-dev:
-	@$(PYTHON) scripts/setup.py --dev
+	@$(PYTHON) -m scripts.setup --dev
 
 setup-bench:
-	@$(PYTHON) scripts/setup.py --dev --bench
+	@$(PYTHON) -m scripts.setup --dev --bench
 
 lock: setup-dev ## compile requirements*.in into requirements*.txt (UPGRADE=--upgrade for newest versions)
 	$(COMPILE) $(UPGRADE) requirements-setup.in -o requirements-setup.txt
@@ -55,6 +55,7 @@ lock: setup-dev ## compile requirements*.in into requirements*.txt (UPGRADE=--up
 	$(COMPILE) $(UPGRADE) requirements-tracing.in -c requirements.txt -o requirements-tracing.txt
 	$(COMPILE) $(UPGRADE) requirements-dev.in -c requirements-setup.txt -c requirements.txt -c requirements-tracing.txt -o requirements-dev.txt
 	$(COMPILE) $(UPGRADE) requirements-bench.in -c requirements-dev.txt -o requirements-bench.txt
+	$(COMPILE) $(UPGRADE) requirements-browser.in -c requirements-dev.txt -o requirements-browser.txt
 
 bench: setup-bench ## compare the service with its peers (some twenty minutes) and write bench/results.md (ARGS=hits for one part)
 	$(BIN)/python -m bench $(ARGS)

@@ -195,7 +195,10 @@ worker_connections = settings.web_connections
 # A connection takes one file descriptor, and a second one while it waits for Redis. The usual limit is 1024. Workers
 # inherit the limit that is set here.
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 1 << 16)), hard))
+for limit in (1 << 16, 10_240):  # on macOS, the kernel may take less than the hard limit says, yet always the second
+    with suppress(ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, limit)), hard))
+        break
 
 # Names are looked up in native threads. Lookups for callers' URLs may hang in at most half of them. The other half is
 # for the names of the engine, Redis and S3.

@@ -18,8 +18,9 @@ import dotenv
 from honcho.environ import parse_procfile
 
 from access import AdminKey
-from scripts.setup import chromium
+from scripts.headless_shell import chromium
 from scripts.supervisor import supervise
+from scripts.system_packages import redis_server
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
@@ -120,9 +121,14 @@ def process_environment(settings: Mapping[str, str], commands: Mapping[str, str]
         env["GALLERY_PUBLIC"] = env.get("GALLERY_PUBLIC") or "true"  # only this machine's users reach it
     env |= metrics_ports(settings)
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
+    if (
+        sys.platform == "darwin"
+    ):  # it ends a process that forks while a thread uses its frameworks, as a look-up of a proxy does
+        env["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"
     if sys.stdout.isatty() and not env.get("LOG_FORMAT"):
         env["LOG_FORMAT"] = "console"  # the processes write to a pipe and cannot see the terminal
     env["BEAT_SCHEDULE"] = env.get("BEAT_SCHEDULE") or str(ROOT / "data" / "beat-schedule")
+    env["REDIS_SERVER"] = redis_server() or "redis-server"
     for name in REDIS.keys() & commands.keys():
         env |= redis_environment(name, env)
     if "engine" in commands:

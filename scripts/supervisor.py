@@ -9,6 +9,7 @@ import http.client
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -58,6 +59,9 @@ class Command(Process):  # type: ignore[misc] # honcho has no types
     @staticmethod
     def _end_rest(child: Popen) -> None:
         child.wait()
+        if sys.platform != "linux":
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses if all of them have ended
+                os.killpg(child.pid, signal.SIGKILL)
         kill_descendants()
 
 
@@ -85,8 +89,12 @@ def supervise(commands: Mapping[str, str], env: dict[str, str], checks: list[Add
 
 
 def adopt_orphans() -> None:
-    """Become the parent of processes below this one whose parents have ended, so that we find them."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    """Become the parent of processes below this one whose parents have ended, so that we find them.
+
+    Only Linux can do that. Elsewhere, we find those of their parents' process groups.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def loop(manager: Manager) -> None:
@@ -146,6 +154,17 @@ def descendants(ancestor: int) -> Iterator[int]:
 
 def parent_links() -> Iterator[tuple[int, int]]:
     """Yield (pid, parent's pid) of every process. In `stat`, the parent is the second field after the bracketed name."""
+    if not Path("/proc/self/stat").exists():
+        yield from listed_links()
+        return
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             yield int(stat.parent.name), int(stat.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+
+
+def listed_links() -> list[tuple[int, int]]:
+    """Ask ps(1) for what `parent_links` yields, where there is no /proc."""
+    with subprocess.Popen(["ps", "-A", "-o", "pid=,ppid="], stdout=subprocess.PIPE, text=True) as ps:
+        lines = ps.communicate()[0].splitlines()
+    links = [(int(pid), int(parent)) for pid, parent in map(str.split, lines)]
+    return [link for link in links if link[0] != ps.pid]

@@ -4,7 +4,9 @@ A program of its own, with the standard library alone. The user and the namespac
 and `preexec_fn` is not safe beside threads. Its one argument is a `Launch` as JSON.
 """
 
+import contextlib
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -64,6 +66,10 @@ def main(launch: Launch) -> None:
 
 def switch_user(user: int, group: int) -> None:
     os.setgroups([])
+    if sys.platform != "linux":  # there, root's calls change the saved ids too
+        os.setgid(group)
+        os.setuid(user)
+        return
     os.setresgid(group, group, group)
     os.setresuid(user, user, user)
     # After a change of user, a process must be dumpable again before it can write its own id maps: proc(5).
@@ -136,13 +142,14 @@ def version_of(browser: str) -> str:
 def limit_descriptors(descriptors: int) -> None:
     """Undo the engine's higher limit, which Chromium does not need."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(descriptors, hard), hard))
+    with contextlib.suppress(ValueError):  # macOS reports a limit that it does not accept
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(descriptors, hard), hard))
 
 
 def libc_call(name: str, *arguments: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if getattr(libc, name)(*arguments) != 0:
-        number = ctypes.get_errno()
+    function = getattr(ctypes.CDLL(None, use_errno=True), name, None)  # macOS has neither of those that are called here
+    if function is None or function(*arguments) != 0:
+        number = ctypes.get_errno() if function else errno.ENOSYS
         raise OSError(number, f"{name}: {os.strerror(number)}")
 
 

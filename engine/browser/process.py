@@ -16,14 +16,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine import descriptors
 from engine.browser.launcher import MAX_LISTENERS, Launch
+from engine.browser.members import Member, members_of
 
 PIPE_SIZE = 1 << 20  # bytes, the most for an ordinary user: a picture then takes a few reads, not eighty
-PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 SMALL_SHM = 512 << 20  # bytes: with a container's default /dev/shm of 64 MiB, renderers crash
 PR_SET_CHILD_SUBREAPER = 36
 DIRECTORY_PREFIX = "capture-engine-"
@@ -83,24 +82,6 @@ EGRESS_FLAGS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A process of the group, and its resident memory in bytes."""
-
-    pid: int
-    memory: int
-
-    @property
-    def is_renderer(self) -> bool:
-        with contextlib.suppress(OSError):
-            return b"--type=renderer" in Path(f"/proc/{self.pid}/cmdline").read_bytes()
-        return False
-
-    def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-
-
 class ProcessGroup:
     """A running Chromium with all its child processes, in a session and a temporary directory of its own."""
 
@@ -127,7 +108,8 @@ class ProcessGroup:
             self._channel, channel = socket.socketpair()
             on_failure.enter_context(self._channel)
             child_ends.enter_context(channel)
-            fcntl.fcntl(self.read_fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+            if hasattr(fcntl, "F_SETPIPE_SZ"):  # on macOS, a pipe grows by itself
+                fcntl.fcntl(self.read_fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
             command_line, directory = [*command, *self._flags()], str(self._directory)
             launch = Launch(
                 command_line, directory, descriptors.INHERITED_LIMIT, account, listeners, channel.fileno(), user_agent
@@ -152,10 +134,8 @@ class ProcessGroup:
         return ""
 
     def members(self) -> list[Member]:
-        """List every process of the group, from one scan of /proc."""
-        # The group comes first: reading the files of every process of the machine takes 20 times as long.
-        pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
-        return [member for pid in pids if _group_of(pid) == self.pid and (member := _member(pid))]
+        """List every process of the group."""
+        return members_of(self.pid)
 
     def kill(self) -> None:
         if not self._reaped:  # after that, another process may have the same number
@@ -227,20 +207,6 @@ async def _readable(channel: socket.socket) -> None:
         loop.remove_reader(channel)
 
 
-def _group_of(pid: int) -> int | None:
-    with contextlib.suppress(OSError):
-        return os.getpgid(pid)
-    return None
-
-
-def _member(pid: int) -> Member | None:
-    with contextlib.suppress(OSError):
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        fields = stat.rpartition(")")[2].split()  # the name, in brackets, may hold spaces
-        return Member(pid, int(fields[21]) * PAGE_SIZE)
-    return None
-
-
 def remove_stale_directories() -> None:
     """Remove the directories of killed engines. A directory without a lock has no running owner."""
     for directory in Path(tempfile.gettempdir()).glob(f"{DIRECTORY_PREFIX}*"):
@@ -256,6 +222,8 @@ def remove_stale_directories() -> None:
 def become_subreaper() -> None:
     """Make the zygotes of a killed browser children of this process, which then reaps them: prctl(2).
 
-    Otherwise PID 1 adopts them, and in a container without an init it never reaps them.
+    Otherwise PID 1 adopts them, and in a container without an init it never reaps them. Only Linux can do that; elsewhere
+    PID 1 is always an init.
     """
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -4,6 +4,9 @@ Must not know pages.
 """
 
 import asyncio
+import os
+import pwd
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -12,7 +15,8 @@ from typing import Any
 import structlog
 
 from engine.browser.browser import Browser, Isolation, LaunchFailed
-from engine.browser.process import Member, remove_stale_directories
+from engine.browser.members import Member
+from engine.browser.process import remove_stale_directories
 from engine.config import EngineSettings
 from telemetry import metrics
 
@@ -83,6 +87,8 @@ class Supervisor:
     async def _launch_isolated(self) -> None:
         """Launch with the most isolation that this machine allows. The sandbox matters more than the namespace."""
         namespaces = NAMESPACES[self._settings.engine_isolation]
+        if sys.platform != "linux" and False in namespaces:
+            namespaces = (False,)
         candidates = [Isolation(namespace, sandbox) for sandbox in (True, False) for namespace in namespaces]
         for self.isolation in candidates:
             try:
@@ -91,10 +97,19 @@ class Supervisor:
             except LaunchFailed as err:
                 if not err.is_isolation_failure or self.isolation == candidates[-1]:
                     raise
-        if not self.isolation.sandbox:
-            log.warning("no usable sandbox: Chromium runs without one")
-        if not self.isolation.namespace and True in namespaces:
-            log.warning("no network namespace can be created: only flags keep Chromium's traffic in the proxy")
+        self._warn_of_less()
+
+    def _warn_of_less(self) -> None:
+        """Say in one line what isolation this machine does not allow, and what is left."""
+        chosen, user = self._settings.engine_isolation == "flags", self._settings.engine_browser_user
+        lost = [] if self.isolation.namespace or chosen else ["no network namespace can be created"]
+        lost += [] if self.isolation.sandbox else ["Chromium has no usable sandbox"]
+        left = ["a network namespace"] if self.isolation.namespace else ["the flags that keep its traffic in the proxy"]
+        left += ["Chromium's sandbox"] if self.isolation.sandbox else []
+        left += [f"the account {user}"] if os.geteuid() == 0 and pwd.getpwnam(user).pw_uid != 0 else []
+        if lost:
+            text = f"{' and '.join(lost)}: the browser is isolated by {', '.join(left)} alone"
+            log.warning(text)
 
     async def _replace(self) -> Browser:
         reason = self._reason_to_start

@@ -13,6 +13,7 @@ from typing import Any
 
 import requests
 
+from scripts.headless_shell import chromium
 from tests.support import leaks
 from tests.support.preloaded import Fork, production_environ, start_python
 
@@ -115,7 +116,7 @@ def start_engine(
     tmp: Path, settings: Mapping[str, Any], prefix: Sequence[str] = (), module: str = "engine"
 ) -> subprocess.Popen[str] | Fork:
     """Start the engine with only `settings`, without the environment and the `.env` of the test run."""
-    ours = {"ENGINE_PORT": "0", "TMPDIR": str(tmp)}
+    ours = {"ENGINE_PORT": "0", "TMPDIR": str(tmp), "ENGINE_CHROMIUM": str(chromium())}
     return start_python(
         module,
         env=production_environ() | ours | {name: str(value) for name, value in settings.items()},

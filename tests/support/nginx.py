@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-from scripts.setup import SYSTEM_PATH
+from scripts.system_packages import SYSTEM_PATH
 from tests.support import leaks
 from tests.support.processes import free_port, running
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine
 
-from scripts.setup import postgresql_programs
+from scripts.system_packages import postgresql_programs
 from sites.migrate import upgrade
 from tests.support.processes import free_port, stop, wait_until
 

@@ -18,6 +18,7 @@ import redis
 
 from coordination import CacheKeys, CacheRedis, RedisBreaker, StateKeys, StateRedis
 from refresh import ViewedPage
+from scripts.system_packages import redis_server
 from storage_backends.sealing import seal, unseal
 from tests.support.originals import kept_files
 from tests.support.processes import free_port, running, wait_until
@@ -30,9 +31,9 @@ class RedisServer:
 
 
 @contextmanager
-def running_redis(*options: str, port: int | None = None, program: str = "redis-server") -> Iterator[RedisServer]:
+def running_redis(*options: str, port: int | None = None, program: str | None = None) -> Iterator[RedisServer]:
     port = port or free_port()
-    base = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    base = [program or redis_server() or "redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     with (
         tempfile.TemporaryDirectory() as folder,  # for the file that a primary writes for its replica
         running([*base, "--dir", folder, *options], port, stdout=subprocess.DEVNULL) as process,

@@ -5,11 +5,12 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from scripts.setup import PICTURE_PACKAGES, has_package
+from scripts.system_packages import package_manager, pictures
 from tests.support.engine import Engine
 from tests.support.site import Site
 
-MISSING = [each for each in PICTURE_PACKAGES if each.startswith("fonts-") and not has_package(each)]
+FONTS = {name: each for name, each in pictures(package_manager()).items() if "font" in each.lost}
+MISSING = [name for name, each in FONTS.items() if not each.served()]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed on this machine: {', '.join(MISSING)}")
 
 SCRIPTS = {

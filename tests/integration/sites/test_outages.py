@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from errors import DatabaseUnavailable
-from scripts.setup import postgresql_programs
+from scripts.system_packages import postgresql_programs
 from sites import Catalogue, Database, SiteDraft
 from sites.migrate import upgrade
 from tests.support.postgres import running_postgres, serving

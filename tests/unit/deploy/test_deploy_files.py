@@ -410,9 +410,10 @@ def test_only_user_namespaces_are_freed_by_the_seccomp_profile():
     assert not {"clone", "clone3", "unshare", "chroot"} & refused, "Chromium's sandbox is made of these"
 
 
-@pytest.mark.parametrize(
-    "lock", ["requirements.txt", "requirements-setup.txt", "requirements-dev.txt", "requirements-bench.txt"]
-)
+LOCKS = ["requirements", *(f"requirements-{name}" for name in ("setup", "tracing", "dev", "bench", "browser"))]
+
+
+@pytest.mark.parametrize("lock", [f"{name}.txt" for name in LOCKS])
 def test_a_lock_pins_and_hashes_everything_and_names_no_index(lock):
     entries = re.findall(r"^(?!#)(\S[^\n]*(?:\n    [^\n]*)*)", read(lock), flags=re.MULTILINE)
     assert entries
@@ -422,7 +423,7 @@ def test_a_lock_pins_and_hashes_everything_and_names_no_index(lock):
     assert "://" not in read(lock)
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-setup", "requirements-dev", "requirements-bench"])
+@pytest.mark.parametrize("name", LOCKS)
 def test_the_lock_files_contain_all_requirements(name):
     asked = re.findall(r"^([a-zA-Z0-9][a-zA-Z0-9-]*)", read(f"{name}.in"), flags=re.MULTILINE)
     locked = {entry.lower() for entry in re.findall(r"^([a-z0-9.-]+)==", read(f"{name}.txt"), flags=re.MULTILINE)}

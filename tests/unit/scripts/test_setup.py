@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from scripts import setup
+from scripts.python_packages import pip_config, uv_environ
 from tests.support.processes import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def test_without_apt_it_names_the_missing_packages_and_stops(tmp_path):
     done = subprocess.run(
-        [sys.executable, "scripts/setup.py"],
+        [sys.executable, "-m", "scripts.setup"],
         cwd=ROOT,
         env=os.environ | {"PATH": str(tmp_path), "ENGINE_CHROMIUM": "/opt/chrome"},
         capture_output=True,
@@ -38,19 +39,25 @@ def test_without_apt_it_names_the_missing_packages_and_stops(tmp_path):
     ]
 
 
-def test_a_chromium_set_by_the_operator_replaces_the_package():
-    assert "chromium-headless-shell" not in setup.needs({"ENGINE_CHROMIUM": "/opt/chrome"})
-
-
-def test_a_hosted_api_needs_no_chromium():
-    assert "chromium-headless-shell" not in setup.needs({"SNAPSHARP_API_KEY": "sk_live_1"})
+@pytest.mark.parametrize("setting", ["ENGINE_CHROMIUM", "CAPTURE_URL", "SNAPSHARP_API_KEY"])
+def test_a_chromium_or_an_api_that_the_operator_names_replaces_the_package(setting):
+    assert setup.missing_shell({setting: "named"}, None) == {}
 
 
 def test_a_second_run_does_nothing():
-    command = [ROOT / ".venv/bin/python", "scripts/setup.py"]
+    command = [ROOT / ".venv/bin/python", "-m", "scripts.setup"]
     subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=5)
     assert done.stdout + done.stderr == ""
+
+
+MODULES = ("__init__", "setup", "python_packages", "system_packages", "headless_shell")
+
+
+def copy_of_setup(folder):
+    (folder / "scripts").mkdir()
+    for name in MODULES:
+        shutil.copy(ROOT / f"scripts/{name}.py", folder / "scripts")
 
 
 class Checkout:
@@ -61,8 +68,7 @@ class Checkout:
         self.index = folder / "index"
         self.pip_conf = folder / "pip.conf"
         self.pip_conf.write_text(f"[global]\nindex-url = {index}/index\n", encoding="utf-8")
-        (folder / "scripts").mkdir()
-        shutil.copy(ROOT / "scripts/setup.py", folder / "scripts")
+        copy_of_setup(folder)
 
     def offer(self, name, files, lock, offered=True):
         """Make a wheel of `files` and a lock file that asks for it."""
@@ -88,7 +94,7 @@ class Checkout:
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
         environ |= {"PIP_CONFIG_FILE": str(self.pip_conf), "UV_CACHE_DIR": str(self.folder / "cache")}
         done = subprocess.run(
-            [sys.executable, "scripts/setup.py"],
+            [sys.executable, "-m", "scripts.setup"],
             cwd=self.folder,
             env=environ,
             capture_output=True,
@@ -196,7 +202,7 @@ global.timeout='60'
 install.index-url='https://install.example/simple'
 list.format='columns'
 """
-    assert setup.uv_environ(setup.pip_config(listed)) == {
+    assert uv_environ(pip_config(listed)) == {
         "UV_DEFAULT_INDEX": "https://install.example/simple",
         "UV_INDEX": "https://one.example/simple https://two.example/simple",
         "UV_INDEX_STRATEGY": "unsafe-best-match",
