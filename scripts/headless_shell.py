@@ -29,6 +29,10 @@ INSTEAD = "Or name a Chromium binary: ENGINE_CHROMIUM=/path/to/chrome make run"
 
 # What Playwright's installer prints when it fails, and what to say of it. Each line ends with what to do.
 FAILURES = (
+    (
+        r"server returned code (\d+)",
+        "its server answered with status {0}. Try again later, or name another in PLAYWRIGHT_DOWNLOAD_HOST.",
+    ),
     (r"ENOSPC|no space left", "the disk is full. Free 500 MB in {folder} and in {temporary}, or set TMPDIR."),
     (r"EACCES|EPERM|EROFS", "{folder} cannot be written to. Name another folder in PLAYWRIGHT_BROWSERS_PATH."),
     (r"certificate", "its server's certificate is unknown. Name your proxy's in NODE_EXTRA_CA_CERTS."),
@@ -37,15 +41,11 @@ FAILURES = (
         "its server cannot be reached. Check the network, set HTTPS_PROXY, or name a mirror in PLAYWRIGHT_DOWNLOAD_HOST.",
     ),
     (
-        r"server returned code (\d+)",
-        "its server answered with status {0}. Try again later, or name another in PLAYWRIGHT_DOWNLOAD_HOST.",
-    ),
-    (
         r"ECONNRESET|server closed connection|aborted|hang up|size mismatch",
         "the download was interrupted. Start this again.",
     ),
     (
-        r"central directory|not a zip|invalid|unexpected end|truncated",
+        r"central directory|not a zip|invalid|unexpected end|truncated|ENOENT",
         "what came is no archive of a browser. Check PLAYWRIGHT_DOWNLOAD_HOST and your proxy, and start this again.",
     ),
     (r"active lockfile", "another Playwright is installing a browser in {folder}. Start this again in a minute."),
@@ -140,11 +140,12 @@ def failure(said: str, folder: Path) -> str:
     """Say in one line why Playwright's installer failed, and what to do."""
     begin = "Chromium's headless shell could not be fetched:"
     places = {"folder": folder, "temporary": os.environ.get("TMPDIR", "/tmp")}  # noqa: S108 - only named
+    of_the_cause = re.sub(r"https?://\S+", "", said.replace(str(folder), ""))
     for pattern, text in FAILURES:
-        if found := re.search(pattern, said, re.IGNORECASE):
+        if found := re.search(pattern, of_the_cause, re.IGNORECASE):
             return f"{begin} {text.format(*found.groups(), **places)} {INSTEAD}"
     lines = [line.strip() for line in said.splitlines() if "Error:" in line]
-    return f"{begin} {lines[-1] if lines else 'Playwright does not say why.'} {INSTEAD}"
+    return f"{begin} {lines[0] if lines else 'Playwright does not say why.'} {INSTEAD}"
 
 
 def broken(shell: Path) -> str:

@@ -124,4 +124,7 @@ def note_absent(absent: Collection[str], purposes: Mapping[str, Purpose]) -> Non
 
 
 if __name__ == "__main__":
-    main({argument.removeprefix("--") for argument in sys.argv[1:]})
+    try:
+        main({argument.removeprefix("--") for argument in sys.argv[1:]})
+    except KeyboardInterrupt:
+        sys.exit("Set-up was interrupted. Start it again: it installs what is missing.")
