@@ -22,7 +22,7 @@ PACKAGED = (DEBIANS, FEDORAS)
 # Full browsers work too, but each capture costs more. These are the binaries: the commands on the PATH are scripts or
 # a snap.
 FULL_BROWSERS = (Path("/usr/lib/chromium/chromium"), Path("/opt/google/chrome/chrome"))
-FETCHED = "chromium_headless_shell-[0-9]*/*/*headless*shell"
+FETCHED = "chromium_headless_shell-[0-9]*/*/chrome-headless-shell"  # where Playwright puts it, on each system
 VERSION_SECONDS = 30  # on macOS, the first start of a program waits until the system has looked at it
 
 INSTEAD = "Or name a Chromium binary: ENGINE_CHROMIUM=/path/to/chrome make run"
