@@ -90,11 +90,11 @@ class Checkout:
         if not offered:
             shutil.rmtree(wheel.parent)
 
-    def setup(self):
+    def setup(self, *command, **more):
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
-        environ |= {"PIP_CONFIG_FILE": str(self.pip_conf), "UV_CACHE_DIR": str(self.folder / "cache")}
+        environ |= {"PIP_CONFIG_FILE": str(self.pip_conf), "UV_CACHE_DIR": str(self.folder / "cache")} | more
         done = subprocess.run(
-            [sys.executable, "-m", "scripts.setup"],
+            [sys.executable, *(command or ("-m", "scripts.setup"))],
             cwd=self.folder,
             env=environ,
             capture_output=True,
@@ -189,6 +189,57 @@ def test_pip_installs_and_says_so_if_uv_is_unavailable_or_fails(checkout, binary
     ]
     assert checkout.installer("colours") == "pip"
     assert checkout.setup() == ""
+
+
+# In place of Playwright: it installs a script.
+INSTALLER = b"""
+import os, pathlib, sys
+assert sys.argv[1:] == ["install", "--only-shell", "--no-progress", "--no-remove", "chromium"], sys.argv
+folder = pathlib.Path(os.environ["PLAYWRIGHT_BROWSERS_PATH"]) / "chromium_headless_shell-7"
+shell = folder / "chrome-headless-shell-linux64/chrome-headless-shell"
+shell.parent.mkdir(parents=True)
+shell.write_text("#!/bin/sh\\necho Chromium 1.2.3.4\\n")
+shell.chmod(0o755)
+(folder / "INSTALLATION_COMPLETE").touch()
+"""
+WITHOUT_BROWSER = """
+from scripts import headless_shell, setup
+headless_shell.PACKAGED = headless_shell.FULL_BROWSERS = ()
+setup.main(set())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_installer_of_the_browser_is_removed_once_it_has_fetched_it(checkout):
+    """On a system whose package manager offers no headless shell, and has all else installed."""
+    checkout.offer("uv", {UV: (ROOT / ".venv/bin/uv").read_bytes()}, "requirements-setup.txt")
+    checkout.offer("colours", {"colours.py": b""}, "requirements.txt")
+    checkout.offer("playwright", {"playwright/__main__.py": INSTALLER}, "requirements-browser.txt")
+    (checkout.folder / "requirements-dev.txt").touch()
+    programs, browsers = checkout.folder / "programs", checkout.folder / "browsers"
+    programs.mkdir()
+    answers = {"apt-cache": "echo 'curl:'; echo '  Candidate: 1'", "dpkg-query": "printf installed", "sudo": '"$@"'}
+    for name, answer in (dict.fromkeys(("curl", "redis-server", "apt-get"), "") | answers).items():
+        (programs / name).write_text(f"#!/bin/sh\n{answer}\n")
+        (programs / name).chmod(0o755)
+    for name in ("env", "chmod"):
+        (programs / name).symlink_to(shutil.which(name))
+    environ = {"PATH": str(programs), "PLAYWRIGHT_BROWSERS_PATH": str(browsers)}
+    said = checkout.setup("-c", WITHOUT_BROWSER, **environ)
+    assert said.splitlines()[-1] == f"Fetching Chromium's headless shell into {browsers} (110 MB)"
+    assert list(browsers.glob("*/*/chrome-headless-shell"))
+    assert not list(checkout.folder.glob(".venv/lib/*/site-packages/playwright*"))
+    assert checkout.setup("-c", WITHOUT_BROWSER, **environ) == ""
+
+    checkout.offer(
+        "playwright", {"playwright/__main__.py": INSTALLER.replace(b"-7", b"-8")}, "requirements-browser.txt"
+    )
+    environ["UV_CACHE_DIR"] = str(checkout.folder / "another-cache")  # the first has another package of that version
+    assert checkout.setup("-c", WITHOUT_BROWSER, **environ) == said.splitlines()[-1] + "\n"
+    assert list(browsers.glob("chromium_headless_shell-8/*/chrome-headless-shell")), (
+        "the lock file names another version"
+    )
 
 
 def test_uv_gets_pips_settings_and_the_environment_overrides_the_files():
