@@ -13,7 +13,7 @@ from web.http.page_asks import ask_about, log_served, parse_page
 from web.http.page_links import PageLinks
 from web.http.pictures import cache_headers, conditional
 from web.http.request_log import log_facts
-from web.ui.link_cards import THEMES, LinkCard, LinkCards, html_to_paste
+from web.ui.link_cards import PENDING, THEMES, LinkCard, LinkCards, html_to_paste
 
 WAIT = 3  # seconds for a capture, unless the caller says otherwise; then the card shows what is known
 OWN = ("theme", "as")
@@ -83,6 +83,9 @@ def _show(links: PageLinks, card: LinkCard, own: dict[str, str], query: bytes, s
         oembed = links.oembed(links.pairs(query)) if query else {}
         page = render_template("embed.html", card=card, card_theme=theme, oembed=oembed)
         response = Response(page, status, content_type="text/html; charset=utf-8")
+        if card.state == PENDING:
+            # A header, since browsers ignore `<meta http-equiv=refresh>` in a sandbox that allows no scripts.
+            response.headers["Refresh"] = str(card.retry_after)
     response.headers.update(_HEADERS | {"Cache-Control": "no-store"})
     return response
 

@@ -1,5 +1,7 @@
 """Link cards as people meet them: in a frame of another page, by eye, keyboard and screen reader, in both themes."""
 
+import threading
+
 import pytest
 import requests
 from werkzeug import Response
@@ -24,8 +26,14 @@ SIZES = ((600, 190), (320, 312), (320, 120), (240, 267), (500, 300), (700, 399))
 
 
 @pytest.fixture(scope="module")
-def served(redis_server, tmp_path_factory):
-    """The URL of a service whose screenshot API knows `PAGES`, and fails at `failed.example`."""
+def gate():
+    """Opens the way for the capture of `slow.example`."""
+    return threading.Event()
+
+
+@pytest.fixture(scope="module")
+def served(redis_server, tmp_path_factory, gate):
+    """The URL of a service whose screenshot API knows `PAGES`, fails at `failed.example` and waits at `slow.example`."""
     folder = tmp_path_factory.mktemp("embed")
     with running_screenshot_api("engine", key="sesame") as api:
         for name, (language, title) in PAGES.items():
@@ -33,6 +41,7 @@ def served(redis_server, tmp_path_factory):
             api.behave(said, url=f"https://{name}.example/")
         failure = refuse(422, "page_status", "the page answered 404", extras={"page_status": 404})
         api.behave(failure, url="https://failed.example/")
+        api.hold(gate, url="https://slow.example/")
         settings = Settings.of(
             redis_url=redis_server.url,
             database_url=f"sqlite:///{folder}/thumbnails.db",
@@ -50,9 +59,9 @@ def served(redis_server, tmp_path_factory):
         built.close()
 
 
-def card(served, name, **options):
+def card(served, name, wait=20, **options):
     query = "&".join(f"{key}={value}" for key, value in options.items())
-    return f"{served}/embed?url=https://{name}.example/&wait=20&{query}"
+    return f"{served}/embed?url=https://{name}.example/&wait={wait}&{query}"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -131,3 +140,16 @@ def test_a_card_works_in_the_strictest_frame_of_another_site(served, browser):
         page.mouse.click(500, 100)
     assert len(context.pages) == 2
     context.close()
+
+
+def test_a_card_of_an_unknown_page_tries_again_in_its_frame(served, browser, gate):
+    """The sandbox allows no script, and without scripts no `<meta http-equiv=refresh>`."""
+    page = browser.new_page(viewport={"width": 700, "height": 300})
+    frame = f'<iframe src="{card(served, "slow", wait=0)}" width=600 height=190 sandbox="allow-popups"></iframe>'
+    with serving(Response(frame, content_type="text/html")) as other_site:
+        page.goto(other_site, wait_until="commit")  # the picture is awaited by the browser
+        waiting = page.frame_locator("iframe").locator(".card.pending")
+        waiting.wait_for()
+        gate.set()
+        page.frame_locator("iframe").locator(".card.ready").wait_for()
+    page.close()
