@@ -14,6 +14,7 @@ from errors import BlockedTarget, InvalidOption, InvalidURL, PaidOption, Thumbna
 from model import ThumbnailRequest
 from netguard import Guard
 from options import (
+    BLANKS,
     BULKY,
     CACHE_BUSTERS,
     FILES,
@@ -57,6 +58,7 @@ from options import (
     options_of,
     query_advice,
     read_code,
+    rounded,
 )
 from urls import parse_typed_url, parse_url, read_query
 
@@ -191,7 +193,7 @@ class Validator:
         values = vars(options) | _implied({name: getattr(options, name) for name in options.model_fields_set})
         _refuse_beside_format(values["format"], options.model_fields_set)
         _refuse_forbidden(values, self._forbidden)
-        url = values["url"].strip(_BLANKS)
+        url = values["url"].strip(BLANKS)
         if model is not _Query:  # a program's JSON names its pages exactly
             return self._build(values, parse_url(url, self._guard), preferred)
         target, http_too = parse_typed_url(url, self._guard)
@@ -238,7 +240,7 @@ def _read_options(query: bytes) -> dict[str, str]:
                 field=name,
             )
         if not is_appended(name):
-            options[name] = value.strip(_BLANKS)
+            options[name] = value.strip(BLANKS)
     return options
 
 
@@ -258,11 +260,9 @@ _ALLOWED_BY_OPERATOR = tuple(each for each in THUMBNAIL_OPTIONS.values() if each
 _IN_CONTRACTS_QUERY = {"js"}  # SnapSharp's client for Go sends it so, and the picture is the caller's own in any case
 
 _OUTPUT = {"width": "w", "height": "h"}  # what is meant by a viewport of the size of a thumbnail
-_BLANKS = " \t\r\n"  # around a URL that comes from a template or a text field
 
 # A page's URL in a query that was not percent-encoded, and has a query of its own.
 _UNENCODED = re.compile(rb"(?:^|&)url=[^&]*\?")
-_FRACTION = re.compile(r"[0-9]{1,6}\.[0-9]{1,20}")  # what CSS layouts make of a length
 
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on", ""), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 # Only the browser can validate a selector. Text without a visible character, or with a control, is refused here.
@@ -282,9 +282,8 @@ def _digits(kind: Kind, value: object) -> object:
 
 def _rounded(kind: Whole, value: object) -> object:
     """Round a fraction in a text, halves up."""
-    if isinstance(value, str) and _FRACTION.fullmatch(value):
-        return int(float(value) + 0.5)
-    return _digits(kind, value)
+    fraction = rounded(value) if isinstance(value, str) else None
+    return _digits(kind, value) if fraction is None else fraction
 
 
 def _spelled(kind: Preset, value: object) -> object:

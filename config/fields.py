@@ -30,7 +30,7 @@ def _sizes(value: object) -> object:
 def _size(entry: str) -> str:
     width, cross, height = entry.partition("x")
     sides = [width] * bool(width) + [height] * bool(cross)
-    if not sides or any(OUTPUT_SIDE.guess(side) is None for side in sides):
+    if not sides or any(not side.isdecimal() or OUTPUT_SIDE.guess(side) is None for side in sides):
         raise ValueError(entry)
     return entry
 

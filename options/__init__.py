@@ -10,6 +10,7 @@ from options.devices import DEVICES, Device, System
 from options.formats import FILES, FORMAT_ALIASES, FORMATS, PNG, Format
 from options.implied import Contradiction, implied, implied_by_device
 from options.kinds import (
+    BLANKS,
     Boolean,
     Choice,
     Code,
@@ -25,6 +26,7 @@ from options.kinds import (
     Whole,
     Zone,
     either,
+    rounded,
 )
 from options.notes import NO_NOTES, NOTE_HEADER, NOTES, STATUS_HEADER, Notes
 from options.option import LEFT_OUT, Option, Param, callers_options, chosen, options_of
@@ -63,6 +65,7 @@ from options.target import DEFAULT_PORTS, Target, with_sharp_s
 from options.values import Clip, Cookie, read_code, stored
 
 __all__ = [
+    "BLANKS",
     "BULKY",
     "CACHE_BUSTERS",
     "DEFAULT_PORTS",
@@ -139,6 +142,7 @@ __all__ = [
     "options_of",
     "query_advice",
     "read_code",
+    "rounded",
     "stored",
     "with_sharp_s",
 ]

@@ -8,6 +8,14 @@ from typing import Protocol
 
 from options.values import LONGEST_CODE
 
+BLANKS = " \t\r\n"  # around a value that comes from a template or a text field
+_FRACTION = re.compile(r"[0-9]{1,6}\.[0-9]{1,20}")
+
+
+def rounded(text: str) -> int | None:
+    """Round a fraction, as CSS layouts make of a length, halves up. Returns None for any other text."""
+    return int(float(text) + 0.5) if _FRACTION.fullmatch(text) else None
+
 
 class Kind(Protocol):
     @property
@@ -25,9 +33,10 @@ class Whole:
         return f"a whole number{f' of {self.unit}' if self.unit else ''} from {self.low} to {self.high}"
 
     def guess(self, text: str | None) -> int | None:
-        """Parse plain digits within the range. Returns None for anything else."""
-        readable = text is not None and re.fullmatch(r"[1-9][0-9]{0,8}", text)
-        value = int(readable[0]) if readable else None
+        """Parse plain digits within the range, or a fraction, which is rounded. Returns None for anything else."""
+        plain = (text or "").strip(BLANKS)
+        readable = re.fullmatch(r"[1-9][0-9]{0,8}", plain)
+        value = int(readable[0]) if readable else rounded(plain)
         return value if value is not None and self.low <= value <= self.high else None
 
 

@@ -48,6 +48,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     @views.get("/oembed")
     def oembed() -> Response:
         query, own = take_own(request.query_string, OWN)
+        own = {name: value for name, value in own.items() if value}  # consumers send what nobody has set, too
         file_format = own.get("format", "json")
         if file_format not in ("json", "xml"):
             raise UnknownFormat("must be json or xml")

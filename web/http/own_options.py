@@ -7,10 +7,14 @@ from collections.abc import Collection
 from urllib.parse import unquote_plus
 
 from errors import InvalidOption
+from options import BLANKS
 
 
 def take_own(query: bytes, names: Collection[str]) -> tuple[bytes, dict[str, str]]:
-    """Return the query without the options `names`, and their values. Raises InvalidOption for one that is repeated."""
+    """Return the query without the options `names`, and their values without blanks around them.
+
+    Raises InvalidOption for one that is repeated.
+    """
     rest, own = [], {}
     for pair in query.decode("latin-1").split("&"):
         name, _, value = pair.partition("=")
@@ -20,5 +24,5 @@ def take_own(query: bytes, names: Collection[str]) -> tuple[bytes, dict[str, str
         elif name in own:
             raise InvalidOption("is set more than once; send it once", field=name)
         else:
-            own[name] = unquote_plus(value)
+            own[name] = unquote_plus(value).strip(BLANKS)
     return "&".join(rest).encode("latin-1"), own

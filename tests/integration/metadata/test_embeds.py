@@ -226,6 +226,21 @@ def test_a_frame_is_no_larger_than_the_caller_wants_it(client, engine_api, maxwi
 
 
 @pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({"maxwidth": "500.4"}, (500, 190)),
+        ({"maxwidth": " 500", "maxheight": "150.5\n"}, (500, 151)),
+        ({"maxwidth": "", "maxheight": "", "format": "", "type": "", "theme": ""}, (600, 190)),
+    ],
+)
+def test_oembed_takes_what_templates_make_of_its_options(client, engine_api, options, size):
+    engine_api.behave(saying(**SAID))
+    told = oembed(client, **options).json
+
+    assert (told["width"], told["height"]) == size
+
+
+@pytest.mark.parametrize(
     ("options", "status"),
     [
         ({"url": "http://169.254.169.254/"}, 404),

@@ -408,6 +408,7 @@ def test_a_placeholder_has_the_size_of_the_requested_picture(client):
         "w=320": (320, 180),
         "h=90": (160, 90),
         "w=50&h=50": (50, 50),
+        "w=+320%0A&h=90.5": (320, 91),
         "width=640&height=480": (640, 480),
         "width=99999&w=abc": (1280, 720),
         "w=999999999999999999999": (1280, 720),

@@ -62,6 +62,7 @@ def load(monkeypatch, tmp_path):
         ("ALLOWED_SIZES", "5000"),
         ("ALLOWED_SIZES", "15"),
         ("ALLOWED_SIZES", "320x"),
+        ("ALLOWED_SIZES", "320.5"),
         ("ALLOWED_SIZES", "x"),
         ("ALLOWED_SIZES", "320x180x90"),
         ("API_KEYS", "nameonly"),
