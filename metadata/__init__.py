@@ -2,13 +2,13 @@
 
 from metadata.fetching import PictureFetcher
 from metadata.icon_store import IconStore
-from metadata.icons import SIDES, USUAL_SIDE, Icons, PageIcon
+from metadata.icons import SIDE, USUAL_SIDE, Icons, PageIcon
 from metadata.previews import PreviewFetcher
 from metadata.reader import MetadataReader
 from metadata.values import Metadata, Source
 
 __all__ = [
-    "SIDES",
+    "SIDE",
     "USUAL_SIDE",
     "IconStore",
     "Icons",

@@ -10,12 +10,12 @@ from images import CpuPool
 from metadata.icon_store import KEEP_NONE_SECONDS, KEEP_SECONDS, IconStore
 from model import ThumbnailRequest
 from netguard import Guard
-from options import NO_METADATA, Choice, PageMetadata
+from options import NO_METADATA, PageMetadata, Whole
 from thumbnails import Ask, Thumbnailer
 from urls import parse_url
 
-SIDES = Choice(("16", "24", "32", "48", "64", "96", "128", "180", "192", "256"))  # pixels
-USUAL_SIDE = "64"
+SIDE = Whole(16, 256, "pixels")
+USUAL_SIDE = 64
 BRIEF_SECONDS = 60  # for which a letter is kept while the page could not be captured
 _MOST_FETCHES = 3
 _PIXELS = 2 << 16

@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, json, request
 
 from errors import InvalidOption, Pending
-from metadata import SIDES, USUAL_SIDE, Metadata, PageIcon
+from metadata import SIDE, USUAL_SIDE, Metadata, PageIcon
 from options import Delivery, LinkedFeed, LinkedPicture
 from services import Services
 from thumbnails import Served
@@ -13,6 +13,7 @@ from web.http.own_options import take_own
 from web.http.page_asks import ask_about, log_served, parse_page
 from web.http.page_links import PageLinks
 from web.http.pictures import SAFE_HEADERS, cache_headers, conditional
+from web.http.placeholders import expect_picture_of
 from web.http.request_log import log_facts
 
 
@@ -35,14 +36,15 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     @views.get("/icon")
     def icon() -> Response:
         query, own = take_own(request.query_string, ("size",))
-        side = own.get("size", USUAL_SIDE)
-        if side not in SIDES.values:
-            raise InvalidOption(f"must be {SIDES.words}", field="size")
+        side = SIDE.guess(own["size"]) if "size" in own else USUAL_SIDE
+        expect_picture_of((side or USUAL_SIDE,) * 2)
+        if side is None:
+            raise InvalidOption(f"must be {SIDE.words}", field="size")
         ask, _ = ask_about(services, budgets, parse_page(services, query))
         try:
-            found = services.icons.get(ask, int(side))
+            found = services.icons.get(ask, side)
         except Pending as err:
-            return pending_icon(services.icons.letter(ask.request, int(side)), err)
+            return pending_icon(services.icons.letter(ask.request, side), err)
         log_facts(icon="letter" if found.letter else "page")
         response = Response(found.body, content_type="image/png")
         response.headers.update(

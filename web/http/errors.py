@@ -16,7 +16,7 @@ from options import STATUS_HEADER, THUMBNAIL_OPTIONS, Preset, Whole, implied_by_
 from telemetry import metrics
 from web.http import envelope, picture_states
 from web.http.pictures import SAFE_HEADERS
-from web.http.placeholders import hinted_theme, placeholder
+from web.http.placeholders import expected_size, hinted_theme, placeholder
 from web.http.request_log import log_facts, request_id, target_host
 from web.http.thumb_paths import Presenter, current_reader, written_in
 
@@ -155,7 +155,9 @@ def prefers_image() -> bool:
 def _placeholder(status: int, code: str, state: State) -> Response:
     headers = {"X-Thumb-State": state} | ({"X-Error-Code": code} if state == "error" else {})
     theme = hinted_theme(_written().get("theme", "auto"))
-    body, content_type = placeholder(_requested_size(), state, code=code, host=target_host(), theme=theme)
+    body, content_type = placeholder(
+        expected_size() or _requested_size(), state, code=code, host=target_host(), theme=theme
+    )
     return Response(body, status, headers, content_type=content_type)
 
 

@@ -1,6 +1,6 @@
 """Placeholders for pictures that are pending or failed: the operator's own, or else drawn ones."""
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app, g, request
 
 import errors
 from config import ConfigError, Settings
@@ -17,6 +17,16 @@ def install(app: Flask, settings: Settings) -> None:
         app.extensions[_OWN] = folder and OwnPlaceholders.read(folder, errors.WORDS.keys())
     except BadPlaceholder as err:
         raise ConfigError(f"PLACEHOLDER_DIR is invalid: {err}") from None
+
+
+def expect_picture_of(size: tuple[int, int]) -> None:
+    """Say which size the picture of the current request has, for an endpoint that has options of its own for it."""
+    g.size_of_picture = size
+
+
+def expected_size() -> tuple[int, int] | None:
+    size: tuple[int, int] | None = g.get("size_of_picture")
+    return size
 
 
 def placeholder(

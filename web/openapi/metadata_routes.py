@@ -1,7 +1,7 @@
 """The rows of what pages say of themselves."""
 
 from errors import InvalidOption, InvalidURL, NotFound, Pending, UnknownFormat
-from metadata import SIDES, USUAL_SIDE
+from metadata import SIDE, USUAL_SIDE
 from web.api.oembed import OWN
 from web.openapi.headers import BUDGET
 from web.openapi.inputs import THUMBNAIL_QUERY
@@ -55,7 +55,9 @@ METADATA: tuple[Route, ...] = (
         },
         parameters=(
             query(
-                "size", {"type": "string", "enum": list(SIDES.values)}, f"The side of the icon. Default: {USUAL_SIDE}."
+                "size",
+                {"type": "integer", "minimum": SIDE.low, "maximum": SIDE.high},
+                f"The side of the icon. Default: {USUAL_SIDE}.",
             ),
             *THUMBNAIL_QUERY,
             *CONDITIONAL,

@@ -222,7 +222,23 @@ def test_an_icon_is_validated_by_its_bytes(client, web, named):
     assert icon(client, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
 
 
-@pytest.mark.parametrize("size", ["0", "17", "9999", "x", ""])
+@pytest.mark.parametrize(("size", "side"), [("17", 17), (" 40", 40), ("31.5", 32), ("256", 256)])
+def test_an_icon_has_any_size_that_is_asked_for(client, web, named, size, side):
+    web.add("/i", pictures.plain(64, 64))
+    named(("/i", 64))
+
+    assert image(icon(client, size=size)).size == (side, side)
+
+
+@pytest.mark.parametrize(("options", "side"), [({"size": 32}, 32), ({}, 64), ({"size": "x"}, 64)])
+def test_an_image_gets_an_error_of_the_size_of_an_icon(client, options, side):
+    refused = icon(client, {"Accept": "image/avif,image/webp,*/*;q=0.8"}, **{"url": "http://localhost/"} | options)
+
+    assert (refused.status_code, refused.headers["X-Thumb-State"]) == (400, "error")
+    assert Image.open(io.BytesIO(refused.data)).size == (side, side)
+
+
+@pytest.mark.parametrize("size", ["0", "15", "9999", "x", ""])
 def test_a_size_that_is_not_offered_is_refused(client, engine_api, size):
     answer = icon(client, size=size)
 
