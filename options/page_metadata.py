@@ -8,9 +8,10 @@ those who fetch.
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
 METADATA_HEADER = "X-Page-Metadata"
@@ -84,8 +85,8 @@ class PageMetadata:
             description=clean(values.get("description"), LONGEST_DESCRIPTION),
             site_name=clean(values.get("site_name"), LONGEST_NAME),
             author=clean(values.get("author"), LONGEST_NAME),
-            published=_moment(values.get("published")),
-            language=_matching(_LANGUAGE, values.get("language")),
+            published=_first(_moment, values.get("published")),
+            language=_first(_language, values.get("language")),
             theme_color=_matching(_COLOUR, values.get("theme_color")),
             canonical=_url(values.get("canonical")),
             image=_picture(values.get("image")),
@@ -154,11 +155,24 @@ def _matching(pattern: re.Pattern[str], value: object) -> str:
     return value if isinstance(value, str) and pattern.fullmatch(value) else ""
 
 
+def _first(read: Callable[[object], str], value: object) -> str:
+    """Return what `read` makes of a value, or of the first one that it can use in a list."""
+    return next(filter(None, map(read, value[:100] if isinstance(value, list) else [value])), "")
+
+
+def _language(value: object) -> str:
+    return _matching(_LANGUAGE, value.replace("_", "-") if isinstance(value, str) else value)
+
+
 def _moment(value: object) -> str:
-    try:
-        return datetime.fromisoformat(str(value)[:40]).isoformat() if value else ""
-    except (ValueError, OverflowError):
-        return ""
+    """Read a time by ISO 8601, or as mails and HTTP write it (RFC 5322)."""
+    text = str(value)[:40] if value else ""
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            return read(text).isoformat()
+        except (ValueError, OverflowError, TypeError, IndexError):
+            pass
+    return ""
 
 
 def _items(value: object) -> Iterable[Mapping[str, Any]]:

@@ -13,8 +13,9 @@ from options import FEED_TYPES, LONGEST_LINK, PageMetadata
 
 MOST_ELEMENTS = 500  # of each kind; pages have a dozen
 LONGEST_TEXT = 4096  # characters that leave the page
+MOST_DATA = 1 << 18  # characters of linked data that are read
 
-_READ = """(feedTypes, most, longest, longestLink) => {
+_READ = """(feedTypes, most, longest, longestLink, mostData) => {
   const member = (type, name) => Object.getOwnPropertyDescriptor(type.prototype, name).get.call(document);
   const all = name => {
     const found = Document.prototype.getElementsByTagName.call(document, name);
@@ -29,13 +30,18 @@ _READ = """(feedTypes, most, longest, longestLink) => {
       return text && /^https?:$/.test(protocol) && href.length <= longestLink ? href : '';
     } catch { return '' }
   };
-  const said = new Map();
+  const shown = element => !value(element, 'media') || matchMedia(value(element, 'media')).matches;
+  const said = new Map(), pictures = [{}];
   let colour = '';
   for (const meta of all('meta')) {
-    const name = (value(meta, 'property') || value(meta, 'name')).toLowerCase(), content = value(meta, 'content');
+    const name = (value(meta, 'property') || value(meta, 'name') || value(meta, 'itemprop') || value(meta, 'http-equiv')).toLowerCase();
+    const content = value(meta, 'content');
     if (!name || !content) continue;
     if (!said.has(name)) said.set(name, content);
-    if (name === 'theme-color' && !colour && (!meta.media || matchMedia(meta.media).matches)) colour = content.slice(0, 64);
+    if (name === 'theme-color' && !colour && shown(meta)) colour = content.slice(0, 64);
+    const part = name.match(/^og:image(?::(url|secure_url|width|height|alt))?$/);
+    if (part && !part[1] && pictures.at(-1).url) pictures.push({});  // what follows is said of this one
+    if (part) pictures.at(-1)[part[1] ?? 'url'] ??= content;
   }
   const first = (...names) => names.map(name => said.get(name)).find(Boolean) ?? '';
   const opaque = text => {  // as #rrggbb, whatever CSS calls the colour
@@ -45,41 +51,64 @@ _READ = """(feedTypes, most, longest, longestLink) => {
     return String(context.fillStyle).slice(0, 7);
   };
   const icons = [], feeds = [];
-  let canonical = '', shown = '';
+  let canonical = '', source = '';
   for (const element of all('link')) {
     const words = value(element, 'rel').toLowerCase().split(/\\s+/), href = link(value(element, 'href'));
     if (!href) continue;
-    const has = word => words.includes(word), type = value(element, 'type').toLowerCase();
+    const has = word => words.includes(word), type = value(element, 'type').toLowerCase().split(';')[0].trim();
     if (has('canonical')) canonical ||= href;
-    if (has('image_src')) shown ||= href;
-    if (icons.length < 50 && (has('icon') || has('apple-touch-icon') || has('apple-touch-icon-precomposed'))) {
+    if (has('image_src')) source ||= href;
+    const touch = !has('icon');
+    if (icons.length < 50 && (!touch || has('apple-touch-icon') || has('apple-touch-icon-precomposed')) && shown(element)) {
       const sides = value(element, 'sizes').match(/\\d+(?=x)/gi) ?? [];
-      const touch = !has('icon');
       icons.push({url: href, side: Math.max(touch && !sides.length ? 180 : 0, ...sides.slice(0, 20).map(Number)), touch});
     }
     if (has('alternate') && feedTypes.includes(type) && feeds.length < 50)
       feeds.push({url: href, type, title: value(element, 'title')});
   }
   icons.sort((one, other) => one.touch - other.touch);
-  const image = link(first('og:image:secure_url', 'og:image', 'og:image:url', 'twitter:image', 'twitter:image:src')) || shown;
+  // The article, product, … by schema.org, whose values are texts, objects with a name or URL, or lists of these.
+  const things = [];
+  const walk = (node, depth) => {
+    if (!node || typeof node !== 'object' || depth > 4 || things.length > 100) return;
+    if (Array.isArray(node)) return node.slice(0, 50).forEach(each => walk(each, depth + 1));
+    if (/article|posting|page|product|recipe|event|video|book|movie/i.test(String(node['@type']).slice(0, 200))) things.push(node);
+    walk(node['@graph'], depth + 1);
+    walk(node.mainEntity, depth + 1);
+  };
+  const word = (told, keys, depth = 4) => {
+    if (typeof told === 'string') return cut(told).trim();
+    if (!told || typeof told !== 'object' || !depth) return '';
+    return word(Array.isArray(told) ? told[0] : keys.map(key => told[key]).find(Boolean), keys, depth - 1);
+  };
+  const told = (name, ...keys) => things.map(each => word(each[name], keys)).find(Boolean) ?? '';
+  let left = mostData;
+  for (const script of all('script')) {
+    if (!/^application\\/ld\\+json/i.test(value(script, 'type')) || (left -= script.textContent.length) < 0) continue;
+    try { walk(JSON.parse(script.textContent), 0) } catch {}
+  }
+  // The first that can be fetched: pages also name pictures that are data, or none at all.
+  const named = ['twitter:image', 'twitter:image:src', 'image'].map(name => first(name));
+  pictures.push(...[...named, told('image', 'url', 'contentUrl', '@id')].map(url => ({url})));
+  const image = pictures.map(each => ({...each, url: link(each.secure_url) || link(each.url)})).find(each => each.url) ?? {url: source};
   const root = member(Document, 'documentElement');
   const heading = () => cut(all('h1')[0]?.textContent);
   return {
     url: link(location.href),
-    title: first('og:title', 'twitter:title') || cut(member(Document, 'title')) || heading(),
-    description: first('og:description', 'description', 'twitter:description'),
-    site_name: first('og:site_name', 'application-name', 'apple-mobile-web-app-title'),
-    author: [said.get('author'), said.get('article:author')].find(name => name && !/^https?:/i.test(name)) ?? '',
-    published: first('article:published_time', 'date'),
-    language: (root && (value(root, 'lang') || value(root, 'xml:lang'))) || first('og:locale').replace('_', '-'),
+    title: first('og:title', 'twitter:title') || cut(member(Document, 'title')).trim() || told('headline') || heading(),
+    description: first('og:description', 'description', 'twitter:description') || told('description'),
+    site_name: first('og:site_name', 'application-name', 'apple-mobile-web-app-title') || told('publisher', 'name'),
+    author: [first('author'), first('article:author'), told('author', 'name')].find(name => name && !/^https?:/i.test(name)) ?? '',
+    published: [...['article:published_time', 'datepublished', 'pubdate', 'date', 'dc.date'].map(name => first(name)), told('datePublished')],
+    language: [...(root ? [value(root, 'lang'), value(root, 'xml:lang')] : []), first('content-language'), first('og:locale')],
     theme_color: opaque(colour),
     canonical: canonical || link(first('og:url')),
-    image: image && {url: image, width: +first('og:image:width'), height: +first('og:image:height'), alt: first('og:image:alt')},
+    image: {...image, width: +(image.width ?? 0), height: +(image.height ?? 0)},
     icons,
     feeds,
   };
 }"""
-_EXPRESSION = call_expression(_READ, FEED_TYPES, MOST_ELEMENTS, LONGEST_TEXT, LONGEST_LINK)
+_EXPRESSION = call_expression(_READ, FEED_TYPES, MOST_ELEMENTS, LONGEST_TEXT, LONGEST_LINK, MOST_DATA)
 
 
 async def read(page: Page, status: int) -> PageMetadata:

@@ -26,7 +26,7 @@ RICH = """<title>Plain title</title>
 <link rel=canonical href="/garden">
 <link rel="apple-touch-icon" href=/touch.png>
 <link rel="shortcut icon" sizes="16x16 32x32" href=/icon.ico>
-<link rel=alternate type=application/rss+xml title="News" href=/feed.xml>
+<link rel=alternate type='application/rss+xml; charset=utf-8' title="News" href=/feed.xml>
 <link rel=alternate type=application/rss+xml href="feed://elsewhere.example/">
 <link rel=alternate hreflang=de href=/de>"""
 
@@ -83,6 +83,129 @@ def test_only_links_of_the_web_leave_the_page(engine: Engine, site: Site, link: 
     known = said(engine, site.add("/bad-links", body("green", head=head)))
 
     assert known == {"url": site.url("/bad-links"), "status": 200, "title": "T"}
+
+
+OG = "<meta property='og:image{}' content='{}'>"
+
+
+@pytest.mark.parametrize(
+    ("head", "image"),
+    [
+        (OG.format("", "data:image/png;base64,AAAA") + OG.format("", "/b.png"), {"url": "/b.png"}),
+        (OG.format("", "javascript:x") + "<meta name=twitter:image content=/t.png>", {"url": "/t.png"}),
+        (
+            OG.format("", "blob:x") + OG.format(":width", "9") + OG.format("", "/b.png") + OG.format(":width", "1200"),
+            {"url": "/b.png", "width": 1200},
+        ),
+        (
+            OG.format("", "/a.png") + OG.format(":alt", "A") + OG.format("", "/b.png") + OG.format(":width", "1200"),
+            {"url": "/a.png", "alt": "A"},
+        ),
+        (OG.format(":url", "/u.png") + OG.format(":height", "5"), {"url": "/u.png", "height": 5}),
+        (OG.format("", "/a.png") + OG.format(":secure_url", "/s.png"), {"url": "/s.png"}),
+        ("<meta itemprop=image content=/i.png>", {"url": "/i.png"}),
+    ],
+)
+def test_the_first_picture_that_can_be_fetched_is_named_with_what_is_said_of_it(engine, site, head, image):
+    known = said(engine, site.add("/pictures", body("green", head=head)))
+
+    assert known["image"] == {"width": 0, "height": 0, "alt": ""} | image | {"url": site.url(image["url"])}
+
+
+@pytest.mark.parametrize(
+    ("html", "head", "language"),
+    [
+        ("<html lang=pt_BR>", "", "pt-BR"),
+        ("<html lang=deutsch1>", "<meta property=og:locale content=de_AT>", "de-AT"),
+        ("<html lang='' xml:lang=fr>", "", "fr"),
+        ("<html>", "<meta http-equiv=Content-Language content=it>", "it"),
+    ],
+)
+def test_the_first_language_that_is_one_counts(engine, site, html, head, language):
+    known = said(engine, site.add("/spoken", f"<!doctype html>{html}{body('green', head=head)}"))
+
+    assert known["language"] == language
+
+
+@pytest.mark.parametrize(
+    ("head", "published"),
+    [
+        (
+            "<meta property=article:published_time content=2026-02-30><meta name=date content=2026-02-03>",
+            "2026-02-03T00:00:00",
+        ),
+        ("<meta name=pubdate content='Mon, 02 Feb 2026 10:00:00 GMT'>", "2026-02-02T10:00:00+00:00"),
+        ("<meta itemprop=datePublished content='2026-02-03T04:05:06+01:00'>", "2026-02-03T04:05:06+01:00"),
+    ],
+)
+def test_the_first_date_that_is_one_counts(engine, site, head, published):
+    assert said(engine, site.add("/dated", body("green", head=head)))["published"] == published
+
+
+@pytest.mark.parametrize(("dark", "icon"), [("false", "/light.png"), ("true", "/dark.png")])
+def test_an_icon_is_the_one_for_such_a_window(engine, site, dark, icon):
+    head = "".join(
+        f"<link rel=icon media='(prefers-color-scheme: {name})' href=/{name}.png>" for name in ("dark", "light")
+    )
+    known = said(engine, site.add("/two-icons", body("green", head=head)), dark_mode=dark)
+
+    assert [each["url"] for each in known["icons"]] == [site.url(icon)]
+
+
+def linked_data(*things: object) -> str:
+    return "".join(f"<script type='application/ld+json'>{json.dumps(each)}</script>" for each in things)
+
+
+ARTICLE = {
+    "@type": ["Thing", "NewsArticle"],
+    "headline": "Head",
+    "description": "Described",
+    "image": [{"@type": "ImageObject", "url": "/ld.png"}, "/other.png"],
+    "author": [{"@type": "Person", "name": "Ada"}],
+    "publisher": {"@type": "Organization", "name": "Gazette"},
+    "datePublished": "2026-03-01T10:00:00+01:00",
+}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        linked_data(ARTICLE),
+        linked_data({"@type": "Organization", "description": "No"}, {"@graph": [{"@type": "WebSite"}, ARTICLE]}),
+        linked_data({"@type": "WebPage", "mainEntity": ARTICLE}) + "<script type=application/ld+json>{broken</script>",
+    ],
+)
+def test_linked_data_fill_what_the_head_leaves_out(engine, site, data):
+    url = site.add("/linked", f"<html lang=en>{body('green', head=data)}")
+
+    assert said(engine, url) == {
+        "url": url,
+        "status": 200,
+        "title": "Head",
+        "description": "Described",
+        "site_name": "Gazette",
+        "author": "Ada",
+        "published": "2026-03-01T10:00:00+01:00",
+        "language": "en",
+        "image": {"url": site.url("/ld.png"), "width": 0, "height": 0, "alt": ""},
+    }
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '<script type=application/ld+json>{"@type":"Article","image":' + "[" * 50_000 + "]" * 50_000 + "}</script>",
+        linked_data(
+            {"@type": "Article", "headline": {"name": 5}, "author": {"name": {"name": {}}}, "image": [[[[[1]]]]]}
+        ),
+        linked_data(None, 5, "text", [], {"@type": {"a": 1}, "@graph": {"@graph": {"@graph": {"@graph": {}}}}}),
+        linked_data({"@type": "Article", "headline": "x" * (1 << 18)}),
+    ],
+)
+def test_odd_linked_data_say_nothing(engine, site, data):
+    url = site.add("/odd-data", body("green", head=f"<title>T</title>{data}"))
+
+    assert said(engine, url) == {"url": url, "status": 200, "title": "T"}
 
 
 FAKES = """<script>
