@@ -251,6 +251,23 @@ def only_codes_that_the_document_names(ctx, response, case):
             raise Failure(operation=case.operation.label, title="Unknown code", message=code)
 
 
+# What HTTP, CORS and the safety of browsers ask of every answer: it is no route's own.
+FOR_EVERY_ANSWER = re.compile(
+    "content-(type|length|security-policy)|date|x-content-type-options|vary|timing-allow-origin|(access-control|cross-origin)-.*"
+)
+
+
+@schemathesis.check
+def only_headers_that_the_document_names(ctx, response, case):
+    """Fail for a header that the document does not name for this operation and status."""
+    responses = case.operation.definition.raw["responses"]
+    told = resolved(case.operation.schema.raw_schema, responses.get(str(response.status_code), {}))
+    names = {name.lower() for name in told.get("headers", {})}
+    unknown = {name for name in map(str.lower, response.headers) if not FOR_EVERY_ANSWER.fullmatch(name)} - names
+    if told and unknown:
+        raise Failure(operation=case.operation.label, title="Unknown header", message=", ".join(sorted(unknown)))
+
+
 def resolved(document, found):
     while "$ref" in found:
         path, found = found["$ref"].removeprefix("#/").split("/"), document
@@ -287,7 +304,15 @@ OTHERWISE = [  # what schemathesis does not ask for: other representations, by A
     ("GET /thumb", {"url": "http://10.0.0.1/"}, {"Accept": "image/*"}, 400),
     ("GET /thumb", {"url": "https://first.example/", "format": "lqip"}, {}, 200),
     ("GET /thumb", {"url": "https://job.example/"}, {"Prefer": "respond-async"}, 202),
+    ("GET /thumb", {"url": "https://first.example/", "image": "og", "wait": "20"}, {}, 404),
+    ("GET /thumb", {"url": "https://new.example/"}, {"If-None-Match": "*"}, 304),
+    ("GET /thumb", {"url": "https://later.example/", "wait": "0"}, {"Accept": "image/*"}, 202),
+    ("GET /icon", {"url": "https://letter.example/", "wait": "0"}, {}, 202),
+    ("GET /meta", {"url": "https://first.example/"}, {"If-None-Match": "*"}, 304),
+    ("GET /oembed", {"url": "https://first.example/"}, {"If-None-Match": "*"}, 304),
     ("GET /oembed", {"url": "https://card.example/", "format": "xml"}, {}, 200),
+    ("GET /v1/screenshot", {"url": "https://contract.example/"}, {}, 200),
+    ("GET /v1/screenshot", {"url": "https://contract.example/"}, {"If-None-Match": "*"}, 304),
     ("GET /sites", {"tag": ["a", "b"]}, {}, 200),
 ]
 

@@ -23,7 +23,7 @@ from web.http.thumb_paths import Presenter, current_reader, written_in
 _SIZES = {name: THUMBNAIL_OPTIONS[name] for name in ("width", "height", "w", "h")}
 _DEVICE = THUMBNAIL_OPTIONS["device"].kind
 _PIXELS = {name: each.kind for name, each in _SIZES.items() if isinstance(each.kind, Whole)}
-_WORTH_ASKING_AGAIN = frozenset({202, 429, 503})
+WORTH_ASKING_AGAIN = frozenset({202, 429, 503})
 _log = structlog.get_logger()
 
 
@@ -76,7 +76,7 @@ def _presenter() -> Presenter | None:
 
 def _headers(err: ThumbnailError) -> dict[str, str]:
     headers = {} if err.retry_after is None else {"Retry-After": str(err.retry_after)}
-    if err.status in _WORTH_ASKING_AGAIN:
+    if err.status in WORTH_ASKING_AGAIN:
         # The only header of the answer to an <img> that a script can read: thumbs.js does.
         headers["Server-Timing"] = f"thumb;dur={(err.retry_after or 0) * 1000}"
     if isinstance(err, Unauthorized):

@@ -7,7 +7,7 @@ from config import ConfigError, Settings
 from images.own_placeholders import CONTENT_TYPE, BadPlaceholder, OwnPlaceholders
 from images.placeholder import State, Theme, draw
 
-_OWN = "placeholders"
+_OWN, _DRAWN = "placeholders", "image/png"
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -38,7 +38,12 @@ def placeholder(
     """
     own: OwnPlaceholders | None = current_app.extensions[_OWN]
     body = own and own.fitted(*size, state, code, theme)
-    return (body, CONTENT_TYPE) if body else (draw(*size, state, host, errors.WORDS.get(code, ""), theme), "image/png")
+    return (body, CONTENT_TYPE) if body else (draw(*size, state, host, errors.WORDS.get(code, ""), theme), _DRAWN)
+
+
+def content_types() -> tuple[str, ...]:
+    """Return all that placeholders of this installation may be. Those that are drawn take the place of missing ones."""
+    return (_DRAWN, CONTENT_TYPE) if current_app.extensions[_OWN] else (_DRAWN,)
 
 
 def hinted_theme(chosen: str = "auto") -> Theme:

@@ -52,7 +52,10 @@ _ABOUT_BODY = (413, 415)
 _PICTURE = RouteResponse(
     "The picture, or a neutral one until there is one.",
     pictures(),
-    ("Cache-Control", "ETag?", "X-Cache?", "X-Thumb-State", "X-Error-Code?", "Vary?"),
+    ("Cache-Control", "ETag?", "Last-Modified?", "X-Cache?", "X-Thumb-State", "X-Error-Code?", "Vary?"),
+)
+_SAME_PICTURE = RouteResponse(
+    "The caller has it.", headers=("ETag", "Cache-Control", "X-Cache?", "X-Thumb-State?", "Vary?")
 )
 _UNCHANGED = RouteResponse("The caller has it.", headers=("ETag", "Cache-Control"))
 _SITE = RouteResponse("The site.", json(ref("Site")), ("ETag", "Cache-Control"))
@@ -205,7 +208,7 @@ CATALOGUE: tuple[Route, ...] = (
         "get_site_picture",
         "Pictures of sites",
         "The picture of a site",
-        {200: _PICTURE, 304: _UNCHANGED},
+        {200: _PICTURE, 304: _SAME_PICTURE},
         parameters=(*SITE, *RENDITION_QUERY, *CONDITIONAL),
         errors=_PICTURE_ERRORS,
         access=Access.PICTURES,
@@ -258,7 +261,7 @@ CATALOGUE: tuple[Route, ...] = (
         "get_version_picture",
         "Pictures of sites",
         "How a site looked, as a picture",
-        {200: _PICTURE, 304: _UNCHANGED},
+        {200: _PICTURE, 304: _SAME_PICTURE},
         parameters=(*VERSION, *RENDITION_QUERY, *CONDITIONAL),
         errors=_PICTURE_ERRORS,
         access=Access.PICTURES,

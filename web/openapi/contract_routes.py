@@ -2,7 +2,7 @@
 
 from errors import PaidOption
 from options import FILES
-from web.openapi.headers import CONTRACTS_BUDGET
+from web.openapi.headers import CONTRACTS_BUDGET, PICTURE
 from web.openapi.inputs import A_PAGE, CONTRACT_QUERY
 from web.openapi.outputs import json, pictures, ref
 from web.openapi.parameters import CONDITIONAL
@@ -12,7 +12,7 @@ from web.openapi.shared import ABOUT_BODY, ABOUT_PAGE, CAPTURED, NOTES
 _CONTRACT_PICTURE = RouteResponse(
     "The picture.",
     pictures(*(name for name in FILES if name != "avif")),
-    ("ETag", "Cache-Control", "X-Cache", *NOTES, *CONTRACTS_BUDGET),
+    ("ETag", "Cache-Control", "X-Cache", "X-Thumb-State", *NOTES, *CONTRACTS_BUDGET),
 )
 
 CONTRACT: tuple[Route, ...] = (
@@ -23,7 +23,7 @@ CONTRACT: tuple[Route, ...] = (
         "The picture of a page, for clients of SnapSharp",
         {
             200: _CONTRACT_PICTURE,
-            304: RouteResponse("The caller has the picture.", headers=("ETag", *CONTRACTS_BUDGET)),
+            304: RouteResponse("The caller has the picture.", headers=(*PICTURE, "Vary?", *CONTRACTS_BUDGET)),
         },
         "Names, ranges and defaults are SnapSharp's. A number or a boolean may also be a text.",
         (*CONTRACT_QUERY, *CONDITIONAL),

@@ -17,7 +17,8 @@ _CONVERTER = re.compile(r"<(?:[^:<>]+:)?([a-z]+)_?>")
 _ABOUT = """\
 Turns the URL of a page into a picture of it.
 
-- **Every response** has `X-Request-ID`. A `HEAD` gets the headers of a `GET`.
+- **Every response** has `X-Request-ID`. A `HEAD` gets the headers of a `GET`. Headers for browsers alone, as those of CORS,
+  are not listed.
 - **Errors** are problems (RFC 9457) with a `code` that stays the same. A request whose `Accept` prefers pictures, as an
   `<img>` sends it, gets a placeholder with the same status, and the code in `X-Error-Code`.
 - **Keys** are needed where the operator has set `API_KEYS`. Send one by either of the two schemes. With `SIGNING_KEYS`,
@@ -50,7 +51,7 @@ _KEY: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}]
 class Installation:
     """What the document needs to know: the routes that there are, as (method, path), and the rules of access.
 
-    `base` is the path below which callers reach the service.
+    `base` is the path below which callers reach the service, `placeholders` are the content types of its placeholders.
     """
 
     routes: AbstractSet[tuple[str, str]]
@@ -58,6 +59,7 @@ class Installation:
     pictures_open: bool
     version: str
     base: str
+    placeholders: tuple[str, ...] = ("image/png",)
 
     def security(self, access: Access) -> list[dict[str, list[str]]]:
         """Return which schemes a route takes: one of the list, where an empty one is none."""
@@ -156,7 +158,7 @@ def _operation(route: Route, installation: Installation, shared: _Components) ->
         operation["parameters"] = [shared.parameter(each) for each in route.parameters]
     if route.body:
         operation["requestBody"] = _body(route.body)
-    operation["responses"] = dict(_responses(route, shared))
+    operation["responses"] = dict(_responses(route, installation.placeholders, shared))
     operation["security"] = installation.security(route.access)
     return operation
 
@@ -168,7 +170,7 @@ def _body(body: RouteBody) -> dict[str, Any]:
     return {"required": body.required, "content": content}
 
 
-def _responses(route: Route, shared: _Components) -> Iterator[tuple[str, Any]]:
+def _responses(route: Route, placeholders: tuple[str, ...], shared: _Components) -> Iterator[tuple[str, Any]]:
     """Yield the responses of a route by their status, as text."""
     contract = route.path.startswith(PREFIX)
     errors = problems.errors_of(_errors(route), contract=contract)
@@ -177,7 +179,11 @@ def _responses(route: Route, shared: _Components) -> Iterator[tuple[str, Any]]:
         if status not in errors:
             yield str(status), good
             continue
-        described, examples = (problems.contract_response if contract else problems.problem_response)(errors[status])
+        described, examples = (
+            problems.contract_response(errors[status])
+            if contract
+            else problems.problem_response(errors[status], placeholders)
+        )
         problem = _response(described, shared, examples)
         problem["x-error-codes"] = [error.code for error in errors[status]]
         yield str(status), _either(good, problem) if good else shared.response(status, problem)

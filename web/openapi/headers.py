@@ -26,6 +26,10 @@ HEADERS: Mapping[str, tuple[str, JSONSchema]] = MappingProxyType(
         "RateLimit-Remaining": ("What is left of it.", _COUNT),
         "RateLimit-Reset": ("In how many seconds it renews.", _COUNT),
         "Retry-After": ("Wait at least so many seconds before the next request.", _COUNT),
+        "Server-Timing": (
+            "That it is worth asking again, and after how many milliseconds: for scripts of a page with an `<img>`.",
+            {"type": "string", "pattern": r"^thumb;dur=[0-9]+$"},
+        ),
         "Vary": ("The request headers on which the response depends.", _TEXT),
         "WWW-Authenticate": ("How to send an API key.", {"const": "Bearer"}),
         "X-Cache": (
@@ -51,4 +55,5 @@ HEADERS: Mapping[str, tuple[str, JSONSchema]] = MappingProxyType(
 )
 BUDGET = ("RateLimit-Limit?", "RateLimit-Remaining?", "RateLimit-Reset?")
 CONTRACTS_BUDGET = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+PENDING = ("Retry-After", "Server-Timing?")
 PICTURE = ("ETag", "Cache-Control", "X-Cache", "X-Thumb-State", f"{NOTE_HEADER}?", f"{STATUS_HEADER}?")

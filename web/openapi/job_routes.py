@@ -25,7 +25,7 @@ JOBS: tuple[Route, ...] = (
             202: RouteResponse(
                 "The jobs are made.",
                 json({"anyOf": [ref("JobStarted"), ref("BatchStarted")]}),
-                ("Location", "Retry-After", *BUDGET),
+                ("Location", "Cache-Control?", "Retry-After", *BUDGET),
             ),
         },
         "Send `url` for one job, or `urls` for a batch.",

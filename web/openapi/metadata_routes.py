@@ -32,7 +32,10 @@ METADATA: tuple[Route, ...] = (
                 json(ref("PageMetadata")),
                 ("ETag", "Cache-Control", "X-Cache", "X-Thumb-State", *NOTES, *BUDGET),
             ),
-            304: RouteResponse("The caller has the metadata.", headers=("ETag", "Cache-Control", "X-Cache")),
+            304: RouteResponse(
+                "The caller has the metadata.",
+                headers=("ETag", "Cache-Control", "X-Cache", "X-Thumb-State", *NOTES, *BUDGET),
+            ),
         },
         "It is read with the picture, and kept with it: a known thumbnail costs no capture here.",
         (*THUMBNAIL_QUERY, *CONDITIONAL),
@@ -76,7 +79,9 @@ METADATA: tuple[Route, ...] = (
                 {**json(ref("OEmbed")), **text("text/xml")},
                 ("ETag", "Cache-Control", "X-Cache?", "X-Thumb-State?"),
             ),
-            304: RouteResponse("The caller has the answer.", headers=("ETag", "Cache-Control")),
+            304: RouteResponse(
+                "The caller has the answer.", headers=("ETag", "Cache-Control", "X-Cache?", "X-Thumb-State?")
+            ),
         },
         "As https://oembed.com describes it.",
         (*_OEMBED, *(each for each in THUMBNAIL_QUERY if each.name not in OWN), *CONDITIONAL),

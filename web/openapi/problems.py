@@ -9,11 +9,12 @@ from typing import Any
 from errors import CaptureError, ThumbnailError
 from options import STATUS_HEADER, either
 from web.http import envelope
-from web.http.errors import code_of
+from web.http.errors import WORTH_ASKING_AGAIN, code_of
 from web.openapi.headers import BUDGET, CONTRACTS_BUDGET
+from web.openapi.outputs import BINARY
 from web.openapi.row import JSONSchema, RouteResponse
 
-PROBLEM, PLACEHOLDER, JSON = "application/problem+json", "image/png", "application/json"
+PROBLEM, JSON = "application/problem+json", "application/json"
 _REQUEST_ID = "0f3c9a52b7e14d6c8a91e2d4b6f80713"
 
 
@@ -68,9 +69,11 @@ def _errors(kind: type[ThumbnailError] | int, *, contract: bool) -> Iterator[Rou
         yield RouteError(status, code, each.title, each)
 
 
-def problem_response(errors: Sequence[RouteError]) -> tuple[RouteResponse, Mapping[str, object]]:
-    """Return the response for errors of one status, and an example of each."""
-    contents = {PROBLEM: {"$ref": "#/components/schemas/Problem"}, PLACEHOLDER: {"type": "string", "format": "binary"}}
+def problem_response(
+    errors: Sequence[RouteError], placeholders: Iterable[str]
+) -> tuple[RouteResponse, Mapping[str, object]]:
+    """Return the response for errors of one status, and an example of each. `placeholders` are content types."""
+    contents = {PROBLEM: {"$ref": "#/components/schemas/Problem"}, **dict.fromkeys(placeholders, BINARY)}
     headers = ("Cache-Control", "X-Thumb-State?", "X-Error-Code?", *_headers(errors), *_budget(errors, BUDGET))
     examples = {error.code: _problem(error) for error in errors}
     return RouteResponse(_describe(errors), contents, headers), examples
@@ -92,10 +95,13 @@ def _headers(errors: Sequence[RouteError]) -> Iterator[str]:
     kinds = [error.kind for error in errors]
     if errors[0].status == 401:
         yield "WWW-Authenticate"
-    if any(kind and kind.retryable for kind in kinds):
+    captured = any(kind and issubclass(kind, CaptureError) for kind in kinds)
+    if captured or any(kind and kind.retryable for kind in kinds):  # a failure is remembered for a while
         yield "Retry-After?"
-    if any(kind and issubclass(kind, CaptureError) for kind in kinds):
+    if captured:
         yield f"{STATUS_HEADER}?"
+    if errors[0].status in WORTH_ASKING_AGAIN:
+        yield "Server-Timing?"
     if errors[0].status == 405:
         yield "Allow"
 

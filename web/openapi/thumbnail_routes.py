@@ -1,7 +1,7 @@
 """The rows of pictures of pages: `/thumb`, its form as a path, and permanent pictures."""
 
 from errors import IdempotencyConflict, NotFound, Pending, QueueUnavailable, StorageFull, StorageUnavailable
-from web.openapi.headers import BUDGET, PICTURE
+from web.openapi.headers import BUDGET, PENDING, PICTURE
 from web.openapi.inputs import THUMBNAIL_QUERY
 from web.openapi.outputs import json, pictures, ref, text
 from web.openapi.parameters import CONDITIONAL, IDEMPOTENCY_KEY, PREFER
@@ -18,16 +18,16 @@ _STATE = RouteResponse(
     {**_THUMBNAIL.contents, **json(ref("ThumbnailState"))},
     ("Cache-Control", *(f"{name.removesuffix('?')}?" for name in _PICTURE if name != "Cache-Control")),
 )
-_UNCHANGED = RouteResponse("The caller has the picture.", headers=PICTURE)
+_UNCHANGED = RouteResponse("The caller has the picture.", headers=(*PICTURE, *BUDGET))
 _JOB_STARTED = RouteResponse(
     "With `Prefer: respond-async`, a job that captures the page.",
     json(ref("JobStarted")),
-    ("Location?", "Retry-After", "Preference-Applied?"),
+    ("Location?", *PENDING, "Preference-Applied?", *BUDGET),
 )
 _PENDING = RouteResponse(
     "The state of a picture that is captured; or, with `Prefer: respond-async`, a job that captures the page.",
     json({"anyOf": [ref("ThumbnailState"), ref("JobStarted")]}),
-    ("Location?", "Retry-After", "Preference-Applied?"),
+    ("Location?", *PENDING, "Preference-Applied?", *BUDGET),
 )
 
 THUMBNAILS: tuple[Route, ...] = (

@@ -10,6 +10,7 @@ from services import Services
 from telemetry import VERSION
 from web.http.addresses import path_of
 from web.http.origins import allow_origins
+from web.http.placeholders import content_types
 from web.http.site_images import are_open
 from web.openapi.document import Installation, build_document, path_of_rule
 from web.openapi.routes import ROUTES
@@ -45,7 +46,9 @@ def _writer(services: Services) -> Callable[[str], bytes]:
     @lru_cache(maxsize=4)
     def write(base: str) -> bytes:
         """Write the document of the service at the path `base`. A proxy in front may know several."""
-        installation = Installation(routes_of(current_app), services.access, are_open(services.settings), VERSION, base)
+        installation = Installation(
+            routes_of(current_app), services.access, are_open(services.settings), VERSION, base, content_types()
+        )
         return json.dumps(build_document(ROUTES, installation)).encode()
 
     return write

@@ -97,3 +97,11 @@ def test_what_cannot_be_shown_is_refused_at_start(make_client, folder, name, con
     with pytest.raises(ConfigError, match="PLACEHOLDER_DIR is invalid") as refused:
         make_client(placeholder_dir=folder)
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_the_openapi_document_names_the_types_of_this_installations_placeholders(make_client, folder, own):
+    save(folder / "error.png", RED)
+    document = make_client(**({"placeholder_dir": folder} if own else {})).get("/openapi.json").json
+    contents = document["components"]["responses"]["Error400"]["content"]
+    assert set(contents) == {"application/problem+json", "image/png"} | ({"image/jpeg"} if own else set())
