@@ -11,13 +11,14 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench import backlog, captures, gallery, hits, keeping, misses, renditions, rightness, scale, sites
+from bench import backlog, captures, gallery, hits, keeping, metrics, misses, renditions, rightness, scale, sites
 from bench.report import Row, quote, table, write
 
 HERE = Path(__file__).parent
 FAILED = "could not be measured"
 GROUPS: dict[str, Callable[[Path], list[Row]]] = {
     "hits": hits.rows,
+    "metrics": metrics.rows,
     "misses": misses.rows,
     "jobs": backlog.rows,
     "scale": scale.rows,

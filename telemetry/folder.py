@@ -116,8 +116,7 @@ def _add(counted: Snapshot, more: Snapshot) -> Snapshot:
 
 def _own_root() -> Path:
     """Return the folder of this user's services; one of a random name if somebody else has taken its name."""
-    memory = Path("/dev/shm")  # noqa: S108 - the folder below it is this user's alone, or of a random name
-    base = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
+    base = _base()
     root = base / f"thumbnails-metrics-{os.geteuid()}"
     with suppress(FileExistsError):
         root.mkdir(mode=0o700)
@@ -125,6 +124,11 @@ def _own_root() -> Path:
     if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077:
         return root
     return Path(tempfile.mkdtemp(prefix="thumbnails-metrics-", dir=base))
+
+
+def _base() -> Path:
+    memory = Path("/dev/shm")  # noqa: S108 - the folder below it is this user's alone, or of a random name
+    return memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
 
 
 @contextmanager

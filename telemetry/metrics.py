@@ -198,8 +198,8 @@ BROWSER_STARTS = Counter(
 )
 OUTLET_CONNECTIONS = Counter(
     "thumbnails_outlet_connections_total",
-    "Connections of engines to the outlet: connected to a site, looked up, a session held, not allowed, failed (the site "
-    "or the look-up), refused as invalid, or closed at once since there were too many.",
+    "Connections of engines to the outlet: connected to a site, looked up, a session held, not allowed, failed (no "
+    "site answered, or there was no room for the look-up), refused as invalid, or closed at once since there were too many.",
     ("outlet",),
     {"outcome": ("connected", "looked_up", "held", "not_allowed", "failed", "invalid", "too_many")},
 )

@@ -148,6 +148,17 @@ def test_callers_that_share_a_capture_are_counted(web):
         assert {each.result().status_code for each in asked} == {200}
 
 
+def test_callers_that_share_a_rendition_are_counted(web):
+    page = {"width": 1920, "height": 1080}
+    web.thumb("large", **page)
+    name = "thumbnails_coalesced_requests_total"
+    with web.metrics.moves(name, work="rendition", leader="here"), ThreadPoolExecutor(8) as pool:
+        asked = [
+            pool.submit(web.thumb, "large", f"198.51.100.{number}", format="avif", **page) for number in range(60, 68)
+        ]
+        assert {each.result().status_code for each in asked} == {200}
+
+
 def test_used_up_budgets_are_counted_by_what_they_count(web):
     name = "thumbnails_budget_refusals_total"
     with web.metrics.moves(name, budget="permanent_pictures"):
@@ -251,6 +262,7 @@ def test_what_fails_is_counted_by_what_it_is(web):
     web.metrics.wait_for("thumbnails_breaker_open")
     web.api.reset()
     for folder in ("media", "originals"):
+        (web.folder / folder).mkdir(exist_ok=True)
         (web.folder / folder).rename(web.folder / f"no-{folder}")
         (web.folder / folder).write_bytes(b"")
     (web.folder / "thumbnails.db").write_bytes(b"no database" * 1000)
@@ -260,6 +272,11 @@ def test_what_fails_is_counted_by_what_it_is(web):
         web.metrics.moves("thumbnails_database_errors_total"),
     ):
         requests.get(f"{web.url}/ready", timeout=30)
+    with Redis.from_url(web.redis.url) as client:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", 1)
+    with web.metrics.moves("thumbnails_redis_errors_total", redis="cache", error="refused"):
+        web.thumb("full", "203.0.113.120")
     web.redis.process.kill()
     with (
         web.metrics.moves("thumbnails_redis_errors_total", redis="cache", error="unreachable"),
