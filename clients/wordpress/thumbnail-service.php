@@ -167,7 +167,12 @@ function render(array $attributes): string
 /** Undo what WordPress' editors do to a value: `&`, quotes and brackets are HTML entities in a post. */
 function plain($value): string
 {
-    return trim(html_entity_decode(is_scalar($value) ? (string) $value : '', ENT_QUOTES | ENT_HTML5, 'UTF-8'));
+    $text = is_scalar($value) ? (string) $value : '';
+    // A visual editor encodes the `&` of an entity that somebody pastes.
+    if (preg_match('/&amp;(amp|lt|gt|quot|#\d+|#x[\da-f]+);/i', $text)) {
+        $text = str_replace('&amp;', '&', $text);
+    }
+    return trim(html_entity_decode($text, ENT_QUOTES | ENT_HTML5, 'UTF-8'));
 }
 
 function picture(array $attributes): string

@@ -15,6 +15,7 @@ from web.ui.controls import URL, Pairs
 
 _FORMATS = ("avif", "webp")  # of a <picture>: the smallest first
 _SHORTCODE = {"w": "width", "h": "height", "width": "viewport_width", "height": "viewport_height"}
+_ENTITY = re.compile(r"&amp;(?=#?\w+;)")  # of a value that is escaped
 _WIDTH = THUMBNAIL_OPTIONS["width"].default
 
 
@@ -300,5 +301,9 @@ def _in_script(value: Mapping[str, object]) -> str:
 
 
 def _of_shortcode(value: str) -> str:
-    """Write what would end the shortcode as entities, and backslashes too: WordPress removes them."""
-    return escape(value).replace("[", "&#91;").replace("\\", "&#92;").replace("]", "&#93;")
+    """Write what would end the shortcode as entities, and backslashes too: WordPress removes them.
+
+    An entity in the value itself begins with `&#38;`, since `&amp;amp;` is what a visual editor makes of `&amp;`.
+    """
+    text = _ENTITY.sub("&#38;", escape(value))
+    return text.replace("[", "&#91;").replace("\\", "&#92;").replace("]", "&#93;")
