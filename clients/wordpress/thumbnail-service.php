@@ -346,8 +346,8 @@ function generate(WP_REST_Request $request)
     if (is_wp_error($url)) {
         return $url;
     }
-    update_post_meta($post, PICTURE_META, wp_slash($url));
-    update_post_meta($post, PAGE_META, wp_slash(esc_url_raw($page, ['http', 'https'])));
+    update_post_meta($post, PICTURE_META, $url);
+    update_post_meta($post, PAGE_META, esc_url_raw($page, ['http', 'https']));
     $image = $request['featured'] ? set_featured_image($post, $url, $page) : 0;
     return is_wp_error($image) ? $image : rest_ensure_response(['url' => $url, 'featured_media' => $image]);
 }
@@ -420,13 +420,13 @@ function set_featured_image(int $post, string $url, string $page)
     $host = host_of($page);
     /* translators: %s: host name of a web page */
     $alt = sprintf(__('Screenshot of %s', 'thumbnail-service'), $host);
-    $id = media_handle_sideload(['name' => sanitize_file_name("$host.jpg"), 'tmp_name' => $file], $post, $alt);
+    $id = media_handle_sideload(['name' => sanitize_file_name(strtr($host, '.:', '--') . '.jpg'), 'tmp_name' => $file], $post, $alt);
     if (is_wp_error($id)) {
         wp_delete_file($file);
         return $id;
     }
-    update_post_meta($id, PICTURE_META, wp_slash($url));
-    update_post_meta($id, '_wp_attachment_image_alt', wp_slash($alt));
+    update_post_meta($id, PICTURE_META, $url);
+    update_post_meta($id, '_wp_attachment_image_alt', $alt);
     set_post_thumbnail($post, $id);
     return $id;
 }
@@ -452,7 +452,7 @@ function show_button(WP_Post $post): void
             <input type="url" class="widefat" data-field="url" placeholder="https://example.com/" value="<?php echo esc_attr(get_post_meta($post->ID, PAGE_META, true)); ?>"></label></p>
         <p><label><?php esc_html_e('Width in pixels', 'thumbnail-service'); ?>
             <input type="number" class="small-text" data-field="width" min="<?php echo (int) FEWEST_PIXELS; ?>" max="<?php echo (int) MOST_PIXELS; ?>" value="1200"></label></p>
-        <?php if (post_type_supports($post->post_type, 'thumbnail') && current_user_can('upload_files')) : ?>
+        <?php if (current_theme_supports('post-thumbnails', $post->post_type) && post_type_supports($post->post_type, 'thumbnail') && current_user_can('upload_files')) : ?>
             <p><label><input type="checkbox" data-field="featured"> <?php esc_html_e('Use it as featured image', 'thumbnail-service'); ?></label></p>
         <?php endif; ?>
         <p><button type="button" class="button"><?php esc_html_e('Generate thumbnail', 'thumbnail-service'); ?></button></p>
@@ -486,7 +486,8 @@ function (wp) {
       status.replaceChildren(box.dataset.done + ' ', link);
       if (stored.featured_media) tellEditor(stored.featured_media);
     } catch (error) {
-      status.textContent = error.message;
+      // WordPress' own words about a field are beside its message.
+      status.textContent = Object.values((error.data || {}).params || {}).join(' ') || error.message;
     }
     button.disabled = false;
   });
@@ -553,8 +554,8 @@ function (wp, config) {
   const First = ({ onChange }) => {
     const [text, setText] = useState('');
     return el(Placeholder, { icon: 'format-image', label: words.title },
-      el('form', { onSubmit: event => { event.preventDefault(); onChange(text.trim()); } },
-        el(TextControl, { label: words.url, type: 'url', value: text, onChange: setText }),
+      el('form', { style: { alignItems: 'flex-end', gap: '8px' }, onSubmit: event => { event.preventDefault(); onChange(text.trim()); } },
+        el(TextControl, { label: words.url, type: 'url', value: text, onChange: setText, __nextHasNoMarginBottom: true }),
         el(Button, { variant: 'primary', type: 'submit' }, words.show)));
   };
 

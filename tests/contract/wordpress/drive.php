@@ -13,8 +13,9 @@ set_error_handler(function ($level, $text, $file, $line) use ($plugin) {
 if ($wordpress) {
     define('WP_USE_THEMES', false);
     $_SERVER += ['HTTP_HOST' => '127.0.0.1', 'REQUEST_URI' => '/', 'SERVER_PROTOCOL' => 'HTTP/1.1'];
-    // As a plug-in is loaded: before `init`.
-    $wp_filter = ['muplugins_loaded' => [['ours' => ['function' => fn () => require $plugin, 'accepted_args' => 0]]]];
+    // After the plug-ins that are active, and before `init`.
+    $load = fn () => function_exists('ThumbnailService\register') || require $plugin;
+    $wp_filter = ['plugins_loaded' => [['ours' => ['function' => $load, 'accepted_args' => 0]]]];
     require "$wordpress/wp-load.php";
     require_once ABSPATH . 'wp-admin/includes/admin.php';
 } else {

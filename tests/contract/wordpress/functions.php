@@ -161,11 +161,6 @@ function esc_url($url, $schemes = ['http', 'https'])
     return esc_html(esc_url_raw($url, $schemes));
 }
 
-function wp_slash($text)
-{
-    return addslashes($text);
-}
-
 function wp_json_encode($value, $flags = 0)
 {
     return json_encode($value, $flags);
@@ -278,6 +273,11 @@ function get_post($id)
 function is_post_type_viewable($type)
 {
     return $type === 'post';
+}
+
+function current_theme_supports($feature, $type)
+{
+    return true;
 }
 
 function post_type_supports($type, $feature)
