@@ -15,7 +15,7 @@ from thumbnails import Ask
 from web.http.addresses import base_url, path_of
 from web.http.budgets import Budgets
 from web.http.callers import Caller, identify_caller
-from web.http.origins import refuse_foreign_writes
+from web.http.origins import open_to_all, refuse_foreign_writes
 from web.http.pictures import preferred_format
 from web.http.request_log import log_facts, request_id
 from web.ui.access import is_admin
@@ -124,6 +124,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
 def _open(views: Blueprint, services: Services, captures: Captures) -> None:
     controls = OptionControls.of(services.settings)
     access, public_url = services.access, services.settings.public_url
+    arrives = open_to_all(services.settings) or bool(services.settings.cors_origins)
 
     @views.get("/")
     def front_door() -> Response:
@@ -140,7 +141,7 @@ def _open(views: Blueprint, services: Services, captures: Captures) -> None:
 
     def show(chosen: Pairs, result: Result) -> Response:
         pairs = chosen if URL in dict(chosen) else ((URL, EXAMPLE), *chosen)
-        subject = Subject(pairs, public_url or base_url(), access, _size(result, chosen))
+        subject = Subject(pairs, public_url or base_url(), access, _size(result, chosen), arrives)
         here = replace(subject, base=path_of("", public_url))  # the page may be open by another host than PUBLIC_URL's
         # A browser may hold the picture from before, as long as it counted as fresh.
         picture = here.address(v=result.served.picture.etag[:12]) if result.served else ""

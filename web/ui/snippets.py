@@ -32,12 +32,16 @@ class Snippet:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The picture that the code is about: its options, where the service is, and the size to keep free for it."""
+    """The picture that the code is about: its options, where the service is, and the size to keep free for it.
+
+    `arrives` says whether scripts of other sites' pages may learn here that a picture is pending.
+    """
 
     pairs: Pairs
     base: str
     access: AccessRules
     size: tuple[int, int]
+    arrives: bool = True
 
     @property
     def options(self) -> Pairs:
@@ -91,8 +95,16 @@ def _attributes(subject: Subject) -> str:
 
 
 def _img(subject: Subject) -> Snippet:
-    code = f'<img src="{escape(subject.address())}"{_attributes(subject)} loading="lazy">'
-    return Snippet("img", "<img>", "html", code)
+    """Show a placeholder at once, which the script replaces: where it may, and unless a time to wait was chosen."""
+    script = f'<script src="{escape(subject.base)}/thumbs.js" async></script>\n' if subject.arrives else ""
+    address = subject.address(**({"wait": 0} if script and "wait" not in subject.values else {}))
+    image = f'<img src="{escape(address)}"{_attributes(subject)} loading="lazy">'
+    note = (
+        "The script puts pictures in their places that were pending. A page needs it once."
+        if script
+        else "CORS_ORIGINS lets pages use /thumbs.js, with which a placeholder is shown until the picture is there."
+    )
+    return Snippet("img", "<img>", "html", script + image, note)
 
 
 def _picture(subject: Subject) -> Snippet:

@@ -1,21 +1,25 @@
 """The code that the front door gives out is run as it stands, against the running service."""
 
 import html
+import io
 import json
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 import pytest
+import redis as redis_library
 from markdown_it import MarkdownIt
 from PIL import Image
 from playwright.sync_api import expect
 
 from tests.support.browser import serving
 from tests.support.front_door import running_door
+from tests.support.processes import wait_until
 from tests.support.screenshot_api import running_screenshot_api
 
 # A target whose query, quotes and brackets each language must write correctly.
@@ -59,7 +63,8 @@ def api():
 def written(request, redis_server, api, editors, tmp_path_factory):
     """The code that the page shows for FORM, by its name."""
     folder = tmp_path_factory.mktemp(request.param)
-    with running_door(redis_server, api, folder, cors_origins=(editors.url,), **KEYS[request.param]) as url:
+    changes = {"cors_origins": (editors.url,), "memory_cache_bytes": 0}  # a test empties Redis
+    with running_door(redis_server, api, folder, **changes, **KEYS[request.param]) as url:
         with urlopen(Request(url, urlencode(FORM | {"key": SIGNING_KEY}).encode())) as response:
             page = response.read().decode()
         found = re.findall(r'id="snippet-([a-z]+)" data-ending="([a-z]+)">(.*?)</code>', page, re.DOTALL)
@@ -144,6 +149,31 @@ def test_a_page_of_another_site_shows_the_picture(written, editors, browser, nam
 def test_the_picture_element_costs_one_capture(written, api):
     with_clip_or_element = [call for call in api.calls if "selector" in call.params]
     assert len({json.dumps(call.params, sort_keys=True) for call in with_clip_or_element}) == 1
+
+
+def test_an_image_that_is_not_known_arrives_without_a_reload(written, api, editors, browser, redis_server):
+    """Its placeholder is grey."""
+    gate = threading.Event()
+    api.reset()
+    api.hold(gate)
+    with redis_library.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    editors.page = f"<!doctype html>{written['img'][1]}"
+    page = browser.new_page()
+    try:
+        page.goto(editors.url)
+        assert page.locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 320
+        assert not has_colour(page)
+        gate.set()
+        wait_until(lambda: page.wait_for_timeout(250) or has_colour(page), "the picture")
+    finally:
+        gate.set()
+        page.close()
+
+
+def has_colour(page):
+    seen = Image.open(io.BytesIO(page.locator("img").screenshot())).convert("RGB")
+    return any(max(colour) - min(colour) > 20 for _, colour in seen.getcolors(seen.width * seen.height))
 
 
 def test_a_shortcode_names_each_option(written):

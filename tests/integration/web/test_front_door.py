@@ -97,6 +97,25 @@ def test_it_captures_anew_by_a_button_of_its_own(capture, api):
     assert len(api.calls) == 2
 
 
+SCRIPT = '<script src="http://localhost/thumbs.js" async></script>\n<img src="http://localhost/thumb?'
+
+
+def test_the_code_of_an_image_lets_it_arrive(client, capture):
+    written = code(capture(), "img")
+    assert written.startswith(SCRIPT)
+    assert re.search(r'src="[^"]+&amp;wait=0" ', written)
+    assert "wait=7" in code(client.get(f"/?url={URL}&wait=7"), "img")
+    assert "wait=0" not in code(client.get(f"/?url={URL}&wait=7"), "img")
+
+
+@pytest.mark.parametrize(("origins", "arrives"), [((), False), (("https://blog.example",), True)])
+def test_where_access_is_restricted_the_code_has_the_script_for_pages_that_may_use_it(make_client, origins, arrives):
+    client = make_client(signing_keys=(SIGNING_KEY,), cors_origins=origins)
+    page = client.post("/", data={"url": URL, "key": SIGNING_KEY})
+    assert code(page, "img").startswith(SCRIPT) == arrives
+    assert ("wait=0" in code(page, "img")) == arrives
+
+
 @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
 def test_another_web_site_cannot_send_the_form(client, api, origin):
     page = client.post("/", data={"url": URL}, headers={"Origin": origin, "Sec-Fetch-Site": "cross-site"})
