@@ -100,7 +100,7 @@ def _img(subject: Subject) -> Snippet:
     address = subject.address(**({"wait": 0} if script and "wait" not in subject.values else {}))
     image = f'<img src="{escape(address)}"{_attributes(subject)} loading="lazy">'
     note = (
-        "The script puts pictures in their places that were pending. A page needs it once."
+        "The script replaces a placeholder as soon as its picture is there. A page needs it once."
         if script
         else "CORS_ORIGINS lets pages use /thumbs.js, with which a placeholder is shown until the picture is there."
     )
