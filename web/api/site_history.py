@@ -24,12 +24,13 @@ from web.http.callers import Caller, identify_caller, identify_keeper
 from web.http.errors import prefers_image
 from web.http.origins import Sharing, allow_origins, refuse_foreign_writes, share_pictures
 from web.http.pictures import SAFE_HEADERS, picture_headers, picture_response, preferred_format
-from web.http.placeholders import hinted_theme, placeholder
+from web.http.placeholders import ask_again_in, hinted_theme, placeholder
 from web.http.request_log import log_facts
 from web.http.revisions import expected_revision, tag_revision
 from web.http.site_images import SiteImages, are_open, served_image
 
 NEUTRAL_SIZE = 640, 360  # of the picture of a site that has none, unless the caller names a size
+_SECONDS = 2  # after which a page may ask again for the picture of a site that is pending
 LARGEST_UPLOAD = 8 * 2**20
 _NUMBER = 2**31 - 1
 _MOST_TAGS, _LONGEST_TAG = 20, 40
@@ -181,8 +182,7 @@ def _neutral(wanted: SiteImage, site: Site) -> Response:
     body, content_type = placeholder(size, state, code=code, host=host, theme=hinted_theme())
     response = Response(body, content_type=content_type)
     response.headers.update(SAFE_HEADERS | {"Cache-Control": "no-store", "X-Thumb-State": state})
-    if site.failure:
-        response.headers["X-Error-Code"] = code
+    response.headers.update({"X-Error-Code": code} if site.failure else ask_again_in(_SECONDS))
     return response
 
 

@@ -16,7 +16,7 @@ from options import STATUS_HEADER, THUMBNAIL_OPTIONS, Preset, Whole, implied_by_
 from telemetry import metrics
 from web.http import envelope, picture_states
 from web.http.pictures import SAFE_HEADERS
-from web.http.placeholders import expected_size, hinted_theme, placeholder
+from web.http.placeholders import ask_again_in, expected_size, hinted_theme, placeholder
 from web.http.request_log import log_facts, request_id, target_host
 from web.http.thumb_paths import Presenter, current_reader, written_in
 
@@ -77,8 +77,7 @@ def _presenter() -> Presenter | None:
 def _headers(err: ThumbnailError) -> dict[str, str]:
     headers = {} if err.retry_after is None else {"Retry-After": str(err.retry_after)}
     if err.status in WORTH_ASKING_AGAIN:
-        # The only header of the answer to an <img> that a script can read: thumbs.js does.
-        headers["Server-Timing"] = f"thumb;dur={(err.retry_after or 0) * 1000}"
+        headers |= ask_again_in(err.retry_after or 0)
     if isinstance(err, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(err, RateLimited):

@@ -46,6 +46,11 @@ def content_types() -> tuple[str, ...]:
     return (_DRAWN, CONTENT_TYPE) if current_app.extensions[_OWN] else (_DRAWN,)
 
 
+def ask_again_in(seconds: int) -> dict[str, str]:
+    """Write the header by which thumbs.js knows a placeholder: the only one of an answer to an <img> that a script can read."""
+    return {"Server-Timing": f"thumb;dur={seconds * 1000}"}
+
+
 def hinted_theme(chosen: str = "auto") -> Theme:
     """Return the theme for the current request. A picture cannot know the browser's, but some browsers tell it."""
     hint = request.headers.get("Sec-CH-Prefers-Color-Scheme", "").strip('"')

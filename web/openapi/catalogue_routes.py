@@ -52,7 +52,16 @@ _ABOUT_BODY = (413, 415)
 _PICTURE = RouteResponse(
     "The picture, or a neutral one until there is one.",
     pictures(),
-    ("Cache-Control", "ETag?", "Last-Modified?", "X-Cache?", "X-Thumb-State", "X-Error-Code?", "Vary?"),
+    (
+        "Cache-Control",
+        "ETag?",
+        "Last-Modified?",
+        "X-Cache?",
+        "X-Thumb-State",
+        "X-Error-Code?",
+        "Server-Timing?",
+        "Vary?",
+    ),
 )
 _SAME_PICTURE = RouteResponse(
     "The caller has it.", headers=("ETag", "Cache-Control", "X-Cache?", "X-Thumb-State?", "Vary?")

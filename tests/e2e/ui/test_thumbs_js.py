@@ -1,8 +1,10 @@
 """`/thumbs.js` on a page of another site, with a strict policy: pictures that were pending arrive without a reload."""
 
 import io
+import shutil
 import sys
 import threading
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +14,8 @@ from PIL import Image
 import services
 from app import create_app
 from config import Settings
+from model import Picture
+from sites import SiteDraft
 from tests.support.browser import browser, serving
 from tests.support.processes import wait_until
 from tests.support.screenshot_api import refuse, running_screenshot_api
@@ -52,14 +56,16 @@ DOT = 'src="data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAA
 @pytest.fixture(scope="module")
 def service(redis_server, _migrated_file, tmp_path_factory):
     """A service with its default limits: its `url`, and the screenshot `api` behind it."""
+    folder = tmp_path_factory.mktemp("thumbs")
+    shutil.copy(_migrated_file, folder / "thumbnails.db")
     with running_screenshot_api("snapsharp", key="sk_live_test") as api:
         settings = Settings.of(
             redis_url=redis_server.url,
             capture_api="snapsharp",
             capture_url=api.url,
             capture_api_key="sk_live_test",
-            persist_dir=tmp_path_factory.mktemp("media"),
-            database_url=f"sqlite:///{_migrated_file}",
+            persist_dir=folder / "media",
+            database_url=f"sqlite:///{folder}/thumbnails.db",
             originals="redis",
             memory_cache_bytes=0,  # the tests empty Redis
         )
@@ -230,6 +236,18 @@ def test_a_page_that_fails_shows_its_placeholder_and_is_left_alone(service, api,
     found.page.wait_for_timeout(2500)
     assert len(found.asked) == asked
     assert found.page.evaluate("document.images[0].naturalWidth") == 80
+    found.stays()
+
+
+def test_the_picture_of_a_site_arrives_too(service, api, visit):
+    site = service.services.catalogue.add(SiteDraft("https://site.example/"))
+    found = visit(f'<img src="{service.url}/sites/{site.id}/image?w=80&amp;h=45" {SIZE} alt="">')
+    assert found.colours() == 0
+    target = io.BytesIO()
+    Image.new("RGB", (640, 360), "red").save(target, "PNG")
+    uploaded = Picture(target.getvalue(), "image/png", 640, 360, datetime.now(UTC))
+    service.services.history.upload(site.id, uploaded, None)
+    found.arrive(1)
     found.stays()
 
 

@@ -102,6 +102,7 @@ def test_a_site_that_could_not_be_captured_says_why(client, built):
 
     assert (failed.status_code, failed.headers["Cache-Control"]) == (200, "no-store")
     assert (failed.headers["X-Thumb-State"], failed.headers["X-Error-Code"]) == ("error", "page_timeout")
+    assert "Server-Timing" not in failed.headers  # so that thumbs.js lets it be
     assert failed.data == draw(320, 180, "error", "example.com", "does not answer in time")
     show(built, "red")
     assert is_reddish(colour_of(client.get(IMAGE)))
