@@ -36,6 +36,7 @@ ASKED = (
     Asked("mshots", "/mshots/v1/https%3A%2F%2Fa10.example%2F?screen_height=2000&vph=400&w=640", JPEG, (640, 600), {"url": "https://a10.example/", "full_page": "true", "max_height": "2000", "height": "400"}),
     Asked("mshots", "/mshots/v1/https://a11.example/list?page=2?w=200", JPEG, (200, 150), {"url": "https://a11.example/list?page=2"}),
     Asked("mshots", "/mshots/v1/https%3A%2F%2Fa12.example%2F%3Fq%3Dcaf%25E9?w=200", JPEG, (200, 150), {"url": "https://a12.example/?q=caf%E9"}),
+    Asked("mshots", "/mshots/v1/https%3A%2F%2Fa13.example%2F?vpw=1000&vph=200&screen_height=1500&w=500", JPEG, (500, 480), {"url": "https://a13.example/", "width": "1000", "height": "320", "max_height": "1500"}),
     # thum.io
     Asked("thumio", "/get/https://b1.example/", PNG, (600, 600), {"url": "https://b1.example/", "width": "1200", "height": "1200"}),
     Asked("thumio", "/get/width/300/crop/900/https://b2.example/a?b=c&d=e", JPEG, (300, 225), {"url": "https://b2.example/a?b=c&d=e", "height": "900"}),
