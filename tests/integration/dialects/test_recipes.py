@@ -1,5 +1,6 @@
 """The recipes of docs/coming-from.md: each address in them, filled in as the application does, gets a picture."""
 
+import json
 import re
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -10,6 +11,7 @@ from tests.integration.dialects.conftest import size_of
 from tests.integration.dialects.test_addresses import ready
 
 PAGE = (Path(__file__).parents[3] / "docs" / "coming-from.md").read_text(encoding="utf-8")
+LEFT_OUT = PAGE.partition("\n## Services without an address here\n")[2].partition("\n## ")[0]
 RECIPES = PAGE.partition("\n## Recipes\n")[2]
 HERE = "http://localhost:8000"
 TARGET = "https://recipes.example/a?b=c&d=ü"
@@ -56,3 +58,18 @@ def test_an_address_of_a_recipe_gets_its_picture(speak, recipe, address, fills, 
 
 def test_every_recipe_is_tried():
     assert {recipe for recipe, *_ in TRIED} == set(re.findall(r"^### (.+)$", RECIPES, re.MULTILINE))
+
+
+CALLS = re.findall(rf"curl .*? {HERE}(/\S+) (?:\\\n +)?--json '(.*?)'", LEFT_OUT, re.DOTALL)
+
+
+@pytest.mark.parametrize(("path", "body"), CALLS, ids=lambda value: value[:40])
+def test_the_call_that_takes_the_place_of_another_service_gets_a_picture(speak, path, body):
+    answer = speak.post(path, json=json.loads(body))
+
+    assert answer.status_code in {200, 201}, answer.data[:300]
+    assert path == "/persist" or answer.content_type.startswith("image/")
+
+
+def test_each_service_that_is_left_out_has_a_call_in_its_place():
+    assert len(CALLS) == len(re.findall(r"^\*\*", LEFT_OUT, re.MULTILINE)) == 3
