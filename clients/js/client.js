@@ -3,6 +3,7 @@
 import { ServiceError, TimedOut, Unreachable } from "./errors.js";
 import { sign, textsOf } from "./urls.js";
 
+const PICTURES = "image/*,application/pdf";
 const ENDED = new Set(["completed", "failed"]);
 const PAUSE = 2; // seconds between two looks at a job, unless the service says how many
 
@@ -10,6 +11,7 @@ export class Client {
   #base;
   #headers;
   #signingKey;
+  #signs;
   #timeout;
 
   constructor(baseUrl, apiKey, { signingKey, timeout = 90 } = {}) {
@@ -17,11 +19,15 @@ export class Client {
     this.#base = baseUrl.replace(/\/+$/, "");
     this.#headers = { "User-Agent": "thumbnail-client", ...(apiKey ? { "X-API-Key": apiKey } : {}) };
     this.#signingKey = signingKey;
+    this.#signs = Boolean(signingKey && !apiKey);
     this.#timeout = timeout;
   }
 
   async capture(url, options = {}) {
-    return pictureOf(await this.#ask("POST", "/thumb", { url, ...options }, { accept: "image/*,application/pdf" }));
+    const [method, path, body] = this.#signs
+      ? ["GET", `/thumb?${this.#signed(url, options)}`]
+      : ["POST", "/thumb", { url, ...options }];
+    return pictureOf(await this.#ask(method, path, body, { accept: PICTURES }));
   }
 
   async persist(url, options = {}) {
@@ -30,9 +36,7 @@ export class Client {
   }
 
   async metadata(url, options = {}) {
-    const given = textsOf({ url, ...options });
-    if (this.#signingKey) given.sig = sign(this.#signingKey, given);
-    return (await this.#askForJson("GET", `/meta?${new URLSearchParams(given)}`)).answer;
+    return (await this.#askForJson("GET", `/meta?${this.#signed(url, options)}`)).answer;
   }
 
   async createJob(url, options = {}) {
@@ -63,7 +67,19 @@ export class Client {
   }
 
   async *sites(filters = {}) {
-    yield* this.#paged("/sites", "sites", filters);
+    for (let given = filters; given; ) {
+      const page = await this.pageOfSites(given);
+      yield* page.sites;
+      given = page.next && { ...given, cursor: page.next };
+    }
+  }
+
+  async pageOfSites(filters = {}) {
+    return (await this.#askForJson("GET", `/sites?${queryOf(filters)}`)).answer;
+  }
+
+  async site(id) {
+    return (await this.#askForJson("GET", `/sites/${id}`)).answer;
   }
 
   async addSite(url, fields = {}) {
@@ -83,7 +99,11 @@ export class Client {
   }
 
   async *versions(id) {
-    yield* this.#paged(`/sites/${id}/versions`, "versions", {});
+    for (let given = {}; given; ) {
+      const { answer } = await this.#askForJson("GET", `/sites/${id}/versions?${queryOf(given)}`);
+      yield* answer.versions;
+      given = answer.next && { cursor: answer.next };
+    }
   }
 
   async difference(id, older, newer) {
@@ -94,17 +114,9 @@ export class Client {
     return pictureOf(await this.#ask("GET", `/sites/${id}/diff?from=${older}&to=${newer}&format=png`));
   }
 
-  async *#paged(path, member, filters) {
-    const query = new URLSearchParams();
-    for (const [name, values] of Object.entries(filters)) {
-      for (const value of [values].flat()) if (value !== undefined) query.append(name, value);
-    }
-    for (;;) {
-      const { answer } = await this.#askForJson("GET", `${path}?${query}`);
-      yield* answer[member];
-      if (!answer.next) return;
-      query.set("cursor", answer.next);
-    }
+  #signed(url, options) {
+    const given = textsOf({ url, ...options });
+    return new URLSearchParams(this.#signingKey ? { ...given, sig: sign(this.#signingKey, given) } : given);
   }
 
   async #askForJson(method, path, body, { revision } = {}) {
@@ -146,6 +158,12 @@ export class Client {
       throw new Unreachable(`${this.#base} gives no answer: ${reason}`, { cause: err });
     }
   }
+}
+
+/** Write a query in which a list repeats its name. */
+function queryOf(filters) {
+  const pairs = Object.entries(filters).flatMap(([name, values]) => [values].flat().map((value) => [name, value]));
+  return new URLSearchParams(pairs.filter(([, value]) => value !== undefined));
 }
 
 function pictureOf({ bytes, headers }) {

@@ -9,6 +9,9 @@ export type AddressOptions = Readonly<Record<string, Value>>;
 /** The same in a body, where `clip`, `headers` and `cookies` may be objects and lists. */
 export type Options = Readonly<Record<string, unknown>>;
 
+/** Filters of `GET /sites`. A list repeats its filter. */
+export type Filters = Readonly<Record<string, Value | readonly string[]>>;
+
 /** What the service says, in JSON: see `docs/api.md`, `docs/jobs.md` and `docs/sites.md` of the service. */
 export type Answer = Readonly<Record<string, any>>;
 
@@ -63,7 +66,8 @@ export class Urls {
 /**
  * A client of the service at `baseUrl`, such as http://localhost:8000, with one of its `API_KEYS` if it has any.
  *
- * `metadata` needs one of its `SIGNING_KEYS` too, where they are set. `timeout` is in seconds (90). Redirects are not followed.
+ * `metadata` needs one of its `SIGNING_KEYS` too, where they are set; with that alone, `capture` signs its request, and takes
+ * the options of an address. `timeout` is in seconds (90). Redirects are not followed.
  * All methods reject with ServiceError for an error of the service, and with Unreachable if it gives no answer in that time.
  */
 export class Client {
@@ -82,8 +86,12 @@ export class Client {
   wait(job: Job, more?: { seconds?: number }): Promise<Job>;
   /** Return the picture of a completed job. */
   jobPicture(job: Job): Promise<Picture>;
-  /** Yield all sites of the catalogue that the filters of `GET /sites` find, page by page. A list repeats its filter. */
-  sites(filters?: Readonly<Record<string, Value | readonly string[]>>): AsyncGenerator<Site, void, void>;
+  /** Yield all sites of the catalogue that the filters of `GET /sites` find, page by page. */
+  sites(filters?: Filters): AsyncGenerator<Site, void, void>;
+  /** Return one page of the sites that the filters find, with the `cursor` of the page after it as `next`. */
+  pageOfSites(filters?: Filters): Promise<Answer & { sites: Site[]; next: string | null; total: number }>;
+  /** Return a site. */
+  site(id: number): Promise<Site>;
   /** Add a site to the catalogue: title, note, tags, options, schedule, keep, paused, capture. */
   addSite(url: string, fields?: Options): Promise<Site>;
   /** Change a site. With its `revision`, the change fails if the site was edited in between. */

@@ -281,6 +281,10 @@ def test_a_key_follows_no_redirect(called, reached):
     assert (called["redirect"]["error"], called["redirect"]["status"], reached) == ("ServiceError", 302, [])
 
 
+def test_a_signing_key_alone_captures(called):
+    assert size_of(base64.b64decode(called["signed picture"]["body"])) == (320, 180)
+
+
 def test_metadata_is_told_to_a_holder_of_a_signing_key(called):
     assert called["metadata"]["url"] == PAGE
     assert called["metadata without a signature"]["status"] == 403
@@ -290,6 +294,8 @@ def test_sites_are_added_captured_listed_changed_and_removed(called):
     a, b, c = called["added"]
 
     assert called["listed in two pages"] == [c, b, a]
+    assert (called["one page"]["total"], len(called["one page"]["sites"])) == (3, 2)
+    assert called["one site"]["url"] == f"{PAGE}js/b"
     assert called["with two tags"] == [b]
     assert called["versions"] == [1]
     assert called["changed"]["title"] == "First"

@@ -36,6 +36,7 @@ async function refusals() {
 
 async function metadata() {
   await tell("metadata", () => new Client(base, apiKey, { signingKey }).metadata(page, { full_page: true }));
+  await tell("signed picture", async () => told(await new Client(base, null, { signingKey }).capture(`${page}signed`, { w: 320 })));
   await tell("metadata without a signature", () => client.metadata(page));
 }
 
@@ -52,6 +53,8 @@ async function sites() {
   });
   await tell("added", () => added.map(({ id }) => id));
   await tell("listed in two pages", () => all({ tag: "js", limit: 2, sort: "added" }));
+  await tell("one page", () => client.pageOfSites({ tag: ["js", "JS"], limit: 2 }));
+  await tell("one site", () => client.site(b.id));
   await tell("with two tags", () => all({ tag: ["js", "b"] }));
   await tell("versions", async () => (await listed(client.versions(a.id))).map(({ number }) => number));
   await tell("changed", () => client.changeSite(a.id, { title: "First" }, { revision: a.revision }));

@@ -25,6 +25,9 @@ for await (const site of client.sites({ tag: ["a", "b"], limit: 10 })) {
   for await (const version of client.versions(changed.id)) await client.difference(site.id, version.number, 2);
   await client.removeSite(site.id);
 }
+const page = await client.pageOfSites({ sort: "added" });
+const cursor: string | null = page.next;
+await client.site(page.sites[0].id);
 // @ts-expect-error: sites have numbers
 await client.captureSite("1");
 
@@ -35,4 +38,4 @@ try {
   if (err instanceof ServiceError && err.retryable) console.log(err.code, err.field, err.retryAfter ?? 0);
   if (err instanceof Unreachable || err instanceof TimedOut || err instanceof UnverifiedMessage) console.log(err.message);
 }
-console.log(addresses, bytes, image);
+console.log(addresses, bytes, image, cursor);
