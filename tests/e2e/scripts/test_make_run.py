@@ -223,3 +223,19 @@ def test_the_commands_of_the_readme_work(finished):
     assert len(finished.pasted) - 1 + len(targets) == len(commands), "every command of the README is tried"
     assert (finished.folder / "page.pdf").read_bytes().startswith(b"%PDF-")
     assert Image.open(io.BytesIO((finished.folder / "page.png").read_bytes())).height > 720
+
+
+def test_it_runs_restarts_and_stops_where_linuxs_own_calls_are_absent(tmp_path):
+    """As on macOS, for which `tests/support/darwin` stands: no process finds another in /proc, or inherits its children."""
+    with running(tmp_path, WEB_CONCURRENCY="1", PYTHONPATH=str(ROOT / "tests/support/darwin")) as run:
+        engine = int(run.read_until(r"engine started \(pid=(\d+)\)").group(1))
+        browser = int(run.read_until(r'engine \|.*"pid":\s*(\d+).*browser started').group(1))
+        printed = run.read_until("^curl .*").group()
+        subprocess.run(shlex.split(printed), cwd=tmp_path, capture_output=True, timeout=60, check=True)
+        os.kill(engine, signal.SIGKILL)
+        run.read_until(r"engine \|.*ready")
+        family = run.family()
+        run.press_ctrl_c()
+        assert run.wait() == 0
+    assert Image.open(io.BytesIO((tmp_path / "thumb.png").read_bytes())).size == (640, 360)
+    assert alive([*family, browser]) == []
