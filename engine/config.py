@@ -18,6 +18,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 import netguard
 
 CORES = os.cpu_count() or 1
+# Debian's and Fedora's packages. Elsewhere, `make run` names the one that set-up has fetched.
+HEADLESS_SHELLS = (
+    Path("/usr/lib/chromium/chromium-headless-shell"),
+    Path("/usr/lib64/chromium-browser/headless_shell"),
+)
 EASYLIST = Path("/usr/share/chromium/extensions/ublock-origin/assets/thirdparties/easylist")  # Debian's uBlock Origin
 
 
@@ -107,9 +112,9 @@ class EngineSettings(BaseSettings):
     engine_renderer_limit: int = _number(1024, 128, 1 << 20, "a number of MiB")
 
     engine_chromium: Annotated[Path, AfterValidator(_executable)] = Field(
-        Path("/usr/lib/chromium/chromium-headless-shell"),
+        default_factory=lambda: next(filter(Path.exists, HEADLESS_SHELLS), HEADLESS_SHELLS[0]),
         description="the path of a Chromium binary, not of a script that starts it "
-        "(Debian: the package chromium-headless-shell)",
+        "(Debian: the package chromium-headless-shell; Fedora: chromium-headless)",
     )
     engine_browser_user: Annotated[str, AfterValidator(_account)] = Field(
         "nobody", description="the name of an account on this machine"

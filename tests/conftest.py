@@ -3,8 +3,10 @@ from tests.support.guards import MEASURED  # before anything imports a guard
 # isort: split
 import functools
 import gc
+import re
 import shutil
 import socket
+import sys
 from contextlib import ExitStack
 from ipaddress import ip_address
 from pathlib import Path
@@ -45,6 +47,21 @@ def pytest_configure(config):
         stack.enter_context(fork_server())
         config.add_cleanup(stack.close)
     gc.disable()
+
+
+LINUX = re.compile(r"/proc\b|\b(unshare|nsenter|setpriv|prctl|on_a_disk|full_disk)\b")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item):
+    """Elsewhere than on Linux, skip the files of tests that use what Linux alone has."""
+    if sys.platform != "linux" and LINUX.search(_text(item.path)):
+        item.add_marker(pytest.mark.skip(reason="its file uses what Linux alone has"))
+
+
+@functools.cache
+def _text(path):
+    return path.read_text(encoding="utf-8")
 
 
 @pytest.hookimpl(trylast=True)

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import requests
 
+from engine.browser.members import listed_members
 from scripts.headless_shell import chromium
 from tests.support import leaks
 from tests.support.preloaded import Fork, production_environ, start_python
@@ -31,6 +33,8 @@ def eventually(condition: Callable[[], Any], seconds: float = 15) -> Any:
 
 def group_members(*pgids: int) -> list[int]:
     """List all processes, including zombies, whose process group is one of `pgids`."""
+    if sys.platform != "linux":
+        return [member.pid for group in pgids for member in listed_members(group)]
     members = []
     for path in Path("/proc").iterdir():
         if path.name.isdigit():

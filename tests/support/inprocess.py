@@ -1,6 +1,7 @@
 """Runs the engine in the test's own process and event loop, with the test's resolver, network and limits."""
 
 import ctypes
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from engine.parsing import parse
 from engine.service import CaptureService
 from engine.traffic import Traffic
 from netguard import Guard
+from scripts.headless_shell import chromium
 
 Connect = Callable[[str, int], Awaitable[Stream]]
 
@@ -48,7 +50,9 @@ class Service:
 async def running_service(
     lookup: Callable[[str], Iterable[str]], connect: Connect, limits: Limits | None = None, slots: int = 1
 ) -> AsyncIterator[Service]:
-    settings = EngineSettings(engine_filter_lists=(Path("/nowhere.txt"),), engine_concurrency=slots)
+    settings = EngineSettings(
+        engine_chromium=chromium(), engine_filter_lists=(Path("/nowhere.txt"),), engine_concurrency=slots
+    )
     supervisor = Supervisor(settings)
     service = CaptureService(settings, supervisor, Gate(Guard(lookup=lookup), slots, limits, connect))
     try:
@@ -61,4 +65,5 @@ async def running_service(
 
 def leave_orphans_alone() -> None:
     """Undo `become_subreaper`: the test's process must not collect the zombies of other tests' engines."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)

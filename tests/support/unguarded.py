@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from engine.browser.browser import Browser, Isolation
 from engine.browser.process import FLAGS
 from engine.config import EngineSettings
+from scripts.headless_shell import chromium
 from tests.support.inprocess import leave_orphans_alone
 from tests.support.victims import Victim
 
@@ -24,7 +25,9 @@ class Unguarded(Browser):
 async def hits_of(pages: Mapping[str, tuple[str, Victim]]) -> dict[str, list[str]]:
     """Open the pages, four at a time. Each stays open until its victim was hit, or for SECONDS."""
     flags = [flag for flag in FLAGS if flag not in GUARDING]
-    browser = await Unguarded.launch(EngineSettings(), Isolation(namespace=False, sandbox=True), flags)
+    browser = await Unguarded.launch(
+        EngineSettings(engine_chromium=chromium()), Isolation(namespace=False, sandbox=True), flags
+    )
     free = asyncio.Semaphore(4)
 
     async def visit(url: str, victim: Victim) -> list[str]:

@@ -3,10 +3,12 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from scripts.supervisor import listed_links
 from tests.support import leaks
 from tests.support.preloaded import Fork, production_environ, start_python
 from tests.support.processes import wait_until
@@ -61,5 +63,7 @@ def _running_celery(
 
 def children_of(process: subprocess.Popen | Fork) -> list[int]:
     """Return the process ids of the worker's pool."""
+    if sys.platform != "linux":
+        return [pid for pid, parent in listed_links() if parent == process.pid]
     text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
     return [int(pid) for pid in text.split()]

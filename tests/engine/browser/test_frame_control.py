@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import EngineSettings
+from scripts.headless_shell import chromium as chromium_of_this_machine
 from tests.engine.conftest import small_engine
 from tests.engine.page.test_options import BLUE, GREEN, body, colour, picture
 from tests.support.engine import Engine, eventually
@@ -60,7 +60,7 @@ def uncontrolled(site: Site) -> Iterator[Engine]:
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o711)
         chromium = Path(name) / "chromium"
-        real = EngineSettings(_env_file=None).engine_chromium
+        real = chromium_of_this_machine()
         chromium.write_text(UNCONTROLLED.format(python=Path(sys.executable).resolve(), shell=real))
         chromium.chmod(0o755)
         # The browser's own account may be barred from the folder of this Python.
