@@ -126,6 +126,19 @@ def test_nothing_is_captured_before_a_person_asks_and_changes_show_at_once_after
     assert len(api.calls) == 1
 
 
+def test_an_option_that_changes_during_the_first_capture_counts(door, api, open_page):
+    gate = threading.Event()
+    api.hold(gate)
+    page = open_page(door)
+    page.fill("#url", "https://hasty.example/")
+    page.get_by_role("button", name="Capture", exact=True).click()
+    expect(page.locator("#result")).to_have_attribute("aria-busy", "true")
+    with page.expect_request(lambda request: "format=jpeg" in (request.post_data or "")):
+        page.select_option("#option-format", "jpeg")
+    gate.set()
+    expect(page.locator("figure img")).to_have_attribute("src", re.compile("format=jpeg"))
+
+
 def test_a_reload_and_a_way_back_keep_the_options_and_capture_nothing(door, api, open_page):
     page = open_page(door)
     page.fill("#option-w", "200")

@@ -89,7 +89,8 @@ form.addEventListener("submit", (event) => {
 });
 
 form.addEventListener("change", ({ target }) => {
-  if (result.dataset.state === "nothing" || ["url", "key", "code"].includes(target.name)) return;
+  const isAsked = result.dataset.state !== "nothing" || result.hasAttribute("aria-busy");
+  if (!isAsked || ["url", "key", "code"].includes(target.name)) return;
   clearTimeout(later);
   later = setTimeout(ask, 400); // arrow keys pass through many values
 });
