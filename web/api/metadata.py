@@ -8,6 +8,7 @@ from options import Delivery, LinkedFeed, LinkedPicture
 from services import Services
 from thumbnails import Served
 from web.http.budgets import Budgets
+from web.http.errors import headers_of
 from web.http.origins import Sharing, allow_origins, share_pictures
 from web.http.own_options import take_own
 from web.http.page_asks import ask_about, log_served, parse_page
@@ -63,7 +64,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
 def pending_icon(letter: PageIcon, err: Pending) -> Response:
     log_facts(code=err.code)
     response = Response(letter.body, err.status, content_type="image/png")
-    waits = {"Retry-After": str(err.retry_after), "X-Thumb-State": "pending", "X-Icon": "letter"}
+    waits = {"X-Thumb-State": "pending", "X-Icon": "letter", **headers_of(err)}
     response.headers.update({"Cache-Control": "no-store", **waits, **SAFE_HEADERS})
     return response
 

@@ -47,7 +47,7 @@ def _respond_to_ours(err: ThumbnailError) -> Response:
     metrics.ERRORS.add(err.code)
     log_facts(code=err.code, **({"verdict": err.verdict} if isinstance(err, BlockedTarget) else {}))
     if (presenter := _presenter()) is not None:
-        return presenter.of_error(err, _headers(err))
+        return presenter.of_error(err, headers_of(err))
     return respond_plainly(err)
 
 
@@ -55,7 +55,7 @@ def respond_plainly(err: ThumbnailError) -> Response:
     """Respond with a problem, or with a placeholder, as `/thumb` does."""
     page_status = err.page_status if isinstance(err, CaptureError) else None
     response = _respond(err.status, err.code, err.title, err.detail, retryable=err.retryable, page_status=page_status)
-    response.headers.update(_headers(err))
+    response.headers.update(headers_of(err))
     return response
 
 
@@ -74,7 +74,8 @@ def _presenter() -> Presenter | None:
     return envelope if envelope.is_expected() else None
 
 
-def _headers(err: ThumbnailError) -> dict[str, str]:
+def headers_of(err: ThumbnailError) -> dict[str, str]:
+    """Return what a response says of `err` beside its body."""
     headers = {} if err.retry_after is None else {"Retry-After": str(err.retry_after)}
     if err.status in WORTH_ASKING_AGAIN:
         headers |= ask_again_in(err.retry_after or 0)

@@ -3,7 +3,7 @@
 from errors import InvalidOption, InvalidURL, NotFound, Pending, UnknownFormat
 from metadata import SIDE, USUAL_SIDE
 from web.api.oembed import OWN
-from web.openapi.headers import BUDGET
+from web.openapi.headers import BUDGET, PENDING
 from web.openapi.inputs import THUMBNAIL_QUERY
 from web.openapi.outputs import json, pictures, ref, text
 from web.openapi.parameters import CONDITIONAL
@@ -52,7 +52,7 @@ METADATA: tuple[Route, ...] = (
             202: RouteResponse(
                 "A letter, while the page is captured.",
                 pictures("png"),
-                ("Retry-After", "Cache-Control", "X-Icon", "X-Thumb-State"),
+                (*PENDING, "Cache-Control", "X-Icon", "X-Thumb-State"),
             ),
             304: RouteResponse("The caller has the icon.", headers=("ETag", "Cache-Control", "X-Icon")),
         },

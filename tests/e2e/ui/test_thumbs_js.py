@@ -1,5 +1,6 @@
 """`/thumbs.js` on a page of another site, with a strict policy: pictures that were pending arrive without a reload."""
 
+import html
 import io
 import shutil
 import sys
@@ -321,7 +322,7 @@ def test_those_in_view_come_first(service, api, visit):
     assert all("near" in url for _, url in found.asked[:6])
 
 
-class Hundreds:
+class PendingOnce:
     """A service whose pictures are pending once, each."""
 
     def __init__(self):
@@ -329,7 +330,7 @@ class Hundreds:
         self.shown = 0
 
     def __call__(self, environ, start_response):
-        query = environ["QUERY_STRING"].removesuffix("&wait=0")
+        query = environ["PATH_INFO"] + environ["QUERY_STRING"].replace("&wait=0", "")
         headers = [("Access-Control-Allow-Origin", "*"), ("Timing-Allow-Origin", "*")]
         headers += [("Access-Control-Expose-Headers", "Retry-After, X-Thumb-State"), ("Content-Type", "image/png")]
         if environ["PATH_INFO"] == "/thumbs.js":
@@ -354,11 +355,21 @@ def drawing(colour):
 
 
 def test_a_page_of_hundreds_asks_at_most_six_at_a_time(visit):
-    hundreds = Hundreds()
-    with serving(hundreds) as url:
+    service = PendingOnce()
+    with serving(service) as url:
         found = visit("".join(f'<img {DOT} data-thumb="{url}/thumb?n={n}" {SIZE} alt="">' for n in range(300)), url)
-        wait_until(lambda: found.page.wait_for_timeout(200) or hundreds.shown == 300, "300 pictures", 60)
+        wait_until(lambda: found.page.wait_for_timeout(200) or service.shown == 300, "300 pictures", 60)
         found.arrive(300)
         assert found.most == 6
+        found.stays()
+        found.page.context.close()
+
+
+@pytest.mark.parametrize("path", ["thumb?n=1", "icon?n=1", "icon?n=1&size=64&wait=0", "t/w=80/n", "sites/1/image?w=80"])
+def test_each_image_that_may_be_pending_arrives(visit, path):
+    service = PendingOnce()
+    with serving(service) as url:
+        found = visit(f'<img src="{url}/{html.escape(path)}" {SIZE} alt="">', url)
+        found.arrive(1)
         found.stays()
         found.page.context.close()

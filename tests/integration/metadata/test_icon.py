@@ -254,5 +254,6 @@ def test_a_caller_that_does_not_wait_gets_a_letter(client, engine_api):
     wait_until(lambda: icon(client, wait=0).status_code == 200, "the capture")
 
     assert (answer.status_code, answer.content_type, answer.headers["X-Thumb-State"]) == (202, "image/png", "pending")
+    assert answer.headers["Server-Timing"] == f"thumb;dur={int(answer.headers['Retry-After']) * 1000}"
     assert Image.open(io.BytesIO(answer.data)).size == (32, 32)
     assert (answer.headers["Cache-Control"], answer.headers["Retry-After"]) == ("no-store", "1")

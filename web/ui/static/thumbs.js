@@ -11,7 +11,7 @@
 
   // A picture with `fresh` would be captured once more by each question.
   const isOurs = (url) =>
-    url.startsWith(base) && /^(thumb\?|t\/|sites\/)/.test(url.slice(base.length)) && !/[?&]fresh\b/.test(url);
+    url.startsWith(base) && /^(thumb\?|icon\?|t\/|sites\/)/.test(url.slice(base.length)) && !/[?&]fresh\b/.test(url);
 
   // Of the answer to an <img>, Server-Timing alone is readable. It is there if to ask again is worth while.
   const isSettled = (img, url) => {
@@ -92,7 +92,7 @@
 
   // A browser shows one answer for one URL as long as a page lives, unless the URL or the mode of the request differs.
   const show = (img, url) => {
-    const plain = url == img.src && url.startsWith(base + "thumb?");
+    const plain = url == img.src && /^(thumb|icon)\?/.test(url.slice(base.length));
     const mode = plain ? img.crossOrigin : img.crossOrigin ? null : "anonymous";
     const shorter = url.replace(/([?&])wait=\d+&?/, "$1").replace(/[?&]$/, "");
     const next = !plain ? url : shorter == url ? url + "&wait=0" : shorter;
