@@ -48,7 +48,7 @@ class Captures:
         if URL not in dict(chosen) or self._access.restricted:
             return Result()
         try:
-            wanted = self._read(chosen)
+            wanted = self._services.thumbnailer.settle(self._read(chosen))
             served = self._services.thumbnailer.hit(wanted, self._services.thumbnailer.look_up(wanted))
         except ThumbnailError:
             return Result()  # the form says so once it is sent
@@ -74,6 +74,7 @@ class Captures:
         except ThumbnailError as err:
             error = err
             log_facts(code=err.code)
+        wanted = self._services.thumbnailer.settle(wanted)  # which scheme answered is known now
         milliseconds = round((time.monotonic() - began) * 1000)
         return Result(wanted, served, error, costs=charge.headers, milliseconds=milliseconds)
 
@@ -141,7 +142,8 @@ def _open(views: Blueprint, services: Services, captures: Captures) -> None:
 
     def show(chosen: Pairs, result: Result) -> Response:
         pairs = chosen if URL in dict(chosen) else ((URL, EXAMPLE), *chosen)
-        subject = Subject(pairs, public_url or base_url(), access, _size(result, chosen), arrives)
+        opened = result.wanted.target.url if result.wanted else ""
+        subject = Subject(pairs, public_url or base_url(), access, _size(result, chosen), arrives, opened)
         here = replace(subject, base=path_of("", public_url))  # the page may be open by another host than PUBLIC_URL's
         # A browser may hold the picture from before, as long as it counted as fresh.
         picture = here.address(v=result.served.picture.etag[:12]) if result.served else ""

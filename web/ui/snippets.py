@@ -9,7 +9,7 @@ from html import escape
 from urllib.parse import quote, urlencode
 
 from access import AccessRules, sign
-from options import FORMATS, THUMBNAIL_OPTIONS
+from options import FORMATS, THUMBNAIL_OPTIONS, Boolean
 from validation import AUTO
 from web.ui.controls import URL, Pairs
 
@@ -34,7 +34,8 @@ class Snippet:
 class Subject:
     """The picture that the code is about: its options, where the service is, and the size to keep free for it.
 
-    `arrives` says whether scripts of other sites' pages may learn here that a picture is pending.
+    `arrives` says whether scripts of other sites' pages may learn here that a picture is pending. `opened` is the URL at
+    which the page was found, if it is known.
     """
 
     pairs: Pairs
@@ -42,6 +43,7 @@ class Subject:
     access: AccessRules
     size: tuple[int, int]
     arrives: bool = True
+    opened: str = ""
 
     @property
     def options(self) -> Pairs:
@@ -56,6 +58,12 @@ class Subject:
         """The host as the person has written it: the URL may be wrong, or lack its scheme."""
         address = self.values[URL]
         return re.split(r"[/?#]", address.partition("://")[2] or address, maxsplit=1)[0].rpartition("@")[2]
+
+    @property
+    def page(self) -> str:
+        """The URL of the page with its scheme, which the person need not have written."""
+        written = self.values[URL]
+        return written if "://" in written else self.opened or f"https://{written.removeprefix('//')}"
 
     @property
     def alt(self) -> str:
@@ -234,10 +242,9 @@ func main() {{
 
 
 def _markdown(subject: Subject) -> Snippet:
-    page = subject.values[URL]
-    page = page if "://" in page else f"https://{page}"
+    page = subject.page.replace("<", "%3C").replace(">", "%3E")
     picture = f"![{subject.alt}](<{subject.address()}>)"
-    return Snippet("markdown", "Markdown", "md", f"[{picture}](<{page.replace('<', '%3C').replace('>', '%3E')}>)")
+    return Snippet("markdown", "Markdown", "md", f"[{picture}](<{page}>)")
 
 
 def _wordpress(subject: Subject) -> Snippet:
@@ -250,7 +257,9 @@ def _wordpress(subject: Subject) -> Snippet:
 
 
 def _cms(subject: Subject) -> Snippet:
-    body = {name: _json_value(name, value) for name, value in subject.pairs if (name, value) != ("format", AUTO)}
+    # Of a body, /persist expects a whole URL, and a format.
+    chosen = {**subject.values, URL: subject.page}.items()
+    body = {name: _json_value(name, value) for name, value in chosen if (name, value) != ("format", AUTO)}
     keyed = subject.access.keys or subject.access.signing_keys
     headers = {"Content-Type": "application/json"} | ({"Authorization": "Bearer YOUR_API_KEY"} if keyed else {})
     code = f"""\
@@ -304,7 +313,8 @@ def _php_typed(name: str, value: str) -> str:
 def _json_value(name: str, value: str) -> object:
     if _is_number(name, value):
         return int(value)
-    return value == "true" if value in ("true", "false") else value
+    option = THUMBNAIL_OPTIONS.get(name)
+    return value == "true" if option is not None and isinstance(option.kind, Boolean) else value
 
 
 def _in_script(value: Mapping[str, object]) -> str:

@@ -1,6 +1,7 @@
 """The page `/` as a form without scripts: what it captures, refuses, costs and shows. tests/e2e/ui looks at it in a browser."""
 
 import html
+import json
 import re
 import threading
 
@@ -8,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from options import PRIVATE, THUMBNAIL_OPTIONS
-from tests.support.screenshot_api import refuse, sized
+from tests.support.screenshot_api import refuse, running_screenshot_api, sized
 
 URL = "https://example.com/"
 API_KEY, SIGNING_KEY = "correct-horse", "a-signing-key-of-32-characters-xx"
@@ -303,3 +304,27 @@ def test_a_key_pays_from_its_own_budget(make_client):
     client = make_client(api_keys=(f"cms:{API_KEY}:7/minute",))
     page = client.post("/", data={"url": URL, "key": API_KEY})
     assert outcome(page)["Cost"].startswith("1 capture, 6 left")
+
+
+def persisted(client, page):
+    """What /persist responds to the request of a CMS button."""
+    return client.post("/persist", json=json.loads(re.search(r"JSON\.stringify\((.*)\),", code(page, "cms"))[1]))
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_the_code_works_for_a_page_typed_without_its_scheme(make_client, scheme):
+    with running_screenshot_api("engine") as engine:
+        if scheme == "http":
+            engine.behave(refuse(422, "connection_refused", "none"), times=9, url="https://plain.example/a")
+        client = make_client(capture_api="engine", capture_url=engine.url)
+        page = client.post("/", data={"url": "plain.example/a"})
+        stored = persisted(client, page)
+
+        assert stored.status_code == 201
+        assert engine.calls[-1].params["url"] == f"{scheme}://plain.example/a"
+        assert f"(<{scheme}://plain.example/a>)" in code(page, "markdown")
+        assert outcome(client.get("/?url=plain.example/a"))["X-Cache"] == "HIT"
+
+
+def test_a_text_that_reads_like_another_type_stays_a_text(client, capture):
+    assert persisted(client, capture(hide="true", css="5", full_page="true")).status_code == 201
