@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from typing import cast
 
-from PIL import GifImagePlugin, IcoImagePlugin, Image
+from PIL import GifImagePlugin, IcoImagePlugin, Image, ImageOps
 
 from images.decode import NotAPicture, decode, translated
 from images.palette import share_of_main_colour
@@ -45,6 +45,8 @@ def read_icon(body: bytes) -> bytes:
     """Return the icon as a PNG of at most 256 pixels. Raises NotAPicture."""
     image = _of_ico(body) if body.startswith(_ICO) else _open(body, MOST_ICON_PIXELS)
     image = image.convert("RGBA")
+    if image.getchannel("A").getextrema() == (0, 0):
+        raise NotAPicture("nothing of the icon can be seen")
     if max(image.size) > LARGEST_ICON:
         image.thumbnail((LARGEST_ICON, LARGEST_ICON), Image.Resampling.LANCZOS)
     return encode(image, FORMATS["png"], 0)
@@ -85,11 +87,14 @@ def _doubt(image: Image.Image) -> str:
 
 def _open(body: bytes, most_pixels: int) -> Image.Image:
     with translated():
-        image = Image.open(io.BytesIO(body), formats=("PNG", "JPEG", "WEBP", "AVIF", "GIF"))
+        image: Image.Image = Image.open(io.BytesIO(body), formats=("PNG", "JPEG", "WEBP", "AVIF", "GIF"))
     if image.width * image.height > most_pixels:
         raise NotAPicture(f"{image.width} × {image.height} pixels are more than {most_pixels}")
     with translated():
         image.load()
+        image = ImageOps.exif_transpose(image)  # cameras lie on their side, and browsers turn what they took
+        if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would cut off above 255
+            image = image.point(lambda value: value / 257).convert("L")
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 

@@ -18,6 +18,21 @@ def plain(width, height, colour="red", image_format="PNG", mode="RGB"):
     return encoded(Image.new(mode, (width, height), colour), image_format)
 
 
+def lying(width, height, image_format="JPEG"):
+    """Draw a picture that is red at the top, of `width` × `height` pixels once it is turned as its EXIF data say."""
+    image = Image.new("RGB", (width, height), "blue")
+    image.paste("red", (0, 0, width, height // 2))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    return encoded(image.transpose(Image.Transpose.ROTATE_90), image_format, exif=exif)
+
+
+def deep_grey(width, height):
+    """Draw a gradient from white to black with 16 bits a pixel."""
+    rows = b"".join(struct.pack("<H", 65535 - 65535 * row // height) * width for row in range(height))
+    return encoded(Image.frombytes("I;16", (width, height), rows))
+
+
 def logo(width, height):
     """Draw a disc on a white page."""
     image = Image.new("RGB", (width, height), "white")

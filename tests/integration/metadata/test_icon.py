@@ -114,6 +114,7 @@ def test_a_missing_icon_is_not_asked_for_again(client, web, named):
         pictures.ico_with(pictures.bomb()),
         pictures.ico_with(pictures.bitmap_bomb()),
         pictures.ico_with(b""),
+        pictures.plain(32, 32, (255, 0, 0, 0), mode="RGBA"),
         b"\0\0\1\0",
         b"\0\0\1\0\xff\xff",
         pictures.plain(32, 32)[:60],

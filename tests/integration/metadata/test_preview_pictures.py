@@ -86,6 +86,22 @@ def test_a_preview_of_any_usual_format_is_read(client, names, image_format):
     assert size(get(client, image="auto")) == (1200, 630)
 
 
+@pytest.mark.parametrize("image_format", ["JPEG", "WEBP"])
+def test_a_photograph_stands_as_browsers_show_it(client, names, image_format):
+    names(pictures.lying(1200, 630, image_format))
+    shown = Image.open(io.BytesIO(get(client, image="og").data))
+
+    assert shown.size == (1200, 630)
+    assert [shown.getpixel((600, row))[0] > 200 for row in (50, 580)] == [True, False]
+
+
+def test_a_picture_of_16_bits_keeps_its_greys(client, names):
+    names(pictures.deep_grey(1200, 630))
+    shown = Image.open(io.BytesIO(get(client, image="auto").data)).convert("L")
+
+    assert [round(shown.getpixel((600, row)) / 64) for row in (2, 315, 627)] == [4, 2, 0]
+
+
 @pytest.mark.parametrize(
     "body",
     [
