@@ -40,9 +40,14 @@ _AN_HOUR = "public, max-age=3600"
 def _address(path: str, _query: str) -> Spoken | None:
     parts = [part for part in path.removeprefix(PREFIX).split("/") if part]
     words: dict[str, str] = {}
-    while len(parts) > 1 and _take(parts[-1], words):
+    while len(parts) > 1 and (_take(parts[-1], words) or _is_whole(parts[0])):
         parts.pop()
     return Spoken(target_in("/".join(parts)), words)
+
+
+def _is_whole(part: str) -> bool:
+    """Return whether a part is a whole URL, percent-encoded: what follows is then none of it, even if it says nothing."""
+    return "://" in target_in(part)
 
 
 def _take(part: str, words: dict[str, str]) -> bool:

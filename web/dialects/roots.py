@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Move = Callable[["WSGIEnvironment", str], str]  # returns the path with its prefix, or as it was
 
 _A_URL = re.compile(r"/https?(:|%3a)", re.IGNORECASE)
-_A_SIZE = re.compile(r"/[0-9]{1,5}x[0-9]{1,5}(/|$)")
+_A_SIZE = re.compile(r"/[0-9]{1,5}[xX][0-9]{1,5}(/|$)")
 _ASKS = re.compile(r"(^|&)(embed|screenshot|meta|palette|video|audio|iframe|pdf|insights|data)([=.&]|$)")
 _HAS_URL = re.compile(r"(^|&)url=.")
 

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 MOST_WORDS = 100  # options in one request; those beyond are ignored
 _TARGET = re.compile(r"https?:", re.IGNORECASE)
+_ENCODED = re.compile(r"(%20|\+)*https?%(25)?3a|(%2f){2}", re.IGNORECASE)
 _SLASHES = re.compile(r"(https?):/+", re.IGNORECASE)
 _NO_UTF8 = re.compile("[\udc80-\udcff]")
 _ITEM = re.compile(r"\[[0-9]{0,3}\]$")  # as PHP and some clients of Node mark each item of a list
@@ -51,10 +52,10 @@ def target_in(path: str, query: str = "") -> str:
     `query` is its own query, which it has only if it was not encoded. What lies between may have merged the slashes after
     `http:`.
     """
-    for _ in range(2):
-        if _TARGET.match(path) or "%" not in path:
-            break
+    if not _TARGET.match(path) and (_ENCODED.match(path) or "/" not in path):
         path = as_utf8(unquote_to_bytes(path))
+        if _ENCODED.match(path):
+            path = as_utf8(unquote_to_bytes(path))
     target = f"{path}?{query}" if query else path
     return _SLASHES.sub(r"\1://", target, count=1) if _TARGET.match(target) else target
 

@@ -36,7 +36,10 @@ ASKED = (
     Asked("mshots", "/mshots/v1/https%3A%2F%2Fa10.example%2F?screen_height=2000&vph=400&w=640", JPEG, (640, 600), {"url": "https://a10.example/", "full_page": "true", "max_height": "2000", "height": "400"}),
     Asked("mshots", "/mshots/v1/https://a11.example/list?page=2?w=200", JPEG, (200, 150), {"url": "https://a11.example/list?page=2"}),
     Asked("mshots", "/mshots/v1/https%3A%2F%2Fa12.example%2F%3Fq%3Dcaf%25E9?w=200", JPEG, (200, 150), {"url": "https://a12.example/?q=caf%E9"}),
-    Asked("mshots", "/mshots/v1/https%3A%2F%2Fa13.example%2F?vpw=1000&vph=200&screen_height=1500&w=500", JPEG, (500, 480), {"url": "https://a13.example/", "width": "1000", "height": "320", "max_height": "1500"}),
+    Asked("mshots", "/mshots/v1/https%3A%2F%2Fa16.example%2F?vpw=1000&vph=200&screen_height=1500&w=500", JPEG, (500, 480), {"url": "https://a16.example/", "width": "1000", "height": "320", "max_height": "1500"}),
+    Asked("mshots", "/mshots/v1/a13.example%2Fx%252Fy?w=200", JPEG, (200, 150), {"url": "https://a13.example/x%2Fy"}),
+    Asked("mshots", "/mshots/v1/a14.example/x%2Fy?w=200", JPEG, (200, 150), {"url": "https://a14.example/x%2Fy"}),
+    Asked("mshots", "/mshots/v1/https%253A%252F%252Fa15.example%252F100%252525?w=200", JPEG, (200, 150), {"url": "https://a15.example/100%25"}),
     # thum.io
     Asked("thumio", "/get/https://b1.example/", PNG, (600, 600), {"url": "https://b1.example/", "width": "1200", "height": "1200"}),
     Asked("thumio", "/get/width/300/crop/900/https://b2.example/a?b=c&d=e", JPEG, (300, 225), {"url": "https://b2.example/a?b=c&d=e", "height": "900"}),
@@ -47,6 +50,7 @@ ASKED = (
     Asked("thumio", "/get/auth/71-abc/hidef/width/200/https://b7.example", JPEG, (200, 200), {"url": "https://b7.example/"}),
     Asked("thumio", "/get/width/200/?url=https%3A%2F%2Fb8.example%2F%3Fa%3Db", JPEG, (200, 200), {"url": "https://b8.example/?a=b"}),
     Asked("thumio", "/get/iphoneX/width/300/https://b9.example", JPEG, (300, 649), {"url": "https://b9.example/", "device": "iphone-14"}),
+    Asked("thumio", "/get/width/200/b10.example%2Fs%3Fq%3D100%2525", JPEG, (200, 200), {"url": "https://b10.example/s?q=100%25"}),
     # Microlink
     Asked("microlink", "/?url=https%3A%2F%2Fc1.example&screenshot=true&meta=false&embed=screenshot.url", PNG, (1280, 800), {"url": "https://c1.example/"}),
     Asked("microlink", "/?url=https%3A%2F%2Fc2.example&screenshot&embed=screenshot.url&viewport.width=1000&viewport.height=500&waitForTimeout=2000", PNG, (1000, 500), {"url": "https://c2.example/", "delay": "2000"}),
@@ -75,7 +79,9 @@ ASKED = (
     Asked("11ty", "/https%3A%2F%2Fg5.example%2F/large/9:16/smaller/", JPEG, (731, 731), {"url": "https://g5.example/", "width": "1024"}),
     Asked("11ty", "/https%253A%252F%252Fg6.example%252F/opengraph/1:1/bigger/", JPEG, (1200, 630), {"url": "https://g6.example/", "width": "857"}),
     Asked("11ty", "/11ty/https%3A%2F%2Fg7.example%2F/medium/", JPEG, (650, 650), {"url": "https://g7.example/"}),
+    Asked("11ty", "/https%3A%2F%2Fg8.example%2F/auto/medium/unknown/", JPEG, (650, 650), {"url": "https://g8.example/"}),
     # S-Shot
+    Asked("sshot", "/1280X800/400/jpeg/?h5.example%2Fa%2520b", JPEG, (400, 250), {"url": "https://h5.example/a%20b"}),
     Asked("sshot", "/1280x800/400/jpeg/?https%3A%2F%2Fh1.example%2F", JPEG, (400, 250), {"url": "https://h1.example/"}),
     Asked("sshot", "/1024x0/PNG/300/Z100/?https://h2.example/?a=b", PNG, (300, 675), {"url": "https://h2.example/?a=b", "full_page": "true"}),
     Asked("sshot", "/800x600/?h3.example", JPEG, (800, 600), {"url": "https://h3.example/"}),
