@@ -18,6 +18,7 @@ from options.values import clip_text
 from services import Services
 from thumbnails import Ask, CacheState, Served
 from web import fast_path
+from web.api.metadata import icon_response
 from web.api.thumbs import get_picture
 from web.dialects import AnswerKind, DialectReader, Proof, Spoken, Told, wants_page, wants_picture
 from web.http.bodies import json_body
@@ -28,6 +29,7 @@ from web.http.pictures import SAFE_HEADERS, picture_headers, picture_response
 from web.http.request_log import log_facts, request_id
 from web.http.thumb_paths import current_reader
 
+_ICON_SIDE = 128  # pixels
 _FAR = 63_115_200  # seconds: two years, for a picture that never changes
 
 
@@ -48,6 +50,7 @@ class _DialectView:
             AnswerKind.JSON: self._told,
             AnswerKind.NOTHING: self._nothing,
             AnswerKind.STATE: self._state,
+            AnswerKind.ICON: self._icon,
         }
 
     def respond(self, **_parts: str) -> Response:
@@ -126,6 +129,11 @@ class _DialectView:
         response = Response(f"__pp_rd({ready});\n", content_type="application/javascript; charset=utf-8")
         response.headers.update(SAFE_HEADERS | {"Cache-Control": "no-store"})
         return response
+
+    def _icon(self, _spoken: Spoken, wanted: ThumbnailRequest, caller: Caller, _by_secret: bool) -> Response:
+        charge = self._budgets.charge_of(caller.name, caller.own_limit)
+        found = self._services.icons.get(Ask(wanted, charge, request_id()), _ICON_SIDE)
+        return icon_response(found, wanted.delivery)
 
     def _usage(self, caller: Caller) -> Response:
         used = self._budgets.captures.usage(caller.name, caller.own_limit)

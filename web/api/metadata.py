@@ -46,19 +46,18 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
             found = services.icons.get(ask, side)
         except Pending as err:
             return pending_icon(services.icons.letter(ask.request, side), err)
-        log_facts(icon="letter" if found.letter else "page")
-        response = Response(found.body, content_type="image/png")
-        response.headers.update(
-            {
-                "Cache-Control": _kept(found.seconds, ask.request.delivery),
-                "X-Icon": "letter" if found.letter else "page",
-                **SAFE_HEADERS,
-            }
-        )
-        response.add_etag()
-        return conditional(response)
+        return icon_response(found, ask.request.delivery)
 
     return views
+
+
+def icon_response(found: PageIcon, delivery: Delivery) -> Response:
+    kind = "letter" if found.letter else "page"
+    log_facts(icon=kind)
+    response = Response(found.body, content_type="image/png")
+    response.headers.update({"Cache-Control": _kept(found.seconds, delivery), "X-Icon": kind, **SAFE_HEADERS})
+    response.add_etag()
+    return conditional(response)
 
 
 def pending_icon(letter: PageIcon, err: Pending) -> Response:

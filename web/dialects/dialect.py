@@ -19,6 +19,7 @@ class AnswerKind(Enum):
 
     PICTURE = "picture"
     JSON = "json"  # an object that names the picture's address
+    ICON = "icon"  # the icon of the page
     STATE = "state"  # whether the picture is there
     WAITING = "waiting"  # the picture that is shown while another one is made
     USAGE = "usage"  # what is left of the budget

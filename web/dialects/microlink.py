@@ -81,13 +81,19 @@ _TABLE: Mapping[str, Rule] = {
 _NAMES = {name.lower(): name for name in _TABLE} | {
     "type": "screenshot.type", "fullpage": "screenshot.fullPage", "element": "screenshot.element",
 }  # fmt: skip
-_EMBEDS = frozenset({"screenshot.url", "screenshot", "image.url"})
+# What comes instead of JSON. `screenshot` alone, as older clients send it, is the same as `screenshot.url`.
+_EMBEDS: Mapping[str, AnswerKind] = {
+    "screenshot": AnswerKind.PICTURE, "image": AnswerKind.PICTURE, "pdf": AnswerKind.PICTURE, "logo": AnswerKind.ICON,
+}  # fmt: skip
 
 
 def _address(_path: str, query: str) -> Spoken | None:
     words = {_plain(name): value for name, value in words_in(query, _LISTS).items()}
-    wish = AnswerKind.PICTURE if words.get("embed", "").lower() in _EMBEDS else AnswerKind.JSON
-    return Spoken(words.get("url", "").strip(), words, wish)
+    return Spoken(words.get("url", "").strip(), words, _EMBEDS.get(_embedded(words), AnswerKind.JSON))
+
+
+def _embedded(words: Mapping[str, str]) -> str:
+    return words.get("embed", "").strip().lower().removesuffix(".url")
 
 
 def _plain(name: str) -> str:
@@ -101,11 +107,13 @@ def _finish(values: Values, words: Mapping[str, str]) -> None:
         values.pop("device", None)
         for name, value in window.items():
             values.setdefault(name, value)
-    if words.get("embed", "").lower() == "image.url":  # the page's own preview picture
+    if _embedded(words) == "image":  # the page's own preview picture
         values["image"] = "auto"
     if "block_ads" in values:
         values["block_cookie_banners"] = values["block_ads"]
     values.setdefault("format", "png")
+    if _embedded(words) == "pdf":
+        values["format"] = "pdf"
 
 
 def wants_screenshot(words: Mapping[str, str]) -> bool:

@@ -82,6 +82,23 @@ def test_the_pages_own_preview_picture_can_be_asked_for(speak, name, path, query
     assert reader.read(create_environ(path, query_string=query)).capture.image == "auto"
 
 
+def test_microlink_shows_the_icon_of_a_page(speak, engine):
+    address = "/?url=https://logo.example/&embed=logo.url"
+    logo = speak.get(address, headers={"Accept": "image/avif,image/*,*/*;q=0.8"})
+
+    assert (logo.status_code, logo.content_type, size_of(logo)) == (200, "image/png", (128, 128))
+    assert logo.headers["X-Icon"] == "letter"  # no icon can be fetched here
+    assert sum(call.params["url"] == "https://logo.example/" for call in engine.calls) == 1
+    refused = speak.get("/?url=http://127.0.0.1/&embed=logo.url")
+    assert (refused.status_code, refused.json["code"]) == (400, "EFORBIDDENURL")
+
+
+def test_microlink_prints_a_page(speak):
+    printed = speak.get("/?url=https://print.example/&pdf&embed=pdf.url&screenshot.type=jpeg")
+
+    assert (printed.status_code, printed.content_type, printed.data[:5]) == (200, "application/pdf", b"%PDF-")
+
+
 def test_the_front_page_stays_what_it_is_without_a_question_to_microlink(speak):
     assert speak.get("/?url=https%3A%2F%2Fo3.example").mimetype == "text/html"
 
