@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 import can_ada
 
@@ -32,6 +32,8 @@ _TYPED = re.compile(
     r"(?://)?(?:[^/?#:@\[\]]*[.\u3002\uff0e\uff61][^/?#:@\[\]]*|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?(?=[/?#]|$)",
     re.IGNORECASE,
 )
+_ENCODED = re.compile(r"https?%3a", re.IGNORECASE)
+_TWO_SCHEMES = re.compile(r"https?:/*(https?:?/+[^/])", re.IGNORECASE)
 _NO_UTF8 = re.compile("[\udc80-\udcff]")  # what Python makes of a byte that is no UTF-8 ("surrogateescape")
 _MOST_OPTIONS = 64
 _CLIENT_ROUTES = ("#/", "#!")  # fragments that choose a page in the browser; any other only scrolls
@@ -43,6 +45,8 @@ def parse_url(text: str, guard: Guard) -> Target:
         raise InvalidURL("is missing; set it to an absolute http:// or https:// URL")
     if len(text) > MAX_URL_BYTES or len(text.encode(errors="replace")) > MAX_URL_BYTES:
         raise InvalidURL(f"must be at most {MAX_URL_BYTES} bytes of UTF-8")
+    if _TWO_SCHEMES.match(text):
+        raise InvalidURL("begins with two schemes; write one of them, as in https://example.com/")
     if _UNWELCOME.search(text):
         raise InvalidURL("contains a space, a backslash, or a control or invisible character; percent-encode it")
     url = _parse_whatwg(text)
@@ -56,8 +60,11 @@ def parse_url(text: str, guard: Guard) -> Target:
 def parse_typed_url(text: str, guard: Guard) -> tuple[Target, bool]:
     """Parse a URL that may lack its scheme, as in `example.com/a`. Returns whether http is worth a try where https fails.
 
-    Both are judged. A port that belongs to one of them chooses it. Raises InvalidURL or BlockedTarget.
+    Both are judged. A port that belongs to one of them chooses it. A URL that is percent-encoded as a whole is decoded: it
+    can be nothing else. Raises InvalidURL or BlockedTarget.
     """
+    if _ENCODED.match(text):
+        text = _as_written(unquote_to_bytes(text).decode(errors="surrogateescape"))
     typed = _TYPED.match(text)
     if typed is None:
         return parse_url(text, guard), False

@@ -17,7 +17,7 @@ _NONE = "-"  # in the place of the options
 _FORM = "/t/w=320,h=180/https://example.com/"
 _ENDINGS = {each: each for each in FORMATS} | dict(FORMAT_ALIASES)  # of file names, to the names of formats
 _URL = re.compile(r"https?:/*", re.IGNORECASE)
-_ENCODED_URL = re.compile(r"https?%3a", re.IGNORECASE)
+_ENCODED_URL = re.compile(r"https?%(?:25)?3a", re.IGNORECASE)
 # Python's encoder pads.
 _FILE = re.compile(r"([A-Za-z0-9_-]+)(?:=|%3d){0,2}(?:\.([a-z0-9]{1,8}))?", re.IGNORECASE)
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")

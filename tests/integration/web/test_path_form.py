@@ -60,6 +60,7 @@ PAGES = [
 ("https:/example.com/a", "https://example.com/a"),  # a proxy has merged the slashes
 ("HTTPS://Example.COM:443", PAGE),
 ("https%3A%2F%2Fexample.com%2Fa%3Fb%3Dc%26d%3De", "https://example.com/a?b=c&d=e"),
+("https%253A%252F%252Fexample.com%252F50%252525%253Fb%253Dc%2526d%253De", "https://example.com/50%25?b=c&d=e"),
 ("https://thumbs.example/t/w=5/https://example.org/", "https://thumbs.example/t/w=5/https://example.org/"),
 ("https://example.com/photo.webp", "https://example.com/photo.webp"),
 ]  # fmt: skip

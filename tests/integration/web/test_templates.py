@@ -161,3 +161,32 @@ def test_a_parameter_after_an_unencoded_url_is_thought_to_be_the_pages(client):
 def test_a_name_in_another_case_is_recognised(client, name, nearest):
     refused = client.get(f"/thumb?url={ENCODED}&{name}=1")
     assert refused.json["detail"] == f"{name}: is not an option; did you mean {nearest}?"
+
+
+@pytest.mark.parametrize(
+    ("twice", "opened"),
+    [
+        ("https%253A%252F%252Fexample.com%252F", PAGE),
+        ("HTTP%253A%252F%252Fexample.com%252Fa%253Fb%253Dc%2526d%253De", "http://example.com/a?b=c&d=e"),
+        ("https%253A%252F%252Fexample.com%252Fcaf%2525E9%253Fx", "https://example.com/caf%E9?x"),
+        ("%20https%253a%252f%252fexample.com%252f%252525", "https://example.com/%25"),
+    ],
+)
+def test_a_url_that_was_encoded_twice_is_the_page_that_is_meant(client, api, twice, opened):
+    for path in ("/thumb", "/icon", "/meta"):
+        assert client.get(f"{path}?url={twice}").status_code == 200
+    assert captured(api) == [opened]
+
+
+def test_a_url_that_was_encoded_twice_is_judged_as_it_will_be_opened(client, api):
+    for inside in ("http%253A%252F%252F127.0.0.1%252F", "https%253A%252F%252Fu%253Ap%2540example.com%252F"):
+        assert client.get(f"/thumb?url={inside}").status_code == 400
+    assert api.calls == []
+
+
+@pytest.mark.parametrize("prefix", ["http://", "https://", "https%3A%2F%2F"])
+def test_a_template_with_a_scheme_of_its_own_is_told_so(client, api, prefix):
+    for url in (ENCODED, "http://example.com"):
+        detail = client.get(f"/thumb?url={prefix}{url}").json["detail"]
+        assert detail == "url: begins with two schemes; write one of them, as in https://example.com/"
+    assert api.calls == []
