@@ -1,6 +1,8 @@
 """Icons by their URLs: fetched once for all callers, decoded, and kept in Redis as PNGs. No icon is kept too, for an hour."""
 
 import hashlib
+import math
+import time
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as WaitTimeout
 from typing import TypeVar
@@ -9,7 +11,7 @@ import structlog
 
 import images
 from coordination import CacheRedis, Coalescer, LocalLeases, Work
-from errors import ThumbnailError
+from errors import Pending, ThumbnailError
 from images import CpuPool, NotAPicture
 from metadata.fetching import NotFetched, PictureFetcher
 
@@ -32,10 +34,10 @@ class IconStore:
         self._cpu = cpu
         self._coalescer = Coalescer(LocalLeases(), _AT_ONCE)
 
-    def get(self, url: str, charge: Callable[[], object]) -> bytes:
+    def get(self, url: str, charge: Callable[[], object], deadline: float = math.inf) -> bytes:
         """Return the icon at `url` as a PNG, b"" if there is none. `charge` is called before it is fetched.
 
-        Raises what `charge` raises, and OverCapacity.
+        Raises what `charge` raises, OverCapacity, and Pending at the `deadline` (monotonic) of the caller.
         """
         name = self._keys.icon(hashlib.sha256(url.encode()).hexdigest())
         known, _ = self._call(lambda: self._client.get(name))
@@ -50,9 +52,12 @@ class IconStore:
             return icon
 
         flight = self._coalescer.join(name, Work(fetch, follow=lambda: None), FETCH_SECONDS)
+        left = max(deadline - time.monotonic(), 0)
         try:
-            return flight.future.result(2 * FETCH_SECONDS)
+            return flight.future.result(min(left, 2 * FETCH_SECONDS))
         except WaitTimeout:
+            if left < 2 * FETCH_SECONDS and not flight.future.done():
+                raise Pending("the icon is being fetched; try again in a few seconds") from None
             return b""
         except ThumbnailError:
             if flight.leading:

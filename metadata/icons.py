@@ -1,5 +1,7 @@
 """The icon of a page in the size asked for: its own, or else the first letter of its host on its colour."""
 
+import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urljoin
@@ -40,19 +42,24 @@ class Icons:
     def get(self, ask: Ask, side: int) -> PageIcon:
         """Return the icon of the page, after a capture if need be, which says where it is. Raises Pending.
 
-        A letter takes its place if it has none, or if the page could not be captured.
+        If the page could not be captured, its icon is where icons usually are. A letter takes its place if it has none.
         """
-        request, brief = ask.request, False
+        request, page, failed = ask.request, NO_METADATA, False
+        wait = request.delivery.wait
+        deadline = math.inf if wait is None else time.monotonic() + wait
         try:
-            page = self._page(ask)
+            try:
+                page = self._page(ask)
+            except CaptureError:
+                failed = True
             for url in self._candidates(page, request, side):
-                if body := self._store.get(url, ask.charge.rendition):
+                if body := self._store.get(url, ask.charge.rendition, deadline):
                     drawn = self._cpu.run(lambda body=body: images.resize_icon(body, side), pixels=_PIXELS)  # type: ignore[misc]
-                    return PageIcon(drawn, KEEP_SECONDS)
-        except (CaptureError, RateLimited, OverCapacity):
-            page, brief = NO_METADATA, True
+                    return PageIcon(drawn, KEEP_NONE_SECONDS if failed else KEEP_SECONDS)
+        except (RateLimited, OverCapacity):
+            failed = True
         letter = images.draw_letter(request.target.host, page.theme_color, side)
-        return PageIcon(letter, BRIEF_SECONDS if brief else KEEP_NONE_SECONDS, letter=True)
+        return PageIcon(letter, BRIEF_SECONDS if failed else KEEP_NONE_SECONDS, letter=True)
 
     def letter(self, request: ThumbnailRequest, side: int) -> PageIcon:
         """Return the letter of the host, while nothing is known of its page."""

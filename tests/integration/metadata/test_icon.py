@@ -195,6 +195,15 @@ def test_a_page_that_cannot_be_captured_has_a_letter_for_a_minute(client, engine
     assert (answer.headers["X-Icon"], answer.headers["Cache-Control"]) == ("letter", "public, max-age=60")
 
 
+def test_a_page_that_cannot_be_captured_has_the_icon_of_its_host(client, engine_api, web):
+    """Such as a page that answers 403 to all that is not a browser of a person."""
+    web.add("/favicon.ico", pictures.ico(32))
+    engine_api.behave(refuse(422, "page_status", "the page answered 403", extras={"page_status": 403}), times=5)
+    answer = icon(client, url=at(web, "/forbidden"))
+
+    assert (answer.headers["X-Icon"], answer.headers["Cache-Control"]) == ("page", "public, max-age=3600")
+
+
 def test_a_hosted_api_is_not_asked_for_an_icon(make_client, api, web):
     web.add("/favicon.ico", pictures.ico(32))
     client = make_client(capture_api="snapsharp", capture_url=api.url, capture_api_key="sk_live_test")
@@ -245,6 +254,19 @@ def test_a_size_that_is_not_offered_is_refused(client, engine_api, size):
 
     assert (answer.status_code, answer.json["detail"][:5]) == (400, "size:")
     assert engine_api.calls == []
+
+
+def test_a_caller_waits_no_longer_for_an_icon_than_for_a_page(client, web, named):
+    gate = threading.Event()
+    web.add("/i", pictures.plain(64, 64), gate=gate)
+    named(("/i", 64))
+    meanwhile = [icon(client, wait=wait) for wait in (1, 0)]
+    gate.set()
+    wait_until(lambda: icon(client, wait=0).status_code == 200, "the icon")
+
+    assert [(each.status_code, each.headers["X-Icon"]) for each in meanwhile] == [(202, "letter")] * 2
+    assert icon(client, wait=0).headers["X-Icon"] == "page"
+    assert web.hits("/i") == 1
 
 
 def test_a_caller_that_does_not_wait_gets_a_letter(client, engine_api):
