@@ -30,6 +30,10 @@ class LinkCard:
     def host(self) -> str:
         return urlsplit(self.url).netloc.removeprefix("www.")
 
+    @property
+    def heading(self) -> str:
+        return self.title or self.host or "No preview"
+
 
 @dataclass(frozen=True, slots=True)
 class LinkCards:
@@ -99,11 +103,14 @@ def html_to_paste(card: LinkCard, picture: str, theme: str) -> str:
         if card.description
         else ""
     )
+    start, end = (
+        (f'<a href="{escape(card.url)}" target="_blank" rel="noopener"', "</a>") if card.url else ("<div", "</div>")
+    )
     return (
-        f'<a href="{escape(card.url)}" target="_blank" rel="noopener" style="display:flex;gap:16px;max-width:600px;'
+        f'{start} style="display:flex;gap:16px;max-width:600px;'
         f"padding:12px;border:1px solid {line};border-radius:6px;{paper};text-decoration:none;"
         f'font:15px/1.4 system-ui,sans-serif;overflow-wrap:anywhere">{image}'
         '<span style="display:flex;flex-direction:column;gap:2px;min-width:0">'
-        f'<strong dir="auto" style="{cut}:2;font-weight:600">{escape(card.title or card.host)}</strong>{description}'
-        f'<span style="font-size:13px;{quiet}">{escape(card.host)}</span></span></a>\n'
+        f'<strong dir="auto" style="{cut}:2;font-weight:600">{escape(card.heading)}</strong>{description}'
+        f'<span style="font-size:13px;{quiet}">{escape(card.host)}</span></span>{end}\n'
     )

@@ -132,6 +132,16 @@ def test_a_card_of_a_url_that_is_refused_leads_nowhere(client, engine_api, url):
     assert engine_api.calls == []
 
 
+def test_html_to_paste_of_a_url_that_is_refused_leads_nowhere_too(client):
+    """A link with an empty address would lead to the page into which it was pasted."""
+    answer = embed(client, url="http://localhost/", **{"as": "html"})
+
+    assert (answer.status_code, "href" in answer.text) == (400, False)
+    assert re.sub(r"<[^>]*>", "|", answer.text).strip("|\n").split("|")[0] == "No preview"
+    assert answer.text.startswith("<div ")
+    assert answer.text.endswith("</div>\n")
+
+
 @pytest.mark.parametrize("wrong", [{"theme": "blue"}, {"as": "pdf"}, {"width": 1}])
 def test_a_wrong_option_of_a_card_is_refused(client, engine_api, wrong):
     assert embed(client, **wrong).status_code == 400
