@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
 
+from images.lettering import font_of, host_in_words
 from images.render import encode
 from options import FORMATS
 
@@ -22,15 +23,17 @@ def draw_letter(host: str, colour: str, side: int) -> bytes:
     draw = ImageDraw.Draw(image)
     draw.rounded_rectangle((0, 0, large - 1, large - 1), large / 5, fill=paper)
     ink = "white" if _contrast(paper) else "#1a1a1a"
-    font = ImageFont.load_default(large * _SHARE)
-    draw.text((large / 2, large / 2), _letter(host), fill=ink, font=font, anchor="mm")
+    letter, size = _letter(host), large * _SHARE
+    font = ImageFont.load_default(size) if letter.isascii() else font_of(letter, round(size))
+    draw.text((large / 2, large / 2), letter, fill=ink, font=font, anchor="mm")
     return encode(image.resize((side, side), Image.Resampling.LANCZOS), FORMATS["png"], 0)
 
 
 def _letter(host: str) -> str:
-    """Return the first letter or digit of the host's name. The font has no letters but Latin ones."""
-    name = host.removeprefix("www.").removeprefix("xn--")
-    return next((each for each in name if each.isalnum() and each.isascii()), "#").upper()
+    """Return the first letter or digit of the host's name, in its own script if there is a font for it."""
+    name = host_in_words(host.removeprefix("www.")).removeprefix("xn--")
+    letter = next((each for each in name if each.isalnum()), "#")
+    return letter.upper() if len(letter.upper()) == 1 else letter
 
 
 def _parse(colour: str) -> tuple[int, int, int]:

@@ -50,6 +50,11 @@ def line(text: str, size: int, smallest: int, most: int) -> Image.Image:
     return image
 
 
+def font_of(letter: str, size: int) -> ImageFont.FreeTypeFont:
+    """Return the font of this machine for the script of a letter, or else Pillow's own."""
+    return _font(script(letter) or LATIN, size)
+
+
 def fits(text: str, size: int, most: int) -> bool:
     return _width(text, size) <= most
 

@@ -5,6 +5,7 @@ from html import escape
 from urllib.parse import urlsplit
 
 from errors import ThumbnailError
+from images.idn import spelled
 from metadata import Metadata
 from web.http.page_links import PageLinks, themed
 
@@ -28,7 +29,8 @@ class LinkCard:
 
     @property
     def host(self) -> str:
-        return urlsplit(self.url).netloc.removeprefix("www.")
+        """The host as its readers know it: in its own script, unless it could be taken for another one."""
+        return spelled(urlsplit(self.url).netloc.removeprefix("www."), lambda _script: True)
 
     @property
     def heading(self) -> str:

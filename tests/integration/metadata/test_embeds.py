@@ -88,6 +88,21 @@ def test_a_card_is_html_to_paste(client, engine_api):
     assert "class=" not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("bücher.example", "bücher.example"),
+        ("例え.example", "例え.example"),
+        ("аррӏе.example", "xn--80ak6aa92e.example"),
+    ],
+)
+def test_a_card_names_the_host_as_its_readers_know_it(client, engine_api, host, shown):
+    engine_api.behave(saying(status=200), times=2)
+    for form in ("frame", "html"):
+        text = embed(client, url=f"https://www.{host}/", **{"as": form}).text
+        assert f">{shown}<" in text
+
+
 def test_a_card_of_an_unknown_page_tries_again_by_itself(client, engine_api):
     gate = threading.Event()
     engine_api.hold(gate)

@@ -188,6 +188,17 @@ def test_a_letter_has_the_colour_of_the_theme(client, web, named):
     assert len(drawn.getcolors(1 << 16)) > 10
 
 
+def test_a_letter_is_of_the_hosts_own_script(client, engine_api):
+    """Liberation Sans, which set-up installs, has Greek and Cyrillic letters too."""
+    engine_api.behave(saying(theme_color="#1f6feb"), times=5)
+    hosts = ("пример.example", "почта.example", "x.example", "example.com", "www.example.org", "аррӏе.example")
+    drawn = [icon(client, url=f"https://{host}/").data for host in hosts]
+
+    assert drawn[0] == drawn[1]
+    assert len({drawn[0], drawn[2], drawn[3], drawn[5]}) == 4
+    assert drawn[3] == drawn[4]
+
+
 def test_a_page_that_cannot_be_captured_has_a_letter_for_a_minute(client, engine_api):
     engine_api.behave(refuse(422, "page_status", "the page answered 404", extras={"page_status": 404}))
     answer = icon(client)
