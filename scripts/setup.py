@@ -22,6 +22,7 @@ from pathlib import Path
 from scripts import headless_shell
 from scripts.python_packages import ROOT, VENV, install_requirements, make_venv
 from scripts.system_packages import (
+    WELL_KNOWN,
     Manager,
     Purpose,
     essentials,
@@ -41,7 +42,7 @@ def main(kinds: set[str]) -> None:
     os.chdir(ROOT)
     with alone():
         manager = package_manager()
-        absent, fetches_shell = install_packages(os.environ, kinds, manager)
+        absent, fetches_shell = install_packages(settings(), kinds, manager)
         make_venv()
         note_absent(absent, purposes(kinds, manager))
         install_requirements("requirements-dev.txt" if kinds else "requirements.txt")
@@ -49,6 +50,15 @@ def main(kinds: set[str]) -> None:
             install_requirements("requirements-bench.txt")
         if fetches_shell:
             headless_shell.fetch(headless_shell.browsers_folder(os.environ))
+
+
+def settings() -> dict[str, str]:
+    """Return the environment over the lines of `.env`, as the processes read them, quotes aside."""
+    pairs = {}
+    with suppress(OSError):
+        lines = (ROOT / ".env").read_text(encoding="utf-8").splitlines()
+        pairs = dict(line.split("=", 1) for line in lines if "=" in line)
+    return {name.removeprefix("export ").strip(): value.strip() for name, value in pairs.items()} | os.environ
 
 
 @contextmanager
@@ -105,8 +115,8 @@ def missing_shell(environ: Mapping[str, str], manager: Manager | None) -> dict[s
 def offers_shell(manager: Manager | None) -> bool:
     """Return whether the system has packages of the headless shell, or does not know its packages yet."""
     names = {name for each in headless_shell.packages().values() for name in manager.names(each)} if manager else set()
-    offered = manager.offers([*names, "curl"]) if manager and names else {"curl"}
-    return (bool(names) and names <= offered) or "curl" not in offered
+    offered = manager.offers([*names, WELL_KNOWN]) if manager and names else {WELL_KNOWN}
+    return (bool(names) and names <= offered) or WELL_KNOWN not in offered
 
 
 def known_absent() -> list[str]:

@@ -18,6 +18,7 @@ from pathlib import Path
 SYSTEM_PATH = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin"
 # Homebrew keeps several versions of PostgreSQL beside each other, and none of them on the PATH.
 POSTGRESQL = ("/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql@*/bin", "/usr/local/opt/postgresql@*/bin")
+WELL_KNOWN = "curl"  # a package that every manager has
 OS_RELEASE = Path("/etc/os-release")  # https://www.freedesktop.org/software/systemd/man/latest/os-release.html
 
 Names = tuple[str, ...]
@@ -241,7 +242,9 @@ def install_missing(missing: Purposes, manager: Manager | None) -> list[str]:
         )
     if not manager.for_root and os.geteuid() == 0:
         sys.exit(f"{manager.system} does not install packages for root. Start this as an ordinary user.")
-    offered = manager.offers([name for purpose in missing.values() for name in manager.names(purpose)])
+    offered = manager.offers([*(name for each in missing.values() for name in manager.names(each)), WELL_KNOWN])
+    if WELL_KNOWN not in offered:  # it could not learn its packages, and says why when it is asked to install one
+        offered = set(_first_names(missing, manager))
     chosen = {key: next(filter(offered.__contains__, manager.names(each)), "") for key, each in missing.items()}
     absent = [key for key, package in chosen.items() if not package]
     if needed := [key for key in absent if not missing[key].lost]:

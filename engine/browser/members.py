@@ -41,7 +41,7 @@ def members_of(group: int) -> list[Member]:
 
 
 def listed_members(group: int) -> list[Member]:
-    """Ask ps for what `members_of` returns. It takes some 10 ms."""
+    """Ask ps for what `members_of` returns."""
     command = ["ps", "-A", "-o", "pgid=,pid=,rss=,args="]  # POSIX has no `rss`, but each ps that we know has: in KiB
     listed = subprocess.run(command, capture_output=True, text=True, errors="replace", check=True).stdout  # noqa: S603
     lines = [fields for line in listed.splitlines() if len(fields := line.split(maxsplit=3)) == 4]

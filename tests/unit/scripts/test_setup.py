@@ -51,6 +51,19 @@ def test_a_second_run_does_nothing():
     assert done.stdout + done.stderr == ""
 
 
+def test_a_chromium_that_the_file_of_settings_names_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(setup, "ROOT", tmp_path)
+    monkeypatch.delenv("ENGINE_CHROMIUM", raising=False)
+    assert "ENGINE_CHROMIUM" not in setup.settings()
+    (tmp_path / ".env").write_text(
+        "# ours\nENGINE_CHROMIUM=/opt/chrome\n#CAPTURE_URL=http://no.example\n", encoding="utf-8"
+    )
+    assert setup.settings()["ENGINE_CHROMIUM"] == "/opt/chrome"
+    assert not setup.settings().get("CAPTURE_URL")
+    monkeypatch.setenv("ENGINE_CHROMIUM", "")
+    assert setup.settings()["ENGINE_CHROMIUM"] == "", "an empty value means the default"
+
+
 MODULES = ("__init__", "setup", "python_packages", "system_packages", "headless_shell")
 
 

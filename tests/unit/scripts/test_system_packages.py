@@ -235,6 +235,14 @@ def test_where_apt_knows_no_packages_yet_the_line_names_those_of_debian(machine)
         machine.install()
 
 
+def test_a_manager_that_could_not_learn_its_packages_is_asked_to_install_them_and_says_why_not(machine):
+    """What a system has no package for would otherwise be all of them, for ever."""
+    machine.os_release = DEBIAN
+    machine.add(*APT)
+    assert machine.install() == ([], False)
+    assert machine.installed[:2] == ["curl", "redis-server"]
+
+
 def test_what_nothing_runs_without_stops_it(machine):
     machine.os_release = DEBIAN
     machine.add(*APT)
