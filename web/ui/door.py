@@ -11,7 +11,9 @@ from thumbnails import Served
 from web.ui.controls import URL, OptionControl, OptionControls, Pairs, plain
 from web.ui.snippets import Snippet, Subject, query_of, snippets
 
-KEY = "key"  # the field of a person's key
+KEY, WAITING = "key", "waiting"  # the fields of a person's key, and of what has been waited for
+_LONGEST_WAIT = 600  # seconds
+_LONGEST_TIME = 16  # digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,34 @@ class ShownPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A person waits for the picture of `query`, since a Unix time, and has paid for its capture, or not.
+
+    The form of a page that waits holds it, and sends it back: what is shown in the end is for the whole wait.
+    """
+
+    query: str
+    since: float
+    paid: bool = False
+
+    @classmethod
+    def read(cls, text: str, query: str, now: float) -> "Waiting":
+        """Read the field. What is not about `query`, or cannot be true, begins now."""
+        since, _, rest = text.partition(" ")
+        paid, _, about = rest.partition(" ")
+        whole = since.isascii() and since.isdecimal() and len(since) < _LONGEST_TIME
+        began = int(since) / 1000 if whole else 0
+        if about == query and 0 <= now - began < _LONGEST_WAIT:
+            return cls(query, began, paid == "paid")
+        return cls(query, now)
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What came of a form: a picture, or an error; and what that has cost, by the `RateLimit-*` headers.
 
-    `more_errors` are those of other fields.
+    `more_errors` are those of other fields. `waiting` says since when a person waits, and whether the capture was paid by
+    a form before.
     """
 
     wanted: ThumbnailRequest | None = None
@@ -52,6 +78,7 @@ class Result:
     more_errors: tuple[ThumbnailError, ...] = ()
     costs: dict[str, str] = field(default_factory=dict)
     milliseconds: int = 0
+    waiting: Waiting | None = None
 
     @property
     def state(self) -> str:
@@ -60,6 +87,17 @@ class Result:
         if self.error is None:
             return "nothing"
         return "pending" if isinstance(self.error, Pending) else "failed"
+
+    @property
+    def paid(self) -> bool:
+        return bool(self.costs) or (self.waiting is not None and self.waiting.paid)
+
+    @property
+    def waited(self) -> str:
+        """What the field of a form that waits holds, see `Waiting.read`."""
+        if self.waiting is None:
+            return ""
+        return f"{self.waiting.since * 1000:.0f} {'paid' if self.paid else '-'} {self.waiting.query}"
 
     @property
     def region(self) -> ShownPart | None:

@@ -20,7 +20,7 @@ from web.http.pictures import preferred_format
 from web.http.request_log import log_facts, request_id
 from web.ui.access import is_admin
 from web.ui.controls import URL, OptionControls, Pairs
-from web.ui.door import KEY, Door, Result
+from web.ui.door import KEY, WAITING, Door, Result, Waiting
 from web.ui.error_pages import show_errors
 from web.ui.pages import page
 from web.ui.snippets import Subject, query_of
@@ -54,9 +54,8 @@ class Captures:
             return Result()  # the form says so once it is sent
         return Result(wanted, served) if served else Result()
 
-    def take(self, chosen: Pairs, key: str, *, again: bool) -> Result:
+    def take(self, chosen: Pairs, key: str, waiting: Waiting, *, again: bool) -> Result:
         """Return the picture that a form asks for, captured anew with `again`, or the error."""
-        began = time.monotonic()
         try:
             caller = self._identify(key)
             wanted = self._read(chosen)
@@ -75,8 +74,8 @@ class Captures:
             error = err
             log_facts(code=err.code)
         wanted = self._services.thumbnailer.settle(wanted)  # which scheme answered is known now
-        milliseconds = round((time.monotonic() - began) * 1000)
-        return Result(wanted, served, error, costs=charge.headers, milliseconds=milliseconds)
+        milliseconds = max(round((time.time() - waiting.since) * 1000), 0)
+        return Result(wanted, served, error, costs=charge.headers, milliseconds=milliseconds, waiting=waiting)
 
     def _identify(self, typed: str) -> Caller:
         """Return who pays. Raises KeyRequired or BadKey where the installation is restricted."""
@@ -135,8 +134,9 @@ def _open(views: Blueprint, services: Services, captures: Captures) -> None:
     @views.post("/")
     def capture() -> Response:
         chosen = controls.read(request.form.items(multi=True))
-        key = request.form.get(KEY, "").strip()
-        response = show(chosen, captures.take(chosen, key, again=_AGAIN in request.form))
+        key, again = request.form.get(KEY, "").strip(), _AGAIN in request.form
+        waiting = Waiting.read("" if again else request.form.get(WAITING, ""), query_of(chosen), time.time())
+        response = show(chosen, captures.take(chosen, key, waiting, again=again))
         response.headers["Cache-Control"] = "no-store"
         return response
 

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from options import PRIVATE, THUMBNAIL_OPTIONS
+from tests.support.processes import wait_until
 from tests.support.screenshot_api import refuse, running_screenshot_api, sized
 
 URL = "https://example.com/"
@@ -328,3 +329,44 @@ def test_the_code_works_for_a_page_typed_without_its_scheme(make_client, scheme)
 
 def test_a_text_that_reads_like_another_type_stays_a_text(client, capture):
     assert persisted(client, capture(hide="true", css="5", full_page="true")).status_code == 201
+
+
+def fields(page):
+    """The hidden fields of the form."""
+    found = re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"', page.text)
+    return {name: html.unescape(value) for name, value in found}
+
+
+def test_a_slow_picture_costs_and_takes_what_the_whole_wait_does(capture, api):
+    gate = threading.Event()
+    api.hold(gate)
+    pending = capture(wait="0")
+    waiting = fields(pending)["waiting"]
+    began, rest = waiting.split(" ", 1)
+    earlier = f"{int(began) - 30_000} {rest}"
+    assert "Cost: 1 capture, 119 left for 60 s" in pending.text
+    gate.set()
+    wait_until(lambda: outcome(capture(wait="0", waiting=earlier)).get("X-Cache"), "the picture")
+    ready, other = capture(wait="0", waiting=earlier), capture(wait="0", w="320", waiting=earlier)
+
+    assert (outcome(ready)["Cost"], outcome(ready)["Took"][:2]) == ("1 capture", "30")
+    assert outcome(other)["Cost"] == "nothing"
+    assert outcome(other)["Took"].endswith("ms")
+
+
+@pytest.mark.parametrize(
+    "waiting", ["", "x", "1 paid", "99999999999999 paid url=https://example.com/&w=640", "٣ - x", "9" * 5000]
+)
+def test_what_has_been_waited_for_is_not_believed_if_it_cannot_be(capture, waiting):
+    found = outcome(capture(waiting=waiting))
+    assert found["Took"].endswith("ms")
+
+
+def test_a_capture_that_fails_at_a_field_says_what_it_cost(make_client):
+    with running_screenshot_api("engine") as engine:
+        engine.behave(refuse(422, "selector_not_found", "no element", extras={"field": "selector"}), times=9)
+        page = make_client(capture_api="engine", capture_url=engine.url).post(
+            "/", data={"url": URL, "selector": "nope"}
+        )
+        assert set(wrong(page)) == {"selector"}
+        assert "Cost: 1 capture, 119 left for 60 s" in page.text
