@@ -58,12 +58,15 @@ _FIRST = (("w", "640"), ("format", "webp"))  # what the form holds before anybod
 _TRUE = ("true", "1", "yes", "on", "")
 _OF_IMAGES = {each.name for each in callers_options(Rendition)} - {"format"}  # a PDF has none of them
 _REFERENCE = re.compile(r"[;:.,] [Ss]ee \[[^\]]*\]\([^)]*\)")
+_LINE_BREAK = re.compile(r"\s*[\r\n]\s*")
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
 @dataclass(frozen=True, slots=True)
 class OptionControl:
     """How a person sets one option. `kind` is that of the element: check, number, select, area or text.
+
+    A number is typed into a field of text: browsers send nothing at all for what is no number in a field of numbers.
 
     `choices` are groups of values with their words; the name of a group may be empty. `default` is what counts if nothing
     is chosen, as a text; `example` is shown where a value may be typed.
@@ -75,9 +78,7 @@ class OptionControl:
     default: str = ""
     hint: str = ""
     example: str = ""
-    low: str = ""
-    high: str = ""
-    step: str = ""
+    whole: bool = True
     choices: Sequence[tuple[str, Sequence[tuple[str, str]]]] = ()
 
     @property
@@ -92,6 +93,8 @@ class OptionControl:
         """Return `value` as a query has it, None if it need not be there."""
         if self.kind == "check":
             value = str(value.lower() in _TRUE).lower()
+        if self.kind == "area":  # a URL can hold no line break where it is signed, and is easier to read without
+            value = _LINE_BREAK.sub(" ", value)
         value = value.strip()
         return value if value and value != self.default else None
 
@@ -175,8 +178,7 @@ def _control(option: Option, settings: Settings) -> OptionControl:
         case Boolean():
             return replace(control, kind="check")
         case Whole() | Number() as kind:
-            step = "1" if isinstance(kind, Whole) else "any"
-            return replace(control, kind="number", low=f"{kind.low:g}", high=f"{kind.high:g}", step=step)
+            return replace(control, kind="number", whole=isinstance(kind, Whole))
         case Preset():
             return replace(control, kind="select", choices=_devices())
         case Choice() as kind:

@@ -370,3 +370,17 @@ def test_a_capture_that_fails_at_a_field_says_what_it_cost(make_client):
         )
         assert set(wrong(page)) == {"selector"}
         assert "Cost: 1 capture, 119 left for 60 s" in page.text
+
+
+def test_lines_of_a_style_sheet_are_joined_where_a_url_is_signed(make_client):
+    client = make_client(signing_keys=(SIGNING_KEY,))
+    page = client.post("/", data={"url": URL, "w": "640", "css": "nav {\r\n  display: none\r\n}", "key": SIGNING_KEY})
+    assert page.status_code == 200
+    assert "css=nav%20%7B%20display:%20none%20%7D&" in address(page)
+    assert client.get(address(page)).status_code == 200
+
+
+def test_what_is_no_number_is_sent_and_judged(capture):
+    page = capture()
+    assert 'type="number"' not in page.text
+    assert wrong(capture(w="1e")) == {"w": "Width must be a whole number of pixels from 16 to 3840."}
