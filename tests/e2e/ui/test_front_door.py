@@ -193,6 +193,13 @@ def test_a_rectangle_on_the_picture_becomes_the_clip(door, api, open_page):
     assert api.calls[-1].params["clip"] == "128,72,400,200"
 
 
+def test_a_person_with_a_phone_who_draws_sees_the_picture(door, open_page):
+    page = open_page(door, "phone")
+    capture(page, "https://clip.example/")
+    page.get_by_role("button", name="Draw it on the picture").click()
+    expect(page.locator("figure img")).to_be_in_viewport(ratio=0.9)
+
+
 def test_each_code_is_copied_as_it_stands(door, open_page):
     page = open_page(door, permissions=["clipboard-read", "clipboard-write"])
     capture(page)

@@ -130,7 +130,10 @@ function setDrawing(on) {
   sheet()?.classList.toggle("drawable", on);
 }
 
-draw?.addEventListener("click", () => setDrawing(draw.getAttribute("aria-pressed") !== "true"));
+draw?.addEventListener("click", () => {
+  setDrawing(draw.getAttribute("aria-pressed") !== "true");
+  if (draw.getAttribute("aria-pressed") === "true") sheet()?.scrollIntoView({ block: "nearest" }); // on a phone it is far away
+});
 
 result.addEventListener("pointerdown", (event) => {
   const drawn = event.target.closest(".drawable");
