@@ -79,7 +79,7 @@ class _DialectView:
 
     def _words(self) -> Mapping[str, str]:
         if request.mimetype == "application/x-www-form-urlencoded":
-            return request.form.to_dict()
+            return self._reader.words_in(request.get_data().decode("latin-1"))
         body = json_body()
         if not isinstance(body, dict):
             raise InvalidOption('the body must be a JSON object such as {"url": "https://example.com/"}')

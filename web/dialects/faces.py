@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import Response, request
 
@@ -46,6 +46,7 @@ class JSONFace:
     body: Callable[[Said], Mapping[str, object]]
     other: str = ""  # the code of all other errors; "" for our own
     headers: Callable[[Said], Mapping[str, str]] = lambda _said: {}
+    of_status: Mapping[int, str] = field(default_factory=dict)  # codes of errors of HTTP itself
 
     def of_error(self, err: ThumbnailError, headers: Mapping[str, str]) -> Response:
         if prefers_image():
@@ -59,7 +60,7 @@ class JSONFace:
         return self._respond(Said(code, status, err.detail, err), headers)
 
     def of_http(self, status: int, code: str, detail: str) -> Response:
-        return self._respond(Said(code, status, detail), {})
+        return self._respond(Said(self.of_status.get(status, code), status, detail), {})
 
     def _respond(self, said: Said, headers: Mapping[str, str]) -> Response:
         body = json.dumps(self.body(said), ensure_ascii=False) + "\n"

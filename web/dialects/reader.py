@@ -15,7 +15,7 @@ from web.dialects.credentials import Proof, find_pair, prove
 from web.dialects.dialect import AnswerKind, InboundDialect, Spoken
 from web.dialects.ladder import on_ladder
 from web.dialects.rules import translate
-from web.dialects.words import without_blanks, words_of
+from web.dialects.words import without_blanks, words_in, words_of
 from web.http.thumb_paths import Presenter, raw_path
 
 if TYPE_CHECKING:
@@ -63,6 +63,9 @@ class DialectReader:
         assert posts is not None, self.name  # noqa: S101 - the view has no such method then
         spoken = posts(words)
         return Read(spoken, self._request(spoken, private=True))
+
+    def words_in(self, form: str) -> dict[str, str]:
+        return words_in(form, self.dialect.lists)
 
     def words_of(self, body: Mapping[str, object]) -> dict[str, str]:
         return words_of(body, self.dialect.lists)

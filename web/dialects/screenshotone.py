@@ -196,5 +196,6 @@ SCREENSHOTONE = InboundDialect(
         ),
         _body,
         other="internal_application_error",
+        of_status={413: "request_body_too_large", 415: "request_not_valid"},
     ),
 )

@@ -170,6 +170,24 @@ def test_what_may_be_secret_is_not_taken_from_an_address(speak, engine):
     assert {"cookies", "headers", "js"}.isdisjoint(sent)
 
 
+@pytest.mark.parametrize("name", ["hide_selectors", "hide_selectors[]", "hide_selectors[1]"])
+def test_a_list_in_a_form_is_a_list(speak, engine, name):
+    url = f"https://form-{len(name)}.example/"
+    answer = speak.post("/take", data={"url": f" {url}", "wait_until": "load", name: [".a", ".ä", ".b+.c"]})
+
+    assert answer.status_code == 200
+    call = next(call for call in engine.calls if call.params["url"] == url)
+    assert call.params["hide_selectors"] == ".a, .ä, .b+.c"
+
+
+def test_a_body_that_cannot_be_read_has_the_code_of_its_service(speak):
+    large = speak.post("/take", data={"url": "https://example.com/", "styles": "a" * 100_000})
+    text = speak.post("/take", data="x", content_type="text/plain")
+
+    assert (large.status_code, large.json["error_code"]) == (413, "request_body_too_large")
+    assert (text.status_code, text.json["error_code"]) == (415, "request_not_valid")
+
+
 def test_apiflash_takes_a_form(speak):
     answer = speak.post("/v1/urltoimage", data={"access_key": "k", "url": "https://o10.example/", "width": "1000"})
 
