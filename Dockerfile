@@ -38,6 +38,7 @@ FROM base AS web
 COPY *.py ./
 COPY access access
 COPY capture capture
+COPY cli cli
 COPY config config
 COPY coordination coordination
 COPY images images
@@ -54,6 +55,7 @@ COPY thumbnails thumbnails
 COPY web web
 COPY webhooks webhooks
 COPY deploy/gunicorn.conf.py deploy/
+COPY deploy/thumbnails /usr/local/bin/
 # The folders of pictures, originals and the catalogue. A named volume that is mounted there takes over owner and mode.
 RUN install -d -o app -g app data data/media && install -d -o app -g app -m 700 data/originals data/catalogue
 USER 10001:10001

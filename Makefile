@@ -67,7 +67,7 @@ security-report: setup-dev ## try the attacks of docs/security-figures.md and pr
 	$(BIN)/python -m bench.security
 
 sign: setup ## print a signed URL (URL=https://example.com/ W=640 H=360)
-	@$(BIN)/flask --app app sign "$(URL)" $(if $(W),-o w=$(W)) $(if $(H),-o h=$(H))
+	@$(BIN)/thumbnails sign "$(URL)" $(if $(W),-o w=$(W)) $(if $(H),-o h=$(H))
 
 check-image: setup-dev ## run the Dockerfile's steps without Docker (needs root, takes some minutes)
 	unshare --mount --pid --fork --kill-child $(BIN)/python -m scripts.check_image

@@ -12,7 +12,7 @@ import services as composition
 from config import Settings
 from coordination import ClusterMode, log_in_one_line
 from services import Services
-from web import cli, fast_path, openapi
+from web import fast_path, openapi
 from web.admin import blueprint as admin
 from web.api import (
     contract,
@@ -73,7 +73,6 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     errors.install(app, flood_guard.install(app, services))
     give_prefixes(app, services.settings.dialects)
     callers.trust_proxies(app, services.settings.trusted_proxies)
-    cli.install(app, services)
     return app
 
 

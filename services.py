@@ -37,6 +37,7 @@ from sites import (
     AuditLog,
     Capturer,
     Catalogue,
+    CatalogueBackup,
     Claims,
     Database,
     DraftReader,
@@ -101,6 +102,7 @@ class Services:
     webhook_sender: WebhookSender
     deliveries: Deliveries
     database: Database
+    catalogue_backup: CatalogueBackup
     catalogue: Catalogue
     drafts: DraftReader
     site_pictures: SitePictures
@@ -230,6 +232,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
             Receivers(state, settings.worker_concurrency), jobs, webhook_sender, presenter, site_events
         ),
         database=database,
+        catalogue_backup=CatalogueBackup(database),
         catalogue=catalogue,
         drafts=drafts,
         site_pictures=site_pictures,

@@ -7,7 +7,7 @@ they can be removed. Pictures of sites are below `sites/` and the site's id, unt
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,6 +54,9 @@ class PictureStorage(Protocol):
 
     def read(self, key: str) -> tuple[bytes, str]:
         """Return the bytes and the content type. Raises NotFound for an unknown or malformed key."""
+
+    def keys(self) -> Iterator[str]:
+        """Yield the keys of all permanent pictures and of those of sites."""
 
     def presign(self, key: str, seconds: int) -> str | None:
         """Return a URL that works for `seconds`, or None if this service has to serve the picture itself."""

@@ -24,8 +24,13 @@ def stop(reason: Exception) -> NoReturn:
     sys.exit(os.EX_CONFIG)
 
 
-def load() -> Settings:
-    """Read the settings. Raises ConfigError, whose text names every invalid variable."""
+def load(running: Path | None = None) -> Settings:
+    """Read the settings. Raises ConfigError, whose text names every invalid variable.
+
+    `running` is a file of variables like `.env`, of a service that runs here: they count before those of `.env`.
+    """
+    if running is not None:
+        dotenv.load_dotenv(running)
     dotenv.load_dotenv(Path(".env"))
     _read_secret_files()
     try:

@@ -24,6 +24,7 @@ from jobs.retries import is_transient, was_not_attempted
 from jobs.runs import Run, Runs
 from jobs.scripts import KEEP_SECONDS
 from jobs.store import JobStore
+from jobs.workers import MISSING_SECONDS
 
 __all__ = [
     "BULK",
@@ -34,6 +35,7 @@ __all__ = [
     "INTERACTIVE",
     "KEEP_SECONDS",
     "MAX_STARTS",
+    "MISSING_SECONDS",
     "PRUNE",
     "QUEUE_STATS",
     "RECAPTURE",

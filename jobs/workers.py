@@ -19,6 +19,11 @@ redis.call('zrem', due, '')
 redis.call('hset', counts, ARGV[1], now)
 """
 
+_SEEN = """
+local seen = redis.call('hget', counts, ARGV[1])
+return seen and math.floor(now - seen) or -1
+"""
+
 # Where none was ever seen, the minute begins with the first question.
 _SECONDS_SINCE = """
 local seen = redis.call('hget', counts, ARGV[1])
@@ -35,6 +40,7 @@ class Workers:
     def __init__(self, state: StateRedis) -> None:
         self._announce = script(state, _ANNOUNCE)
         self._seconds_since = script(state, _SECONDS_SINCE)
+        self._seen = script(state, _SEEN)
         self._announced_at: float | None = None
 
     def announce(self) -> None:
@@ -43,6 +49,11 @@ class Workers:
         if self._announced_at is None or now - self._announced_at >= _ANNOUNCE_SECONDS:
             self._announce(SEEN_AT)
             self._announced_at = now
+
+    def seen_ago(self) -> int | None:
+        """Return for how many seconds no worker was seen; None if none ever was."""
+        seconds = self._seen(SEEN_AT)
+        return None if seconds < 0 else int(seconds)
 
     def require_one(self) -> None:
         """Raise QueueUnavailable if no worker has been seen for a minute."""

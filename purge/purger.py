@@ -1,6 +1,7 @@
 """Purges: notes what is shown no more, and tells the caches in front."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import structlog
 
@@ -20,6 +21,13 @@ class PurgeReport:
 
     order: PurgeOrder
     caches: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def description(self) -> dict[str, object]:
+        """What programs are told."""
+        before = datetime.fromtimestamp(self.order.before, UTC).isoformat().replace("+00:00", "Z")
+        scopes = len(self.order.scopes)
+        return {"purged": self.order.what, "captured_before": before, "scopes": scopes, "caches": self.caches}
 
 
 class Purger:

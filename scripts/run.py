@@ -10,8 +10,8 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dotenv
@@ -25,6 +25,8 @@ from scripts.system_packages import redis_server
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
 DATABASE = "data/thumbnails.db"
+RUNNING = ROOT / "data" / "run.env"
+TOLD = ("REDIS_URL", "STATE_REDIS_URL", "CAPTURE_URL", "PRIVATE_TARGETS")  # variables that a run adds to the settings
 DEMO_PORT = ROOT / "data" / "demo-port"
 # Which processes have metrics, in the order of their ports. `make run` has no outlet, whose place is kept.
 MEASURED = ("WEB", "WORKER", "ENGINE", "OUTLET", "BEAT")
@@ -44,7 +46,21 @@ def main() -> int:
     migrate(env)
     if fresh and "demo" in commands:
         add_demo_sites(env)
-    return supervise(commands, env, health_checks(env, commands), banner(env, commands))
+    with told_to_the_command_line(env):
+        return supervise(commands, env, health_checks(env, commands), banner(env, commands))
+
+
+@contextmanager
+def told_to_the_command_line(env: Mapping[str, str]) -> Iterator[None]:
+    """Keep a file, while the service runs, by which `thumbnails` finds the servers that were started here."""
+    lines = [f"{name}='{env[name]}'\n" for name in TOLD if env.get(name)]
+    RUNNING.parent.mkdir(exist_ok=True)
+    with os.fdopen(os.open(RUNNING, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.writelines(lines)
+    try:
+        yield
+    finally:
+        RUNNING.unlink(missing_ok=True)
 
 
 def migrate(env: Env) -> None:

@@ -48,8 +48,18 @@ def main(kinds: set[str]) -> None:
         install_requirements("requirements-dev.txt" if kinds else "requirements.txt")
         if "bench" in kinds:
             install_requirements("requirements-bench.txt")
+        write_command()
         if fetches_shell:
             headless_shell.fetch(headless_shell.browsers_folder(os.environ))
+
+
+def write_command() -> None:
+    """Write `.venv/bin/thumbnails`, which runs the command line of this checkout in whatever folder it is called."""
+    path = VENV / "bin" / "thumbnails"
+    text = f"#!{VENV / 'bin' / 'python'}\nimport sys\n\nsys.path.insert(0, {str(ROOT)!r})\n\nfrom cli.main import main\n\nmain()\n"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o755)
 
 
 def settings() -> dict[str, str]:

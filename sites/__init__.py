@@ -1,6 +1,7 @@
 """The catalogue of sites: what there is, when it is captured, and how it looked. Knows no HTTP."""
 
 from sites.audit import AuditEntry, AuditLog
+from sites.backup import CatalogueBackup, NotRestored
 from sites.capturer import ROUND_SECONDS as SITE_ROUND_SECONDS
 from sites.capturer import Capturer
 from sites.catalogue import CHANGEABLE, MOST_AT_ONCE, Catalogue
@@ -34,6 +35,7 @@ __all__ = [
     "AuditLog",
     "Capturer",
     "Catalogue",
+    "CatalogueBackup",
     "Census",
     "Changed",
     "Claim",
@@ -46,6 +48,7 @@ __all__ = [
     "Filters",
     "History",
     "Keep",
+    "NotRestored",
     "Pace",
     "Recorded",
     "Recorder",

@@ -28,11 +28,26 @@ class NewerDatabase(Exception):
         )
 
 
+class Unmigratable(Exception):
+    """The database cannot be reached or changed. The text says why."""
+
+    def __init__(self, cause: BaseException) -> None:
+        reason = str(getattr(cause, "orig", None) or cause).partition("\n")[0]
+        super().__init__(f"The database cannot be migrated ({reason}). Check DATABASE_URL.")
+
+
 def upgrade(url: str, to: str = "head") -> tuple[str | None, str]:
     """Migrate the database to the newest revision. Return the revision that it had, None for no tables, and the new one.
 
-    An older one is for tests of later steps. All steps are one transaction. Raises NewerDatabase.
+    An older one is for tests of later steps. All steps are one transaction. Raises NewerDatabase or Unmigratable.
     """
+    try:
+        return _migrate(url, to)
+    except (SQLAlchemyError, OSError) as err:
+        raise Unmigratable(err) from err
+
+
+def _migrate(url: str, to: str) -> tuple[str | None, str]:
     parsed = engine_url(url)
     is_sqlite = parsed.get_backend_name() == "sqlite"
     if is_sqlite and parsed.database:
@@ -76,13 +91,8 @@ def main(*, quiet: bool = False) -> int:
         config.stop(err)
     try:
         found, now = upgrade(url)
-    except NewerDatabase as err:
+    except (NewerDatabase, Unmigratable) as err:
         sys.stderr.write(f"{err}\n")
-        return 1
-    except (SQLAlchemyError, OSError) as err:
-        cause = getattr(err, "orig", None) or err
-        reason = str(cause).partition("\n")[0]
-        sys.stderr.write(f"The database cannot be migrated ({reason}). Check DATABASE_URL.\n")
         return 1
     if found != now:
         sys.stdout.write(f"The database is migrated: from revision {found or 'none'} to {now}.\n")

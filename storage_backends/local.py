@@ -13,6 +13,7 @@ from model import Picture
 from storage import (
     Stored,
     content_type_of,
+    is_key,
     job_key,
     no_such_picture,
     permanent_key,
@@ -74,6 +75,13 @@ class LocalStorage:
         if path.is_symlink() or not path.is_file():
             raise no_such_picture()
         return path.read_bytes(), content_type
+
+    def keys(self) -> Iterator[str]:
+        """Yield the keys of all pictures but those of jobs."""
+        for pattern in ("thumbs/*", "sites/*/*"):
+            for path in self._folder.glob(pattern):
+                if is_key(key := path.relative_to(self._folder).as_posix()):
+                    yield key
 
     def presign(self, key: str, seconds: int) -> None:  # noqa: ARG002 - no other server serves the folder
         return None

@@ -113,6 +113,13 @@ class S3Storage:
                 raise no_such_picture() from err
             raise _unavailable(err) from err
 
+    def keys(self) -> Iterator[str]:
+        """Yield the keys of all pictures but those of jobs. Raises StorageUnavailable."""
+        for prefix in ("thumbs/", "sites/"):
+            with _translated():
+                for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+                    yield from (each["Key"] for each in page.get("Contents", []) if is_key(each["Key"]))
+
     def presign(self, key: str, seconds: int) -> str:
         """Sign a URL for `seconds`. It expires earlier if the credentials that sign it do."""
         parameters = {"Bucket": self._bucket, "Key": key}

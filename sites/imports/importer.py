@@ -120,6 +120,11 @@ class PreparedImport:
         self._refused = refused
         self._wanted = wanted
 
+    @property
+    def size(self) -> int:
+        """How many sites the list names."""
+        return len(self._wanted)
+
     def count_new(self) -> int:
         """Return how many sites `run` would add. Raises DatabaseUnavailable."""
         known = (len(self._catalogue.known_urls(each.url for each in some)) for some in _by_thousand(self._wanted))

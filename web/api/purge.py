@@ -1,10 +1,7 @@
 """`POST /purge`: show no picture any more of a page, a host, a site, a tag, or of all that is older than a moment."""
 
-from datetime import UTC, datetime
-
 from flask import Blueprint, Response, jsonify
 
-from purge import PurgeReport
 from services import Services
 from web.http.bodies import json_body
 from web.http.callers import identify_keeper
@@ -27,16 +24,6 @@ def blueprint(services: Services) -> Blueprint:
         identify_keeper(services.access)
         order = services.purging.reader.read(json_body())
         log_facts(purge=order.what)
-        return jsonify(describe(services.purging.purger.purge(order))), 202
+        return jsonify(services.purging.purger.purge(order).description), 202
 
     return views
-
-
-def describe(report: PurgeReport) -> dict[str, object]:
-    before = datetime.fromtimestamp(report.order.before, UTC).isoformat().replace("+00:00", "Z")
-    return {
-        "purged": report.order.what,
-        "captured_before": before,
-        "scopes": len(report.order.scopes),
-        "caches": report.caches,
-    }

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 import pytest
 
 from access import sign
+from tests.support.command_line import runner_for
 
 PAGE = "https://example.com/"
 OLD, NEW = "an-old-signing-key-0001", "the-new-signing-key-0002"
@@ -129,7 +130,7 @@ def test_any_size_is_allowed_by_any_or_without_signing_keys(make_client):
 
 
 def test_the_sign_command_refuses_a_size_that_is_not_on_the_ladder(signing):
-    result = signing.application.test_cli_runner().invoke(args=["sign", PAGE, "-o", "w=321"])
+    result = runner_for(signing.application.extensions["services"])("sign", PAGE, "-o", "w=321")
 
     assert result.exit_code == 1
     assert result.output.startswith("Error: w, h: must be one of 160, ")
@@ -137,8 +138,8 @@ def test_the_sign_command_refuses_a_size_that_is_not_on_the_ladder(signing):
 
 def test_the_sign_command_prints_a_url_that_works(make_client):
     client = make_client(signing_keys=NEW, public_url="https://thumbs.example.com")
-    result = client.application.test_cli_runner().invoke(
-        args=["sign", PAGE, "-o", "width=800", "-o", "w=160", "--expires-in", "60"]
+    result = runner_for(client.application.extensions["services"])(
+        "sign", PAGE, "-o", "width=800", "-o", "w=160", "--expires-in", "60"
     )
 
     url = result.output.strip()
@@ -148,7 +149,7 @@ def test_the_sign_command_prints_a_url_that_works(make_client):
 
 def test_the_sign_command_prints_a_path_that_works(signing):
     args = ["sign", "https://example.com/a?b=c&d=#/e", "-o", "hide=.a, .b/c", "-o", "format=webp", "--path"]
-    path = signing.application.test_cli_runner().invoke(args=args).output.strip()
+    path = runner_for(signing.application.extensions["services"])(*args).output.strip()
 
     assert (path[:27], path[-5:]) == ("/t/hide=.a%2C%20.b%2Fc,sig=", ".webp")
     assert signing.get(path).content_type == "image/webp"

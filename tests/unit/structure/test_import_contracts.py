@@ -14,8 +14,8 @@ CONTRACTS = house.contracts()["contracts"]
 OWNED = [name for contract in CONTRACTS for name in contract.get("protected_modules", ())]
 PLANTED = {
     "errors.py": f"import app, {', '.join(OWNED)}",
-    "tasks.py": "import web.cli",
-    "web/http/bodies.py": "import web.cli",
+    "tasks.py": "import web.api",
+    "web/http/bodies.py": "import web.api",
     "engine/errors.py": "import engine.app, errors",
     "demo/__init__.py": "import errors",
 }

@@ -1,4 +1,4 @@
-"""`flask import-sites` and `flask export-sites`."""
+"""`thumbnails sites import` and `thumbnails sites export`."""
 
 import csv
 import io
@@ -14,12 +14,6 @@ CSV = "url,title,colour\nhttps://a.example.com/,Alpha,red\nhttps://10.0.0.1/,B,b
 
 
 @pytest.fixture
-def flask(client):
-    runner = client.application.test_cli_runner()
-    return lambda *arguments, **more: runner.invoke(args=[str(each) for each in arguments], **more)
-
-
-@pytest.fixture
 def file(tmp_path):
     path = tmp_path / "list.csv"
     path.write_text(CSV, encoding="utf-8")
@@ -27,8 +21,8 @@ def file(tmp_path):
 
 
 @ON_SQLITE
-def test_a_dry_run_prints_each_line_and_changes_nothing(flask, file, built):
-    done = flask("import-sites", file, "--dry-run")
+def test_a_dry_run_prints_each_line_and_changes_nothing(thumbnails, file, built):
+    done = thumbnails("sites", "import", file, "--dry-run")
     assert done.exit_code == 0
     assert done.stdout.splitlines() == [
         "line 2: https://a.example.com/ added",
@@ -39,11 +33,11 @@ def test_a_dry_run_prints_each_line_and_changes_nothing(flask, file, built):
     assert built.catalogue.counts().total == 0
 
 
-def test_a_file_or_the_standard_input_is_imported(flask, file, built):
-    done = flask("import-sites", file, "--no-capture")
+def test_a_file_or_the_standard_input_is_imported(thumbnails, file, built):
+    done = thumbnails("sites", "import", file, "--no-capture")
     assert "1 added" in done.stdout
     assert "done: 1" in done.stderr
-    done = flask("import-sites", "-", "--kind", "urls", input="https://b.example.com/\n")
+    done = thumbnails("sites", "import", "-", "--kind", "urls", input="https://b.example.com/\n")
     assert done.exit_code == 0
     counts = built.catalogue.counts()
     assert (counts.total, counts.due) == (2, 1)
@@ -58,8 +52,8 @@ def test_a_file_or_the_standard_input_is_imported(flask, file, built):
         ("/dev/null", "has no sites"),
     ],
 )
-def test_a_list_that_cannot_be_read_is_an_error(flask, source, words):
-    done = flask("import-sites", source)
+def test_a_list_that_cannot_be_read_is_an_error(thumbnails, source, words):
+    done = thumbnails("sites", "import", source)
     assert done.exit_code == 1
     assert words in done.stderr
 
@@ -71,7 +65,7 @@ def test_an_import_that_is_killed_keeps_whole_thousands_and_continues_when_repea
     path = tmp_path / "long.txt"
     path.write_text("".join(f"https://{n}.example.com/\n" for n in range(4000)), encoding="utf-8")
     env = production_environ() | {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
-    command = ("flask", "--app", "app", "import-sites", "--no-capture", str(path))
+    command = ("cli", "sites", "import", "--no-capture", str(path))
     streams = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
     with start_python(*command, cwd=tmp_path, env=env, **streams) as killed:
         assert any(b"done: 1,000" in line for line in killed.stderr)
@@ -83,9 +77,9 @@ def test_an_import_that_is_killed_keeps_whole_thousands_and_continues_when_repea
     assert built.catalogue.counts().total == 4000
 
 
-def test_the_catalogue_is_exported_to_a_file_or_the_standard_output(flask, file, tmp_path):
-    flask("import-sites", file)
-    rows = list(csv.DictReader(io.StringIO(flask("export-sites").stdout.removeprefix("\ufeff"))))
+def test_the_catalogue_is_exported_to_a_file_or_the_standard_output(thumbnails, file, tmp_path):
+    thumbnails("sites", "import", file)
+    rows = list(csv.DictReader(io.StringIO(thumbnails("sites", "export").stdout.removeprefix("\ufeff"))))
     assert [row["url"] for row in rows] == ["https://a.example.com/"]
-    flask("export-sites", "--format", "gallery", "-o", tmp_path / "gallery.zip")
+    thumbnails("sites", "export", "--format", "gallery", "-o", tmp_path / "gallery.zip")
     assert "gallery/index.html" in zipfile.ZipFile(tmp_path / "gallery.zip").namelist()

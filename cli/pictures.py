@@ -1,0 +1,127 @@
+"""`thumbnails capture`, `sign` and `purge`."""
+
+import time
+from pathlib import Path
+from urllib.parse import urlencode
+
+import click
+
+from access import sign as signature
+from cli.console import Console
+from jobs import new_id
+from model import ThumbnailRequest
+from options import FORMATS
+from thumbnails import Ask, NoCharge
+from web.http.path_form import write_path
+
+CLIENT = "command line"
+_ENDINGS = {ending: name for name, ending in ((each.name, each.ending) for each in FORMATS.values() if each.ending)}
+
+
+@click.command()
+@click.argument("url")
+@click.option("--option", "-o", "options", multiple=True, help="an option of /thumb, such as w=320; repeatable")
+@click.option(
+    "--output", "-f", type=click.Path(dir_okay=False, path_type=Path), help="the file; its ending chooses the format"
+)
+@click.option("--fresh", is_flag=True, help="capture the page even if its picture is known")
+@click.pass_obj
+def capture(console: Console, url: str, options: tuple[str, ...], output: Path | None, *, fresh: bool) -> None:
+    """Write the picture of the page at URL into a file."""
+    request = _request(console, url, options, output, fresh=fresh)
+    file = output or Path(f"{request.target.host.strip('[]')}.{FORMATS[request.rendition.format].ending}")
+    console.services.access.blocked.require_shown(request.target)
+    served = console.services.thumbnailer.get(Ask(request, NoCharge(CLIENT), new_id()), stale_ok=False)
+    try:
+        file.write_bytes(served.picture.body)
+    except OSError as err:
+        raise click.ClickException(f"{file}: {err.strerror}") from None
+    picture = served.picture
+    facts = {
+        "file": str(file),
+        "url": request.target.url,
+        "cache": str(served.cache),
+        "content_type": picture.content_type,
+        "width": picture.width,
+        "height": picture.height,
+        "bytes": len(picture.body),
+        "captured_at": picture.captured_at.isoformat(),
+        "notes": str(picture.notes),
+    }
+    notes = f" ({picture.notes})" if str(picture.notes) else ""
+    console.show(
+        facts, f"{file}: {picture.width} x {picture.height}, {len(picture.body):,} bytes, {served.cache}{notes}"
+    )
+
+
+def _request(
+    console: Console, url: str, options: tuple[str, ...], output: Path | None, *, fresh: bool
+) -> ThumbnailRequest:
+    given = _pairs(options)
+    ending = output.suffix.lower().removeprefix(".") if output else ""
+    if ending and "format" not in dict(given):
+        if ending not in _ENDINGS:
+            raise click.UsageError(
+                f"--output: a file of the service ends in {', '.join(f'.{each}' for each in _ENDINGS)}"
+            )
+        given.append(("format", _ENDINGS[ending]))
+    if fresh:
+        given.append(("fresh", "1"))
+    wanted = console.services.validator.parse_query(urlencode([("url", url), *given]).encode())
+    return console.services.thumbnailer.settle(wanted.owned_by(CLIENT))
+
+
+def _pairs(options: tuple[str, ...]) -> list[tuple[str, str]]:
+    pairs = []
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not equals:
+            raise click.UsageError(f"--option {option}: write it as name=value, such as w=320")
+        pairs.append((name, value))
+    return pairs
+
+
+@click.command()
+@click.argument("url")
+@click.option("--option", "-o", "options", multiple=True, help="an option of /thumb, such as w=320; repeatable")
+@click.option("--expires-in", type=click.IntRange(min=1), help="seconds for which the URL is valid")
+@click.option("--path", "as_path", is_flag=True, help="print /t/… with a file ending, instead of /thumb?…")
+@click.pass_obj
+def sign(console: Console, url: str, options: tuple[str, ...], expires_in: int | None, *, as_path: bool) -> None:
+    """Print a signed thumbnail URL for URL."""
+    services = console.services
+    if not services.access.signing_keys:
+        raise click.ClickException("set SIGNING_KEYS first: its first key signs the URL")
+    pairs = [("url", url), *_pairs(options)]
+    if expires_in is not None:
+        pairs.append(("expires", str(int(time.time()) + expires_in)))
+    services.access.require_size(services.validator.parse_query(urlencode(pairs).encode()).rendition)
+    pairs.append(("sig", signature(services.access.signing_keys[0], pairs)))
+    address = write_path(pairs) if as_path else f"/thumb?{urlencode(pairs)}"
+    signed = (services.settings.public_url or "") + address
+    console.show({"url": signed}, signed)
+
+
+@click.command()
+@click.option("--url", help="a page, in all sizes")
+@click.option("--host", help="all pages of example.com, or of *.example.com")
+@click.option("--site", type=int, help="the page of a site, by its number")
+@click.option("--tag", help="the pages of all sites with this tag")
+@click.option("--all", "everything", is_flag=True, help="all pages")
+@click.option("--older-than", help="only what is older: seconds, or a moment such as 2026-01-31T12:00:00Z")
+@click.pass_obj
+def purge(console: Console, /, *, everything: bool, older_than: str | None, **order: str | int | None) -> None:
+    """Show no picture any more of a page, a host, a site, a tag, or of all that is older."""
+    given: dict[str, object] = {name: value for name, value in order.items() if value is not None}
+    if everything:
+        given["all"] = True
+    if older_than is not None:
+        given["older_than"] = float(older_than) if older_than.replace(".", "", 1).isdecimal() else older_than
+    report = console.services.purging.purger.purge(console.services.purging.reader.read(given))
+    told = ", ".join(f"{name} {state}" for name, state in report.caches.items())
+    console.show(
+        report.description, f"Purged {report.order.what}: {len(report.order.scopes):,} pages or hosts. {told}".rstrip()
+    )
+
+
+COMMANDS = (capture, sign, purge)

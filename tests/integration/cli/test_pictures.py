@@ -1,0 +1,85 @@
+"""`thumbnails capture` and `thumbnails purge`."""
+
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from tests.support.command_line import facts, runner_for
+from tests.support.databases import ON_SQLITE
+from tests.support.screenshot_api import refuse
+from tests.support.visitors import PAGE
+
+pytestmark = ON_SQLITE
+
+
+def test_a_picture_is_written_into_a_file(thumbnails, tmp_path):
+    file = tmp_path / "page.webp"
+    done = thumbnails("capture", "example.com", "-o", "w=320", "--output", file)
+
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith(f"{file}: 320 x ")
+    assert Image.open(BytesIO(file.read_bytes())).format == "WEBP"
+
+
+def test_programs_get_the_facts_as_json(thumbnails, tmp_path, api):
+    file = tmp_path / "page.png"
+    first = facts(thumbnails("--json", "capture", PAGE, "-f", file))
+    again = facts(thumbnails("--json", "capture", PAGE, "-f", file))
+    fresh = facts(thumbnails("--json", "capture", PAGE, "-f", file, "--fresh"))
+
+    assert [each["cache"] for each in (first, again, fresh)] == ["MISS", "HIT", "MISS"]
+    assert (first["url"], first["bytes"], first["content_type"]) == (PAGE, file.stat().st_size, "image/png")
+    assert len(api.calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["ftp://example.com/"], "url: must start with http:// or https://"),
+        (["https://10.0.0.1/"], "not a public web address"),
+        ([PAGE, "-o", "w=0"], "w: "),
+        ([PAGE, "-o", "w"], "name=value"),
+        ([PAGE, "-o", "wide=1"], "wide"),
+        ([PAGE, "-f", "page.gif"], ".png"),
+        ([PAGE, "-f", "/nowhere/page.png"], "No such file"),
+    ],
+)
+def test_a_wrong_argument_is_named(thumbnails, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    done = thumbnails("capture", *arguments)
+
+    assert done.exit_code != 0
+    assert words in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_the_reason_of_a_failed_capture_is_told(thumbnails, tmp_path, api):
+    api.behave(refuse(404, "page_status"), times=1)
+    done = thumbnails("capture", PAGE, "-f", tmp_path / "page.png")
+
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: ")
+    assert not (tmp_path / "page.png").exists()
+
+
+def test_a_blocked_page_is_not_captured_either(make_built, tmp_path):
+
+    done = runner_for(make_built(blocked_targets="example.com"))("capture", PAGE, "-f", tmp_path / "page.png")
+
+    assert (done.exit_code, "not shown here" in done.stderr) == (1, True)
+
+
+def test_a_purge_says_what_it_did(thumbnails, tmp_path):
+    thumbnails("capture", PAGE, "-f", tmp_path / "page.png")
+    done = thumbnails("--json", "purge", "--host", "example.com")
+    assert facts(done) | {"captured_before": ""} == {
+        "purged": "host", "captured_before": "", "scopes": 1, "caches": {},
+    }  # fmt: skip
+    assert "MISS" in thumbnails("capture", PAGE, "-f", tmp_path / "page.png").stdout
+    assert "Purged all: " in thumbnails("purge", "--older-than", "3600").stdout
+
+
+def test_a_purge_of_nothing_or_of_two_things_is_refused(thumbnails):
+    assert "send one of" in thumbnails("purge").stderr
+    assert "only one of them" in thumbnails("purge", "--all", "--host", "example.com").stderr
