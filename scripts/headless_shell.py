@@ -25,7 +25,9 @@ FULL_BROWSERS = (Path("/usr/lib/chromium/chromium"), Path("/opt/google/chrome/ch
 FETCHED = "chromium_headless_shell-[0-9]*/*/chrome-headless-shell"  # where Playwright puts it, on each system
 VERSION_SECONDS = 30  # on macOS, the first start of a program waits until the system has looked at it
 
-INSTEAD = "Or name a Chromium binary: ENGINE_CHROMIUM=/path/to/chrome make run"
+INSTEAD = (
+    "Or name a Chromium (ENGINE_CHROMIUM=/path/to/chrome make run) or a hosted API (SNAPSHARP_API_KEY=... make run)."
+)
 
 # What Playwright's installer prints when it fails, and what to say of it. Each line ends with what to do.
 FAILURES = (

@@ -20,7 +20,9 @@ FETCH = "import pathlib, sys; from scripts import headless_shell; headless_shell
 WORKS = a_shell("echo Chromium 1.2.3.4")
 NO_ARCHIVE = "what came is no archive of a browser."
 NO_LIBRARY = "/a/shell: error while loading shared libraries: libnss3.so: cannot open shared object file"
-INSTEAD = "Or name a Chromium binary: ENGINE_CHROMIUM=/path/to/chrome make run"
+INSTEAD = (
+    "Or name a Chromium (ENGINE_CHROMIUM=/path/to/chrome make run) or a hosted API (SNAPSHARP_API_KEY=... make run)."
+)
 
 
 @pytest.fixture

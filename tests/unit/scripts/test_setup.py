@@ -245,15 +245,6 @@ def test_the_installer_of_the_browser_is_removed_once_it_has_fetched_it(checkout
     assert not list(checkout.folder.glob(".venv/lib/*/site-packages/playwright*"))
     assert checkout.setup("-c", WITHOUT_BROWSER, **environ) == ""
 
-    checkout.offer(
-        "playwright", {"playwright/__main__.py": INSTALLER.replace(b"-7", b"-8")}, "requirements-browser.txt"
-    )
-    environ["UV_CACHE_DIR"] = str(checkout.folder / "another-cache")  # the first has another package of that version
-    assert checkout.setup("-c", WITHOUT_BROWSER, **environ) == said.splitlines()[-1] + "\n"
-    assert list(browsers.glob("chromium_headless_shell-8/*/chrome-headless-shell")), (
-        "the lock file names another version"
-    )
-
 
 def test_uv_gets_pips_settings_and_the_environment_overrides_the_files():
     listed = """\
