@@ -160,7 +160,7 @@ class FastPathMiddleware:
 
 def _is_plain(environ: "WSGIEnvironment") -> bool:
     is_read = environ["REQUEST_METHOD"] in ("GET", "HEAD")
-    asks_for_state = "application/json" in environ.get("HTTP_ACCEPT", "")
+    asks_for_state = "application/json" in environ.get("HTTP_ACCEPT", "").lower()
     by_date = "HTTP_IF_MODIFIED_SINCE" in environ and "HTTP_IF_NONE_MATCH" not in environ
     return is_read and not asks_for_state and not by_date and _FOR_FLASK.isdisjoint(environ)
 

@@ -70,6 +70,7 @@ def blueprint(services: Services, budgets: Budgets, readers: Sequence[Reader]) -
         wanted = services.thumbnailer.settle(wanted)
         log_facts(host=wanted.target.netloc)
         note_page(wanted.target)
+        picture_states.note_request(wanted, services.settings.public_url)
         reader.require_allowed(request.environ, wanted)
         needs_key = "fresh=1" if wanted.delivery.fresh and services.access.keys else ""
         caller = identify_caller(services.access, needs_key=needs_key)

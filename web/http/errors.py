@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import structlog
 from flask import Flask, Response, json, request
@@ -24,6 +25,7 @@ _SIZES = {name: THUMBNAIL_OPTIONS[name] for name in ("width", "height", "w", "h"
 _DEVICE = THUMBNAIL_OPTIONS["device"].kind
 _PIXELS = {name: each.kind for name, each in _SIZES.items() if isinstance(each.kind, Whole)}
 WORTH_ASKING_AGAIN = frozenset({202, 429, 503})
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 _log = structlog.get_logger()
 
 
@@ -54,7 +56,10 @@ def _respond_to_ours(err: ThumbnailError) -> Response:
 def respond_plainly(err: ThumbnailError) -> Response:
     """Respond with a problem, or with a placeholder, as `/thumb` does."""
     page_status = err.page_status if isinstance(err, CaptureError) else None
-    response = _respond(err.status, err.code, err.title, err.detail, retryable=err.retryable, page_status=page_status)
+    state = picture_states.of_failure(err.retry_after)
+    response = _respond(
+        err.status, err.code, err.title, err.detail, state, retryable=err.retryable, page_status=page_status
+    )
     response.headers.update(headers_of(err))
     return response
 
@@ -126,16 +131,21 @@ def _respond_to_unexpected(err: Exception) -> Response:
     return _respond_to_ours(ThumbnailError(INTERNAL_ERROR))
 
 
-def _respond(
-    status: int, code: str, title: str, detail: str, *, retryable: bool = False, page_status: int | None = None
+def _respond(  # noqa: PLR0913 - each is another member of a problem
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    state: Mapping[str, object] = _NOTHING,
+    *,
+    retryable: bool = False,
+    page_status: int | None = None,
 ) -> Response:
     if prefers_image():
         response = _placeholder(status, code, "pending" if status == 202 else "error")
     else:
         problem = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
-        members = problem | {"request_id": request_id(), "retryable": retryable}
-        if picture_states.is_asked_for():
-            members["state"] = "failed"
+        members = problem | {"request_id": request_id(), "retryable": retryable, **state}
         body = json.dumps(members if page_status is None else members | {"page_status": page_status}) + "\n"
         response = Response(body, status, content_type="application/problem+json")
     response.headers.update(SAFE_HEADERS | {"Cache-Control": "no-store", "Vary": "Accept"})

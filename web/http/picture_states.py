@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from flask import Response, json, request
+from flask import Response, g, json, request
 
 from errors import Pending
 from model import ThumbnailRequest
@@ -18,7 +18,9 @@ from web.http.pictures import SAFE_HEADERS
 from web.http.thumb_paths import current_reader, raw_path
 
 JSON = "application/json"
-_WAIT = re.compile(r"(^|&)wait=[^&]*")
+# Of the address of a picture: what would not show a picture that is known, or would capture it once more for each visitor.
+_OF_ONE_REQUEST = re.compile(r"(?:^|&)(?:wait|fresh)(?:=[^&]*)?(?=&|$)")
+_SIGNED = re.compile(r"(?:^|&)sig=")
 
 
 def is_asked_for() -> bool:
@@ -30,7 +32,22 @@ def is_asked_for() -> bool:
     if reader is None or reader.presenter is not None or request.method == "POST":
         return False
     accept = request.accept_mimetypes
-    return bool(accept.quality(JSON) > max(accept.quality("image/png"), accept.quality("image/webp")))
+    named = (quality for kind, quality in accept if kind.partition(";")[0].strip().lower() == JSON)
+    return max(named, default=0) > max(accept.quality("image/png"), accept.quality("image/webp"))
+
+
+def note_request(wanted: ThumbnailRequest, public_url: str | None) -> None:
+    """Note which picture the current request is about, if it is for a state: the picture may fail."""
+    if is_asked_for():
+        g.page_of_state = {"url": wanted.target.url, "picture": _address(public_url)}
+
+
+def of_failure(retry_after: int | None) -> dict[str, object]:
+    """Return the members of a problem that tell the state, where the current request is for it. A bad URL is no page."""
+    if not is_asked_for():
+        return {}
+    waits = {} if retry_after is None else {"retry_after": retry_after}
+    return {"state": "failed", **g.get("page_of_state", {}), **waits}
 
 
 def without_waiting(wanted: ThumbnailRequest) -> ThumbnailRequest:
@@ -70,8 +87,8 @@ def of_pending(wanted: ThumbnailRequest, err: Pending, public_url: str | None) -
 
 def _address(public_url: str | None) -> str:
     query: str = request.environ["QUERY_STRING"]
-    if request.path == "/thumb":  # elsewhere, the query may be that of the page
-        query = _WAIT.sub("", query).lstrip("&")
+    if request.path == "/thumb" and not _SIGNED.search(query):  # elsewhere, the query may be that of the page
+        query = _OF_ONE_REQUEST.sub("", query).lstrip("&")
     path = raw_path(request.environ)
     return absolute_url(f"{path}?{query}" if query else path, public_url)
 

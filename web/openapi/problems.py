@@ -150,9 +150,15 @@ SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
                 "retryable": _RETRYABLE,
                 "page_status": _PAGE_STATUS,
                 "state": {"const": "failed", "description": "For a caller that asks for the state of a picture."},
+                "url": _TEXT | {"description": "With `state`: the page, if the request names one."},
+                "picture": _TEXT | {"description": "With `state`: the URL of the picture."},
+                "retry_after": {"type": "integer", "minimum": 0, "description": "With `state`: in seconds."},
             },
             "page_status",
             "state",
+            "url",
+            "picture",
+            "retry_after",
         )
         | {"description": "An error, as RFC 9457 writes it."},
         "ContractError": _object(

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from access import sign
 from tests.support.processes import wait_until
 from tests.support.screenshot_api import refuse
 from tests.support.visitors import PAGE, get
@@ -64,6 +65,40 @@ def test_a_failure_is_a_problem_that_says_so(client, api):
     failed = get(client, headers=JSON, wait=10)
     assert (failed.status_code, failed.content_type) == (502, "application/problem+json")
     assert (failed.json["state"], failed.json["code"]) == ("failed", "capture_failed")
+
+
+def test_a_failure_names_the_page_and_when_to_ask_again(make_client, api):
+    client = make_client(thumb_limit="1 per hour")
+    get(client, headers=JSON, wait=10)
+    failed = get(client, "https://other.example/", headers=JSON, w=64, wait=10)
+
+    assert (failed.status_code, failed.json["state"], failed.json["code"]) == (429, "failed", "rate_limited")
+    assert failed.json["retry_after"] == int(failed.headers["Retry-After"])
+    assert failed.json["url"] == "https://other.example/"
+    assert failed.json["picture"] == "http://localhost/thumb?url=https://other.example/&w=64"
+
+
+def test_the_address_of_a_fresh_picture_captures_nothing_more(client, api):
+    state = client.get("/thumb?fresh&url=https://example.com/&wait=10", headers=JSON).json
+    assert state["picture"] == "http://localhost/thumb?url=https://example.com/"
+    client.get(state["picture"].removeprefix("http://localhost"))
+    assert len(api.calls) == 1
+
+
+def test_a_signed_address_stays_as_it_is_signed(make_client):
+    client, key = make_client(signing_keys=("k" * 16,)), "k" * 16
+    signed = sign(key, [("url", PAGE), ("fresh", "1")])
+    state = client.get(f"/thumb?url={PAGE}&fresh=1&wait=10&sig={signed}", headers=JSON).json
+    picture = client.get(state["picture"].removeprefix("http://localhost"))
+    assert picture.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/json; charset=utf-8", "Application/JSON", "application/json;q=0.9, */*;q=0.1"]
+)
+def test_json_is_asked_for_in_any_spelling(client, accept):
+    for _ in range(2):  # captured, and known
+        assert get(client, headers={"Accept": accept}, wait=10).content_type == "application/json"
 
 
 @pytest.mark.parametrize("query", [{"w": "nonsense"}, {"url": "http://10.0.0.1/"}])
