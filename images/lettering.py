@@ -1,6 +1,7 @@
 """Writes a line of text with the fonts of this machine, or else with the one that Pillow holds."""
 
 import os
+import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import groupby
@@ -21,6 +22,7 @@ _OF_SCRIPT = {
 }
 # Scripts whose letters stand one beside the other need no shaping.
 _SIMPLE = frozenset((LATIN, "GREEK", "CYRILLIC", "ARMENIAN", "GEORGIAN", CJK))
+_RIGHT_TO_LEFT = ("R", "AL")  # Hebrew and its kin, Arabic and its kin
 _MARGIN = 4  # pixels around a line, for what reaches beyond its letters' boxes
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
@@ -71,11 +73,29 @@ def _width(text: str, size: int) -> float:
 
 
 def _runs(text: str, size: int) -> Iterable[tuple[str, ImageFont.FreeTypeFont]]:
-    """Part `text` by script, since few fonts have more than one. What all scripts share is in the font of Latin."""
+    """Part `text` by script, since few fonts have more than one. What all scripts share is in the font of Latin.
+
+    The parts are in the order in which they stand from left to right.
+    """
     if text.isascii():
         return [(text, _font(LATIN, size))]
-    parts = groupby(text, lambda each: script(each) or LATIN)
-    return [("".join(letters), _font(name, size)) for name, letters in parts]
+    parts = [("".join(letters), name) for name, letters in groupby(text, lambda each: script(each) or LATIN)]
+    return [(run, _font(name, size)) for run, name in _from_left_to_right(parts)]
+
+
+def _from_left_to_right(parts: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Turn labels around that are read from right to left, one after the other, as browsers do (Unicode's UAX 9)."""
+    ordered: list[tuple[str, str]] = []
+    turned: list[tuple[str, str]] = []
+    between: list[tuple[str, str]] = []  # dots: they are turned if what follows them is
+    for part in parts:
+        if unicodedata.bidirectional(part[0][0]) in _RIGHT_TO_LEFT:
+            turned, between = [part, *reversed(between), *turned], []
+        elif turned and not any(each.isalnum() for each in part[0]):
+            between.append(part)
+        else:
+            ordered, turned, between = [*ordered, *turned, *between, part], [], []
+    return [*ordered, *turned, *between]
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from images import placeholder
+from images import lettering, placeholder
 from images.idn import spelled
 
 LONG = "a-very-long-name-of-a-department.of-a-university-with-a-long-name.example.co.uk"
@@ -72,3 +72,17 @@ def test_a_name_is_spelled_in_its_script_only_where_it_looks_like_no_other(netlo
 
 def test_a_script_without_a_font_stays_in_ascii():
     assert spelled("xn--r8jz45g.example", lambda _script: False) == "xn--r8jz45g.example"
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("مثال.إختبار", ["إختبار", ".", "مثال"]),
+        ("www.مثال.إختبار", ["www.", "إختبار", ".", "مثال"]),
+        ("مثال.com", ["مثال", ".com"]),
+        ("مثال.إختبار:8443", ["إختبار", ".", "مثال", ":8443"]),
+        ("例え.テスト", ["例え", ".", "テスト"]),
+    ],
+)
+def test_labels_that_are_read_from_right_to_left_stand_in_that_order(host, shown):
+    assert [run for run, _ in lettering._runs(host, 20)] == shown
