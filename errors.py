@@ -375,6 +375,7 @@ class NoOgImage(CaptureFailed):
 
     status = 404
     code = "no_og_image"
+    words = "names no preview picture"
     title = "No preview picture"
     retryable = False
     default_field = "image"

@@ -1,5 +1,6 @@
 """Errors as responses: problem+json (RFC 9457), or a placeholder for a caller that prefers an image."""
 
+import re
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -23,6 +24,9 @@ from web.http.thumb_paths import Presenter, current_reader, written_in
 
 _SIZES = {name: THUMBNAIL_OPTIONS[name] for name in ("width", "height", "w", "h")}
 _DEVICE = THUMBNAIL_OPTIONS["device"].kind
+_CLIP = re.compile(r" *[0-9]{1,6} *, *[0-9]{1,6} *, *([0-9]{1,5}) *, *([0-9]{1,5}) *")
+_SCALE = re.compile(r"[123](?:\.[0-9]{1,3})?")
+_LONGEST = 3840  # pixels of a placeholder's side, as of a side that may be asked for
 _PIXELS = {name: each.kind for name, each in _SIZES.items() if isinstance(each.kind, Whole)}
 WORTH_ASKING_AGAIN = frozenset({202, 429, 503})
 _NOTHING: Mapping[str, object] = MappingProxyType({})
@@ -182,10 +186,16 @@ def _requested_size() -> tuple[int, int]:
     given = {name: kind.guess(written.get(name, "")) for name, kind in _PIXELS.items()}
     device = _DEVICE.guess(written.get("device", "")) if isinstance(_DEVICE, Preset) else None
     usual = {name: _SIZES[name].default for name in ("width", "height")} | implied_by_device(device)
-    viewport = given["width"] or usual["width"], given["height"] or usual["height"]
-    width, height = given["w"], given["h"]
-    if width is None and height is None:
-        width, height = viewport
-    ratio = viewport[0] / viewport[1]
-    width, height = width or round((height or 0) * ratio), height or round((width or 0) / ratio)
-    return max(width, 1), max(height, 1)
+    window = given["width"] or usual["width"], given["height"] or usual["height"]
+    scale = float(written["scale"]) if _SCALE.fullmatch(written.get("scale", "")) else usual.get("scale", 1.0)
+    part = _CLIP.fullmatch(written.get("clip", ""))
+    captured = tuple(round(int(side) * scale) for side in (part.groups() if part else window))
+    return _rendered(captured[0], captured[1], given["w"], given["h"])
+
+
+def _rendered(width: int, height: int, w: int | None, h: int | None) -> tuple[int, int]:
+    """Return the size of what is rendered from so many pixels. A side alone keeps the ratio, and does not enlarge."""
+    if w and h:
+        return w, h
+    share = min(1.0, (w or width) / max(width, 1), (h or height) / max(height, 1), _LONGEST / max(width, height, 1))
+    return max(round(width * share), 1), max(round(height * share), 1)
