@@ -4,9 +4,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from flask import Response, request
+from flask import Response, current_app
 
 from errors import ThumbnailError
+from web.http.addresses import path_of
 from web.http.errors import prefers_image, respond_plainly, respond_with_placeholder
 from web.http.pictures import SAFE_HEADERS
 
@@ -104,5 +105,5 @@ def error_headers(err: ThumbnailError) -> dict[str, str]:
 
 
 def own_path(path: str) -> str:
-    """Return the address of `path` below the path at which a proxy shows the service."""
-    return request.script_root + path
+    """Return the address of `path` below the path at which callers reach the service."""
+    return path_of(path, current_app.extensions["services"].settings.public_url)

@@ -34,6 +34,14 @@ def test_a_pending_picture_of_mshots_redirects_to_a_gif(speak, held):
     assert gif.expires.timestamp() > time.time() + 365 * 86_400
 
 
+def test_the_redirect_of_mshots_leads_to_where_callers_reach_the_service(speak_with, held):
+    held("https://pending-7.example/")
+    below = speak_with(public_url="https://pics.example.net/below")
+    pending = below.get("/mshots/v1/https%3A%2F%2Fpending-7.example%2F?w=320")
+
+    assert (pending.status_code, pending.location) == (307, "/below/mshots/v1/default")
+
+
 def test_the_redirect_ends_when_the_picture_is_there(speak):
     address = "/mshots/v1/https%3A%2F%2Fpending-2.example%2F?w=320"
     states = [speak.get(address).status_code]
