@@ -34,7 +34,7 @@ _READ = """(feedTypes, most, longest, longestLink, mostData) => {
   const said = new Map(), pictures = [{}];
   let colour = '';
   for (const meta of all('meta')) {
-    const name = (value(meta, 'property') || value(meta, 'name') || value(meta, 'itemprop') || value(meta, 'http-equiv')).toLowerCase();
+    const name = (value(meta, 'property') || value(meta, 'name') || (meta.closest('head') && value(meta, 'itemprop')) || value(meta, 'http-equiv')).toLowerCase();
     const content = value(meta, 'content');
     if (!name || !content) continue;
     if (!said.has(name)) said.set(name, content);

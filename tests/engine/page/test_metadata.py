@@ -152,6 +152,16 @@ def test_an_icon_is_the_one_for_such_a_window(engine, site, dark, icon):
     assert [each["url"] for each in known["icons"]] == [site.url(icon)]
 
 
+def test_what_is_said_of_a_comment_is_not_said_of_the_page(engine, site):
+    comment = (
+        "<div itemprop=review itemscope><meta itemprop=author content=Guest><meta itemprop=datePublished content=2019-01-01>"
+        "<meta itemprop=description content=Bad><meta itemprop=image content=/guest.png></div>"
+    )
+    url = site.add("/commented", body("green", comment, head="<title>T</title>"))
+
+    assert said(engine, url) == {"url": url, "status": 200, "title": "T"}
+
+
 def linked_data(*things: object) -> str:
     return "".join(f"<script type='application/ld+json'>{json.dumps(each)}</script>" for each in things)
 
