@@ -9,7 +9,7 @@ from errors import BadRequest, CaptureError, ForbiddenHost, Pending, ThumbnailEr
 from options import Clip
 from web.dialects.dialect import AnswerKind, InboundDialect, Spoken, Values
 from web.dialects.faces import error_headers, own_path, respond_with_text
-from web.dialects.rules import Rule, choice, number, number_in
+from web.dialects.rules import Rule, choice, number, number_in, size
 from web.dialects.words import target_in, words_in
 from web.http.errors import respond_with_placeholder
 
@@ -23,8 +23,8 @@ _TABLE: Mapping[str, Rule] = {
     "vph": number("height", 320, _LONGEST),
     "screen_height": number("max_height", 1, 3600),
     "scale": choice("scale", {"1": 1.0, "2": 2.0}),
-    "w": number("w", 20, _LONGEST),
-    "h": number("h", 20, _LONGEST),
+    "w": size("w", 20, _LONGEST),
+    "h": size("h", 20, _LONGEST),
     "format": choice("format", {"jpeg": "jpeg", "png": "png"}),
     "requeue": choice("fresh", {"true": True}),
 }

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from web.dialects.credentials import Credentials
 from web.dialects.dialect import InboundDialect, Spoken, Values
-from web.dialects.rules import Rule, choice, flag, number, number_in, seconds
+from web.dialects.rules import Rule, choice, flag, number, number_in, seconds, size
 from web.dialects.words import target_in, words_in
 
 _WINDOW = 1200
@@ -23,8 +23,8 @@ _DEVICES = {
 
 _TABLE: Mapping[str, Rule] = {
     "viewportWidth": number("width", 1, 2400),
-    "crop": number("height", 1),
-    "width": number("w", 1),
+    "crop": size("height", 1),
+    "width": size("w", 1),
     "fullpage": flag("full_page"),
     "wait": seconds("delay"),
     "maxAge": number("ttl", times=_HOUR),

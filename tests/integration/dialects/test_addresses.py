@@ -40,6 +40,8 @@ ASKED = (
     Asked("mshots", "/mshots/v1/a13.example%2Fx%252Fy?w=200", JPEG, (200, 150), {"url": "https://a13.example/x%2Fy"}),
     Asked("mshots", "/mshots/v1/a14.example/x%2Fy?w=200", JPEG, (200, 150), {"url": "https://a14.example/x%2Fy"}),
     Asked("mshots", "/mshots/v1/https%253A%252F%252Fa15.example%252F100%252525?w=200", JPEG, (200, 150), {"url": "https://a15.example/100%25"}),
+    Asked("mshots", "/mshots/v1/https%3A%2F%2Fa16.example%2F?w=400&h=0", JPEG, (400, 300), {"url": "https://a16.example/"}),
+    Asked("mshots", "/mshots/v1/https%3A%2F%2Fa17.example%2F?w=0&h=", JPEG, (1280, 960), {"url": "https://a17.example/"}),
     # thum.io
     Asked("thumio", "/get/https://b1.example/", PNG, (600, 600), {"url": "https://b1.example/", "width": "1200", "height": "1200"}),
     Asked("thumio", "/get/width/300/crop/900/https://b2.example/a?b=c&d=e", JPEG, (300, 225), {"url": "https://b2.example/a?b=c&d=e", "height": "900"}),
@@ -51,6 +53,7 @@ ASKED = (
     Asked("thumio", "/get/width/200/?url=https%3A%2F%2Fb8.example%2F%3Fa%3Db", JPEG, (200, 200), {"url": "https://b8.example/?a=b"}),
     Asked("thumio", "/get/iphoneX/width/300/https://b9.example", JPEG, (300, 649), {"url": "https://b9.example/", "device": "iphone-14"}),
     Asked("thumio", "/get/width/200/b10.example%2Fs%3Fq%3D100%2525", JPEG, (200, 200), {"url": "https://b10.example/s?q=100%25"}),
+    Asked("thumio", "/get/width/0/crop/0/https://b11.example", PNG, (600, 600), {"url": "https://b11.example/", "height": "1200"}),
     # Microlink
     Asked("microlink", "/?url=https%3A%2F%2Fc1.example&screenshot=true&meta=false&embed=screenshot.url", PNG, (1280, 800), {"url": "https://c1.example/"}),
     Asked("microlink", "/?url=https%3A%2F%2Fc2.example&screenshot&embed=screenshot.url&viewport.width=1000&viewport.height=500&waitForTimeout=2000", PNG, (1000, 500), {"url": "https://c2.example/", "delay": "2000"}),
