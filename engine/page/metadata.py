@@ -51,7 +51,7 @@ _READ = """(feedTypes, most, longest, longestLink, mostData) => {
     return String(context.fillStyle).slice(0, 7);
   };
   const icons = [], feeds = [];
-  let canonical = '', source = '';
+  let canonical = '', source = /^image\\//.test(member(Document, 'contentType')) ? link(location.href) : '';
   for (const element of all('link')) {
     const words = value(element, 'rel').toLowerCase().split(/\\s+/), href = link(value(element, 'href'));
     if (!href) continue;

@@ -7,6 +7,7 @@ import pytest
 from tests.engine.page.test_options import GREEN, body, colour
 from tests.engine.page.test_pdf_documents import INSTALLED, pdf
 from tests.support.engine import Engine
+from tests.support.pictures import photo
 from tests.support.site import Site
 
 SMALL = {"width": 400, "height": 300}
@@ -110,6 +111,12 @@ def test_the_first_picture_that_can_be_fetched_is_named_with_what_is_said_of_it(
     known = said(engine, site.add("/pictures", body("green", head=head)))
 
     assert known["image"] == {"width": 0, "height": 0, "alt": ""} | image | {"url": site.url(image["url"])}
+
+
+def test_a_picture_shows_itself(engine, site):
+    url = site.add("/photo", photo(800, 500), content_type="image/png")
+
+    assert said(engine, url)["image"]["url"] == url
 
 
 @pytest.mark.parametrize(
