@@ -30,6 +30,7 @@ _TABLE: Mapping[str, Rule] = {
     "maxAge": number("ttl", times=_HOUR),
     "refresh": flag("fresh"),
     "ogImage": choice("image", {"": "auto"}),
+    "image": choice("image", {"": "auto"}),  # the target is a picture, which is its own preview
     "device": choice("device", {name: name for name in _DEVICES.values()}),
 }
 

@@ -74,6 +74,7 @@ def test_microlink_tells_of_the_page_alone_if_no_screenshot_is_asked_for(speak):
     [
         ("microlink", "/microlink/", "url=https://preview.example/&embed=image.url"),
         ("thumio", "/get/ogImage/width/300/https://preview.example/", ""),
+        ("thumio", "/get/image/width/300/https://preview.example/picture.jpg", ""),
     ],
 )
 def test_the_pages_own_preview_picture_can_be_asked_for(speak, name, path, query):
