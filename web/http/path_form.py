@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qsl, quote, quote_from_bytes, unquote, unquote_to_bytes
 
 from errors import InvalidOption, InvalidURL
-from options import FORMAT_ALIASES, FORMATS, LEAVE_OUT, THUMBNAIL_OPTIONS, either, is_appended, nearest_advice
+from options import BLANKS, FORMAT_ALIASES, FORMATS, LEAVE_OUT, THUMBNAIL_OPTIONS, either, is_appended, nearest_advice
 
 PREFIX = "/t/"
 _NONE = "-"  # in the place of the options
@@ -18,8 +18,8 @@ _FORM = "/t/w=320,h=180/https://example.com/"
 _ENDINGS = {each: each for each in FORMATS} | dict(FORMAT_ALIASES)  # of file names, to the names of formats
 _URL = re.compile(r"https?:/*", re.IGNORECASE)
 _ENCODED_URL = re.compile(r"https?%(?:25)?3a", re.IGNORECASE)
-# Python's encoder pads.
-_FILE = re.compile(r"([A-Za-z0-9_-]+)(?:=|%3d){0,2}(?:\.([a-z0-9]{1,8}))?", re.IGNORECASE)
+# Python's encoder pads, and some programs end each address with a slash.
+_FILE = re.compile(r"([A-Za-z0-9_-]+)(?:=|%3d){0,2}(?:\.([a-z0-9]{1,8}))?/?", re.IGNORECASE)
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _MOST_APPENDED = 32
 _LONGEST_NAME = 128  # characters of a name that is looked at; a longer one is no option
@@ -73,7 +73,7 @@ def _pairs(options: str) -> Iterator[tuple[str, str]]:
 
 
 def _read_option(name: str, value: str) -> Pair:
-    known = unquote(name[:_LONGEST_NAME], errors="replace")
+    known = unquote(name[:_LONGEST_NAME], errors="replace").strip(BLANKS)
     if not known:
         raise InvalidOption(f"are parted by single commas, as in {_FORM}; a comma in a value is %2C", field="options")
     if known == "url":
@@ -83,7 +83,7 @@ def _read_option(name: str, value: str) -> Pair:
         raise InvalidOption(
             f"is not an option; {advice}. Options stand before the page, as in {_FORM}", field=known[:40]
         )
-    return _bytes(name), _bytes(value)
+    return _bytes(name).strip(BLANKS.encode()), _bytes(value)
 
 
 def _read_page(page: str, query: str, options: list[Pair]) -> list[Pair]:

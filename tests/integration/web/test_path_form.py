@@ -104,6 +104,14 @@ def test_the_file_ending_is_the_format(client):
         assert Image.open(io.BytesIO(answer.data)).format == format_
 
 
+def test_a_path_may_have_blanks_after_commas_and_a_slash_at_its_end(client, api):
+    plain = ask(client, f"/t/w=64,h=48/{named(PAGE)}.webp")
+    for address in (f"/t/w=64,%20h=48/{named(PAGE)}.webp", f"/t/w=64,h=48/{named(PAGE)}.webp/?v=2"):
+        answer = ask(client, address)
+        assert (answer.status, answer.headers["X-Cache"], answer.data) == (200, "HIT", plain.data)
+    assert captured(api) == [PAGE]
+
+
 def test_without_an_ending_the_format_is_an_option_as_in_thumb(client):
     answer = ask(client, f"/t/w=64,format=auto/{named(PAGE)}", headers=BROWSER_IMG)
 
