@@ -11,7 +11,7 @@ import images
 from errors import BlockedTarget, InvalidURL
 from images import CpuPool
 from metadata.values import Metadata, Source
-from model import Picture
+from model import Picture, ThumbnailRequest
 from netguard import Guard
 from options import LinkedPicture, PageMetadata
 from thumbnails import Ask, Thumbnailer
@@ -34,12 +34,16 @@ class MetadataReader:
         served = self._thumbnailer.get_original(ask)
         picture = served.picture
         known = Metadata(
-            url=ask.request.target.url,
+            url=self._opened(ask.request),
             source=Source.PICTURE if picture.page is None else Source.PAGE,
             served=served,
             palette=self._palette(picture),
         )
         return known if picture.page is None else self._said(known, picture.page)
+
+    def _opened(self, request: ThumbnailRequest) -> str:
+        """Return the URL by which the page has just answered: for a caller that wrote no scheme, that of https or of http."""
+        return self._thumbnailer.settle(replace(request, delivery=replace(request.delivery, fresh=False))).target.url
 
     def _said(self, known: Metadata, page: PageMetadata) -> Metadata:
         icons = (self._judged(each.url) for each in page.icons)

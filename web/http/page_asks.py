@@ -12,7 +12,7 @@ from web.http.request_log import log_facts, request_id
 
 def parse_page(services: Services, query: bytes) -> ThumbnailRequest:
     """Read a query of `/thumb` that asks about a page. Raises what `/thumb` raises, access included."""
-    wanted = services.validator.parse_query(query)
+    wanted = services.thumbnailer.settle(services.validator.parse_query(query))
     log_facts(host=wanted.target.netloc)
     note_page(wanted.target)
     services.access.require_allowed(query, wanted)

@@ -88,6 +88,29 @@ def test_a_card_is_html_to_paste(client, engine_api):
     assert "class=" not in answer.text
 
 
+@pytest.mark.parametrize("options", [{}, {"fresh": 1}])
+def test_a_page_without_its_scheme_is_linked_as_it_answers(client, engine_api, options):
+    gone = refuse(422, "connection_refused", extras={"retryable": False})
+    engine_api.behave(gone, times=9, url="https://old.example/a")
+    engine_api.behave(saying(status=200), times=9, url="http://old.example/a")
+    for _ in range(2):
+        card, told = (
+            client.get(path, query_string={"url": "old.example/a", **options}) for path in ("/embed", "/meta")
+        )
+        assert 'href="http://old.example/a"' in card.text
+        assert told.json["url"] == "http://old.example/a"
+
+
+def test_a_page_that_fails_is_linked_as_it_answered_before(client, engine_api):
+    gone = refuse(422, "connection_refused", extras={"retryable": False})
+    engine_api.behave(gone, times=9, url="https://old.example/b")
+    engine_api.behave(saying(status=200), url="http://old.example/b")
+    engine_api.behave(gone, times=9, url="http://old.example/c")
+    embed(client, url="old.example/b")
+
+    assert 'href="http://old.example/c"' in embed(client, url="old.example/c").text
+
+
 @pytest.mark.parametrize(
     ("host", "shown"),
     [
