@@ -17,13 +17,15 @@ from services import Services
 from sites import count_due
 from telemetry import metrics
 
-FOLDER_SECONDS = 300.0  # folders are walked so often
+FOLDER_SECONDS = 300.0  # folders are walked so often,
+FOLDER_SHARE = 0.01  # but a walk through very many files takes no larger share of the time
+DATABASE_PAUSE_SECONDS = 60.0  # after a failure, which the log has each time
 
 
 class Measurements:
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._walked: float | None = None
+        self._next_walk = self._next_query = 0.0  # monotonic
 
     def read_own(self) -> None:
         """Read what belongs to this process."""
@@ -37,10 +39,11 @@ class Measurements:
         self._read_sites()
         metrics.BREAKER_OPEN.set(int(self._services.breaker.is_open()))
         self._read_disks()
-        now = time.monotonic()
-        if self._walked is None or now - self._walked >= FOLDER_SECONDS:
-            self._walked = now
+        began = time.monotonic()
+        if began >= self._next_walk:
             self._walk_folders()
+            taken = time.monotonic() - began
+            self._next_walk = began + max(FOLDER_SECONDS, taken / FOLDER_SHARE)
 
     def _read_redis(self) -> None:
         cache, state = self._services.connections.cache, self._services.connections.state
@@ -72,10 +75,13 @@ class Measurements:
         metrics.WEBHOOKS_UNDELIVERED.set(stats.undelivered)
 
     def _read_sites(self) -> None:
-        due = None
-        with suppress(DatabaseUnavailable):
-            due = count_due(self._services.database)
-        metrics.SITES_DUE.set(due)
+        if time.monotonic() < self._next_query:
+            return
+        try:
+            metrics.SITES_DUE.set(count_due(self._services.database))
+        except DatabaseUnavailable:
+            metrics.SITES_DUE.set(None)
+            self._next_query = time.monotonic() + DATABASE_PAUSE_SECONDS
 
     def _folders(self) -> Mapping[str, Path]:
         settings = self._services.settings

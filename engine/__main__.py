@@ -58,6 +58,8 @@ async def serve(settings: EngineSettings) -> int:
         await runner.setup()
         await web.TCPSite(runner, settings.engine_host, settings.engine_port).start()
         gate.refuse_own_port(runner.addresses[0][1])
+        if settings.metrics_port:
+            gate.refuse_own_port(settings.metrics_port)
         log.info("ready", address=runner.addresses[0], concurrency=settings.engine_concurrency)
         async with watch_loop():
             await stop.wait()

@@ -165,7 +165,7 @@ def metrics_ports(settings: Mapping[str, str]) -> Env:
         sys.exit(f"METRICS_PORT is invalid ({first}): set it to a port from 1 to {65535 - len(MEASURED)}.")
     host, spare = settings.get("METRICS_HOST") or LOOPBACK, free_ports(len(MEASURED))
     ports = zip(MEASURED, range(int(first), int(first) + len(MEASURED)), spare, strict=True)
-    return {f"{name}_METRICS_PORT": str(port) if is_free(host, port) else other for name, port, other in ports}
+    return {f"PROMETHEUS_PORT_{name}": str(port) if is_free(host, port) else other for name, port, other in ports}
 
 
 def is_free(host: str, port: int) -> bool:
@@ -279,7 +279,7 @@ def banner(env: Mapping[str, str], commands: Mapping[str, str]) -> str:
 
 
 def metrics_locations(env: Mapping[str, str], commands: Mapping[str, str]) -> str:
-    ports = {name.lower(): env.get(f"{name}_METRICS_PORT") for name in MEASURED}
+    ports = {name.lower(): env.get(f"PROMETHEUS_PORT_{name}") for name in MEASURED}
     host = env.get("METRICS_HOST") or LOOPBACK
     shown = [f"{name} http://{host}:{port}/metrics" for name, port in ports.items() if port and name in commands]
     return ", ".join(shown) or "off"

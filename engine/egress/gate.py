@@ -67,11 +67,11 @@ class Gate:
         self._target_lookups = Lookups(lookup, self.limits.target_lookups, self.limits.lookup)
         # Twice as many, because a look-up that timed out may outlive its capture.
         self._page_lookups = Lookups(lookup, 2 * self.limits.lookups * captures, self.limits.lookup)
-        self._own_port: int | None = None
+        self._own_ports: set[int] = set()
 
     def refuse_own_port(self, port: int) -> None:
-        """Refuse the engine's own port on every address of this machine."""
-        self._own_port = port
+        """Refuse one of the engine's own ports on every address of this machine."""
+        self._own_ports.add(port)
 
     def lookup_slots(self) -> asyncio.Semaphore:
         """Make the semaphore that limits the simultaneous look-ups of one capture."""
@@ -96,7 +96,7 @@ class Gate:
         host, port = destination.host, destination.port
         answers = await lookups.resolve(destination, slots) if self.guard.needs_lookup(host, port) else []
         judgement = self.guard.judge_resolved(host, port, netguard.read_answers(answers))
-        exempt = judgement.verdict is Verdict.EXEMPT and port != self._own_port
+        exempt = judgement.verdict is Verdict.EXEMPT and port not in self._own_ports
         try:
             own = not exempt and any(map(netguard.is_own_address, judgement.addresses))
         except netguard.Busy as err:

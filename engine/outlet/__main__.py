@@ -26,6 +26,8 @@ async def serve(settings: EngineSettings) -> int:
         return 1
     address = server.sockets[0].getsockname()
     gate.refuse_own_port(address[1])
+    if settings.metrics_port:
+        gate.refuse_own_port(settings.metrics_port)
     telemetry.serve(
         "outlet", settings.metrics_host, settings.metrics_port, lambda: metrics.OUTLET_OPEN.set(outlet.connections)
     )

@@ -13,6 +13,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -21,7 +22,7 @@ from PIL import Image
 from scripts.supervisor import descendants
 from sites import migrate
 from tests.support import leaks
-from tests.support.processes import free_port
+from tests.support.processes import accepts, free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 REAL_SERVICES = (
@@ -156,6 +157,7 @@ class FinishedRun(NamedTuple):
     pasted: dict[str, subprocess.CompletedProcess]
     admin: str
     picture: requests.Response
+    metrics: dict[str, str]
     family: list[int]
     status: int
     output: str
@@ -173,6 +175,7 @@ def finished(tmp_path_factory):
 
     with running(folder) as run:
         engine = int(run.read_until(r"engine started \(pid=(\d+)\)").group(1))
+        measured = dict(part.split() for part in run.read_until("metrics +(.*)$").group(1).split(", "))
         link = run.read_until("admin +(http://.*)$").group(1)
         printed = run.read_until("^curl .*").group()
         web, demo = re.search(r"'(http://[^/]+)/thumb\?url=(.+?)&", printed).groups()
@@ -183,13 +186,29 @@ def finished(tmp_path_factory):
                 pasted[command] = paste(here)
         with requests.Session() as session:
             admin = session.get(link, timeout=60).url.removeprefix(web)
+        scraped = {name: scrape(url) for name, url in measured.items()}
         os.kill(engine, signal.SIGKILL)
         run.read_until(r"engine ended \(rc=-9\) by itself; restart 1 of 3")
         run.read_until(r"engine \|.*ready")
         picture = requests.get(f"{web}/thumb", {"url": demo, "fresh": "1"}, timeout=60)
         family = run.family()
         run.press_ctrl_c()
-        return FinishedRun(folder, pasted, admin, picture, family, run.wait(), run.output)
+        return FinishedRun(folder, pasted, admin, picture, scraped, family, run.wait(), run.output)
+
+
+def scrape(url):
+    """Read the metrics of a process that may have started last."""
+    wait_until(lambda: accepts(urlsplit(url).port), url)
+    return requests.get(url, timeout=10).text
+
+
+def test_each_process_serves_its_metrics_where_it_is_printed(finished):
+    shown = {
+        name: re.findall(r'thumbnails_build_info{process="(\w+)"', text) for name, text in finished.metrics.items()
+    }
+    assert shown == {name: [name] for name in ("web", "worker", "engine", "beat")}
+    assert 'thumbnails_pictures_served_total{cache="MISS"} 0.0' not in finished.metrics["web"]
+    assert 'thumbnails_engine_captures_total{outcome="ok"} 0.0' not in finished.metrics["engine"]
 
 
 def test_the_printed_line_gives_a_picture_and_ctrl_c_leaves_nothing_behind(finished):

@@ -12,6 +12,7 @@ import pytest
 import requests
 from redis import Redis
 
+from telemetry.folder import _own_root
 from tests.support.nginx import running_nginx
 from tests.support.processes import wait_until
 from tests.support.redis import RedisServer, age_pictures, running_redis
@@ -21,7 +22,6 @@ from tests.support.web import running_web_process
 from tests.support.worker import children_of
 
 PAGE = "http://93.184.216.34/"
-FOLDERS = Path(f"/dev/shm/thumbnails-metrics-{os.geteuid()}")
 
 
 class Measured(NamedTuple):
@@ -220,7 +220,9 @@ def test_a_killed_worker_takes_no_counts_with_it_and_leaves_no_files(web):
     with web.metrics.moves("thumbnails_http_request_duration_seconds", by=1, route="health.health"):
         requests.get(f"{web.url}/health", timeout=10)
     before = web.metrics.count("thumbnails_http_request_duration_seconds")
-    (folder,) = {path.parent for path in FOLDERS.glob("*/*.alive") if f"{children_of(web.process)[0]}-" in path.name}
+    (folder,) = {
+        path.parent for path in _own_root().glob("*/*.alive") if f"{children_of(web.process)[0]}-" in path.name
+    }
     for _ in range(3):
         old = children_of(web.process)[0]
         os.kill(old, signal.SIGKILL)

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import pytest
 import requests
 
-from tests.support.engine import Engine, running_engine
+from tests.support.engine import Engine, eventually, running_engine
+from tests.support.processes import accepts
 from tests.support.scrape import Metrics, measured
 from tests.support.site import Site
 
@@ -142,10 +143,12 @@ def test_a_client_that_hangs_up_is_counted(running: MeasuredEngine, site: Site) 
         released.set()
 
 
-def test_an_engine_whose_port_for_metrics_is_taken_says_so_and_works(site: Site) -> None:
+def test_an_engine_whose_port_for_metrics_is_taken_says_so_and_tries_again(site: Site) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with running_engine("engine.outlet", PRIVATE_TARGETS=site.address, METRICS_PORT=port) as outlet:
             (told,) = outlet.logged("metrics_unavailable")
+            taken.close()
+            eventually(lambda: accepts(port))  # it has tried again
     assert (told["setting"], told["port"], told["level"]) == ("METRICS_PORT", port, "error")
     assert "choose another port" in told["action"]

@@ -57,6 +57,24 @@ def test_each_process_has_its_own_port_and_knows_the_others():
     assert len({env["REDIS_PORT"], env["STATE_REDIS_PORT"], env["ENGINE_PORT"], env["DEMO_PORT"]}) == 4
 
 
+def test_each_process_with_metrics_has_its_port_and_gets_a_free_one_where_that_is_taken():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        first = port - 1
+        env = run.metrics_ports({"METRICS_PORT": str(first)})
+        assert env["PROMETHEUS_PORT_WEB"] == str(first)
+        assert env["PROMETHEUS_PORT_WORKER"] != str(port)
+    assert len({*env.values()}) == len(run.MEASURED)
+    commands = (run.ROOT / "Procfile").read_text(encoding="utf-8")
+    assert all(f"METRICS_PORT=${name} " in commands for name in env if not name.endswith("OUTLET"))
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65535"])
+def test_an_invalid_port_of_metrics_stops_it_and_names_the_variable(port):
+    with pytest.raises(SystemExit, match=rf"METRICS_PORT is invalid \({port}\)"):
+        run.metrics_ports({"METRICS_PORT": port})
+
+
 def test_one_redis_that_is_named_holds_everything():
     settings = {"REDIS_URL": "redis://cache.example/0"}
     assert "STATE_REDIS_URL" not in run.process_environment(settings, run.commands_to_run(settings))
