@@ -39,6 +39,7 @@ ThumbnailError
 │   ├── CaptureTimeout 504   capture_timeout
 │   │   └── PageTimeout          page_timeout
 │   ├── UpstreamQuota 503    upstream_quota
+│   │   └── CostLimited          the same, for what captures may cost in a day
 │   └── UpstreamUnavailable 503  upstream_unavailable
 ├── Pending 202             pending
 ├── OverCapacity 503         over_capacity
@@ -461,6 +462,10 @@ class UpstreamQuota(CaptureError):
     title = "Screenshot quota used up"
     retryable = True
     default_retry_after = 3600
+
+
+class CostLimited(UpstreamQuota):
+    """What captures may cost in a day is spent. The API itself was not asked."""
 
 
 class UpstreamUnavailable(CaptureError):

@@ -37,7 +37,8 @@ class Measurements:
         self._read_redis()
         self._read_jobs()
         self._read_sites()
-        metrics.BREAKER_OPEN.set(int(self._services.breaker.is_open()))
+        for api, is_open in self._services.screenshot_api.open_breakers().items():
+            metrics.BREAKER_OPEN.set(int(is_open), api)
         self._read_disks()
         began = time.monotonic()
         if began >= self._next_walk:

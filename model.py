@@ -66,7 +66,7 @@ class Picture:
 
     `suspect` marks a capture that may be bad (blank, unfinished or of another size). It expires after a minute, is never
     shown as stale, and must not be kept by shared caches. `notes` are the screenshot API's. An original has what its `page`
-    says of itself, None where that was not read. It may have its `pixels` too, packed by images.pixels: renditions are made
+    says of itself, None where that was not read. `captured_by` names the screenshot API that took it, if one did. It may have its `pixels` too, packed by images.pixels: renditions are made
     from them sooner than from `body`.
     """
 
@@ -79,6 +79,7 @@ class Picture:
     suspect: bool = False
     notes: Notes = NO_NOTES
     page: PageMetadata | None = None
+    captured_by: str = ""
     pixels: bytes | memoryview = field(default=b"", compare=False, repr=False)
 
     def __post_init__(self) -> None:

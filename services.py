@@ -10,8 +10,8 @@ import structlog
 import netguard
 import storage_backends
 from access import AccessRules, ApiKey, BlockedTargets, Budget, Counters, RedisCounters, parse_size
-from capture import DIALECTS, CaptureClient, CircuitBreaker, Pseudonyms, Quota, ScreenshotAPI
-from config import Settings
+from capture import DIALECTS, CaptureClient, CircuitBreaker, Costs, Provider, Pseudonyms, Quota, ScreenshotAPI
+from config import ApiAccess, Settings
 from coordination import (
     LEASE_MS,
     CacheRedis,
@@ -89,8 +89,8 @@ class Services:
     connections: Connections
     counters: Counters
     permanent_bytes: Budget
-    client: CaptureClient
-    breaker: CircuitBreaker
+    screenshot_api: ScreenshotAPI
+    costs: Costs
     coalescer: Coalescer
     renditions: Renditions
     popularity: Popularity
@@ -129,7 +129,7 @@ class Services:
         checks: dict[str, Callable[[], object]] = {
             "cache": self.connections.cache.require_writable,
             "state": self.connections.state.require_writable,
-            "capture": self.client.ping,
+            "capture": self.screenshot_api.ping,
             "storage": self.storage.require_writable,
         }
         return {name: _state(name, check) for name, check in checks.items()}
@@ -149,7 +149,7 @@ class Services:
         self.renditions.drain(5)
         self.popularity.flush()
         self.site_views.flush()
-        self.client.close()
+        self.screenshot_api.close()
         self.purges.close()
         self.cache.close()
         self.jobs.close()
@@ -166,17 +166,17 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     access = _access(settings)
     purges = Purges(state)
     cache = PictureCache(connections.cache, settings.memory_cache_bytes, originals=originals_store, purges=purges)
-    client = _capture_client(settings)
     leases = Leases(state)
     coalescer = Coalescer(leases, capacity=4 * settings.capture_concurrency + 2 * settings.capture_queue)
     cpu = CpuPool()
     pictures = _picture_fetcher(settings, guard)
     freshness = Freshness(settings.cache_ttl, settings.stale_ttl)
-    breaker, quota = CircuitBreaker(state), Quota(state, settings.bulk_limit)
+    costs = Costs(state, {each.name: each.price for each in settings.apis}, settings.capture_cost_limit)
+    screenshot_api = _screenshot_api(settings, state, cpu, costs)
     previews = Previews(PreviewFetcher(pictures, cpu), freshness)
     originals = Originals(
         cache,
-        ScreenshotAPI(client, breaker, cpu, quota, Pseudonyms(state)),
+        screenshot_api,
         coalescer,
         guard if settings.resolve_targets else None,
         _original_limits(settings),
@@ -217,8 +217,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         connections=connections,
         counters=counters,
         permanent_bytes=permanent_bytes,
-        client=client,
-        breaker=breaker,
+        screenshot_api=screenshot_api,
+        costs=costs,
         coalescer=coalescer,
         renditions=renditions,
         popularity=popularity,
@@ -362,10 +362,23 @@ def _access(settings: Settings) -> AccessRules:
     )
 
 
-def _capture_client(settings: Settings) -> CaptureClient:
-    dialect = DIALECTS[settings.capture_api]
-    key = settings.capture_api_key.get_secret_value() if settings.capture_api_key else None
-    return CaptureClient(dialect, settings.capture_url or dialect.base_url, key, pool=settings.capture_concurrency)
+def _screenshot_api(settings: Settings, state: StateRedis, cpu: CpuPool, costs: Costs) -> ScreenshotAPI:
+    providers = [
+        Provider(
+            _capture_client(each, settings.capture_concurrency),
+            CircuitBreaker(state, each.name),
+            Quota(state, each.name, each.bulk_limit),
+            costs,
+            cpu,
+        )
+        for each in settings.apis
+    ]
+    return ScreenshotAPI(providers, cpu, Pseudonyms(state))
+
+
+def _capture_client(api: ApiAccess, pool: int) -> CaptureClient:
+    dialect = DIALECTS[api.name]
+    return CaptureClient(dialect, api.urls[0] if api.urls else dialect.base_url, api.key, pool=pool)
 
 
 def _storage(settings: Settings) -> PictureStorage:

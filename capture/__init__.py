@@ -1,10 +1,22 @@
-"""Captures by a screenshot API, hosted or our own engine: client, dialects, outcomes, breaker and quota."""
+"""Captures by screenshot APIs, hosted or our own engine: clients, dialects, outcomes, breakers, quotas, costs, and their order."""
 
-from capture.api import ScreenshotAPI
+from capture.api import Admission, ScreenshotAPI
 from capture.breaker import CircuitBreaker
 from capture.client import CaptureClient
+from capture.costs import Costs
 from capture.dialects import DIALECTS
+from capture.provider import Provider
 from capture.pseudonyms import Pseudonyms
 from capture.quota import Quota
 
-__all__ = ["DIALECTS", "CaptureClient", "CircuitBreaker", "Pseudonyms", "Quota", "ScreenshotAPI"]
+__all__ = [
+    "DIALECTS",
+    "Admission",
+    "CaptureClient",
+    "CircuitBreaker",
+    "Costs",
+    "Provider",
+    "Pseudonyms",
+    "Quota",
+    "ScreenshotAPI",
+]

@@ -1,114 +1,126 @@
-"""The screenshot API as the flow sees it: one capture, behind the breaker and the quota, checked before it is used."""
+"""The screenshot APIs as the flow sees them: one capture, by the first of them that can take it.
+
+The order is the operator's. The next API takes a capture if the one before is down, full or used up, cannot express
+the options, or fails by itself. A page's own failure is final, so that no page is captured twice for it.
+"""
 
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 
 import images
-from capture.breaker import CircuitBreaker
-from capture.client import CaptureClient
+from capture.provider import CaptureCall, Provider, is_of_api
 from capture.pseudonyms import Pseudonyms
-from capture.quota import Quota
-from errors import CaptureFailed, RateLimited, ThumbnailError
+from errors import InvalidOption, ThumbnailError, UpstreamQuota, UpstreamUnavailable
 from images import CpuPool
 from model import Picture
 from options import CaptureOptions
-from telemetry import metrics
 
+# An API that does not answer leaves this part of the time to those after it.
+_LEFT_TO_OTHERS = 1 / 3
+_LEAST_SECONDS = 1.0  # with less time left, a picture would be paid for and then cut off
 _log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The right to capture: by the first of `providers`, whose breaker was passed, or by those after it."""
+
+    providers: tuple[Provider, ...]
+
+    def cancel(self) -> None:
+        """Take it back: the caller does not capture after all."""
+        self.providers[0].cancel()
+
+
 class ScreenshotAPI:
-    def __init__(
-        self, client: CaptureClient, breaker: CircuitBreaker, cpu: CpuPool, quota: Quota, pseudonyms: Pseudonyms
-    ) -> None:
-        """`quota` counts each call to the API, retries included, and may refuse one in the background."""
-        self._client = client
-        self._breaker = breaker
+    def __init__(self, providers: Sequence[Provider], cpu: CpuPool, pseudonyms: Pseudonyms) -> None:
+        """`providers` are in order of preference."""
+        self._providers = tuple(providers)
         self._cpu = cpu
-        self._quota = quota
         self._pseudonyms = pseudonyms
 
     def require_expressible(self, options: CaptureOptions) -> None:
-        """Raise InvalidOption if the API cannot express the options. No I/O, so that it can precede any charge."""
-        self._client.require_expressible(options)
+        """Raise InvalidOption if no API can express the options. No I/O, so that it can precede any charge."""
+        self._able(options)
 
-    def require_available(self, *, reload: bool = True) -> None:
-        """Raise UpstreamUnavailable or UpstreamQuota if the API is down. `reload` reads that from Redis again."""
-        self._breaker.require_closed(reload=reload)
+    def require_available(self, options: CaptureOptions, *, reload: bool = True) -> None:
+        """Raise UpstreamUnavailable or UpstreamQuota if no API that can express the options may be asked now.
+
+        `reload` reads that from Redis again.
+        """
+        self._first(options, lambda provider: provider.require_available(reload=reload))
 
     @property
     def reads_pages(self) -> bool:
-        """Whether the API says what pages say of themselves."""
-        return self._client.reads_pages
+        """Whether one of the APIs says what pages say of themselves."""
+        return any(each.reads_pages for each in self._providers)
 
-    def admit(self) -> None:
-        """Pass the breaker. Raises UpstreamUnavailable or UpstreamQuota.
+    def has_read(self, picture: Picture) -> bool:
+        """Return whether another capture would say no more of the page, as its API says nothing or has been asked."""
+        silent = [each.name for each in self._providers if not each.reads_pages]
+        return picture.page is not None or picture.captured_by in silent or not self.reads_pages
+
+    def admit(self, options: CaptureOptions) -> Admission:
+        """Pass the breaker of an API that can express the options. Raises UpstreamUnavailable or UpstreamQuota.
 
         An admitted caller captures, or cancels.
         """
-        self._breaker.admit()
-
-    def cancel(self) -> None:
-        """Take back an admission: the caller does not capture after all."""
-        self._breaker.cancel()
+        return Admission(self._first(options, Provider.admit))
 
     def capture(
-        self, options: CaptureOptions, deadline: float, request_id: str, *, client: str = "", background: bool = False
+        self,
+        admission: Admission,
+        options: CaptureOptions,
+        deadline: float,
+        request_id: str,
+        *,
+        client: str = "",
+        background: bool = False,
     ) -> Picture:
         """Take a picture by `deadline` (monotonic). The picture is `suspect` if it is blank, unfinished or of another size.
 
         If the API knows priorities, a capture in the `background` yields to all others. Our own engine lets clients take
         turns; it learns a pseudonym of `client`.
-        Raises InvalidOption, BlockedTarget, a CaptureError, or, in the `background` alone, RateLimited.
+        Raises InvalidOption, BlockedTarget, OverCapacity, a CaptureError, or, in the `background` alone, RateLimited.
         """
-        count = self._quota.take_bulk_call if background else self._quota.count_call
-        began, name = time.monotonic(), self._client.name
-        timeout = max(deadline - began, 0.1)
-        try:
-            shot = self._client.capture(
-                options,
-                timeout=timeout,
-                request_id=request_id,
-                client=self._pseudonyms.of(client) if self._client.is_ours else "",
-                background=background,
-                count=count,
-            )
-            identity = self._cpu.run(lambda: images.identify(shot.body), pixels=images.pixels_of(shot.body))
-            doubt = images.doubt(identity, options) or ("unfinished" if shot.notes.unfinished else "")
-        except RateLimited:
-            self._breaker.cancel()
-            raise
-        except ThumbnailError as err:
-            self._breaker.record(err)
-            metrics.CAPTURES.add(name, err.code)
-            raise
-        except images.NotAPicture as err:
-            _log.warning("capture_undecodable", reason=str(err), request_id=request_id)
-            # Our engine has checked that the picture is whole: what is wrong with it, the page has caused.
-            upstream = not self._client.is_ours
-            failure = CaptureFailed("the screenshot API sent no usable picture; try again later", upstream=upstream)
-            self._breaker.record(failure)
-            metrics.CAPTURES.add(name, failure.code)
-            raise failure from err
-        finally:
-            metrics.CAPTURE_SECONDS.observe(time.monotonic() - began, name, request_id=request_id)
-        self._breaker.record(None)
-        metrics.CAPTURES.add(name, "suspect" if doubt else "ok")
-        if doubt:
-            _log.warning("capture_suspect", reason=doubt, request_id=request_id)
-        return Picture(
-            shot.body,
-            identity.content_type,
-            identity.width,
-            identity.height,
-            datetime.now(UTC),
-            suspect=bool(doubt),
-            notes=shot.notes,
-            page=shot.page,
-            pixels=identity.pixels,
-        )
+        call = CaptureCall(request_id, self._pseudonyms.of(client), background)
+        first, *others = admission.providers
+        failures: list[ThumbnailError] = []
+        for provider in (first, *others):
+            left = deadline - time.monotonic()
+            if failures and left < _LEAST_SECONDS:
+                break
+            is_last = provider is admission.providers[-1]
+            try:
+                if provider is not first:
+                    provider.admit()
+                until = deadline if is_last else deadline - left * _LEFT_TO_OTHERS
+                return provider.capture(options, until, call, hands_over=not is_last)
+            except ThumbnailError as err:
+                if not is_of_api(err):
+                    raise
+                failures.append(err)
+                if not is_last:
+                    _log.warning("capture_handed_over", api=provider.name, reason=err.code, request_id=request_id)
+        raise _soonest(failures)
+
+    def capture_again(
+        self,
+        picture: Picture,
+        options: CaptureOptions,
+        deadline: float,
+        request_id: str,
+        *,
+        client: str = "",
+        background: bool = False,
+    ) -> Picture:
+        """Take a second look at a page, by the API that has taken its `picture`. Raises as `capture`."""
+        provider = next(each for each in self._providers if each.name == picture.captured_by)
+        call = CaptureCall(request_id, self._pseudonyms.of(client), background)
+        return provider.capture(options, deadline, call, hands_over=False)
 
     def is_unchanged(self, options: CaptureOptions, known: Picture, new: Picture) -> bool:
         """Return whether two captures show no visible difference."""
@@ -123,3 +135,47 @@ class ScreenshotAPI:
         except images.NotAPicture:
             return False
         return difference <= images.INVISIBLE
+
+    def open_breakers(self) -> dict[str, bool]:
+        """Return of each API, by its name, whether it is not called, since it is down."""
+        return {each.name: each.is_open for each in self._providers}
+
+    def ping(self) -> bool:
+        """Return whether one of the APIs responds."""
+        return any(each.ping() for each in self._providers)
+
+    def close(self) -> None:
+        """Close pooled connections."""
+        for each in self._providers:
+            each.close()
+
+    def _able(self, options: CaptureOptions) -> list[Provider]:
+        """Return the APIs that can express the options. Raises the first one's InvalidOption if there is none."""
+        able, refusals = [], []
+        for provider in self._providers:
+            try:
+                provider.require_expressible(options)
+            except InvalidOption as err:
+                refusals.append(err)
+            else:
+                able.append(provider)
+        if not able:
+            raise refusals[0]
+        return able
+
+    def _first(self, options: CaptureOptions, check: Callable[[Provider], None]) -> tuple[Provider, ...]:
+        """Return the first API that passes `check`, and those after it. Raises UpstreamUnavailable or UpstreamQuota."""
+        able, refusals = self._able(options), []
+        for place, provider in enumerate(able):
+            try:
+                check(provider)
+            except (UpstreamUnavailable, UpstreamQuota) as err:
+                refusals.append(err)
+            else:
+                return tuple(able[place:])
+        raise _soonest(refusals)
+
+
+def _soonest(failures: Sequence[ThumbnailError]) -> ThumbnailError:
+    """Return the failure after which a retry may help first. Of equals, the preferred API's."""
+    return min(failures, key=lambda err: (not err.retryable, err.retry_after or 0))

@@ -1,4 +1,4 @@
-"""The circuit breaker on the screenshot API: while the API is down, no caller waits for it and none is charged.
+"""The circuit breaker on a screenshot API: while the API is down, no caller waits for it and none is charged.
 
 Written here, since one library holds a lock during each call, and the other requires an old Redis client.
 Processes share the state in Redis. While Redis cannot be reached, each process has its own.
@@ -27,8 +27,9 @@ _log = structlog.get_logger()
 
 
 class CircuitBreaker:
-    def __init__(self, state: StateRedis, clock: Callable[[], float] = time.time) -> None:
-        """`clock` gives Unix seconds."""
+    def __init__(self, state: StateRedis, api: str, clock: Callable[[], float] = time.time) -> None:
+        """`api` names the screenshot API; `clock` gives Unix seconds."""
+        self._api = api
         self._client = state.client
         self._keys = state.keys
         self._redis_breaker = state.breaker
@@ -68,7 +69,7 @@ class CircuitBreaker:
     def cancel(self) -> None:
         """Let another caller probe: the one that was admitted does not capture after all."""
         if self._open is not None:
-            self._call(lambda: self._client.delete(self._keys.breaker_probe()))
+            self._call(lambda: self._client.delete(self._keys.breaker_probe(self._api)))
 
     def record(self, err: ThumbnailError | None) -> None:
         """Record how a capture ended: None, or its error. An error of the page says nothing about the API."""
@@ -92,7 +93,7 @@ class CircuitBreaker:
 
     def _state(self) -> dict[str, Any] | None:
         """Read the open state that all processes share, and whether there are failures to forget at the next success."""
-        names = [self._keys.breaker_open(), self._keys.breaker_failures()]
+        names = [self._keys.breaker_open(self._api), self._keys.breaker_failures(self._api)]
         values, _ = self._call(lambda: cast("list[bytes | None]", self._client.mget(names)))
         if values is not None:
             shared = dict(json.loads(values[0])) if values[0] else None
@@ -109,7 +110,7 @@ class CircuitBreaker:
 
     def _may_probe(self) -> bool:
         won, reachable = self._call(
-            lambda: self._client.set(self._keys.breaker_probe(), "1", nx=True, ex=PROBE_SECONDS)
+            lambda: self._client.set(self._keys.breaker_probe(self._api), "1", nx=True, ex=PROBE_SECONDS)
         )
         if reachable:
             return bool(won)
@@ -123,8 +124,8 @@ class CircuitBreaker:
         with self._lock:
             self._failures += 1
         with self._client.pipeline() as pipe:
-            pipe.incr(self._keys.breaker_failures())
-            pipe.expire(self._keys.breaker_failures(), LONGEST_OPEN)
+            pipe.incr(self._keys.breaker_failures(self._api))
+            pipe.expire(self._keys.breaker_failures(self._api), LONGEST_OPEN)
             answers, self._counted = self._call(pipe.execute)
         return int(answers[0]) if answers else self._failures
 
@@ -132,12 +133,12 @@ class CircuitBreaker:
         seconds = min(max(err.retry_after or 0, OPEN_SECONDS), LONGEST_OPEN)
         state = {"code": err.code, "lasting": err.lasting, "until": self._clock() + seconds}
         self._open = state
-        metrics.BREAKER_TRIPS.add()
-        _log.error("breaker_open", reason=err.code, seconds=seconds)
+        metrics.BREAKER_TRIPS.add(self._api)
+        _log.error("breaker_open", api=self._api, reason=err.code, seconds=seconds)
         # The state is kept after `until`, so that only probes are admitted until one of them succeeds.
         with self._client.pipeline() as pipe:
-            pipe.set(self._keys.breaker_open(), json.dumps(state), ex=2 * LONGEST_OPEN)
-            pipe.delete(self._keys.breaker_probe())
+            pipe.set(self._keys.breaker_open(self._api), json.dumps(state), ex=2 * LONGEST_OPEN)
+            pipe.delete(self._keys.breaker_probe(self._api))
             self._shared = self._call(pipe.execute)[1]
 
     def _reset(self) -> None:
@@ -145,9 +146,13 @@ class CircuitBreaker:
         with self._lock:
             known, self._failures, self._open, self._shared = self._failures or self._open, 0, None, True
         if known:
-            names = self._keys.breaker_failures(), self._keys.breaker_open(), self._keys.breaker_probe()
+            names = (
+                self._keys.breaker_failures(self._api),
+                self._keys.breaker_open(self._api),
+                self._keys.breaker_probe(self._api),
+            )
             if self._call(lambda: self._client.delete(*names))[0]:
-                _log.info("breaker_closed")
+                _log.info("breaker_closed", api=self._api)
 
     def _call(self, command: Callable[[], T]) -> tuple[T | None, bool]:
         return self._redis_breaker.call("breaker_unreachable", command)

@@ -34,7 +34,7 @@ from capture.outcomes import (
     read_failure,
     redact,
 )
-from errors import RateLimited
+from errors import CostLimited, RateLimited
 from options import (
     MAX_BYTES,
     METADATA_HEADER,
@@ -99,7 +99,7 @@ class CaptureClient:
         jitter: Callable[[float], float] = _full_jitter,
     ) -> None:
         if dialect.needs_key and not api_key:
-            raise ValueError(f"CAPTURE_API_KEY is missing: set it, since {dialect.name} requires a key")
+            raise ValueError(f"the key of {dialect.name} is missing")
         self._dialect = dialect
         self._base_url = base_url.rstrip("/")
         self._api_key = api_key or ""
@@ -113,7 +113,7 @@ class CaptureClient:
         """Raise `InvalidOption` if the API cannot express the options. No I/O, so that it can precede any charge."""
         self._dialect.express(options)
 
-    def capture(
+    def capture(  # noqa: PLR0913 - what a call is about
         self,
         options: CaptureOptions,
         *,
@@ -121,14 +121,16 @@ class CaptureClient:
         request_id: str = "",
         client: str = "",
         background: bool = False,
+        hands_over: bool = False,
         count: Callable[[], None] = lambda: None,
     ) -> Screenshot:
         """Take the picture within `timeout` seconds, retries included. Of the bytes, only type and length are checked.
 
         If the API knows priorities, a capture in the `background` yields to all others. Our own engine lets each `client`,
-        a pseudonym, take turns with others. `count` is called before
-        each call to the API. If it raises `RateLimited`, the call and all retries are left out. Raises `InvalidOption`,
-        `BlockedTarget` (from the engine), a `CaptureError`, or `RateLimited` before the first call.
+        a pseudonym, take turns with others. If another API stands by (`hands_over`), this one is not asked again after a
+        failure of its own. `count` is called before
+        each call to the API. If it raises `RateLimited` or `CostLimited`, the call and all retries are left out. Raises
+        `InvalidOption`, `BlockedTarget` (from the engine), a `CaptureError`, or what `count` raises before the first call.
         """
         deadline = time.monotonic() + timeout
         secret = bool(PRIVATE.intersection(chosen(options)))
@@ -148,13 +150,15 @@ class CaptureClient:
             if answer.outcome is not LATE or attempt == 1:  # a retry that timed out says less than the first failure
                 failure = answer
             self._log_failure(failure, options, attempt, request_id)
+            if hands_over and failure.outcome.hands_over:
+                break
             pause = self._pause(failure, attempt)
             if attempt == TRIES or pause is None or pause + LEAST_TRY > deadline - time.monotonic():
                 break
             self._sleep(pause)
             try:
                 count()
-            except RateLimited:
+            except (RateLimited, CostLimited):
                 break
         if failure.outcome is LATE and self._dialect.ours and self.ping():
             failure = CallFailure(SLOW)  # the engine works: pages keep it busy
@@ -180,7 +184,7 @@ class CaptureClient:
 
     @property
     def name(self) -> str:
-        """The name of the API's dialect."""
+        """The name of the API."""
         return self._dialect.name
 
     @property

@@ -59,6 +59,13 @@ class Outcome:
     lasting: bool | None = None  # the same request would fail again, however late it is retried; None as the error says
     field: str | None = None  # the option at fault, if the caller's request is
 
+    @property
+    def hands_over(self) -> bool:
+        """Whether another API, or another engine, may take the capture: this one has failed, or is full."""
+        return issubclass(self.error, OverCapacity | UpstreamUnavailable | UpstreamQuota) or (
+            self.upstream and issubclass(self.error, CaptureError)
+        )
+
 
 FAILED = Outcome(CaptureFailed, "the page could not be captured", upstream=False)
 REFUSED = replace(FAILED, lasting=True)

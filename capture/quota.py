@@ -1,4 +1,4 @@
-"""The quota of calls to the screenshot API: all calls are counted, but only bulk work is limited.
+"""The quota of calls to a screenshot API: all calls are counted, but only bulk work is limited.
 
 Redis counts in fixed windows. Each refused caller gets a later time of its own, so that a thousand imports do not all
 retry at once. Without Redis nothing is counted and no call is refused, but then the worker has no work either.
@@ -35,8 +35,9 @@ return tostring(place - now)
 
 
 class Quota:
-    def __init__(self, state: StateRedis, limit: str) -> None:
-        """`limit` is a rate such as `120 per minute`, of calls for visitors and bulk work together."""
+    def __init__(self, state: StateRedis, api: str, limit: str) -> None:
+        """`limit` is a rate such as `120 per minute`, of calls to `api` for visitors and bulk work together."""
+        self._api = api
         self._limits = sorted(limits.parse_many(limit))
         self._count = state.client.register_script(_COUNT)
         self._take = state.client.register_script(_TAKE)
@@ -61,5 +62,5 @@ class Quota:
 
     def _run(self, script: "redis.commands.core.Script", limit: RateLimitItem, args: list[int]) -> object:
         window, keys = f"{limit.amount}/{limit.get_expiry()}", self._state.keys
-        names = [keys.quota(window), keys.quota_next(window)]
+        names = [keys.quota(self._api, window), keys.quota_next(self._api, window)]
         return self._state.breaker.call("captures_uncounted", lambda: script(keys=names, args=args))[0]

@@ -5,6 +5,7 @@ An invalid value stops the start with a message that names the variable and its 
 field to the module of its subject.
 """
 
+from config.apis import ApiAccess
 from config.environment import ConfigError, load, stop
 from config.fields import DIALECTS, LADDER, TrustedHeader
 from config.settings import Settings
@@ -14,6 +15,7 @@ __all__ = [
     "DIALECTS",
     "ENGINE_VARIABLES",
     "LADDER",
+    "ApiAccess",
     "ConfigError",
     "Settings",
     "TrustedHeader",

@@ -1,6 +1,7 @@
 """The types of settings, with the rules that their values keep. A setting's description completes "set it to …"."""
 
 import base64
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -75,6 +76,37 @@ def _webhook_secret(value: str) -> str:
     return value
 
 
+def _apis(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names or len(set(names)) < len(names) or not set(names) <= set(APIS):
+        raise ValueError
+    return names
+
+
+def _by_api(value: object) -> object:
+    """Split `engine:0,snapsharp:1` into a mapping. A text without names of APIs is everybody's, under ""."""
+    if not isinstance(value, str):
+        return value
+    if ":" not in value:
+        return {"": value}
+    pairs = [entry.partition(":") for entry in value.split(",")]
+    found = {name.strip().lower(): text.strip() for name, _, text in pairs}
+    if len(found) < len(pairs):
+        raise ValueError
+    return found
+
+
+def _prices(given: dict[str, Decimal]) -> dict[str, Decimal]:
+    if not set(given) <= set(APIS):
+        raise ValueError
+    return given
+
+
+def _api_rates(given: dict[str, str]) -> dict[str, str]:
+    if not set(given) <= {*APIS, ""}:
+        raise ValueError
+    return {name: _rate(text) for name, text in given.items()}
+
+
 def _names(value: object) -> object:
     return _split(value.lower()) if isinstance(value, str) else value
 
@@ -104,10 +136,15 @@ OPEN_DIALECTS = ("mshots", "thumio", "microlink", "11ty", "sshot", "pagepeeker")
 DIALECTS = (
     *OPEN_DIALECTS, "screenshotone", "urlbox", "snapsharp", "hermesforge", "snapapi", "apiflash", "screenshotapi",
 )  # fmt: skip
+APIS = ("engine", "snapsharp", "hermesforge", "snapapi")
 Rate = Annotated[str, AfterValidator(_rate), Field(description="a rate such as 30 per minute")]
 HostAndPort = Annotated[tuple[str, int], NoDecode, BeforeValidator(_host_and_port)]
 BaseURL = Annotated[str, AfterValidator(_base_url)]
 BaseURLs = Annotated[tuple[BaseURL, ...], NoDecode, BeforeValidator(_split)]
+Apis = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names), AfterValidator(_apis)]
+Price = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=6)]
+ApiPrices = Annotated[dict[str, Price], NoDecode, BeforeValidator(_by_api), AfterValidator(_prices)]
+ApiRates = Annotated[dict[str, str], NoDecode, BeforeValidator(_by_api), AfterValidator(_api_rates)]
 RedisURL = Annotated[str, AfterValidator(redis_urls.checked), Field(description=redis_urls.FORMS)]
 DatabaseURL = Annotated[
     str, Field(pattern=r"^(sqlite:///[^?#\s]+|postgres(ql)?://\S+)$"), AfterValidator(_database_url)

@@ -3,6 +3,7 @@
 from typing import Any, Self
 
 from config.access import AccessSettings
+from config.apis import ApiSettings
 from config.captures import CaptureSettings
 from config.purging import PurgeSettings
 from config.stores import StoreSettings
@@ -12,7 +13,14 @@ from config.work import WorkSettings
 
 
 class Settings(
-    WebSettings, StoreSettings, CaptureSettings, AccessSettings, WorkSettings, PurgeSettings, TelemetrySettings
+    WebSettings,
+    StoreSettings,
+    CaptureSettings,
+    ApiSettings,
+    AccessSettings,
+    WorkSettings,
+    PurgeSettings,
+    TelemetrySettings,
 ):
     """The settings of an installation: each field is a variable. `docs/configuration.md` explains them."""
 

@@ -3,6 +3,7 @@
 import difflib
 import os
 
+from config.apis import without_captures
 from config.settings import Settings
 
 _PREFIXES = (
@@ -17,6 +18,8 @@ _PREFIXES = (
     "JOB_",
     "S3_",
     "SNAPSHARP_",
+    "SNAPAPI_",
+    "HERMESFORGE_",
     "ADMIN_",
     "ALLOWED_",
     "PRIVATE_TARGET",
@@ -69,9 +72,11 @@ def unknown_variables() -> list[str]:
 
 
 def without_effect(settings: Settings) -> list[str]:
-    """Describe settings of the engine that are set but change nothing."""
+    """Describe settings that are set but change nothing: of the engine, and of APIs that take no captures."""
     given = sorted(name for name in ENGINE_VARIABLES if os.environ.get(name))
-    if settings.capture_api != "engine":
-        return [f"{name} has no effect: captures come from {settings.capture_api}" for name in given]
+    apis = ", ".join(settings.capture_api)
+    idle = [f"{name} has no effect: captures come from {apis}" for name in without_captures(settings)]
+    if "engine" not in settings.capture_api:
+        return [f"{name} has no effect: captures come from {apis}" for name in given] + idle
     fixed = os.environ.get(_FIXED, "").split()
-    return [f"{name} has no effect: this deployment sets it itself" for name in given if name in fixed]
+    return [f"{name} has no effect: this deployment sets it itself" for name in given if name in fixed] + idle

@@ -12,7 +12,6 @@ class WorkSettings(SettingsPart):
     job_limit: Rate = "30 per minute"
     job_queue_limit: int = Field(10_000, ge=1, le=1_000_000, description="a whole number from 1 to 1000000")
     job_time_limit: int = seconds(120, 4, 3600)
-    bulk_limit: Rate = "120 per minute"
     worker_niceness: int = Field(10, ge=0, le=19, description="a niceness from 0 to 19")
     worker_concurrency: int = Field(2, ge=1, le=64, description="a number of processes from 1 to 64")
 

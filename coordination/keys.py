@@ -54,23 +54,26 @@ class StateKeys(_Keys):
     def lease_done(self, subject: str, token: str) -> str:
         return f"{self.prefix}:done:{{{subject}}}:{token}"
 
-    def breaker_failures(self) -> str:
-        return f"{self.prefix}:breaker:failures"
+    def breaker_failures(self, api: str) -> str:
+        return f"{self.prefix}:{{breaker}}:{api}:failures"
 
-    def breaker_open(self) -> str:
-        return f"{self.prefix}:breaker:open"
+    def breaker_open(self, api: str) -> str:
+        return f"{self.prefix}:{{breaker}}:{api}:open"
 
-    def breaker_probe(self) -> str:
-        return f"{self.prefix}:breaker:probe"
+    def breaker_probe(self, api: str) -> str:
+        return f"{self.prefix}:{{breaker}}:{api}:probe"
 
     def client_secret(self) -> str:
         return f"{self.prefix}:client-secret"
 
-    def quota(self, limit: str) -> str:
-        return f"{self.prefix}:{{captures}}:{limit}"
+    def quota(self, api: str, limit: str) -> str:
+        return f"{self.prefix}:{{captures}}:{api}:{limit}"
 
-    def quota_next(self, limit: str) -> str:
-        return f"{self.prefix}:{{captures}}:{limit}:next"
+    def quota_next(self, api: str, limit: str) -> str:
+        return f"{self.prefix}:{{captures}}:{api}:{limit}:next"
+
+    def capture_costs(self, day: str) -> str:
+        return f"{self.prefix}:costs:{day}"
 
     def idempotency(self, attempt: str) -> str:
         return f"{self.prefix}:{{idempotency}}:{attempt}"

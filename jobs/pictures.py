@@ -73,4 +73,5 @@ def _result_of(picture: Picture, key: str, url: str | None = None) -> JobResult:
         picture.captured_at.timestamp(),
         url,
         str(picture.notes),
+        picture.captured_by,
     )

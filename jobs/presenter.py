@@ -36,6 +36,7 @@ class JobPresenter:
             "webhook": asdict(job.webhook) if job.webhook else None,
             "created_at": timestamp(job.created_at),
             "completed_at": timestamp(job.completed_at) if job.completed_at else None,
+            **({"captured_by": job.result.captured_by} if job.result and job.result.captured_by else {}),
             **({"page_status": job.result.page_status} if job.result and job.result.page_status else {}),
         }
 

@@ -52,7 +52,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """The picture of a job: its `key` in the storage, its permanent `url` if it was persisted, notes as in a header."""
+    """The picture of a job: its `key` in the storage, its permanent `url` if it was persisted, notes as in a header.
+
+    `captured_by` names the screenshot API that took it.
+    """
 
     key: str
     content_type: str
@@ -62,6 +65,7 @@ class JobResult:
     captured_at: float
     url: str | None = None
     notes: str = ""
+    captured_by: str = ""
 
     @property
     def page_status(self) -> int:

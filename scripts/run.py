@@ -118,7 +118,7 @@ def uses_other_api(settings: Mapping[str, str]) -> bool:
     if is_set(settings, "CAPTURE_URL"):
         return True
     default = "snapsharp" if is_set(settings, "SNAPSHARP_API_KEY") else "engine"
-    return (settings.get("CAPTURE_API") or default) != "engine"
+    return "engine" not in (settings.get("CAPTURE_API") or default).lower().replace(",", " ").split()
 
 
 def is_set(settings: Mapping[str, str], name: str) -> bool:

@@ -60,10 +60,14 @@ CAPTURE_CALLS = Counter(
     {"api": (), "outcome": ()},
 )
 BREAKER_TRIPS = Counter(
-    "thumbnails_breaker_trips_total", "How often this service stopped calling the screenshot API.", _FLOW
+    "thumbnails_breaker_trips_total", "How often this service stopped calling a screenshot API.", _FLOW, {"api": ()}
 )
 BREAKER_OPEN = Gauge(
-    "thumbnails_breaker_open", "1 while the screenshot API is not called, since it is down.", _FLOW, merge=max
+    "thumbnails_breaker_open",
+    "1 while a screenshot API is not called, since it is down.",
+    _FLOW,
+    {"api": ()},
+    merge=max,
 )
 COALESCED = Counter(
     "thumbnails_coalesced_requests_total",

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from capture import ScreenshotAPI
+from capture import Admission, ScreenshotAPI
 from coordination import Coalescer, Flight, Work
 from errors import (
     BlockedTarget,
@@ -134,7 +134,7 @@ class Originals:
         """Return what is known of the page, and its original. One from before pages were read is not there."""
         info, failure = self._cache.page(request)
         original = self._cache.original(request)
-        if original is not None and original.page is None and self.reads_pages:
+        if original is not None and not self._api.has_read(original):
             original = None
         return Known(None, info, failure).with_original(original), original
 
@@ -182,7 +182,7 @@ class Originals:
         if self._coalescer.is_in_progress(request.capture_key.digest) or self._cache.knows(request):
             return
         self._api.require_expressible(request.capture.as_screenshot)
-        self._api.require_available()
+        self._api.require_available(request.capture.as_screenshot)
         raise refusal
 
     def _captured_meanwhile(
@@ -203,19 +203,19 @@ class Originals:
     def _capture(self, ask: Ask, known: Known, info: OriginalInfo | None) -> Captured:
         """Do the leader's work: judge the host, wait for a turn, charge, capture, compare, keep."""
         request = ask.request
-        self._api.require_available(reload=False)  # `admit` asks Redis, after the look-up of the name
+        self._api.require_available(request.capture, reload=False)  # `admit` asks Redis, after the look-up of the name
         self._turns.require_room(ask.charge.client)  # without room, no name is looked up
         self._judge(request.target)
         with self._turns.hold(ask.charge.client):
             began = time.monotonic()
-            self._api.admit()
+            admission = self._api.admit(request.capture)
             try:
                 ask.charge()
             except RateLimited:
-                self._api.cancel()
+                admission.cancel()
                 raise
             try:
-                original = self._capture_twice_if_suspect(ask, good=_has_good(known, info))
+                original = self._capture_twice_if_suspect(ask, admission, good=_has_good(known, info))
                 if original.page is not None and original.page.url:  # where redirects have led
                     self._require_shown(locate(original.page.url))
             except (CaptureError, BlockedTarget, TakenDown, InvalidOption) as err:
@@ -239,7 +239,7 @@ class Originals:
         if not verdict.ok:
             raise BlockedTarget(NOT_PUBLIC, verdict=verdict)
 
-    def _capture_twice_if_suspect(self, ask: Ask, *, good: bool) -> Picture:
+    def _capture_twice_if_suspect(self, ask: Ask, admission: Admission, *, good: bool) -> Picture:
         """Capture; a suspect picture is captured once more, with more patience.
 
         Neither a suspect picture nor that of an error page replaces a good one.
@@ -247,13 +247,15 @@ class Originals:
         options, background = ask.request.capture, ask.request.delivery.background
         deadline = time.monotonic() + self._limits.timeout
         client = ask.charge.client
-        picture = self._api.capture(options, deadline, ask.request_id, client=client, background=background)
+        picture = self._api.capture(admission, options, deadline, ask.request_id, client=client, background=background)
         if picture.suspect and time.monotonic() < deadline - 1:
             # A suspect picture beats none, so a failed retry is ignored. Being refused the retry says nothing about the
             # page: if a good picture is known, RateLimited is raised.
             with suppress(CaptureError, *(() if good else (RateLimited,))):
                 patient = replace(options, delay=max(options.delay, PATIENT_DELAY))
-                picture = self._api.capture(patient, deadline, ask.request_id, client=client, background=background)
+                picture = self._api.capture_again(
+                    picture, patient, deadline, ask.request_id, client=client, background=background
+                )
                 if (options.clip or options.selector) and not picture.notes.unfinished:
                     picture = replace(picture, suspect=False)  # a part may well be of one colour, as two looks agree
         if picture.suspect and good:

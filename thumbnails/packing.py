@@ -29,6 +29,8 @@ def pack(picture: Picture, key: Key) -> bytes:
         "suspect": picture.suspect,
         "notes": str(picture.notes),
     }
+    if picture.captured_by:
+        header["by"] = picture.captured_by
     if picture.page is not None:
         header["page"] = str(picture.page)
     return b"".join((json.dumps(header).encode(), b"\n", picture.body))
@@ -66,6 +68,7 @@ def unpack(value: bytes | memoryview, key: Key) -> Picture | None:
             suspect=header["suspect"],
             notes=Notes.read(header.get("notes", "")),
             page=PageMetadata.read(header["page"]) if "page" in header else None,
+            captured_by=header.get("by", ""),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -123,6 +123,7 @@ class Renditions:
             original.captured_at,
             suspect=original.suspect,
             notes=original.notes,
+            captured_by=original.captured_by,
         )
         self._cache.put_rendition(request, picture, self._freshness.keep(picture, request))
         return picture

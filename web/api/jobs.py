@@ -21,7 +21,7 @@ from web.http.budgets import Budgets
 from web.http.callers import Caller, identify_caller
 from web.http.idempotency import current_attempt, respond_once
 from web.http.origins import allow_origins
-from web.http.pictures import SAFE_HEADERS, picture_response
+from web.http.pictures import CAPTURED_BY, SAFE_HEADERS, picture_response
 from web.http.request_log import log_facts, request_id
 
 POLL_SECONDS = 2
@@ -140,6 +140,8 @@ def _respond_with_picture(services: Services, job: Job) -> Response:
     captured_at = datetime.fromtimestamp(job.result.captured_at, UTC)
     picture = Picture(body, content_type, job.result.width, job.result.height, captured_at)
     headers = {"Cache-Control": "private, max-age=3600", "ETag": f'"{picture.etag}"'}
+    if job.result.captured_by:
+        headers[CAPTURED_BY] = job.result.captured_by
     return picture_response(picture, headers | job.result.note_headers | SAFE_HEADERS)
 
 

@@ -74,5 +74,6 @@ def _describe(persisted: Persisted, url: str) -> dict[str, object]:
         "bytes": len(picture.body),
         "sha256": stored.sha256,
         "captured_at": picture.captured_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **({"captured_by": picture.captured_by} if picture.captured_by else {}),
         **({"page_status": picture.notes.page_status} if picture.notes.page_status else {}),
     }

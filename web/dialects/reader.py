@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from capture import DIALECTS as SCREENSHOT_APIS
 from errors import BadSignature, InvalidOption, InvalidURL, KeyRequired, ThumbnailError
 from model import ThumbnailRequest
 from options import PNG, SCREENSHOT, CaptureOptions, options_of
@@ -45,7 +44,7 @@ class DialectReader:
         self.presenter: Presenter | None = dialect.face
         self._validator = services.validator
         self._access = services.access
-        self._express = SCREENSHOT_APIS[services.settings.capture_api].express
+        self._require_expressible = services.screenshot_api.require_expressible
         self._remembered = lru_cache(maxsize=_REMEMBERED)(self._read)
 
     def matches(self, path: str) -> bool:
@@ -131,10 +130,12 @@ class DialectReader:
             return err.untraced()
 
     def _drawable(self, wanted: ThumbnailRequest) -> ThumbnailRequest:
-        """Leave out the options that the screenshot API in use lacks."""
+        """Leave out the options that no screenshot API in use has."""
         for _ in range(_MOST_REFUSALS):
             try:
-                self._express(replace(wanted.capture, image=SCREENSHOT))  # the service itself fetches other pictures
+                self._require_expressible(
+                    replace(wanted.capture, image=SCREENSHOT)
+                )  # the service itself fetches other pictures
             except InvalidOption as err:
                 if err.field not in _DEFAULTS:
                     raise

@@ -13,6 +13,7 @@ from flask_cors import CORS
 from config import Settings
 from errors import ForeignOrigin
 from options import NOTE_HEADER, STATUS_HEADER
+from web.http.pictures import CAPTURED_BY
 
 _SENT = [
     "Authorization",
@@ -33,6 +34,7 @@ _READ = [
     "RateLimit-Reset",
     "Retry-After",
     "X-Cache",
+    CAPTURED_BY,
     "X-Edge-Cache",
     "X-Error-Code",
     NOTE_HEADER,

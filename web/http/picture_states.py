@@ -67,6 +67,7 @@ def of_picture(wanted: ThumbnailRequest, served: Served, public_url: str | None)
             "picture": _address(public_url),
             "captured_at": picture.captured_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "format": wanted.rendition.format,
+            **({"captured_by": picture.captured_by} if picture.captured_by else {}),
             **size,
         },
     )

@@ -12,6 +12,7 @@ from model import Picture
 from options import FORMATS, Delivery
 from thumbnails import CacheState, Served
 
+CAPTURED_BY = "X-Captured-By"  # the screenshot API that took the picture
 SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
 _NEGOTIABLE = sorted((each for each in FORMATS.values() if each.auto), key=lambda each: each.auto, reverse=True)
 _A_WEEK = 604800
@@ -44,6 +45,8 @@ def cache_headers(served: Served, delivery: Delivery) -> dict[str, str]:
         "X-Thumb-State": "stale" if stale else "fresh",
         **served.picture.notes.headers,
     }
+    if served.picture.captured_by:
+        headers[CAPTURED_BY] = served.picture.captured_by
     return headers | {"Vary": "Accept"} if delivery.negotiated else headers
 
 

@@ -2,6 +2,7 @@
 
 from errors import PaidOption
 from options import FILES
+from web.http.pictures import CAPTURED_BY
 from web.openapi.headers import CONTRACTS_BUDGET, PICTURE
 from web.openapi.inputs import A_PAGE, CONTRACT_QUERY
 from web.openapi.outputs import json, pictures, ref
@@ -12,7 +13,7 @@ from web.openapi.shared import ABOUT_BODY, ABOUT_PAGE, CAPTURED, NOTES
 _CONTRACT_PICTURE = RouteResponse(
     "The picture.",
     pictures(*(name for name in FILES if name != "avif")),
-    ("ETag", "Cache-Control", "X-Cache", "X-Thumb-State", *NOTES, *CONTRACTS_BUDGET),
+    ("ETag", "Cache-Control", "X-Cache", f"{CAPTURED_BY}?", "X-Thumb-State", *NOTES, *CONTRACTS_BUDGET),
 )
 
 CONTRACT: tuple[Route, ...] = (

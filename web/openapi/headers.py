@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from capture import DIALECTS as SCREENSHOT_APIS
 from options import NOTE_HEADER, NOTES, STATUS_HEADER
 from thumbnails import CacheState
+from web.http.pictures import CAPTURED_BY
 from web.openapi.row import JSONSchema
 
 _TEXT: JSONSchema = {"type": "string"}
@@ -36,6 +38,7 @@ HEADERS: Mapping[str, tuple[str, JSONSchema]] = MappingProxyType(
             "Where the picture came from: the cache, a capture, an older one of the cache, or no cache could be reached.",
             {"enum": [str(each) for each in CacheState]},
         ),
+        CAPTURED_BY: ("The screenshot API that took the picture.", {"enum": sorted(SCREENSHOT_APIS)}),
         "X-Error-Code": ("With a placeholder: the code of the error.", _TEXT),
         STATUS_HEADER: ("The HTTP status of the page, if it answered with an error.", _STATUS),
         "X-RateLimit-Limit": ("The caller's budget of captures.", _COUNT),
@@ -56,4 +59,12 @@ HEADERS: Mapping[str, tuple[str, JSONSchema]] = MappingProxyType(
 BUDGET = ("RateLimit-Limit?", "RateLimit-Remaining?", "RateLimit-Reset?")
 CONTRACTS_BUDGET = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 PENDING = ("Retry-After", "Server-Timing?")
-PICTURE = ("ETag", "Cache-Control", "X-Cache", "X-Thumb-State", f"{NOTE_HEADER}?", f"{STATUS_HEADER}?")
+PICTURE = (
+    "ETag",
+    "Cache-Control",
+    "X-Cache",
+    f"{CAPTURED_BY}?",
+    "X-Thumb-State",
+    f"{NOTE_HEADER}?",
+    f"{STATUS_HEADER}?",
+)

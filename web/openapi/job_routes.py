@@ -1,6 +1,7 @@
 """The rows of jobs."""
 
 from errors import IdempotencyConflict, NotFound, NotReady, OverCapacity, QueueUnavailable, StorageUnavailable
+from web.http.pictures import CAPTURED_BY
 from web.openapi.headers import BUDGET
 from web.openapi.inputs import A_PAGE
 from web.openapi.outputs import json, pictures, ref
@@ -53,8 +54,10 @@ JOBS: tuple[Route, ...] = (
         "Jobs",
         "The picture of a job",
         {
-            200: RouteResponse("The picture.", pictures(), ("ETag", "Cache-Control", *NOTES)),
-            304: RouteResponse("The caller has the picture.", headers=("ETag", "Cache-Control", *NOTES)),
+            200: RouteResponse("The picture.", pictures(), ("ETag", "Cache-Control", f"{CAPTURED_BY}?", *NOTES)),
+            304: RouteResponse(
+                "The caller has the picture.", headers=("ETag", "Cache-Control", f"{CAPTURED_BY}?", *NOTES)
+            ),
         },
         parameters=(*JOB, *CONDITIONAL),
         errors=(NotFound, NotReady, QueueUnavailable, StorageUnavailable, 412),

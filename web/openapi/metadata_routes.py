@@ -3,6 +3,7 @@
 from errors import InvalidOption, InvalidURL, NotFound, Pending, UnknownFormat
 from metadata import SIDE, USUAL_SIDE
 from web.api.oembed import OWN
+from web.http.pictures import CAPTURED_BY
 from web.openapi.headers import BUDGET, PENDING
 from web.openapi.inputs import THUMBNAIL_QUERY
 from web.openapi.outputs import json, pictures, ref, text
@@ -30,11 +31,11 @@ METADATA: tuple[Route, ...] = (
             200: RouteResponse(
                 "The metadata.",
                 json(ref("PageMetadata")),
-                ("ETag", "Cache-Control", "X-Cache", "X-Thumb-State", *NOTES, *BUDGET),
+                ("ETag", "Cache-Control", "X-Cache", f"{CAPTURED_BY}?", "X-Thumb-State", *NOTES, *BUDGET),
             ),
             304: RouteResponse(
                 "The caller has the metadata.",
-                headers=("ETag", "Cache-Control", "X-Cache", "X-Thumb-State", *NOTES, *BUDGET),
+                headers=("ETag", "Cache-Control", "X-Cache", f"{CAPTURED_BY}?", "X-Thumb-State", *NOTES, *BUDGET),
             ),
         },
         "It is read with the picture, and kept with it: a known thumbnail costs no capture here.",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from capture import DIALECTS as SCREENSHOT_APIS
 from jobs import State, WebhookState
 from metadata import Source
 from options import FILES, FORMATS
@@ -17,6 +18,7 @@ NUMBER: JSONSchema = {"type": "number"}
 URL: JSONSchema = {"type": "string", "format": "uri"}
 MOMENT: JSONSchema = {"type": "string", "format": "date-time"}
 BINARY: JSONSchema = {"type": "string", "format": "binary"}
+_API: JSONSchema = {"enum": sorted(SCREENSHOT_APIS), "description": "The screenshot API that took it."}
 _STATUS: JSONSchema = {"type": "integer", "minimum": 100, "maximum": 599}
 _ID: JSONSchema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 _PERCENT: JSONSchema = {"type": "number", "minimum": 0, "maximum": 100}
@@ -134,13 +136,14 @@ SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
                 picture=TEXT | {"description": "The URL of the picture."},
                 captured_at=MOMENT,
                 format=TEXT,
+                captured_by=_API,
                 width=COUNT,
                 height=COUNT,
                 retry_after=COUNT | {"description": "In seconds."},
                 code={"const": "pending"},
                 message=TEXT,
             ),
-            *("captured_at", "format", "width", "height", "retry_after", "code", "message"),
+            *("captured_at", "captured_by", "format", "width", "height", "retry_after", "code", "message"),
         ),
         "PageMetadata": _object(
             "What a page says of itself. What it does not say is null.",
@@ -200,9 +203,11 @@ SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
                 bytes=COUNT,
                 sha256={"type": "string", "pattern": "^[0-9a-f]{64}$"},
                 captured_at=MOMENT,
+                captured_by=_API,
                 page_status=_STATUS,
                 private_content=FLAG,
             ),
+            "captured_by",
             "private_content",
             "page_status",
         ),
@@ -237,9 +242,11 @@ SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
                 webhook=nullable(ref("JobWebhook")),
                 created_at=MOMENT,
                 completed_at=nullable(MOMENT),
+                captured_by=_API,
                 private_content=FLAG,
                 page_status=_STATUS,
             ),
+            "captured_by",
             "private_content",
             "page_status",
         ),

@@ -1,6 +1,7 @@
 """The rows of pictures of pages: `/thumb`, its form as a path, and permanent pictures."""
 
 from errors import IdempotencyConflict, NotFound, Pending, QueueUnavailable, StorageFull, StorageUnavailable
+from web.http.pictures import CAPTURED_BY
 from web.openapi.headers import BUDGET, PENDING, PICTURE
 from web.openapi.inputs import THUMBNAIL_QUERY
 from web.openapi.outputs import json, pictures, ref, text
@@ -9,7 +10,17 @@ from web.openapi.row import Access, Route, RouteBody, RouteResponse, in_path
 from web.openapi.shared import ABOUT_BODY, ABOUT_PAGE, CAPTURED, EXAMPLES, NOTES
 
 _STORED = (StorageUnavailable, StorageFull)
-_PICTURE = ("ETag", "Cache-Control", "X-Cache", "X-Thumb-State", *NOTES, "Last-Modified", "Vary?", *BUDGET)
+_PICTURE = (
+    "ETag",
+    "Cache-Control",
+    "X-Cache",
+    f"{CAPTURED_BY}?",
+    "X-Thumb-State",
+    *NOTES,
+    "Last-Modified",
+    "Vary?",
+    *BUDGET,
+)
 _THUMBNAIL = RouteResponse(
     "The picture, or with `format=lqip` a data URL.", {**pictures(), **text("text/plain")}, _PICTURE
 )

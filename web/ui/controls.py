@@ -19,7 +19,6 @@ from options import (
     Delivery,
     Number,
     Option,
-    Param,
     Preset,
     Rendition,
     Whole,
@@ -165,7 +164,8 @@ def _is_usable(option: Option, settings: Settings) -> bool:
         return False
     if option.allowed_by and not getattr(settings, option.allowed_by):
         return False
-    return not option.apis or (option.param(settings.capture_api) or Param("")).name != ""
+    params = [option.param(api) for api in settings.capture_api]
+    return not option.apis or any(param is not None and param.name for param in params)
 
 
 def _control(option: Option, settings: Settings) -> OptionControl:

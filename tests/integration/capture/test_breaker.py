@@ -28,7 +28,7 @@ def clock():
 def breaker(request, clock):
     url = request.getfixturevalue("redis_url") if request.param == "shared" else "redis://127.0.0.1:1/0"
     with redis.Redis.from_url(url) as client:
-        yield CircuitBreaker(as_state(client), clock)
+        yield CircuitBreaker(as_state(client), "engine", clock)
 
 
 def fail(breaker, times):
@@ -113,7 +113,7 @@ def test_its_refusals_were_not_tried_and_are_lasting_if_their_cause_is(breaker):
 
 def test_a_probe_that_is_not_used_goes_to_another_caller(redis_url, clock):
     with redis.Redis.from_url(redis_url) as client:
-        breaker = CircuitBreaker(as_state(client), clock)
+        breaker = CircuitBreaker(as_state(client), "engine", clock)
         fail(breaker, THRESHOLD)
         clock.now += OPEN_SECONDS + 1
         breaker.admit()
@@ -123,7 +123,10 @@ def test_a_probe_that_is_not_used_goes_to_another_caller(redis_url, clock):
 
 def test_all_processes_share_the_state(redis_url, clock):
     with redis.Redis.from_url(redis_url) as client:
-        one, other = CircuitBreaker(as_state(client), clock), CircuitBreaker(as_state(client), clock)
+        one, other = (
+            CircuitBreaker(as_state(client), "engine", clock),
+            CircuitBreaker(as_state(client), "engine", clock),
+        )
         fail(one, THRESHOLD - 1)
         fail(other, 1)
         for breaker in (one, other):
@@ -133,7 +136,7 @@ def test_all_processes_share_the_state(redis_url, clock):
 
 def test_with_a_redis_that_takes_no_notes_it_opens_for_its_process(redis_url, clock):
     with redis.Redis.from_url(redis_url) as client:
-        breaker = CircuitBreaker(as_state(client), clock)
+        breaker = CircuitBreaker(as_state(client), "engine", clock)
         client.config_set("maxmemory", 1)
         client.config_set("maxmemory-policy", "noeviction")
         try:
@@ -150,7 +153,7 @@ def test_with_a_redis_that_takes_no_notes_it_opens_for_its_process(redis_url, cl
 
 def test_a_redis_that_fills_up_after_it_opened_still_admits_one_probe(redis_url, clock):
     with redis.Redis.from_url(redis_url) as client:
-        breaker = CircuitBreaker(as_state(client), clock)
+        breaker = CircuitBreaker(as_state(client), "engine", clock)
         fail(breaker, THRESHOLD)
         client.config_set("maxmemory", 1)
         client.config_set("maxmemory-policy", "noeviction")
@@ -170,7 +173,7 @@ def test_a_redis_that_fills_up_after_it_opened_still_admits_one_probe(redis_url,
 
 def test_failures_that_another_process_forgot_do_not_count_without_redis(redis_url, clock):
     with redis.Redis.from_url(redis_url) as client:
-        one, other = (CircuitBreaker(as_state(client), clock) for _ in range(2))
+        one, other = (CircuitBreaker(as_state(client), "engine", clock) for _ in range(2))
         fail(one, THRESHOLD - 1)
         other.admit()
         other.record(None)

@@ -143,7 +143,7 @@ def test_a_site_on_a_host_that_is_no_longer_allowed_is_failed(built, client, res
 def test_while_the_api_refuses_no_site_fails_and_few_are_tried(built, client, api):
     client.post("/sites", json={"sites": [{"url": f"https://site-{number}.example/"} for number in range(100)]})
     with redis.Redis.from_url(built.settings.redis_url) as store:
-        store.set("thumb:{captures}:120/60", 120, ex=60)  # as if visitors had used this minute's calls
+        store.set("thumb:{captures}:snapsharp:120/60", 120, ex=60)  # as if visitors had used this minute's calls
     assert work(built) <= 32
     assert work(built) == 0, "until the pause is over"
     assert (len(api.calls), budget(built)) == (0, 0)

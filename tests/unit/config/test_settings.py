@@ -29,7 +29,19 @@ def load(monkeypatch, tmp_path):
         ("CAPTURE_TIMEOUT", "soon"),
         ("CAPTURE_TIMEOUT", "0"),
         ("CAPTURE_API", "magic"),
+        ("CAPTURE_API", "engine,magic"),
+        ("CAPTURE_API", "engine,engine"),
         ("CAPTURE_URL", "ftp://example.com"),
+        ("CAPTURE_URL", "http://one.example,ftp://two.example"),
+        ("CAPTURE_COST", "free"),
+        ("CAPTURE_COST", "engine:-1"),
+        ("CAPTURE_COST", "engine:cheap"),
+        ("CAPTURE_COST", "engine:0.1,engine:0.2"),
+        ("CAPTURE_COST", "magic:1"),
+        ("CAPTURE_COST_LIMIT", "much"),
+        ("BULK_LIMIT", "many"),
+        ("BULK_LIMIT", "magic:30 per minute"),
+        ("BULK_LIMIT", "engine:many"),
         ("REDIS_URL", "http://localhost"),
         ("REDIS_URL", "redis://localhost:abc/0"),
         ("REDIS_URL", "redis://10.0.0.1:6379,10.0.0.2:6379/0"),
@@ -99,6 +111,78 @@ def test_an_api_that_requires_a_key_is_refused_without_one(load, api):
         load(CAPTURE_API=api)
 
 
+def test_several_apis_each_have_their_own_address_key_price_and_limit(load):
+    settings = load(
+        CAPTURE_API="engine, snapsharp,snapapi",
+        CAPTURE_URL="http://one.example, http://two.example/",
+        CAPTURE_API_KEY="sesame",
+        SNAPSHARP_API_KEY="sk_live_x",
+        SNAPAPI_API_KEY="k",
+        SNAPAPI_URL="http://snapapi.example",
+        CAPTURE_COST="snapsharp:0.004",
+        BULK_LIMIT="engine:240/minute, snapsharp:30 per minute; 500 per hour",
+    )
+    assert [(each.name, each.urls, each.key, float(each.price), each.bulk_limit) for each in settings.apis] == [
+        ("engine", ("http://one.example", "http://two.example"), "sesame", 0, "240/minute"),
+        ("snapsharp", (), "sk_live_x", 0.004, "30 per minute; 500 per hour"),
+        ("snapapi", ("http://snapapi.example",), "k", 0, "120 per minute"),
+    ]
+
+
+def test_one_limit_of_bulk_work_holds_for_each_api(load):
+    settings = load(CAPTURE_API="engine,hermesforge", BULK_LIMIT="5 per minute")
+    assert [each.bulk_limit for each in settings.apis] == ["5 per minute"] * 2
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({"CAPTURE_API": "engine,snapsharp"}, "SNAPSHARP_API_KEY is invalid: set it to a SnapSharp key"),
+        (
+            {"CAPTURE_API": "engine,snapsharp", "CAPTURE_API_KEY": "the-engines"},
+            "SNAPSHARP_API_KEY is invalid: set it to a SnapSharp key",
+        ),
+        (
+            {"CAPTURE_API": "snapsharp,snapapi", "CAPTURE_API_KEY": "whose"},
+            "CAPTURE_API_KEY is invalid: it is the engine's, which CAPTURE_API lacks; set SNAPSHARP_API_KEY instead",
+        ),
+        (
+            {"CAPTURE_API": "snapapi,hermesforge", "CAPTURE_URL": "http://whose.example", "SNAPAPI_API_KEY": "k"},
+            "CAPTURE_URL is invalid: it is the engine's, which CAPTURE_API lacks; set SNAPAPI_URL instead",
+        ),
+        (
+            {"CAPTURE_API": "hermesforge", "CAPTURE_URL": "http://one.example,http://two.example"},
+            "CAPTURE_URL is invalid: several addresses are for engines; hermesforge has one",
+        ),
+        (
+            {"SNAPSHARP_API_KEY": "k", "CAPTURE_URL": "http://a.example", "SNAPSHARP_URL": "http://b.example"},
+            "CAPTURE_URL is invalid: SNAPSHARP_URL is another address; set one of the two",
+        ),
+        (
+            {"CAPTURE_COST": "engine:0,snapsharp:1"},
+            "CAPTURE_COST is invalid: CAPTURE_API does not name snapsharp; leave it out, or add it there",
+        ),
+        (
+            {"BULK_LIMIT": "snapapi:1 per minute"},
+            "BULK_LIMIT is invalid: CAPTURE_API does not name snapapi; leave it out, or add it there",
+        ),
+        (
+            {"CAPTURE_COST_LIMIT": "5", "CAPTURE_COST": "engine:0"},
+            "CAPTURE_COST_LIMIT is invalid: no capture costs anything; set CAPTURE_COST too",
+        ),
+    ],
+)
+def test_an_odd_mixture_of_apis_is_refused_by_name(load, variables, reason):
+    with pytest.raises(config.ConfigError) as refused:
+        load(**variables)
+    assert str(refused.value) == reason
+
+
+def test_a_key_of_an_api_that_takes_no_captures_is_reported(load):
+    settings = load(CAPTURE_API="engine", SNAPSHARP_API_KEY="sk_live_x")
+    assert config.without_effect(settings) == ["SNAPSHARP_API_KEY has no effect: captures come from engine"]
+
+
 @pytest.mark.parametrize("name", ["REDIS_URL", "STATE_REDIS_URL"])
 def test_a_cluster_is_refused_by_name_and_the_error_shows_the_form_for_sentinels(load, name):
     with pytest.raises(config.ConfigError) as refused:
@@ -116,7 +200,7 @@ def test_an_error_shows_no_secret(load):
 
 def test_the_service_starts_with_no_setting_at_all(load):
     settings = load()
-    assert (settings.capture_api, settings.resolve_targets, settings.allowed_ports) == ("engine", True, (80, 443))
+    assert (settings.capture_api, settings.resolve_targets, settings.allowed_ports) == (("engine",), True, (80, 443))
 
 
 def test_an_empty_value_leaves_the_default(load):
@@ -125,14 +209,13 @@ def test_an_empty_value_leaves_the_default(load):
 
 def test_a_snapsharp_key_selects_snapsharp(load):
     settings = load(SNAPSHARP_API_KEY="sk_live_x")
-    assert settings.capture_api == "snapsharp"
-    assert settings.capture_api_key.get_secret_value() == "sk_live_x"
+    assert [(each.name, each.key) for each in settings.apis] == [("snapsharp", "sk_live_x")]
 
 
 def test_a_secret_may_come_from_a_file(load, tmp_path):
     (tmp_path / "key").write_text("sk_live_from_file\n")
     settings = load(SNAPSHARP_API_KEY_FILE=str(tmp_path / "key"))
-    assert settings.capture_api_key.get_secret_value() == "sk_live_from_file"
+    assert [each.key for each in settings.apis] == ["sk_live_from_file"]
 
 
 def test_a_secret_file_that_cannot_be_read_is_named(load, tmp_path):

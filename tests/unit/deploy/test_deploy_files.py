@@ -157,7 +157,7 @@ def secrets():
 
 def test_in_compose_beat_gets_no_secret_but_the_address_of_redis(tmp_path, monkeypatch):
     given = compose()["beat"]["environment"]
-    assert len(secrets()) == 12
+    assert len(secrets()) == 14
     assert {name: given.get(name) for name in secrets()} == dict.fromkeys(secrets(), "")
     for name in ("REDIS_URL", "STATE_REDIS_URL"):
         assert given[name] == compose()["web"]["environment"][name]
@@ -329,6 +329,9 @@ def test_nginx_waits_longer_than_a_caller_may():
         ({"CAPTURE_API": "engine"}, "http://engine:8001"),
         ({"SNAPSHARP_API_KEY": "sk_live_1"}, ""),
         ({"CAPTURE_API": "hermesforge"}, ""),
+        ({"CAPTURE_API": "engine,snapsharp", "SNAPSHARP_API_KEY": "sk_live_1"}, "http://engine:8001"),
+        ({"CAPTURE_API": "snapsharp, engine", "SNAPSHARP_API_KEY": "sk_live_1"}, "http://engine:8001"),
+        ({"CAPTURE_API": "engine,snapsharp", "CAPTURE_URL": "http://engines.example"}, "http://engines.example"),
         ({"CAPTURE_URL": "http://engines.example"}, "http://engines.example"),
     ],
 )

@@ -25,6 +25,8 @@ ALL = [*REDIS, "engine", "web", *JOBS, "demo"]
         ({"SNAPSHARP_API_KEY_FILE": "/run/secrets/key"}, [*REDIS, "web", *JOBS]),
         ({"SNAPSHARP_API_KEY": "sk_live_1", "CAPTURE_API": "engine"}, ALL),
         ({"CAPTURE_API": "hermesforge"}, [*REDIS, "web", *JOBS]),
+        ({"CAPTURE_API": "snapsharp,engine", "SNAPSHARP_API_KEY": "sk_live_1"}, ALL),
+        ({"CAPTURE_API": "snapsharp,snapapi"}, [*REDIS, "web", *JOBS]),
         ({"CAPTURE_API": "engine", "CAPTURE_URL": "http://engine.example"}, [*REDIS, "web", *JOBS]),
         ({"S3_BUCKET": "pictures"}, ALL),
     ],
