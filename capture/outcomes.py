@@ -76,6 +76,7 @@ LIMITED = Outcome(
     UpstreamUnavailable, "this service has reached the screenshot API's rate limit; try again later", retried=True
 )
 DOWN = Outcome(UpstreamUnavailable, "the screenshot API is not available; try again later", retried=True)
+DRAINING = replace(DOWN, detail="the engine is about to stop; try again in a few seconds")
 UNTRUSTED = Outcome(
     UpstreamUnavailable,
     "the screenshot API is not available; try again later",
@@ -171,6 +172,7 @@ ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
         (422, "page_crashed"): _of_page(RendererCrashed, "the page crashed the browser, or used too much memory"),
         (429, "rate_limited"): BUSY,
         (503, "browser_crashed"): _of_page(RendererCrashed, "the browser crashed during the capture; try again later"),
+        (503, "draining"): DRAINING,
         (503, "resolver_busy"): replace(BUSY, detail="too many names are being looked up; try again in a few seconds"),
         # Not retried: another 25 seconds are longer than most clients wait, and the caller may try again.
         (504, "timeout"): replace(

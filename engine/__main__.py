@@ -1,5 +1,6 @@
 """`python -m engine`: start the browser, then serve until a signal stops the process."""
 
+import asyncio
 import logging
 import sys
 
@@ -17,10 +18,10 @@ from engine.egress.gate import Gate, Limits
 from engine.egress.upstream import Upstream
 from engine.errors import ProxyFailed
 from engine.service import CaptureService
-from engine.startup import run, stop_signal, watch_loop
+from engine.startup import StopSignals, run, watch_loop
 from telemetry import metrics
 
-GRACE_SECONDS = 1  # for running captures at shutdown: aiohttp waits this long twice, then cancels them
+GRACE_SECONDS = 1  # for what still runs after the drain: aiohttp waits this long twice, then cancels it
 
 log = structlog.get_logger()
 
@@ -36,7 +37,7 @@ class _RedactRequests(logging.Filter):
 
 
 async def serve(settings: EngineSettings) -> int:
-    stop = stop_signal()
+    stop = StopSignals()
     server_logger.addFilter(_RedactRequests())
     supervisor = Supervisor(settings)
     upstream = Upstream(*settings.engine_egress) if settings.engine_egress else None
@@ -62,7 +63,8 @@ async def serve(settings: EngineSettings) -> int:
             gate.refuse_own_port(settings.metrics_port)
         log.info("ready", address=runner.addresses[0], concurrency=settings.engine_concurrency)
         async with watch_loop():
-            await stop.wait()
+            await stop.received.wait()
+            await _drain(service, stop)
     except LaunchFailed:
         return 1
     except OSError as err:
@@ -79,6 +81,15 @@ def _measure(service: CaptureService) -> None:
     metrics.ENGINE_SLOTS.set(service.slots.in_use, "running")
     metrics.ENGINE_SLOTS.set(service.slots.queued, "queued")
     metrics.ENGINE_SLOTS_LIMIT.set(service.slots.size)
+
+
+async def _drain(service: CaptureService, stop: StopSignals) -> None:
+    """End the captures that are here, while the port still answers, unless a second signal comes."""
+    ends = [asyncio.create_task(service.finish()), asyncio.create_task(stop.hurry.wait())]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    for each in ends:
+        each.cancel()
+    await asyncio.gather(*ends, return_exceptions=True)
 
 
 async def _warn_if_unreachable(upstream: Upstream) -> None:

@@ -72,10 +72,11 @@ async def screenshot(request: web.Request) -> web.Response:
 
 async def health(request: web.Request) -> web.Response:
     service, supervisor = request.app[SERVICE], request.app[SUPERVISOR]
-    ready = supervisor.version is not None
+    draining = service.drain.begun
+    ready = supervisor.version is not None and not draining
     state = {
         "ok": ready,
-        "status": "ok" if ready else "unavailable",
+        "status": "draining" if draining else "ok" if ready else "unavailable",
         "version": VERSION,
         "uptime": round(time.monotonic() - request.app[STARTED]),
         "browser": supervisor.version,

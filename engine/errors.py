@@ -21,6 +21,7 @@ EngineError 500               internal_error
 ├── EngineBusy 429            rate_limited
 ├── Unavailable 503           unavailable
 │   ├── BrowserCrashed        browser_crashed     the browser crashed during the capture: one retry is safe
+│   ├── Draining              draining            the engine is about to stop: another one takes the capture
 │   ├── ProxyFailed           unavailable         the egress proxy failed: nothing is fetched without it
 │   └── ResolverBusy          resolver_busy       no thread is free to look up a name
 └── DeadlineExceeded 504      timeout
@@ -258,6 +259,13 @@ class BrowserCrashed(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("the browser crashed during the capture: try again in a few seconds")
+
+
+class Draining(Unavailable):
+    code = "draining"
+
+    def __init__(self) -> None:
+        super().__init__("this engine is about to stop: ask another one, or try again in a few seconds")
 
 
 class ProxyFailed(Unavailable):

@@ -11,6 +11,7 @@ from functools import partial
 import structlog
 
 from engine.admission.crashes import CrashHistory
+from engine.admission.drain import Drain
 from engine.admission.slots import Slots
 from engine.browser.browser import Browser
 from engine.browser.supervisor import Supervisor
@@ -72,6 +73,7 @@ class CaptureService:
         self._trackers: asyncio.Task[AdFilter | None] | None = None
         self._gate = gate
         self._crashes = CrashHistory()
+        self.drain = Drain()
         self.proxies: set[Egress] = set()
         # A client waits at most as long in the queue as for the capture itself.
         self.slots = Slots(settings.engine_concurrency, settings.engine_queue, settings.engine_deadline)
@@ -91,6 +93,12 @@ class CaptureService:
 
         Raises BlockedURL, EngineBusy, InvalidParams, PageFailed, DeadlineExceeded and Unavailable.
         """
+        with self.drain.enter():
+            return await self._capture(params, traffic, client=client, background=background)
+
+    async def _capture(
+        self, params: CaptureOptions, traffic: Traffic, *, client: str, background: bool
+    ) -> CaptureResult:
         if params.ignore_https_errors and not self._ignores_https_errors:
             raise OptionNotAllowed("ignore_https_errors", "ALLOW_IGNORE_HTTPS_ERRORS")
         target = Destination.canonical(params.target.host, params.target.port)
@@ -114,6 +122,12 @@ class CaptureService:
                 return CaptureResult(shot.body, shot.notes, shot.metadata, queued, attempts)
             except TimeoutError:
                 raise DeadlineExceeded(f"the capture took longer than {self._deadline:g} s") from None
+
+    async def finish(self) -> None:
+        """Take nothing new, and wait for what is here: each capture waits and runs for at most its deadline."""
+        self.drain.begin()
+        log.info("draining", in_flight=self.slots.in_use, queued=self.slots.queued)
+        await self.drain.finish()
 
     async def _attempt(self, params: CaptureOptions, make_proxy: MakeProxy, deadline: float) -> Shot:
         async with self._supervisor.lease() as browser:

@@ -60,10 +60,26 @@ def run(serve: Callable[[EngineSettings], Coroutine[Any, Any, int]]) -> int:
 
 def stop_signal() -> asyncio.Event:
     """Return an event that SIGTERM or SIGINT sets."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
+    return StopSignals().received
+
+
+class StopSignals:
+    """`received` is set by the first SIGTERM or SIGINT; `hurry` by a second one, or by a SIGINT, which a person sends."""
+
+    def __init__(self) -> None:
+        self.received, self.hurry = asyncio.Event(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._terminate)
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+
+    def _terminate(self) -> None:
+        if self.received.is_set():
+            self.hurry.set()
+        self.received.set()
+
+    def _interrupt(self) -> None:
+        self.received.set()
+        self.hurry.set()
 
 
 @asynccontextmanager

@@ -255,14 +255,62 @@ def test_a_browser_is_replaced_after_its_maximum_of_captures(site: Site):
         eventually(lambda: [group_members(pid) for pid in engine.browser_pids[:2]] == [[], []])
 
 
-def test_sigterm_stops_the_engine_even_during_a_capture(site: Site, pool: ThreadPoolExecutor):
-    url = site.add("/interrupted", gate=site.closing)
-    with small_engine(site) as engine:
+def test_after_sigterm_an_engine_ends_what_it_has_and_takes_nothing_new(site: Site, pool: ThreadPoolExecutor):
+    gate = threading.Event()
+    slow, quick = site.add("/running", body("green"), gate=gate), site.add("/too-late", body("green"))
+    with small_engine(site, ENGINE_CONCURRENCY=1) as engine:
+        captures = [pool.submit(engine.capture, slow) for _ in range(2)]
+        eventually(lambda: (engine.health()["in_flight"], engine.health()["queued"]) == (1, 1))
+        engine.process.send_signal(signal.SIGTERM)
+        eventually(lambda: engine.logged("draining"))
+        assert failure(engine.capture(quick))[:2] == (503, "draining")
+        assert int(engine.capture(quick).headers["Retry-After"]) > 0
+        answer = engine.get("/health")
+        assert (answer.status_code, answer.json()["ok"], answer.json()["status"]) == (503, False, "draining")
+        assert engine.process.poll() is None
+        gate.set()
+        assert [colour(capture.result()) for capture in captures] == [GREEN, GREEN]
+        assert engine.process.wait(20) == 0
+        assert site.hits("/too-late") == 0
+        assert engine.stop() == 0
+        engine.assert_nothing_left()
+
+
+def test_an_engine_without_captures_stops_at_once_on_sigterm(site: Site):
+    with small_engine(site, ENGINE_DEADLINE=120) as engine:
+        assert engine.stop() == 0  # which waits for less than a deadline
+        engine.assert_nothing_left()
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGTERM, signal.SIGTERM], [signal.SIGINT]])
+def test_a_second_signal_or_a_person_stops_an_engine_during_a_capture(
+    site: Site, pool: ThreadPoolExecutor, signals: list[int]
+):
+    path = f"/interrupted-{len(signals)}"
+    url = site.add(path, gate=site.closing)
+    with small_engine(site, ENGINE_DEADLINE=120) as engine:
         capture = pool.submit(engine.capture, url)
-        eventually(lambda: site.hits("/interrupted") == 1)
+        eventually(lambda: site.hits(path) == 1)
+        for number, each in enumerate(signals):
+            engine.process.send_signal(each)
+            if number < len(signals) - 1:
+                eventually(lambda: engine.logged("draining"))
+        assert engine.process.wait(20) == 0
         assert engine.stop() == 0
         with contextlib.suppress(OSError):  # the connection may be cut, or the answer may be a 5xx
             assert capture.result().status_code >= 500
+        engine.assert_nothing_left()
+
+
+def test_a_page_that_never_answers_keeps_no_engine_from_stopping(site: Site, pool: ThreadPoolExecutor):
+    url = site.add("/late", gate=site.closing)
+    with small_engine(site, ENGINE_DEADLINE=5, ENGINE_CONCURRENCY=1) as engine:
+        captures = [pool.submit(engine.capture, url) for _ in range(2)]
+        eventually(lambda: engine.health()["queued"] == 1)
+        engine.process.send_signal(signal.SIGTERM)
+        assert {failure(capture.result())[1] for capture in captures} <= {"timeout", "rate_limited"}
+        assert engine.process.wait(20) == 0
+        assert engine.stop() == 0
         engine.assert_nothing_left()
 
 
