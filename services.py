@@ -10,7 +10,7 @@ import structlog
 import netguard
 import storage_backends
 from access import AccessRules, ApiKey, BlockedTargets, Budget, Counters, RedisCounters, parse_size
-from capture import DIALECTS, CaptureClient, CircuitBreaker, Costs, Provider, Pseudonyms, Quota, ScreenshotAPI
+from capture import DIALECTS, CaptureClient, CircuitBreaker, Costs, Engines, Provider, Pseudonyms, Quota, ScreenshotAPI
 from config import ApiAccess, Settings
 from coordination import (
     LEASE_MS,
@@ -376,9 +376,10 @@ def _screenshot_api(settings: Settings, state: StateRedis, cpu: CpuPool, costs: 
     return ScreenshotAPI(providers, cpu, Pseudonyms(state))
 
 
-def _capture_client(api: ApiAccess, pool: int) -> CaptureClient:
+def _capture_client(api: ApiAccess, pool: int) -> CaptureClient | Engines:
     dialect = DIALECTS[api.name]
-    return CaptureClient(dialect, api.urls[0] if api.urls else dialect.base_url, api.key, pool=pool)
+    clients = [CaptureClient(dialect, url, api.key, pool=pool) for url in api.urls or (dialect.base_url,)]
+    return clients[0] if len(clients) == 1 else Engines(clients)
 
 
 def _storage(settings: Settings) -> PictureStorage:

@@ -5,6 +5,7 @@ from capture.breaker import CircuitBreaker
 from capture.client import CaptureClient
 from capture.costs import Costs
 from capture.dialects import DIALECTS
+from capture.engines import Engines
 from capture.provider import Provider
 from capture.pseudonyms import Pseudonyms
 from capture.quota import Quota
@@ -15,6 +16,7 @@ __all__ = [
     "CaptureClient",
     "CircuitBreaker",
     "Costs",
+    "Engines",
     "Provider",
     "Pseudonyms",
     "Quota",

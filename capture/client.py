@@ -8,6 +8,8 @@ import json
 import logging
 import os
 import random
+import re
+import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping
@@ -36,6 +38,7 @@ from capture.outcomes import (
 )
 from errors import CostLimited, RateLimited
 from options import (
+    LOAD_HEADER,
     MAX_BYTES,
     METADATA_HEADER,
     NO_NOTES,
@@ -58,6 +61,8 @@ LONGEST_QUERY = 4096  # bytes that all servers and proxies accept
 LONGEST_ERROR = 64 * 2**10
 CHUNK = 64 * 2**10
 WITHHELD = "[…]"
+LOAD_SECONDS = 5.0  # how long the engine's word about its load is believed
+_LOAD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 BACKGROUND = "u=7"  # RFC 9218, section 4.1: the lowest urgency, for captures that no visitor waits for
 HEADERS = {"User-Agent": "thumbnail-service", "Accept": "*/*", "Accept-Encoding": "identity"}
 
@@ -68,7 +73,7 @@ for name in ("urllib3.connection", "urllib3.connectionpool"):
     )  # below, they log request targets, with the query of the captured page
 
 
-def _full_jitter(ceiling: float) -> float:
+def full_jitter(ceiling: float) -> float:
     return random.uniform(0, ceiling)  # noqa: S311 - spreads load, not a secret
 
 
@@ -84,6 +89,18 @@ class Screenshot:
     page: PageMetadata | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How many captures of others an engine has for so many slots, and when it said so (monotonic)."""
+
+    others: int = 0
+    slots: int = 1
+    at: float = 0.0
+
+
+IDLE = Load()
+
+
 class CaptureClient:
     """Takes pictures through one screenshot API. The threads of a process share one instance."""
 
@@ -96,7 +113,7 @@ class CaptureClient:
         pool: int = 16,
         max_bytes: int = MAX_BYTES,
         sleep: Callable[[float], None] = time.sleep,
-        jitter: Callable[[float], float] = _full_jitter,
+        jitter: Callable[[float], float] = full_jitter,
     ) -> None:
         if dialect.needs_key and not api_key:
             raise ValueError(f"the key of {dialect.name} is missing")
@@ -107,6 +124,9 @@ class CaptureClient:
         self._sleep = sleep
         self._jitter = jitter
         self._pool = pool
+        self._lock = threading.Lock()
+        self.outstanding = 0  # calls of this process that have no answer yet
+        self._load = IDLE
         self._make_pool()
 
     def require_expressible(self, options: CaptureOptions) -> None:
@@ -133,26 +153,20 @@ class CaptureClient:
         `InvalidOption`, `BlockedTarget` (from the engine), a `CaptureError`, or what `count` raises before the first call.
         """
         deadline = time.monotonic() + timeout
-        secret = bool(PRIVATE.intersection(chosen(options)))
-        request = self._request(
-            self._dialect.express(options), self._headers(request_id, client, background), secret=secret
-        )
+        self.require_expressible(options)
         count()
         failure = CallFailure(LATE)
         for attempt in range(1, TRIES + 1):
             if (left := deadline - time.monotonic()) <= 0:
                 break
-            answer = self._exchange(request, left)
+            answer = self.try_once(options, left, request_id, client, background=background, attempt=attempt)
             if isinstance(answer, Screenshot):
-                metrics.CAPTURE_CALLS.add(self.name, "ok")
                 return answer
-            metrics.CAPTURE_CALLS.add(self.name, answer.outcome.error.code)
             if answer.outcome is not LATE or attempt == 1:  # a retry that timed out says less than the first failure
                 failure = answer
-            self._log_failure(failure, options, attempt, request_id)
             if hands_over and failure.outcome.hands_over:
                 break
-            pause = self._pause(failure, attempt)
+            pause = pause_before(failure, attempt + 1, self._jitter)
             if attempt == TRIES or pause is None or pause + LEAST_TRY > deadline - time.monotonic():
                 break
             self._sleep(pause)
@@ -160,10 +174,51 @@ class CaptureClient:
                 count()
             except (RateLimited, CostLimited):
                 break
-        if failure.outcome is LATE and self._dialect.ours and self.ping():
-            failure = CallFailure(SLOW)  # the engine works: pages keep it busy
         # Raised outside any `except`, since exceptions of `requests` hold the URL and must not become the context.
-        raise failure.to_error()
+        raise self.judge(failure).to_error()
+
+    def try_once(
+        self,
+        options: CaptureOptions,
+        left: float,
+        request_id: str = "",
+        client: str = "",
+        *,
+        background: bool = False,
+        attempt: int = 1,
+    ) -> "Screenshot | CallFailure":
+        """Ask once, and wait for at most `left` seconds. A failure is logged. Raises `InvalidOption`."""
+        secret = bool(PRIVATE.intersection(chosen(options)))
+        sent = self._dialect.express(options)
+        request = self._request(sent, self._headers(request_id, client, background), secret=secret)
+        with self._lock:
+            self.outstanding += 1
+        try:
+            answer = self._exchange(request, left)
+        finally:
+            with self._lock:
+                self.outstanding -= 1
+        if isinstance(answer, CallFailure):
+            self._log_failure(answer, options, attempt, request_id)
+        metrics.CAPTURE_CALLS.add(self.name, "ok" if isinstance(answer, Screenshot) else answer.outcome.error.code)
+        return answer
+
+    def judge(self, failure: CallFailure) -> CallFailure:
+        """Look once more at a call that got no answer in time: an engine that responds works, and pages keep it busy."""
+        if failure.outcome is LATE and self._dialect.ours and self.ping():
+            return CallFailure(SLOW)
+        return failure
+
+    @property
+    def address(self) -> str:
+        """Host and port of the API."""
+        return urllib.parse.urlsplit(self._base_url).netloc.rpartition("@")[2]
+
+    @property
+    def busyness(self) -> float:
+        """How full the engine is: captures that this process waits for, and others by its last answer, for each slot."""
+        load = self._load if self._load.at > time.monotonic() - LOAD_SECONDS else IDLE
+        return (self.outstanding + load.others) / load.slots
 
     def _headers(self, request_id: str, client: str, background: bool) -> dict[str, str]:
         headers = {"X-Request-ID": request_id} if request_id else {}
@@ -220,6 +275,7 @@ class CaptureClient:
     def _exchange(self, request: requests.Request, left: float) -> Screenshot | CallFailure:
         try:
             with self._send(request, left) as response:
+                self._note_load(response.headers.get(LOAD_HEADER, ""))
                 if response.status_code == 200:
                     return Screenshot(self._picture(response), self._notes(response), self._page(response))
                 return self._read_failure(response)
@@ -230,7 +286,7 @@ class CaptureClient:
         except (requests.RequestException, urllib3.exceptions.HTTPError) as err:
             # Only the name is logged, since the text may hold the URL or the key.
             outcome = next(outcome for kind, outcome in OUTCOME_OF_EXCEPTION if isinstance(err, kind))
-            return CallFailure(outcome, text=type(err).__name__)
+            return CallFailure(outcome, text=type(err).__name__, lost=_was_lost(err))
 
     def _send(self, request: requests.Request, left: float) -> requests.Response:
         if os.getpid() != self._pid:
@@ -278,11 +334,11 @@ class CaptureClient:
         retry_after, dialect = response.headers.get("Retry-After"), self._dialect
         return read_failure(dialect.envelope, dialect.outcomes, response.status_code, retry_after, body)
 
-    def _pause(self, failure: CallFailure, attempt: int) -> float | None:
-        """Return the seconds before the next try, or `None` if there is none."""
-        if not failure.outcome.retried:
-            return None
-        return (failure.retry_after or 0.0) + self._jitter(BACKOFF * 2 ** (attempt - 1))
+    def _note_load(self, header: str) -> None:
+        """Remember how full the engine says it is: captures that run or wait there, this one left out, and its slots."""
+        if load := _LOAD.fullmatch(header):
+            others = max(int(load[1]) - (self.outstanding - 1), 0)
+            self._load = Load(others, max(int(load[2]), 1), time.monotonic())
 
     def _log_failure(self, failure: CallFailure, options: CaptureOptions, attempt: int, request_id: str) -> None:
         write, target = log.error if failure.outcome.hint else log.warning, options.target
@@ -299,6 +355,19 @@ class CaptureClient:
             request_id=request_id,
             **({"hint": failure.outcome.hint} if failure.outcome.hint else {}),
         )
+
+
+def pause_before(failure: CallFailure, attempt: int, jitter: Callable[[float], float]) -> float | None:
+    """Return the seconds before `attempt` (2 is the first retry), or `None` if there is none."""
+    if not failure.outcome.retried:
+        return None
+    return (failure.retry_after or 0.0) + jitter(BACKOFF * 2 ** (attempt - 2))
+
+
+def _was_lost(err: Exception) -> bool:
+    """Return whether the connection was made, and broke before the whole answer had come."""
+    cause = err.args[0] if isinstance(err, requests.exceptions.ConnectionError) and err.args else err
+    return isinstance(cause, urllib3.exceptions.ProtocolError)
 
 
 class UnusableResponse(Exception):

@@ -77,6 +77,7 @@ LIMITED = Outcome(
 )
 DOWN = Outcome(UpstreamUnavailable, "the screenshot API is not available; try again later", retried=True)
 DRAINING = replace(DOWN, detail="the engine is about to stop; try again in a few seconds")
+CRASHER = Outcome(RendererCrashed, "engines crashed during the capture; try again later", upstream=False)
 UNTRUSTED = Outcome(
     UpstreamUnavailable,
     "the screenshot API is not available; try again later",
@@ -204,7 +205,10 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class CallFailure:
-    """A call to the API that gave no picture. `code` and `text` are the API's words: only for the log, and redacted."""
+    """A call to the API that gave no picture. `code` and `text` are the API's words: only for the log, and redacted.
+
+    `lost` says that the connection broke during the call.
+    """
 
     outcome: Outcome
     status: int = 0
@@ -215,6 +219,7 @@ class CallFailure:
     retryable: bool | None = None
     field: str | None = None
     net_error: str = ""
+    lost: bool = False
 
     def to_error(self) -> ThumbnailError:
         """Make the error for the caller, in our own words."""

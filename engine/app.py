@@ -19,7 +19,7 @@ from engine.config import EngineSettings
 from engine.errors import BlockedURL, EngineError, KeyRejected
 from engine.service import CaptureResult, CaptureService
 from engine.traffic import Traffic
-from options import FORMATS, METADATA_HEADER, CaptureOptions
+from options import FORMATS, LOAD_HEADER, METADATA_HEADER, CaptureOptions
 from telemetry import VERSION, metrics
 
 MAX_BODY = 64 << 10
@@ -155,6 +155,7 @@ async def _identify(request: web.Request, handler: Handler) -> web.StreamRespons
     response = await handler(request)
     response.headers["X-Request-ID"] = request[ID]
     response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers[LOAD_HEADER] = request.app[SERVICE].slots.load
     return response
 
 

@@ -32,6 +32,7 @@ from options.notes import NO_NOTES, NOTE_HEADER, NOTES, STATUS_HEADER, Notes
 from options.option import LEFT_OUT, Option, Param, callers_options, chosen, options_of
 from options.page_metadata import (
     FEED_TYPES,
+    LOAD_HEADER,
     LONGEST_LINK,
     METADATA_HEADER,
     NO_METADATA,
@@ -77,6 +78,7 @@ __all__ = [
     "JOB_OPTIONS",
     "LEAVE_OUT",
     "LEFT_OUT",
+    "LOAD_HEADER",
     "LONGEST_BUSTER",
     "LONGEST_LINK",
     "LONGEST_TTL",

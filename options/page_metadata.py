@@ -14,6 +14,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
+LOAD_HEADER = "X-Engine-Load"  # captures that run or wait, and slots: 3/2
 METADATA_HEADER = "X-Page-Metadata"
 LONGEST_HEADER = 16 << 10  # bytes; parts are left out until it fits
 LONGEST_LINK = 2048

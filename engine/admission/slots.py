@@ -39,6 +39,11 @@ class Slots:
     def queued(self) -> int:
         return self._foreground.queued + self._background.queued
 
+    @property
+    def load(self) -> str:
+        """Say how full the engine is: the captures that run or wait, and the slots."""
+        return f"{self.in_use + self.queued}/{self._size}"
+
     @asynccontextmanager
     async def hold(self, client: str = "", *, background: bool = False) -> AsyncIterator[None]:
         """Hold a slot for a capture of `client`. All captures without one count as one client's.
