@@ -43,6 +43,7 @@ ThumbnailError
 │   └── UpstreamUnavailable 503  upstream_unavailable
 ├── Pending 202             pending
 ├── OverCapacity 503         over_capacity
+│   └── TargetBusy             target_busy
 ├── StorageUnavailable 503   storage_unavailable
 ├── StorageFull 507          storage_full
 ├── QueueUnavailable 503     queue_unavailable
@@ -495,6 +496,20 @@ class OverCapacity(ThumbnailError):
     title = "Over capacity"
     retryable = True
     default_retry_after = 5
+
+
+class TargetBusy(OverCapacity):
+    """The host of the page is captured as often as the operator lets it be, whoever asks (TARGET_LIMIT)."""
+
+    code = "target_busy"
+    words = "busy, try again soon"
+    title = "Target busy"
+
+    @classmethod
+    def reached(cls, limit: int, window: int, retry_after: int) -> Self:
+        """Make the error for a limit of `limit` captures of one host per `window` seconds."""
+        text = RateLimited.reached(limit, "captures of this host", window, retry_after).reason
+        return cls(text, retry_after=retry_after)
 
 
 class StorageUnavailable(ThumbnailError):

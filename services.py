@@ -10,7 +10,18 @@ import structlog
 import netguard
 import storage_backends
 from access import AccessRules, ApiKey, BlockedTargets, Budget, Counters, RedisCounters, parse_size
-from capture import DIALECTS, CaptureClient, CircuitBreaker, Costs, Engines, Provider, Pseudonyms, Quota, ScreenshotAPI
+from capture import (
+    DIALECTS,
+    CaptureClient,
+    CircuitBreaker,
+    Costs,
+    Engines,
+    Politeness,
+    Provider,
+    Pseudonyms,
+    Quota,
+    ScreenshotAPI,
+)
 from config import ApiAccess, Settings
 from coordination import (
     LEASE_MS,
@@ -181,6 +192,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         guard if settings.resolve_targets else None,
         _original_limits(settings),
         previews,
+        politeness=_politeness(settings, state),
         require_shown=access.blocked.require_shown,
     )
     storage = _storage(settings)
@@ -374,6 +386,12 @@ def _screenshot_api(settings: Settings, state: StateRedis, cpu: CpuPool, costs: 
         for each in settings.apis
     ]
     return ScreenshotAPI(providers, cpu, Pseudonyms(state))
+
+
+def _politeness(settings: Settings, state: StateRedis) -> Politeness:
+    """A capture waits for its turn for at most twice as long as it may take itself."""
+    limit = settings.target_limit
+    return Politeness(state, limit.at_once, limit.rates, longest=3 * settings.capture_timeout + 20)
 
 
 def _capture_client(api: ApiAccess, pool: int) -> CaptureClient | Engines:

@@ -6,6 +6,7 @@ from capture.client import CaptureClient
 from capture.costs import Costs
 from capture.dialects import DIALECTS
 from capture.engines import Engines
+from capture.politeness import Politeness
 from capture.provider import Provider
 from capture.pseudonyms import Pseudonyms
 from capture.quota import Quota
@@ -17,6 +18,7 @@ __all__ = [
     "CircuitBreaker",
     "Costs",
     "Engines",
+    "Politeness",
     "Provider",
     "Pseudonyms",
     "Quota",

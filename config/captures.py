@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from config.fields import Exemptions, HostAndPort, Ports, SettingsPart, seconds
+from config.fields import Exemptions, HostAndPort, Ports, SettingsPart, TargetLimit, TargetRate, seconds
 from options import LONGEST_TTL
 
 
@@ -10,6 +10,10 @@ class CaptureSettings(SettingsPart):
     capture_timeout: float = seconds(60, 1, 600)
     capture_concurrency: int = Field(16, ge=1, le=1000, description="a whole number from 1 to 1000")
     capture_queue: int = Field(64, ge=0, le=1000, description="a whole number from 0 to 1000")
+
+    target_limit: TargetLimit = Field(
+        TargetRate(), description="captures of one host, such as 4 at a time; 60 per minute"
+    )
 
     cache_ttl: int = seconds(86400, 60, LONGEST_TTL)
     stale_ttl: int = seconds(604800, 0, 31536000)

@@ -1,6 +1,8 @@
 """The types of settings, with the rules that their values keep. A setting's description completes "set it to …"."""
 
 import base64
+import re
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -107,6 +109,31 @@ def _api_rates(given: dict[str, str]) -> dict[str, str]:
     return {name: _rate(text) for name, text in given.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class TargetRate:
+    """How often one host is captured: pages at a time, 0 for any number, and rates, "" for none."""
+
+    at_once: int = 0
+    rates: str = ""
+
+
+def _target_rate(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    at_once, rates = 0, []
+    for part in re.split(r"[;,]", value):
+        if found := re.fullmatch(r"\s*([0-9]{1,4})\s+at\s+a\s+time\s*", part.lower()):
+            if at_once or not 0 < int(found[1]) <= 1000:
+                raise ValueError(value)
+            at_once = int(found[1])
+        else:
+            rates.append(part.strip())
+    text = "; ".join(rates)
+    if text and any(rate.amount < 1 for rate in limits.parse_many(text)):
+        raise ValueError(value)
+    return TargetRate(at_once, text)
+
+
 def _names(value: object) -> object:
     return _split(value.lower()) if isinstance(value, str) else value
 
@@ -142,6 +169,7 @@ HostAndPort = Annotated[tuple[str, int], NoDecode, BeforeValidator(_host_and_por
 BaseURL = Annotated[str, AfterValidator(_base_url)]
 BaseURLs = Annotated[tuple[BaseURL, ...], NoDecode, BeforeValidator(_split)]
 Apis = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names), AfterValidator(_apis)]
+TargetLimit = Annotated[TargetRate, NoDecode, BeforeValidator(_target_rate)]
 Price = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=6)]
 ApiPrices = Annotated[dict[str, Price], NoDecode, BeforeValidator(_by_api), AfterValidator(_prices)]
 ApiRates = Annotated[dict[str, str], NoDecode, BeforeValidator(_by_api), AfterValidator(_api_rates)]

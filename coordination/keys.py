@@ -72,6 +72,18 @@ class StateKeys(_Keys):
     def quota_next(self, api: str, limit: str) -> str:
         return f"{self.prefix}:{{captures}}:{api}:{limit}:next"
 
+    def target_running(self, host: str) -> str:
+        return f"{self.prefix}:{{target:{host}}}:running"
+
+    def target_waiting(self, host: str) -> str:
+        return f"{self.prefix}:{{target:{host}}}:waiting"
+
+    def target_next(self, host: str) -> str:
+        return f"{self.prefix}:{{target:{host}}}:next"
+
+    def target_rate(self, host: str, limit: str) -> str:
+        return f"{self.prefix}:{{target:{host}}}:{limit}"
+
     def capture_costs(self, day: str) -> str:
         return f"{self.prefix}:costs:{day}"
 

@@ -2,7 +2,7 @@
 
 import random
 
-from errors import CaptureError, RateLimited, StorageLimited, ThumbnailError
+from errors import CaptureError, RateLimited, StorageLimited, TargetBusy, ThumbnailError
 
 MAX_RETRIES = 5
 LONGEST_DELAY = 300.0  # seconds
@@ -19,14 +19,17 @@ def was_not_attempted(err: ThumbnailError) -> bool:
     """Return whether no capture was attempted: a limit was reached, or the screenshot API is known to be down."""
     if isinstance(err, StorageLimited):
         return False
-    return isinstance(err, RateLimited) or (isinstance(err, CaptureError) and not err.tried and not err.lasting)
+    return isinstance(err, RateLimited | TargetBusy) or (
+        isinstance(err, CaptureError) and not err.tried and not err.lasting
+    )
 
 
 def postpone_delay(err: ThumbnailError) -> float:
     """Return the seconds to wait after a capture that was not attempted."""
     # A limit spaces its waiters itself. An outage ends for all at once, so jitter spreads them.
     seconds = err.retry_after or 1
-    return seconds + random.uniform(0, OUTAGE_SPREAD) if isinstance(err, CaptureError) else seconds  # noqa: S311
+    together = isinstance(err, CaptureError | TargetBusy)
+    return seconds + random.uniform(0, OUTAGE_SPREAD) if together else seconds  # noqa: S311
 
 
 def retry_delay(retry: int, retry_after: float | None) -> float:

@@ -13,6 +13,7 @@ from errors import (
     QueueUnavailable,
     StorageFull,
     StorageUnavailable,
+    TargetBusy,
     ThumbnailError,
 )
 from jobs import is_transient, was_not_attempted
@@ -92,7 +93,8 @@ class Capturer:
         if unattempted or isinstance(err, StorageUnavailable | StorageFull):
             seconds = err.retry_after or 1
             self.claims.release(claim, seconds)
-            self.pace.pause(seconds)
+            if not isinstance(err, TargetBusy):  # which is about one host
+                self.pace.pause(seconds)
             self.pace.give_back(int(unattempted))
             metrics.SITE_CAPTURES.add("postponed")
             _log.info("site_postponed", site_id=site.id, reason=err.code, seconds=seconds)

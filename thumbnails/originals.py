@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from capture import Admission, ScreenshotAPI
+from capture import Admission, Politeness, ScreenshotAPI
 from coordination import Coalescer, Flight, Work
 from errors import (
     BlockedTarget,
@@ -70,11 +70,12 @@ class Originals:
         limits: OriginalLimits,
         previews: Previews,
         *,
+        politeness: Politeness,
         require_shown: Callable[[Target], object] = lambda _: None,
     ) -> None:
         """`guard` judges a host before it is captured; None leaves that to the screenshot API.
 
-        `require_shown` raises TakenDown for a page that is shown to nobody.
+        `politeness` limits how often one host is captured. `require_shown` raises TakenDown for a page that is shown to nobody.
         """
         self._previews = previews
         self._cache = cache
@@ -83,6 +84,7 @@ class Originals:
         self._guard = guard
         self._require_shown = require_shown
         self._limits = limits
+        self._politeness = politeness
         self._turns = Turns(limits.concurrency, limits.queue, 2 * limits.timeout)
 
     def join(self, ask: Ask, known: Known) -> Flight[Captured]:
@@ -206,7 +208,8 @@ class Originals:
         self._api.require_available(request.capture, reload=False)  # `admit` asks Redis, after the look-up of the name
         self._turns.require_room(ask.charge.client)  # without room, no name is looked up
         self._judge(request.target)
-        with self._turns.hold(ask.charge.client):
+        client, background = ask.charge.client, request.delivery.background
+        with self._politeness.visit(request.target.host, client, background=background), self._turns.hold(client):
             began = time.monotonic()
             admission = self._api.admit(request.capture)
             try:

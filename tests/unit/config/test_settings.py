@@ -39,6 +39,11 @@ def load(monkeypatch, tmp_path):
         ("CAPTURE_COST", "engine:0.1,engine:0.2"),
         ("CAPTURE_COST", "magic:1"),
         ("CAPTURE_COST_LIMIT", "much"),
+        ("TARGET_LIMIT", "few"),
+        ("TARGET_LIMIT", "0 at a time"),
+        ("TARGET_LIMIT", "2 at a time; 3 at a time"),
+        ("TARGET_LIMIT", "0 per minute"),
+        ("TARGET_LIMIT", "4 at a time; often"),
         ("BULK_LIMIT", "many"),
         ("BULK_LIMIT", "magic:30 per minute"),
         ("BULK_LIMIT", "engine:many"),
@@ -127,6 +132,21 @@ def test_several_apis_each_have_their_own_address_key_price_and_limit(load):
         ("snapsharp", (), "sk_live_x", 0.004, "30 per minute; 500 per hour"),
         ("snapapi", ("http://snapapi.example",), "k", 0, "120 per minute"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "at_once", "rates"),
+    [
+        ("4 at a time; 60 per minute", 4, "60 per minute"),
+        ("60/minute, 4 AT a time,500 per hour", 4, "60/minute; 500 per hour"),
+        ("1 at a time", 1, ""),
+        ("30 per minute", 0, "30 per minute"),
+        ("", 0, ""),
+    ],
+)
+def test_the_limit_of_a_target_is_a_number_at_a_time_and_rates(load, written, at_once, rates):
+    limit = load(TARGET_LIMIT=written).target_limit
+    assert (limit.at_once, limit.rates) == (at_once, rates)
 
 
 def test_one_limit_of_bulk_work_holds_for_each_api(load):
