@@ -26,6 +26,7 @@ ThumbnailError
 │   ├── CaptureFailed 502    capture_failed
 │   │   ├── ErrorStatus          page_status
 │   │   ├── NotAWebPage          not_a_page
+│   │   ├── PageOptedOut 403     page_opted_out
 │   │   ├── NoSuchElement        selector_not_found
 │   │   ├── NoOgImage 404        no_og_image
 │   │   ├── CertificateInvalid   certificate
@@ -362,6 +363,16 @@ class NotAWebPage(CaptureFailed):
     code = "not_a_page"
     words = "not a page"
     title = "Not a page"
+    retryable = False
+
+
+class PageOptedOut(CaptureFailed):
+    """The page asks not to be shown, by a header or a meta tag."""
+
+    status = 403
+    code = "page_opted_out"
+    words = "wants no preview"
+    title = "The page opted out"
     retryable = False
 
 

@@ -68,7 +68,8 @@ class ScreenshotAPI:
 
         An admitted caller captures, or cancels.
         """
-        return Admission(self._first(options, Provider.admit))
+        first, *others = self._first(options, Provider.admit)
+        return Admission((first, *(each for each in others if each.is_available)))
 
     def capture(
         self,

@@ -28,6 +28,7 @@ from errors import (
     NotAWebPage,
     OverCapacity,
     OversizedPage,
+    PageOptedOut,
     PageTimeout,
     RendererCrashed,
     SiteUnreachable,
@@ -159,6 +160,7 @@ ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
         (422, "not_a_page"): _of_page(
             NotAWebPage, "the URL does not lead to a page: it is a file to download, or empty"
         ),
+        (422, "opted_out"): _of_page(PageOptedOut, "the page asks not to be shown in other places"),
         (422, "selector_not_found"): _of_page(NoSuchElement, "no element of the page matched the selector"),
         (422, "certificate"): _of_page(CertificateInvalid, "the page's certificate is not valid"),
         (422, "tls_failed"): _of_page(TLSFailed, "the page's server speaks no TLS that the browser accepts"),

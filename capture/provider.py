@@ -106,6 +106,15 @@ class Provider:
         if reload:
             self._costs.require_affordable(self.name)
 
+    @property
+    def is_available(self) -> bool:
+        """Whether the API may be asked, as far as this process knows."""
+        try:
+            self.require_available(reload=False)
+        except (UpstreamUnavailable, UpstreamQuota):
+            return False
+        return True
+
     def admit(self) -> None:
         """Pass the breaker. Raises UpstreamUnavailable or UpstreamQuota. An admitted caller captures, or cancels."""
         self._costs.require_affordable(self.name)

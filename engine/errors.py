@@ -16,6 +16,7 @@ EngineError 500               internal_error
 │   │                         invalid_response
 │   ├── PageStatus            page_status         its document at rest has a status of 400 or more
 │   ├── PageTooLarge          page_too_large      its picture has more bytes than clients take
+│   ├── ThumbnailsDeclined    opted_out           it asks not to be shown as a thumbnail
 │   ├── NotAPage              not_a_page          a download, nothing at all, or no document of the web
 │   └── SelectorNotFound      selector_not_found  no element matched a selector of the request
 ├── EngineBusy 429            rate_limited
@@ -221,6 +222,14 @@ class PageTooLarge(PageFailed):
 class NotAPage(PageFailed):
     code = "not_a_page"
     retryable = False
+
+
+class ThumbnailsDeclined(PageFailed):
+    code = "opted_out"
+    retryable = False
+
+    def __init__(self) -> None:
+        super().__init__("the page asks not to be shown, by X-Thumbnails or by its meta tag `thumbnails`")
 
 
 class SelectorNotFound(PageFailed):

@@ -14,22 +14,24 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar, cast
 
+import structlog
 from cachetools import TTLCache
 
 import errors
 import images
 from coordination import CacheRedis, KeyTracking
-from errors import ThumbnailError
+from errors import QueueUnavailable, ThumbnailError
 from model import Key, Picture, ThumbnailRequest
-from options import FORMATS
+from options import FORMATS, Target
 from storage import OriginalStore
 from thumbnails.known import Known, OriginalInfo, RememberedFailure
 from thumbnails.memory import TRUST_SECONDS, PictureMemory
 from thumbnails.packing import HEAD_BYTES, CutOff, Head, add_pixels, pack, pack_pixels, read_head, unpack
-from thumbnails.purges import Purges
+from thumbnails.purges import Purges, Scope
 from thumbnails.redis_originals import RedisOriginals
 
 T = TypeVar("T")
+_log = structlog.get_logger()
 
 _PIXELS = ".pixels"  # what ends the name of an original's pixels
 _SUSPECT, _ERROR = b"suspect ", b"error "
@@ -235,6 +237,15 @@ class PictureCache:
         note = repr(time.time()).encode()
         self._memory.forget(digest)
         return self._call(lambda: self._client.set(self._keys.original(digest), note, ex=max(seconds, 1)))[1]
+
+    def withdraw(self, target: Target) -> None:
+        """Show no picture of the page any more that was captured before now, whatever its options and wherever it is kept."""
+        if self._purges is None:
+            return
+        try:
+            self._purges.mark([Scope.page(target.url)], time.time())
+        except QueueUnavailable as err:  # they expire in any case
+            _log.warning("page_not_withdrawn", host=target.host, reason=err.reason)
 
     def remove_where(self, is_gone: Callable[[Head], bool]) -> int:
         """Remove each picture of whose head `is_gone` is true from Redis and the store of originals. Return their count.

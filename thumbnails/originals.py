@@ -19,8 +19,10 @@ from errors import (
     InvalidOption,
     NoOgImage,
     OverCapacity,
+    PageOptedOut,
     RateLimited,
     TakenDown,
+    ThumbnailError,
 )
 from model import Picture, ThumbnailRequest
 from netguard import Guard, Verdict
@@ -36,6 +38,7 @@ from urls import NOT_PUBLIC, locate
 
 FAILURE_SECONDS = 30  # how long a page's failure is remembered
 LONGEST_FAILURE = 3600
+OPTED_OUT_SECONDS = 6 * 3600
 LARGE_SECONDS = 30
 PATIENT_DELAY = 4000  # milliseconds, for the second look at a page whose picture was suspect
 
@@ -222,14 +225,25 @@ class Originals:
                 if original.page is not None and original.page.url:  # where redirects have led
                     self._require_shown(locate(original.page.url))
             except (CaptureError, BlockedTarget, TakenDown, InvalidOption) as err:
-                seconds = min(max(err.retry_after or 0, FAILURE_SECONDS), LONGEST_FAILURE)
-                self._cache.put_failure(request, err, seconds)
+                self._remember_failure(request, err, shown=bool(info or known.original or known.rendition))
                 raise
         ms = round((time.monotonic() - began) * 1000)
         if known.original is not None and not known.original_gone:
             original = self._unless_unchanged(request, original)
         self._keep(request, original)
         return Captured(original, ms)
+
+    def _remember_failure(self, request: ThumbnailRequest, err: ThumbnailError, *, shown: bool) -> None:
+        """Remember a failure of the page. One that has opted out is asked again after hours, and not `shown` any more.
+
+        What a page answers to one caller's headers and cookies says nothing about pictures for all.
+        """
+        seconds = min(max(err.retry_after or 0, FAILURE_SECONDS), LONGEST_FAILURE)
+        if isinstance(err, PageOptedOut):
+            seconds = OPTED_OUT_SECONDS
+            if shown and not request.private:
+                self._cache.withdraw(request.target)
+        self._cache.put_failure(request, err, seconds)
 
     def _judge(self, target: Target) -> None:
         self._require_shown(target)

@@ -13,7 +13,7 @@ from datetime import datetime
 
 import structlog
 
-from errors import CaptureError, CaptureFailed, OverCapacity, Pending, RateLimited, ThumbnailError
+from errors import CaptureError, CaptureFailed, OverCapacity, PageOptedOut, Pending, RateLimited, ThumbnailError
 from model import Picture, ThumbnailRequest
 from storage import PictureStorage
 from thumbnails.ask import Ask
@@ -117,7 +117,7 @@ class Thumbnailer:
         try:
             return self._capture(ask, known)
         except (RateLimited, OverCapacity, Pending, CaptureError) as err:
-            may_be_stale = request.delivery.fresh and stale_ok
+            may_be_stale = request.delivery.fresh and stale_ok and not isinstance(err, PageOptedOut)
             stale = self._stale(self._find_original(request, known), known, ask) if may_be_stale else None
             if stale is None:
                 raise
@@ -151,7 +151,8 @@ class Thumbnailer:
             with self._seat_or_no_wait(ask, self._capture_seats, "callers that wait for captures") as deadline:
                 _, captured = self._wait_for_capture(ask, known, deadline, renders=False)
         except (RateLimited, OverCapacity, Pending, CaptureError) as err:
-            if original is None or not (request.delivery.fresh and stale_ok):
+            may_be_stale = request.delivery.fresh and stale_ok and not isinstance(err, PageOptedOut)
+            if original is None or not may_be_stale:
                 raise
             _log.info("refresh_refused", reason=err.code)
             return self._serve(original, CacheState.STALE, request)

@@ -15,6 +15,7 @@ from engine.errors import (
     PageFailed,
     PageStatus,
     PageUnreachable,
+    ThumbnailsDeclined,
 )
 from engine.page import application, metadata, pdf, screenshot, scripts, whole
 from engine.page.actions import Actions
@@ -99,6 +100,7 @@ class PageCapture:
         self._settling = Settling(page, params, traffic, self._answer)
         traffic.is_arriving, traffic.is_held_up = page.is_replaced, page.is_held_up
         self._sized: asyncio.Future[dict[str, Any]]
+        self._interception: Interception
         self._view = View(params.height)
         self._replacements = 0
         self._errors = 0
@@ -117,8 +119,8 @@ class PageCapture:
             setup.append(send("Security.setIgnoreCertificateErrors", ignore=True))
         if self._hiding:
             setup.append(send("Page.addScriptToEvaluateOnNewDocument", source=self._hiding, worldName=WORLD))
-        if pausing := Interception(self._page, params, unwanted).begin():
-            setup.append(pausing)
+        self._interception = Interception(self._page, params, unwanted)
+        setup.append(self._interception.begin())
         self._actions.prepare()
         setup.append(self._page.children.watch())
         await asyncio.gather(*setup, set_cookies(self._page, params))
@@ -229,6 +231,8 @@ class PageCapture:
             await self._banners.hide_again()
             with contextlib.suppress(DeadlineExceeded):
                 await self._actions.style()
+            if self._interception.has_opted_out(self._page.frame.loader):
+                raise ThumbnailsDeclined
             said = await self._read_metadata()
             body = await screenshot.take(self._page, self._params, self._view)
         except (PageFailed, BrokenPicture, ProtocolError):

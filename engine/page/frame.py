@@ -53,6 +53,11 @@ class MainFrame:
         return self.loader is not None
 
     @property
+    def arriving(self) -> str | None:
+        """The loader of the navigation that has begun last, whose document has come or is to come."""
+        return self._next_loader
+
+    @property
     def loaded(self) -> bool:
         return "load" in self._milestones
 

@@ -1,4 +1,4 @@
-"""Judges each request that a page begins: fails what is unwanted, and adds the caller's headers for the page's own origin.
+"""Judges each request that a page begins, and reads whether an answer asks that the page is not shown: fails what is unwanted, and adds the caller's headers for the page's own origin.
 
 The browser pauses every request for that, those of workers too, and every hop of a redirect, which loses added headers.
 """
@@ -6,9 +6,12 @@ The browser pauses every request for that, those of workers too, and every hop o
 import asyncio
 from typing import Any
 
+from engine.page import opt_out
 from engine.page.adblock import RequestFilter
 from engine.page.page import Page
 from options import CaptureOptions
+
+ANSWERS = {"urlPattern": "*", "resourceType": "Document", "requestStage": "Response"}
 
 
 class Interception:
@@ -22,6 +25,7 @@ class Interception:
         self._requested = params.target.url
         # Scheme, host and port as the browser writes them: no other origin's URL begins so.
         self._origin = params.target.url[: params.target.url.index("/", len("https://")) + 1]
+        self._opted_out: set[str] = set()  # loaders of documents whose answers said so
         self._elsewhere: set[str] = set()  # requests that are, or were redirected from, one to another origin
 
     @property
@@ -29,12 +33,14 @@ class Interception:
         """The requests to pause, as `Fetch.RequestPattern`: none if there is nothing to judge."""
         return [{"urlPattern": "*"}] if self._unwanted or self._headers else []
 
-    def begin(self) -> asyncio.Future[dict[str, Any]] | None:
-        """Pause requests from now on, if there is anything to judge."""
-        if not self.patterns:
-            return None
+    def begin(self) -> asyncio.Future[dict[str, Any]]:
+        """Pause requests from now on, if there is anything to judge, and answers that may be the page."""
         self._page.session.on("Fetch.requestPaused", self.judge)
-        return self._page.session.send("Fetch.enable", patterns=self.patterns)
+        return self._page.session.send("Fetch.enable", patterns=[*self.patterns, ANSWERS])
+
+    def has_opted_out(self, loader: str | None) -> bool:
+        """Return whether the answer that brought the document of `loader` asks not to be shown."""
+        return loader in self._opted_out
 
     def judge(self, event: dict[str, Any]) -> None:
         """Let a request go on, or fail it, but never that for the page itself.
@@ -42,6 +48,10 @@ class Interception:
         The document that is there tells what is the page's own: a redirect may have led to another site. The first
         requests of a new document may be reported before the document itself.
         """
+        if is_answer(event):
+            self._note_answer(event)
+            self._page.session.send("Fetch.continueRequest", requestId=event["requestId"])
+            return
         frame, url, kind = self._page.frame, event["request"]["url"], event["resourceType"]
         is_page = kind == "Document" and event["frameId"] == frame.id
         if is_page:
@@ -53,6 +63,16 @@ class Interception:
             self._page.session.send(
                 "Fetch.continueRequest", requestId=event["requestId"], **self._changes(event, is_page=is_page)
             )
+
+    def _note_answer(self, event: dict[str, Any]) -> None:
+        """Note whether the document that comes asks not to be shown: of a chain of redirects, the last answer counts."""
+        frame = self._page.frame
+        if event["frameId"] != frame.id or frame.arriving is None:
+            return
+        if opt_out.in_headers(event.get("responseHeaders", ())):
+            self._opted_out.add(frame.arriving)
+        else:
+            self._opted_out.discard(frame.arriving)
 
     def _changes(self, event: dict[str, Any], *, is_page: bool) -> dict[str, Any]:
         """Return the headers of a request if the caller's are added.
@@ -76,3 +96,8 @@ class Interception:
         changed = {name.lower() for name in self._headers}
         kept = {name: value for name, value in headers.items() if name.lower() not in changed}
         return {"headers": [{"name": name, "value": value} for name, value in (kept | self._headers).items()]}
+
+
+def is_answer(event: dict[str, Any]) -> bool:
+    """Return whether `Fetch.requestPaused` is about an answer, or its failure, and not about a request."""
+    return not {"responseStatusCode", "responseErrorReason"}.isdisjoint(event)

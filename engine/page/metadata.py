@@ -5,7 +5,8 @@ The script runs in the isolated world, whose prototypes the page cannot change. 
 """
 
 from engine.devtools.connection import ProtocolError
-from engine.errors import DeadlineExceeded, PageFailed
+from engine.errors import DeadlineExceeded, PageFailed, ThumbnailsDeclined
+from engine.page import opt_out
 from engine.page.frame import DocumentReplaced
 from engine.page.page import Page
 from engine.page.scripts import call_expression
@@ -106,6 +107,7 @@ _READ = """(feedTypes, most, longest, longestLink, mostData) => {
     image: {...image, width: +(image.width ?? 0), height: +(image.height ?? 0)},
     icons,
     feeds,
+    thumbnails: said.get('thumbnails') ?? '',
   };
 }"""
 _EXPRESSION = call_expression(_READ, FEED_TYPES, MOST_ELEMENTS, LONGEST_TEXT, LONGEST_LINK, MOST_DATA)
@@ -114,7 +116,7 @@ _EXPRESSION = call_expression(_READ, FEED_TYPES, MOST_ELEMENTS, LONGEST_TEXT, LO
 async def read(page: Page, status: int) -> PageMetadata:
     """Return what the current document says of itself; only its URL and `status` if it is too busy to be read.
 
-    Raises DocumentReplaced.
+    Raises DocumentReplaced, and ThumbnailsDeclined if it asks not to be shown.
     """
     said = None
     try:
@@ -124,4 +126,6 @@ async def read(page: Page, status: int) -> PageMetadata:
     except (PageFailed, DeadlineExceeded, ProtocolError):
         pass
     known = said if isinstance(said, dict) else {"url": page.frame.url}
+    if opt_out.is_none(str(known.pop("thumbnails", ""))):
+        raise ThumbnailsDeclined
     return PageMetadata.of(known | {"status": status})

@@ -16,10 +16,10 @@ from typing import Any, Self
 import structlog
 
 from engine.devtools.connection import ProtocolError
-from engine.errors import NotAPage, PageStatus, PageUnreachable, SelectorNotFound
-from engine.page import scripts, whole
+from engine.errors import NotAPage, PageStatus, PageUnreachable, SelectorNotFound, ThumbnailsDeclined
+from engine.page import opt_out, scripts, whole
 from engine.page.clock import NoFrame
-from engine.page.interception import Interception
+from engine.page.interception import ANSWERS, Interception, is_answer
 from engine.page.page import Page
 from engine.page.whole import View
 from options import CaptureOptions
@@ -110,7 +110,7 @@ class PDFViewer:
         answered: asyncio.Future[dict[str, Any]] = session.new_future()
 
         def look(event: dict[str, Any]) -> None:
-            if not {"responseStatusCode", "responseErrorReason"} & event.keys():
+            if not is_answer(event):
                 interception.judge(event)
                 return
             is_final = "responseStatusCode" in event and event["responseStatusCode"] not in REDIRECTS
@@ -120,8 +120,7 @@ class PDFViewer:
                 session.send("Fetch.continueRequest", requestId=event["requestId"])
 
         session.on("Fetch.requestPaused", look)
-        answers = {"urlPattern": "*", "resourceType": "Document", "requestStage": "Response"}
-        await session.call("Fetch.enable", patterns=[*interception.patterns, answers])
+        await session.call("Fetch.enable", patterns=[*interception.patterns, ANSWERS])
         navigating = session.send("Page.navigate", url=url)
         await asyncio.wait([answered, navigating], return_when=asyncio.FIRST_COMPLETED)
         if not answered.done():
@@ -131,6 +130,8 @@ class PDFViewer:
         try:
             if status >= 400:  # the browser has shown its own error page, even to those who ask for the site's
                 raise PageStatus(status)
+            if opt_out.in_headers(event.get("responseHeaders", ())):
+                raise ThumbnailsDeclined
             pieces = await _read_pdf(page, event["requestId"])
         finally:
             session.send("Fetch.failRequest", requestId=event["requestId"], errorReason="Aborted")

@@ -28,6 +28,13 @@ def state(redis_url):
         yield as_state(client)
 
 
+@pytest.fixture(autouse=True)
+def _ended():
+    yield
+    while HELD:
+        HELD.pop().__exit__(None, None, None)
+
+
 def polite(state, at_once=0, rates="", **settings):
     return Politeness(state, at_once, rates, **{"patience": 0, "sleep": lambda _: None} | settings)
 
@@ -36,7 +43,7 @@ def enter(politeness, client="one", host=HOST, *, background=False):
     """Begin a capture that does not end; return what ends it."""
     visit = politeness.visit(host, client, background=background)
     visit.__enter__()
-    HELD.append(visit)  # else it would end when it is collected
+    HELD.append(visit)  # which would end as soon as nobody refers to it
     return lambda: visit.__exit__(None, None, None)
 
 
@@ -178,24 +185,28 @@ def test_a_capture_whose_process_was_killed_is_forgotten(state):
 
 
 def test_only_a_few_visitors_of_one_host_wait_in_a_process(state):
-    politeness = polite(state, 1, patience=30, sleep=time.sleep)
+    waited = []
+
+    def sleep(seconds):
+        waited.append(threading.current_thread())
+        time.sleep(seconds)
+
+    politeness = polite(state, 1, patience=10, sleep=sleep)
     end = enter(politeness)
-    threads = []
-    for number in range(2):
-        thread = threading.Thread(target=refused, args=(politeness, f"visitor-{number}"))
+
+    def visit(client):
+        with politeness.visit(HOST, client):
+            pass
+
+    threads = [threading.Thread(target=visit, args=(f"visitor-{number}",)) for number in range(2)]
+    for thread in threads:
         thread.start()
-        threads.append(thread)
     eventually(lambda: politeness._waiting[HOST] == 2)
     assert refused(politeness, "one-more")
+    assert threading.current_thread() not in waited
     end()
-    eventually(lambda: not threads[0].is_alive() or not threads[1].is_alive())
-    with redis.Redis(connection_pool=state.client.connection_pool) as client:
-        eventually(
-            lambda: (
-                client.delete("thumb:{target:example.com}:running") is not None
-                and not any(t.is_alive() for t in threads)
-            )
-        )
+    for thread in threads:
+        thread.join()
     assert politeness._waiting == {}
 
 
