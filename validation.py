@@ -27,6 +27,7 @@ from options import (
     PNG,
     PRIVATE,
     SHORTEST_TTL,
+    SITE_IMAGE_OPTIONS,
     THUMBNAIL_OPTIONS,
     Boolean,
     CaptureOptions,
@@ -222,7 +223,7 @@ class Validator:
 
 def _read_rendition(query: bytes, preferred: str) -> tuple[Rendition, bool]:
     options = _read_options(query)
-    _refuse_unknown(options, _RENDITION_OPTIONS, _advise_image)
+    _refuse_unknown(options, SITE_IMAGE_OPTIONS, _advise_image)
     values = vars(_validated(_Image, options))
     negotiated = values["format"] == AUTO
     return Rendition(**values | ({"format": preferred} if negotiated else {})), negotiated
@@ -249,9 +250,8 @@ def _names(group: "type[DataclassInstance]") -> tuple[str, ...]:
 
 
 _CAPTURE, _RENDITION, _DELIVERY = _names(CaptureOptions)[1:], _names(Rendition), _names(Delivery)
-_RENDITION_OPTIONS = {each.name: each for each in callers_options(Rendition)}
 _MEANINGLESS = {"pdf": frozenset(_RENDITION) - {"format"}} | {
-    name: frozenset({"quality"}) for name in FORMATS if name not in FILES
+    name: frozenset({"quality", "provenance"}) for name in FORMATS if name not in FILES
 }
 _ORIGINAL_QUALITY = next(each.default for each in options_of(CaptureOptions) if each.name == "quality")
 _SET_BY_OPERATOR = tuple(each for each in THUMBNAIL_OPTIONS.values() if each.setting)
@@ -344,7 +344,7 @@ _Query = _model("QueryOptions", THUMBNAIL_OPTIONS.values(), format=Choice((*FORM
 _Body = _model("BodyOptions", THUMBNAIL_OPTIONS.values(), format=Choice(FILES, FORMAT_ALIASES))
 _Image = _model(
     "ImageQuery",
-    _RENDITION_OPTIONS.values(),
+    SITE_IMAGE_OPTIONS.values(),
     format=Choice((*(name for name in FILES if name != "pdf"), AUTO), FORMAT_ALIASES),
 )
 _Job = _model("JobBody", JOB_OPTIONS.values())
@@ -368,7 +368,7 @@ def _implied(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_beside_format(format_: str, given: Iterable[str]) -> None:
-    """Refuse what has no meaning for a printed page, or for a data URL, which has the best quality that fits."""
+    """Refuse what has no meaning for a printed page, or for a data URL, which has the best quality that fits and no more."""
     for name in sorted(_MEANINGLESS.get(format_, frozenset()).intersection(given)):
         raise InvalidOption(f"cannot be combined with format={format_}; remove it", field=name)
 
@@ -420,11 +420,11 @@ def _refuse_unknown(
 
 
 def _advise_image(name: str) -> str:
-    if nearest := nearest_advice(name, _RENDITION_OPTIONS):
+    if nearest := nearest_advice(name, SITE_IMAGE_OPTIONS):
         return nearest
     if name in THUMBNAIL_OPTIONS:
         return "only the picture's size and format can be chosen"
-    return query_advice(name, _RENDITION_OPTIONS)
+    return query_advice(name, SITE_IMAGE_OPTIONS)
 
 
 def _validated(model: type[BaseModel], given: Mapping[Any, Any]) -> BaseModel:

@@ -3,17 +3,20 @@
 from images.changes import Change, compare, draw_difference, mean_colour
 from images.compare import INVISIBLE, difference, doubt
 from images.cpu import CpuPool
-from images.decode import NotAPicture, identify, pixels_of
+from images.decode import Identity, NotAPicture, identify, pixels_of
 from images.foreign import read_icon, read_preview, resize_icon
 from images.letter import draw_letter
 from images.palette import palette
+from images.provenance import Provenance, public_address
 from images.render import is_as_captured, make_rendition
 
 __all__ = [
     "INVISIBLE",
     "Change",
     "CpuPool",
+    "Identity",
     "NotAPicture",
+    "Provenance",
     "compare",
     "difference",
     "doubt",
@@ -25,6 +28,7 @@ __all__ = [
     "mean_colour",
     "palette",
     "pixels_of",
+    "public_address",
     "read_icon",
     "read_preview",
     "resize_icon",

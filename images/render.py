@@ -10,18 +10,28 @@ from PIL import Image
 
 from images.decode import Identity, decode, identify_pdf
 from images.pixels import NotPacked, unpack
+from images.provenance import Provenance
 from options import FORMATS, Format, Rendition
 
 _DATA_URL_QUALITIES = (60, 40, 20, 0)
 
 
-def make_rendition(original: bytes, rendition: Rendition, pixels: bytes | memoryview = b"") -> tuple[bytes, Identity]:
-    """Make `rendition` from an original, or from its packed `pixels`, which is faster. Raises NotAPicture."""
+def make_rendition(
+    original: bytes,
+    rendition: Rendition,
+    pixels: bytes | memoryview = b"",
+    provenance: Provenance | None = None,
+) -> tuple[bytes, Identity]:
+    """Make `rendition` from an original, or from its packed `pixels`, which is faster. Raises NotAPicture.
+
+    `provenance` is written into the file.
+    """
     format_ = FORMATS[rendition.format]
     if not format_.pillow:
         return original, identify_pdf(original)
     image = _clamp(_fit(open_original(original, pixels), rendition, format_), format_.longest_side)
-    return encode(image, format_, rendition.quality), Identity(format_.content_type, image.width, image.height)
+    body = encode(image, format_, rendition.quality, provenance)
+    return body, Identity(format_.content_type, image.width, image.height)
 
 
 def open_original(body: bytes, pixels: bytes | memoryview = b"") -> Image.Image:
@@ -35,7 +45,7 @@ def open_original(body: bytes, pixels: bytes | memoryview = b"") -> Image.Image:
 def is_as_captured(body: bytes, content_type: str, size: tuple[int, int], rendition: Rendition) -> bool:
     """Return whether the captured file, of `size` pixels, already is `rendition`: nothing is resized or encoded anew."""
     format_ = FORMATS[rendition.format]
-    if format_.lossy or format_.content_type != content_type:
+    if format_.lossy or rendition.provenance or format_.content_type != content_type:
         return False
     if not format_.pillow:
         return True
@@ -107,9 +117,9 @@ def _has_alpha(image: Image.Image) -> bool:
     return image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
 
 
-def encode(image: Image.Image, format_: Format, quality: int) -> bytes:
+def encode(image: Image.Image, format_: Format, quality: int, provenance: Provenance | None = None) -> bytes:
     prepared = image if format_.alpha else _flatten(image)
-    return _data_url(prepared, format_) if format_.data_url_bytes else _encoded(prepared, format_, quality)
+    return _data_url(prepared, format_) if format_.data_url_bytes else _encoded(prepared, format_, quality, provenance)
 
 
 def _data_url(image: Image.Image, format_: Format) -> bytes:
@@ -122,9 +132,10 @@ def _data_url(image: Image.Image, format_: Format) -> bytes:
     return _data_url(_clamp(image, max(image.size) // 2), format_)
 
 
-def _encoded(prepared: Image.Image, format_: Format, quality: int) -> bytes:
+def _encoded(prepared: Image.Image, format_: Format, quality: int, provenance: Provenance | None = None) -> bytes:
+    told = provenance.parameters(format_.pillow) if provenance else {}
     with _a_file() as target:
-        prepared.save(target, format_.pillow, **format_.encoder(quality))
+        prepared.save(target, format_.pillow, **format_.encoder(quality), **told)
         target.seek(0)
         return target.read()
 

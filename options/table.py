@@ -428,6 +428,11 @@ class Rendition:
         signed=False,
     )
     quality: int = option(80, Whole(1, 100), "quality of a lossy format", signed=False)
+    provenance: bool = option(
+        False,
+        Boolean(),
+        "write into the file when, from where and by what the page was captured; see [provenance.md](provenance.md)",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -503,4 +508,8 @@ PRIVATE = frozenset(each.name for each in options_of(CaptureOptions) if each.pri
 BULKY = PRIVATE | {each.name for each in options_of(CaptureOptions) if isinstance(each.kind, Code)}
 MOST_BULK = 256 << 10
 THUMBNAIL_OPTIONS = _of_callers(CaptureOptions, Rendition, Delivery, Signature)
+# Of the pictures of sites, which do not know from which URL they were captured: that of a site may have changed since.
+SITE_IMAGE_OPTIONS = MappingProxyType(
+    {each.name: each for each in callers_options(Rendition) if each.name != "provenance"}
+)
 JOB_OPTIONS = _of_callers(JobOptions)

@@ -115,7 +115,8 @@ class PictureCache:
     def _may_be_as_captured(self, request: ThumbnailRequest) -> bool:
         """Return whether it is worth while to read the original in place of a rendition that Redis does not have."""
         width, narrowest = request.rendition.w, request.capture.width * request.capture.scale
-        lossless = not FORMATS[request.rendition.format].lossy
+        rendition = request.rendition
+        lossless = not FORMATS[rendition.format].lossy and not rendition.provenance
         return self._has_store and lossless and (width is None or width >= narrowest)
 
     def _as_captured(self, request: ThumbnailRequest, known: Known) -> Picture | None:

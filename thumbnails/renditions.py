@@ -14,6 +14,7 @@ from coordination import Coalescer, Flight, LocalLeases, Work
 from errors import CaptureFailed, OverCapacity, Pending, RateLimited
 from images import CpuPool
 from model import Picture, ThumbnailRequest
+from options import SCREENSHOT
 from telemetry import metrics
 from thumbnails.ask import Charge
 from thumbnails.cache import PictureCache, is_as_captured
@@ -108,11 +109,14 @@ class Renditions:
     def _render(self, original: Picture, request: ThumbnailRequest, *, large: bool) -> Picture:
         # A transparent or palette picture is converted, so it is in memory twice.
         pixels = 2 * original.width * original.height
+        provenance = _provenance(original, request) if request.rendition.provenance else None
+
+        def render() -> tuple[bytes, images.Identity]:
+            return images.make_rendition(original.body, request.rendition, original.pixels, provenance)
+
         try:
             with self._cpu.slot(large=large), metrics.RENDITION_SECONDS.timed():
-                body, identity = self._cpu.run(
-                    lambda: images.make_rendition(original.body, request.rendition, original.pixels), pixels=pixels
-                )
+                body, identity = self._cpu.run(render, pixels=pixels)
         except images.NotAPicture as err:
             raise CaptureFailed("the captured picture cannot be decoded; try again later") from err
         picture = Picture(
@@ -132,3 +136,12 @@ class Renditions:
         picture = replace(original, pixels=b"")
         self._cache.put_rendition(request, picture, self._freshness.keep(picture, request), as_captured=True)
         return picture
+
+
+def _provenance(original: Picture, request: ThumbnailRequest) -> images.Provenance:
+    return images.Provenance(
+        url=images.public_address(request.target.url),
+        final_url=images.public_address(original.page.url if original.page else ""),
+        captured_at=original.captured_at,
+        screenshot=request.capture.image == SCREENSHOT,
+    )

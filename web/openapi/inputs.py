@@ -12,6 +12,7 @@ from options import (
     JOB_OPTIONS,
     MAX_URL_BYTES,
     PRIVATE,
+    SITE_IMAGE_OPTIONS,
     THUMBNAIL_OPTIONS,
     Boolean,
     CaptureOptions,
@@ -22,7 +23,6 @@ from options import (
     Kind,
     Option,
     Parts,
-    Rendition,
     Selector,
     Text,
     callers_options,
@@ -183,7 +183,7 @@ _BY_BODY = tuple(each for each in THUMBNAIL_OPTIONS.values() if each.name != "si
 _JOB = tuple(each for each in JOB_OPTIONS.values() if each.name != "urls")
 
 THUMBNAIL_QUERY = parameters_of(_BY_QUERY, format=_ALL_FORMATS)
-RENDITION_QUERY = parameters_of(callers_options(Rendition), format=_PICTURE_FORMATS)
+RENDITION_QUERY = parameters_of(SITE_IMAGE_OPTIONS.values(), format=_PICTURE_FORMATS)
 CONTRACT_QUERY = parameters_of(
     (each for each in _CONTRACTS if each.attribute not in PRIVATE or each.name in _CONTRACTS_IN_QUERY),
     _CONTRACTS_SELECTORS,
