@@ -33,7 +33,7 @@ def public_address(url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """The page's address, the one to which it led, "" if unknown, and when it was captured.
+    """The page's address, the one to which it led, when it was captured, and by which screenshot API, "" if unknown.
 
     What is no `screenshot` may be a picture that the page names for previews.
     """
@@ -41,11 +41,16 @@ class Provenance:
     url: str
     final_url: str
     captured_at: datetime
+    captured_by: str = ""
     screenshot: bool = True
 
     def parameters(self, pillow: str) -> Mapping[str, Any]:
         """Return the parameters of Pillow's encoder `pillow` that write it."""
         return _WRITERS[pillow](self)
+
+    @property
+    def software(self) -> str:
+        return f"{SOFTWARE} ({self.captured_by})" if self.captured_by else SOFTWARE
 
     @property
     def description(self) -> str:
@@ -71,7 +76,7 @@ class Provenance:
             '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
             '<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"'
             ' xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
-            f' xmp:CreateDate="{self.moment}" xmp:CreatorTool="{SOFTWARE}"'
+            f' xmp:CreateDate="{self.moment}" xmp:CreatorTool="{escape(self.software)}"'
             f' dc:source="{escape(self.url)}"{source}>'
             '<dc:description><rdf:Alt><rdf:li xml:lang="x-default">'
             f"{escape(self.description)}</rdf:li></rdf:Alt></dc:description>{led}"
@@ -88,7 +93,7 @@ def _as_text(provenance: Provenance) -> Mapping[str, Any]:
     info = PngInfo()
     info.add_text("Description", provenance.description)
     info.add_text("Creation Time", provenance.moment)
-    info.add_text("Software", SOFTWARE)
+    info.add_text("Software", provenance.software)
     info.add_text("URL", provenance.url)
     info.add_itxt(_XMP_IN_PNG, provenance.xmp)
     return {"pnginfo": info}
@@ -98,7 +103,7 @@ def _as_exif(provenance: Provenance) -> Mapping[str, Any]:
     moment = provenance.captured_at.astimezone(UTC).strftime("%Y:%m:%d %H:%M:%S")
     exif = Image.Exif()
     exif[ExifTags.Base.ImageDescription] = provenance.description
-    exif[ExifTags.Base.Software] = SOFTWARE
+    exif[ExifTags.Base.Software] = provenance.software
     exif[ExifTags.Base.DateTime] = moment
     exif.get_ifd(ExifTags.IFD.Exif).update(
         {

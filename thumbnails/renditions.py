@@ -143,5 +143,6 @@ def _provenance(original: Picture, request: ThumbnailRequest) -> images.Provenan
         url=images.public_address(request.target.url),
         final_url=images.public_address(original.page.url if original.page else ""),
         captured_at=original.captured_at,
+        captured_by=original.captured_by,
         screenshot=request.capture.image == SCREENSHOT,
     )

@@ -34,6 +34,7 @@ def test_a_picture_tells_where_its_page_led(client, engine_api, format_):
     engine_api.behave(saying(url="https://www.example.com/start?session=secret", status=200))
     answer = get(client, w=320, format=format_, provenance=1, headers={"Accept": "image/webp,image/*"})
     assert told(answer.data) == f"Screenshot of {PAGE}, which led to https://www.example.com/start"
+    assert b"thumbnail-service (engine)" in answer.data
 
 
 def test_it_is_another_picture_than_that_without_it_and_costs_no_capture(client, engine_api):

@@ -25,7 +25,7 @@ def original():
 
 
 def made(format_, **known):
-    provenance = Provenance(**{"url": URL, "final_url": "", "captured_at": NOON} | known)
+    provenance = Provenance(**{"url": URL, "final_url": "", "captured_at": NOON, "captured_by": "engine"} | known)
     return make_rendition(original(), Rendition(w=64, format=format_), b"", provenance)[0]
 
 
@@ -62,7 +62,7 @@ def test_every_format_of_pictures_tells_when_from_where_and_by_what(format_):
     assert values == {
         "about": "",
         "CreateDate": "2026-11-29T12:00:30Z",
-        "CreatorTool": "thumbnail-service",
+        "CreatorTool": "thumbnail-service (engine)",
         "source": URL,
         "DigitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/screenCapture",
     }
@@ -76,7 +76,7 @@ def test_every_format_of_pictures_tells_when_from_where_and_by_what(format_):
 @pytest.mark.parametrize("format_", [name for name in PICTURES if name != "png"])
 def test_exif_tells_it_too(format_):
     exif = opened(made(format_)).getexif()
-    assert (exif[0x010E], exif[0x0131]) == (f"Screenshot of {URL}", "thumbnail-service")
+    assert (exif[0x010E], exif[0x0131]) == (f"Screenshot of {URL}", "thumbnail-service (engine)")
     details = exif.get_ifd(0x8769)
     assert (details[0x9003], details[0x9011]) == ("2026:11:29 12:00:30", "+00:00")
 
@@ -86,7 +86,7 @@ def test_the_text_of_a_png_tells_it_too():
     assert {name.decode(): text.decode("latin-1") for name, text in texts} == {
         "Description": f"Screenshot of {URL}",
         "Creation Time": "2026-11-29T12:00:30Z",
-        "Software": "thumbnail-service",
+        "Software": "thumbnail-service (engine)",
         "URL": URL,
     }
 
