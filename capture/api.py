@@ -145,6 +145,10 @@ class ScreenshotAPI:
         """Return whether one of the APIs responds."""
         return any(each.ping() for each in self._providers)
 
+    def pings(self) -> dict[str, bool]:
+        """Return of each API, by its name, whether it responds."""
+        return {each.name: each.ping() for each in self._providers}
+
     def close(self) -> None:
         """Close pooled connections."""
         for each in self._providers:

@@ -17,6 +17,7 @@ import redis
 
 import config
 from capture import DIALECTS
+from config.apis import ENGINE
 from errors import QueueUnavailable, ThumbnailError
 from jobs import MISSING_SECONDS
 from services import Services
@@ -124,20 +125,24 @@ def _database(services: Services) -> Iterator[Finding]:
 
 
 def _capture(services: Services) -> Iterator[Finding]:
-    settings = services.settings
-    if settings.capture_api != "engine":
-        works = services.client.ping()
-        words = f"{settings.capture_api} {'answers' if works else 'does not answer'}"
-        yield Finding("capture", "ok" if works else "failed", words, "" if works else "check CAPTURE_URL and the key")
-        return
-    url = settings.capture_url or DIALECTS["engine"].base_url
+    responds = services.screenshot_api.pings()
+    for api in services.settings.apis:
+        if api.name == ENGINE:
+            for url in api.urls or (DIALECTS[ENGINE].base_url,):
+                yield from _engine(url)
+            continue
+        works = responds[api.name]
+        words = f"{api.name} {'answers' if works else 'does not answer'}"
+        yield Finding("capture", "ok" if works else "failed", words, "" if works else "check its CAPTURE_URL and key")
+
+
+def _engine(url: str) -> Iterator[Finding]:
     state = _engine_state(url)
     if not isinstance(state, dict):
         yield Finding("engine", "failed", f"{url}: {state}", "start the engine, and check CAPTURE_URL")
         return
-    yield Finding(
-        "engine", "ok", f"{state.get('browser')}, {state.get('captures')} captures, {state.get('restarts')} restarts"
-    )
+    words = f"{state.get('browser')}, {state.get('captures')} captures, {state.get('restarts')} restarts"
+    yield Finding("engine", "ok", words)
     if state.get("sandbox"):
         yield Finding("sandbox", "ok", "Chromium's sandbox is on")
     else:
@@ -161,7 +166,7 @@ def _engine_state(url: str) -> dict[str, Any] | str:
 
 
 def _fonts(services: Services) -> Iterator[Finding]:
-    if services.settings.capture_api != "engine" or not shutil.which("fc-match"):
+    if ENGINE not in services.settings.capture_api or not shutil.which("fc-match"):
         return
     missing = [name for name, sample in _SCRIPTS.items() if not _has_font(sample)]
     if missing:
@@ -191,7 +196,7 @@ def _clock(services: Services) -> Iterator[Finding]:
     """Compare this machine's clock with those of others: signatures, jobs and purges depend on them."""
     clocks: dict[str, Callable[[], float | None]] = {
         "Redis": lambda: _redis_time(services),
-        "the engine": lambda: _http_time(services.settings.capture_url),
+        "the engine": lambda: _http_time(next(iter(services.settings.capture_url), None)),
         "S3": lambda: _http_time(services.settings.s3_endpoint_url),
     }
     compared = []
