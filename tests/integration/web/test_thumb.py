@@ -256,8 +256,8 @@ def test_a_device_sets_the_size_of_a_picture_unless_it_is_given(client, api):
     assert (api.calls[1].params["width"], api.calls[1].params["height"]) == ("667", "375")
 
 
-@pytest.mark.parametrize(("device", "size"), [("ipad", (820, 1180)), ("nokia", (1280, 720))])
-def test_a_placeholder_is_as_large_as_the_device(client, device, size):
+@pytest.mark.parametrize(("device", "size"), [("ipad", (1640, 2360)), ("nokia", (1280, 720))])
+def test_a_placeholder_is_as_large_as_a_picture_of_the_device(client, device, size):
     query = {"url": "http://127.0.0.1/", "device": device}
     assert picture(client.get("/thumb", query_string=query, headers=BROWSER_IMG)).size == size
 
