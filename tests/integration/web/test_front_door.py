@@ -340,16 +340,17 @@ def fields(page):
 def test_a_slow_picture_costs_and_takes_what_the_whole_wait_does(capture, api):
     gate = threading.Event()
     api.hold(gate)
-    pending = capture(wait="0")
+    pending = capture(wait="1")  # by then the capture is charged
     waiting = fields(pending)["waiting"]
     began, rest = waiting.split(" ", 1)
     earlier = f"{int(began) - 30_000} {rest}"
     assert "Cost: 1 capture, 119 left for 60 s" in pending.text
     gate.set()
-    wait_until(lambda: outcome(capture(wait="0", waiting=earlier)).get("X-Cache"), "the picture")
-    ready, other = capture(wait="0", waiting=earlier), capture(wait="0", w="320", waiting=earlier)
+    wait_until(lambda: outcome(capture(wait="1", waiting=earlier)).get("X-Cache"), "the picture")
+    ready, other = capture(wait="1", waiting=earlier), capture(wait="1", w="320", waiting=earlier)
 
-    assert (outcome(ready)["Cost"], outcome(ready)["Took"][:2]) == ("1 capture", "30")
+    assert outcome(ready)["Cost"] == "1 capture"
+    assert float(outcome(ready)["Took"].removesuffix(" s")) >= 30
     assert outcome(other)["Cost"] == "nothing"
     assert outcome(other)["Took"].endswith("ms")
 
