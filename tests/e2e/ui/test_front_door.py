@@ -166,6 +166,23 @@ def test_a_slow_picture_arrives_without_a_reload(door, api, open_page):
     assert len(api.calls) == 1
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_the_place_of_the_picture_has_its_size_in_each_state(door, api, open_page, size):
+    gate = threading.Event()
+    api.hold(gate)
+    page = open_page(f"{door}/?url=https://place-{size}.example/&w=640&wait=1", size)
+    places = [page.locator("#result .picture").bounding_box()]
+    page.get_by_role("button", name="Capture", exact=True).click()
+    expect(page.locator("#result")).to_have_attribute("aria-busy", "true")
+    places.append(page.locator("#result .picture").bounding_box())
+    expect(page.locator("#result")).to_have_attribute("data-state", "pending")
+    places.append(page.locator("#result .picture").bounding_box())
+    gate.set()
+    expect(page.locator("#result")).to_have_attribute("data-state", "ready", timeout=15_000)
+    places.append(page.locator("#result .picture").bounding_box())
+    assert len({tuple(round(side) for side in place.values()) for place in places}) == 1
+
+
 def test_a_person_sees_at_which_field_the_form_is_wrong(door, open_page):
     page = open_page(door)
     page.fill("#option-clip", "here")

@@ -34,13 +34,15 @@ function wait(url) {
   clock = setInterval(() => words?.replaceChildren(`${host} · ${Math.round((Date.now() - began) / 1000)} s`), 1000);
 }
 
-// Keep a place as large as the picture will be, as far as that is known.
+// Keep a place as large as the picture will be.
 function place(heading, text) {
   const [box, inside, words] = [make("div", { className: "place picture" }), make("div"), make("p", { textContent: text })];
   inside.append(make("h2", { textContent: heading }), words);
   const [width, height] = ["w", "h"].map((side) => Number(form.elements[side].value));
-  if (width > 0) box.style.maxWidth = `${width}px`;
-  if (width && height > 0) box.style.aspectRatio = width / height;
+  if (width > 0) {
+    box.className += " sized";
+    Object.assign(box.style, { width: `${width}px`, aspectRatio: height > 0 ? width / height : 16 / 9 });
+  }
   box.append(inside);
   result.replaceChildren(box);
   return words;
@@ -66,7 +68,6 @@ function show(answer, quietly) {
   if (state === "pending") later = setTimeout(() => ask(undefined, true), 1000 * Math.min(again || 2, 30));
 }
 
-// What is wrong stands at its field.
 function complain(answer, focus) {
   for (const field of form.querySelectorAll("[data-field]")) {
     const other = answer.querySelector(`[data-field="${field.dataset.field}"]`);
@@ -89,13 +90,13 @@ form.addEventListener("submit", (event) => {
 });
 
 form.addEventListener("change", ({ target }) => {
-  const isAsked = result.dataset.state !== "nothing" || result.hasAttribute("aria-busy");
-  if (!isAsked || ["url", "key", "code"].includes(target.name)) return;
+  if (result.dataset.state === "nothing" && !result.ariaBusy) return;
+  if (["url", "key", "code"].includes(target.name)) return;
   clearTimeout(later);
   later = setTimeout(ask, 400); // arrow keys pass through many values
 });
 
-// Code is copied as it stands. Where there is no clipboard, it is selected.
+// Where there is no clipboard, the code is selected.
 code.addEventListener("click", async ({ target }) => {
   if (!target.matches(".copy")) return;
   const text = document.getElementById(target.dataset.copies);
@@ -132,7 +133,7 @@ function setDrawing(on) {
 
 draw?.addEventListener("click", () => {
   setDrawing(draw.getAttribute("aria-pressed") !== "true");
-  if (draw.getAttribute("aria-pressed") === "true") sheet()?.scrollIntoView({ block: "nearest" }); // on a phone it is far away
+  sheet()?.scrollIntoView({ block: "nearest" }); // on a phone it is far away
 });
 
 result.addEventListener("pointerdown", (event) => {
@@ -165,7 +166,6 @@ function endDrawing(event) {
 
 for (const type of ["pointerup", "pointercancel"]) result.addEventListener(type, endDrawing);
 
-// What needs scripts:
 function prepare() {
   corner = undefined;
   for (const button of code.querySelectorAll(".copy")) button.hidden = false;
