@@ -69,7 +69,7 @@ class Result:
     """What came of a form: a picture, or an error; and what that has cost, by the `RateLimit-*` headers.
 
     `more_errors` are those of other fields. `waiting` says since when a person waits, and whether the capture was paid by
-    a form before.
+    a form before. Nobody has `asked` for the picture of a link yet.
     """
 
     wanted: ThumbnailRequest | None = None
@@ -79,12 +79,13 @@ class Result:
     costs: dict[str, str] = field(default_factory=dict)
     milliseconds: int = 0
     waiting: Waiting | None = None
+    asked: bool = True
 
     @property
     def state(self) -> str:
         if self.served is not None:
             return "ready"
-        if self.error is None:
+        if self.error is None or not self.asked:
             return "nothing"
         return "pending" if isinstance(self.error, Pending) else "failed"
 
@@ -143,7 +144,7 @@ class Door:
         """What the picture does not show, or shows instead, as sentences."""
         notes = self.result.served.picture.notes if self.result.served else Notes()
         values = ((name, attribute, getattr(notes, attribute)) for name, attribute in NOTES.items())
-        return [f"{name}={value}: {_MEANINGS[attribute]}" for name, attribute, value in values if value]
+        return [f"{name}={value}: {_meaning(attribute)}" for name, attribute, value in values if value]
 
     @cached_property
     def snippets(self) -> tuple[Snippet, ...]:
@@ -158,6 +159,11 @@ class Door:
 
 _PREDICATES = ("must", "is", "contains", "cannot", "contradicts")
 _MEANINGS = {each.name: plain(each.metadata["meaning"]) for each in fields(Notes)}
+
+
+def _meaning(attribute: str) -> str:
+    """Say what a note means where it is there: the docs say of a flag that it is 1 if something is so."""
+    return _sentence(_MEANINGS[attribute].removeprefix("1 if ").removesuffix("."))
 
 
 def _about(label: str, reason: str) -> str:

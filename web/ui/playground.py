@@ -44,14 +44,24 @@ class Captures:
         self._access = services.access
 
     def look(self, chosen: Pairs) -> Result:
-        """Return the picture that a link describes if it is known. Nothing is captured, rendered or charged."""
-        if URL not in dict(chosen) or self._access.restricted:
+        """Return the picture that a link describes if it is known, and else what is wrong with the link.
+
+        Nothing is captured, rendered or charged.
+        """
+        if URL not in dict(chosen):
             return Result()
         try:
             wanted = self._services.thumbnailer.settle(self._read(chosen))
-            served = self._services.thumbnailer.hit(wanted, self._services.thumbnailer.look_up(wanted))
+        except BadRequest as err:
+            return Result(error=err, more_errors=self._other_errors(chosen, err), asked=False)
         except ThumbnailError:
             return Result()  # the form says so once it is sent
+        if self._access.restricted:
+            return Result()
+        try:
+            served = self._services.thumbnailer.hit(wanted, self._services.thumbnailer.look_up(wanted))
+        except ThumbnailError:
+            return Result()
         return Result(wanted, served) if served else Result()
 
     def take(self, chosen: Pairs, key: str, waiting: Waiting, *, again: bool) -> Result:
@@ -157,7 +167,13 @@ def _open(views: Blueprint, services: Services, captures: Captures) -> None:
             request.form.get("code", ""),
         )
         error = result.error
-        response = page("playground.html", error.status if error else 200, door=door, result=result, example=EXAMPLE)
+        response = page(
+            "playground.html",
+            error.status if error and result.asked else 200,
+            door=door,
+            result=result,
+            example=EXAMPLE,
+        )
         if error is not None and error.retry_after is not None:
             response.headers["Retry-After"] = str(error.retry_after)
         return response

@@ -385,3 +385,14 @@ def test_what_is_no_number_is_sent_and_judged(capture):
     page = capture()
     assert 'type="number"' not in page.text
     assert wrong(capture(w="1e")) == {"w": "Width must be a whole number of pixels from 16 to 3840."}
+
+
+def test_a_link_with_wrong_options_says_so_and_gives_no_code(client, api):
+    page = client.get("/?url=javascript://%250aalert(1)&w=7")
+    assert wrong(page) == {
+        "url": "The address must start with http:// or https://.",
+        "w": "Width must be a whole number of pixels from 16 to 3840.",
+    }
+    assert 'data-state="nothing"' in page.text  # so that a change of the form captures nothing
+    assert "snippet-" not in page.text
+    assert api.calls == []
