@@ -33,7 +33,7 @@ SHARED_SECONDS = 10.0  # how old what several processes share may be
 RETRY_SECONDS = 5.0
 CLIENT_SECONDS = 10
 START_SECONDS = 2.0
-_ACTION = "choose another port; until it is free, this process runs without /metrics"
+_ACTION = "set METRICS_PORT to a free port and METRICS_HOST to an address of this machine; until then, the process has no /metrics"
 
 Read = Callable[[], object]
 StartThread = Callable[[Callable[[], None]], object]

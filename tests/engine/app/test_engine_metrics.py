@@ -151,4 +151,4 @@ def test_an_engine_whose_port_for_metrics_is_taken_says_so_and_tries_again(site:
             taken.close()
             eventually(lambda: accepts(port))  # it has tried again
     assert (told["setting"], told["port"], told["level"]) == ("METRICS_PORT", port, "error")
-    assert "choose another port" in told["action"]
+    assert "set METRICS_PORT to a free port" in told["action"]
