@@ -163,8 +163,9 @@ def metrics_ports(settings: Mapping[str, str]) -> Env:
     first = settings.get("METRICS_PORT") or "9101"
     if not first.isdecimal() or not 0 < int(first) <= 65535 - len(MEASURED):
         sys.exit(f"METRICS_PORT is invalid ({first}): set it to a port from 1 to {65535 - len(MEASURED)}.")
-    host, spare = settings.get("METRICS_HOST") or LOOPBACK, free_ports(len(MEASURED))
-    ports = zip(MEASURED, range(int(first), int(first) + len(MEASURED)), spare, strict=True)
+    host, wanted = settings.get("METRICS_HOST") or LOOPBACK, range(int(first), int(first) + len(MEASURED))
+    spare = [port for port in free_ports(2 * len(MEASURED)) if int(port) not in wanted]
+    ports = zip(MEASURED, wanted, spare, strict=False)
     return {f"PROMETHEUS_PORT_{name}": str(port) if is_free(host, port) else other for name, port, other in ports}
 
 

@@ -59,12 +59,17 @@ def test_each_process_has_its_own_port_and_knows_the_others():
     assert len({env["REDIS_PORT"], env["STATE_REDIS_PORT"], env["ENGINE_PORT"], env["DEMO_PORT"]}) == 4
 
 
+def test_no_two_processes_get_one_port_for_their_metrics(monkeypatch):
+    """A free port may be one of those that other processes have by default."""
+    monkeypatch.setattr(run, "free_ports", lambda count: [str(9102 + number) for number in range(count)])
+    monkeypatch.setattr(run, "is_free", lambda _host, port: port != 9101)
+    assert list(run.metrics_ports({}).values()) == ["9106", "9102", "9103", "9104", "9105"]
+
+
 def test_each_process_with_metrics_has_its_port_and_gets_a_free_one_where_that_is_taken():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        first = port - 1
-        env = run.metrics_ports({"METRICS_PORT": str(first)})
-        assert env["PROMETHEUS_PORT_WEB"] == str(first)
+        env = run.metrics_ports({"METRICS_PORT": str(port - 1)})
         assert env["PROMETHEUS_PORT_WORKER"] != str(port)
     assert len({*env.values()}) == len(run.MEASURED)
     commands = (run.ROOT / "Procfile").read_text(encoding="utf-8")
