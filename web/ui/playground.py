@@ -48,15 +48,16 @@ class Captures:
 
         Nothing is captured, rendered or charged.
         """
-        if URL not in dict(chosen):
+        if not chosen:
             return Result()
+        has_page = URL in dict(chosen)
         try:
-            wanted = self._services.thumbnailer.settle(self._read(chosen))
+            wanted = self._services.thumbnailer.settle(self._read(chosen if has_page else ((URL, EXAMPLE), *chosen)))
         except BadRequest as err:
             return Result(error=err, more_errors=self._other_errors(chosen, err), asked=False)
         except ThumbnailError:
             return Result()  # the form says so once it is sent
-        if self._access.restricted:
+        if self._access.restricted or not has_page:
             return Result()
         try:
             served = self._services.thumbnailer.hit(wanted, self._services.thumbnailer.look_up(wanted))

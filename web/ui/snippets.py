@@ -9,14 +9,13 @@ from html import escape
 from urllib.parse import quote, urlencode
 
 from access import AccessRules, sign
-from options import FORMATS, THUMBNAIL_OPTIONS, Boolean
+from options import FORMATS, THUMBNAIL_OPTIONS, Boolean, implied_by_device
 from validation import AUTO
 from web.ui.controls import URL, Pairs
 
 _FORMATS = ("avif", "webp")  # of a <picture>: the smallest first
 _SHORTCODE = {"w": "width", "h": "height", "width": "viewport_width", "height": "viewport_height"}
 _ENTITY = re.compile(r"&amp;(?=#?\w+;)")  # of a value that is escaped
-_WIDTH = THUMBNAIL_OPTIONS["width"].default
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +130,16 @@ def _picture(subject: Subject) -> Snippet:
 
 def _densities(subject: Subject, format_: str) -> str:
     """Write a `srcset` for displays with one and two device pixels per CSS pixel, from one capture that is sharp enough."""
-    values = subject.values
-    width, height = (int(values[name]) if values.get(name, "").isdecimal() else None for name in ("w", "h"))
-    size = {name: side for name, side in (("w", width), ("h", height)) if side}
+    values, sizes = subject.values, subject.access.sizes
+    width, height, scale = _captured(values)
+    size = {name: int(values[name]) for name in ("w", "h") if values.get(name, "").isdecimal()}
+    size = size or ({} if "selector" in values else {"w": width})  # how wide an element is, is not known
     double = {name: side * 2 for name, side in size.items()}
-    sizes = subject.access.sizes
-    if not double or (sizes and (double.get("w"), double.get("h")) not in sizes) or max(double.values()) > _MOST:
+    is_allowed = not sizes or all((each.get("w"), each.get("h")) in sizes for each in (size, double))
+    if not double or not is_allowed or max(double.values()) > _MOST:
         return f"{escape(subject.address(format=format_))} 1x"
-    sharp = {"scale": 2} if not _is_sharp(subject, double.get("w", 0)) else {}
+    is_sharp = double.get("w", 0) <= width * scale and double.get("h", 0) <= height * scale
+    sharp = {} if is_sharp or "selector" in values or "scale" in values else {"scale": 2}
     one, two = (escape(subject.address(format=format_, **sharp, **each)) for each in (size, double))
     return f"{one} 1x, {two} 2x"
 
@@ -146,13 +147,13 @@ def _densities(subject: Subject, format_: str) -> str:
 _MOST = 3840  # pixels of a picture's side
 
 
-def _is_sharp(subject: Subject, width: int) -> bool:
-    """Return whether the page is captured with so many pixels. What a device or a clip decides is taken as it is."""
-    values = subject.values
-    if any(name in values for name in ("device", "clip", "selector", "scale")):
-        return True
-    shown = values.get("width", "")
-    return width <= (int(shown) if shown.isdecimal() else _WIDTH)
+def _captured(values: Mapping[str, str]) -> tuple[int, int, float]:
+    """Return how large the page is captured, in CSS pixels, and how many pixels each of them has."""
+    device = implied_by_device(values.get("device"))
+    window = (values.get(name) or device.get(name) or THUMBNAIL_OPTIONS[name].default for name in ("width", "height"))
+    clip = values["clip"].split(",")[2:] if "clip" in values else ()
+    width, height = (round(float(side)) for side in clip or window)  # /thumb rounds fractions
+    return width, height, float(values.get("scale") or device.get("scale") or 1)
 
 
 def _link(subject: Subject) -> Snippet:

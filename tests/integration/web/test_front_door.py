@@ -396,3 +396,42 @@ def test_a_link_with_wrong_options_says_so_and_gives_no_code(client, api):
     assert 'data-state="nothing"' in page.text  # so that a change of the form captures nothing
     assert "snippet-" not in page.text
     assert api.calls == []
+
+
+@pytest.mark.parametrize(
+    ("options", "one", "two"),
+    [
+        ({"w": ""}, "&scale=2&w=1280", "&scale=2&w=2560"),
+        ({"w": "320"}, "&w=320", "&w=640"),
+        ({"w": "800"}, "&w=800&scale=2", "&w=1600&scale=2"),
+        ({"w": "", "h": "400"}, "&h=400&scale=2", "&h=800&scale=2"),
+        ({"w": "300", "clip": "0,0,400,300"}, "&w=300&clip=0,0,400,300&scale=2", "&w=600&clip=0,0,400,300&scale=2"),
+        ({"w": "300", "device": "iphone-14"}, "&w=300", "&w=600"),
+        ({"w": "", "scale": "3"}, "&scale=3&w=1280", "&scale=3&w=2560"),
+    ],
+)
+def test_a_picture_element_has_two_densities_from_a_capture_that_is_sharp_enough(client, options, one, two):
+    written = code(client.get("/", query_string={"url": URL, **options}), "picture")
+    found = re.search(r'image/avif" srcset="(\S+) 1x, (\S+) 2x"', html.unescape(written))
+    assert found
+    for address_, expected in zip(found.groups(), (one, two), strict=True):
+        assert sorted(address_.split("&")[1:]) == sorted(
+            [*expected.split("&")[1:], "format=avif", *(["device=iphone-14"] if "device" in options else [])]
+        )
+
+
+def test_a_width_that_may_not_be_doubled_has_one_density(make_client):
+    client = make_client(allowed_sizes="640,960")
+    assert " 2x" not in code(client.get("/", query_string={"url": URL, "w": "640"}), "picture")
+    assert " 2x" not in code(client.get("/", query_string={"url": URL, "w": ""}), "picture")
+
+
+@pytest.mark.parametrize("query", ["width=abc", "clip=a,b,c,d", "scale=x&w=10.5", "width=%00&height=1e9", "clip=,,,"])
+def test_wrong_options_of_a_link_without_a_page_are_marked_too(client, query):
+    page = client.get(f"/?{query}")
+    assert page.status_code == 200
+    assert query.partition("=")[0] in wrong(page)
+
+
+def test_fractions_are_rounded_in_the_code_too(client):
+    assert " 2x" in code(client.get(f"/?url={URL}&width=800.5&scale=1.5"), "picture")
