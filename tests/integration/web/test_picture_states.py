@@ -41,6 +41,7 @@ def test_a_page_is_pending_until_its_picture_is_ready(client, api, held):
         "url": PAGE,
         "picture": pending.json["picture"],
         "captured_at": "",
+        "captured_by": "snapsharp",
         "format": "png",
         "width": 64,
         "height": 36,
