@@ -17,6 +17,7 @@ from errors import InvalidOption, ThumbnailError, UpstreamQuota, UpstreamUnavail
 from images import CpuPool
 from model import Picture
 from options import CaptureOptions
+from telemetry import metrics
 
 # An API that does not answer leaves this part of the time to those after it.
 _LEFT_TO_OTHERS = 1 / 3
@@ -105,6 +106,7 @@ class ScreenshotAPI:
                     raise
                 failures.append(err)
                 if not is_last:
+                    metrics.HANDED_OVER.add(provider.name)
                     _log.warning("capture_handed_over", api=provider.name, reason=err.code, request_id=request_id)
         raise _soonest(failures)
 

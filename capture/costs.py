@@ -13,6 +13,7 @@ import structlog
 
 from coordination import StateRedis
 from errors import CostLimited
+from telemetry import metrics
 
 _UNIT = 1_000_000  # Redis counts in millionths, as its fractions are inexact
 _DAY = 86_400
@@ -66,6 +67,7 @@ class Costs:
             answer = self._alone[day] = self._alone.get(day, 0) + price
         if answer == -1:
             raise self._refusal(api)
+        metrics.CAPTURE_COST.add(api, amount=price / _UNIT)
         _log.info("capture_paid", api=api, price=price / _UNIT, today=int(answer) / _UNIT)
 
     def of_day(self, day: str) -> dict[str, Decimal]:

@@ -14,6 +14,7 @@ from capture.client import LEAST_TRY, TRIES, CaptureClient, Screenshot, full_jit
 from capture.outcomes import CRASHER, LATE, CallFailure
 from errors import CostLimited, OverCapacity, RateLimited, UpstreamUnavailable
 from options import CaptureOptions
+from telemetry import metrics
 
 AWAY_SECONDS = 5.0  # for so long an engine is left alone, before it is looked at again
 MOST_CRASHES = 2  # engines that one page may take down
@@ -176,6 +177,7 @@ class Engines:
         with self._lock:
             was_here, engine.away_until = engine.away_until is None, time.monotonic() + self._away_seconds
         if was_here:
+            metrics.ENGINES_LEFT.add()
             _log.warning(
                 "engine_away",
                 address=engine.client.address,

@@ -20,6 +20,7 @@ import structlog
 
 from coordination import StateRedis
 from errors import TargetBusy
+from telemetry import metrics
 
 PATIENCE = 10.0  # seconds that a visitor waits for a capture of the same host to end
 _POLL_SECONDS = 0.2
@@ -142,6 +143,7 @@ class Politeness:
                     self._waiting[host] -= 1
                     self._waiting += Counter()  # forget hosts for which none waits
         if wait:
+            metrics.TARGET_REFUSALS.add()
             _log.info("target_busy", host=host, seconds=round(wait, 1))
             raise self._refusal(wait, which)
 

@@ -69,6 +69,25 @@ BREAKER_OPEN = Gauge(
     {"api": ()},
     merge=max,
 )
+HANDED_OVER = Counter(
+    "thumbnails_captures_handed_over_total",
+    "Captures that a screenshot API did not take, and that went to the next one.",
+    _FLOW,
+    {"api": ()},
+)
+CAPTURE_COST = Counter(
+    "thumbnails_capture_cost_total", "What calls have cost, by CAPTURE_COST, in its currency.", _FLOW, {"api": ()}
+)
+ENGINES_LEFT = Counter(
+    "thumbnails_capture_engines_left_total",
+    "How often a process left one of several engines alone, since it did not answer or drained.",
+    _FLOW,
+)
+TARGET_REFUSALS = Counter(
+    "thumbnails_target_refusals_total",
+    "Captures that were refused because their host is captured as often as TARGET_LIMIT allows.",
+    _FLOW,
+)
 COALESCED = Counter(
     "thumbnails_coalesced_requests_total",
     "Callers that waited for work that another caller had begun, in the same process or in another one.",
@@ -247,6 +266,10 @@ SUBJECTS: dict[str, tuple[Metric, ...]] = {
         CAPTURE_CALLS,
         BREAKER_TRIPS,
         BREAKER_OPEN,
+        HANDED_OVER,
+        CAPTURE_COST,
+        ENGINES_LEFT,
+        TARGET_REFUSALS,
         COALESCED,
         RENDITION_SECONDS,
     ),
