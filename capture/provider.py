@@ -108,9 +108,10 @@ class Provider:
 
     @property
     def is_available(self) -> bool:
-        """Whether the API may be asked, as far as this process knows."""
+        """Whether the API may be asked, as far as this process knows, and can be paid."""
         try:
             self.require_available(reload=False)
+            self._costs.require_affordable(self.name)
         except (UpstreamUnavailable, UpstreamQuota):
             return False
         return True

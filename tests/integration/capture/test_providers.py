@@ -1,6 +1,10 @@
 """Several screenshot APIs in order of preference: which of them takes a picture, what it costs, and who says so."""
 
+import re
+import subprocess
 import threading
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import redis
@@ -11,6 +15,7 @@ from tests.support.screenshot_api import blank, refuse, reset, running_screensho
 from tests.support.visitors import PAGE, get
 
 BY = "X-Captured-By"
+DOCS = Path(__file__).parents[3] / "docs/operations/failover.md"
 
 
 @pytest.fixture
@@ -252,6 +257,27 @@ def test_an_api_that_is_too_dear_for_today_is_left_out(make_client, settings, en
     assert takers == ["snapsharp"] * 2 + ["engine"] * 2
     assert calls(engine, hosted) == [2, 2]
     assert spent(settings) == {"snapsharp": 0.8}
+
+
+def test_an_api_that_is_too_dear_does_not_stand_by_so_the_first_gets_its_retries(make_client, engine, hosted):
+    client = make_client(capture_cost="snapsharp:0.4", capture_cost_limit="0.1")
+    engine.behave(refuse(503, "unavailable"))
+
+    assert get(client).headers[BY] == "engine"
+    assert calls(engine, hosted) == [2, 0]
+
+
+def test_the_command_of_the_docs_shows_what_a_day_has_cost(make_client, settings, hosted):
+    client = make_client(capture_api="snapsharp", capture_url="", capture_cost="snapsharp:0.004")
+    get(client)
+    command = re.search(r"^\$ (redis-cli .* thumb:costs:[0-9-]+)", DOCS.read_text(encoding="utf-8"), re.MULTILINE)[1]
+    program, option, _, *words = command.split()
+    words[-1] = f"thumb:costs:{datetime.now(UTC):%Y-%m-%d}"
+    told = subprocess.run(
+        [program, option, settings["redis_url"], *words], capture_output=True, text=True, check=True
+    ).stdout
+
+    assert told.split() == ["snapsharp", "4000"]
 
 
 def test_where_all_cost_too_much_callers_are_told_when_the_day_ends_and_pay_nothing(make_client, hosted):
