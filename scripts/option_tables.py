@@ -1,11 +1,15 @@
-"""Write the tables of options, formats, notes, devices, dialects and metrics in docs/ from the code; with `--check`, fail if they differ."""
+"""Write what documents tell of the code: tables of options, formats, notes, devices, dialects and metrics in docs/, and the
+names of settings in the Helm chart's schema. With `--check`, fail if they differ.
+"""
 
 import dataclasses
+import json
 import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from config import ENGINE_VARIABLES, Settings
 from options import (
     DEVICES,
     FORMATS,
@@ -29,20 +33,46 @@ from web.dialects import DIALECTS, InboundDialect
 PAGES = tuple(
     Path("docs") / name for name in ("api.md", "jobs.md", "devices.md", "coming-from.md", "operations/metrics.md")
 )
+SCHEMA = Path("deploy/helm/values.schema.json")
+# Settings that the chart makes itself, by what it installs.
+SET_BY_CHART = {
+    "DATABASE_URL", "LISTS_EGRESS", "METRICS_HOST", "METRICS_PORT", "NGINX_CACHE_DIR", "ORIGINALS_DIR", "PERSIST_DIR", "PORT",
+    "REDIS_URL", "STATE_REDIS_URL", "WEB_HOST",
+}  # fmt: skip
+ENGINE_SET_BY_CHART = {"ENGINE_CONCURRENCY", "ENGINE_EGRESS", "ENGINE_HOST", "ENGINE_ISOLATION", "ENGINE_PORT"}
 _BLOCK = re.compile(r"(<!-- (\w+): written by `make docs` -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> None:
-    stale = [page for page in PAGES if with_tables(page) != page.read_text(encoding="utf-8")]
+    texts = {page: with_tables(page) for page in PAGES} | {SCHEMA: with_settings(SCHEMA)}
+    stale = [page for page, text in texts.items() if text != page.read_text(encoding="utf-8")]
     if "--check" in sys.argv and stale:
-        sys.exit(f"{', '.join(map(str, stale))}: the tables of options are out of date; run `make docs`")
+        sys.exit(f"{', '.join(map(str, stale))}: out of date; run `make docs`")
     for page in stale:
-        page.write_text(with_tables(page), encoding="utf-8")
+        page.write_text(texts[page], encoding="utf-8")
 
 
 def with_tables(page: Path) -> str:
     """Return the page's text with up-to-date tables."""
     return _BLOCK.sub(lambda block: block[1] + TABLES[block[2]] + block[3], page.read_text(encoding="utf-8"))
+
+
+def with_settings(schema: Path) -> str:
+    """Return the text of the chart's schema, which allows exactly the settings that there are and that are no secrets."""
+    described = json.loads(schema.read_text(encoding="utf-8"))
+    values = described["properties"]
+    for settings, names in (
+        (values["settings"], _plain_settings() - SET_BY_CHART),
+        (values["engine"]["properties"]["settings"], ENGINE_VARIABLES - ENGINE_SET_BY_CHART - {"ENGINE_API_KEY"}),
+    ):
+        settings["properties"] = {name: {"$ref": "#/$defs/setting"} for name in sorted(names)}
+    return json.dumps(described, indent=2) + "\n"
+
+
+def _plain_settings() -> set[str]:
+    """Return the variables that hold no secret: those whose value may be shown."""
+    fields = Settings.model_fields.items()
+    return {name.upper() for name, field in fields if field.repr and "SecretStr" not in str(field.annotation)}
 
 
 def _options(*groups: Iterable[Option]) -> str:
