@@ -56,8 +56,10 @@ COPY web web
 COPY webhooks webhooks
 COPY deploy/gunicorn.conf.py deploy/
 COPY deploy/thumbnails /usr/local/bin/
-# The folders of pictures, originals and the catalogue. A named volume that is mounted there takes over owner and mode.
-RUN install -d -o app -g app data data/media && install -d -o app -g app -m 700 data/originals data/catalogue
+# The folders of pictures, originals, the catalogue, and nginx' cache, from which purges remove files. A named volume that is
+# mounted there takes over owner and mode.
+RUN install -d -o app -g app data data/media \
+    && install -d -o app -g app -m 700 data/originals data/catalogue /var/cache/nginx
 USER 10001:10001
 ENV WEB_HOST=0.0.0.0 PORT=8000
 EXPOSE 8000
