@@ -141,7 +141,7 @@ def test_every_service_has_walls_and_a_limit():
 def test_no_service_runs_as_root():
     """Our images name their account themselves."""
     theirs = {name: service for name, service in compose().items() if not service["image"].startswith("thumbnails-")}
-    assert theirs.keys() == {"nginx", "redis", "state"}
+    assert theirs.keys() >= {"nginx", "redis", "state", "postgres"}
     for name, service in theirs.items():
         user, _, group = service["user"].partition(":")
         assert int(user) > 0, name
@@ -173,9 +173,21 @@ def test_in_compose_beat_gets_no_secret_but_the_address_of_redis(tmp_path, monke
     assert [name for name in secrets() if loaded.get(name.lower())] == [], "and beat starts without them"
 
 
+def test_the_profile_postgres_is_optional_and_ready_before_its_tables_are_made():
+    services = compose()
+    assert services["postgres"]["profiles"] == ["postgres"]
+    assert services["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy", "required": False}}
+    for name in ("web", "worker", "migrate"):
+        assert set(services["postgres"]["networks"]) <= set(services[name]["networks"]), name
+    (url,) = set(re.findall(r"postgresql://thumbnails@\S+/thumbnails", read("docs/operations/database.md")))
+    assert url == f"postgresql://{services['postgres']['environment']['POSTGRES_USER']}@postgres/thumbnails"
+    assert url in read("docker-compose.yml")
+    assert config.Settings.of(database_url=url).database_url == url
+
+
 def test_the_engine_cannot_reach_redis():
     services = compose()
-    for name in ("redis", "state"):
+    for name in ("redis", "state", "postgres"):
         assert not set(services["engine"]["networks"]) & set(services[name]["networks"])
         assert "ports" not in services[name]
     assert "ports" not in services["engine"]
@@ -371,7 +383,8 @@ def test_in_compose_captures_come_from_our_engine_unless_another_is_named(tmp_pa
 
 def test_every_variable_is_a_setting():
     named = {name for stage in dockerfile() for name in image_environ(stage) if not name.startswith(("PYTHON", "PIP_"))}
-    named |= {name for service in compose().values() for name in service.get("environment", {})}
+    ours = [service for service in compose().values() if service["image"].startswith("thumbnails-")]
+    named |= {name for service in ours for name in service.get("environment", {})}
     named |= {name for path in FLY.values() for name in tomllib.loads(read(f"deploy/{path}"))["env"]}
     named |= {variable["name"] for container in cloud_run().values() for variable in container["env"]}
     assert named - SETTINGS - OTHERS == {"ENGINE_FIXED"}, "which tells the web process of the others"
