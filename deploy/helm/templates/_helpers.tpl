@@ -135,7 +135,7 @@ env:
   {{- include "thumbnails.redisEnv" .root | nindent 2 }}
   {{- include "thumbnails.databaseEnv" .root | nindent 2 }}
   {{- if .root.Values.engine.enabled }}
-  - {name: CAPTURE_URL, value: "http://{{ include "thumbnails.fullname" .root }}-engine:8001"}
+  - {name: CAPTURE_URL, value: {{ include "thumbnails.engineUrls" .root | quote }}}
   - {name: LISTS_EGRESS, value: "{{ include "thumbnails.fullname" .root }}-egress:1080"}
   {{- end }}
   - {name: PERSIST_DIR, value: data/media}
@@ -224,13 +224,21 @@ initContainers:
 {{- if .Values.engine.autoscaling.enabled }}{{ .Values.engine.autoscaling.maxReplicas }}{{ else }}{{ .Values.engine.replicas }}{{ end -}}
 {{- end }}
 
+{{- /* The addresses of all engines that there may be. One that is not there is left alone. */ -}}
+{{- define "thumbnails.engineUrls" -}}
+{{- $name := printf "%s-engine" (include "thumbnails.fullname" .) -}}
+{{- range $number := until (int (include "thumbnails.engines" .)) -}}
+{{- if $number }}, {{ end }}http://{{ $name }}-{{ $number }}.{{ $name }}:8001
+{{- end -}}
+{{- end }}
+
 {{- define "thumbnails.autoscaler" -}}
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata:
   {{- include "thumbnails.metadata" . | nindent 2 }}
 spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ include "thumbnails.fullname" .root }}-{{ .part }}}
+  scaleTargetRef: {apiVersion: apps/v1, kind: {{ .kind }}, name: {{ include "thumbnails.fullname" .root }}-{{ .part }}}
   minReplicas: {{ .scale.minReplicas }}
   maxReplicas: {{ .scale.maxReplicas }}
   metrics:

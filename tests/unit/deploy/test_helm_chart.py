@@ -18,6 +18,7 @@ LARGE = {
     "existingSecret": "thumbnails",
     "database": "postgresql",
     "settings": {
+        "CAPTURE_API": "engine,snapsharp",
         "S3_BUCKET": "thumbs",
         "ORIGINALS": "s3",
         "ORIGINALS_MAX_BYTES": 21474836480,
@@ -70,6 +71,7 @@ REFUSED = [
     ({"redis": {"enabled": False}}, "REDIS_URL and STATE_REDIS_URL"),
     ({"engine": {"enabled": False}}, "CAPTURE_API"),
     ({"settings": {"CAPTURE_URL": "http://engines"}}, "engine.enabled to false"),
+    ({"settings": {"CAPTURE_API": "snapsharp,hermesforge"}}, "does not name our engine"),
     ({"engine": {"seccomp": {"type": "RuntimeDefault"}}}, "refuses the user namespaces"),
     ({"engine": {"seccomp": {"install": False}}}, "localhostProfile"),
     ({"ingress": {"enabled": True}}, "needs ingress.host"),
@@ -164,7 +166,12 @@ def test_ports_of_metrics_are_those_of_compose(charts, part):
     port = int(compose()[part]["environment"]["METRICS_PORT"])
     assert environ(chart, part)["METRICS_PORT"] == str(port)
     assert {"name": "metrics", "containerPort": port} in container["ports"]
-    assert chart["Deployment", part]["spec"]["template"]["metadata"]["annotations"]["prometheus.io/port"] == str(port)
+    (annotations,) = [
+        each["spec"]["template"]["metadata"]["annotations"]
+        for each in chart.objects
+        if each["kind"] in ("Deployment", "StatefulSet") and each["metadata"]["name"].endswith(f"-{part}")
+    ]
+    assert annotations["prometheus.io/port"] == str(port)
 
 
 def test_every_variable_is_a_setting(chart):
@@ -194,7 +201,7 @@ def test_numbers_reach_the_service_as_they_were_written(charts):
     assert data["CAPTURE_TIMEOUT"] == "59.5"
     assert data["GALLERY_PUBLIC"] == "true"
     assert environ(charts["large"], "engine")["ENGINE_DEADLINE"] == "45"
-    config.Settings.of(**{name.lower(): value for name, value in data.items()})
+    config.Settings.of(**{name.lower(): value for name, value in data.items()}, snapsharp_api_key="sk_live_1")
 
 
 def test_behind_an_ingress_the_service_believes_it_and_knows_its_own_address(charts):
@@ -262,6 +269,28 @@ def test_the_one_outlet_is_large_enough_for_all_engines(charts):
     for part in ("egress", "beat"):
         spec = charts["large"]["Deployment", part]["spec"]
         assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_each_engine_can_be_chosen_by_its_own_address(charts):
+    """The name of a pod of a StatefulSet, below that of its headless Service."""
+    urls = environ(charts["large"], "web")["CAPTURE_URL"].split(", ")
+    service = charts["large"]["Service", "engine"]
+    assert urls == [f"http://try-thumbnails-engine-{number}.try-thumbnails-engine:8001" for number in range(5)]
+    assert service["spec"]["clusterIP"] == "None"
+    assert charts["large"]["StatefulSet", "engine"]["spec"]["serviceName"] == service["metadata"]["name"]
+    assert (
+        environ(charts["defaults"], "worker")["CAPTURE_URL"]
+        == "http://try-thumbnails-engine-0.try-thumbnails-engine:8001"
+    )
+    settings = {"capture_url": ", ".join(urls), "capture_api": "engine,snapsharp", "snapsharp_api_key": "sk_live_1"}
+    assert list(config.Settings.of(**settings).apis[0].urls) == urls
+
+
+def test_our_engine_takes_the_captures_unless_the_settings_name_another_api(charts):
+    """A SnapSharp key in the Secret alone would make SnapSharp the default, at the engine's address."""
+    assert charts["defaults"]["ConfigMap", "settings"]["data"]["CAPTURE_API"] == "engine"
+    assert charts["large"]["ConfigMap", "settings"]["data"]["CAPTURE_API"] == "engine,snapsharp"
+    assert charts["hosted"]["ConfigMap", "settings"]["data"]["CAPTURE_API"] == "snapsharp"
 
 
 def test_beat_and_engine_get_no_secret_of_the_other_services(charts):
@@ -382,7 +411,9 @@ def test_several_pods_are_never_all_drained_at_once(charts):
     assert charts["large"].parts("PodDisruptionBudget") == {"web", "worker", "engine"}
     assert charts["defaults"].parts("PodDisruptionBudget") == set(), "which would keep a node from being drained"
     assert charts["large"].parts("HorizontalPodAutoscaler") == {"engine"}
-    assert "replicas" not in charts["large"]["Deployment", "engine"]["spec"], "or an upgrade would undo the autoscaler"
+    scaled = charts["large"]["HorizontalPodAutoscaler", "engine"]["spec"]["scaleTargetRef"]
+    assert (scaled["kind"], scaled["name"]) == ("StatefulSet", "try-thumbnails-engine")
+    assert "replicas" not in charts["large"]["StatefulSet", "engine"]["spec"], "or an upgrade would undo the autoscaler"
 
 
 def test_no_probe_asks_the_dependencies(chart):
