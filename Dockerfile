@@ -1,6 +1,8 @@
 # Two images from one file:
 #   docker build --target web -t thumbnails .               web process; worker and beat with another command
 #   docker build --target engine -t thumbnails-engine .     headless Chromium
+# Both for amd64 and arm64: see docs/operations/images.md. Each holds a list of its parts, /app/sbom.json, and of their licences,
+# /app/licences.txt.
 FROM python:3.13-slim-trixie AS base
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
@@ -8,6 +10,13 @@ WORKDIR /app
 RUN groupadd --gid 10001 app && useradd --uid 10001 --gid app --home-dir /tmp --no-create-home app
 COPY requirements.txt .
 RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
+
+# Lists the Python packages, with a tool that the images do not need.
+FROM base AS parts
+COPY requirements-parts.txt .
+RUN python -m venv /tool \
+    && /tool/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-parts.txt \
+    && /tool/bin/cyclonedx-py environment --output-reproducible --no-validate --output-file /python.json /usr/local/bin/python
 
 FROM base AS engine
 # Not pinned (DL3008): a browser must have the newest security updates.
@@ -27,6 +36,9 @@ COPY netguard netguard
 COPY options options
 COPY telemetry telemetry
 COPY engine engine
+COPY --from=parts /python.json /tmp/
+COPY scripts/image_parts.py /tmp/
+RUN python /tmp/image_parts.py /tmp/python.json /app && rm /tmp/image_parts.py /tmp/python.json
 USER 10001:10001
 ENV ENGINE_HOST=0.0.0.0 ENGINE_PORT=8001
 EXPOSE 8001
@@ -60,6 +72,9 @@ COPY deploy/thumbnails /usr/local/bin/
 # mounted there takes over owner and mode.
 RUN install -d -o app -g app data data/media \
     && install -d -o app -g app -m 700 data/originals data/catalogue /var/cache/nginx
+COPY --from=parts /python.json /tmp/
+COPY scripts/image_parts.py /tmp/
+RUN python /tmp/image_parts.py /tmp/python.json /app && rm /tmp/image_parts.py /tmp/python.json
 USER 10001:10001
 ENV WEB_HOST=0.0.0.0 PORT=8000
 EXPOSE 8000

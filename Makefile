@@ -55,6 +55,7 @@ lock: setup-dev ## compile requirements*.in into requirements*.txt (UPGRADE=--up
 	$(COMPILE) $(UPGRADE) requirements-tracing.in -c requirements.txt -o requirements-tracing.txt
 	$(COMPILE) $(UPGRADE) requirements-dev.in -c requirements-setup.txt -c requirements.txt -c requirements-tracing.txt -o requirements-dev.txt
 	$(COMPILE) $(UPGRADE) requirements-bench.in -c requirements-dev.txt -o requirements-bench.txt
+	$(COMPILE) $(UPGRADE) requirements-parts.in -c requirements-dev.txt -o requirements-parts.txt
 	$(COMPILE) $(UPGRADE) requirements-browser.in -c requirements-dev.txt -o requirements-browser.txt
 
 bench: setup-bench ## compare the service with its peers (some twenty minutes) and write bench/results.md (ARGS=hits for one part)

@@ -63,7 +63,7 @@ def build(folder: Path) -> dict[str, Stage]:
                 copy_stage(stages[base], folder / name) if base in stages else bootstrap(base, folder)
             )
         else:
-            execute(stage, word, rest)
+            execute(stages, stage, word, rest)
     return stages
 
 
@@ -107,7 +107,7 @@ def copy_stage(base: Stage, root: Path) -> Stage:
     return stage
 
 
-def execute(stage: Stage, word: str, rest: str) -> None:
+def execute(stages: dict[str, Stage], stage: Stage, word: str, rest: str) -> None:
     match word:
         case "ENV":
             stage.env |= dict(pair.split("=", 1) for pair in rest.split())
@@ -116,6 +116,9 @@ def execute(stage: Stage, word: str, rest: str) -> None:
             (stage.root / rest.lstrip("/")).mkdir(parents=True, exist_ok=True)
         case "USER":
             stage.user = rest
+        case "COPY" if rest.startswith("--from="):
+            name, source, target = rest.removeprefix("--from=").split()
+            shutil.copy(f"{stages[name].root}{source}", f"{stage.root}{target}")
         case "COPY":
             copy_files(stage, *rest.split())
         case "RUN":
@@ -165,10 +168,20 @@ def take_picture(engine: Stage, web: Stage) -> int:
     web.env |= {"PRIVATE_TARGETS": f"{LOOPBACK}:{demo_port}"}
     demo = [sys.executable, "-m", "demo"]
     with started(demo, os.environ | {"DEMO_PORT": demo_port}), serving(engine, engine_port), serving(web, web_port):
+        for stage in (engine, web):
+            report_parts(stage)
         target = f"http://{LOOPBACK}:{web_port}/thumb?url=http://{LOOPBACK}:{demo_port}/&w=640"
         picture = subprocess.run(["curl", "-fsS", target], check=True, capture_output=True).stdout
     report(f"a picture of {len(picture)} bytes, {picture[:8]!r}")
     return 0 if picture.startswith(b"\x89PNG") else 1
+
+
+def report_parts(stage: Stage) -> None:
+    """Say how many parts the image lists, and how large the lists are."""
+    sbom, licences = (stage.root / "app" / name for name in ("sbom.json", "licences.txt"))
+    parts = json.loads(sbom.read_text(encoding="utf-8"))["components"]
+    sizes = f"{sbom.stat().st_size:,} and {licences.stat().st_size:,} bytes"
+    report(f"{stage.root.name}: {len(parts)} parts in sbom.json and licences.txt, {sizes}")
 
 
 @contextmanager

@@ -79,6 +79,9 @@ def test_an_image_runs_as_a_numbered_user_and_checks_its_health_on_its_port(stag
 
 def test_images_are_built_from_stages_that_there_are():
     targets = {service["build"]["target"] for service in compose().values() if "build" in service}
+    targets |= {
+        target["target"] for target in json.loads(read("deploy/bake.json"))["target"].values() if "target" in target
+    }
     targets |= {tomllib.loads(read(f"deploy/{path}"))["build"]["build-target"] for path in FLY.values()}
     assert targets == {"web", "engine"}
     assert targets <= dockerfile().keys()
@@ -91,7 +94,7 @@ def test_dockerignore_excludes_all_but_the_copied_files():
         word
         for stage in dockerfile().values()
         for instruction, rest in stage
-        if instruction == "COPY"
+        if instruction == "COPY" and not rest.startswith("--from=")
         for word in rest.split()[:-1]
     }
     assert "*" in ignore
@@ -115,8 +118,8 @@ def test_the_engines_image_contains_all_that_the_engine_imports():
     ours |= {path.stem: path.name for path in ROOT.glob("*.py")}
     pattern = rf"^ *(?:from|import) ({'|'.join(ours)})\b"
     text = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("engine/**/*.py"))
-    copied = {word for rest in values("engine", "COPY") for word in rest.split()[:-1]}
-    assert {ours[name] for name in re.findall(pattern, text, flags=re.MULTILINE)} == copied - {"requirements.txt"}
+    copied = {word for rest in values("engine", "COPY") for word in rest.split()[:-1] if word in ours.values()}
+    assert {ours[name] for name in re.findall(pattern, text, flags=re.MULTILINE)} == copied
 
 
 def test_a_service_waits_until_what_it_needs_is_healthy():
@@ -449,7 +452,7 @@ def test_only_user_namespaces_are_freed_by_the_seccomp_profile():
     assert not {"clone", "clone3", "unshare", "chroot"} & refused, "Chromium's sandbox is made of these"
 
 
-LOCKS = ["requirements", *(f"requirements-{name}" for name in ("setup", "tracing", "dev", "bench", "browser"))]
+LOCKS = ["requirements", *(f"requirements-{name}" for name in ("setup", "tracing", "dev", "bench", "browser", "parts"))]
 
 
 @pytest.mark.parametrize("lock", [f"{name}.txt" for name in LOCKS])
