@@ -135,7 +135,7 @@ def copy_files(stage: Stage, *words: str) -> None:
     *sources, target = words
     list_files = ["git", "ls-files", "--", *(f":(glob){source}" for source in sources)]  # where * stops at a slash
     listed = subprocess.run(list_files, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    folder = stage.root / stage.folder.lstrip("/") / target
+    folder = stage.root / str(Path(stage.folder, target)).lstrip("/")
     for name in listed.splitlines():
         inside = name.removeprefix(f"{sources[0]}/") if (ROOT / sources[0]).is_dir() else Path(name).name
         (folder / inside).parent.mkdir(parents=True, exist_ok=True)
