@@ -91,10 +91,11 @@ class Measurements:
 
     def _read_disks(self) -> None:
         for kind, folder in self._folders().items():
-            free = None
+            size = free = None
             with suppress(OSError):
                 there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
-                free = shutil.disk_usage(there).free
+                size, _, free = shutil.disk_usage(there)
+            metrics.DISK_BYTES.set(size, kind)
             metrics.DISK_FREE_BYTES.set(free, kind)
 
     def _walk_folders(self) -> None:

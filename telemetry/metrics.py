@@ -119,6 +119,13 @@ DISK_FREE_BYTES = Gauge(
     {"kind": ("originals", "permanent")},
     merge=min,
 )
+DISK_BYTES = Gauge(
+    "thumbnails_disk_size_bytes",
+    "Size of the disk below a folder, free or not.",
+    _FLOW,
+    {"kind": ("originals", "permanent")},
+    merge=max,
+)
 EVICTIONS = Counter(
     "thumbnails_evictions_total",
     "Pictures that were dropped to make room: from the memory of a process, or files from the folder of originals.",
@@ -277,6 +284,7 @@ SUBJECTS: dict[str, tuple[Metric, ...]] = {
         KEPT_BYTES,
         KEPT_BYTES_LIMIT,
         DISK_FREE_BYTES,
+        DISK_BYTES,
         EVICTIONS,
         REDIS_EVICTIONS,
         REDIS_MEMORY,
