@@ -70,6 +70,11 @@ class EngineProcess:
         yield
         self._engine = self._start()
 
+    def crash_browser(self) -> None:
+        """Kill the browser, which the engine replaces."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._engine.browser_pids[-1], signal.SIGKILL)
+
     def _start(self) -> Engine:
         engine = Engine(start_engine(self._folder, self._settings), self._folder)
         try:

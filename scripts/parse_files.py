@@ -17,7 +17,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
 
 
 def main() -> int:
-    files = [Path("docker-compose.yml"), Path("pyproject.toml"), *sorted(Path("deploy").iterdir())]
+    files = [Path("docker-compose.yml"), Path("pyproject.toml"), *sorted(Path("deploy").rglob("*"))]
     return sum(fails_to_parse(path) for path in files if path.suffix in PARSERS)
 
 

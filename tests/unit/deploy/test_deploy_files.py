@@ -27,6 +27,7 @@ SETTINGS = {
 }
 # Read by gunicorn's configuration, and by boto3.
 OTHERS = {"PORT", "WEB_HOST", "WEB_CONCURRENCY", "WEB_CONNECTIONS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+OTHERS |= {"GRAFANA_PASSWORD", "GRAFANA_PORT", "PROMETHEUS_PORT"}  # read by compose
 FLY = {"web": "fly.toml", "engine": "fly.engine.toml"}
 
 
@@ -144,7 +145,7 @@ def test_every_service_has_walls_and_a_limit():
 def test_no_service_runs_as_root():
     """Our images name their account themselves."""
     theirs = {name: service for name, service in compose().items() if not service["image"].startswith("thumbnails-")}
-    assert theirs.keys() >= {"nginx", "redis", "state", "postgres"}
+    assert theirs.keys() == {"nginx", "redis", "state", "postgres", "prometheus", "grafana"}
     for name, service in theirs.items():
         user, _, group = service["user"].partition(":")
         assert int(user) > 0, name
@@ -216,9 +217,12 @@ def test_the_engines_container_has_no_route_but_through_the_second_judge():
     way_out = services[host]
     assert way_out["command"] == ["python", "-m", "engine.outlet"]
     assert way_out["environment"]["ENGINE_PORT"] == port
-    # The engine, and for lists and pictures web process and worker, reach the outlet by networks of their own. It reaches no other container.
+    # The engine, and for lists and pictures web process and worker, reach the outlet by networks of their own. Prometheus reads its metrics. It reaches no other container.
     shared, world = (set(way_out["networks"]) & internal, set(way_out["networks"]) - internal)
-    assert sorted(sorted(neighbours(network) - {host}) for network in shared) == [["engine"], ["web", "worker"]]
+    assert sorted(sorted(neighbours(network) - {host}) for network in shared) == [
+        ["engine"],
+        ["prometheus", "web", "worker"],
+    ]
     assert services["web"]["environment"]["LISTS_EGRESS"] == f"${{LISTS_EGRESS:-{host}:{port}}}"
     assert [neighbours(network) for network in world] == [{host}]
     # What may be reached is one rule for both, and as many captures.
@@ -315,7 +319,7 @@ def test_ports_are_those_of_the_images():
 def test_only_nginx_publishes_a_port():
     services = compose()
     config = read("deploy/nginx.conf")
-    assert [name for name, service in services.items() if "ports" in service] == ["nginx"]
+    assert [name for name, service in services.items() if "ports" in service and "profiles" not in service] == ["nginx"]
     assert services["nginx"]["ports"][0].endswith(":8080")
     assert "listen 8080;" in config
     assert f"set $web web:{image_port('web')};" in config
