@@ -10,6 +10,12 @@ WORKDIR /app
 RUN groupadd --gid 10001 app && useradd --uid 10001 --gid app --home-dir /tmp --no-create-home app
 COPY requirements.txt .
 RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
+# Traces are an extra: docker build --build-arg TRACING=1
+ARG TRACING=
+COPY requirements-tracing.txt .
+RUN if [ -n "$TRACING" ]; then \
+      pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-tracing.txt; \
+    fi
 
 # Lists the Python packages, with a tool that the images do not need.
 FROM base AS parts

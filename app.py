@@ -29,7 +29,18 @@ from web.api import (
     thumbs,
 )
 from web.dialects import give_prefixes, readers_of
-from web.http import budgets, cache_tags, callers, errors, flood_guard, origins, placeholders, request_log, thumb_paths
+from web.http import (
+    budgets,
+    cache_tags,
+    callers,
+    errors,
+    flood_guard,
+    origins,
+    placeholders,
+    request_log,
+    thumb_paths,
+    tracing,
+)
 from web.ui import docs, embed, embedding, error_pages, gallery, pages, playground
 
 MAX_BODY_BYTES = 64 * 1024
@@ -72,6 +83,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     error_pages.install(app)
     errors.install(app, flood_guard.install(app, services))
     give_prefixes(app, services.settings.dialects)
+    if services.settings.sends_traces:
+        tracing.install(app)
     callers.trust_proxies(app, services.settings.trusted_proxies)
     return app
 

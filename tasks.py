@@ -42,6 +42,8 @@ from jobs import (
 from refresh import ROUND_SECONDS, ViewedPage
 from services import Services
 from sites import SITE_ROUND_SECONDS, Claim
+from telemetry import traces
+from telemetry.origin import UNKNOWN
 
 T = TypeVar("T")
 
@@ -56,10 +58,13 @@ def capture(services: Services, subject: str, turn: int, queue: str) -> None:
     if run is None:
         return
     with (
-        structlog.contextvars.bound_contextvars(job_id=subject, request_id=run.job.request_id),
+        traces.working(CAPTURE, run.job.origin, run.job.request_id, host=run.job.wanted.target.netloc, job_id=subject),
+        structlog.contextvars.bound_contextvars(job_id=subject, request_id=run.job.request_id, **traces.log_facts()),
         runs.renewing(run),
     ):
         outcome = _attempt(services, run)
+        if isinstance(outcome, ThumbnailError):
+            traces.note_error(outcome.code)
 
         def record() -> None:
             pictures, seconds = services.job_pictures, services.settings.job_time_limit
@@ -117,6 +122,15 @@ def recapture(services: Services, subject: str, turn: int, queue: str) -> None:
     if not agenda.holds(message):
         return
     page, request_id = ViewedPage.unpack(subject), new_id()
+    with (
+        traces.working(RECAPTURE, UNKNOWN, request_id),
+        structlog.contextvars.bound_contextvars(**traces.log_facts()),
+    ):
+        _recapture(services, message, page, request_id)
+
+
+def _recapture(services: Services, message: TaskMessage, page: ViewedPage | None, request_id: str) -> None:
+    agenda = services.jobs.store.agenda
     try:
         if page is not None:
             services.access.require_target(page.request.target)
@@ -126,7 +140,9 @@ def recapture(services: Services, subject: str, turn: int, queue: str) -> None:
         agenda.schedule(message, err.retry_after or 1)
         return
     except (ThumbnailError, TimeoutError, SoftTimeLimitExceeded) as err:
-        _log.info("refresh_refused", reason=getattr(err, "code", type(err).__name__))
+        reason = getattr(err, "code", type(err).__name__)
+        traces.note_error(reason)
+        _log.info("refresh_refused", reason=reason)
     agenda.remove(message)
 
 
@@ -148,11 +164,16 @@ def capture_sites(services: Services) -> None:
 def capture_site(services: Services, subject: str, turn: int, queue: str) -> None:
     """Capture a site, unless its claim was lost. Without an outcome, the claim expires and the site is due again."""
     claim, message, request_id = Claim.parse(subject), TaskMessage(CAPTURE_SITE, queue, subject, turn), new_id()
-    with structlog.contextvars.bound_contextvars(site_id=claim.site_id, request_id=request_id):
+    with (
+        traces.working(CAPTURE_SITE, UNKNOWN, request_id, site=claim.site_id),
+        structlog.contextvars.bound_contextvars(site_id=claim.site_id, request_id=request_id, **traces.log_facts()),
+    ):
         try:
             recorded = _run_in_thread(lambda: services.site_capturer.capture(claim, request_id))
         except (DatabaseUnavailable, QueueUnavailable, SoftTimeLimitExceeded) as err:
-            _log.warning("site_capture_lost", reason=getattr(err, "code", type(err).__name__))
+            reason = getattr(err, "code", type(err).__name__)
+            traces.note_error(reason)
+            _log.warning("site_capture_lost", reason=reason)
         except Exception as err:  # noqa: BLE001 - a bug of ours; the site is due again when its claim expires
             _log.exception("unexpected_error", error=type(err).__name__)
         else:

@@ -48,6 +48,7 @@ from purge import SWEEP_SECONDS
 from refresh import ROUND_SECONDS
 from services import Services
 from sites import SITE_ROUND_SECONDS
+from telemetry import traces
 
 STATS_SECONDS = 60.0
 _TASKS: dict[str, Callable[..., None]] = {
@@ -172,6 +173,7 @@ def _lower_priority(**_: object) -> None:
 def _drop_inherited_services(**_: object) -> None:
     """Drop the services of the parent process: two processes must not read from one socket."""
     services.cache_clear()
+    traces.start("worker", wanted=settings.sends_traces)
     if settings.metrics_port is not None:
         measurements = Measurements(services())
         telemetry.publish(measurements.read_own, measurements.read_shared, has_loop=False)
@@ -193,3 +195,4 @@ def _close_services(**_: object) -> None:
     if services.cache_info().currsize:
         services().close()
     telemetry.publish_last()
+    traces.stop()

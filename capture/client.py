@@ -12,7 +12,8 @@ import re
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +51,7 @@ from options import (
     chosen,
 )
 from outbound import POOLS
-from telemetry import metrics
+from telemetry import metrics, traces
 
 TRIES = 3
 BACKOFF = 0.5  # seconds; the longest pause before the first retry, doubled for each further one
@@ -191,17 +192,26 @@ class CaptureClient:
         secret = bool(PRIVATE.intersection(chosen(options)))
         sent = self._dialect.express(options)
         request = self._request(sent, self._headers(request_id, client, background), secret=secret)
-        with self._lock:
-            self.outstanding += 1
-        try:
-            answer = self._exchange(request, left)
-        finally:
-            with self._lock:
-                self.outstanding -= 1
+        facts: dict[str, str | int] = {"api": self.name, "server": self.address, "attempt": attempt}
+        with traces.span(f"{request.method} {self._dialect.path}", "client", **facts), self._counted():
+            answer = self._exchange(self._traced(request), left)
+            if isinstance(answer, CallFailure):
+                traces.note_error(answer.outcome.error.code)
         if isinstance(answer, CallFailure):
             self._log_failure(answer, options, attempt, request_id)
         metrics.CAPTURE_CALLS.add(self.name, "ok" if isinstance(answer, Screenshot) else answer.outcome.error.code)
         return answer
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count a call that has no answer yet."""
+        with self._lock:
+            self.outstanding += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.outstanding -= 1
 
     def judge(self, failure: CallFailure) -> CallFailure:
         """Look once more at a call that got no answer in time: an engine that responds works, and pages keep it busy."""
@@ -227,6 +237,12 @@ class CaptureClient:
         if background and self._dialect.priority:
             headers["Priority"] = BACKGROUND
         return headers
+
+    def _traced(self, request: requests.Request) -> requests.Request:
+        """Pass the trace on to our own engine. Other services have no use for it."""
+        if self._dialect.ours:
+            request.headers = {**request.headers, **traces.headers()}
+        return request
 
     def ping(self) -> bool:
         """Return whether the API responds, by a path that costs no capture and needs no key."""
@@ -276,6 +292,7 @@ class CaptureClient:
         try:
             with self._send(request, left) as response:
                 self._note_load(response.headers.get(LOAD_HEADER, ""))
+                traces.note(status=response.status_code)
                 if response.status_code == 200:
                     return Screenshot(self._picture(response), self._notes(response), self._page(response))
                 return self._read_failure(response)

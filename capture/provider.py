@@ -26,7 +26,7 @@ from errors import (
 from images import CpuPool
 from model import Picture
 from options import CaptureOptions
-from telemetry import metrics
+from telemetry import metrics, traces
 
 _log = structlog.get_logger()
 
@@ -133,17 +133,19 @@ class Provider:
         """
         began = time.monotonic()
         try:
-            shot = self._client.capture(
-                options,
-                timeout=max(deadline - began, 0.1),
-                request_id=call.request_id,
-                client=call.client if self._client.is_ours else "",
-                background=call.background,
-                hands_over=hands_over,
-                count=lambda: self._count(background=call.background),
-            )
-            identity = self._cpu.run(lambda: images.identify(shot.body), pixels=images.pixels_of(shot.body))
-            doubt = images.doubt(identity, options) or ("unfinished" if shot.notes.unfinished else "")
+            with traces.span("capture", api=self.name, host=options.target.netloc, background=call.background):
+                shot = self._client.capture(
+                    options,
+                    timeout=max(deadline - began, 0.1),
+                    request_id=call.request_id,
+                    client=call.client if self._client.is_ours else "",
+                    background=call.background,
+                    hands_over=hands_over,
+                    count=lambda: self._count(background=call.background),
+                )
+                identity = self._cpu.run(lambda: images.identify(shot.body), pixels=images.pixels_of(shot.body))
+                doubt = images.doubt(identity, options) or ("unfinished" if shot.notes.unfinished else "")
+                traces.note(doubt=doubt)
         except (RateLimited, CostLimited):
             self._breaker.cancel()
             raise

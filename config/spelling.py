@@ -50,6 +50,21 @@ _FIXED = "ENGINE_FIXED"  # set by docker-compose.yml: the names of those that it
 _NEAR = 0.85  # from this similarity on, a name is a typo of one of ours, not a variable of another program
 
 
+# What OpenTelemetry's SDK reads beside the settings of traces: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+_OTEL_VARIABLES = {
+    "OTEL_RESOURCE_ATTRIBUTES",
+    *(f"OTEL_BSP_{name}" for name in ("SCHEDULE_DELAY", "EXPORT_TIMEOUT", "MAX_QUEUE_SIZE", "MAX_EXPORT_BATCH_SIZE")),
+    *(
+        f"OTEL_EXPORTER_OTLP_{signal}{name}"
+        for signal in ("", "TRACES_", "METRICS_", "LOGS_")
+        for name in (
+            *("ENDPOINT", "PROTOCOL", "HEADERS", "TIMEOUT", "COMPRESSION", "INSECURE"),
+            *("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"),
+        )
+    ),
+}
+
+
 def internal_targets(settings: Settings) -> list[str]:
     """Return PRIVATE_TARGETS without the demo of `make run`, whose pages are for everyone."""
     demo = f"127.0.0.1:{os.environ.get('DEMO_PORT')}"
@@ -62,7 +77,7 @@ def unknown_variables() -> list[str]:
     known |= {f"{name}_FILE" for name in known}
     of_engine = ENGINE_VARIABLES | {"ENGINE_API_KEY_FILE", _FIXED}
     found = []
-    for name in sorted(os.environ.keys() - known - of_engine):
+    for name in sorted(os.environ.keys() - known - of_engine - _OTEL_VARIABLES):
         is_engines = name.startswith("ENGINE_")
         near = difflib.get_close_matches(name, of_engine if is_engines else known, n=1, cutoff=_NEAR)
         if near or is_engines or name.startswith(_PREFIXES):

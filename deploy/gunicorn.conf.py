@@ -29,6 +29,7 @@ import logs
 import netguard
 import telemetry
 from config import ConfigError, load, stop  # gunicorn has a setting named `config`
+from telemetry import traces
 
 # The settings are read here too, so that an invalid one stops gunicorn at once, not each worker repeatedly.
 try:
@@ -246,6 +247,7 @@ def on_starting(_server: object) -> None:
 
 def post_worker_init(worker: Any) -> None:
     services = worker.wsgi.extensions["services"]
+    traces.start("web", wanted=settings.sends_traces)
     services.start()
     if settings.metrics_port is not None:
         from measurements import Measurements  # noqa: PLC0415 - the master has no use for all that it imports
@@ -260,3 +262,4 @@ def worker_exit(_server: object, worker: Any) -> None:
     if application:
         application.extensions["services"].close()
         telemetry.publish_last()
+        traces.stop()

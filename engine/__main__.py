@@ -19,7 +19,7 @@ from engine.egress.upstream import Upstream
 from engine.errors import ProxyFailed
 from engine.service import CaptureService
 from engine.startup import StopSignals, run, watch_loop
-from telemetry import metrics
+from telemetry import metrics, traces
 
 GRACE_SECONDS = 1  # for what still runs after the drain: aiohttp waits this long twice, then cancels it
 
@@ -54,6 +54,7 @@ async def serve(settings: EngineSettings) -> int:
     try:
         if upstream:
             await _warn_if_unreachable(upstream)
+        traces.start("engine", wanted=settings.sends_traces)
         telemetry.serve("engine", settings.metrics_host, settings.metrics_port, lambda: _measure(service))
         await service.start()
         await runner.setup()
@@ -73,6 +74,7 @@ async def serve(settings: EngineSettings) -> int:
     finally:
         await runner.cleanup()
         await supervisor.stop()
+        await asyncio.to_thread(traces.stop)
     log.info("stopped")
     return 0
 

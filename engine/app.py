@@ -20,7 +20,7 @@ from engine.errors import BlockedURL, EngineError, KeyRejected
 from engine.service import CaptureResult, CaptureService
 from engine.traffic import Traffic
 from options import FORMATS, LOAD_HEADER, METADATA_HEADER, CaptureOptions
-from telemetry import VERSION, metrics
+from telemetry import VERSION, metrics, traces
 
 MAX_BODY = 64 << 10
 ADDED = 4 << 10  # the service takes bodies of that size too, and adds options to them
@@ -53,11 +53,14 @@ def create_app(settings: EngineSettings, service: CaptureService, supervisor: Su
 
 async def screenshot(request: web.Request) -> web.Response:
     _require_key(request)
-    if request.method == "POST":
-        wanted = parsing.parse_json(await request.read())
-    else:
-        wanted = parsing.parse_query(list(request.query.items()))
-    result = await _capture(request, wanted)
+    with traces.serving(f"{request.method} {request.path}", request.headers.get(traces.HEADER, ""), request[ID]):
+        if request.method == "POST":
+            wanted = parsing.parse_json(await request.read())
+        else:
+            wanted = parsing.parse_query(list(request.query.items()))
+        traces.note(host=wanted.target.netloc, format=wanted.format)
+        result = await _capture(request, wanted)
+        traces.note(attempts=result.attempts, bytes=len(result.body))
     return web.Response(
         body=result.body,
         content_type=FORMATS[wanted.format].content_type,
@@ -92,7 +95,7 @@ async def health(request: web.Request) -> web.Response:
 
 async def _capture(request: web.Request, wanted: CaptureOptions) -> CaptureResult:
     """Capture the page and log one event, with the target's host but neither its path nor its query."""
-    event = log.bind(request_id=request[ID], host=wanted.target.host, format=wanted.format)
+    event = log.bind(request_id=request[ID], host=wanted.target.host, format=wanted.format, **traces.log_facts())
     started = time.monotonic()
     traffic = Traffic()
 

@@ -10,6 +10,7 @@ import pwd
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import dotenv
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -46,6 +47,13 @@ def _address(value: object) -> object:
     if not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
         raise ValueError(value)
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query or parts.fragment:
+        raise ValueError(value)
+    return value
 
 
 def _executable(path: Path) -> Path:
@@ -147,6 +155,16 @@ class EngineSettings(BaseSettings):
     metrics_port: int | None = Field(None, ge=1, le=65535, description="a port from 1 to 65535")
     metrics_host: str = Field("127.0.0.1", description="an address to listen on")
 
+    # OpenTelemetry's SDK reads these and its other variables by itself.
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_base_url)] | None = Field(
+        None, description="the http:// or https:// URL of a receiver of OTLP over HTTP, such as http://127.0.0.1:4318"
+    )
+    otel_sdk_disabled: bool = Field(default=False, description="true or false")
+
+    @property
+    def sends_traces(self) -> bool:
+        return self.otel_exporter_otlp_endpoint is not None and not self.otel_sdk_disabled
+
     def guard(self) -> netguard.Guard:
         """Make the guard that judges targets by these settings."""
         return netguard.Guard(ports=frozenset(self.allowed_ports), exempt=netguard.exemptions(self.private_targets))
@@ -156,6 +174,7 @@ def load() -> EngineSettings:
     """Read the settings. Raises InvalidSettings, which names every invalid variable."""
     dotenv.load_dotenv(Path(".env"))
     _read_secret_file("ENGINE_API_KEY")
+    _read_secret_file("OTEL_EXPORTER_OTLP_HEADERS")
     try:
         return EngineSettings()
     except ValidationError as err:

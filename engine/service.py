@@ -4,7 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -42,7 +42,7 @@ from engine.page.pdf import PDFViewer
 from engine.parsing import locate
 from engine.traffic import Traffic
 from options import CaptureOptions, Notes, PageMetadata
-from telemetry import metrics
+from telemetry import metrics, traces
 
 log = structlog.get_logger()
 
@@ -109,7 +109,9 @@ class CaptureService:
         # The proxy dials the addresses that were judged here: a second look-up might give others.
         make_proxy = partial(Egress, self._gate, traffic, {target: judgement})
         arrived = time.monotonic()
-        async with self.slots.hold(client, background=background):
+        async with AsyncExitStack() as slot:
+            with traces.span("queue"):
+                await slot.enter_async_context(self.slots.hold(client, background=background))
             queued = time.monotonic() - arrived
             metrics.ENGINE_PARTS.observe(queued, "queue")
             deadline = asyncio.get_running_loop().time() + self._deadline

@@ -11,9 +11,10 @@ from enum import StrEnum
 from typing import Any, Self
 
 from errors import CaptureError, ThumbnailError
-from jobs.messages import INTERACTIVE
+from jobs.messages import BULK, INTERACTIVE
 from model import ThumbnailRequest
 from options import BULKY, Delivery, Notes, Rendition, chosen
+from telemetry.origin import Origin
 from urls import read_capture
 
 
@@ -117,6 +118,12 @@ class Job:
     problem: Problem | None = None
     result: JobResult | None = None
     webhook: WebhookProgress | None = None
+    traceparent: str = ""
+
+    @property
+    def origin(self) -> Origin:
+        """The span of the request that created the job. Jobs of a batch are linked with it."""
+        return Origin(self.traceparent, linked=self.queue == BULK)
 
     @property
     def begun(self) -> bool:
@@ -125,9 +132,10 @@ class Job:
 
     def encode_request(self) -> str:
         """Encode the part of the record that never changes."""
-        owner = {"private_to": self.wanted.owner} if self.wanted.owner else {}
+        # Left out where they are empty: an older worker, during an upgrade, knows no field that is newer.
+        seldom = {"private_to": self.wanted.owner, "traceparent": self.traceparent}
         return json.dumps(
-            owner
+            {name: value for name, value in seldom.items() if value}
             | {
                 "capture": {name: value for name, value in self._chosen.items() if name not in BULKY},
                 "rendition": chosen(self.wanted.rendition),

@@ -22,6 +22,7 @@ from storage import (
     storage_full,
     storage_unavailable,
 )
+from telemetry import traces
 
 _PUBLIC = 0o644
 _PRIVATE = 0o640  # the group may read it, since web process and worker may be different users of one group
@@ -41,14 +42,14 @@ class LocalStorage:
         Raises StorageUnavailable or StorageFull.
         """
         key, digest = permanent_key(picture)
-        with _translated():
+        with traces.span("storage.put"), _translated():
             created = self._write_once(self._folder / key, picture.body, _PUBLIC)
         return Stored(key, f"/media/{key}", digest, created)
 
     def put_for_job(self, picture: Picture, job_id: str) -> str:
         """Write the picture of a job, and replace that of an earlier attempt. Raises StorageUnavailable or StorageFull."""
         key = job_key(picture, job_id)
-        with _translated():
+        with traces.span("storage.put"), _translated():
             self._require_space(len(picture.body))
             with _draft(self._folder / key, picture.body, _PRIVATE) as draft:
                 draft.rename(self._folder / key)
@@ -57,7 +58,7 @@ class LocalStorage:
     def put_for_site(self, picture: Picture, site_id: int) -> Stored:
         """Write the picture of a site unless it is stored already. Raises StorageUnavailable or StorageFull."""
         key, digest = site_key(picture, site_id)
-        with _translated():
+        with traces.span("storage.put"), _translated():
             created = self._write_once(self._folder / key, picture.body, _PRIVATE)
         return Stored(key, f"/media/{key}", digest, created)
 
@@ -74,7 +75,8 @@ class LocalStorage:
         content_type, path = content_type_of(key), self._folder / key
         if path.is_symlink() or not path.is_file():
             raise no_such_picture()
-        return path.read_bytes(), content_type
+        with traces.span("storage.read"):
+            return path.read_bytes(), content_type
 
     def keys(self) -> Iterator[str]:
         """Yield the keys of all pictures but those of jobs."""

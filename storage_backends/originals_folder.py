@@ -22,7 +22,7 @@ import structlog
 
 from images import CpuPool
 from storage_backends.sealing import BrokenSeal, seal, unseal
-from telemetry import metrics
+from telemetry import metrics, traces
 
 T = TypeVar("T")
 
@@ -64,7 +64,8 @@ class OriginalsFolder:
     def get(self, name: str) -> memoryview | None:
         path = self._path(name)
         try:
-            value = self._read(path)
+            with traces.span("originals.get"):
+                value = self._read(path)
         except FileNotFoundError:
             return None
         except OSError as err:
@@ -79,7 +80,8 @@ class OriginalsFolder:
 
     def put(self, name: str, value: bytes, seconds: int) -> bool:
         path, until = self._path(name), time.time() + seconds
-        kept = len(value) <= self._max_bytes * _ROOM and self._write(path, value, until)
+        with traces.span("originals.put"):
+            kept = len(value) <= self._max_bytes * _ROOM and self._write(path, value, until)
         if kept:
             self._sweep_when_due(len(value))
         else:

@@ -34,7 +34,7 @@ from storage_backends.paced_check import PacedCheck
 from storage_backends.s3_errors import code_of, hint_for
 from storage_backends.s3_errors import status_of as _status
 from storage_backends.sealing import BrokenSeal, seal, unseal
-from telemetry import metrics
+from telemetry import metrics, traces
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -83,7 +83,7 @@ class S3Storage:
     def put_for_job(self, picture: Picture, job_id: str) -> str:
         """Upload the picture of a job, and replace that of an earlier attempt. Raises StorageUnavailable."""
         key = job_key(picture, job_id)
-        with _translated():
+        with traces.span("storage.put", "client"), _translated():
             self._put_object(key, picture, CacheControl=CACHE_A_DAY)
         return key
 
@@ -99,7 +99,7 @@ class S3Storage:
             self._remove(key)
 
     def _put_once(self, key: str, digest: str, picture: Picture, cache_control: str) -> Stored:
-        with _translated():
+        with traces.span("storage.put", "client"), _translated():
             created = not self._exists(key) and self._upload(key, picture, cache_control)
         return Stored(key, self.url(key), digest, created)
 
@@ -107,7 +107,8 @@ class S3Storage:
         """Download `key`. Raises NotFound for an unknown or malformed key, or StorageUnavailable."""
         content_type = content_type_of(key)
         try:
-            return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read(), content_type
+            with traces.span("storage.read", "client"):
+                return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read(), content_type
         except (BotoCoreError, ClientError) as err:
             if isinstance(err, ClientError) and _status(err) in _MISSING:
                 raise no_such_picture() from err
@@ -215,7 +216,8 @@ class S3Originals:
         self._check = PacedCheck(self._write_and_read)
 
     def get(self, name: str) -> memoryview | None:
-        sealed = self._call(lambda: self._download(name))
+        with traces.span("originals.get", "client"):
+            sealed = self._call(lambda: self._download(name))
         try:
             value = unseal(sealed) if sealed else None
         except BrokenSeal as err:
@@ -228,7 +230,8 @@ class S3Originals:
     def put(self, name: str, value: bytes, seconds: int) -> bool:
         sealed = seal(value, time.time() + seconds)
         put = partial(self._client.put_object, Bucket=self._bucket, Key=ORIGINALS + name, Body=sealed)
-        return self._call(put) is not None
+        with traces.span("originals.put", "client"):
+            return self._call(put) is not None
 
     def discard(self, name: str) -> None:
         self._call(lambda: self._client.delete_object(Bucket=self._bucket, Key=ORIGINALS + name))

@@ -27,7 +27,7 @@ from errors import (
 from model import Picture, ThumbnailRequest
 from netguard import Guard, Verdict
 from options import SCREENSHOT, Target
-from telemetry import metrics
+from telemetry import metrics, traces
 from thumbnails.ask import Ask
 from thumbnails.cache import PictureCache
 from thumbnails.freshness import CLOCK_SKEW, ERROR_PAGE_SECONDS, SUSPECT_SECONDS
@@ -249,7 +249,9 @@ class Originals:
         self._require_shown(target)
         if self._guard is None:
             return
-        verdict = self._guard.judge(target.host, target.port).verdict
+        with traces.span("judge", host=target.netloc):
+            verdict = self._guard.judge(target.host, target.port).verdict
+            traces.note(verdict=verdict)
         metrics.GUARD_VERDICTS.add(verdict)
         if verdict is Verdict.BUSY:
             raise OverCapacity("too many names are being looked up; try again in a few seconds")

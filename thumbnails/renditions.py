@@ -15,7 +15,7 @@ from errors import CaptureFailed, OverCapacity, Pending, RateLimited
 from images import CpuPool
 from model import Picture, ThumbnailRequest
 from options import SCREENSHOT
-from telemetry import metrics
+from telemetry import metrics, traces
 from thumbnails.ask import Charge
 from thumbnails.cache import PictureCache, is_as_captured
 from thumbnails.freshness import Freshness
@@ -115,7 +115,7 @@ class Renditions:
             return images.make_rendition(original.body, request.rendition, original.pixels, provenance)
 
         try:
-            with self._cpu.slot(large=large), metrics.RENDITION_SECONDS.timed():
+            with traces.span("render"), self._cpu.slot(large=large), metrics.RENDITION_SECONDS.timed():
                 body, identity = self._cpu.run(render, pixels=pixels)
         except images.NotAPicture as err:
             raise CaptureFailed("the captured picture cannot be decoded; try again later") from err

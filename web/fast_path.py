@@ -16,6 +16,7 @@ from errors import ThumbnailError
 from model import ThumbnailRequest
 from purge import page_tags, site_tag
 from services import Services
+from telemetry import traces
 from thumbnails import CacheState, Known, Served
 from web.http.cache_tags import tag_headers
 from web.http.origins import Sharing
@@ -92,7 +93,7 @@ class FastPathMiddleware:
         start_response(status, list(headers.items()))
         log_request(
             environ["REQUEST_METHOD"], route, int(status[:3]), started, len(body),
-            request_id=request_id, cache=served.cache, **facts,
+            request_id=request_id, cache=served.cache, **facts, **traces.log_facts(),
         )  # fmt: skip
         return [body] if environ["REQUEST_METHOD"] == "GET" else []
 

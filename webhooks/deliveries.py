@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from jobs import JobStore, TaskMessage, WebhookProgress, WebhookState, retry_while_unavailable
+from jobs import DELIVER_WEBHOOK, JobStore, TaskMessage, WebhookProgress, WebhookState, retry_while_unavailable
 from options import Target
-from telemetry import metrics
+from telemetry import metrics, traces
 from urls import locate
 from webhooks.outgoing import Outbox, Outgoing
 from webhooks.receivers import Availability, Receivers
@@ -50,7 +50,8 @@ class Deliveries:
         return next(found, self._jobs)
 
     def _send(self, outgoing: Outgoing, target: Target) -> SendResult:
-        result = self._sender.send(WebhookMessage(outgoing.id, target, outgoing.body))
+        with traces.working(DELIVER_WEBHOOK, outgoing.origin, outgoing.request_id, host=target.netloc):
+            result = self._sender.send(WebhookMessage(outgoing.id, target, outgoing.body))
         if result.unresponsive:
             self._receivers.mark_unresponsive(target.netloc)
         return result

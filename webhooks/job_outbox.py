@@ -20,7 +20,8 @@ class JobOutbox:
         if job.webhook.attempts != message.turn - 1:
             return None
         event = {"event": f"screenshot.{job.state}", "job": self._presenter.describe(job)}
-        return Outgoing(f"msg_{job.id}", job.webhook_url, json.dumps(event, ensure_ascii=False))
+        body = json.dumps(event, ensure_ascii=False)
+        return Outgoing(f"msg_{job.id}", job.webhook_url, body, job.origin, job.request_id)
 
     def record(
         self, message: TaskMessage, progress: WebhookProgress, following: TaskMessage | None, seconds: float

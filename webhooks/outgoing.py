@@ -4,15 +4,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from jobs import TaskMessage, WebhookProgress
+from telemetry.origin import UNKNOWN, Origin
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message that awaits an attempt: `body` is JSON text, `id` is the same in every attempt."""
+    """A message that awaits an attempt: `body` is JSON text, `id` is the same in every attempt, `origin` what it is about."""
 
     id: str
     url: str
     body: str
+    origin: Origin = UNKNOWN
+    request_id: str = ""
 
 
 class Outbox(Protocol):

@@ -18,7 +18,7 @@ from errors import BadRequest, BlockedTarget, InvalidOption, InvalidURL, OverCap
 from netguard import Address, Guard, Verdict
 from options import Target
 from outbound import pinned_pool
-from telemetry import metrics
+from telemetry import metrics, traces
 from urls import NOT_PUBLIC, parse_url
 
 TOTAL_SECONDS = 10.0
@@ -101,7 +101,16 @@ class WebhookSender:
         status, reason = self._attempt(message, began + TOTAL_SECONDS)
         seconds = time.monotonic() - began
         host = message.target.netloc  # never the path or query, which may hold secrets
-        _log.info("webhook", webhook_id=message.id, host=host, status=status, reason=reason, ms=round(seconds * 1000))
+        _log.info(
+            "webhook",
+            webhook_id=message.id,
+            host=host,
+            status=status,
+            reason=reason,
+            ms=round(seconds * 1000),
+            **traces.log_facts(),
+        )
+        traces.note(webhook_status=status or 0)
         return SendResult(status, seconds)
 
     def _attempt(self, message: WebhookMessage, deadline: float) -> tuple[int | None, str | None]:
@@ -117,7 +126,8 @@ class WebhookSender:
         reason = None
         for address in judgement.addresses[:MAX_ADDRESSES]:
             try:
-                return self._post(message, address, deadline), None
+                with traces.span("POST", "client", host=message.target.netloc):
+                    return self._post(message, address, deadline), None
             except urllib3.exceptions.HTTPError as err:
                 reason = type(err).__name__  # not the text, which contains the URL
                 if not isinstance(err, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)):
@@ -155,6 +165,7 @@ class WebhookSender:
             "webhook-id": message.id,
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": " ".join(signer.sign(message.id, now, message.body) for signer in self._signers),
+            **traces.headers(),
         }
 
 

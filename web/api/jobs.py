@@ -14,6 +14,7 @@ from errors import NotFound, NotReady, OverCapacity, QueueUnavailable
 from jobs import BULK, INTERACTIVE, Batch, Job, State, ids_from
 from model import Picture
 from services import Services
+from telemetry import traces
 from validation import JobRequest
 from web.http.addresses import base_url, path_of
 from web.http.bodies import json_body
@@ -160,6 +161,7 @@ def _jobs_of(job_request: JobRequest, caller: Caller, ids: Iterator[str]) -> lis
             job_request.webhook_url,
             request_id(),
             caller.name,
+            traceparent=traces.traceparent(),
         )
         for wanted in pictures
     ]

@@ -8,7 +8,7 @@ import structlog
 from flask import Flask, Response, g, request
 
 import logs
-from telemetry import metrics
+from telemetry import metrics, traces
 
 STARTED = "thumbnails.started"  # in the WSGI environment: when the fast path got the request (monotonic clock)
 HOST = "thumbnails.host"  # in the WSGI environment: the target that the fast path read
@@ -50,6 +50,7 @@ def log_request(method: str, route: str | None, status: int, started: float, siz
     seconds = time.monotonic() - started
     ms = round(seconds * 1000, 1)
     logs.info("request", method=method, route=route, status=status, ms=ms, bytes=size, **facts)
+    traces.note_response(method, route, status, facts)
     cache, id_ = str(facts.get("cache", "")), str(facts.get("request_id", ""))
     metrics.HTTP_REQUESTS.observe(seconds, route or "none", _STATUS_CLASSES[status // 100], cache, request_id=id_)
     if cache:
@@ -60,7 +61,8 @@ def _begin() -> None:
     g.request_id = choose_request_id(request.headers.get("X-Request-ID", ""))
     g.started = request.environ.get(STARTED, time.monotonic())
     structlog.contextvars.clear_contextvars()  # of a request that never came to `_end`
-    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    structlog.contextvars.bind_contextvars(request_id=g.request_id, **traces.log_facts())
+    traces.note_request(g.request_id)
     if host := request.environ.get(HOST):
         log_facts(host=host)
 

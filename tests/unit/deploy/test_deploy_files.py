@@ -161,7 +161,7 @@ def secrets():
 
 def test_in_compose_beat_gets_no_secret_but_the_address_of_redis(tmp_path, monkeypatch):
     given = compose()["beat"]["environment"]
-    assert len(secrets()) == 14
+    assert len(secrets()) == 15
     assert {name: given.get(name) for name in secrets()} == dict.fromkeys(secrets(), "")
     for name in ("REDIS_URL", "STATE_REDIS_URL"):
         assert given[name] == compose()["web"]["environment"][name]
