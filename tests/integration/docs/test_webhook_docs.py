@@ -1,10 +1,14 @@
 """The receivers of docs/webhooks.md accept the service's messages, and no others."""
 
+import base64
+import hashlib
+import hmac
 import json
 import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -48,10 +52,6 @@ def headers():
 
 @pytest.mark.parametrize("language", CALLS)
 def test_a_receiver_accepts_our_messages_and_no_others(headers, language):
-    interpreter, flag, program = CALLS[language]
-    if shutil.which(interpreter) is None:
-        pytest.skip(f"no {interpreter} on this machine")
-    (code,) = re.findall(rf"```{language}\n(.*?)```", DOCS, re.DOTALL)
     old = str(int(headers["webhook-timestamp"]) - 301)
     cases = [
         (NEW, headers, BODY),
@@ -65,11 +65,28 @@ def test_a_receiver_accepts_our_messages_and_no_others(headers, language):
         *((NEW, headers | {"webhook-timestamp": sent}, BODY) for sent in ("", "soon", "nan", "1e9", "9" * 5000, "²")),
         *((NEW, {name: headers[name] for name in headers if name != missing}, BODY) for missing in SIGNED),
     ]
-    ran = subprocess.run(
-        [interpreter, flag, program.replace("{code}", code)],
-        input=json.dumps(cases),
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    ran = receive(language, cases)
+    assert ran.returncode == 0, ran.stderr
     assert ran.stdout.lower().split() == ["true", "true"] + ["false"] * (len(cases) - 2)
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "****", "whsec_****"])
+@pytest.mark.parametrize("language", CALLS)
+def test_a_receiver_without_a_secret_accepts_nothing(language, secret):
+    """Anybody can sign with an empty key."""
+    sent = str(int(time.time()))
+    digest = hmac.new(b"", f"msg_1.{sent}.{BODY}".encode(), hashlib.sha256).digest()
+    forged = dict(zip(SIGNED, ("msg_1", sent, "v1," + base64.b64encode(digest).decode()), strict=True))
+    ran = receive(language, [(secret, forged, BODY)])
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "Error: secret: must be WEBHOOK_SECRET" in ran.stderr
+
+
+def receive(language, cases):
+    """Run the receiver of the docs on each case: a secret, headers and a body."""
+    interpreter, flag, program = CALLS[language]
+    if shutil.which(interpreter) is None:
+        pytest.skip(f"no {interpreter} on this machine")
+    (code,) = re.findall(rf"```{language}\n(.*?)```", DOCS, re.DOTALL)
+    words = [interpreter, flag, program.replace("{code}", code)]
+    return subprocess.run(words, input=json.dumps(cases), check=False, capture_output=True, text=True)
