@@ -70,6 +70,15 @@ def test_a_snippet_writes_a_path_that_is_served(make_client, language):
     assert client.get(run(language, options).replace("v=7", "v=8")).headers["X-Cache"] == "HIT"
 
 
+@pytest.mark.parametrize("language", CALLS)
+def test_a_snippet_writes_a_path_for_the_format_that_the_browser_likes(make_client, language):
+    """`auto` ends no file's name, so it stays among the options."""
+    path = run(language, {"url": "https://example.com/a", "w": "320", "format": "auto"}, "thumbnail_path")
+    answer = make_client(signing_keys=KEY).get(path, headers={"Accept": "image/webp,*/*"})
+
+    assert (answer.status_code, answer.content_type) == (200, "image/webp"), path
+
+
 def test_the_vectors_are_those_of_the_service(make_client):
     section = DOCS.partition("## Test vectors")[2].partition("\n## ")[0]
     vectors = re.findall(r"^\| `(.+)` \| `([0-9a-f]{64})` \|$", section, re.MULTILINE)
