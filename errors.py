@@ -57,6 +57,7 @@ the log through `raise … from err`.
 """
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 INTERNAL_ERROR = "the service failed; report the request id"
@@ -80,6 +81,7 @@ class ThumbnailError(Exception):
     reason: str
     field: str
     retry_after: int | None
+    evidence: Mapping[str, object] = MappingProxyType({})
 
     def __init__(
         self, reason: str = "", *, field: str | None = None, retry_after: int | None = None, **more: object
@@ -104,6 +106,10 @@ class ThumbnailError(Exception):
     def about(self, field: str) -> Self:
         """Return a copy of this error about another field."""
         return self._replaced(field=field)
+
+    def with_evidence(self, **facts: object) -> Self:
+        """Return a copy with further facts about its cause, in JSON's types: for operators, and never for clients."""
+        return self._replaced(evidence={**self.evidence, **facts})
 
     def untraced(self) -> Self:
         """Return a copy without traceback and context, which hold the caller's input and grow with each raise."""

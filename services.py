@@ -66,6 +66,7 @@ from sites.exports import Exporter
 from sites.imports import Importer, ListFetcher, ListOutlet, ListReader, ListTurns
 from storage import OriginalStore, PictureStorage
 from thumbnails import (
+    FailureHistory,
     Freshness,
     OriginalLimits,
     Originals,
@@ -193,6 +194,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         _original_limits(settings),
         previews,
         politeness=_politeness(settings, state),
+        failures=FailureHistory(state),
         require_shown=access.blocked.require_shown,
     )
     storage = _storage(settings)

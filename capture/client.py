@@ -14,7 +14,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import requests
@@ -39,6 +39,7 @@ from capture.outcomes import (
 )
 from errors import CostLimited, RateLimited
 from options import (
+    EVENT_HEADER,
     LOAD_HEADER,
     MAX_BYTES,
     METADATA_HEADER,
@@ -49,6 +50,7 @@ from options import (
     Notes,
     PageMetadata,
     chosen,
+    read_event,
 )
 from outbound import POOLS
 from telemetry import metrics, traces
@@ -198,7 +200,8 @@ class CaptureClient:
             if isinstance(answer, CallFailure):
                 traces.note_error(answer.outcome.error.code)
         if isinstance(answer, CallFailure):
-            self._log_failure(answer, options, attempt, request_id)
+            answer = self._without_secrets(answer, options, secret=secret)
+            self._log_failure(answer, attempt, request_id)
         metrics.CAPTURE_CALLS.add(self.name, "ok" if isinstance(answer, Screenshot) else answer.outcome.error.code)
         return answer
 
@@ -349,7 +352,8 @@ class CaptureClient:
         except urllib3.exceptions.HTTPError:
             body = b""  # the status is enough
         retry_after, dialect = response.headers.get("Retry-After"), self._dialect
-        return read_failure(dialect.envelope, dialect.outcomes, response.status_code, retry_after, body)
+        failure = read_failure(dialect.envelope, dialect.outcomes, response.status_code, retry_after, body)
+        return replace(failure, event=read_event(response.headers.get(EVENT_HEADER, ""))) if dialect.ours else failure
 
     def _note_load(self, header: str) -> None:
         """Remember how full the engine says it is: captures that run or wait there, this one left out, and its slots."""
@@ -357,16 +361,25 @@ class CaptureClient:
             others = max(int(load[1]) - (self.outstanding - 1), 0)
             self._load = Load(others, max(int(load[2]), 1), time.monotonic())
 
-    def _log_failure(self, failure: CallFailure, options: CaptureOptions, attempt: int, request_id: str) -> None:
-        write, target = log.error if failure.outcome.hint else log.warning, options.target
-        # The API's words may repeat a cookie, a header, or what a script throws.
-        text = WITHHELD if PRIVATE.intersection(chosen(options)) else failure.text
+    def _without_secrets(self, failure: CallFailure, options: CaptureOptions, *, secret: bool) -> CallFailure:
+        """Return the failure with the API's words as the log and operators may see them.
+
+        Where the caller's options are `secret`, those words may repeat a cookie, a header, or what a script throws.
+        """
+        target, event = options.target, dict(failure.event)
+        text = WITHHELD if secret else redact(failure.text, target, self._api_key)
+        if "reason" in event:
+            event["reason"] = WITHHELD if secret else redact(event["reason"], target, self._api_key)
+        return replace(failure, code=redact(failure.code, target, self._api_key), text=text, event=event)
+
+    def _log_failure(self, failure: CallFailure, attempt: int, request_id: str) -> None:
+        write = log.error if failure.outcome.hint else log.warning
         write(
             "capture_refused",
             api=self._dialect.name,
             status=failure.status,
-            code=redact(failure.code, target, self._api_key),
-            reason=redact(text, target, self._api_key),
+            code=failure.code,
+            reason=failure.text,
             error=failure.outcome.error.code,
             attempt=attempt,
             request_id=request_id,

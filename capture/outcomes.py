@@ -3,6 +3,7 @@
 Pure functions: bytes and headers in, values out.
 """
 
+import dataclasses
 import email.utils
 import json
 import math
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import Any
 
 from errors import (
     BlockedTarget,
@@ -41,6 +43,7 @@ from errors import (
 from options import CaptureOptions, Selector, Target, options_of
 
 LONGEST_LOGGED = 200
+_LONGEST_CODE = 60  # characters
 LONGEST_REDACTED = 4096  # characters: each costs a look for every secret
 MOST_BRACKETS = 200  # JSON nested too deeply raises RecursionError instead of ValueError
 LONGEST_RETRY_AFTER = 86_400
@@ -209,7 +212,7 @@ class Envelope:
 class CallFailure:
     """A call to the API that gave no picture. `code` and `text` are the API's words: only for the log, and redacted.
 
-    `lost` says that the connection broke during the call.
+    `lost` says that the connection broke during the call. `event` is what our own engine has logged.
     """
 
     outcome: Outcome
@@ -222,6 +225,7 @@ class CallFailure:
     field: str | None = None
     net_error: str = ""
     lost: bool = False
+    event: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_error(self) -> ThumbnailError:
         """Make the error for the caller, in our own words."""
@@ -233,12 +237,13 @@ class CallFailure:
         pause = None if self.retry_after is None else math.ceil(self.retry_after)
         lasting = self.outcome.lasting if self.retryable is None else not self.retryable
         marks = {"upstream": self.outcome.upstream, "lasting": lasting, "page_status": self.page_status}
-        return kind(
+        err = kind(
             detail,
             field=self.field or self.outcome.field,
             retry_after=pause,
             **(marks if issubclass(kind, CaptureError) else {}),
         )
+        return err.with_evidence(api_status=self.status, api_code=self.code[:_LONGEST_CODE], event=dict(self.event))
 
 
 def read_failure(

@@ -152,7 +152,7 @@ class Provider:
         except ThumbnailError as err:
             self._breaker.record(err)
             metrics.CAPTURES.add(self.name, err.code)
-            raise
+            raise err.with_evidence(api=self.name) from None
         except images.NotAPicture as err:
             _log.warning("capture_undecodable", reason=str(err), request_id=call.request_id)
             # Our engine has checked that the picture is whole: what is wrong with it, the page has caused.
@@ -160,7 +160,7 @@ class Provider:
             failure = CaptureFailed("the screenshot API sent no usable picture; try again later", upstream=upstream)
             self._breaker.record(failure)
             metrics.CAPTURES.add(self.name, failure.code)
-            raise failure from err
+            raise failure.with_evidence(api=self.name) from err
         finally:
             metrics.CAPTURE_SECONDS.observe(time.monotonic() - began, self.name, request_id=call.request_id)
         self._breaker.record(None)

@@ -153,6 +153,12 @@ class StateKeys(_Keys):
     def sites_pause(self) -> str:
         return f"{self.prefix}:{{sites}}:pause"
 
+    def failures(self, digest: str) -> str:
+        return f"{self.prefix}:{{failures}}:page:{digest}"
+
+    def failures_index(self) -> str:
+        return f"{self.prefix}:{{failures}}:index"
+
     def purges(self) -> str:
         return f"{self.prefix}:{{purges}}:marks"
 

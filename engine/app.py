@@ -19,7 +19,7 @@ from engine.config import EngineSettings
 from engine.errors import BlockedURL, EngineError, KeyRejected
 from engine.service import CaptureResult, CaptureService
 from engine.traffic import Traffic
-from options import FORMATS, LOAD_HEADER, METADATA_HEADER, CaptureOptions
+from options import EVENT_HEADER, FORMATS, LOAD_HEADER, METADATA_HEADER, CaptureOptions, write_event
 from telemetry import VERSION, metrics, traces
 
 MAX_BODY = 64 << 10
@@ -35,6 +35,7 @@ SUPERVISOR = web.AppKey("supervisor", Supervisor)
 API_KEY = web.AppKey("api_key", str)
 STARTED = web.AppKey("started", float)
 ID = web.RequestKey("id", str)
+EVENT = web.RequestKey("event", str)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 log = structlog.get_logger()
@@ -94,13 +95,26 @@ async def health(request: web.Request) -> web.Response:
 
 
 async def _capture(request: web.Request, wanted: CaptureOptions) -> CaptureResult:
-    """Capture the page and log one event, with the target's host but neither its path nor its query."""
+    """Capture the page and log one event, with the target's host but neither its path nor its query.
+
+    The answer has the event in a header, without what only the log may hold.
+    """
     event = log.bind(request_id=request[ID], host=wanted.target.host, format=wanted.format, **traces.log_facts())
     started = time.monotonic()
     traffic = Traffic()
 
     def spent() -> dict[str, object]:
-        return {"seconds": round(time.monotonic() - started, 3), "traffic": traffic.summary()}
+        return {"seconds": seconds(), "parts": traffic.parts, "traffic": traffic.summary()}
+
+    def seconds() -> float:
+        return round(time.monotonic() - started, 3)
+
+    def tell(outcome: str, **more: object) -> None:
+        seen = {"connections": traffic.connections, "requests": traffic.requests, "bytes": traffic.bytes}
+        counted = seen | {"refused": traffic.refused.total()}
+        request[EVENT] = write_event(
+            {"outcome": outcome, "seconds": seconds(), "parts": traffic.parts, **counted, **more}
+        )
 
     try:
         result = await request.app[SERVICE].capture(
@@ -113,14 +127,17 @@ async def _capture(request: web.Request, wanted: CaptureOptions) -> CaptureResul
     except EngineError as err:
         metrics.ENGINE_CAPTURES.add(err.code)
         event.info("capture", outcome=err.code, reason=str(err), **spent(), **_log_fields(err))
+        tell(err.code, reason=str(err))
         raise
     except Exception:
         metrics.ENGINE_CAPTURES.add("internal_error")
         event.exception("capture", outcome="internal_error", **spent())
+        tell("internal_error")
         raise
     metrics.ENGINE_CAPTURES.add("ok")
     cost = {"queued": round(result.queued, 3), "bytes": len(result.body), "attempts": result.attempts}
     event.info("capture", outcome="ok", **spent(), **cost)
+    tell("ok", attempts=result.attempts)
     return result
 
 
@@ -158,6 +175,8 @@ async def _identify(request: web.Request, handler: Handler) -> web.StreamRespons
     response = await handler(request)
     response.headers["X-Request-ID"] = request[ID]
     response.headers["X-Content-Type-Options"] = "nosniff"
+    if told := request.get(EVENT):
+        response.headers[EVENT_HEADER] = told
     response.headers[LOAD_HEADER] = request.app[SERVICE].slots.load
     return response
 

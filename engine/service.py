@@ -42,7 +42,7 @@ from engine.page.pdf import PDFViewer
 from engine.parsing import locate
 from engine.traffic import Traffic
 from options import CaptureOptions, Notes, PageMetadata
-from telemetry import metrics, traces
+from telemetry import traces
 
 log = structlog.get_logger()
 
@@ -113,7 +113,7 @@ class CaptureService:
             with traces.span("queue"):
                 await slot.enter_async_context(self.slots.hold(client, background=background))
             queued = time.monotonic() - arrived
-            metrics.ENGINE_PARTS.observe(queued, "queue")
+            traffic.note_part("queue", queued)
             deadline = asyncio.get_running_loop().time() + self._deadline
             try:
                 async with asyncio.timeout_at(deadline):

@@ -1,8 +1,12 @@
 """Counts the network traffic of one capture, over all its attempts. The proxy and the page count; the log reports."""
 
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from telemetry import metrics, traces
 
 
 @dataclass(slots=True)
@@ -24,6 +28,21 @@ class Traffic:
     is_arriving: Callable[[], bool] = lambda: True
     is_held_up: Callable[[], bool] = lambda: False
     has_given_up: bool = False
+    parts: dict[str, float] = field(default_factory=dict)  # the seconds of each part of the capture
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Measure a part of the capture, for metrics, traces and the log, whether it succeeds or not."""
+        began = time.monotonic()
+        try:
+            with traces.span(part):
+                yield
+        finally:
+            self.note_part(part, time.monotonic() - began)
+
+    def note_part(self, part: str, seconds: float) -> None:
+        metrics.ENGINE_PARTS.observe(seconds, part)
+        self.parts[part] = round(self.parts.get(part, 0.0) + seconds, 3)
 
     def summary(self) -> dict[str, object]:
         return {

@@ -7,6 +7,7 @@ the service and the engine.
 from options.advice import LEAVE_OUT, nearest_advice, query_advice
 from options.appended import CACHE_BUSTERS, LONGEST_BUSTER, is_appended, is_tracker
 from options.devices import DEVICES, Device, System
+from options.engine_event import EVENT_HEADER, read_event, write_event
 from options.formats import FILES, FORMAT_ALIASES, FORMATS, PNG, Format
 from options.implied import Contradiction, implied, implied_by_device
 from options.kinds import (
@@ -72,6 +73,7 @@ __all__ = [
     "CACHE_BUSTERS",
     "DEFAULT_PORTS",
     "DEVICES",
+    "EVENT_HEADER",
     "FEED_TYPES",
     "FILES",
     "FORMATS",
@@ -146,7 +148,9 @@ __all__ = [
     "options_of",
     "query_advice",
     "read_code",
+    "read_event",
     "rounded",
     "stored",
     "with_sharp_s",
+    "write_event",
 ]

@@ -6,13 +6,12 @@ hold hosts, names, states and counts. They hold no path, query, key, cookie or t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 
-from telemetry import metrics
 from telemetry.origin import HEADER as HEADER  # noqa: PLC0414 - part of what this module offers
 from telemetry.origin import Origin, Value
 
@@ -115,10 +114,3 @@ def headers() -> dict[str, str]:
 def log_facts() -> dict[str, str]:
     """Return the id of the current trace for events of the log; nothing without one."""
     return {} if _State.tracer is None else _State.tracer.log_facts()
-
-
-@contextmanager
-def engine_part(name: str) -> Iterator[None]:
-    """Measure a part of a capture, as a metric and as a span."""
-    with metrics.ENGINE_PARTS.timed(name), span(name):
-        yield

@@ -2,6 +2,7 @@
 
 from thumbnails.ask import Ask, Charge, NoCharge
 from thumbnails.cache import PictureCache
+from thumbnails.failures import FailureHistory, PastFailure
 from thumbnails.freshness import Freshness
 from thumbnails.known import Known
 from thumbnails.originals import OriginalLimits, Originals
@@ -19,6 +20,7 @@ __all__ = [
     "Ask",
     "CacheState",
     "Charge",
+    "FailureHistory",
     "Freshness",
     "Head",
     "Known",
@@ -26,6 +28,7 @@ __all__ = [
     "NoCharge",
     "OriginalLimits",
     "Originals",
+    "PastFailure",
     "Persisted",
     "PictureCache",
     "Previews",

@@ -30,6 +30,7 @@ from options import SCREENSHOT, Target
 from telemetry import metrics, traces
 from thumbnails.ask import Ask
 from thumbnails.cache import PictureCache
+from thumbnails.failures import FailureHistory
 from thumbnails.freshness import CLOCK_SKEW, ERROR_PAGE_SECONDS, SUSPECT_SECONDS
 from thumbnails.known import Known, OriginalInfo, RememberedFailure
 from thumbnails.previews import Previews
@@ -74,11 +75,12 @@ class Originals:
         previews: Previews,
         *,
         politeness: Politeness,
+        failures: FailureHistory,
         require_shown: Callable[[Target], object] = lambda _: None,
     ) -> None:
         """`guard` judges a host before it is captured; None leaves that to the screenshot API.
 
-        `politeness` limits how often one host is captured. `require_shown` raises TakenDown for a page that is shown to nobody.
+        `politeness` limits how often one host is captured. `failures` are noted for operators. `require_shown` raises TakenDown for a page that is shown to nobody.
         """
         self._previews = previews
         self._cache = cache
@@ -88,6 +90,7 @@ class Originals:
         self._require_shown = require_shown
         self._limits = limits
         self._politeness = politeness
+        self._failures = failures
         self._turns = Turns(limits.concurrency, limits.queue, 2 * limits.timeout)
 
     def join(self, ask: Ask, known: Known) -> Flight[Captured]:
@@ -151,6 +154,7 @@ class Originals:
             original = self._previews.choose(request.capture, shot.original, ask.charge.rendition)
         except NoOgImage as err:
             self._cache.put_failure(request, err, FAILURE_SECONDS if err.retryable else LONGEST_FAILURE)
+            self._failures.note(request.capture_key, err, ask.request_id)
             raise
         if known.original is not None and not known.original_gone and original is not shot.original:
             original = self._unless_unchanged(request, original)
@@ -225,7 +229,7 @@ class Originals:
                 if original.page is not None and original.page.url:  # where redirects have led
                     self._require_shown(locate(original.page.url))
             except (CaptureError, BlockedTarget, TakenDown, InvalidOption) as err:
-                self._remember_failure(request, err, shown=bool(info or known.original or known.rendition))
+                self._remember_failure(ask, err, shown=bool(info or known.original or known.rendition))
                 raise
         ms = round((time.monotonic() - began) * 1000)
         if known.original is not None and not known.original_gone:
@@ -233,17 +237,19 @@ class Originals:
         self._keep(request, original)
         return Captured(original, ms)
 
-    def _remember_failure(self, request: ThumbnailRequest, err: ThumbnailError, *, shown: bool) -> None:
+    def _remember_failure(self, ask: Ask, err: ThumbnailError, *, shown: bool) -> None:
         """Remember a failure of the page. One that has opted out is asked again after hours, and not `shown` any more.
 
         What a page answers to one caller's headers and cookies says nothing about pictures for all.
         """
+        request = ask.request
         seconds = min(max(err.retry_after or 0, FAILURE_SECONDS), LONGEST_FAILURE)
         if isinstance(err, PageOptedOut):
             seconds = OPTED_OUT_SECONDS
             if shown and not request.private:
                 self._cache.withdraw(request.target)
         self._cache.put_failure(request, err, seconds)
+        self._failures.note(request.capture_key, err, ask.request_id)
 
     def _judge(self, target: Target) -> None:
         self._require_shown(target)

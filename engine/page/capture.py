@@ -35,7 +35,6 @@ from engine.page.whole import View
 from engine.traffic import Traffic
 from options import CaptureOptions, Notes, PageMetadata, Selector
 from options.contract import OPTIONS
-from telemetry.traces import engine_part
 
 CHALLENGES = frozenset({403, 429, 503})  # statuses of pages that check the visitor, some for five seconds
 MOST_ERRORS = 5  # documents with an error status; a page that keeps reloading one never gets beyond it
@@ -72,7 +71,7 @@ async def capture_page(
     not answer, and the errors of `screenshot.take`.
     """
     capture = PageCapture(Page(blank, params, deadline), params, traffic, viewer)
-    with engine_part("prepare"):
+    with traffic.timed("prepare"):
         await capture.prepare(unwanted)
     now, began = asyncio.get_running_loop().time, deadline
     for load in (capture.arrive, capture.settle, capture.settle):
@@ -85,7 +84,7 @@ async def capture_page(
                     await load()
             except (TimeoutError, DeadlineExceeded):
                 await capture.accept_unfinished()
-            with engine_part("shoot"):
+            with traffic.timed("shoot"):
                 return await capture.shoot()
     raise PageFailed("the page navigated during every attempt to take its picture")
 
@@ -127,7 +126,7 @@ class PageCapture:
         await self._require_valid_selectors()
 
     async def arrive(self) -> None:
-        with engine_part("arrive"):
+        with self._traffic.timed("arrive"):
             is_document = await self._navigate()
         if is_document:
             await self.settle()
@@ -162,7 +161,7 @@ class PageCapture:
 
     async def settle(self) -> None:
         """Wait for everything that the options ask for, and start over if the page navigates meanwhile."""
-        with engine_part("settle"):
+        with self._traffic.timed("settle"):
             await self._settle()
 
     async def _settle(self) -> None:

@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from engine.startup import run
+from options import EVENT_HEADER, read_event
 from scripts.headless_shell import chromium
 from tests.engine.conftest import small_engine
 from tests.engine.page.test_hostile_pages import failure
@@ -65,6 +66,24 @@ def traffic_of(engine: Engine, name: str, **params: str) -> dict[str, Any]:
     engine.get("/v1/screenshot", params=params, headers={"X-Request-ID": name})
     (event,) = eventually(lambda: [e for e in engine.logged("capture") if e["request_id"] == name])
     return event["traffic"]
+
+
+def test_every_answer_of_a_capture_has_what_the_log_says_of_it(engine: Engine, site: Site):
+    good = site.add("/told", body("green", "<img src=http://10.0.0.1/>")) + "?token=secret-word"
+    for name, url, outcome in (
+        ("told-good", good, "ok"),
+        ("told-gone", site.url("/nowhere?token=secret-word"), "page_status"),
+        ("told-blocked", "http://10.1.2.3/", "blocked_url"),
+    ):
+        answer = engine.get("/v1/screenshot", params={"url": url}, headers={"X-Request-ID": name})
+        event = read_event(answer.headers[EVENT_HEADER])
+        (logged,) = eventually(lambda name=name: [e for e in engine.logged("capture") if e["request_id"] == name])
+        assert event["outcome"] == logged["outcome"] == outcome
+        assert event.get("reason") == logged.get("reason")
+        assert event.get("parts") == logged["parts"]
+        assert outcome == "blocked_url" or {"queue", "prepare", "arrive"} <= event["parts"].keys()
+        assert "secret-word" not in answer.headers[EVENT_HEADER]
+        assert "private" not in answer.headers[EVENT_HEADER]  # the verdict of the guard
 
 
 def test_every_capture_logs_its_traffic(engine: Engine, site: Site):
