@@ -316,6 +316,31 @@ def test_ports_are_those_of_the_images():
     assert cloud_run()["web"]["ports"] == [{"containerPort": image_port("web")}]
 
 
+def test_on_platforms_too_a_browser_has_its_sandbox_or_there_is_no_engine():
+    fly = tomllib.loads(read("deploy/fly.engine.toml"))
+    assert fly["env"]["ENGINE_ISOLATION"] == "namespace"
+    container = cloud_run()["engine"]
+    assert {"name": "ENGINE_ISOLATION", "value": "namespace"} in container["env"]
+    assert container["volumeMounts"] == [{"name": "shm", "mountPath": "/dev/shm"}]
+    assert {"ports"} & container.keys() == set(), "only its own web process reaches it"
+
+
+def test_on_fly_processes_are_asked_to_end_their_work_and_have_the_time():
+    """Fly sends SIGINT by default, at which gunicorn drops what it does."""
+    web, fly_engine = (tomllib.loads(read(f"deploy/{FLY[name]}")) for name in ("web", "engine"))
+    assert {web["kill_signal"], fly_engine["kill_signal"]} == {"SIGTERM"}
+    assert int(web["kill_timeout"].removesuffix("s")) >= config.Settings.of().job_time_limit + 10
+    assert web["processes"].keys() == {name for vm in web["vm"] for name in vm["processes"]}
+    assert [metrics["port"] for metrics in web["metrics"]] == [int(web["env"]["METRICS_PORT"])]
+
+
+def test_on_fly_each_process_runs_what_it_runs_in_compose():
+    commands = tomllib.loads(read("deploy/fly.toml"))["processes"]
+    assert {name: command.split() for name, command in commands.items()} == {
+        name: compose()[name]["command"] for name in ("web", "worker", "beat")
+    }
+
+
 def test_only_nginx_publishes_a_port():
     services = compose()
     config = read("deploy/nginx.conf")

@@ -425,12 +425,12 @@ def test_no_probe_asks_the_dependencies(chart):
         assert part != "worker" or "livenessProbe" not in container
 
 
-def test_pods_may_end_their_work(charts):
-    settings = config.Settings.of()
-    grace = {part: pod.get("terminationGracePeriodSeconds", 30) for part, pod in charts["defaults"].pods().items()}
-    assert grace["web"] >= settings.capture_timeout + 15, "five seconds until all nodes know, and ten more"
-    assert grace["worker"] >= settings.job_time_limit + 10
-    assert grace["engine"] >= engine.config.EngineSettings(_env_prefix="none: ").engine_deadline + 15
+def test_pods_may_end_their_work_as_in_compose(charts):
+    pods = charts["defaults"].pods()
+    for part in ("web", "worker", "engine"):
+        grace = int(compose()[part]["stop_grace_period"].removesuffix("s"))
+        sleeps = 5 if "lifecycle" in pods[part]["containers"][0] else 0  # until all nodes know
+        assert pods[part]["terminationGracePeriodSeconds"] >= grace + sleeps, part
 
 
 def test_notes_warn_of_what_is_open(charts):
