@@ -34,8 +34,10 @@ LARGE = {
         "nodeSelector": {"pool": "captures"},
         "settings": {"ENGINE_DEADLINE": 45},
         "existingSecret": "engine",
+        "hostAliases": [{"ip": "10.0.0.7", "hostnames": ["traces"]}],
     },
     "redis": {"enabled": False},
+    "networkPolicy": {"engineTo": [{"to": [{"ipBlock": {"cidr": "10.0.0.7/32"}}], "ports": [{"port": 4318}]}]},
     "ingress": {"enabled": True, "host": "thumbs.example.com", "className": "nginx"},
     "imagePullSecrets": [{"name": "registry"}],
 }
@@ -177,6 +179,7 @@ def test_ports_of_metrics_are_those_of_compose(charts, part):
 def test_every_variable_is_a_setting(chart):
     of_web = {name.upper() for name in config.Settings.model_fields}
     of_engine = {name.upper() for name in engine.config.EngineSettings.model_fields}
+    of_engine |= {name for name in of_web if name.startswith("OTEL_")}  # read by OpenTelemetry itself
     for part in chart.pods().keys() - {"redis", "state", "seccomp"}:
         known = of_engine if part in ("engine", "egress") else of_web
         assert environ(chart, part).keys() <= known, part
@@ -349,6 +352,10 @@ def test_a_page_that_breaks_out_of_the_browser_reaches_the_outlet_alone(charts):
     assert "Egress" in policy["policyTypes"]
     assert peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "egress"
     assert rule["ports"] == [{"port": "socks"}]
+    assert [each["ports"][0]["port"] for each in charts["large"]["NetworkPolicy", "engine"]["spec"]["egress"]] == [
+        "socks",
+        4318,
+    ]
 
 
 def test_policies_select_pods_that_there_are(chart):
