@@ -18,7 +18,8 @@ PARSERS: dict[str, Callable[[str], object]] = {
 
 def main() -> int:
     files = [Path("docker-compose.yml"), Path("pyproject.toml"), *sorted(Path("deploy").rglob("*"))]
-    return sum(fails_to_parse(path) for path in files if path.suffix in PARSERS)
+    # Helm's templates are no YAML yet; tests render them.
+    return sum(fails_to_parse(path) for path in files if path.suffix in PARSERS and "templates" not in path.parts)
 
 
 def fails_to_parse(path: Path) -> bool:
