@@ -1,6 +1,5 @@
 """The systemd units in deploy/systemd: systemd accepts them, and they agree with docker-compose.yml and the settings."""
 
-import json
 import re
 import shlex
 import shutil
@@ -161,34 +160,6 @@ def test_chromiums_sandbox_may_make_its_namespaces():
     for directive in ("RestrictNamespaces", "MemoryDenyWriteExecute", "PrivateNetwork", "PrivateUsers", "ProtectProc"):
         assert directive not in refused, directive
     assert environ("engine")["ENGINE_ISOLATION"] == "namespace"
-
-
-@pytest.mark.skipif(ANALYZE is None, reason="no systemd on this machine")
-def test_the_engine_is_refused_no_call_that_it_has_in_its_container():
-    """The profile of the container is tried with a real browser. What the unit refuses beyond it would be untried."""
-    refused = set()
-    for line in unit("engine")["SystemCallFilter"]:
-        named = set().union(*map(calls, line.removeprefix("~").split()))
-        refused = refused | named if line.startswith("~") else refused - named
-    profile = json.loads((ROOT / "deploy" / "seccomp.json").read_text(encoding="utf-8"))
-    in_container = {name for rule in profile["syscalls"] if "args" not in rule for name in rule["names"]}
-    assert {"mount", "ptrace", "bpf", "setns", "io_uring_setup", "kexec_load"} <= refused
-    assert not refused & {"clone", "clone3", "unshare", "chroot", "seccomp"}
-    assert not (refused - in_container) & calls("@system-service"), (
-        "the rest are calls of other processors or of long ago"
-    )
-
-
-def calls(name):
-    """Return the system calls of a group, those of the groups in it included."""
-    if not name.startswith("@"):
-        return {name}
-    listed = subprocess.run(
-        [ANALYZE, "--no-pager", "syscall-filter", name], check=True, capture_output=True, text=True
-    ).stdout
-    return set().union(
-        *(calls(line.strip()) for line in listed.splitlines()[1:] if line.strip() and not line.strip().startswith("#"))
-    )
 
 
 def test_nothing_else_is_named_in_the_docs():
