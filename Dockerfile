@@ -59,6 +59,7 @@ COPY capture capture
 COPY cli cli
 COPY config config
 COPY coordination coordination
+COPY figures figures
 COPY images images
 COPY jobs jobs
 COPY metadata metadata

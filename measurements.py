@@ -28,9 +28,10 @@ class Measurements:
         self._next_walk = self._next_query = 0.0  # monotonic
 
     def read_own(self) -> None:
-        """Read what belongs to this process."""
+        """Read what belongs to this process, and let the admin page know what it has counted."""
         metrics.KEPT_BYTES.set(self._services.cache.memory_bytes, "memory")
         metrics.KEPT_BYTES_LIMIT.set(self._services.settings.memory_cache_bytes, "memory")
+        self._services.day_figures.add_when_due()
 
     def read_shared(self) -> None:
         """Read what processes share. Each reading ends within seconds."""

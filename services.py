@@ -36,6 +36,7 @@ from coordination import (
     warn_about_full_redis,
 )
 from errors import StorageFull, ThumbnailError
+from figures import DayFigures, PageFigures
 from images import CpuPool
 from jobs import JobPictures, JobPresenter, JobQueue, JobStore, celery_app
 from metadata import Icons, IconStore, MetadataReader, PictureFetcher, PreviewFetcher
@@ -130,6 +131,8 @@ class Services:
     list_turns: ListTurns
     importer: Importer
     exporter: Exporter
+    day_figures: DayFigures
+    page_figures: PageFigures
     purges: Purges
     purging: Purging
 
@@ -184,7 +187,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     pictures = _picture_fetcher(settings, guard)
     freshness = Freshness(settings.cache_ttl, settings.stale_ttl)
     costs = Costs(state, {each.name: each.price for each in settings.apis}, settings.capture_cost_limit)
-    screenshot_api = _screenshot_api(settings, state, cpu, costs)
+    page_figures = PageFigures(state, enabled=settings.admin_key is not None)
+    screenshot_api = _screenshot_api(settings, state, cpu, costs, page_figures)
     previews = Previews(PreviewFetcher(pictures, cpu), freshness)
     originals = Originals(
         cache,
@@ -269,6 +273,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         ),
         site_sweeper=Sweeper(database, storage),
         site_events=site_events,
+        day_figures=DayFigures(state),
+        page_figures=page_figures,
         purges=purges,
         purging=Purging.of(
             PictureRooms(purges, cache, site_pictures, catalogue, state, settings.nginx_cache_dir, _cdns(settings)),
@@ -376,7 +382,9 @@ def _access(settings: Settings) -> AccessRules:
     )
 
 
-def _screenshot_api(settings: Settings, state: StateRedis, cpu: CpuPool, costs: Costs) -> ScreenshotAPI:
+def _screenshot_api(
+    settings: Settings, state: StateRedis, cpu: CpuPool, costs: Costs, pages: PageFigures
+) -> ScreenshotAPI:
     providers = [
         Provider(
             _capture_client(each, settings.capture_concurrency),
@@ -387,7 +395,7 @@ def _screenshot_api(settings: Settings, state: StateRedis, cpu: CpuPool, costs: 
         )
         for each in settings.apis
     ]
-    return ScreenshotAPI(providers, cpu, Pseudonyms(state))
+    return ScreenshotAPI(providers, cpu, Pseudonyms(state), pages.note)
 
 
 def _politeness(settings: Settings, state: StateRedis) -> Politeness:

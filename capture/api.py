@@ -19,6 +19,8 @@ from model import Picture
 from options import CaptureOptions
 from telemetry import metrics
 
+Note = Callable[[str, float, ThumbnailError | None], None]  # the URL, how long it took in seconds, and why it failed
+
 # An API that does not answer leaves this part of the time to those after it.
 _LEFT_TO_OTHERS = 1 / 3
 _LEAST_SECONDS = 1.0  # with less time left, a picture would be paid for and then cut off
@@ -37,8 +39,11 @@ class Admission:
 
 
 class ScreenshotAPI:
-    def __init__(self, providers: Sequence[Provider], cpu: CpuPool, pseudonyms: Pseudonyms) -> None:
-        """`providers` are in order of preference."""
+    def __init__(
+        self, providers: Sequence[Provider], cpu: CpuPool, pseudonyms: Pseudonyms, note: Note = lambda *_: None
+    ) -> None:
+        """`providers` are in order of preference. `note` is told of each capture, for the operator."""
+        self._note = note
         self._providers = tuple(providers)
         self._cpu = cpu
         self._pseudonyms = pseudonyms
@@ -89,6 +94,16 @@ class ScreenshotAPI:
         Raises InvalidOption, BlockedTarget, OverCapacity, a CaptureError, or, in the `background` alone, RateLimited.
         """
         call = CaptureCall(request_id, self._pseudonyms.of(client), background)
+        began, failure = time.monotonic(), None
+        try:
+            return self._capture(admission, options, deadline, call)
+        except ThumbnailError as err:
+            failure = err
+            raise
+        finally:
+            self._note(options.url, time.monotonic() - began, failure)
+
+    def _capture(self, admission: Admission, options: CaptureOptions, deadline: float, call: CaptureCall) -> Picture:
         first, *others = admission.providers
         failures: list[ThumbnailError] = []
         for provider in (first, *others):
@@ -107,7 +122,7 @@ class ScreenshotAPI:
                 failures.append(err)
                 if not is_last:
                     metrics.HANDED_OVER.add(provider.name)
-                    _log.warning("capture_handed_over", api=provider.name, reason=err.code, request_id=request_id)
+                    _log.warning("capture_handed_over", api=provider.name, reason=err.code, request_id=call.request_id)
         raise _soonest(failures)
 
     def capture_again(

@@ -138,6 +138,15 @@ class StateKeys(_Keys):
     def popularity(self) -> str:
         return f"{self.prefix}:views"
 
+    def figures(self, day: str) -> str:
+        return f"{self.prefix}:{{figures}}:{day}"
+
+    def slow_pages(self, day: str) -> str:
+        return f"{self.prefix}:{{figures}}:{day}:slow"
+
+    def failing_pages(self, day: str) -> str:
+        return f"{self.prefix}:{{figures}}:{day}:failing"
+
     def refreshed(self, digest: str) -> str:
         return f"{self.prefix}:refreshed:{digest}"
 

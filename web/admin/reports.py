@@ -14,6 +14,7 @@ from jobs import Job
 from services import Services
 from sites import Filters, SitePage, Status, take_census
 from web.admin.list_query import SiteListQuery
+from web.admin.plots import Plot, plots_of
 from web.http.budgets import Budgets
 from web.ui.pages import page
 
@@ -34,6 +35,10 @@ def add_reports(views: Blueprint, services: Services, budgets: Budgets) -> None:
             site_captures=_captures_of_sites(services),
             memories=[place for place in _memories(services) if not place.problem],
             entries=services.audit.entries(limit=_FEW),
+            plots=_plots(services),
+            is_measured=services.settings.metrics_port is not None,
+            slowest=services.page_figures.slowest(),
+            failing_pages=services.page_figures.failing(),
         )
 
     @views.get("/failures")
@@ -60,6 +65,12 @@ def add_reports(views: Blueprint, services: Services, budgets: Budgets) -> None:
         entries = services.audit.entries(before, _ENTRIES)
         older = entries[-1].id if len(entries) == _ENTRIES else None
         return page("admin/audit.html", entries=entries, before=before, older=older)
+
+
+def _plots(services: Services) -> list[Plot]:
+    """Return the plots of the last day, none if nothing was counted in it or Redis does not answer."""
+    slots = services.day_figures.read() or ()
+    return plots_of(slots) if any(slot.counts for slot in slots) else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Each metric of the web process is moved by what it counts: a real gunicorn with two workers, Redis, and an API."""
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -13,6 +14,7 @@ import requests
 from redis import Redis
 
 from telemetry.folder import _own_root
+from tests.support.admin import KEY, log_in_over_http
 from tests.support.nginx import running_nginx
 from tests.support.processes import wait_until
 from tests.support.redis import RedisServer, age_pictures, running_redis
@@ -65,6 +67,7 @@ def web(redis, _migrated_file, tmp_path_factory):
             request_limit="150 per minute",
             thumb_limit="400 per minute",
             web_concurrency=2,
+            admin_key=KEY,
             **setting,
         ) as (url, process),
     ):
@@ -81,6 +84,33 @@ def test_pictures_are_counted_by_the_state_of_the_cache_on_both_paths(web):
     age_pictures(web.redis.url, 100_000, web.folder / "originals")
     with web.metrics.moves(served, cache="STALE"):
         wait_until(lambda: web.thumb("states").headers["X-Cache"] == "STALE", "a stale picture")
+
+
+def test_the_admin_page_shows_what_all_workers_have_counted(web):
+    session = log_in_over_http(web.url)
+    before = shown(session, web.url)
+    web.thumb("plotted")
+    for _ in range(20):  # some of them by each worker
+        assert web.thumb("plotted").headers["X-Cache"] == "HIT"
+    web.api.behave(refuse(422, "page_error"), url=PAGE + "unplotted")
+    assert web.thumb("unplotted").status_code == 502
+    expected = {"known": 20, "not known before": 1, "succeeded": 1, "failed": 1, "ours (5xx)": 1}
+
+    def gained():
+        after = shown(session, web.url)
+        return {name: after.get(name, 0) - before.get(name, 0) for name in expected}
+
+    wait_until(lambda: gained() == expected, "the figures of both workers", pause=0.5)
+
+
+def shown(session, url):
+    """Return the sums that the plots name."""
+    labels = re.findall(r'class="plot"[^>]* aria-label="([^"]*)"', session.get(f"{url}/admin", timeout=10).text)
+    return {
+        name: int(count.replace(",", ""))
+        for label in labels[:3]
+        for count, name in re.findall(r"([\d,]*\d) ([a-z][^,.]*)", label.partition(": ")[2].partition(". ")[0])
+    }
 
 
 def test_a_latency_leads_to_the_request(web):
@@ -268,7 +298,8 @@ def test_what_fails_is_counted_by_what_it_is(web):
         (web.folder / folder).mkdir(exist_ok=True)
         (web.folder / folder).rename(web.folder / f"no-{folder}")
         (web.folder / folder).write_bytes(b"")
-    (web.folder / "thumbnails.db").write_bytes(b"no database" * 1000)
+    for path in web.folder.glob("thumbnails.db*"):  # what was written lately is in a file beside it
+        path.write_bytes(b"no database" * 1000)
     with (
         web.metrics.moves("thumbnails_storage_errors_total", kind="permanent"),
         web.metrics.moves("thumbnails_storage_errors_total", kind="originals"),

@@ -12,7 +12,7 @@ from app import create_app
 from config import Settings
 from sites import Filters, SiteDraft
 from sites.models import AdminSessionRow, SiteRow
-from tests.support.admin import KEY
+from tests.support.admin import KEY, live_a_day
 from tests.support.browser import overflows, serving, violations
 from tests.support.catalogue import page as captured_page
 from tests.support.screenshot_api import running_screenshot_api
@@ -234,8 +234,29 @@ def test_a_list_is_imported_after_a_look(served, open_admin, catalogue):
     assert [site.url for site in catalogue.find(Filters()).sites] == ["https://one.example/"]
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_the_last_day_is_plotted_in_the_colours_of_the_theme(served, open_admin, size, scripts):
+    live_a_day(served.services)
+    page = open_admin(size=size, scripts=scripts)
+    assert page.locator(".plot").count() == 4
+    fills = "document.querySelector('.plot .usual').computedStyleMap().get('fill').toString()"
+    colours = set()
+    for theme in ("light", "dark"):
+        page.click(f".themes button >> text={theme}")
+        box = page.locator(".plot").first.bounding_box()
+        assert box["width"] > 250
+        assert box["height"] > 90
+        colours.add(page.evaluate(fills))
+        assert not overflows(page)
+    assert len(colours) == 2
+    page.hover(".plot >> nth=0")
+    assert "known" in page.locator(".plot title").first.text_content()
+
+
 @pytest.mark.parametrize(("size", "theme"), [("desktop", "light"), ("phone", "dark")])
 def test_every_page_is_accessible_and_fits(served, open_admin, sites, size, theme):
+    live_a_day(served.services)
     page = open_admin(size=size, theme=theme)
     for path in (*PAGES, f"/sites/{sites[0].id}", f"/sites/{sites[2].id}"):
         page.goto(f"{served.url}/admin{path}")

@@ -5,12 +5,21 @@ import io
 import re
 
 import pytest
+import redis
 
+from errors import PageTimeout
 from sites import Filters, SiteDraft
-from tests.support.admin import log_in, send, token_in
+from tests.support.admin import live_a_day, log_in, send, token_in
+from tests.support.screenshot_api import refuse
 from tests.support.site_states import fail
 
 PAGES = ("", "/sites", "/sites/new", "/failures", "/jobs", "/storage", "/keys", "/audit", "/import")
+
+
+@pytest.fixture
+def redis_client(redis_url):
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
 
 
 def services_of(client):
@@ -167,3 +176,45 @@ def test_pages_say_so_when_the_database_is_away(admin, tmp_path):
     assert response.status_code == 503
     assert "The catalogue cannot be reached" in response.text
     assert admin.get("/thumb?url=https://example.com/").status_code == 200
+
+
+def test_the_slowest_and_the_failing_pages_are_named_without_their_queries(admin, api):
+    bad = "https://example.com/bad?secret=1"
+    api.behave(refuse(422, "page_error"), times=4, url=bad)
+    api.behave(refuse(503, "down"), times=9, url="https://example.com/not-its-fault")
+    for url in (bad, "https://example.com/not-its-fault", "https://example.com/good?secret=2", "http://127.0.0.1/"):
+        admin.get("/thumb", query_string={"url": url})
+    text = re.sub(r"<[^>]*>", "", admin.get("/admin").text)
+    slow, failing = text.partition("Pages that failed most")[::2]
+    failing = failing.partition("Last done")[0]
+    assert "example.com/good" in slow
+    assert re.search(r"example\.com/bad\s+1 time, capture_failed", failing)
+    assert "not-its-fault" not in text
+    assert "127.0.0.1" not in text
+    assert "secret" not in text
+
+
+def test_pages_are_noted_once_each_and_forgotten_after_two_days(admin, redis_client):
+    figures = services_of(admin).page_figures
+    for number in range(120):
+        figures.note(f"https://example.com/{number}", number, PageTimeout())
+    figures.note("https://example.com/119", 3.0, None)
+    assert [each.seconds for each in figures.slowest()] == [119, 118, 117, 116, 115]
+    keys = list(redis_client.scan_iter("thumb:{figures}:*"))
+    assert len(keys) == 2
+    assert {redis_client.zcard(key) for key in keys} == {100, 120}
+    assert all(86400 < redis_client.ttl(key) <= 2 * 86400 for key in keys)
+
+
+def test_without_admin_pages_no_page_is_noted(make_client, redis_client):
+    make_client(admin_key=None).get("/thumb", query_string={"url": "https://example.com/"})
+    assert list(redis_client.scan_iter("thumb:{figures}:*")) == []
+
+
+def test_the_overview_says_which_setting_plots_need_and_plots_the_last_day(admin):
+    assert "Set METRICS_PORT" in admin.get("/admin").text
+    live_a_day(services_of(admin))
+    text = admin.get("/admin").text
+    assert text.count('<svg class="plot"') == 4
+    assert "METRICS_PORT" not in text
+    assert re.search(r'aria-label="Pictures in the last 24 hours: [\d,]+ known, [\d,]+ not known before\.', text)
