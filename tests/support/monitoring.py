@@ -11,7 +11,7 @@ from pathlib import Path
 import requests
 import yaml
 
-from tests.support.processes import free_port, running
+from tests.support.processes import free_port, running, wait_until
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
@@ -44,6 +44,9 @@ def metrics_in(query: str) -> set[str]:
 class Prometheus:
     url: str
 
+    def is_ready(self) -> bool:
+        return requests.get(f"{self.url}/-/ready", timeout=10).ok
+
     def ask(self, query: str) -> list[dict]:
         """Return what a query finds. An invalid one raises."""
         answer = requests.post(f"{self.url}/api/v1/query", {"query": query}, timeout=30)
@@ -75,4 +78,6 @@ def running_prometheus(folder: Path, ports: Mapping[str, int]) -> Iterator[Prome
         "--log.level=error",
     ]
     with running(command, port, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
-        yield Prometheus(f"http://127.0.0.1:{port}")
+        prometheus = Prometheus(f"http://127.0.0.1:{port}")
+        wait_until(prometheus.is_ready, "a Prometheus that has read its data")
+        yield prometheus
