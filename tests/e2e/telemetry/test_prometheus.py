@@ -16,8 +16,13 @@ from tests.support.worker import running_beat, running_worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-# On a good day, no alert fires, no breaker trips, nothing fails, and no address is refused.
-OF_BAD_DAYS = ("ALERTS", "sum by (api) (increase(thumbnails_breaker_trips_total")
+# On a good day, no alert fires, no breaker trips, nothing fails, no address is refused, and our own engine costs nothing.
+OF_BAD_DAYS = (
+    "ALERTS",
+    "sum by (api) (increase(thumbnails_breaker_trips_total",
+    "sum by (api) (increase(thumbnails_capture_cost_total",
+    "sum by (api) (rate(thumbnails_captures_handed_over_total",
+)
 WITHOUT_SERIES = {'status="5xx"', 'verdict!~"public'}
 
 
