@@ -24,6 +24,7 @@ from sites.backup import decode, encode
 from storage import content_type_of
 
 _VERSION = 1
+_COMPRESSED = (".gz", ".tgz")
 _ABOUT, _ROWS, _PICTURES = "backup.json", "catalogue.jsonl", "pictures/"
 
 
@@ -38,9 +39,11 @@ def backup(console: Console, file: Path, *, pictures: bool | None) -> None:
     """
     services = console.services
     wanted = services.settings.s3_bucket is None if pictures is None else pictures
+    if file.exists() and not file.is_file():  # a device or a pipe, which would be replaced
+        raise click.ClickException(f"{file} is no regular file; name one that may be replaced")
     draft = file.with_name(f".{file.name}.draft")
     try:
-        with tarfile.open(draft, "w:gz" if file.suffix == ".gz" else "w") as archive:
+        with tarfile.open(draft, "w:gz" if file.suffix in _COMPRESSED else "w") as archive:
             counts = _add_rows(archive, services)
             keys = [*services.storage.keys()] if wanted else []
             about = {"version": _VERSION, "revision": services.catalogue_backup.revision, "rows": counts}
@@ -105,6 +108,7 @@ def restore(console: Console, file: Path, *, replace: bool) -> None:
     try:
         with tarfile.open(file, "r:*") as archive:
             about = _read_about(archive)
+            services.catalogue_backup.require_restorable(str(about["revision"]), replace=replace)
             pictures = [entry for entry in archive.getmembers() if entry.isfile() and entry.name.startswith(_PICTURES)]
             restored = 0
             with console.progress(pictures, "Pictures") as shown:

@@ -63,15 +63,21 @@ class CatalogueBackup:
         """Return the numbers of all sites. Raises DatabaseUnavailable."""
         return self._database.read(lambda session: [*session.scalars(select(SiteRow.id).order_by(SiteRow.id))])
 
+    def require_restorable(self, revision: str, *, replace: bool = False) -> None:
+        """Raise NotRestored if a backup of `revision` cannot be restored here at all, or DatabaseUnavailable."""
+        if revision not in known_revisions():
+            raise NotRestored(
+                f"the backup is of a newer version of the service (revision {revision}); run that version, then restore"
+            )
+        if not replace:
+            self._database.read(lambda session: _require_all_empty(session.connection()))
+
     def restore(self, rows: Iterable[DumpedRow], revision: str, *, replace: bool = False) -> dict[str, int]:
         """Write the rows of a backup, all or none, and return how many each table got.
 
         Without `replace`, the catalogue must be empty. Raises NotRestored or DatabaseUnavailable.
         """
-        if revision not in known_revisions():
-            raise NotRestored(
-                f"the backup is of a newer version of the service (revision {revision}); run that version, then restore"
-            )
+        self.require_restorable(revision, replace=replace)
         return self._database.write(lambda session: _restore(session, rows, replace=replace))
 
 
@@ -90,8 +96,8 @@ def _restore(session: Session, rows: Iterable[DumpedRow], *, replace: bool) -> d
     for table in reversed(tables()):
         if replace:
             connection.execute(delete(table))
-        elif connection.scalar(select(func.count()).select_from(table)):
-            raise NotRestored(f"the catalogue is not empty (table {table.name}); --replace removes what is there")
+        else:
+            _require_empty(connection, table)
     counts = dict.fromkeys(known, 0)
     for name, some in _by_table(rows):
         if name not in known:
@@ -100,6 +106,16 @@ def _restore(session: Session, rows: Iterable[DumpedRow], *, replace: bool) -> d
         counts[name] += len(some)
     _continue_numbers(connection, known.values())
     return counts
+
+
+def _require_empty(connection: Connection, table: Table) -> None:
+    if connection.scalar(select(func.count()).select_from(table)):
+        raise NotRestored(f"the catalogue is not empty (table {table.name}); --replace removes what is there")
+
+
+def _require_all_empty(connection: Connection) -> None:
+    for table in tables():
+        _require_empty(connection, table)
 
 
 def _by_table(rows: Iterable[DumpedRow]) -> Iterator[tuple[str, list[DumpedRow]]]:

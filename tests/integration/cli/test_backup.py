@@ -1,6 +1,7 @@
 """`thumbnails backup` and `thumbnails restore`: from and to SQLite and PostgreSQL, a folder and a bucket."""
 
 import io
+import os
 import shutil
 import tarfile
 
@@ -146,3 +147,33 @@ def test_pictures_of_a_bucket_are_left_there_unless_asked_for(filled, tmp_path):
     done = facts(runner_for(filled)("--json", "backup", tmp_path / "backup.tar", "--no-pictures"))
 
     assert done["pictures"] == 0
+
+
+@ON_SQLITE
+def test_a_device_or_a_pipe_is_not_replaced_by_a_backup(thumbnails, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    done = thumbnails("backup", pipe)
+
+    assert (done.exit_code, "no regular file" in done.stderr) == (1, True)
+    assert pipe.is_fifo()
+
+
+@ON_SQLITE
+def test_a_backup_that_cannot_be_restored_leaves_no_picture_behind(filled, make_empty, tmp_path):
+    file = tmp_path / "backup.tar"
+    runner_for(filled)("backup", file)
+    taken = make_empty()
+    taken.catalogue.add(taken.drafts.read({"url": "https://there.example.com/"}), capture=False)
+    done = runner_for(taken)("restore", file)
+
+    assert (done.exit_code, "not empty" in done.stderr) == (1, True)
+    assert [*taken.storage.keys()] == []
+
+
+@ON_SQLITE
+def test_an_archive_that_ends_in_tgz_is_compressed(filled, tmp_path):
+    runner_for(filled)("backup", tmp_path / "backup.tgz")
+
+    with tarfile.open(tmp_path / "backup.tgz", "r:gz") as archive:
+        assert "catalogue.jsonl" in archive.getnames()
