@@ -1,5 +1,6 @@
 """The group of all commands. Its services are made for the first command that needs some."""
 
+import errno
 from typing import Any
 
 import click
@@ -17,6 +18,10 @@ class _Group(click.Group):
             return super().invoke(context)
         except ThumbnailError as err:
             raise click.ClickException(err.detail or err.title) from None
+        except OSError as err:
+            if err.errno == errno.EPIPE:  # the reader of a pipe has seen enough; click ends the process quietly
+                raise
+            raise click.ClickException(f"the output could not be written: {err.strerror or err}") from None
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -4,6 +4,7 @@ import csv
 import io
 import subprocess
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -83,3 +84,12 @@ def test_the_catalogue_is_exported_to_a_file_or_the_standard_output(thumbnails, 
     assert [row["url"] for row in rows] == ["https://a.example.com/"]
     thumbnails("sites", "export", "--format", "gallery", "-o", tmp_path / "gallery.zip")
     assert "gallery/index.html" in zipfile.ZipFile(tmp_path / "gallery.zip").namelist()
+
+
+@ON_SQLITE
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="only Linux has a device that is always full")
+def test_a_full_disk_is_an_error_without_a_traceback(thumbnails):
+    done = thumbnails("sites", "export", "--output", "/dev/full")
+
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1] == "Error: the output could not be written: No space left on device"
