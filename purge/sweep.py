@@ -74,11 +74,11 @@ class PurgeSweeper:
             try:
                 self._purger.purge(of_pattern(pattern, "blocked", time.time()))
                 urls = self._rooms.catalogue.urls_of_host(pattern.host, subdomains=pattern.subdomains)
+                for site_id, url in urls.items():
+                    if pattern.matches(locate(url)):
+                        self._rooms.site_pictures.withdraw(site_id)
             except (QueueUnavailable, DatabaseUnavailable):
                 break  # already logged; the next sweep tries again
-            for site_id, url in urls.items():
-                if pattern.matches(locate(url)):
-                    self._rooms.site_pictures.changed(site_id)
             purged.append(name)
         if purged:
             state.breaker.call("purges_unreachable", lambda: state.client.sadd(key, *purged))

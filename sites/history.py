@@ -9,11 +9,22 @@ from sqlalchemy.orm import Session, aliased
 import images
 from errors import InvalidOption
 from model import Picture
+from options import Target
 from sites.models import SiteRow, SiteTag, VersionRow
 from sites.retention import remove_old_versions
-from sites.rows import LARGEST_ID, find_version, no_such_site, require_id, require_revision, to_site, to_version
+from sites.rows import (
+    LARGEST_ID,
+    find_site,
+    find_version,
+    no_such_site,
+    require_id,
+    require_revision,
+    to_site,
+    to_version,
+)
 from sites.values import Region, Site, Version
 from sites.version_rows import VersionStore, add_version, find_row, site_of
+from urls import locate
 
 MOST_VERSIONS = 100  # of a page of them
 
@@ -39,8 +50,10 @@ class Changed:
 class History:
     """Every method raises DatabaseUnavailable; those that read or store pictures StorageUnavailable too."""
 
-    def __init__(self, versions: VersionStore) -> None:
+    def __init__(self, versions: VersionStore, require_shown: Callable[[Target], object] = lambda _: None) -> None:
+        """`require_shown` raises TakenDown for a page that is shown to nobody."""
         self._versions = versions
+        self._require_shown = require_shown
         self._database = versions.database
         self._now = versions.now
 
@@ -67,7 +80,8 @@ class History:
         return found
 
     def difference(self, site_id: int, old: int, new: int) -> Difference:
-        """Compare two versions of a site. Raises NotFound, and InvalidOption for versions that are no pictures."""
+        """Compare two versions of a site. Raises NotFound, TakenDown, and InvalidOption for versions that are no pictures."""
+        self._require_shown(locate(self._database.read(lambda session: find_site(session, site_id)).url))
         before, after = self.version(site_id, old), self.version(site_id, new)
         if "application/pdf" in (before.content_type, after.content_type):
             raise InvalidOption("must be pictures; a PDF has no difference picture", field="from, to")

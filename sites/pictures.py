@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import structlog
+from sqlalchemy import select
 
 from errors import NotFound
 from model import Picture, ThumbnailRequest
 from options import CaptureOptions, Delivery, Rendition, Target
 from sites.database import Database
+from sites.models import VersionRow
 from sites.rows import find_site, find_version
 from storage import PictureStorage
 from thumbnails import Charge, PictureCache, Renditions
@@ -105,6 +107,11 @@ class SitePictures:
         if not (done := all(told)):
             _log.warning("site_picture_outdated", site_id=site_id)
         return done
+
+    def withdraw(self, site_id: int) -> bool:
+        """Judge anew whether a site and its versions are shown. False like `changed`. Raises DatabaseUnavailable."""
+        numbers = select(VersionRow.number).where(VersionRow.site_id == site_id)
+        return self.changed(site_id, self._database.read(lambda session: [*session.scalars(numbers)]))
 
     def _render(self, request: ThumbnailRequest, original: Picture, charge: Charge) -> Picture:
         made = self._renditions.make(original, request, time.monotonic() + _SECONDS, charge=charge)

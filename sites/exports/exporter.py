@@ -1,15 +1,18 @@
 """The formats in which the catalogue is exported."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from images import CpuPool
+from errors import NotFound, TakenDown
+from images import CpuPool, NotAPicture, make_rendition
+from options import Target
 from sites.catalogue import Catalogue
-from sites.exports.gallery import CARDS, gallery_pieces
+from sites.exports.gallery import CARDS, RENDITION, gallery_pieces
 from sites.exports.tables import csv_pieces, json_pieces, pages_of
-from sites.values import Filters
+from sites.values import Filters, Site
 from storage import PictureStorage
+from urls import locate
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +35,18 @@ FILES: Mapping[str, ExportFile] = MappingProxyType(
 class Exporter:
     """Exports sites. One instance per process."""
 
-    def __init__(self, catalogue: Catalogue, storage: PictureStorage, cpu: CpuPool) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        storage: PictureStorage,
+        cpu: CpuPool,
+        require_shown: Callable[[Target], object] = lambda _: None,
+    ) -> None:
+        """`require_shown` raises TakenDown for a page whose picture a gallery must not show."""
         self._catalogue = catalogue
         self._storage = storage
         self._cpu = cpu
+        self._require_shown = require_shown
 
     def pieces(self, format_: str, filters: Filters, base: str) -> Iterator[bytes]:
         """Yield a file, one of FILES, of the sites that `filters` match. `base` is the URL of the service.
@@ -43,6 +54,18 @@ class Exporter:
         Raises DatabaseUnavailable, and for a gallery StorageUnavailable, also after the first piece.
         """
         if format_ == "gallery":
-            return gallery_pieces(pages_of(self._catalogue, filters, CARDS), self._storage, self._cpu)
+            return gallery_pieces(pages_of(self._catalogue, filters, CARDS), self._rendition)
         pages = pages_of(self._catalogue, filters)
         return csv_pieces(pages) if format_ == "csv" else json_pieces(pages, base)
+
+    def _rendition(self, site: Site) -> bytes | None:
+        """Return the small picture of a site, or None if it has none, or none that can or may be shown."""
+        version = site.picture
+        if version is None:
+            return None
+        try:
+            self._require_shown(locate(site.url))
+            body, _ = self._storage.read(version.key)
+            return self._cpu.run(lambda: make_rendition(body, RENDITION)[0], pixels=version.width * version.height)
+        except (NotFound, NotAPicture, TakenDown):
+            return None

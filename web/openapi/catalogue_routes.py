@@ -293,7 +293,7 @@ CATALOGUE: tuple[Route, ...] = (
             query("to", _NUMBER, "The number of another version.", required=True),
             query("format", {"type": "string", "enum": ["json", "png"]}, "Default: what `Accept` prefers."),
         ),
-        errors=(InvalidOption, *_CATALOGUE, StorageUnavailable, OverCapacity),
+        errors=(InvalidOption, TakenDown, *_CATALOGUE, StorageUnavailable, OverCapacity),
         access=Access.KEYED,
     ),
 )

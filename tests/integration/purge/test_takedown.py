@@ -1,6 +1,8 @@
 """BLOCKED_TARGETS: pages that are shown to nobody, on whatever way they are asked for."""
 
+import io
 import json
+import zipfile
 
 import pytest
 
@@ -142,11 +144,17 @@ def test_the_picture_of_a_blocked_site_is_shown_no_more(make_built, tmp_path):
     assert client.get(path, query_string={"w": 320}).headers["X-Cache"] == "MISS"
     assert client.get(path, query_string={"w": 320}).headers["X-Cache"] == "HIT"
 
+    version = f"/sites/{site.id}/versions/1/image"
+    assert [client.get(version).headers["X-Cache"] for _ in range(2)] == ["MISS", "HIT"]
+
     later = make_built(blocked_targets="blocked.example/page")
     later.purging.sweeper.sweep()
     blocked = create_app(later.settings, later).test_client()
     assert blocked.get(path, query_string={"w": 320}).status_code == 451
-    assert blocked.get(f"/sites/{site.id}/versions/1/image").status_code == 451
+    assert blocked.get(version).status_code == 451
+    assert blocked.get(f"/sites/{site.id}/diff?from=1&to=1&format=png").status_code == 451
+    exported = blocked.get("/sites/export?format=gallery").data
+    assert [name for name in zipfile.ZipFile(io.BytesIO(exported)).namelist() if "/pictures/" in name] == []
 
 
 @pytest.fixture
