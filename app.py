@@ -17,6 +17,7 @@ from web.admin import blueprint as admin
 from web.api import (
     contract,
     dialects,
+    explain,
     health,
     jobs,
     metadata,
@@ -71,6 +72,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(site_history.blueprint(services, limits))
     app.register_blueprint(site_lists.blueprint(services, limits))
     app.register_blueprint(purge.blueprint(services))
+    app.register_blueprint(explain.blueprint(services, limits))
     app.register_blueprint(health.blueprint(services))
     app.register_blueprint(openapi.blueprint(services))
     pages.install(app, services)

@@ -67,6 +67,7 @@ from sites.exports import Exporter
 from sites.imports import Importer, ListFetcher, ListOutlet, ListReader, ListTurns
 from storage import OriginalStore, PictureStorage
 from thumbnails import (
+    Explainer,
     FailureHistory,
     Freshness,
     OriginalLimits,
@@ -94,6 +95,7 @@ class Services:
     access: AccessRules
     cache: PictureCache
     thumbnailer: Thumbnailer
+    explainer: Explainer
     metadata: MetadataReader
     icons: Icons
     previews: Previews
@@ -190,6 +192,19 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     page_figures = PageFigures(state, enabled=settings.admin_key is not None)
     screenshot_api = _screenshot_api(settings, state, cpu, costs, page_figures)
     previews = Previews(PreviewFetcher(pictures, cpu), freshness)
+    politeness, failures = _politeness(settings, state), FailureHistory(state)
+    explainer = Explainer(
+        cache,
+        freshness=freshness,
+        access=access,
+        guard=guard,
+        api=screenshot_api,
+        coalescer=coalescer,
+        politeness=politeness,
+        failures=failures,
+        originals=settings.originals,
+        judges_here=settings.resolve_targets,
+    )
     originals = Originals(
         cache,
         screenshot_api,
@@ -197,8 +212,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         guard if settings.resolve_targets else None,
         _original_limits(settings),
         previews,
-        politeness=_politeness(settings, state),
-        failures=FailureHistory(state),
+        politeness=politeness,
+        failures=failures,
         require_shown=access.blocked.require_shown,
     )
     storage = _storage(settings)
@@ -227,6 +242,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         access=access,
         cache=cache,
         thumbnailer=thumbnailer,
+        explainer=explainer,
         metadata=MetadataReader(thumbnailer, guard, cpu),
         previews=previews,
         icons=Icons(thumbnailer, IconStore(connections.cache, pictures, cpu), guard, cpu),

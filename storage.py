@@ -129,6 +129,14 @@ def storage_unavailable(
     return StorageUnavailable("the picture storage is not available; try again later")
 
 
+@dataclass(frozen=True, slots=True)
+class KeptBeginning:
+    """The first bytes of an original, and until when it is kept (Unix seconds), None where the store does not say."""
+
+    head: bytes
+    until: float | None
+
+
 class OriginalStore(Protocol):
     """Keeps originals, by name, for all processes that share the store.
 
@@ -142,6 +150,9 @@ class OriginalStore(Protocol):
         """A name of the store: processes with the same one read each other's originals."""
 
     def get(self, name: str) -> bytes | memoryview | None: ...
+
+    def peek(self, name: str, head: int) -> KeptBeginning | None:
+        """Return the first `head` bytes of an original. It does not count as used."""
 
     def put(self, name: str, value: bytes, seconds: int) -> bool:
         """Keep `value` for at most `seconds`, in place of an older one. False if it is not kept; the older one is gone."""

@@ -12,6 +12,7 @@ from access.budgets import (
     JobBudgets,
     JobCharge,
     rate_headers,
+    requests_of,
 )
 from access.clients import client_of
 from access.counters import Counters, RedisCounters
@@ -39,5 +40,6 @@ __all__ = [
     "client_of",
     "parse_size",
     "rate_headers",
+    "requests_of",
     "sign",
 ]

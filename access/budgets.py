@@ -67,6 +67,14 @@ class Budget:
         usage = self._counters.read(limit, self._scope, client)
         return BudgetUsage(limit.amount, usage.count, math.ceil(usage.seconds), limit.get_expiry())
 
+    def windows(self, client: str, own_limit: str | None = None) -> "list[BudgetUsage]":
+        """Return what the client has used of each window, the shortest first. Charges nothing."""
+        found = []
+        for limit in sorted(limits.parse_many(own_limit)) if own_limit else self._limits:
+            usage = self._counters.read(limit, self._scope, client)
+            found.append(BudgetUsage(limit.amount, usage.count, math.ceil(usage.seconds), limit.get_expiry()))
+        return found
+
     @contextmanager
     def charged(self, client: str, cost: int) -> Iterator[None]:
         """Charge `cost` for the block, and give it back if the block was refused by RateLimited or OverCapacity.
@@ -103,6 +111,15 @@ class BudgetUsage:
     @property
     def remaining(self) -> int:
         return max(self.limit - self.count, 0)
+
+
+def requests_of(counters: Counters, limit: str, client: str) -> list[BudgetUsage]:
+    """Return what the flood guard has counted of `client` in each window of `limit`, but for the last hits of a process."""
+    found = []
+    for item in sorted(limits.parse_many(limit)):
+        usage = counters.read(item, FLOOD_SCOPE, client, _FLOOD_LIMITS)
+        found.append(BudgetUsage(item.amount, usage.count, math.ceil(usage.seconds), item.get_expiry()))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from access.blocked import BlockedTargets
+from access.clients import client_of
 from access.keys import ApiKey, find_key
 from access.signatures import require_signature, sign
 from errors import BadKey, ForbiddenHost, InvalidOption, KeyRequired
@@ -43,6 +44,19 @@ class AccessRules:
         """
         if (self.keys or self.signing_keys) and key is None:
             raise KeyRequired(f"{what} needs an API key; send `Authorization: Bearer <key>` or `X-API-Key`")
+
+    def find_client(self, named: str) -> tuple[str, str | None]:
+        """Return the client that an operator has named, by its address or its key's name, and its own limit of captures.
+
+        Raises InvalidOption.
+        """
+        key = next((each for each in self.keys if each.name == named.removeprefix("key:")), None)
+        if key is not None:
+            return f"key:{key.name}", key.limit
+        address = client_of(named)
+        if address == "unknown":
+            raise InvalidOption("must be an address, or the name of an API key", field="client")
+        return address, None
 
     @property
     def restricted(self) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 import images
-from capture.provider import CaptureCall, Provider, is_of_api
+from capture.provider import ApiState, CaptureCall, Provider, is_of_api
 from capture.pseudonyms import Pseudonyms
 from errors import InvalidOption, ThumbnailError, UpstreamQuota, UpstreamUnavailable
 from images import CpuPool
@@ -153,6 +153,10 @@ class ScreenshotAPI:
         except images.NotAPicture:
             return False
         return difference <= images.INVISIBLE
+
+    def describe(self, options: CaptureOptions) -> tuple[ApiState, ...]:
+        """Tell operators of each API whether it would take a capture with `options`, in order of preference."""
+        return tuple(each.describe(options) for each in self._providers)
 
     def open_breakers(self) -> dict[str, bool]:
         """Return of each API, by its name, whether it is not called, since it is down."""

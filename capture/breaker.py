@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import structlog
@@ -24,6 +25,19 @@ TRUST_SECONDS = 3.0
 
 T = TypeVar("T")
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerState:
+    """Whether the breaker is `closed`, `open` for some `seconds`, or `probing`, so that one caller at a time is let through.
+
+    `failures` were counted in a row; `code` is of the failure that has opened it.
+    """
+
+    state: str
+    failures: int
+    code: str = ""
+    seconds: int = 0
 
 
 class CircuitBreaker:
@@ -56,6 +70,14 @@ class CircuitBreaker:
     def is_open(self) -> bool:
         """Return whether no caller waits for the API, or one probes whether it works again."""
         return self._state() is not None
+
+    def describe(self) -> BreakerState:
+        """Tell operators the state. Claims no probe."""
+        state = self._state()
+        if state is None:
+            return BreakerState("closed", self._failures)
+        left = state["until"] - self._clock()
+        return BreakerState("open" if left > 0 else "probing", self._failures, state["code"], max(int(left), 0))
 
     def admit(self) -> None:
         """Let one capture through, or raise UpstreamUnavailable or UpstreamQuota at once.

@@ -104,6 +104,22 @@ class Load:
 IDLE = Load()
 
 
+@dataclass(frozen=True, slots=True)
+class AddressState:
+    """An address of an API as this process knows it: its own calls without an answer, and the captures of others there.
+
+    `slots` and `others` are what our engine said `load_age` seconds ago; both are None if it has said nothing yet.
+    `away` says that it did not answer, and is left alone.
+    """
+
+    address: str
+    outstanding: int
+    slots: int | None = None
+    others: int | None = None
+    load_age: float | None = None
+    away: bool = False
+
+
 class CaptureClient:
     """Takes pictures through one screenshot API. The threads of a process share one instance."""
 
@@ -226,6 +242,14 @@ class CaptureClient:
     def address(self) -> str:
         """Host and port of the API."""
         return urllib.parse.urlsplit(self._base_url).netloc.rpartition("@")[2]
+
+    def describe(self) -> tuple[AddressState, ...]:
+        """Tell operators what this process knows of the API's address. No call."""
+        load = self._load
+        if not load.at:
+            return (AddressState(self.address, self.outstanding),)
+        age = round(time.monotonic() - load.at, 1)
+        return (AddressState(self.address, self.outstanding, load.slots, load.others, age),)
 
     @property
     def busyness(self) -> float:

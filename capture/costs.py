@@ -49,10 +49,17 @@ class Costs:
 
     def require_affordable(self, api: str) -> None:
         """Raise CostLimited if a call to `api` would exceed the day's limit."""
-        if self._limit is None or not self._prices.get(api):
-            return
-        if self._spent(self._today()) + self._prices[api] > self._limit:
+        if not self.can_afford(api):
             raise self._refusal(api)
+
+    def can_afford(self, api: str) -> bool:
+        """Return whether the day's limit allows a call to `api`. Counts nothing."""
+        price = self._prices.get(api, 0)
+        return self._limit is None or not price or self._spent(self._today()) + price <= self._limit
+
+    def price(self, api: str) -> Decimal:
+        """Return the price of a call to `api`."""
+        return Decimal(self._prices.get(api, 0)) / _UNIT
 
     def pay(self, api: str) -> None:
         """Add the price of a call to the day's sum. Raises CostLimited if the limit does not allow the call."""

@@ -7,10 +7,11 @@ that seems to take engines down is given up, before it has taken all.
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import structlog
 
-from capture.client import LEAST_TRY, TRIES, CaptureClient, Screenshot, full_jitter, pause_before
+from capture.client import LEAST_TRY, TRIES, AddressState, CaptureClient, Screenshot, full_jitter, pause_before
 from capture.outcomes import CRASHER, LATE, CallFailure
 from errors import CostLimited, OverCapacity, RateLimited, UpstreamUnavailable
 from options import CaptureOptions
@@ -104,6 +105,15 @@ class Engines:
             except (RateLimited, CostLimited):
                 break
         raise failure.to_error()
+
+    def describe(self) -> tuple[AddressState, ...]:
+        """Tell operators what this process knows of each engine. No call."""
+        with self._lock:
+            return tuple(
+                replace(state, away=each.away_until is not None)
+                for each in self._engines
+                for state in each.client.describe()
+            )
 
     def ping(self) -> bool:
         """Return whether one of the engines responds."""

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import limits
@@ -87,6 +88,31 @@ return {'0', 0}
 _log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class RateUse:
+    """How often a host was captured in the current window of `window` seconds, which ends in `reset`; 0 before the first."""
+
+    limit: int
+    window: int
+    count: int
+    reset: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostUse:
+    """How a host is captured now: `at_once` captures may run, 0 for any number. `waiting` clients were just refused."""
+
+    at_once: int
+    running: int = 0
+    waiting: int = 0
+    rates: tuple[RateUse, ...] = ()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a visitor would wait or be refused. While clients wait, each may take its part alone, which is not told."""
+        return bool(0 < self.at_once <= self.running or any(each.count >= each.limit for each in self.rates))
+
+
 class Politeness:
     def __init__(
         self,
@@ -129,6 +155,30 @@ class Politeness:
             if self._at_once:
                 name = self._state.keys.target_running(host)
                 self._call(lambda: self._state.client.zrem(name, f"{token}|{client}"))
+
+    def describe(self, host: str) -> HostUse:
+        """Tell operators how `host` is captured now. Counts nothing."""
+        if not self._at_once and not self._rates:
+            return HostUse(0)
+        keys, now = self._state.keys, time.time()
+        names = [keys.target_rate(host, f"{rate.amount}/{rate.get_expiry()}") for rate in self._rates]
+
+        def read() -> list[Any]:
+            with self._state.client.pipeline(transaction=False) as pipe:
+                pipe.zcount(keys.target_running(host), now, "+inf")
+                pipe.zcount(keys.target_waiting(host), now, "+inf")
+                for name in names:
+                    pipe.hvals(name)
+                    pipe.ttl(name)
+                return pipe.execute()
+
+        found = self._call(read)[0] or [0, 0, *[[], 0] * len(names)]
+        running, waiting, *counts = found
+        rates = [
+            RateUse(rate.amount, rate.get_expiry(), sum(map(int, values)), max(left, 0))
+            for rate, values, left in zip(self._rates, counts[::2], counts[1::2], strict=True)
+        ]
+        return HostUse(self._at_once, running, waiting, tuple(rates))
 
     def _enter(self, host: str, client: str, token: str, *, background: bool) -> None:
         until = time.monotonic() + self._patience

@@ -4,19 +4,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Protocol
 
 import structlog
 
 import images
-from capture.breaker import CircuitBreaker
-from capture.client import Screenshot
+from capture.breaker import BreakerState, CircuitBreaker
+from capture.client import AddressState, Screenshot
 from capture.costs import Costs
 from capture.quota import Quota
 from errors import (
     CaptureError,
     CaptureFailed,
     CostLimited,
+    InvalidOption,
     OverCapacity,
     RateLimited,
     ThumbnailError,
@@ -57,6 +59,8 @@ class ScreenshotClient(Protocol):
         count: Callable[[], None] = lambda: None,
     ) -> Screenshot: ...
 
+    def describe(self) -> tuple[AddressState, ...]: ...
+
     def ping(self) -> bool: ...
 
     def close(self) -> None: ...
@@ -69,6 +73,26 @@ class CaptureCall:
     request_id: str = ""
     client: str = ""
     background: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ApiState:
+    """What an operator may know of a screenshot API. `refusal` says why it cannot express the options, "" if it can.
+
+    `price` is that of a call; `affordable` says whether today's limit of costs allows one.
+    """
+
+    name: str
+    breaker: BreakerState
+    price: Decimal
+    affordable: bool
+    refusal: str
+    addresses: tuple[AddressState, ...]
+
+    @property
+    def takes(self) -> bool:
+        """Whether a capture would be taken now."""
+        return not self.refusal and self.affordable and self.breaker.state != "open"
 
 
 class Provider:
@@ -115,6 +139,16 @@ class Provider:
         except (UpstreamUnavailable, UpstreamQuota):
             return False
         return True
+
+    def describe(self, options: CaptureOptions) -> ApiState:
+        """Tell operators whether the API would take a capture with `options`. Asks nothing of it, and counts nothing."""
+        refusal = ""
+        try:
+            self.require_expressible(options)
+        except InvalidOption as err:
+            refusal = err.detail
+        price, affordable = self._costs.price(self.name), self._costs.can_afford(self.name)
+        return ApiState(self.name, self._breaker.describe(), price, affordable, refusal, self._client.describe())
 
     def admit(self) -> None:
         """Pass the breaker. Raises UpstreamUnavailable or UpstreamQuota. An admitted caller captures, or cancels."""

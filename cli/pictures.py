@@ -1,4 +1,4 @@
-"""`thumbnails capture`, `sign` and `purge`."""
+"""`thumbnails capture`, `sign`, `purge` and `explain`."""
 
 import time
 from pathlib import Path
@@ -11,7 +11,9 @@ from cli.console import Console
 from jobs import new_id
 from model import ThumbnailRequest
 from options import FORMATS
-from thumbnails import Ask, NoCharge
+from thumbnails import Ask, NoCharge, describe
+from web.http import budgets
+from web.http.explanations import explain_query
 from web.http.path_form import write_path
 
 CLIENT = "command line"
@@ -124,4 +126,36 @@ def purge(console: Console, /, *, everything: bool, older_than: str | None, **or
     )
 
 
-COMMANDS = (capture, sign, purge)
+@click.command()
+@click.argument("url")
+@click.option("--option", "-o", "options", multiple=True, help="an option of /thumb, such as w=320; repeatable")
+@click.option("--client", help="whose budgets to show: an address, or the name of an API key")
+@click.pass_obj
+def explain(console: Console, url: str, options: tuple[str, ...], client: str | None) -> None:
+    """Say what the service knows of the page at URL, and what a request would get. Captures nothing.
+
+    The memory of the web processes is not seen from here: GET /explain shows that of one of them.
+    """
+    pairs = [("url", url), *_pairs(options), *([("client", client)] if client else [])]
+    services = console.services
+    explained = explain_query(services, budgets.build(services), urlencode(pairs).encode(), CLIENT)
+    facts = describe(explained)
+    facts["cache"]["memory"] = facts["cache"]["original_in_memory"] = "not seen from here"
+    console.show(facts, "\n".join(_outline(facts)))
+
+
+def _outline(value: object, indent: str = "") -> list[str]:
+    """Write what JSON holds as indented lines. Empty values are left out."""
+    lines: list[str] = []
+    for name, each in (
+        value.items() if isinstance(value, dict) else enumerate(value, 1) if isinstance(value, list) else ()
+    ):
+        if isinstance(each, dict | list):
+            inner = _outline(each, indent + "  ")
+            lines += [f"{indent}{name}:", *inner] if inner else []
+        elif each is not None and each != "":
+            lines.append(f"{indent}{name}: {each}")
+    return lines
+
+
+COMMANDS = (capture, sign, purge, explain)

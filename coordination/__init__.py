@@ -5,7 +5,7 @@ Knows nothing of pictures.
 """
 
 from coordination.cluster import ClusterMode, hint_about
-from coordination.coalescer import Coalescer, Flight, Work
+from coordination.coalescer import Coalescer, Flight, FlightState, Work
 from coordination.connections import (
     CacheRedis,
     Connections,
@@ -15,7 +15,7 @@ from coordination.connections import (
 )
 from coordination.idempotency import Attempt, IdempotencyStore, StoredResponse
 from coordination.keys import CacheKeys, StateKeys
-from coordination.leases import LEASE_MS, Leases, LocalLeases
+from coordination.leases import LEASE_MS, Holder, Leases, LocalLeases
 from coordination.memory import NEARLY_FULL, RedisMemory, read_memory
 from coordination.outages import NoAnswer, log_in_one_line
 from coordination.policies import warn_about_full_redis
@@ -33,7 +33,9 @@ __all__ = [
     "Coalescer",
     "Connections",
     "Flight",
+    "FlightState",
     "FollowingPool",
+    "Holder",
     "IdempotencyStore",
     "KeyTracking",
     "Leases",

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
-from coordination.leases import LeaseSource
+from coordination.leases import Holder, LeaseSource
 from errors import OverCapacity, ThumbnailError
 from telemetry import metrics
 
@@ -38,6 +38,15 @@ class Work(Generic[T]):
     lead: Callable[[], T]
     follow: Callable[[], T | None]
     before_waiting: Callable[[], object] = lambda: None  # for another process
+
+
+@dataclass(frozen=True, slots=True)
+class FlightState:
+    """Whether work is in progress: `here`, in this process, or `elsewhere`. `holder` leads it, None if that is not known."""
+
+    here: bool
+    elsewhere: bool
+    holder: Holder | None
 
 
 class Coalescer:
@@ -86,6 +95,12 @@ class Coalescer:
         with self._lock:
             here = key in self._flights
         return here or self._leases.is_held(key)
+
+    def describe(self, key: str) -> FlightState:
+        """Tell who works on `key`. Joins nothing."""
+        with self._lock:
+            here = key in self._flights
+        return FlightState(here, not here and self._leases.is_held(key), self._leases.holder(key))
 
     def drain(self, seconds: float) -> None:
         """Wait at most `seconds` for all flights and their callbacks, so that a process that ends loses no work."""

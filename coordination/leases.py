@@ -4,7 +4,10 @@ The holder renews its lease. A dead holder's lease expires within LEASE_MS, and 
 wakes waiters by a stream when it is done.
 """
 
+import os
+import re
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +24,7 @@ T = TypeVar("T")
 
 LEASE_MS = 2500
 HEARTBEAT_SECONDS = 0.7
+_HOLDER = re.compile(r"([0-9A-Za-z.-]{1,64})/([0-9]{1,10})/([0-9]{1,14})/[0-9a-f]+")
 DONE_SECONDS = 30  # how long late waiters still find the stream
 _log = structlog.get_logger()
 
@@ -55,6 +59,27 @@ class Lease:
     shared: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that holds a lease: the name of its machine, its id there, and since when (Unix seconds)."""
+
+    machine: str
+    process: int
+    since: float
+
+    @classmethod
+    def read(cls, token: str) -> "Holder | None":
+        """Read the token of a lease. None if another version has made it."""
+        found = _HOLDER.fullmatch(token)
+        return cls(found[1], int(found[2]), int(found[3]) / 1000) if found else None
+
+
+def _new_token() -> str:
+    """Make a token that tells operators who holds the lease."""
+    machine = re.sub(r"[^0-9A-Za-z.-]", "-", socket.gethostname())[:64] or "unknown"
+    return f"{machine}/{os.getpid()}/{time.time() * 1000:.0f}/{secrets.token_hex(8)}"
+
+
 class LeaseSource(Protocol):
     """A source of leases: `Leases` or `LocalLeases`."""
 
@@ -62,6 +87,9 @@ class LeaseSource(Protocol):
         """Take the lease, or learn who holds it."""
 
     def is_held(self, subject: str) -> bool: ...
+
+    def holder(self, subject: str) -> "Holder | None":
+        """Tell who holds the lease, as far as that is known."""
 
     def release(self, lease: Lease) -> None: ...
 
@@ -77,6 +105,9 @@ class LocalLeases:
 
     def is_held(self, subject: str) -> bool:  # noqa: ARG002 - no other process matters
         return False
+
+    def holder(self, subject: str) -> Holder | None:  # noqa: ARG002
+        return None
 
     def release(self, lease: Lease) -> None:
         pass
@@ -108,7 +139,7 @@ class Leases:
 
     def acquire(self, subject: str) -> Lease:
         """Take the lease, or learn who holds it. Without Redis it is ours, for this process alone."""
-        token, name = secrets.token_hex(8), self._state.keys.lease(subject)
+        token, name = _new_token(), self._state.keys.lease(subject)
         holder, _ = self._call(lambda: self._take(keys=[name], args=[token, self._lease_ms]))
         if not holder:
             return Lease(subject, token, ours=True, shared=False)
@@ -119,6 +150,10 @@ class Leases:
 
     def is_held(self, subject: str) -> bool:
         return bool(self._call(lambda: self._state.client.exists(self._state.keys.lease(subject)))[0])
+
+    def holder(self, subject: str) -> Holder | None:
+        token, _ = self._call(lambda: self._state.client.get(self._state.keys.lease(subject)))
+        return Holder.read(token.decode(errors="replace")) if isinstance(token, bytes) else None
 
     def release(self, lease: Lease, done_seconds: int = DONE_SECONDS) -> None:
         """End the lease and wake all waiters. Late ones find it ended for `done_seconds`."""

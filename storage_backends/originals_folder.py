@@ -21,7 +21,8 @@ from typing import TypeVar
 import structlog
 
 from images import CpuPool
-from storage_backends.sealing import BrokenSeal, seal, unseal
+from storage import KeptBeginning
+from storage_backends.sealing import SEAL_BYTES, BrokenSeal, read_until, seal, unseal
 from telemetry import metrics, traces
 
 T = TypeVar("T")
@@ -77,6 +78,11 @@ class OriginalsFolder:
         if value is None:
             self.discard(name)
         return value
+
+    def peek(self, name: str, head: int) -> KeptBeginning | None:
+        with self._reported(), suppress(BrokenSeal):
+            return self._run(lambda: _peek(self._path(name), head))
+        return None
 
     def put(self, name: str, value: bytes, seconds: int) -> bool:
         path, until = self._path(name), time.time() + seconds
@@ -214,6 +220,22 @@ def _read(path: Path, *, wait: bool = True) -> memoryview | None:
         with suppress(PermissionError):  # another user's file
             os.utime(file.fileno(), (time.time(), stat.st_mtime))
     return unseal(sealed)
+
+
+def _peek(path: Path, head: int) -> KeptBeginning | None:
+    """Read the beginning of a file, and leave the time when it was used. Raises OSError or BrokenSeal."""
+    try:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOATIME", 0))
+        except PermissionError:  # another user's file
+            descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        beginning = file.read(head)
+        file.seek(max(os.fstat(file.fileno()).st_size - SEAL_BYTES, 0))
+        until = read_until(file.read(SEAL_BYTES))
+    return KeptBeginning(beginning, until) if until > time.time() else None
 
 
 def _read_at_once(descriptor: int, size: int) -> bytearray:

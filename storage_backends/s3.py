@@ -19,6 +19,7 @@ from errors import StorageUnavailable
 from model import Picture
 from storage import (
     CACHE_FOREVER,
+    KeptBeginning,
     Stored,
     content_type_of,
     is_key,
@@ -227,6 +228,10 @@ class S3Originals:
             self.discard(name)
         return value
 
+    def peek(self, name: str, head: int) -> KeptBeginning | None:
+        beginning = self._call(lambda: self._beginning(ORIGINALS + name, head))
+        return KeptBeginning(beginning, None) if beginning else None
+
     def put(self, name: str, value: bytes, seconds: int) -> bool:
         sealed = seal(value, time.time() + seconds)
         put = partial(self._client.put_object, Bucket=self._bucket, Key=ORIGINALS + name, Body=sealed)
@@ -257,6 +262,15 @@ class S3Originals:
         except ClientError as err:
             if _status(err) in _MISSING:  # removed by its lifecycle rule meanwhile
                 return False
+            raise
+
+    def _beginning(self, key: str, head: int) -> bytes:
+        """Read the first bytes of an object, b"" if there is none."""
+        try:
+            return self._read_object(key, f"bytes=0-{head - 1}")
+        except ClientError as err:
+            if _status(err) in _MISSING:
+                return b""
             raise
 
     def _read_object(self, key: str, bytes_: str) -> bytes:

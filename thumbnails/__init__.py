@@ -2,6 +2,8 @@
 
 from thumbnails.ask import Ask, Charge, NoCharge
 from thumbnails.cache import PictureCache
+from thumbnails.explanation import Explainer, Explanation
+from thumbnails.explanation_json import describe
 from thumbnails.failures import FailureHistory, PastFailure
 from thumbnails.freshness import Freshness
 from thumbnails.known import Known
@@ -20,6 +22,8 @@ __all__ = [
     "Ask",
     "CacheState",
     "Charge",
+    "Explainer",
+    "Explanation",
     "FailureHistory",
     "Freshness",
     "Head",
@@ -40,4 +44,5 @@ __all__ = [
     "Served",
     "Thumbnailer",
     "WaitLimits",
+    "describe",
 ]

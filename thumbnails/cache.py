@@ -24,9 +24,9 @@ from errors import QueueUnavailable, ThumbnailError
 from model import Key, Picture, ThumbnailRequest
 from options import FORMATS, Target
 from storage import OriginalStore
-from thumbnails.known import Known, OriginalInfo, RememberedFailure
+from thumbnails.known import Kept, Known, Levels, OriginalInfo, RememberedFailure
 from thumbnails.memory import TRUST_SECONDS, PictureMemory
-from thumbnails.packing import HEAD_BYTES, CutOff, Head, add_pixels, pack, pack_pixels, read_head, unpack
+from thumbnails.packing import HEAD_BYTES, CutOff, Head, add_pixels, pack, pack_pixels, read_head, unpack, unpack_head
 from thumbnails.purges import Purges, Scope
 from thumbnails.redis_originals import RedisOriginals
 
@@ -37,6 +37,7 @@ _PIXELS = ".pixels"  # what ends the name of an original's pixels
 _SUSPECT, _ERROR = b"suspect ", b"error "
 
 HAND_OVER_SECONDS = 30  # how long an original is in Redis for machines that wait for it and share no store
+_PEEKED_BYTES = 1 << 16  # of an original: its head, with all that the page says of itself
 _AT_A_TIME = 500  # pictures of which a purge looks at the beginnings
 _WAITED_SECONDS = 180  # longer than a caller waits for a capture
 # Notes when a page was captured, deletes earlier failures, and returns the places where others wait for the original.
@@ -126,6 +127,40 @@ class PictureCache:
         if original is None or known.supersedes(original) or not is_as_captured(original, request):
             return None
         return replace(original, pixels=b"")
+
+    def peek(self, request: ThumbnailRequest) -> Levels:
+        """Look at each level without using it: what is purged or outdated is there, too, and nothing counts as used."""
+        names = [self._keys.picture(request.rendition_key.digest), *self._page_keys(request)]
+
+        def read() -> list[Any]:
+            with self._client.pipeline(transaction=False) as pipe:
+                for name in names:
+                    pipe.get(name)
+                    pipe.ttl(name)
+                return pipe.execute()
+
+        values, reachable = self._call(read)
+        body, body_left, note, note_left, failure, _ = values or (None,) * 6
+        rendition = unpack(body, request.rendition_key) if body else None
+        info = _unpack_info(note) if note else None
+        beginning = self._originals.peek(request.capture_key.digest, _PEEKED_BYTES)
+        found = unpack_head(beginning.head, request.capture_key) if beginning else None
+        left = int(beginning.until - time.time()) if beginning and beginning.until else None
+        return Levels(
+            memory=self._peek_memory(request.rendition_key),
+            rendition=Kept(rendition, len(rendition.body), body_left) if rendition else None,
+            note=info,
+            note_seconds=note_left if info else None,
+            original_memory=self._peek_memory(request.capture_key),
+            original=Kept(*found, left) if found else None,
+            failure=self._read_failure(request, failure),
+            purged_before=self._purges.before(request.target) if self._purges else 0.0,
+            reachable=reachable,
+        )
+
+    def _peek_memory(self, key: Key) -> Kept | None:
+        found = self._memory.peek(key)
+        return Kept(found[0], len(found[0].body), age=found[1]) if found else None
 
     def page(self, request: ThumbnailRequest) -> tuple[OriginalInfo | None, RememberedFailure | None]:
         """Read when the page was last captured, and its failure."""

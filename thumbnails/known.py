@@ -35,6 +35,34 @@ class RememberedFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """A picture of one level of the cache, without its file: the file's `bytes`, and the `seconds` for which it is kept.
+
+    `age` is for how long a process has it in its memory. What is not known is None.
+    """
+
+    picture: Picture
+    bytes: int
+    seconds: int | None = None
+    age: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """What each level of the cache has of a request, purged or not, as it was looked at. None stands for nothing."""
+
+    memory: Kept | None
+    rendition: Kept | None
+    note: OriginalInfo | None
+    note_seconds: int | None
+    original_memory: Kept | None
+    original: Kept | None
+    failure: RememberedFailure | None
+    purged_before: float
+    reachable: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """The state of a request in the cache. Not `complete` if it is from memory, which knows the rendition alone."""
 

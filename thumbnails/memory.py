@@ -74,6 +74,14 @@ class PictureMemory:
             self._protect(key.digest, entry)
         return entry.picture if entry.canonical == key.canonical else None
 
+    def peek(self, key: Key) -> tuple[Picture, float] | None:
+        """Return the picture of `key`, if it can be trusted, and for how many seconds it is here. It does not count as used."""
+        with self._lock:
+            entry = self._protected.get(key.digest) or self._probation.get(key.digest)
+            if entry is None or entry.canonical != key.canonical or not self._is_trusted(entry):
+                return None
+            return entry.picture, time.monotonic() - entry.at
+
     def remember(self, key: Key, picture: Picture, page: Key, mark: Mark | None = None) -> None:
         """Keep `picture`, read or written after `mark`; without a mark, for seconds only."""
         with self._lock:

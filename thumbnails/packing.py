@@ -6,6 +6,7 @@ The line holds the canonical options, which are compared on reading: a value und
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 
@@ -58,20 +59,36 @@ def unpack(value: bytes | memoryview, key: Key) -> Picture | None:
         end = start + header["bytes"]
         if header["key"] != key.canonical or end != len(view):
             return None
-        return Picture(
-            bytes(view[start:]),
-            header["type"],
-            header["width"],
-            header["height"],
-            datetime.fromtimestamp(header["captured_at"], UTC),
-            header["etag"],
-            suspect=header["suspect"],
-            notes=Notes.read(header.get("notes", "")),
-            page=PageMetadata.read(header["page"]) if "page" in header else None,
-            captured_by=header.get("by", ""),
-        )
+        return _picture(header, bytes(view[start:]))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def unpack_head(beginning: bytes, key: Key) -> tuple[Picture, int] | None:
+    """Return the picture of whose packed value this is the beginning, without its file, and the file's bytes.
+
+    None if the value is another's.
+    """
+    try:
+        header = orjson.loads(beginning[: _end_of_line(memoryview(beginning))])
+        return (_picture(header, b""), int(header["bytes"])) if header["key"] == key.canonical else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _picture(header: Any, body: bytes) -> Picture:
+    return Picture(
+        body,
+        header["type"],
+        header["width"],
+        header["height"],
+        datetime.fromtimestamp(header["captured_at"], UTC),
+        header["etag"],
+        suspect=header["suspect"],
+        notes=Notes.read(header.get("notes", "")),
+        page=PageMetadata.read(header["page"]) if "page" in header else None,
+        captured_by=header.get("by", ""),
+    )
 
 
 @dataclass(frozen=True, slots=True)

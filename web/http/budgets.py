@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from access import RENDITION_BYTES, Budget, CaptureCharge, JobBudgets
+from access import RENDITION_BYTES, Budget, BudgetUsage, CaptureCharge, JobBudgets, requests_of
 from options import MAX_BATCH
 from services import Services
 
@@ -52,3 +52,17 @@ def build(services: Services) -> Budgets:
         Budget(counters, f"{SITES_A_DAY} per day", "new sites"),
         Budget(counters, "1000000000 per day", "captures of a key"),
     )
+
+
+def usages(services: Services, budgets: Budgets, client: str, own_limit: str | None) -> dict[str, list[BudgetUsage]]:
+    """Return what `client` has used of each of its budgets, in each window. Charges nothing."""
+    return {
+        "requests": requests_of(services.counters, services.settings.request_limit, client),
+        "captures": budgets.captures.windows(client, own_limit),
+        "renditions": budgets.renditions.windows(client),
+        "permanent_pictures": budgets.permanent_pictures.windows(client),
+        "permanent_bytes": budgets.permanent_bytes.windows(client),
+        "job_requests": budgets.jobs.calls.windows(client),
+        "jobs": budgets.jobs.jobs.windows(client),
+        "sites": budgets.sites.windows(client),
+    }

@@ -126,6 +126,28 @@ _JOBS = _object(
     worker_seen_seconds=nullable(NUMBER),
 )
 
+_SECONDS: JSONSchema = {"type": "integer"}
+_KEY = _object("A key.", digest=TEXT, canonical=TEXT)
+_PERMISSION = _object("Whether it is allowed.", allowed=FLAG, code=nullable(TEXT), reason=nullable(TEXT))
+_WINDOW = _object("A limit, in one window.", limit=COUNT, window=COUNT, remaining=COUNT, reset=COUNT)
+_LEVEL = _object(
+    "A picture in one level.",
+    state={"enum": ["fresh", "stale", "expired", "purged", "outdated"]},
+    content_type=_CONTENT_TYPE,
+    width=COUNT,
+    height=COUNT,
+    bytes=COUNT,
+    etag=TEXT,
+    captured_at=MOMENT,
+    captured_by=nullable(_API),
+    suspect=FLAG,
+    notes=TEXT,
+    fresh_for=COUNT,
+    stale_for=COUNT,
+    kept_for=nullable(_SECONDS),
+    held_for=nullable(NUMBER),
+)
+
 SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
     {
         "ThumbnailState": _without(
@@ -309,6 +331,104 @@ SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
             sites=list_of(_LINE),
         ),
         "Health": _object("That the process serves.", ok=FLAG, status={"const": "ok"}, version=TEXT, uptime=NUMBER),
+        "Explanation": _object(
+            "What the service knows of a page. Times are in seconds; what is not known, or does not apply, is null.",
+            url=TEXT,
+            options={"type": "object"},
+            private=FLAG,
+            keys=_object("What is hashed for each key.", capture=_KEY, rendition=_KEY),
+            request=_object(
+                "What a request would get and be charged for.",
+                x_cache=nullable({"enum": ["HIT", "STALE", "MISS", "BYPASS"]}),
+                code=nullable(TEXT),
+                why=TEXT,
+                captures=COUNT,
+                renditions=COUNT,
+                api=nullable(TEXT),
+                price=TEXT,
+            ),
+            cache=_object(
+                "The levels of the cache.",
+                reachable=FLAG,
+                memory=nullable(_LEVEL),
+                rendition=nullable(_LEVEL),
+                note=nullable(
+                    _object(
+                        "When the page was last captured.",
+                        captured_at=MOMENT,
+                        suspect=FLAG,
+                        shows_error=FLAG,
+                        kept_for=nullable(_SECONDS),
+                    )
+                ),
+                original_in_memory=nullable(_LEVEL),
+                original=nullable(_LEVEL),
+                originals={"enum": ["folder", "s3", "redis"]},
+                purged_before=nullable(MOMENT),
+                failure=nullable(
+                    _object("A remembered failure.", code=TEXT, reason=TEXT, at=MOMENT, seconds_left=nullable(_SECONDS))
+                ),
+                nginx=TEXT,
+            ),
+            guard=_object(
+                "The guard's verdict.", verdict=TEXT, allowed=FLAG, addresses=list_of(TEXT), judged_here=FLAG
+            ),
+            access=_object("What the operator allows.", target=_PERMISSION, size=_PERMISSION, signature_needed=FLAG),
+            client=TEXT,
+            budgets={"type": "object", "additionalProperties": list_of(_WINDOW)},
+            apis=list_of(
+                _object(
+                    "A screenshot API.",
+                    name=_API,
+                    takes=FLAG,
+                    breaker=_object(
+                        "Its breaker.",
+                        state={"enum": ["closed", "open", "probing"]},
+                        failures=COUNT,
+                        code=nullable(TEXT),
+                        seconds=COUNT,
+                    ),
+                    price=TEXT,
+                    affordable=FLAG,
+                    refusal=nullable(TEXT),
+                    addresses=list_of(
+                        _object(
+                            "What the answering process knows of an address.",
+                            address=TEXT,
+                            outstanding=COUNT,
+                            slots=nullable(COUNT),
+                            others=nullable(COUNT),
+                            load_age=nullable(NUMBER),
+                            away=FLAG,
+                        )
+                    ),
+                )
+            ),
+            flight=_object(
+                "A capture in progress.",
+                here=FLAG,
+                elsewhere=FLAG,
+                machine=nullable(TEXT),
+                process=nullable(COUNT),
+                seconds=nullable(NUMBER),
+            ),
+            host=_object(
+                "How often the host is captured.", at_once=COUNT, running=COUNT, waiting=COUNT, rates=list_of(_WINDOW)
+            ),
+            failures=list_of(
+                _object(
+                    "A failure of the last day.",
+                    at=MOMENT,
+                    code=TEXT,
+                    reason=TEXT,
+                    request_id=TEXT,
+                    api=nullable(TEXT),
+                    api_status=nullable(COUNT),
+                    api_code=nullable(TEXT),
+                    event={"type": "object"},
+                )
+            ),
+        ),
         "Purge": _object(
             "What was purged, and which caches in front have confirmed it.",
             purged={"type": "string", "enum": ["url", "host", "site", "tag", "all"]},

@@ -9,10 +9,10 @@ from errors import (
     NotFound,
     QueueUnavailable,
 )
-from web.openapi.inputs import A_PAGE
+from web.openapi.inputs import A_PAGE, THUMBNAIL_QUERY
 from web.openapi.outputs import json, ref
 from web.openapi.parameters import CONDITIONAL
-from web.openapi.row import Access, Route, RouteBody, RouteResponse
+from web.openapi.row import Access, Route, RouteBody, RouteResponse, query
 
 SERVICE: tuple[Route, ...] = (
     Route(
@@ -65,6 +65,20 @@ SERVICE: tuple[Route, ...] = (
             413,
             415,
         ),
+        access=Access.KEYED,
+    ),
+    Route(
+        "GET /explain",
+        "explain",
+        "Service",
+        "What the service knows of a page, and what a request for its picture would get and cost",
+        {200: RouteResponse("What it knows.", json(ref("Explanation")), ("Cache-Control",))},
+        "With the options of `/thumb`. It captures nothing, charges nothing and stores nothing.",
+        parameters=(
+            *THUMBNAIL_QUERY,
+            query("client", {"type": "string"}, "Whose budgets to show: an address, or the name of an API key."),
+        ),
+        errors=(InvalidURL, BlockedTarget, InvalidOption),
         access=Access.KEYED,
     ),
     Route(
