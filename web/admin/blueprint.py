@@ -9,6 +9,7 @@ from services import Services
 from sites.imports import MAX_BYTES
 from web.admin import identity
 from web.admin.edit import add_edit_pages, allow_uploads
+from web.admin.explain_page import add_explain_page
 from web.admin.import_page import add_import_page
 from web.admin.log_in import add_log_in, guard
 from web.admin.reports import add_reports
@@ -21,6 +22,7 @@ PAGES = (  # the navigation: endpoints and their names
     ("admin.overview", "Overview"),
     ("admin.sites", "Sites"),
     ("admin.failures", "Failures"),
+    ("admin.explain", "Explain"),
     ("admin.jobs", "Jobs"),
     ("admin.storage", "Storage"),
     ("admin.keys", "Keys"),
@@ -47,6 +49,7 @@ def install(app: Flask, services: Services, budgets: Budgets) -> None:
     add_log_in(views, services, key)
 
     add_reports(views, services, budgets)
+    add_explain_page(views, services, budgets)
     add_site_list(views, services)
     add_edit_pages(views, services, budgets)
     add_import_page(views, services)

@@ -21,7 +21,7 @@ from tests.support.site_states import fail
 pytestmark = pytest.mark.slow
 
 LONG = "مثال على عنوان طويل 例えばの長いタイトル उदाहरण वेबसाइट " * 4
-PAGES = ("", "/sites", "/sites/new", "/failures", "/jobs", "/storage", "/keys", "/audit", "/import")
+PAGES = ("", "/sites", "/sites/new", "/failures", "/explain", "/jobs", "/storage", "/keys", "/audit", "/import")
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.support.admin import live_a_day, log_in, send, token_in
 from tests.support.screenshot_api import refuse
 from tests.support.site_states import fail
 
-PAGES = ("", "/sites", "/sites/new", "/failures", "/jobs", "/storage", "/keys", "/audit", "/import")
+PAGES = ("", "/sites", "/sites/new", "/failures", "/explain", "/jobs", "/storage", "/keys", "/audit", "/import")
 
 
 @pytest.fixture
@@ -218,3 +218,58 @@ def test_the_overview_says_which_setting_plots_need_and_plots_the_last_day(admin
     assert text.count('<svg class="plot"') == 4
     assert "METRICS_PORT" not in text
     assert re.search(r'aria-label="Pictures in the last 24 hours: [\d,]+ known, [\d,]+ not known before\.', text)
+
+
+def explained(admin, **asked):
+    answer = admin.get("/admin/explain", query_string=asked)
+    return answer.status_code, re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", "", answer.text)))
+
+
+def test_a_page_is_explained_before_and_after_its_capture(admin, api):
+    status, before = explained(admin, url="https://example.com/", options="w=320&format=webp")
+    assert status == 200
+    assert "A request would get a new capture" in before
+    assert "w=320 format=webp" in before
+    assert "None in the last day." in before
+    assert api.calls == []
+    admin.get("/thumb?url=https://example.com/&w=320&format=webp")
+    _, after = explained(admin, url="https://example.com/", options="?w=320&format=webp")
+    assert "A request would get the known picture" in after
+    assert "fresh: image/webp, 320 × 180" in after
+    assert "Budgets of 127.0.0.1" in after
+
+
+def test_the_last_failures_of_a_page_are_shown(admin, api):
+    api.behave(refuse(422, "page_timeout", "<b>slow</b>"), times=9)
+    failed = admin.get("/thumb?url=https://example.com/")
+    _, text = explained(admin, url="https://example.com/")
+    assert "A request would get an error" in text
+    assert failed.headers["X-Request-ID"] in text
+    assert "snapsharp answered 422 page_timeout" in text
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"url": "ftp://example.com/"}, "Must start with http"),
+        ({"url": "https://10.0.0.1/"}, "not a public"),
+        ({"url": "https://example.com/", "options": "w=0&x=<b>ü"}, "is not an option"),
+        ({"url": "https://example.com/", "client": "nobody"}, "the name of an API key"),
+    ],
+)
+def test_what_is_wrong_is_said_at_its_field(admin, asked, said):
+    status, text = explained(admin, **asked)
+    assert (status, said in text) == (400, True), text
+
+
+def test_a_failing_site_leads_to_its_explanation(admin):
+    services = services_of(admin)
+    site = services.catalogue.add(SiteDraft("https://one.example/", options={"dark": "true", "width": "640"}))
+    fail(services.database, site, "the page did not load in time")
+    for path in ("/failures", f"/sites/{site.id}"):
+        link = html.unescape(
+            re.search(r'href="(/admin/explain[^"]*)"', admin.get(f"/admin{path}").text.split("<main")[1])[1]
+        )
+        text = admin.get(link).text
+        assert "https://one.example/" in text
+        assert "width=640" in text
