@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-bench run demo-data migrate test test-fast lint docs lock bench chaos security-report sign check-image
+.PHONY: help setup setup-dev setup-bench run demo-data migrate test test-fast lint docs lock bench chaos soak security-report sign check-image
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ bench: setup-bench ## compare the service with its peers (some twenty minutes) a
 
 chaos: setup-dev ## kill one part after another under load, for two minutes, and print what clients got (ARGS=--short)
 	$(BIN)/python -m bench.chaos $(ARGS)
+
+soak: setup-dev ## run everything under honest traffic and a crash a minute, and write bench/soak.md (MINUTES=20)
+	$(BIN)/python -m bench.soak $(or $(MINUTES),20) $(ARGS)
 
 security-report: setup-dev ## try the attacks of docs/security-figures.md and print the results (nine minutes)
 	$(BIN)/python -m bench.security

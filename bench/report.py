@@ -71,13 +71,17 @@ def _preamble(load_before: float, seconds: float) -> str:
     return f"""\
 # What `make bench` measured
 
-{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {seconds / 60:.0f} minutes, {os.cpu_count()} cores ({_processor()}), {_memory()} GB of memory, \
-{_system()}. Load before the run: {load_before:.2f}.
+{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {seconds / 60:.0f} minutes, {machine()}. Load before the run: {load_before:.2f}.
 {", ".join(_versions())}.
 Servers, clients and browsers share the cores, so compare the ratios. All rows are of one run, which alternated between
 the contenders. Our service runs with its default settings: limits (raised, not switched off), log at INFO to a file,
 request ids.
 """
+
+
+def machine() -> str:
+    """Describe where something was measured."""
+    return f"{os.cpu_count()} cores ({_processor()}), {_memory()} GB of memory, {_system()}"
 
 
 def _processor() -> str:

@@ -1,0 +1,285 @@
+"""What a soak has found, as bench/soak.md with its plots, and the verdict."""
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.report import machine
+from bench.soak.plots import chart
+from bench.soak.traffic import (
+    COLD_SECONDS,
+    CONDITIONAL,
+    FORMS,
+    IMPORT_SECONDS,
+    IMPORTED,
+    PAGES,
+    VISITOR_SECONDS,
+    Traffic,
+)
+from bench.soak.verdict import (
+    GROWS,
+    RECOVERY_SECONDS,
+    Fault,
+    Slope,
+    by_cause,
+    quantiles,
+    settled,
+    slope,
+    unexplained,
+)
+from bench.soak.watch import Samples, Watch
+
+GRACE_SECONDS = 60  # in which a process that was started anew loads its code and fills its memory
+MEMORY_MIB, DESCRIPTORS = 64, 20  # an hour: the most that a process may grow
+JUDGED = ("web, main", "web, worker", "worker, main", "worker, pool", "beat", "engine", "browser")
+SERVERS = ("Redis (cache)", "Redis (state)")  # their memory has limits of its own
+CACHE_MIB = 32
+BUCKET_SECONDS = 10
+MOST_LINES = 5  # of errors in a plot
+SHOWN = (0.5, 0.95, 0.99)
+
+
+@dataclass
+class Soak:
+    """A run: what was seen, and when what was killed."""
+
+    seconds: float
+    traffic: Traffic
+    watch: Watch
+    crashes: dict[float, str] = field(default_factory=dict)
+    load_before: float = 0
+
+    def slopes(self, lives: Mapping[tuple[str, int, int], Samples], kind: str) -> Slope | None:
+        half = self.seconds / 2
+        return slope(settled(each, half, GRACE_SECONDS) for (name, *_), each in lives.items() if name == kind)
+
+    def unexplained(self) -> list[Fault]:
+        return unexplained(self.traffic.faults, list(self.crashes))
+
+
+def verdict(soak: Soak) -> list[str]:
+    """Describe what broke a promise; nothing if all is well."""
+    found = [
+        f"{kind}: its {name} grow by {rate.per_hour:.1f} ± {rate.margin:.1f} {unit} an hour (at most {most})"
+        for name, lives, kinds, most, unit in _judged(soak)
+        for kind in kinds
+        if (rate := soak.slopes(lives, kind)) and rate.judged_by(most) == GROWS
+    ]
+    if errors := Counter(fault.what for fault in soak.unexplained()):
+        told = ", ".join(f"{number} × {what}" for what, number in errors.most_common())
+        found.append(f"errors without a crash in the {RECOVERY_SECONDS} s before: {told}")
+    if soak.traffic.lost_jobs:
+        found.append(f"jobs lost: {'; '.join(soak.traffic.lost_jobs)}")
+    cache = max((value for _, value in soak.watch.kept["Redis (cache)"]), default=0)
+    if cache > CACHE_MIB * 1.1:
+        found.append(f"the cache has {cache:.0f} MiB; its limit is {CACHE_MIB}")
+    return found
+
+
+def write(soak: Soak, folder: Path) -> None:
+    """Write `soak.md` and its plots into `folder`."""
+    plots = folder / "soak"
+    plots.mkdir(parents=True, exist_ok=True)
+    for name, draw in PLOTS.items():
+        (plots / f"{name}.svg").write_text(draw(soak), encoding="utf-8")
+    (folder / "soak.md").write_text(text(soak), encoding="utf-8")
+
+
+def text(soak: Soak) -> str:
+    found = verdict(soak)
+    outcome = "**Good.** Nothing grows, and each error follows a crash." if not found else "**Bad.**"
+    return f"""\
+# What `make soak` measured
+
+{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {soak.seconds / 60:.0f} minutes, {machine()}. Load before the run: \
+{soak.load_before:.1f}; during it: {statistics.fmean(value for _, value in soak.watch.load):.1f} on average, \
+{max(value for _, value in soak.watch.load):.1f} at most. Servers, clients and browser share the cores, with all else that
+ran on the machine.
+
+{outcome}
+{"".join(f"{chr(10)}- {each}" for each in found)}
+
+The service is that of `make run`: gunicorn with two workers, a Celery worker, beat, the engine with Chromium, two Redis,
+SQLite, and the supervisor that restarts what ends. Only its caches are smaller, so that they are full soon. Visitors ask
+{1 / VISITOR_SECONDS:.0f} times a second, by Zipf's law, for the pages that are known so far, of {PAGES:,} in all, in
+{len(FORMS)} sizes and formats; {CONDITIONAL:.0%} of the repeated requests are conditional. A new page is asked for every
+{COLD_SECONDS:g} s. Programs ask for states, create jobs, and purge pages. Every {IMPORT_SECONDS // 60} minutes,
+{IMPORTED} sites are imported, those of the last import are captured again, and the pages change. Each minute, one part is
+killed, or a Redis is restarted: the dashed lines.
+
+## Growth
+
+The slope over the second half of the run, with its 95 % interval, of processes that have run for {GRACE_SECONDS} s: each
+life of a process has its own level, all of a kind have one slope. A kind grows if the whole interval is above the
+threshold: {MEMORY_MIB} MiB or {DESCRIPTORS} descriptors an hour and process. {MEMORY_MIB} MiB are {_a_request()} a request of
+a web worker.
+
+{_growth(soak)}
+
+Memory is PSS: what processes share counts in part. The memory of a Redis is bounded by its own limit.
+
+![Memory](soak/memory.svg)
+
+![Descriptors](soak/descriptors.svg)
+
+## Answers
+
+{_latencies(soak)}
+
+The last column leaves out the {RECOVERY_SECONDS} s after each crash.
+
+![Latency](soak/latency.svg)
+
+## Errors
+
+Each error must come within {RECOVERY_SECONDS} s after a crash: {len(soak.traffic.faults) - len(soak.unexplained())} did, \
+{len(soak.unexplained())} did not. "Last" is the most seconds after a crash at which an error came.
+
+{_errors(soak)}
+
+![Errors](soak/errors.svg)
+
+{soak.traffic.counts["jobs"]} jobs were accepted, {soak.traffic.counts["jobs completed"]} had completed at the end, \
+{len(soak.traffic.lost_jobs)} were lost.
+
+## What is kept, and what waits
+
+{_counted(soak)}
+
+![Kept](soak/kept.svg)
+
+![Waiting](soak/waiting.svg)
+"""
+
+
+def _judged(soak: Soak) -> list[tuple[str, Mapping[tuple[str, int, int], Samples], tuple[str, ...], float, str]]:
+    return [
+        ("memory", soak.watch.memory_of, JUDGED, MEMORY_MIB, "MiB"),
+        ("descriptors", soak.watch.descriptors_of, JUDGED + SERVERS, DESCRIPTORS, ""),
+    ]
+
+
+def _a_request() -> str:
+    return f"{MEMORY_MIB * (1 << 20) / (3600 / VISITOR_SECONDS / 2):,.0f} bytes"
+
+
+def _growth(soak: Soak) -> str:
+    lines = [
+        "| kind | MiB, all of it | MiB an hour and process | | descriptors, all of it | an hour and process | |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for kind in JUDGED + SERVERS:
+        used, opened = soak.watch.memory[kind], soak.watch.descriptors[kind]
+        cells = [kind, _range(used), *_rate(soak.slopes(soak.watch.memory_of, kind), MEMORY_MIB)]
+        if kind in SERVERS:
+            cells[3] = ""
+        cells += [_range(opened), *_rate(soak.slopes(soak.watch.descriptors_of, kind), DESCRIPTORS)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _range(samples: Samples) -> str:
+    """Tell the median and the maximum."""
+    values = [value for _, value in samples]
+    return f"{statistics.median(values):.0f} (at most {max(values):.0f})" if values else "–"
+
+
+def _rate(found: Slope | None, most: float) -> tuple[str, str]:
+    if found is None:
+        return "too short a run", ""
+    return f"{found.per_hour:+.1f} ± {found.margin:.1f}", found.judged_by(most)
+
+
+def _latencies(soak: Soak) -> str:
+    lines = [
+        "| state | answers | p50 | p95 | p99 | slowest | p99 without crashes |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    by_state = defaultdict(list)
+    for each in soak.traffic.answers:
+        by_state[each.state].append(each)
+    for state, answers in sorted(by_state.items(), key=lambda item: -len(item[1])):
+        seconds = [each.seconds for each in answers]
+        calm = [
+            each.seconds
+            for each in answers
+            if not any(crash <= each.time <= crash + RECOVERY_SECONDS for crash in soak.crashes)
+        ]
+        shown = [f"{each * 1000:,.0f} ms" for each in (*quantiles(seconds, SHOWN), max(seconds))]
+        shown.append(f"{quantiles(calm, SHOWN[-1:])[0] * 1000:,.0f} ms" if calm else "–")
+        lines.append(f"| {state} | {len(answers):,} | {' | '.join(shown)} |")
+    held = ", ".join(f"{number:,} {what}" for what, number in sorted(soak.traffic.counts.items()) if "held" in what)
+    return "\n".join(lines) + (f"\n\nNot sent, since too many were open: {held}." if held else "")
+
+
+def _errors(soak: Soak) -> str:
+    lines = ["| crash | times | errors | last |", "| --- | --- | --- | --- |"]
+    times = Counter(soak.crashes.values())
+    for kind, found in by_cause(soak.traffic.faults, soak.crashes).items():
+        errors = Counter(fault.what for _, fault in found)
+        told = "; ".join(f"{number} × {what}" for what, number in errors.most_common()) or "none"
+        last = f"{max(seconds for seconds, _ in found):.1f} s" if found else ""
+        lines.append(f"| {kind} | {times[kind]} | {told} | {last} |")
+    return "\n".join(lines)
+
+
+def _counted(soak: Soak) -> str:
+    lines = ["| what | number |", "| --- | --- |"]
+    lines += [f"| {name}, by the metrics | {value:,.0f} |" for name, value in soak.watch.counted.items()]
+    lines.append(f"| sites imported | {soak.traffic.counts['sites imported']:,} |")
+    for name, samples in (soak.watch.kept | soak.watch.waiting).items():
+        unit = "" if name in soak.watch.waiting else ", MiB"
+        lines.append(f"| {name}{unit}: median, most, last | {_three(samples)} |")
+    return "\n".join(lines)
+
+
+def _three(samples: Samples) -> str:
+    values = [value for _, value in samples]
+    return f"{statistics.median(values):,.1f}, {max(values):,.1f}, {values[-1]:,.1f}"
+
+
+def _latency_plot(soak: Soak) -> str:
+    lines = {}
+    for state, share in (("HIT", 0.5), ("HIT", 0.95), ("HIT", 0.99), ("304", 0.5), ("MISS", 0.5), ("MISS", 0.95)):
+        buckets = defaultdict(list)
+        for each in soak.traffic.answers:
+            if each.state == state:
+                buckets[int(each.time / BUCKET_SECONDS)].append(each.seconds * 1000)
+        lines[f"{state}, p{share * 100:.0f}"] = [
+            ((number + 0.5) * BUCKET_SECONDS, quantiles(values, [share])[0])
+            for number, values in sorted(buckets.items())
+        ]
+    return chart(f"Latency in ms, by {BUCKET_SECONDS} s (logarithmic)", lines, list(soak.crashes), logarithmic=True)
+
+
+def _errors_plot(soak: Soak) -> str:
+    buckets = range(int(soak.seconds / BUCKET_SECONDS))
+    most = [what for what, _ in Counter(fault.what for fault in soak.traffic.faults).most_common(MOST_LINES)]
+    lines = {}
+    for name, chosen in ({"all": None} | {what: what for what in most}).items():
+        found = Counter(
+            int(fault.answered / BUCKET_SECONDS) for fault in soak.traffic.faults if chosen in (None, fault.what)
+        )
+        lines[name] = [((number + 0.5) * BUCKET_SECONDS, found[number]) for number in buckets]
+    return chart(f"Errors in {BUCKET_SECONDS} s", lines, list(soak.crashes))
+
+
+def _of_kinds(title: str, kept: Callable[[Watch], Mapping[str, Samples]]) -> Callable[[Soak], str]:
+    def draw(soak: Soak) -> str:
+        found = kept(soak.watch)
+        return chart(title, {kind: found[kind] for kind in JUDGED + SERVERS if kind in found}, list(soak.crashes))
+
+    return draw
+
+
+PLOTS: dict[str, Callable[[Soak], str]] = {
+    "memory": _of_kinds("Memory of all processes of a kind (PSS), in MiB", lambda watch: watch.memory),
+    "descriptors": _of_kinds("Open descriptors of all processes of a kind", lambda watch: watch.descriptors),
+    "latency": _latency_plot,
+    "errors": _errors_plot,
+    "kept": lambda soak: chart("What is kept, in MiB", soak.watch.kept, list(soak.crashes)),
+    "waiting": lambda soak: chart("What waits", soak.watch.waiting, list(soak.crashes)),
+}

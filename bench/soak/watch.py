@@ -1,0 +1,110 @@
+"""Reads, every few seconds, what the processes of a soak use, how much is kept, and how much waits."""
+
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis
+import requests
+
+from bench.soak.service import Installation
+from tests.support.scrape import Metrics
+
+MIB = 1 << 20
+EVERY_SECONDS = 5
+REDIS = {"Redis (cache)": "REDIS_URL", "Redis (state)": "STATE_REDIS_URL"}
+FOLDERS = {"originals": "originals", "permanent": "media", "catalogue": "data", "temporary": "tmp"}
+COUNTED = {  # counters that tell what happened, with the process that has them
+    "captures": ("WEB", "thumbnails_captures_total", {"outcome": "ok"}),
+    "captures of the worker": ("WORKER", "thumbnails_captures_total", {"outcome": "ok"}),
+    "site captures": ("WORKER", "thumbnails_site_captures_total", {"outcome": "captured"}),
+    "browser starts": ("ENGINE", "thumbnails_engine_browser_starts_total", {}),
+    "evictions": ("WEB", "thumbnails_evictions_total", {}),
+}
+
+Samples = list[tuple[float, float]]
+
+
+@dataclass
+class Watch:
+    """All that was seen so far: pairs of the seconds since the start and a value, by name. Memory and sizes are in MiB."""
+
+    installation: Installation
+    memory: dict[str, Samples] = field(default_factory=lambda: defaultdict(list))  # PSS of all processes of a kind
+    descriptors: dict[str, Samples] = field(default_factory=lambda: defaultdict(list))
+    # Of each process, by its kind, pid and start.
+    memory_of: dict[tuple[str, int, int], Samples] = field(default_factory=lambda: defaultdict(list))
+    descriptors_of: dict[tuple[str, int, int], Samples] = field(default_factory=lambda: defaultdict(list))
+    kept: dict[str, Samples] = field(default_factory=lambda: defaultdict(list))
+    waiting: dict[str, Samples] = field(default_factory=lambda: defaultdict(list))
+    load: Samples = field(default_factory=list)
+    counted: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    _last: dict[str, float] = field(default_factory=dict)
+
+    def look(self, now: float) -> None:
+        self._processes(now)
+        self._sizes(now)
+        self._metrics(now)
+        self.load.append((now, float(Path("/proc/loadavg").read_text(encoding="ascii").split()[0])))
+
+    def _processes(self, now: float) -> None:
+        memory, descriptors = defaultdict(float), defaultdict(int)
+        for each in self.installation.members():
+            with suppress(OSError):  # it has just ended
+                used, opened = _pss(each.pid), len(list(Path(f"/proc/{each.pid}/fd").iterdir()))
+                key = (each.kind, each.pid, each.began)
+                self.memory_of[key].append((now, used))
+                self.descriptors_of[key].append((now, opened))
+                memory[each.kind] += used
+                descriptors[each.kind] += opened
+        for kind in memory:
+            self.memory[kind].append((now, memory[kind]))
+            self.descriptors[kind].append((now, descriptors[kind]))
+
+    def _sizes(self, now: float) -> None:
+        for name, variable in REDIS.items():
+            with suppress(redis.RedisError), redis.Redis.from_url(self.installation.env[variable]) as client:
+                self.kept[name].append((now, client.info("memory")["used_memory"] / MIB))
+        for name, folder in FOLDERS.items():
+            self.kept[name].append((now, _folder_bytes(self.installation.folder / folder) / MIB))
+
+    def _metrics(self, now: float) -> None:
+        with suppress(requests.RequestException):
+            worker = self._of("WORKER")
+            for name, metric in {
+                "messages in queues": "thumbnails_queue_messages",
+                "sites due": "thumbnails_sites_due",
+                "age of the oldest job, s": "thumbnails_oldest_job_age_seconds",
+            }.items():
+                value = worker.value(metric)
+                if value is not None:
+                    self.waiting[name].append((now, value))
+        for name, (process, metric, labels) in COUNTED.items():
+            with suppress(requests.RequestException):
+                self._add(name, self._of(process).value(metric, **labels) or 0)
+
+    def _add(self, name: str, value: float) -> None:
+        """Add up a counter, which begins at 0 again when its process does."""
+        last = self._last.get(name, 0)
+        self.counted[name] += value - last if value >= last else value
+        self._last[name] = value
+
+    def _of(self, process: str) -> Metrics:
+        return Metrics(int(self.installation.env[f"PROMETHEUS_PORT_{process}"]))
+
+
+def _pss(pid: int) -> float:
+    """Return the memory of a process in MiB, of which what it shares with others counts in part."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    raise ProcessLookupError(pid)
+
+
+def _folder_bytes(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            total += path.stat().st_blocks * 512 if path.is_file() else 0
+    return total

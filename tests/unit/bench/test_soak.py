@@ -1,0 +1,163 @@
+"""What judges a soak: slopes over the lives of processes, and errors that a crash explains, on series made for it."""
+
+import random
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from bench.soak.plots import chart
+from bench.soak.verdict import (
+    GROWS,
+    STEADY,
+    UNCERTAIN,
+    Fault,
+    by_cause,
+    quantiles,
+    settled,
+    slope,
+    unexplained,
+)
+
+MOST = 64  # MiB an hour
+HOUR = 3600
+
+
+def life(begin=0, end=600, level=100.0, per_hour=0.0, noise=0.0, seed=1):
+    """What is measured of one process every five seconds."""
+    rng = random.Random(seed)
+    return [(time, level + per_hour * (time - begin) / HOUR + rng.gauss(0, noise)) for time in range(begin, end, 5)]
+
+
+def verdict(*lives):
+    return slope(lives).judged_by(MOST)
+
+
+def test_a_level_with_noise_is_steady():
+    assert verdict(life(noise=1)) == STEADY
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_leak_grows_in_spite_of_noise(seed):
+    found = slope([life(per_hour=300, noise=1, seed=seed)])
+    assert found.judged_by(MOST) == GROWS
+    assert abs(found.per_hour - 300) <= 2 * found.margin
+
+
+def test_growth_below_the_threshold_is_steady():
+    assert verdict(life(per_hour=20, noise=0.3)) == STEADY
+
+
+def test_a_fall_is_steady():
+    assert verdict(life(per_hour=-300, noise=1)) == STEADY
+
+
+def test_a_leak_is_not_hidden_by_restarts():
+    lives = [life(begin, begin + 150, per_hour=300, noise=0.5, seed=begin) for begin in (0, 150, 300, 450)]
+    assert verdict([point for each in lives for point in each]) != GROWS  # as one series, it looks steady
+    assert verdict(*lives) == GROWS
+
+
+def test_a_larger_process_that_follows_a_smaller_one_is_no_growth():
+    assert verdict(life(0, 300, level=60, noise=0.5), life(300, 600, level=120, noise=0.5, seed=2)) == STEADY
+
+
+def test_noise_without_end_tells_nothing():
+    assert verdict(life(0, 200, noise=30)) == UNCERTAIN
+
+
+def test_a_slow_wave_is_not_taken_for_certain_growth():
+    """Neighbours in time resemble each other: as many independent samples would make it look certain."""
+    rng, level, series = random.Random(3), 0.0, []
+    widest = 0.0
+    for time in range(0, 600, 5):
+        level = 0.98 * level + rng.gauss(0, 1)
+        series.append((time, level))
+    found = slope([series])
+    widest = found.margin
+    rng.shuffle(values := [value for _, value in series])
+    shuffled = slope([[(time, value) for (time, _), value in zip(series, values, strict=True)]])
+    assert widest > 1.5 * shuffled.margin
+
+
+def test_too_few_samples_have_no_slope():
+    assert slope([life(0, 60)]) is None
+    assert slope([]) is None
+
+
+def test_constant_descriptors_are_steady_without_doubt():
+    found = slope([life(level=40)])
+    assert (found.per_hour, found.margin) == (0, 0)
+    assert found.judged_by(0) == STEADY
+
+
+def test_the_start_of_the_run_and_of_each_process_is_left_out():
+    assert settled(life(0, 600), start=300, grace=60)[0][0] == 300
+    assert settled(life(400, 600), start=300, grace=60)[0][0] == 460
+    assert settled([], start=300, grace=60) == []
+
+
+def fault(answered, asked=None, what="picture: 502"):
+    return Fault(answered if asked is None else asked, answered, what)
+
+
+def test_an_error_soon_after_a_crash_is_explained():
+    assert unexplained([fault(60.1), fault(79.9)], [60], within=20) == []
+
+
+def test_a_request_that_was_open_at_a_crash_is_explained():
+    assert unexplained([fault(61, asked=58)], [60], within=20) == []
+
+
+@pytest.mark.parametrize("answered", [59.9, 80.1])
+def test_an_error_before_a_crash_or_long_after_is_not_explained(answered):
+    assert unexplained([fault(answered)], [60, 300], within=20) == [fault(answered)]
+
+
+def test_a_request_that_hung_longer_than_that_is_not_explained():
+    hung = fault(90, asked=61)
+    assert unexplained([hung], [60], within=20) == [hung]
+
+
+def test_without_any_crash_no_error_is_explained():
+    assert unexplained([fault(5)], [], within=20) == [fault(5)]
+
+
+def test_an_error_is_put_down_to_the_last_crash_before_it():
+    crashes = {60.0: "engine killed", 70.0: "browser killed", 300.0: "engine killed"}
+    found = by_cause([fault(64), fault(75), fault(200), fault(301)], crashes, within=20)
+    assert {kind: [seconds for seconds, _ in faults] for kind, faults in found.items()} == {
+        "engine killed": [4, 1],
+        "browser killed": [5],
+    }
+
+
+def test_quantiles_are_values_that_were_measured():
+    assert quantiles([3, 1, 2, 4], [0.5, 0.95, 1]) == [2, 4, 4]
+    assert quantiles([7], [0.5, 0.99]) == [7, 7]
+
+
+def points(drawing):
+    lines = ET.fromstring(drawing).iter("{http://www.w3.org/2000/svg}polyline")
+    return [[tuple(map(float, pair.split(","))) for pair in line.get("points").split()] for line in lines]
+
+
+def test_a_plot_rises_with_its_values_and_stays_inside():
+    ((first, second),) = points(chart("a < b", {"it & more": [(0, 0), (50, 7)]}, marks=[20]))
+    assert 0 <= first[0] < second[0] <= 860
+    assert 0 <= second[1] < first[1] <= 340
+
+
+@pytest.mark.parametrize("logarithmic", [True, False])
+@pytest.mark.parametrize("values", [(0.002, 31_000), (0, 0), (1, 1), (4, 1000)])
+def test_any_values_can_be_drawn(values, logarithmic):
+    series = {"a": list(enumerate(values)), "empty": []}
+    if logarithmic and not any(values):
+        with pytest.raises(ValueError, match="nothing to draw"):
+            chart("title", series, logarithmic=logarithmic)
+        return
+    for line in points(chart("title", series, logarithmic=logarithmic)):
+        assert all(0 <= y <= 340 for _, y in line)
+
+
+def test_a_gap_breaks_a_line():
+    assert len(points(chart("title", {"a": [(0, 1), (5, 1), (90, 1), (95, 1)]}))) == 2
