@@ -38,6 +38,7 @@ KEY = "correct-horse-battery"
 KEYED = {"X-API-Key": KEY}
 BY_KEY = [{"bearer": []}, {"apiKey": []}]
 FOR_PEOPLE = ("web.ui", "web.admin")  # what these answer are pages, and their files and forms
+FOR_SITES = ("web.ui.embed", "web.ui.embedding")  # but these answer what pages of other sites load
 UNLIMITED = dict.fromkeys(
     ("thumb_limit", "rendition_limit", "persist_limit", "request_limit", "job_limit"), "1000000 per hour"
 )
@@ -89,7 +90,8 @@ def test_the_document_has_every_route_for_programs_and_no_other(served, document
 
 def for_people(app, rule):
     view = app.view_functions[rule.endpoint]
-    return getattr(view, "__module__", "").startswith(FOR_PEOPLE)
+    module = getattr(view, "__module__", "")
+    return module.startswith(FOR_PEOPLE) and module not in FOR_SITES
 
 
 def test_an_operation_and_a_route_have_names_of_their_own():
@@ -211,7 +213,12 @@ def test_a_generated_client_captures_a_picture(generated, served):
 # `negative_data_rejection`.
 CHECKS = {name: {"enabled": False} for name in ("positive_data_acceptance", "ignored_auth", "negative_data_rejection")}
 REFUSALS = [400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 501]
-LIKE_THUMB = ("GET /meta", "GET /icon", "GET /oembed")  # they read the options of `GET /thumb` by the same reader
+LIKE_THUMB = (
+    "GET /meta",
+    "GET /icon",
+    "GET /oembed",
+    "GET /embed",
+)  # they read the options of `GET /thumb` by the same reader
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 CONFIG = {
     "seed": 1,
@@ -313,6 +320,14 @@ OTHERWISE = [  # what schemathesis does not ask for: other representations, by A
     ("GET /meta", {"url": "https://first.example/"}, {"If-None-Match": "*"}, 304),
     ("GET /oembed", {"url": "https://first.example/"}, {"If-None-Match": "*"}, 304),
     ("GET /oembed", {"url": "https://card.example/", "format": "xml"}, {}, 200),
+    ("GET /embed", {"url": "https://frame.example/", "wait": "0"}, {}, 202),
+    ("GET /embed", {"url": "https://first.example/", "theme": "dark"}, {}, 200),
+    ("GET /embed", {"url": "https://first.example/", "as": "html"}, {}, 200),
+    ("GET /embed", {"url": "https://first.example/"}, {"If-None-Match": "*"}, 304),
+    ("GET /embed", {"url": "http://10.0.0.1/", "as": "html"}, {}, 400),
+    ("GET /embed", {"url": "https://first.example/"}, {"X-API-Key": "wrong"}, 401),
+    ("GET /thumbs.js", {}, {}, 200),
+    ("GET /thumbs.js", {}, {"If-None-Match": "*"}, 304),
     ("GET /v1/screenshot", {"url": "https://contract.example/"}, {}, 200),
     ("GET /v1/screenshot", {"url": "https://contract.example/"}, {"If-None-Match": "*"}, 304),
     ("GET /sites", {"tag": ["a", "b"]}, {}, 200),

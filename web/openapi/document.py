@@ -182,7 +182,7 @@ def _responses(route: Route, placeholders: tuple[str, ...], shared: _Components)
         described, examples = (
             problems.contract_response(errors[status])
             if contract
-            else problems.problem_response(errors[status], placeholders)
+            else problems.problem_response(errors[status], placeholders, route.errors_as)
         )
         problem = _response(described, shared, examples)
         problem["x-error-codes"] = [error.code for error in errors[status]]

@@ -19,6 +19,7 @@ HEADERS: Mapping[str, tuple[str, JSONSchema]] = MappingProxyType(
     {
         "Allow": ("The methods of this path.", _TEXT),
         "Cache-Control": ("Which caches may keep the response, and for how long.", _TEXT),
+        "Content-Security-Policy": ("What the document may load, and who may frame it.", _TEXT),
         "Content-Disposition": ("The name under which a browser saves the file.", _TEXT),
         "ETag": ("Names these bytes. Send it in `If-None-Match` to get a 304, or of a site in `If-Match`.", _TEXT),
         "Last-Modified": ("When the page was captured.", _TEXT),
@@ -27,6 +28,11 @@ HEADERS: Mapping[str, tuple[str, JSONSchema]] = MappingProxyType(
         "RateLimit-Limit": ("The budget that the request was charged to.", _COUNT),
         "RateLimit-Remaining": ("What is left of it.", _COUNT),
         "RateLimit-Reset": ("In how many seconds it renews.", _COUNT),
+        "Referrer-Policy": ("The card tells no site where it was shown.", {"const": "no-referrer"}),
+        "Refresh": (
+            "In how many seconds a browser loads the document again.",
+            {"type": "string", "pattern": "^[0-9]+$"},
+        ),
         "Retry-After": ("Wait at least so many seconds before the next request.", _COUNT),
         "Server-Timing": (
             "That it is worth asking again, and after how many milliseconds: for scripts of a page with an `<img>`.",

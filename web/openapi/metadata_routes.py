@@ -10,6 +10,7 @@ from web.openapi.outputs import json, pictures, ref, text
 from web.openapi.parameters import CONDITIONAL
 from web.openapi.row import Access, Route, RouteResponse, query
 from web.openapi.shared import ABOUT_PAGE, CAPTURED, NOTES
+from web.ui.link_cards import THEMES
 
 _OEMBED_SIDE = {"type": "integer", "minimum": 1, "maximum": 100_000}
 _OEMBED = (
@@ -20,6 +21,17 @@ _OEMBED = (
     query("theme", {"type": "string", "enum": ["auto", "light", "dark"]}, "The theme of the card. Default: auto."),
     *(query(name, {"type": "string"}, "Ignored; some programs send it.") for name in ("dnt", "discover", "omitscript")),
 )
+
+_EMBED = (
+    query("theme", {"type": "string", "enum": list(THEMES)}, "The theme of the card. Default: auto."),
+    query(
+        "as",
+        {"type": "string", "enum": ["frame", "html"]},
+        "`html` gives HTML to paste, as text, in place of a document for a frame. Default: frame.",
+    ),
+)
+_CARD = text("text/html", "text/plain")
+_FRAME = ("Content-Security-Policy", "Referrer-Policy")
 
 METADATA: tuple[Route, ...] = (
     Route(
@@ -67,6 +79,42 @@ METADATA: tuple[Route, ...] = (
             *CONDITIONAL,
         ),
         errors=(*ABOUT_PAGE, *CAPTURED, 412),
+        access=Access.SIGNED,
+    ),
+    Route(
+        "GET /embed",
+        "get_card",
+        "Metadata",
+        "A link card of a page, for a frame or to paste",
+        {
+            200: RouteResponse(
+                "The card.",
+                _CARD,
+                ("ETag", "Cache-Control", "X-Cache", f"{CAPTURED_BY}?", "X-Thumb-State", *NOTES, *BUDGET, *_FRAME),
+            ),
+            202: RouteResponse(
+                "The card without title, while the page is captured. In a frame it loads itself again.",
+                _CARD,
+                ("Retry-After", "Refresh?", "Cache-Control", *_FRAME),
+            ),
+            304: RouteResponse(
+                "The caller has the card.",
+                headers=(
+                    "ETag",
+                    "Cache-Control",
+                    "X-Cache",
+                    f"{CAPTURED_BY}?",
+                    "X-Thumb-State",
+                    *NOTES,
+                    *BUDGET,
+                    *_FRAME,
+                ),
+            ),
+        },
+        "Any site may frame it. It runs no script. A page that is not known is waited for, three seconds unless `wait` is set.",
+        (*_EMBED, *(each for each in THUMBNAIL_QUERY if each.name != "theme"), *CONDITIONAL),
+        errors=(*ABOUT_PAGE, *CAPTURED, 412),
+        errors_as=RouteResponse("A card that says what is the matter.", _CARD, tuple(f"{name}?" for name in _FRAME)),
         access=Access.SIGNED,
     ),
     Route(

@@ -70,13 +70,19 @@ def _errors(kind: type[ThumbnailError] | int, *, contract: bool) -> Iterator[Rou
 
 
 def problem_response(
-    errors: Sequence[RouteError], placeholders: Iterable[str]
+    errors: Sequence[RouteError], placeholders: Iterable[str], shown: RouteResponse | None = None
 ) -> tuple[RouteResponse, Mapping[str, object]]:
-    """Return the response for errors of one status, and an example of each. `placeholders` are content types."""
+    """Return the response for errors of one status, and an example of each.
+
+    `placeholders` are content types. `shown` is how the route itself shows errors, if not as a problem.
+    """
     contents = {PROBLEM: {"$ref": "#/components/schemas/Problem"}, **dict.fromkeys(placeholders, BINARY)}
     headers = ("Cache-Control", "X-Thumb-State?", "X-Error-Code?", *_headers(errors), *_budget(errors, BUDGET))
     examples = {error.code: _problem(error) for error in errors}
-    return RouteResponse(_describe(errors), contents, headers), examples
+    if shown is None:
+        return RouteResponse(_describe(errors), contents, headers), examples
+    description = f"{shown.description} {_describe(errors)}"
+    return RouteResponse(description, {**contents, **shown.contents}, (*headers, *shown.headers)), examples
 
 
 def contract_response(errors: Sequence[RouteError]) -> tuple[RouteResponse, Mapping[str, object]]:

@@ -1,6 +1,7 @@
 """The table of routes, one row each. A test compares it with the routes that the application has.
 
-A route that `web.ui` or `web.admin` answers needs no row: pages are for people, and so are their files. Nor does an
+A route that `web.ui` or `web.admin` answers needs no row: pages are for people, and so are their files. What other sites
+load needs one, though `web.ui` answers it: cards and the script. No row is needed for an
 address of another service, which `DIALECTS` switches on and which that service describes.
 """
 

@@ -53,7 +53,8 @@ class RouteBody:
 class Route:
     """One route. `route` is its method and path, `name` what generated clients call it.
 
-    `rules` are the application's, where they are not simply the path. `errors` are classes, each with all of its subclasses, and statuses of HTTP itself. Those that every route may give,
+    `rules` are the application's, where they are not simply the path. `errors_as` says how the route shows errors beside a
+    problem. `errors` are classes, each with all of its subclasses, and statuses of HTTP itself. Those that every route may give,
     and those of `access`, need not be named. The flood guard counts requests for a route that is `limited`.
     """
 
@@ -67,6 +68,7 @@ class Route:
     body: RouteBody | None = None
     errors: tuple[type[ThumbnailError] | int, ...] = ()
     access: Access = Access.OPEN
+    errors_as: RouteResponse | None = None
     limited: bool = True
     rules: tuple[str, ...] = ()
 

@@ -10,7 +10,7 @@ from errors import (
     QueueUnavailable,
 )
 from web.openapi.inputs import A_PAGE, THUMBNAIL_QUERY
-from web.openapi.outputs import json, ref
+from web.openapi.outputs import json, ref, text
 from web.openapi.parameters import CONDITIONAL
 from web.openapi.row import Access, Route, RouteBody, RouteResponse, query
 
@@ -80,6 +80,19 @@ SERVICE: tuple[Route, ...] = (
         ),
         errors=(InvalidURL, BlockedTarget, InvalidOption),
         access=Access.KEYED,
+    ),
+    Route(
+        "GET /thumbs.js",
+        "get_script",
+        "Service",
+        "The script with which pictures that were pending arrive on any page",
+        {
+            200: RouteResponse("The script.", text("text/javascript"), ("ETag", "Cache-Control")),
+            304: RouteResponse("The caller has the script.", headers=("ETag", "Cache-Control")),
+        },
+        "Load it by `<script src>`, from any site.",
+        parameters=CONDITIONAL,
+        errors=(412,),
     ),
     Route(
         "GET /openapi.json",

@@ -8,6 +8,7 @@ from errors import BlockedTarget, InvalidOption, Pending, ThumbnailError
 from options import Choice
 from services import Services
 from web.http.budgets import Budgets
+from web.http.errors import headers_of
 from web.http.own_options import take_own
 from web.http.page_asks import ask_about, log_served, parse_page
 from web.http.page_links import PageLinks
@@ -48,10 +49,9 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
             known = services.metadata.get(ask)
         except Pending as err:
             log_facts(code=err.code)
-            response = _show(
-                links, cards.pending(query, wanted.target.url, err.retry_after or 3, theme), own, query, err.status
-            )
-            response.headers["Retry-After"] = str(err.retry_after)
+            card = cards.pending(query, wanted.target.url, err.retry_after or 3, theme)
+            response = _show(links, card, own, query, err.status)
+            response.headers["Retry-After"] = str(card.retry_after)
             return response
         log_served(known.served)
         response = _show(links, cards.ready(query, known, theme), own, query, 200)
@@ -67,8 +67,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         own = {name: request.args[name] for name in OWN if request.args.get(name) in _KINDS[name].values}
         url = "" if isinstance(err, BlockedTarget) else g.get("embedded_url", "")
         response = _show(links, cards.failed(url, err), own, b"", err.status)
-        if err.retry_after is not None:
-            response.headers["Retry-After"] = str(err.retry_after)
+        response.headers.update(headers_of(err))
         return response
 
     return views

@@ -3,8 +3,9 @@
 import hashlib
 import re
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
+from web.http.pictures import conditional
 from web.ui.assets import Assets
 
 # Every page of other sites loads the script, so it is sent without what is for those who read it here.
@@ -28,7 +29,6 @@ def blueprint() -> Blueprint:
         response = Response(body, content_type=script.content_type)
         response.headers.update(_HEADERS)
         response.set_etag(etag)
-        response.make_conditional(request)
-        return response
+        return conditional(response)
 
     return views
