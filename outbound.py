@@ -23,6 +23,8 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from netguard import Address
 from options import Target
 
+# With which a request for what a page names is known when it comes back, through any name and proxy: RFC 8586.
+LOOP_HEADER, LOOP_NAME = "CDN-Loop", "thumbnail-service"
 Dial = Callable[[float], socket.socket]
 _DIAL_SECONDS = 10.0
 

@@ -137,7 +137,8 @@ class JobBudgets:
 class CaptureCharge:
     """One request's right to a capture, renditions and storage. The flow charges what is due; `headers` tell of captures.
 
-    `tally` counts captures too, and refuses none: it tells people what a key has used.
+    `tally` counts captures too, and refuses none: it tells people what a key has used. A request that `captures_nothing` is
+    served what is known.
     """
 
     budget: Budget
@@ -147,9 +148,12 @@ class CaptureCharge:
     renditions: Budget | None = None
     permanent_bytes: Budget | None = None
     tally: Budget | None = None
+    captures_nothing: bool = False
 
     def __call__(self) -> None:
         """Charge one capture. Raises RateLimited."""
+        if self.captures_nothing:
+            raise RateLimited("nothing is captured for a picture that another page names")
         self.headers |= self.budget.charge(self.client, self.own_limit)
         if self.tally is not None:
             self.tally.count(self.client, 1)

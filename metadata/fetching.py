@@ -1,7 +1,8 @@
 """Fetches a picture that a page names, as webhooks are sent: judged, and from the judged address alone.
 
 The page is a stranger's, so the URL may lead anywhere. Each redirect is judged again. Answers are limited in bytes and
-time; whether they are pictures is judged by `images`. No cookie and no referrer is sent.
+time; whether they are pictures is judged by `images`. No cookie and no referrer is sent. A request says that it is ours,
+so that a page which names a picture of this service has nothing captured at the service's own expense.
 """
 
 import ssl
@@ -18,7 +19,7 @@ from urllib3.util import Timeout
 from errors import BlockedTarget, InvalidURL, OverCapacity
 from netguard import Address, Guard
 from options import Target
-from outbound import pinned_pool
+from outbound import LOOP_HEADER, LOOP_NAME, pinned_pool
 from telemetry import metrics
 from urls import parse_url
 
@@ -28,6 +29,7 @@ MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HEADERS = {
     "User-Agent": "thumbnail-service",
+    LOOP_HEADER: LOOP_NAME,
     "Accept": "image/avif,image/webp,image/png,image/*;q=0.8,*/*;q=0.1",
     "Accept-Encoding": "identity",
 }

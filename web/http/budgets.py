@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from access import RENDITION_BYTES, Budget, BudgetUsage, CaptureCharge, JobBudgets, requests_of
 from options import MAX_BATCH
 from services import Services
+from web.http.callers import is_from_this_service
 
 SITES_A_DAY = 50_000  # that one client may add: a large list, and room for corrections
 
@@ -20,7 +21,11 @@ class Budgets:
     captures_of_keys: Budget  # counted by the day, for people: limits may be by the minute
 
     def charge_of(self, client: str, own_limit: str | None) -> CaptureCharge:
-        """Return what charges `client` for a picture. `own_limit` is its own limit of captures, if it has one."""
+        """Return what charges `client` for a picture in the current request.
+
+        `own_limit` is its own limit of captures, if it has one. A page that names a picture of this service, to be fetched
+        for another caller, has nothing captured.
+        """
         return CaptureCharge(
             self.captures,
             client,
@@ -28,6 +33,7 @@ class Budgets:
             renditions=self.renditions,
             permanent_bytes=self.permanent_bytes,
             tally=self.captures_of_keys if client.startswith("key:") else None,
+            captures_nothing=is_from_this_service(),
         )
 
 

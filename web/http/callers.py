@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from access import AccessRules, ApiKey, client_of
 from errors import BadKey, KeyRequired
+from outbound import LOOP_HEADER, LOOP_NAME
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -96,6 +97,12 @@ def identify_caller(access: AccessRules, *, needs_key: str = "") -> Caller:
     if needs_key:
         access.require_key(key, needs_key)
     return Caller(f"key:{key.name}" if key else _current_address(), key)
+
+
+def is_from_this_service() -> bool:
+    """Return whether this service, or another installation of it, fetches what a page names (RFC 8586)."""
+    names = (each.partition(";")[0].strip().lower() for each in request.headers.get(LOOP_HEADER, "").split(","))
+    return LOOP_NAME in names
 
 
 def identify_keeper(access: AccessRules) -> Caller:

@@ -2,12 +2,14 @@
 
 import io
 import threading
+from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
 
 from tests.integration.metadata.conftest import saying
 from tests.support import pictures
+from tests.support.browser import serving
 from tests.support.processes import wait_until
 from tests.support.redis import age_pictures
 from tests.support.screenshot_api import refuse
@@ -145,6 +147,29 @@ def test_no_redirect_leads_inside(client, names, resolver):
 
         assert size(get(client, image="auto")) == CAPTURED
         assert victim.hits == []
+
+
+def test_a_page_has_nothing_captured_by_naming_this_service(make_client, engine_api):
+    """A known picture of the service is a picture like any other. A capture would be at the expense of the service."""
+    applications = []
+
+    def this_service(environ, start_response):
+        return applications[0](environ, start_response)
+
+    with serving(this_service) as address:
+        here = f"img.example:{urlsplit(address).port}"
+        client = make_client(private_targets=here)
+        applications.append(client.application)
+        for number, (path, shown) in enumerate(
+            [("/thumb?url=https://unknown.example/", CAPTURED), (f"/thumb?url={PAGE}&w=640", (640, 360))]
+        ):
+            said = saying(status=200, title="T", image={"url": f"http://{here}{path}"})
+            engine_api.behave(said, url=f"https://page-{number}.example/")
+            assert size(get(client, url=PAGE)) == CAPTURED
+            assert size(get(client, url=f"https://page-{number}.example/", image="auto")) == shown
+
+    captured = {each.params["url"] for each in engine_api.calls}
+    assert captured == {PAGE, "https://page-0.example/", "https://page-1.example/"}
 
 
 def test_what_hides_in_the_file_is_not_served(client, names):
