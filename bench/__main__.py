@@ -11,7 +11,20 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench import backlog, captures, gallery, hits, keeping, metrics, misses, renditions, rightness, scale, sites
+from bench import (
+    backlog,
+    captures,
+    gallery,
+    hits,
+    keeping,
+    metrics,
+    misses,
+    renditions,
+    rightness,
+    scale,
+    sites,
+    traces,
+)
 from bench.report import Row, quote, table, write
 
 HERE = Path(__file__).parent
@@ -19,6 +32,7 @@ FAILED = "could not be measured"
 GROUPS: dict[str, Callable[[Path], list[Row]]] = {
     "hits": hits.rows,
     "metrics": metrics.rows,
+    "traces": traces.rows,
     "misses": misses.rows,
     "jobs": backlog.rows,
     "scale": scale.rows,

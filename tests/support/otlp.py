@@ -31,9 +31,10 @@ class ReceivedSpan:
 
 @dataclass
 class OtlpReceiver:
-    """A running receiver. It takes nothing in while `gate` is clear."""
+    """A running receiver. It takes nothing in while `gate` is clear, and forgets all unless it `keeps` spans."""
 
     port: int
+    keeps: bool = True
     spans: list[ReceivedSpan] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -64,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
         receiver: OtlpReceiver = self.server.receiver
         body = self.rfile.read(int(self.headers["Content-Length"]))
         receiver.gate.wait(60)
-        if self.path == "/v1/traces":
+        if self.path == "/v1/traces" and receiver.keeps:
             receiver.bodies.append(body)
             receiver.headers.append({name.lower(): value for name, value in self.headers.items()})
             receiver.spans += _decode(body)
@@ -85,9 +86,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def running_otlp_receiver() -> Iterator[OtlpReceiver]:
+def running_otlp_receiver(*, keeps: bool = True) -> Iterator[OtlpReceiver]:
     server = _Server(("127.0.0.1", 0), _Handler)
-    receiver = server.receiver = OtlpReceiver(server.server_address[1])
+    receiver = server.receiver = OtlpReceiver(server.server_address[1], keeps)
     receiver.gate.set()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

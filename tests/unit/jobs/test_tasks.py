@@ -8,11 +8,13 @@ import structlog
 
 import tasks
 from errors import QueueUnavailable
+from telemetry.origin import UNKNOWN
 
 
 def services(record_outcome):
     """Services with a job whose capture succeeds; `record_outcome` gets the outcome."""
-    run = SimpleNamespace(job=SimpleNamespace(request_id="a-request"), starts=1)
+    wanted = SimpleNamespace(target=SimpleNamespace(netloc="example.com"))
+    run = SimpleNamespace(job=SimpleNamespace(request_id="a-request", origin=UNKNOWN, wanted=wanted), starts=1)
     runs = SimpleNamespace(begin=lambda *_: run, renewing=lambda _: nullcontext())
     return SimpleNamespace(
         jobs=SimpleNamespace(store=SimpleNamespace(runs=runs)),
