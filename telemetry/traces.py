@@ -25,7 +25,7 @@ _MISSING = (
     "install them in the Python that runs this service: `pip install -r requirements-tracing.txt`; "
     "for the images: `docker build --build-arg TRACING=1`"
 )
-_NOTHING: AbstractContextManager[None] = nullcontext()
+_NOTHING: AbstractContextManager[object] = nullcontext()
 _log = structlog.get_logger()
 
 
@@ -56,19 +56,19 @@ def stop() -> None:
         tracer.stop()
 
 
-def serving(name: str, traceparent: str = "", request_id: str = "") -> AbstractContextManager[None]:
+def serving(name: str, traceparent: str = "", request_id: str = "") -> AbstractContextManager[object]:
     """Open the span of a request to this process, in the caller's trace. A malformed `traceparent` is ignored."""
     tracer = _State.tracer
     return _NOTHING if tracer is None else tracer.enter(name, "server", Origin(traceparent), request_id)
 
 
-def working(name: str, origin: Origin, request_id: str = "", **facts: Value) -> AbstractContextManager[None]:
+def working(name: str, origin: Origin, request_id: str = "", **facts: Value) -> AbstractContextManager[object]:
     """Open the span of work that a message asks for."""
     tracer = _State.tracer
     return _NOTHING if tracer is None else tracer.enter(name, "consumer", origin, request_id, facts)
 
 
-def span(name: str, kind: Kind = "internal", **facts: Value) -> AbstractContextManager[None]:
+def span(name: str, kind: Kind = "internal", **facts: Value) -> AbstractContextManager[object]:
     """Open a span inside of the current one. Without one that is sampled, nothing is opened."""
     tracer = _State.tracer
     return _NOTHING if tracer is None else tracer.open(name, kind, facts)

@@ -14,7 +14,7 @@ from tests.support.otlp import OtlpReceiver, running_otlp_receiver
 from tests.support.processes import free_port, stop, wait_until
 from tests.support.receiver import Receiver, running_receiver
 from tests.support.redis import running_redis
-from tests.support.screenshot_api import running_screenshot_api
+from tests.support.screenshot_api import ScreenshotAPI, running_screenshot_api
 from tests.support.site import Site, running_site
 from tests.support.web import running_web_process
 from tests.support.worker import running_worker
@@ -237,39 +237,66 @@ def test_spans_hold_no_url_no_key_and_nothing_of_the_page(traced):
     assert {each["x-token"] for each in traced.otlp.headers} == {"open sesame"}
 
 
-@contextmanager
-def running_alone(folder, redis, api, **settings):
-    with running_web_process(
-        folder / "web.log",
-        redis_url=redis.url,
-        snapsharp_api_key="sk_live_test",
-        capture_url=api.url,
-        resolve_targets="false",
-        persist_dir=folder / "media",
-        web_concurrency=1,
-        otel_bsp_schedule_delay=50,
-        **settings,
-    ) as running:
-        yield running
+class Alone(NamedTuple):
+    """What a web process needs that captures by a hosted API."""
+
+    settings: dict[str, object]
+    api: ScreenshotAPI
+
+    @contextmanager
+    def running(self, folder, **settings):
+        usual = {"persist_dir": folder / "media", "otel_bsp_schedule_delay": 50}
+        with running_web_process(folder / "web.log", **self.settings | usual | settings) as running:
+            yield running
 
 
-def test_a_receiver_that_is_slow_or_away_does_no_harm(tmp_path):
+@pytest.fixture(scope="module")
+def alone():
     with running_redis() as redis, running_screenshot_api("snapsharp", "sk_live_test") as api:
-        with running_otlp_receiver() as otlp:
-            otlp.gate.clear()
-            (tmp_path / "slow").mkdir()
-            with running_alone(tmp_path / "slow", redis, api, otel_exporter_otlp_endpoint=otlp.url) as (url, process):
-                answers = [requests.get(f"{url}/thumb", {"url": "https://example.com/"}, timeout=10) for _ in range(20)]
-                assert {answer.status_code for answer in answers} == {200}
-                assert "traceparent" not in api.calls[0].headers  # a hosted API is not told
-                stop(process, grace=20)
-                assert process.returncode == 0
-        (tmp_path / "away").mkdir()
-        nowhere = f"http://127.0.0.1:{free_port()}"
-        sending = {"otel_exporter_otlp_endpoint": nowhere, "otel_exporter_otlp_timeout": 1}
-        with running_alone(tmp_path / "away", redis, api, **sending) as (url, _):
-            assert requests.get(f"{url}/thumb", {"url": "https://example.com/"}, timeout=10).status_code == 200
-            log = tmp_path / "away" / "web.log"
-            wait_until(lambda: logged(log, "traces_unsent"), "the event")
-            (line,) = logged(log, "traces_unsent")
-            assert (line["host"], line["spans"] >= 1) == (nowhere.removeprefix("http://"), True)
+        hosted = {"snapsharp_api_key": "sk_live_test", "capture_url": api.url, "resolve_targets": "false"}
+        yield Alone({"redis_url": redis.url, "web_concurrency": 1} | hosted, api)
+
+
+def thumb(url, page="https://example.com/"):
+    return requests.get(f"{url}/thumb", {"url": page}, timeout=10).status_code
+
+
+def test_a_slow_receiver_delays_no_request_and_the_end_only_for_seconds(alone, tmp_path):
+    with running_otlp_receiver() as otlp:
+        otlp.gate.clear()
+        with alone.running(tmp_path, otel_exporter_otlp_endpoint=otlp.url) as (url, process):
+            assert {thumb(url) for _ in range(20)} == {200}
+            assert "traceparent" not in {
+                name.lower() for name in alone.api.calls[-1].headers
+            }  # a hosted API is not told
+            stop(process, grace=20)
+            assert process.returncode == 0
+
+
+def test_a_receiver_that_is_away_is_logged_and_does_no_harm(alone, tmp_path):
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    sending = {"otel_exporter_otlp_endpoint": nowhere, "otel_exporter_otlp_timeout": 1}
+    with alone.running(tmp_path, **sending) as (url, _):
+        assert thumb(url) == 200
+        wait_until(lambda: logged(tmp_path / "web.log", "traces_unsent"), "the event")
+        (line,) = logged(tmp_path / "web.log", "traces_unsent")
+        assert (line["host"], line["spans"] >= 1) == (nowhere.removeprefix("http://"), True)
+
+
+def test_without_the_packages_the_service_runs_and_says_how_to_install_them(alone, tmp_path):
+    sending = {"otel_exporter_otlp_endpoint": "http://127.0.0.1:4318"}
+    with alone.running(tmp_path, app="tests.support.untraced_app:app", **sending) as (url, _):
+        assert thumb(url) == 200
+        (line,) = logged(tmp_path / "web.log", "traces_unavailable")
+        assert "pip install -r requirements-tracing.txt" in line["action"]
+
+
+def test_what_is_left_at_the_end_is_sent(alone, tmp_path):
+    with running_otlp_receiver() as otlp:
+        sending = {"otel_exporter_otlp_endpoint": otlp.url, "otel_bsp_schedule_delay": 60_000}
+        with alone.running(tmp_path, **sending) as (url, process):
+            trace, _, headers = fresh_trace()
+            requests.get(f"{url}/thumb", {"url": "https://example.com/"}, headers=headers, timeout=10)
+            assert otlp.spans == []
+            stop(process, grace=20)
+        assert "GET thumbs.thumb" in {span.name for span in otlp.of(trace)}
