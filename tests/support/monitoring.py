@@ -14,6 +14,7 @@ import yaml
 from tests.support.processes import free_port, running, wait_until
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+ALERTS_PAGE = DEPLOY.parent / "docs" / "operations" / "alerts.md"
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 # What Grafana fills in. The interval spans several scrapes of a test.
 VARIABLES = {"$__rate_interval": "1m", "$api": ".+"}

@@ -11,10 +11,9 @@ import pytest
 import yaml
 
 from telemetry import SUBJECTS
-from tests.support.monitoring import DASHBOARDS, DEPLOY, alerts, metrics_in, panels, queries
+from tests.support.monitoring import ALERTS_PAGE, DASHBOARDS, DEPLOY, alerts, metrics_in, panels, queries
 
 ROOT = DEPLOY.parent
-PAGE = ROOT / "docs" / "operations" / "alerts.md"
 PARTS = ("Means", "Look at", "Do")
 METRICS = {metric.name: metric for group in SUBJECTS.values() for metric in group}
 
@@ -29,7 +28,7 @@ def scraped():
 
 
 def sections():
-    found = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    found = re.split(r"^## ", ALERTS_PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     return {text.partition("\n")[0]: text for text in found}
 
 
@@ -55,9 +54,25 @@ def test_every_section_about_an_alert_is_about_one_that_there_is():
 
 
 def test_commands_of_the_page_look_for_metrics_that_there_are():
-    words = set(re.findall(r"\bthumbnails_[a-z_]+\w", PAGE.read_text(encoding="utf-8")))
+    words = set(re.findall(r"\bthumbnails_[a-z_]+\w", ALERTS_PAGE.read_text(encoding="utf-8")))
     assert words
     assert {word for word in words if not any(name.startswith(word) for name in METRICS)} == set()
+
+
+def test_commands_of_the_page_name_services_of_compose():
+    text = ALERTS_PAGE.read_text(encoding="utf-8")
+    named = re.findall(r"docker compose (?:logs(?: --tail=\d+)?|ps|exec) ?([a-z]*)", text)
+    assert len(named) > 8
+    assert set(named) - {""} <= compose()["services"].keys()
+
+
+@pytest.mark.parametrize("page", ["alerts.md", "dashboards.md"])
+def test_the_configuration_of_the_pages_is_one_that_prometheus_takes(page):
+    text = ALERTS_PAGE.with_name(page).read_text(encoding="utf-8")
+    (command,) = re.findall(r"^promtool .*$", text, flags=re.MULTILINE)
+    done = subprocess.run(command.split(), cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"prometheus --config.file={command.split()[-1]}" in text
 
 
 def test_alerts_and_dashboards_ask_for_metrics_that_there_are():
