@@ -15,6 +15,7 @@ from sites.migrate import upgrade
 from tests.support.screenshot_api import running_screenshot_api
 from tests.support.web import running_web
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 PAGES = ROOT / "docs" / "operations"
 ADDRESS = "http://127.0.0.1:8000"  # of the pages
