@@ -186,7 +186,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     leases = Leases(state)
     coalescer = Coalescer(leases, capacity=4 * settings.capture_concurrency + 2 * settings.capture_queue)
     cpu = CpuPool()
-    pictures = _picture_fetcher(settings, guard)
+    pictures = _picture_fetcher(settings, guard, access)
     freshness = Freshness(settings.cache_ttl, settings.stale_ttl)
     costs = Costs(state, {each.name: each.price for each in settings.apis}, settings.capture_cost_limit)
     page_figures = PageFigures(state, enabled=settings.admin_key is not None)
@@ -332,11 +332,12 @@ def _claims(settings: Settings, database: Database) -> Claims:
     return Claims(database, timedelta(seconds=run), timedelta(seconds=lifetime))
 
 
-def _picture_fetcher(settings: Settings, guard: Guard) -> PictureFetcher:
+def _picture_fetcher(settings: Settings, guard: Guard, access: AccessRules) -> PictureFetcher:
+    shown = access.blocked.require_shown
     if settings.lists_egress is None:
-        return PictureFetcher(guard)
+        return PictureFetcher(guard, require_shown=shown)
     outlet = ListOutlet(*settings.lists_egress)
-    return PictureFetcher(guard, open_pool=lambda target, _, tls: outlet.pool(target, tls))
+    return PictureFetcher(guard, open_pool=lambda target, _, tls: outlet.pool(target, tls), require_shown=shown)
 
 
 def _list_reader(settings: Settings, guard: Guard, access: AccessRules) -> ListReader:

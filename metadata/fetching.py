@@ -16,7 +16,7 @@ import structlog
 import urllib3
 from urllib3.util import Timeout
 
-from errors import BlockedTarget, InvalidURL, OverCapacity
+from errors import BlockedTarget, InvalidURL, OverCapacity, TakenDown
 from netguard import Address, Guard
 from options import Target
 from outbound import LOOP_HEADER, LOOP_NAME, pinned_pool
@@ -45,14 +45,28 @@ class NotFetched(Exception):
 class PictureFetcher:
     """Fetches pictures. One instance per process."""
 
-    def __init__(self, guard: Guard, tls: ssl.SSLContext | None = None, open_pool: OpenPool = pinned_pool) -> None:
-        """`open_pool` makes the connections of one exchange: with the address that was judged, or through an outlet.
+    def __init__(
+        self,
+        guard: Guard,
+        tls: ssl.SSLContext | None = None,
+        open_pool: OpenPool = pinned_pool,
+        require_shown: Callable[[Target], object] = lambda _: None,
+    ) -> None:
+        """`require_shown` raises TakenDown for a picture that is shown to nobody. `open_pool` makes the connections of one exchange: with the address that was judged, or through an outlet.
 
         It may raise BlockedTarget, and OverCapacity if the outlet is at fault.
         """
         self._guard = guard
         self._given_tls = tls
         self._open_pool = open_pool
+        self._require_shown = require_shown
+
+    def require_shown(self, url: str) -> None:
+        """Raise NotFetched if nobody is to see what is at `url`, even where it is known."""
+        try:
+            self._require_shown(parse_url(url, self._guard))
+        except (InvalidURL, BlockedTarget, TakenDown) as err:
+            raise NotFetched(f"refused: {err.code}") from err
 
     def fetch(self, url: str, seconds: float, most: int) -> bytes:
         """Return what `url` answers within `seconds`, at most `most` bytes. Raises NotFetched."""
@@ -60,11 +74,12 @@ class PictureFetcher:
         try:
             target = parse_url(url, self._guard)
             for _ in range(MAX_REDIRECTS + 1):
+                self._require_shown(target)
                 answer = self._exchange(target, deadline, most)
                 if isinstance(answer, bytes):
                     return answer
                 target = parse_url(_joined(target.url, answer), self._guard)
-        except (InvalidURL, BlockedTarget, OverCapacity) as err:
+        except (InvalidURL, BlockedTarget, TakenDown, OverCapacity) as err:
             raise NotFetched(f"refused: {err.code}") from err
         raise NotFetched("too many redirects")
 

@@ -39,6 +39,10 @@ class IconStore:
 
         Raises what `charge` raises, OverCapacity, and Pending at the `deadline` (monotonic) of the caller.
         """
+        try:
+            self._fetcher.require_shown(url)
+        except NotFetched:
+            return b""
         name = self._keys.icon(hashlib.sha256(url.encode()).hexdigest())
         known, _ = self._call(lambda: self._client.get(name))
         if isinstance(known, bytes):

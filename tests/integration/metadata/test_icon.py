@@ -291,3 +291,13 @@ def test_a_caller_that_does_not_wait_gets_a_letter(client, engine_api):
     assert answer.headers["Server-Timing"] == f"thumb;dur={int(answer.headers['Retry-After']) * 1000}"
     assert Image.open(io.BytesIO(answer.data)).size == (32, 32)
     assert (answer.headers["Cache-Control"], answer.headers["Retry-After"]) == ("no-store", "1")
+
+
+def test_an_icon_of_a_blocked_host_is_shown_no_more(make_client, web, engine_api):
+    web.add("/icon.png", pictures.logo(64, 64), content_type="image/png")
+    engine_api.behave(saying(icons=[{"url": at(web, "/icon.png"), "side": 64}]), times=5)
+    shown = make_client().get("/icon", query_string={"url": PAGE}).data
+    blocked = make_client(blocked_targets="img.example").get("/icon", query_string={"url": PAGE})
+
+    assert web.hits("/icon.png") == 1
+    assert (blocked.status_code, blocked.data == shown) == (200, False)

@@ -281,3 +281,11 @@ def test_a_wrong_choice_is_refused(client, engine_api, wrong):
 
     assert (answer.status_code, answer.json["code"], answer.json["detail"][:6]) == (400, "invalid_option", "image:")
     assert engine_api.calls == []
+
+
+def test_a_picture_of_a_blocked_host_is_no_preview(make_client, names, web):
+    names()
+    strict, auto = (get(make_client(blocked_targets="img.example"), image=image) for image in ("og", "auto"))
+
+    assert (strict.status_code, size(auto)) == (404, CAPTURED)
+    assert web.hits("/og") == 0
