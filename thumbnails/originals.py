@@ -240,14 +240,14 @@ class Originals:
     def _remember_failure(self, ask: Ask, err: ThumbnailError, *, shown: bool) -> None:
         """Remember a failure of the page. One that has opted out is asked again after hours, and not `shown` any more.
 
-        What a page answers to one caller's headers and cookies says nothing about pictures for all.
+        Nor is one that leads to a page which is shown to nobody. What a page answers to one caller's headers and cookies says nothing about pictures for all.
         """
         request = ask.request
         seconds = min(max(err.retry_after or 0, FAILURE_SECONDS), LONGEST_FAILURE)
         if isinstance(err, PageOptedOut):
             seconds = OPTED_OUT_SECONDS
-            if shown and not request.private:
-                self._cache.withdraw(request.target)
+        if isinstance(err, (PageOptedOut, TakenDown)) and shown and not request.private:
+            self._cache.withdraw(request.target)
         self._cache.put_failure(request, err, seconds)
         self._failures.note(request.capture_key, err, ask.request_id)
 

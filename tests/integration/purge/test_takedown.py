@@ -163,19 +163,41 @@ def engine_api():
         yield server
 
 
-def test_a_page_that_redirects_to_a_blocked_one_is_not_shown(make_built, engine_api):
+@pytest.fixture
+def led_there():
+    """Answer with a picture of a page that has redirected to a blocked one."""
+
     def led_there(answer):
         body, content_type = drawn(answer)
         answer.reply(200, body, {"Content-Type": content_type, "X-Page-Metadata": json.dumps({"url": BLOCKED})})
 
+    return led_there
+
+
+@pytest.fixture
+def by_engine(engine_api):
+    return {"capture_api": "engine", "capture_url": engine_api.url, "capture_api_key": "sesame"}
+
+
+def test_a_page_that_redirects_to_a_blocked_one_is_not_shown(make_built, by_engine, engine_api, led_there):
     engine_api.behave(led_there)
-    built = make_built(
-        capture_api="engine", capture_url=engine_api.url, capture_api_key="sesame", blocked_targets="blocked.example"
-    )
+    built = make_built(**by_engine, blocked_targets="blocked.example")
     client = create_app(built.settings, built).test_client()
 
     assert [get(client).status_code for _ in range(2)] == [451, 451]
     assert len(engine_api.calls) == 1
+
+
+def test_a_known_picture_is_withdrawn_once_its_page_redirects_to_a_blocked_one(
+    make_built, by_engine, engine_api, led_there
+):
+    built = make_built(**by_engine, blocked_targets="blocked.example")
+    client = create_app(built.settings, built).test_client()
+    get(client, w=320)
+    engine_api.behave(led_there)
+
+    assert get(client, fresh=1).status_code == 451
+    assert [get(client, w=320).status_code, get(client).status_code] == [451, 451]
 
 
 def test_the_picture_of_a_job_is_not_shown_either(make_built):
