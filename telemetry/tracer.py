@@ -98,7 +98,7 @@ class Tracer:
             | {"http.request.method": method, "http.route": route or "none", "http.response.status_code": status}
         )
         if status >= 500:
-            span.set_status(StatusCode.ERROR)
+            _mark(span, str(facts.get("code", status)))
 
     def traceparent(self) -> str:
         carrier: dict[str, str] = {}

@@ -214,6 +214,16 @@ def test_the_jobs_of_a_batch_have_traces_of_their_own_that_name_its_request(trac
     assert {span.parent for span in runs()} == {""}
 
 
+def test_a_failure_is_marked_by_its_code_in_each_process(traced):
+    trace, _, headers = fresh_trace()
+    answer = traced.thumb(f"/missing?token={SECRET}", headers)
+    found = traced.otlp.wait_for(("web", "GET thumbs.thumb"), ("engine", "GET /v1/screenshot"), trace=trace)
+    code, outcome = answer.json()["code"], traced.engine.logged("capture")[-1]["outcome"]
+    marked = {key: span.attributes["error.type"] for key, span in found.items() if span.failed}
+    assert {marked["web", name] for name in ("GET thumbs.thumb", "capture", "GET /v1/screenshot")} == {code}
+    assert {marked["engine", name] for name in ("GET /v1/screenshot", "settle")} == {outcome}
+
+
 def test_machines_that_ask_for_the_health_and_work_without_a_trace_send_nothing(traced):
     requests.get(f"{traced.url}/health", timeout=10)
     requests.get(f"{traced.url}/ready", timeout=10)

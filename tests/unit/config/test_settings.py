@@ -269,6 +269,32 @@ def test_variables_of_other_programs_are_ignored(monkeypatch):
     assert not [line for line in config.unknown_variables() if line.split()[0] in ("PATH", "HOME", "ENGINE_PORT")]
 
 
+def test_opentelemetrys_other_variables_are_no_typos_of_those_that_are_settings(monkeypatch):
+    its = "RESOURCE_ATTRIBUTES BSP_MAX_QUEUE_SIZE EXPORTER_OTLP_TRACES_ENDPOINT EXPORTER_OTLP_METRICS_HEADERS TRACES_EXPORTER"
+    for name in its.split():
+        monkeypatch.setenv(f"OTEL_{name}", "x")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPONT", "x")
+    (line,) = [line for line in config.unknown_variables() if line.startswith("OTEL_")]
+    assert line.endswith("did you mean OTEL_EXPORTER_OTLP_ENDPOINT?")
+
+
+@pytest.mark.parametrize(
+    ("given", "on"),
+    [
+        ({}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}, True),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_SDK_DISABLED": "true"}, False),
+    ],
+)
+def test_traces_are_on_where_a_receiver_is_named(load, given, on):
+    assert load(**given).sends_traces is on
+
+
+def test_a_receiver_of_traces_that_is_no_url_stops_the_start(load):
+    with pytest.raises(config.ConfigError, match="OTEL_EXPORTER_OTLP_ENDPOINT is invalid: set it to the http:// or"):
+        load(OTEL_EXPORTER_OTLP_ENDPOINT="collector:4318")
+
+
 @pytest.mark.parametrize("folder", ["file", "file/originals"])
 def test_a_folder_of_originals_that_cannot_be_written_is_refused_with_the_reason(load, tmp_path, folder):
     (tmp_path / "file").write_text("no folder")
