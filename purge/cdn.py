@@ -1,6 +1,6 @@
 """The caches in front that are purged over HTTP, by tags: Fastly, Cloudflare, and all that know the method PURGE."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import requests
@@ -14,7 +14,11 @@ _log = structlog.get_logger()
 
 
 class CdnFailed(Exception):
-    """The cache did not confirm the purge. The text is for the log."""
+    """The cache did not confirm the purge of the tags that are `left`. The text is for the log."""
+
+    def __init__(self, reason: str, left: Sequence[str] = ()) -> None:
+        super().__init__(reason)
+        self.left = left
 
 
 class Cdn(Protocol):
@@ -36,8 +40,10 @@ class Fastly:
         self._headers = {"Fastly-Key": token, "Accept": "application/json"}
 
     def purge(self, tags: Sequence[str]) -> None:
-        for some in _batches(tags, _FASTLY_AT_ONCE):
-            _send("POST", self._url, self._headers, {"surrogate_keys": list(some)})
+        _in_batches(tags, _FASTLY_AT_ONCE, self._purge)
+
+    def _purge(self, some: Sequence[str]) -> None:
+        _send("POST", self._url, self._headers, {"surrogate_keys": list(some)})
 
 
 class Cloudflare:
@@ -50,10 +56,12 @@ class Cloudflare:
         self._headers = {"Authorization": f"Bearer {token}"}
 
     def purge(self, tags: Sequence[str]) -> None:
-        for some in _batches(tags, _CLOUDFLARE_AT_ONCE):
-            answer = _send("POST", self._url, self._headers, {"tags": list(some)})
-            if answer.get("success") is not True:
-                raise CdnFailed("the answer says no success")
+        _in_batches(tags, _CLOUDFLARE_AT_ONCE, self._purge)
+
+    def _purge(self, some: Sequence[str]) -> None:
+        answer = _send("POST", self._url, self._headers, {"tags": list(some)})
+        if answer.get("success") is not True:
+            raise CdnFailed("the answer says no success")
 
 
 class PurgeMethod:
@@ -64,13 +72,20 @@ class PurgeMethod:
         self._url = url
 
     def purge(self, tags: Sequence[str]) -> None:
-        for some in _batches(tags, _PURGE_AT_ONCE):
-            keys = " ".join(some)
-            _send("PURGE", self._url, {"Surrogate-Key": keys, "xkey-purge": keys, "Cache-Tag": ",".join(some)}, None)
+        _in_batches(tags, _PURGE_AT_ONCE, self._purge)
+
+    def _purge(self, some: Sequence[str]) -> None:
+        keys = " ".join(some)
+        _send("PURGE", self._url, {"Surrogate-Key": keys, "xkey-purge": keys, "Cache-Tag": ",".join(some)}, None)
 
 
-def _batches(tags: Sequence[str], size: int) -> list[Sequence[str]]:
-    return [tags[start : start + size] for start in range(0, len(tags), size)]
+def _in_batches(tags: Sequence[str], size: int, purge: Callable[[Sequence[str]], None]) -> None:
+    """Purge `size` tags at a time. Raises CdnFailed with those that are left: a long list ends although it is interrupted."""
+    for start in range(0, len(tags), size):
+        try:
+            purge(tags[start : start + size])
+        except CdnFailed as err:
+            raise CdnFailed(str(err), tags[start:]) from None
 
 
 def _send(method: str, url: str, headers: Mapping[str, str], body: object) -> Mapping[str, object]:

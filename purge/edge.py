@@ -4,7 +4,7 @@ A file begins with binary fields, the line `KEY: …`, and the headers of the an
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -18,18 +18,18 @@ class EdgeCache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def remove(self, tags: Collection[str], before: float) -> int:
-        """Remove answers with one of `tags` that were captured before `before` (Unix seconds), and return their count.
+    def remove(self, moments: Mapping[str, float]) -> int:
+        """Remove answers that were captured before the moment (Unix seconds) of one of their tags, and return their count.
 
         Raises OSError.
         """
-        wanted = {tag.encode() for tag in tags}
+        wanted = {tag.encode(): before for tag, before in moments.items()}
         gone = 0
         for path in _files(self._folder):
             with suppress(FileNotFoundError):  # nginx has removed or replaced it
                 with path.open("rb", buffering=0) as file:
                     head = file.read(_HEAD_BYTES)
-                if _is_gone(head, wanted, before):
+                if _is_gone(head, wanted):
                     path.unlink()
                     gone += 1
         return gone
@@ -42,15 +42,16 @@ def _files(folder: Path) -> Iterator[Path]:
             yield from (path for path in outer.rglob("*") if path.is_file())
 
 
-def _is_gone(head: bytes, tags: Collection[bytes], before: float) -> bool:
+def _is_gone(head: bytes, moments: Mapping[bytes, float]) -> bool:
     headers = head.partition(b"\r\n\r\n")[0] + b"\r\n"
-    found = _TAGS.search(headers)
-    if found is None or not set(found[1].split()) & set(tags):
+    tags = _TAGS.search(headers)
+    befores = [moments[tag] for tag in tags[1].split() if tag in moments] if tags else []
+    if not befores:
         return False
     captured = _CAPTURED.search(headers)
     if captured is None:
         return True
     try:
-        return parsedate_to_datetime(captured[1].decode("latin-1")).timestamp() < before
+        return parsedate_to_datetime(captured[1].decode("latin-1")).timestamp() < max(befores)
     except ValueError:
         return True

@@ -1,7 +1,7 @@
 """What to purge, as an operator or a program writes it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -112,15 +112,20 @@ def _host(value: object) -> PurgeOrder:
     if len(text) > _LONGEST_HOST or "/" in text:
         raise refusal
     try:
-        return of_pattern(BlockedPattern.parse(text))
+        return of_patterns([BlockedPattern.parse(text)])
     except ValueError:
         raise refusal from None
 
 
-def of_pattern(pattern: BlockedPattern, what: str = "host", before: float = 0) -> PurgeOrder:
-    """Purge a host, or its subdomains; where the pattern has a path, more than that."""
-    tag = tags.domain_tag(pattern.host) if pattern.subdomains else tags.host_tag(pattern.host)
-    return PurgeOrder(what, (Scope.host(pattern.host, subdomains=pattern.subdomains),), (tag,), before)
+def of_patterns(patterns: Sequence[BlockedPattern], what: str = "host", before: float = 0) -> PurgeOrder:
+    """Purge hosts, or their subdomains; where a pattern has a path, more than that."""
+    scopes = dict.fromkeys(Scope.host(each.host, subdomains=each.subdomains) for each in patterns)
+    found = dict.fromkeys(_tag_of(each) for each in patterns)
+    return PurgeOrder(what, tuple(scopes), tuple(found), before)
+
+
+def _tag_of(pattern: BlockedPattern) -> str:
+    return tags.domain_tag(pattern.host) if pattern.subdomains else tags.host_tag(pattern.host)
 
 
 def _text(value: object, field: str) -> str:

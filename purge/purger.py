@@ -1,6 +1,7 @@
 """Purges: notes what is shown no more, and tells the caches in front."""
 
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import structlog
@@ -48,11 +49,11 @@ class Purger:
             self._rooms.site_pictures.changed(site_id)
         caches = {}
         for name in (*(["nginx"] if self._edge else []), *self._cdns):
-            told = self._tell(name, order)
-            caches[name] = "ok" if told else "retrying"
+            left = self._tell(name, dict.fromkeys(order.tags, order.before))
+            caches[name] = "retrying" if left else "ok"
             # nginx may store an answer just now that was made before the purge, so its folder is looked through again.
-            if not told or name == "nginx":
-                self._pending.add(name, order)
+            if again := tuple(order.tags if name == "nginx" else left):
+                self._pending.add(name, replace(order, tags=again))
         _log.info("purged", what=order.what, pages=len(order.scopes), sites=len(order.sites), caches=caches)
         return PurgeReport(order, caches)
 
@@ -60,17 +61,20 @@ class Purger:
         """Tell the caches in front that have not confirmed yet, and return how many still have not."""
         return self._pending.work_off(self._tell)
 
-    def _tell(self, name: str, order: PurgeOrder) -> bool:
-        """Return whether a cache in front has removed what `order` names; one that is configured no more has."""
+    def _tell(self, name: str, moments: Mapping[str, float]) -> Collection[str]:
+        """Let a cache in front remove what is older than the moment (Unix seconds) of one of its tags.
+
+        Return the tags that it has not confirmed. One that is configured no more has nothing to confirm.
+        """
         try:
             if name == "nginx":
                 edge = self._edge
                 if edge is not None:
-                    self._disk.run(lambda: edge.remove(order.tags, order.before), pixels=0)
+                    self._disk.run(lambda: edge.remove(moments), pixels=0)
             elif name in self._cdns:
-                self._cdns[name].purge(order.tags)
+                self._cdns[name].purge([*moments])
         except (CdnFailed, OSError) as err:
             reason = getattr(err, "strerror", None) or str(err)
             _log.warning("purge_not_confirmed", cache=name, reason=reason, effect="the worker tells it again")
-            return False
-        return True
+            return err.left if isinstance(err, CdnFailed) else moments
+        return ()

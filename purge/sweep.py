@@ -1,21 +1,24 @@
 """Removes, in the worker, the files of what was purged or taken down, and tells caches in front that have not confirmed."""
 
 import time
+from collections.abc import Sequence
 
 import redis
 import structlog
 
-from access import BlockedTargets
+from access import BlockedPattern, BlockedTargets
 from errors import DatabaseUnavailable, QueueUnavailable
-from purge.order import of_pattern
+from purge.order import of_patterns
 from purge.purger import Purger
 from purge.rooms import PictureRooms
 from thumbnails import Head, Marks
 from urls import locate
 
 SWEEP_SECONDS = 60
+_PATTERNS_AT_A_TIME = 1000  # in one purge: each purge costs a look through nginx' folder, and calls to CDNs
 # A failure is remembered for an hour at most, and a capture that was running during the purge may be kept after it.
 _KEPT_SECONDS = 2 * 3600
+_SITES = "sites "  # before a pattern: of which sites were judged anew
 _log = structlog.get_logger()
 
 
@@ -27,8 +30,12 @@ class PurgeSweeper:
 
     def sweep(self) -> int:
         """Do all that is due, and return how many pictures were removed. Without a purge it costs three calls to Redis."""
-        self._purger.tell_pending()
         self._purge_blocked()
+        removed = self._remove_marked()
+        self._purger.tell_pending()  # last, since a cache in front may keep the worker waiting
+        return removed
+
+    def _remove_marked(self) -> int:
         marks = self._rooms.purges.marks()
         if not marks:
             return 0
@@ -68,22 +75,31 @@ class PurgeSweeper:
         if not reached:
             return
         names = {name.decode() for name in known or ()}  # type: ignore[union-attr] # redis' types know only awaitables
-        purged: list[str] = []
-        for name in patterns.keys() - names:
-            pattern = patterns[name]
-            try:
-                self._purger.purge(of_pattern(pattern, "blocked", time.time()))
-                urls = self._rooms.catalogue.urls_of_host(pattern.host, subdomains=pattern.subdomains)
-                for site_id, url in urls.items():
-                    if pattern.matches(locate(url)):
-                        self._rooms.site_pictures.withdraw(site_id)
-            except (QueueUnavailable, DatabaseUnavailable):
-                break  # already logged; the next sweep tries again
-            purged.append(name)
-        if purged:
-            state.breaker.call("purges_unreachable", lambda: state.client.sadd(key, *purged))
-        if gone := names - patterns.keys():
+        # Noted apart: without its database, the service would otherwise purge the same hosts each minute.
+        for prefix, work in (("", self._purge_pages), (_SITES, self._withdraw_sites)):
+            new = [pattern for name, pattern in patterns.items() if prefix + name not in names]
+            for start in range(0, len(new), _PATTERNS_AT_A_TIME):
+                some = new[start : start + _PATTERNS_AT_A_TIME]
+                try:
+                    work(some)
+                except (QueueUnavailable, DatabaseUnavailable):
+                    break  # already logged; the next sweep tries again
+                noted = [prefix + str(pattern) for pattern in some]
+                state.breaker.call("purges_unreachable", lambda noted=noted: state.client.sadd(key, *noted))  # type: ignore[misc]
+        if gone := names - {prefix + name for name in patterns for prefix in ("", _SITES)}:
             state.breaker.call("purges_unreachable", lambda: state.client.srem(key, *gone))
+
+    def _purge_pages(self, patterns: Sequence[BlockedPattern]) -> None:
+        """Raises QueueUnavailable."""
+        self._purger.purge(of_patterns(patterns, "blocked", time.time()))
+
+    def _withdraw_sites(self, patterns: Sequence[BlockedPattern]) -> None:
+        """Judge the pictures of the sites anew that `patterns` block. Raises DatabaseUnavailable."""
+        for pattern in patterns:
+            urls = self._rooms.catalogue.urls_of_host(pattern.host, subdomains=pattern.subdomains)
+            for site_id, url in urls.items():
+                if pattern.matches(locate(url)):
+                    self._rooms.site_pictures.withdraw(site_id)
 
 
 def _is_over(moment: float) -> bool:

@@ -1,3 +1,7 @@
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 
 import services
@@ -32,3 +36,47 @@ def built(make_built):
 @pytest.fixture
 def client(built):
     return create_app(built.settings, built).test_client()
+
+
+@dataclass
+class Asked:
+    """A request that the fake of a CDN's API got."""
+
+    method: str
+    path: str
+    headers: dict
+    body: str
+
+
+@dataclass
+class FakeCdn:
+    url: str
+    asked: list[Asked] = field(default_factory=list)
+    status: int = 200
+    answer: str = '{"success": true, "status": "ok"}'
+    most: int = 1_000_000  # requests that it confirms before it fails
+
+
+@pytest.fixture
+def cdn():
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+            fake.asked.append(Asked(self.command, self.path, dict(self.headers), body))
+            self.send_response(fake.status if fake.most > 0 else 500)
+            fake.most -= 1
+            self.send_header("Content-Length", str(len(fake.answer)))
+            self.end_headers()
+            self.wfile.write(fake.answer.encode())
+
+        do_PURGE = do_POST  # noqa: N815 - as http.server names it
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    fake = FakeCdn(f"http://127.0.0.1:{server.server_port}")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield fake
+    server.shutdown()
+    server.server_close()

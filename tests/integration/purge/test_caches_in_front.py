@@ -2,10 +2,7 @@
 
 import json
 import tempfile
-import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,53 +12,12 @@ import config
 import sites.migrate
 from app import create_app
 from purge import page_tags
+from purge.pending import PendingPurges
 from tests.support.nginx import Edge, running_nginx
 from tests.support.processes import wait_until
 from tests.support.visitors import PAGE, get
 from tests.support.web import running_web
 from urls import locate
-
-
-@dataclass
-class Asked:
-    """A request that the fake of a CDN's API got."""
-
-    method: str
-    path: str
-    headers: dict
-    body: str
-
-
-@dataclass
-class FakeCdn:
-    url: str
-    asked: list[Asked] = field(default_factory=list)
-    status: int = 200
-    answer: str = '{"success": true, "status": "ok"}'
-
-
-@pytest.fixture
-def cdn():
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            fake.asked.append(Asked(self.command, self.path, dict(self.headers), body))
-            self.send_response(fake.status)
-            self.send_header("Content-Length", str(len(fake.answer)))
-            self.end_headers()
-            self.wfile.write(fake.answer.encode())
-
-        do_PURGE = do_POST  # noqa: N815 - as http.server names it
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    fake = FakeCdn(f"http://127.0.0.1:{server.server_port}")
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield fake
-    server.shutdown()
-    server.server_close()
 
 
 def app_of(built):
@@ -183,3 +139,34 @@ def test_a_purge_removes_pictures_from_nginx(settings, short_folder):
 def short_folder():
     with tempfile.TemporaryDirectory(prefix="edge") as name:  # the path of a socket must be short
         yield Path(name)
+
+
+def test_waiting_purges_are_told_together_and_only_what_is_left(make_built, cdn):
+    built = make_built(cloudflare_zone_id="023e105f", cloudflare_api_token="secret-2", cloudflare_api_url=cdn.url)
+    cdn.status = 500
+    for number in range(40):
+        app_of(built).post("/purge", json={"url": f"{PAGE}{number}"})
+    del cdn.asked[:]
+    cdn.status, cdn.most = 200, 1  # the first batch alone
+
+    assert built.purging.purger.tell_pending() == 10
+    cdn.most = 100
+    assert built.purging.purger.tell_pending() == 0
+    sent = [len(json.loads(asked.body)["tags"]) for asked in cdn.asked]
+    assert sent == [30, 10, 10]
+
+
+def test_waiting_purges_are_not_forgotten_if_the_worker_is_stopped(make_built, cdn):
+    built = make_built(purge_urls=cdn.url)
+    cdn.status = 500
+    app_of(built).post("/purge", json={"url": PAGE})
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        PendingPurges(built.connections.state).work_off(stop)
+    cdn.status = 200
+    del cdn.asked[:]
+    assert built.purging.purger.tell_pending() == 0
+    assert len(cdn.asked) == 1

@@ -133,6 +133,32 @@ def test_new_patterns_purge_what_is_kept(make_built, redis_url, tmp_path):
     assert built.purging.sweeper.sweep() == 0
 
 
+def test_a_list_of_patterns_is_purged_at_once_and_only_once_without_a_database(make_built, cdn):
+    patterns = ",".join(f"host-{number}.example/page" for number in range(50))
+    nowhere = "sqlite:////nowhere/thumbnails.db"
+    built = make_built(blocked_targets=patterns, database_url=nowhere, purge_urls=cdn.url)
+    for _ in range(2):
+        built.purging.sweeper.sweep()
+
+    [asked] = cdn.asked
+    assert len(asked.headers["Surrogate-Key"].split()) == 50
+
+
+def test_a_site_is_judged_anew_once_its_database_is_back(make_built, tmp_path):
+    site_picture = "/sites/1/image"
+    built = make_built()
+    sites.migrate.upgrade(built.settings.database_url)
+    built.catalogue.add(built.drafts.read({"url": BLOCKED}))
+    [claim] = built.site_capturer.choose()
+    built.site_capturer.capture(claim, "r" * 16)
+    create_app(built.settings, built).test_client().get(site_picture)
+
+    make_built(blocked_targets="blocked.example", database_url="sqlite:////nowhere/x.db").purging.sweeper.sweep()
+    later = make_built(blocked_targets="blocked.example")
+    later.purging.sweeper.sweep()
+    assert create_app(later.settings, later).test_client().get(site_picture).status_code == 451
+
+
 def test_the_picture_of_a_blocked_site_is_shown_no_more(make_built, tmp_path):
     built = make_built()
     sites.migrate.upgrade(built.settings.database_url)
