@@ -2,6 +2,7 @@
 
 import shutil
 from types import SimpleNamespace
+from urllib.parse import urlencode
 
 import pytest
 import redis as redis_library
@@ -10,6 +11,7 @@ from sqlalchemy import delete
 import services
 from app import create_app
 from config import Settings
+from errors import PageTimeout
 from sites import Filters, SiteDraft
 from sites.models import AdminSessionRow, SiteRow
 from tests.support.admin import KEY, live_a_day
@@ -17,6 +19,7 @@ from tests.support.browser import overflows, serving, violations
 from tests.support.catalogue import page as captured_page
 from tests.support.screenshot_api import running_screenshot_api
 from tests.support.site_states import fail
+from thumbnails import Ask, FailureHistory
 
 pytestmark = pytest.mark.slow
 
@@ -262,6 +265,51 @@ def test_every_page_is_accessible_and_fits(served, open_admin, sites, size, them
         page.goto(f"{served.url}/admin{path}")
         assert violations(page) == [], path
         assert not overflows(page), path
+
+
+EVENT = {
+    "outcome": "timeout", "reason": "the capture took longer than 30 s", "seconds": 30.01, "bytes": 81234,
+    "parts": {"queue": 0.2, "prepare": 0.01, "arrive": 12.4, "settle": 17.3},
+}  # fmt: skip
+
+
+@pytest.fixture
+def explained(served):
+    """A page with a long address whose picture is known, and which has failed."""
+    url = "https://one.example/" + "a-long-way-without-an-end-" * 8
+    wanted = served.services.validator.parse_query(urlencode({"url": url, "w": 320, "fresh": 1}).encode())
+    served.services.thumbnailer.get(Ask(wanted))
+    failure = PageTimeout("the page did not load in time").with_evidence(api="engine", api_status=504, event=EVENT)
+    FailureHistory(served.services.connections.state).note(wanted.capture_key, failure, "a-request-of-somebody")
+    return url
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_an_explanation_is_accessible_fits_and_needs_no_script(served, open_admin, explained, size, theme):
+    page = open_admin("/explain", size=size, theme=theme, scripts=False)
+    page.fill("#url", explained)
+    page.fill("#options", "w=320")
+    page.press("#options", "Enter")
+    page.wait_for_selector("text=A request would get the known picture")
+    assert page.is_visible("text=a-request-of-somebody")
+    assert page.is_visible("text=arrive 12.4")
+    assert not overflows(page)
+    address = page.url
+    page = open_admin("/explain", size=size, theme=theme)
+    page.goto(address)
+    assert violations(page) == []
+    assert not overflows(page)
+
+
+def test_a_wrong_option_is_said_at_its_field(open_admin):
+    page = open_admin("/explain")
+    page.fill("#url", "https://one.example/")
+    page.fill("#options", "wide=1")
+    page.press("#options", "Enter")
+    page.wait_for_selector("[role=alert]")
+    assert page.evaluate("document.activeElement.id") == "options"
+    assert violations(page) == []
 
 
 def test_on_a_phone_every_bulk_action_is_in_sight(served, open_admin, sites):

@@ -83,3 +83,19 @@ def test_a_purge_says_what_it_did(thumbnails, tmp_path):
 def test_a_purge_of_nothing_or_of_two_things_is_refused(thumbnails):
     assert "send one of" in thumbnails("purge").stderr
     assert "only one of them" in thumbnails("purge", "--all", "--host", "example.com").stderr
+
+
+def test_a_page_is_explained_without_a_capture(thumbnails, api):
+    told = facts(thumbnails("--json", "explain", PAGE, "-o", "w=320"))
+    words = thumbnails("explain", PAGE, "-o", "w=320", "--client", "198.51.100.7").stdout
+
+    assert (told["request"]["x_cache"], told["request"]["captures"]) == ("MISS", 1)
+    assert told["cache"]["memory"] == "not seen from here"
+    assert "why: the page is captured" in words
+    assert "client: 198.51.100.7" in words
+    assert api.calls == []
+
+
+def test_what_cannot_be_explained_is_said(thumbnails):
+    done = thumbnails("explain", PAGE, "-o", "wide=1")
+    assert (done.exit_code, "wide" in done.stderr) == (1, True)
