@@ -8,10 +8,12 @@ import pytest
 import redis
 
 from app import create_app
+from options import LOAD_HEADER
 from tests.support.engine import eventually
 from tests.support.redis import age_pictures
-from tests.support.screenshot_api import refuse
+from tests.support.screenshot_api import drawn, refuse, running_screenshot_api
 from tests.support.visitors import PAGE, Crowd, get
+from thumbnails import describe
 
 KEYS = {"api_keys": "cms:correct-horse:3/minute"}
 CMS = {"X-API-Key": "correct-horse"}
@@ -276,6 +278,41 @@ def test_how_often_the_host_is_captured_is_told(make_client):
     assert (told["host"]["at_once"], told["host"]["running"]) == (2, 0)
     assert [(each["limit"], each["window"], each["remaining"]) for each in told["host"]["rates"]] == [(1, 3600, 0)]
     assert would_get(told) == ("target_busy", 0, 0)
+
+
+def test_an_engine_that_is_away_or_busy_is_told(make_client):
+    with running_screenshot_api("engine") as one, running_screenshot_api("engine") as other:
+        for each in (one, other):
+            each.behave(loaded(5, 4), times=9)
+        urls = f"http://127.0.0.1:1,{one.url},{other.url}"
+        client = make_client(capture_api="engine", capture_url=urls, capture_api_key=None)
+        assert get(client).status_code == 200
+        (told,) = explain(client)["apis"]
+
+    away, *works = told["addresses"]
+    assert (away["address"], away["away"], away["slots"]) == ("127.0.0.1:1", True, None)
+    assert sorted((each["slots"] or 0, each["others"] or 0) for each in works) == [(0, 0), (4, 5)]
+    assert told["takes"] is True
+
+
+def loaded(captures, slots):
+    """Draw a picture, as an engine that says how busy it is."""
+
+    def behaviour(answer):
+        body, content_type = drawn(answer)
+        answer.reply(200, body, {"Content-Type": content_type, LOAD_HEADER: f"{captures}/{slots}"})
+
+    return behaviour
+
+
+def test_no_private_option_is_shown(built):
+    """A URL must have none, but a program inside may ask about a request of its own."""
+    cookie = {"name": "session", "value": "hush-hush", "domain": "example.com"}
+    wanted = built.validator.parse_json({"url": PAGE, "cookies": [cookie], "w": 64}).owned_by("key:cms")
+    told = describe(built.explainer.explain(wanted, "key:cms", {"captures": [], "renditions": []}))
+
+    assert (told["private"], told["options"]["cookies"], told["options"]["w"]) == (True, "[…]", 64)
+    assert "hush" not in json.dumps(told)
 
 
 # Who may ask, and how

@@ -507,3 +507,27 @@ def test_a_tall_page_unpacks_to_what_was_captured(in_folder, make_client, api):
     assert (left[0] > 200, left[1] < 60) == (True, True)
     assert min(right) > 240
     assert len(api.calls) == 1
+
+
+def test_an_explanation_finds_the_original_where_it_lies_and_leaves_it_as_it_is(anywhere, make_client, folder):
+    client = make_client(memory_cache_bytes=0)
+    page = {"query_string": {"url": PAGE, "w": 64}}
+    assert client.get("/explain", **page).json["cache"]["original"] is None
+    get(client, w=64)
+    times = [(path.stat().st_atime_ns, path.stat().st_mtime_ns) for path in kept(folder)]
+    found = client.get("/explain", **page).json["cache"]
+
+    assert found["originals"] == anywhere["originals"]
+    assert (found["original"]["state"], found["original"]["width"]) == ("fresh", 1280)
+    assert found["original"]["captured_at"] == found["note"]["captured_at"]
+    assert (found["original"]["kept_for"] is None) == (anywhere["originals"] == "s3")  # a lifecycle rule decides
+    assert [(path.stat().st_atime_ns, path.stat().st_mtime_ns) for path in kept(folder)] == times
+
+
+def test_a_damaged_original_is_none_to_an_explanation(in_folder, client, folder):
+    get(client)
+    for path in kept(folder):
+        path.write_bytes(b"{}\n")
+    told = client.get("/explain", query_string={"url": PAGE, "fresh": 1})
+    assert (told.status_code, told.json["cache"]["original"]) == (200, None)
+    assert kept_files(folder)
