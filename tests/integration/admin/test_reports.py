@@ -273,3 +273,9 @@ def test_a_failing_site_leads_to_its_explanation(admin):
         text = admin.get(link).text
         assert "https://one.example/" in text
         assert "width=640" in text
+
+
+def test_slow_and_failing_pages_lead_to_their_explanation(admin):
+    services_of(admin).page_figures.note("https://one.example/a%20page?secret=1", 8.24, None)
+    link = html.unescape(re.search(r'href="(/admin/explain[^"]*)">', admin.get("/admin").text.split("<main")[1])[1])
+    assert "https://one.example/a%20page" in admin.get(link).text
