@@ -3,9 +3,11 @@
 import hashlib
 import math
 import time
+from base64 import b64decode
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as WaitTimeout
 from typing import TypeVar
+from urllib.parse import unquote
 
 import structlog
 
@@ -35,7 +37,7 @@ class IconStore:
         self._coalescer = Coalescer(LocalLeases(), _AT_ONCE)
 
     def get(self, url: str, charge: Callable[[], object], deadline: float = math.inf) -> bytes:
-        """Return the icon at `url` as a PNG, b"" if there is none. `charge` is called before it is fetched.
+        """Return the icon at `url` as a PNG, b"" if there is none. `charge` is called before it is fetched or decoded.
 
         Raises what `charge` raises, OverCapacity, and Pending at the `deadline` (monotonic) of the caller.
         """
@@ -74,7 +76,8 @@ class IconStore:
 
     def _fetch(self, url: str) -> bytes:
         try:
-            body = self._fetcher.fetch(url, FETCH_SECONDS, MOST_BYTES)
+            is_data = url.startswith("data:")
+            body = _decoded(url) if is_data else self._fetcher.fetch(url, FETCH_SECONDS, MOST_BYTES)
             return self._cpu.run(lambda: images.read_icon(body), pixels=_PIXELS)
         except (NotFetched, NotAPicture) as err:
             _log.info("icon_refused", reason=str(err)[:200])
@@ -82,3 +85,12 @@ class IconStore:
 
     def _call(self, command: Callable[[], T]) -> tuple[T | None, bool]:
         return self._breaker.call("cache_unreachable", command)
+
+
+def _decoded(url: str) -> bytes:
+    """Return what a data URL in base64 holds. As for browsers, it may have blanks and no padding."""
+    data = "".join(unquote(url.partition(",")[2]).split()).rstrip("=")
+    try:
+        return b64decode(data + "=" * (-len(data) % 4))
+    except ValueError:
+        raise NotFetched("no base64") from None

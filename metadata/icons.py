@@ -72,14 +72,15 @@ class Icons:
         return self._thumbnailer.get_original(ask).picture.page or NO_METADATA
 
     def _candidates(self, page: PageMetadata, request: ThumbnailRequest, side: int) -> Iterator[str]:
-        """Yield the URLs at which the icon may be, the best first: the smallest that is large enough, then all others."""
+        """Yield the URLs at which the icon may be, the best first: the smallest that is large enough, then all others.
+
+        One that is written in the page comes after those, and `/favicon.ico` last.
+        """
         by_fit = sorted(page.icons, key=lambda each: (each.side < side, each.side if each.side >= side else -each.side))
         urls = [each.url for each in by_fit if not each.url.partition("?")[0].lower().endswith(".svg")]
-        judged = (
-            self._judged(url)
-            for url in [*urls[: _MOST_FETCHES - 1], urljoin(page.url or request.target.url, "/favicon.ico")]
-        )
-        yield from dict.fromkeys(filter(None, judged))
+        usual = self._judged(urljoin(page.url or request.target.url, "/favicon.ico"))
+        named = map(self._judged, urls[: _MOST_FETCHES - 1])
+        yield from dict.fromkeys(filter(None, [*named, page.icon_data, usual]))
 
     def _judged(self, url: str) -> str:
         try:

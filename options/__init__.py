@@ -34,6 +34,7 @@ from options.option import LEFT_OUT, Option, Param, callers_options, chosen, opt
 from options.page_metadata import (
     FEED_TYPES,
     LOAD_HEADER,
+    LONGEST_ICON,
     LONGEST_LINK,
     METADATA_HEADER,
     NO_METADATA,
@@ -83,6 +84,7 @@ __all__ = [
     "LEFT_OUT",
     "LOAD_HEADER",
     "LONGEST_BUSTER",
+    "LONGEST_ICON",
     "LONGEST_LINK",
     "LONGEST_TTL",
     "LONGEST_WAIT",

@@ -18,15 +18,18 @@ LOAD_HEADER = "X-Engine-Load"  # captures that run or wait, and slots: 3/2
 METADATA_HEADER = "X-Page-Metadata"
 LONGEST_HEADER = 16 << 10  # bytes; parts are left out until it fits
 LONGEST_LINK = 2048
+LONGEST_ICON = 6 << 10  # characters of one that is written in the page: an ICO of 32 × 32 pixels
 MOST_ICONS, MOST_FEEDS = 8, 5
 LONGEST_TITLE, LONGEST_DESCRIPTION, LONGEST_NAME = 300, 1000, 100  # characters
 LARGEST_SIDE = 1 << 16  # of a picture that a page announces
-_DISPENSABLE = ("feeds", "description", "icons", "image", "canonical", "url")
+_DISPENSABLE = ("icon_data", "feeds", "description", "icons", "image", "canonical", "url")
 
 _JOINERS = "\u200c\u200d"  # which Persian, the scripts of India, and emoji are written with
 _UNSEEN = ("Cc", "Cf", "Cs", "Co")  # controls, bidi controls, lone surrogates, private use
 _NO_CHARACTERS = "\ufffe\uffff"  # which XML cannot hold
 _HTTP_URL = re.compile(r"https?://[!#-;=?-\[\]-~]+")  # printable ASCII but ", <, > and \, as a browser writes it
+# No SVG, and none that only keeps browsers from asking for /favicon.ico, as "data:," does.
+_ICON_DATA = re.compile(r"data:(?i:image/(?!svg)[a-z0-9.+-]+(?:;[a-z0-9=-]+)*;base64),[A-Za-z0-9+/=%]+")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 FEED_TYPES = ("application/rss+xml", "application/atom+xml", "application/feed+json")
@@ -59,7 +62,10 @@ class LinkedFeed:
 
 @dataclass(frozen=True, slots=True)
 class PageMetadata:
-    """What a page says of itself, an empty value for what it does not say. `url` is where all redirects have led."""
+    """What a page says of itself, an empty value for what it does not say. `url` is where all redirects have led.
+
+    `icon_data` is an icon that is written in the page, as a data URL in base64.
+    """
 
     url: str = ""
     status: int = 0
@@ -73,6 +79,7 @@ class PageMetadata:
     canonical: str = ""
     image: LinkedPicture | None = None
     icons: tuple[LinkedIcon, ...] = ()
+    icon_data: str = ""
     feeds: tuple[LinkedFeed, ...] = ()
 
     @classmethod
@@ -92,6 +99,7 @@ class PageMetadata:
             canonical=_url(values.get("canonical")),
             image=_picture(values.get("image")),
             icons=tuple(dict.fromkeys(_icons(_items(values.get("icons")))))[:MOST_ICONS],
+            icon_data=_icon_data(values.get("icon_data")),
             feeds=tuple(dict.fromkeys(_feeds(_items(values.get("feeds")))))[:MOST_FEEDS],
         )
 
@@ -145,6 +153,11 @@ def _is_seen(character: str) -> bool:
 
 def _url(value: object) -> str:
     usable = isinstance(value, str) and len(value) <= LONGEST_LINK and _HTTP_URL.fullmatch(value)
+    return str(value) if usable else ""
+
+
+def _icon_data(value: object) -> str:
+    usable = isinstance(value, str) and len(value) <= LONGEST_ICON and _ICON_DATA.fullmatch(value)
     return str(value) if usable else ""
 
 

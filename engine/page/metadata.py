@@ -10,13 +10,13 @@ from engine.page import opt_out
 from engine.page.frame import DocumentReplaced
 from engine.page.page import Page
 from engine.page.scripts import call_expression
-from options import FEED_TYPES, LONGEST_LINK, PageMetadata
+from options import FEED_TYPES, LONGEST_ICON, LONGEST_LINK, PageMetadata
 
 MOST_ELEMENTS = 500  # of each kind; pages have a dozen
 LONGEST_TEXT = 4096  # characters that leave the page
 MOST_DATA = 1 << 18  # characters of linked data that are read
 
-_READ = """(feedTypes, most, longest, longestLink, mostData) => {
+_READ = """(feedTypes, most, longest, longestLink, longestIcon, mostData) => {
   const member = (type, name) => Object.getOwnPropertyDescriptor(type.prototype, name).get.call(document);
   const all = name => {
     const found = Document.prototype.getElementsByTagName.call(document, name);
@@ -51,10 +51,18 @@ _READ = """(feedTypes, most, longest, longestLink, mostData) => {
     context.fillStyle = text;
     return String(context.fillStyle).slice(0, 7);
   };
+  const written = element => {  // an icon in base64, of which an <svg> is none
+    const text = (element.getAttribute('href') ?? '').slice(0, 2 * longestIcon).trim();
+    try {
+      return /^data:image\\/(?!svg)[^,]*;base64,/i.test(text) ? new URL(text).href.slice(0, longestIcon + 1) : '';
+    } catch { return '' }
+  };
   const icons = [], feeds = [];
+  let iconData = '';
   let canonical = '', source = /^image\\//.test(member(Document, 'contentType')) ? link(location.href) : '';
   for (const element of all('link')) {
     const words = value(element, 'rel').toLowerCase().split(/\\s+/), href = link(value(element, 'href'));
+    if (!href && words.includes('icon') && shown(element)) iconData ||= written(element);
     if (!href) continue;
     const has = word => words.includes(word), type = value(element, 'type').toLowerCase().split(';')[0].trim();
     if (has('canonical')) canonical ||= href;
@@ -106,11 +114,12 @@ _READ = """(feedTypes, most, longest, longestLink, mostData) => {
     canonical: canonical || link(first('og:url')),
     image: {...image, width: +(image.width ?? 0), height: +(image.height ?? 0)},
     icons,
+    icon_data: iconData,
     feeds,
     thumbnails: said.get('thumbnails') ?? '',
   };
 }"""
-_EXPRESSION = call_expression(_READ, FEED_TYPES, MOST_ELEMENTS, LONGEST_TEXT, LONGEST_LINK, MOST_DATA)
+_EXPRESSION = call_expression(_READ, FEED_TYPES, MOST_ELEMENTS, LONGEST_TEXT, LONGEST_LINK, LONGEST_ICON, MOST_DATA)
 
 
 async def read(page: Page, status: int) -> PageMetadata:

@@ -2,6 +2,7 @@
 
 import io
 import re
+from base64 import b64encode
 from html import unescape
 
 import pytest
@@ -29,6 +30,31 @@ def client(engine: Engine, site: Site, redis_url, tmp_path):
     built = services.build(settings)
     yield create_app(settings, built).test_client()
     built.close()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "ICO"])
+def test_an_icon_that_is_written_in_the_page_is_shown(client, site: Site, kind):
+    """Pages write a small icon so, an SVG above all; and some write nothing, against requests for /favicon.ico."""
+    blue = io.BytesIO()
+    Image.new("RGBA", (32, 32), "blue").save(blue, kind)
+    written = b64encode(blue.getvalue()).decode().rstrip("=").replace("+", "%2B")
+    links = ("data:,", "data:image/svg+xml;base64,PHN2Zy8+", f"data:image/x-icon;base64,\n{written}")
+    head = "".join(f'<link rel=icon href="{each}">' for each in links)
+    answer = client.get(
+        "/icon", query_string={"url": site.add(f"/written-{kind}", body("green", head=head)), "size": 16}
+    )
+
+    assert answer.headers["X-Icon"] == "page"
+    assert Image.open(io.BytesIO(answer.data)).convert("RGBA").getpixel((8, 8)) == (0, 0, 255, 255)
+
+
+@pytest.mark.parametrize("data", ["", "=", "!!!!", "AAAA", "A" * 100_000])
+def test_what_is_no_icon_in_the_page_leaves_the_letter(client, site: Site, data):
+    head = f'<title>T</title><link rel=icon href="data:image/png;base64,{data}">'
+    url = site.add("/unwritten", body("green", head=head))
+
+    assert client.get("/icon", query_string={"url": url}).headers["X-Icon"] == "letter"
+    assert client.get("/meta", query_string={"url": url}).json["title"] == "T"
 
 
 def test_a_page_is_visited_once_for_all_that_is_shown_of_it(client, site: Site):
