@@ -18,8 +18,10 @@ from web.http.pictures import SAFE_HEADERS
 from web.http.thumb_paths import current_reader, raw_path
 
 JSON = "application/json"
-# Of the address of a picture: what would not show a picture that is known, or would capture it once more for each visitor.
-_OF_ONE_REQUEST = re.compile(r"(?:^|&)(?:wait|fresh)(?:=[^&]*)?(?=&|$)")
+# Of the address of a picture: what would not show a picture that is known, would capture it once more for each visitor, or
+# would keep a cache in front from finding it. A signature covers `fresh` alone.
+_OF_ONE_REQUEST = re.compile(r"(?:^|&)(?:wait|fresh|_)(?:=[^&]*)?(?=&|$)")
+_NOT_SIGNED = re.compile(r"(?:^|&)(?:wait|_)(?:=[^&]*)?(?=&|$)")
 _SIGNED = re.compile(r"(?:^|&)sig=")
 
 
@@ -88,8 +90,8 @@ def of_pending(wanted: ThumbnailRequest, err: Pending, public_url: str | None) -
 
 def _address(public_url: str | None) -> str:
     query: str = request.environ["QUERY_STRING"]
-    if request.path == "/thumb" and not _SIGNED.search(query):  # elsewhere, the query may be that of the page
-        query = _OF_ONE_REQUEST.sub("", query).lstrip("&")
+    if request.path == "/thumb":  # elsewhere, the query may be that of the page
+        query = (_NOT_SIGNED if _SIGNED.search(query) else _OF_ONE_REQUEST).sub("", query).lstrip("&")
     path = raw_path(request.environ)
     return absolute_url(f"{path}?{query}" if query else path, public_url)
 
