@@ -1,5 +1,6 @@
 """What to purge, as an operator or a program writes it."""
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -129,7 +130,7 @@ def _tag_of(pattern: BlockedPattern) -> str:
 
 
 def _text(value: object, field: str) -> str:
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
+    if not isinstance(value, str) or not value.strip() or re.search("[\0\ud800-\udfff]", value):
         raise InvalidOption("must be a text", field=field)
     return value
 

@@ -27,7 +27,7 @@ from storage import OriginalStore
 from thumbnails.known import Kept, Known, Levels, OriginalInfo, RememberedFailure
 from thumbnails.memory import TRUST_SECONDS, PictureMemory
 from thumbnails.packing import HEAD_BYTES, CutOff, Head, add_pixels, pack, pack_pixels, read_head, unpack, unpack_head
-from thumbnails.purges import Purges, Scope
+from thumbnails.purges import MOST_BY_PAGES, Purges, Scope
 from thumbnails.redis_originals import RedisOriginals
 
 T = TypeVar("T")
@@ -279,7 +279,7 @@ class PictureCache:
         if self._purges is None:
             return
         try:
-            self._purges.mark([Scope.page(target.url)], time.time())
+            self._purges.mark([Scope.page(target.url)], time.time(), MOST_BY_PAGES)
         except QueueUnavailable as err:  # they expire in any case
             _log.warning("page_not_withdrawn", host=target.host, reason=err.reason)
 

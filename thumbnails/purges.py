@@ -14,17 +14,35 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import structlog
+
 from coordination import StateRedis
 from errors import QueueUnavailable
 from options import Target
 
 READ_SECONDS = 2.0
 MOST_MARKS = 20_000
+MOST_BY_PAGES = MOST_MARKS // 2  # so that pages which opt out leave room for operators
+_log = structlog.get_logger()
 _KEPT_SECONDS = 40 * 86400  # longer than any picture of a page is kept
 _EVERYTHING, _HOST, _DOMAIN, _PAGE = "all", "host ", "domain ", "page "
-# Writes marks, unless there would be too many. An older mark never replaces a newer one.
+# Writes marks, unless there would be too many. An older mark never replaces a newer one. A mark of all pages stands for all
+# that are older, so it always has room.
 _MARK = """
-if redis.call('hlen', KEYS[1]) + (#ARGV - 3) / 2 > tonumber(ARGV[3]) then return 0 end
+local new = 0
+for i = 4, #ARGV, 2 do
+  if ARGV[i] == 'all' then
+    local known = redis.call('hgetall', KEYS[1])
+    for k = 1, #known, 2 do
+      if tonumber(known[k + 1]) <= tonumber(ARGV[i + 1]) then
+        redis.call('hdel', KEYS[1], known[k])
+        redis.call('hdel', KEYS[3], known[k])
+      end
+    end
+  end
+  new = new + 1 - redis.call('hexists', KEYS[1], ARGV[i])
+end
+if new > 0 and redis.call('hlen', KEYS[1]) + new > tonumber(ARGV[3]) then return 0 end
 for i = 4, #ARGV, 2 do
   local known = redis.call('hget', KEYS[1], ARGV[i])
   if not known or tonumber(known) < tonumber(ARGV[i + 1]) then redis.call('hset', KEYS[1], ARGV[i], ARGV[i + 1]) end
@@ -114,21 +132,24 @@ class Purges:
         """Return the moment (Unix seconds) before which pictures of `target` are gone; 0 if none is."""
         return self._known.before(target) if self._known.moments else 0.0
 
-    def mark(self, scopes: Iterable[Scope], before: float) -> None:
+    def mark(self, scopes: Iterable[Scope], before: float, most: int = MOST_MARKS) -> None:
         """Let no picture of `scopes` be shown that was captured before `before` (Unix seconds).
 
-        Raises QueueUnavailable if the state's Redis cannot be reached, or waits for too many purges.
+        Raises QueueUnavailable if the state's Redis cannot be reached, or there would be more than `most` marks.
         """
         names = [scope.name for scope in scopes]
         args = [
             secrets.token_hex(8),
             _KEPT_SECONDS,
-            MOST_MARKS,
+            most,
             *(word for name in names for word in (name, repr(before))),
         ]
         written, reached = self._breaker.call("purges_unreachable", lambda: self._mark(keys=self._keys, args=args))
-        if not reached or not written:
+        if not reached:
             raise QueueUnavailable("the purge could not be noted; try again later")
+        if not written:
+            _log.error("purges_full", most=most, action="purge whole hosts, or all; marks go two hours after a purge")
+            raise QueueUnavailable("too many purges are in force; purge all pages, or try again in two hours")
         self.refresh()
 
     def marks(self) -> dict[str, float] | None:

@@ -12,6 +12,8 @@ from tests.support.processes import wait_until
 from tests.support.redis import age_pictures
 from tests.support.screenshot_api import refuse
 from tests.support.visitors import PAGE, get
+from thumbnails import MOST_MARKS
+from urls import locate
 
 OTHER = "https://example.org/"
 
@@ -264,3 +266,35 @@ def test_a_mark_goes_when_its_files_are_gone_and_no_failure_may_come_back(client
 
     assert built.purges.marks() == {}
     assert time.time() >= moment
+
+
+def fill_marks(built, count):
+    name, now = built.connections.state.keys.purges(), repr(time.time())
+    built.connections.state.client.hset(name, mapping={f"page https://x.example/{n}": now for n in range(count)})
+
+
+def test_all_can_be_purged_and_known_marks_renewed_however_many_there_are(client, built):
+    states(client, PAGE)
+    fill_marks(built, MOST_MARKS)
+
+    refused = client.post("/purge", json={"host": "example.com"})
+    assert (refused.status_code, "too many purges" in refused.json["detail"]) == (503, True)
+    purge(client, url="https://x.example/7")
+    purge(client, all=True)
+    assert len(built.purges.marks()) == 1
+    assert states(client, PAGE) == ["MISS"]
+
+
+def test_pages_that_opt_out_leave_room_for_an_operators_purge(client, built):
+    fill_marks(built, MOST_MARKS // 2)
+    built.cache.withdraw(locate(PAGE))
+
+    assert len(built.purges.marks()) == MOST_MARKS // 2
+    purge(client, url=PAGE)
+
+
+@pytest.mark.parametrize("order", [{"tag": "a\ud800"}, {"host": "\ud800.com"}, {"url": "https://example.com/\udfff"}])
+def test_half_a_character_is_refused(client, with_sites, order):
+    refused = client.post("/purge", json=order)
+
+    assert (refused.status_code, next(iter(order)) in refused.json["detail"]) == (400, True)
