@@ -28,7 +28,7 @@ class BlockedPattern:
     host: str
     subdomains: bool = False
     path: str = "/"
-    open_ended: bool = True  # whether the path may go on at any character, or only at a `/`, `?` or `#`
+    open_ended: bool = True  # whether the path may go on at any character, or only at a `/`, `?`, `#` or `;`
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -50,7 +50,7 @@ class BlockedPattern:
         if not path.startswith(self.path):
             return False
         rest = path[len(self.path) :]
-        return self.open_ended or not rest or rest[0] in "/?#"
+        return self.open_ended or not rest or rest[0] in "/?#;"  # some servers take `;…` for parameters of the page
 
     def __str__(self) -> str:
         path = "" if self.path == "/" else self.path + ("*" if self.open_ended and not self.path.endswith("/") else "")
