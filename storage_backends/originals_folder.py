@@ -304,6 +304,8 @@ def _is_gone(path: Path, is_gone: Callable[[bytes], bool], head: int) -> bool:
 
 
 def _files(folder: Path) -> Iterator[_File]:
+    if not folder.exists():  # before the first original
+        return
     for inner in os.scandir(folder):
         if len(inner.name) == 2 and inner.is_dir(follow_symlinks=False):
             for entry in os.scandir(inner):

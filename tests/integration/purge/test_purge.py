@@ -137,6 +137,15 @@ def test_the_files_of_a_purge_are_removed_and_the_others_stay(client, built, red
     assert built.purging.sweeper.sweep() == 0
 
 
+def test_a_mark_goes_before_there_is_any_original(client, built, tmp_path):
+    purge(client, host="example.com", older_than=86400)
+    for _ in range(2):
+        built.purging.sweeper.sweep()
+
+    assert not (tmp_path / "originals").exists()
+    assert built.purges.marks() == {}
+
+
 def test_a_picture_that_was_captured_after_the_purge_is_not_removed(client, built):
     states(client, PAGE)
     purge(client, url=PAGE)
