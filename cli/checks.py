@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, Literal
 
 import redis
@@ -128,12 +129,21 @@ def _capture(services: Services) -> Iterator[Finding]:
     responds = services.screenshot_api.pings()
     for api in services.settings.apis:
         if api.name == ENGINE:
-            for url in api.urls or (DIALECTS[ENGINE].base_url,):
+            for url in _engine_urls(services):
                 yield from _engine(url)
             continue
         works = responds[api.name]
         words = f"{api.name} {'answers' if works else 'does not answer'}"
-        yield Finding("capture", "ok" if works else "failed", words, "" if works else "check its CAPTURE_URL and key")
+        alone = len(services.settings.apis) == 1
+        its, own = api.name.upper(), "CAPTURE_URL and CAPTURE_API_KEY, or " if alone else ""
+        advice = "" if works else f"check {own}{its}_URL and {its}_API_KEY"
+        yield Finding("capture", "ok" if works else "failed", words, advice)
+
+
+def _engine_urls(services: Services) -> tuple[str, ...]:
+    """Return the addresses of all engines, none if hosted APIs take all captures."""
+    found = [api.urls or (DIALECTS[ENGINE].base_url,) for api in services.settings.apis if api.name == ENGINE]
+    return found[0] if found else ()
 
 
 def _engine(url: str) -> Iterator[Finding]:
@@ -196,7 +206,7 @@ def _clock(services: Services) -> Iterator[Finding]:
     """Compare this machine's clock with those of others: signatures, jobs and purges depend on them."""
     clocks: dict[str, Callable[[], float | None]] = {
         "Redis": lambda: _redis_time(services),
-        "the engine": lambda: _http_time(next(iter(services.settings.capture_url), None)),
+        **{f"the engine at {url}": partial(_http_time, url) for url in _engine_urls(services)},
         "S3": lambda: _http_time(services.settings.s3_endpoint_url),
     }
     compared = []

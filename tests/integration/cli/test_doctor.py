@@ -62,6 +62,16 @@ def test_people_get_a_line_for_each_and_what_to_do(built):
         ),
         ({"capture_url": "http://127.0.0.1:1"}, "capture", "CAPTURE_URL"),
         ({"capture_api": "engine", "capture_url": "http://127.0.0.1:1"}, "engine", "CAPTURE_URL"),
+        (
+            {
+                "capture_api": "engine,snapsharp",
+                "capture_url": "http://127.0.0.1:1",
+                "snapsharp_api_key": "sk_live_x",
+                "snapsharp_url": "http://127.0.0.1:1",
+            },
+            "capture",
+            "SNAPSHARP_URL",
+        ),
         ({"database_url": "sqlite:////nowhere/thumbnails.db"}, "database", "DATABASE_URL"),
     ],
 )
@@ -126,10 +136,12 @@ def test_a_clock_that_is_wrong_is_found(make_built):
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Late) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        found, status = examined(make_built(capture_api="engine", capture_url=f"http://127.0.0.1:{server.server_port}"))
+        late = f"http://127.0.0.1:{server.server_port}"
+        found, status = examined(make_built(capture_api="engine", capture_url=f"http://127.0.0.1:1,{late}"))
         server.shutdown()
 
     assert (found["clock"]["verdict"], status) == ("failed", 1)
+    assert late in found["clock"]["words"]  # the second of two engines
 
 
 def test_the_command_runs_as_a_program(built, redis_url, database_url, tmp_path):
