@@ -21,7 +21,8 @@ class _Group(click.Group):
         except OSError as err:
             if err.errno == errno.EPIPE:  # the reader of a pipe has seen enough; click ends the process quietly
                 raise
-            raise click.ClickException(f"the output could not be written: {err.strerror or err}") from None
+            words = err.strerror or str(err)
+            raise click.ClickException(f"{err.filename}: {words}" if err.filename else words) from None
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
