@@ -64,6 +64,7 @@ LONGEST_QUERY = 4096  # bytes that all servers and proxies accept
 LONGEST_ERROR = 64 * 2**10
 CHUNK = 64 * 2**10
 WITHHELD = "[…]"
+SLOW_SECONDS = 5.0  # as the alert on slow captures says
 LOAD_SECONDS = 5.0  # how long the engine's word about its load is believed
 _LOAD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 BACKGROUND = "u=7"  # RFC 9218, section 4.1: the lowest urgency, for captures that no visitor waits for
@@ -212,7 +213,7 @@ class CaptureClient:
         request = self._request(sent, self._headers(request_id, client, background), secret=secret)
         facts: dict[str, str | int] = {"api": self.name, "server": self.address, "attempt": attempt}
         with traces.span(f"{request.method} {self._dialect.path}", "client", **facts), self._counted():
-            answer = self._exchange(self._traced(request), left)
+            answer = self._exchange(self._traced(request), left, request_id)
             if isinstance(answer, CallFailure):
                 traces.note_error(answer.outcome.error.code)
         if isinstance(answer, CallFailure):
@@ -315,12 +316,13 @@ class CaptureClient:
             return requests.Request("POST", url, headers=headers | {"Content-Type": "application/json"}, data=body)
         return requests.Request("GET", url, headers=headers, params=query)
 
-    def _exchange(self, request: requests.Request, left: float) -> Screenshot | CallFailure:
+    def _exchange(self, request: requests.Request, left: float, request_id: str) -> Screenshot | CallFailure:
         try:
             with self._send(request, left) as response:
                 self._note_load(response.headers.get(LOAD_HEADER, ""))
                 traces.note(status=response.status_code)
                 if response.status_code == 200:
+                    self._log_if_slow(response, request_id)
                     return Screenshot(self._picture(response), self._notes(response), self._page(response))
                 return self._read_failure(response)
         except BodyTooLarge as err:
@@ -395,6 +397,13 @@ class CaptureClient:
         if "reason" in event:
             event["reason"] = WITHHELD if secret else redact(event["reason"], target, self._api_key)
         return replace(failure, code=redact(failure.code, target, self._api_key), text=text, event=event)
+
+    def _log_if_slow(self, response: requests.Response, request_id: str) -> None:
+        """Log which parts of a slow capture took the time, as our own engine tells it."""
+        event = read_event(response.headers.get(EVENT_HEADER, "")) if self._dialect.ours else {}
+        if event.get("seconds", 0) >= SLOW_SECONDS:
+            facts = {name: event[name] for name in ("seconds", "parts", "requests", "attempts") if name in event}
+            log.info("capture_slow", api=self.name, address=self.address, request_id=request_id, **facts)
 
     def _log_failure(self, failure: CallFailure, attempt: int, request_id: str) -> None:
         write = log.error if failure.outcome.hint else log.warning

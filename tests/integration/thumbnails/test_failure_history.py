@@ -4,12 +4,13 @@ import json
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from errors import CaptureFailed
 from model import Key
 from options import EVENT_HEADER, write_event
 from tests.support.redis import as_state
-from tests.support.screenshot_api import refuse, running_screenshot_api
+from tests.support.screenshot_api import drawn, refuse, running_screenshot_api
 from tests.support.visitors import PAGE, get
 from thumbnails import FailureHistory
 
@@ -88,3 +89,24 @@ def test_without_redis_nothing_is_noted_and_no_error_is_raised():
     history = FailureHistory(as_state(redis.Redis(port=1)))
     history.note(Key("a", ""), CaptureFailed("it failed"), "")
     assert history.of(Key("a", "")) == ()
+
+
+def test_of_a_slow_page_the_log_tells_which_part_took_the_time(make_client):
+    def slow(seconds):
+        told = write_event({"outcome": "ok", "seconds": seconds, "parts": {"arrive": seconds}, "requests": 3})
+
+        def behaviour(answer):
+            body, content_type = drawn(answer)
+            answer.reply(200, body, {"Content-Type": content_type, EVENT_HEADER: told})
+
+        return behaviour
+
+    with running_screenshot_api("engine") as engine, capture_logs() as logs:
+        client = make_client(capture_api="engine", capture_url=engine.url, capture_api_key=None)
+        for page, seconds in ((PAGE, 4.9), (PAGE + "slow", 5.1)):
+            engine.behave(slow(seconds))
+            answer = get(client, page)
+
+    (event,) = [each for each in logs if each["event"] == "capture_slow"]
+    assert (event["seconds"], event["parts"], event["requests"]) == (5.1, {"arrive": 5.1}, 3)
+    assert event["request_id"] == answer.headers["X-Request-ID"]
