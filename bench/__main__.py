@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench import (
+    arrivals,
     backlog,
     captures,
     gallery,
@@ -37,6 +38,7 @@ GROUPS: dict[str, Callable[[Path], list[Row]]] = {
     "jobs": backlog.rows,
     "scale": scale.rows,
     "captures": lambda work: [*captures.rows(work), *rightness.rows(work)],
+    "arrivals": arrivals.rows,
     "renditions": renditions.rows,
     "keeping": keeping.rows,
     "sites": sites.rows,
