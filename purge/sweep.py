@@ -8,9 +8,10 @@ import structlog
 
 from access import BlockedPattern, BlockedTargets
 from errors import DatabaseUnavailable, QueueUnavailable
-from purge.order import of_patterns
+from purge.order import PurgeOrder, of_patterns
 from purge.purger import Purger
 from purge.rooms import PictureRooms
+from purge.tags import site_tag
 from thumbnails import Head, Marks
 from urls import locate
 
@@ -94,12 +95,15 @@ class PurgeSweeper:
         self._purger.purge(of_patterns(patterns, "blocked", time.time()))
 
     def _withdraw_sites(self, patterns: Sequence[BlockedPattern]) -> None:
-        """Judge the pictures of the sites anew that `patterns` block. Raises DatabaseUnavailable."""
+        """Judge the pictures of the sites anew that `patterns` block. Raises DatabaseUnavailable or QueueUnavailable."""
+        found: list[int] = []
         for pattern in patterns:
             urls = self._rooms.catalogue.urls_of_host(pattern.host, subdomains=pattern.subdomains)
-            for site_id, url in urls.items():
-                if pattern.matches(locate(url)):
-                    self._rooms.site_pictures.withdraw(site_id)
+            found += [site_id for site_id, url in urls.items() if pattern.matches(locate(url))]
+        for site_id in found:
+            self._rooms.site_pictures.withdraw(site_id)
+        if found:  # in the caches in front, pictures of a site have its tag, not those of its page
+            self._purger.purge(PurgeOrder("blocked", (), tuple(map(site_tag, found)), time.time()))
 
 
 def _is_over(moment: float) -> bool:

@@ -146,6 +146,20 @@ def test_a_list_of_patterns_is_purged_at_once_and_only_once_without_a_database(m
     assert len(asked.headers["Surrogate-Key"].split()) == 50
 
 
+def test_the_caches_in_front_are_told_of_blocked_sites(make_built, cdn):
+    built = make_built(blocked_targets="blocked.example/page", purge_urls=cdn.url)
+    sites.migrate.upgrade(built.settings.database_url)
+    shown = make_built()
+    ids = [
+        shown.catalogue.add(shown.drafts.read({"url": url}), capture=False).id
+        for url in (BLOCKED, "https://blocked.example/other", PAGE)
+    ]
+    built.purging.sweeper.sweep()
+
+    told = {tag for asked in cdn.asked for tag in asked.headers["Surrogate-Key"].split()}
+    assert {tag for tag in told if tag.startswith("s-")} == {f"s-{ids[0]}"}
+
+
 def test_a_site_is_judged_anew_once_its_database_is_back(make_built, tmp_path):
     site_picture = "/sites/1/image"
     built = make_built()
