@@ -64,8 +64,12 @@ class PictureFetcher:
     def require_shown(self, url: str) -> None:
         """Raise NotFetched if nobody is to see what is at `url`, even where it is known."""
         try:
-            self._require_shown(parse_url(url, self._guard))
-        except (InvalidURL, BlockedTarget, TakenDown) as err:
+            target = parse_url(url, self._guard)
+        except (InvalidURL, BlockedTarget):  # an icon that is written in the page; or `fetch` says so
+            return
+        try:
+            self._require_shown(target)
+        except TakenDown as err:
             raise NotFetched(f"refused: {err.code}") from err
 
     def fetch(self, url: str, seconds: float, most: int) -> bytes:

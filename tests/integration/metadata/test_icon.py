@@ -1,5 +1,6 @@
 """`GET /icon`: the icon of a page, whatever its server sends, or a letter in its place."""
 
+import base64
 import io
 import threading
 
@@ -301,3 +302,11 @@ def test_an_icon_of_a_blocked_host_is_shown_no_more(make_client, web, engine_api
 
     assert web.hits("/icon.png") == 1
     assert (blocked.status_code, blocked.data == shown) == (200, False)
+
+
+def test_an_icon_that_is_written_in_the_page_is_shown_beside_blocked_hosts(make_client, engine_api):
+    written = "data:image/png;base64," + base64.b64encode(pictures.plain(16, 16)).decode()
+    engine_api.behave(saying(icon_data=written), times=5)
+    shown = make_client(blocked_targets="img.example").get("/icon", query_string={"url": PAGE, "size": 32})
+
+    assert Image.open(io.BytesIO(shown.data)).convert("RGB").getpixel((16, 16)) == (255, 0, 0)
