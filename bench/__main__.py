@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -27,6 +26,7 @@ from bench import (
     traces,
 )
 from bench.report import Row, quote, table, write
+from bench.stopping import exit_at_signals
 
 HERE = Path(__file__).parent
 FAILED = "could not be measured"
@@ -49,8 +49,7 @@ GROUPS: dict[str, Callable[[Path], list[Row]]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("groups", nargs="*", help=f"run only some of {', '.join(GROUPS)}, and write no results")
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _exit)
+    exit_at_signals()
     chosen = parser.parse_args().groups or list(GROUPS)
     if "captures" in chosen and find_spec("shot_scraper") is None:
         parser.error("shot-scraper is missing: run `make setup-bench` once")
@@ -71,13 +70,6 @@ def main() -> None:
         sys.exit(1)
     if chosen == list(GROUPS):
         quote(HERE.parent / "README.md", rows)
-
-
-def _exit(number: int, _frame: object) -> None:
-    """Exit as Ctrl-C does, through every `with`, so that all started processes end."""
-    for other in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(other, signal.SIG_IGN)
-    sys.exit(128 + number)
 
 
 def _measure(name: str) -> list[Row]:

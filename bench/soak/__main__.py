@@ -7,6 +7,7 @@ less than ten minutes prints its report instead, unless a folder is named.
 import argparse
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from bench.soak.report import Soak, text, verdict, write
 from bench.soak.service import Installation, running_service
 from bench.soak.traffic import Traffic
 from bench.soak.watch import EVERY_SECONDS, Watch
+from bench.stopping import exit_at_signals
 
 HERE = Path(__file__).parents[1]
 CRASH_SECONDS, FIRST_CRASH_SECONDS, LAST_CRASH_SECONDS = 60, 60, 40  # the last one so long before the end
@@ -36,15 +38,12 @@ CRASHES = (
     ("engine killed", "engine", signal.SIGKILL),
     ("state Redis restarted", "Redis (state)", signal.SIGTERM),
 )
-OLDEST = {"browser"}  # the one that has started the others
 
 
 async def soak(installation: Installation, seconds: float) -> Soak:
     began = time.monotonic()
     traffic = Traffic(installation.url, installation.pages, Path(installation.env["DEMO_CLOCK"]), began)
     found = Soak(seconds, traffic, Watch(installation), load_before=os.getloadavg()[0])
-    for number in (signal.SIGTERM, signal.SIGHUP):  # asyncio cancels at SIGINT by itself
-        asyncio.get_running_loop().add_signal_handler(number, asyncio.current_task().cancel)
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds), asyncio.TaskGroup() as tasks:
             tasks.create_task(traffic.run())
@@ -68,7 +67,7 @@ async def _crash(found: Soak, installation: Installation) -> None:
         members = await asyncio.to_thread(installation.of_kind, kind)
         if members:
             found.crashes[found.traffic.now()] = name
-            os.kill(members[0 if kind in OLDEST else -1].pid, number)
+            os.kill(members[-1].pid, number)
             print(f"{found.traffic.now():.0f} s: {name}", flush=True)
         await asyncio.sleep(CRASH_SECONDS)
 
@@ -82,13 +81,11 @@ def main() -> None:
     if not 0 < arguments.minutes <= MOST_MINUTES:
         parser.error(f"MINUTES is invalid: set it to a number up to {MOST_MINUTES}")
     into = arguments.into or (HERE if arguments.minutes >= FEWEST_MINUTES_KEPT else None)
-    try:
-        with tempfile.TemporaryDirectory(prefix="soak-") as work, running_service(Path(work)) as installation:
-            found = asyncio.run(soak(installation, arguments.minutes * 60))
-            if arguments.log:
-                arguments.log.write_bytes((installation.folder / "service.log").read_bytes())
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        sys.exit("Interrupted. Everything was stopped.")
+    exit_at_signals()
+    with tempfile.TemporaryDirectory(prefix="soak-") as work, running_service(Path(work)) as installation:
+        found = asyncio.run(soak(installation, arguments.minutes * 60))
+        if arguments.log:
+            shutil.copy(installation.folder / "service.log", arguments.log)
     if into:
         write(found, into)
     else:
