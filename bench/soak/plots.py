@@ -9,8 +9,8 @@ LEFT, RIGHT, TOP, BOTTOM = 64, 16, 60, 34
 LEGEND_ROW, LEGEND_COLUMN = 18, 205
 MINUTE = 60
 # Distinct by hue and by lightness, each with enough contrast on its ground.
-LIGHT = ("#1f5fbf", "#c2410c", "#15803d", "#a21caf", "#8a6d00", "#0e7490", "#be123c", "#4d5562", "#7c5cdb")
-DARK = ("#7db3ff", "#ff9b5e", "#5fd38a", "#e58cf0", "#e0c04a", "#53cbe0", "#ff8095", "#b6bfcc", "#b6a2ff")
+LIGHT = ("#1f5fbf", "#c2410c", "#15803d", "#a21caf", "#8a6d00", "#0e7490", "#be123c", "#4d5562", "#7c5cdb", "#3f6212")
+DARK = ("#7db3ff", "#ff9b5e", "#5fd38a", "#e58cf0", "#e0c04a", "#53cbe0", "#ff8095", "#b6bfcc", "#b6a2ff", "#c5e86c")
 
 Series = Sequence[tuple[float, float]]
 

@@ -1,5 +1,6 @@
 """What a soak has found, as bench/soak.md with its plots, and the verdict."""
 
+import os
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from bench.soak.traffic import (
     COLD_SECONDS,
     CONDITIONAL,
     FORMS,
+    HELD_BACK,
     IMPORT_SECONDS,
     IMPORTED,
     PAGES,
@@ -34,10 +36,11 @@ from bench.soak.watch import Samples, Watch
 
 GRACE_SECONDS = 60  # in which a process that was started anew loads its code and fills its memory
 MEMORY_MIB, DESCRIPTORS = 64, 20  # an hour: the most that a process may grow
-JUDGED = ("web, main", "web, worker", "worker, main", "worker, pool", "beat", "engine", "browser")
+JUDGED = ("web, main", "web, worker", "worker, main", "worker, pool", "beat", "engine", "browser", "browser, parts")
 SERVERS = ("Redis (cache)", "Redis (state)")  # their memory has limits of its own
 CACHE_MIB = 32
 BUCKET_SECONDS = 10
+BUSY_LOAD = 3  # for each core; without other work, a soak stays below
 MOST_LINES = 5  # of errors in a plot
 SHOWN = (0.5, 0.95, 0.99)
 
@@ -63,7 +66,7 @@ class Soak:
 def verdict(soak: Soak) -> list[str]:
     """Describe what broke a promise; nothing if all is well."""
     found = [
-        f"{kind}: its {name} grow by {rate.per_hour:.1f} ± {rate.margin:.1f} {unit} an hour (at most {most})"
+        f"{kind}: {name} of a process: {rate.per_hour:+.1f} ± {rate.margin:.1f}{unit} an hour, at most {most}"
         for name, lives, kinds, most, unit in _judged(soak)
         for kind in kinds
         if (rate := soak.slopes(lives, kind)) and rate.judged_by(most) == GROWS
@@ -94,10 +97,8 @@ def text(soak: Soak) -> str:
     return f"""\
 # What `make soak` measured
 
-{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {soak.seconds / 60:.0f} minutes, {machine()}. Load before the run: \
-{soak.load_before:.1f}; during it: {statistics.fmean(value for _, value in soak.watch.load):.1f} on average, \
-{max(value for _, value in soak.watch.load):.1f} at most. Servers, clients and browser share the cores, with all else that
-ran on the machine.
+{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {soak.seconds / 60:.0f} minutes, {machine()}.
+{_load(soak)}
 
 {outcome}
 {"".join(f"{chr(10)}- {each}" for each in found)}
@@ -155,9 +156,21 @@ Each error must come within {RECOVERY_SECONDS} s after a crash: {len(soak.traffi
 """
 
 
+def _load(soak: Soak) -> str:
+    values = [value for _, value in soak.watch.load]
+    mean = statistics.fmean(values)
+    text = (
+        f"Load before the run: {soak.load_before:.1f}; during it: {mean:.1f} on average, {max(values):.1f} at most. "
+        "Servers, clients and browser share the cores."
+    )
+    if mean > BUSY_LOAD * (os.cpu_count() or 1):
+        text += "\n**The machine was busy with other work**: read the latencies as the worst case."
+    return text
+
+
 def _judged(soak: Soak) -> list[tuple[str, Mapping[tuple[str, int, int], Samples], tuple[str, ...], float, str]]:
     return [
-        ("memory", soak.watch.memory_of, JUDGED, MEMORY_MIB, "MiB"),
+        ("memory", soak.watch.memory_of, JUDGED, MEMORY_MIB, " MiB"),
         ("descriptors", soak.watch.descriptors_of, JUDGED + SERVERS, DESCRIPTORS, ""),
     ]
 
@@ -211,7 +224,11 @@ def _latencies(soak: Soak) -> str:
         shown = [f"{each * 1000:,.0f} ms" for each in (*quantiles(seconds, SHOWN), max(seconds))]
         shown.append(f"{quantiles(calm, SHOWN[-1:])[0] * 1000:,.0f} ms" if calm else "–")
         lines.append(f"| {state} | {len(answers):,} | {' | '.join(shown)} |")
-    held = ", ".join(f"{number:,} {what}" for what, number in sorted(soak.traffic.counts.items()) if "held" in what)
+    held = ", ".join(
+        f"{number:,} × {what.removesuffix(HELD_BACK).strip()}"
+        for what, number in sorted(soak.traffic.counts.items())
+        if what.endswith(HELD_BACK)
+    )
     return "\n".join(lines) + (f"\n\nNot sent, since too many were open: {held}." if held else "")
 
 

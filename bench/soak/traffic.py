@@ -33,6 +33,7 @@ TIMEOUT = aiohttp.ClientTimeout(total=90)
 # The sizes and formats that each page is shown in, by the visitor.
 FORMS = ({"w": 320}, {"w": 640, "format": "webp"}, {"w": 320, "format": "webp"})
 NO_ANSWER = 0
+HELD_BACK = "held back"
 OK = {200, 201, 202, 304}
 
 
@@ -91,7 +92,7 @@ class Traffic:
                 running.add(task)
                 task.add_done_callback(running.discard)
             else:
-                self.counts[f"{ask.__name__.strip('_')} held back"] += 1
+                self.counts[f"{ask.__name__.strip('_')} {HELD_BACK}"] += 1
             due = max(due + seconds, time.monotonic() - 1)  # what a busy machine missed is not made up for at once
             await asyncio.sleep(max(due - time.monotonic(), 0))
 

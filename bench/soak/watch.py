@@ -23,6 +23,9 @@ COUNTED = {  # counters that tell what happened, with the process that has them
     "evictions": ("WEB", "thumbnails_evictions_total", {}),
 }
 
+# A killed process may have sent a part of its metrics.
+NOT_READ = (requests.RequestException, ValueError)
+
 Samples = list[tuple[float, float]]
 
 
@@ -70,7 +73,7 @@ class Watch:
             self.kept[name].append((now, _folder_bytes(self.installation.folder / folder) / MIB))
 
     def _metrics(self, now: float) -> None:
-        with suppress(requests.RequestException):
+        with suppress(*NOT_READ):
             worker = self._of("WORKER")
             for name, metric in {
                 "messages in queues": "thumbnails_queue_messages",
@@ -81,7 +84,7 @@ class Watch:
                 if value is not None:
                     self.waiting[name].append((now, value))
         for name, (process, metric, labels) in COUNTED.items():
-            with suppress(requests.RequestException):
+            with suppress(*NOT_READ):
                 self._add(name, self._of(process).value(metric, **labels) or 0)
 
     def _add(self, name: str, value: float) -> None:
