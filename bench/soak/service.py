@@ -28,7 +28,7 @@ MIB = 1 << 20
 SETTINGS = {
     "TRUSTED_PROXIES": "1",
     "WEB_CONCURRENCY": "2",
-    "MEMORY_CACHE_BYTES": str(16 * MIB),
+    "MEMORY_CACHE_BYTES": str(4 * MIB),
     "ORIGINALS_MAX_BYTES": str(96 * MIB),
     "ADMIN_KEY": KEY,
     "LOG_FORMAT": "json",
