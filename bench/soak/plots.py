@@ -6,7 +6,7 @@ from html import escape
 
 WIDTH, HEIGHT = 860, 340
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 60, 34
-LEGEND_ROW, LEGEND_COLUMN = 18, 205
+LEGEND_ROW, LEGEND_COLUMN, LEGEND_MARK, LETTER = 18, 205, 26, 7
 MINUTE = 60
 # Distinct by hue and by lightness, each with enough contrast on its ground.
 LIGHT = ("#1f5fbf", "#c2410c", "#15803d", "#a21caf", "#8a6d00", "#0e7490", "#be123c", "#4d5562", "#7c5cdb", "#3f6212")
@@ -24,7 +24,9 @@ def chart(title: str, series: Mapping[str, Series], marks: Sequence[float] = (),
     drawn = {name: points for name, points in drawn.items() if points}
     if not drawn:
         raise ValueError(f"nothing to draw: {title}")
-    legend = math.ceil(len(drawn) / ((WIDTH - LEFT - RIGHT) // LEGEND_COLUMN))
+    column = max(LEGEND_COLUMN, LEGEND_MARK + LETTER * (max(map(len, drawn)) + 1))
+    columns = max((WIDTH - LEFT - RIGHT) // column, 1)
+    legend = math.ceil(len(drawn) / columns)
     top = TOP + LEGEND_ROW * (legend - 1)
     height = HEIGHT + LEGEND_ROW * (legend - 1)
     end = max(time for points in drawn.values() for time, _ in points) or 1
@@ -53,17 +55,16 @@ def chart(title: str, series: Mapping[str, Series], marks: Sequence[float] = (),
         for mark in marks
         if mark <= end
     ]
-    columns = (WIDTH - LEFT - RIGHT) // LEGEND_COLUMN
     for number, (name, points) in enumerate(drawn.items()):
         colour = f"c{number % len(LIGHT)}"
         parts += [
             f'<polyline class="line {colour}" points="{" ".join(f"{x(time):.1f},{y(value):.1f}" for time, value in piece)}"/>'
             for piece in _pieces(points)
         ]
-        left, line = LEFT + number % columns * LEGEND_COLUMN, 44 + number // columns * LEGEND_ROW
+        left, line = LEFT + number % columns * column, 44 + number // columns * LEGEND_ROW
         parts.append(
             f'<line class="line {colour}" x1="{left}" x2="{left + 20}" y1="{line - 4}" y2="{line - 4}"/>'
-            f'<text class="name" x="{left + 26}" y="{line}">{escape(name)}</text>'
+            f'<text class="name" x="{left + LEGEND_MARK}" y="{line}">{escape(name)}</text>'
         )
     return "\n".join([*parts, "</svg>\n"])
 
