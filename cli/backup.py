@@ -5,9 +5,11 @@ It holds `backup.json` (what it is), `catalogue.jsonl` (the rows) and `pictures/
 
 import io
 import json
+import os
 import tarfile
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +45,10 @@ def backup(console: Console, file: Path, *, pictures: bool | None) -> None:
         raise click.ClickException(f"{file} is no regular file; name one that may be replaced")
     draft = file.with_name(f".{file.name}.draft")
     try:
-        with tarfile.open(draft, "w:gz" if file.suffix in _COMPRESSED else "w") as archive:
+        with (
+            _private(draft) as target,
+            tarfile.open(fileobj=target, mode="w:gz" if file.suffix in _COMPRESSED else "w") as archive,
+        ):
             counts = _add_rows(archive, services)
             keys = [*services.storage.keys()] if wanted else []
             about = {"version": _VERSION, "revision": services.catalogue_backup.revision, "rows": counts}
@@ -62,6 +67,12 @@ def backup(console: Console, file: Path, *, pictures: bool | None) -> None:
     size = file.stat().st_size
     facts = {"file": str(file), "bytes": size, "rows": counts, "pictures": added}
     console.show(facts, f"{file}: {size:,} bytes, {counts['sites']:,} sites, {added:,} pictures")
+
+
+def _private(file: Path) -> IO[bytes]:
+    """Open a new file for this user alone: a backup shows which pages people look at, and their queries."""
+    file.unlink(missing_ok=True)
+    return os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b")
 
 
 def _add_rows(archive: tarfile.TarFile, services: Services) -> dict[str, int]:
@@ -115,7 +126,7 @@ def restore(console: Console, file: Path, *, replace: bool) -> None:
                 for entry in shown:
                     restored += _restore_picture(archive, services, entry)
             counts = services.catalogue_backup.restore(_rows(archive), str(about["revision"]), replace=replace)
-    except (tarfile.TarError, EOFError, KeyError, ValueError) as err:
+    except (tarfile.TarError, zlib.error, EOFError, KeyError, ValueError) as err:
         raise click.ClickException(f"{file} is no backup of this service, or damaged ({err})") from None
     except NotRestored as err:
         raise click.ClickException(str(err)) from None

@@ -34,9 +34,11 @@ class Console:
     def opened(cls) -> "Iterator[Console]":
         logs.configure("console" if sys.stderr.isatty() else "json", "WARNING")
         console = cls()
-        yield console
-        if "services" in console.__dict__:
-            console.services.close()
+        try:
+            yield console
+        finally:
+            if "services" in console.__dict__:
+                console.services.close()
 
     @cached_property
     def settings(self) -> Settings:

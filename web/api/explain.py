@@ -23,7 +23,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
 
     @views.get("/explain")
     def explain() -> Response:
-        caller = identify_keeper(services.access)
+        caller = identify_keeper(services.access, "/explain")
         accepted = preferred_format(request.headers.get("Accept", ""))
         explained = explain_query(
             services, budgets, request.query_string, caller.name, caller.own_limit, preferred=accepted

@@ -21,7 +21,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @views.post("/purge")
     def purge() -> tuple[Response, int]:
-        identify_keeper(services.access)
+        identify_keeper(services.access, "/purge")
         order = services.purging.reader.read(json_body())
         log_facts(purge=order.what)
         return jsonify(services.purging.purger.purge(order).description), 202

@@ -105,14 +105,16 @@ def is_from_this_service() -> bool:
     return LOOP_NAME in names
 
 
-def identify_keeper(access: AccessRules) -> Caller:
-    """Identify the caller of the catalogue: an API key, or if none are set, a program on this machine.
+def identify_keeper(access: AccessRules, action: str = "/sites") -> Caller:
+    """Identify the caller of what keepers alone may do: an API key, or if none are set, a program on this machine.
 
     Raises BadKey or KeyRequired.
     """
-    caller = identify_caller(access, needs_key="/sites")
+    caller = identify_caller(access, needs_key=action)
     if caller.key is None and not _is_on_this_machine():
-        raise KeyRequired("/sites needs an API key, except on the machine of the service; its operator sets API_KEYS")
+        raise KeyRequired(
+            f"{action} needs an API key, except on the machine of the service; its operator sets API_KEYS"
+        )
     return caller
 
 

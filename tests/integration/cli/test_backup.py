@@ -143,7 +143,27 @@ def test_a_backup_that_fails_leaves_the_one_before(filled, tmp_path):
 
 
 @ON_SQLITE
-def test_pictures_of_a_bucket_are_left_there_unless_asked_for(filled, tmp_path):
+def test_a_backup_is_for_its_owner_alone(filled, tmp_path):
+    runner_for(filled)("backup", tmp_path / "backup.tar")
+
+    assert (tmp_path / "backup.tar").stat().st_mode & 0o777 == 0o600
+
+
+@ON_SQLITE
+def test_a_damaged_compressed_backup_is_named(filled, make_empty, tmp_path):
+    file = tmp_path / "backup.tar.gz"
+    runner_for(filled)("backup", file)
+    whole = bytearray(file.read_bytes())
+    for place in range(len(whole) // 3, 2 * len(whole) // 3):
+        whole[place] ^= 0x5A
+    file.write_bytes(whole)
+    done = runner_for(make_empty())("restore", file)
+
+    assert (done.exit_code, "damaged" in done.stderr) == (1, True)
+
+
+@ON_SQLITE
+def test_pictures_are_left_out_if_asked_for(filled, tmp_path):
     done = facts(runner_for(filled)("--json", "backup", tmp_path / "backup.tar", "--no-pictures"))
 
     assert done["pictures"] == 0

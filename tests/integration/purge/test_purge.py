@@ -248,6 +248,8 @@ def test_only_a_key_or_this_machine_may_purge(make_client):
 
     assert purged(open_) == 202
     assert purged(open_, "203.0.113.5") == 401
+    elsewhere = open_.post("/purge", json={"all": True}, environ_base={"REMOTE_ADDR": "203.0.113.5"})
+    assert elsewhere.json["detail"].startswith("/purge needs an API key")
     assert purged(open_, **{"X-Forwarded-For": "127.0.0.1"}) == 401
     assert purged(open_, Origin="https://evil.example") == 403
     assert purged(keyed) == 401
