@@ -67,6 +67,7 @@ const OPTIONS = [
     'fresh' => true,
     'wait' => null,
     'theme' => ['auto', 'light', 'dark'],
+    'provenance' => true,
     'expires' => null,
     'v' => null,
 ];
