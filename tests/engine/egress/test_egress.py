@@ -624,6 +624,15 @@ def test_a_listener_that_was_stopped_early_serves_the_next_capture():
     listeners.close()
 
 
+def test_where_a_listener_cannot_stop_listening_it_is_left_to_be_closed():
+    listener = Mock(**{"getsockopt.return_value": 1, "shutdown.side_effect": OSError(errno.ENOTCONN, "as on macOS")})
+    stop_listening(listener)
+
+    listener.shutdown.side_effect = OSError(errno.EBADF, "any other error")
+    with pytest.raises(OSError, match="any other error"):
+        stop_listening(listener)
+
+
 def test_a_closed_pool_closes_a_listener_when_its_capture_ends():
     listener = bound()
     listeners = Listeners([listener])

@@ -112,6 +112,7 @@ async def test_a_page_reaches_its_site_through_proxy_and_outlet():
         assert await reader.readexactly(5) == b"hello"
         writer.close()
         assert running.world.dialled == [(PUBLIC, 80)]
+        assert running.outlet.connections >= 1
         assert await running.egress.is_healthy()
 
 

@@ -163,6 +163,7 @@ def test_a_query_that_cannot_be_read_is_refused(query):
         ("example.com", (443,), "https://example.com/", False),
         ("example.com", (80,), "http://example.com/", False),
         ("https://example.com/", (80, 443), "https://example.com/", False),
+        ("https%3A%2F%2Fexample.com%2Fa%3Fb%3Dc", (80, 443), "https://example.com/a?b=c", False),  # encoded twice
     ],
 )
 def test_a_url_without_a_scheme_is_judged_by_each_that_it_may_get(typed, ports, url, http_too):
@@ -173,7 +174,16 @@ def test_a_url_without_a_scheme_is_judged_by_each_that_it_may_get(typed, ports, 
 
 
 @pytest.mark.parametrize(
-    "typed", ["10.0.0.1", "127.0.0.1:443/", "127.0.0.1:80", "[::1]/", "169.254.169.254/latest", "a.b:22"]
+    "typed",
+    [
+        "10.0.0.1",
+        "127.0.0.1:443/",
+        "127.0.0.1:80",
+        "[::1]/",
+        "169.254.169.254/latest",
+        "a.b:22",
+        "http%3A%2F%2F127.0.0.1%2F",
+    ],
 )
 @pytest.mark.parametrize("ports", [(80, 443), (443,), (80,)])
 def test_an_inside_address_without_a_scheme_is_refused_as_with_one(typed, ports):
