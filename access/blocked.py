@@ -1,4 +1,4 @@
-"""Takedown: pages that are shown to nobody any more. The list of BLOCKED_TARGETS, which is read again when its file changes."""
+"""Takedown: pages that the service never shows. The list of BLOCKED_TARGETS, which is read again when its file changes."""
 
 import re
 import threading
