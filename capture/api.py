@@ -6,12 +6,13 @@ the options, or fails by itself. A page's own failure is final, so that no page 
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 import images
-from capture.provider import ApiState, CaptureCall, Provider, is_of_api
+from capture.call import CaptureCall
+from capture.provider import ApiState, Provider, is_of_api
 from capture.pseudonyms import Pseudonyms
 from errors import InvalidOption, ThumbnailError, UpstreamQuota, UpstreamUnavailable
 from images import CpuPool
@@ -115,7 +116,7 @@ class ScreenshotAPI:
                 if provider is not first:
                     provider.admit()
                 until = deadline if is_last else deadline - left * _LEFT_TO_OTHERS
-                return provider.capture(options, until, call, hands_over=not is_last)
+                return provider.capture(options, until, replace(call, hands_over=not is_last))
             except ThumbnailError as err:
                 if not is_of_api(err):
                     raise
@@ -138,7 +139,7 @@ class ScreenshotAPI:
         """Take a second look at a page, by the API that has taken its `picture`. Raises as `capture`."""
         provider = next(each for each in self._providers if each.name == picture.captured_by)
         call = CaptureCall(request_id, self._pseudonyms.of(client), background)
-        return provider.capture(options, deadline, call, hands_over=False)
+        return provider.capture(options, deadline, call)
 
     def is_unchanged(self, options: CaptureOptions, known: Picture, new: Picture) -> bool:
         """Return whether two captures show no visible difference."""

@@ -1,7 +1,6 @@
 """The HTTP client of screenshot APIs: options in, the API's bytes out, within one deadline.
 
-The client trusts neither length, type, pace nor text of a response. `images` judges whether the bytes are a picture.
-The differences between the APIs are in `dialects`.
+The differences between the APIs are in `dialects`; `responses` reads what they send.
 """
 
 import json
@@ -23,32 +22,17 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util import Timeout
 
+from capture.call import NOBODY, CaptureCall
 from capture.dialects import Dialect
-from capture.outcomes import (
-    BROKEN,
-    DOWN,
-    LATE,
-    SLOW,
-    TOO_LARGE,
-    UNTRUSTED,
-    UNUSABLE,
-    CallFailure,
-    Outcome,
-    read_failure,
-    redact,
-)
+from capture.outcomes import LATE, SLOW, CallFailure, redact
+from capture.responses import Screenshot, UnusableResponse, failure_of, read_refusal, read_screenshot
 from errors import CostLimited, RateLimited
 from options import (
     EVENT_HEADER,
     LOAD_HEADER,
     MAX_BYTES,
-    METADATA_HEADER,
-    NO_NOTES,
-    NOTE_HEADER,
     PRIVATE,
     CaptureOptions,
-    Notes,
-    PageMetadata,
     chosen,
     read_event,
 )
@@ -61,8 +45,6 @@ LEAST_TRY = 1.0  # seconds; with less time left, a retry would be paid for and t
 CONNECT_TIMEOUT = 5.0
 PING_TIMEOUT = 2.0
 LONGEST_QUERY = 4096  # bytes that all servers and proxies accept
-LONGEST_ERROR = 64 * 2**10
-CHUNK = 64 * 2**10
 WITHHELD = "[…]"
 SLOW_SECONDS = 5.0  # as the alert on slow captures says
 LOAD_SECONDS = 5.0  # how long the engine's word about its load is believed
@@ -79,18 +61,6 @@ for name in ("urllib3.connection", "urllib3.connectionpool"):
 
 def full_jitter(ceiling: float) -> float:
     return random.uniform(0, ceiling)  # noqa: S311 - spreads load, not a secret
-
-
-@dataclass(frozen=True, slots=True)
-class Screenshot:
-    """The bytes that an API sent as a picture, its notes about them, and what the page says of itself.
-
-    `page` is None for an API that does not read it.
-    """
-
-    body: bytes
-    notes: Notes = NO_NOTES
-    page: PageMetadata | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,72 +123,52 @@ class CaptureClient:
         """Raise `InvalidOption` if the API cannot express the options. No I/O, so that it can precede any charge."""
         self._dialect.express(options)
 
-    def capture(  # noqa: PLR0913 - what a call is about
-        self,
-        options: CaptureOptions,
-        *,
-        timeout: float,
-        request_id: str = "",
-        client: str = "",
-        background: bool = False,
-        hands_over: bool = False,
-        count: Callable[[], None] = lambda: None,
-    ) -> Screenshot:
+    def capture(self, options: CaptureOptions, *, timeout: float, call: CaptureCall = NOBODY) -> Screenshot:
         """Take the picture within `timeout` seconds, retries included. Of the bytes, only type and length are checked.
 
-        If the API knows priorities, a capture in the `background` yields to all others. Our own engine lets each `client`,
-        a pseudonym, take turns with others. If another API stands by (`hands_over`), this one is not asked again after a
-        failure of its own. `count` is called before
-        each call to the API. If it raises `RateLimited` or `CostLimited`, the call and all retries are left out. Raises
-        `InvalidOption`, `BlockedTarget` (from the engine), a `CaptureError`, or what `count` raises before the first call.
+        Raises `InvalidOption`, `BlockedTarget` (from the engine), a `CaptureError`, or what `call.count` raises before the
+        first try.
         """
         deadline = time.monotonic() + timeout
         self.require_expressible(options)
-        count()
+        call.count()
         failure = CallFailure(LATE)
         for attempt in range(1, TRIES + 1):
             if (left := deadline - time.monotonic()) <= 0:
                 break
-            answer = self.try_once(options, left, request_id, client, background=background, attempt=attempt)
+            answer = self.try_once(options, left, call, attempt)
             if isinstance(answer, Screenshot):
                 return answer
             if answer.outcome is not LATE or attempt == 1:  # a retry that timed out says less than the first failure
                 failure = answer
-            if hands_over and failure.outcome.hands_over:
+            if call.hands_over and failure.outcome.hands_over:
                 break
             pause = pause_before(failure, attempt + 1, self._jitter)
             if attempt == TRIES or pause is None or pause + LEAST_TRY > deadline - time.monotonic():
                 break
             self._sleep(pause)
             try:
-                count()
+                call.count()
             except (RateLimited, CostLimited):
                 break
         # Raised outside any `except`, since exceptions of `requests` hold the URL and must not become the context.
         raise self.judge(failure).to_error()
 
     def try_once(
-        self,
-        options: CaptureOptions,
-        left: float,
-        request_id: str = "",
-        client: str = "",
-        *,
-        background: bool = False,
-        attempt: int = 1,
+        self, options: CaptureOptions, left: float, call: CaptureCall, attempt: int
     ) -> "Screenshot | CallFailure":
         """Ask once, and wait for at most `left` seconds. A failure is logged. Raises `InvalidOption`."""
         secret = bool(PRIVATE.intersection(chosen(options)))
         sent = self._dialect.express(options)
-        request = self._request(sent, self._headers(request_id, client, background), secret=secret)
+        request = self._request(sent, self._headers(call), secret=secret)
         facts: dict[str, str | int] = {"api": self.name, "server": self.address, "attempt": attempt}
         with traces.span(f"{request.method} {self._dialect.path}", "client", **facts), self._counted():
-            answer = self._exchange(self._traced(request), left, request_id)
+            answer = self._exchange(self._traced(request), left, call.request_id)
             if isinstance(answer, CallFailure):
                 traces.note_error(answer.outcome.error.code)
         if isinstance(answer, CallFailure):
             answer = self._without_secrets(answer, options, secret=secret)
-            self._log_failure(answer, attempt, request_id)
+            self._log_failure(answer, attempt, call.request_id)
         metrics.CAPTURE_CALLS.add(self.name, "ok" if isinstance(answer, Screenshot) else answer.outcome.error.code)
         return answer
 
@@ -258,11 +208,11 @@ class CaptureClient:
         load = self._load if self._load.at > time.monotonic() - LOAD_SECONDS else IDLE
         return (self.outstanding + load.others) / load.slots
 
-    def _headers(self, request_id: str, client: str, background: bool) -> dict[str, str]:
-        headers = {"X-Request-ID": request_id} if request_id else {}
-        if client and self._dialect.ours:
-            headers["X-Client"] = client
-        if background and self._dialect.priority:
+    def _headers(self, call: CaptureCall) -> dict[str, str]:
+        headers = {"X-Request-ID": call.request_id} if call.request_id else {}
+        if call.client and self._dialect.ours:
+            headers["X-Client"] = call.client
+        if call.background and self._dialect.priority:
             headers["Priority"] = BACKGROUND
         return headers
 
@@ -323,16 +273,10 @@ class CaptureClient:
                 traces.note(status=response.status_code)
                 if response.status_code == 200:
                     self._log_if_slow(response, request_id)
-                    return Screenshot(self._picture(response), self._notes(response), self._page(response))
-                return self._read_failure(response)
-        except BodyTooLarge as err:
-            return CallFailure(TOO_LARGE, text=str(err))
-        except UnusableResponse as err:
-            return CallFailure(UNUSABLE, text=str(err))
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as err:
-            # Only the name is logged, since the text may hold the URL or the key.
-            outcome = next(outcome for kind, outcome in OUTCOME_OF_EXCEPTION if isinstance(err, kind))
-            return CallFailure(outcome, text=type(err).__name__, lost=_was_lost(err))
+                    return read_screenshot(response, self._dialect, self._max_bytes)
+                return read_refusal(response, self._dialect)
+        except (UnusableResponse, requests.RequestException, urllib3.exceptions.HTTPError) as err:
+            return failure_of(err)
 
     def _send(self, request: requests.Request, left: float) -> requests.Response:
         if os.getpid() != self._pid:
@@ -347,39 +291,6 @@ class CaptureClient:
         """Make an empty connection pool. Two processes on one inherited socket would read each other's pictures."""
         self._pid = os.getpid()
         self._adapter = _Adapter(pool_connections=1, pool_maxsize=self._pool, max_retries=0)
-
-    def _picture(self, response: requests.Response) -> bytes:
-        content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if not content_type.startswith("image/") and content_type != "application/pdf":
-            raise UnusableResponse("the content type is not a picture's")
-        # The request asks for no encoding, and a compressed body could be a bomb.
-        if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-            raise UnusableResponse("the body is encoded")
-        announced = response.headers.get("Content-Length", "")
-        if announced.isdecimal() and (len(announced) > 15 or int(announced) > self._max_bytes):
-            raise BodyTooLarge("the announced length is too large")
-        body = _read(response, self._max_bytes + 1)
-        if not body:
-            raise UnusableResponse("the body is empty")
-        if len(body) > self._max_bytes:
-            raise BodyTooLarge("the body is too large")
-        return body
-
-    def _notes(self, response: requests.Response) -> Notes:
-        return Notes.read(response.headers.get(NOTE_HEADER, "")) if self._dialect.notes else NO_NOTES
-
-    def _page(self, response: requests.Response) -> PageMetadata | None:
-        """Return what the page says of itself. An engine of an older version says nothing, which is not asked again."""
-        return PageMetadata.read(response.headers.get(METADATA_HEADER, "")) if self._dialect.metadata else None
-
-    def _read_failure(self, response: requests.Response) -> CallFailure:
-        try:
-            body = _read(response, LONGEST_ERROR)
-        except urllib3.exceptions.HTTPError:
-            body = b""  # the status is enough
-        retry_after, dialect = response.headers.get("Retry-After"), self._dialect
-        failure = read_failure(dialect.envelope, dialect.outcomes, response.status_code, retry_after, body)
-        return replace(failure, event=read_event(response.headers.get(EVENT_HEADER, ""))) if dialect.ours else failure
 
     def _note_load(self, header: str) -> None:
         """Remember how full the engine says it is: captures that run or wait there, this one left out, and its slots."""
@@ -425,41 +336,6 @@ def pause_before(failure: CallFailure, attempt: int, jitter: Callable[[float], f
     if not failure.outcome.retried:
         return None
     return (failure.retry_after or 0.0) + jitter(BACKOFF * 2 ** (attempt - 2))
-
-
-def _was_lost(err: Exception) -> bool:
-    """Return whether the connection was made, and broke before the whole answer had come."""
-    cause = err.args[0] if isinstance(err, requests.exceptions.ConnectionError) and err.args else err
-    return isinstance(cause, urllib3.exceptions.ProtocolError)
-
-
-class UnusableResponse(Exception):
-    """A 200 without a usable picture."""
-
-
-class BodyTooLarge(Exception):
-    """A picture of more bytes than are taken. The page decides how well it can be compressed."""
-
-
-# The first match counts. A connection that is lost before the response begins counts as refused: usually the API has
-# closed an idle connection of the pool. At worst, the retry costs one more capture.
-OUTCOME_OF_EXCEPTION: tuple[tuple[type[Exception], Outcome], ...] = (
-    (requests.exceptions.SSLError, UNTRUSTED),
-    (requests.exceptions.ReadTimeout, LATE),
-    (urllib3.exceptions.ReadTimeoutError, LATE),
-    (requests.exceptions.ConnectionError, DOWN),
-    (urllib3.exceptions.ProtocolError, UNUSABLE),
-    (Exception, BROKEN),
-)
-
-
-def _read(response: requests.Response, most: int) -> bytes:
-    """Read up to `most` bytes. Raises `ProtocolError` for a body that is shorter than announced."""
-    body = bytearray()
-    while len(body) < most and (chunk := response.raw.read1(min(CHUNK, most - len(body)), decode_content=False)):
-        body += chunk
-        time.sleep(0)  # lets other greenlets run: gevent does not while there is something to read
-    return bytes(body)
 
 
 def _literal(value: object) -> str:

@@ -11,8 +11,10 @@ from dataclasses import replace
 
 import structlog
 
-from capture.client import LEAST_TRY, TRIES, AddressState, CaptureClient, Screenshot, full_jitter, pause_before
+from capture.call import NOBODY, CaptureCall
+from capture.client import LEAST_TRY, TRIES, AddressState, CaptureClient, full_jitter, pause_before
 from capture.outcomes import CRASHER, LATE, CallFailure
+from capture.responses import Screenshot
 from errors import CostLimited, OverCapacity, RateLimited, UpstreamUnavailable
 from options import CaptureOptions
 from telemetry import metrics
@@ -66,42 +68,28 @@ class Engines:
         """Raise `InvalidOption` if engines cannot express the options. No I/O."""
         self._one.require_expressible(options)
 
-    def capture(  # noqa: PLR0913 - what a call is about
-        self,
-        options: CaptureOptions,
-        *,
-        timeout: float,
-        request_id: str = "",
-        client: str = "",
-        background: bool = False,
-        hands_over: bool = False,
-        count: Callable[[], None] = lambda: None,
-    ) -> Screenshot:
+    def capture(self, options: CaptureOptions, *, timeout: float, call: CaptureCall = NOBODY) -> Screenshot:
         """Take the picture within `timeout` seconds, by one engine after the other, in up to three rounds.
 
         Raises as `CaptureClient.capture`. An error is the engines' fault only if all of them have failed.
         """
         deadline = time.monotonic() + timeout
         self.require_expressible(options)
-        count()
+        call.count()
         failure = CallFailure(LATE)
         for attempt in range(1, TRIES + 1):
-
-            def ask(engine: Engine, left: float, attempt: int = attempt) -> Screenshot | CallFailure:
-                return engine.client.try_once(options, left, request_id, client, background=background, attempt=attempt)
-
-            answer = self._ask_each(ask, deadline, count)
+            answer = self._ask_each(options, deadline, call, attempt)
             if isinstance(answer, Screenshot):
                 return answer
             failure = answer
-            if hands_over and failure.outcome.hands_over:
+            if call.hands_over and failure.outcome.hands_over:
                 break
             pause = pause_before(failure, attempt + 1, self._jitter)
             if attempt == TRIES or pause is None or pause + LEAST_TRY > deadline - time.monotonic():
                 break
             self._sleep(pause)
             try:
-                count()
+                call.count()
             except (RateLimited, CostLimited):
                 break
         raise failure.to_error()
@@ -124,9 +112,9 @@ class Engines:
             each.client.close()
 
     def _ask_each(
-        self, ask: "Callable[[Engine, float], Screenshot | CallFailure]", deadline: float, count: Callable[[], None]
+        self, options: CaptureOptions, deadline: float, call: CaptureCall, attempt: int
     ) -> Screenshot | CallFailure:
-        """Ask the engines until one has an answer about the page. `count` is called before each call but the first.
+        """Ask the engines until one has an answer about the page. Each try but the first is counted.
 
         The failure is that of a full engine if there is one: its retry may help sooner than one of those that are away.
         """
@@ -141,10 +129,11 @@ class Engines:
             untried.remove(engine)
             if failures:
                 try:
-                    count()
+                    call.count()
                 except (RateLimited, CostLimited):
                     break
-            answer = ask(engine, left * (1 - _LEFT_TO_OTHERS) if untried else left)
+            until = left * (1 - _LEFT_TO_OTHERS) if untried else left
+            answer = engine.client.try_once(options, until, call, attempt)
             if isinstance(answer, CallFailure):
                 answer = engine.client.judge(answer)
             if isinstance(answer, Screenshot) or not answer.outcome.hands_over:

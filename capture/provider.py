@@ -1,8 +1,7 @@
 """One screenshot API as a provider of pictures: its client, breaker, quota and price. Each picture is checked."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Protocol
@@ -11,9 +10,11 @@ import structlog
 
 import images
 from capture.breaker import BreakerState, CircuitBreaker
-from capture.client import AddressState, Screenshot
+from capture.call import CaptureCall
+from capture.client import AddressState
 from capture.costs import Costs
 from capture.quota import Quota
+from capture.responses import Screenshot
 from errors import (
     CaptureError,
     CaptureFailed,
@@ -47,32 +48,13 @@ class ScreenshotClient(Protocol):
 
     def require_expressible(self, options: CaptureOptions) -> None: ...
 
-    def capture(  # noqa: PLR0913 - what a call is about
-        self,
-        options: CaptureOptions,
-        *,
-        timeout: float,
-        request_id: str = "",
-        client: str = "",
-        background: bool = False,
-        hands_over: bool = False,
-        count: Callable[[], None] = lambda: None,
-    ) -> Screenshot: ...
+    def capture(self, options: CaptureOptions, *, timeout: float, call: CaptureCall) -> Screenshot: ...
 
     def describe(self) -> tuple[AddressState, ...]: ...
 
     def ping(self) -> bool: ...
 
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureCall:
-    """On whose behalf a picture is taken. `client` is a pseudonym, which our own engine alone learns."""
-
-    request_id: str = ""
-    client: str = ""
-    background: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +141,9 @@ class Provider:
         """Take back an admission: the caller does not capture after all."""
         self._breaker.cancel()
 
-    def capture(self, options: CaptureOptions, deadline: float, call: CaptureCall, *, hands_over: bool) -> Picture:
+    def capture(self, options: CaptureOptions, deadline: float, call: CaptureCall) -> Picture:
         """Take a picture by `deadline` (monotonic). The picture is `suspect` if it is blank, unfinished or of another size.
 
-        If another API stands by (`hands_over`), the API is asked again only for what the page has brought about.
         Raises InvalidOption, BlockedTarget, OverCapacity, a CaptureError, or, in the background alone, RateLimited.
         """
         began = time.monotonic()
@@ -171,11 +152,7 @@ class Provider:
                 shot = self._client.capture(
                     options,
                     timeout=max(deadline - began, 0.1),
-                    request_id=call.request_id,
-                    client=call.client if self._client.is_ours else "",
-                    background=call.background,
-                    hands_over=hands_over,
-                    count=lambda: self._count(background=call.background),
+                    call=replace(call, count=lambda: self._count(background=call.background)),
                 )
                 identity = self._cpu.run(lambda: images.identify(shot.body), pixels=images.pixels_of(shot.body))
                 doubt = images.doubt(identity, options) or ("unfinished" if shot.notes.unfinished else "")

@@ -24,6 +24,7 @@ from structlog.testing import capture_logs
 
 import errors
 from capture import DIALECTS, CaptureClient
+from capture.call import CaptureCall
 from capture.client import TRIES
 from capture.outcomes import BROKEN, read_failure, redact, retry_after_seconds
 from errors import (
@@ -96,7 +97,7 @@ def engine():
 
 def capture(api, options=PAGE, image_format="png", timeout=30, request_id="", **settings):
     with client(api, **settings) as made:
-        return made.capture(replace(options, format=image_format), timeout=timeout, request_id=request_id).body
+        return made.capture(replace(options, format=image_format), timeout=timeout, call=CaptureCall(request_id)).body
 
 
 def at(url):
@@ -368,7 +369,7 @@ def test_it_sends_its_user_agent_and_the_request_id(api):
 
 def test_it_sends_the_priority_of_background_captures_only_to_the_engine(api):
     with client(api) as made:
-        made.capture(PAGE, timeout=30, background=True)
+        made.capture(PAGE, timeout=30, call=CaptureCall(background=True))
         made.capture(PAGE, timeout=30)
 
     told = [call.headers.get("Priority") for call in api.calls]
@@ -622,9 +623,9 @@ def test_each_call_is_counted_and_one_that_may_not_be_is_not_made(api):
     api.behave(refuse(502), times=9)
     with client(api) as made:
         with pytest.raises(CaptureFailed):
-            made.capture(PAGE, timeout=30, count=count)
+            made.capture(PAGE, timeout=30, call=CaptureCall(count=count))
         with pytest.raises(RateLimited):
-            made.capture(PAGE, timeout=30, count=count)
+            made.capture(PAGE, timeout=30, call=CaptureCall(count=count))
 
     assert (counted, len(api.calls)) == ([0, 1], 2)
 
