@@ -33,6 +33,9 @@ class ApiSettings(SettingsPart):
     capture_url: BaseURLs = Field(
         (), description="the http:// or https:// base URL of the screenshot API, or those of several engines"
     )
+    engine_url: BaseURL | None = Field(
+        None, description="the http:// or https:// base URL of our own engine, where CAPTURE_URL names none"
+    )
     capture_api_key: SecretStr | None = Field(
         None, description="the screenshot API's key, which SnapSharp and SnapAPI require"
     )
@@ -124,8 +127,9 @@ class ApiSettings(SettingsPart):
         return self.capture_api[0] if len(self.capture_api) == 1 else None
 
     def _urls(self, name: str) -> tuple[str, ...]:
-        own = None if name == ENGINE else getattr(self, f"{name}_url")
-        return (own,) if own else self.capture_url if name == self._owner else ()
+        own = (getattr(self, f"{name}_url"),) if getattr(self, f"{name}_url") else ()
+        given = self.capture_url if name == self._owner else ()
+        return given or own if name == ENGINE else own or given
 
     def _key(self, name: str) -> str | None:
         own = None if name == ENGINE else getattr(self, f"{name}_api_key")

@@ -36,8 +36,8 @@ PAGES = tuple(
 SCHEMA = Path("deploy/helm/values.schema.json")
 # Settings that the chart makes itself, by what it installs.
 SET_BY_CHART = {
-    "DATABASE_URL", "LISTS_EGRESS", "METRICS_HOST", "METRICS_PORT", "NGINX_CACHE_DIR", "ORIGINALS_DIR", "PERSIST_DIR", "PORT",
-    "REDIS_URL", "STATE_REDIS_URL", "WEB_HOST",
+    "DATABASE_URL", "ENGINE_URL", "LISTS_EGRESS", "METRICS_HOST", "METRICS_PORT", "NGINX_CACHE_DIR", "ORIGINALS_DIR", "PERSIST_DIR",
+    "PORT", "REDIS_URL", "STATE_REDIS_URL", "WEB_HOST",
 }  # fmt: skip
 ENGINE_SET_BY_CHART = {"ENGINE_CONCURRENCY", "ENGINE_EGRESS", "ENGINE_HOST", "ENGINE_ISOLATION", "ENGINE_PORT"}
 _BLOCK = re.compile(r"(<!-- (\w+): written by `make docs` -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -134,6 +134,21 @@ def test_several_apis_each_have_their_own_address_key_price_and_limit(load):
     ]
 
 
+def test_the_engine_has_an_address_of_its_own_that_an_explicit_one_replaces(load):
+    assert load(ENGINE_URL="http://engine.example").apis[0].urls == ("http://engine.example",)
+    both = load(ENGINE_URL="http://engine.example", CAPTURE_URL="http://one.example,http://two.example")
+    assert both.apis[0].urls == ("http://one.example", "http://two.example")
+    beside = load(
+        ENGINE_URL="http://engine.example",
+        CAPTURE_API="snapsharp,engine",
+        SNAPSHARP_API_KEY="k",
+        SNAPSHARP_URL="http://snapsharp.example",
+    )
+    assert [each.urls for each in beside.apis] == [("http://snapsharp.example",), ("http://engine.example",)]
+    alone = load(ENGINE_URL="http://engine.example", SNAPSHARP_API_KEY="k")
+    assert [(each.name, each.urls) for each in alone.apis] == [("snapsharp", ())]
+
+
 @pytest.mark.parametrize(
     ("written", "at_once", "rates"),
     [
