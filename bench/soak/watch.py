@@ -1,5 +1,6 @@
 """Reads, every few seconds, what the processes of a soak use, how much is kept, and how much waits."""
 
+import os
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ class Watch:
             with suppress(redis.RedisError), redis.Redis.from_url(self.installation.env[variable]) as client:
                 self.kept[name].append((now, client.info("memory")["used_memory"] / MIB))
         for name, folder in FOLDERS.items():
-            self.kept[name].append((now, _folder_bytes(self.installation.folder / folder) / MIB))
+            self.kept[name].append((now, folder_bytes(self.installation.folder / folder) / MIB))
 
     def _metrics(self, now: float) -> None:
         with suppress(*NOT_READ):
@@ -105,9 +106,11 @@ def _pss(pid: int) -> float:
     raise ProcessLookupError(pid)
 
 
-def _folder_bytes(folder: Path) -> int:
+def folder_bytes(folder: Path) -> int:
+    """Return what the files below `folder` take on the disk. Files and folders may go away meanwhile."""
     total = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):
-            total += path.stat().st_blocks * 512 if path.is_file() else 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += Path(place, name).lstat().st_blocks * 512
     return total

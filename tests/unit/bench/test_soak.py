@@ -1,6 +1,8 @@
 """What judges a soak: slopes over the lives of processes, and errors that a crash explains, on series made for it."""
 
 import random
+import shutil
+import threading
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -22,7 +24,7 @@ from bench.soak.verdict import (
     slope,
     unexplained,
 )
-from bench.soak.watch import Watch
+from bench.soak.watch import Watch, folder_bytes
 
 MOST = 64  # MiB an hour
 HOUR = 3600
@@ -230,3 +232,24 @@ def test_a_bad_run_says_what_is_bad(good, spoil, said):
     assert told.startswith(said)
     assert "**Bad.**" in report.text(good)
     assert told in report.text(good)
+
+
+def test_the_size_of_a_folder_is_read_while_folders_inside_it_come_and_go(tmp_path):
+    (tmp_path / "kept").write_bytes(bytes(4096))
+    ended = threading.Event()
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            for number in range(50):
+                (tmp_path / str(number) / "deep").mkdir(parents=True)
+            for number in range(50):
+                shutil.rmtree(tmp_path / str(number))
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        sizes = {folder_bytes(tmp_path) for _ in range(300)}
+    finally:
+        ended.set()
+        thread.join()
+    assert sizes == {4096}
