@@ -56,6 +56,7 @@ FROM base AS web
 COPY *.py ./
 COPY access access
 COPY capture capture
+COPY cards cards
 COPY cli cli
 COPY config config
 COPY coordination coordination

@@ -1,0 +1,23 @@
+"""Cards: pictures made of a template and data. Reads templates, judges data, and writes documents for the browser. Pure, and shared by the
+service and the engine.
+"""
+
+from cards.failures import BadVariable, BrokenTemplate, CardError, OutdatedCard, UnknownTemplate
+from cards.library import BUILT_IN, Templates, load
+from cards.template import PREFIX, CardData, Template
+from cards.values import TemplateVariable
+
+__all__ = [
+    "BUILT_IN",
+    "PREFIX",
+    "BadVariable",
+    "BrokenTemplate",
+    "CardData",
+    "CardError",
+    "OutdatedCard",
+    "Template",
+    "TemplateVariable",
+    "Templates",
+    "UnknownTemplate",
+    "load",
+]
