@@ -7,6 +7,7 @@ from datetime import timedelta
 import redis
 import structlog
 
+import cards
 import netguard
 import storage_backends
 from access import AccessRules, ApiKey, BlockedTargets, Budget, Counters, RedisCounters, parse_size
@@ -137,6 +138,7 @@ class Services:
     page_figures: PageFigures
     purges: Purges
     purging: Purging
+    templates: cards.Templates
 
     def ready(self) -> dict[str, str]:
         """Return the state of each dependency: ok, unreachable, full, or what to do. Each check ends within seconds.
@@ -297,6 +299,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
             guard,
             access.blocked,
         ),
+        templates=cards.load([settings.templates_dir] if settings.templates_dir else []),
     )
 
 

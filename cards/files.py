@@ -22,7 +22,7 @@ _TYPES = {
     ".ttf": "font/ttf",
     ".otf": "font/otf",
 }
-_IN_STYLE = re.compile(r"""\burl\(\s*(?P<quote>["']?)(?P<name>[^"')]*)(?P=quote)\s*\)""", re.IGNORECASE)
+_IN_STYLE = re.compile(r"""\burl\(\s*(?P<quote>["']?)(?P<name>[^"'(){}]*)(?P=quote)\s*\)""", re.IGNORECASE)
 _IN_HTML = re.compile(
     r"""(?P<before>\s(?:src|href|xlink:href|poster)\s*=\s*(?P<quote>["']))(?P<name>[^"'{}]*)(?P=quote)""", re.IGNORECASE
 )

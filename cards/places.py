@@ -56,7 +56,7 @@ class Walk:
         return place
 
     def _one(self, node: nodes.Node, place: Position) -> Position:
-        self._line = node.lineno
+        self._line = node.lineno or self._line
         match node:
             case nodes.Output():
                 for part in node.nodes:
@@ -79,7 +79,7 @@ class Walk:
             case _:
                 name = type(node).__name__.lower()
                 raise BrokenTemplate(
-                    self._file, node.lineno, f"{name} is not possible in a template: if, for, set and with are"
+                    self._file, self._line, f"{name} is not possible in a template: if, for, set and with are"
                 )
 
     def _same(self, places: list[Position], node: nodes.Node) -> Position:

@@ -139,7 +139,7 @@ class Template:
     @cached_property
     def example(self) -> CardData:
         """The data that `template.toml` gives as an example."""
-        return self.read({name: each.example for name, each in self.variables.items() if each.example})
+        return self.read(self._samples(required=False))
 
     def read(self, given: Mapping[str, object]) -> CardData:
         """Read the variables of a card: texts, numbers and booleans. "" and None are values that are left out.
@@ -217,12 +217,18 @@ class Template:
         """
         return self.read(dict(parse_qsl(query, keep_blank_values=True)))
 
+    def _samples(self, *, required: bool) -> dict[str, str]:
+        """Return a value for each variable that needs one, and unless only those are `required`, all examples."""
+        return {
+            name: each.example or _sample(each)
+            for name, each in self.variables.items()
+            if each.required or (each.example and not required)
+        }
+
     def _try_out(self, file: Path) -> None:
         """Render the example, the least that a card may have, and all that it may have."""
         every = {name: each.example or _sample(each) for name, each in self.variables.items()}
-        least = {name: each.example or _sample(each) for name, each in self.variables.items() if each.required}
-        for given in (every, least):
-            data = self.read(given)
+        for data in (self.read(every), self.read(self._samples(required=True)), self.example):
             try:
                 self.render(data, dict.fromkeys(self.thumbnails(data), "data:,"))
             except Exception as err:  # noqa: BLE001 - a template's expressions may raise anything

@@ -10,6 +10,7 @@ import dotenv
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+import cards
 from config.access import WITH_REASON
 from config.settings import Settings
 
@@ -41,6 +42,8 @@ def load(running: Path | None = None) -> Settings:
         _require_writable(settings.originals_dir, "originals_dir")
     if settings.blocked_targets_file is not None:
         _require_readable(settings.blocked_targets_file, "blocked_targets_file")
+    if settings.templates_dir is not None:
+        _require_usable(settings.templates_dir)
     return settings
 
 
@@ -63,6 +66,14 @@ def _require_writable(folder: Path, field: str) -> None:
     except OSError as err:
         described = Settings.model_fields[field].description
         raise ConfigError(f"{field.upper()} is invalid ({err.strerror}): set it to {described}") from None
+
+
+def _require_usable(templates_dir: Path) -> None:
+    """Read the operator's templates, so that no process starts with one that is broken. Raises ConfigError."""
+    try:
+        cards.load([templates_dir])
+    except cards.BrokenTemplate as err:
+        raise ConfigError(f"TEMPLATES_DIR is invalid: {err}") from None
 
 
 def _describe(error: ErrorDetails) -> str:

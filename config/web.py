@@ -19,6 +19,9 @@ class WebSettings(SettingsPart):
         None, description="the http:// or https:// URL by which callers reach the service"
     )
     placeholder_dir: Path | None = Field(None, description="the path of a folder of pictures")
+    templates_dir: Path | None = Field(
+        None, description="the path of a folder of templates of cards, each in a folder of its own"
+    )
     playground: bool = Field(default=True, description="true or false")
     gallery_public: bool = Field(default=False, description="true or false")
     log_format: Literal["json", "console"] = Field(
