@@ -29,6 +29,7 @@ ThumbnailError
 │   │   ├── PageOptedOut 403     page_opted_out
 │   │   ├── NoSuchElement        selector_not_found
 │   │   ├── NoOgImage 404        no_og_image
+│   │   ├── DocumentGone 410     document_gone
 │   │   ├── CertificateInvalid   certificate
 │   │   ├── TLSFailed            tls_failed
 │   │   ├── TooManyRedirects     too_many_redirects
@@ -398,6 +399,16 @@ class NoOgImage(CaptureFailed):
     title = "No preview picture"
     retryable = False
     default_field = "image"
+
+
+class DocumentGone(CaptureFailed):
+    """The HTML that was sent for a picture is not kept any more, so it must be sent again."""
+
+    status = 410
+    code = "document_gone"
+    words = "the HTML is gone"
+    title = "The HTML is gone"
+    retryable = False
 
 
 class CertificateInvalid(CaptureFailed):

@@ -36,6 +36,7 @@ from coordination import (
     open_connections,
     warn_about_full_redis,
 )
+from documents import Documents, DocumentStore
 from errors import StorageFull, ThumbnailError
 from figures import DayFigures, PageFigures
 from images import CpuPool
@@ -106,6 +107,7 @@ class Services:
     counters: Counters
     permanent_bytes: Budget
     screenshot_api: ScreenshotAPI
+    document_store: DocumentStore
     costs: Costs
     coalescer: Coalescer
     renditions: Renditions
@@ -192,7 +194,9 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     freshness = Freshness(settings.cache_ttl, settings.stale_ttl)
     costs = Costs(state, {each.name: each.price for each in settings.apis}, settings.capture_cost_limit)
     page_figures = PageFigures(state, enabled=settings.admin_key is not None)
-    screenshot_api = _screenshot_api(settings, state, cpu, costs, page_figures)
+    document_store = DocumentStore(state)
+    documents = Documents({"document": document_store.find})
+    screenshot_api = _screenshot_api(settings, state, cpu, costs, page_figures, documents)
     previews = Previews(PreviewFetcher(pictures, cpu), freshness)
     politeness, failures = _politeness(settings, state), FailureHistory(state)
     explainer = Explainer(
@@ -254,6 +258,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         counters=counters,
         permanent_bytes=permanent_bytes,
         screenshot_api=screenshot_api,
+        document_store=document_store,
         costs=costs,
         coalescer=coalescer,
         renditions=renditions,
@@ -403,11 +408,11 @@ def _access(settings: Settings) -> AccessRules:
 
 
 def _screenshot_api(
-    settings: Settings, state: StateRedis, cpu: CpuPool, costs: Costs, pages: PageFigures
+    settings: Settings, state: StateRedis, cpu: CpuPool, costs: Costs, pages: PageFigures, documents: Documents
 ) -> ScreenshotAPI:
     providers = [
         Provider(
-            _capture_client(each, settings.capture_concurrency),
+            _capture_client(each, settings.capture_concurrency, documents),
             CircuitBreaker(state, each.name),
             Quota(state, each.name, each.bulk_limit),
             costs,
@@ -424,9 +429,12 @@ def _politeness(settings: Settings, state: StateRedis) -> Politeness:
     return Politeness(state, limit.at_once, limit.rates, longest=3 * settings.capture_timeout + 20)
 
 
-def _capture_client(api: ApiAccess, pool: int) -> CaptureClient | Engines:
+def _capture_client(api: ApiAccess, pool: int, documents: Documents) -> CaptureClient | Engines:
     dialect = DIALECTS[api.name]
-    clients = [CaptureClient(dialect, url, api.key, pool=pool) for url in api.urls or (dialect.base_url,)]
+    clients = [
+        CaptureClient(dialect, url, api.key, html_of=documents.html_of, pool=pool)
+        for url in api.urls or (dialect.base_url,)
+    ]
     return clients[0] if len(clients) == 1 else Engines(clients)
 
 

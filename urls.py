@@ -15,7 +15,7 @@ import can_ada
 import netguard
 from errors import BlockedTarget, InvalidOption, InvalidURL
 from netguard import Guard, Verdict
-from options import DEFAULT_PORTS, MAX_URL_BYTES, CaptureOptions, Target, stored, with_sharp_s
+from options import DEFAULT_PORTS, DOCUMENT_SCHEMES, MAX_URL_BYTES, CaptureOptions, Target, stored, with_sharp_s
 from telemetry import metrics
 
 # One text for both: an answer that told them apart would show strangers which private names exist.
@@ -118,7 +118,9 @@ def _as_written(text: str) -> str:
 
 
 def locate(url: str) -> Target:
-    """Parse a stored, canonical `url`. It was judged when the caller sent it."""
+    """Parse a stored, canonical `url`, or the name of a document. It was judged when the caller sent it."""
+    if url.partition(":")[0] in DOCUMENT_SCHEMES:
+        return Target.of_document(url)
     return _target(can_ada.parse(url))
 
 

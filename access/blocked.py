@@ -81,6 +81,8 @@ class BlockedTargets:
 
     def require_shown(self, target: Target) -> None:
         """Raise TakenDown if the page must not be shown."""
+        if target.is_document:
+            return
         self._reload_if_changed()
         if self._by_host and self._blocks(target):
             raise TakenDown("this page is not shown here, for legal reasons or at its owner's request", field="url")

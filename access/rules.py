@@ -79,6 +79,8 @@ class AccessRules:
 
     def require_target(self, target: Target) -> None:
         """Raise TakenDown if the page is blocked, and ForbiddenHost unless its host is one of the allowed targets."""
+        if target.is_document:  # no site's page
+            return
         self.blocked.require_shown(target)
         if self.targets and not any(_matches(pattern, target.host) for pattern in self.targets):
             raise ForbiddenHost("this service captures only hosts that its operator allows", field="url")

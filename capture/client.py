@@ -26,13 +26,15 @@ from capture.call import NOBODY, CaptureCall
 from capture.dialects import Dialect
 from capture.outcomes import LATE, SLOW, CallFailure, redact
 from capture.responses import Screenshot, UnusableResponse, failure_of, read_refusal, read_screenshot
-from errors import CostLimited, RateLimited
+from errors import CostLimited, DocumentGone, RateLimited
 from options import (
     EVENT_HEADER,
     LOAD_HEADER,
     MAX_BYTES,
     PRIVATE,
     CaptureOptions,
+    Document,
+    Target,
     chosen,
     read_event,
 )
@@ -61,6 +63,10 @@ for name in ("urllib3.connection", "urllib3.connectionpool"):
 
 def full_jitter(ceiling: float) -> float:
     return random.uniform(0, ceiling)  # noqa: S311 - spreads load, not a secret
+
+
+def _no_document(target: Target) -> Document:
+    raise DocumentGone(f"nothing here draws {target.netloc}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +106,17 @@ class CaptureClient:
         base_url: str,
         api_key: str | None,
         *,
+        html_of: Callable[[Target], Document] = _no_document,
         pool: int = 16,
         max_bytes: int = MAX_BYTES,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[float], float] = full_jitter,
     ) -> None:
+        """`html_of` returns the document that a target names, when it is captured."""
         if dialect.needs_key and not api_key:
             raise ValueError(f"the key of {dialect.name} is missing")
         self._dialect = dialect
+        self._html_of = html_of
         self._base_url = base_url.rstrip("/")
         self._api_key = api_key or ""
         self._max_bytes = max_bytes
@@ -157,12 +166,16 @@ class CaptureClient:
     def try_once(
         self, options: CaptureOptions, left: float, call: CaptureCall, attempt: int
     ) -> "Screenshot | CallFailure":
-        """Ask once, and wait for at most `left` seconds. A failure is logged. Raises `InvalidOption`."""
-        secret = bool(PRIVATE.intersection(chosen(options)))
-        sent = self._dialect.express(options)
-        request = self._request(sent, self._headers(call), secret=secret)
+        """Ask once, and wait for at most `left` seconds. A failure is logged. Raises `InvalidOption` and `DocumentGone`."""
+        # Another API's words may repeat what is secret: a private option, or a part of a document.
+        secret = bool(PRIVATE.intersection(chosen(options))) or (options.target.is_document and not self.is_ours)
+        sent, path = self._dialect.express(options), self._dialect.path
+        if options.target.is_document and self._dialect.documents:
+            path = self._dialect.documents.path
+            sent = self._dialect.add_document(sent, self._html_of(options.target))
+        request = self._request(path, sent, self._headers(call), secret=secret)
         facts: dict[str, str | int] = {"api": self.name, "server": self.address, "attempt": attempt}
-        with traces.span(f"{request.method} {self._dialect.path}", "client", **facts), self._counted():
+        with traces.span(f"{request.method} {path}", "client", **facts), self._counted():
             answer = self._exchange(self._traced(request), left, call.request_id)
             if isinstance(answer, CallFailure):
                 traces.note_error(answer.outcome.error.code)
@@ -250,21 +263,19 @@ class CaptureClient:
         """Close the pooled connections."""
         self._adapter.close()
 
-    def _request(self, sent: dict[str, object], own: Mapping[str, str], *, secret: bool) -> requests.Request:
+    def _request(
+        self, path: str, sent: Mapping[str, object], own: Mapping[str, str], *, secret: bool
+    ) -> requests.Request:
         """Write the request. An API or a proxy in front of it may log a URL, so one with a `secret` has a body."""
         headers = {**HEADERS, **own}
         if self._api_key:
             headers[self._dialect.key_header] = self._dialect.key_prefix + self._api_key
-        url = self._base_url + self._dialect.path
-        query = urllib.parse.urlencode({name: _literal(value) for name, value in sent.items()})
-        unsuitable = (
-            secret or len(query) > LONGEST_QUERY or any(isinstance(value, dict | list) for value in sent.values())
-        )
-        if self._dialect.method == "POST" or (self._dialect.json_too and unsuitable):
+        url = self._base_url + path
+        if self._dialect.method == "POST" or "html" in sent or (self._dialect.json_too and _needs_body(sent, secret)):
             # No longer than the caller's own body, which may have the longest that the engine takes.
             body = json.dumps(sent, ensure_ascii=False, separators=(",", ":")).encode()
             return requests.Request("POST", url, headers=headers | {"Content-Type": "application/json"}, data=body)
-        return requests.Request("GET", url, headers=headers, params=query)
+        return requests.Request("GET", url, headers=headers, params=_query(sent))
 
     def _exchange(self, request: requests.Request, left: float, request_id: str) -> Screenshot | CallFailure:
         try:
@@ -336,6 +347,15 @@ def pause_before(failure: CallFailure, attempt: int, jitter: Callable[[float], f
     if not failure.outcome.retried:
         return None
     return (failure.retry_after or 0.0) + jitter(BACKOFF * 2 ** (attempt - 2))
+
+
+def _query(sent: Mapping[str, object]) -> str:
+    return urllib.parse.urlencode({name: _literal(value) for name, value in sent.items()})
+
+
+def _needs_body(sent: Mapping[str, object], secret: bool) -> bool:
+    """Return whether options do not fit into a URL, or must not be in one."""
+    return secret or any(isinstance(each, dict | list) for each in sent.values()) or len(_query(sent)) > LONGEST_QUERY
 
 
 def _literal(value: object) -> str:

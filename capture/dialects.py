@@ -11,9 +11,30 @@ from typing import Literal
 
 from capture.outcomes import ENGINE_OUTCOMES, OUTCOMES, Envelope, Outcome
 from errors import InvalidOption
-from options import FORMATS, LEFT_OUT, MAX_PIXELS, CaptureOptions, Option, Param, implied_by_device, options_of
+from options import (
+    FORMATS,
+    LEFT_OUT,
+    LONGEST_HTML,
+    MAX_PIXELS,
+    CaptureOptions,
+    Document,
+    Option,
+    Param,
+    implied_by_device,
+    options_of,
+)
 
 SETTLE_DELAY = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentCalls:
+    """How an API draws HTML: by a POST of JSON to `path`. `network` says that it can be allowed to the document."""
+
+    path: str
+    params: Mapping[str, Param]
+    longest_html: int  # bytes of UTF-8
+    network: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +59,35 @@ class Dialect:
     metadata: bool = False  # it sends what the page says of itself
     ours: bool = False  # it checks its pictures itself, and its health page tells whether it works
     health: str = "/health"
+    documents: DocumentCalls | None = None  # how it draws HTML, None if it does not
 
     def express(self, options: CaptureOptions) -> dict[str, object]:
-        """Write the options in this dialect's names and values. Raises `InvalidOption` for one that it does not have."""
+        """Write the options in this dialect's names and values. Raises `InvalidOption` for one that it does not have.
+
+        Of a document, this is all but its HTML and its network, which `add_document` adds.
+        """
+        if options.target.is_document:
+            return self._express_document(options)
         if options.wait_until == "settled" and self.settle_delay:
             options = replace(options, delay=max(options.delay, self.settle_delay))
-        sent: dict[str, object] = {"url": options.url}
+        return {"url": options.url} | self._express(options, self.params)
+
+    def _express_document(self, options: CaptureOptions) -> dict[str, object]:
+        if self.documents is None:
+            raise InvalidOption(f"the screenshot API in use, {self.name}, draws no HTML", field="html")
+        return self._express(options, self.documents.params)
+
+    def add_document(self, sent: Mapping[str, object], document: Document) -> dict[str, object]:
+        """Add the HTML to expressed options. Raises `InvalidOption` if the API draws none so long."""
+        calls = self.documents
+        if calls is None or len(document.html.encode()) > calls.longest_html:
+            most = calls.longest_html >> 20 if calls else 0
+            raise InvalidOption(f"must be at most {most} MiB for the screenshot API in use, {self.name}", field="html")
+        network = {"network": True} if calls.network and document.network else {}
+        return {**sent, "html": document.html, **network}
+
+    def _express(self, options: CaptureOptions, params: Mapping[str, Param]) -> dict[str, object]:
+        sent: dict[str, object] = {}
         preset = implied_by_device(options.device)
         for option in OPTIONS:
             if option.name == "quality" and not FORMATS[options.format].lossy:
@@ -51,7 +95,7 @@ class Dialect:
             value = getattr(options, option.attribute)
             if value is None or value == preset.get(option.name):
                 continue  # nothing is asked, or the API knows the device
-            if param := self.params.get(option.name):
+            if param := params.get(option.name):
                 sent |= self._written(option, param, value, always=option.name in preset)
             elif value != option.default:
                 raise InvalidOption(f"the screenshot API in use, {self.name}, lacks this option", field=option.name)
@@ -83,6 +127,18 @@ def _pixels(options: CaptureOptions) -> float:
     return options.width * options.height * options.scale**2
 
 
+_DOCUMENT_SIZE = MappingProxyType(
+    {"width": Param("width", limits=(100, 3840)), "height": Param("height", limits=(100, 2160))}
+)
+# It removes scripts and frames, and draws what is left: there is nothing to wait for, and nothing that it would block.
+# https://snapsharp.dev/docs/html-to-image
+_SNAPSHARP_DOCUMENT = MappingProxyType(
+    {
+        **_DOCUMENT_SIZE,
+        "format": Param("format", values={each: each for each in ("png", "jpeg", "webp")}),
+        **dict.fromkeys(("wait_until", "delay", "block_ads", "block_cookie_banners", "block_chats"), LEFT_OUT),
+    }
+)
 SNAPSHARP_ENVELOPE = Envelope(code=(("error",),), wait=(("retry_after",),))
 ENGINE_ENVELOPE = replace(
     SNAPSHARP_ENVELOPE,
@@ -110,6 +166,9 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             key_prefix="Bearer ",
             envelope=ENGINE_ENVELOPE,
             outcomes={**OUTCOMES, **ENGINE_OUTCOMES},
+            documents=DocumentCalls(
+                "/v1/html-to-image", {**_params("engine"), **_DOCUMENT_SIZE}, LONGEST_HTML, network=True
+            ),
         ),
         "snapsharp": Dialect(
             name="snapsharp",
@@ -122,6 +181,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             needs_key=True,
             envelope=SNAPSHARP_ENVELOPE,
             outcomes=OUTCOMES,
+            documents=DocumentCalls("/v1/html-to-image", _SNAPSHARP_DOCUMENT, 1 << 20),
         ),
         "hermesforge": Dialect(
             name="hermesforge",

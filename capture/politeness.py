@@ -143,8 +143,9 @@ class Politeness:
         """Hold the right to capture a page of `host` for `client` while the block runs.
 
         A visitor waits a little for another capture to end. Raises TargetBusy, with the seconds until the caller may retry.
+        A document has no `host`, and is captured at any time.
         """
-        if not self._at_once and not self._rates:
+        if not host or (not self._at_once and not self._rates):
             yield
             return
         token = secrets.token_hex(16)
@@ -158,7 +159,7 @@ class Politeness:
 
     def describe(self, host: str) -> HostUse:
         """Tell operators how `host` is captured now. Counts nothing."""
-        if not self._at_once and not self._rates:
+        if not host or (not self._at_once and not self._rates):
             return HostUse(0)
         keys, now = self._state.keys, time.time()
         names = [keys.target_rate(host, f"{rate.amount}/{rate.get_expiry()}") for rate in self._rates]

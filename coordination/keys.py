@@ -147,6 +147,12 @@ class StateKeys(_Keys):
     def failing_pages(self, day: str) -> str:
         return f"{self.prefix}:{{figures}}:{day}:failing"
 
+    def document(self, digest: str) -> str:
+        return f"{self.prefix}:{{documents}}:{digest}"
+
+    def documents_index(self) -> str:
+        return f"{self.prefix}:{{documents}}:index"
+
     def refreshed(self, digest: str) -> str:
         return f"{self.prefix}:refreshed:{digest}"
 

@@ -16,10 +16,20 @@ from aiohttp import web
 from engine import parsing
 from engine.browser.supervisor import Supervisor
 from engine.config import EngineSettings
-from engine.errors import BlockedURL, EngineError, KeyRejected
+from engine.errors import BlockedURL, DocumentTooLarge, EngineError, KeyRejected
 from engine.service import CaptureResult, CaptureService
 from engine.traffic import Traffic
-from options import EVENT_HEADER, FORMATS, LOAD_HEADER, METADATA_HEADER, CaptureOptions, write_event
+from options import (
+    EVENT_HEADER,
+    FORMATS,
+    LOAD_HEADER,
+    LONGEST_DOCUMENT_BODY,
+    LONGEST_HTML,
+    METADATA_HEADER,
+    CaptureOptions,
+    Document,
+    write_event,
+)
 from telemetry import VERSION, metrics, traces
 
 MAX_BODY = 64 << 10
@@ -28,6 +38,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 CLIENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 URGENCY = re.compile(r"(?:^|,)[ \t]*u=(\d+)(?![\d.])")  # a dictionary of RFC 8941: its last member counts
 TOO_LARGE = f"the body is too large; send at most {MAX_BODY >> 10} KiB"
+TOO_MUCH_HTML = f"the body is too large; send at most {LONGEST_HTML >> 20} MiB of HTML"
 STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 413: "validation_error"}
 
 SERVICE = web.AppKey("service", CaptureService)
@@ -48,6 +59,7 @@ def create_app(settings: EngineSettings, service: CaptureService, supervisor: Su
     app[API_KEY] = settings.engine_api_key.get_secret_value() if settings.engine_api_key else ""
     app.router.add_get("/v1/screenshot", screenshot, allow_head=False)
     app.router.add_post("/v1/screenshot", screenshot)
+    app.router.add_post("/v1/html-to-image", html_to_image)
     app.router.add_get("/health", health)
     return app
 
@@ -59,9 +71,25 @@ async def screenshot(request: web.Request) -> web.Response:
             wanted = parsing.parse_json(await request.read())
         else:
             wanted = parsing.parse_query(list(request.query.items()))
-        traces.note(host=wanted.target.netloc, format=wanted.format)
-        result = await _capture(request, wanted)
-        traces.note(attempts=result.attempts, bytes=len(result.body))
+        return await _respond(request, wanted)
+
+
+async def html_to_image(request: web.Request) -> web.Response:
+    """Draw the HTML of the body. Its options are the contract's, and those of `/v1/screenshot` that apply to HTML."""
+    _require_key(request)
+    with traces.serving(f"{request.method} {request.path}", request.headers.get(traces.HEADER, ""), request[ID]):
+        try:
+            body = await request.clone(client_max_size=LONGEST_DOCUMENT_BODY).read()
+        except web.HTTPRequestEntityTooLarge:
+            raise DocumentTooLarge(TOO_MUCH_HTML) from None
+        wanted, document = await asyncio.to_thread(parsing.parse_document, body)
+        return await _respond(request, wanted, document)
+
+
+async def _respond(request: web.Request, wanted: CaptureOptions, document: Document | None = None) -> web.Response:
+    traces.note(host=wanted.target.netloc, format=wanted.format)
+    result = await _capture(request, wanted, document)
+    traces.note(attempts=result.attempts, bytes=len(result.body))
     return web.Response(
         body=result.body,
         content_type=FORMATS[wanted.format].content_type,
@@ -94,12 +122,15 @@ async def health(request: web.Request) -> web.Response:
     return web.json_response(state, status=200 if ready else 503, headers={"Cache-Control": "no-store"})
 
 
-async def _capture(request: web.Request, wanted: CaptureOptions) -> CaptureResult:
+async def _capture(request: web.Request, wanted: CaptureOptions, document: Document | None) -> CaptureResult:
     """Capture the page and log one event, with the target's host but neither its path nor its query.
+
+    Of a document, the log has its digest.
 
     The answer has the event in a header, without what only the log may hold.
     """
-    event = log.bind(request_id=request[ID], host=wanted.target.host, format=wanted.format, **traces.log_facts())
+    host = wanted.target.host or wanted.target.netloc
+    event = log.bind(request_id=request[ID], host=host, format=wanted.format, **traces.log_facts())
     started = time.monotonic()
     traffic = Traffic()
 
@@ -118,7 +149,7 @@ async def _capture(request: web.Request, wanted: CaptureOptions) -> CaptureResul
 
     try:
         result = await request.app[SERVICE].capture(
-            wanted, traffic, client=_client_of(request), background=_is_background(request)
+            wanted, traffic, document=document, client=_client_of(request), background=_is_background(request)
         )
     except asyncio.CancelledError:
         metrics.ENGINE_CAPTURES.add("client_gone")

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import can_ada
 
-from engine.errors import InvalidParams, PlanRequired
-from options import DEFAULT_PORTS, MAX_URL_BYTES, CaptureOptions, Target, contract, with_sharp_s
+from engine.errors import DocumentTooLarge, InvalidParams, PlanRequired
+from options import DEFAULT_PORTS, MAX_URL_BYTES, CaptureOptions, Document, Target, contract, with_sharp_s
 
 # Control characters, spaces, backslash, zero-width and bidirectional marks. A browser drops or rewrites some of them, so
 # it would capture another URL than a person reads.
@@ -30,6 +30,19 @@ def parse_json(body: bytes) -> CaptureOptions:
         raise InvalidParams(contract.NO_OBJECT) from None
     except contract.BadOption as err:
         raise InvalidParams(str(err)) from None
+
+
+def parse_document(body: bytes) -> tuple[CaptureOptions, Document]:
+    """Read a JSON object's document and options. Raises InvalidParams and DocumentTooLarge."""
+    try:
+        read = contract.read_document(json.loads(body, object_pairs_hook=contract.unrepeated))
+    except (ValueError, RecursionError):
+        raise InvalidParams('the body must be a JSON object such as {"html": "<h1>Hello</h1>"}') from None
+    except contract.TooMuchHTML as err:
+        raise DocumentTooLarge(str(err)) from None
+    except contract.BadOption as err:
+        raise InvalidParams(str(err)) from None
+    return read.wanted.capture, read.document
 
 
 def parse(options: Mapping[str, object]) -> CaptureOptions:

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,17 +36,33 @@ from engine.page import adblock, capture
 from engine.page.adblock import AdFilter
 from engine.page.capture import Shot
 from engine.page.clock import NoFrame
+from engine.page.document import PLACE
 from engine.page.image_filter import ImageFilter
 from engine.page.integrity import BrokenPicture
 from engine.page.pdf import PDFViewer
 from engine.parsing import locate
 from engine.traffic import Traffic
-from options import CaptureOptions, Notes, PageMetadata
+from netguard import Judgement
+from options import CaptureOptions, Document, Notes, PageMetadata
 from telemetry import traces
 
 log = structlog.get_logger()
 
 MakeProxy = Callable[[], Egress]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one capture is about: its options, the document in place of a page, and its proxy."""
+
+    params: CaptureOptions
+    document: Document | None
+    make_proxy: MakeProxy
+
+    @property
+    def name(self) -> str:
+        """What has crashed, if it crashes."""
+        return self.document.target.url if self.document else self.params.target.url
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,29 +101,46 @@ class CaptureService:
         await self._supervisor.start()
 
     async def capture(
-        self, params: CaptureOptions, traffic: Traffic, *, client: str = "", background: bool = False
+        self,
+        params: CaptureOptions,
+        traffic: Traffic,
+        *,
+        document: Document | None = None,
+        client: str = "",
+        background: bool = False,
     ) -> CaptureResult:
         """Capture the page that `params` describe, and count its `traffic`. Foreground captures go before `background`.
+
+        A `document` is shown in place of a page.
 
         The captures of each `client` take turns with those of others.
 
         Raises BlockedURL, EngineBusy, InvalidParams, PageFailed, DeadlineExceeded and Unavailable.
         """
         with self.drain.enter():
-            return await self._capture(params, traffic, client=client, background=background)
+            if document is not None:
+                params = replace(params, target=PLACE)
+                make_proxy = partial(Egress, self._gate, traffic, network=document.network)
+            else:
+                make_proxy = partial(Egress, self._gate, traffic, await self._admit(params))
+            order = Order(params, document, make_proxy)
+            return await self._capture(order, traffic, client=client, background=background)
 
-    async def _capture(
-        self, params: CaptureOptions, traffic: Traffic, *, client: str, background: bool
-    ) -> CaptureResult:
+    async def _admit(self, params: CaptureOptions) -> Mapping[Destination, Judgement]:
+        """Judge the target of a capture. The proxy dials what was judged here: a second look-up might give others.
+
+        Raises OptionNotAllowed, BlockedURL and Unavailable.
+        """
         if params.ignore_https_errors and not self._ignores_https_errors:
             raise OptionNotAllowed("ignore_https_errors", "ALLOW_IGNORE_HTTPS_ERRORS")
         target = Destination.canonical(params.target.host, params.target.port)
         judgement = await self._gate.admit(target)
         if not judgement.ok:
             raise BlockedURL(judgement.verdict)
-        self._crashes.refuse_crasher(params.target.url)
-        # The proxy dials the addresses that were judged here: a second look-up might give others.
-        make_proxy = partial(Egress, self._gate, traffic, {target: judgement})
+        return {target: judgement}
+
+    async def _capture(self, order: Order, traffic: Traffic, *, client: str, background: bool) -> CaptureResult:
+        self._crashes.refuse_crasher(order.name)
         arrived = time.monotonic()
         async with AsyncExitStack() as slot:
             with traces.span("queue"):
@@ -118,9 +151,9 @@ class CaptureService:
             try:
                 async with asyncio.timeout_at(deadline):
                     try:
-                        shot, attempts = await self._attempt(params, make_proxy, deadline), 1
+                        shot, attempts = await self._attempt(order, deadline), 1
                     except BrowserCrashed:
-                        shot, attempts = await self._attempt(params, make_proxy, deadline), 2
+                        shot, attempts = await self._attempt(order, deadline), 2
                 return CaptureResult(shot.body, shot.notes, shot.metadata, queued, attempts)
             except TimeoutError:
                 raise DeadlineExceeded(f"the capture took longer than {self._deadline:g} s") from None
@@ -131,56 +164,56 @@ class CaptureService:
         log.info("draining", in_flight=self.slots.in_use, queued=self.slots.queued)
         await self.drain.finish()
 
-    async def _attempt(self, params: CaptureOptions, make_proxy: MakeProxy, deadline: float) -> Shot:
+    async def _attempt(self, order: Order, deadline: float) -> Shot:
         async with self._supervisor.lease() as browser:
             try:
-                return await self._capture_as_it_can_be(browser, params, make_proxy, deadline)
+                return await self._capture_as_it_can_be(browser, order, deadline)
             except BaseException:
                 if not browser.alive:  # crashed, or killed because it did not respond
-                    self._crashes.record(params.target.url, browser.open_pages)
+                    self._crashes.record(order.name, browser.open_pages)
                 raise
 
-    async def _capture_as_it_can_be(
-        self, browser: Browser, params: CaptureOptions, make_proxy: MakeProxy, deadline: float
-    ) -> Shot:
+    async def _capture_as_it_can_be(self, browser: Browser, order: Order, deadline: float) -> Shot:
         """Capture, and once more for each thing that the page cannot do: draw when it is asked to, or hold its images."""
-        draws_by_itself, images = False, True
+        draws_by_itself, images, host = False, True, order.params.target.host
         while True:
             try:
-                return await self._capture_in(
-                    browser, params, make_proxy, deadline, draws_by_itself=draws_by_itself, images=images
-                )
+                return await self._capture_in(browser, order, deadline, draws_by_itself=draws_by_itself, images=images)
             except NoFrame:  # never from a page that draws by itself
                 draws_by_itself = True
-                log.warning(
-                    "page_not_drawn", host=params.target.host, help="captured again in a page that draws by itself"
-                )
+                log.warning("page_not_drawn", host=host, help="captured again in a page that draws by itself")
             except PageCrashed:
                 if not images:
                     raise
                 images = False
-                log.warning("page_crashed", host=params.target.host, help="captured again without its images")
+                log.warning("page_crashed", host=host, help="captured again without its images")
 
     async def _capture_in(
         self,
         browser: Browser,
-        params: CaptureOptions,
-        make_proxy: MakeProxy,
+        order: Order,
         deadline: float,
         *,
         draws_by_itself: bool,
         images: bool,
     ) -> Shot:
         """Capture in a new page. Raises NoFrame if the page does not draw when it is asked to."""
+        params = order.params
         ads = await self._filter(params)
         no_images = None if images else ImageFilter(ads)
         async with (
             browser.page(draws_by_itself=draws_by_itself) as blank,
-            self._open_proxy(blank.listener, make_proxy) as proxy,
+            self._open_proxy(blank.listener, order.make_proxy) as proxy,
         ):
             try:
                 shot = await capture.capture_page(
-                    blank, params, no_images or ads, proxy.traffic, deadline, self._viewer
+                    blank,
+                    params,
+                    no_images or ads,
+                    proxy.traffic,
+                    deadline,
+                    document=order.document,
+                    viewer=self._viewer,
                 )
                 missing = proxy.parts_missing + (no_images.refused if no_images else 0)
                 return replace(shot, notes=replace(shot.notes, parts_missing=missing))

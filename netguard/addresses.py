@@ -30,6 +30,7 @@ class Verdict(StrEnum):
     PORT = "port"
     UNRESOLVED = "unresolved"
     NEEDS_LOOKUP = "needs_lookup"
+    NO_NETWORK = "no_network"  # a document that may request nothing
     BUSY = "busy"  # too many look-ups hang, or too many files are open: this name was not looked up
 
     @property

@@ -7,6 +7,14 @@ the service and the engine.
 from options.advice import LEAVE_OUT, nearest_advice, query_advice
 from options.appended import CACHE_BUSTERS, LONGEST_BUSTER, is_appended, is_tracker
 from options.devices import DEVICES, Device, System
+from options.document import (
+    HTML_WORDS,
+    LONGEST_DOCUMENT_BODY,
+    LONGEST_HTML,
+    Document,
+    HTMLTooLong,
+    read_html,
+)
 from options.engine_event import EVENT_HEADER, read_event, write_event
 from options.formats import FILES, FORMAT_ALIASES, FORMATS, PNG, Format
 from options.implied import Contradiction, implied, implied_by_device
@@ -65,7 +73,7 @@ from options.table import (
     Rendition,
     Signature,
 )
-from options.target import DEFAULT_PORTS, Target, with_sharp_s
+from options.target import DEFAULT_PORTS, DOCUMENT_SCHEMES, Target, with_sharp_s
 from options.values import Clip, Cookie, read_code, stored
 
 __all__ = [
@@ -74,16 +82,20 @@ __all__ = [
     "CACHE_BUSTERS",
     "DEFAULT_PORTS",
     "DEVICES",
+    "DOCUMENT_SCHEMES",
     "EVENT_HEADER",
     "FEED_TYPES",
     "FILES",
     "FORMATS",
     "FORMAT_ALIASES",
+    "HTML_WORDS",
     "JOB_OPTIONS",
     "LEAVE_OUT",
     "LEFT_OUT",
     "LOAD_HEADER",
     "LONGEST_BUSTER",
+    "LONGEST_DOCUMENT_BODY",
+    "LONGEST_HTML",
     "LONGEST_ICON",
     "LONGEST_LINK",
     "LONGEST_TTL",
@@ -115,7 +127,9 @@ __all__ = [
     "Cookie",
     "Delivery",
     "Device",
+    "Document",
     "Format",
+    "HTMLTooLong",
     "JobOptions",
     "Kind",
     "LinkedFeed",
@@ -151,6 +165,7 @@ __all__ = [
     "query_advice",
     "read_code",
     "read_event",
+    "read_html",
     "rounded",
     "stored",
     "with_sharp_s",

@@ -8,8 +8,10 @@ are refused: a typo must not silently lead to the wrong picture.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
+from options.document import HTML_WORDS, Document, HTMLTooLong, read_html
 from options.implied import Contradiction, implied
 from options.kinds import Boolean, Choice, Code, Matching, Number, Parts, Preset, Selector, Whole, Zone
 from options.option import Option, options_of
@@ -33,6 +35,10 @@ class BadOption(Exception):
         self.name, self.reason = name, reason
 
 
+class TooMuchHTML(BadOption):
+    """The HTML has more bytes than a document may have."""
+
+
 class NotOffered(BadOption):
     """The contract has the option, and no plan of ours does: SnapSharp's clients expect `plan_required`."""
 
@@ -44,6 +50,14 @@ class ContractRequest:
     capture: CaptureOptions
     cache: bool = True
     cache_ttl: int = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRequest:
+    """What a caller of `/v1/html-to-image` wants: as for a page, and the document itself."""
+
+    document: Document
+    wanted: ContractRequest
 
 
 def of_query(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -83,21 +97,55 @@ def read(options: object, target: Callable[[object], Target]) -> ContractRequest
     """
     if not isinstance(options, Mapping):
         raise BadOption("", NO_OBJECT)
-    sent = {name: value for name, value in options.items() if value is not None}
-    if unknown := sorted(set(sent) - NAMES):
-        raise BadOption("", f"{unknown[0][:64]!r} is not an option; valid options: {', '.join(sorted(NAMES))}")
+    sent = _sent(options, NAMES)
     if "url" not in sent:
         raise BadOption("url", "is missing; set it to an absolute http or https URL")
     for name in UNAVAILABLE:
         if name in sent:
             _refuse_unavailable(name, sent[name])
-    given = {name: _field(name, sent[name]) for name in FIELDS if name in sent}
+    return _read(sent, FIELDS, DEFAULTS, lambda: target(sent["url"]))
+
+
+def read_document(options: object) -> DocumentRequest:
+    """Read the options of `/v1/html-to-image`: HTML in place of a URL, and what applies to it.
+
+    Raises BadOption for the first option that cannot be used, and TooMuchHTML.
+    """
+    if not isinstance(options, Mapping):
+        raise BadOption("", 'the body must be a JSON object such as {"html": "<h1>Hello</h1>"}')
+    sent = _sent(options, DOCUMENT_NAMES)
+    if "html" not in sent:
+        raise BadOption("html", f"is missing; set it to {HTML_WORDS}")
+    try:
+        html = read_html(sent["html"])
+    except HTMLTooLong as err:
+        raise TooMuchHTML("html", f"must be {err}") from None
+    except ValueError as err:
+        raise BadOption("html", f"must be {err}") from None
+    document = Document(html, network=_field("network", sent.get("network", False), {"network": _flag}))
+    return DocumentRequest(document, _read(sent, DOCUMENT_FIELDS, DOCUMENT_DEFAULTS, lambda: document.target))
+
+
+def _sent(options: Mapping[Any, Any], names: frozenset[str]) -> dict[str, Any]:
+    sent = {name: value for name, value in options.items() if value is not None}
+    if unknown := sorted(map(str, set(sent) - names)):
+        raise BadOption("", f"{unknown[0][:64]!r} is not an option; valid options: {', '.join(sorted(names))}")
+    return sent
+
+
+def _read(
+    sent: Mapping[str, Any],
+    fields: Mapping[str, Callable[[object], Any]],
+    defaults: Mapping[str, Any],
+    target: Callable[[], Target],
+) -> ContractRequest:
+    given = {name: _field(name, sent[name], fields) for name in fields if name in sent}
     if given.pop("retina", False):
         given.setdefault("scale", 2.0)
     cache = {name: given.pop(name) for name in ("cache", "cache_ttl") if name in given}
     landscape = given.pop("viewport_landscape", False)
     values = {ATTRIBUTES[name]: value for name, value in given.items()}
-    capture = CaptureOptions(target(sent["url"]), **DEFAULTS | values | _implied(values, landscape=landscape))
+    capture = CaptureOptions(target(), **{**defaults, **values, **_implied(values, landscape=landscape)})
     _check_together(capture)
     return ContractRequest(capture, **cache)
 
@@ -109,9 +157,9 @@ def _refuse_unavailable(name: str, value: object) -> None:
         raise NotOffered(name, "is not available here; leave it out")
 
 
-def _field(name: str, value: object) -> Any:
+def _field(name: str, value: object, fields: Mapping[str, Callable[[object], Any]]) -> Any:
     try:
-        return FIELDS[name](value)
+        return fields[name](value)
     except ValueError as err:
         raise BadOption(name, f"must be {err}") from None
 
@@ -253,3 +301,31 @@ FIELDS: dict[str, Callable[[object], Any]] = {
 } | {name: _reader(option) for name, option in OPTIONS.items()}
 UNAVAILABLE = ("stealth", "proxy", "country")
 NAMES = frozenset({"url", *FIELDS, *UNAVAILABLE})
+# What applies to a document. All of it is shown as it was written, so nothing is blocked or hidden by default.
+DOCUMENT_OPTIONS = (
+    "width",
+    "height",
+    "full_page",
+    "max_height",
+    "scale",
+    "delay",
+    "wait_until",
+    "wait_for",
+    "selector",
+    "clip",
+    "css",
+    "dark_mode",
+    "color_scheme",
+    "reduced_motion",
+    "locale",
+    "timezone",
+    "format",
+    "quality",
+)
+DOCUMENT_SIDES = MappingProxyType({"width": Whole(100, 3840, "CSS pixels"), "height": Whole(100, 2160, "CSS pixels")})
+DOCUMENT_DEFAULTS = MappingProxyType({**DEFAULTS, "width": 800, "height": 600})
+DOCUMENT_FIELDS: Mapping[str, Callable[[object], Any]] = MappingProxyType(
+    {name: FIELDS[name] for name in (*DOCUMENT_OPTIONS, "retina", "cache", "cache_ttl")}
+    | {name: _whole(kind) for name, kind in DOCUMENT_SIDES.items()}
+)
+DOCUMENT_NAMES = frozenset({"html", "network", *DOCUMENT_FIELDS})

@@ -2,8 +2,10 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import Self
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+DOCUMENT_SCHEMES = frozenset({"document", "card"})
 _AUTHORITY = re.compile(r"[^:/?#]*:/*[^/?#]*")
 _CAPITAL_SHARP_S = re.compile("\u1e9e|%e1%ba%9e", re.IGNORECASE)
 
@@ -14,6 +16,8 @@ class Target:
 
     `host` is a name in ASCII, or an address; an IPv6 address keeps its brackets. `netloc` is the host, and the port
     unless it is the scheme's own, as in a `Host` header.
+
+    A document has a target too, which names it: there is no host, and `netloc` is the name without data, for logs.
     """
 
     url: str
@@ -22,8 +26,26 @@ class Target:
     netloc: str = field(init=False, repr=False, compare=False)  # stored, as the log of every hit has it
 
     def __post_init__(self) -> None:
-        netloc = self.host if self.port == DEFAULT_PORTS.get(self.scheme) else f"{self.host}:{self.port}"
+        if self.is_document:
+            netloc = self.url.partition("?")[0]
+        else:
+            netloc = self.host if self.port == DEFAULT_PORTS.get(self.scheme) else f"{self.host}:{self.port}"
         object.__setattr__(self, "netloc", netloc)
+
+    @classmethod
+    def of_document(cls, name: str) -> Self:
+        """Name a document that the service itself gives to the browser: `document:<digest>`, `card:<template>?<data>`.
+
+        No caller's `url` leads here. What follows the first `?` is data, which no log shows.
+        """
+        if name.partition(":")[0] not in DOCUMENT_SCHEMES:
+            raise ValueError(f"a document's name begins with one of {sorted(DOCUMENT_SCHEMES)}")
+        return cls(name, "", 0)
+
+    @property
+    def is_document(self) -> bool:
+        """Whether it names a document: there is no page, so there is no host to judge, to spare or to ask for leave."""
+        return self.scheme in DOCUMENT_SCHEMES
 
     @property
     def scheme(self) -> str:

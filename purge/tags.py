@@ -12,6 +12,8 @@ _MOST_DOMAINS = 6  # of a host: `a.b.example.com` is in three
 @lru_cache(maxsize=4096)
 def page_tags(target: Target) -> tuple[str, ...]:
     """Return the tags of all answers that show a page."""
+    if target.is_document:
+        return EVERYTHING, page_tag(target.url)
     labels = target.host.split(".")
     domains = [".".join(labels[start:]) for start in range(1, len(labels))][-_MOST_DOMAINS:]
     return EVERYTHING, page_tag(target.url), host_tag(target.host), *map(domain_tag, domains)

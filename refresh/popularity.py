@@ -98,6 +98,8 @@ class Popularity:
         """Count a view of the capture made at `captured_at`. Called on every hit: must stay cheap."""
         if not self._counting or request.private:  # a recapture would need the caller's secrets, kept for weeks
             return
+        if request.target.is_document:  # it does not change
+            return
         key = (request.capture_key.digest, request.delivery.ttl, captured_at)
         with self._lock:
             capture, views = self._local.get(key, (request.capture, 0))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from model import ThumbnailRequest
+from options import Document
 
 
 class Charge(Protocol):
@@ -86,6 +87,7 @@ class Ask:
     request: ThumbnailRequest
     charge: Charge = NoCharge()
     request_id: str = ""
+    document: Document | None = None  # HTML that the caller has sent: it is found as long as somebody asks
 
     def __post_init__(self) -> None:
         if self.request.private and not self.request.owner:

@@ -109,6 +109,8 @@ class Explainer:
         return Level(state, picture, kept.bytes, max(fresh_for, 0), max(stale_for, 0), kept.seconds, kept.age)
 
     def _judge(self, request: ThumbnailRequest) -> HostVerdict:
+        if request.target.is_document:
+            return HostVerdict("document", allowed=True, addresses=(), judged_here=True)
         host, port = request.target.host, request.target.port
         if not self._judges_here or not self._guard.needs_lookup(host, port):
             judged = self._guard.judge_resolved(host, port, ())

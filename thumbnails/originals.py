@@ -226,7 +226,8 @@ class Originals:
                 raise
             try:
                 original = self._capture_twice_if_suspect(ask, admission, good=_has_good(known, info))
-                if original.page is not None and original.page.url:  # where redirects have led
+                if original.page is not None and original.page.url and not request.target.is_document:
+                    # where redirects have led
                     self._require_shown(locate(original.page.url))
             except (CaptureError, BlockedTarget, TakenDown, InvalidOption) as err:
                 self._remember_failure(ask, err, shown=bool(info or known.original or known.rendition))
@@ -252,6 +253,8 @@ class Originals:
         self._failures.note(request.capture_key, err, ask.request_id)
 
     def _judge(self, target: Target) -> None:
+        if target.is_document:  # the engine judges what it requests
+            return
         self._require_shown(target)
         if self._guard is None:
             return

@@ -92,6 +92,8 @@ class Marks:
 
     def before(self, target: Target) -> float:
         """Return the moment (Unix seconds) before which pictures of `target` are gone; 0 if none is."""
+        if target.is_document:
+            return max(self.moments.get(name, 0.0) for name in (_EVERYTHING, _PAGE + target.url))
         if not target.host:  # a picture of the catalogue, which has a history of its own
             return 0.0
         found = [_EVERYTHING, _HOST + target.host, _PAGE + target.url]

@@ -56,9 +56,20 @@ class Egress:
     whole time.
     """
 
-    def __init__(self, gate: Gate, traffic: Traffic, known: Mapping[Destination, Judgement] | None = None) -> None:
-        """Destinations in `known` are neither looked up nor judged again: their addresses hold for the whole capture."""
+    def __init__(
+        self,
+        gate: Gate,
+        traffic: Traffic,
+        known: Mapping[Destination, Judgement] | None = None,
+        *,
+        network: bool = True,
+    ) -> None:
+        """Destinations in `known` are neither looked up nor judged again: their addresses hold for the whole capture.
+
+        Without `network`, every destination is refused, and none is looked up.
+        """
         self._gate = gate
+        self._network = network
         self._known = known or {}
         self._limits = gate.limits
         self.traffic = traffic
@@ -107,7 +118,7 @@ class Egress:
         try:
             self.url = "socks5://{}:{}".format(*listener.getsockname())
             listener.setblocking(False)
-            self._session = await self._gate.open_session()
+            self._session = await self._gate.open_session() if self._network else None
         except OSError as err:
             raise ProxyFailed from err
         if self._session:
@@ -208,6 +219,8 @@ class Egress:
         return self._denied(destination, Verdict.PRIVATE, Reply.NOT_ALLOWED)
 
     async def _judge(self, destination: Destination) -> Judgement:
+        if not self._network:
+            return Judgement(Verdict.NO_NETWORK)
         try:
             return await self._gate.judge(destination, self._lookup_slots)
         except ResolverBusy:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.browser.page_pool import BlankPage
@@ -33,7 +33,7 @@ from engine.page.pdf import PDFViewer
 from engine.page.settling import DRAWN_MS, NETWORK_SECONDS, PATIENT_MS, PICTURE_SECONDS, SETTLED_MS, Settling
 from engine.page.whole import View
 from engine.traffic import Traffic
-from options import CaptureOptions, Notes, PageMetadata, Selector
+from options import CaptureOptions, Document, Notes, PageMetadata, Selector
 from options.contract import OPTIONS
 
 CHALLENGES = frozenset({403, 429, 503})  # statuses of pages that check the visitor, some for five seconds
@@ -55,22 +55,24 @@ class Shot:
     metadata: PageMetadata
 
 
-async def capture_page(
+async def capture_page(  # noqa: PLR0913 - what a capture is about
     blank: BlankPage,
     params: CaptureOptions,
     unwanted: RequestFilter | None,
     traffic: Traffic,
     deadline: float,
+    *,
+    document: Document | None = None,
     viewer: PDFViewer | None = None,
 ) -> Shot:
     """Capture what `params` describe in the page `blank`, before `deadline` on the loop's clock.
 
-    Requests that are `unwanted` fail. Without a `viewer`, a PDF is no page. The page's requests are counted in `traffic`.
+    A `document` is shown in place of a page. Requests that are `unwanted` fail. Without a `viewer`, a PDF is no page. The page's requests are counted in `traffic`.
 
     Raises PageFailed if the page is at fault, InvalidSelector, DeadlineExceeded if the page does
     not answer, and the errors of `screenshot.take`.
     """
-    capture = PageCapture(Page(blank, params, deadline), params, traffic, viewer)
+    capture = PageCapture(Page(blank, params, deadline), params, document, traffic, viewer)
     with traffic.timed("prepare"):
         await capture.prepare(unwanted)
     now, began = asyncio.get_running_loop().time, deadline
@@ -90,8 +92,16 @@ async def capture_page(
 
 
 class PageCapture:
-    def __init__(self, page: Page, params: CaptureOptions, traffic: Traffic, viewer: PDFViewer | None) -> None:
+    def __init__(
+        self,
+        page: Page,
+        params: CaptureOptions,
+        document: Document | None,
+        traffic: Traffic,
+        viewer: PDFViewer | None,
+    ) -> None:
         self._page = page
+        self._document = document
         self._viewer = viewer
         self._params = params
         self._traffic = traffic
@@ -118,7 +128,7 @@ class PageCapture:
             setup.append(send("Security.setIgnoreCertificateErrors", ignore=True))
         if self._hiding:
             setup.append(send("Page.addScriptToEvaluateOnNewDocument", source=self._hiding, worldName=WORLD))
-        self._interception = Interception(self._page, params, unwanted)
+        self._interception = Interception(self._page, params, unwanted, self._document)
         setup.append(self._interception.begin())
         self._actions.prepare()
         setup.append(self._page.children.watch())
@@ -246,6 +256,8 @@ class PageCapture:
         status = self._answer.status
         if self._is_file:
             return PageMetadata.of({"url": self._params.target.url, "status": status})
+        if self._document:  # it has no address, and its author wants it to be shown
+            return replace(await metadata.read(self._page, status, may_decline=False), url="")
         return await metadata.read(self._page, status)
 
     @property

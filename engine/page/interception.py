@@ -6,17 +6,25 @@ The browser pauses every request for that, those of workers too, and every hop o
 import asyncio
 from typing import Any
 
-from engine.page import opt_out
+from engine.page import document, opt_out
 from engine.page.adblock import RequestFilter
 from engine.page.page import Page
-from options import CaptureOptions
+from options import CaptureOptions, Document
 
 ANSWERS = {"urlPattern": "*", "resourceType": "Document", "requestStage": "Response"}
 
 
 class Interception:
-    def __init__(self, page: Page, params: CaptureOptions, unwanted: RequestFilter | None) -> None:
+    def __init__(
+        self,
+        page: Page,
+        params: CaptureOptions,
+        unwanted: RequestFilter | None,
+        shown: Document | None = None,
+    ) -> None:
+        """`shown` is a document in place of the page."""
         self._page = page
+        self._document = shown
         self._unwanted = unwanted
         # The operator's suffix ends every User-Agent.
         self._headers = {
@@ -36,7 +44,8 @@ class Interception:
     def begin(self) -> asyncio.Future[dict[str, Any]]:
         """Pause requests from now on, if there is anything to judge, and answers that may be the page."""
         self._page.session.on("Fetch.requestPaused", self.judge)
-        return self._page.session.send("Fetch.enable", patterns=[*self.patterns, ANSWERS])
+        ours = [document.PATTERN] if self._document else []
+        return self._page.session.send("Fetch.enable", patterns=[*ours, *self.patterns, ANSWERS])
 
     def has_opted_out(self, loader: str | None) -> bool:
         """Return whether the answer that brought the document of `loader` asks not to be shown."""
@@ -53,6 +62,10 @@ class Interception:
             self._page.session.send("Fetch.continueRequest", requestId=event["requestId"])
             return
         frame, url, kind = self._page.frame, event["request"]["url"], event["resourceType"]
+        if self._document and document.asks_for_it(event, frame.id):
+            answer = document.answer(self._document)
+            self._page.session.send("Fetch.fulfillRequest", requestId=event["requestId"], **answer)
+            return
         is_page = kind == "Document" and event["frameId"] == frame.id
         if is_page:
             self._requested = url

@@ -122,10 +122,10 @@ _READ = """(feedTypes, most, longest, longestLink, longestIcon, mostData) => {
 _EXPRESSION = call_expression(_READ, FEED_TYPES, MOST_ELEMENTS, LONGEST_TEXT, LONGEST_LINK, LONGEST_ICON, MOST_DATA)
 
 
-async def read(page: Page, status: int) -> PageMetadata:
+async def read(page: Page, status: int, *, may_decline: bool = True) -> PageMetadata:
     """Return what the current document says of itself; only its URL and `status` if it is too busy to be read.
 
-    Raises DocumentReplaced, and ThumbnailsDeclined if it asks not to be shown.
+    Raises DocumentReplaced, and ThumbnailsDeclined if it asks not to be shown and `may_decline`.
     """
     said = None
     try:
@@ -135,6 +135,6 @@ async def read(page: Page, status: int) -> PageMetadata:
     except (PageFailed, DeadlineExceeded, ProtocolError):
         pass
     known = said if isinstance(said, dict) else {"url": page.frame.url}
-    if opt_out.is_none(str(known.pop("thumbnails", ""))):
+    if opt_out.is_none(str(known.pop("thumbnails", ""))) and may_decline:
         raise ThumbnailsDeclined
     return PageMetadata.of(known | {"status": status})
