@@ -53,11 +53,15 @@ ThumbnailError
 ├── UnknownFormat 501        not_implemented
 └── NotFound 404             not_found
 
+Each error says whose fault it is: the caller's, the page's, or the service's own. Metrics, alerts and admin pages go by that,
+not by the status: a page that is down is answered by a 502, and no operator need wake up for it.
+
 docs/errors.md explains every code. Errors are immutable. `detail` is public: it contains only our own words and the caller's field names. The cause goes to
 the log through `raise … from err`.
 """
 
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
@@ -65,10 +69,20 @@ INTERNAL_ERROR = "the service failed; report the request id"
 _UNITS = (("second", 1), ("minute", 60), ("hour", 3600), ("day", 86400))
 
 
+class Fault(StrEnum):
+    """Who has to mend it: the caller, the owner of the captured page, or the operator of this service."""
+
+    CALLER = "caller"
+    PAGE = "page"
+    SERVICE = "service"
+    NOBODY = "nobody"
+
+
 class ThumbnailError(Exception):
     """An error that callers see: HTTP status, stable code, title, the `words` of a placeholder, and whether a retry can help.
 
-    `field` names the option, header or setting that is wrong, as the caller wrote it; "" where none is.
+    `field` names the option, header or setting that is wrong, as the caller wrote it; "" where none is. `usual_fault` is
+    whose fault errors of this kind are, unless one of them says otherwise.
     """
 
     status: ClassVar[int] = 500
@@ -78,6 +92,7 @@ class ThumbnailError(Exception):
     retryable: ClassVar[bool] = False
     default_retry_after: ClassVar[int | None] = None
     default_field: ClassVar[str] = ""
+    usual_fault: ClassVar[Fault] = Fault.SERVICE
 
     reason: str
     field: str
@@ -100,6 +115,10 @@ class ThumbnailError(Exception):
     def detail(self) -> str:
         """The public text, which begins with the field."""
         return f"{self.field}: {self.reason}" if self.field else self.reason
+
+    @property
+    def fault(self) -> Fault:
+        return self.usual_fault
 
     def __str__(self) -> str:
         return self.detail
@@ -142,6 +161,7 @@ class BadRequest(ThumbnailError):
     code = "invalid_option"
     words = "invalid option"
     title = "Bad request"
+    usual_fault = Fault.CALLER
 
 
 class InvalidURL(BadRequest):
@@ -174,6 +194,7 @@ class InvalidOption(BadRequest):
 class Unauthorized(ThumbnailError):
     status = 401
     title = "Unauthorized"
+    usual_fault = Fault.CALLER
 
 
 class KeyRequired(Unauthorized):
@@ -189,6 +210,7 @@ class BadKey(Unauthorized):
 class Forbidden(ThumbnailError):
     status = 403
     title = "Forbidden"
+    usual_fault = Fault.CALLER
 
 
 class BadSignature(Forbidden):
@@ -230,6 +252,7 @@ class NotFound(ThumbnailError):
     code = "not_found"
     words = "not found"
     title = "Not found"
+    usual_fault = Fault.CALLER
 
 
 class UnknownFormat(ThumbnailError):
@@ -238,6 +261,7 @@ class UnknownFormat(ThumbnailError):
     status = 501
     code = "not_implemented"
     title = "Not implemented"
+    usual_fault = Fault.CALLER
     default_field = "format"
 
 
@@ -245,6 +269,7 @@ class IdempotencyConflict(ThumbnailError):
     status = 409
     code = "idempotency_conflict"
     title = "Idempotency conflict"
+    usual_fault = Fault.CALLER
 
 
 class IdempotencyInProgress(IdempotencyConflict):
@@ -258,6 +283,7 @@ class NotReady(ThumbnailError):
     status = 409
     code = "not_ready"
     title = "Not ready"
+    usual_fault = Fault.CALLER
     retryable = True
     default_retry_after = 2
 
@@ -268,6 +294,7 @@ class SiteExists(ThumbnailError):
     status = 409
     code = "site_exists"
     title = "Site exists"
+    usual_fault = Fault.CALLER
     default_field = "url"
     url: str
 
@@ -283,6 +310,7 @@ class RevisionConflict(ThumbnailError):
     status = 412
     code = "revision_conflict"
     title = "Changed meanwhile"
+    usual_fault = Fault.CALLER
 
 
 class RateLimited(ThumbnailError):
@@ -292,6 +320,7 @@ class RateLimited(ThumbnailError):
     code = "rate_limited"
     words = "limit reached"
     title = "Too many requests"
+    usual_fault = Fault.CALLER
     retryable = True
     limit: int
 
@@ -349,12 +378,17 @@ class CaptureError(ThumbnailError):
             page_status=page_status,
         )
 
+    @property
+    def fault(self) -> Fault:
+        return Fault.SERVICE if self.upstream else self.usual_fault
+
 
 class CaptureFailed(CaptureError):
     status = 502
     code = "capture_failed"
     words = "could not be captured"
     title = "Capture failed"
+    usual_fault = Fault.PAGE
     retryable = True
 
 
@@ -475,6 +509,7 @@ class CaptureTimeout(CaptureError):
     code = "capture_timeout"
     words = "takes too long"
     title = "Capture timed out"
+    usual_fault = Fault.PAGE
     retryable = True
 
 
@@ -513,6 +548,7 @@ class Pending(ThumbnailError):
     code = "pending"
     words = "being captured"
     title = "Capture in progress"
+    usual_fault = Fault.NOBODY
     retryable = True
     default_retry_after = 1
 
@@ -532,6 +568,7 @@ class TargetBusy(OverCapacity):
     code = "target_busy"
     words = "busy, try again soon"
     title = "Target busy"
+    usual_fault = Fault.PAGE
 
     @classmethod
     def reached(cls, limit: int, window: int, retry_after: int) -> Self:

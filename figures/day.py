@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import cast
 
 from coordination import StateRedis
+from errors import Fault
 from telemetry import metrics
 
 SLOT_SECONDS = 900
@@ -20,6 +21,8 @@ SLOTS = 86400 // SLOT_SECONDS
 WRITE_SECONDS = 60.0
 _KEEP_SECONDS = 2 * 86400
 _OK = ("ok", "suspect")
+_OF_FAULT = {Fault.CALLER: "refused", Fault.PAGE: "not_shown", Fault.SERVICE: "failed"}
+_COUNTS = ("known", "new", "captured", "not_captured", *_OF_FAULT.values())
 _TIME = "time-"  # begins the names of the buckets of time, whose upper bounds those of the metric are
 
 
@@ -32,14 +35,15 @@ class Slot:
     new: int = 0
     captured: int = 0
     not_captured: int = 0
-    refused: int = 0  # requests that were answered by a 4xx
-    failed: int = 0  # by a 5xx
+    refused: int = 0  # errors by the fault of callers
+    not_shown: int = 0  # by that of pages
+    failed: int = 0  # by our own
     times: tuple[int, ...] = ()
 
     @property
     def counts(self) -> bool:
         """Whether anything was counted."""
-        return any((self.known, self.new, self.captured, self.not_captured, self.refused, self.failed))
+        return any(getattr(self, name) for name in _COUNTS)
 
     def seconds(self, share: float) -> float | None:
         """Return in how many seconds this share of the requests for pictures was answered; None without any."""
@@ -118,7 +122,7 @@ def _slot(slot: int, counts: Mapping[str, int]) -> Slot:
 
     return Slot(
         datetime.fromtimestamp(slot * SLOT_SECONDS, UTC),
-        **{name: count(name) for name in ("known", "new", "captured", "not_captured", "refused", "failed")},
+        **{name: count(name) for name in _COUNTS},
         times=tuple(count(f"{_TIME}{bucket}") for bucket in range(len(metrics.HTTP_REQUESTS.bounds) + 1)),
     )
 
@@ -130,13 +134,10 @@ def _counted() -> Counter[str]:
         counted["known" if cache in ("HIT", "STALE") else "new"] += int(count)
     for (_, outcome), count in metrics.CAPTURES.read():
         counted["captured" if outcome in _OK else "not_captured"] += int(count)
-    for (route, status, cache), reading in metrics.HTTP_REQUESTS.read():
-        _add_requests(counted, route, status, cache, reading[0])
+    for (_, fault), count in metrics.ERRORS.read():
+        if fault in _OF_FAULT:
+            counted[_OF_FAULT[fault]] += int(count)
+    for (_, _, cache), (times, *_) in metrics.HTTP_REQUESTS.read():
+        if cache:
+            counted.update({f"{_TIME}{bucket}": count for bucket, count in enumerate(times) if count})
     return counted
-
-
-def _add_requests(counted: Counter[str], route: str, status: str, cache: str, times: list[Any]) -> None:
-    if status in ("4xx", "5xx") and not route.startswith("health."):
-        counted["refused" if status == "4xx" else "failed"] += sum(times)
-    if cache:
-        counted.update({f"{_TIME}{bucket}": count for bucket, count in enumerate(times) if count})

@@ -24,7 +24,10 @@ PICTURES_SERVED = Counter(
     {"cache": ("HIT", "STALE", "MISS", "BYPASS")},
 )
 ERRORS = Counter(
-    "thumbnails_errors_total", "Errors that callers got, by their code: see docs/errors.md.", _WEB, {"code": ()}
+    "thumbnails_errors_total",
+    "Errors that callers got, by their code, and by whose fault they are: see docs/errors.md.",
+    _WEB,
+    {"code": (), "fault": ("caller", "page", "service", "nobody")},
 )
 BUDGET_REFUSALS = Counter(
     "thumbnails_budget_refusals_total",

@@ -83,11 +83,15 @@ _COUNTS = (
     ),
     (
         "Captures",
-        (_Counted.field("captured", "succeeded", "usual"), _Counted.field("not_captured", "failed", "wrong")),
+        (_Counted.field("captured", "succeeded", "usual"), _Counted.field("not_captured", "failed", "theirs")),
     ),
     (
         "Errors",
-        (_Counted.field("failed", "ours (5xx)", "wrong"), _Counted.field("refused", "of callers (4xx)", "other")),
+        (
+            _Counted.field("failed", "ours", "wrong"),
+            _Counted.field("not_shown", "of pages", "theirs"),
+            _Counted.field("refused", "of callers", "other"),
+        ),
     ),
 )
 _SHARES = ((0.5, "half", "usual"), (0.95, "95 %", "other"))

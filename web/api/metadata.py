@@ -15,7 +15,7 @@ from web.http.page_asks import ask_about, log_served, parse_page
 from web.http.page_links import PageLinks
 from web.http.pictures import SAFE_HEADERS, cache_headers, conditional
 from web.http.placeholders import expect_picture_of
-from web.http.request_log import log_facts
+from web.http.request_log import log_facts, note_error
 
 
 def blueprint(services: Services, budgets: Budgets) -> Blueprint:
@@ -61,7 +61,7 @@ def icon_response(found: PageIcon, delivery: Delivery) -> Response:
 
 
 def pending_icon(letter: PageIcon, err: Pending) -> Response:
-    log_facts(code=err.code)
+    note_error(err)
     response = Response(letter.body, err.status, content_type="image/png")
     waits = {"X-Thumb-State": "pending", "X-Icon": "letter", **headers_of(err)}
     response.headers.update({"Cache-Control": "no-store", **waits, **SAFE_HEADERS})

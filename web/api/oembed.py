@@ -17,7 +17,7 @@ from web.http.own_options import take_own
 from web.http.page_asks import ask_about, log_served, parse_page
 from web.http.page_links import SIZES, PageLinks, Pairs, Size
 from web.http.pictures import cache_headers, conditional
-from web.http.request_log import log_facts
+from web.http.request_log import note_error
 
 WAIT = 3  # seconds for a capture, unless the caller says otherwise: programs that show links do not wait for long
 BRIEF_SECONDS = 60  # for which an answer is kept that came before the capture ended
@@ -62,7 +62,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         except (BlockedTarget, ForbiddenHost) as err:  # as the specification has it, without telling more
             raise NotFound("there is nothing to show of this URL", field="url") from err
         except Pending as err:
-            log_facts(code=err.code)
+            note_error(err)
             answer = describe(wish, None, wanted.target.netloc, links, links.pairs(query), BRIEF_SECONDS)
             return respond(answer, file_format, {"Cache-Control": f"public, max-age={BRIEF_SECONDS}"})
         log_served(known.served)

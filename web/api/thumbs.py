@@ -23,7 +23,7 @@ from web.http.errors import prefers_image
 from web.http.origins import Sharing, allow_origins, share_pictures
 from web.http.pictures import picture_headers, picture_response, preferred_format
 from web.http.preferences import Preferences
-from web.http.request_log import log_facts, request_id
+from web.http.request_log import log_facts, note_error, request_id
 from web.http.thumb_paths import Reader, current_reader
 
 
@@ -43,7 +43,7 @@ def _state(services: Services, budgets: Budgets, wanted: ThumbnailRequest, calle
     try:
         served, limits = get_picture(services, budgets, picture_states.without_waiting(wanted), caller)
     except Pending as err:
-        log_facts(code=err.code)
+        note_error(err)
         return picture_states.of_pending(wanted, err, public_url)
     response = picture_states.of_picture(wanted, served, public_url)
     response.headers.update(limits)

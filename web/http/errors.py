@@ -19,7 +19,7 @@ from telemetry import metrics
 from web.http import envelope, picture_states
 from web.http.pictures import SAFE_HEADERS
 from web.http.placeholders import ask_again_in, expected_size, hinted_theme, placeholder
-from web.http.request_log import log_facts, request_id, target_host
+from web.http.request_log import log_facts, note_error, note_http_error, request_id, target_host
 from web.http.thumb_paths import Presenter, current_reader, written_in
 
 _SIZES = {name: THUMBNAIL_OPTIONS[name] for name in ("width", "height", "w", "h")}
@@ -50,8 +50,9 @@ def install(app: Flask, limiter: Limiter) -> None:
 
 
 def _respond_to_ours(err: ThumbnailError) -> Response:
-    metrics.ERRORS.add(err.code)
-    log_facts(code=err.code, **({"verdict": err.verdict} if isinstance(err, BlockedTarget) else {}))
+    note_error(err)
+    if isinstance(err, BlockedTarget):
+        log_facts(verdict=err.verdict)
     if (presenter := _presenter()) is not None:
         return presenter.of_error(err, headers_of(err))
     return respond_plainly(err)
@@ -108,7 +109,7 @@ def respond_to_http(err: HTTPException) -> Response:
     """Respond with an error of HTTP itself, such as an unknown path, as programs read it."""
     status = err.code or 500
     phrase, code = HTTP_STATUS_CODES[status], code_of(status)
-    metrics.ERRORS.add(code)
+    note_http_error(status, code)
     detail = _too_large() if status == 413 else _HTTP_DETAILS.get(status, phrase.lower())
     presenter = _presenter()
     response = presenter.of_http(status, code, detail) if presenter else _respond(status, code, phrase, detail)

@@ -8,6 +8,7 @@ import structlog
 from flask import Flask, Response, g, request
 
 import logs
+from errors import Fault, ThumbnailError
 from telemetry import metrics, traces
 
 STARTED = "thumbnails.started"  # in the WSGI environment: when the fast path got the request (monotonic clock)
@@ -25,6 +26,17 @@ def install(app: Flask) -> None:
 def log_facts(**facts: object) -> None:
     """Add facts to the log event of the current request."""
     structlog.contextvars.bind_contextvars(**facts)
+
+
+def note_error(err: ThumbnailError) -> None:
+    """Add to the log event of the current request how it failed, and count it. Once for each error that a caller gets."""
+    log_facts(code=err.code)
+    metrics.ERRORS.add(err.code, err.fault)
+
+
+def note_http_error(status: int, code: str) -> None:
+    """Count an error of HTTP itself."""
+    metrics.ERRORS.add(code, Fault.CALLER if status < 500 else Fault.SERVICE)
 
 
 def target_host() -> str:

@@ -13,7 +13,7 @@ from web.http.own_options import take_own
 from web.http.page_asks import ask_about, log_served, parse_page
 from web.http.page_links import PageLinks
 from web.http.pictures import cache_headers, conditional
-from web.http.request_log import log_facts
+from web.http.request_log import note_error
 from web.ui.link_cards import PENDING, THEMES, LinkCard, LinkCards, html_to_paste
 
 WAIT = 3  # seconds for a capture, unless the caller says otherwise; then the card shows what is known
@@ -48,7 +48,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         try:
             known = services.metadata.get(ask)
         except Pending as err:
-            log_facts(code=err.code)
+            note_error(err)
             card = cards.pending(query, wanted.target.url, err.retry_after or 3, theme)
             response = _show(links, card, own, query, err.status)
             response.headers["Retry-After"] = str(card.retry_after)
@@ -63,7 +63,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     @views.errorhandler(ThumbnailError)
     def fail(err: ThumbnailError) -> Response:
         """Show what is the matter on the card itself: a frame shows no other page."""
-        log_facts(code=err.code)
+        note_error(err)
         own = {name: request.args[name] for name in OWN if request.args.get(name) in _KINDS[name].values}
         url = "" if isinstance(err, BlockedTarget) else g.get("embedded_url", "")
         response = _show(links, cards.failed(url, err), own, b"", err.status)

@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 
 from errors import INTERNAL_ERROR, ThumbnailError
 from web.http.errors import respond_to_http
-from web.http.request_log import log_facts
+from web.http.request_log import note_error, note_http_error
 from web.ui.pages import page
 
 _log = structlog.get_logger()
@@ -69,7 +69,7 @@ def show_errors(views: Blueprint) -> None:
 
 
 def _of_ours(err: ThumbnailError) -> Response:
-    log_facts(code=err.code)
+    note_error(err)
     words = _BY_CODE.get(err.code) or Words(err.title, f"{err.detail[:1].upper()}{err.detail[1:]}.", err.retryable)
     response = _show(err.status, err.code, words)
     if err.retry_after is not None:
@@ -80,6 +80,7 @@ def _of_ours(err: ThumbnailError) -> Response:
 def _of_http(err: HTTPException) -> Response:
     status = err.code or 500
     code = HTTPStatus(status).phrase.lower().replace(" ", "_")
+    note_http_error(status, code)
     response = _show(status, code, _BY_STATUS.get(status) or Words(HTTPStatus(status).phrase, "Go back and try again."))
     response.headers.update({name: value for name, value in err.get_headers() if name in ("Allow", "Retry-After")})
     return response
@@ -87,7 +88,8 @@ def _of_http(err: HTTPException) -> Response:
 
 def _of_unexpected(err: Exception) -> Response:
     _log.exception("unexpected_error", error=type(err).__name__)
-    return _show(500, ThumbnailError(INTERNAL_ERROR).code, _BY_STATUS[500])
+    note_error(ThumbnailError(INTERNAL_ERROR))
+    return _show(500, ThumbnailError.code, _BY_STATUS[500])
 
 
 def _show(status: int, code: str, words: Words) -> Response:

@@ -17,7 +17,7 @@ from web.http.budgets import Budgets
 from web.http.callers import Caller, identify_caller
 from web.http.origins import open_to_all, refuse_foreign_writes
 from web.http.pictures import preferred_format
-from web.http.request_log import log_facts, request_id
+from web.http.request_log import log_facts, note_error, request_id
 from web.ui.access import is_admin
 from web.ui.controls import URL, OptionControls, Pairs
 from web.ui.door import KEY, WAITING, Door, Result, Waiting
@@ -71,7 +71,7 @@ class Captures:
             caller = self._identify(key)
             wanted = self._read(chosen)
         except ThumbnailError as err:
-            log_facts(code=err.code)
+            note_error(err)
             return Result(error=err, more_errors=self._other_errors(chosen, err))
         log_facts(host=wanted.target.netloc)
         charge = self._budgets.charge_of(caller.name, caller.own_limit)
@@ -83,7 +83,7 @@ class Captures:
             log_facts(cache=served.cache)
         except ThumbnailError as err:
             error = err
-            log_facts(code=err.code)
+            note_error(err)
         wanted = self._services.thumbnailer.settle(wanted)  # which scheme answered is known now
         milliseconds = max(round((time.time() - waiting.since) * 1000), 0)
         return Result(wanted, served, error, costs=charge.headers, milliseconds=milliseconds, waiting=waiting)

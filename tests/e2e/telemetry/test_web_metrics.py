@@ -94,7 +94,7 @@ def test_the_admin_page_shows_what_all_workers_have_counted(web):
         assert web.thumb("plotted").headers["X-Cache"] == "HIT"
     web.api.behave(refuse(422, "page_error"), url=PAGE + "unplotted")
     assert web.thumb("unplotted").status_code == 502
-    expected = {"known": 20, "not known before": 1, "succeeded": 1, "failed": 1, "ours (5xx)": 1}
+    expected = {"known": 20, "not known before": 1, "succeeded": 1, "failed": 1, "of pages": 1}
 
     def gained():
         after = shown(session, web.url)
@@ -133,8 +133,8 @@ def test_a_latency_leads_to_the_request(web):
 
 def test_errors_are_counted_by_code_and_refused_targets_by_verdict(web):
     with (
-        web.metrics.moves("thumbnails_errors_total", by=1, code="blocked_url"),
-        web.metrics.moves("thumbnails_errors_total", by=1, code="not_found"),
+        web.metrics.moves("thumbnails_errors_total", by=1, code="blocked_url", fault="caller"),
+        web.metrics.moves("thumbnails_errors_total", by=1, code="not_found", fault="caller"),
         web.metrics.moves("thumbnails_guard_verdicts_total", by=1, verdict="loopback"),
         web.metrics.moves("thumbnails_guard_verdicts_total", by=1, verdict="public"),
         web.metrics.moves("thumbnails_http_request_duration_seconds", by=1, route="none", status="4xx"),

@@ -4,18 +4,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from telemetry import tallies
-from telemetry.exposition import Exposition
 from tests.support.screenshot_api import refuse, running_screenshot_api
 from tests.support.visitors import get
-
-
-@pytest.fixture(autouse=True)
-def _recording(monkeypatch):
-    monkeypatch.setattr(tallies._Switch, "on", True)
-    tallies.forget_all()
-    yield
-    tallies.forget_all()
 
 
 @pytest.fixture
@@ -36,13 +26,7 @@ def settings(settings, engines, api):
     return settings | several
 
 
-def count(name, **labels):
-    registry = Exposition("web", lambda: [tallies.snapshot()]).registry()
-    samples = [sample for family in registry.collect() for sample in family.samples if sample.name == name]
-    return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
-
-
-def test_a_capture_that_is_handed_over_and_what_it_costs(make_client, engines):
+def test_a_capture_that_is_handed_over_and_what_it_costs(make_client, engines, count):
     client = make_client(capture_cost="snapsharp:0.25")
     for each in engines:
         each.behave(refuse(503, "unavailable"))
@@ -55,7 +39,7 @@ def test_a_capture_that_is_handed_over_and_what_it_costs(make_client, engines):
     assert count("thumbnails_capture_engines_left_total") == 2
 
 
-def test_a_capture_that_was_refused_for_its_host(make_client):
+def test_a_capture_that_was_refused_for_its_host(make_client, count):
     client = make_client(target_limit="1 per minute")
     get(client, "https://example.com/1")
     get(client, "https://example.com/2")

@@ -3,19 +3,12 @@
 import pytest
 import redis
 
+from errors import CaptureTimeout, InvalidURL, PageTimeout, Pending, QueueUnavailable, TargetBusy
 from figures import DayFigures
-from telemetry import metrics, tallies
+from telemetry import metrics
 from tests.support.redis import as_state, running_redis
 
 DAY_SECONDS = 86400
-
-
-@pytest.fixture(autouse=True)
-def _recording(monkeypatch):
-    monkeypatch.setattr(tallies._Switch, "on", True)
-    tallies.forget_all()
-    yield
-    tallies.forget_all()
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +44,25 @@ def test_what_redis_refuses_is_added_later_and_nothing_twice(client):
     assert known(figures) == 3
 
 
-def test_health_checks_are_no_errors_and_a_picture_has_its_time(client):
+def test_errors_are_told_apart_by_their_fault_and_a_picture_has_its_time(client):
     figures = DayFigures(as_state(client))
+    for err in (
+        PageTimeout(),
+        TargetBusy(),
+        CaptureTimeout(upstream=True),
+        QueueUnavailable(),
+        InvalidURL(),
+        Pending(),
+    ):
+        metrics.ERRORS.add(err.code, err.fault)
     metrics.HTTP_REQUESTS.observe(0.2, "health.ready", "5xx", "")
-    metrics.HTTP_REQUESTS.observe(0.2, "thumbs.thumb", "5xx", "")
     metrics.HTTP_REQUESTS.observe(0.2, "thumbs.thumb", "2xx", "HIT")
     metrics.CAPTURES.add("engine", "suspect")
     metrics.CAPTURES.add("engine", "page_timeout")
     figures.add()
     (slot,) = [slot for slot in figures.read() if slot.counts]
-    assert (slot.failed, slot.captured, slot.not_captured, slot.seconds(0.5)) == (1, 1, 1, 0.25)
+    assert (slot.failed, slot.not_shown, slot.refused) == (2, 2, 1)
+    assert (slot.captured, slot.not_captured, slot.seconds(0.5)) == (1, 1, 0.25)
 
 
 def test_figures_expire_after_two_days_and_are_shown_for_one(client):

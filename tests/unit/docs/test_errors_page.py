@@ -36,9 +36,10 @@ def test_the_table_of_the_service_is_that_of_the_code():
     retryable = {code: {kind.retryable for kind in kinds if kind.code == code} for code in codes}
     retryable |= {code: {True, False} for code in ("page_status", "no_og_image")}
     statuses = {kind.code: kind.status for kind in kinds}
+    faults = {kind.code: kind.usual_fault for kind in kinds}
 
-    assert {code: row[:2] for code, row in rows(OURS).items()} == {
-        code: (statuses[code], said(retryable[code])) for code in codes
+    assert {code: row[:3] for code, row in rows(OURS).items()} == {
+        code: (statuses[code], said(retryable[code]), faults[code]) for code in codes
     }
 
 

@@ -7,13 +7,21 @@ import pytest
 import errors
 from errors import (
     BlockedTarget,
+    CaptureError,
+    CaptureFailed,
     CaptureTimeout,
+    CostLimited,
     ErrorStatus,
+    Fault,
     InvalidOption,
     InvalidURL,
     NoSuchElement,
+    OverCapacity,
     RateLimited,
+    StorageLimited,
+    TargetBusy,
     ThumbnailError,
+    UpstreamUnavailable,
     from_record,
     to_record,
 )
@@ -102,3 +110,34 @@ def test_an_error_survives_a_copy_and_a_pickle(kind):
     for other in (copy.copy(err), copy.deepcopy(err), pickle.loads(pickle.dumps(err))):
         assert type(other) is kind
         assert (other.args, vars(other)) == (err.args, vars(err))
+
+
+@pytest.mark.parametrize(
+    ("err", "fault"),
+    [
+        (ErrorStatus("the page answered 503", page_status=503), Fault.PAGE),
+        (CaptureTimeout("too slow"), Fault.PAGE),
+        (TargetBusy.reached(10, 60, 7), Fault.PAGE),
+        (CaptureTimeout("the API does not answer", upstream=True), Fault.SERVICE),
+        (CaptureFailed("the API sent no picture", upstream=True), Fault.SERVICE),
+        (UpstreamUnavailable("its plan lacks an option", upstream=False), Fault.SERVICE),
+        (CostLimited("spent"), Fault.SERVICE),
+        (OverCapacity("full"), Fault.SERVICE),
+        (ThumbnailError("a bug"), Fault.SERVICE),
+        (StorageLimited("stored enough"), Fault.CALLER),
+        (BlockedTarget("not public"), Fault.CALLER),
+    ],
+    ids=lambda each: getattr(each, "code", each),
+)
+def test_an_error_says_whose_fault_it_is(err, fault):
+    assert err.fault is fault
+    assert copy.copy(err).fault is err.about("url").fault is fault
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
+def test_a_refusal_is_not_the_fault_of_the_service_and_a_failure_of_its_own_is_no_refusal(kind):
+    if kind in (ThumbnailError, CaptureError):
+        return
+    fault = kind("why").fault
+    assert (fault is Fault.SERVICE) <= (kind.status >= 500)
+    assert (fault is Fault.NOBODY) == (kind.status < 400)
