@@ -21,6 +21,7 @@ THRESHOLD = 5  # failures of the API in a row
 OPEN_SECONDS = 5  # a probe is one call, and an API that was restarted is to be used within ten seconds
 LONGEST_OPEN = 3600
 PROBE_SECONDS = 60  # for so long, one probe keeps other callers from probing
+LOOK_SECONDS = 15  # metrics tell of an open breaker for so much longer, or a look every ten seconds might miss it
 TRUST_SECONDS = 3.0
 
 T = TypeVar("T")
@@ -68,8 +69,17 @@ class CircuitBreaker:
             raise self._refusal(state)
 
     def is_open(self) -> bool:
-        """Return whether no caller waits for the API, or one probes whether it works again."""
-        return self._state() is not None
+        """Return whether callers are kept from the API, or were within the last LOOK_SECONDS.
+
+        When the open time has passed and nobody calls, it is not open: the next caller is let through.
+        """
+        state = self._state()
+        if state is None:
+            return False
+        if state["until"] > self._clock() - LOOK_SECONDS:
+            return True
+        probe = self._keys.breaker_probe(self._api)
+        return bool(self._call(lambda: self._client.exists(probe))[0])
 
     def describe(self) -> BreakerState:
         """Tell operators the state. Claims no probe."""

@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from capture.breaker import OPEN_SECONDS, THRESHOLD, CircuitBreaker
+from capture.breaker import LOOK_SECONDS, OPEN_SECONDS, THRESHOLD, CircuitBreaker
 from errors import BlockedTarget, CaptureFailed, UpstreamQuota, UpstreamUnavailable
 from tests.support.redis import as_state
 
@@ -73,6 +73,26 @@ def test_an_api_that_is_back_is_probed_within_ten_seconds(breaker, clock):
         clock.now += 10
         breaker.admit()
         breaker.record(UpstreamUnavailable("nobody listens", upstream=True))
+
+
+def test_it_is_not_said_to_be_open_when_the_time_has_passed_and_nobody_calls(breaker, clock):
+    assert not breaker.is_open()
+    fail(breaker, THRESHOLD)
+    clock.now += OPEN_SECONDS - 1
+    assert breaker.is_open()
+    clock.now += LOOK_SECONDS  # an operator's look now and then misses no opening
+    assert breaker.is_open()
+    clock.now += 2
+    assert not breaker.is_open()
+
+
+def test_it_is_said_to_be_open_while_a_probe_keeps_other_callers_away(breaker, clock):
+    fail(breaker, THRESHOLD)
+    clock.now += OPEN_SECONDS + LOOK_SECONDS + 1
+    breaker.admit()
+    assert breaker.is_open()
+    breaker.record(None)
+    assert not breaker.is_open()
 
 
 def test_a_probe_that_succeeds_closes_it(breaker, clock):
