@@ -49,11 +49,12 @@ class Measurements:
 
     def _read_redis(self) -> None:
         cache, state = self._services.connections.cache, self._services.connections.state
-        used = _read_server("cache", cache.client, cache.breaker)
+        used = _read_server(cache.client, cache.breaker)
+        _show_server("cache", used)
         metrics.KEPT_BYTES.set(used.get("used_memory"), "redis")
         metrics.KEPT_BYTES_LIMIT.set(used.get("maxmemory") or None, "redis")
-        if not self._services.connections.shared:
-            _read_server("state", state.client, state.breaker)
+        # One Redis for both is shown as both: what it evicts, the state loses too.
+        _show_server("state", used if self._services.connections.shared else _read_server(state.client, state.breaker))
 
     def _read_jobs(self) -> None:
         try:
@@ -107,14 +108,16 @@ class Measurements:
             metrics.KEPT_BYTES_LIMIT.set(self._services.settings.originals_max_bytes, "originals")
 
 
-def _read_server(name: str, client: Any, breaker: RedisBreaker) -> dict[str, Any]:
-    """Set the gauges of a Redis server, and return what it said of itself."""
+def _read_server(client: Any, breaker: RedisBreaker) -> dict[str, Any]:
+    """Return what a Redis server says of itself, nothing if it does not answer."""
     ask: Callable[[], dict[str, Any]] = client.info  # the usual sections: memory and stats are among them
-    told = breaker.call("memory_unread", ask)[0] or {}
+    return breaker.call("memory_unread", ask)[0] or {}
+
+
+def _show_server(name: str, told: dict[str, Any]) -> None:
     metrics.REDIS_MEMORY.set(told.get("used_memory"), name)
     metrics.REDIS_MEMORY_LIMIT.set(told.get("maxmemory") or None, name)
     metrics.REDIS_EVICTIONS.set(told.get("evicted_keys"), name)
-    return told
 
 
 def _size_of(folder: Path) -> int:
