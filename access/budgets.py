@@ -95,7 +95,7 @@ class Budget:
             raise
 
     def _refusal(self, limit: RateLimitItem, seconds: int) -> RateLimited:
-        metrics.BUDGET_REFUSALS.add(self._scope.replace(" ", "_"))
+        metrics.BUDGET_REFUSALS.add(self._scope.replace(" ", "_").replace("-", "_"))
         return RateLimited.reached(limit.amount, self._scope, limit.get_expiry(), seconds, self._note)
 
 

@@ -152,7 +152,7 @@ def _metrics(group: Iterable[Metric]) -> str:
 
 
 def _labels(metric: Metric) -> str:
-    named = ((name, ", ".join(values)) for name, values in metric.labels.items())
+    named = ((name, ", ".join(value or "empty" for value in values)) for name, values in metric.labels.items())
     return "; ".join(f"`{name}`: {values}" if values else f"`{name}`" for name, values in named)
 
 

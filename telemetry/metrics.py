@@ -8,6 +8,26 @@ from telemetry.tallies import Counter, Gauge, Histogram, Metric, MirroredCounter
 _WEB, _FLOW, _WORKER = ("web",), ("web", "worker"), ("worker",)
 _ENGINE, _EGRESS, _ALL = ("engine",), ("engine", "outlet"), ("web", "worker", "beat", "engine", "outlet")
 _SERVERS = {"redis": ("cache", "state")}
+_STATES = ("HIT", "STALE", "MISS", "BYPASS")  # of the cache
+_VERDICTS = (
+    *("public", "exempt", "loopback", "private", "shared", "link_local", "metadata", "multicast", "embedded_ipv4"),
+    *("special", "zone", "local_name", "bad_name", "port", "unresolved", "busy"),
+)
+_ENGINE_OUTCOMES = (
+    *("ok", "client_gone", "blocked_url", "browser_crashed", "certificate", "clip_outside", "connection_refused"),
+    *(
+        "connection_reset",
+        "cookie_refused",
+        "draining",
+        "internal_error",
+        "invalid_response",
+        "not_a_page",
+        "opted_out",
+    ),
+    *("option_not_allowed", "page_crashed", "page_failed", "page_status", "page_too_large", "page_unreachable"),
+    *("plan_required", "rate_limited", "resolver_busy", "selector_not_found", "timeout", "tls_failed"),
+    *("too_many_redirects", "unauthorized", "unavailable", "validation_error"),
+)
 
 # Requests
 HTTP_REQUESTS = Histogram(
@@ -15,13 +35,13 @@ HTTP_REQUESTS = Histogram(
     "Time to answer a request, by the name of its route, the class of its status, and the state of the cache if it is "
     "about a picture.",
     _WEB,
-    {"route": (), "status": (), "cache": ()},
+    {"route": (), "status": ("1xx", "2xx", "3xx", "4xx", "5xx"), "cache": ("", *_STATES)},
 )
 PICTURES_SERVED = Counter(
     "thumbnails_pictures_served_total",
     "Pictures that were served, by the state of the cache.",
     _WEB,
-    {"cache": ("HIT", "STALE", "MISS", "BYPASS")},
+    {"cache": _STATES},
 )
 ERRORS = Counter(
     "thumbnails_errors_total",
@@ -33,14 +53,20 @@ BUDGET_REFUSALS = Counter(
     "thumbnails_budget_refusals_total",
     "Requests that were refused because a client's budget is used up, by what the budget counts.",
     _FLOW,
-    {"budget": ("captures", "renditions", "requests")},
+    {
+        "budget": (
+            *("captures", "renditions", "requests", "permanent_pictures", "bytes_of_permanent_pictures"),
+            *("requests_for_jobs", "jobs", "new_sites", "failed_log_ins"),
+        )
+    },
 )
 GUARD_VERDICTS = Counter(
     "thumbnails_guard_verdicts_total",
     "Judgements of the URL guard on targets and on addresses that pages connect to. Web process and worker count the "
     "targets that they look up, and all that they refuse.",
     ("web", "worker", "engine", "outlet"),
-    {"verdict": ("public",)},
+    {"verdict": _VERDICTS},
+    first=[("public",)],
 )
 
 # Captures
@@ -67,7 +93,7 @@ BREAKER_TRIPS = Counter(
 )
 BREAKER_OPEN = Gauge(
     "thumbnails_breaker_open",
-    "1 while a screenshot API is not called, since it is down.",
+    "1 while a screenshot API is not called, since it is down or its quota is used up, and for 15 seconds after.",
     _FLOW,
     {"api": ()},
     merge=max,
@@ -136,7 +162,10 @@ EVICTIONS = Counter(
     {"kind": ("memory", "originals")},
 )
 REDIS_EVICTIONS = MirroredCounter(
-    "thumbnails_redis_evicted_keys_total", "Keys that a Redis has evicted, by its own count.", _FLOW, _SERVERS
+    "thumbnails_redis_evicted_keys_total",
+    "Keys that a Redis has evicted, by its own count. One Redis for both purposes is shown as both.",
+    _FLOW,
+    _SERVERS,
 )
 REDIS_MEMORY = Gauge("thumbnails_redis_memory_bytes", "Memory that a Redis uses.", _FLOW, _SERVERS)
 REDIS_MEMORY_LIMIT = Gauge(
@@ -161,8 +190,20 @@ DATABASE_ERRORS = Counter(
 )
 
 # Jobs, webhooks and sites
-JOBS = Gauge("thumbnails_jobs", "Jobs of the last day, by state.", _FLOW, {"state": ()}, merge=max)
-QUEUE_MESSAGES = Gauge("thumbnails_queue_messages", "Messages that wait for a worker.", _FLOW, {"queue": ()}, merge=max)
+JOBS = Gauge(
+    "thumbnails_jobs",
+    "Jobs of the last day, by state.",
+    _FLOW,
+    {"state": ("pending", "processing", "completed", "failed")},
+    merge=max,
+)
+QUEUE_MESSAGES = Gauge(
+    "thumbnails_queue_messages",
+    "Messages that wait for a worker.",
+    _FLOW,
+    {"queue": ("interactive", "bulk", "webhooks")},
+    merge=max,
+)
 OLDEST_JOB_AGE = Gauge(
     "thumbnails_oldest_job_age_seconds", "Age of the oldest job that has not ended; 0 without one.", _FLOW, merge=max
 )
@@ -206,7 +247,8 @@ ENGINE_CAPTURES = Counter(
     "thumbnails_engine_captures_total",
     "Captures of the engine: ok, client_gone, or the error's code.",
     _ENGINE,
-    {"outcome": ("ok",)},
+    {"outcome": _ENGINE_OUTCOMES},
+    first=[("ok",)],
 )
 ENGINE_PARTS = Histogram(
     "thumbnails_engine_capture_part_duration_seconds",

@@ -8,8 +8,9 @@ counted here: `telemetry.exposition`.
 import os
 import threading
 import time
+import warnings
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import product
 from typing import Any, ClassVar
@@ -33,10 +34,15 @@ def start_recording() -> None:
     _Switch.on = True
 
 
+class UndeclaredLabels(RuntimeWarning):
+    """A metric was given labels that it does not declare. It counts all the same; tests fail."""
+
+
 class Metric:
     """A name, a help text, and the names of its labels. All values of a label come from a small set that is in the code.
 
-    A label whose values are given has series of all of them from the start. `processes` show the metric.
+    Where a label's values are given, they are all that it has. `processes` show the metric. If the values of all its labels
+    are given, they show all series from the start, or those of `first`.
     """
 
     kind: ClassVar[str]
@@ -48,12 +54,13 @@ class Metric:
         help_text: str,
         processes: Sequence[str],
         labels: Mapping[str, Sequence[str]] | None = None,
+        first: Iterable[Labels] | None = None,
     ) -> None:
         self.name = name
         self.help = help_text
         self.processes = tuple(processes)
         self.labels = dict(labels or {})
-        self._first = tuple(product(*(labels or {}).values()))
+        self._first = tuple(product(*self.labels.values()) if first is None else first)
         self.forget()
         _DECLARED.append(self)
 
@@ -67,6 +74,12 @@ class Metric:
         with self._lock:
             return [[list(labels), self._reading(value)] for labels, value in self._values.items()]
 
+    def declares(self, labels: Labels) -> bool:
+        """Return whether a series may have these labels."""
+        return len(labels) == len(self.labels) and all(
+            not known or value in known for value, known in zip(labels, self.labels.values(), strict=True)
+        )
+
     def first(self) -> Iterator[tuple[Labels, Reading]]:
         """Yield the series that are there from the start."""
         return ((labels, self._reading(self._new())) for labels in self._first)
@@ -78,6 +91,12 @@ class Metric:
     def _new(self) -> Any:
         return 0
 
+    def _begin(self, labels: Labels) -> Any:
+        """Return the first value of a series. A hit begins none, so it pays nothing for this look."""
+        if not self.declares(labels):
+            warnings.warn(f"{self.name} declares no such labels: {labels}", UndeclaredLabels, stacklevel=3)
+        return self._new()
+
     def _reading(self, value: Any) -> Reading:
         return value
 
@@ -88,7 +107,8 @@ class Counter(Metric):
     def add(self, *labels: str, amount: float = 1) -> None:
         if _Switch.on:
             with self._lock:
-                self._values[labels] = self._values.get(labels, 0) + amount
+                value = self._values.get(labels)
+                self._values[labels] = amount + (self._begin(labels) if value is None else value)
 
 
 class Gauge(Metric):
@@ -114,6 +134,8 @@ class Gauge(Metric):
             if value is None:
                 self._values.pop(labels, None)
             else:
+                if labels not in self._values:
+                    self._begin(labels)
                 self._values[labels] = value
 
     def clear(self) -> None:
@@ -166,7 +188,7 @@ class Histogram(Metric):
         with self._lock:
             series = self._values.get(labels)
             if series is None:
-                series = self._values[labels] = self._new()
+                series = self._values[labels] = self._begin(labels)
             series.counts[bucket] += 1
             series.total += value
             if request_id:

@@ -21,6 +21,7 @@ import services
 import sites.migrate
 from app import create_app
 from config import Settings
+from telemetry import start_recording
 from tests.support.postgres import running_postgres
 from tests.support.preloaded import fork_server
 from tests.support.redis import running_redis
@@ -122,6 +123,12 @@ def redis_url(redis_server):
         client.flushall()
     yield redis_server.url
     Crowd.leave()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _recording():
+    """Count in this process, so that labels that are not declared are seen: they are a warning, and warnings are errors."""
+    start_recording()
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,13 @@
 """Reads the metrics of a process as Prometheus does."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import requests
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from telemetry import SUBJECTS, Metric
 from tests.support.processes import accepts, free_port, wait_until
 
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -32,8 +33,11 @@ class Metrics:
         return answer.text
 
     def samples(self):
+        """Yield what is shown. Its labels must be declared."""
         for family in text_string_to_metric_families(self.text(OPENMETRICS)):
-            yield from family.samples
+            for sample in family.samples:
+                assert is_declared(sample.name, sample.labels), sample
+                yield sample
 
     def value(self, name: str, **labels: str) -> float | None:
         """Return the sum of all series with `labels`, None without any."""
@@ -63,6 +67,17 @@ class Metrics:
         wait_until(lambda: self.count(name, **labels) - before >= (by or 1), f"{name} {labels} to move")
         if by is not None:
             assert self.count(name, **labels) - before == by
+
+
+def is_declared(name: str, labels: Mapping[str, str]) -> bool:
+    """Return whether the series of one of our metrics may have these labels, beside those of a histogram."""
+    metric = next(each for group in SUBJECTS.values() for each in group if name in (each.name, *_series_of(each)))
+    own = {label: value for label, value in labels.items() if label != "le"}
+    return own.keys() == metric.labels.keys() and metric.declares(tuple(own[label] for label in metric.labels))
+
+
+def _series_of(metric: Metric) -> list[str]:
+    return [f"{metric.name}_{part}" for part in ("bucket", "sum", "count")] if metric.kind == "histogram" else []
 
 
 def measured() -> tuple[Metrics, dict[str, object]]:

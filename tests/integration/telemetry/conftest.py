@@ -5,8 +5,7 @@ from telemetry.exposition import Exposition
 
 
 @pytest.fixture(autouse=True)
-def _recording(monkeypatch):
-    monkeypatch.setattr(tallies._Switch, "on", True)
+def _from_zero():
     tallies.forget_all()
     yield
     tallies.forget_all()

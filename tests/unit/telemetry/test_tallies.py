@@ -5,17 +5,22 @@ import threading
 
 import pytest
 
+import engine.errors
+from errors import Fault
+from jobs.messages import QUEUES
+from jobs.records import State
+from netguard import Verdict
 from telemetry import SUBJECTS, metrics, tallies
 from telemetry.exposition import Exposition
 from tests.unit.structure import house
+from thumbnails import CacheState
 
 ALL = [metric for group in SUBJECTS.values() for metric in group]
 MOVED_BY = ("tests/e2e/telemetry", "tests/engine/app/test_engine_metrics.py", "tests/integration/telemetry")
 
 
 @pytest.fixture(autouse=True)
-def _recording(monkeypatch):
-    monkeypatch.setattr(tallies._Switch, "on", True)
+def _from_zero():
     tallies.forget_all()
     yield
     tallies.forget_all()
@@ -63,17 +68,68 @@ def test_a_counter_has_its_known_series_from_the_start():
     assert shown()["thumbnails_evictions_total", "memory"] == 3
 
 
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda: metrics.EVICTIONS.add("memories"),
+        metrics.EVICTIONS.add,
+        lambda: metrics.ERRORS.add("not_found", "everybody"),
+        lambda: metrics.ERRORS.add("not_found"),
+        lambda: metrics.BREAKER_OPEN.set(1),
+        lambda: metrics.REDIS_EVICTIONS.set(1, "cache and state"),
+        lambda: metrics.ENGINE_PARTS.observe(1, "shooting"),
+        lambda: metrics.RENDITION_SECONDS.observe(1, "engine"),
+    ],
+)
+def test_labels_that_are_not_declared_are_counted_with_a_warning(move):
+    with pytest.warns(tallies.UndeclaredLabels):
+        move()
+    assert len(tallies.snapshot()) == 1
+
+
+def test_a_value_that_is_not_known_in_advance_may_be_any():
+    metrics.ERRORS.add("a_new_code", Fault.CALLER)
+    assert shown()["thumbnails_errors_total", "a_new_code", "caller"] == 1
+
+
+def all_kinds(kind):
+    return [kind, *(each for direct in kind.__subclasses__() for each in all_kinds(direct))]
+
+
+def engine_codes():
+    failures = (*engine.errors.NETWORK_FAILURES.values(), engine.errors.OTHER)
+    return {each.code for each in (*all_kinds(engine.errors.EngineError), *failures)}
+
+
+@pytest.mark.parametrize(
+    ("metric", "label", "values"),
+    [
+        (metrics.ERRORS, "fault", set(Fault)),
+        (metrics.PICTURES_SERVED, "cache", set(CacheState)),
+        (metrics.HTTP_REQUESTS, "cache", {"", *CacheState}),
+        (metrics.GUARD_VERDICTS, "verdict", set(Verdict) - {Verdict.NEEDS_LOOKUP}),  # which is no judgement yet
+        (metrics.JOBS, "state", set(State)),
+        (metrics.QUEUE_MESSAGES, "queue", set(QUEUES)),
+        (metrics.WEBHOOK_ATTEMPTS, "outcome", {"delivered", "pending", "failed"}),
+        (metrics.ENGINE_CAPTURES, "outcome", {"ok", "client_gone", *engine_codes()}),
+    ],
+    ids=lambda each: getattr(each, "name", ""),
+)
+def test_the_declared_values_are_those_of_the_code(metric, label, values):
+    assert set(metric.labels[label]) == values
+
+
 def test_tallies_of_processes_are_added_and_of_some_gauges_the_largest_counts():
     metrics.EVICTIONS.add("memory")
     metrics.CAPTURE_SECONDS.observe(0.3, "engine", request_id="the-first-one")
-    metrics.BREAKER_OPEN.set(1)
+    metrics.BREAKER_OPEN.set(1, "engine")
     metrics.KEPT_BYTES.set(100, "memory")
     one = tallies.snapshot()
-    metrics.BREAKER_OPEN.set(0)
+    metrics.BREAKER_OPEN.set(0, "engine")
     found = shown("web", one, tallies.snapshot())
     assert found["thumbnails_evictions_total", "memory"] == 2
     assert found["thumbnails_kept_bytes", "memory"] == 200
-    assert found["thumbnails_breaker_open",] == 1
+    assert found["thumbnails_breaker_open", "engine"] == 1
     assert found["thumbnails_capture_duration_seconds_sum", "engine"] == 0.6
     buckets = [found["thumbnails_capture_duration_seconds_bucket", *sorted((le, "engine"))] for le in ("0.25", "0.5")]
     assert buckets == [0, 2]
