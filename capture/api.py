@@ -30,9 +30,13 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The right to capture: by the first of `providers`, whose breaker was passed, or by those after it."""
+    """The right to capture: by the first of `providers`, whose breaker was passed, or by those after it.
+
+    `passed_over` stand before them in the operator's order, and are down or too dear.
+    """
 
     providers: tuple[Provider, ...]
+    passed_over: tuple[Provider, ...] = ()
 
     def cancel(self) -> None:
         """Take it back: the caller does not capture after all."""
@@ -58,7 +62,7 @@ class ScreenshotAPI:
 
         `reload` reads that from Redis again.
         """
-        self._first(options, lambda provider: provider.require_available(reload=reload))
+        _first(self._able(options), lambda provider: provider.require_available(reload=reload))
 
     @property
     def reads_pages(self) -> bool:
@@ -75,8 +79,10 @@ class ScreenshotAPI:
 
         An admitted caller captures, or cancels.
         """
-        first, *others = self._first(options, Provider.admit)
-        return Admission((first, *(each for each in others if each.is_available)))
+        able = self._able(options)
+        place = _first(able, Provider.admit)
+        others = (each for each in able[place + 1 :] if each.is_available)
+        return Admission((able[place], *others), tuple(able[:place]))
 
     def capture(
         self,
@@ -106,6 +112,8 @@ class ScreenshotAPI:
 
     def _capture(self, admission: Admission, options: CaptureOptions, deadline: float, call: CaptureCall) -> Picture:
         first, *others = admission.providers
+        for provider in admission.passed_over:
+            metrics.HANDED_OVER.add(provider.name)
         failures: list[ThumbnailError] = []
         for provider in (first, *others):
             left = deadline - time.monotonic()
@@ -190,17 +198,18 @@ class ScreenshotAPI:
             raise refusals[0]
         return able
 
-    def _first(self, options: CaptureOptions, check: Callable[[Provider], None]) -> tuple[Provider, ...]:
-        """Return the first API that passes `check`, and those after it. Raises UpstreamUnavailable or UpstreamQuota."""
-        able, refusals = self._able(options), []
-        for place, provider in enumerate(able):
-            try:
-                check(provider)
-            except (UpstreamUnavailable, UpstreamQuota) as err:
-                refusals.append(err)
-            else:
-                return tuple(able[place:])
-        raise _soonest(refusals)
+
+def _first(able: Sequence[Provider], check: Callable[[Provider], None]) -> int:
+    """Return the place of the first API that passes `check`. Raises UpstreamUnavailable or UpstreamQuota."""
+    refusals = []
+    for place, provider in enumerate(able):
+        try:
+            check(provider)
+        except (UpstreamUnavailable, UpstreamQuota) as err:
+            refusals.append(err)
+        else:
+            return place
+    raise _soonest(refusals)
 
 
 def _soonest(failures: Sequence[ThumbnailError]) -> ThumbnailError:

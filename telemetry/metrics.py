@@ -100,7 +100,8 @@ BREAKER_OPEN = Gauge(
 )
 HANDED_OVER = Counter(
     "thumbnails_captures_handed_over_total",
-    "Captures that a screenshot API did not take, and that went to the next one.",
+    "Captures that a screenshot API did not take, since it failed, was full, down or too dear, and that went to the next "
+    "one.",
     _FLOW,
     {"api": ()},
 )

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from capture.breaker import THRESHOLD
 from tests.support.screenshot_api import refuse, running_screenshot_api
 from tests.support.visitors import get
 
@@ -37,6 +38,19 @@ def test_a_capture_that_is_handed_over_and_what_it_costs(make_client, engines, c
     assert count("thumbnails_captures_total", api="engine", outcome="upstream_unavailable") == 1
     assert count("thumbnails_captures_total", api="snapsharp", outcome="ok") == 1
     assert count("thumbnails_capture_engines_left_total") == 2
+
+
+def test_captures_of_an_api_that_is_not_even_asked_are_handed_over_too(make_client, engines, count):
+    """While its breaker is open, the API that follows takes all of them, and may cost money."""
+    client = make_client()
+    for each in engines:
+        each.behave(refuse(503, "unavailable"), times=100)
+    for number in range(THRESHOLD + 2):
+        assert get(client, f"https://example.com/{number}").headers["X-Captured-By"] == "snapsharp"
+
+    assert count("thumbnails_capture_calls_total", api="engine") == 2 * THRESHOLD
+    assert count("thumbnails_captures_handed_over_total", api="engine") == THRESHOLD + 2
+    assert count("thumbnails_captures_handed_over_total", api="snapsharp") == 0
 
 
 def test_a_capture_that_was_refused_for_its_host(make_client, count):
