@@ -68,6 +68,7 @@ COPY netguard netguard
 COPY options options
 COPY purge purge
 COPY refresh refresh
+COPY services services
 COPY sites sites
 COPY storage_backends storage_backends
 COPY telemetry telemetry

@@ -1,4 +1,4 @@
-"""The composition root: makes every collaborator once, from the settings."""
+"""Makes the services of a process, and shows how they are connected."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,30 +9,16 @@ import structlog
 
 import cards
 import netguard
-import storage_backends
-from access import AccessRules, ApiKey, BlockedTargets, Budget, Counters, RedisCounters, parse_size
-from capture import (
-    DIALECTS,
-    CaptureClient,
-    CircuitBreaker,
-    Costs,
-    Engines,
-    Politeness,
-    Provider,
-    Pseudonyms,
-    Quota,
-    ScreenshotAPI,
-)
-from config import ApiAccess, Settings
+from access import AccessRules, Budget, Counters, RedisCounters
+from capture import Costs, ScreenshotAPI
+from config import Settings
 from coordination import (
     LEASE_MS,
-    CacheRedis,
     ClusterMode,
     Coalescer,
     Connections,
     IdempotencyStore,
     Leases,
-    StateRedis,
     open_connections,
     warn_about_full_redis,
 )
@@ -40,19 +26,22 @@ from documents import Documents, DocumentStore
 from errors import StorageFull, ThumbnailError
 from figures import DayFigures, PageFigures
 from images import CpuPool
-from jobs import JobPictures, JobPresenter, JobQueue, JobStore, celery_app
-from metadata import Icons, IconStore, MetadataReader, PictureFetcher, PreviewFetcher
+from jobs import JobPictures, JobPresenter, JobQueue
+from metadata import Icons, IconStore, MetadataReader, PreviewFetcher
 from netguard import Guard
-from options import LONGEST_TTL
-from purge import Cdn, Cloudflare, Fastly, PictureRooms, PurgeMethod, Purging
+from purge import PictureRooms, Purging
 from refresh import Popularity, Refresher
+from services.access import make_access, make_validator
+from services.capturing import make_politeness, make_screenshot_api, wait_limits
+from services.catalogue import make_claims, make_list_reader, make_picture_fetcher
+from services.jobs import make_deliveries, make_jobs
+from services.keeping import make_cdns, make_originals_store, make_storage, original_limits
 from sites import (
     AdminSessions,
     AuditLog,
     Capturer,
     Catalogue,
     CatalogueBackup,
-    Claims,
     Database,
     DraftReader,
     History,
@@ -66,27 +55,23 @@ from sites import (
     next_due,
 )
 from sites.exports import Exporter
-from sites.imports import Importer, ListFetcher, ListOutlet, ListReader, ListTurns
+from sites.imports import Importer, ListReader, ListTurns
 from storage import OriginalStore, PictureStorage
 from thumbnails import (
     Explainer,
     FailureHistory,
     Freshness,
-    OriginalLimits,
     Originals,
     PictureCache,
     Previews,
     Purges,
-    RedisOriginals,
     Renditions,
     Schemes,
     Thumbnailer,
-    WaitLimits,
 )
 from validation import Validator
-from webhooks import SITE_PREFIX, Deliveries, JobOutbox, Receivers, SiteOutbox, WebhookSender
+from webhooks import Deliveries, Receivers, SiteOutbox, WebhookSender
 
-_DISK_THREADS = 4  # reads and writes of originals at a time, in one process
 _log = structlog.get_logger()
 
 
@@ -183,22 +168,22 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     guard = Guard(frozenset(settings.allowed_ports), netguard.exemptions(settings.private_targets), lookup)
     connections = open_connections(settings.redis_url, settings.state_url, settings.redis_prefix, LEASE_MS / 1000)
     state = connections.state
-    originals_store = _originals_store(settings, connections.cache)
-    access = _access(settings)
+    originals_store = make_originals_store(settings, connections.cache)
+    access = make_access(settings)
     purges = Purges(state)
     cache = PictureCache(connections.cache, settings.memory_cache_bytes, originals=originals_store, purges=purges)
     leases = Leases(state)
     coalescer = Coalescer(leases, capacity=4 * settings.capture_concurrency + 2 * settings.capture_queue)
     cpu = CpuPool()
-    pictures = _picture_fetcher(settings, guard, access)
+    pictures = make_picture_fetcher(settings, guard, access)
     freshness = Freshness(settings.cache_ttl, settings.stale_ttl)
     costs = Costs(state, {each.name: each.price for each in settings.apis}, settings.capture_cost_limit)
     page_figures = PageFigures(state, enabled=settings.admin_key is not None)
     document_store = DocumentStore(state)
     documents = Documents({"document": document_store.find})
-    screenshot_api = _screenshot_api(settings, state, cpu, costs, page_figures, documents)
+    screenshot_api = make_screenshot_api(settings, state, cpu, costs, page_figures, documents)
     previews = Previews(PreviewFetcher(pictures, cpu), freshness)
-    politeness, failures = _politeness(settings, state), FailureHistory(state)
+    politeness, failures = make_politeness(settings, state), FailureHistory(state)
     explainer = Explainer(
         cache,
         freshness=freshness,
@@ -216,23 +201,23 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         screenshot_api,
         coalescer,
         guard if settings.resolve_targets else None,
-        _original_limits(settings),
+        original_limits(settings),
         previews,
         politeness=politeness,
         failures=failures,
         require_shown=access.blocked.require_shown,
     )
-    storage = _storage(settings)
+    storage = make_storage(settings)
     renditions = Renditions(cache, cpu, freshness)
     thumbnailer = Thumbnailer(
-        cache, originals, renditions, storage, freshness, _wait_limits(settings), schemes=Schemes(connections.cache)
+        cache, originals, renditions, storage, freshness, wait_limits(settings), schemes=Schemes(connections.cache)
     )
     popularity = Popularity(state, settings.refresh_budget)
-    jobs = _jobs(settings, state)
+    jobs = make_jobs(settings, state)
     presenter = JobPresenter(storage, settings.public_url)
     webhook_sender = WebhookSender(guard, settings.webhook_secret, resolves=settings.resolve_targets)
     counters = Counters(RedisCounters(state=state))
-    validator = _validator(settings, guard)
+    validator = make_validator(settings, guard)
     database = Database(settings.database_url)
     site_pictures = SitePictures(
         database, storage, cache, renditions, settings.cache_ttl + settings.stale_ttl, access.blocked.require_shown
@@ -269,7 +254,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         job_pictures=JobPictures(thumbnailer, storage, jobs.store.runs, permanent_bytes),
         job_presenter=presenter,
         webhook_sender=webhook_sender,
-        deliveries=_deliveries(
+        deliveries=make_deliveries(
             Receivers(state, settings.worker_concurrency), jobs, webhook_sender, presenter, site_events
         ),
         database=database,
@@ -282,12 +267,12 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         history=History(versions, access.blocked.require_shown),
         admin_sessions=AdminSessions(database),
         audit=AuditLog(database),
-        list_reader=_list_reader(settings, guard, access),
+        list_reader=make_list_reader(settings, guard, access),
         list_turns=ListTurns(),
         importer=Importer(catalogue, drafts.fields, CpuPool(1)),
         exporter=Exporter(catalogue, storage, cpu, access.blocked.require_shown),
         site_capturer=Capturer(
-            _claims(settings, database),
+            make_claims(settings, database),
             Recorder(versions, site_events.messages),
             thumbnailer,
             validator,
@@ -300,153 +285,11 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         page_figures=page_figures,
         purges=purges,
         purging=Purging.of(
-            PictureRooms(purges, cache, site_pictures, catalogue, state, settings.nginx_cache_dir, _cdns(settings)),
+            PictureRooms(purges, cache, site_pictures, catalogue, state, settings.nginx_cache_dir, make_cdns(settings)),
             guard,
             access.blocked,
         ),
         templates=cards.load([settings.templates_dir] if settings.templates_dir else []),
-    )
-
-
-def _cdns(settings: Settings) -> list[Cdn]:
-    cdns: list[Cdn] = [PurgeMethod(url) for url in settings.purge_urls]
-    if settings.fastly_service_id and settings.fastly_api_token:
-        token = settings.fastly_api_token.get_secret_value()
-        cdns.append(Fastly(settings.fastly_service_id, token, settings.fastly_api_url))
-    if settings.cloudflare_zone_id and settings.cloudflare_api_token:
-        token = settings.cloudflare_api_token.get_secret_value()
-        cdns.append(Cloudflare(settings.cloudflare_zone_id, token, settings.cloudflare_api_url))
-    return cdns
-
-
-def _wait_limits(settings: Settings) -> WaitLimits:
-    """A caller without a `wait` waits until the capture ends."""
-    return WaitLimits(settings.web_connections * 3 // 4, settings.capture_timeout + 5)
-
-
-def _validator(settings: Settings, guard: Guard) -> Validator:
-    return Validator(guard, block_ads=settings.block_ads, allow_ignore_https_errors=settings.allow_ignore_https_errors)
-
-
-def _deliveries(
-    receivers: Receivers, jobs: JobQueue, sender: WebhookSender, presenter: JobPresenter, site_events: SiteOutbox
-) -> Deliveries:
-    return Deliveries(jobs.store, receivers, sender, JobOutbox(jobs.store, presenter), {SITE_PREFIX: site_events})
-
-
-def _claims(settings: Settings, database: Database) -> Claims:
-    """Claims last as long as it may take until Celery redelivers the message of a killed worker."""
-    run, lifetime = 1.5 * settings.job_time_limit, settings.cache_ttl
-    return Claims(database, timedelta(seconds=run), timedelta(seconds=lifetime))
-
-
-def _picture_fetcher(settings: Settings, guard: Guard, access: AccessRules) -> PictureFetcher:
-    shown = access.blocked.require_shown
-    if settings.lists_egress is None:
-        return PictureFetcher(guard, require_shown=shown)
-    outlet = ListOutlet(*settings.lists_egress)
-    return PictureFetcher(guard, open_pool=lambda target, _, tls: outlet.pool(target, tls), require_shown=shown)
-
-
-def _list_reader(settings: Settings, guard: Guard, access: AccessRules) -> ListReader:
-    outlet = ListOutlet(*settings.lists_egress) if settings.lists_egress else None
-    return ListReader(ListFetcher(guard, require_target=access.require_target, outlet=outlet), CpuPool(1))
-
-
-def _jobs(settings: Settings, state: StateRedis) -> JobQueue:
-    store = JobStore(state, settings.job_time_limit / 8, settings.job_queue_limit)
-    return JobQueue(celery_app(settings.state_url, settings.redis_prefix, settings.job_time_limit), store)
-
-
-def _originals_store(settings: Settings, shared: CacheRedis) -> OriginalStore:
-    if settings.originals == "folder":
-        return storage_backends.OriginalsFolder(
-            settings.originals_dir, settings.originals_max_bytes, CpuPool(_DISK_THREADS)
-        )
-    if settings.originals == "s3" and settings.s3_bucket:
-        return storage_backends.S3Originals(
-            settings.s3_bucket, region=settings.s3_region, endpoint_url=settings.s3_endpoint_url
-        )
-    return RedisOriginals(shared)
-
-
-def _original_limits(settings: Settings) -> OriginalLimits:
-    return OriginalLimits(
-        settings.capture_timeout,
-        settings.capture_concurrency,
-        settings.capture_queue,
-        _keep_originals(settings),
-        _largest_original(settings),
-        LONGEST_TTL + settings.stale_ttl + _keep_originals(settings),
-    )
-
-
-def _keep_originals(settings: Settings) -> int:
-    """Return for how many seconds to keep originals. A refresh compares with the old one, so it outlives its ttl.
-
-    Outside Redis they are kept as long as pictures are shown, since a PNG in the captured size is the original itself.
-    """
-    shown = settings.cache_ttl + settings.stale_ttl
-    default = 86400 if settings.originals == "redis" else max(shown, 86400)
-    return (settings.master_ttl or default) + (settings.cache_ttl if settings.refresh_budget else 0)
-
-
-def _largest_original(settings: Settings) -> int:
-    if settings.master_max_bytes is not None:
-        return settings.master_max_bytes
-    return 4 * 2**20 if settings.originals == "redis" else 25 * 2**20
-
-
-def _access(settings: Settings) -> AccessRules:
-    return AccessRules(
-        tuple(map(ApiKey.parse, settings.api_keys)),
-        settings.signing_keys,
-        settings.allowed_targets,
-        frozenset(map(parse_size, settings.allowed_sizes)),
-        BlockedTargets(settings.blocked_targets, settings.blocked_targets_file),
-    )
-
-
-def _screenshot_api(
-    settings: Settings, state: StateRedis, cpu: CpuPool, costs: Costs, pages: PageFigures, documents: Documents
-) -> ScreenshotAPI:
-    providers = [
-        Provider(
-            _capture_client(each, settings.capture_concurrency, documents),
-            CircuitBreaker(state, each.name),
-            Quota(state, each.name, each.bulk_limit),
-            costs,
-            cpu,
-        )
-        for each in settings.apis
-    ]
-    return ScreenshotAPI(providers, cpu, Pseudonyms(state), pages.note)
-
-
-def _politeness(settings: Settings, state: StateRedis) -> Politeness:
-    """A capture waits for its turn for at most twice as long as it may take itself."""
-    limit = settings.target_limit
-    return Politeness(state, limit.at_once, limit.rates, longest=3 * settings.capture_timeout + 20)
-
-
-def _capture_client(api: ApiAccess, pool: int, documents: Documents) -> CaptureClient | Engines:
-    dialect = DIALECTS[api.name]
-    clients = [
-        CaptureClient(dialect, url, api.key, html_of=documents.html_of, pool=pool)
-        for url in api.urls or (dialect.base_url,)
-    ]
-    return clients[0] if len(clients) == 1 else Engines(clients)
-
-
-def _storage(settings: Settings) -> PictureStorage:
-    if settings.s3_bucket is None:
-        return storage_backends.LocalStorage(settings.persist_dir, settings.persist_min_free)
-    return storage_backends.S3Storage(
-        settings.s3_bucket,
-        region=settings.s3_region,
-        endpoint_url=settings.s3_endpoint_url,
-        public_url=settings.s3_public_url,
-        conditional=settings.s3_conditional,
     )
 
 
