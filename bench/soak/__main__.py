@@ -1,7 +1,7 @@
 """`make soak MINUTES=20`: run the service under honest traffic and a crash a minute, and judge what became of it.
 
-Writes bench/soak.md and its plots. Ends with status 1 if something grows, or if an error has no crash before it. A run of
-less than ten minutes prints its report instead, unless a folder is named.
+Writes bench/soak.md and its plots. Ends with status 1 if something grows, or if an error has no crash before it, and with
+status 2 if it cannot tell. A run of less than ten minutes prints its report instead, unless a folder is named.
 """
 
 import argparse
@@ -19,12 +19,14 @@ from pathlib import Path
 from bench.soak.report import Soak, text, verdict, write
 from bench.soak.service import Installation, running_service
 from bench.soak.traffic import Traffic
+from bench.soak.verdict import BAD, CANNOT_TELL, GOOD
 from bench.soak.watch import EVERY_SECONDS, Watch
 from bench.stopping import exit_at_signals
 
 HERE = Path(__file__).parents[1]
 CRASH_SECONDS, FIRST_CRASH_SECONDS, LAST_CRASH_SECONDS = 60, 60, 40  # the last one so long before the end
 MOST_MINUTES, FEWEST_MINUTES_KEPT = 600, 10
+STATUSES = {GOOD: 0, BAD: 1, CANNOT_TELL: 2}
 # What is killed, and how: of two workers the younger one, so that the other shows what a long life does.
 CRASHES = (
     ("web worker killed", "web, worker", signal.SIGKILL),
@@ -91,8 +93,9 @@ def main() -> None:
     else:
         print(text(found))
     print(f"{len(found.traffic.answers):,} answers, {len(found.traffic.faults)} errors, {len(found.crashes)} crashes")
-    if faults := verdict(found):
-        sys.exit("\n".join(faults))
+    judged = verdict(found)
+    print(judged.outcome, *judged.bad, *judged.unknown, sep="\n", file=sys.stderr if judged.bad else sys.stdout)
+    sys.exit(STATUSES[judged.outcome])
 
 
 if __name__ == "__main__":

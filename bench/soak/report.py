@@ -1,9 +1,10 @@
 """What a soak has found, as bench/soak.md with its plots, and the verdict."""
 
+import math
 import os
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,10 +23,16 @@ from bench.soak.traffic import (
     Traffic,
 )
 from bench.soak.verdict import (
+    BAD,
+    CANNOT_TELL,
+    GOOD,
     GROWS,
     RECOVERY_SECONDS,
+    UNCERTAIN,
+    Bounds,
     Fault,
     Slope,
+    Verdict,
     by_cause,
     quantiles,
     settled,
@@ -35,7 +42,7 @@ from bench.soak.verdict import (
 from bench.soak.watch import Samples, Watch
 
 GRACE_SECONDS = 60  # in which a process that was started anew loads its code and fills its memory
-MEMORY_MIB, DESCRIPTORS = 64, 20  # an hour: the most that a process may grow
+MEMORY_MIB, DESCRIPTORS = Bounds(leak=16, most=64), Bounds(leak=5, most=20)  # an hour and process
 JUDGED = ("web, main", "web, worker", "worker, main", "worker, pool", "beat", "engine", "browser", "browser, parts")
 SERVERS = ("Redis (cache)", "Redis (state)")  # their memory has limits of its own
 CACHE_MIB = 32
@@ -43,6 +50,11 @@ BUCKET_SECONDS = 10
 BUSY_LOAD = 3  # for each core; without other work, a soak stays below
 MOST_LINES = 5  # of errors in a plot
 SHOWN = (0.5, 0.95, 0.99)
+OUTCOMES = {
+    GOOD: "**Good.** Nothing grows, and each error follows a crash.",
+    BAD: "**Bad.**",
+    CANNOT_TELL: "**Cannot tell.** Nothing is known to be bad, but not all is known to be good:",
+}
 
 
 @dataclass
@@ -63,14 +75,34 @@ class Soak:
         return unexplained(self.traffic.faults, list(self.crashes))
 
 
-def verdict(soak: Soak) -> list[str]:
-    """Describe what broke a promise; nothing if all is well."""
-    found = [
-        f"{kind}: {name} of a process: {rate.per_hour:+.1f} ± {rate.margin:.1f}{unit} an hour, at most {most}"
-        for name, lives, kinds, most, unit in _judged(soak)
-        for kind in kinds
-        if (rate := soak.slopes(lives, kind)) and rate.judged_by(most) == GROWS
-    ]
+def verdict(soak: Soak) -> Verdict:
+    """Judge a run. It is good only if all is known to be well."""
+    bad, unknown = _judge_growth(soak)
+    bad += _broken_promises(soak)
+    if not soak.traffic.answers:
+        unknown.append("no request was answered: look at the log of the service")
+    return Verdict(bad, unknown)
+
+
+def _judge_growth(soak: Soak) -> tuple[list[str], list[str]]:
+    bad, unknown = [], []
+    for name, lives, kinds, bounds, unit in _judged(soak):
+        for kind in kinds:
+            rate, subject = soak.slopes(lives, kind), f"{kind}: {name} of a process"
+            if rate is None:
+                unknown.append(f"{subject}: no process ran for long enough; run it for longer")
+                continue
+            told, said = f"{subject}: {rate.per_hour:+.1f} ± {rate.margin:.1f}{unit} an hour", rate.judged_by(bounds)
+            if said == GROWS:
+                bad.append(f"{told}, which is more than {bounds.leak:g}")
+            elif said == UNCERTAIN:
+                minutes = math.ceil(rate.seconds_needed(bounds, soak.seconds) / 300) * 5
+                unknown.append(f"{told} may be more than {bounds.most:g}; run it for about {minutes} minutes")
+    return bad, unknown
+
+
+def _broken_promises(soak: Soak) -> list[str]:
+    found = []
     if errors := Counter(fault.what for fault in soak.unexplained()):
         told = ", ".join(f"{number} × {what}" for what, number in errors.most_common())
         found.append(f"errors without a crash in the {RECOVERY_SECONDS} s before: {told}")
@@ -93,15 +125,14 @@ def write(soak: Soak, folder: Path) -> None:
 
 def text(soak: Soak) -> str:
     found = verdict(soak)
-    outcome = "**Good.** Nothing grows, and each error follows a crash." if not found else "**Bad.**"
     return f"""\
 # What `make soak` measured
 
 {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {soak.seconds / 60:.0f} minutes, {machine()}.
 {_load(soak)}
 
-{outcome}
-{"".join(f"{chr(10)}- {each}" for each in found)}
+{OUTCOMES[found.outcome]}
+{_list(found.bad)}{_not_known(found)}
 
 The service is that of `make run`: gunicorn with two workers, a Celery worker, beat, the engine with Chromium, two Redis,
 SQLite, and the supervisor that restarts what ends. Only its caches are smaller, so that they are full soon. Visitors ask
@@ -114,9 +145,9 @@ killed, or a Redis is restarted: the dashed lines.
 ## Growth
 
 The slope over the second half of the run, with its 95 % interval, of processes that have run for {GRACE_SECONDS} s: each
-life of a process has its own level, all of a kind have one slope. A kind grows if the whole interval is above the
-threshold: {MEMORY_MIB} MiB or {DESCRIPTORS} descriptors an hour and process. {MEMORY_MIB} MiB are {_a_request()} a request of
-a web worker.
+life of a process has its own level, all of a kind have one slope. A kind grows if the whole interval is above
+{MEMORY_MIB.leak:g} MiB or {DESCRIPTORS.leak:g} descriptors an hour and process. It is steady if the whole interval is below
+{MEMORY_MIB.most:g} MiB or {DESCRIPTORS.most:g} descriptors. {MEMORY_MIB.leak:g} MiB are {_a_request()} a request of a web worker.
 
 {_growth(soak)}
 
@@ -156,6 +187,15 @@ Each error must come within {RECOVERY_SECONDS} s after a crash: {len(soak.traffi
 """
 
 
+def _list(lines: Sequence[str]) -> str:
+    return "".join(f"\n- {each}" for each in lines)
+
+
+def _not_known(found: Verdict) -> str:
+    heading = "\n\nNot known yet:\n" if found.bad and found.unknown else ""
+    return heading + _list(found.unknown)
+
+
 def _load(soak: Soak) -> str:
     values = [value for _, value in soak.watch.load]
     mean = statistics.fmean(values)
@@ -168,7 +208,7 @@ def _load(soak: Soak) -> str:
     return text
 
 
-def _judged(soak: Soak) -> list[tuple[str, Mapping[tuple[str, int, int], Samples], tuple[str, ...], float, str]]:
+def _judged(soak: Soak) -> list[tuple[str, Mapping[tuple[str, int, int], Samples], tuple[str, ...], Bounds, str]]:
     return [
         ("memory", soak.watch.memory_of, JUDGED, MEMORY_MIB, " MiB"),
         ("descriptors", soak.watch.descriptors_of, JUDGED + SERVERS, DESCRIPTORS, ""),
@@ -176,7 +216,7 @@ def _judged(soak: Soak) -> list[tuple[str, Mapping[tuple[str, int, int], Samples
 
 
 def _a_request() -> str:
-    return f"{MEMORY_MIB * (1 << 20) / (3600 / VISITOR_SECONDS / 2):,.0f} bytes"
+    return f"{MEMORY_MIB.leak * (1 << 20) / (3600 / VISITOR_SECONDS / 2):,.0f} bytes"
 
 
 def _growth(soak: Soak) -> str:
@@ -200,10 +240,10 @@ def _range(samples: Samples) -> str:
     return f"{statistics.median(values):.0f} (at most {max(values):.0f})" if values else "–"
 
 
-def _rate(found: Slope | None, most: float) -> tuple[str, str]:
+def _rate(found: Slope | None, bounds: Bounds) -> tuple[str, str]:
     if found is None:
         return "too short a run", ""
-    return f"{found.per_hour:+.1f} ± {found.margin:.1f}", found.judged_by(most)
+    return f"{found.per_hour:+.1f} ± {found.margin:.1f}", found.judged_by(bounds)
 
 
 def _latencies(soak: Soak) -> str:

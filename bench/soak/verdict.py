@@ -12,6 +12,7 @@ RECOVERY_SECONDS = 20  # from a crash on, errors may have it as their cause
 BLOCK_SECONDS = 15  # samples are averaged over so long, since neighbours in time tell the same
 FEWEST_BLOCKS = 8  # below, a slope says nothing
 STEADY, GROWS, UNCERTAIN = "steady", "**grows**", "cannot tell"
+GOOD, BAD, CANNOT_TELL = "Good", "Bad", "Cannot tell"
 
 Series = Sequence[tuple[float, float]]  # (seconds since the start, value)
 
@@ -23,11 +24,41 @@ class Slope:
     per_hour: float
     margin: float
 
-    def judged_by(self, threshold: float) -> str:
-        """Say that it grows only where even the lower end of the interval is above `threshold` an hour."""
-        if self.per_hour - self.margin > threshold:
+    def judged_by(self, bounds: "Bounds") -> str:
+        """Say that it grows, or that it is steady, only where the whole interval says so."""
+        if self.per_hour - self.margin > bounds.leak:
             return GROWS
-        return STEADY if self.per_hour + self.margin <= threshold else UNCERTAIN
+        return STEADY if self.per_hour + self.margin <= bounds.most else UNCERTAIN
+
+    def seconds_needed(self, bounds: "Bounds", seconds: float) -> float:
+        """Estimate how long a run must be for a certain answer, if one of `seconds` gave none.
+
+        The margin shrinks with the root of the number of lives, whose length the crashes set.
+        """
+        gap = max(self.per_hour - bounds.leak, bounds.most - self.per_hour)
+        return seconds * (self.margin / gap) ** 2
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Growth an hour: more than a `leak` is one, where the measurement is so exact, and `most` must be ruled out by each."""
+
+    leak: float
+    most: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What broke a promise, and of which promises the run does not say whether they hold, with what it would need."""
+
+    bad: Sequence[str] = ()
+    unknown: Sequence[str] = ()
+
+    @property
+    def outcome(self) -> str:
+        if self.bad:
+            return BAD
+        return CANNOT_TELL if self.unknown else GOOD
 
 
 @dataclass(frozen=True)

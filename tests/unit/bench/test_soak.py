@@ -1,6 +1,7 @@
 """What judges a soak: slopes over the lives of processes, and errors that a crash explains, on series made for it."""
 
 import random
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -13,9 +14,13 @@ from bench.soak.plots import chart
 from bench.soak.report import Soak
 from bench.soak.traffic import Answer, Traffic
 from bench.soak.verdict import (
+    BAD,
+    CANNOT_TELL,
+    GOOD,
     GROWS,
     STEADY,
     UNCERTAIN,
+    Bounds,
     Fault,
     Slope,
     by_cause,
@@ -26,7 +31,7 @@ from bench.soak.verdict import (
 )
 from bench.soak.watch import Watch, folder_bytes
 
-MOST = 64  # MiB an hour
+MOST = Bounds(leak=16, most=64)  # MiB an hour
 HOUR = 3600
 
 
@@ -52,7 +57,11 @@ def test_a_leak_grows_in_spite_of_noise(seed):
 
 
 def test_growth_below_the_threshold_is_steady():
-    assert verdict(life(per_hour=20, noise=0.3)) == STEADY
+    assert verdict(life(per_hour=10, noise=0.3)) == STEADY
+
+
+def test_a_small_leak_that_is_measured_exactly_grows():
+    assert verdict(life(per_hour=30, noise=0.3)) == GROWS
 
 
 def test_a_fall_is_steady():
@@ -74,10 +83,27 @@ def test_noise_without_end_tells_nothing():
 
 
 @pytest.mark.parametrize(
-    ("per_hour", "margin", "said"), [(100, 50, UNCERTAIN), (100, 30, GROWS), (30, 30, STEADY), (30, 50, UNCERTAIN)]
+    ("per_hour", "margin", "said"),
+    [
+        (100, 90, UNCERTAIN),
+        (100, 50, GROWS),
+        (30, 30, STEADY),
+        (30, 50, UNCERTAIN),
+        (17, 0.5, GROWS),
+        (15, 0.5, STEADY),
+        (0, 65, UNCERTAIN),
+    ],
 )
-def test_only_a_whole_interval_on_one_side_of_the_threshold_is_certain(per_hour, margin, said):
+def test_only_a_whole_interval_on_one_side_of_a_threshold_is_certain(per_hour, margin, said):
     assert Slope(per_hour, margin).judged_by(MOST) == said
+
+
+@pytest.mark.parametrize(("per_hour", "margin"), [(100, 90), (30, 50), (0, 65), (40, 25), (-500, 4000)])
+def test_a_run_as_long_as_needed_is_certain(per_hour, margin):
+    needed = Slope(per_hour, margin).seconds_needed(MOST, 1200)
+    assert needed > 1200
+    longer = Slope(per_hour, margin * (1200 / needed) ** 0.5 * 0.999)
+    assert longer.judged_by(MOST) != UNCERTAIN
 
 
 def wave(seed):
@@ -90,7 +116,7 @@ def wave(seed):
 
 
 def test_slow_waves_are_seldom_taken_for_certain_growth():
-    grown = sum(slope([wave(seed)]).judged_by(0) == GROWS for seed in range(200))
+    grown = sum(slope([wave(seed)]).judged_by(Bounds(0, 0)) == GROWS for seed in range(200))
     assert grown <= 20  # of 200; 61 if the blocks were taken for independent
 
 
@@ -102,7 +128,7 @@ def test_too_few_samples_have_no_slope():
 def test_constant_descriptors_are_steady_without_doubt():
     found = slope([life(level=40)])
     assert (found.per_hour, found.margin) == (0, 0)
-    assert found.judged_by(0) == STEADY
+    assert found.judged_by(Bounds(0, 0)) == STEADY
 
 
 def test_the_start_of_the_run_and_of_each_process_is_left_out():
@@ -195,7 +221,7 @@ def good():
 
 
 def test_a_good_run_is_good(good, tmp_path):
-    assert report.verdict(good) == []
+    assert report.verdict(good).outcome == GOOD
     report.write(good, tmp_path)
     assert "**Good.**" in (tmp_path / "soak.md").read_text()
     for plot in report.PLOTS:
@@ -228,8 +254,10 @@ def test_a_good_run_is_good(good, tmp_path):
 )
 def test_a_bad_run_says_what_is_bad(good, spoil, said):
     spoil(good)
-    (told,) = report.verdict(good)
+    judged = report.verdict(good)
+    (told,) = judged.bad
     assert told.startswith(said)
+    assert judged.outcome == BAD
     assert "**Bad.**" in report.text(good)
     assert told in report.text(good)
 
@@ -253,3 +281,44 @@ def test_the_size_of_a_folder_is_read_while_folders_inside_it_come_and_go(tmp_pa
         ended.set()
         thread.join()
     assert sizes == {4096}
+
+
+def noisy(run, kind="engine"):
+    run.watch.memory_of.update({(kind, number, 0): life(610 * number, 1200, noise=400) for number in range(2)})
+
+
+def too_short(run):
+    for name in [each for each in run.watch.descriptors_of if each[0] == "beat"]:
+        run.watch.descriptors_of[name] = life(0, 100)
+
+
+@pytest.mark.parametrize(
+    ("blur", "said"),
+    [
+        (
+            noisy,
+            r"engine: memory of a process: [+-]\d+\.\d ± \d+\.\d MiB an hour may be more than 64; run it for about \d+ min",
+        ),
+        (too_short, "beat: descriptors of a process: no process ran for long enough; run it for longer"),
+        (lambda run: run.traffic.answers.clear(), "no request was answered"),
+    ],
+)
+def test_a_run_that_cannot_tell_is_not_good_and_says_what_is_needed(good, blur, said):
+    blur(good)
+    judged = report.verdict(good)
+    assert (judged.outcome, judged.bad) == (CANNOT_TELL, [])
+    (told,) = judged.unknown
+    assert re.match(said, told)
+    assert f"**Cannot tell.** Nothing is known to be bad, but not all is known to be good:\n\n- {told}" in report.text(
+        good
+    )
+
+
+def test_what_is_bad_outweighs_what_is_not_known(good):
+    noisy(good)
+    good.traffic.lost_jobs.append("60 s: abc is failed")
+    assert report.verdict(good).outcome == BAD
+    text = report.text(good)
+    assert (
+        text.index("**Bad.**") < text.index("jobs lost") < text.index("Not known yet:") < text.index("engine: memory")
+    )
