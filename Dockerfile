@@ -60,6 +60,7 @@ COPY cards cards
 COPY cli cli
 COPY config config
 COPY coordination coordination
+COPY documents documents
 COPY figures figures
 COPY images images
 COPY jobs jobs

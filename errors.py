@@ -440,6 +440,7 @@ class DocumentGone(CaptureFailed):
 
     status = 410
     code = "document_gone"
+    usual_fault = Fault.CALLER
     words = "the HTML is gone"
     title = "The HTML is gone"
     retryable = False
