@@ -24,6 +24,7 @@ from web.api import (
     oembed,
     persist,
     purge,
+    share,
     site_history,
     site_lists,
     sites,
@@ -42,7 +43,7 @@ from web.http import (
     thumb_paths,
     tracing,
 )
-from web.ui import docs, embed, embedding, error_pages, gallery, pages, playground
+from web.ui import docs, embed, embedding, error_pages, gallery, pages, playground, share_page
 
 MAX_BODY_BYTES = 64 * 1024
 NO_RESTART = 3  # the status with which a worker of gunicorn tells its master to stop
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(pictures)
     app.register_blueprint(metadata.blueprint(services, limits))
     app.register_blueprint(oembed.blueprint(services, limits))
+    app.register_blueprint(share.blueprint(services, limits))
     app.register_blueprint(contract.blueprint(services, limits))
     app.register_blueprint(persist.blueprint(services, limits))
     app.register_blueprint(jobs.blueprint(services, limits))
@@ -77,6 +79,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(openapi.blueprint(services))
     pages.install(app, services)
     app.register_blueprint(playground.blueprint(services, limits))
+    app.register_blueprint(share_page.blueprint(services, limits))
     app.register_blueprint(embed.blueprint(services, limits))
     app.register_blueprint(docs.blueprint(services))
     app.register_blueprint(embedding.blueprint())

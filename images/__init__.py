@@ -4,7 +4,7 @@ from images.changes import Change, compare, draw_difference, mean_colour
 from images.compare import INVISIBLE, difference, doubt
 from images.cpu import CpuPool
 from images.decode import Identity, NotAPicture, identify, pixels_of
-from images.foreign import read_icon, read_preview, resize_icon
+from images.foreign import read_icon, read_preview, read_shared, resize_icon
 from images.letter import draw_letter
 from images.palette import palette
 from images.provenance import Provenance, public_address
@@ -31,5 +31,6 @@ __all__ = [
     "public_address",
     "read_icon",
     "read_preview",
+    "read_shared",
     "resize_icon",
 ]

@@ -22,6 +22,8 @@ MOST_ICON_PIXELS = 1 << 20
 MOST_PREVIEW_PIXELS = 24 << 20
 LARGEST_ICON = 256  # pixels: the side of an icon that is kept
 LONGEST_PREVIEW = 1920  # pixels: the side of a preview that is kept
+LONGEST_SHARED = 1040  # pixels: the side of a picture that is kept to be shown on a card
+FOREIGN_FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF")
 _LEAST_PREVIEW = 300, 157
 _NARROWEST, _WIDEST = 0.5, 3.0  # width by height
 _LOGO_SIDE = 600  # a smaller square is a logo or a portrait rather than a preview
@@ -72,6 +74,19 @@ def read_preview(body: bytes) -> Preview:
     return Preview(encode(plain, FORMATS["png"], 0), plain.width, plain.height, pack(plain), doubt)
 
 
+def read_shared(body: bytes) -> tuple[str, int, int, bytes]:
+    """Return format, width and height of a picture that a page is shared with, and a WebP of it, for a page that shows it.
+
+    Raises NotAPicture.
+    """
+    with translated():
+        file_format = str(Image.open(io.BytesIO(body), formats=FOREIGN_FORMATS).format)
+    image = _open(body, MOST_PREVIEW_PIXELS)
+    width, height = image.size
+    image.thumbnail((LONGEST_SHARED, LONGEST_SHARED), Image.Resampling.LANCZOS)
+    return file_format, width, height, encode(_plain(image), FORMATS["webp"], 80)
+
+
 def _doubt(image: Image.Image) -> str:
     ratio = image.width / image.height
     if image.width < _LEAST_PREVIEW[0] or image.height < _LEAST_PREVIEW[1]:
@@ -87,7 +102,7 @@ def _doubt(image: Image.Image) -> str:
 
 def _open(body: bytes, most_pixels: int) -> Image.Image:
     with translated():
-        image: Image.Image = Image.open(io.BytesIO(body), formats=("PNG", "JPEG", "WEBP", "AVIF", "GIF"))
+        image: Image.Image = Image.open(io.BytesIO(body), formats=FOREIGN_FORMATS)
     if image.width * image.height > most_pixels:
         raise NotAPicture(f"{image.width} × {image.height} pixels are more than {most_pixels}")
     with translated():

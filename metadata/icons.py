@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 import images
 from errors import BlockedTarget, CaptureError, InvalidURL, OverCapacity, RateLimited
 from images import CpuPool
-from metadata.icon_store import KEEP_NONE_SECONDS, KEEP_SECONDS, IconStore
+from metadata.picture_store import ICON, PictureStore
 from model import ThumbnailRequest
 from netguard import Guard
 from options import NO_METADATA, PageMetadata, Whole
@@ -33,7 +33,7 @@ class PageIcon:
 
 
 class Icons:
-    def __init__(self, thumbnailer: Thumbnailer, store: IconStore, guard: Guard, cpu: CpuPool) -> None:
+    def __init__(self, thumbnailer: Thumbnailer, store: PictureStore, guard: Guard, cpu: CpuPool) -> None:
         self._thumbnailer = thumbnailer
         self._store = store
         self._guard = guard
@@ -55,11 +55,11 @@ class Icons:
             for url in self._candidates(page, request, side):
                 if body := self._store.get(url, ask.charge.rendition, deadline):
                     drawn = self._cpu.run(lambda body=body: images.resize_icon(body, side), pixels=_PIXELS)  # type: ignore[misc]
-                    return PageIcon(drawn, KEEP_NONE_SECONDS if failed else KEEP_SECONDS)
+                    return PageIcon(drawn, ICON.keep_none if failed else ICON.keep)
         except (RateLimited, OverCapacity):
             failed = True
         letter = images.draw_letter(request.target.host, page.theme_color, side)
-        return PageIcon(letter, BRIEF_SECONDS if failed else KEEP_NONE_SECONDS, letter=True)
+        return PageIcon(letter, BRIEF_SECONDS if failed else ICON.keep_none, letter=True)
 
     def letter(self, request: ThumbnailRequest, side: int) -> PageIcon:
         """Return the letter of the host, while nothing is known of its page."""

@@ -63,6 +63,7 @@ class MetadataReader:
             favicon=next(filter(None, icons), ""),
             image=self._preview(page.image),
             feeds=tuple(each for each in feeds if each.url),
+            share=page.share,
         )
 
     def _preview(self, picture: LinkedPicture | None) -> LinkedPicture | None:

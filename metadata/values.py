@@ -19,7 +19,8 @@ class Source(StrEnum):
 class Metadata:
     """What is known of the page `url`. An empty value means that the page does not say it, or nothing usable.
 
-    Each URL is one that the guard lets pass: http or https, and no internal address. The `palette` are the main colours of
+    Each URL is one that the guard lets pass: http or https, and no internal address. `share` are the tags that
+    networks read, as the page writes them: nobody has judged URLs in them. The `palette` are the main colours of
     the picture, such as #1f6feb, the commonest first. `served` is the captured page with the state of the cache, for the
     headers of an answer.
     """
@@ -41,6 +42,7 @@ class Metadata:
     favicon: str = ""
     image: LinkedPicture | None = None
     feeds: tuple[LinkedFeed, ...] = ()
+    share: tuple[tuple[str, str], ...] = ()
 
     @property
     def captured_at(self) -> datetime:

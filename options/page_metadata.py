@@ -22,7 +22,13 @@ LONGEST_ICON = 6 << 10  # characters of one that is written in the page: an ICO 
 MOST_ICONS, MOST_FEEDS = 8, 5
 LONGEST_TITLE, LONGEST_DESCRIPTION, LONGEST_NAME = 300, 1000, 100  # characters
 LARGEST_SIDE = 1 << 16  # of a picture that a page announces
-_DISPENSABLE = ("icon_data", "feeds", "description", "icons", "image", "canonical", "url")
+# What social networks and chats read of a page that is shared, as the page writes it; `title` is the element.
+SHARE_TAGS = (
+    "title", "description", "og:title", "og:description", "og:site_name", "og:url", "og:image", "og:image:secure_url",
+    "og:image:width", "og:image:height", "og:image:alt", "twitter:card", "twitter:title", "twitter:description",
+    "twitter:image", "twitter:image:alt",
+)  # fmt: skip
+_DISPENSABLE = ("icon_data", "share", "feeds", "description", "icons", "image", "canonical", "url")
 
 _JOINERS = "\u200c\u200d"  # which Persian, the scripts of India, and emoji are written with
 _UNSEEN = ("Cc", "Cf", "Cs", "Co")  # controls, bidi controls, lone surrogates, private use
@@ -64,7 +70,8 @@ class LinkedFeed:
 class PageMetadata:
     """What a page says of itself, an empty value for what it does not say. `url` is where all redirects have led.
 
-    `icon_data` is an icon that is written in the page, as a data URL in base64.
+    `icon_data` is an icon that is written in the page, as a data URL in base64. `share` are its `SHARE_TAGS`, as names and
+    texts that nobody has judged; of a page that was read for them, it holds `title` at least.
     """
 
     url: str = ""
@@ -81,6 +88,7 @@ class PageMetadata:
     icons: tuple[LinkedIcon, ...] = ()
     icon_data: str = ""
     feeds: tuple[LinkedFeed, ...] = ()
+    share: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, given: object) -> Self:
@@ -101,6 +109,7 @@ class PageMetadata:
             icons=tuple(dict.fromkeys(_icons(_items(values.get("icons")))))[:MOST_ICONS],
             icon_data=_icon_data(values.get("icon_data")),
             feeds=tuple(dict.fromkeys(_feeds(_items(values.get("feeds")))))[:MOST_FEEDS],
+            share=tuple(_share(values.get("share"))),
         )
 
     @classmethod
@@ -125,6 +134,8 @@ class PageMetadata:
     @property
     def written(self) -> str:
         said = {name: value for name, value in asdict(self).items() if value}
+        if self.share:
+            said["share"] = dict(self.share)
         return json.dumps(said, separators=(",", ":"))
 
     @property
@@ -204,6 +215,14 @@ def _icons(values: Iterable[Mapping[str, Any]]) -> Iterable[LinkedIcon]:
     for each in values:
         if url := _url(each.get("url")):
             yield LinkedIcon(url, _number(each.get("side"), LARGEST_SIDE))
+
+
+def _share(value: object) -> Iterable[tuple[str, str]]:
+    given = value if isinstance(value, Mapping) else {}
+    for name in SHARE_TAGS:
+        if isinstance(text := given.get(name), str):
+            longest = LONGEST_LINK if name.endswith((":url", "image", "_url")) else LONGEST_DESCRIPTION
+            yield name, clean(text, longest)
 
 
 def _feeds(values: Iterable[Mapping[str, Any]]) -> Iterable[LinkedFeed]:

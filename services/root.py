@@ -27,7 +27,7 @@ from errors import StorageFull, ThumbnailError
 from figures import DayFigures, PageFigures
 from images import CpuPool
 from jobs import JobPictures, JobPresenter, JobQueue
-from metadata import Icons, IconStore, MetadataReader, PreviewFetcher
+from metadata import ICON, SHARED, Icons, MetadataReader, PictureStore, PreviewFetcher, ShareReader
 from netguard import Guard
 from purge import PictureRooms, Purging
 from refresh import Popularity, Refresher
@@ -85,6 +85,7 @@ class Services:
     explainer: Explainer
     metadata: MetadataReader
     icons: Icons
+    shares: ShareReader
     previews: Previews
     storage: PictureStorage
     originals_store: OriginalStore
@@ -234,9 +235,10 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         cache=cache,
         thumbnailer=thumbnailer,
         explainer=explainer,
-        metadata=MetadataReader(thumbnailer, guard, cpu),
+        metadata=(metadata := MetadataReader(thumbnailer, guard, cpu)),
+        shares=ShareReader(metadata, PictureStore(SHARED, connections.cache, pictures, cpu), guard),
         previews=previews,
-        icons=Icons(thumbnailer, IconStore(connections.cache, pictures, cpu), guard, cpu),
+        icons=Icons(thumbnailer, PictureStore(ICON, connections.cache, pictures, cpu), guard, cpu),
         storage=storage,
         originals_store=originals_store,
         connections=connections,

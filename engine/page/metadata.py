@@ -10,13 +10,13 @@ from engine.page import opt_out
 from engine.page.frame import DocumentReplaced
 from engine.page.page import Page
 from engine.page.scripts import call_expression
-from options import FEED_TYPES, LONGEST_ICON, LONGEST_LINK, PageMetadata
+from options import FEED_TYPES, LONGEST_ICON, LONGEST_LINK, SHARE_TAGS, PageMetadata
 
 MOST_ELEMENTS = 500  # of each kind; pages have a dozen
 LONGEST_TEXT = 4096  # characters that leave the page
 MOST_DATA = 1 << 18  # characters of linked data that are read
 
-_READ = """(feedTypes, most, longest, longestLink, longestIcon, mostData) => {
+_READ = """(feedTypes, shareTags, most, longest, longestLink, longestIcon, mostData) => {
   const member = (type, name) => Object.getOwnPropertyDescriptor(type.prototype, name).get.call(document);
   const all = name => {
     const found = Document.prototype.getElementsByTagName.call(document, name);
@@ -102,6 +102,9 @@ _READ = """(feedTypes, most, longest, longestLink, longestIcon, mostData) => {
   const image = pictures.map(each => ({...each, url: link(each.secure_url) || link(each.url)})).find(each => each.url) ?? {url: source};
   const root = member(Document, 'documentElement');
   const heading = () => cut(all('h1')[0]?.textContent);
+  const share = {title: cut(member(Document, 'title')).trim()};
+  const spelled = {'og:image': ['og:image', 'og:image:url'], 'twitter:image': ['twitter:image', 'twitter:image:src']};
+  for (const name of shareTags) if (first(...(spelled[name] ?? [name]))) share[name] ??= first(...(spelled[name] ?? [name]));
   return {
     url: link(location.href),
     title: first('og:title', 'twitter:title') || cut(member(Document, 'title')).trim() || told('headline') || heading(),
@@ -116,10 +119,13 @@ _READ = """(feedTypes, most, longest, longestLink, longestIcon, mostData) => {
     icons,
     icon_data: iconData,
     feeds,
+    share,
     thumbnails: said.get('thumbnails') ?? '',
   };
 }"""
-_EXPRESSION = call_expression(_READ, FEED_TYPES, MOST_ELEMENTS, LONGEST_TEXT, LONGEST_LINK, LONGEST_ICON, MOST_DATA)
+_EXPRESSION = call_expression(
+    _READ, FEED_TYPES, SHARE_TAGS, MOST_ELEMENTS, LONGEST_TEXT, LONGEST_LINK, LONGEST_ICON, MOST_DATA
+)
 
 
 async def read(page: Page, status: int, *, may_decline: bool = True) -> PageMetadata:

@@ -28,6 +28,7 @@ _TAGS = {
     "Thumbnails": "Pictures of pages, as they are asked for.",
     "Permanent pictures": "Pictures with a URL that lasts.",
     "Metadata": "What pages say of themselves.",
+    "Cards": "Pictures for shared links, and how networks show them.",
     "Jobs": "Captures in the background.",
     "Sites": "The catalogue of sites, whose pictures keep themselves up to date.",
     "Pictures of sites": "How sites look, and looked before.",

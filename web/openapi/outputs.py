@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from capture import DIALECTS as SCREENSHOT_APIS
 from jobs import State, WebhookState
-from metadata import Source
+from metadata import NETWORKS, Layout, Severity, Source
 from options import FILES, FORMATS
 from sites import Status
 from sites.imports import ImportAction, ListKind
@@ -192,6 +192,46 @@ SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
             captured_at=MOMENT,
             picture=TEXT | {"description": "The URL of its picture."},
             icon=TEXT | {"description": "The URL of its icon."},
+        ),
+        "ShareCheck": _object(
+            "How networks show a shared page. What is not there is null.",
+            url=TEXT,
+            final_url=nullable(TEXT),
+            status=nullable(_STATUS),
+            tags={"type": "object", "additionalProperties": TEXT, "description": "As the page writes them."},
+            pictures={
+                "type": "object",
+                "additionalProperties": _object(
+                    "The picture that a tag names, as its file is.",
+                    format=nullable(TEXT),
+                    width=nullable(COUNT),
+                    height=nullable(COUNT),
+                    bytes=nullable(COUNT),
+                    problem=nullable(TEXT),
+                ),
+            },
+            cards=list_of(
+                _object(
+                    "What one network shows.",
+                    network={"type": "string", "enum": [each.name for each in NETWORKS]},
+                    layout={"type": "string", "enum": [str(each) for each in Layout]},
+                    title=TEXT,
+                    description=nullable(TEXT),
+                    site=TEXT,
+                    picture=nullable(TEXT | {"description": "The tag that names it."}),
+                    shape=nullable({"type": "number", "description": "Width by height; null for the whole picture."}),
+                    colour=nullable(TEXT),
+                )
+            ),
+            findings=list_of(
+                _object(
+                    "What is the matter.",
+                    level={"type": "string", "enum": [str(each) for each in Severity]},
+                    tag=nullable(TEXT),
+                    text=TEXT,
+                    networks=list_of(TEXT),
+                )
+            ),
         ),
         "OEmbed": _without(
             _object(

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
-from errors import CaptureError, ThumbnailError
+from errors import CaptureError, InvalidOption, ThumbnailError
 from options import STATUS_HEADER, either
 from web.http import envelope
 from web.http.errors import WORTH_ASKING_AGAIN, code_of
@@ -102,7 +102,8 @@ def _headers(errors: Sequence[RouteError]) -> Iterator[str]:
     if errors[0].status == 401:
         yield "WWW-Authenticate"
     captured = any(kind and issubclass(kind, CaptureError) for kind in kinds)
-    if captured or any(kind and kind.retryable for kind in kinds):  # a failure is remembered for a while
+    # A failure is remembered for a while, also that of an option which the page did not bear.
+    if captured or InvalidOption in kinds or any(kind and kind.retryable for kind in kinds):
         yield "Retry-After?"
     if captured:
         yield f"{STATUS_HEADER}?"

@@ -5,6 +5,7 @@ load needs one, though `web.ui` answers it: cards and the script. No row is need
 address of another service, which `DIALECTS` switches on and which that service describes.
 """
 
+from web.openapi.card_routes import CARDS
 from web.openapi.catalogue_routes import CATALOGUE
 from web.openapi.contract_routes import CONTRACT
 from web.openapi.job_routes import JOBS
@@ -13,4 +14,4 @@ from web.openapi.row import Route
 from web.openapi.service_routes import SERVICE
 from web.openapi.thumbnail_routes import THUMBNAILS
 
-ROUTES: tuple[Route, ...] = (*THUMBNAILS, *METADATA, *JOBS, *CATALOGUE, *CONTRACT, *SERVICE)
+ROUTES: tuple[Route, ...] = (*THUMBNAILS, *METADATA, *CARDS, *JOBS, *CATALOGUE, *CONTRACT, *SERVICE)

@@ -10,6 +10,7 @@ from options import NOTES, Notes
 from thumbnails import Served
 from web.ui.controls import URL, OptionControl, OptionControls, Pairs, plain
 from web.ui.snippets import Snippet, Subject, query_of, snippets
+from web.ui.wording import sentence, sentence_about
 
 KEY, WAITING = "key", "waiting"  # the fields of a person's key, and of what has been waited for
 _LONGEST_WAIT = 600  # seconds
@@ -132,12 +133,12 @@ class Door:
         labels = {URL: "The address", KEY: "The key", **{each.name: each.label for each in self.controls.all}}
         errors = (error for error in (self.result.error, *self.result.more_errors) if error)
         named = [(name, error.reason) for error in errors for name in error.field.split(", ")]
-        return {name: _about(labels[name], reason) for name, reason in named if name in labels}
+        return {name: sentence_about(labels[name], reason) for name, reason in named if name in labels}
 
     @property
     def problem(self) -> str:
         """What went wrong, as a sentence."""
-        return _sentence(self.result.error.detail) if self.result.error else ""
+        return sentence(self.result.error.detail) if self.result.error else ""
 
     @property
     def notes(self) -> list[str]:
@@ -157,19 +158,9 @@ class Door:
         return any(each.name in self.values or each.name in self.wrong for each in controls)
 
 
-_PREDICATES = ("must", "is", "contains", "cannot", "contradicts")
 _MEANINGS = {each.name: plain(each.metadata["meaning"]) for each in fields(Notes)}
 
 
 def _meaning(attribute: str) -> str:
     """Say what a note means where it is there: the docs say of a flag that it is 1 if something is so."""
-    return _sentence(_MEANINGS[attribute].removeprefix("1 if ").removesuffix("."))
-
-
-def _about(label: str, reason: str) -> str:
-    """Write what is wrong with a field as a sentence, whose subject it is if the reason has none."""
-    return f"{label} {reason}." if reason.split(" ", 1)[0] in _PREDICATES else _sentence(reason)
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
+    return sentence(_MEANINGS[attribute].removeprefix("1 if ").removesuffix("."))

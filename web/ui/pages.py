@@ -77,6 +77,7 @@ def install(app: Flask, services: Services) -> None:
         "number",
         "percent",
         "seconds",
+        "sentence",
         "size",
         "span",
     )

@@ -68,7 +68,7 @@ class Captures:
     def take(self, chosen: Pairs, key: str, waiting: Waiting, *, again: bool) -> Result:
         """Return the picture that a form asks for, captured anew with `again`, or the error."""
         try:
-            caller = self._identify(key)
+            caller = self.identify(key)
             wanted = self._read(chosen)
         except ThumbnailError as err:
             note_error(err)
@@ -88,7 +88,7 @@ class Captures:
         milliseconds = max(round((time.time() - waiting.since) * 1000), 0)
         return Result(wanted, served, error, costs=charge.headers, milliseconds=milliseconds, waiting=waiting)
 
-    def _identify(self, typed: str) -> Caller:
+    def identify(self, typed: str) -> Caller:
         """Return who pays. Raises KeyRequired or BadKey where the installation is restricted."""
         if not self._access.restricted or is_admin():
             return identify_caller(self._access)

@@ -13,6 +13,7 @@ _UNITS = (
     (3600, "hour"),
     (60, "minute"),
 )
+_PREDICATES = ("must", "is", "contains", "cannot", "contradicts")
 _BYTES = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
@@ -88,3 +89,13 @@ def host(url: str) -> str:
 
 def name(site: Site) -> str:
     return site.title or host(site.url)
+
+
+def sentence(text: str) -> str:
+    """Write the words of an error as a sentence."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def sentence_about(label: str, reason: str) -> str:
+    """Write what is wrong with a field as a sentence, whose subject it is if the reason has none."""
+    return f"{label} {reason}." if reason.split(" ", 1)[0] in _PREDICATES else sentence(reason)

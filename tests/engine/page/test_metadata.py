@@ -33,9 +33,36 @@ RICH = """<title>Plain title</title>
 
 
 def said(engine: Engine, url: str, **params) -> dict:
+    """What the page says, without the tags as it writes them."""
+    told = all_said(engine, url, **params)
+    told.pop("share", None)
+    return told
+
+
+def all_said(engine: Engine, url: str, **params) -> dict:
     answer = engine.capture(url, **SMALL, **params)
     assert answer.status_code == 200, answer.text
     return json.loads(answer.headers["X-Page-Metadata"])
+
+
+def test_the_tags_that_networks_read_come_as_the_page_writes_them(engine: Engine, site: Site):
+    url = site.add(
+        "/tags",
+        body("green", head=RICH + '<meta property="twitter:image:src" content="/x.jpg"><meta name=title content=T>'),
+    )
+    assert all_said(engine, url)["share"] == {
+        "title": "Plain title",
+        "description": "Plain description",
+        "og:title": "Garden of the year",
+        "og:description": "A garden, described.",
+        "og:site_name": "Gardens",
+        "og:image": "/preview.jpg?w=1200&h=630",
+        "og:image:width": "1200",
+        "og:image:height": "630",
+        "og:image:alt": "A pond",
+        "twitter:image": "/x.jpg",
+    }
+    assert all_said(engine, site.add("/no-tags", body("green")))["share"] == {"title": ""}
 
 
 def test_a_page_is_described_by_what_its_head_says(engine: Engine, site: Site):

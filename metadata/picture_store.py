@@ -1,4 +1,4 @@
-"""Icons by their URLs: fetched once for all callers, decoded, and kept in Redis as PNGs. No icon is kept too, for an hour."""
+"""Pictures that pages name, by their URLs: fetched once for all callers, read, and kept in Redis. No picture is kept too."""
 
 import hashlib
 import math
@@ -6,6 +6,7 @@ import time
 from base64 import b64decode
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as WaitTimeout
+from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import unquote
 
@@ -19,16 +20,33 @@ from metadata.fetching import NotFetched, PictureFetcher
 
 T = TypeVar("T")
 
-KEEP_SECONDS, KEEP_NONE_SECONDS = 86400, 3600
-FETCH_SECONDS = 5.0
-MOST_BYTES = 1 << 20
 _AT_ONCE = 32
-_PIXELS = 1 << 20
 _log = structlog.get_logger()
 
 
-class IconStore:
-    def __init__(self, shared: CacheRedis, fetcher: PictureFetcher, cpu: CpuPool) -> None:
+@dataclass(frozen=True, slots=True)
+class PictureKind:
+    """A kind of pictures: what is kept of a file, how long a fetch may take (seconds) and how much it may bring (bytes).
+
+    `read` may need memory for `pixels`, and raises NotAPicture. A picture is kept for `keep` seconds, and for `keep_none`
+    that there is none. `name` is that of the kind in Redis and in the log.
+    """
+
+    name: str
+    read: Callable[[bytes], bytes]
+    most_bytes: int
+    pixels: int
+    fetch_seconds: float = 5.0
+    keep: int = 86400
+    keep_none: int = 3600
+
+
+ICON = PictureKind("icon", images.read_icon, most_bytes=1 << 20, pixels=1 << 20)
+
+
+class PictureStore:
+    def __init__(self, kind: PictureKind, shared: CacheRedis, fetcher: PictureFetcher, cpu: CpuPool) -> None:
+        self._kind = kind
         self._client = shared.client
         self._breaker = shared.breaker
         self._keys = shared.keys
@@ -37,7 +55,7 @@ class IconStore:
         self._coalescer = Coalescer(LocalLeases(), _AT_ONCE)
 
     def get(self, url: str, charge: Callable[[], object], deadline: float = math.inf) -> bytes:
-        """Return the icon at `url` as a PNG, b"" if there is none. `charge` is called before it is fetched or decoded.
+        """Return what is kept of the picture at `url`, b"" if there is none. `charge` is called before it is fetched or decoded.
 
         Raises what `charge` raises, OverCapacity, and Pending at the `deadline` (monotonic) of the caller.
         """
@@ -45,25 +63,25 @@ class IconStore:
             self._fetcher.require_shown(url)
         except NotFetched:
             return b""
-        name = self._keys.icon(hashlib.sha256(url.encode()).hexdigest())
+        kind = self._kind
+        name = self._keys.page_picture(kind.name, hashlib.sha256(url.encode()).hexdigest())
         known, _ = self._call(lambda: self._client.get(name))
         if isinstance(known, bytes):
             return known
 
         def fetch() -> bytes:
             charge()
-            icon = self._fetch(url)
-            seconds = KEEP_SECONDS if icon else KEEP_NONE_SECONDS
-            self._call(lambda: self._client.set(name, icon, ex=seconds))
-            return icon
+            picture = self._fetch(url)
+            self._call(lambda: self._client.set(name, picture, ex=kind.keep if picture else kind.keep_none))
+            return picture
 
-        flight = self._coalescer.join(name, Work(fetch, follow=lambda: None), FETCH_SECONDS)
+        flight = self._coalescer.join(name, Work(fetch, follow=lambda: None), kind.fetch_seconds)
         left = max(deadline - time.monotonic(), 0)
         try:
-            return flight.future.result(min(left, 2 * FETCH_SECONDS))
+            return flight.future.result(min(left, 2 * kind.fetch_seconds))
         except WaitTimeout:
-            if left < 2 * FETCH_SECONDS and not flight.future.done():
-                raise Pending("the icon is being fetched; try again in a few seconds") from None
+            if left < 2 * kind.fetch_seconds and not flight.future.done():
+                raise Pending(f"the {kind.name} is being fetched; try again in a few seconds") from None
             return b""
         except ThumbnailError:
             if flight.leading:
@@ -75,12 +93,13 @@ class IconStore:
         self._coalescer.drain(seconds)
 
     def _fetch(self, url: str) -> bytes:
+        kind = self._kind
         try:
             is_data = url.startswith("data:")
-            body = _decoded(url) if is_data else self._fetcher.fetch(url, FETCH_SECONDS, MOST_BYTES)
-            return self._cpu.run(lambda: images.read_icon(body), pixels=_PIXELS)
+            body = _decoded(url) if is_data else self._fetcher.fetch(url, kind.fetch_seconds, kind.most_bytes)
+            return self._cpu.run(lambda: kind.read(body), pixels=kind.pixels)
         except (NotFetched, NotAPicture) as err:
-            _log.info("icon_refused", reason=str(err)[:200])
+            _log.info("picture_refused", kind=kind.name, reason=str(err)[:200])
             return b""
 
     def _call(self, command: Callable[[], T]) -> tuple[T | None, bool]:
