@@ -5,6 +5,7 @@ What cannot be read is missing, not zero.
 
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -26,6 +27,7 @@ class Measurements:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._next_walk = self._next_query = 0.0  # monotonic
+        self._walk: threading.Thread | None = None
 
     def read_own(self) -> None:
         """Read what belongs to this process, and let the admin page know what it has counted."""
@@ -41,11 +43,9 @@ class Measurements:
         for api, is_open in self._services.screenshot_api.open_breakers().items():
             metrics.BREAKER_OPEN.set(int(is_open), api)
         self._read_disks()
-        began = time.monotonic()
-        if began >= self._next_walk:
-            self._walk_folders()
-            taken = time.monotonic() - began
-            self._next_walk = began + max(FOLDER_SECONDS, taken / FOLDER_SHARE)
+        if time.monotonic() >= self._next_walk and not (self._walk and self._walk.is_alive()):
+            self._walk = threading.Thread(target=self._walk_folders, name="folders", daemon=True)
+            self._walk.start()
 
     def _read_redis(self) -> None:
         cache, state = self._services.connections.cache, self._services.connections.state
@@ -101,11 +101,14 @@ class Measurements:
             metrics.DISK_FREE_BYTES.set(free, kind)
 
     def _walk_folders(self) -> None:
+        """Measure the folders, which may take minutes: so it is done beside the other readings."""
+        began = time.monotonic()
         for kind, folder in self._folders().items():
             size = self._services.cpu.run(lambda folder=folder: _size_of(folder), pixels=0)  # type: ignore[misc]
             metrics.KEPT_BYTES.set(size, kind)
         if self._services.settings.originals == "folder":
             metrics.KEPT_BYTES_LIMIT.set(self._services.settings.originals_max_bytes, "originals")
+        self._next_walk = began + max(FOLDER_SECONDS, (time.monotonic() - began) / FOLDER_SHARE)
 
 
 def _read_server(client: Any, breaker: RedisBreaker) -> dict[str, Any]:

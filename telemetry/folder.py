@@ -12,7 +12,9 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +22,7 @@ from typing import Any, Self
 from telemetry.tallies import Snapshot, declared
 
 _ENDED, _SHARED, _LOCK = "ended", "shared.lock", "lock"
+HUNG_SECONDS = 60.0  # a process writes each second; one that has not for so long hangs
 _REMEMBERED = 64  # ids of processes that were added last: more cannot end while one is added
 
 
@@ -47,28 +50,37 @@ class SnapshotFolder:
         os.close(self._lock)
 
     def read(self) -> list[Snapshot]:
-        """Return what all processes have counted, those that have ended included.
+        """Return what all processes have counted, those that have ended included. What one measured that hangs is not known.
 
         The file of ended processes is read last, and names the processes whose own files may still be there.
         """
         snapshots = {path.stem: found for path in self.path.glob("*.json") if (found := _load(path)) is not None}
+        for name in snapshots.keys() - {_ENDED}:
+            if _age(self.path / f"{name}.json") > HUNG_SECONDS:
+                snapshots[name] = _add(snapshots[name], {})
         ended = self._ended()
         living = [found for name, found in snapshots.items() if name not in (*ended["ids"], _ENDED)]
         return [ended["counted"], *living]
 
     def add_ended(self) -> None:
-        """Add what ended processes have counted to the file of all of them. Only one thread of the parent does it."""
+        """Add what ended processes have counted to the file of all of them. Only one thread of the parent does it.
+
+        While there is no room for it, their own files stay.
+        """
         for lock in self.path.glob("*.alive"):
-            if _is_held(lock):
-                continue
-            own = lock.with_suffix(".json")
-            ended = self._ended()
-            if lock.stem not in ended["ids"]:
-                together = _add(ended["counted"], _load(own) or {})
-                ids = [*ended["ids"], lock.stem][-_REMEMBERED:]
-                _replace(self.path / f"{_ENDED}.json", {"ids": ids, "counted": together})
-            own.unlink(missing_ok=True)
-            lock.unlink(missing_ok=True)
+            with suppress(OSError):
+                if not _is_held(lock):
+                    self._add_one(lock)
+
+    def _add_one(self, lock: Path) -> None:
+        own = lock.with_suffix(".json")
+        ended = self._ended()
+        if lock.stem not in ended["ids"]:
+            together = _add(ended["counted"], _load(own) or {})
+            ids = [*ended["ids"], lock.stem][-_REMEMBERED:]
+            _replace(self.path / f"{_ENDED}.json", {"ids": ids, "counted": together})
+        for file in (own, _draft_of(own), lock):
+            file.unlink(missing_ok=True)
 
     def _ended(self) -> dict[str, Any]:
         return _load(self.path / f"{_ENDED}.json") or {"ids": [], "counted": {}}
@@ -81,24 +93,46 @@ class OwnSnapshot:
         """Begin to live. Raises OSError if the parent has ended."""
         self._folder = folder
         self._id = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._writing = threading.Lock()
         self._written = b""
         self._reads_shared: int | None = None
         draft = folder / f"{self._id}.draft"
         self._alive = _hold(draft)
         draft.rename(folder / f"{self._id}.alive")
 
-    def write(self, snapshot: Snapshot) -> None:
-        data = json.dumps(snapshot).encode()
-        if data != self._written:
-            _replace_bytes(self._folder / f"{self._id}.json", data)
-            self._written = data
+    def write(self, take: Callable[[], Snapshot]) -> None:
+        """Write what `take` returns, or that it has not changed. One thread does it at a time. Raises OSError."""
+        path = self._folder / f"{self._id}.json"
+        with self._writing:
+            data = json.dumps(take()).encode()
+            if data == self._written:
+                os.utime(path)
+            else:
+                _replace_bytes(path, data)
+                self._written = data
 
     def is_reader(self) -> bool:
-        """Return whether this process is the one that reads what all of them share. Another one is, after it has ended."""
-        if self._reads_shared is None:
-            with suppress(OSError):
-                self._reads_shared = _hold(self._folder / _SHARED)
-        return self._reads_shared is not None
+        """Return whether this process is the one that reads what all of them share, and say that it does.
+
+        Another one is, if this one has ended, or has not asked for HUNG_SECONDS.
+        """
+        path = self._folder / _SHARED
+        with suppress(OSError):
+            if self._reads_shared is not None and not os.path.samestat(os.fstat(self._reads_shared), path.stat()):
+                os.close(self._reads_shared)  # another one took over, as this one hung
+                self._reads_shared = None
+            if self._reads_shared is None:
+                self._reads_shared = self._take_over(path) if _age(path) > HUNG_SECONDS else _hold(path)
+            os.utime(path)
+            return True
+        return False
+
+    def _take_over(self, path: Path) -> int:
+        """Put another file in place of one whose lock is held by a process that hangs."""
+        draft = self._folder / f"{self._id}.reader"
+        held = _hold(draft)
+        draft.replace(path)
+        return held
 
 
 def _add(counted: Snapshot, more: Snapshot) -> Snapshot:
@@ -157,6 +191,14 @@ def _is_held(path: Path) -> bool:
     return False
 
 
+def _age(path: Path) -> float:
+    """Return the seconds since a file was written, 0 if there is none."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
 def _load(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
@@ -169,6 +211,14 @@ def _replace(path: Path, value: object) -> None:
 
 
 def _replace_bytes(path: Path, data: bytes) -> None:
-    draft = path.with_suffix(".new")
-    draft.write_bytes(data)
-    draft.replace(path)
+    draft = _draft_of(path)
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _draft_of(path: Path) -> Path:
+    return path.with_suffix(".new")

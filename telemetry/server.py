@@ -106,7 +106,7 @@ def publish_last() -> None:
     """Leave the last tallies: this process ends."""
     if _Parent.own is not None:
         with suppress(OSError):
-            _Parent.own.write(snapshot())
+            _Parent.own.write(snapshot)
 
 
 def sample_loop(began: float) -> None:
@@ -134,20 +134,47 @@ def _begin(service: "_Service", start: StartThread) -> None:
 
 def _publish(own: OwnSnapshot, read: Read, read_shared: Read, *, has_loop: bool) -> None:
     written = shared = 0.0
+    full = reads = False
     while True:
         now = time.monotonic()
         if now - written >= WRITE_SECONDS:
             written = now
-            if now - shared >= SHARED_SECONDS and own.is_reader():
-                shared = now
-                _try(read_shared)
+            if now - shared >= SHARED_SECONDS:
+                reads = _read_if_mine(own, read_shared, reads=reads)
+                shared = now if reads else shared
             _try(read)
-            with suppress(OSError):
-                own.write(snapshot())
+            full = _write(own, told=full)
         began = time.monotonic()
         time.sleep(SAMPLE_SECONDS)
         if has_loop:
             sample_loop(began)
+
+
+def _read_if_mine(own: OwnSnapshot, read_shared: Read, *, reads: bool) -> bool:
+    """Read what several processes share, if this is the process that does, and return whether it is.
+
+    One that hung, so that another one took over (it `reads` no more), forgets what it has read: it would be added twice.
+    """
+    if own.is_reader():
+        reads = True
+        _try(read_shared)
+    if reads and not own.is_reader():
+        tallies.forget_gauges()
+        return False
+    return reads
+
+
+def _write(own: OwnSnapshot, *, told: bool) -> bool:
+    """Leave the tallies. If that fails, the log is `told` once, and the next writing has them too."""
+    try:
+        own.write(snapshot)
+    except FileNotFoundError:  # the parent has just been killed
+        return told
+    except OSError as err:
+        if not told:
+            _log.error("metrics_unwritten", reason=err.strerror, action="make room in /dev/shm, or in TMPDIR")
+        return True
+    return False
 
 
 def _try(read: Read) -> None:

@@ -230,4 +230,10 @@ def forget_all() -> None:
         metric.forget()
 
 
+def forget_gauges() -> None:
+    for metric in _DECLARED:
+        if not metric.lasts:
+            metric.forget()
+
+
 os.register_at_fork(after_in_child=forget_all)

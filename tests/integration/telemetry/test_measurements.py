@@ -1,10 +1,13 @@
 """What is read at intervals, from real servers."""
 
+import os
+
 import pytest
 import redis
 
 from measurements import Measurements
 from telemetry import metrics
+from tests.support.processes import wait_until
 from tests.support.redis import running_redis
 
 
@@ -45,3 +48,13 @@ def test_a_redis_that_does_not_answer_tells_nothing(make_client):
     services = make_client(redis_url="redis://127.0.0.1:1/0").application.extensions["services"]
     Measurements(services).read_shared()
     assert read(metrics.REDIS_EVICTIONS) == read(metrics.REDIS_MEMORY) == {}
+
+
+def test_folders_are_measured_beside_the_rest(make_client, tmp_path):
+    """A large one takes minutes, in which nothing else would be read."""
+    (tmp_path / "media").mkdir()
+    os.mkfifo(tmp_path / "media" / "pipe")  # is no obstacle
+    (tmp_path / "media" / "picture").write_bytes(bytes(5000))
+    measurements = Measurements(make_client().application.extensions["services"])
+    measurements.read_shared()
+    wait_until(lambda: read(metrics.KEPT_BYTES).get("permanent") == 5000, "the size of the folder")
