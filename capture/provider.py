@@ -19,6 +19,7 @@ from errors import (
     CaptureError,
     CaptureFailed,
     CostLimited,
+    Fault,
     InvalidOption,
     OverCapacity,
     RateLimited,
@@ -146,7 +147,7 @@ class Provider:
 
         Raises InvalidOption, BlockedTarget, OverCapacity, a CaptureError, or, in the background alone, RateLimited.
         """
-        began = time.monotonic()
+        began, fault = time.monotonic(), Fault.NOBODY
         try:
             with traces.span("capture", api=self.name, host=options.target.netloc, background=call.background):
                 shot = self._client.capture(
@@ -157,10 +158,12 @@ class Provider:
                 identity = self._cpu.run(lambda: images.identify(shot.body), pixels=images.pixels_of(shot.body))
                 doubt = images.doubt(identity, options) or ("unfinished" if shot.notes.unfinished else "")
                 traces.note(doubt=doubt)
-        except (RateLimited, CostLimited):
+        except (RateLimited, CostLimited) as err:
+            fault = err.fault
             self._breaker.cancel()
             raise
         except ThumbnailError as err:
+            fault = err.fault
             self._breaker.record(err)
             metrics.CAPTURES.add(self.name, err.code)
             raise err.with_evidence(api=self.name) from None
@@ -169,11 +172,13 @@ class Provider:
             # Our engine has checked that the picture is whole: what is wrong with it, the page has caused.
             upstream = not self._client.is_ours
             failure = CaptureFailed("the screenshot API sent no usable picture; try again later", upstream=upstream)
+            fault = failure.fault
             self._breaker.record(failure)
             metrics.CAPTURES.add(self.name, failure.code)
             raise failure.with_evidence(api=self.name) from err
         finally:
-            metrics.CAPTURE_SECONDS.observe(time.monotonic() - began, self.name, request_id=call.request_id)
+            seconds = time.monotonic() - began
+            metrics.CAPTURE_SECONDS.observe(seconds, self.name, fault, request_id=call.request_id)
         self._breaker.record(None)
         metrics.CAPTURES.add(self.name, "suspect" if doubt else "ok")
         if doubt:

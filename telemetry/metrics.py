@@ -8,6 +8,7 @@ from telemetry.tallies import Counter, Gauge, Histogram, Metric, MirroredCounter
 _WEB, _FLOW, _WORKER = ("web",), ("web", "worker"), ("worker",)
 _ENGINE, _EGRESS, _ALL = ("engine",), ("engine", "outlet"), ("web", "worker", "beat", "engine", "outlet")
 _SERVERS = {"redis": ("cache", "state")}
+_FAULTS = ("caller", "page", "service", "nobody")
 _STATES = ("HIT", "STALE", "MISS", "BYPASS")  # of the cache
 _VERDICTS = (
     *("public", "exempt", "loopback", "private", "shared", "link_local", "metadata", "multicast", "embedded_ipv4"),
@@ -47,7 +48,7 @@ ERRORS = Counter(
     "thumbnails_errors_total",
     "Errors that callers got, by their code, and by whose fault they are: see docs/errors.md.",
     _WEB,
-    {"code": (), "fault": ("caller", "page", "service", "nobody")},
+    {"code": (), "fault": _FAULTS},
 )
 BUDGET_REFUSALS = Counter(
     "thumbnails_budget_refusals_total",
@@ -78,9 +79,9 @@ CAPTURES = Counter(
 )
 CAPTURE_SECONDS = Histogram(
     "thumbnails_capture_duration_seconds",
-    "Time that captures took, retries included.",
+    "Time that captures took, retries included, and whose fault it was if they failed.",
     _FLOW,
-    {"api": ()},
+    {"api": (), "fault": _FAULTS},
 )
 CAPTURE_CALLS = Counter(
     "thumbnails_capture_calls_total",

@@ -155,7 +155,8 @@ def test_captures_are_counted_by_outcome_and_their_calls_one_by_one(web):
         web.metrics.moves(captures, by=1, api="snapsharp", outcome="ok"),
         web.metrics.moves(calls, by=2, api="snapsharp", outcome="capture_failed"),
         web.metrics.moves(calls, by=3, api="snapsharp", outcome="ok"),
-        web.metrics.moves("thumbnails_capture_duration_seconds", by=4, api="snapsharp"),
+        web.metrics.moves("thumbnails_capture_duration_seconds", by=3, api="snapsharp", fault="nobody"),
+        web.metrics.moves("thumbnails_capture_duration_seconds", by=1, api="snapsharp", fault="page"),
         web.metrics.moves("thumbnails_rendition_duration_seconds"),
     ):
         for page in ("blank", "bad", "again"):

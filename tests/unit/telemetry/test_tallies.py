@@ -58,7 +58,7 @@ def test_a_metric_is_named_as_prometheus_has_it_and_has_labels_of_few_values(met
 def test_nothing_is_counted_before_it_is_asked_for(monkeypatch):
     monkeypatch.setattr(tallies._Switch, "on", False)
     metrics.EVICTIONS.add("memory")
-    metrics.CAPTURE_SECONDS.observe(1, "engine")
+    metrics.CAPTURE_SECONDS.observe(1, "engine", "nobody")
     assert tallies.snapshot() == {}
 
 
@@ -105,6 +105,7 @@ def engine_codes():
     ("metric", "label", "values"),
     [
         (metrics.ERRORS, "fault", set(Fault)),
+        (metrics.CAPTURE_SECONDS, "fault", set(Fault)),
         (metrics.PICTURES_SERVED, "cache", set(CacheState)),
         (metrics.HTTP_REQUESTS, "cache", {"", *CacheState}),
         (metrics.GUARD_VERDICTS, "verdict", set(Verdict) - {Verdict.NEEDS_LOOKUP}),  # which is no judgement yet
@@ -121,7 +122,7 @@ def test_the_declared_values_are_those_of_the_code(metric, label, values):
 
 def test_tallies_of_processes_are_added_and_of_some_gauges_the_largest_counts():
     metrics.EVICTIONS.add("memory")
-    metrics.CAPTURE_SECONDS.observe(0.3, "engine", request_id="the-first-one")
+    metrics.CAPTURE_SECONDS.observe(0.3, "engine", "nobody", request_id="the-first-one")
     metrics.BREAKER_OPEN.set(1, "engine")
     metrics.KEPT_BYTES.set(100, "memory")
     one = tallies.snapshot()
@@ -130,8 +131,10 @@ def test_tallies_of_processes_are_added_and_of_some_gauges_the_largest_counts():
     assert found["thumbnails_evictions_total", "memory"] == 2
     assert found["thumbnails_kept_bytes", "memory"] == 200
     assert found["thumbnails_breaker_open", "engine"] == 1
-    assert found["thumbnails_capture_duration_seconds_sum", "engine"] == 0.6
-    buckets = [found["thumbnails_capture_duration_seconds_bucket", *sorted((le, "engine"))] for le in ("0.25", "0.5")]
+    assert found["thumbnails_capture_duration_seconds_sum", "engine", "nobody"] == 0.6
+    buckets = [
+        found["thumbnails_capture_duration_seconds_bucket", *sorted((le, "engine", "nobody"))] for le in ("0.25", "0.5")
+    ]
     assert buckets == [0, 2]
 
 
