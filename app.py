@@ -74,7 +74,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(site_history.blueprint(services, limits))
     app.register_blueprint(site_lists.blueprint(services, limits))
     app.register_blueprint(purge.blueprint(services))
-    app.register_blueprint(explain.blueprint(services, limits))
+    app.register_blueprint(explain.blueprint(services))
     app.register_blueprint(health.blueprint(services))
     app.register_blueprint(openapi.blueprint(services))
     pages.install(app, services)

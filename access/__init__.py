@@ -14,6 +14,7 @@ from access.budgets import (
     rate_headers,
     requests_of,
 )
+from access.client_budgets import SITES_A_DAY, Budgets
 from access.clients import client_of
 from access.counters import Counters, RedisCounters
 from access.keys import ApiKey
@@ -24,6 +25,7 @@ __all__ = [
     "FLOOD_SCOPE",
     "LINK_SECONDS",
     "RENDITION_BYTES",
+    "SITES_A_DAY",
     "AccessRules",
     "AdminKey",
     "ApiKey",
@@ -31,6 +33,7 @@ __all__ = [
     "BlockedTargets",
     "Budget",
     "BudgetUsage",
+    "Budgets",
     "CaptureCharge",
     "Counters",
     "HitTally",

@@ -1,21 +1,45 @@
-"""The group of all commands. Its services are made for the first command that needs some."""
+"""The group of all commands. A command's module is imported when it runs, so that help and completion are quick."""
 
 import errno
+from importlib import import_module
 from typing import Any
 
 import click
 
-from cli import backup, doctor, pictures, sites
-from cli.console import Console
 from errors import ThumbnailError
-from sites.migrate import NewerDatabase, Unmigratable, upgrade
+
+# In the order in which they are shown: the module that has the command, and what it does.
+_COMMANDS = {
+    "capture": ("pictures", "Write the picture of a page into a file."),
+    "sign": ("pictures", "Print a signed thumbnail URL."),
+    "purge": ("pictures", "Show no picture any more of a page, a host, a site, a tag, or of all."),
+    "explain": ("pictures", "Say what is known of a page, and what a request would get."),
+    "sites": ("sites", "Import and export lists of sites."),
+    "doctor": ("doctor", "Check everything that the service needs, and say what to do."),
+    "backup": ("backup", "Write the catalogue and the permanent pictures into a file."),
+    "restore": ("backup", "Bring back what a backup holds."),
+    "migrate": ("migrate", "Bring the tables of the database up to date."),
+}
 
 
 class _Group(click.Group):
-    def invoke(self, context: click.Context) -> Any:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
+        return [*_COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the same
+        if cmd_name not in _COMMANDS:
+            return None
+        found: click.Command = getattr(import_module(f"cli.{_COMMANDS[cmd_name][0]}"), cmd_name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - the same
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
         """Run a command. What callers of the service would be told, the operator is told too."""
         try:
-            return super().invoke(context)
+            return super().invoke(ctx)
         except ThumbnailError as err:
             raise click.ClickException(err.detail or err.title) from None
         except OSError as err:
@@ -31,27 +55,11 @@ class _Group(click.Group):
 @click.pass_context
 def thumbnails(context: click.Context, *, as_json: bool) -> None:
     """Steer the thumbnail service. Run it in the folder of its `.env`, or in its container."""
+    from cli.console import Console  # noqa: PLC0415 - it imports the whole service, which help does not need
+
     if context.obj is None:
         context.obj = context.with_resource(Console.opened())
     context.obj.as_json = as_json
-
-
-@thumbnails.command()
-@click.pass_obj
-def migrate(console: Console) -> None:
-    """Bring the tables of the database up to date."""
-    try:
-        found, now = upgrade(console.settings.database_url)
-    except (NewerDatabase, Unmigratable) as err:
-        raise click.ClickException(str(err)) from None
-    if found == now:
-        console.show({"revision": now, "migrated": False}, f"The database is up to date: revision {now}.")
-    else:
-        console.show({"revision": now, "migrated": True}, f"Migrated from revision {found or 'none'} to {now}.")
-
-
-for command in (*pictures.COMMANDS, sites.GROUP, doctor.doctor, backup.backup, backup.restore):
-    thumbnails.add_command(command)
 
 
 def main() -> None:

@@ -11,10 +11,8 @@ from cli.console import Console
 from jobs import new_id
 from model import ThumbnailRequest
 from options import FORMATS
+from path_form import write_path
 from thumbnails import Ask, NoCharge, describe
-from web.http import budgets
-from web.http.explanations import explain_query
-from web.http.path_form import write_path
 
 CLIENT = "command line"
 _ENDINGS = {ending: name for name, ending in ((each.name, each.ending) for each in FORMATS.values() if each.ending)}
@@ -137,8 +135,7 @@ def explain(console: Console, url: str, options: tuple[str, ...], client: str | 
     The memory of the web processes is not seen from here: GET /explain shows that of one of them.
     """
     pairs = [("url", url), *_pairs(options), *([("client", client)] if client else [])]
-    services = console.services
-    explained = explain_query(services, budgets.build(services), urlencode(pairs).encode(), CLIENT)
+    explained = console.services.query_explainer.explain(urlencode(pairs).encode(), CLIENT)
     facts = describe(explained)
     facts["cache"]["memory"] = facts["cache"]["original_in_memory"] = "not seen from here"
     console.show(facts, "\n".join(_outline(facts)))
@@ -156,6 +153,3 @@ def _outline(value: object, indent: str = "") -> list[str]:
         elif each is not None and each != "":
             lines.append(f"{indent}{name}: {each}")
     return lines
-
-
-COMMANDS = (capture, sign, purge, explain)

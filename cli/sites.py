@@ -12,12 +12,12 @@ from sites.imports import ImportAction, ImportReport, LineOutcome, ListKind
 _SCHEMES = ("http://", "https://")
 
 
-@click.group("sites")
-def GROUP() -> None:  # noqa: N802 - a group, as click makes them
+@click.group()
+def sites() -> None:
     """Exchange lists of sites."""
 
 
-@GROUP.command("import")
+@sites.command("import")
 @click.argument("source")
 @click.option("--kind", type=click.Choice([each.value for each in ListKind]), help="recognised by the list if left out")
 @click.option("--dry-run", is_flag=True, help="only say what would be done, by line")
@@ -46,7 +46,7 @@ def import_sites(console: Console, source: str, kind: str | None, *, dry_run: bo
     _echo(console, report)
 
 
-@GROUP.command("export")
+@sites.command("export")
 @click.option("--format", "format_", type=click.Choice([*FILES]), default="csv", show_default=True)
 @click.option("--output", "-o", type=click.File("wb"), default="-", help="a file; the standard output by default")
 @click.pass_obj

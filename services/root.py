@@ -9,7 +9,7 @@ import structlog
 
 import cards
 import netguard
-from access import AccessRules, Budget, Counters, RedisCounters
+from access import AccessRules, Budgets, Counters, RedisCounters
 from capture import Costs, ScreenshotAPI
 from config import Settings
 from coordination import (
@@ -65,6 +65,7 @@ from thumbnails import (
     PictureCache,
     Previews,
     Purges,
+    QueryExplainer,
     Renditions,
     Schemes,
     Thumbnailer,
@@ -83,6 +84,7 @@ class Services:
     cache: PictureCache
     thumbnailer: Thumbnailer
     explainer: Explainer
+    query_explainer: QueryExplainer
     metadata: MetadataReader
     icons: Icons
     shares: ShareReader
@@ -91,7 +93,7 @@ class Services:
     originals_store: OriginalStore
     connections: Connections
     counters: Counters
-    permanent_bytes: Budget
+    budgets: Budgets
     screenshot_api: ScreenshotAPI
     document_store: DocumentStore
     costs: Costs
@@ -227,7 +229,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     catalogue = Catalogue(database, next_due, on_removed=site_pictures.changed)
     drafts = DraftReader(validator, access.require_target)
     site_events = SiteOutbox(state, SiteEvents(database), settings.sites_webhook_url, settings.public_url or "")
-    permanent_bytes = Budget(counters, f"{settings.persist_bytes_limit} per day", "bytes of permanent pictures")
+    budgets = Budgets.of(settings, counters)
     return Services(
         settings=settings,
         validator=validator,
@@ -235,6 +237,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         cache=cache,
         thumbnailer=thumbnailer,
         explainer=explainer,
+        query_explainer=QueryExplainer(explainer, thumbnailer, validator, access, budgets),
         metadata=(metadata := MetadataReader(thumbnailer, guard, cpu)),
         shares=ShareReader(metadata, PictureStore(SHARED, connections.cache, pictures, cpu), guard),
         previews=previews,
@@ -243,7 +246,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         originals_store=originals_store,
         connections=connections,
         counters=counters,
-        permanent_bytes=permanent_bytes,
+        budgets=budgets,
         screenshot_api=screenshot_api,
         document_store=document_store,
         costs=costs,
@@ -253,7 +256,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         refresher=Refresher(popularity, thumbnailer, settings.refresh_budget, freshness),
         idempotency=IdempotencyStore(state, leases),
         jobs=jobs,
-        job_pictures=JobPictures(thumbnailer, storage, jobs.store.runs, permanent_bytes),
+        job_pictures=JobPictures(thumbnailer, storage, jobs.store.runs, budgets.permanent_bytes),
         job_presenter=presenter,
         webhook_sender=webhook_sender,
         deliveries=make_deliveries(

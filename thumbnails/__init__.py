@@ -11,6 +11,7 @@ from thumbnails.originals import OriginalLimits, Originals
 from thumbnails.packing import Head
 from thumbnails.previews import Previews
 from thumbnails.purges import MOST_MARKS, Marks, Purges, Scope
+from thumbnails.query_explainer import CLIENT_FIELD, QueryExplainer
 from thumbnails.redis_originals import RedisOriginals
 from thumbnails.renditions import Renditions
 from thumbnails.schemes import Schemes
@@ -18,6 +19,7 @@ from thumbnails.served import CacheState, Persisted, Served
 from thumbnails.thumbnailer import Thumbnailer, WaitLimits
 
 __all__ = [
+    "CLIENT_FIELD",
     "MOST_MARKS",
     "Ask",
     "CacheState",
@@ -37,6 +39,7 @@ __all__ = [
     "PictureCache",
     "Previews",
     "Purges",
+    "QueryExplainer",
     "RedisOriginals",
     "Renditions",
     "Schemes",

@@ -49,7 +49,7 @@ def install(app: Flask, services: Services, budgets: Budgets) -> None:
     add_log_in(views, services, key)
 
     add_reports(views, services, budgets)
-    add_explain_page(views, services, budgets)
+    add_explain_page(views, services)
     add_site_list(views, services)
     add_edit_pages(views, services, budgets)
     add_import_page(views, services)

@@ -4,15 +4,13 @@ from flask import Blueprint, Response, jsonify, request
 
 from services import Services
 from thumbnails import describe
-from web.http.budgets import Budgets
 from web.http.callers import identify_keeper
-from web.http.explanations import explain_query
 from web.http.origins import allow_origins
 from web.http.pictures import preferred_format
 from web.http.request_log import log_facts
 
 
-def blueprint(services: Services, budgets: Budgets) -> Blueprint:
+def blueprint(services: Services) -> Blueprint:
     views = Blueprint("explain", __name__)
     allow_origins(views, services.settings.cors_origins)
 
@@ -25,8 +23,8 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     def explain() -> Response:
         caller = identify_keeper(services.access, "/explain")
         accepted = preferred_format(request.headers.get("Accept", ""))
-        explained = explain_query(
-            services, budgets, request.query_string, caller.name, caller.own_limit, preferred=accepted
+        explained = services.query_explainer.explain(
+            request.query_string, caller.name, caller.own_limit, preferred=accepted
         )
         log_facts(host=explained.found.request.target.netloc)
         return jsonify(describe(explained))

@@ -11,10 +11,10 @@ from urllib.parse import parse_qs, quote_from_bytes, unquote_to_bytes
 
 from flask import Response, request
 
+import path_form
 from errors import ThumbnailError
 from model import ThumbnailRequest
 from services import Services
-from web.http import path_form
 from web.http.pictures import preferred_format
 
 if TYPE_CHECKING:

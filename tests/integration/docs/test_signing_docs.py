@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from access import sign
-from web.http.path_form import write_path
+from path_form import write_path
 
 DOCS = (Path(__file__).parents[3] / "docs" / "signing.md").read_text(encoding="utf-8")
 KEY = "a-signing-key-of-the-docs"
