@@ -19,7 +19,12 @@ print(json.dumps({"helped": helped, "loaded": [*sys.modules], "shown": shown}))
 
 def test_help_loads_nothing_of_the_service_and_no_command_loads_flask():
     done = subprocess.run(
-        [sys.executable, "-c", LOAD], cwd=house.ROOT, env=production_environ(), capture_output=True, text=True, check=True
+        [sys.executable, "-c", LOAD],
+        cwd=house.ROOT,
+        env=production_environ(),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     told = json.loads(done.stdout.splitlines()[-1])
 
