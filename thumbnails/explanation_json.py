@@ -4,55 +4,27 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from capture import ApiState
+from access import BudgetUsage
+from capture import ApiState, HostUse
+from coordination import FlightState
 from model import Key
 from thumbnails.explanation import Explanation
-from thumbnails.findings import Level, Permission
+from thumbnails.failures import PastFailure
+from thumbnails.findings import CacheLevels, Level, Permission
+from thumbnails.forecast import Forecast
 
 
 def describe(explained: Explanation) -> dict[str, Any]:
     """Return an explanation in JSON's types."""
-    found, forecast, now = explained.found, explained.forecast, time.time()
-    request, levels = found.request, found.levels
-    failure, holder = levels.failure, found.flight.holder
+    found = explained.found
+    request = found.request
     return {
         "url": request.target.url,
         "options": found.options,
         "private": request.private,
         "keys": {"capture": _key(request.capture_key), "rendition": _key(request.rendition_key)},
-        "request": {
-            "x_cache": forecast.cache and str(forecast.cache),
-            "code": forecast.code or None,
-            "why": forecast.why,
-            "captures": forecast.captures,
-            "renditions": forecast.renditions,
-            "api": forecast.api or None,
-            "price": f"{forecast.price:f}",
-        },
-        "cache": {
-            "reachable": levels.reachable,
-            "memory": _level(levels.memory),
-            "rendition": _level(levels.rendition),
-            "note": levels.note
-            and {
-                "captured_at": levels.note.captured_at.isoformat(),
-                "suspect": levels.note.suspect,
-                "shows_error": levels.note.shows_error,
-                "kept_for": levels.note_kept_for,
-            },
-            "original_in_memory": _level(levels.original_in_memory),
-            "original": _level(levels.original),
-            "originals": levels.originals,
-            "purged_before": levels.purged_before and levels.purged_before.isoformat(),
-            "failure": failure
-            and {
-                "code": failure.error.code,
-                "reason": failure.error.detail,
-                "at": datetime.fromtimestamp(failure.at, UTC).isoformat(),
-                "seconds_left": failure.error.retry_after,
-            },
-            "nginx": "not seen from here",
-        },
+        "request": _forecast(explained.forecast),
+        "cache": _cache(found.levels),
         "guard": {
             "verdict": found.guard.verdict,
             "allowed": found.guard.allowed,
@@ -65,48 +37,96 @@ def describe(explained: Explanation) -> dict[str, Any]:
             "signature_needed": found.signature_needed,
         },
         "client": found.client,
-        "budgets": {
-            name: [
-                {"limit": each.limit, "window": each.window, "remaining": each.remaining, "reset": each.seconds}
-                for each in windows
-            ]
-            for name, windows in found.budgets.items()
-        },
+        "budgets": {name: [*map(_usage, windows)] for name, windows in found.budgets.items()},
         "apis": [_api(each) for each in found.apis],
-        "flight": {
-            "here": found.flight.here,
-            "elsewhere": found.flight.elsewhere,
-            "machine": holder and holder.machine,
-            "process": holder and holder.process,
-            "seconds": holder and round(max(now - holder.since, 0), 1),
+        "flight": _flight(found.flight),
+        "host": _host(found.host),
+        "failures": [*map(_past_failure, found.failures)],
+    }
+
+
+def _forecast(forecast: Forecast) -> dict[str, object]:
+    return {
+        "x_cache": forecast.cache and str(forecast.cache),
+        "code": forecast.code or None,
+        "why": forecast.why,
+        "captures": forecast.captures,
+        "renditions": forecast.renditions,
+        "api": forecast.api or None,
+        "price": f"{forecast.price:f}",
+    }
+
+
+def _cache(levels: CacheLevels) -> dict[str, object]:
+    note, failure = levels.note, levels.failure
+    return {
+        "reachable": levels.reachable,
+        "memory": _level(levels.memory),
+        "rendition": _level(levels.rendition),
+        "note": note
+        and {
+            "captured_at": note.captured_at.isoformat(),
+            "suspect": note.suspect,
+            "shows_error": note.shows_error,
+            "kept_for": levels.note_kept_for,
         },
-        "host": {
-            "at_once": found.host.at_once,
-            "running": found.host.running,
-            "waiting": found.host.waiting,
-            "rates": [
-                {
-                    "limit": each.limit,
-                    "window": each.window,
-                    "remaining": max(each.limit - each.count, 0),
-                    "reset": each.reset,
-                }
-                for each in found.host.rates
-            ],
+        "original_in_memory": _level(levels.original_in_memory),
+        "original": _level(levels.original),
+        "originals": levels.originals,
+        "purged_before": levels.purged_before and levels.purged_before.isoformat(),
+        "failure": failure
+        and {
+            "code": failure.error.code,
+            "reason": failure.error.detail,
+            "at": datetime.fromtimestamp(failure.at, UTC).isoformat(),
+            "seconds_left": failure.error.retry_after,
         },
-        "failures": [
+        "nginx": "not seen from here",
+    }
+
+
+def _usage(usage: BudgetUsage) -> dict[str, object]:
+    return {"limit": usage.limit, "window": usage.window, "remaining": usage.remaining, "reset": usage.seconds}
+
+
+def _flight(flight: FlightState) -> dict[str, object]:
+    holder = flight.holder
+    return {
+        "here": flight.here,
+        "elsewhere": flight.elsewhere,
+        "machine": holder and holder.machine,
+        "process": holder and holder.process,
+        "seconds": holder and round(max(time.time() - holder.since, 0), 1),
+    }
+
+
+def _host(host: HostUse) -> dict[str, object]:
+    return {
+        "at_once": host.at_once,
+        "running": host.running,
+        "waiting": host.waiting,
+        "rates": [
             {
-                "at": each.at.isoformat(),
-                "code": each.code,
-                "reason": each.reason,
-                "request_id": each.request_id,
-                "api": each.api or None,
-                "api_status": each.api_status or None,
-                "api_code": each.api_code or None,
-                "event": dict(each.event),
+                "limit": each.limit,
+                "window": each.window,
+                "remaining": max(each.limit - each.count, 0),
+                "reset": each.reset,
             }
-            for each in found.failures
+            for each in host.rates
         ],
+    }
+
+
+def _past_failure(failure: PastFailure) -> dict[str, object]:
+    return {
+        "at": failure.at.isoformat(),
+        "code": failure.code,
+        "reason": failure.reason,
+        "request_id": failure.request_id,
+        "api": failure.api or None,
+        "api_status": failure.api_status or None,
+        "api_code": failure.api_code or None,
+        "event": dict(failure.event),
     }
 
 
