@@ -6,11 +6,14 @@ It holds `backup.json` (what it is), `catalogue.jsonl` (the rows) and `pictures/
 import io
 import json
 import os
+import shutil
+import sys
 import tarfile
 import tempfile
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -27,20 +30,23 @@ from storage import content_type_of
 
 _VERSION = 1
 _COMPRESSED = (".gz", ".tgz")
+_STANDARD = Path("-")  # standard input or output
 _ABOUT, _ROWS, _PICTURES = "backup.json", "catalogue.jsonl", "pictures/"
 
 
 @click.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--pictures/--no-pictures", default=None, help="default: the pictures of a folder, not those of a bucket")
 @click.pass_obj
 def backup(console: Console, file: Path, *, pictures: bool | None) -> None:
     """Write the catalogue and the permanent pictures into FILE, a tar archive (.tar.gz: compressed).
 
-    The service may run meanwhile. Captured originals, jobs and limits are not in it: they expire by themselves.
+    `-` is standard output, compressed: for a container, whose files nobody else sees. The service may run meanwhile. Captured
+    originals, jobs and limits are not in it: they expire by themselves.
     """
-    services = console.services
-    wanted = services.settings.s3_bucket is None if pictures is None else pictures
+    if file == _STANDARD:
+        _backup_to_output(console, pictures)
+        return
     if file.exists() and not file.is_file():  # a device or a pipe, which would be replaced
         raise click.ClickException(f"{file} is no regular file; name one that may be replaced")
     draft = file.with_name(f".{file.name}.draft")
@@ -49,14 +55,7 @@ def backup(console: Console, file: Path, *, pictures: bool | None) -> None:
             _private(draft) as target,
             tarfile.open(fileobj=target, mode="w:gz" if file.suffix in _COMPRESSED else "w") as archive,
         ):
-            counts = _add_rows(archive, services)
-            keys = [*services.storage.keys()] if wanted else []
-            about = {"version": _VERSION, "revision": services.catalogue_backup.revision, "rows": counts}
-            _add(archive, _ABOUT, json.dumps(about | {"made_at": datetime.now(UTC).isoformat()}).encode())
-            added = 0
-            with console.progress(keys, "Pictures") as shown:
-                for key in shown:
-                    added += _add_picture(archive, services, key)
+            counts, added = _write(console, archive, pictures)
         draft.replace(file)
     except OSError as err:
         draft.unlink(missing_ok=True)
@@ -67,6 +66,32 @@ def backup(console: Console, file: Path, *, pictures: bool | None) -> None:
     size = file.stat().st_size
     facts = {"file": str(file), "bytes": size, "rows": counts, "pictures": added}
     console.show(facts, f"{file}: {size:,} bytes, {counts['sites']:,} sites, {added:,} pictures")
+
+
+def _backup_to_output(console: Console, pictures: bool | None) -> None:
+    """Say on standard error what was written."""
+    output = sys.stdout.buffer
+    if output.isatty():
+        raise click.ClickException("a terminal shows no backup; add: > backup.tar.gz")
+    with tarfile.open(fileobj=output, mode="w|gz") as archive:
+        counts, added = _write(console, archive, pictures)
+    output.flush()
+    click.echo(f"{counts['sites']:,} sites, {added:,} pictures", err=True)
+
+
+def _write(console: Console, archive: tarfile.TarFile, pictures: bool | None) -> tuple[dict[str, int], int]:
+    """Add everything. Return the numbers of rows, by table, and of pictures."""
+    services = console.services
+    wanted = services.settings.s3_bucket is None if pictures is None else pictures
+    counts = _add_rows(archive, services)
+    keys = [*services.storage.keys()] if wanted else []
+    about = {"version": _VERSION, "revision": services.catalogue_backup.revision, "rows": counts}
+    _add(archive, _ABOUT, json.dumps(about | {"made_at": datetime.now(UTC).isoformat()}).encode())
+    added = 0
+    with console.progress(keys, "Pictures") as shown:
+        for key in shown:
+            added += _add_picture(archive, services, key)
+    return counts, added
 
 
 def _private(file: Path) -> IO[bytes]:
@@ -107,17 +132,18 @@ def _add(archive: tarfile.TarFile, name: str, body: bytes | IO[bytes], size: int
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--replace", is_flag=True, help="remove the sites that are there; otherwise the catalogue must be empty")
 @click.pass_obj
 def restore(console: Console, file: Path, *, replace: bool) -> None:
     """Write what a backup holds into the catalogue and the storage that the settings name, whichever they are.
 
-    Stop web processes and workers before. The rows are restored together or not at all.
+    `-` is standard input, which is kept in TMPDIR meanwhile. Stop web processes and workers before. The rows are restored
+    together or not at all.
     """
     services = console.services
     try:
-        with tarfile.open(file, "r:*") as archive:
+        with _opened(file) as source, tarfile.open(fileobj=source, mode="r:*") as archive:
             about = _read_about(archive)
             services.catalogue_backup.require_restorable(str(about["revision"]), replace=replace)
             pictures = [entry for entry in archive.getmembers() if entry.isfile() and entry.name.startswith(_PICTURES)]
@@ -136,6 +162,19 @@ def restore(console: Console, file: Path, *, replace: bool) -> None:
         services.site_pictures.changed(site_id)  # another picture may be known by its number
     facts = {"rows": counts, "pictures": restored}
     console.show(facts, f"Restored {counts['sites']:,} sites, {counts['versions']:,} versions, {restored:,} pictures")
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[IO[bytes]]:
+    """Open a backup. Its parts are not read in their order, so what comes from a pipe is copied first."""
+    if file != _STANDARD:
+        with file.open("rb") as source:
+            yield source
+        return
+    with tempfile.TemporaryFile() as source:
+        shutil.copyfileobj(sys.stdin.buffer, source)
+        source.seek(0)
+        yield source
 
 
 def _read_about(archive: tarfile.TarFile) -> dict[str, Any]:

@@ -75,6 +75,19 @@ def test_a_restored_catalogue_is_the_one_that_was_backed_up(filled, make_empty, 
         assert empty.storage.read(key) == filled.storage.read(key)
 
 
+def test_a_backup_may_go_through_pipes_out_of_one_container_and_into_another(filled, make_empty):
+    done = runner_for(filled)("backup", "-")
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (0, "2 sites, 2 pictures")
+
+    empty = make_empty()
+    restored = facts(runner_for(empty)("--json", "restore", "-", input=done.stdout_bytes))
+    assert (restored["rows"]["sites"], restored["pictures"]) == (2, 2)
+    assert described(empty) == described(filled)
+
+    damaged = runner_for(make_empty())("restore", "-", input=done.stdout_bytes[:-200])
+    assert (damaged.exit_code, "no backup of this service, or damaged" in damaged.stderr) == (1, True)
+
+
 def test_new_sites_get_new_numbers_after_a_restore(filled, make_empty, postgres_server, tmp_path):
     runner_for(filled)("backup", tmp_path / "backup.tar")
     for database in (None, postgres_server.new_database()):
