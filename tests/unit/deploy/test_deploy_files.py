@@ -197,6 +197,17 @@ def test_the_engine_cannot_reach_redis():
     assert "ports" not in services["engine"]
 
 
+def test_redis_and_postgresql_which_ask_for_no_password_are_reached_by_our_own_processes_alone():
+    """In compose. Neither Prometheus nor the engine is on their network, and nobody on it publishes a port."""
+    services = compose()
+    assert services["postgres"]["environment"]["POSTGRES_HOST_AUTH_METHOD"] == "trust"
+    stores = {"redis", "state", "postgres"}
+    (network,) = {network for name in stores for network in services[name]["networks"]}
+    networks = yaml.safe_load(read("docker-compose.yml"))["networks"]
+    assert networks[network] == {"internal": True}
+    assert neighbours(network) - stores == {"web", "worker", "beat", "migrate"}
+
+
 def test_in_compose_the_browser_has_no_route_but_through_the_proxy_or_there_is_no_engine():
     service = compose()["engine"]
     assert service["environment"]["ENGINE_ISOLATION"] == "${ENGINE_ISOLATION:-namespace}"
