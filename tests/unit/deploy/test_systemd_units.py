@@ -1,5 +1,6 @@
 """The systemd units in deploy/systemd: systemd accepts them, and they agree with docker-compose.yml and the settings."""
 
+import os
 import re
 import shlex
 import shutil
@@ -160,6 +161,20 @@ def test_chromiums_sandbox_may_make_its_namespaces():
     for directive in ("RestrictNamespaces", "MemoryDenyWriteExecute", "PrivateNetwork", "PrivateUsers", "ProtectProc"):
         assert directive not in refused, directive
     assert environ("engine")["ENGINE_ISOLATION"] == "namespace"
+
+
+def test_the_command_line_runs_with_the_account_and_the_settings_of_the_web_process(tmp_path):
+    (tmp_path / "systemctl").write_text(f"#!/bin/sh\necho '{' '.join(unit('web')['Environment'])}'\n", encoding="utf-8")
+    (tmp_path / "systemd-run").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n", encoding="utf-8")
+    for stub in tmp_path.iterdir():
+        stub.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = [UNITS / "thumbnails", "backup", "a file.tar"]
+    said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.splitlines()
+    given = dict(word.removeprefix("--property=").split("=", 1) for word in said if word.startswith("--property="))
+    assert said[-3:] == ["/opt/thumbnails/.venv/bin/thumbnails", "backup", "a file.tar"]
+    assert shlex.split(given.pop("Environment")) == words("web", "Environment")
+    assert given == {name: words("web", name)[0] for name in ("User", "WorkingDirectory", "EnvironmentFile")}
 
 
 def test_nothing_else_is_named_in_the_docs():
