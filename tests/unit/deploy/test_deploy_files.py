@@ -342,7 +342,24 @@ def test_on_fly_processes_are_asked_to_end_their_work_and_have_the_time():
     assert {web["kill_signal"], fly_engine["kill_signal"]} == {"SIGTERM"}
     assert int(web["kill_timeout"].removesuffix("s")) >= config.Settings.of().job_time_limit + 10
     assert web["processes"].keys() == {name for vm in web["vm"] for name in vm["processes"]}
-    assert [metrics["port"] for metrics in web["metrics"]] == [int(web["env"]["METRICS_PORT"])]
+
+
+def test_on_platforms_every_process_has_metrics_that_are_scraped():
+    ports = {name: compose()[name]["environment"]["METRICS_PORT"] for name in FLY}
+    for name, path in FLY.items():
+        fly = tomllib.loads(read(f"deploy/{path}"))
+        (scraped,) = fly["metrics"]
+        assert (
+            (str(scraped["port"]), scraped["path"])
+            == (fly["env"]["METRICS_PORT"], "/metrics")
+            == (ports[name], "/metrics")
+        )
+        assert fly["env"]["METRICS_HOST"] == "0.0.0.0", "Fly asks from outside the machine"
+        assert scraped.get("processes", []) == [*fly.get("processes", [])], "all of them"
+        assert scraped["port"] != fly["http_service"]["internal_port"]
+        container = {each["name"]: each.get("value") for each in cloud_run()[name]["env"]}
+        assert container["METRICS_PORT"] == ports[name]
+        assert "METRICS_HOST" not in container, "a sidecar asks on loopback"
 
 
 def test_on_fly_each_process_runs_what_it_runs_in_compose():

@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import subprocess
 
 import kubernetes_validate
 import pytest
@@ -40,6 +41,10 @@ LARGE = {
     "networkPolicy": {"engineTo": [{"to": [{"ipBlock": {"cidr": "10.0.0.7/32"}}], "ports": [{"port": 4318}]}]},
     "ingress": {"enabled": True, "host": "thumbs.example.com", "className": "nginx"},
     "imagePullSecrets": [{"name": "registry"}],
+    "metrics": {
+        "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "alerts": {"enabled": True, "labels": {"release": "prometheus"}},
+    },
 }
 HOSTED = {
     "engine": {"enabled": False},
@@ -82,6 +87,7 @@ REFUSED = [
     ({"settings": {"ENGINE_QUEUE": 3}}, "ENGINE_QUEUE"),
     ({"engine": {"settings": {"ENGINE_PORT": 3}}}, "ENGINE_PORT"),
     ({"web": {"replica": 2}}, "replica"),
+    ({"metrics": {"enabled": False, "podMonitor": {"enabled": True}}}, "metrics.enabled: true"),
 ]
 
 
@@ -129,6 +135,8 @@ def test_every_object_is_one_of_kubernetes(chart):
     assert chart.error == ""
     assert len(chart.objects) > 5
     for each in chart.objects:
+        if each["apiVersion"] == "monitoring.coreos.com/v1":  # the Prometheus Operator's own, tested below
+            continue
         kubernetes_validate.validate(copy.deepcopy(each), "1.31", strict=True)
 
 
@@ -174,6 +182,85 @@ def test_ports_of_metrics_are_those_of_compose(charts, part):
         if each["kind"] in ("Deployment", "StatefulSet") and each["metadata"]["name"].endswith(f"-{part}")
     ]
     assert annotations["prometheus.io/port"] == str(port)
+
+
+def relabelled(labels, rules):
+    """Return what Prometheus makes of the labels of a target, or None if it drops it."""
+    labels = dict(labels)
+    for written in rules:
+        rule = {re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", key): each for key, each in written.items()}
+        assert rule.keys() <= {"source_labels", "regex", "action", "target_label", "replacement"}
+        value = ";".join(labels.get(name, "") for name in rule.get("source_labels", []))
+        matched = re.fullmatch(rule.get("regex", "(.*)"), value)
+        if rule.get("action") == "keep" and not matched:
+            return None
+        if rule.get("action", "replace") == "replace" and matched:
+            labels[rule["target_label"]] = matched.expand(rule.get("replacement", "$1").replace("$1", r"\1"))
+    return {name: value for name, value in labels.items() if not name.startswith("__")}
+
+
+def targets(chart):
+    """The labels by which Prometheus discovers the ports of all pods."""
+    for each in chart.objects:
+        if "template" not in each.get("spec", {}):
+            continue
+        labels = {
+            "__meta_kubernetes_pod_label_" + re.sub(r"\W", "_", name): value
+            for name, value in each["spec"]["template"]["metadata"]["labels"].items()
+        }
+        for container in each["spec"]["template"]["spec"]["containers"]:
+            for port in container.get("ports", []):
+                yield labels | {"__meta_kubernetes_pod_container_port_name": port["name"], "job": "thumbnails"}
+
+
+def roles():
+    (job,) = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    return sorted((job["job_name"], group["labels"]["role"]) for group in job["static_configs"])
+
+
+def test_prometheus_finds_all_processes_by_the_roles_that_alerts_name(charts):
+    (job,) = yaml.safe_load((ROOT / "deploy/prometheus.kubernetes.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    found = [relabelled(labels, job["relabel_configs"]) for labels in targets(charts["defaults"])]
+    assert sorted((each["job"], each["role"]) for each in found if each) == roles()
+    assert job["kubernetes_sd_configs"] == [{"role": "pod"}]
+
+
+def test_prometheus_takes_the_configuration_for_kubernetes(tmp_path):
+    """Debian's Prometheus is built without the discovery of Kubernetes, which is put aside."""
+    text = (ROOT / "deploy/prometheus.kubernetes.yml").read_text(encoding="utf-8")
+    (tmp_path / "prometheus.yml").write_text(
+        text.replace("kubernetes_sd_configs: [{role: pod}]", "static_configs: []"), encoding="utf-8"
+    )
+    (tmp_path / "alerts.yml").symlink_to(ROOT / "deploy/alerts.yml")
+    command = ["promtool", "check", "config", "--lint=all", "--lint-fatal", tmp_path / "prometheus.yml"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_so_does_the_operators_prometheus(charts):
+    """https://prometheus-operator.dev/docs/api-reference/api/#monitoring.coreos.com/v1.PodMonitor."""
+    monitor = charts["large"]["PodMonitor", "monitoring"]
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    chosen = [
+        labels | {"job": "pictures/try-thumbnails-monitoring"}
+        for labels in targets(charts["large"])
+        if labels["__meta_kubernetes_pod_container_port_name"] == endpoint["port"]
+        and all(
+            labels["__meta_kubernetes_pod_label_" + re.sub(r"\W", "_", name)] == value
+            for name, value in monitor["spec"]["selector"]["matchLabels"].items()
+        )
+    ]
+    found = [relabelled(labels, endpoint["relabelings"]) for labels in chosen]
+    # The Job that migrates PostgreSQL has no port.
+    assert sorted((each["job"], each["role"]) for each in found) == roles()
+
+
+def test_the_operators_alerts_are_ours(charts):
+    rule = charts["large"]["PrometheusRule", "monitoring"]
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    assert rule["spec"] == yaml.safe_load((ROOT / "deploy/alerts.yml").read_text(encoding="utf-8"))
+    assert not {"PodMonitor", "PrometheusRule"} & {each["kind"] for each in charts["defaults"].objects}
 
 
 def test_every_variable_is_a_setting(chart):

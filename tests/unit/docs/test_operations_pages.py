@@ -20,7 +20,7 @@ def values():
 @pytest.mark.skipif(not HAS_HELM, reason="no wheel of Helm's library for this machine")
 def test_the_values_on_the_page_are_accepted():
     charts = rendered(values())
-    assert len(charts) == 2
-    assert [chart.error for chart in charts] == ["", ""]
+    assert [chart.error for chart in charts] == ["", "", ""]
     assert charts[0]["Ingress", "web"]["spec"]["rules"][0]["host"] == "thumbs.example.com"
     assert charts[1].parts("HorizontalPodAutoscaler") == {"web"}
+    assert charts[2].parts("PodMonitor") == charts[2].parts("PrometheusRule") == {"monitoring"}
