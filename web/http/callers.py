@@ -14,6 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from access import AccessRules, ApiKey, client_of
 from errors import BadKey, KeyRequired
 from outbound import LOOP_HEADER, LOOP_NAME
+from web.http.request_log import log_facts
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -94,9 +95,20 @@ def identify_caller(access: AccessRules, *, needs_key: str = "") -> Caller:
     Raises BadKey or KeyRequired.
     """
     key = access.identify(request.headers.get("Authorization"), request.headers.get("X-API-Key"))
+    if key:
+        log_facts(client=f"key:{key.name}")
     if needs_key:
         access.require_key(key, needs_key)
     return Caller(f"key:{key.name}" if key else _current_address(), key)
+
+
+def note_client() -> None:
+    """Name the client of a refused request in its log event: its address, unless its API key is there already.
+
+    Addresses of those who get what they ask for are not logged.
+    """
+    if "client" not in structlog.contextvars.get_contextvars():
+        log_facts(client=_current_address())
 
 
 def is_from_this_service() -> bool:

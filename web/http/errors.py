@@ -12,11 +12,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
 from access import rate_headers
-from errors import INTERNAL_ERROR, BlockedTarget, CaptureError, RateLimited, ThumbnailError, Unauthorized
+from errors import INTERNAL_ERROR, BlockedTarget, CaptureError, Forbidden, RateLimited, ThumbnailError, Unauthorized
 from images.placeholder import State
 from options import STATUS_HEADER, THUMBNAIL_OPTIONS, Preset, Whole, implied_by_device
 from telemetry import metrics
 from web.http import envelope, picture_states
+from web.http.callers import note_client
 from web.http.pictures import SAFE_HEADERS
 from web.http.placeholders import ask_again_in, expected_size, hinted_theme, placeholder
 from web.http.request_log import log_facts, note_error, note_http_error, request_id, target_host
@@ -29,6 +30,7 @@ _SCALE = re.compile(r"[123](?:\.[0-9]{1,3})?")
 _LONGEST = 3840  # pixels of a placeholder's side, as of a side that may be asked for
 _PIXELS = {name: each.kind for name, each in _SIZES.items() if isinstance(each.kind, Whole)}
 WORTH_ASKING_AGAIN = frozenset({202, 429, 503})
+_REFUSALS = (RateLimited, BlockedTarget, Unauthorized, Forbidden)
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _log = structlog.get_logger()
 
@@ -51,6 +53,8 @@ def install(app: Flask, limiter: Limiter) -> None:
 
 def _respond_to_ours(err: ThumbnailError) -> Response:
     note_error(err)
+    if isinstance(err, _REFUSALS):
+        note_client()
     if isinstance(err, BlockedTarget):
         log_facts(verdict=err.verdict)
     if (presenter := _presenter()) is not None:

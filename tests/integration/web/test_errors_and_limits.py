@@ -123,6 +123,31 @@ def test_facts_of_one_request_are_not_in_the_next_event(make_client, capsys, mon
     assert miss.keys() - {"capture_ms"} == hit.keys()
 
 
+def test_the_log_names_the_client_of_a_refusal_and_the_key_that_was_used(make_client, capsys, monkeypatch):
+    """Addresses of those who get what they ask for are not logged."""
+    client = make_client(api_keys="cms:a-secret-of-the-cms, shop:a-secret-of-the-shop", thumb_limit="1 per hour")
+    with logged(capsys, monkeypatch) as events:
+        get(client)
+        client.get("/thumb", query_string={"url": "http://10.0.0.1/"}, environ_base={"REMOTE_ADDR": "203.0.113.7"})
+        client.get(
+            "/thumb", query_string={"url": "https://example.com/other"}, environ_base={"REMOTE_ADDR": "2001:db8::7"}
+        )
+        client.get(
+            "/thumb", query_string={"url": "https://example.com/more"}, environ_base={"REMOTE_ADDR": "2001:db8::8"}
+        )
+        get(client, "https://example.com/keyed", headers={"X-API-Key": "a-secret-of-the-shop"})
+        get(client, "https://example.com/wrong", headers={"X-API-Key": "a-wrong-secret"})
+
+    assert [(event["status"], event.get("client")) for event in events] == [
+        (200, None),
+        (400, "203.0.113.7"),
+        (200, None),
+        (429, "2001:db8::/64"),
+        (200, "key:shop"),
+        (401, "127.0.0.1"),
+    ]
+
+
 def test_a_request_that_the_fast_path_refuses_is_logged_with_its_host(make_client, api, capsys, monkeypatch):
     client = make_client(capture_concurrency=1, capture_queue=0)
     gate = threading.Event()
