@@ -151,8 +151,9 @@ def _engine(url: str) -> Iterator[Finding]:
     if not isinstance(state, dict):
         yield Finding("engine", "failed", f"{url}: {state}", "start the engine, and check CAPTURE_URL")
         return
-    words = f"{state.get('browser')}, {state.get('captures')} captures, {state.get('restarts')} restarts"
-    yield Finding("engine", "ok", words)
+    past = f"{state.get('browser')}, {state.get('captures')} captures, {state.get('restarts')} restarts"
+    now = f"{state.get('in_flight')} run now, {state.get('queued')} wait"
+    yield Finding("engine", "ok", f"{past}; {now}")
     if state.get("sandbox"):
         yield Finding("sandbox", "ok", "Chromium's sandbox is on")
     else:

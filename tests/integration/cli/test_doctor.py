@@ -113,13 +113,16 @@ def test_the_sandbox_and_the_namespace_of_the_engine_are_told(make_built):
             state = {
                 "browser": "Chromium 156",
                 "captures": 3,
-                "restarts": 0,
+                "restarts": 1,
+                "in_flight": 2,
+                "queued": 5,
                 "sandbox": sandbox,
                 "isolation": isolation,
             }
             engine.add("/health", json.dumps(state))
             found, _ = examined(make_built(capture_api="engine", capture_url=engine.url("")))
             assert (found["sandbox"]["verdict"], found["isolation"]["verdict"]) == verdicts
+            assert found["engine"]["words"] == "Chromium 156, 3 captures, 1 restarts; 2 run now, 5 wait"
 
 
 def test_a_clock_that_is_wrong_is_found(make_built):
