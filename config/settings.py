@@ -2,6 +2,8 @@
 
 from typing import Any, Self
 
+from pydantic_settings import InitSettingsSource
+
 from config.access import AccessSettings
 from config.apis import ApiSettings
 from config.captures import CaptureSettings
@@ -27,4 +29,4 @@ class Settings(
     @classmethod
     def of(cls, **values: Any) -> Self:
         """Make settings from `values` alone, for tests and tools. Reads no environment."""
-        return cls(_env_prefix="no variable starts like this: ", **values)
+        return cls(_build_sources=((InitSettingsSource(cls, values),), {}))

@@ -264,6 +264,14 @@ def test_the_environment_overrides_the_dotenv_file(load, tmp_path):
     assert (settings.cache_ttl, settings.stale_ttl) == (300, 200)
 
 
+def test_settings_of_arguments_read_neither_the_environment_nor_its_file(load, tmp_path):
+    read = load(CAPTURE_TIMEOUT="7", PERSIST_DIR="from-the-environment")
+    (tmp_path / ".env").write_text("CAPTURE_TIMEOUT=7\nPERSIST_DIR=from-the-file\n")
+    made = config.Settings.of(redis_prefix="given")
+    assert (made.redis_prefix, str(made.persist_dir)) == ("given", "data/media")
+    assert made.capture_timeout != read.capture_timeout == 7
+
+
 def test_targets_are_compared_in_lower_case(load):
     assert load(ALLOWED_TARGETS="Example.COM, *.Example.org").allowed_targets == ("example.com", "*.example.org")
 
