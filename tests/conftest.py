@@ -16,6 +16,7 @@ import botocore.session
 import hypothesis
 import pytest
 import redis as redis_library
+from werkzeug.routing import Rule
 
 import services
 import sites.migrate
@@ -107,6 +108,22 @@ def _botocore_read_once():
     """Let all clients of S3 share what botocore reads from its files: a test would spend most of its time on that."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", functools.cache(botocore.loaders.create_loader))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _rules_compiled_once():
+    """Let all applications share Werkzeug's compiled rules: compiling them takes most of the time to make an application."""
+    compile_builder, built = Rule._compile_builder, {}
+
+    def cached(self, append_unknown=True):
+        subject = self.rule, tuple(self._trace), str(self.defaults), append_unknown
+        if subject not in built:
+            built[subject] = compile_builder(self, append_unknown)
+        return built[subject]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", cached)
         yield
 
 
