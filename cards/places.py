@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import nodes
 
 from cards.failures import BrokenTemplate
-from cards.values import STYLE_TYPES, URL_TYPES, TemplateVariable
+from cards.values import STYLE_TYPES, THUMBNAIL, URL_TYPES, TemplateVariable
 
 _URLS = frozenset({
     "src", "href", "xlink:href", "srcset", "poster", "data", "action", "formaction", "cite", "ping", "background", "manifest", "to", "from",
@@ -123,7 +123,7 @@ class Walk:
                 self._file, node.lineno, f"only variables of the types {', '.join(sorted(types))} may stand in {where}"
             )
 
-    def _is_of(self, node: nodes.Node, types: frozenset[str]) -> bool:
+    def _is_of(self, node: nodes.Node | None, types: frozenset[str]) -> bool:  # noqa: PLR0911 - a case for each kind of node
         """Return whether an expression is the author's own text, or made of variables of these types alone."""
         match node:
             case nodes.Const():
@@ -131,15 +131,14 @@ class Walk:
             case nodes.Name():
                 return node.name in self._variables and self._variables[node.name].type in types
             case nodes.CondExpr():
-                return self._is_of(node.expr1, types) and node.expr2 is not None and self._is_of(node.expr2, types)
+                return self._is_of(node.expr1, types) and self._is_of(node.expr2, types)
             case nodes.Or() | nodes.And():
                 return self._is_of(node.left, types) and self._is_of(node.right, types)
-            case nodes.Filter():
-                inner = [node.node, *node.args]
-                usable = node.name in self._style_filters and types is STYLE_TYPES and not node.kwargs
-                return usable and all(each is not None and self._is_of(each, types) for each in inner)
-            case _:
-                return False
+            case nodes.Filter(name="thumbnail"):
+                return types is URL_TYPES and self._is_of(node.node, frozenset({THUMBNAIL}))
+            case nodes.Filter() if node.name in self._style_filters and types is STYLE_TYPES and not node.kwargs:
+                return all(self._is_of(each, types) for each in (node.node, *node.args))
+        return False
 
     def _text(self, data: str, place: Position) -> Position:
         at = 0

@@ -20,7 +20,7 @@ from cards.declaration import Declaration, read_declaration
 from cards.failures import BadVariable, BrokenTemplate, CardError
 from cards.files import TemplateFiles
 from cards.places import Walk
-from cards.values import TemplateVariable, read_value
+from cards.values import THUMBNAIL, TemplateVariable, read_value
 from cards.writing import direction_of, language_of
 
 PREFIX = "card:"
@@ -45,6 +45,7 @@ _PAGE = """<!doctype html>
 {body}
 <script>{script}</script>
 """
+_PICTURES = "_pictures"  # no variable begins with an underscore
 _STYLE_FILTERS = {"ink": ink_on, "mixed": mixed, "readable": readable}
 # These mark their result as HTML, so autoescape would let it pass.
 _REFUSED_FILTERS = ("safe", "tojson", "xmlattr", "urlize", "escape", "e", "forceescape", "pprint", "attr", "map")
@@ -67,6 +68,12 @@ def _compact(number: str) -> str:
     return number
 
 
+@jinja2.pass_context
+def _thumbnail(context: jinja2.runtime.Context, url: str) -> str:
+    """Return the thumbnail of a page as a `data:` URI, "" if there is none."""
+    return str(context[_PICTURES].get(url, ""))
+
+
 class _Environment(jinja2.sandbox.ImmutableSandboxedEnvironment):
     """Jinja without what marks text as HTML, and without other files."""
 
@@ -74,7 +81,7 @@ class _Environment(jinja2.sandbox.ImmutableSandboxedEnvironment):
         super().__init__(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         for name in _REFUSED_FILTERS:
             del self.filters[name]
-        self.filters |= {"host": _host, "compact": _compact, **_STYLE_FILTERS}
+        self.filters |= {"host": _host, "compact": _compact, THUMBNAIL: _thumbnail, **_STYLE_FILTERS}
         self.globals.clear()
 
 
@@ -167,7 +174,7 @@ class Template:
 
     def thumbnails(self, data: CardData) -> dict[str, str]:
         """Return the URLs of pages whose thumbnails the card shows, by variable: `render` takes their pictures."""
-        return {name: text for name, text in data.values if self._declaration.variables[name].type == "thumbnail"}
+        return {name: text for name, text in data.values if self._declaration.variables[name].type == THUMBNAIL}
 
     def needs_network(self, data: CardData) -> bool:
         """Return whether the document will ask for a picture that its data name by a URL."""
@@ -184,18 +191,16 @@ class Template:
         """
         variables = self._declaration.variables
         given = dict(data.values)
-        values: dict[str, Any] = {}
-        for name, each in variables.items():
-            text = given.get(name, each.default)
-            values[name] = (
-                text == "1" if each.type == "boolean" else pictures.get(name, "") if each.type == "thumbnail" else text
-            )
+        values: dict[str, Any] = {name: given.get(name, each.default) for name, each in variables.items()}
+        values |= {name: values[name] == "1" for name, each in variables.items() if each.type == "boolean"}
+        values[_PICTURES] = {given[name]: uri for name, uri in pictures.items() if name in given}
         texts = [given[name] for name in variables if name in given and variables[name].type in ("text", "long text")]
+        longest = max(texts, key=len, default="")  # names beside it are often in other letters
         ground = values["background"] or (DARK if values["theme"] == "dark" else LIGHT)
         colours = palette(ground, values["accent"])
         return _PAGE.format(
-            lang=values["lang"] or language_of(" ".join(texts)),
-            dir=direction_of(" ".join(texts)),
+            lang=values["lang"] or language_of(longest),
+            dir=direction_of(longest),
             theme="dark" if ink_on(ground) > ground else "light",
             style=";".join(f"--{name}:{colour}" for name, colour in colours.items()),
             policy=_POLICY,

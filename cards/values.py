@@ -148,7 +148,8 @@ TYPES: Mapping[str, Callable[[str, TemplateVariable], str]] = {
 DEFAULT_LENGTHS = {"text": 300, "long text": 2_000}
 # Values of these types consist of letters, digits, # - . only, so they may stand in a style. A choice is its author's.
 STYLE_TYPES = frozenset({"number", "colour", "boolean", "date", "choice", "language"})
-URL_TYPES = frozenset({"image", "thumbnail"})
+URL_TYPES = frozenset({"image"})
+THUMBNAIL = "thumbnail"
 
 
 def read_value(given: object, variable: TemplateVariable) -> str:

@@ -61,9 +61,6 @@ def language_of(text: str) -> str:
 
 
 def direction_of(text: str) -> str:
-    """Return `rtl` or `ltr`, as the first letter that has a direction says (UAX #9, rule P2)."""
-    for letter in text:
-        kind = unicodedata.bidirectional(letter)
-        if kind in ("L", "R", "AL"):
-            return "ltr" if kind == "L" else "rtl"
-    return "ltr"
+    """Return `rtl` or `ltr`, as most letters of `text` are written."""
+    kinds = Counter(map(unicodedata.bidirectional, text[:_LOOKED_AT]))
+    return "rtl" if kinds["R"] + kinds["AL"] > kinds["L"] else "ltr"
