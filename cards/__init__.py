@@ -4,12 +4,14 @@ service and the engine.
 
 from cards.failures import BadVariable, BrokenTemplate, CardError, OutdatedCard, UnknownTemplate
 from cards.library import BUILT_IN, Templates, load
+from cards.snapsharp import SNAPSHARP_TEMPLATES, list_snapsharp, read_snapsharp
 from cards.template import PREFIX, CardData, Template
 from cards.values import TemplateVariable
 
 __all__ = [
     "BUILT_IN",
     "PREFIX",
+    "SNAPSHARP_TEMPLATES",
     "BadVariable",
     "BrokenTemplate",
     "CardData",
@@ -19,5 +21,7 @@ __all__ = [
     "TemplateVariable",
     "Templates",
     "UnknownTemplate",
+    "list_snapsharp",
     "load",
+    "read_snapsharp",
 ]
