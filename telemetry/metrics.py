@@ -56,7 +56,7 @@ BUDGET_REFUSALS = Counter(
     _FLOW,
     {
         "budget": (
-            *("captures", "renditions", "requests", "permanent_pictures", "bytes_of_permanent_pictures"),
+            *("captures", "new_renditions", "requests", "permanent_pictures", "bytes_of_permanent_pictures"),
             *("requests_for_jobs", "jobs", "new_sites", "failed_log_ins"),
         )
     },
