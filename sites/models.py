@@ -116,6 +116,7 @@ class VersionRow(Base):
     region_height: Mapped[int | None]
     colour: Mapped[str] = mapped_column(default="")
     uploaded: Mapped[bool] = mapped_column(default=False)
+    captured_by: Mapped[str] = mapped_column(default="", server_default="")
 
     __table_args__ = (UniqueConstraint("site_id", "number", name="uq_versions_number"),)
 

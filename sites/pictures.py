@@ -93,7 +93,8 @@ class SitePictures:
             if image.number is not None:
                 raise
             return None
-        original = Picture(body, content_type, version.width, version.height, shown_since)
+        size = version.width, version.height
+        original = Picture(body, content_type, *size, shown_since, captured_by=version.captured_by)
         return self._render(image.request, original, charge)
 
     def changed(self, site_id: int, removed: Iterable[int] = ()) -> bool:

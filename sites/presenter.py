@@ -52,6 +52,7 @@ def describe_version(version: Version, base: str) -> dict[str, object]:
         "height": version.height,
         "bytes": version.size,
         "uploaded": version.uploaded,
+        "captured_by": version.captured_by or None,
         "image": f"{base}/sites/{version.site_id}/versions/{version.number}/image",
     }
 

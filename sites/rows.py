@@ -98,6 +98,7 @@ def to_version(row: VersionRow) -> Version:
         region=_region(row),
         colour=row.colour,
         uploaded=row.uploaded,
+        captured_by=row.captured_by,
     )
 
 

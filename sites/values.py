@@ -41,7 +41,8 @@ class Version:
     """How a site looked from `captured_at` until `seen_at`, the last capture that looked the same.
 
     Numbers count from 1. `change` is the share of the picture that differs from the version before, in percent, and
-    `region` where. `size` is in bytes; `colour`, "#rrggbb", is the mean of the picture.
+    `region` where. `size` is in bytes; `colour`, "#rrggbb", is the mean of the picture. `captured_by` names the screenshot
+    API that took it, "" for an uploaded picture, and for one of before this was noted.
     """
 
     site_id: int
@@ -57,6 +58,7 @@ class Version:
     region: Region | None = None
     colour: str = ""
     uploaded: bool = False
+    captured_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

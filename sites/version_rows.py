@@ -52,6 +52,7 @@ class VersionStore:
             picture.captured_at,
             picture.captured_at,
             colour=colour,
+            captured_by=picture.captured_by,
         )
 
 
@@ -93,6 +94,7 @@ def add_version(session: Session, row: SiteRow, draft: Version) -> VersionRow:
         region_height=height,
         colour=draft.colour,
         uploaded=draft.uploaded,
+        captured_by=draft.captured_by,
     )
     session.add(version)
     note_needed(session, draft.key)

@@ -22,6 +22,7 @@ from sites import Sort, Status
 from sites.exports import FILES
 from sites.imports import ListKind
 from web.api.site_query import DEFAULT_LIMIT, LONGEST_FILTER, MOST, MOST_TAGS
+from web.http.pictures import CAPTURED_BY
 from web.openapi.inputs import A_PAGE, RENDITION_QUERY
 from web.openapi.outputs import BINARY, MOMENT, json, pictures, ref
 from web.openapi.parameters import CONDITIONAL, IDEMPOTENCY_KEY_OF_SITE, IF_MATCH, SITE, VERSION
@@ -57,6 +58,7 @@ _PICTURE = RouteResponse(
         "ETag?",
         "Last-Modified?",
         "X-Cache?",
+        f"{CAPTURED_BY}?",
         "X-Thumb-State",
         "X-Error-Code?",
         "Server-Timing?",
@@ -64,7 +66,7 @@ _PICTURE = RouteResponse(
     ),
 )
 _SAME_PICTURE = RouteResponse(
-    "The caller has it.", headers=("ETag", "Cache-Control", "X-Cache?", "X-Thumb-State?", "Vary?")
+    "The caller has it.", headers=("ETag", "Cache-Control", "X-Cache?", f"{CAPTURED_BY}?", "X-Thumb-State?", "Vary?")
 )
 _UNCHANGED = RouteResponse("The caller has it.", headers=("ETag", "Cache-Control"))
 _SITE = RouteResponse("The site.", json(ref("Site")), ("ETag", "Cache-Control"))

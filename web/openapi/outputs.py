@@ -91,6 +91,7 @@ _VERSION: Mapping[str, JSONSchema] = {
     "height": COUNT,
     "bytes": COUNT,
     "uploaded": FLAG,
+    "captured_by": nullable(TEXT | {"description": "The screenshot API that took it. Uploaded pictures have none."}),
     "image": TEXT | {"description": "The URL of its picture."},
 }
 _SITE: Mapping[str, JSONSchema] = {

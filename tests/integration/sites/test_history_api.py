@@ -1,6 +1,7 @@
 """The history of a site over HTTP: its versions, what differs between them, and which one is shown."""
 
 import io
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -48,6 +49,25 @@ def test_versions_are_listed_in_pages_the_newest_first(client, history):
     assert newest["region"]["left"] <= 100
     assert newest["image"] == "http://localhost/sites/1/versions/3/image"
     assert client.get("/sites/1/versions/2/image").status_code == 200
+
+
+def test_versions_and_their_pictures_say_which_api_took_them(client, built):
+    built.catalogue.add(SiteDraft("https://example.com/"))
+    claims = Claims(built.database, timedelta(minutes=3), timedelta(days=1))
+    for mark, api in ((0, "engine"), (50, "snapsharp")):
+        built.catalogue.request_capture([1])
+        (claim,) = claims.claim_due(10)
+        site, claim = claims.begin(claim)
+        built.site_capturer.recorder.record(claim, site, replace(page(mark), captured_by=api))
+
+    versions = client.get("/sites/1/versions").json["versions"]
+    assert [version["captured_by"] for version in versions] == ["snapsharp", "engine"]
+    for path, api in (("", "snapsharp"), ("/versions/1", "engine")):
+        for _ in range(2):  # made, and from the cache
+            assert client.get(f"/sites/1{path}/image?w=100").headers["X-Captured-By"] == api
+    client.put("/sites/1/picture", data=page(100).body, content_type="image/png")
+    assert client.get("/sites/1").json["picture"]["captured_by"] is None
+    assert "X-Captured-By" not in client.get("/sites/1/image").headers
 
 
 def test_the_difference_of_two_versions_is_told_and_drawn(client, history):
