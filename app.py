@@ -35,6 +35,7 @@ from web.http import (
     budgets,
     cache_tags,
     callers,
+    card_paths,
     errors,
     flood_guard,
     origins,
@@ -59,7 +60,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     request_log.install(app)
     placeholders.install(app, services.settings)
     cache_tags.install(app, services.settings)
-    readers, spoken = thumb_paths.of(services), readers_of(services)
+    readers, spoken = (*thumb_paths.of(services), card_paths.CardReader(services)), readers_of(services)
     fast_path.install(app, services, (*readers, *spoken))
     pictures = thumbs.blueprint(services, limits, readers)
     dialects.add_views(pictures, services, limits, spoken)

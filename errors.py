@@ -5,6 +5,7 @@ ThumbnailError
 │   ├── InvalidURL           invalid_url
 │   ├── BlockedTarget        blocked_url
 │   └── InvalidOption        invalid_option
+│       └── InvalidCard          invalid_card
 ├── Unauthorized 401
 │   ├── KeyRequired          key_required
 │   └── BadKey               bad_key
@@ -52,6 +53,7 @@ ThumbnailError
 ├── DatabaseUnavailable 503  database_unavailable
 ├── UnknownFormat 501        not_implemented
 └── NotFound 404             not_found
+    └── UnknownCard            unknown_template
 
 Each error says whose fault it is: the caller's, the page's, or the service's own. Metrics, alerts and admin pages go by that,
 not by the status: a page that is down is answered by a 502, and no operator need wake up for it.
@@ -191,6 +193,13 @@ class InvalidOption(BadRequest):
     title = "Invalid option"
 
 
+class InvalidCard(InvalidOption):
+    """The data of a card are not what its template takes. The text lists all that is wrong, and all variables."""
+
+    code = "invalid_card"
+    title = "Invalid data of a card"
+
+
 class Unauthorized(ThumbnailError):
     status = 401
     title = "Unauthorized"
@@ -253,6 +262,13 @@ class NotFound(ThumbnailError):
     words = "not found"
     title = "Not found"
     usual_fault = Fault.CALLER
+
+
+class UnknownCard(NotFound):
+    """There is no template of this name. The text names those that there are."""
+
+    code = "unknown_template"
+    title = "Unknown template"
 
 
 class UnknownFormat(ThumbnailError):

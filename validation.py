@@ -17,6 +17,7 @@ from options import (
     BLANKS,
     BULKY,
     CACHE_BUSTERS,
+    CARD_OPTIONS,
     FILES,
     FORMAT_ALIASES,
     FORMATS,
@@ -111,6 +112,24 @@ class Validator:
         `format=auto` becomes `preferred`. Raises InvalidOption.
         """
         return self._rendition(query, preferred)
+
+    def parse_page(self, url: str) -> ThumbnailRequest:
+        """Return the request for the page at `url` with all options at their defaults.
+
+        Raises InvalidURL or BlockedTarget.
+        """
+        return self._parse({"url": url}, _Body)
+
+    def parse_card(self, options: Mapping[str, object], format_: str) -> tuple[Rendition, Delivery, float]:
+        """Read the options of a card's picture, without its variables: size, delivery, and device scale factor.
+
+        Raises InvalidOption.
+        """
+        _refuse_unknown(options, CARD_OPTIONS)
+        values = vars(_validated(_Card, options))
+        rendition = Rendition(**{name: values[name] for name in _RENDITION if name in values}, format=format_)
+        delivery = Delivery(**{name: values[name] for name in _DELIVERY if name in values})
+        return rendition, delivery, values["scale"]
 
     def parse_json(self, body: object, preferred: str = "") -> ThumbnailRequest:
         """Read a decoded JSON body; `format=auto` becomes `preferred`, and is refused without one.
@@ -347,6 +366,7 @@ _Image = _model(
     SITE_IMAGE_OPTIONS.values(),
     format=Choice((*(name for name in FILES if name != "pdf"), AUTO), FORMAT_ALIASES),
 )
+_Card = _model("CardQuery", CARD_OPTIONS.values())
 _Job = _model("JobBody", JOB_OPTIONS.values())
 
 

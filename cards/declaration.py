@@ -33,7 +33,10 @@ COMMON = (
     TemplateVariable("background", "colour", "The colour of the ground, in place of the theme's."),
     TemplateVariable("accent", "colour", "The colour of what stands out.", 0, default="#2f5bea"),
 )  # fmt: skip
-RESERVED = ("w", "h", "width", "height", "scale", "format", "sig", "expires", "key", "template", "dir")
+RESERVED = (
+    "w", "h", "fit", "width", "height", "scale", "format", "quality", "ttl", "fresh", "wait", "sig", "expires", "key", "v",
+    "template", "dir",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ from options.page_metadata import (
 )
 from options.table import (
     BULKY,
+    CARD_OPTIONS,
     JOB_OPTIONS,
     LONGEST_TTL,
     LONGEST_WAIT,
@@ -81,6 +82,7 @@ __all__ = [
     "BLANKS",
     "BULKY",
     "CACHE_BUSTERS",
+    "CARD_OPTIONS",
     "DEFAULT_PORTS",
     "DEVICES",
     "DOCUMENT_SCHEMES",

@@ -508,6 +508,13 @@ PRIVATE = frozenset(each.name for each in options_of(CaptureOptions) if each.pri
 BULKY = PRIVATE | {each.name for each in options_of(CaptureOptions) if isinstance(each.kind, Code)}
 MOST_BULK = 256 << 10
 THUMBNAIL_OPTIONS = _of_callers(CaptureOptions, Rendition, Delivery, Signature)
+# Of the picture of a card, beside the variables of its template: its format is the ending of its address.
+CARD_OPTIONS = MappingProxyType(
+    {
+        name: THUMBNAIL_OPTIONS[name]
+        for name in ("w", "h", "fit", "quality", "scale", "ttl", "fresh", "wait", "expires", "sig")
+    }
+)
 # Of the pictures of sites, which do not know from which URL they were captured: that of a site may have changed since.
 SITE_IMAGE_OPTIONS = MappingProxyType(
     {each.name: each for each in callers_options(Rendition) if each.name != "provenance"}

@@ -58,6 +58,8 @@ from sites.exports import Exporter
 from sites.imports import Importer, ListReader, ListTurns
 from storage import OriginalStore, PictureStorage
 from thumbnails import (
+    CardDocuments,
+    CardThumbnails,
     Explainer,
     FailureHistory,
     Freshness,
@@ -129,6 +131,7 @@ class Services:
     purges: Purges
     purging: Purging
     templates: cards.Templates
+    card_thumbnails: CardThumbnails
 
     def ready(self) -> dict[str, str]:
         """Return the state of each dependency: ok, unreachable, full, or what to do. Each check ends within seconds.
@@ -183,7 +186,14 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     costs = Costs(state, {each.name: each.price for each in settings.apis}, settings.capture_cost_limit)
     page_figures = PageFigures(state, enabled=settings.admin_key is not None)
     document_store = DocumentStore(state)
-    documents = Documents({"document": document_store.find})
+    validator = make_validator(settings, guard)
+    templates = cards.load([settings.templates_dir] if settings.templates_dir else [])
+    documents = Documents(
+        {
+            "document": document_store.find,
+            "card": CardDocuments(templates, cache, validator.parse_page).find,
+        }
+    )
     screenshot_api = make_screenshot_api(settings, state, cpu, costs, page_figures, documents)
     previews = Previews(PreviewFetcher(pictures, cpu), freshness)
     politeness, failures = make_politeness(settings, state), FailureHistory(state)
@@ -220,7 +230,6 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     presenter = JobPresenter(storage, settings.public_url)
     webhook_sender = WebhookSender(guard, settings.webhook_secret, resolves=settings.resolve_targets)
     counters = Counters(RedisCounters(state=state))
-    validator = make_validator(settings, guard)
     database = Database(settings.database_url)
     site_pictures = SitePictures(
         database, storage, cache, renditions, settings.cache_ttl + settings.stale_ttl, access.blocked.require_shown
@@ -294,7 +303,8 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
             guard,
             access.blocked,
         ),
-        templates=cards.load([settings.templates_dir] if settings.templates_dir else []),
+        templates=templates,
+        card_thumbnails=CardThumbnails(templates, thumbnailer, validator.parse_page),
     )
 
 

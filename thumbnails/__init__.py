@@ -2,6 +2,7 @@
 
 from thumbnails.ask import Ask, Charge, NoCharge
 from thumbnails.cache import PictureCache
+from thumbnails.cards import CardDocuments, CardThumbnails, card_request
 from thumbnails.explanation import Explainer, Explanation
 from thumbnails.explanation_json import describe
 from thumbnails.failures import FailureHistory, PastFailure
@@ -23,6 +24,8 @@ __all__ = [
     "MOST_MARKS",
     "Ask",
     "CacheState",
+    "CardDocuments",
+    "CardThumbnails",
     "Charge",
     "Explainer",
     "Explanation",
@@ -47,5 +50,6 @@ __all__ = [
     "Served",
     "Thumbnailer",
     "WaitLimits",
+    "card_request",
     "describe",
 ]

@@ -32,7 +32,9 @@ def get_picture(
 ) -> tuple[Served, dict[str, str]]:
     """Get the picture of `wanted` for the current request, and the headers of the caller's budget if it was charged."""
     charge = budgets.charge_of(caller.name, caller.own_limit)
-    served = services.thumbnailer.get(Ask(wanted, charge, request_id()), known)
+    ask = Ask(wanted, charge, request_id())
+    shows_pages = bool(services.card_thumbnails.shown_by(wanted.target))
+    served = services.card_thumbnails.get(ask) if shows_pages else services.thumbnailer.get(ask, known)
     log_facts(cache=served.cache, **({} if served.capture_ms is None else {"capture_ms": served.capture_ms}))
     return served, charge.headers
 
@@ -92,8 +94,9 @@ def blueprint(services: Services, budgets: Budgets, readers: Sequence[Reader]) -
 
     def respond(wanted: ThumbnailRequest, caller: Caller) -> Response:
         preferences = Preferences.of(request.headers.get("Prefer", ""))
-        # An `<img>` cannot show a job.
-        if preferences.respond_async and not prefers_image() and not services.thumbnailer.has_picture(wanted):
+        # An `<img>` cannot show a job. A card with thumbnails waits for these, which a job does not.
+        jobless = prefers_image() or services.card_thumbnails.shown_by(wanted.target)
+        if preferences.respond_async and not jobless and not services.thumbnailer.has_picture(wanted):
             return respond_with_job(wanted, caller, preferences.wait)
         return respond_with_picture(wanted, caller, wanted.delivery, fast_path.known_state())
 

@@ -90,7 +90,8 @@ def of_pending(wanted: ThumbnailRequest, err: Pending, public_url: str | None) -
 
 def _address(public_url: str | None) -> str:
     query: str = request.environ["QUERY_STRING"]
-    if request.path == "/thumb":  # elsewhere, the query may be that of the page
+    # Elsewhere, the query may be that of the page.
+    if request.path == "/thumb" or request.path.startswith("/card/"):
         query = (_NOT_SIGNED if _SIGNED.search(query) else _OF_ONE_REQUEST).sub("", query).lstrip("&")
     path = raw_path(request.environ)
     return absolute_url(f"{path}?{query}" if query else path, public_url)

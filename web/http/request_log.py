@@ -9,6 +9,7 @@ from flask import Flask, Response, g, request
 
 import logs
 from errors import Fault, ThumbnailError
+from options import DOCUMENT_SCHEMES
 from telemetry import metrics, traces
 
 STARTED = "thumbnails.started"  # in the WSGI environment: when the fast path got the request (monotonic clock)
@@ -40,8 +41,9 @@ def note_http_error(status: int, code: str) -> None:
 
 
 def target_host() -> str:
-    """Return the host whose page the current request is about, as its log event has it; "" before the URL was read."""
-    return str(structlog.contextvars.get_contextvars().get("host", ""))
+    """Return the host whose page the current request is about, as its log event has it; "" before the URL was read, and for a document."""
+    host = str(structlog.contextvars.get_contextvars().get("host", ""))
+    return "" if ":" in host and host.partition(":")[0] in DOCUMENT_SCHEMES else host
 
 
 def request_id() -> str:

@@ -24,18 +24,18 @@ _PICTURE = (
 _THUMBNAIL = RouteResponse(
     "The picture, or with `format=lqip` a data URL.", {**pictures(), **text("text/plain")}, _PICTURE
 )
-_STATE = RouteResponse(
+STATE = RouteResponse(
     "The picture, with `format=lqip` a data URL, or for `Accept: application/json` its state.",
     {**_THUMBNAIL.contents, **json(ref("ThumbnailState"))},
     ("Cache-Control", *(f"{name.removesuffix('?')}?" for name in _PICTURE if name != "Cache-Control")),
 )
-_UNCHANGED = RouteResponse("The caller has the picture.", headers=(*PICTURE, *BUDGET))
+UNCHANGED = RouteResponse("The caller has the picture.", headers=(*PICTURE, *BUDGET))
 _JOB_STARTED = RouteResponse(
     "With `Prefer: respond-async`, a job that captures the page.",
     json(ref("JobStarted")),
     ("Location?", *PENDING, "Preference-Applied?", *BUDGET),
 )
-_PENDING = RouteResponse(
+JOB_OR_STATE = RouteResponse(
     "The state of a picture that is captured; or, with `Prefer: respond-async`, a job that captures the page.",
     json({"anyOf": [ref("ThumbnailState"), ref("JobStarted")]}),
     ("Location?", *PENDING, "Preference-Applied?", *BUDGET),
@@ -47,7 +47,7 @@ THUMBNAILS: tuple[Route, ...] = (
         "get_thumbnail",
         "Thumbnails",
         "The picture of a page, as in an <img>",
-        {200: _STATE, 202: _PENDING, 304: _UNCHANGED},
+        {200: STATE, 202: JOB_OR_STATE, 304: UNCHANGED},
         "A known picture is served at once, others are captured. An `<img>` gets a placeholder in place of an error.",
         (*THUMBNAIL_QUERY, *PREFER, *CONDITIONAL),
         errors=(*ABOUT_PAGE, Pending, *CAPTURED, QueueUnavailable, 412),
@@ -58,7 +58,7 @@ THUMBNAILS: tuple[Route, ...] = (
         "get_thumbnail_by_path",
         "Thumbnails",
         "The same, with the options in the path",
-        {200: _STATE, 202: _PENDING, 304: _UNCHANGED},
+        {200: STATE, 202: JOB_OR_STATE, 304: UNCHANGED},
         "For templates that cannot percent-encode, and for programs that want a file name.",
         (
             in_path(

@@ -54,6 +54,16 @@ def test_pages_that_differ_in_their_encoding_or_slashes_are_other_entries(site_e
         assert ask(site_edge, site, f"/t/w=320/{page}") == "MISS"
 
 
+def test_a_card_is_stored_by_template_format_and_data_and_not_if_it_is_personal(site_edge, site):
+    cards = ("/card/a.png?title=x", "/card/b.png?title=x", "/card/a.webp?title=x", "/card/a.png?title=y", "/card/a.png")
+    for target in cards:
+        assert [ask(site_edge, site, target) for _ in range(2)] == ["MISS", "HIT"]
+    assert ask(site_edge, site, "/card/a.png?v=7&title=x") == "HIT"
+    assert [ask(site_edge, site, "/card/a.png?title=x&wait=5") for _ in range(2)] == ["MISS", "HIT"]
+    for option in ("fresh=1", "expires=1"):
+        assert [ask(site_edge, site, f"/card/a.png?title=x&{option}") for _ in range(2)] == ["BYPASS", "BYPASS"]
+
+
 def test_a_picture_is_one_entry_for_all_values_of_a_cache_buster(site_edge, site):
     for query in ("url=x&v={}&w=5", "v={}&url=x", "url=x&w=6&_={}", "_={0}&url=x&v={0}&h=7"):
         assert [ask(site_edge, site, f"/thumb?{query.format(value)}") for value in (1, "2a")] == ["MISS", "HIT"]

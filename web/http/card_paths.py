@@ -1,0 +1,144 @@
+"""The address of a card, `/card/article.png?title=…`: read into the request for its picture, which the flow of `/thumb` serves.
+
+What the query holds beside the options of the picture are the variables of the template. A signature covers both, and the
+template.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlencode
+
+from cards import CardError, Template, UnknownTemplate
+from errors import InvalidCard, InvalidOption, ThumbnailError, UnknownCard
+from model import ThumbnailRequest
+from options import CARD_OPTIONS, FORMAT_ALIASES, Delivery, Rendition, either, is_appended
+from services import Services
+from thumbnails import card_request
+from urls import read_query
+from web.http.thumb_paths import written_in
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+PREFIX = "/card/"
+FORMATS = ("png", "webp", "jpeg", "avif")
+_ENDINGS = {each: each for each in FORMATS} | {name: each for name, each in FORMAT_ALIASES.items() if each in FORMATS}
+_LONGEST_REMEMBERED = 1024  # bytes of a query, so that a stranger's long texts do not fill the memory
+
+Pairs = Iterable[tuple[str, str]]
+
+
+class CardReader:
+    """Reads `/card/<template>.<format>?…`."""
+
+    name = "card"
+    rules = ("/card/<path:card>",)
+    presenter = None
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._remembered = lru_cache(maxsize=2048)(self._read_or_refuse)
+
+    def matches(self, path: str) -> bool:
+        return path.startswith(PREFIX)
+
+    def read(self, environ: "WSGIEnvironment") -> ThumbnailRequest:
+        """Read path and query. Raises UnknownCard, InvalidCard or InvalidOption."""
+        path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
+        read = self._remembered if len(query) <= _LONGEST_REMEMBERED else self._read_or_refuse
+        found = read(path, query)
+        if isinstance(found, ThumbnailError):
+            raise found.untraced()
+        return found
+
+    def require_allowed(self, environ: "WSGIEnvironment", wanted: ThumbnailRequest) -> None:
+        """Raise an error unless every caller may GET this card: signature, size, and the pages that it shows."""
+        template, _ = _parts(environ["PATH_INFO"])
+        pairs = signed_pairs(template, read_query(environ["QUERY_STRING"].encode("latin-1")))
+        self._services.access.require_allowed(urlencode(pairs).encode(), wanted)
+        for shown in self._services.card_thumbnails.shown_by(wanted.target):
+            self._services.access.require_target(shown.target)
+
+    def written(self, environ: "WSGIEnvironment") -> Mapping[str, str]:
+        """Return the options as far as they can be read, and the size of the template's cards."""
+        template = self._services.templates.get(_parts(environ["PATH_INFO"])[0])
+        size = {"width": str(template.width), "height": str(template.height)} if template else {}
+        return written_in(environ["QUERY_STRING"]) | size
+
+    def _read_or_refuse(self, path: str, query: str) -> ThumbnailRequest | ThumbnailError:
+        try:
+            template, ending = _parts(path)
+            if ending not in _ENDINGS:
+                raise InvalidOption(f"must end in {either(tuple(f'.{each}' for each in FORMATS))}", field="path")
+            return read_card(self._services, template, read_query(query.encode("latin-1")), _ENDINGS[ending])
+        except ThumbnailError as err:
+            return err.untraced()
+
+
+def read_card(services: Services, name: str, pairs: Pairs, format_: str) -> ThumbnailRequest:
+    """Return the request for the picture of a card with the template `name`, of a query's decoded `pairs`.
+
+    Raises UnknownCard, InvalidCard, InvalidOption, and InvalidURL or BlockedTarget for a page that the card shows.
+    """
+    template = find_template(services, name)
+    options, data = _divided(pairs, template)
+    return request_of(services, template, data, services.validator.parse_card(options, format_))
+
+
+def request_of(
+    services: Services, template: Template, data: Mapping[str, object], options: tuple[Rendition, Delivery, float]
+) -> ThumbnailRequest:
+    """Return the request for a card with the `data`. Raises InvalidCard, InvalidURL or BlockedTarget."""
+    try:
+        read = template.read(data)
+    except CardError as err:
+        raise InvalidCard(
+            f"{err}. The variables of {template.name} are {', '.join(template.variables)}", field=err.field
+        ) from None
+    wanted = card_request(template, read, *options)
+    services.card_thumbnails.shown_by(wanted.target)  # refuses a page that the guard refuses
+    return wanted
+
+
+def find_template(services: Services, name: str) -> Template:
+    """Return the template `name`. Raises UnknownCard, which names all templates."""
+    try:
+        return services.templates[name]
+    except UnknownTemplate as err:
+        raise UnknownCard(f"there is no such template; there are {', '.join(err.known)}", field="template") from None
+
+
+def signed_pairs(template: str, pairs: Pairs) -> list[tuple[str, str]]:
+    r"""Return what the signature of a card's address covers: its query and its template.
+
+    A signed line holds no line break, so one in a text is written as `\n`.
+    """
+    return [("template", template), *((name, one_line(text)) for name, text in pairs)]
+
+
+def one_line(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\n", "\\n")
+
+
+def _parts(path: str) -> tuple[str, str]:
+    """Return the template's name and the ending of a path."""
+    name, _, ending = unquote(path.removeprefix(PREFIX)).rpartition(".")
+    return name, ending.lower()
+
+
+def _divided(pairs: Pairs, template: Template) -> tuple[dict[str, str], dict[str, str]]:
+    """Part the options of the picture from the variables of the template."""
+    options: dict[str, str] = {}
+    data: dict[str, str] = {}
+    for name, text in pairs:
+        if name in template.variables or not (name in CARD_OPTIONS or is_appended(name)):
+            kind = data
+        elif is_appended(name):
+            continue
+        else:
+            kind, text = options, text.strip()  # noqa: PLW2901 - blanks around an option are ignored, as in `/thumb`
+        if name in kind:
+            raise InvalidOption("is set more than once; send it once", field=name[:40])
+        kind[name] = text
+    return options, data
