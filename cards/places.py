@@ -118,10 +118,15 @@ class Walk:
                 )
 
     def _require(self, node: nodes.Expr, types: frozenset[str], where: str) -> None:
-        if not self._is_of(node, types):
+        if self._is_of(node, types):
+            return
+        name = node.name if isinstance(node, nodes.Name) else ""
+        if types is URL_TYPES and name in self._variables and self._variables[name].type == THUMBNAIL:
             raise BrokenTemplate(
-                self._file, node.lineno, f"only variables of the types {', '.join(sorted(types))} may stand in {where}"
+                self._file, node.lineno, f"{name} is the URL of a page: {name}|thumbnail is its picture"
             )
+        names = ", ".join(sorted(types))
+        raise BrokenTemplate(self._file, node.lineno, f"only variables of the types {names} may stand in {where}")
 
     def _is_of(self, node: nodes.Node | None, types: frozenset[str]) -> bool:  # noqa: PLR0911 - a case for each kind of node
         """Return whether an expression is the author's own text, or made of variables of these types alone."""

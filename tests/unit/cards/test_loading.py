@@ -103,6 +103,18 @@ def test_a_text_cannot_stand_where_it_would_be_a_style_a_url_or_a_script(own, ht
     assert caught.value.line == 2
 
 
+def test_a_thumbnail_is_the_picture_of_a_url(own):
+    toml = TOML + '\n[variables.page]\ntype = "thumbnail"\n'
+    with pytest.raises(
+        cards.BrokenTemplate, match=r"template.html:1: page is the URL of a page: page\|thumbnail is its picture"
+    ):
+        own('<img src="{{ page }}">', toml)
+    template = own('{{ page|host }}{% if page|thumbnail %}<img src="{{ page|thumbnail }}">{% endif %}', toml)
+    data = template.read({"title": "x", "page": "https://www.example.com/a"})
+    assert "example.com<img" not in template.render(data)
+    assert 'example.com<img src="data:x">' in template.render(data, {"page": "data:x"})
+
+
 def test_values_of_a_narrow_type_may_stand_there(own):
     html = """<style>p { color: {{ tint }} }</style><p style="color: {{ tint|readable('#ffffff') if tint else '#000' }}" title="{{ title }}">
 {% if picture %}<img alt="" src="{{ picture }}">{% endif %}</p>"""
