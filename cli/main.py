@@ -14,6 +14,7 @@ _COMMANDS = {
     "sign": ("pictures", "Print a signed thumbnail URL."),
     "purge": ("pictures", "Show no picture any more of a page, a host, a site, a tag, or of all."),
     "explain": ("pictures", "Say what is known of a page, and what a request would get."),
+    "cards": ("static_cards", "Make share pictures of a static site's pages."),
     "sites": ("sites", "Import and export lists of sites."),
     "doctor": ("doctor", "Check everything that the service needs, and say what to do."),
     "backup": ("backup", "Write the catalogue and the permanent pictures into a file."),
