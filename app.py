@@ -24,6 +24,7 @@ from web.api import (
     oembed,
     persist,
     purge,
+    render,
     share,
     site_history,
     site_lists,
@@ -71,6 +72,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(contract.blueprint(services, limits))
     app.register_blueprint(persist.blueprint(services, limits))
     app.register_blueprint(jobs.blueprint(services, limits))
+    app.register_blueprint(render.blueprint(services, limits))
     app.register_blueprint(sites.blueprint(services, limits))
     app.register_blueprint(site_history.blueprint(services, limits))
     app.register_blueprint(site_lists.blueprint(services, limits))

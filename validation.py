@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
+from documents import NOTHING_BLOCKED, THEMES, render_markdown
 from errors import BlockedTarget, InvalidOption, InvalidURL, PaidOption, ThumbnailError
 from model import ThumbnailRequest
 from netguard import Guard
@@ -36,6 +38,7 @@ from options import (
     Code,
     Contradiction,
     Delivery,
+    Document,
     JobOptions,
     Kind,
     Matching,
@@ -60,6 +63,8 @@ from options import (
     options_of,
     query_advice,
     read_code,
+    read_html,
+    read_markdown,
     rounded,
 )
 from urls import parse_typed_url, parse_url, read_query
@@ -76,12 +81,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """A validated request for the job of one picture, or for a batch of jobs."""
+    """A validated request for the job of one picture, or for a batch of jobs. `document` is what the picture shows."""
 
     pictures: tuple[ThumbnailRequest, ...]
     batch: bool = False
     webhook_url: str | None = None
     persist: bool = False
+    document: Document | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentOrder:
+    """A validated request for the picture of a document, and whether to keep it for ever, or to make a job of it."""
+
+    document: Document
+    picture: ThumbnailRequest
+    persist: bool = False
+    webhook_url: str | None = None
 
 
 class Validator:
@@ -152,14 +168,25 @@ class Validator:
         wanted = _read(lambda: contract.read(options, self._target_of_contract))
         capture = wanted.capture
         _refuse_forbidden({each.name: getattr(capture, each.attribute) for each in self._forbidden}, self._forbidden)
-        # As for `/thumb`, one lossless capture serves all formats.
-        printed = capture.format == "pdf"
-        original = replace(capture, format="pdf" if printed else PNG, quality=_ORIGINAL_QUALITY)
-        rendition = Rendition(format=capture.format)
-        if FORMATS[capture.format].lossy:
-            rendition = replace(rendition, quality=capture.quality)
-        ttl = max(wanted.cache_ttl, SHORTEST_TTL)
-        return ThumbnailRequest(original, rendition, Delivery(ttl=ttl, fresh=not wanted.cache))
+        return _of_contract(wanted)
+
+    def parse_contract_document(self, options: object) -> DocumentOrder:
+        """Read the options of `/v1/html-to-image`, with SnapSharp's defaults. Raises InvalidOption."""
+        read = _read(lambda: contract.read_document(options))
+        return DocumentOrder(read.document, _of_contract(read.wanted))
+
+    def parse_document(self, body: object, preferred: str) -> DocumentOrder:
+        """Read a decoded JSON body of `/render`; `format=auto` becomes `preferred`. Raises InvalidOption."""
+        given = _object(body, _A_DOCUMENT)
+        _refuse_unknown(given, {**DOCUMENT_OPTIONS, **_DOCUMENTS_OWN})
+        _refuse_mistyped(given)
+        document = _read_document(given)
+        values = vars(_validated(_Document, {name: given[name] for name in given if name in DOCUMENT_OPTIONS}))
+        values |= _implied({name: values[name] for name in given if name in values})
+        _refuse_beside_format(values["format"], given)
+        own = JobOptions(**{name: values.pop(name) for name in ("persist", "webhook_url")})
+        picture = self._build(values | NOTHING_BLOCKED, document.target, preferred)
+        return DocumentOrder(document, picture, own.persist, own.webhook_url)
 
     def _target_of_contract(self, url: object) -> Target:
         if not isinstance(url, str):
@@ -223,12 +250,13 @@ class Validator:
         self, values: dict[str, Any], target: Target, preferred: str, *, http_too: bool = False
     ) -> ThumbnailRequest:
         negotiated = values["format"] == AUTO
-        values = values | {name: default for name, default in self._defaults.items() if values[name] is None}
+        values = values | {name: default for name, default in self._defaults.items() if values.get(name) is None}
         if negotiated:
             values["format"] = preferred
-        capture = {name: values[name] for name in _CAPTURE}
-        rendition = {name: values[name] for name in _RENDITION}
-        delivery = {name: values[name] for name in _DELIVERY}
+        # A document has not all of the options.
+        capture = {name: values[name] for name in _CAPTURE if name in values}
+        rendition = {name: values[name] for name in _RENDITION if name in values}
+        delivery = {name: values[name] for name in _DELIVERY if name in values}
         if values["format"] == "pdf":
             capture["format"] = "pdf"  # a printed page is another capture than a screenshot
         options = CaptureOptions(target, **capture)
@@ -238,6 +266,46 @@ class Validator:
         return ThumbnailRequest(
             options, Rendition(**rendition), Delivery(**delivery, negotiated=negotiated, http_too=http_too)
         )
+
+
+def _of_contract(wanted: contract.ContractRequest) -> ThumbnailRequest:
+    """Return what the contract asks for. As for `/thumb`, one lossless capture serves all formats."""
+    capture = wanted.capture
+    printed = capture.format == "pdf"
+    original = replace(capture, format="pdf" if printed else PNG, quality=_ORIGINAL_QUALITY)
+    rendition = Rendition(format=capture.format)
+    if FORMATS[capture.format].lossy:
+        rendition = replace(rendition, quality=capture.quality)
+    ttl = max(wanted.cache_ttl, SHORTEST_TTL)
+    return ThumbnailRequest(original, rendition, Delivery(ttl=ttl, fresh=not wanted.cache))
+
+
+def _refuse_mistyped(given: Mapping[Any, Any]) -> None:
+    """Refuse a number for a boolean, and a boolean for a number, which Python takes for each other."""
+    for name, value in given.items():
+        kind = DOCUMENT_OPTIONS[name].kind if name in DOCUMENT_OPTIONS else None
+        is_flag, is_number = isinstance(value, bool), isinstance(value, int | float)
+        if (is_flag and isinstance(kind, Whole | Number)) or (is_number and not is_flag and isinstance(kind, Boolean)):
+            raise InvalidOption(f"must be {kind.words}", field=name)
+
+
+def _read_document(given: Mapping[Any, Any]) -> Document:
+    """Read the HTML of a body, or make it of the Markdown there."""
+    if ("html" in given) == ("markdown" in given):
+        raise InvalidOption("send one of them", field="html, markdown")
+    if "theme" in given and "html" in given:
+        raise InvalidOption("is for markdown; remove it, or send markdown", field="theme")
+    network, theme = given.get("network", False), given.get("theme", THEMES[0])
+    if not isinstance(network, bool):
+        raise InvalidOption(f"must be {Boolean().words}", field="network")
+    if theme not in THEMES:
+        raise InvalidOption(f"must be {either(THEMES)}", field="theme")
+    name = "html" if "html" in given else "markdown"
+    try:
+        html = read_html(given["html"]) if name == "html" else render_markdown(read_markdown(given["markdown"]), theme)
+    except ValueError as err:
+        raise InvalidOption(f"must be {err}", field=name) from None
+    return Document(html, network)
 
 
 def _read_rendition(query: bytes, preferred: str) -> tuple[Rendition, bool]:
@@ -268,13 +336,27 @@ def _names(group: "type[DataclassInstance]") -> tuple[str, ...]:
     return tuple(each.name for each in callers_options(group))
 
 
-_CAPTURE, _RENDITION, _DELIVERY = _names(CaptureOptions)[1:], _names(Rendition), _names(Delivery)
+_CAPTURE = (*_names(CaptureOptions)[1:], "transparent")  # which callers may set of documents alone
+_RENDITION, _DELIVERY = _names(Rendition), _names(Delivery)
 _MEANINGLESS = {"pdf": frozenset(_RENDITION) - {"format"}} | {
     name: frozenset({"quality", "provenance"}) for name in FORMATS if name not in FILES
 }
 _ORIGINAL_QUALITY = next(each.default for each in options_of(CaptureOptions) if each.name == "quality")
 _SET_BY_OPERATOR = tuple(each for each in THUMBNAIL_OPTIONS.values() if each.setting)
 _ALLOWED_BY_OPERATOR = tuple(each for each in THUMBNAIL_OPTIONS.values() if each.allowed_by)
+
+_DOCUMENTS_OWN = dict.fromkeys(("html", "markdown", "theme", "network"))
+_OF_DOCUMENTS = frozenset(
+    {*contract.DOCUMENT_OPTIONS, "w", "h", "fit", "provenance", "ttl", "fresh", "wait", "persist", "webhook_url"}
+)
+_DOCUMENT_DEFAULTS: Mapping[str, dict[str, Any]] = {
+    **{
+        name: {"kind": kind, "default": contract.DOCUMENT_DEFAULTS[name]}
+        for name, kind in contract.DOCUMENT_SIDES.items()
+    },
+    "transparent": {"meaning": "leave out the browser's white background, where the document has none of its own"},
+}
+_A_DOCUMENT = '{"html": "<h1>Hello</h1>"}'
 
 _IN_CONTRACTS_QUERY = {"js"}  # SnapSharp's client for Go sends it so, and the picture is the caller's own in any case
 
@@ -358,6 +440,15 @@ def schema_of(options: Iterable[Option], **instead: Kind) -> dict[str, Any]:
     return _model("Options", options, **instead).model_json_schema()
 
 
+# What applies to a document: it is shown as it was written, so nothing in it is blocked or hidden, and it asks no site.
+DOCUMENT_OPTIONS: Mapping[str, Option] = MappingProxyType(
+    {
+        each.name: replace(each, **_DOCUMENT_DEFAULTS.get(each.name, {}))
+        for group in (CaptureOptions, Rendition, Delivery, JobOptions)
+        for each in options_of(group)
+        if each.name in _OF_DOCUMENTS and (each.meaning or each.name == "transparent")
+    }
+)
 _Query = _model("QueryOptions", THUMBNAIL_OPTIONS.values(), format=Choice((*FORMATS, AUTO), FORMAT_ALIASES))
 # No `auto`: `Accept` is about the JSON answer. And no data URL, which nobody needs in a permanent place.
 _Body = _model("BodyOptions", THUMBNAIL_OPTIONS.values(), format=Choice(FILES, FORMAT_ALIASES))
@@ -368,6 +459,7 @@ _Image = _model(
 )
 _Card = _model("CardQuery", CARD_OPTIONS.values())
 _Job = _model("JobBody", JOB_OPTIONS.values())
+_Document = _model("DocumentBody", DOCUMENT_OPTIONS.values(), format=Choice((*FILES, AUTO), FORMAT_ALIASES))
 
 
 def _read(read: Callable[[], T]) -> T:
@@ -422,9 +514,9 @@ def _refuse_in_query(names: Iterable[str]) -> None:
             raise InvalidOption("must not be in a URL; send the options as the JSON body of a POST", field=name)
 
 
-def _object(body: object) -> Mapping[Any, Any]:
+def _object(body: object, example: str = '{"url": "https://example.com/"}') -> Mapping[Any, Any]:
     if not isinstance(body, Mapping):
-        raise InvalidOption('the body must be a JSON object such as {"url": "https://example.com/"}')
+        raise InvalidOption(f"the body must be a JSON object such as {example}")
     return body
 
 

@@ -167,8 +167,8 @@ class CaptureClient:
         self, options: CaptureOptions, left: float, call: CaptureCall, attempt: int
     ) -> "Screenshot | CallFailure":
         """Ask once, and wait for at most `left` seconds. A failure is logged. Raises `InvalidOption` and `DocumentGone`."""
-        # Another API's words may repeat what is secret: a private option, or a part of a document.
-        secret = bool(PRIVATE.intersection(chosen(options))) or (options.target.is_document and not self.is_ours)
+        # The API's words may repeat what is secret: a private option, or a part of a document.
+        secret = bool(PRIVATE.intersection(chosen(options))) or options.target.is_document
         sent, path = self._dialect.express(options), self._dialect.path
         if options.target.is_document and self._dialect.documents:
             path = self._dialect.documents.path

@@ -15,8 +15,18 @@ HTML that was sent lasts as long as its `Ask` does (`Ask.document`), and for a j
 (`DocumentStore.keep`), until the job ends.
 """
 
-from documents.resolving import Documents, Source, as_written
+from documents.markdown import THEMES, render_markdown
+from documents.resolving import NOTHING_BLOCKED, Documents, Source, as_written
 from documents.store import DocumentStore
 from options import Document
 
-__all__ = ["Document", "DocumentStore", "Documents", "Source", "as_written"]
+__all__ = [
+    "NOTHING_BLOCKED",
+    "THEMES",
+    "Document",
+    "DocumentStore",
+    "Documents",
+    "Source",
+    "as_written",
+    "render_markdown",
+]

@@ -7,6 +7,7 @@ from errors import DocumentGone
 from options import CaptureOptions, Document, Target
 
 Source = Callable[[Target], Document]
+NOTHING_BLOCKED = {"block_ads": False, "block_cookie_banners": False, "block_chats": False}
 
 
 class Documents:
@@ -24,5 +25,4 @@ class Documents:
 
 def as_written(target: Target, **options: Any) -> CaptureOptions:
     """Return the options of a capture that shows a document as it was written: nothing in it is blocked or hidden."""
-    shown = {"block_ads": False, "block_cookie_banners": False, "block_chats": False}
-    return CaptureOptions(target, **shown | options)
+    return CaptureOptions(target, **NOTHING_BLOCKED | options)

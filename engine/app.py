@@ -16,7 +16,7 @@ from aiohttp import web
 from engine import parsing
 from engine.browser.supervisor import Supervisor
 from engine.config import EngineSettings
-from engine.errors import BlockedURL, DocumentTooLarge, EngineError, KeyRejected
+from engine.errors import BlockedURL, EngineError, KeyRejected
 from engine.service import CaptureResult, CaptureService
 from engine.traffic import Traffic
 from options import (
@@ -32,6 +32,7 @@ from options import (
 )
 from telemetry import VERSION, metrics, traces
 
+DOCUMENTS = "/v1/html-to-image"
 MAX_BODY = 64 << 10
 ADDED = 4 << 10  # the service takes bodies of that size too, and adds options to them
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -59,7 +60,7 @@ def create_app(settings: EngineSettings, service: CaptureService, supervisor: Su
     app[API_KEY] = settings.engine_api_key.get_secret_value() if settings.engine_api_key else ""
     app.router.add_get("/v1/screenshot", screenshot, allow_head=False)
     app.router.add_post("/v1/screenshot", screenshot)
-    app.router.add_post("/v1/html-to-image", html_to_image)
+    app.router.add_post(DOCUMENTS, html_to_image)
     app.router.add_get("/health", health)
     return app
 
@@ -78,10 +79,7 @@ async def html_to_image(request: web.Request) -> web.Response:
     """Draw the HTML of the body. Its options are the contract's, and those of `/v1/screenshot` that apply to HTML."""
     _require_key(request)
     with traces.serving(f"{request.method} {request.path}", request.headers.get(traces.HEADER, ""), request[ID]):
-        try:
-            body = await request.clone(client_max_size=LONGEST_DOCUMENT_BODY).read()
-        except web.HTTPRequestEntityTooLarge:
-            raise DocumentTooLarge(TOO_MUCH_HTML) from None
+        body = await request.clone(client_max_size=LONGEST_DOCUMENT_BODY).read()
         wanted, document = await asyncio.to_thread(parsing.parse_document, body)
         return await _respond(request, wanted, document)
 
@@ -221,7 +219,8 @@ async def _envelope(request: web.Request, handler: Handler) -> web.StreamRespons
         return _error(err.status, err.code, str(err), err.retry_after, retryable=err.retryable, **err.details)
     except web.HTTPException as err:
         code = STATUS_CODES.get(err.status, "validation_error" if err.status < 500 else "internal_error")
-        return _error(err.status, code, TOO_LARGE if err.status == 413 else err.reason)
+        too_large = TOO_MUCH_HTML if request.path == DOCUMENTS else TOO_LARGE
+        return _error(err.status, code, too_large if err.status == 413 else err.reason)
     except Exception:
         log.exception("request failed", request_id=request[ID])
         return _error(500, "internal_error", "internal error")

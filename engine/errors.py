@@ -6,7 +6,6 @@ EngineError 500               internal_error
 │   ├── CookieRefused         cookie_refused      the browser does not take one of the cookies
 │   ├── ClipOutside           clip_outside        the clip shows nothing of the page
 │   └── OptionNotAllowed      option_not_allowed  the operator has not allowed it
-├── DocumentTooLarge 413      html_too_large      the HTML has too many bytes
 ├── BlockedURL 400            blocked_url
 ├── KeyRejected 401           unauthorized
 ├── PlanRequired 403          plan_required       the contract has the option, and the engine does not
@@ -104,11 +103,6 @@ class OptionNotAllowed(_InvalidOption):
 
     def __init__(self, option: str, setting: str) -> None:
         super().__init__(option, f"is not allowed here; the engine's operator sets {setting}=true to allow it")
-
-
-class DocumentTooLarge(EngineError):
-    status = 413
-    code = "html_too_large"
 
 
 class BlockedURL(EngineError):

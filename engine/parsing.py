@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import can_ada
 
-from engine.errors import DocumentTooLarge, InvalidParams, PlanRequired
+from engine.errors import InvalidParams, PlanRequired
 from options import DEFAULT_PORTS, MAX_URL_BYTES, CaptureOptions, Document, Target, contract, with_sharp_s
 
 # Control characters, spaces, backslash, zero-width and bidirectional marks. A browser drops or rewrites some of them, so
@@ -33,13 +33,11 @@ def parse_json(body: bytes) -> CaptureOptions:
 
 
 def parse_document(body: bytes) -> tuple[CaptureOptions, Document]:
-    """Read a JSON object's document and options. Raises InvalidParams and DocumentTooLarge."""
+    """Read a JSON object's document and options. Raises InvalidParams."""
     try:
         read = contract.read_document(json.loads(body, object_pairs_hook=contract.unrepeated))
     except (ValueError, RecursionError):
         raise InvalidParams('the body must be a JSON object such as {"html": "<h1>Hello</h1>"}') from None
-    except contract.TooMuchHTML as err:
-        raise DocumentTooLarge(str(err)) from None
     except contract.BadOption as err:
         raise InvalidParams(str(err)) from None
     return read.wanted.capture, read.document

@@ -1,5 +1,6 @@
 """Captures the pictures of jobs, and decides from the outcome whether a job completes, fails or is retried."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -25,6 +26,7 @@ class JobPictures:
     storage: PictureStorage
     runs: Runs
     permanent_bytes: Budget
+    release: Callable[[str], None]  # what is kept for a job, by its id, until it ends
 
     def capture(self, job: Job) -> JobResult:
         """Capture the picture and store it, for a day or permanently. Raises ThumbnailError.
@@ -46,6 +48,7 @@ class JobPictures:
         if isinstance(outcome, JobResult):
             metrics.JOBS_ENDED.add("completed")
             kept = self.runs.complete(run, outcome)
+            self._release(run.job)
             _log.info("job_completed" if kept else "job_taken_over", turn=run.message.turn)
         elif was_not_attempted(outcome) or (isinstance(outcome, OverCapacity) and run.job.queue == BULK):
             # The bulk queue made room for visitors, which is not a failure.
@@ -60,7 +63,12 @@ class JobPictures:
         else:
             metrics.JOBS_ENDED.add("failed")
             self.runs.fail(run, Problem.of(outcome))
+            self._release(run.job)
             _log.warning("job_failed", reason=outcome.code, retries=run.job.retries)
+
+    def _release(self, job: Job) -> None:
+        if job.wanted.target.is_document:
+            self.release(job.id)
 
 
 def _result_of(picture: Picture, key: str, url: str | None = None) -> JobResult:

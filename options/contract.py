@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from options.document import HTML_WORDS, Document, HTMLTooLong, read_html
+from options.document import HTML_WORDS, Document, read_html
 from options.implied import Contradiction, implied
 from options.kinds import Boolean, Choice, Code, Matching, Number, Parts, Preset, Selector, Whole, Zone
 from options.option import Option, options_of
@@ -33,10 +33,6 @@ class BadOption(Exception):
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name}: {reason}" if name else reason)
         self.name, self.reason = name, reason
-
-
-class TooMuchHTML(BadOption):
-    """The HTML has more bytes than a document may have."""
 
 
 class NotOffered(BadOption):
@@ -109,7 +105,7 @@ def read(options: object, target: Callable[[object], Target]) -> ContractRequest
 def read_document(options: object) -> DocumentRequest:
     """Read the options of `/v1/html-to-image`: HTML in place of a URL, and what applies to it.
 
-    Raises BadOption for the first option that cannot be used, and TooMuchHTML.
+    Raises BadOption for the first option that cannot be used.
     """
     if not isinstance(options, Mapping):
         raise BadOption("", 'the body must be a JSON object such as {"html": "<h1>Hello</h1>"}')
@@ -118,8 +114,6 @@ def read_document(options: object) -> DocumentRequest:
         raise BadOption("html", f"is missing; set it to {HTML_WORDS}")
     try:
         html = read_html(sent["html"])
-    except HTMLTooLong as err:
-        raise TooMuchHTML("html", f"must be {err}") from None
     except ValueError as err:
         raise BadOption("html", f"must be {err}") from None
     document = Document(html, network=_field("network", sent.get("network", False), {"network": _flag}))
@@ -319,6 +313,7 @@ DOCUMENT_OPTIONS = (
     "reduced_motion",
     "locale",
     "timezone",
+    "transparent",
     "format",
     "quality",
 )

@@ -10,10 +10,8 @@ LONGEST_HTML = 5 << 20  # bytes of UTF-8
 # JSON may write each of them as several: `\\u00e4` for two bytes, `\\"` for one.
 LONGEST_DOCUMENT_BODY = 3 * LONGEST_HTML + (64 << 10)
 HTML_WORDS = f"a text of HTML, at most {LONGEST_HTML >> 20} MiB of UTF-8"
-
-
-class HTMLTooLong(ValueError):
-    """The HTML has more bytes than a document may have."""
+LONGEST_MARKDOWN = 128 << 10  # bytes of UTF-8, the text of a book's chapter: what is hardest to read takes two seconds
+MARKDOWN_WORDS = f"a text of Markdown, at most {LONGEST_MARKDOWN >> 10} KiB of UTF-8"
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -40,9 +38,18 @@ class Document:
 
 
 def read_html(value: object) -> str:
-    """Read a caller's HTML. Raises ValueError with words that complete "must be …", and HTMLTooLong."""
-    if not isinstance(value, str) or not value.strip() or not is_text(value):
-        raise ValueError(HTML_WORDS)
-    if len(value) > LONGEST_HTML or len(value.encode()) > LONGEST_HTML:
-        raise HTMLTooLong(HTML_WORDS)
+    """Read a caller's HTML. Raises ValueError with words that complete "must be …"."""
+    return _read(value, LONGEST_HTML, HTML_WORDS)
+
+
+def read_markdown(value: object) -> str:
+    """Read a caller's Markdown. Raises as `read_html`."""
+    return _read(value, LONGEST_MARKDOWN, MARKDOWN_WORDS)
+
+
+def _read(value: object, longest: int, words: str) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > longest or not is_text(value):
+        raise ValueError(words)
+    if len(value.encode()) > longest:
+        raise ValueError(words)
     return value

@@ -354,6 +354,7 @@ class CaptureOptions:
         default_words="[desktop Chrome](capturing.md#who-is-asking)",
         apis={"snapsharp": Param("user_agent"), "snapapi": Param("userAgent")},
     )
+    transparent: bool = option(False, Boolean(), apis={"engine": Param("transparent", default=False)})
     format: str = option(
         PNG,
         Choice(tuple(each.name for each in FORMATS.values() if each.from_api)),

@@ -265,7 +265,9 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         refresher=Refresher(popularity, thumbnailer, settings.refresh_budget, freshness),
         idempotency=IdempotencyStore(state, leases),
         jobs=jobs,
-        job_pictures=JobPictures(thumbnailer, storage, jobs.store.runs, budgets.permanent_bytes),
+        job_pictures=JobPictures(
+            thumbnailer, storage, jobs.store.runs, budgets.permanent_bytes, document_store.release
+        ),
         job_presenter=presenter,
         webhook_sender=webhook_sender,
         deliveries=make_deliveries(

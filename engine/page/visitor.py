@@ -25,6 +25,8 @@ class Visitor:
         """The calls to the page. Of all pages that are open at a time, the browser itself would give the focus to none."""
         yield from self.calls()
         yield "Emulation.setFocusEmulationEnabled", {"enabled": True}
+        if self._params.transparent:
+            yield "Emulation.setDefaultBackgroundColorOverride", {"color": {"r": 0, "g": 0, "b": 0, "a": 0}}
 
     def calls(self) -> Iterable[Call]:
         """The calls to the page and to each of its frames that has a process of its own."""

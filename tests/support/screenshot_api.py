@@ -31,6 +31,7 @@ PATHS = {
     "hermesforge": "/api/screenshot",
     "snapapi": "/v1/screenshot",
 }
+HTML_PATHS = {"engine": "/v1/html-to-image", "snapsharp": "/v1/html-to-image"}
 TYPES = {
     "png": "image/png",
     "jpeg": "image/jpeg",
@@ -126,6 +127,27 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "clickSelector": str,
         "extraHeaders": dict,
         "cookies": list,
+    },
+}
+
+
+# Of the APIs that draw HTML: what they take with it.
+HTML_OPTIONS: dict[str, dict[str, Any]] = {
+    "snapsharp": {
+        "html": str,
+        "width": (100, 3840),
+        "height": (100, 2160),
+        "format": {"png", "jpeg", "webp"},
+        "cache": bool,
+        "cache_ttl": (0, 86_400),
+    },
+    "engine": {
+        **{name: rule for name, rule in OPTIONS["engine"].items() if name != "url"},
+        "html": str,
+        "network": bool,
+        "transparent": bool,
+        "width": (100, 3840),
+        "height": (100, 2160),
     },
 }
 
@@ -295,11 +317,12 @@ class _Server(ThreadingHTTPServer):
 def picture(answer: Answer) -> None:
     """Respond as documented."""
     api = answer.api
-    if urlsplit(answer.path).path != PATHS[api.dialect]:
+    path = urlsplit(answer.path).path
+    if path not in (PATHS[api.dialect], HTML_PATHS.get(api.dialect)):
         refuse(404, "not_found", "no such path")(answer)
     elif api.key is not None and not _knows(api, answer.headers):
         refuse(401, "unauthorized", "the key is not known")(answer)
-    elif fault := _fault(api.dialect, answer.params, answer.command):
+    elif fault := _fault(api.dialect, answer.params, answer.command, html=path != PATHS[api.dialect]):
         refuse(400, "validation_error", fault)(answer)
     else:
         body, content_type = drawn(answer)
@@ -375,12 +398,15 @@ def _knows(api: ScreenshotAPI, headers: Any) -> bool:
     return bearer or headers.get("X-API-Key") == api.key
 
 
-def _fault(dialect: str, params: Mapping[str, Any], method: str) -> str:
-    if not params.get("url"):
-        return "url is required"
+def _fault(dialect: str, params: Mapping[str, Any], method: str, *, html: bool) -> str:
+    subject = "html" if html else "url"
+    if not params.get(subject):
+        return f"{subject} is required"
+    if html and method != "POST":
+        return f"{method} is not supported"
     if method != ("POST" if dialect == "snapapi" else "GET") and dialect in {"snapapi", "hermesforge"}:
         return f"{method} is not supported"
-    known = OPTIONS[dialect]
+    known = (HTML_OPTIONS if html else OPTIONS)[dialect]
     for name, value in params.items():
         if name not in known:
             return f"{name} is not an option"
@@ -401,7 +427,7 @@ def _fits(rule: Any, value: Any, *, typed: bool) -> bool:
 def drawn(answer: Answer) -> tuple[bytes, str]:
     """Draw the requested picture. Returns its bytes and content type."""
     params = answer.params
-    usual = DEVICES.get(params.get("device"), (1280, 720, 1))
+    usual = DEVICES.get(params.get("device"), (800, 600, 1) if "html" in params else (1280, 720, 1))
     retina = {True: 2, False: 1}[_on(params["retina"])] if "retina" in params else usual[2]
     scale = float(params.get("scale") or params.get("deviceScaleFactor") or retina)
     width, height = int(params.get("width", usual[0])), int(params.get("height", usual[1]))
@@ -410,7 +436,9 @@ def drawn(answer: Answer) -> tuple[bytes, str]:
     elif _on(params.get("full_page", params.get("fullPage"))):
         height = min(height * 3, int(params.get("max_height", 3 * height)))
     wanted = str(params.get("format", "png"))
-    return render(str(params["url"]), round(width * scale), round(height * scale), wanted), TYPES[wanted]
+    return render(str(params.get("html") or params["url"]), round(width * scale), round(height * scale), wanted), TYPES[
+        wanted
+    ]
 
 
 @functools.lru_cache(maxsize=64)

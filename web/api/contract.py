@@ -1,4 +1,4 @@
-"""`GET` and `POST /v1/screenshot`, and `GET /v1/usage`: SnapSharp's contract, for its clients. See docs/snapsharp.md."""
+"""`/v1/screenshot`, `/v1/html-to-image` and `/v1/usage`: SnapSharp's contract, for its clients. See docs/snapsharp.md."""
 
 import time
 from datetime import UTC, datetime
@@ -7,10 +7,12 @@ from flask import Blueprint, Response, jsonify, request
 
 from access import BudgetUsage
 from errors import BadKey
+from model import ThumbnailRequest
+from options import LONGEST_DOCUMENT_BODY
 from services import Services
 from thumbnails import CacheState, Served
 from web.api.thumbs import get_picture
-from web.http.bodies import json_body
+from web.http.bodies import decode, json_body, raw_body
 from web.http.budgets import Budgets
 from web.http.cache_tags import note_page
 from web.http.callers import Caller, identify_caller, rate_limited_client
@@ -35,6 +37,19 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         caller = identify_caller(services.access, needs_key="/v1/screenshot")
         services.access.require_target(wanted.target)
         served, _ = get_picture(services, budgets, wanted.owned_by(caller.name), caller)
+        return respond(served, wanted)
+
+    @views.post("/html-to-image")
+    def html_to_image() -> Response:
+        caller = identify_caller(services.access, needs_key="/v1/html-to-image")
+        body = raw_body(LONGEST_DOCUMENT_BODY)
+        order = services.cpu.run(lambda: services.validator.parse_contract_document(decode(body)), pixels=len(body))
+        log_facts(host=order.picture.target.netloc)
+        held = services.document_store.hold(order.document)
+        served, _ = get_picture(services, budgets, order.picture, caller, document=held)
+        return respond(served, order.picture)
+
+    def respond(served: Served, wanted: ThumbnailRequest) -> Response:
         headers = cache_headers(served, wanted.delivery) | SAFE_HEADERS
         known = served.cache in (CacheState.HIT, CacheState.STALE)
         headers["X-Cache"] = str(CacheState.HIT if known else CacheState.MISS)  # clients know no other value

@@ -88,8 +88,11 @@ def create_jobs(
         made = _jobs_of(job_request, caller, ids)
         batch = _batch_of(made, ids) if job_request.batch else None
         try:
+            if job_request.document:
+                services.document_store.keep(job_request.document, made[0].id, caller.name)
             services.jobs.enqueue(made, batch)
         except OverCapacity:  # after QueueUnavailable, the jobs may exist
+            services.document_store.release(made[0].id)
             services.idempotency.forget_seed(attempt)
             raise
     id_ = batch.id if batch else made[0].id

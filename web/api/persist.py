@@ -5,6 +5,7 @@ from collections.abc import Callable
 from flask import Blueprint, Response, jsonify
 
 from model import ThumbnailRequest
+from options import Document
 from services import Services
 from storage import CACHE_FOREVER
 from storage_backends import LocalStorage
@@ -33,22 +34,30 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         services.access.require_target(wanted.target)
         services.access.require_size(wanted.rendition)
         attempt = current_attempt(caller, body)
-        return respond_once(services.idempotency, attempt, lambda: store(wanted.owned_by(caller.name), caller))
-
-    def store(wanted: ThumbnailRequest, caller: Caller) -> Response:
-        limits = budgets.permanent_pictures.charge(caller.name)
-        charge = budgets.charge_of(caller.name, caller.own_limit)
-        persisted = services.thumbnailer.persist(Ask(wanted, charge, request_id()))
-        log_facts(cache=persisted.cache)
-        described = _describe(persisted, absolute_url(persisted.stored.url, services.settings.public_url))
-        response = jsonify(described | ({"private_content": True} if wanted.private else {}))
-        response.status_code = 201 if persisted.stored.created else 200
-        response.headers.update(limits | persisted.picture.notes.headers)
-        return response
+        return respond_once(
+            services.idempotency,
+            attempt,
+            lambda: store_picture(services, budgets, wanted.owned_by(caller.name), caller),
+        )
 
     if isinstance(services.storage, LocalStorage):
         views.get("/media/thumbs/<name>")(_media(services.storage))
     return views
+
+
+def store_picture(
+    services: Services, budgets: Budgets, wanted: ThumbnailRequest, caller: Caller, document: Document | None = None
+) -> Response:
+    """Store the picture of `wanted`, which may show a `document`, and respond with its permanent URL. Charges `caller`."""
+    limits = budgets.permanent_pictures.charge(caller.name)
+    charge = budgets.charge_of(caller.name, caller.own_limit)
+    persisted = services.thumbnailer.persist(Ask(wanted, charge, request_id(), document))
+    log_facts(cache=persisted.cache)
+    described = _describe(persisted, absolute_url(persisted.stored.url, services.settings.public_url))
+    response = jsonify(described | ({"private_content": True} if wanted.private else {}))
+    response.status_code = 201 if persisted.stored.created else 200
+    response.headers.update(limits | persisted.picture.notes.headers)
+    return response
 
 
 def _media(storage: LocalStorage) -> Callable[[str], Response]:

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, abort, request
 
 from errors import Pending
 from model import ThumbnailRequest
-from options import Delivery
+from options import Delivery, Document
 from services import Services
 from thumbnails import Ask, CacheState, Known, Served
 from validation import JobRequest
@@ -28,11 +28,20 @@ from web.http.thumb_paths import Reader, current_reader
 
 
 def get_picture(
-    services: Services, budgets: Budgets, wanted: ThumbnailRequest, caller: Caller, known: Known | None = None
+    services: Services,
+    budgets: Budgets,
+    wanted: ThumbnailRequest,
+    caller: Caller,
+    known: Known | None = None,
+    *,
+    document: Document | None = None,
 ) -> tuple[Served, dict[str, str]]:
-    """Get the picture of `wanted` for the current request, and the headers of the caller's budget if it was charged."""
+    """Get the picture of `wanted` for the current request, and the headers of the caller's budget if it was charged.
+
+    `document` is the HTML of a caller that the picture shows.
+    """
     charge = budgets.charge_of(caller.name, caller.own_limit)
-    ask = Ask(wanted, charge, request_id())
+    ask = Ask(wanted, charge, request_id(), document)
     shows_pages = bool(services.card_thumbnails.shown_by(wanted.target))
     served = services.card_thumbnails.get(ask) if shows_pages else services.thumbnailer.get(ask, known)
     log_facts(cache=served.cache, **({} if served.capture_ms is None else {"capture_ms": served.capture_ms}))

@@ -1,6 +1,6 @@
 """The rows of SnapSharp's contract."""
 
-from errors import PaidOption
+from errors import BlockedTarget, InvalidOption, PaidOption
 from options import FILES
 from web.http.pictures import CAPTURED_BY
 from web.openapi.headers import CONTRACTS_BUDGET, PICTURE
@@ -40,6 +40,17 @@ CONTRACT: tuple[Route, ...] = (
         parameters=(),
         body=RouteBody(json(ref("ContractOptions")), {"page": {"url": A_PAGE, "full_page": True}}),
         errors=(*ABOUT_PAGE, PaidOption, *CAPTURED, 412, *ABOUT_BODY),
+        access=Access.KEYED,
+    ),
+    Route(
+        "POST /v1/html-to-image",
+        "draw_contract_document",
+        "SnapSharp's contract",
+        "A picture of HTML, for clients of SnapSharp",
+        {200: _CONTRACT_PICTURE},
+        parameters=(),
+        body=RouteBody(json(ref("ContractDocumentOptions")), {"html": {"html": "<h1>Hello</h1>", "width": 400}}),
+        errors=(InvalidOption, BlockedTarget, *CAPTURED, 412, *ABOUT_BODY),
         access=Access.KEYED,
     ),
     Route(

@@ -26,6 +26,7 @@ Turns the URL of a page into a picture of it.
 """
 _TAGS = {
     "Thumbnails": "Pictures of pages, as they are asked for.",
+    "Documents": "Pictures of HTML and Markdown.",
     "Permanent pictures": "Pictures with a URL that lasts.",
     "Metadata": "What pages say of themselves.",
     "Cards": "Pictures for shared links, and how networks show them.",

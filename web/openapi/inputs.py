@@ -6,10 +6,13 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from documents import THEMES
 from options import (
     FILES,
     FORMATS,
+    HTML_WORDS,
     JOB_OPTIONS,
+    MARKDOWN_WORDS,
     MAX_URL_BYTES,
     PRIVATE,
     SITE_IMAGE_OPTIONS,
@@ -31,7 +34,7 @@ from options import (
 from options.values import FARTHEST, LONGEST_CODE, MOST_COOKIES, MOST_HEADERS
 from sites.drafts import LONGEST_NOTE, LONGEST_TAG, LONGEST_TITLE, MOST_TAGS
 from sites.schedules import KEEPS, SCHEDULES
-from validation import AUTO, schema_of
+from validation import AUTO, DOCUMENT_OPTIONS, schema_of
 from web.openapi.row import JSONSchema, RouteParameter, query
 
 _NONE: Mapping[str, JSONSchema] = MappingProxyType({})
@@ -91,6 +94,17 @@ _CONTRACTS = (
         if name != "url"
     ),
     *_CONTRACTS_OWN,
+)
+
+
+_CONTRACTS_DOCUMENT = tuple(
+    replace(
+        each,
+        kind=contract.DOCUMENT_SIDES.get(each.name, each.kind),
+        default=contract.DOCUMENT_DEFAULTS.get(each.attribute, each.default),
+    )
+    for each in _CONTRACTS
+    if each.name in contract.DOCUMENT_FIELDS
 )
 
 
@@ -232,6 +246,34 @@ _SITE_FIELDS: Mapping[str, JSONSchema] = MappingProxyType(
 _CAPTURE = {"type": "boolean", "default": True, "description": "Whether to capture it now; else on its schedule."}
 
 
+_TEXT = {"type": "string", "pattern": r"\S"}
+_DOCUMENT: Mapping[str, JSONSchema] = MappingProxyType(
+    {
+        "html": _TEXT | {"description": f"What the picture shows: {HTML_WORDS}.", "examples": ["<h1>Hello</h1>"]},
+        "network": {
+            "type": "boolean",
+            "default": False,
+            "description": "Whether the HTML may request what it names, through the guard. Else nothing is requested.",
+        },
+    }
+)
+_MARKDOWN: Mapping[str, JSONSchema] = MappingProxyType(
+    {
+        "markdown": _TEXT
+        | {"description": f"In place of `html`: {MARKDOWN_WORDS}. CommonMark with tables.", "examples": ["# Hello"]},
+        "theme": {"type": "string", "enum": list(THEMES), "description": "How Markdown looks. Default: `light`."},
+    }
+)
+
+
+_CLIP = {"clip": {"anyOf": [_PARTS["clip"], {"type": "null"}]}}
+
+
+def _with_document(schema: JSONSchema, own: Mapping[str, JSONSchema]) -> JSONSchema:
+    """Add what a picture shows to the schema of its options."""
+    return {**schema, "properties": {**own, **schema["properties"]}}
+
+
 def _site(*required: str, **more: JSONSchema) -> JSONSchema:
     properties = {**_SITE_FIELDS, **more}
     return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
@@ -244,6 +286,16 @@ SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
         "JobOptions": object_of((*_BY_BODY, *_JOB), required=["url"], format=_FILES),
         "BatchOptions": object_of((*_BY_BODY[1:], *JOB_OPTIONS.values()), required=["urls"], format=_FILES),
         "ContractOptions": object_of(_CONTRACTS, required=["url"], own=_CONTRACTS_SELECTORS),
+        "DocumentOptions": {
+            **_with_document(
+                object_of(DOCUMENT_OPTIONS.values(), own=_CLIP, format=Choice((*FILES, AUTO))),
+                {**_DOCUMENT, **_MARKDOWN},
+            ),
+            "oneOf": [{"required": ["html"]}, {"required": ["markdown"]}],
+        },
+        "ContractDocumentOptions": _with_document(
+            object_of(_CONTRACTS_DOCUMENT, required=["html"], own={**_CONTRACTS_SELECTORS, **_CLIP}), _DOCUMENT
+        ),
         "SiteToAdd": _site("url", capture=_CAPTURE),
         "SitesToAdd": {
             "type": "object",

@@ -1,6 +1,16 @@
 """The rows of pictures of pages: `/thumb`, its form as a path, and permanent pictures."""
 
-from errors import IdempotencyConflict, NotFound, Pending, QueueUnavailable, StorageFull, StorageUnavailable
+from errors import (
+    BlockedTarget,
+    IdempotencyConflict,
+    InvalidOption,
+    InvalidURL,
+    NotFound,
+    Pending,
+    QueueUnavailable,
+    StorageFull,
+    StorageUnavailable,
+)
 from web.http.pictures import CAPTURED_BY
 from web.openapi.headers import BUDGET, PENDING, PICTURE
 from web.openapi.inputs import THUMBNAIL_QUERY
@@ -34,6 +44,11 @@ _JOB_STARTED = RouteResponse(
     "With `Prefer: respond-async`, a job that captures the page.",
     json(ref("JobStarted")),
     ("Location?", *PENDING, "Preference-Applied?", *BUDGET),
+)
+_DOCUMENT_JOB = RouteResponse(
+    "A job that captures the document.",
+    json(ref("JobStarted")),
+    ("Location", *PENDING, "Preference-Applied?", *BUDGET),
 )
 JOB_OR_STATE = RouteResponse(
     "The state of a picture that is captured; or, with `Prefer: respond-async`, a job that captures the page.",
@@ -88,6 +103,41 @@ THUMBNAILS: tuple[Route, ...] = (
         PREFER,
         RouteBody(json(ref("ThumbnailOptions")), EXAMPLES),
         errors=(*ABOUT_PAGE, Pending, *CAPTURED, QueueUnavailable, 412, *ABOUT_BODY),
+        access=Access.KEYED,
+    ),
+    Route(
+        "POST /render",
+        "render_document",
+        "Documents",
+        "A picture of HTML or Markdown",
+        {
+            200: RouteResponse(
+                "The picture; with `persist`, its permanent URL; or a job that has ended in the time of `Prefer`.",
+                {**pictures(), **json({"anyOf": [ref("PermanentPicture"), ref("Job")]})},
+                ("ETag?", *(f"{name.removesuffix('?')}?" for name in _PICTURE if name != "ETag"), "Location?"),
+            ),
+            201: RouteResponse("The picture is stored.", json(ref("PermanentPicture")), (*NOTES, *BUDGET)),
+            202: _DOCUMENT_JOB,
+        },
+        "Nothing that the HTML names is requested, unless `network` allows it. `persist` stores the picture, as "
+        "`POST /persist` does; `webhook_url` makes a job, as `POST /screenshots` does.",
+        (*PREFER, *IDEMPOTENCY_KEY),
+        RouteBody(
+            json(ref("DocumentOptions")),
+            {"html": {"html": "<h1>Hello</h1>", "w": 400}, "markdown": {"markdown": "# Hello", "theme": "paper"}},
+        ),
+        errors=(
+            InvalidOption,
+            BlockedTarget,
+            InvalidURL,
+            Pending,
+            *CAPTURED,
+            *_STORED,
+            QueueUnavailable,
+            IdempotencyConflict,
+            412,
+            *ABOUT_BODY,
+        ),
         access=Access.KEYED,
     ),
     Route(
