@@ -44,6 +44,14 @@ class Vector:
             site.add(f"{path}-own", filled(self.own), content_type="text/javascript")
         return site.add(path, filled(HEAD + self.page), status=self.status, headers=headers)
 
+    def document(self, site: Site, name: str, victim: str) -> str:
+        """Return the page as HTML to send, which has no server: what needs one, it shows in a frame, or leads to."""
+        url = self.serve(site, name, victim)
+        if self.headers or self.own:
+            there = f"<script>location = '{url}'</script>" if self.leaves else f"<iframe src='{url}'></iframe>"
+            return HEAD + there
+        return (HEAD + self.page).replace("VICTIM", victim).replace("OWN", f"{url}-own")
+
 
 def script(text: str) -> Vector:
     return Vector(f"<script>{text}</script>")

@@ -1,0 +1,113 @@
+"""The 43 ways in which a page can send requests, as HTML that a caller sends: none reaches loopback, with a network or without."""
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+from requests import Response
+
+from tests.support.engine import Engine, eventually, running_engine
+from tests.support.site import Site
+from tests.support.unguarded import hits_of
+from tests.support.vectors import VECTORS
+from tests.support.victims import Victim, running_victims
+
+# Without the namespace, the proxy alone stands between a document and loopback. The browser does not even try these.
+ISOLATION = "flags"
+UNTRIED = {"window-open", "webtransport", "stun"}
+# Nor these, in a document without TLS: a page of 127.0.0.1, as those of tests/engine/egress/test_vectors.py, counts as secure.
+UNTRIED |= {"speculation-prefetch", "service-worker-fetch", "service-worker-websocket"}
+SMALL = {"width": 320, "height": 240, "format": "jpeg", "wait_for": "#done"}
+
+
+@dataclass(frozen=True)
+class Attack:
+    answer: Response
+    refused: set[str]
+    connections: int
+    victim: Victim
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["alone", "with a network"])
+def network(request) -> bool:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def victims() -> Iterator[list[Victim]]:
+    with running_victims(len(VECTORS)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def engine(site: Site, victims: list[Victim]) -> Iterator[Engine]:
+    """The victims' ports are allowed, so only their address is refused."""
+    ports = ",".join(str(victim.port) for victim in victims)
+    with running_engine(
+        PRIVATE_TARGETS=site.address,
+        ALLOWED_PORTS=ports,
+        ENGINE_ISOLATION=ISOLATION,
+        ENGINE_FILTER_LISTS="/nowhere.txt",
+        ENGINE_CONCURRENCY=4,
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def attacks(engine: Engine, site: Site, victims: list[Victim], network: bool) -> dict[str, Attack]:
+    def attack(name: str, victim: Victim) -> Attack:
+        id_ = f"document-{name}-{network}"
+        html = VECTORS[name].document(site, f"document-{name}", victim.address)
+        answer = engine.post(
+            "/v1/html-to-image", json={"html": html, "network": network, **SMALL}, headers={"X-Request-ID": id_}
+        )
+        (event,) = eventually(lambda: [each for each in engine.logged("capture") if each["request_id"] == id_])
+        traffic = event["traffic"]
+        return Attack(
+            answer, set(traffic["refused"]), traffic["connections"] - sum(traffic["refused"].values()), victim
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        return dict(zip(VECTORS, pool.map(attack, VECTORS, victims), strict=True))
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_the_victim_is_not_hit(attacks: dict[str, Attack], name: str):
+    assert attacks[name].victim.hits == []
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_the_proxy_refuses_every_attempt(attacks: dict[str, Attack], network: bool, name: str):
+    asks_its_site = network or not (VECTORS[name].headers or VECTORS[name].own)
+    verdict = "loopback" if network else "no_network"
+    assert attacks[name].refused == (set() if name in UNTRIED and asks_its_site else {verdict})
+
+
+def test_without_a_network_no_connection_is_made(attacks: dict[str, Attack], network: bool):
+    made = {name: each.connections for name, each in attacks.items() if each.connections}
+    assert bool(made) == network
+
+
+@pytest.mark.parametrize("name", [name for name, vector in VECTORS.items() if vector.leaves])
+def test_a_document_that_leads_to_the_victim_is_a_blocked_url(attacks: dict[str, Attack], name: str):
+    answer = attacks[name].answer
+    assert (answer.status_code, answer.json()["error"]) == (400, "blocked_url")
+
+
+@pytest.mark.parametrize("name", [name for name, vector in VECTORS.items() if not vector.leaves])
+def test_a_refused_request_does_not_fail_the_capture(attacks: dict[str, Attack], name: str):
+    assert attacks[name].answer.status_code == 200, attacks[name].answer.text
+
+
+def test_without_the_guard_documents_that_differ_from_the_pages_hit_their_victims(site: Site):
+    """The control, beside that of the pages: what a document shows in a frame, or leads to, works too."""
+    differ = [name for name, vector in VECTORS.items() if vector.headers or vector.own or vector.own_redirects]
+    with running_victims(len(differ)) as victims:
+        pages = {
+            name: (site.add(f"/control-{name}", VECTORS[name].document(site, f"in-{name}", victim.address)), victim)
+            for name, victim in zip(differ, victims, strict=True)
+        }
+        hits = asyncio.run(hits_of(pages))
+    assert [name for name, seen in hits.items() if not seen] == []
