@@ -207,6 +207,12 @@ def sweep_purged(services: Services) -> None:
         services.purging.sweeper.sweep()
 
 
+def tell_caches(services: Services, _subject: str, _turn: int, _queue: str) -> None:
+    """Tell the caches in front what was purged, now that all processes know it."""
+    with suppress(SoftTimeLimitExceeded):  # the sweep tells what is left
+        services.purging.in_front.tell_pending()
+
+
 def queue_stats(services: Services) -> None:
     """Log the state of all jobs."""
     _log.info("queue_stats", **asdict(services.jobs.store.stats()))

@@ -40,6 +40,7 @@ from jobs import (
     RECAPTURE,
     REFRESH,
     SWEEP_PURGED,
+    TELL_CACHES,
     celery_app,
 )
 from jobs.consumer import Consumer
@@ -61,6 +62,7 @@ _TASKS: dict[str, Callable[..., None]] = {
     RECAPTURE: tasks.recapture,
     REFRESH: tasks.refresh,
     SWEEP_PURGED: tasks.sweep_purged,
+    TELL_CACHES: tasks.tell_caches,
 }
 
 

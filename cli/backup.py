@@ -158,8 +158,7 @@ def restore(console: Console, file: Path, *, replace: bool) -> None:
         raise click.ClickException(str(err)) from None
     except OSError as err:
         raise click.ClickException(f"{file}: {err.strerror or err}") from None
-    for site_id in services.catalogue_backup.site_ids():
-        services.site_pictures.changed(site_id)  # another picture may be known by its number
+    services.site_pictures.all_changed(services.catalogue_backup.site_ids())  # a number may stand for another site now
     facts = {"rows": counts, "pictures": restored}
     console.show(facts, f"Restored {counts['sites']:,} sites, {counts['versions']:,} versions, {restored:,} pictures")
 

@@ -183,8 +183,8 @@ class StateKeys(_Keys):
     def purges_swept(self) -> str:
         return f"{self.prefix}:{{purges}}:swept"
 
-    def purges_pending(self) -> str:
-        return f"{self.prefix}:{{purges}}:pending"
+    def purges_pending(self, cache: str) -> str:
+        return f"{self.prefix}:{{purges}}:pending:{cache}"
 
     def purges_blocked(self) -> str:
         return f"{self.prefix}:{{purges}}:blocked"

@@ -1,5 +1,6 @@
 """Work that outlives its request: job records in Redis, and the Celery queues that lead to the worker."""
 
+from jobs.agenda import Agenda
 from jobs.messages import (
     BULK,
     CAPTURE,
@@ -12,6 +13,7 @@ from jobs.messages import (
     RECAPTURE,
     REFRESH,
     SWEEP_PURGED,
+    TELL_CACHES,
     WEBHOOKS,
     TaskMessage,
 )
@@ -41,7 +43,9 @@ __all__ = [
     "RECAPTURE",
     "REFRESH",
     "SWEEP_PURGED",
+    "TELL_CACHES",
     "WEBHOOKS",
+    "Agenda",
     "Batch",
     "Job",
     "JobPictures",

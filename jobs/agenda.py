@@ -94,6 +94,11 @@ class Agenda:
         with redis_errors_translated():
             self._client.zadd(self._list_of(message), {str(message): self._now() + seconds})
 
+    def schedule_sooner(self, message: TaskMessage, seconds: float) -> None:
+        """The same, but keep the time of a message that is sent before then."""
+        with redis_errors_translated():
+            self._client.zadd(self._list_of(message), {str(message): self._now() + seconds}, lt=True)
+
     def resend_soon(self, messages: Iterable[TaskMessage], seconds: float = 1.0) -> None:
         """Move scheduled messages to a time in `seconds`; those that were removed stay removed."""
         with redis_errors_translated():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 # The names of Celery's tasks and queues, shared by the web process and the worker.
-SWEEP_PURGED = "sweep_purged"
+SWEEP_PURGED, TELL_CACHES = "sweep_purged", "tell_caches"
 CAPTURE, DELIVER_WEBHOOK, PRUNE, REFRESH = "capture", "deliver_webhook", "prune", "refresh"
 RECAPTURE, QUEUE_STATS = "recapture", "queue_stats"
 CAPTURE_SITES, CAPTURE_SITE = "capture_sites", "capture_site"

@@ -1,6 +1,9 @@
 """Purges: pictures of a page, a host, a site or a tag that are shown no more, in this service and in the caches in front."""
 
-from purge.cdn import Cdn, Cloudflare, Fastly, PurgeMethod
+from purge.cdn import Cloudflare, Fastly, PurgeMethod
+from purge.edge import EdgeCache
+from purge.front import FrontCache
+from purge.in_front import CachesInFront
 from purge.order import PurgeOrder, PurgeReader
 from purge.purger import Purger, PurgeReport
 from purge.purging import Purging
@@ -10,9 +13,11 @@ from purge.tags import page_tags, site_tag
 
 __all__ = [
     "SWEEP_SECONDS",
-    "Cdn",
+    "CachesInFront",
     "Cloudflare",
+    "EdgeCache",
     "Fastly",
+    "FrontCache",
     "PictureRooms",
     "PurgeMethod",
     "PurgeOrder",

@@ -9,14 +9,28 @@ from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from images import CpuPool
+from purge.front import NotConfirmed
+
 _HEAD_BYTES = 16 << 10  # more than proxy_buffer_size in deploy/nginx.conf, which bounds key and headers
 _TAGS = re.compile(rb"\r\nSurrogate-Key: ([^\r\n]*)\r\n", re.IGNORECASE)
 _CAPTURED = re.compile(rb"\r\nLast-Modified: ([^\r\n]*)\r\n", re.IGNORECASE)
 
 
 class EdgeCache:
+    name = "nginx"
+    at_once = 100_000  # tags: however many there are, its folder is looked through once
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._disk = CpuPool(1)
+
+    def purge(self, moments: Mapping[str, float]) -> None:
+        """Remove what is older than the moment of one of its tags. Raises NotConfirmed."""
+        try:
+            self._disk.run(lambda: self.remove(moments), pixels=0)
+        except OSError as err:
+            raise NotConfirmed(err.strerror or str(err)) from None
 
     def remove(self, moments: Mapping[str, float]) -> int:
         """Remove answers that were captured before the moment (Unix seconds) of one of their tags, and return their count.

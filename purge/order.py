@@ -11,8 +11,7 @@ from access import BlockedPattern
 from errors import InvalidOption
 from netguard import Guard
 from purge import tags
-from sites import Catalogue, Filters, Site
-from sites.exports import pages_of
+from sites import Catalogue
 from thumbnails import MOST_MARKS, Scope
 from urls import over_http, parse_typed_url
 
@@ -80,11 +79,10 @@ class PurgeReader:
     def _site(self, value: object) -> PurgeOrder:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise InvalidOption("must be the number of a site", field="site")
-        return _of_sites("site", [self._catalogue.get(value)])
+        return _of_sites("site", {value: self._catalogue.get(value).url})
 
     def _tag(self, value: object) -> PurgeOrder:
-        filters = Filters(tags=(_text(value, "tag").strip(),))
-        found = [site for page in pages_of(self._catalogue, filters) for site in page.sites]
+        found = self._catalogue.urls_of_tag(_text(value, "tag").strip(), MOST_MARKS + 1)
         if not found:
             raise InvalidOption("no site has this tag", field="tag")
         if len(found) > MOST_MARKS:
@@ -101,10 +99,11 @@ def _object(body: object) -> Mapping[str, Any]:
     return body
 
 
-def _of_sites(what: str, found: list[Site]) -> PurgeOrder:
-    scopes = tuple(Scope.page(site.url) for site in found)
-    all_tags = [tag for site in found for tag in (tags.page_tag(site.url), tags.site_tag(site.id))]
-    return PurgeOrder(what, scopes, tuple(all_tags), 0, tuple(site.id for site in found))
+def _of_sites(what: str, urls: Mapping[int, str]) -> PurgeOrder:
+    """Purge sites, whose `urls` are given by their ids."""
+    scopes = tuple(Scope.page(url) for url in urls.values())
+    all_tags = [tag for id_, url in urls.items() for tag in (tags.page_tag(url), tags.site_tag(id_))]
+    return PurgeOrder(what, scopes, tuple(all_tags), 0, tuple(urls))
 
 
 def _host(value: object) -> PurgeOrder:

@@ -1,93 +1,112 @@
-"""Purges that a cache in front has not confirmed. A list in the state's Redis, which the worker works off."""
+"""What the caches in front still have to be told: a hash in the state's Redis for each of them, which the worker works off.
 
-import json
+A tag → the moment before which its pictures are gone, when it was purged, and when the cache is to be told, in Unix seconds.
+"""
+
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import structlog
 
 from coordination import StateRedis
-from purge.order import PurgeOrder
+from purge.tags import EVERYTHING
 
-MOST_PENDING = 1000
 GIVE_UP_SECONDS = 86400
 _log = structlog.get_logger()
+# Adds tags with one moment. If there would be too many, all that is pending becomes one tag, that of everything.
+_ADD = """
+local key, most, everything, before, times = KEYS[1], tonumber(ARGV[1]), ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local function moment(text) return tonumber(string.match(text, '^%S+')) end
+local function put(tag)
+  local known = redis.call('hget', key, tag)
+  local latest = ARGV[4]
+  if known and moment(known) > before then latest = string.match(known, '^%S+') end
+  redis.call('hset', key, tag, latest .. ' ' .. times)
+end
+local new = 0
+for i = 6, #ARGV do new = new + 1 - redis.call('hexists', key, ARGV[i]) end
+if redis.call('hlen', key) + new > most then
+  for _, text in ipairs(redis.call('hvals', key)) do
+    if moment(text) > before then
+      before = moment(text)
+      ARGV[4] = string.match(text, '^%S+')
+    end
+  end
+  redis.call('del', key)
+  put(everything)
+else
+  for i = 6, #ARGV do put(ARGV[i]) end
+end
+redis.call('expire', key, ARGV[2])
+return 0
+"""
+# Replaces values, or removes those whose replacement is empty, unless a later purge has changed them.
+_REPLACE = """
+for i = 1, #ARGV, 3 do
+  if redis.call('hget', KEYS[1], ARGV[i]) == ARGV[i + 1] then
+    if ARGV[i + 2] == '' then redis.call('hdel', KEYS[1], ARGV[i])
+    else redis.call('hset', KEYS[1], ARGV[i], ARGV[i + 2]) end
+  end
+end
+return 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingTag:
+    """Pictures from before `before` are gone; purged at `since`; the cache is to be told at `due`. All in Unix seconds."""
+
+    tag: str
+    before: float
+    since: float
+    due: float
+
+    @classmethod
+    def parse(cls, tag: bytes, text: bytes) -> "PendingTag":
+        before, since, due = map(float, text.split())
+        return cls(tag.decode(), before, since, due)
+
+    def __str__(self) -> str:
+        return f"{self.before!r} {self.since!r} {self.due!r}"
 
 
 class PendingPurges:
     def __init__(self, state: StateRedis) -> None:
         self._client = state.client
         self._breaker = state.breaker
-        self._key = state.keys.purges_pending()
+        self._keys = state.keys
+        self._add: Any = state.client.register_script(_ADD)
+        self._replace: Any = state.client.register_script(_REPLACE)
 
-    def add(self, cache: str, order: PurgeOrder) -> None:
-        record = {"cache": cache, "tags": order.tags, "before": order.before, "since": time.time()}
+    def add(self, cache: str, tags: Iterable[str], before: float, due: float, most: int) -> None:
+        """Let `cache` be told of `tags` at `due`. Beyond `most` tags that are pending, it is told to remove everything."""
+        named = [*tags]
+        if len(named) > most:
+            named = [EVERYTHING]
+        args = [most, GIVE_UP_SECONDS, EVERYTHING, repr(before), f"{time.time()!r} {due!r}", *named]
+        keys = [self._keys.purges_pending(cache)]
+        self._breaker.call("purges_unreachable", lambda: self._add(keys=keys, args=args))
 
-        self._push([json.dumps(record)])
+    def of(self, cache: str) -> list[PendingTag]:
+        """Return all that is pending, the longest first; nothing if the state's Redis cannot be reached."""
+        key = self._keys.purges_pending(cache)
+        found, _ = self._breaker.call(
+            "purges_unreachable", lambda: cast("dict[bytes, bytes]", self._client.hgetall(key))
+        )
+        return sorted((PendingTag.parse(*pair) for pair in (found or {}).items()), key=lambda each: each.since)
 
-    def work_off(self, tell: Callable[[str, Mapping[str, float]], Collection[str]]) -> int:
-        """Call `tell` once for each cache, with its name and the moment of each tag, and keep the tags that it returns.
+    def remove(self, cache: str, confirmed: Iterable[PendingTag]) -> None:
+        """Forget what the cache has confirmed. What was purged again meanwhile stays."""
+        self._change(cache, dict.fromkeys(confirmed, ""))
 
-        Return the count of purges of which some are left. After a day, one is given up, and logged.
-        """
-        by_cache: dict[str, list[dict[str, Any]]] = {}
-        for record in self._take():
-            by_cache.setdefault(record["cache"], []).append(record)
-        count = 0
-        while by_cache:
-            cache, records = next(iter(by_cache.items()))
-            try:
-                left = set(tell(cache, _moments(records)))
-            except BaseException:  # the worker ends, or its time is over: nothing is forgotten
-                self._push([json.dumps(record) for some in by_cache.values() for record in some])
-                raise
-            del by_cache[cache]
-            remaining = [record | {"tags": some} for record in records if (some := _among(record["tags"], left))]
-            waiting = [record for record in remaining if not _is_given_up(record)]
-            self._push([json.dumps(record) for record in waiting])
-            count += len(waiting)
-        return count
+    def postpone(self, cache: str, tags: Iterable[PendingTag], due: float) -> None:
+        """Let the cache be told at `due`."""
+        self._change(cache, {each: str(replace(each, due=due)) for each in tags})
 
-    def _push(self, records: list[str]) -> None:
-        def write() -> None:
-            with self._client.pipeline() as both:
-                both.rpush(self._key, *records)
-                both.ltrim(self._key, -MOST_PENDING, -1)
-                both.expire(self._key, GIVE_UP_SECONDS)
-                both.execute()
-
-        if records:
-            self._breaker.call("purges_unreachable", write)
-
-    def _take(self) -> list[dict[str, Any]]:
-        """Take all out of the list. What a killed worker has taken is lost after all: pictures expire in any case."""
-
-        def take() -> list[bytes]:
-            with self._client.pipeline() as both:
-                both.lrange(self._key, 0, -1)
-                both.delete(self._key)
-                return cast("list[bytes]", both.execute()[0])
-
-        found, _ = self._breaker.call("purges_unreachable", take)
-        return [json.loads(text) for text in found or ()]
-
-
-def _moments(records: list[dict[str, Any]]) -> dict[str, float]:
-    moments: dict[str, float] = {}
-    for record in records:
-        for tag in record["tags"]:
-            moments[tag] = max(moments.get(tag, 0.0), record["before"])
-    return moments
-
-
-def _among(tags: list[str], wanted: Collection[str]) -> list[str]:
-    return [tag for tag in tags if tag in wanted]
-
-
-def _is_given_up(record: dict[str, Any]) -> bool:
-    if time.time() - record["since"] <= GIVE_UP_SECONDS:
-        return False
-    action = "purge that cache by hand"
-    _log.error("purge_given_up", cache=record["cache"], tags=record["tags"][:10], action=action)
-    return True
+    def _change(self, cache: str, changes: Mapping[PendingTag, str]) -> None:
+        args = [word for each, text in changes.items() for word in (each.tag, str(each), text)]
+        keys = [self._keys.purges_pending(cache)]
+        if args:
+            self._breaker.call("purges_unreachable", lambda: self._replace(keys=keys, args=args))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from access import BlockedTargets
 from netguard import Guard
+from purge.in_front import CachesInFront
 from purge.order import PurgeReader
 from purge.purger import Purger
 from purge.rooms import PictureRooms
@@ -15,8 +16,9 @@ class Purging:
     reader: PurgeReader
     purger: Purger
     sweeper: PurgeSweeper
+    in_front: CachesInFront
 
     @classmethod
     def of(cls, rooms: PictureRooms, guard: Guard, blocked: BlockedTargets) -> "Purging":
         purger = Purger(rooms)
-        return cls(PurgeReader(guard, rooms.catalogue), purger, PurgeSweeper(rooms, purger, blocked))
+        return cls(PurgeReader(guard, rooms.catalogue), purger, PurgeSweeper(rooms, purger, blocked), rooms.in_front)

@@ -1,4 +1,4 @@
-"""Removes, in the worker, the files of what was purged or taken down, and tells caches in front that have not confirmed."""
+"""Removes, in the worker, the files of what was purged or taken down, and tells the caches in front what is pending."""
 
 import time
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class PurgeSweeper:
         """Do all that is due, and return how many pictures were removed. Without a purge it costs three calls to Redis."""
         self._purge_blocked()
         removed = self._remove_marked()
-        self._purger.tell_pending()  # last, since a cache in front may keep the worker waiting
+        self._rooms.in_front.tell_pending()  # last, since a cache in front may keep the worker waiting
         return removed
 
     def _remove_marked(self) -> int:

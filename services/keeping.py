@@ -5,7 +5,7 @@ from config import Settings
 from coordination import CacheRedis
 from images import CpuPool
 from options import LONGEST_TTL
-from purge import Cdn, Cloudflare, Fastly, PurgeMethod
+from purge import Cloudflare, EdgeCache, Fastly, FrontCache, PurgeMethod
 from storage import OriginalStore, PictureStorage
 from thumbnails import OriginalLimits, RedisOriginals
 
@@ -63,12 +63,14 @@ def _largest_original(settings: Settings) -> int:
     return 4 * 2**20 if settings.originals == "redis" else 25 * 2**20
 
 
-def make_cdns(settings: Settings) -> list[Cdn]:
-    cdns: list[Cdn] = [PurgeMethod(url) for url in settings.purge_urls]
+def make_front_caches(settings: Settings) -> list[FrontCache]:
+    caches: list[FrontCache] = [PurgeMethod(url) for url in settings.purge_urls]
+    if settings.nginx_cache_dir:
+        caches.append(EdgeCache(settings.nginx_cache_dir))
     if settings.fastly_service_id and settings.fastly_api_token:
         token = settings.fastly_api_token.get_secret_value()
-        cdns.append(Fastly(settings.fastly_service_id, token, settings.fastly_api_url))
+        caches.append(Fastly(settings.fastly_service_id, token, settings.fastly_api_url))
     if settings.cloudflare_zone_id and settings.cloudflare_api_token:
         token = settings.cloudflare_api_token.get_secret_value()
-        cdns.append(Cloudflare(settings.cloudflare_zone_id, token, settings.cloudflare_api_url))
-    return cdns
+        caches.append(Cloudflare(settings.cloudflare_zone_id, token, settings.cloudflare_api_url))
+    return caches

@@ -29,13 +29,13 @@ from images import CpuPool
 from jobs import JobPictures, JobPresenter, JobQueue
 from metadata import ICON, SHARED, Icons, MetadataReader, PictureStore, PreviewFetcher, ShareReader
 from netguard import Guard
-from purge import PictureRooms, Purging
+from purge import CachesInFront, PictureRooms, Purging
 from refresh import Popularity, Refresher
 from services.access import make_access, make_validator
 from services.capturing import make_politeness, make_screenshot_api, wait_limits
 from services.catalogue import make_claims, make_list_reader, make_picture_fetcher
 from services.jobs import make_deliveries, make_jobs
-from services.keeping import make_cdns, make_originals_store, make_storage, original_limits
+from services.keeping import make_front_caches, make_originals_store, make_storage, original_limits
 from sites import (
     AdminSessions,
     AuditLog,
@@ -176,8 +176,15 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     state = connections.state
     originals_store = make_originals_store(settings, connections.cache)
     access = make_access(settings)
-    purges = Purges(state)
-    cache = PictureCache(connections.cache, settings.memory_cache_bytes, originals=originals_store, purges=purges)
+    jobs, purges = make_jobs(settings, state), Purges(state)
+    in_front = CachesInFront(make_front_caches(settings), state, jobs.store.agenda)
+    cache = PictureCache(
+        connections.cache,
+        settings.memory_cache_bytes,
+        originals=originals_store,
+        purges=purges,
+        on_withdrawn=in_front.tell_of_page,
+    )
     leases = Leases(state)
     coalescer = Coalescer(leases, capacity=4 * settings.capture_concurrency + 2 * settings.capture_queue)
     cpu = CpuPool()
@@ -226,7 +233,6 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         cache, originals, renditions, storage, freshness, wait_limits(settings), schemes=Schemes(connections.cache)
     )
     popularity = Popularity(state, settings.refresh_budget)
-    jobs = make_jobs(settings, state)
     presenter = JobPresenter(storage, settings.public_url)
     webhook_sender = WebhookSender(guard, settings.webhook_secret, resolves=settings.resolve_targets)
     counters = Counters(RedisCounters(state=state))
@@ -301,7 +307,7 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
         page_figures=page_figures,
         purges=purges,
         purging=Purging.of(
-            PictureRooms(purges, cache, site_pictures, catalogue, state, settings.nginx_cache_dir, make_cdns(settings)),
+            PictureRooms(purges, cache, site_pictures, catalogue, state, in_front),
             guard,
             access.blocked,
         ),

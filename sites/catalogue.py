@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import Select, and_, exists, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -103,7 +103,14 @@ class Catalogue:
     def urls_of_host(self, host: str, *, subdomains: bool = False) -> dict[int, str]:
         """Return the URLs of all sites of a host, or of its subdomains alone, by the sites' ids."""
         is_there = SiteRow.host.endswith(f".{host}", autoescape=True) if subdomains else SiteRow.host == host
-        found = select(SiteRow.id, SiteRow.url).where(is_there)
+        return self._urls(select(SiteRow.id, SiteRow.url).where(is_there))
+
+    def urls_of_tag(self, tag: str, most: int) -> dict[int, str]:
+        """Return the URLs of up to `most` sites that have a tag, by the sites' ids."""
+        has_it = exists().where(SiteTag.site_id == SiteRow.id, SiteTag.tag == tag.lower())
+        return self._urls(select(SiteRow.id, SiteRow.url).where(has_it).limit(most))
+
+    def _urls(self, found: Select[int, str]) -> dict[int, str]:
         return self._database.read(lambda session: {row.id: row.url for row in session.execute(found)})
 
     def merge(

@@ -5,7 +5,7 @@ are outdated as soon as another version is shown. So a hit costs what one of `/t
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -104,9 +104,15 @@ class SitePictures:
         the picture before until it expires.
         """
         images = [SiteImage.of(site_id), *(SiteImage.of(site_id, number) for number in removed)]
-        told = [self._cache.supersede(image.request, self._keep) for image in images]
-        if not (done := all(told)):
+        if not (done := self._cache.supersede((image.request for image in images), self._keep)):
             _log.warning("site_picture_outdated", site_id=site_id)
+        return done
+
+    def all_changed(self, site_ids: Sequence[int]) -> bool:
+        """The same for many sites."""
+        requests = (SiteImage.of(site_id).request for site_id in site_ids)
+        if not (done := self._cache.supersede(requests, self._keep)):
+            _log.warning("site_picture_outdated", site_id=site_ids[0], sites=len(site_ids))
         return done
 
     def withdraw(self, site_id: int) -> bool:

@@ -11,7 +11,7 @@ from thumbnails.known import Known
 from thumbnails.originals import OriginalLimits, Originals
 from thumbnails.packing import Head
 from thumbnails.previews import Previews
-from thumbnails.purges import MOST_MARKS, Marks, Purges, Scope
+from thumbnails.purges import MOST_MARKS, READ_SECONDS, Marks, Purges, Scope
 from thumbnails.query_explainer import CLIENT_FIELD, QueryExplainer
 from thumbnails.redis_originals import RedisOriginals
 from thumbnails.renditions import Renditions
@@ -22,6 +22,7 @@ from thumbnails.thumbnailer import Thumbnailer, WaitLimits
 __all__ = [
     "CLIENT_FIELD",
     "MOST_MARKS",
+    "READ_SECONDS",
     "Ask",
     "CacheState",
     "CardDocuments",

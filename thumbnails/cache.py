@@ -8,7 +8,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -38,7 +38,7 @@ _SUSPECT, _ERROR = b"suspect ", b"error "
 
 HAND_OVER_SECONDS = 30  # how long an original is in Redis for machines that wait for it and share no store
 _PEEKED_BYTES = 1 << 16  # of an original: its head, with all that the page says of itself
-_AT_A_TIME = 500  # pictures of which a purge looks at the beginnings
+_AT_A_TIME = 500  # keys in one call to Redis
 _WAITED_SECONDS = 180  # longer than a caller waits for a capture
 # Notes when a page was captured, deletes earlier failures, and returns the places where others wait for the original.
 _NOTE_ORIGINAL = """
@@ -64,16 +64,18 @@ class PictureCache:
         trust_seconds: float = TRUST_SECONDS,
         originals: OriginalStore | None = None,
         purges: Purges | None = None,
+        on_withdrawn: Callable[[Target], None] = lambda _: None,
     ) -> None:
         """`memory_bytes` bounds the tier in memory; with 0 there is none. The default for `originals` is Redis.
 
-        What `purges` marks is not there, whatever tier it lies in.
+        What `purges` marks is not there, whatever tier it lies in. `on_withdrawn` is told of pages that are shown no more.
         """
         self._client = shared.client
         self._breaker = shared.breaker
         self._keys = shared.keys
         self._originals = originals or RedisOriginals(shared)
         self._purges = purges
+        self._on_withdrawn = on_withdrawn
         self._note_original: Any = shared.client.register_script(_NOTE_ORIGINAL)
         self._wait: Any = shared.client.register_script(_WAIT)
         self._tracking = KeyTracking(shared, self._keys.picture(""), self._keys.original(""))
@@ -264,15 +266,25 @@ class PictureCache:
             name, value = self._keys.picture(key.digest), pack(picture, key)
             self._call(lambda: self._client.set(name, value, ex=HAND_OVER_SECONDS))
 
-    def supersede(self, request: ThumbnailRequest, seconds: int) -> bool:
-        """Show no rendition any more that was made of `request`'s page before now, for `seconds`.
+    def supersede(self, requests: Iterable[ThumbnailRequest], seconds: int) -> bool:
+        """Show no rendition any more that was made of the pages of `requests` before now, for `seconds`.
 
         False if Redis could not be told: other processes then show what they have.
         """
-        digest = request.capture_key.digest
-        note = repr(time.time()).encode()
-        self._memory.forget(digest)
-        return self._call(lambda: self._client.set(self._keys.original(digest), note, ex=max(seconds, 1)))[1]
+        note, reached = repr(time.time()).encode(), True
+        digests = (request.capture_key.digest for request in requests)
+        while some := [*islice(digests, _AT_A_TIME)]:
+
+            def write(some: Sequence[str] = some) -> None:
+                with self._client.pipeline(transaction=False) as pipe:
+                    for digest in some:
+                        pipe.set(self._keys.original(digest), note, ex=max(seconds, 1))
+                    pipe.execute()
+
+            for digest in some:
+                self._memory.forget(digest)
+            reached = self._call(write)[1] and reached
+        return reached
 
     def withdraw(self, target: Target) -> None:
         """Show no picture of the page any more that was captured before now, whatever its options and wherever it is kept."""
@@ -282,6 +294,8 @@ class PictureCache:
             self._purges.mark([Scope.page(target.url)], time.time(), MOST_BY_PAGES)
         except QueueUnavailable as err:  # they expire in any case
             _log.warning("page_not_withdrawn", host=target.host, reason=err.reason)
+        else:
+            self._on_withdrawn(target)
 
     def remove_where(self, is_gone: Callable[[Head], bool]) -> int:
         """Remove each picture of whose head `is_gone` is true from Redis and the store of originals. Return their count.

@@ -475,7 +475,7 @@ SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
             purged={"type": "string", "enum": ["url", "host", "site", "tag", "all"]},
             captured_before=MOMENT,
             scopes=COUNT,
-            caches={"type": "object", "additionalProperties": {"enum": ["ok", "retrying"]}},
+            caches={"type": "object", "additionalProperties": {"enum": ["ok", "queued", "retrying"]}},
         ),
         "Readiness": _object(
             "The state of each dependency.",

@@ -55,6 +55,18 @@ class FakeCdn:
     status: int = 200
     answer: str = '{"success": true, "status": "ok"}'
     most: int = 1_000_000  # requests that it confirms before it fails
+    stored: dict = field(default_factory=dict)  # answers by their path
+
+    def get(self, client, path):
+        """Answer from what is stored, else ask `client`, one of ours behind the CDN, and store it."""
+        if path not in self.stored:
+            self.stored[path] = client.get(path)
+        return self.stored[path]
+
+    def _remove(self, tags):
+        for path, answer in [*self.stored.items()]:
+            if tags & set(answer.headers["Surrogate-Key"].split()):
+                del self.stored[path]
 
 
 @pytest.fixture
@@ -63,6 +75,8 @@ def cdn():
         def do_POST(self):
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
             fake.asked.append(Asked(self.command, self.path, dict(self.headers), body))
+            if self.command == "PURGE" and fake.status == 200:
+                fake._remove(set(self.headers["Surrogate-Key"].split()))
             self.send_response(fake.status if fake.most > 0 else 500)
             fake.most -= 1
             self.send_header("Content-Length", str(len(fake.answer)))

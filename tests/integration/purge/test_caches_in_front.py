@@ -2,17 +2,20 @@
 
 import json
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import requests
+from structlog.testing import capture_logs
 
 import config
 import sites.migrate
+import tasks
 from app import create_app
-from purge import page_tags
-from purge.pending import PendingPurges
+from jobs import INTERACTIVE, TELL_CACHES
+from purge import CachesInFront, page_tags
 from tests.support.nginx import Edge, running_nginx
 from tests.support.processes import wait_until
 from tests.support.visitors import PAGE, get
@@ -85,19 +88,115 @@ def test_other_caches_are_sent_purge(make_built, cdn):
     assert [asked.headers[name] for name in ("Surrogate-Key", "xkey-purge", "Cache-Tag")] == [tag] * 3
 
 
+def soon(seconds=4):
+    """When all processes know what was purged; `seconds` is more for what lies behind nginx."""
+    return time.time() + seconds
+
+
+def woken_in(built):
+    """In how many seconds the worker is woken to tell the caches; None if it is not."""
+    state = built.connections.state
+    due = state.client.zscore(state.keys.jobs_due(), f"{TELL_CACHES} interactive caches 1")
+    return due and due - time.time()
+
+
 @pytest.mark.parametrize(("status", "answer"), [(500, "{}"), (403, "{}"), (302, ""), (200, '{"success": false}')])
 def test_a_cache_that_does_not_confirm_is_told_again(make_built, cdn, status, answer):
     cdn.status, cdn.answer = status, answer
     built = make_built(cloudflare_zone_id="023e105f", cloudflare_api_token="secret-2", cloudflare_api_url=cdn.url)
     told = app_of(built).post("/purge", json={"url": PAGE})
     assert told.json["caches"] == {"cloudflare": "retrying"}
-    assert built.purging.purger.tell_pending() == 1
+    assert built.purging.in_front.tell_pending(soon()) == 1
+    assert built.purging.in_front.tell_pending(soon(10)) == 1  # too early for another try
+    assert 30 < woken_in(built) < 60
 
     cdn.status, cdn.answer = 200, '{"success": true}'
-    assert built.purging.purger.tell_pending() == 0
-    assert built.purging.purger.tell_pending() == 0
+    assert built.purging.in_front.tell_pending(soon(70)) == 0
+    assert built.purging.in_front.tell_pending(soon(140)) == 0
     assert len({asked.body for asked in cdn.asked}) == 1
     assert len(cdn.asked) == 3
+
+
+def test_a_cache_is_told_once_more_when_all_processes_know(make_built, cdn):
+    """A process that does not know yet has answered with the old picture meanwhile, and the cache has stored it."""
+    knows, knows_not = (make_built(purge_urls=f"{cdn.url}/edge", cache_tags=True) for _ in range(2))
+    path, client = f"/thumb?url={PAGE}&w=320", app_of(knows_not)
+    first = cdn.get(client, path)
+    assert app_of(knows).post("/purge", json={"url": PAGE}).json["caches"] == {f"{cdn.url}/edge": "ok"}
+    assert cdn.get(client, path) is not first
+    assert cdn.get(client, path).headers["X-Cache"] == "HIT"
+    assert 2 < woken_in(knows) < 4
+
+    assert knows.purging.in_front.tell_pending() == 1  # not yet: others may still show it
+    assert cdn.get(client, path).headers["X-Cache"] == "HIT"
+    knows_not.purges.refresh()  # as each process does every two seconds
+    tasks.tell_caches(make_built(purge_urls=f"{cdn.url}/edge"), "caches", 1, INTERACTIVE)
+    assert knows.purging.in_front.tell_pending(soon()) == 0
+    assert cdn.get(client, path).headers["X-Cache"] == "MISS"
+    assert woken_in(knows) is None
+
+
+def test_a_cdn_is_told_after_nginx_which_it_may_have_asked(make_built, cdn, tmp_path):
+    (tmp_path / "edge" / "a").mkdir(parents=True)
+    built = make_built(purge_urls=cdn.url, nginx_cache_dir=tmp_path / "edge")
+    file = tmp_path / "edge" / "a" / "0123"
+
+    def store():
+        """What nginx stores of a process that does not know of the purge."""
+        tags = " ".join(page_tags(locate(PAGE)))
+        file.write_text(f"KEY: x\nHTTP/1.1 200 OK\r\nSurrogate-Key: {tags}\r\n\r\n", newline="")
+
+    told = app_of(built).post("/purge", json={"url": PAGE}).json["caches"]
+    assert told == {"nginx": "ok", cdn.url: "ok"}
+    store()
+    assert built.purging.in_front.tell_pending(soon()) == 1
+    assert (file.exists(), len(cdn.asked)) == (False, 1)
+    assert built.purging.in_front.tell_pending(soon(8)) == 0
+    assert len(cdn.asked) == 2
+
+    app_of(built).post("/purge", json={"url": PAGE})
+    store()
+    assert built.purging.in_front.tell_pending(soon(60)) == 1  # late: nginx may serve what was removed for seconds more
+    assert (file.exists(), len(cdn.asked)) == (False, 4)
+    assert built.purging.in_front.tell_pending(soon(70)) == 0
+    assert len(cdn.asked) == 5
+
+
+def test_a_purge_of_many_pages_leaves_the_calls_to_the_worker(make_built, cdn):
+    built = make_built(cloudflare_zone_id="023e105f", cloudflare_api_token="secret-2", cloudflare_api_url=cdn.url)
+    tags = [f"p-{number}" for number in range(301)]
+    assert built.purging.in_front.tell(tags[:300], 1.0) == {"cloudflare": "ok"}
+    assert len(cdn.asked) == 10
+    assert built.purging.in_front.tell(tags, 1.0) == {"cloudflare": "queued"}
+    assert (len(cdn.asked), woken_in(built) < 4) == (10, True)
+
+    cdn.most = 4
+    assert built.purging.in_front.tell_pending(soon()) == 301 - 120
+    cdn.most = 100
+    assert built.purging.in_front.tell_pending(soon(60)) == 0
+    assert sorted(tag for each in cdn.asked[10:] for tag in json.loads(each.body)["tags"]) == sorted(
+        [*tags, *json.loads(cdn.asked[14].body)["tags"]]
+    )
+
+
+def test_what_is_pending_is_bounded_and_then_everything_is_purged(make_built, cdn):
+    built = make_built(cloudflare_zone_id="023e105f", cloudflare_api_token="secret-2", cloudflare_api_url=cdn.url)
+    cdn.status = 500
+    state = built.connections.state
+    key = state.keys.purges_pending("cloudflare")
+    most = []
+    for batch in range(7):
+        built.purging.in_front.tell([f"p-{batch}-{number}" for number in range(900)], 1.0 + batch)
+        most.append(state.client.hlen(key))
+    assert most == [900, 1800, 2700, 1, 901, 1801, 2701]
+    assert state.client.hget(key, "thumbs").startswith(b"4.0 ")
+    state.client.delete(key)
+    built.purging.in_front.tell([f"s-{number}" for number in range(40_000)], 8.0)
+
+    cdn.status = 200
+    del cdn.asked[:]
+    assert built.purging.in_front.tell_pending(soon()) == 0
+    assert [json.loads(each.body)["tags"] for each in cdn.asked] == [["thumbs"]]
 
 
 def test_a_token_without_its_id_is_an_error(monkeypatch, tmp_path):
@@ -117,21 +216,21 @@ def _behind_nginx(folder, **settings):
 
 
 @pytest.mark.slow
-def test_a_purge_removes_pictures_from_nginx(settings, short_folder):
+def test_a_purge_removes_pictures_from_nginx(settings, short_folder, api):
     (short_folder / "cache").mkdir(parents=True)
-    with _behind_nginx(short_folder, **settings | {"resolve_targets": False}) as (web, edge):
+    # One process, which knows of its own purge at once: what others may answer meanwhile is tested above.
+    with _behind_nginx(short_folder, **settings | {"resolve_targets": False, "web_concurrency": 1}) as (web, edge):
         page, other = "http://93.184.216.34/a", "http://93.184.216.34/b"
         for url in (page, page, other, other):
             edge.thumb(url, w=320)
         wait_until(lambda: edge.thumb(page, w=320).headers["X-Edge-Cache"] == "HIT", "nginx' copy")
         wait_until(lambda: edge.thumb(other, w=320).headers["X-Edge-Cache"] == "HIT", "nginx' copy")
-        first = edge.thumb(page, w=320)
+        captured = len(api.calls)
         answer = requests.post(f"{web}/purge", json={"url": page}, timeout=10)
 
         assert answer.json()["caches"] == {"nginx": "ok"}
         wait_until(lambda: edge.thumb(page, w=320).headers["X-Edge-Cache"] != "HIT", "another answer")
-        again = edge.thumb(page, w=320)
-        assert again.headers["Last-Modified"] >= first.headers["Last-Modified"]
+        assert len(api.calls) == captured + 1
         assert edge.thumb(other, w=320).headers["X-Edge-Cache"] == "HIT"
 
 
@@ -149,24 +248,39 @@ def test_waiting_purges_are_told_together_and_only_what_is_left(make_built, cdn)
     del cdn.asked[:]
     cdn.status, cdn.most = 200, 1  # the first batch alone
 
-    assert built.purging.purger.tell_pending() == 10
+    assert built.purging.in_front.tell_pending(soon()) == 10
     cdn.most = 100
-    assert built.purging.purger.tell_pending() == 0
+    assert built.purging.in_front.tell_pending(soon(60)) == 0
     sent = [len(json.loads(asked.body)["tags"]) for asked in cdn.asked]
     assert sent == [30, 10, 10]
 
 
-def test_waiting_purges_are_not_forgotten_if_the_worker_is_stopped(make_built, cdn):
+def test_waiting_purges_are_not_forgotten_if_the_worker_is_killed(make_built, cdn):
     built = make_built(purge_urls=cdn.url)
     cdn.status = 500
     app_of(built).post("/purge", json={"url": PAGE})
 
-    def stop(*_):
-        raise KeyboardInterrupt
+    class Killed:
+        name, at_once = cdn.url, 30
 
+        def purge(self, moments):
+            raise KeyboardInterrupt
+
+    killed = CachesInFront([Killed()], built.connections.state, built.jobs.store.agenda)
     with pytest.raises(KeyboardInterrupt):
-        PendingPurges(built.connections.state).work_off(stop)
+        killed.tell_pending(soon())
     cdn.status = 200
     del cdn.asked[:]
-    assert built.purging.purger.tell_pending() == 0
+    assert built.purging.in_front.tell_pending(soon()) == 0
+    assert len(cdn.asked) == 1
+
+
+def test_a_cache_that_does_not_confirm_for_a_day_is_given_up(make_built, cdn):
+    built = make_built(purge_urls=cdn.url)
+    cdn.status = 500
+    app_of(built).post("/purge", json={"url": PAGE})
+    with capture_logs() as logs:
+        assert built.purging.in_front.tell_pending(soon(90_000)) == 0
+
+    assert [each["event"] for each in logs] == ["purge_given_up"]
     assert len(cdn.asked) == 1

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import zipfile
 
 import pytest
@@ -11,7 +12,7 @@ import sites.migrate
 from access import BlockedTargets
 from app import create_app
 from jobs import CAPTURE, INTERACTIVE, TaskMessage
-from tests.support.screenshot_api import drawn, running_screenshot_api
+from tests.support.screenshot_api import drawn, refuse, running_screenshot_api
 from tests.support.visitors import PAGE, get
 from urls import locate
 
@@ -240,6 +241,19 @@ def test_a_known_picture_is_withdrawn_once_its_page_redirects_to_a_blocked_one(
 
     assert get(client, fresh=1).status_code == 451
     assert [get(client, w=320).status_code, get(client).status_code] == [451, 451]
+
+
+@pytest.mark.parametrize("reason", ["redirect", "opt-out"])
+def test_caches_in_front_remove_a_picture_that_is_withdrawn(make_built, by_engine, engine_api, led_there, cdn, reason):
+    built = make_built(**by_engine, blocked_targets="blocked.example", purge_urls=cdn.url, cache_tags=True)
+    client = create_app(built.settings, built).test_client()
+    path = f"/thumb?url={PAGE}&w=320"
+    assert cdn.get(client, path).status_code == 200
+    engine_api.behave(led_there if reason == "redirect" else refuse(422, "opted_out", extras={"retryable": False}))
+    get(client, fresh=1)
+
+    assert built.purging.in_front.tell_pending(time.time() + 4) == 0
+    assert cdn.get(client, path).status_code == (451 if reason == "redirect" else 403)
 
 
 def test_the_picture_of_a_job_is_not_shown_either(make_built):
