@@ -44,6 +44,7 @@ DEVICES = {
     "iPhone SE": (375, 667, 2),
     "iPhone 14": (390, 844, 3),
     "iphone-14": (390, 844, 3),
+    "iphone-15-pro": (393, 852, 3),
     "ipad-pro-11": (834, 1194, 2),
 }
 # name → the allowed values: a type, a set, or a pair of limits

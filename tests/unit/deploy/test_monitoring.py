@@ -53,17 +53,12 @@ def test_every_section_about_an_alert_is_about_one_that_there_is():
     assert {name for name in sections() if name.startswith("Thumbnails")} == {alert["alert"] for alert in alerts()}
 
 
-def test_commands_of_the_page_look_for_metrics_that_there_are():
-    words = set(re.findall(r"\bthumbnails_[a-z_]+\w", ALERTS_PAGE.read_text(encoding="utf-8")))
-    assert words
-    assert {word for word in words if not any(name.startswith(word) for name in METRICS)} == set()
-
-
-def test_commands_of_the_page_name_services_of_compose():
-    text = ALERTS_PAGE.read_text(encoding="utf-8")
-    named = re.findall(r"docker compose (?:logs(?: --tail=\d+)?|ps|exec) ?([a-z]*)", text)
-    assert len(named) > 8
-    assert set(named) - {""} <= compose()["services"].keys()
+@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
+def test_what_to_look_at_can_be_looked_at_wherever_the_service_runs(alert):
+    """By the four commands of a bad day: a container has no `curl`, and its metrics are not published."""
+    section = sections()[alert["alert"]]
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL) for line in block.splitlines()]
+    assert {line.split()[0] for line in lines} <= {"status", "thumbnails", "log", "restart"}
 
 
 @pytest.mark.parametrize("page", ["alerts.md", "dashboards.md"])
