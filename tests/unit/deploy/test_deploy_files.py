@@ -134,6 +134,26 @@ def test_a_service_waits_until_what_it_needs_is_healthy():
             assert "build" in services[needed] or "healthcheck" in services[needed], f"{needed} checks no health"
 
 
+def test_compose_names_only_what_it_declares():
+    """What `docker compose config` refuses: networks, volumes and services that there are not, and a lone dollar sign."""
+    whole = yaml.safe_load(read("docker-compose.yml"))
+    networks = {network for service in compose().values() for network in service["networks"]}
+    volumes = {
+        volume for name in compose() if "volumes" in compose()[name] for volume in mounted(name) if "/" not in volume
+    }
+    assert networks == whole["networks"].keys()
+    assert volumes == whole["volumes"].keys()
+    for name, service in compose().items():
+        for needed, how in service.get("depends_on", {}).items():
+            theirs = compose()[needed].get("profiles", [])
+            assert not theirs or how.get("required") is False or theirs == service.get("profiles"), (name, needed)
+    for line in read("docker-compose.yml").splitlines():
+        text = line.partition("# ")[0]
+        variables = re.findall(r"(?<!\$)\$\{([A-Z0-9_]+):-", text)
+        assert re.sub(r"\$\$|\$\{[A-Z0-9_]+:-", "", text).count("$") == 0, line
+        assert set(variables) <= SETTINGS | OTHERS | {"TRACING"}, line
+
+
 def test_every_service_has_walls_and_a_limit():
     for name, service in compose().items():
         assert service["read_only"], name
