@@ -23,7 +23,7 @@ from thumbnails import Ask, NoCharge, card_request
 
 CLIENT = "command line"
 NOTES = ".cards.json"  # in the folder of the pictures: which card each file shows
-_ENDINGS = (".md", ".mdx", ".markdown", ".html", ".njk", ".liquid", ".adoc")
+_ENDINGS = (".md", ".mdx", ".markdown")  # of pages in a folder
 _AT_ONCE = 4
 # Where a variable is found unless --map names the field: the fields of the four generators' own themes.
 _FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -195,26 +195,39 @@ def _pairs(option: str, given: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _pages(given: Iterable[Path], ending: str) -> list[_Page]:
-    """Find all pages, and name their cards: below a folder by their path in it, otherwise by the file alone.
-
-    A page bundle, `post/index.md`, is named like its folder.
-    """
+    """Find all pages. Refuse two whose cards would have the same name."""
     found: dict[str, _Page] = {}
     for start in given:
-        inside = sorted(path for path in start.rglob("*") if path.suffix in _ENDINGS) if start.is_dir() else [start]
-        for path in inside:
-            named = path.relative_to(start) if start.is_dir() else Path(path.name)
-            is_bundle = path.stem in ("index", "_index")
-            stem = named.parent if is_bundle and named.parent != Path() else named.with_suffix("")
-            if is_bundle and stem.name == path.stem:
-                stem = Path(path.resolve().parent.name)
-            page = _Page(path, f"{stem.as_posix()}.{ending}")
+        for path in _files(start):
+            name = (
+                _name(path.relative_to(start))
+                if start.is_dir()
+                else _name(Path(path.resolve().parent.name, path.name)).name
+            )
+            page = _Page(path, f"{name}.{ending}")
             other = found.setdefault(page.name, page)
             if other.source.resolve() != path.resolve():
                 raise click.UsageError(
                     f"{other.source} and {path} would both be {page.name}: give their folder instead"
                 )
     return list(found.values())
+
+
+def _files(start: Path) -> list[Path]:
+    if not start.is_dir():
+        return [start]
+    inside = (path for path in start.rglob("*") if path.suffix in _ENDINGS and path.is_file())
+    return sorted(path for path in inside if not _is_left_out(path.relative_to(start)))
+
+
+def _is_left_out(path: Path) -> bool:
+    return any(part.startswith(".") or part == "node_modules" for part in path.parts)
+
+
+def _name(path: Path) -> Path:
+    """Return the name of a page's card: its path without the ending. `hello/index.md` is a bundle, named like its folder."""
+    is_bundle = path.stem in ("index", "_index") and path.parent != Path()
+    return path.parent if is_bundle else path.with_name(path.stem)
 
 
 @dataclass(frozen=True, slots=True)
