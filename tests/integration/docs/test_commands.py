@@ -35,6 +35,11 @@ ELSEWHERE = {
     ("docs/operations/database.md", "pg_restore"): "tests/integration/sites/test_outages.py",
     ("docs/coming-from.md", "occ config"): "tests/integration/dialects/test_recipes.py",
     ("docs/coming-from.md", "docker exec serpbear"): "tests/integration/dialects/test_recipes.py",
+    ("docs/static-cards.md", "thumbnails cards build content/posts"): "tests/integration/cards/test_static_cards.py",
+    ("docs/static-cards.md", "thumbnails cards build content --out"): "needs Hugo",
+    ("docs/static-cards.md", "thumbnails cards build _posts"): "needs Jekyll",
+    ("docs/static-cards.md", "thumbnails cards build posts"): "tests/contract/test_static_generators.py",
+    ("docs/static-cards.md", "thumbnails cards build src"): "needs Astro",
     (
         "docs/security.md",
         "# the outlet's container",
