@@ -6,7 +6,7 @@ ends takes its last minute with it, and an answer of Redis that is lost may coun
 
 import time
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ _KEEP_SECONDS = 2 * 86400
 _OK = ("ok", "suspect")
 _OF_FAULT = {Fault.CALLER: "refused", Fault.PAGE: "not_shown", Fault.SERVICE: "failed"}
 _COUNTS = ("known", "new", "captured", "not_captured", *_OF_FAULT.values())
+_OWN = "own-"  # begins the names of our own errors
 _TIME = "time-"  # begins the names of the buckets of time, whose upper bounds those of the metric are
 
 
@@ -39,6 +40,7 @@ class Slot:
     not_shown: int = 0  # by that of pages
     failed: int = 0  # by our own
     times: tuple[int, ...] = ()
+    own_errors: Mapping[str, int] = field(default_factory=dict)  # by code
 
     @property
     def counts(self) -> bool:
@@ -108,22 +110,24 @@ class DayFigures:
         found, answered = self.state.breaker.call("figures_unread", ask)
         if not answered:
             return None
-        counts = {field.decode(): int(count) for each in found or () for field, count in each.items()}
-        return [_slot(slot, counts) for slot in slots]
+        counts: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        for each in found or ():
+            for field_, count in each.items():
+                slot, _, what = field_.decode().partition(":")
+                counts[int(slot)][what] = int(count)
+        return [_slot(slot, counts[slot]) for slot in slots]
 
 
 def _day(slot: int) -> str:
     return f"{datetime.fromtimestamp(slot * SLOT_SECONDS, UTC):%Y-%m-%d}"
 
 
-def _slot(slot: int, counts: Mapping[str, int]) -> Slot:
-    def count(what: str) -> int:
-        return counts.get(f"{slot}:{what}", 0)
-
+def _slot(slot: int, counts: Counter[str]) -> Slot:
     return Slot(
         datetime.fromtimestamp(slot * SLOT_SECONDS, UTC),
-        **{name: count(name) for name in _COUNTS},
-        times=tuple(count(f"{_TIME}{bucket}") for bucket in range(len(metrics.HTTP_REQUESTS.bounds) + 1)),
+        **{name: counts[name] for name in _COUNTS},
+        times=tuple(counts[f"{_TIME}{bucket}"] for bucket in range(len(metrics.HTTP_REQUESTS.bounds) + 1)),
+        own_errors={name.removeprefix(_OWN): count for name, count in counts.items() if name.startswith(_OWN)},
     )
 
 
@@ -134,9 +138,11 @@ def _counted() -> Counter[str]:
         counted["known" if cache in ("HIT", "STALE") else "new"] += int(count)
     for (_, outcome), count in metrics.CAPTURES.read():
         counted["captured" if outcome in _OK else "not_captured"] += int(count)
-    for (_, fault), count in metrics.ERRORS.read():
+    for (code, fault), count in metrics.ERRORS.read():
         if fault in _OF_FAULT:
             counted[_OF_FAULT[fault]] += int(count)
+        if fault == Fault.SERVICE:
+            counted[f"{_OWN}{code}"] += int(count)
     for (_, _, cache), (times, *_) in metrics.HTTP_REQUESTS.read():
         if cache:
             counted.update({f"{_TIME}{bucket}": count for bucket, count in enumerate(times) if count})

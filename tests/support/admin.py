@@ -43,7 +43,7 @@ def live_a_day(services, page="shop.example/sale"):
         known = 40 + (slot * 37) % 60
         counted = {"known": known, "new": known // 8, "captured": known // 8, "time-1": known, "time-10": known // 8}
         if slot % 9 == 0:
-            counted |= {"not_captured": 3, "failed": 2, "not_shown": 3, "refused": 4}
+            counted |= {"not_captured": 3, "failed": 2, "own-over_capacity": 2, "not_shown": 3, "refused": 4}
         state.client.hset(state.keys.figures(day), mapping={f"{slot}:{name}": value for name, value in counted.items()})
     services.page_figures.note(f"https://{page}?secret=1", 8.24, None)
     for _ in range(3):

@@ -3,8 +3,9 @@
 A plot is WIDTH × HEIGHT of its own units, and is stretched to its place; so it holds no text.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from figures import Slot, seconds_of
@@ -12,6 +13,7 @@ from figures import Slot, seconds_of
 BAR = 10  # the width of a quarter of an hour
 HEIGHT = 100
 _LEAST = 1.5  # the height of a bar that is not zero
+_MOST_CAUSES = 5
 _STEPS = (1, 1.5, 2, 2.5, 5, 10)
 
 
@@ -44,7 +46,7 @@ class PlotLine:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Bars of one height for all of the day. `top` is what the full height means."""
+    """Bars of one height for all of the day. `top` is what the full height means, `causes` what our own errors were."""
 
     title: str
     lines: tuple[PlotLine, ...]
@@ -52,6 +54,7 @@ class Plot:
     top: str
     begins: Slot
     ends: Slot
+    causes: tuple[tuple[str, int], ...] = ()
 
     @property
     def width(self) -> int:
@@ -99,7 +102,10 @@ _SHARES = ((0.5, "half", "usual"), (0.95, "95 %", "other"))
 
 def plots_of(slots: Sequence[Slot]) -> list[Plot]:
     """Plot pictures, captures, errors, and how long visitors waited for pictures."""
-    return [*(_plot_counts(title, counts, slots) for title, counts in _COUNTS), _plot_times(slots)]
+    pictures, captures, errors = (_plot_counts(title, counts, slots) for title, counts in _COUNTS)
+    codes = sum((Counter(slot.own_errors) for slot in slots), Counter())
+    causes = sorted(codes.items(), key=lambda each: (-each[1], each[0]))
+    return [pictures, captures, replace(errors, causes=tuple(causes[:_MOST_CAUSES])), _plot_times(slots)]
 
 
 def _plot_counts(title: str, counts: Sequence[_Counted], slots: Sequence[Slot]) -> Plot:

@@ -31,6 +31,7 @@ def add_reports(views: Blueprint, services: Services, budgets: Budgets) -> None:
             counts=services.catalogue.counts(),
             failing=services.catalogue.find(Filters(status=Status.FAILED, limit=_FEW)).sites,
             jobs=_jobs(services),
+            down=_down(services),
             budget=services.settings.sites_budget,
             site_captures=_captures_of_sites(services),
             memories=[place for place in _memories(services) if not place.problem],
@@ -71,6 +72,20 @@ def _plots(services: Services) -> list[Plot]:
     """Return the plots of the last day, none if nothing was counted in it or Redis does not answer."""
     slots = services.day_figures.read() or ()
     return plots_of(slots) if any(slot.counts for slot in slots) else []
+
+
+@dataclass(frozen=True, slots=True)
+class DownAPI:
+    """A screenshot API that is not called, and the first one that is, "" without any."""
+
+    name: str
+    substitute: str
+
+
+def _down(services: Services) -> list[DownAPI]:
+    is_open = services.screenshot_api.open_breakers()  # in the operator's order
+    substitute = next((name for name in is_open if not is_open[name]), "")
+    return [DownAPI(name, substitute) for name in is_open if is_open[name]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ import re
 import pytest
 import redis
 
+from capture.breaker import THRESHOLD
 from errors import PageTimeout
 from sites import Filters, SiteDraft
 from tests.support.admin import live_a_day, log_in, send, token_in
-from tests.support.screenshot_api import refuse
+from tests.support.screenshot_api import refuse, running_screenshot_api
 from tests.support.site_states import fail
 
 PAGES = ("", "/sites", "/sites/new", "/failures", "/explain", "/jobs", "/storage", "/keys", "/audit", "/import")
@@ -66,6 +67,33 @@ def test_the_overview_says_what_was_done_today_and_how_full_redis_is(admin):
     assert re.search(r"captures of sites today\s*3 of 20,000", text)
     assert re.search(r"jobs completed in a day\s*0\s", text)
     assert re.search(r"memory of Redis\s*[0-9.]+ (%|[kM]B)", text)
+
+
+def test_the_overview_names_our_own_errors_and_an_api_that_is_down(make_client, api):
+    client = make_client()
+    log_in(client)
+    assert "is not called" not in client.get("/admin").text
+    live_a_day(services_of(client))
+    api.behave(refuse(503, "down"), times=100)
+    for number in range(THRESHOLD):
+        client.get(f"/thumb?url=https://example.com/{number}")
+    text = re.sub(r"<[^>]*>", "", client.get("/admin").text)
+    assert "snapsharp is not called, since it is down or its quota is used up. Only known pictures are shown." in text
+    assert re.search(r"ours: over_capacity \d+\s", text)
+
+
+def test_the_overview_says_who_takes_the_captures_of_an_api_that_is_down(make_client, api):
+    with running_screenshot_api("engine") as engine:
+        client = make_client(
+            capture_api="engine,snapsharp", capture_url=engine.url, capture_api_key=None,
+            snapsharp_url=api.url, snapsharp_api_key="sk_live_test",
+        )  # fmt: skip
+        log_in(client)
+        engine.behave(refuse(503, "unavailable"), times=100)
+        for number in range(THRESHOLD):
+            client.get(f"/thumb?url=https://example.com/{number}")
+        text = client.get("/admin").text
+    assert "engine is not called, since it is down or its quota is used up. snapsharp takes its captures." in text
 
 
 def test_jobs_and_their_state_are_listed(admin):

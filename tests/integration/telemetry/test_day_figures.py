@@ -62,6 +62,7 @@ def test_errors_are_told_apart_by_their_fault_and_a_picture_has_its_time(client)
     figures.add()
     (slot,) = [slot for slot in figures.read() if slot.counts]
     assert (slot.failed, slot.not_shown, slot.refused) == (2, 2, 1)
+    assert slot.own_errors == {"capture_timeout": 1, "queue_unavailable": 1}
     assert (slot.captured, slot.not_captured, slot.seconds(0.5)) == (1, 1, 0.25)
 
 

@@ -45,6 +45,19 @@ def test_what_is_rare_beside_much_else_is_still_seen():
     assert plot.bars[-1].parts[1].y >= 0
 
 
+def test_errors_of_our_own_are_named_the_most_frequent_first():
+    first, last = (
+        replace(DAY[0], failed=count, own_errors=errors)
+        for count, errors in (
+            (3, {"over_capacity": 2, "internal_error": 1}),
+            (4, {"over_capacity": 1, "queue_unavailable": 3}),
+        )
+    )
+    plots = {plot.title: plot for plot in plots_of([first, *DAY[1:-1], last])}
+    assert plots["Errors"].causes == (("over_capacity", 3), ("queue_unavailable", 3), ("internal_error", 1))
+    assert plots["Captures"].causes == plots_of(DAY)[2].causes == ()
+
+
 def test_times_are_the_bounds_of_buckets():
     bounds = metrics.HTTP_REQUESTS.bounds
     assert seconds_of(0.5, times(b0=9, b10=1)) == bounds[0]
