@@ -121,8 +121,9 @@ def _database(services: Services) -> Iterator[Finding]:
     if state == "ok":
         yield Finding("database", "ok", f"{kind}, migrated")
     else:
-        advice = "run: thumbnails migrate" if "migrate" in state else "check DATABASE_URL"
-        yield Finding("database", "failed", f"{kind}: {state}", advice)
+        words, _, advice = state.partition("; ")
+        where = services.database.where
+        yield Finding("database", "failed", f"{kind}, {where}: {words}", advice or "check DATABASE_URL")
 
 
 def _capture(services: Services) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from errors import ThumbnailError
+from errors import DatabaseUnavailable, ThumbnailError
 
 # In the order in which they are shown: the module that has the command, and what it does.
 _COMMANDS = {
@@ -41,6 +41,9 @@ class _Group(click.Group):
         """Run a command. What callers of the service would be told, the operator is told too."""
         try:
             return super().invoke(ctx)
+        except DatabaseUnavailable as err:
+            where = ctx.obj.services.database.where
+            raise click.ClickException(f"the database {where} is {err.state}") from None
         except ThumbnailError as err:
             raise click.ClickException(err.detail or err.title) from None
         except OSError as err:

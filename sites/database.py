@@ -3,6 +3,7 @@
 Every failure of the database becomes DatabaseUnavailable here, and nowhere else.
 """
 
+import errno
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,9 @@ from telemetry import metrics
 T = TypeVar("T")
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
-NOT_MIGRATED = "not migrated; run make migrate"
+NOT_MIGRATED = "not migrated; run thumbnails migrate"
+UNREACHABLE = "unreachable"
+MISSING = "not there; check DATABASE_URL, or make it by thumbnails migrate"
 NEWER = "newer than this version of the service"
 PAUSE = 0.001  # seconds: after a sleep of 0, gevent looks for no requests
 _BUSY_MS = 10_000  # how long a write to SQLite waits for other processes
@@ -40,6 +43,10 @@ _LIMITS = "-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transactio
 _DEADLOCKS = 2  # after which a caller may retry
 _DEADLOCK_DETECTED = "40P01"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _log = structlog.get_logger()
+
+
+class _NoFile(OSError):
+    pass
 
 
 def known_revisions() -> list[str]:
@@ -61,6 +68,12 @@ class Database:
         self._threads = (threads or CpuPool(4)) if self.is_sqlite else None
         self._migrated = False
         self._closed = False
+
+    @property
+    def where(self) -> str:
+        """The file, or the URL without its password, for operators."""
+        file = file_of(self._url)
+        return str(file) if file else self._url.render_as_string(hide_password=True)
 
     @property
     def is_sqlite(self) -> bool:
@@ -143,6 +156,11 @@ def engine_url(url: str) -> URL:
     return parsed.set(drivername="sqlite+pysqlite")
 
 
+def file_of(url: URL) -> Path | None:
+    """Return the file of SQLite; None for PostgreSQL."""
+    return Path(url.database).absolute() if url.get_backend_name() == "sqlite" and url.database else None
+
+
 def make_engine(url: URL, *, migrating: bool = False) -> Engine:
     """Make an engine. A migration may take long, and SQLite must check no foreign keys while it rebuilds tables."""
     if url.get_backend_name() != "sqlite":
@@ -159,6 +177,13 @@ def make_engine(url: URL, *, migrating: bool = False) -> Engine:
         )
     # A connection is a file that is opened in a tenth of a millisecond, and belongs to the thread that uses it.
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": _BUSY_MS / 1000})
+
+    @event.listens_for(engine, "do_connect")
+    def require_file(_dialect: object, _record: object, _args: object, _options: object) -> None:
+        """SQLite would make an empty catalogue of a misspelt path. Only a migration makes one, and says so."""
+        file = file_of(url)
+        if file and not file.exists():
+            raise _NoFile(errno.ENOENT, "there is no such file", str(file))
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
@@ -192,4 +217,5 @@ def _unavailable(err: Exception) -> DatabaseUnavailable:
     reason = str(cause).partition("\n")[0][:200]
     metrics.DATABASE_ERRORS.add()
     _log.warning("database_unavailable", error=type(cause).__name__, reason=reason)
-    return DatabaseUnavailable("the database is not available; nothing was changed, try again later")
+    state = MISSING if isinstance(err, _NoFile) else UNREACHABLE
+    return DatabaseUnavailable("the database is not available; nothing was changed, try again later", state=state)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
-from sites.database import engine_url, known_revisions, make_engine, revision_of
+from sites.database import engine_url, file_of, known_revisions, make_engine, revision_of
 
 _LOCK = 7_418_529_630  # any number that no other program uses as an advisory lock of the same database
 
@@ -83,18 +83,27 @@ def _upgrade(connection: Connection, to: str) -> tuple[str | None, str]:
     return found, known[-1]
 
 
+def missing_file(url: str) -> Path | None:
+    """Return the file of SQLite that a migration would make, None if there is one."""
+    file = file_of(engine_url(url))
+    return file if file and not file.exists() else None
+
+
 def main(*, quiet: bool = False) -> int:
     """Migrate the database that the settings name, and say what was done. Return the exit status."""
     try:
         url = config.load().database_url
     except config.ConfigError as err:
         config.stop(err)
+    new = missing_file(url)
     try:
         found, now = upgrade(url)
     except (NewerDatabase, Unmigratable) as err:
         sys.stderr.write(f"{err}\n")
         return 1
-    if found != now:
+    if new:
+        sys.stdout.write(f"A new, empty catalogue was made: {new}\n")
+    elif found != now:
         sys.stdout.write(f"The database is migrated: from revision {found or 'none'} to {now}.\n")
     elif not quiet:
         sys.stdout.write(f"The database is up to date: revision {now}.\n")

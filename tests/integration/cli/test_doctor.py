@@ -87,7 +87,7 @@ def test_a_database_without_tables_is_to_be_migrated(make_built, tmp_path):
     (tmp_path / "new.db").touch()
     found, _ = examined(make_built(database_url=f"sqlite:///{tmp_path}/new.db"))
 
-    assert found["database"]["advice"] == "run: thumbnails migrate"
+    assert found["database"]["advice"] == "run thumbnails migrate"
 
 
 def test_policies_of_redis_are_judged(make_built, redis_server, redis_url):

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from pathlib import Path
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -92,9 +93,10 @@ def test_a_database_that_a_newer_version_has_migrated_is_refused_and_left_as_it_
 def test_a_database_without_tables_says_what_to_do(new_url):
     database = Database(new_url)
     if database.is_sqlite:
-        assert database.state() == "unreachable"  # not even a folder
+        assert database.state().startswith("not there; check DATABASE_URL")
+        assert not Path(database.where).parent.exists()
     else:
-        assert database.state() == "not migrated; run make migrate"
+        assert database.state() == "not migrated; run thumbnails migrate"
     upgrade(new_url)
     assert database.state() == "ok"
     database.close()
@@ -115,7 +117,7 @@ def test_the_command_says_in_one_line_what_it_did(tmp_path):
 
     head = known_revisions()[-1]
     url = f"sqlite:///{tmp_path}/thumbnails.db"
-    assert migrate(url) == (0, f"The database is migrated: from revision none to {head}.\n")
+    assert migrate(url) == (0, f"A new, empty catalogue was made: {tmp_path}/thumbnails.db\n")
     assert migrate(url) == (0, f"The database is up to date: revision {head}.\n")
     status, told = migrate("postgresql://thumbs:s3cret@127.0.0.1:9/none")
     assert status == 1
