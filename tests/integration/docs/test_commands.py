@@ -18,7 +18,7 @@ from sites.migrate import upgrade
 from tests.support.doc_commands import PAGES, ROOT, Workshop, blocks
 from tests.support.platforms import faults
 from tests.support.processes import free_port
-from tests.support.screenshot_api import running_screenshot_api
+from tests.support.screenshot_api import picture, render, running_screenshot_api
 from tests.support.web import running_web
 from tests.support.worker import running_worker
 
@@ -54,11 +54,15 @@ FOUR_COMMANDS = {block.name: block for block in SHELL if block.mark == "shell"}
     for block in blocks(ROOT / "docs/operations/kubernetes.md")
     if (block.mark, block.name) == ("values", "one-node")
 ]
+POST = "---\ntitle: Gardens of the year\nauthor: Ada\n---\nText\n"
 FILES = {
     "docs/sites.md": {
         "bookmarks.html": '<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<DL><p><DT><A HREF="https://example.com/">A</A></DL>'
     },
     "docs/operations/kubernetes.md": {"mine.yaml": MINE},
+    "docs/static-cards.md": {
+        f"{folder}/post.md": POST for folder in ("content/posts", "_posts", "posts", "src/content/posts")
+    },
 }
 LOG = "\n".join(
     f'{{"event": "{event}", "code": "{code}", "verdict": "private"}}'
@@ -114,9 +118,19 @@ class Installation:
         return ran
 
 
+def draw(answer):
+    """Draw pages by their URL and cards by their HTML."""
+    wanted = answer.params
+    if "html" not in wanted:
+        picture(answer)
+        return
+    answer.reply(200, render(wanted["html"], wanted["width"], wanted["height"], "png"), {"Content-Type": "image/png"})
+
+
 @contextmanager
 def running_installation(folder, redis_url, secrets):
     with running_screenshot_api("engine") as api:
+        api.behave(draw, times=1000)
         settings = settings_of(folder, api, redis_url) | secrets
         upgrade(settings["DATABASE_URL"])
         built = services.build(config.Settings.of(**{name.lower(): value for name, value in settings.items()}))
@@ -165,7 +179,9 @@ def test_the_commands_of_a_page_run_one_after_the_other(service, page):
     prepare = FILES.get(page, {})
     installation = service(page)
     for name, text in prepare.items():
-        (installation.workshop.folder_of(page) / name).write_text(text, encoding="utf-8")
+        file = installation.workshop.folder_of(page) / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
     for block in run_here(page):
         installation.run(block)
 
