@@ -35,6 +35,14 @@ def test_every_link_leads_to_a_page_and_a_heading_that_exist(page):
     assert lost == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lines_of_prose_have_at_most_120_characters(page):
+    """But for rows of tables, pictures, long addresses, and what `make docs` writes."""
+    generated = re.sub(r"<!-- \w+: written by `make docs` -->.*?<!-- end -->", "", text(page), flags=re.DOTALL)
+    lines = [line for line in generated.splitlines() if not line.lstrip().startswith(("|", "<img"))]
+    assert [line for line in lines if len(line) > 120 and max(map(len, line.split())) < 100] == []
+
+
 def test_every_page_can_be_reached_from_the_readme():
     reached, new = set(), {ROOT / "README.md"}
     while new:
