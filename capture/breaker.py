@@ -21,7 +21,7 @@ THRESHOLD = 5  # failures of the API in a row
 OPEN_SECONDS = 5  # a probe is one call, and an API that was restarted is to be used within ten seconds
 LONGEST_OPEN = 3600
 PROBE_SECONDS = 60  # for so long, one probe keeps other callers from probing
-LOOK_SECONDS = 15  # metrics tell of an open breaker for so much longer, or a look every ten seconds might miss it
+LOOK_SECONDS = 15  # metrics show an open breaker for this much longer, or a scrape every ten seconds might miss it
 TRUST_SECONDS = 3.0
 
 T = TypeVar("T")

@@ -71,7 +71,7 @@ def _no_document(target: Target) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many captures of others an engine has for so many slots, and when it said so (monotonic)."""
+    """The load that an engine has reported: captures of other callers, its slots, and when (monotonic)."""
 
     others: int = 0
     slots: int = 1
@@ -83,10 +83,10 @@ IDLE = Load()
 
 @dataclass(frozen=True, slots=True)
 class AddressState:
-    """An address of an API as this process knows it: its own calls without an answer, and the captures of others there.
+    """What this process knows of an API's address: its own calls without an answer, and the captures of others there.
 
     `slots` and `others` are what our engine said `load_age` seconds ago; both are None if it has said nothing yet.
-    `away` says that it did not answer, and is left alone.
+    `away` says that it did not answer, and is not called for now.
     """
 
     address: str
@@ -197,7 +197,7 @@ class CaptureClient:
                 self.outstanding -= 1
 
     def judge(self, failure: CallFailure) -> CallFailure:
-        """Look once more at a call that got no answer in time: an engine that responds works, and pages keep it busy."""
+        """Judge a call that got no answer in time: an engine that responds works, and its pages keep it busy."""
         if failure.outcome is LATE and self._dialect.ours and self.ping():
             return CallFailure(SLOW)
         return failure

@@ -1,4 +1,4 @@
-"""Leases decide which process works on a subject. Leases in Redis hold for all processes, `LocalLeases` for none.
+"""Leases decide which process works on a subject. Those in Redis hold across all processes; `LocalLeases` do not.
 
 The holder renews its lease. A dead holder's lease expires within LEASE_MS, and another process takes over. The holder
 wakes waiters by a stream when it is done.

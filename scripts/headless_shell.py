@@ -84,7 +84,7 @@ def chromium(environ: Mapping[str, str] = os.environ) -> Path:
 def browsers_folder(environ: Mapping[str, str]) -> Path:
     """Return where the headless shell is fetched to: what Playwright's own variable names, or a folder of this checkout.
 
-    The engine of root runs the browser as another user, whom root's own folders are closed to.
+    An engine that root starts runs the browser as another user, who cannot enter root's own folders.
     """
     named = environ.get("PLAYWRIGHT_BROWSERS_PATH", "")
     if named not in ("", "0"):  # 0: in the installer's own folder, which is removed

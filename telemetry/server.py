@@ -1,8 +1,8 @@
 """Serves what this process, or its children, have counted, on a port of its own: `/metrics`.
 
-A service of several processes is answered for by their parent, which does nothing else: a busy or hung child delays no
-answer. A child leaves its tallies in a folder, once a second and when it ends. What it cannot tell by itself, such as the
-state of Redis, it reads beforehand, so an answer waits for nothing.
+The parent answers for a service of several processes, and does nothing else: a busy or hung child delays no answer.
+A child leaves its tallies in a folder, once a second and when it ends. What it cannot count itself, such as the state of
+Redis, it reads beforehand, so an answer waits for nothing.
 """
 
 import atexit

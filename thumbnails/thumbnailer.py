@@ -132,7 +132,7 @@ class Thumbnailer:
     def get_original(self, ask: Ask, *, stale_ok: bool = True) -> Served:
         """Return the captured page as `get` returns a picture of it, with what the page says of itself. Renders nothing.
 
-        An original from before that was read is captured again. Raises as `get`.
+        An original of an older version, which lacks that, is captured again. Raises as `get`.
         """
         if ask.request.delivery.http_too:
             return self._schemes.first_that_answers(ask, lambda tried: self._get_original(tried, stale_ok=stale_ok))

@@ -113,7 +113,7 @@ class SiteOutbox:
 
 
 def events_of(recorded: Recorded) -> list[str]:
-    """Return what the outcome of a capture is announced as. A failure that may pass is not announced yet."""
+    """Return the events that announce the outcome of a capture. A failure that may pass is not announced yet."""
     happened = {
         "site.recovered": recorded.recovered,
         "site.captured": recorded.version is not None,
