@@ -61,6 +61,8 @@ export class Urls {
   srcset(url: string, widths: Iterable<number>, options?: AddressOptions, more?: { ratio?: number }): string;
   /** Return an `<img>` of `width` × `height` CSS pixels that is sharp on screens with two pixels for each. */
   img(url: string, width: number, height: number, options?: AddressOptions, more?: { alt?: string }): string;
+  /** Return the address of a card: `data` are the variables of its template; `more` may hold options of the picture, such as `w`. */
+  card(template: string, data?: AddressOptions, more?: AddressOptions & { format?: string; expiresIn?: number }): string;
 }
 
 /**

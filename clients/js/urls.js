@@ -54,6 +54,18 @@ export class Urls {
     );
   }
 
+  card(template, data = {}, { format = "png", expiresIn, ...options } = {}) {
+    const given = textsOf({ ...data, ...options });
+    if (expiresIn !== undefined) given.expires = String(Math.floor(Date.now() / 1000 + expiresIn));
+    if (this.#key) {
+      const oneLine = (text) => text.replaceAll("\r\n", "\n").replaceAll("\n", "\\n");
+      const lines = Object.fromEntries(Object.entries(given).map(([name, text]) => [name, oneLine(text)]));
+      given.sig = sign(this.#key, { ...lines, template });
+    }
+    const query = String(new URLSearchParams(given));
+    return `${this.#base}/card/${encodeURIComponent(template)}.${format}${query && "?"}${query}`;
+  }
+
   #signed(url, options, expiresIn) {
     const given = textsOf({ url, ...options });
     if (expiresIn !== undefined) given.expires = String(Math.floor(Date.now() / 1000 + expiresIn));

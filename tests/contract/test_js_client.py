@@ -154,6 +154,15 @@ def test_addresses_say_the_same_as_those_of_the_python_client(addresses, service
     ]
 
 
+def test_cards_have_the_addresses_of_the_python_client(addresses, service):
+    python = Urls(service.url, service.signing_key)
+    theirs = [
+        python.card("quote", {"quote": "One\r\ntwo 'three' & 4", "author": "Ä"}),
+        python.card("quote", {"quote": "One"}, format="webp", w=640, scale=2),
+    ]
+    assert [parsed(url) for url in addresses["cards"]] == [parsed(url) for url in theirs]
+
+
 def parsed(url):
     parts = urlsplit(url)
     return parts.netloc, parts.path, dict(parse_qsl(parts.query))

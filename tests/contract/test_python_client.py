@@ -57,6 +57,17 @@ def test_addresses_are_served_as_they_are_written(urls):
     assert "sig=" not in Urls("http://localhost:8000/").thumb(PAGE)
 
 
+def test_a_card_is_served_as_its_address_is_written(urls):
+    data = {"quote": "One\r\ntwo 'three' & 4", "role": "", "author": "Ä"}
+    assert fetch(urls.card("quote", data)) == ("image/png", (1200, 630))
+    assert fetch(urls.card("quote", data, format="webp", w=640, expires_in=60)) == ("image/webp", (640, 336))
+    assert Urls("http://localhost:8000").card("quote") == "http://localhost:8000/card/quote.png"
+    with pytest.raises(HTTPError) as refused:
+        fetch(urls.card("quote", data).replace("three", "five"))
+    assert refused.value.code == 403
+    refused.value.close()
+
+
 def test_an_address_that_has_expired_or_was_changed_is_refused(urls):
     for changed in (urls.thumb(PAGE, expires_in=-5), urls.thumb(PAGE).replace("example.com", "example.org")):
         with pytest.raises(HTTPError) as refused:

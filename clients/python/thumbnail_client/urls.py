@@ -60,6 +60,25 @@ class Urls:
             f'alt="{escape(alt)}" loading="lazy">'
         )
 
+    def card(
+        self,
+        template: str,
+        data: Mapping[str, Value] | None = None,
+        *,
+        expires_in: float | None = None,
+        **options: Value,
+    ) -> str:
+        """Return the address of a card: `data` are the variables of its template, `options` those of the picture: w, format, …"""
+        ending = text_of(options.pop("format", "png"))
+        given = {name: text_of(value) for name, value in {**(data or {}), **options}.items()}
+        if expires_in is not None:
+            given["expires"] = str(int(time.time() + expires_in))
+        if self._key:
+            lines = {name: text.replace("\r\n", "\n").replace("\n", "\\n") for name, text in given.items()}
+            given["sig"] = sign(self._key, {**lines, "template": template})
+        query = urlencode(given)
+        return f"{self._base}/card/{quote(template, safe='')}.{ending}{'?' if query else ''}{query}"
+
     def _thumb(self, url: str, options: Mapping[str, Value], expires_in: float | None = None) -> str:
         return f"{self._base}/thumb?{urlencode(self._signed(url, options, expires_in))}"
 

@@ -10,6 +10,10 @@ await tell("paths", () => pages.map(({ url, options }) => urls.path(url, options
 await tell("srcset", () => urls.srcset(page, widths, { format: "webp" }, { ratio: 16 / 9 }));
 await tell("srcset without a ratio", () => urls.srcset(page, new Set(widths)));
 await tell("img", () => urls.img(page, 320, 180, { format: "webp" }, { alt: `a "quoted" 'name' <&>` }));
+await tell("cards", () => [
+  urls.card("quote", { quote: "One\r\ntwo 'three' & 4", author: "Ä" }),
+  urls.card("quote", { quote: "One" }, { format: "webp", w: 640, scale: 2 }),
+]);
 await tell("good for a minute", () => urls.thumb(page, { w: 320 }, { expiresIn: 60 }));
 await tell("path for a minute", () => urls.path(page, { w: 320 }, { expiresIn: 60 }));
 await tell("expired", () => urls.thumb(page, {}, { expiresIn: -5 }));

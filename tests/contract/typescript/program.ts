@@ -7,6 +7,7 @@ const addresses: string[] = [
   urls.path("https://example.com/"),
   urls.srcset("https://example.com/", new Set([320, 640]), {}, { ratio: 16 / 9 }),
   urls.img("https://example.com/", 320, 180, { format: "webp" }, { alt: "Example" }),
+  urls.card("article", { title: "Hello", image: undefined }, { format: "webp", w: 640, expiresIn: 60 }),
   sign("key", { url: "https://example.com/" }),
 ];
 // @ts-expect-error: an address has no objects
