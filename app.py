@@ -45,7 +45,7 @@ from web.http import (
     thumb_paths,
     tracing,
 )
-from web.ui import docs, embed, embedding, error_pages, gallery, pages, playground, share_page
+from web.ui import card_pages, docs, embed, embedding, error_pages, gallery, pages, playground, share_page
 
 MAX_BODY_BYTES = 64 * 1024
 NO_RESTART = 3  # the status with which a worker of gunicorn tells its master to stop
@@ -82,6 +82,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(openapi.blueprint(services))
     pages.install(app, services)
     app.register_blueprint(playground.blueprint(services, limits))
+    app.register_blueprint(card_pages.blueprint(services, limits))
     app.register_blueprint(share_page.blueprint(services, limits))
     app.register_blueprint(embed.blueprint(services, limits))
     app.register_blueprint(docs.blueprint(services))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from cards import CardData, CardError, Template, Templates
 from documents import as_written
-from errors import CaptureError, CaptureFailed, DocumentGone, OverCapacity, Pending, RateLimited, ThumbnailError
+from errors import CaptureFailed, DocumentGone, ThumbnailError
 from model import Picture, ThumbnailRequest
 from options import Delivery, Document, Rendition, Target
 from thumbnails.ask import Ask
@@ -96,7 +96,7 @@ class CardThumbnails:
         wanted = replace(shown, delivery=replace(shown.delivery, wait=wait, fresh=delivery.fresh))
         try:
             self.thumbnailer.get(replace(ask, request=wanted, document=None))
-        except (CaptureError, Pending, RateLimited, OverCapacity):
+        except ThumbnailError:  # the card tells what the caller has written, with or without the page
             return False
         return True
 

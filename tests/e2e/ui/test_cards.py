@@ -5,10 +5,9 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from tests.integration.cards.conftest import draw
 from tests.support.browser import overflows, violations
 from tests.support.front_door import running_door
-from tests.support.screenshot_api import drawn, running_screenshot_api
+from tests.support.screenshot_api import drawn, picture, running_screenshot_api
 
 MAKER = "/cards/templates/article"
 SHARED = {"title": "Gardens", "og:description": "Twelve gardens. " * 20, "og:image": "/relative.png"}
@@ -17,7 +16,7 @@ SHARED = {"title": "Gardens", "og:description": "Twelve gardens. " * 20, "og:ima
 def reading(answer):
     """Draw what is asked for. Pages say how they are shared."""
     if "url" not in answer.params:
-        return draw(answer)
+        return picture(answer)
     body, content_type = drawn(answer)
     said = {"status": 200, "url": answer.params["url"], "title": "Gardens", "share": SHARED}
     return answer.reply(200, body, {"Content-Type": content_type, "X-Page-Metadata": json.dumps(said)})

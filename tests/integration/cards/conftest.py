@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.screenshot_api import render, running_screenshot_api
+from tests.support.screenshot_api import running_screenshot_api
 
 TEMPLATE = {
     "template.toml": """
@@ -38,16 +38,7 @@ def settings(settings, tmp_path):
     return settings | {"templates_dir": tmp_path / "templates", "capture_api": "engine"}
 
 
-def draw(answer):
-    """Draw what is asked for: a page by its URL, or a document by its HTML."""
-    wanted = answer.params
-    scale = float(wanted.get("scale", 1))
-    sides = (round(int(wanted.get(name, usual)) * scale) for name, usual in (("width", 1280), ("height", 720)))
-    answer.reply(200, render(str(wanted.get("html") or wanted["url"]), *sides, "png"), {"Content-Type": "image/png"})
-
-
 @pytest.fixture
 def api():
     with running_screenshot_api("engine") as server:
-        server.behave(draw, times=1000)
         yield server

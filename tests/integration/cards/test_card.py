@@ -9,56 +9,9 @@ from PIL import Image
 from structlog.testing import capture_logs
 
 from access import sign
-from tests.support.screenshot_api import refuse, render, running_screenshot_api
+from tests.support.screenshot_api import refuse
 
 SIGNING_KEY = "a-signing-key-of-32-characters-xx"
-TEMPLATE = {
-    "template.toml": """
-title = "Mine"
-width = 1000
-height = 500
-[variables.title]
-type = "text"
-required = true
-length = 40
-[variables.note]
-type = "long text"
-[variables.count]
-type = "number"
-[variables.picture]
-type = "image"
-""",
-    "template.html": "<h1>{{ title }}</h1><p>{{ note }}</p><i>{{ count }}</i>{% if picture %}<img src='{{ picture }}'>{% endif %}",
-}
-WITH_PAGE = {
-    "template.toml": 'title = "Page"\n[variables.url]\ntype = "thumbnail"\nrequired = true\n[variables.title]\ntype = "text"\n',
-    "template.html": "<h1>{{ title }}</h1>{% if url %}<img src='{{ url }}'>{% endif %}",
-}
-
-
-@pytest.fixture
-def settings(settings, tmp_path):
-    for name, files in {"mine": TEMPLATE, "page": WITH_PAGE}.items():
-        folder = tmp_path / "templates" / name
-        folder.mkdir(parents=True)
-        for file, text in files.items():
-            (folder / file).write_text(text)
-    return settings | {"templates_dir": tmp_path / "templates", "capture_api": "engine"}
-
-
-def draw(answer):
-    """Draw what is asked for: a page by its URL, or a document by its HTML."""
-    wanted = answer.params
-    scale = float(wanted.get("scale", 1))
-    sides = (round(int(wanted.get(name, usual)) * scale) for name, usual in (("width", 1280), ("height", 720)))
-    answer.reply(200, render(str(wanted.get("html") or wanted["url"]), *sides, "png"), {"Content-Type": "image/png"})
-
-
-@pytest.fixture
-def api():
-    with running_screenshot_api("engine") as server:
-        server.behave(draw, times=1000)
-        yield server
 
 
 def card(client, template="mine.png", headers=None, **data):
@@ -184,9 +137,7 @@ def test_a_card_of_a_page_shows_its_thumbnail_which_is_captured_first(client, ap
 
 
 def test_a_page_that_fails_leaves_a_card_without_it_for_a_moment(client, api):
-    api.reset()
     api.behave(refuse(502, "upstream", "down"), times=9, url="https://down.example/")
-    api.behave(draw, times=9)
     answer = card(client, "page.png", url="https://down.example/")
     assert size(answer) == (1200, 630)
     assert (answer.headers["X-Cache"], answer.headers["X-Thumb-State"]) == ("STALE", "stale")
