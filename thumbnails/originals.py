@@ -284,8 +284,10 @@ class Originals:
                 picture = self._api.capture_again(
                     picture, patient, deadline, ask.request_id, client=client, background=background
                 )
-                if (options.clip or options.selector) and not picture.notes.unfinished:
-                    picture = replace(picture, suspect=False)  # a part may well be of one colour, as two looks agree
+                may_be_plain = options.clip or options.selector or options.target.is_document
+                if may_be_plain and not picture.notes.unfinished:
+                    # A part, or a document, may well be of one colour, as two looks agree.
+                    picture = replace(picture, suspect=False)
         if picture.suspect and good:
             raise CaptureFailed(
                 "the captured picture is blank, unfinished or of another size than requested; try again later"

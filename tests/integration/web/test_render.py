@@ -15,7 +15,7 @@ from app import create_app
 from config import Settings
 from jobs import INTERACTIVE
 from options import LONGEST_DOCUMENT_BODY, LONGEST_HTML
-from tests.support.screenshot_api import refuse, running_screenshot_api
+from tests.support.screenshot_api import refuse, running_screenshot_api, sized
 
 HTML = "<h1>Hello from s3cret</h1>"  # no log may show it: tests/support/leaks.py looks for the word
 OWNER = {"X-API-Key": "correct-horse"}
@@ -159,6 +159,13 @@ def test_it_needs_a_key_where_keys_are_set(make_client, api):
 def test_rules_about_sites_do_not_apply_to_documents(make_client):
     client = make_client(allowed_targets="example.org", blocked_targets="example.net", target_limit="1 at a time")
     assert render(client).status_code == 200
+
+
+def test_a_document_of_one_colour_is_as_good_as_any_other(client, api):
+    api.behave(sized(800, 600, "green"), times=2)
+    assert render(client).status_code == 200
+    assert len(api.calls) == 2  # a second look at what is blank
+    assert render(client, persist=True).status_code == 201
 
 
 def test_only_a_capture_is_charged(make_client):
