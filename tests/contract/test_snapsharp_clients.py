@@ -10,9 +10,9 @@ from PIL import Image
 
 from tests.support.engine import running_engine
 from tests.support.site import Site, running_site
-from tests.support.snapsharp_clients import CALLS, ON_THE_WAY, PYTHON, REFUSED, SITE, Sent
+from tests.support.snapsharp_clients import CALLS, DOCUMENTS, ON_THE_WAY, PYTHON, REFUSED, SITE, Sent
 
-Ask = Callable[[Sent], requests.Response]
+Ask = Callable[..., requests.Response]
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +26,11 @@ def ask(site: Site) -> Iterator[Ask]:
     with running_engine(PRIVATE_TARGETS=site.address, ENGINE_CONCURRENCY=2) as engine:
         page = site.add("/for-clients", SITE) + "?a=1&b=2"
 
-        def ask(sent: Sent) -> requests.Response:
+        def ask(sent: Sent, path: str = "/v1/screenshot") -> requests.Response:
             headers = {"User-Agent": sent.client, "Authorization": "Bearer sk_live_test"}
             body = sent.body_for(page)
             if body:
-                return engine.post("/v1/screenshot", data=body, headers=headers | {"Content-Type": "application/json"})
+                return engine.post(path, data=body, headers=headers | {"Content-Type": "application/json"})
             return engine.get(f"/v1/screenshot?{sent.query_for(page)}", headers=headers)
 
         yield ask
@@ -48,6 +48,14 @@ def test_a_request_of_a_client_gets_its_picture(ask: Ask, sent: Sent):
     assert picture.size == sent.size
     at = (600, 50) if picture.width >= 1000 else (picture.width // 2, picture.height // 2)
     assert picture.getpixel(at) == sent.colour
+
+
+@pytest.mark.parametrize("sent", DOCUMENTS, ids=ids)
+def test_html_of_a_client_becomes_its_picture(ask: Ask, sent: Sent):
+    answer = ask(sent, "/v1/html-to-image")
+    assert answer.status_code == 200, answer.text
+    picture = Image.open(io.BytesIO(answer.content)).convert("RGB")
+    assert (picture.size, picture.getpixel((picture.width - 9, picture.height - 9))) == (sent.size, sent.colour)
 
 
 @pytest.mark.parametrize(("sent", "headers"), ON_THE_WAY, ids=ids)

@@ -171,6 +171,36 @@ CALLS = (
     Sent("format, device", N8N, "url=PAGE&format=jpeg&device=iPhone+14", size=IPHONE, colour=(254, 0, 0)),
 )
 
+# Calls of `html_to_image`, as each client names it.
+_HTML = "<body style='margin:0;background:red'>é😀"
+DOCUMENTS = (
+    Sent("html_to_image(html)", PYTHON, body=f'{{"html":"{_HTML}"}}', size=(800, 600)),
+    Sent(
+        "width=400, height=200, format='jpeg', quality=60",
+        PYTHON,
+        body=f'{{"html":"{_HTML}","width":400,"height":200,"format":"jpeg","quality":60}}',
+        size=(400, 200),
+        colour=(254, 0, 0),
+    ),
+    Sent(
+        "cache=False, cache_ttl=60",
+        PYTHON,
+        body=f'{{"html":"{_HTML}","cache":false,"cache_ttl":60}}',
+        size=(800, 600),
+    ),
+    Sent("htmlToImage(html, { width })", NODE, body=f'{{"html":"{_HTML}","width":100}}', size=(100, 600)),
+    Sent(
+        "HtmlToImage(html, opts)",
+        GO,
+        body=f'{{"format":"webp","height":630,"html":"{_HTML}","quality":80,"width":1200}}',
+        size=(1200, 630),
+        colour=(255, 1, 0),
+    ),
+    Sent("html_to_image(html, width: 640)", RUBY, body=f'{{"html":"{_HTML}","width":640}}', size=(640, 600)),
+    Sent("all defaults", MCP, body=f'{{"html":"{_HTML}","width":800,"height":600,"format":"png"}}', size=(800, 600)),
+    Sent("format", N8N, body=f'{{"html":"{_HTML}","format":"png"}}', size=(800, 600)),
+)
+
 # Calls whose page's server is sent these headers.
 ON_THE_WAY = (
     (Sent("user_agent='x/1'", PYTHON, "url=PAGE&user_agent=x%2F1"), {"User-Agent": "x/1"}),

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from tests.support.screenshot_api import running_screenshot_api
-from tests.support.snapsharp_clients import CALLS, PYTHON, REFUSED, Sent
+from tests.support.snapsharp_clients import CALLS, DOCUMENTS, PYTHON, REFUSED, Sent
 
 PAGE = "https://example.com/for-clients?a=1&b=2"
 
@@ -27,12 +27,12 @@ def api(engine):
 def ask(make_client, api):
     client = make_client(capture_api="engine", api_keys="shop:sk_live_of_the_shop")
 
-    def send(sent):
+    def send(sent, path="/v1/screenshot"):
         headers = {"User-Agent": sent.client, "Authorization": "Bearer sk_live_of_the_shop"}
         body = sent.body_for(PAGE)
         if body:
             body = body.replace(b"127.0.0.1", b"example.com")  # the domain of a cookie
-            return client.post("/v1/screenshot", data=body, headers=headers, content_type="application/json")
+            return client.post(path, data=body, headers=headers, content_type="application/json")
         return client.get(f"/v1/screenshot?{sent.query_for(PAGE)}", headers=headers)
 
     return send
@@ -50,6 +50,16 @@ def test_a_request_of_a_client_gets_its_picture_and_then_the_known_one(ask, api,
     Image.open(io.BytesIO(first.data)).load()
     assert [each.headers["X-Cache"] for each in (first, second)] == ["MISS", "HIT"]
     assert len(api.calls) == 1
+
+
+@pytest.mark.parametrize("sent", DOCUMENTS, ids=named)
+def test_html_of_a_client_becomes_its_picture(ask, api, sent):
+    answer = ask(sent, "/v1/html-to-image")
+
+    assert answer.status_code == 200, answer.text
+    assert Image.open(io.BytesIO(answer.data)).size == sent.size
+    assert answer.headers["X-RateLimit-Limit"]
+    assert "é😀" in api.calls[0].params["html"]
 
 
 def test_the_screenshot_api_gets_what_the_client_asked_for(ask, api):
