@@ -11,7 +11,7 @@ THEMES = ("light", "dark", "paper")
 _FOLDER = Path(__file__).parent / "themes"
 _PAGE = """<!doctype html>
 <html class="{theme}"><head><meta charset="utf-8"><title>{title}</title><style>{style}</style></head>
-<body><main dir="auto">{body}</main></body></html>
+<body><main>{body}</main></body></html>
 """
 
 
@@ -21,7 +21,8 @@ def render_markdown(text: str, theme: str = THEMES[0]) -> str:
     tokens = markdown.parse(text)
     title = next((each.content for last, each in pairwise(tokens) if last.type == "heading_open"), "")
     for token in tokens:
-        if token.nesting == 1 and token.block:  # each paragraph is read in its own direction
+        # Each outer block is read in its own direction. A block inside with a `dir` of its own would not count for it.
+        if token.nesting == 1 and token.level == 0:
             token.attrSet("dir", "auto")
     body = markdown.renderer.render(tokens, markdown.options, {})
     return _PAGE.format(theme=theme, title=html.escape(title), style=_style(), body=body)

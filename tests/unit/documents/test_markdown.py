@@ -30,9 +30,9 @@ x = {1: "<b>"}
         "<strong>text</strong>",
         "<s>struck</s>",
         "<kbd>keys</kbd>",
-        '<td style="text-align:right" dir="auto">2</td>',
+        '<td style="text-align:right">2</td>',
         '<ul dir="auto">',
-        '<blockquote dir="auto">',
+        '<blockquote dir="auto">\n<p>said',
         "x = {1: &quot;&lt;b&gt;&quot;}",
     ],
 )
