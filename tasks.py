@@ -214,7 +214,8 @@ def tell_caches(services: Services, _subject: str, _turn: int, _queue: str) -> N
 
 
 def queue_stats(services: Services) -> None:
-    """Log the state of all jobs."""
+    """Log the state of all jobs, and note that beat runs, which has sent this."""
+    services.jobs.store.workers.note_beat()
     _log.info("queue_stats", **asdict(services.jobs.store.stats()))
 
 

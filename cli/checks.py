@@ -1,47 +1,29 @@
 """The checks of `thumbnails doctor`: each says that something is in order, or what to do about it."""
 
 import json
-import os
-import resource
-import shutil
 import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import redis
 
 import config
 from capture import DIALECTS
+from cli import machine
+from cli.finding import Check, Finding
+from config import Settings
 from config.apis import ENGINE
 from errors import QueueUnavailable, ThumbnailError
-from jobs import MISSING_SECONDS
+from jobs import BEAT_MISSING_SECONDS, MISSING_SECONDS
 from services import Services
 
-Verdict = Literal["ok", "warning", "failed"]
 _SKEW_SECONDS = 5.0
-_OPEN_FILES = 8192
-_LEAST_FREE = 1 << 30  # bytes
 _HTTP_SECONDS = 5.0
-_SLOW_LOOKUP = 1.0  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check has found. `advice` says what to do; it is empty where nothing is to be done."""
-
-    subject: str
-    verdict: Verdict
-    words: str
-    advice: str = ""
-
-
-Check = Callable[[Services], Iterator[Finding]]
 
 
 def examine(services: Services) -> Iterator[Finding]:
@@ -177,39 +159,12 @@ def _engine_state(url: str) -> dict[str, Any] | str:
         return str(getattr(err, "reason", None) or err) or type(err).__name__
 
 
-def _fonts(services: Services) -> Iterator[Finding]:
-    if ENGINE not in services.settings.capture_api or not shutil.which("fc-match"):
-        return
-    missing = [name for name, sample in _SCRIPTS.items() if not _has_font(sample)]
-    if missing:
-        advice = "install them on the engine's machine; make setup does so"
-        yield Finding("fonts", "warning", f"this machine has none for {', '.join(missing)}", advice)
-    else:
-        yield Finding("fonts", "ok", f"for {', '.join(_SCRIPTS)}, on this machine")
-
-
-_SCRIPTS = {
-    "Latin": "lang=en",
-    "Arabic": "lang=ar",
-    "Devanagari": "lang=hi",
-    "Chinese": "lang=zh-cn",
-    "emoji": "charset=1f600",
-}
-
-
-def _has_font(pattern: str) -> bool:
-    import subprocess  # noqa: PLC0415 - for this check alone
-
-    found = subprocess.run(["fc-list", f":{pattern}", "family"], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    return bool(found.stdout.strip())
-
-
 def _clock(services: Services) -> Iterator[Finding]:
     """Compare this machine's clock with those of others: signatures, jobs and purges depend on them."""
     clocks: dict[str, Callable[[], float | None]] = {
         "Redis": lambda: _redis_time(services),
         **{f"the engine at {url}": partial(_http_time, url) for url in _engine_urls(services)},
-        "S3": lambda: _http_time(services.settings.s3_endpoint_url),
+        "S3": lambda: _http_time(_s3_url(services.settings)),
     }
     compared = []
     for name, read in clocks.items():
@@ -246,56 +201,31 @@ def _http_time(url: str | None) -> float | None:
     return parsedate_to_datetime(date).timestamp() + 0.5 if date else None  # whole seconds
 
 
-def _open_files(_: Services) -> Iterator[Finding]:
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if 0 <= hard < _OPEN_FILES:
-        advice = f"raise it to {_OPEN_FILES}: LimitNOFILE of systemd, ulimits of compose"
-        yield Finding("open files", "warning", f"at most {hard:,}", advice)
-    else:
-        yield Finding("open files", "ok", f"up to {hard:,}" if hard >= 0 else "no limit")
+def _s3_url(settings: Settings) -> str | None:
+    if settings.s3_bucket is None:
+        return None
+    return settings.s3_endpoint_url or f"https://s3.{settings.s3_region or 'us-east-1'}.amazonaws.com"
 
 
-def _dns(services: Services) -> Iterator[Finding]:
-    if not services.settings.resolve_targets:
-        yield Finding("DNS", "ok", "names are looked up by the screenshot API (RESOLVE_TARGETS=false)")
+def _outlet(services: Services) -> Iterator[Finding]:
+    """Greet the outlet, by which lists, icons and preview pictures are fetched (RFC 1928, section 3)."""
+    egress = services.settings.lists_egress
+    if egress is None:
         return
-    began = time.monotonic()
+    where = f"{egress[0]}:{egress[1]}"
     try:
-        socket.getaddrinfo("localhost.invalid", 80)  # which never exists: RFC 6761
-    except socket.gaierror as err:
-        unreachable = err.errno == socket.EAI_AGAIN
-    else:
-        advice = "use a resolver that says which names do not exist"
-        yield Finding("DNS", "warning", "the resolver answers for names that do not exist", advice)
+        with socket.create_connection(egress, timeout=_HTTP_SECONDS) as connection:
+            connection.sendall(b"\5\1\0")
+            answer = connection.recv(2)
+    except OSError as err:
+        words = err.strerror or str(err) or type(err).__name__
+        advice = "start it: python -m engine.outlet, and check LISTS_EGRESS"
+        yield Finding("outlet", "failed", f"{where}: {words}", advice)
         return
-    seconds = time.monotonic() - began
-    if unreachable:
-        yield Finding("DNS", "failed", "no name server answers", "check /etc/resolv.conf, and the firewall for port 53")
-    elif seconds > _SLOW_LOOKUP:
-        yield Finding("DNS", "warning", f"a look-up took {seconds:.1f} s", "check the name servers of /etc/resolv.conf")
+    if answer == b"\5\0":
+        yield Finding("outlet", "ok", f"answers on {where}")
     else:
-        yield Finding("DNS", "ok", f"a look-up took {1000 * seconds:.0f} ms")
-
-
-def _disk(services: Services) -> Iterator[Finding]:
-    settings = services.settings
-    folders = {"ORIGINALS_DIR": settings.originals_dir} if settings.originals == "folder" else {}
-    if not settings.s3_bucket:
-        folders["PERSIST_DIR"] = settings.persist_dir
-    for variable, folder in folders.items():
-        existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-        free = shutil.disk_usage(existing).free
-        least = max(_LEAST_FREE, settings.persist_min_free)
-        words = f"{variable}: {free >> 20:,} MiB free"
-        if free < least:
-            yield Finding(
-                "disk", "warning", words, f"free {(least - free) >> 20:,} MiB, or set {variable} to another disk"
-            )
-        else:
-            yield Finding("disk", "ok", words)
-    nginx = settings.nginx_cache_dir
-    if nginx and not os.access(nginx, os.R_OK | os.W_OK | os.X_OK):
-        yield Finding("nginx", "failed", f"{nginx} cannot be written", "run nginx and this service as the same user")
+        yield Finding("outlet", "failed", f"{where} is no outlet", "check LISTS_EGRESS")
 
 
 def _worker(services: Services) -> Iterator[Finding]:
@@ -317,16 +247,33 @@ def _worker(services: Services) -> Iterator[Finding]:
         yield Finding("worker", "ok", words)
 
 
+def _beat(services: Services) -> Iterator[Finding]:
+    """Beat sends a message each minute, which a worker notes: so without a worker, nothing is known of beat."""
+    workers = services.jobs.store.workers
+    try:
+        worker, beat = workers.seen_ago(), workers.beat_seen_ago()
+    except QueueUnavailable:
+        return  # said of the worker
+    advice = "start one: celery --app worker beat"
+    if worker is None or worker > MISSING_SECONDS:
+        yield Finding("beat", "warning", "is not seen without a worker", "start a worker first")
+    elif beat is None:
+        yield Finding("beat", "failed", "none was seen yet: it shows a minute after its start", advice)
+    elif beat > BEAT_MISSING_SECONDS:
+        yield Finding("beat", "failed", f"sent its last message {beat:,} s ago", advice)
+    else:
+        yield Finding("beat", "ok", f"sent its last message {beat:,} s ago")
+
+
 CHECKS: dict[str, Check] = {
     "settings": _settings,
     "redis": _redis,
     "database": _database,
     "storage": _storage,
-    "disk": _disk,
     "capture": _capture,
-    "fonts": _fonts,
-    "clock": _clock,
-    "open files": _open_files,
-    "DNS": _dns,
+    "outlet": _outlet,
     "worker": _worker,
+    "beat": _beat,
+    "clock": _clock,
+    **machine.CHECKS,
 }

@@ -4,8 +4,9 @@ from dataclasses import asdict
 
 import click
 
-from cli.checks import Finding, examine
+from cli.checks import examine
 from cli.console import Console
+from cli.finding import Finding
 
 _MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "failed": ("FAILED", "red")}
 
@@ -13,7 +14,7 @@ _MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "failed": ("F
 @click.command()
 @click.pass_obj
 def doctor(console: Console) -> None:
-    """Check settings, Redis, database, storage, engine, fonts, clock, limits and DNS. Each line is ok, or says what to do.
+    """Check all that the service needs, and what runs of it. Each line is ok, or says what to do.
 
     The status is 1 if a check has failed; warnings do not count.
     """

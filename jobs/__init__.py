@@ -26,9 +26,10 @@ from jobs.retries import is_transient, was_not_attempted
 from jobs.runs import Run, Runs
 from jobs.scripts import KEEP_SECONDS
 from jobs.store import JobStore
-from jobs.workers import MISSING_SECONDS
+from jobs.workers import BEAT_MISSING_SECONDS, MISSING_SECONDS
 
 __all__ = [
+    "BEAT_MISSING_SECONDS",
     "BULK",
     "CAPTURE",
     "CAPTURE_SITE",

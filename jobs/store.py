@@ -15,7 +15,7 @@ from jobs.redis_errors import redis_errors_translated
 from jobs.retention import Retention
 from jobs.runs import Runs
 from jobs.scripts import KEEP_SECONDS, RESEND_SECONDS, script
-from jobs.workers import SEEN_AT, Workers
+from jobs.workers import BEAT_SEEN_AT, SEEN_AT, Workers
 
 _SLICE_MS = 2000  # of one blocking read; must stay below the client's socket time-out
 
@@ -129,7 +129,7 @@ class JobStore:
                 pipe.llen(keys.celery(queue))
             counted, oldest, undelivered, (seconds, micros), *lengths = pipe.execute()
         now = seconds + micros / 1e6
-        seen = counted.pop(SEEN_AT.encode(), None)
+        seen, _ = counted.pop(SEEN_AT.encode(), None), counted.pop(BEAT_SEEN_AT.encode(), None)
         found = {name.decode(): int(value) for name, value in counted.items()}
         age = max(now - oldest[0][1], 0.0) if oldest else None
         states = {state.value: found.get(state, 0) for state in State}

@@ -1,4 +1,4 @@
-"""Whether a worker runs. Each worker says so in Redis. Without one, a new job would never run."""
+"""Whether a worker and beat run. Each worker says so in Redis. Without one, a new job would never run."""
 
 import time
 
@@ -9,8 +9,9 @@ from errors import QueueUnavailable
 from jobs.scripts import script
 
 MISSING_SECONDS = 60  # a restart takes less
+BEAT_MISSING_SECONDS = 180  # it sends a message each minute, which may wait for a worker
 _ANNOUNCE_SECONDS = 10
-SEEN_AT = "worker"  # a field beside the counters of jobs
+SEEN_AT, BEAT_SEEN_AT = "worker", "beat"  # fields beside the counters of jobs
 _log = structlog.get_logger()
 
 # The first write needs no memory, so a full Redis accepts the second one too.
@@ -50,9 +51,20 @@ class Workers:
             self._announce(SEEN_AT)
             self._announced_at = now
 
+    def note_beat(self) -> None:
+        """Say that a message of beat has arrived."""
+        self._announce(BEAT_SEEN_AT)
+
     def seen_ago(self) -> int | None:
         """Return for how many seconds no worker was seen; None if none ever was."""
-        seconds = self._seen(SEEN_AT)
+        return self._seconds_of(SEEN_AT)
+
+    def beat_seen_ago(self) -> int | None:
+        """Return for how many seconds no message of beat has arrived; None if none ever has."""
+        return self._seconds_of(BEAT_SEEN_AT)
+
+    def _seconds_of(self, field: str) -> int | None:
+        seconds = self._seen(field)
         return None if seconds < 0 else int(seconds)
 
     def require_one(self) -> None:
