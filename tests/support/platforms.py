@@ -65,8 +65,8 @@ _COMPOSE = {
     "restart": ("", "", 9),
     "stop": ("", "", 9),
     "start": ("", "", 9),
-    "exec": ("--no-TTY -T", "--env", 1),
-    "run": ("--rm --no-TTY -T --no-deps", "--env", 1),
+    "exec": ("-T", "--env", 1),
+    "run": ("--rm -T --no-deps", "--env", 1),
     "config": ("--resolve-image-digests", "", 0),
 }
 
