@@ -17,7 +17,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from scripts.headless_shell import chromium
 
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
-THEMES = ("light", "dark")
+LOOKS = (("desktop", "light"), ("phone", "dark"))  # each size and each theme: no colour depends on the size
 # The rest of its answer, what it found right, costs as much as the search itself.
 _FIND = "axe.run({resultTypes: ['violations']}).then((found) => found.violations)"
 

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 import services
 from app import create_app
 from config import Settings
-from tests.support.browser import SIZES, THEMES, overflows, serving, violations
+from tests.support.browser import LOOKS, overflows, serving, violations
 from tests.support.screenshot_api import running_screenshot_api
 
 KEY = "correct-horse-battery"
@@ -54,8 +54,7 @@ def docs(served, open_page):
     return open_docs
 
 
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("size", "theme"), LOOKS)
 def test_the_page_fits_the_window_and_breaks_no_rule_but_the_packages(docs, size, theme):
     page = docs(size, theme)
     assert "\n".join(each for each in violations(page) if not each.startswith(OF_THE_PACKAGE)) == ""

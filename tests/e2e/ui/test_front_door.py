@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser import SIZES, THEMES, overflows, violations
+from tests.support.browser import LOOKS, SIZES, overflows, violations
 from tests.support.front_door import API_KEY, running_door
 from tests.support.screenshot_api import refuse, running_screenshot_api, sized
 
@@ -45,8 +45,7 @@ def result(page):
     return page.locator("#result").get_attribute("data-state")
 
 
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("size", "theme"), LOOKS)
 def test_it_is_accessible_and_fits_the_window_in_each_state(door, api, open_page, size, theme):
     page = open_page(door, size, theme)
     wrong = []

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser import SIZES, THEMES, overflows, violations
+from tests.support.browser import LOOKS, SIZES, overflows, violations
 from tests.support.catalogue import page as picture_of_page
 from tests.support.site_states import capture, fail
 
@@ -34,8 +34,7 @@ def sites(served, add):
     return made
 
 
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("size", "theme"), LOOKS)
 def test_the_wall_is_accessible_and_fits_the_window(served, sites, open_page, size, theme):
     page = open_page(f"{served.url}/gallery", size, theme)
     assert page.locator(".card").count() == len(sites)
@@ -150,7 +149,7 @@ def test_a_picture_that_cannot_be_loaded_shows_its_text(served, sites, open_page
     assert violations(page) == []
 
 
-@pytest.mark.parametrize(("size", "theme"), [("desktop", "light"), ("phone", "dark")])
+@pytest.mark.parametrize(("size", "theme"), LOOKS)
 def test_a_page_of_each_kind_of_site_is_accessible_and_fits_the_window(served, sites, open_page, size, theme):
     page = open_page(f"{served.url}/gallery", size, theme)
     paths = [f"/gallery/{site.id}" for site in sites.values()]
