@@ -213,15 +213,13 @@ def settings(redis_url, api, tmp_path):
 
 
 @pytest.fixture
-def make_client(settings, resolver):
-    """Make clients of applications with some settings changed."""
+def make_built(settings, resolver):
+    """Build the services of processes that share all stores, each with some settings changed."""
     made = []
 
     def make(**changes):
-        chosen = Settings.of(**settings | changes)
-        built = services.build(chosen, resolver)
-        made.append(built)
-        return create_app(chosen, built).test_client()
+        made.append(services.build(Settings.of(**settings | changes), resolver))
+        return made[-1]
 
     yield make
     for built in made:
@@ -229,5 +227,21 @@ def make_client(settings, resolver):
 
 
 @pytest.fixture
-def client(make_client):
-    return make_client()
+def built(make_built):
+    """The services behind `client`."""
+    return make_built()
+
+
+@pytest.fixture
+def make_client(make_built):
+    """Make clients of applications with some settings changed."""
+    return lambda **changes: client_of(make_built(**changes))
+
+
+@pytest.fixture
+def client(built):
+    return client_of(built)
+
+
+def client_of(built):
+    return create_app(built.settings, built).test_client()

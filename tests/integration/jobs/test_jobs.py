@@ -12,8 +12,6 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-import services
-from config import Settings
 from errors import CaptureError, CaptureFailed, OverCapacity, QueueUnavailable
 from jobs import (
     BULK,
@@ -45,13 +43,6 @@ PAGE = "https://example.com/"
 KEYS = {"api_keys": ("cms:correct-horse", "shop:battery-staple")}
 CMS = {"X-API-Key": "correct-horse"}
 SHOP = {"X-API-Key": "battery-staple"}
-
-
-@pytest.fixture
-def built(settings, resolver):
-    made = services.build(Settings.of(**settings), resolver)
-    yield made
-    made.close()
 
 
 @pytest.fixture

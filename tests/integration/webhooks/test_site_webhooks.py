@@ -1,5 +1,6 @@
 """Messages about sites are signed, delivered and retried as those about jobs are."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,12 +10,10 @@ from standardwebhooks import Webhook
 
 import services
 import tasks
-from app import create_app
 from config import Settings
 from errors import QueueUnavailable
 from jobs import TaskMessage
 from sites import Claim
-from sites.migrate import upgrade
 from sites.models import SiteEventRow
 from tests.support.processes import free_port
 from tests.support.receiver import running_receiver
@@ -33,22 +32,14 @@ def receiver():
 
 
 @pytest.fixture
-def built(settings, resolver, receiver, tmp_path):
-    upgrade(settings["database_url"])
-    changed = {
-        "webhook_secret": (SECRET,),
-        "sites_webhook_url": f"http://127.0.0.1:{receiver.port}/hook?token=s3cret",
-        "private_targets": (f"127.0.0.1:{receiver.port}",),
-        "public_url": "https://thumbs.example",
-    }
-    built = services.build(Settings.of(**settings | changed), resolver)
-    yield built
-    built.close()
-
-
-@pytest.fixture
-def client(built):
-    return create_app(built.settings, built).test_client()
+def built(make_built, receiver, _migrated_file, tmp_path):
+    shutil.copy(_migrated_file, tmp_path / "thumbnails.db")
+    return make_built(
+        webhook_secret=(SECRET,),
+        sites_webhook_url=f"http://127.0.0.1:{receiver.port}/hook?token=s3cret",
+        private_targets=(f"127.0.0.1:{receiver.port}",),
+        public_url="https://thumbs.example",
+    )
 
 
 def capture(built):
