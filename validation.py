@@ -175,6 +175,15 @@ class Validator:
         read = _read(lambda: contract.read_document(options))
         return DocumentOrder(read.document, _of_contract(read.wanted))
 
+    def parse_contract_card(
+        self, options: object, target: Callable[[str, Mapping[str, object]], Target]
+    ) -> ThumbnailRequest:
+        """Read the options of `/v1/og-image`, with SnapSharp's defaults. `target` names the card.
+
+        Raises InvalidOption, or what `target` raises.
+        """
+        return _of_contract(_read(lambda: contract.read_card(options, target)))
+
     def parse_document(self, body: object, preferred: str) -> DocumentOrder:
         """Read a decoded JSON body of `/render`; `format=auto` becomes `preferred`. Raises InvalidOption."""
         given = _object(body, _A_DOCUMENT)

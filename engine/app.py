@@ -1,4 +1,4 @@
-"""Serves SnapSharp's `/v1/screenshot` over aiohttp: a request comes in, a picture or an error envelope goes back.
+"""Serves SnapSharp's contract over aiohttp: a request comes in, a picture or an error envelope goes back.
 
 Must not know how the browser takes the picture.
 """
@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
+import cards
 from engine import parsing
 from engine.browser.supervisor import Supervisor
 from engine.config import EngineSettings
@@ -46,6 +47,7 @@ SERVICE = web.AppKey("service", CaptureService)
 SUPERVISOR = web.AppKey("supervisor", Supervisor)
 API_KEY = web.AppKey("api_key", str)
 STARTED = web.AppKey("started", float)
+TEMPLATES = web.AppKey("templates", cards.Templates)
 ID = web.RequestKey("id", str)
 EVENT = web.RequestKey("event", str)
 
@@ -56,11 +58,13 @@ log = structlog.get_logger()
 def create_app(settings: EngineSettings, service: CaptureService, supervisor: Supervisor) -> web.Application:
     app = web.Application(client_max_size=MAX_BODY + ADDED, middlewares=[_identify, _envelope])
     app[SERVICE], app[SUPERVISOR] = service, supervisor
-    app[STARTED] = time.monotonic()
+    app[STARTED], app[TEMPLATES] = time.monotonic(), cards.load()
     app[API_KEY] = settings.engine_api_key.get_secret_value() if settings.engine_api_key else ""
     app.router.add_get("/v1/screenshot", screenshot, allow_head=False)
     app.router.add_post("/v1/screenshot", screenshot)
     app.router.add_post(DOCUMENTS, html_to_image)
+    app.router.add_post("/v1/og-image", og_image)
+    app.router.add_get("/v1/templates", templates)
     app.router.add_get("/health", health)
     return app
 
@@ -82,6 +86,19 @@ async def html_to_image(request: web.Request) -> web.Response:
         body = await request.clone(client_max_size=LONGEST_DOCUMENT_BODY).read()
         wanted, document = await asyncio.to_thread(parsing.parse_document, body)
         return await _respond(request, wanted, document)
+
+
+async def og_image(request: web.Request) -> web.Response:
+    """Draw a card: one of SnapSharp's templates, or of ours, with the data of the body."""
+    _require_key(request)
+    with traces.serving(f"{request.method} {request.path}", request.headers.get(traces.HEADER, ""), request[ID]):
+        body = await request.read()
+        wanted, document = await asyncio.to_thread(parsing.parse_card, body, request.app[TEMPLATES])
+        return await _respond(request, wanted, document)
+
+
+async def templates(request: web.Request) -> web.Response:
+    return web.json_response({"templates": cards.list_snapsharp(request.app[TEMPLATES])})
 
 
 async def _respond(request: web.Request, wanted: CaptureOptions, document: Document | None = None) -> web.Response:

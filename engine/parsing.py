@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 
 import can_ada
 
+from cards import CardError, Templates, read_snapsharp
 from engine.errors import InvalidParams, PlanRequired
 from options import DEFAULT_PORTS, MAX_URL_BYTES, CaptureOptions, Document, Target, contract, with_sharp_s
 
+NO_CARD = 'the body must be a JSON object such as {"template": "blog-post", "data": {"title": "Hello"}}'
 # Control characters, spaces, backslash, zero-width and bidirectional marks. A browser drops or rewrites some of them, so
 # it would capture another URL than a person reads.
 UNSAFE_IN_URL = re.compile("[\x00-\x20\x7f\\\\\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -41,6 +43,27 @@ def parse_document(body: bytes) -> tuple[CaptureOptions, Document]:
     except contract.BadOption as err:
         raise InvalidParams(str(err)) from None
     return read.wanted.capture, read.document
+
+
+def parse_card(body: bytes, templates: Templates) -> tuple[CaptureOptions, Document]:
+    """Read a JSON object's template, data and options. Raises InvalidParams.
+
+    The engine has no thumbnails, so a card that shows a page's is drawn without it.
+    """
+    drawn: list[Document] = []
+
+    def target(template_id: str, data: Mapping[str, object]) -> Target:
+        template, read = read_snapsharp(templates, template_id, data)
+        drawn.append(Document(template.render(read), network=template.needs_network(read)))
+        return drawn[0].target
+
+    try:
+        wanted = contract.read_card(json.loads(body, object_pairs_hook=contract.unrepeated), target)
+    except (ValueError, RecursionError):
+        raise InvalidParams(NO_CARD) from None
+    except (contract.BadOption, CardError) as err:
+        raise InvalidParams(str(err)) from None
+    return wanted.capture, drawn[0]
 
 
 def parse(options: Mapping[str, object]) -> CaptureOptions:

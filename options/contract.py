@@ -120,6 +120,24 @@ def read_document(options: object) -> DocumentRequest:
     return DocumentRequest(document, _read(sent, DOCUMENT_FIELDS, DOCUMENT_DEFAULTS, lambda: document.target))
 
 
+def read_card(options: object, target: Callable[[str, Mapping[str, object]], Target]) -> ContractRequest:
+    """Read the options of `/v1/og-image`. `target` names the card that a template's id and its data make.
+
+    Raises BadOption for the first option that cannot be used, or what `target` raises.
+    """
+    if not isinstance(options, Mapping):
+        raise BadOption(
+            "", 'the body must be a JSON object such as {"template": "blog-post", "data": {"title": "Hello"}}'
+        )
+    sent = _sent(options, CARD_NAMES)
+    template, data = sent.get("template"), sent.get("data", {})
+    if not isinstance(template, str) or not template:
+        raise BadOption("template", "is missing; set it to one of those that GET /v1/templates lists")
+    if not isinstance(data, Mapping):
+        raise BadOption("data", "must be an object of the template's variables")
+    return _read(sent, CARD_FIELDS, CARD_DEFAULTS, lambda: target(template, data))
+
+
 def _sent(options: Mapping[Any, Any], names: frozenset[str]) -> dict[str, Any]:
     sent = {name: value for name, value in options.items() if value is not None}
     if unknown := sorted(map(str, set(sent) - names)):
@@ -324,3 +342,9 @@ DOCUMENT_FIELDS: Mapping[str, Callable[[object], Any]] = MappingProxyType(
     | {name: _whole(kind) for name, kind in DOCUMENT_SIDES.items()}
 )
 DOCUMENT_NAMES = frozenset({"html", "network", *DOCUMENT_FIELDS})
+# Of a card: its size, which its template fills, and how it is delivered.
+CARD_DEFAULTS = MappingProxyType({**DOCUMENT_DEFAULTS, "width": 1200, "height": 630})
+CARD_FIELDS = MappingProxyType(
+    {name: DOCUMENT_FIELDS[name] for name in ("width", "height", "scale", "format", "quality", "cache", "cache_ttl")}
+)
+CARD_NAMES = frozenset({"template", "data", *CARD_FIELDS})

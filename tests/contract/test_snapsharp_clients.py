@@ -8,9 +8,9 @@ import pytest
 import requests
 from PIL import Image
 
-from tests.support.engine import running_engine
+from tests.support.engine import Engine, running_engine
 from tests.support.site import Site, running_site
-from tests.support.snapsharp_clients import CALLS, DOCUMENTS, ON_THE_WAY, PYTHON, REFUSED, SITE, Sent
+from tests.support.snapsharp_clients import BLUE, CALLS, DOCUMENTS, ON_THE_WAY, PYTHON, REFUSED, SITE, Sent
 
 Ask = Callable[..., requests.Response]
 
@@ -22,18 +22,23 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def ask(site: Site) -> Iterator[Ask]:
-    with running_engine(PRIVATE_TARGETS=site.address, ENGINE_CONCURRENCY=2) as engine:
-        page = site.add("/for-clients", SITE) + "?a=1&b=2"
+def engine(site: Site) -> Iterator[Engine]:
+    with running_engine(PRIVATE_TARGETS=site.address, ENGINE_CONCURRENCY=2) as running:
+        yield running
 
-        def ask(sent: Sent, path: str = "/v1/screenshot") -> requests.Response:
-            headers = {"User-Agent": sent.client, "Authorization": "Bearer sk_live_test"}
-            body = sent.body_for(page)
-            if body:
-                return engine.post(path, data=body, headers=headers | {"Content-Type": "application/json"})
-            return engine.get(f"/v1/screenshot?{sent.query_for(page)}", headers=headers)
 
-        yield ask
+@pytest.fixture(scope="module")
+def ask(engine: Engine, site: Site) -> Ask:
+    page = site.add("/for-clients", SITE) + "?a=1&b=2"
+
+    def ask(sent: Sent, path: str = "/v1/screenshot") -> requests.Response:
+        headers = {"User-Agent": sent.client, "Authorization": "Bearer sk_live_test"}
+        body = sent.body_for(page)
+        if body:
+            return engine.post(path, data=body, headers=headers | {"Content-Type": "application/json"})
+        return engine.get(f"/v1/screenshot?{sent.query_for(page)}", headers=headers)
+
+    return ask
 
 
 def ids(sent: Any) -> str:
@@ -87,3 +92,21 @@ def test_a_body_that_is_too_large_is_refused_with_its_limit(ask: Ask):
     answer = ask(Sent("css of 70 kB", PYTHON, body='{"url":"PAGE","css":"' + "a" * 70_000 + '"}'))
     assert (answer.status_code, answer.json()["error"]) == (413, "validation_error")
     assert answer.json()["message"] == "the body is too large; send at most 64 KiB"
+
+
+def test_og_image_draws_a_template_with_its_data(engine: Engine):
+    """As `og_image(template, data, **options)` of the clients for Python and Node sends it."""
+    data = {"title": "Hello", "author": "Ada", "bg_color": "#0000ff"}
+    answer = engine.post("/v1/og-image", json={"template": "blog-post", "data": data, "width": 800, "height": 420})
+    picture = Image.open(io.BytesIO(answer.content)).convert("RGB")
+    assert (picture.size, picture.getpixel((20, 400))) == ((800, 420), BLUE)
+
+    wrong = engine.post("/v1/og-image", json={"template": "blog-post", "data": {"variables": "x"}})
+    assert (wrong.status_code, wrong.json()["error"]) == (400, "validation_error")
+    assert "variables" in wrong.json()["message"]
+
+
+def test_templates_lists_what_og_image_draws(engine: Engine):
+    listed = engine.get("/v1/templates").json()["templates"]
+    assert {"blog-post", "quote-card", "article"} <= {each["id"] for each in listed}
+    assert {"id", "name", "description", "variables"} == {name for each in listed for name in each}

@@ -1,4 +1,4 @@
-"""`/v1/screenshot`, `/v1/html-to-image` and `/v1/usage`: SnapSharp's contract, for its clients. See docs/snapsharp.md."""
+"""SnapSharp's contract, for its clients: pictures of pages, HTML and cards, and the caller's budget. See docs/snapsharp.md."""
 
 import time
 from datetime import UTC, datetime
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, jsonify, request
 
 from access import BudgetUsage
+from cards import list_snapsharp
 from errors import BadKey
 from model import ThumbnailRequest
 from options import LONGEST_DOCUMENT_BODY
@@ -16,6 +17,7 @@ from web.http.bodies import decode, json_body, raw_body
 from web.http.budgets import Budgets
 from web.http.cache_tags import note_page
 from web.http.callers import Caller, identify_caller, rate_limited_client
+from web.http.card_paths import card_target
 from web.http.envelope import limit_headers
 from web.http.pictures import SAFE_HEADERS, cache_headers, picture_response
 from web.http.request_log import log_facts
@@ -37,7 +39,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         caller = identify_caller(services.access, needs_key="/v1/screenshot")
         services.access.require_target(wanted.target)
         served, _ = get_picture(services, budgets, wanted.owned_by(caller.name), caller)
-        return respond(served, wanted)
+        return _respond(services, served, wanted)
 
     @views.post("/html-to-image")
     def html_to_image() -> Response:
@@ -47,14 +49,9 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         log_facts(host=order.picture.target.netloc)
         held = services.document_store.hold(order.document)
         served, _ = get_picture(services, budgets, order.picture, caller, document=held)
-        return respond(served, order.picture)
+        return _respond(services, served, order.picture)
 
-    def respond(served: Served, wanted: ThumbnailRequest) -> Response:
-        headers = cache_headers(served, wanted.delivery) | SAFE_HEADERS
-        known = served.cache in (CacheState.HIT, CacheState.STALE)
-        headers["X-Cache"] = str(CacheState.HIT if known else CacheState.MISS)  # clients know no other value
-        shared = known and not services.access.signing_keys
-        return picture_response(served.picture, headers | _caching(served, shared=shared))
+    _add_cards(views, services, budgets)
 
     @views.get("/usage")
     def usage() -> Response:
@@ -75,6 +72,36 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
         return response
 
     return views
+
+
+def _add_cards(views: Blueprint, services: Services, budgets: Budgets) -> None:
+    @views.post("/og-image")
+    def og_image() -> Response:
+        wanted = services.validator.parse_contract_card(
+            json_body(), lambda name, data: card_target(services, name, data)
+        )
+        log_facts(host=wanted.target.netloc)
+        caller = identify_caller(services.access, needs_key="/v1/og-image")
+        for shown in services.card_thumbnails.shown_by(wanted.target):
+            services.access.require_target(shown.target)
+        served, _ = get_picture(services, budgets, wanted, caller)
+        return _respond(services, served, wanted)
+
+    @views.get("/templates")
+    def templates() -> Response:
+        response = jsonify({"templates": list_snapsharp(services.templates)})
+        response.headers["Cache-Control"] = "no-cache"
+        response.add_etag()
+        response.make_conditional(request)
+        return response
+
+
+def _respond(services: Services, served: Served, wanted: ThumbnailRequest) -> Response:
+    headers = cache_headers(served, wanted.delivery) | SAFE_HEADERS
+    known = served.cache in (CacheState.HIT, CacheState.STALE)
+    headers["X-Cache"] = str(CacheState.HIT if known else CacheState.MISS)  # clients know no other value
+    shared = known and not services.access.signing_keys
+    return picture_response(served.picture, headers | _caching(served, shared=shared))
 
 
 def _caching(served: Served, *, shared: bool) -> dict[str, str]:

@@ -9,10 +9,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlencode
 
-from cards import CardError, Template, UnknownTemplate
+from cards import CardError, Template, UnknownTemplate, read_snapsharp
 from errors import InvalidCard, InvalidOption, ThumbnailError, UnknownCard
 from model import ThumbnailRequest
-from options import CARD_OPTIONS, FORMAT_ALIASES, Delivery, Rendition, either, is_appended
+from options import CARD_OPTIONS, FORMAT_ALIASES, Delivery, Rendition, Target, either, is_appended
 from services import Services
 from thumbnails import card_request
 from urls import read_query
@@ -101,12 +101,27 @@ def request_of(
     return wanted
 
 
+def card_target(services: Services, template_id: str, data: Mapping[str, object]) -> Target:
+    """Name the card that one of SnapSharp's templates, or of ours, makes of `data`. Raises UnknownCard or InvalidCard."""
+    try:
+        template, read = read_snapsharp(services.templates, template_id, data)
+    except UnknownTemplate as err:
+        raise _unknown(err) from None
+    except CardError as err:
+        raise InvalidCard(str(err), field="data") from None
+    return Target.of_document(template.target_name(read))
+
+
 def find_template(services: Services, name: str) -> Template:
     """Return the template `name`. Raises UnknownCard, which names all templates."""
     try:
         return services.templates[name]
     except UnknownTemplate as err:
-        raise UnknownCard(f"there is no such template; there are {', '.join(err.known)}", field="template") from None
+        raise _unknown(err) from None
+
+
+def _unknown(err: UnknownTemplate) -> UnknownCard:
+    return UnknownCard(f"there is no such template; there are {', '.join(err.known)}", field="template")
 
 
 def signed_pairs(template: str, pairs: Pairs) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """The rows of SnapSharp's contract."""
 
-from errors import BlockedTarget, InvalidOption, PaidOption
+from errors import BlockedTarget, InvalidOption, PaidOption, UnknownCard
 from options import FILES
 from web.http.pictures import CAPTURED_BY
 from web.openapi.headers import CONTRACTS_BUDGET, PICTURE
@@ -52,6 +52,32 @@ CONTRACT: tuple[Route, ...] = (
         body=RouteBody(json(ref("ContractDocumentOptions")), {"html": {"html": "<h1>Hello</h1>", "width": 400}}),
         errors=(InvalidOption, BlockedTarget, *CAPTURED, 412, *ABOUT_BODY),
         access=Access.KEYED,
+    ),
+    Route(
+        "POST /v1/og-image",
+        "draw_contract_card",
+        "SnapSharp's contract",
+        "A picture from a template and data, for clients of SnapSharp",
+        {200: _CONTRACT_PICTURE},
+        parameters=(),
+        body=RouteBody(
+            json(ref("ContractCardOptions")), {"post": {"template": "blog-post", "data": {"title": "Hello"}}}
+        ),
+        errors=(*ABOUT_PAGE, UnknownCard, *CAPTURED, 412, *ABOUT_BODY),
+        access=Access.KEYED,
+    ),
+    Route(
+        "GET /v1/templates",
+        "list_contract_templates",
+        "SnapSharp's contract",
+        "All templates of cards, SnapSharp's and ours",
+        {
+            200: RouteResponse(
+                "The templates.", json(ref("ContractTemplates")), ("ETag", "Cache-Control", *CONTRACTS_BUDGET)
+            ),
+            304: RouteResponse("The caller has them.", headers=("ETag", "Cache-Control", *CONTRACTS_BUDGET)),
+        },
+        parameters=CONDITIONAL,
     ),
     Route(
         "GET /v1/usage",

@@ -108,6 +108,24 @@ _CONTRACTS_DOCUMENT = tuple(
 )
 
 
+_CONTRACTS_CARD = tuple(
+    replace(each, default=contract.CARD_DEFAULTS.get(each.name, each.default))
+    for each in _CONTRACTS_DOCUMENT
+    if each.name in contract.CARD_FIELDS
+)
+_CARD: Mapping[str, JSONSchema] = MappingProxyType(
+    {
+        "template": {"type": "string", "description": "One that `/v1/templates` lists.", "examples": ["blog-post"]},
+        "data": {
+            "type": "object",
+            "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+            "description": "The template's variables.",
+            "examples": [{"title": "Hello"}],
+        },
+    }
+)
+
+
 def _selector(kind: Selector) -> JSONSchema:
     """Return the schema of a selector as the contract reads it: of a text with any characters. A list may be empty."""
     some = {} if kind.several else {"minLength": 1, "pattern": r"\S"}
@@ -296,6 +314,7 @@ SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
         "ContractDocumentOptions": _with_document(
             object_of(_CONTRACTS_DOCUMENT, required=["html"], own={**_CONTRACTS_SELECTORS, **_CLIP}), _DOCUMENT
         ),
+        "ContractCardOptions": _with_document(object_of(_CONTRACTS_CARD, required=["template"]), _CARD),
         "SiteToAdd": _site("url", capture=_CAPTURE),
         "SitesToAdd": {
             "type": "object",

@@ -194,6 +194,10 @@ SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
             picture=TEXT | {"description": "The URL of its picture."},
             icon=TEXT | {"description": "The URL of its icon."},
         ),
+        "ContractTemplates": _object(
+            "Templates of cards.",
+            templates=list_of(_object("A template.", id=TEXT, name=TEXT, description=TEXT, variables=list_of(TEXT))),
+        ),
         "ShareCheck": _object(
             "How networks show a shared page. What is not there is null.",
             url=TEXT,

@@ -229,7 +229,7 @@ def test_a_host_that_is_not_allowed_is_refused(make_client, api):
 
 
 def test_other_paths_of_the_vendor_answer_in_its_envelope(client):
-    response = client.post("/v1/og-image", json={"template": "blog-post"})
+    response = client.post("/v1/batch", json={"urls": []})
 
     assert (response.status_code, response.json["error"], response.json["status"]) == (404, "not_found", 404)
     assert client.post(PATH, data="url=x").json["error"] == "validation_error"
