@@ -24,7 +24,7 @@ from urllib3.util import Timeout
 
 from capture.call import NOBODY, CaptureCall
 from capture.dialects import Dialect
-from capture.outcomes import LATE, SLOW, CallFailure, redact
+from capture.outcomes import BLOCKED, LATE, LEADS_AWAY, SLOW, CallFailure, redact
 from capture.responses import Screenshot, UnusableResponse, failure_of, read_refusal, read_screenshot
 from errors import CostLimited, DocumentGone, RateLimited
 from options import (
@@ -180,6 +180,8 @@ class CaptureClient:
             if isinstance(answer, CallFailure):
                 traces.note_error(answer.outcome.error.code)
         if isinstance(answer, CallFailure):
+            if options.target.is_document and answer.outcome is BLOCKED:
+                answer = replace(answer, outcome=LEADS_AWAY)
             answer = self._without_secrets(answer, options, secret=secret)
             self._log_failure(answer, attempt, call.request_id)
         metrics.CAPTURE_CALLS.add(self.name, "ok" if isinstance(answer, Screenshot) else answer.outcome.error.code)

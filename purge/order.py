@@ -10,6 +10,7 @@ from typing import Any
 from access import BlockedPattern
 from errors import InvalidOption
 from netguard import Guard
+from options import DOCUMENT_SCHEMES
 from purge import tags
 from sites import Catalogue
 from thumbnails import MOST_MARKS, Scope
@@ -72,7 +73,10 @@ class PurgeReader:
         return PurgeOrder("all", (Scope.everything(),), (tags.EVERYTHING,), 0)
 
     def _page(self, value: object) -> PurgeOrder:
-        target, http_too = parse_typed_url(_text(value, "url").strip(), self._guard)
+        text = _text(value, "url").strip()
+        if text.partition(":")[0] in DOCUMENT_SCHEMES:  # as the log names it
+            return PurgeOrder("url", (Scope.page(text),), (tags.page_tag(text),), 0)
+        target, http_too = parse_typed_url(text, self._guard)
         pages = [target.url, over_http(target).url] if http_too else [target.url]
         return PurgeOrder("url", tuple(map(Scope.page, pages)), tuple(map(tags.page_tag, pages)), 0)
 

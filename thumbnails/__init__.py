@@ -17,6 +17,7 @@ from thumbnails.redis_originals import RedisOriginals
 from thumbnails.renditions import Renditions
 from thumbnails.schemes import Schemes
 from thumbnails.served import CacheState, Persisted, Served
+from thumbnails.shares import Seats
 from thumbnails.thumbnailer import Thumbnailer, WaitLimits
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "Renditions",
     "Schemes",
     "Scope",
+    "Seats",
     "Served",
     "Thumbnailer",
     "WaitLimits",

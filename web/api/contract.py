@@ -13,7 +13,7 @@ from options import LONGEST_DOCUMENT_BODY
 from services import Services
 from thumbnails import CacheState, Served
 from web.api.thumbs import get_picture
-from web.http.bodies import decode, json_body, raw_body
+from web.http.bodies import LargeBodies, decode, json_body, raw_body
 from web.http.budgets import Budgets
 from web.http.cache_tags import note_page
 from web.http.callers import Caller, identify_caller, rate_limited_client
@@ -27,6 +27,7 @@ STALE_SECONDS = 86400  # the contract's `stale-while-revalidate`
 
 def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     views = Blueprint("contract", __name__, url_prefix="/v1")
+    large = LargeBodies()
 
     @views.route("/screenshot", methods=["GET", "POST"])
     def screenshot() -> Response:
@@ -44,12 +45,13 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     @views.post("/html-to-image")
     def html_to_image() -> Response:
         caller = identify_caller(services.access, needs_key="/v1/html-to-image")
-        body = raw_body(LONGEST_DOCUMENT_BODY)
-        order = services.cpu.run(lambda: services.validator.parse_contract_document(decode(body)), pixels=len(body))
-        log_facts(host=order.picture.target.netloc)
-        held = services.document_store.hold(order.document)
-        served, _ = get_picture(services, budgets, order.picture, caller, document=held)
-        return _respond(services, served, order.picture)
+        with large.room(caller.name):
+            body = raw_body(LONGEST_DOCUMENT_BODY)
+            order = services.cpu.run(lambda: services.validator.parse_contract_document(decode(body)), pixels=len(body))
+            log_facts(host=order.picture.target.netloc)
+            held = services.document_store.hold(order.document)
+            served, _ = get_picture(services, budgets, order.picture, caller, document=held)
+            return _respond(services, served, order.picture)
 
     _add_cards(views, services, budgets)
 

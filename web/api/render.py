@@ -11,7 +11,7 @@ from validation import DocumentOrder, JobRequest
 from web.api.jobs import create_jobs
 from web.api.persist import store_picture
 from web.api.thumbs import get_picture
-from web.http.bodies import decode, raw_body
+from web.http.bodies import LargeBodies, decode, raw_body
 from web.http.budgets import Budgets
 from web.http.callers import Caller, identify_caller
 from web.http.idempotency import current_attempt, respond_once
@@ -28,9 +28,15 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     share_pictures(views, Sharing(services.settings))
     allow_origins(views, services.settings.cors_origins)
 
+    large = LargeBodies()
+
     @views.post("/render")
     def render() -> Response:
         caller = identify_caller(services.access, needs_key="/render")  # a stranger's body is not read
+        with large.room(caller.name):
+            return draw(caller)
+
+    def draw(caller: Caller) -> Response:
         accepted = preferred_format(request.headers.get("Accept", ""))
         body = raw_body(LONGEST_DOCUMENT_BODY)
 

@@ -1,10 +1,15 @@
 """JSON bodies of requests."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from flask import abort, request
 
 from errors import InvalidOption
+from thumbnails import Seats
+
+LARGE_BODY = 256 << 10  # bytes; many requests may have less at a time
 
 
 def json_body() -> object:
@@ -19,6 +24,27 @@ def raw_body(most: int | None = None) -> bytes:
     if most is not None:
         request.max_content_length = most
     return request.get_data()
+
+
+class LargeBodies:
+    """Room for large bodies: a process holds few of them at a time, and no client takes all of it while others come."""
+
+    def __init__(self, at_once: int = 12) -> None:
+        self._seats = Seats(at_once, reserve=max(at_once // 4, 1))
+
+    @contextmanager
+    def room(self, client: str) -> Iterator[None]:
+        """Hold room for the body of the current request, if it is large, while the block runs.
+
+        Raises OverCapacity, and RateLimited beyond the share of `client`.
+        """
+        if request.content_length is not None and request.content_length <= LARGE_BODY:
+            yield
+            return
+        with self._seats.take(client) as seated:
+            if not seated:
+                raise self._seats.refusal(client, "large bodies")
+            yield
 
 
 def decode(body: bytes) -> object:

@@ -2,6 +2,8 @@
 
 import io
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from urllib.parse import urlsplit
 
 import pytest
@@ -252,10 +254,52 @@ def test_html_that_is_gone_fails_its_job_with_a_code_of_its_own(built, served, s
     assert served.get(f"/jobs/{id_}").json["error"]["code"] == "document_gone"
 
 
+def test_a_purge_removes_the_picture_of_a_document_that_the_log_names(client, api):
+    with capture_logs() as logs:
+        render(client)
+    (name,) = {each["host"] for each in logs if each["event"] == "request"}
+    assert client.post("/purge", json={"url": name}).status_code == 202
+    client.application.extensions["services"].purges.refresh()
+    assert render(client).headers["X-Cache"] == "MISS"
+    assert len(api.calls) == 2
+
+
+def test_few_large_bodies_are_held_at_a_time(client, api):
+    """Who sends a small one needs no room."""
+    waiting, gate, large = threading.Barrier(13, timeout=20), threading.Event(), "a" * 300_000
+    api.hold(gate)
+
+    def send(number):
+        waiting.wait()
+        return render(client, html=f"<p>{number}{large}").json
+
+    with ThreadPoolExecutor(13) as pool:
+        answers = [pool.submit(send, number) for number in range(13)]
+        refused = next(each.result() for each in as_completed(answers))
+        small = pool.submit(render, client)
+        gate.set()
+        assert (refused["status"], refused["detail"]) == (503, "too many large bodies; try again in a few seconds")
+        assert small.result().status_code == 200
+
+
 @pytest.mark.parametrize("capture_api", ["hermesforge", "snapapi"])
 def test_an_api_that_draws_no_html_refuses_it(make_client, capture_api):
     answer = render(make_client(capture_api=capture_api, capture_api_key="sk_live_test"))
     assert answer.json["detail"] == f"html: the screenshot API in use, {capture_api}, draws no HTML"
+
+
+def test_snapsharps_own_api_draws_what_it_can(make_client):
+    with running_screenshot_api("snapsharp", key="sk_live_test") as hosted:
+        client = make_client(capture_api="snapsharp", capture_url=hosted.url, capture_api_key="sk_live_test")
+        answer = render(client, width=100, height=200, delay=500)
+        assert (answer.status_code, Image.open(io.BytesIO(answer.data)).size) == (200, (100, 200))
+        assert hosted.calls[0].params == {"html": HTML, "width": 100, "height": 200, "format": "png"}
+        for option in ({"css": "p {}"}, {"scale": 2}, {"full_page": True}, {"transparent": True}, {"format": "pdf"}):
+            refused = render(client, **option)
+            assert (refused.status_code, refused.json["code"]) == (400, "invalid_option"), option
+        too_long = render(client, html="a" * ((1 << 20) + 1))
+        assert too_long.json["detail"] == "html: must be at most 1 MiB for the screenshot API in use, snapsharp"
+        assert len(hosted.calls) == 1
 
 
 def test_the_contract_draws_html_for_clients_of_snapsharp(client, api):
