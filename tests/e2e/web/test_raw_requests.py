@@ -2,6 +2,8 @@
 
 import json
 import socket
+import time
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import pytest
@@ -71,6 +73,21 @@ def test_a_health_check_in_http_1_0_is_answered(web, host):
     url, _, _ = web
     status, _, body = exchange(url, b"GET /health HTTP/1.0" + host)
     assert (status, json.loads(body)["ok"]) == (200, True)
+
+
+def test_every_response_has_the_date_of_its_own_second(web):
+    url, _, _ = web
+
+    def dated():
+        _, head, _ = exchange(url, b"GET /health HTTP/1.0")
+        (line,) = [line for line in head.split(b"\r\n") if line.startswith(b"Date: ")]
+        return parsedate_to_datetime(line.decode().partition(" ")[2]).timestamp()
+
+    before = dated()
+    wait_until(lambda: time.time() >= before + 1, "the next second")
+    began = int(time.time())
+
+    assert began <= dated() <= time.time()
 
 
 @pytest.mark.parametrize("path", [b"caf\xc3\xa9", b"caf%C3%A9"])
