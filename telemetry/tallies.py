@@ -75,9 +75,9 @@ class Metric:
             return [[list(labels), self._reading(value)] for labels, value in self._values.items()]
 
     def declares(self, labels: Labels) -> bool:
-        """Return whether a series may have these labels."""
+        """Return whether a series may have these labels. To Prometheus, an empty one is missing, so it must be declared."""
         return len(labels) == len(self.labels) and all(
-            not known or value in known for value, known in zip(labels, self.labels.values(), strict=True)
+            value in known if known else value for value, known in zip(labels, self.labels.values(), strict=True)
         )
 
     def first(self) -> Iterator[tuple[Labels, Reading]]:

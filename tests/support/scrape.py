@@ -70,10 +70,13 @@ class Metrics:
 
 
 def is_declared(name: str, labels: Mapping[str, str]) -> bool:
-    """Return whether the series of one of our metrics may have these labels, beside those of a histogram."""
+    """Return whether the series of one of our metrics may have these labels, beside those of a histogram.
+
+    Prometheus drops a label that is empty.
+    """
     metric = next(each for group in SUBJECTS.values() for each in group if name in (each.name, *_series_of(each)))
     own = {label: value for label, value in labels.items() if label != "le"}
-    return own.keys() == metric.labels.keys() and metric.declares(tuple(own[label] for label in metric.labels))
+    return own.keys() <= metric.labels.keys() and metric.declares(tuple(own.get(label, "") for label in metric.labels))
 
 
 def _series_of(metric: Metric) -> list[str]:

@@ -75,6 +75,7 @@ def test_a_counter_has_its_known_series_from_the_start():
         metrics.EVICTIONS.add,
         lambda: metrics.ERRORS.add("not_found", "everybody"),
         lambda: metrics.ERRORS.add("not_found"),
+        lambda: metrics.ERRORS.add("", "caller"),
         lambda: metrics.BREAKER_OPEN.set(1),
         lambda: metrics.REDIS_EVICTIONS.set(1, "cache and state"),
         lambda: metrics.ENGINE_PARTS.observe(1, "shooting"),
@@ -108,7 +109,8 @@ def engine_codes():
         (metrics.CAPTURE_SECONDS, "fault", set(Fault)),
         (metrics.PICTURES_SERVED, "cache", set(CacheState)),
         (metrics.HTTP_REQUESTS, "cache", {"", *CacheState}),
-        (metrics.GUARD_VERDICTS, "verdict", set(Verdict) - {Verdict.NEEDS_LOOKUP}),  # which is no judgement yet
+        # One is no judgement yet, and one is of a document that may reach nothing, which asks nobody.
+        (metrics.GUARD_VERDICTS, "verdict", set(Verdict) - {Verdict.NEEDS_LOOKUP, Verdict.NO_NETWORK}),
         (metrics.JOBS, "state", set(State)),
         (metrics.QUEUE_MESSAGES, "queue", set(QUEUES)),
         (metrics.WEBHOOK_ATTEMPTS, "outcome", {"delivered", "pending", "failed"}),
