@@ -61,6 +61,7 @@ class Parts:
     web: Any = None
     worker: Any = None
     url: str = ""
+    network: bool = True
     ports: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -70,7 +71,8 @@ class Parts:
     def page(self, number: object) -> str:
         if self.site is None:
             return f"{FOREIGN}/{number}"
-        return self.site.add(f"/{number}", f"<body style='background:#cde'><h1>Page {number}</h1>")
+        text = f"<body style='background:#cde'><h1>Page {number}</h1>"
+        return self.site.add(f"/{number}", text, hangs_up=not self.network)
 
 
 Bad = Callable[[Parts, threading.Event], None]  # makes the day a bad one, until the event is set
@@ -82,6 +84,8 @@ class Day:
     minutes: float = BAD_MINUTES
     our_engine: bool = False
     bucket: bool = False
+    second_api: bool = False  # a hosted one, which takes what our engine does not
+    one_redis: bool = False
     small_disk: bool = False
     cache_options: tuple[str, ...] = ("--maxmemory-policy", "allkeys-lru")
     state_options: tuple[str, ...] = ("--maxmemory-policy", "noeviction")
@@ -107,6 +111,34 @@ def _kill_engine(parts: Parts, end: threading.Event) -> None:
     if parts.engine:
         with parts.engine.killed():
             end.wait()
+
+
+def _ask_for_dead_pages(parts: Parts, end: threading.Event) -> None:
+    """Visitors ask for pages that are down, slow or refuse, more often than for good ones."""
+    if parts.site is None:
+        return
+    down: dict[str, dict[str, object]] = {
+        "gone": {"status": 404},
+        "broken": {"status": 503},
+        "resets": {"raw": True, "resets": True},
+        "silent": {"hangs_up": True},
+        "circle": {"status": 302, "headers": {"Location": "?again"}},
+        "file": {"content_type": "application/zip"},
+        "shy": {"headers": {"X-Thumbnails": "none"}},
+        "late": {"late": 60},
+    }
+    with ThreadPoolExecutor(16) as pool:
+        for turn in count():
+            name = list(down)[turn % 7] if turn % 20 else "late"
+            page = parts.site.add(f"/{name}-{turn}", "x", **down[name])  # type: ignore[arg-type]
+            pool.submit(_get, parts, "/thumb", {"url": page}, f"203.0.113.{turn % 200}")
+            if end.wait(2.5):
+                return
+
+
+def _lose_network(parts: Parts, _end: threading.Event) -> None:
+    """No page answers any more."""
+    parts.network = False
 
 
 def _crash_browsers(parts: Parts, end: threading.Event) -> None:
@@ -154,7 +186,7 @@ def _fill_state(parts: Parts, end: threading.Event) -> None:
         for turn in count():
             if end.wait(0.5):
                 return
-            client.set(f"junk:{turn}", bytes(100_000))
+            client.set(f"junk:{turn}", bytes(100_000), ex=3600)
 
 
 def _break_database(parts: Parts, _end: threading.Event) -> None:
@@ -168,6 +200,11 @@ DAYS = {
     "cache_redis_away": Day(_kill_cache),
     "bucket_away": Day(_stop_bucket, bucket=True),
     "engine_killed": Day(_kill_engine, our_engine=True),
+    "engine_replaced": Day(_kill_engine, our_engine=True, second_api=True),
+    "dead_pages": Day(
+        _ask_for_dead_pages, our_engine=True, minutes=LONG_BAD_MINUTES, settings={"target_limit": "35 per minute"}
+    ),
+    "no_network": Day(_lose_network, our_engine=True, minutes=LONG_BAD_MINUTES),
     "browsers_crash": Day(_crash_browsers, our_engine=True),
     "disk_full": Day(_fill_disk, small_disk=True),
     "worker_killed": Day(_kill_worker, minutes=LONG_BAD_MINUTES),
@@ -181,6 +218,9 @@ DAYS = {
         settings={"originals_max_bytes": 200_000, "memory_cache_bytes": 20_000},
     ),
     "state_evicts": Day(_fill_state, state_options=("--maxmemory-policy", "allkeys-lru", "--maxmemory", "6mb")),
+    "one_redis_evicts": Day(
+        _fill_state, one_redis=True, state_options=("--maxmemory-policy", "volatile-lru", "--maxmemory", "6mb")
+    ),
     "database_broken": Day(_break_database),
 }
 
@@ -188,7 +228,8 @@ DAYS = {
 @contextmanager
 def running_day(day: Day, work: Path) -> Iterator[Parts]:
     with ExitStack() as stack:
-        cache, state = (stack.enter_context(running_redis(*each)) for each in (day.cache_options, day.state_options))
+        state = stack.enter_context(running_redis(*day.state_options))
+        cache = state if day.one_redis else stack.enter_context(running_redis(*day.cache_options))
         parts = Parts(work, cache, state)
         parts.disk.mkdir(parents=True)
         settings: dict[str, object] = {
@@ -209,6 +250,10 @@ def running_day(day: Day, work: Path) -> Iterator[Parts]:
             ours = {"PRIVATE_TARGETS": parts.site.address, "METRICS_PORT": parts.ports["engine"]}
             parts.engine = EngineProcess(stack, ours)
             settings |= {"capture_url": parts.engine.url, "private_targets": parts.site.address}
+            if day.second_api:
+                parts.api = stack.enter_context(running_screenshot_api("snapsharp", "sk_live_test"))
+                settings |= {"capture_api": "engine,snapsharp", "snapsharp_url": parts.api.url}
+                settings |= {"snapsharp_api_key": "sk_live_test"}
         else:
             parts.api = stack.enter_context(running_screenshot_api("snapsharp", "sk_live_test"))
             settings |= {"snapsharp_api_key": "sk_live_test", "capture_url": parts.api.url}

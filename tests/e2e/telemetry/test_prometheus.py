@@ -28,7 +28,7 @@ OF_BAD_DAYS = (
     "sum by (api) (increase(thumbnails_capture_cost_total",
     "sum by (api) (rate(thumbnails_captures_handed_over_total",
 )
-WITHOUT_SERIES = {'status="5xx"', 'verdict!~"public'}
+WITHOUT_SERIES = {'fault="service"', 'verdict!~"public', 'outcome!~"ok', "captures_handed_over"}
 
 
 class Monitored(NamedTuple):
