@@ -76,7 +76,9 @@ def _backup_to_output(console: Console, pictures: bool | None) -> None:
     with tarfile.open(fileobj=output, mode="w|gz") as archive:
         counts, added = _write(console, archive, pictures)
     output.flush()
-    click.echo(f"{counts['sites']:,} sites, {added:,} pictures", err=True)
+    console.show(
+        {"file": "-", "rows": counts, "pictures": added}, f"{counts['sites']:,} sites, {added:,} pictures", err=True
+    )
 
 
 def _write(console: Console, archive: tarfile.TarFile, pictures: bool | None) -> tuple[dict[str, int], int]:

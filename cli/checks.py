@@ -258,7 +258,7 @@ def _beat(services: Services) -> Iterator[Finding]:
     if worker is None or worker > MISSING_SECONDS:
         yield Finding("beat", "warning", "is not seen without a worker", "start a worker first")
     elif beat is None:
-        yield Finding("beat", "failed", "none was seen yet: it shows a minute after its start", advice)
+        yield Finding("beat", "warning", "none was seen yet: it shows a minute after its first start", advice)
     elif beat > BEAT_MISSING_SECONDS:
         yield Finding("beat", "failed", f"sent its last message {beat:,} s ago", advice)
     else:

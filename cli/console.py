@@ -54,9 +54,9 @@ class Console:
         built.purges.refresh()
         return built
 
-    def show(self, facts: object, words: str) -> None:
-        """Print `words`, or `facts` as JSON."""
-        click.echo(json.dumps(facts, default=str, ensure_ascii=False) if self.as_json else words)
+    def show(self, facts: object, words: str, *, err: bool = False) -> None:
+        """Print `words`, or `facts` as JSON; where `err`, on standard error."""
+        click.echo(json.dumps(facts, default=str, ensure_ascii=False) if self.as_json else words, err=err)
 
     @contextmanager
     def counter(self, length: int, label: str) -> Iterator[Callable[[int], None]]:

@@ -114,7 +114,7 @@ def _docker_compose(words: list[str]) -> Iterator[str]:
 
 def _kubectl(words: list[str], _folder: Path) -> Iterator[str]:
     flags = "--stdin"
-    arguments, options, unknown = _split(words, flags, "--selector --tail --container --from-literal")
+    arguments, options, unknown = _split(words, flags, "--selector --tail --container --from-literal --replicas")
     yield from unknown
     given = dict(re.findall(r"([\w./]+)=([\w-]+)", options.get("--selector", "")))
     parts = compose().keys() | {"migrate"}
@@ -125,7 +125,11 @@ def _kubectl(words: list[str], _folder: Path) -> Iterator[str]:
     if arguments[:2] == ["create", "secret"]:
         names = {word.split("=")[1] for word in words if word.startswith("--from-literal=")}
         yield from (f"{name} is no setting" for name in names - SETTINGS)
-    if arguments[0] not in ("exec", "get", "logs", "delete", "create"):
+    if arguments[0] == "scale":
+        yield from (
+            f"the chart has no {name}" for name in arguments[1:] if name.removeprefix("deploy/thumbnails-") not in parts
+        )
+    if arguments[0] not in ("exec", "get", "logs", "delete", "create", "scale"):
         yield "unknown"
 
 

@@ -1,6 +1,7 @@
 """`thumbnails backup` and `thumbnails restore`: from and to SQLite and PostgreSQL, a folder and a bucket."""
 
 import io
+import json
 import os
 import shutil
 import tarfile
@@ -9,6 +10,7 @@ import pytest
 
 from tests.support.command_line import facts, runner_for
 from tests.support.databases import ON_SQLITE
+from tests.support.s3 import running_s3
 
 URLS = ["https://a.example.com/", "https://b.example.com/ü?q=1"]
 
@@ -86,6 +88,39 @@ def test_a_backup_may_go_through_pipes_out_of_one_container_and_into_another(fil
 
     damaged = runner_for(make_empty())("restore", "-", input=done.stdout_bytes[:-200])
     assert (damaged.exit_code, "no backup of this service, or damaged" in damaged.stderr) == (1, True)
+
+
+@pytest.fixture(scope="module")
+def s3_url():
+    with running_s3("old", "new") as url:
+        yield url
+
+
+@ON_SQLITE
+def test_the_pictures_of_a_bucket_are_kept_if_asked_for(filled, make_empty, s3_url, tmp_path, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    here = {"s3_region": "us-east-1", "s3_endpoint_url": s3_url}
+    runner_for(filled)("backup", tmp_path / "moved.tar")
+    old, new = (make_empty(s3_bucket=bucket, **here) for bucket in ("old", "new"))
+    assert facts(runner_for(old)("--json", "restore", tmp_path / "moved.tar"))["pictures"] == 2  # from a folder
+
+    without = facts(runner_for(old)("--json", "backup", tmp_path / "without.tar"))
+    kept = facts(runner_for(old)("--json", "backup", tmp_path / "with.tar", "--pictures"))
+    assert (without["pictures"], kept["pictures"]) == (0, 2)
+    assert facts(runner_for(new)("--json", "restore", tmp_path / "with.tar"))["pictures"] == 2
+    assert described(new) == described(filled)
+    for key in [*filled.storage.keys()]:
+        assert new.storage.read(key)[0] == filled.storage.read(key)[0]
+
+
+def test_a_backup_to_standard_output_tells_programs_what_is_in_it(filled):
+    done = runner_for(filled)("--json", "backup", "-")
+    told = json.loads(done.stderr.splitlines()[-1])
+
+    assert (told["rows"]["sites"], told["pictures"]) == (2, 2)
+    with tarfile.open(fileobj=io.BytesIO(done.stdout_bytes)) as archive:
+        assert archive.getnames()[0] == "catalogue.jsonl"
 
 
 def test_new_sites_get_new_numbers_after_a_restore(filled, make_empty, postgres_server, tmp_path):
