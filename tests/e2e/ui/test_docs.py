@@ -61,6 +61,14 @@ def test_the_page_fits_the_window_and_breaks_no_rule_but_the_packages(docs, size
     assert not overflows(page)
 
 
+def test_an_operation_with_all_its_options_fits_a_phone(docs):
+    page = docs("phone")
+    open_operation(page, "get_thumbnail")
+    assert not overflows(page)
+    name, words = page.locator("tr[data-param-name=device] td").all()
+    assert words.bounding_box()["y"] > name.bounding_box()["y"], "beside the name there is no room for a sentence"
+
+
 def test_a_picture_is_tried_out(docs):
     page = docs()
     operation = open_operation(page, "get_thumbnail")
