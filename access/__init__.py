@@ -19,7 +19,7 @@ from access.clients import client_of
 from access.counters import Counters, RedisCounters
 from access.keys import ApiKey
 from access.rules import AccessRules, parse_size
-from access.signatures import sign
+from access.signatures import pairs_of_card, sign
 
 __all__ = [
     "FLOOD_SCOPE",
@@ -41,6 +41,7 @@ __all__ = [
     "JobCharge",
     "RedisCounters",
     "client_of",
+    "pairs_of_card",
     "parse_size",
     "rate_headers",
     "requests_of",

@@ -25,6 +25,17 @@ def sign(key: str, options: Iterable[tuple[str, str]]) -> str:
     return hmac.new(key.encode(), "\n".join(lines).encode(), hashlib.sha256).hexdigest()
 
 
+def pairs_of_card(template: str, options: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    r"""Return what the signature of a card's address covers: the decoded `options` of its query, and its template.
+
+    A signed line holds no line break, so one in a text is written as `\n`.
+    """
+    return [
+        ("template", template),
+        *((name, text.replace("\r\n", "\n").replace("\n", "\\n")) for name, text in options),
+    ]
+
+
 def require_signature(keys: Sequence[str], query: bytes, expires: int | None) -> None:
     """Raise BadSignature or ExpiredSignature unless `query` is signed with one of `keys`, if any are set."""
     if not keys:

@@ -6,11 +6,13 @@ from urllib.parse import urlencode
 
 import click
 
+from access import pairs_of_card
 from access import sign as signature
+from cards import CardError
 from cli.console import Console
 from jobs import new_id
 from model import ThumbnailRequest
-from options import FORMATS
+from options import CARD_OPTIONS, FORMATS
 from path_form import write_path
 from thumbnails import Ask, NoCharge, describe
 
@@ -82,24 +84,47 @@ def _pairs(options: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 @click.command()
-@click.argument("url")
+@click.argument("url", default="")
+@click.option("--card", metavar="TEMPLATE", help="sign a card in place of a thumbnail; its variables are options")
 @click.option("--option", "-o", "options", multiple=True, help="an option of /thumb, such as w=320; repeatable")
 @click.option("--expires-in", type=click.IntRange(min=1), help="seconds for which the URL is valid")
 @click.option("--path", "as_path", is_flag=True, help="print /t/… with a file ending, instead of /thumb?…")
 @click.pass_obj
-def sign(console: Console, url: str, options: tuple[str, ...], expires_in: int | None, *, as_path: bool) -> None:
-    """Print a signed thumbnail URL for URL."""
+def sign(
+    console: Console, url: str, card: str | None, options: tuple[str, ...], expires_in: int | None, *, as_path: bool
+) -> None:
+    """Print a signed thumbnail URL for URL, or with --card the signed URL of a card."""
     services = console.services
     if not services.access.signing_keys:
         raise click.ClickException("set SIGNING_KEYS first: its first key signs the URL")
-    pairs = [("url", url), *_pairs(options)]
+    if bool(url) == bool(card) or (card and as_path):
+        raise click.UsageError("name either the URL of a page or, with --card, a template")
+    pairs = _pairs(options) if card else [("url", url), *_pairs(options)]
     if expires_in is not None:
         pairs.append(("expires", str(int(time.time()) + expires_in)))
+    if card:
+        address = _signed_card(console, card, dict(pairs))
+        console.show({"url": address}, address)
+        return
     services.access.require_size(services.validator.parse_query(urlencode(pairs).encode()).rendition)
     pairs.append(("sig", signature(services.access.signing_keys[0], pairs)))
     address = write_path(pairs) if as_path else f"/thumb?{urlencode(pairs)}"
     signed = (services.settings.public_url or "") + address
     console.show({"url": signed}, signed)
+
+
+def _signed_card(console: Console, name: str, options: dict[str, str]) -> str:
+    """Return the signed URL of a card; `options` are its variables, and options of its picture."""
+    services, format_ = console.services, options.pop("format", "png")
+    try:
+        template = services.templates[name]
+        template.read({key: text for key, text in options.items() if key not in CARD_OPTIONS})
+    except CardError as err:
+        raise click.ClickException(str(err)) from None
+    own = {key: text for key, text in options.items() if key in CARD_OPTIONS}
+    services.access.require_size(services.validator.parse_card(own, format_)[0])
+    signed = services.access.signed(pairs_of_card(name, options.items()))[-1]
+    return f"{services.settings.public_url or ''}/card/{name}.{format_}?{urlencode([*options.items(), signed])}"
 
 
 @click.command()

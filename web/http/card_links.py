@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from urllib.parse import quote, urlencode
 
+from access import pairs_of_card
 from cards import CardData, Template
 from services import Services
 from web.http.addresses import absolute_url, path_of
-from web.http.card_paths import PREFIX, signed_pairs
+from web.http.card_paths import PREFIX
 
 SIZE = (1200, 630)
 
@@ -29,7 +30,7 @@ class CardLinks:
         return not self._access.sizes or (width, None) in self._access.sizes
 
     def _written(self, template: Template, data: CardData, format_: str, more: Iterable[tuple[str, str]]) -> str:
-        signature = self._access.signed(signed_pairs(template.name, data.values))[-1:]
+        signature = self._access.signed(pairs_of_card(template.name, data.values))[-1:]
         sig = signature if self._access.signing_keys else []
         query = urlencode([*data.values, *sig, *more], quote_via=quote, safe="/:,")
         return f"{PREFIX}{template.name}.{format_}{'?' if query else ''}{query}"

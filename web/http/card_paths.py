@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlencode
 
+from access import pairs_of_card
 from cards import CardError, Template, UnknownTemplate, read_snapsharp
 from errors import InvalidCard, InvalidOption, ThumbnailError, UnknownCard
 from model import ThumbnailRequest
@@ -55,7 +56,7 @@ class CardReader:
     def require_allowed(self, environ: "WSGIEnvironment", wanted: ThumbnailRequest) -> None:
         """Raise an error unless every caller may GET this card: signature, size, and the pages that it shows."""
         template, _ = _parts(environ["PATH_INFO"])
-        pairs = signed_pairs(template, read_query(environ["QUERY_STRING"].encode("latin-1")))
+        pairs = pairs_of_card(template, read_query(environ["QUERY_STRING"].encode("latin-1")))
         self._services.access.require_allowed(urlencode(pairs).encode(), wanted)
         for shown in self._services.card_thumbnails.shown_by(wanted.target):
             self._services.access.require_target(shown.target)
@@ -122,18 +123,6 @@ def find_template(services: Services, name: str) -> Template:
 
 def _unknown(err: UnknownTemplate) -> UnknownCard:
     return UnknownCard(f"there is no such template; there are {', '.join(err.known)}", field="template")
-
-
-def signed_pairs(template: str, pairs: Pairs) -> list[tuple[str, str]]:
-    r"""Return what the signature of a card's address covers: its query and its template.
-
-    A signed line holds no line break, so one in a text is written as `\n`.
-    """
-    return [("template", template), *((name, one_line(text)) for name, text in pairs)]
-
-
-def one_line(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\n", "\\n")
 
 
 def _parts(path: str) -> tuple[str, str]:

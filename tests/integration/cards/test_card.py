@@ -9,6 +9,7 @@ from PIL import Image
 from structlog.testing import capture_logs
 
 from access import sign
+from tests.support.command_line import runner_for
 from tests.support.screenshot_api import refuse
 
 SIGNING_KEY = "a-signing-key-of-32-characters-xx"
@@ -118,6 +119,17 @@ def test_a_signature_covers_template_data_and_line_breaks_and_neither_size_nor_f
         ).status_code
         == 403
     )
+
+
+def test_the_command_line_signs_what_the_service_accepts(make_client):
+    client = make_client(signing_keys=SIGNING_KEY)
+    run = runner_for(client.application.extensions["services"])
+    options = ("-o", "title=Hello & more", "-o", "note=one\ntwo", "-o", "format=webp", "-o", "w=640")
+    printed = run("sign", "--card", "mine", *options, "--expires-in", "60").stdout.splitlines()[-1]
+    assert size(client.get(printed)) == (640, 320)
+    assert "missing: title" in run("sign", "--card", "mine").output
+    assert "article" in run("sign", "--card", "yours", "-o", "title=x").output
+    assert "either" in run("sign").output
 
 
 def test_a_picture_in_the_data_is_fetched_by_the_engine(client, api):
