@@ -19,6 +19,11 @@ _URLS = frozenset({
     "src", "href", "xlink:href", "srcset", "poster", "data", "action", "formaction", "cite", "ping", "background", "manifest", "to", "from",
     "values", "by",
 })  # fmt: skip
+# SVG's presentation attributes may hold what a style may, such as url(…).
+_STYLES = frozenset({
+    "style", "fill", "stroke", "filter", "mask", "clip-path", "marker", "marker-start", "marker-mid", "marker-end", "cursor", "color",
+    "font-family", "font", "stop-color", "flood-color", "lighting-color",
+})  # fmt: skip
 _REFUSED_TAGS = frozenset({
     "script", "html", "head", "body", "base", "meta", "link", "iframe", "frame", "object", "embed", "applet", "template", "noscript",
     "xmp", "plaintext", "noembed", "noframes", "portal",
@@ -100,7 +105,7 @@ class Walk:
             case "raw":
                 self._require(node, STYLE_TYPES, "a style")
                 return place
-            case "quoted" if place.attribute == "style":
+            case "quoted" if place.attribute in _STYLES:
                 self._require(node, STYLE_TYPES, "a style")
                 return place
             case "quoted" if place.attribute in _URLS:
@@ -137,7 +142,7 @@ class Walk:
                 return node.name in self._variables and self._variables[node.name].type in types
             case nodes.CondExpr():
                 return self._is_of(node.expr1, types) and self._is_of(node.expr2, types)
-            case nodes.Or() | nodes.And():
+            case nodes.Or() | nodes.And() | nodes.Add() | nodes.Sub() | nodes.Mul() | nodes.Div():
                 return self._is_of(node.left, types) and self._is_of(node.right, types)
             case nodes.Filter(name="thumbnail"):
                 return types is URL_TYPES and self._is_of(node.node, frozenset({THUMBNAIL}))

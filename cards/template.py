@@ -15,6 +15,7 @@ import jinja2
 import jinja2.sandbox
 from jinja2 import nodes
 
+from cards import colours, writing
 from cards.colours import DARK, LIGHT, ink_on, mixed, palette, readable
 from cards.declaration import Declaration, read_declaration
 from cards.failures import BadVariable, BrokenTemplate, CardError
@@ -47,6 +48,7 @@ _PAGE = """<!doctype html>
 """
 _PICTURES = "_pictures"  # no variable begins with an underscore
 _STYLE_FILTERS = {"ink": ink_on, "mixed": mixed, "readable": readable}
+_NUMBER_FILTERS = ("int", "float", "round", "abs")
 # These mark their result as HTML, so autoescape would let it pass.
 _REFUSED_FILTERS = ("safe", "tojson", "xmlattr", "urlize", "escape", "e", "forceescape", "pprint", "attr", "map")
 
@@ -188,6 +190,7 @@ class Template:
 
         `pictures` are the thumbnails as `data:` URIs, by variable; the card does without those that are missing.
         Its root element has the attribute `data-fitted` once all texts have their size.
+        Raises CardError if an expression of the template fails with these data.
         """
         variables = self._declaration.variables
         given = dict(data.values)
@@ -207,9 +210,15 @@ class Template:
             title=html.escape(texts[0] if texts else self.title),
             base=_BASE,
             own=self._style,
-            body=self._body.render(values),
+            body=self._written(values),
             script=_SCRIPT,
         )
+
+    def _written(self, values: Mapping[str, Any]) -> str:
+        try:
+            return self._body.render(values)
+        except Exception as err:
+            raise CardError(bad=[BadVariable("template", f"{self.name} cannot be drawn with these data")]) from err
 
     def target_name(self, data: CardData) -> str:
         """Return the canonical name of a card, from which `Templates.resolve` makes it again."""
@@ -236,8 +245,9 @@ class Template:
         for data in (self.read(every), self.read(self._samples(required=True)), self.example):
             try:
                 self.render(data, dict.fromkeys(self.thumbnails(data), "data:,"))
-            except Exception as err:  # noqa: BLE001 - a template's expressions may raise anything
-                raise BrokenTemplate(file, _line_of(err), f"{type(err).__name__}: {err}") from None
+            except CardError as err:
+                cause = err.__cause__ or err
+                raise BrokenTemplate(file, _line_of(cause), f"{type(cause).__name__}: {cause}") from None
 
 
 def _sample(variable: TemplateVariable) -> str:
@@ -267,18 +277,21 @@ def _read(file: Path) -> str:
 
 def _version(folder: Path) -> str:
     """Hash all files of a template, and what we put around them."""
-    digest = hashlib.sha256((_PAGE + _BASE + _SCRIPT).encode())
+    looks = (Path(module.__file__ or "").read_text(encoding="utf-8") for module in (colours, writing))
+    digest = hashlib.sha256("".join([_PAGE, _BASE, _SCRIPT, *looks]).encode())
     for path in sorted(folder.rglob("*")):
-        if path.is_file():
+        name = path.relative_to(folder)
+        # Hidden files are no part of a template: editors and Kubernetes leave some whose names differ from process to process.
+        if path.is_file() and not any(part.startswith(".") for part in name.parts):
             body = path.read_bytes()
-            digest.update(f"\n{path.relative_to(folder).as_posix()} {len(body)}\n".encode() + body)
+            digest.update(f"\n{name.as_posix()} {len(body)}\n".encode() + body)
     return digest.hexdigest()
 
 
 def _compiled(source: str, file: Path, declaration: Declaration) -> jinja2.Template:
     try:
         tree = _ENVIRONMENT.parse(source)
-        Walk(file, declaration.variables, frozenset(_STYLE_FILTERS)).follow(tree.body)
+        Walk(file, declaration.variables, frozenset({*_STYLE_FILTERS, *_NUMBER_FILTERS})).follow(tree.body)
         _refuse_unknown(tree, file, declaration)
         code = _ENVIRONMENT.compile(source, filename=str(file))
     except jinja2.TemplateSyntaxError as err:
@@ -298,7 +311,7 @@ def _refuse_unknown(tree: nodes.Template, file: Path, declaration: Declaration) 
             )
 
 
-def _line_of(err: Exception) -> int:
+def _line_of(err: BaseException) -> int:
     """Return the line of the template that raised an error: Jinja puts it into the traceback."""
     line, trace = 1, err.__traceback__
     while trace is not None:

@@ -44,7 +44,10 @@ class CardDocuments:
     read_url: ReadURL
 
     def find(self, target: Target) -> Document:
-        """Return the document of a card. Raises DocumentGone, and CaptureFailed if a thumbnail is not known any more."""
+        """Return the document of a card.
+
+        Raises DocumentGone, and CaptureFailed if a thumbnail is not known any more, or the template fails with these data.
+        """
         head, _, query = target.url.partition("?")
         bare = head.endswith(_BARE)
         try:
@@ -52,7 +55,10 @@ class CardDocuments:
         except CardError as err:
             raise DocumentGone("the template of this card has changed; ask for the card again") from err
         shown = {} if bare else {name: self._picture(url) for name, url in template.thumbnails(data).items()}
-        return Document(template.render(data, shown), network=template.needs_network(data))
+        try:
+            return Document(template.render(data, shown), network=template.needs_network(data))
+        except CardError as err:
+            raise CaptureFailed(str(err), lasting=True) from err
 
     def _picture(self, url: str) -> str:
         picture = self.cache.look_up(thumbnail_request(self.read_url(url))).rendition

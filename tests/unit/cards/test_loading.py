@@ -74,6 +74,8 @@ def test_a_template_that_cannot_be_used_names_file_and_line(own, files, where, w
         ("<p>\n<p style=\"background: url('{{ picture }}')\">", "may stand in a style"),
         ("<p>\n<style>p { color: {{ title }} }</style>", "may stand in a style"),
         ('<p>\n<a href="{{ title }}">', "may stand in the attribute href"),
+        ('<p>\n<svg><path fill="{{ title }}"/></svg>', "may stand in a style"),
+        ('<p>\n<p style="width: {{ title|float }}px">', "may stand in a style"),
         ('<p>\n<img src="{{ title }}">', "may stand in the attribute src"),
         ('<p>\n<img src="{{ picture|upper }}">', "may stand in the attribute src"),
         ('<p>\n<img src="{{ picture }}{{ picture }}">', "must be one value as a whole"),
@@ -132,6 +134,26 @@ def test_files_of_the_folder_become_part_of_the_card(own):
     assert 'url("data:image/png;base64,UE5H")' in text
     assert not template.needs_network(template.read({"title": "x"}))
     assert template.needs_network(template.read({"title": "x", "picture": "https://x.example/a.png"}))
+
+
+def test_a_style_may_hold_what_is_computed_of_numbers(own):
+    toml = TOML + '\n[variables.part]\ntype = "number"\ndefault = 40\n'
+    template = own('<p style="width: {{ part|float * 2 }}%">{{ title }}</p>', toml)
+    assert 'style="width: 80.0%"' in template.render(template.read({"title": "x"}))
+
+
+def test_data_with_which_a_template_fails_are_the_callers_error(own):
+    template = own("<p>{{ title[0] }}{{ 1 if title == 'Text' else title[20] }}</p>")
+    with pytest.raises(cards.CardError, match=r"^template: own cannot be drawn with these data$"):
+        template.render(template.read({"title": "short"}))
+
+
+def test_hidden_files_are_no_part_of_a_template(own, tmp_path):
+    before = own().version
+    (tmp_path / "own" / "..2026_11_29").mkdir()
+    (tmp_path / "own" / "..2026_11_29" / "template.html").write_text("<p>")
+    (tmp_path / "own" / ".DS_Store").write_text("x")
+    assert cards.load([tmp_path])["own"].version == before
 
 
 def test_the_version_changes_with_any_file(own):
