@@ -1,8 +1,6 @@
 """Every query of every dashboard and alert, asked of a real Prometheus that scrapes a real service with all its processes."""
 
 import itertools
-import re
-import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -12,7 +10,7 @@ import requests
 
 from bench.days import selectors
 from tests.support.engine import running_engine
-from tests.support.monitoring import ALERTS_PAGE, DASHBOARDS, Prometheus, alerts, queries, running_prometheus
+from tests.support.monitoring import DASHBOARDS, Prometheus, alerts, queries, running_prometheus
 from tests.support.processes import free_port, wait_until
 from tests.support.redis import running_redis
 from tests.support.site import running_site
@@ -33,7 +31,6 @@ WITHOUT_SERIES = {'fault="service"', 'verdict!~"public', 'outcome!~"ok', "captur
 
 class Monitored(NamedTuple):
     prometheus: Prometheus
-    ports: dict[str, str]
     visit: Callable[[], None]
 
 
@@ -74,8 +71,6 @@ def monitored(_migrated_file, tmp_path_factory):
         found = stack.enter_context(running_prometheus(folder, ports))
         wait_until(lambda: len(found.ask('up{job="thumbnails"} == 1')) == len(ports), "scrapes of all processes")
         use(url, site, found)
-        # The ports of `make run`, which the page of alerts names, and those of this service.
-        made = {8000: url, 8001: engine.url, 9101: ports["web"], 9102: ports["worker"], 9103: ports["engine"]}
         numbers = itertools.count()
 
         def visit() -> None:
@@ -86,7 +81,7 @@ def monitored(_migrated_file, tmp_path_factory):
                 requests.get(url + asked, {"url": site.url(page), "w": 320}, timeout=60)
             requests.post(f"{url}/screenshots", json={"url": site.url(path)}, timeout=60)
 
-        yield Monitored(found, {str(port): str(ours).rpartition(":")[2] for port, ours in made.items()}, visit)
+        yield Monitored(found, visit)
 
 
 def use(url: str, site, prometheus: Prometheus) -> None:
@@ -128,14 +123,3 @@ def test_prometheus_takes_the_alerts_and_finds_what_they_look_at(prometheus):
     assert {rule["name"] for rule in prometheus.rules()} == {alert["alert"] for alert in alerts()}
     empty = [each for each in selectors() if not prometheus.ask(each)]
     assert [each for each in empty if not any(part in each for part in WITHOUT_SERIES)] == []
-
-
-def test_what_the_page_of_alerts_says_to_look_at_can_be_looked_at(monitored):
-    blocks = re.findall(r"```sh\n(.*?)```", ALERTS_PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    commands = [line for block in blocks for line in block.splitlines() if line.startswith("curl ")]
-    assert len(commands) > 10
-    for command in commands:
-        ours = re.sub(r"127\.0\.0\.1:(\d+)", lambda found: f"127.0.0.1:{monitored.ports[found[1]]}", command)
-        done = subprocess.run(["bash", "-o", "pipefail", "-c", ours], check=False, capture_output=True, text=True)
-        assert done.returncode == 0, command
-        assert done.stdout, command

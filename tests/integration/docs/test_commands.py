@@ -69,7 +69,7 @@ LOG = "\n".join(
     for event, code in (
         *(("request", code) for code in ("blocked_url", "capture_timeout", "upstream_unavailable")),
         *((event, "") for event in ("capture_refused", "capture_slow", "job_completed", "database_unavailable")),
-        *((event, "") for event in ("storage_unavailable", "page_crashed", "browser started")),
+        *((event, "") for event in ("storage_unavailable", "page_crashed", "browser started", "capture_handed_over")),
     )
 )
 
