@@ -70,9 +70,7 @@ def backup(console: Console, file: Path, *, pictures: bool | None) -> None:
 
 def _backup_to_output(console: Console, pictures: bool | None) -> None:
     """Say on standard error what was written."""
-    output = sys.stdout.buffer
-    if output.isatty():
-        raise click.ClickException("a terminal shows no backup; add: > backup.tar.gz")
+    output = console.output()
     with tarfile.open(fileobj=output, mode="w|gz") as archive:
         counts, added = _write(console, archive, pictures)
     output.flush()

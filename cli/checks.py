@@ -80,7 +80,7 @@ def _redis(services: Services) -> Iterator[Finding]:
 
 def _storage(services: Services) -> Iterator[Finding]:
     settings = services.settings
-    where = f"bucket {settings.s3_bucket}" if settings.s3_bucket else str(settings.persist_dir)
+    where = f"bucket {settings.s3_bucket}" if settings.s3_bucket else str(settings.persist_dir.absolute())
     variable = "S3_BUCKET" if settings.s3_bucket else "PERSIST_DIR"
     try:
         services.storage.require_writable()
@@ -88,7 +88,7 @@ def _storage(services: Services) -> Iterator[Finding]:
         yield Finding("storage", "failed", f"{where}: {err.detail}", f"check {variable}; the line before says why")
     else:
         yield Finding("storage", "ok", f"{where} takes pictures")
-    kept = {"folder": str(settings.originals_dir), "s3": f"bucket {settings.s3_bucket}", "redis": "Redis"}[
+    kept = {"folder": str(settings.originals_dir.absolute()), "s3": f"bucket {settings.s3_bucket}", "redis": "Redis"}[
         settings.originals
     ]
     if services.originals_store.works():
@@ -132,7 +132,7 @@ def _engine_urls(services: Services) -> tuple[str, ...]:
 def _engine(url: str) -> Iterator[Finding]:
     state = _engine_state(url)
     if not isinstance(state, dict):
-        yield Finding("engine", "failed", f"{url}: {state}", "start the engine, and check CAPTURE_URL")
+        yield Finding("engine", "failed", f"{url}: {state}", "start the engine, and check CAPTURE_URL and ENGINE_URL")
         return
     past = f"{state.get('browser')}, {state.get('captures')} captures, {state.get('restarts')} restarts"
     now = f"{state.get('in_flight')} run now, {state.get('queued')} wait"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import click
 
@@ -50,13 +50,18 @@ class Console:
 
     @cached_property
     def services(self) -> Services:
-        built = composition.build(self.settings)
-        built.purges.refresh()
-        return built
+        return composition.build(self.settings)
 
     def show(self, facts: object, words: str, *, err: bool = False) -> None:
         """Print `words`, or `facts` as JSON; where `err`, on standard error."""
         click.echo(json.dumps(facts, default=str, ensure_ascii=False) if self.as_json else words, err=err)
+
+    @staticmethod
+    def output() -> BinaryIO:
+        """Return standard output, for a file. Ends the command if that is a terminal."""
+        if sys.stdout.buffer.isatty():
+            raise click.ClickException("a terminal shows no such file; add > and its name")
+        return sys.stdout.buffer
 
     @contextmanager
     def counter(self, length: int, label: str) -> Iterator[Callable[[int], None]]:

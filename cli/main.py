@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from errors import DatabaseUnavailable, ThumbnailError
+from errors import DatabaseUnavailable, QueueUnavailable, ThumbnailError
 
 # In the order in which they are shown: the module that has the command, and what it does.
 _COMMANDS = {
@@ -44,6 +44,9 @@ class _Group(click.Group):
         except DatabaseUnavailable as err:
             where = ctx.obj.services.database.where
             raise click.ClickException(f"the database {where} is {err.state}") from None
+        except QueueUnavailable as err:
+            variable = ctx.obj.services.connections.state.variable
+            raise click.ClickException(f"{err.detail}; check {variable}, and run thumbnails doctor") from None
         except ThumbnailError as err:
             raise click.ClickException(err.detail or err.title) from None
         except OSError as err:

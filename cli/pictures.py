@@ -10,6 +10,7 @@ from access import pairs_of_card
 from access import sign as signature
 from cards import CardError
 from cli.console import Console
+from errors import InvalidOption
 from jobs import new_id
 from model import ThumbnailRequest
 from options import CARD_OPTIONS, FORMATS
@@ -17,6 +18,7 @@ from path_form import write_path
 from thumbnails import Ask, NoCharge, describe
 
 CLIENT = "command line"
+STANDARD = Path("-")
 _ENDINGS = {ending: name for name, ending in ((each.name, each.ending) for each in FORMATS.values() if each.ending)}
 
 
@@ -24,21 +26,28 @@ _ENDINGS = {ending: name for name, ending in ((each.name, each.ending) for each 
 @click.argument("url")
 @click.option("--option", "-o", "options", multiple=True, help="an option of /thumb, such as w=320; repeatable")
 @click.option(
-    "--output", "-f", type=click.Path(dir_okay=False, path_type=Path), help="the file; its ending chooses the format"
+    "--output",
+    "-f",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="the file, whose ending chooses the format; - for standard output",
 )
 @click.option("--fresh", is_flag=True, help="capture the page even if its picture is known")
 @click.pass_obj
 def capture(console: Console, url: str, options: tuple[str, ...], output: Path | None, *, fresh: bool) -> None:
     """Write the picture of the page at URL into a file."""
+    console.services.purges.refresh()
     request = _request(console, url, options, output, fresh=fresh)
     file = output or Path(f"{request.target.host.strip('[]')}.{FORMATS[request.rendition.format].ending}")
     console.services.access.blocked.require_shown(request.target)
     served = console.services.thumbnailer.get(Ask(request, NoCharge(CLIENT), new_id()), stale_ok=False)
-    try:
-        file.write_bytes(served.picture.body)
-    except OSError as err:
-        raise click.ClickException(f"{file}: {err.strerror}") from None
     picture = served.picture
+    if file == STANDARD:
+        console.output().write(picture.body)
+    else:
+        try:
+            file.write_bytes(picture.body)
+        except OSError as err:
+            raise click.ClickException(f"{file}: {err.strerror}") from None
     facts = {
         "file": str(file),
         "url": request.target.url,
@@ -51,9 +60,8 @@ def capture(console: Console, url: str, options: tuple[str, ...], output: Path |
         "notes": str(picture.notes),
     }
     notes = f" ({picture.notes})" if str(picture.notes) else ""
-    console.show(
-        facts, f"{file}: {picture.width} x {picture.height}, {len(picture.body):,} bytes, {served.cache}{notes}"
-    )
+    words = f"{file}: {picture.width} x {picture.height}, {len(picture.body):,} bytes, {served.cache}{notes}"
+    console.show(facts, words, err=file == STANDARD)
 
 
 def _request(
@@ -142,7 +150,14 @@ def purge(console: Console, /, *, everything: bool, older_than: str | None, **or
         given["all"] = True
     if older_than is not None:
         given["older_than"] = float(older_than) if older_than.replace(".", "", 1).isdecimal() else older_than
-    report = console.services.purging.purger.purge(console.services.purging.reader.read(given))
+    if not given:
+        raise click.UsageError("give one of --url, --host, --site, --tag, --all and --older-than")
+    try:
+        what = console.services.purging.reader.read(given)
+    except InvalidOption as err:
+        words = ", ".join(f"--{name.replace('_', '-')}" for name in (err.field or "").split(", ") if name)
+        raise click.UsageError(f"{words}: {err.reason}") from None
+    report = console.services.purging.purger.purge(what)
     told = ", ".join(f"{name} {state}" for name, state in report.caches.items())
     console.show(
         report.description, f"Purged {report.order.what}: {len(report.order.scopes):,} pages or hosts. {told}".rstrip()
@@ -160,6 +175,7 @@ def explain(console: Console, url: str, options: tuple[str, ...], client: str | 
     The memory of the web processes is not seen from here: GET /explain shows that of one of them.
     """
     pairs = [("url", url), *_pairs(options), *([("client", client)] if client else [])]
+    console.services.purges.refresh()
     explained = console.services.query_explainer.explain(urlencode(pairs).encode(), CLIENT)
     facts = describe(explained)
     facts["cache"]["memory"] = facts["cache"]["original_in_memory"] = "not seen from here"

@@ -17,7 +17,7 @@ def sites() -> None:
     """Exchange lists of sites."""
 
 
-@sites.command("import")
+@sites.command("import", short_help="Import a list of sites.")
 @click.argument("source")
 @click.option("--kind", type=click.Choice([each.value for each in ListKind]), help="recognised by the list if left out")
 @click.option("--dry-run", is_flag=True, help="only say what would be done, by line")
@@ -46,7 +46,7 @@ def import_sites(console: Console, source: str, kind: str | None, *, dry_run: bo
     _echo(console, report)
 
 
-@sites.command("export")
+@sites.command("export", short_help="Write the catalogue of sites.")
 @click.option("--format", "format_", type=click.Choice([*FILES]), default="csv", show_default=True)
 @click.option("--output", "-o", type=click.File("wb"), default="-", help="a file; the standard output by default")
 @click.pass_obj

@@ -1,5 +1,6 @@
 """`thumbnails capture` and `thumbnails purge`."""
 
+import json
 from io import BytesIO
 
 import pytest
@@ -81,8 +82,26 @@ def test_a_purge_says_what_it_did(thumbnails, tmp_path):
 
 
 def test_a_purge_of_nothing_or_of_two_things_is_refused(thumbnails):
-    assert "send one of" in thumbnails("purge").stderr
-    assert "only one of them" in thumbnails("purge", "--all", "--host", "example.com").stderr
+    assert "give one of --url, --host" in thumbnails("purge").stderr
+    assert "--host, --all: send only one of them" in thumbnails("purge", "--all", "--host", "example.com").stderr
+    assert "--older-than: must be an age in seconds" in thumbnails("purge", "--older-than", "soon").stderr
+    assert "--site: must be" in thumbnails("purge", "--site", "0").stderr
+
+
+def test_a_picture_may_go_to_standard_output(thumbnails):
+    done = thumbnails("--json", "capture", PAGE, "-o", "w=320", "-o", "format=webp", "-f", "-")
+
+    assert Image.open(BytesIO(done.stdout_bytes)).format == "WEBP"
+    told = json.loads(done.stderr.splitlines()[-1])
+    assert (told["file"], told["bytes"]) == ("-", len(done.stdout_bytes))
+
+
+def test_a_signature_needs_no_redis_and_a_purge_says_which(make_built):
+    run = runner_for(make_built(redis_url="redis://127.0.0.1:1/0", signing_keys="0123456789abcdef0123456789abcdef"))
+    signed, purged = run("sign", PAGE), run("purge", "--all")
+
+    assert (signed.exit_code, signed.stderr) == (0, "")
+    assert (purged.exit_code, "check REDIS_URL" in purged.stderr) == (1, True)
 
 
 def test_a_page_is_explained_without_a_capture(thumbnails, api):
