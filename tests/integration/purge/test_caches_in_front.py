@@ -20,6 +20,7 @@ from tests.support.nginx import Edge, running_nginx
 from tests.support.processes import wait_until
 from tests.support.visitors import PAGE, get
 from tests.support.web import running_web
+from tests.support.worker import running_worker
 from urls import locate
 
 
@@ -134,6 +135,16 @@ def test_a_cache_is_told_once_more_when_all_processes_know(make_built, cdn):
     assert knows.purging.in_front.tell_pending(soon()) == 0
     assert cdn.get(client, path).headers["X-Cache"] == "MISS"
     assert woken_in(knows) is None
+
+
+@pytest.mark.slow
+def test_the_worker_wakes_to_tell_caches_again(make_built, settings, cdn, tmp_path):
+    built = make_built(purge_urls=cdn.url)
+    with running_worker(tmp_path / "worker.log", **settings | {"purge_urls": cdn.url}):
+        app_of(built).post("/purge", json={"url": PAGE})
+        wait_until(lambda: len(cdn.asked) == 2, "another call, without beat")
+    assert cdn.asked[0].headers["Surrogate-Key"] == cdn.asked[1].headers["Surrogate-Key"]
+    assert woken_in(built) is None
 
 
 def test_a_cdn_is_told_after_nginx_which_it_may_have_asked(make_built, cdn, tmp_path):
