@@ -13,7 +13,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -58,8 +58,9 @@ def backup(console: Console, file: Path, *, pictures: bool | None) -> None:
             counts, added = _write(console, archive, pictures)
         draft.replace(file)
     except OSError as err:
-        draft.unlink(missing_ok=True)
-        raise click.ClickException(f"{file}: {err.strerror or err}") from None
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise click.ClickException(f"{file}: {err.strerror or err}; `-` writes to standard output") from None
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
@@ -170,6 +171,8 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
         with file.open("rb") as source:
             yield source
         return
+    if sys.stdin.buffer.isatty():
+        raise click.ClickException("a terminal sends no backup; add < and its name")
     with tempfile.TemporaryFile() as source:
         shutil.copyfileobj(sys.stdin.buffer, source)
         source.seek(0)

@@ -191,6 +191,13 @@ def test_a_backup_that_fails_leaves_the_one_before(filled, tmp_path):
 
 
 @ON_SQLITE
+def test_where_no_file_can_be_written_standard_output_is_named(filled):
+    done = runner_for(filled)("backup", "/proc/backup.tar")
+
+    assert (done.exit_code, "`-` writes to standard output" in done.stderr) == (1, True)
+
+
+@ON_SQLITE
 def test_a_backup_is_for_its_owner_alone(filled, tmp_path):
     runner_for(filled)("backup", tmp_path / "backup.tar")
 
