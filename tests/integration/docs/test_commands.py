@@ -110,7 +110,8 @@ class Installation:
         script = script or block.script
         if re.search(r"^(status|log|restart)\b", script, re.MULTILINE):
             script = FOUR_COMMANDS["compose"].script + script
-        self.built.jobs.store.workers.announce()  # as one that runs does
+        self.built.jobs.store.workers.announce()  # as a worker and beat that run do
+        self.built.jobs.store.workers.note_beat()
         folder = self.workshop.folder_of(block.page)
         ran = self.workshop.run(script, folder, self.environ)
         assert ran.status == 0, f"{block}\n{script}\n{ran.stdout}\n{ran.stderr}"
