@@ -140,11 +140,13 @@ def _engine(url: str) -> Iterator[Finding]:
     if state.get("sandbox"):
         yield Finding("sandbox", "ok", "Chromium's sandbox is on")
     else:
-        yield Finding("sandbox", "warning", "Chromium runs without its sandbox", "see docs/engine.md, Sandbox")
+        yield Finding(
+            "sandbox", "warning", "Chromium runs without its sandbox", "see docs/operations/first-day.md, The sandbox"
+        )
     if state.get("isolation") == "namespace":
         yield Finding("isolation", "ok", "the browser has a network namespace of its own")
     else:
-        advice = "allow user namespaces, or keep the engine on a network without inside addresses: docs/engine.md"
+        advice = "allow user namespaces, or keep the engine on a network without inside addresses: docs/security.md, Namespace or flags"
         yield Finding("isolation", "warning", "the browser has no network namespace of its own", advice)
 
 

@@ -1,6 +1,7 @@
 """The documents lead where they say, and explain what the code says."""
 
 import re
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 NO_SUBJECTS = {"bench", "clients", "data", "demo", "deploy", "docs", "engine", "scripts", "tests"}
+READ = {".py", ".yml", ".yaml", ".toml", ".conf", ".service", ".tpl", ".nft", ".example", ".js", ".php"}
 EVENT = re.compile(r'_log\.\w+\(\s*"([a-z_]+)"|\b_?call\(\s*"([a-z_]+)"')
 
 
@@ -61,6 +63,26 @@ def test_every_event_of_the_web_process_and_the_worker_is_explained_to_operators
     told = "".join(text(page) for page in ROOT.glob("docs/operations/*.md"))
     assert len(events) > 20
     assert {name for name in events if f"`{name}`" not in told} == set()
+
+
+def test_pages_that_code_and_configuration_name_are_there_with_their_headings():
+    """Such as an advice of `thumbnails doctor`: `see docs/operations/first-day.md, The sandbox`."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    named = re.compile(r"(?<![\w/])(docs/[\w/-]+\.md)(?:#([\w-]+))?(?:, ([A-Z][^\n\".]*))?")
+    lost = []
+    for name in listed:
+        if Path(name).suffix not in READ or name.startswith(("tests/", "bench/")):
+            continue
+        for page, anchor, heading in named.findall((ROOT / name).read_text(encoding="utf-8")):
+            target = ROOT / page
+            headings = re.findall(r"^#+ (.+)$", text(target), flags=re.MULTILINE) if target.exists() else []
+            if (
+                not target.exists()
+                or (anchor and anchor not in anchors(target))
+                or (heading and not heading.startswith(tuple(headings)))
+            ):
+                lost.append((name, page, anchor, heading))
+    assert lost == []
 
 
 def test_the_glossary_is_in_alphabetical_order():
