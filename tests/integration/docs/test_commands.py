@@ -64,13 +64,21 @@ FILES = {
         f"{folder}/post.md": POST for folder in ("content/posts", "_posts", "posts", "src/content/posts")
     },
 }
+LOG_PAGES = [ROOT / "docs" / "operations" / name for name in ("logs.md", "jobs.md")]
+EVENTS = {
+    name
+    for page in LOG_PAGES
+    for cell in re.findall(r"^\| (`[^|]+) \|", page.read_text(encoding="utf-8"), re.MULTILINE)
+    for name in re.findall(r"`([a-z_]+)`", cell)
+}
+CODES = re.findall(r"^\| `([a-z_]+)` \|", (ROOT / "docs/errors.md").read_text(encoding="utf-8"), re.MULTILINE)
+# Each event that pages explain, and each error: so the commands of a page look for none that there is not.
 LOG = "\n".join(
-    f'{{"event": "{event}", "code": "{code}", "verdict": "private"}}'
-    for event, code in (
-        *(("request", code) for code in ("blocked_url", "capture_timeout", "upstream_unavailable")),
-        *((event, "") for event in ("capture_refused", "capture_slow", "job_completed", "database_unavailable")),
-        *((event, "") for event in ("storage_unavailable", "page_crashed", "browser started", "capture_handed_over")),
-    )
+    [
+        *(f'{{"event": "{event}", "verdict": "private"}}' for event in sorted(EVENTS)),
+        *(f'{{"event": "request", "code": "{code}", "verdict": "private"}}' for code in CODES),
+        '{"event": "browser started"}',  # of the engine
+    ]
 )
 
 
