@@ -23,7 +23,7 @@ from tests.support.screenshot_api import refuse, running_screenshot_api
 
 __all__ = ["browser"]
 
-# Notes what moves, and how many requests of a script are under way: of fetch, and of pictures
+# Notes what moves, counts the images that fail, and how many requests of a script are under way: of fetch, and of pictures
 # whose source it sets. What moves as the window changes its size, as it does for a picture of the whole page, is no shift.
 WATCH = """
 window.shifts = [];
@@ -33,7 +33,8 @@ new PerformanceObserver((list) => {
     if (!hadRecentInput) window.shifts.push([value, ...moved]);
   }
 }).observe({ type: "layout-shift", buffered: true });
-window.most = 0;
+window.most = window.failed = 0;
+document.addEventListener("error", (event) => { window.failed += event.target.nodeName == "IMG"; }, true);
 const under_way = new Set();
 const begin = (what) => { under_way.add(what); window.most = Math.max(window.most, under_way.size); };
 const end = (event) => under_way.delete(event.target);
@@ -366,6 +367,31 @@ def test_a_page_of_hundreds_asks_at_most_six_at_a_time(visit):
         wait_until(lambda: found.page.wait_for_timeout(200) or service.shown == 300, "300 pictures", 60)
         found.arrive(300)
         assert found.most == 6
+        found.stays()
+        found.page.context.close()
+
+
+class LostOnce(PendingOnce):
+    """A service whose first answer for some of the pictures is no picture."""
+
+    def __call__(self, environ, start_response):
+        name = environ["QUERY_STRING"]
+        if name.startswith("lost") and name not in self.seen:
+            self.seen.add(name)
+            start_response("200 OK", [("Content-Type", "image/png")])
+            return [b""]
+        return super().__call__(environ, start_response)
+
+
+def test_an_image_that_fails_moves_nothing_and_arrives_later(visit):
+    service = LostOnce()
+    with serving(service) as url:
+        names = [f"{name}={n}" for n in range(6) for name in ("lost", "kept")]
+        found = visit(
+            "".join(f'<img {DOT} data-thumb="{url}/thumb?{name}" {SIZE} alt="Its words">' for name in names), url
+        )
+        found.arrive(12)
+        assert found.page.evaluate("window.failed") == 6
         found.stays()
         found.page.context.close()
 

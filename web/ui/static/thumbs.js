@@ -26,6 +26,7 @@
     states.set(img, state);
     if (state.busy) return;
     if (!img.dataset.thumb && !(img.complete && isOurs(url) && state.done != url && !isSettled(img, url))) return;
+    if (img.dataset.thumb || !img.naturalWidth) keepBox(img);
     state.busy = 1;
     state.tries = 0;
     queue.push(img);
@@ -108,6 +109,14 @@
     };
     fresh.onerror = () => later(img);
     fresh.src = next;
+  };
+
+  // The words of an image that fails take as much room as they need, unless it is a box. That of one whose content is
+  // hidden stands on the line, as images do.
+  const keepBox = (img) => {
+    if (getComputedStyle(img).display != "inline") return;
+    img.style.display = "inline-block";
+    img.style.overflow = "hidden";
   };
 
   // A picture of another size than its placeholder does not move what is around it.
