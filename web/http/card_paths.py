@@ -5,6 +5,7 @@ template.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlencode
@@ -46,6 +47,16 @@ class CardReader:
 
     def read(self, environ: "WSGIEnvironment") -> ThumbnailRequest:
         """Read path and query. Raises UnknownCard, InvalidCard or InvalidOption."""
+        return self._card(environ).wanted
+
+    def require_allowed(self, environ: "WSGIEnvironment", wanted: ThumbnailRequest) -> None:
+        """Raise an error unless every caller may GET this card: signature, size, and the pages that it shows."""
+        card = self._card(environ)
+        self._services.access.require_allowed(card.signed, wanted)
+        for target in card.shows:
+            self._services.access.require_target(target)
+
+    def _card(self, environ: "WSGIEnvironment") -> "AskedCard":
         path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
         read = self._remembered if len(query) <= _LONGEST_REMEMBERED else self._read_or_refuse
         found = read(path, query)
@@ -53,28 +64,32 @@ class CardReader:
             raise found.untraced()
         return found
 
-    def require_allowed(self, environ: "WSGIEnvironment", wanted: ThumbnailRequest) -> None:
-        """Raise an error unless every caller may GET this card: signature, size, and the pages that it shows."""
-        template, _ = _parts(environ["PATH_INFO"])
-        pairs = pairs_of_card(template, read_query(environ["QUERY_STRING"].encode("latin-1")))
-        self._services.access.require_allowed(urlencode(pairs).encode(), wanted)
-        for shown in self._services.card_thumbnails.shown_by(wanted.target):
-            self._services.access.require_target(shown.target)
-
     def written(self, environ: "WSGIEnvironment") -> Mapping[str, str]:
         """Return the options as far as they can be read, and the size of the template's cards."""
         template = self._services.templates.get(_parts(environ["PATH_INFO"])[0])
         size = {"width": str(template.width), "height": str(template.height)} if template else {}
         return written_in(environ["QUERY_STRING"]) | size
 
-    def _read_or_refuse(self, path: str, query: str) -> ThumbnailRequest | ThumbnailError:
+    def _read_or_refuse(self, path: str, query: str) -> "AskedCard | ThumbnailError":
         try:
             template, ending = _parts(path)
             if ending not in _ENDINGS:
                 raise InvalidOption(f"must end in {either(tuple(f'.{each}' for each in FORMATS))}", field="path")
-            return read_card(self._services, template, read_query(query.encode("latin-1")), _ENDINGS[ending])
+            pairs = read_query(query.encode("latin-1"))
+            wanted = read_card(self._services, template, pairs, _ENDINGS[ending])
         except ThumbnailError as err:
             return err.untraced()
+        shows = tuple(each.target for each in self._services.card_thumbnails.shown_by(wanted.target))
+        return AskedCard(wanted, shows, urlencode(pairs_of_card(template, pairs)).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class AskedCard:
+    """A card that an address asks for, the pages that it shows, and the query that its signature is over."""
+
+    wanted: ThumbnailRequest
+    shows: tuple[Target, ...]
+    signed: bytes
 
 
 def read_card(services: Services, name: str, pairs: Pairs, format_: str) -> ThumbnailRequest:
