@@ -235,8 +235,9 @@ CONFIG = {
     ],
     "auth": {"openapi": {"bearer": {"bearer": KEY}}},
 }
-# Of many sites, each is refused by itself. The options and the page of a path are read together, as it is written.
-TAKES_MUCH = ("POST /sites", "POST /sites/import", "GET /t/{options}/{page}")
+# Of many sites, each is refused by itself. The options and the page of a path are read together, as it is written. In
+# SnapSharp's contract, a null is left out and a number may be a text.
+TAKES_MUCH = ("POST /sites", "POST /sites/import", "GET /t/{options}/{page}", "POST /v1/og-image")
 FRACTION = re.compile(r"\d+\.\d+")
 
 
