@@ -111,13 +111,17 @@ def ipv6(host: str, port: int = 80) -> bytes:
 
 @contextlib.asynccontextmanager
 async def running_proxy(
-    lookup: Callable[[str], Iterable[str]] | None = None, limits: Limits | None = None, **rules: object
+    lookup: Callable[[str], Iterable[str]] | None = None,
+    limits: Limits | None = None,
+    *,
+    network: bool = True,
+    **rules: object,
 ) -> AsyncIterator[Proxy]:
     world, traffic = World(), Traffic()
     gate = Gate(Guard(lookup=lookup or Resolver(), **rules), 1, limits, world.connect)
     site = await asyncio.start_server(world.echo, "127.0.0.1", 0)
     world.port = site.sockets[0].getsockname()[1]
-    egress = Egress(gate, traffic)
+    egress = Egress(gate, traffic, network=network)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         await egress.open(listener)
         try:

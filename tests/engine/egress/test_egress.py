@@ -84,6 +84,19 @@ async def test_a_destination_is_refused_without_a_look_up(request_: bytes, verdi
         assert (resolver.asked, proxy.world.dialled) == ([], [])
 
 
+@in_loop
+async def test_without_a_network_every_destination_is_refused_without_a_look_up():
+    resolver = Resolver()
+    async with running_proxy(resolver, network=False, exempt=exemptions(["10.0.0.1"])) as proxy:
+        for request in (name("example.com"), ipv4(PUBLIC), ipv4("10.0.0.1"), ipv6("2606:4700::1")):
+            await refused(proxy, request)
+        assert proxy.traffic.refused == {Verdict.NO_NETWORK: 4}
+        assert proxy.egress.failure_of("example.com", 80) == Verdict.NO_NETWORK
+        assert not Verdict.NO_NETWORK.ok
+        assert (resolver.asked, proxy.world.dialled) == ([], [])
+        assert await proxy.egress.is_healthy()
+
+
 @pytest.mark.parametrize(
     ("answer", "verdict"),
     [

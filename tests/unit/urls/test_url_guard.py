@@ -109,6 +109,27 @@ def test_a_stored_url_is_parsed_as_it_was_when_the_caller_sent_it():
     )
 
 
+DOCUMENTS = ["document:0a1b", "card:article@1?title=x", "DOCUMENT:0a1b", "document://example.com/"]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_caller_cannot_name_a_document_as_a_url(name):
+    for parse in (parse_url, parse_typed_url):
+        with pytest.raises((InvalidURL, BlockedTarget)):
+            parse(name, Guard())
+
+
+def test_the_name_of_a_document_is_stored_as_a_url_is():
+    for name in DOCUMENTS[:2]:
+        target = locate(name)
+        assert (target.url, target.host, target.netloc) == (name, "", name.partition("?")[0])
+        assert target.is_document
+        assert read_capture(chosen(CaptureOptions(target))) == CaptureOptions(target)
+    assert not locate("https://example.com/document:0a1b").is_document
+    with pytest.raises(ValueError, match="begins with one of"):
+        Target.of_document("https://example.com/")
+
+
 @pytest.mark.parametrize(
     "options",
     [
