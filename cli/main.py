@@ -41,6 +41,10 @@ class _Group(click.Group):
         """Run a command. What callers of the service would be told, the operator is told too."""
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as err:
+            if err.option_name == "--json":
+                raise click.UsageError("write --json before the command: thumbnails --json doctor", err.ctx) from None
+            raise
         except DatabaseUnavailable as err:
             where = ctx.obj.services.database.where
             raise click.ClickException(f"the database {where} is {err.state}") from None

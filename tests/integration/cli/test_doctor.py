@@ -277,6 +277,13 @@ def test_a_beat_that_is_missing_is_found(built, redis_url):
     )
 
 
+def test_json_after_the_command_is_put_right(built):
+    done = runner_for(built)("doctor", "--json")
+
+    assert (done.exit_code, "write --json before the command" in done.stderr) == (2, True)
+    assert "No such option '--jsn'" in runner_for(built)("doctor", "--jsn").stderr
+
+
 def test_the_command_runs_as_a_program(built, redis_url, database_url, tmp_path):
     env = production_environ() | {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "THUMB_LIMT": "1 per day"}
     done = run_python("cli", "--json", "doctor", cwd=tmp_path, env=env)
