@@ -38,6 +38,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
       libjs-pdf \
       webext-ublock-origin-chromium \
     && rm -rf /var/lib/apt/lists/*
+COPY cards cards
 COPY netguard netguard
 COPY options options
 COPY telemetry telemetry
