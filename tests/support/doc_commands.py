@@ -27,7 +27,6 @@ REAL = ("bash", "cat", "curl", "cut", "env", "grep", "head", "mkdir", "openssl",
 STAND_INS = (
     *("apt-get", "docker", "fly", "gcloud", "git", "helm", "install", "journalctl", "kubectl", "npm", "pip", "prometheus"),
     *("python", "ssh", "systemctl", "systemd-analyze", "systemd-sysusers", "cp", "gunicorn", "make", "promtool", "thumbnails", "thumbnail-mcp", "redis-cli"),
-    *("bundle", "hugo", "npx"),  # of static sites
 )  # fmt: skip
 
 

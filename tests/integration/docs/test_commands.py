@@ -54,15 +54,11 @@ FOUR_COMMANDS = {block.name: block for block in SHELL if block.mark == "shell"}
     for block in blocks(ROOT / "docs/operations/kubernetes.md")
     if (block.mark, block.name) == ("values", "one-node")
 ]
-POST = "---\ntitle: Gardens of the year\nauthor: Ada\n---\nText\n"
 FILES = {
     "docs/sites.md": {
         "bookmarks.html": '<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<DL><p><DT><A HREF="https://example.com/">A</A></DL>'
     },
     "docs/operations/kubernetes.md": {"mine.yaml": MINE},
-    "docs/static-cards.md": {
-        f"{folder}/post.md": POST for folder in ("content/posts", "_posts", "posts", "src/content/posts")
-    },
 }
 LOG_PAGES = [ROOT / "docs" / "operations" / name for name in ("logs.md", "jobs.md")]
 EVENTS = {
