@@ -213,12 +213,11 @@ def test_a_generated_client_captures_a_picture(generated, served):
 # `negative_data_rejection`.
 CHECKS = {name: {"enabled": False} for name in ("positive_data_acceptance", "ignored_auth", "negative_data_rejection")}
 REFUSALS = [400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 501]
+# They read the options of `GET /thumb` by the same reader.
 LIKE_THUMB = (
-    "GET /meta",
-    "GET /icon",
-    "GET /oembed",
-    "GET /embed",
-)  # they read the options of `GET /thumb` by the same reader
+    *("GET /meta", "GET /icon", "GET /oembed", "GET /embed", "GET /explain"),
+    *("GET /cards/check.json", "GET /cards/picture"),
+)
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 CONFIG = {
     "seed": 1,
