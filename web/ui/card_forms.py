@@ -25,10 +25,7 @@ _INPUTS = {
     "boolean": "check",
     "language": "text",
 }
-_HINTS = {
-    "image": "The URL of a picture.",
-    "language": "Such as en, pt-BR or ja.",
-}
+_HINTS = {"image": "The URL of a picture."}
 _COMMON = ("lang", "theme", "background", "accent")
 
 

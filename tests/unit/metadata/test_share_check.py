@@ -63,6 +63,13 @@ def test_twitter_tags_alone_are_read_by_x_slack_and_discord_only():
     assert findings(shared)["og:image"].networks == ("Facebook", "LinkedIn", "WhatsApp")
 
 
+def test_x_shows_a_description_beside_a_small_picture_alone_and_linkedin_none():
+    assert cards(page())["X"].description == ""
+    assert cards(page(without=["twitter:card"]))["X"].description == "Twelve gardens, described."
+    assert {cards(each)["LinkedIn"].description for each in (page(), page({}))} == {""}
+    assert cards(page())["WhatsApp"].description == "Twelve gardens, described."
+
+
 def test_without_twitter_card_x_and_discord_show_a_small_picture():
     shared = page(without=["twitter:card"])
     assert {name for name, layout in layouts(shared).items() if layout == "small"} == {"X", "Discord"}

@@ -73,6 +73,8 @@ form.addEventListener("submit", (event) => {
 
 form.addEventListener("input", ({ target }) => {
   if (target.dataset.for) document.getElementById(target.dataset.for).value = target.value;
+  const palette = form.querySelector(`[data-for="${target.id}"]`);
+  if (palette && /^#[0-9a-f]{6}$/i.test(target.value)) palette.value = target.value;
   if (["code", "key"].includes(target.name)) return;
   if (form.method === "post" && !form.elements.key.value) return;
   clearTimeout(later);
