@@ -58,7 +58,7 @@ log = structlog.get_logger()
 def create_app(settings: EngineSettings, service: CaptureService, supervisor: Supervisor) -> web.Application:
     app = web.Application(client_max_size=MAX_BODY + ADDED, middlewares=[_identify, _envelope])
     app[SERVICE], app[SUPERVISOR] = service, supervisor
-    app[STARTED], app[TEMPLATES] = time.monotonic(), cards.load()
+    app[STARTED], app[TEMPLATES] = time.monotonic(), settings.templates
     app[API_KEY] = settings.engine_api_key.get_secret_value() if settings.engine_api_key else ""
     app.router.add_get("/v1/screenshot", screenshot, allow_head=False)
     app.router.add_post("/v1/screenshot", screenshot)

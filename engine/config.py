@@ -8,6 +8,7 @@ import difflib
 import os
 import pwd
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ import dotenv
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+import cards
 import netguard
 
 CORES = os.cpu_count() or 1
@@ -152,6 +154,10 @@ class EngineSettings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
+    templates_dir: Path | None = Field(
+        None, description="a folder of templates"
+    )  # for SnapSharp's clients of the engine
+
     metrics_port: int | None = Field(None, ge=1, le=65535, description="a port from 1 to 65535")
     metrics_host: str = Field("127.0.0.1", description="an address to listen on")
 
@@ -160,6 +166,11 @@ class EngineSettings(BaseSettings):
         None, description="the http:// or https:// URL of a receiver of OTLP over HTTP, such as http://127.0.0.1:4318"
     )
     otel_sdk_disabled: bool = Field(default=False, description="true or false")
+
+    @cached_property
+    def templates(self) -> cards.Templates:
+        """The templates of cards, read once. Raises BrokenTemplate."""
+        return cards.load([self.templates_dir] if self.templates_dir else [])
 
     @property
     def sends_traces(self) -> bool:
@@ -176,11 +187,16 @@ def load() -> EngineSettings:
     _read_secret_file("ENGINE_API_KEY")
     _read_secret_file("OTEL_EXPORTER_OTLP_HEADERS")
     try:
-        return EngineSettings()
+        settings = EngineSettings()
     except ValidationError as err:
         # A default that is computed from an invalid value fails as well, and needs no message.
         wrong = [str(e["loc"][0]) for e in err.errors() if e["type"] != "default_factory_not_called"]
         raise InvalidSettings("\n".join(map(_describe, dict.fromkeys(wrong)))) from None
+    try:
+        _ = settings.templates
+    except cards.BrokenTemplate as err:
+        raise InvalidSettings(f"TEMPLATES_DIR is invalid: {err}") from None
+    return settings
 
 
 def unknown_variables() -> list[str]:

@@ -22,8 +22,13 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def engine(site: Site) -> Iterator[Engine]:
-    with running_engine(PRIVATE_TARGETS=site.address, ENGINE_CONCURRENCY=2) as running:
+def engine(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    own = tmp_path_factory.mktemp("templates") / "own"
+    own.mkdir()
+    (own / "template.toml").write_text('title = "Own"\n', encoding="utf-8")
+    (own / "template.html").write_text("<p>Own</p>", encoding="utf-8")
+    settings = {"PRIVATE_TARGETS": site.address, "TEMPLATES_DIR": own.parent, "ENGINE_CONCURRENCY": 2}
+    with running_engine(**settings) as running:
         yield running
 
 
@@ -108,5 +113,5 @@ def test_og_image_draws_a_template_with_its_data(engine: Engine):
 
 def test_templates_lists_what_og_image_draws(engine: Engine):
     listed = engine.get("/v1/templates").json()["templates"]
-    assert {"blog-post", "quote-card", "article"} <= {each["id"] for each in listed}
+    assert {"blog-post", "quote-card", "article", "own"} <= {each["id"] for each in listed}
     assert {"id", "name", "description", "variables"} == {name for each in listed for name in each}

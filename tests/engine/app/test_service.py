@@ -484,6 +484,19 @@ def test_an_invalid_setting_stops_the_start_and_names_the_variable(
     assert said.count("\n") == 1
 
 
+def test_a_template_that_cannot_be_used_stops_the_start_with_its_file_and_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RES_OPTIONS", "")
+    monkeypatch.setenv("TEMPLATES_DIR", "templates")
+    (tmp_path / "templates" / "mine").mkdir(parents=True)
+    (tmp_path / "templates" / "mine" / "template.toml").write_text('title = "Mine"\nwidht = 3\n')
+    assert run(lambda _: pytest.fail("it started")) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("TEMPLATES_DIR is invalid: templates/mine/template.toml:2: widht is not known")
+
+
 def test_an_engine_with_an_invalid_setting_exits_with_status_2(tmp_path: Path):
     with start_engine(tmp_path, {"ENGINE_CONCURRENCY": "many"}) as process:
         _, said = process.communicate(timeout=20)
