@@ -25,6 +25,7 @@ from cards.values import THUMBNAIL, TemplateVariable, read_value
 from cards.writing import direction_of, language_of
 
 PREFIX = "card:"
+_MOST_NAMED = 20  # unknown variables in one error
 _DOCUMENT = Path(__file__).parent / "document"
 _BASE = (_DOCUMENT / "base.css").read_text(encoding="utf-8")
 _SCRIPT = (_DOCUMENT / "fit.js").read_text(encoding="utf-8")
@@ -163,7 +164,7 @@ class Template:
                     values[name] = read_value(value, variables[name])
                 except ValueError as err:
                     bad.append(BadVariable(name, str(err)))
-        unknown = sorted(set(given) - set(variables))
+        unknown = [_shown(name) for name in sorted(set(given) - set(variables))[:_MOST_NAMED]]
         refused = {each.name for each in bad}
         missing = [
             name for name, each in variables.items() if each.required and not values.get(name) and name not in refused
@@ -248,6 +249,11 @@ class Template:
             except CardError as err:
                 cause = err.__cause__ or err
                 raise BrokenTemplate(file, _line_of(cause), f"{type(cause).__name__}: {cause}") from None
+
+
+def _shown(name: str) -> str:
+    """Return a name that a caller has made up, so that an error may repeat it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:40])
 
 
 def _sample(variable: TemplateVariable) -> str:

@@ -6,8 +6,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from datetime import date
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 from cards.colours import read_colour
@@ -19,6 +19,7 @@ LONGEST_PICTURE = 400_000  # characters of a data: URI
 # Embeddings, overrides and isolates reach beyond their text, and are seen in nothing else. Marks (U+200E, U+200F, U+061C) stay.
 _STEERING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF])
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,10})?")
 _DATA = re.compile(r"data:image/(png|jpeg|webp|gif|avif|svg\+xml);base64,([A-Za-z0-9+/]+={0,2})")
 
 
@@ -68,19 +69,18 @@ def _long_text(given: str, variable: TemplateVariable) -> str:
 
 
 def _number(given: str, _: TemplateVariable) -> str:
-    try:
-        number = Decimal(given.strip())
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not given.isascii() or "_" in given or not number.is_finite() or len(given) > 20 or abs(number) >= 10**15:
+    text = given.strip()
+    if not _NUMBER.fullmatch(text):
         raise ValueError("must be a number such as 12 or 4.5")
-    text = f"{number + 0:f}"  # + 0 makes -0 the 0
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    plain = f"{Decimal(text) + 0:f}"  # + 0 makes -0 the 0
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
 def _date(given: str, _: TemplateVariable) -> str:
+    text = given.strip()
+    begins_a_time = text[10:11] in ("", "T", " ")
     try:
-        return datetime.fromisoformat(given.strip()).date().isoformat()
+        return date.fromisoformat(text[:10] if begins_a_time else text).isoformat()
     except ValueError:
         raise ValueError("must be a date such as 2026-01-31") from None
 

@@ -55,3 +55,102 @@ def test_a_long_text_is_refused_with_the_limit(templates):
 def test_overrides_of_the_direction_do_not_reach_the_card(templates):
     data = templates["article"].read({"title": "\u202eabc\u202c \u2067d\u2069 e\u200ff"})
     assert dict(data.values)["title"] == "abc d e\u200ff"
+
+
+def test_an_error_repeats_no_more_of_a_name_than_it_must(templates):
+    with pytest.raises(cards.CardError) as caught:
+        templates["article"].read(
+            {"title": "x", "a\n<b>" + "c" * 100: "", **{f"x{number}": "" for number in range(100)}}
+        )
+    assert caught.value.unknown[0] == "a?<b>" + "c" * 35
+    assert len(caught.value.unknown) == 20
+
+
+@pytest.fixture
+def of_type(tmp_path):
+    """Read a value of a type: `of_type("number", "12")` returns its canonical text, or why it is refused."""
+
+    def read(kind, value, more=""):
+        (tmp_path / "one").mkdir(exist_ok=True)
+        (tmp_path / "one" / "template.html").write_text("<p>{{ a }}</p>")
+        (tmp_path / "one" / "template.toml").write_text(f'title = "x"\n[variables.a]\ntype = "{kind}"\n{more}\n')
+        try:
+            return dict(cards.load([tmp_path])["one"].read({"a": value}).values).get("a", "")
+        except cards.CardError as err:
+            return err.bad[0].reason
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "text"),
+    [
+        ("number", "12", "12"),
+        ("number", " +4.50 ", "4.5"),
+        ("number", "-0", "0"),
+        ("number", 7, "7"),
+        ("number", 1.25, "1.25"),
+        ("date", "2026-01-31", "2026-01-31"),
+        ("date", "2026-01-31T23:59:00-05:00", "2026-01-31"),
+        ("date", "2026-01-31 10:00:00 +0100", "2026-01-31"),
+        ("url", "https://example.com/a?b=ü", "https://example.com/a?b=ü"),
+        ("image", "http://example.com/a.png", "http://example.com/a.png"),
+        ("image", "data:image/png;base64,AAAA", "data:image/png;base64,AAAA"),
+        ("colour", "#FfA", "#ffffaa"),
+        ("colour", "1A73E8", "#1a73e8"),
+        ("colour", " RebeccaPurple ", "#663399"),
+        ("boolean", True, "1"),
+        ("boolean", "no", "0"),
+        ("language", "ZH_hant-tw", "zh-Hant-TW"),
+        ("text", 12, "12"),
+        ("text", "e\u0301", "é"),
+        ("text", "👩🏽\u200d🚀 می\u200cخواهم", "👩🏽\u200d🚀 می\u200cخواهم"),
+        ("long text", "a  b\r\n\r\n\r\n\r\nc", "a b\n\nc"),
+        ("text", "  ", ""),
+    ],
+)
+def test_a_value_gets_one_form(of_type, kind, value, text):
+    assert of_type(kind, value) == text
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "words"),
+    [
+        ("number", "1e400", "must be a number"),
+        ("number", "1e-7", "must be a number"),
+        ("number", "NaN", "must be a number"),
+        ("number", "١٢", "must be a number"),
+        ("number", "1_000", "must be a number"),
+        ("date", "31.1.2026", "must be a date"),
+        ("date", "2026-02-30", "must be a date"),
+        ("date", "2026-01-311", "must be a date"),
+        ("url", "javascript:alert(1)", "must be an http:// or https:// URL"),
+        ("url", "https://user:secret@example.com/", "without a user name"),
+        ("url", "https://example.com/ a", "must be an http:// or https:// URL"),
+        ("url", 'https://example.com/"onload=', "must be an http:// or https:// URL"),
+        ("url", "https:///a", "must be an http:// or https:// URL"),
+        ("url", "https://[/", "must be an http:// or https:// URL"),
+        ("url", f"https://example.com/{'a' * 2000}", "at most 2,000"),
+        ("thumbnail", "data:image/png;base64,AAAA", "must be an http:// or https:// URL"),
+        ("image", "javascript:alert(1)", "must be an http:// or https:// URL"),
+        ("image", "data:text/html;base64,AAAA", "must be an http:// or https:// URL, or data:image"),
+        ("image", "data:image/png;base64,AAA", "data:image"),
+        ("image", "data:image/png,<svg>", "data:image"),
+        ("image", f"data:image/png;base64,{'A' * 400_000}", "at most 400,000"),
+        ("colour", "#12345", "must be a colour"),
+        ("colour", "red; background: url(x)", "must be a colour"),
+        ("colour", "rgb(1,2,3)", "must be a colour"),
+        ("colour", "transparent", "must be a colour"),
+        ("boolean", "maybe", "must be 1 or 0"),
+        ("language", "en; x", "must be a language"),
+        ("text", ["a"], "must be a text"),
+        ("text", {"a": 1}, "must be a text"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(of_type, kind, value, words):
+    assert words in of_type(kind, value)
+
+
+def test_a_choice_is_one_of_the_words_of_the_template(of_type):
+    assert of_type("choice", "b", 'choices = ["a", "b"]') == "b"
+    assert of_type("choice", "c", 'choices = ["a", "b"]') == "must be one of a, b"
