@@ -19,7 +19,7 @@ from cli.front_matter import BadFrontMatter, read_front_matter, text_of
 from errors import ThumbnailError
 from jobs import new_id
 from options import FORMATS, Delivery, Rendition
-from thumbnails import Ask, NoCharge, card_request
+from thumbnails import Ask, CacheState, NoCharge, Served, card_request
 
 CLIENT = "command line"
 NOTES = ".cards.json"  # in the folder of the pictures: which card each file shows
@@ -199,11 +199,8 @@ def _pages(given: Iterable[Path], ending: str) -> list[_Page]:
     found: dict[str, _Page] = {}
     for start in given:
         for path in _files(start):
-            name = (
-                _name(path.relative_to(start))
-                if start.is_dir()
-                else _name(Path(path.resolve().parent.name, path.name)).name
-            )
+            inside = path.relative_to(start) if start.is_dir() else Path(path.resolve().parent.name, path.name)
+            name = _name(inside) if start.is_dir() else _name(inside).name
             page = _Page(path, f"{name}.{ending}")
             other = found.setdefault(page.name, page)
             if other.source.resolve() != path.resolve():
@@ -255,6 +252,8 @@ class _CardReader:
             matter = read_front_matter(page)
         except BadFrontMatter as err:
             raise _Refused(_Problem("", f"front matter: {err}")) from None
+        except OSError as err:
+            raise _Refused(_Problem("", f"cannot be read: {err.strerror}")) from None
         own = matter.get("card")
         is_draft = matter.get("draft") is True or matter.get("published") is False
         if own is False or (is_draft and not self.drafts):
@@ -343,20 +342,23 @@ class _Builder:
             card = sha256(f"{template.target_name(data)} {self._format} {self._scale:g}".encode()).hexdigest()[:32]
             if self._notes.get(page.name) == card and file.is_file():
                 return _Outcome(page, "unchanged", card)
-            _write(file, self._drawn(template, data))
+            served = self._drawn(template, data)
+            _write(file, served.picture.body)
         except _Refused as err:
             return _Outcome(page, "failed", problems=err.problems)
         except ThumbnailError as err:
             return _Outcome(page, "failed", problems=(_Problem(err.field, err.reason or err.title),))
-        return _Outcome(page, "built", card)
+        is_whole = (
+            served.cache is not CacheState.STALE
+        )  # a thumbnail in it was there in time; else the next run draws it again
+        return _Outcome(page, "built", card if is_whole else "")
 
-    def _drawn(self, template: Template, data: CardData) -> bytes:
+    def _drawn(self, template: Template, data: CardData) -> Served:
         request = card_request(template, data, Rendition(format=self._format), Delivery(), self._scale)
         services = self._console.services
         for shown in services.card_thumbnails.shown_by(request.target):
             services.access.blocked.require_shown(shown.target)
-        served = services.card_thumbnails.get(Ask(request, NoCharge(CLIENT), new_id()))
-        return bytes(served.picture.body)
+        return services.card_thumbnails.get(Ask(request, NoCharge(CLIENT), new_id()))
 
     def _note(self, cards_: dict[str, str]) -> None:
         """Add to the notes of earlier runs, which may have drawn other pages."""
@@ -377,7 +379,13 @@ def _read_notes(file: Path) -> dict[str, str]:
 def _write(file: Path, body: bytes) -> None:
     """Write a file whole, or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as part:
-        part.write(body)
-    Path(part.name).chmod(0o644)
-    Path(part.name).replace(file)
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".", delete=False) as part:
+        draft = Path(part.name)
+        try:
+            part.write(body)
+            part.flush()
+            draft.chmod(0o644)
+            draft.replace(file)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise

@@ -12,11 +12,15 @@ from tests.support.screenshot_api import refuse, render, running_screenshot_api
 
 
 def draw(answer):
-    if "Unlucky" in str(answer.params["html"]):
+    """Draw a document or a page, unless one is unlucky."""
+    shown = str(answer.params.get("html") or answer.params["url"])
+    if "Unlucky" in shown or "unlucky" in str(answer.params.get("url")):
         refuse(500, "internal_error")(answer)
         return
-    sides = (round(int(answer.params[name]) * float(answer.params.get("scale", 1))) for name in ("width", "height"))
-    answer.reply(200, render(str(answer.params["html"]), *sides, "png"), {"Content-Type": "image/png"})
+    sides = (
+        round(int(answer.params.get(name, 800)) * float(answer.params.get("scale", 1))) for name in ("width", "height")
+    )
+    answer.reply(200, render(shown, *sides, "png"), {"Content-Type": "image/png"})
 
 
 @pytest.fixture
@@ -50,7 +54,7 @@ def site(tmp_path, monkeypatch):
 
 
 def sent(api):
-    return [str(call.params["html"]) for call in api.calls]
+    return [str(call.params["html"]) for call in api.calls if "html" in call.params]
 
 
 def test_each_page_gets_its_card(thumbnails, site, api):
@@ -183,3 +187,11 @@ def test_the_templates_are_listed(thumbnails):
         "required": True,
         "description": "The day. It is written as the language of the card does.",
     }
+
+
+def test_a_link_whose_page_could_not_be_captured_is_drawn_again_by_the_next_run(thumbnails, site, api):
+    site({"a.md": "title: A link\nurl: https://unlucky.example/"})
+    build = ("--json", "cards", "build", "a.md", "--template", "link", "--out", "og")
+    assert facts(thumbnails(*build))["built"] == 1
+    assert facts(thumbnails(*build))["built"] == 1
+    assert "<h1" in sent(api)[-1]
