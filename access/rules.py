@@ -8,7 +8,7 @@ from access.keys import ApiKey, find_key
 from access.signatures import require_signature, sign
 from errors import BadKey, ForbiddenHost, InvalidOption, KeyRequired
 from model import ThumbnailRequest
-from options import Rendition, Target
+from options import Document, Rendition, Target
 
 Size = tuple[int | None, int | None]
 
@@ -84,6 +84,11 @@ class AccessRules:
         self.blocked.require_shown(target)
         if self.targets and not any(_matches(pattern, target.host) for pattern in self.targets):
             raise ForbiddenHost("this service captures only hosts that its operator allows", field="url")
+
+    def require_network(self, document: Document) -> None:
+        """Raise ForbiddenHost for a document with a network, which can show any site, where few hosts are allowed."""
+        if self.targets and document.network:
+            raise ForbiddenHost("this service captures only hosts that its operator allows", field="network")
 
     def require_size(self, rendition: Rendition) -> None:
         """Raise InvalidOption for a size that is not on the ladder."""

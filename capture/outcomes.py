@@ -152,9 +152,7 @@ OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
 
 # Our validation precedes the engine's, so the engine refuses only what a browser alone can judge. Its full queue is
 # normal and no fault.
-LEADS_AWAY = replace(
-    BLOCKED, detail="leads to an address that is not public, or that it may not reach without network", field="html"
-)
+LEADS_AWAY = replace(BLOCKED, detail="leads the browser to a page; only the document itself is shown", field="html")
 ENGINE_OUTCOMES: Mapping[tuple[int, str], Outcome] = MappingProxyType(
     {
         (400, "blocked_url"): BLOCKED,

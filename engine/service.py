@@ -42,7 +42,7 @@ from engine.page.integrity import BrokenPicture
 from engine.page.pdf import PDFViewer
 from engine.parsing import locate
 from engine.traffic import Traffic
-from netguard import Judgement
+from netguard import Judgement, Verdict
 from options import CaptureOptions, Document, Notes, PageMetadata
 from telemetry import traces
 
@@ -218,6 +218,8 @@ class CaptureService:
                 missing = proxy.parts_missing + (no_images.refused if no_images else 0)
                 return replace(shot, notes=replace(shot.notes, parts_missing=missing))
             except PageUnreachable as err:
+                if order.document:  # it has led the browser elsewhere
+                    raise BlockedURL(Verdict.NO_NETWORK) from err
                 raise _reason(err, proxy) from err
             except (BrokenPicture, ProtocolError) as err:
                 if isinstance(err, NoFrame) and not draws_by_itself:

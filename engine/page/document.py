@@ -11,7 +11,7 @@ from typing import Any
 from options import Document, Target
 
 PLACE = Target("http://document.invalid/", "document.invalid", 80)
-PATTERN = {"urlPattern": PLACE.url, "resourceType": "Document"}
+PATTERN = {"urlPattern": "*", "resourceType": "Document"}  # of frames too, which are let through
 _HEADERS = (
     ("Content-Type", "text/html; charset=utf-8"),
     ("Cache-Control", "no-store"),
@@ -19,10 +19,10 @@ _HEADERS = (
 )
 
 
-def asks_for_it(event: Mapping[str, Any], frame: str) -> bool:
-    """Return whether `Fetch.requestPaused` is about the document of the main frame, and not about a frame or a form."""
+def asks_for_it(event: Mapping[str, Any]) -> bool:
+    """Return whether `Fetch.requestPaused`, of the main frame, is about the document, and not about where it leads."""
     request = event["request"]
-    return bool(request["url"] == PLACE.url and request["method"] == "GET" and event["frameId"] == frame)
+    return bool(request["url"].partition("#")[0] == PLACE.url and request["method"] == "GET")
 
 
 def answer(document: Document) -> dict[str, Any]:

@@ -62,11 +62,10 @@ class Interception:
             self._page.session.send("Fetch.continueRequest", requestId=event["requestId"])
             return
         frame, url, kind = self._page.frame, event["request"]["url"], event["resourceType"]
-        if self._document and document.asks_for_it(event, frame.id):
-            answer = document.answer(self._document)
-            self._page.session.send("Fetch.fulfillRequest", requestId=event["requestId"], **answer)
-            return
         is_page = kind == "Document" and event["frameId"] == frame.id
+        if self._document and is_page:
+            self._show(self._document, event)
+            return
         if is_page:
             self._requested = url
         page_url = self._requested if self._page.is_replaced() else frame.url
@@ -76,6 +75,14 @@ class Interception:
             self._page.session.send(
                 "Fetch.continueRequest", requestId=event["requestId"], **self._changes(event, is_page=is_page)
             )
+
+    def _show(self, shown: Document, event: dict[str, Any]) -> None:
+        """Give the main frame the document, and nothing else: one that leads to a page would show that page instead."""
+        send, request = self._page.session.send, event["requestId"]
+        if document.asks_for_it(event):
+            send("Fetch.fulfillRequest", requestId=request, **document.answer(shown))
+        else:
+            send("Fetch.failRequest", requestId=request, errorReason="BlockedByClient")
 
     def _note_answer(self, event: dict[str, Any]) -> None:
         """Note whether the document that comes asks not to be shown: of a chain of redirects, the last answer counts."""

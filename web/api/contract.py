@@ -49,6 +49,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
             body = raw_body(LONGEST_DOCUMENT_BODY)
             order = services.cpu.run(lambda: services.validator.parse_contract_document(decode(body)), pixels=len(body))
             log_facts(host=order.picture.target.netloc)
+            services.access.require_network(order.document)
             held = services.document_store.hold(order.document)
             served, _ = get_picture(services, budgets, order.picture, caller, document=held)
             return _respond(services, served, order.picture)

@@ -46,6 +46,7 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
 
         decoded, order = services.cpu.run(read, pixels=_HTML_PIXELS)
         log_facts(host=order.picture.target.netloc)
+        services.access.require_network(order.document)
         services.access.require_size(order.picture.rendition)
         held = services.document_store.hold(order.document)
         attempt = current_attempt(caller, decoded)

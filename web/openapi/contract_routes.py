@@ -1,6 +1,6 @@
 """The rows of SnapSharp's contract."""
 
-from errors import BlockedTarget, InvalidOption, PaidOption, UnknownCard
+from errors import BlockedTarget, ForbiddenHost, InvalidOption, PaidOption, UnknownCard
 from options import FILES
 from web.http.pictures import CAPTURED_BY
 from web.openapi.headers import CONTRACTS_BUDGET, PICTURE
@@ -50,7 +50,7 @@ CONTRACT: tuple[Route, ...] = (
         {200: _CONTRACT_PICTURE},
         parameters=(),
         body=RouteBody(json(ref("ContractDocumentOptions")), {"html": {"html": "<h1>Hello</h1>", "width": 400}}),
-        errors=(InvalidOption, BlockedTarget, *CAPTURED, 412, *ABOUT_BODY),
+        errors=(InvalidOption, BlockedTarget, ForbiddenHost, *CAPTURED, 412, *ABOUT_BODY),
         access=Access.KEYED,
     ),
     Route(

@@ -2,6 +2,7 @@
 
 from errors import (
     BlockedTarget,
+    ForbiddenHost,
     IdempotencyConflict,
     InvalidOption,
     InvalidURL,
@@ -129,6 +130,7 @@ THUMBNAILS: tuple[Route, ...] = (
         errors=(
             InvalidOption,
             BlockedTarget,
+            ForbiddenHost,
             InvalidURL,
             Pending,
             *CAPTURED,

@@ -85,7 +85,7 @@ def test_it_reaches_nothing_internal(client, site, drawing, network):
         answer = render(client, html=f"{HALF}{html}", network=network)
         if name == "location":
             assert (answer.status_code, answer.json["code"]) == (400, "blocked_url")
-            assert answer.json["detail"].startswith("html: leads to an address")
+            assert answer.json["detail"].startswith("html: leads the browser to a page")
         else:
             assert answer.status_code == 200, answer.json
     assert victim.hits == []

@@ -143,11 +143,35 @@ def test_the_engines_own_port_is_not_reached(draws):
         assert opened(draw(draws, html, **SMALL, network=network)).getpixel((9, 9)) == (0, 128, 0)
 
 
-def test_a_document_that_leads_elsewhere_is_not_followed_without_a_network(draws, site):
-    url = site.add("/where-it-leads", "<body style='background: blue'>")
-    html = f"{GREEN}<script>location = '{url}'</script>"
-    refused = draw(draws, html, **SMALL)
-    assert (refused.status_code, refused.json()["error"]) == (400, "blocked_url")
+@pytest.mark.parametrize(
+    "leads",
+    [
+        "<script>location = 'URL'</script>",
+        "<meta http-equiv=refresh content='0; url=URL'>",
+        "<form action='URL'></form><script>document.forms[0].submit()</script>",
+        "<form action='/' method=post></form><script>document.forms[0].submit()</script>",
+        "<iframe srcdoc=\"<script>top.location = 'URL'</script>\"></iframe>",
+    ],
+)
+def test_a_document_never_shows_a_page_in_its_place(draws, site, leads):
+    """Else a caller could have any page captured, whatever rules the operator has for pages."""
+    html = f"{GREEN}{leads}".replace("URL", site.add("/where-it-leads", "<body style='background: blue'>"))
+    since = len(site.requests)
+    for network in (False, True):
+        refused = draw(draws, html, **SMALL, network=network)
+        assert (refused.status_code, refused.json()["error"]) == (400, "blocked_url")
+    assert site.requests[since:] == []
+
+
+def test_a_document_may_lead_to_its_own_parts(draws):
+    html = f"{GREEN}<div style='height: 3000px'></div><p id=end>x</p><script>location = '#end'</script>"
+    assert draw(draws, html, **SMALL).status_code == 200
+    assert opened(draw(draws, f"{GREEN}<script>history.pushState(0, '', '/x')</script>", **SMALL))
+
+
+def test_a_frame_is_shown_with_a_network(draws, site):
+    url = site.add("/in-a-frame", "<body style='background: blue'>")
+    html = f"<!doctype html><body style='margin: 0'><iframe src='{url}' style='border: 0; width: 320px; height: 240px'>"
     assert opened(draw(draws, html, **SMALL, network=True)).getpixel((9, 9)) == (0, 0, 255)
 
 

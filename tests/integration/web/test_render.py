@@ -163,6 +163,15 @@ def test_rules_about_sites_do_not_apply_to_documents(make_client):
     assert render(client).status_code == 200
 
 
+def test_where_few_hosts_are_allowed_a_document_has_no_network(make_client, api):
+    client = make_client(allowed_targets="example.org")
+    refused = render(client, network=True)
+    assert (refused.status_code, refused.json["code"]) == (403, "forbidden_host")
+    assert refused.json["detail"].startswith("network: ")
+    assert client.post("/v1/html-to-image", json={"html": HTML, "network": True}).status_code == 403
+    assert api.calls == []
+
+
 def test_a_document_of_one_colour_is_as_good_as_any_other(client, api):
     api.behave(sized(800, 600, "green"), times=2)
     assert render(client).status_code == 200
