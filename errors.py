@@ -546,7 +546,7 @@ class UpstreamQuota(CaptureError):
 
 
 class CostLimited(UpstreamQuota):
-    """What captures may cost in a day is spent. The API itself was not asked."""
+    """The day's captures have cost as much as they may. The API itself was not asked."""
 
 
 class UpstreamUnavailable(CaptureError):

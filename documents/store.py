@@ -66,7 +66,7 @@ class DocumentStore:
         self._most_bytes = most_bytes
         self._keep: Any = state.client.register_script(_KEEP)
         self._release: Any = state.client.register_script(_RELEASE)
-        # What no request and no capture holds any more is forgotten by itself.
+        # A document that no request and no capture holds any more is forgotten by itself.
         self._here: weakref.WeakValueDictionary[str, Document] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
 

@@ -105,7 +105,7 @@ class EngineSettings(BaseSettings):
     )
     engine_deadline: float = Field(30, ge=5, le=120, description="a number of seconds from 5 to 120")
     engine_first_byte_seconds: float = Field(
-        # What is left of the deadline is for the rest of the page, and for its picture.
+        # The rest of the deadline is for the rest of the page, and for its picture.
         default_factory=lambda data: data.get("engine_deadline", 30) * 5 / 6,
         ge=1,
         le=120,

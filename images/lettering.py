@@ -73,7 +73,7 @@ def _width(text: str, size: int) -> float:
 
 
 def _runs(text: str, size: int) -> Iterable[tuple[str, ImageFont.FreeTypeFont]]:
-    """Part `text` by script, since few fonts have more than one. What all scripts share is in the font of Latin.
+    """Part `text` by script, since few fonts have more than one. Characters that all scripts share are in the font of Latin.
 
     The parts are in the order in which they stand from left to right.
     """

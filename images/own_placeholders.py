@@ -28,7 +28,7 @@ class BadPlaceholder(Exception):
 class OwnPlaceholders:
     """The pictures of one folder. `pending.png` and `error.png` are shown for all pictures in that state.
 
-    `blocked_url.webp` is shown for errors with that code, before `error.png`. What ends in `-dark` is for dark pages.
+    `blocked_url.webp` is shown for errors with that code, before `error.png`. Names that end in `-dark` are for dark pages.
     """
 
     def __init__(self, pictures: Mapping[str, Image.Image]) -> None:

@@ -1,6 +1,6 @@
 """The shared part of all scripts on jobs. Every change of a job's state is one script, so two workers never collide.
 
-An unfinished job does not expire: it must end, by its outcome or by `jobs.retention` after a day. What has ended expires.
+An unfinished job does not expire: it must end, by its outcome or by `jobs.retention` after a day. An ended job expires.
 `jobs.retention` usually removes it before that, a few records with each new job, and counts. All keys share a slot of a
 cluster.
 """

@@ -92,7 +92,7 @@ class PageMetadata:
 
     @classmethod
     def of(cls, given: object) -> Self:
-        """Read what a script in the page, a header or a record says. What is not as it should be is left out."""
+        """Read what a script in the page, a header or a record says. Malformed values are left out."""
         values = given if isinstance(given, Mapping) else {}
         return cls(
             url=_url(values.get("url")),

@@ -36,7 +36,7 @@ class Target:
     def of_document(cls, name: str) -> Self:
         """Name a document that the service itself gives to the browser: `document:<digest>`, `card:<template>?<data>`.
 
-        No caller's `url` leads here. What follows the first `?` is data, which no log shows.
+        No caller's `url` leads here. Everything after the first `?` is data, which no log shows.
         """
         if name.partition(":")[0] not in DOCUMENT_SCHEMES:
             raise ValueError(f"a document's name begins with one of {sorted(DOCUMENT_SCHEMES)}")

@@ -98,7 +98,7 @@ class PendingPurges:
         return sorted((PendingTag.parse(*pair) for pair in (found or {}).items()), key=lambda each: each.since)
 
     def remove(self, cache: str, confirmed: Iterable[PendingTag]) -> None:
-        """Forget what the cache has confirmed. What was purged again meanwhile stays."""
+        """Forget what the cache has confirmed. A purge that came again meanwhile stays."""
         self._change(cache, dict.fromkeys(confirmed, ""))
 
     def postpone(self, cache: str, tags: Iterable[PendingTag], due: float) -> None:

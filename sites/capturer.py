@@ -86,7 +86,7 @@ class Capturer:
         return ThumbnailRequest(wanted, delivery=Delivery(background=True))
 
     def _give_up(self, site: Site, claim: Claim, err: ThumbnailError) -> Recorded | None:
-        """Record a failure of the page. What another part of the service refused says nothing about the page."""
+        """Record a failure of the page. A refusal by another part of the service says nothing about the page."""
         if isinstance(err, DatabaseUnavailable | QueueUnavailable):
             raise err
         unattempted = was_not_attempted(err) or isinstance(err, OverCapacity)

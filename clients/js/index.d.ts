@@ -144,7 +144,7 @@ export class Unreachable extends Error {
   readonly name: "Unreachable";
 }
 
-/** What was waited for did not end in time. It goes on at the service. */
+/** The job or picture was not ready in time. The service continues with it. */
 export class TimedOut extends Error {
   readonly name: "TimedOut";
 }

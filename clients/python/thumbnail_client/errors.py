@@ -26,7 +26,7 @@ class Unreachable(Exception):
 
 
 class TimedOut(Exception):
-    """What was waited for did not end in time. It goes on at the service."""
+    """The job or picture was not ready in time. The service continues with it."""
 
 
 class UnverifiedMessage(Exception):
