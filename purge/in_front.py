@@ -61,14 +61,16 @@ class CachesInFront:
         now = time.time() if now is None else now
         self._forget_wake()
         pending: list[PendingTag] = []
-        told_nginx: set[str] = set()
+        inside: dict[str, float] = {}
         for cache in self._caches:
             known = [each for each in self._pending.of(cache.name) if not self._is_given_up(cache, each, now)]
             due = [each for each in known if each.due <= now]
-            self._tell_due(cache, due, told_nginx, now)
+            self._tell_due(cache, due, inside, now)
+            left = self._pending.of(cache.name)
             if isinstance(cache, EdgeCache):
-                told_nginx = {each.tag for each in due}
-            pending += self._pending.of(cache.name)
+                clean = {each.tag: now for each in due} | {each.tag: each.due for each in left}
+                inside = {tag: moment + _NGINX_SECONDS for tag, moment in clean.items()}
+            pending += left
         if pending:
             self._wake(max(min(each.due for each in pending) - now, 1.0))
         return len(pending)
@@ -78,15 +80,18 @@ class CachesInFront:
             return "queued"
         return "ok" if sum(map(len, self._tell(cache, moments))) == len(moments) else "retrying"
 
-    def _tell_due(self, cache: FrontCache, due: Sequence[PendingTag], told_nginx: set[str], now: float) -> None:
+    def _tell_due(
+        self, cache: FrontCache, due: Sequence[PendingTag], inside: Mapping[str, float], now: float
+    ) -> None:
+        """Tell one cache. `inside` has the tags of which nginx may show old pictures, and the moment when it will not."""
         by_tag = {each.tag: each for each in due}
         for confirmed in self._tell(cache, {each.tag: each.before for each in due}):
             some = [by_tag.pop(tag) for tag in confirmed]
-            # What nginx has removed this moment, it may still have sent to a CDN, which is told once more.
-            again = [each for each in some if EVERYTHING in told_nginx or each.tag in told_nginx]
-            self._pending.postpone(cache.name, again, now + _NGINX_SECONDS)
+            # nginx may send an old picture to a CDN until then, which is told once more.
+            again = {each: moment for each in some if (moment := _clean_at(each.tag, inside))}
+            self._pending.postpone(cache.name, again)
             self._pending.remove(cache.name, [each for each in some if each not in again])
-        self._pending.postpone(cache.name, by_tag.values(), now + RETRY_SECONDS)
+        self._pending.postpone(cache.name, dict.fromkeys(by_tag.values(), now + RETRY_SECONDS))
 
     def _tell(self, cache: FrontCache, moments: Mapping[str, float]) -> Iterator[Sequence[str]]:
         """Yield the tags that the cache confirms, as many at a time as it takes. Ends when it does not."""
@@ -126,3 +131,9 @@ class CachesInFront:
             self._agenda.remove(_WAKE)
         except QueueUnavailable:
             return  # it wakes the worker once more
+
+
+def _clean_at(tag: str, inside: Mapping[str, float]) -> float:
+    """Return the moment from which on nginx shows no old picture of a tag; 0 if it shows none now."""
+    tags = inside if tag == EVERYTHING else (tag, EVERYTHING)
+    return max((inside.get(each, 0) for each in tags), default=0)

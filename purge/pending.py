@@ -101,9 +101,9 @@ class PendingPurges:
         """Forget what the cache has confirmed. A purge that came again meanwhile stays."""
         self._change(cache, dict.fromkeys(confirmed, ""))
 
-    def postpone(self, cache: str, tags: Iterable[PendingTag], due: float) -> None:
-        """Let the cache be told at `due`."""
-        self._change(cache, {each: str(replace(each, due=due)) for each in tags})
+    def postpone(self, cache: str, moments: Mapping[PendingTag, float]) -> None:
+        """Let the cache be told of each tag at its moment (Unix seconds)."""
+        self._change(cache, {each: str(replace(each, due=due)) for each, due in moments.items()})
 
     def _change(self, cache: str, changes: Mapping[PendingTag, str]) -> None:
         args = [word for each, text in changes.items() for word in (each.tag, str(each), text)]

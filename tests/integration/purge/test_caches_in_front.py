@@ -173,6 +173,20 @@ def test_a_cdn_is_told_after_nginx_which_it_may_have_asked(make_built, cdn, tmp_
     assert len(cdn.asked) == 5
 
 
+def test_a_cdn_is_told_again_after_an_nginx_that_did_not_confirm_at_first(make_built, cdn, tmp_path):
+    """Meanwhile, nginx has answered the CDN with the old picture."""
+    built = make_built(purge_urls=cdn.url, nginx_cache_dir=tmp_path / "edge")
+    told = app_of(built).post("/purge", json={"url": PAGE}).json["caches"]
+    assert told == {"nginx": "retrying", cdn.url: "ok"}
+    assert [built.purging.in_front.tell_pending(soon(seconds)) for seconds in (8, 12, 30)] == [2, 2, 2]
+    assert len(cdn.asked) == 2  # nothing is gained by more calls before nginx confirms
+
+    (tmp_path / "edge").mkdir()
+    assert built.purging.in_front.tell_pending(soon(70)) == 1
+    assert built.purging.in_front.tell_pending(soon(80)) == 0
+    assert len(cdn.asked) == 4
+
+
 def test_a_purge_of_many_pages_leaves_the_calls_to_the_worker(make_built, cdn):
     built = make_built(cloudflare_zone_id="023e105f", cloudflare_api_token="secret-2", cloudflare_api_url=cdn.url)
     tags = [f"p-{number}" for number in range(301)]
