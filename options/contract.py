@@ -133,6 +133,8 @@ def read_card(options: object, target: Callable[[str, Mapping[str, object]], Tar
     template, data = sent.get("template"), sent.get("data", {})
     if not isinstance(template, str) or not template:
         raise BadOption("template", "is missing; set it to one of those that GET /v1/templates lists")
+    if data == []:  # PHP's client writes an empty object so
+        data = {}
     if not isinstance(data, Mapping):
         raise BadOption("data", "must be an object of the template's variables")
     return _read(sent, CARD_FIELDS, CARD_DEFAULTS, lambda: target(template, data))

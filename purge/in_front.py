@@ -80,9 +80,7 @@ class CachesInFront:
             return "queued"
         return "ok" if sum(map(len, self._tell(cache, moments))) == len(moments) else "retrying"
 
-    def _tell_due(
-        self, cache: FrontCache, due: Sequence[PendingTag], inside: Mapping[str, float], now: float
-    ) -> None:
+    def _tell_due(self, cache: FrontCache, due: Sequence[PendingTag], inside: Mapping[str, float], now: float) -> None:
         """Tell one cache. `inside` has the tags of which nginx may show old pictures, and the moment when it will not."""
         by_tag = {each.tag: each for each in due}
         for confirmed in self._tell(cache, {each.tag: each.before for each in due}):

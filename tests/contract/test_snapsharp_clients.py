@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.support.engine import Engine, running_engine
 from tests.support.site import Site, running_site
-from tests.support.snapsharp_clients import BLUE, CALLS, DOCUMENTS, ON_THE_WAY, PYTHON, REFUSED, SITE, Sent
+from tests.support.snapsharp_clients import CALLS, CARDS, DOCUMENTS, ON_THE_WAY, PYTHON, REFUSED, SITE, Sent
 
 Ask = Callable[..., requests.Response]
 
@@ -99,13 +99,16 @@ def test_a_body_that_is_too_large_is_refused_with_its_limit(ask: Ask):
     assert answer.json()["message"] == "the body is too large; send at most 64 KiB"
 
 
-def test_og_image_draws_a_template_with_its_data(engine: Engine):
-    """As `og_image(template, data, **options)` of the clients for Python and Node sends it."""
-    data = {"title": "Hello", "author": "Ada", "bg_color": "#0000ff"}
-    answer = engine.post("/v1/og-image", json={"template": "blog-post", "data": data, "width": 800, "height": 420})
+@pytest.mark.parametrize("sent", CARDS, ids=ids)
+def test_a_template_of_a_client_becomes_its_picture(ask: Ask, sent: Sent):
+    answer = ask(sent, "/v1/og-image")
+    assert answer.status_code == 200, answer.text
     picture = Image.open(io.BytesIO(answer.content)).convert("RGB")
-    assert (picture.size, picture.getpixel((20, 400))) == ((800, 420), BLUE)
+    assert picture.size == sent.size
+    assert picture.getpixel((picture.width - 9, picture.height - 9)) == sent.colour or sent.colour is None
 
+
+def test_a_variable_that_a_template_has_not_is_named(engine: Engine):
     wrong = engine.post("/v1/og-image", json={"template": "blog-post", "data": {"variables": "x"}})
     assert (wrong.status_code, wrong.json()["error"]) == (400, "validation_error")
     assert "variables" in wrong.json()["message"]

@@ -21,6 +21,7 @@ SITE = """<!doctype html><title>For clients</title><style>body { margin: 0; back
 IPHONE = (3 * 390, 3 * 844)
 IPAD_PRO = (2 * 834, 2 * 1194)
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 128, 0), (0, 0, 255), (255, 255, 255)
+PAPER = (251, 250, 247)  # the ground of a card in the light theme
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Sent:
     query: str = ""
     body: str = ""
     size: tuple[int, int] = (1280, 720)
-    colour: tuple[int, int, int] = RED
+    colour: tuple[int, int, int] | None = RED
 
     def query_for(self, page: str) -> str:
         return self.query.replace("PAGE", quote_plus(page))
@@ -199,6 +200,38 @@ DOCUMENTS = (
     Sent("html_to_image(html, width: 640)", RUBY, body=f'{{"html":"{_HTML}","width":640}}', size=(640, 600)),
     Sent("all defaults", MCP, body=f'{{"html":"{_HTML}","width":800,"height":600,"format":"png"}}', size=(800, 600)),
     Sent("format", N8N, body=f'{{"html":"{_HTML}","format":"png"}}', size=(800, 600)),
+)
+
+# What they send for `og_image`. The picture has the colour at its bottom right, where a template has its ground.
+_POST = '"template":"blog-post","data":{"title":"Hello","author":"Jane","bg_color":"#0000ff"}'
+CARDS = (
+    Sent("og_image(template, data)", PYTHON, body=f"{{{_POST}}}", size=(1200, 630), colour=BLUE),
+    Sent(
+        "width=800, height=420, cache=False",
+        PYTHON,
+        body=f'{{{_POST},"width":800,"height":420,"cache":false}}',
+        size=(800, 420),
+        colour=BLUE,
+    ),
+    Sent("ogImage(template, data, { quality })", NODE, body=f'{{{_POST},"quality":90}}', size=(1200, 630), colour=BLUE),
+    Sent(
+        "OgImage(template, data, opts)",
+        GO,
+        body='{"data":{"bg_color":"#0000ff","quote":"Less"},"format":"webp","height":630,"quality":80,"template":"quote-card","width":1200}',
+        size=(1200, 630),
+        colour=(0, 0, 255),
+    ),
+    # An empty array of PHP is a list in JSON.
+    Sent("ogImage(template, [])", PHP, body='{"template":"social-card","data":[]}', size=(1200, 630), colour=PAPER),
+    Sent("og_image(template, data)", RUBY, body=f"{{{_POST}}}", size=(1200, 630), colour=BLUE),
+    Sent(
+        "without data",
+        MCP,
+        body='{"template":"product-card","width":1200,"height":630,"format":"png"}',
+        size=(1200, 630),
+        colour=None,
+    ),
+    Sent("ogOptions", N8N, body=f'{{{_POST},"format":"jpeg"}}', size=(1200, 630), colour=(0, 0, 254)),
 )
 
 # Calls whose page's server is sent these headers.

@@ -5,6 +5,8 @@ import io
 import pytest
 from PIL import Image
 
+from tests.support.snapsharp_clients import CARDS
+
 
 def og_image(client, template="blog-post", data=None, headers=None, **more):
     return client.post("/v1/og-image", json={"template": template, "data": data or {}, **more}, headers=headers)
@@ -13,6 +15,12 @@ def og_image(client, template="blog-post", data=None, headers=None, **more):
 def size(answer):
     assert answer.status_code == 200, answer.data
     return Image.open(io.BytesIO(answer.data)).size
+
+
+@pytest.mark.parametrize("sent", CARDS, ids=lambda sent: f"{sent.client.split('/')[0]} {sent.call}")
+def test_what_each_client_sends_is_drawn(client, sent):
+    headers = {"User-Agent": sent.client, "Authorization": "Bearer sk_live_test", "Content-Type": "application/json"}
+    assert size(client.post("/v1/og-image", data=sent.body, headers=headers)) == sent.size
 
 
 def test_a_template_of_snapsharps_is_drawn_with_its_own_variables(client, api):
