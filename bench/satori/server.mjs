@@ -44,7 +44,7 @@ function card(data) {
     ),
     box(
       { flexDirection: "column", flexGrow: 1, justifyContent: "center", gap: 8 },
-      box({ fontFamily: "serif", fontSize: 88, lineHeight: 1.06, letterSpacing: -1 }, data.get("title")),
+      box({ fontFamily: "serif", fontSize: 88, lineHeight: 1.06, letterSpacing: -1, textWrap: "balance" }, data.get("title")),
       box({ fontSize: 33, color: "#5f6063" }, data.get("description")),
     ),
     box(
