@@ -8,6 +8,7 @@ import structlog
 
 from access import BlockedPattern, BlockedTargets
 from errors import DatabaseUnavailable, QueueUnavailable
+from options import DEFAULT_PORTS, DOCUMENT_SCHEMES
 from purge.order import PurgeOrder, of_patterns
 from purge.purger import Purger
 from purge.rooms import PictureRooms
@@ -19,6 +20,7 @@ SWEEP_SECONDS = 60
 _PATTERNS_AT_A_TIME = 1000  # in one purge: each purge costs a look through nginx' folder, and calls to CDNs
 # A failure is remembered for an hour at most, and a capture that was running during the purge may be kept after it.
 _KEPT_SECONDS = 2 * 3600
+_PURGED = DEFAULT_PORTS.keys() | DOCUMENT_SCHEMES  # all but pictures of sites, which have a history of their own
 _SITES = "sites "  # before a pattern: of which sites were judged anew
 _log = structlog.get_logger()
 
@@ -55,7 +57,7 @@ class PurgeSweeper:
         known = Marks(marks)
 
         def is_gone(head: Head) -> bool:
-            if not head.url.startswith("http"):
+            if head.url.partition(":")[0] not in _PURGED:
                 return False
             return head.captured_at < known.before(locate(head.url))
 

@@ -273,6 +273,16 @@ def test_a_purge_removes_the_picture_of_a_document_that_the_log_names(client, ap
     assert len(api.calls) == 2
 
 
+def test_files_of_purged_documents_are_removed_before_the_purge_is_forgotten(client):
+    services = client.application.extensions["services"]
+    render(client)
+    assert client.post("/purge", json={"all": True}).status_code == 202
+    assert services.purging.sweeper.sweep() > 0
+    services.purges.unmark(services.purges.marks())  # as two hours later
+
+    assert render(client).headers["X-Cache"] == "MISS"
+
+
 def test_few_large_bodies_are_held_at_a_time(client, api):
     """Who sends a small one needs no room."""
     waiting, gate, large = threading.Barrier(13, timeout=20), threading.Event(), "a" * 300_000
