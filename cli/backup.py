@@ -1,6 +1,7 @@
 """`thumbnails backup` and `restore`: the catalogue and the pictures of the storage in one tar file.
 
-It holds `backup.json` (what it is), `catalogue.jsonl` (the rows) and `pictures/` (the files, by their keys).
+It holds `backup.json` (what it is), `catalogue.jsonl` (the rows), `pictures/` (the files, by their keys) and, as the last
+of all, `end.json`: what a pipe has carried may look whole although the command has failed.
 """
 
 import io
@@ -31,7 +32,7 @@ from storage import content_type_of
 _VERSION = 1
 _COMPRESSED = (".gz", ".tgz")
 _STANDARD = Path("-")  # standard input or output
-_ABOUT, _ROWS, _PICTURES = "backup.json", "catalogue.jsonl", "pictures/"
+_ABOUT, _ROWS, _PICTURES, _END = "backup.json", "catalogue.jsonl", "pictures/", "end.json"
 
 
 @click.command()
@@ -86,12 +87,13 @@ def _write(console: Console, archive: tarfile.TarFile, pictures: bool | None) ->
     wanted = services.settings.s3_bucket is None if pictures is None else pictures
     counts = _add_rows(archive, services)
     keys = [*services.storage.keys()] if wanted else []
-    about = {"version": _VERSION, "revision": services.catalogue_backup.revision, "rows": counts}
+    about = {"version": _VERSION, "revision": services.catalogue_backup.revision, "rows": counts, "end": _END}
     _add(archive, _ABOUT, json.dumps(about | {"made_at": datetime.now(UTC).isoformat()}).encode())
     added = 0
     with console.progress(keys, "Pictures") as shown:
         for key in shown:
             added += _add_picture(archive, services, key)
+    _add(archive, _END, json.dumps({"pictures": added}).encode())
     return counts, added
 
 
@@ -184,6 +186,8 @@ def _read_about(archive: tarfile.TarFile) -> dict[str, Any]:
     about = dict(json.loads(found.read())) if found else {}
     if about.get("version") != _VERSION:
         raise NotRestored(f"this version of the service reads backups of version {_VERSION} only")
+    if about.get("end") not in (None, archive.getnames()[-1]):
+        raise NotRestored("the backup is damaged: the command that made it did not finish; make another one")
     return about
 
 

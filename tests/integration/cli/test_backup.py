@@ -8,6 +8,7 @@ import tarfile
 
 import pytest
 
+from errors import StorageUnavailable
 from tests.support.command_line import facts, runner_for
 from tests.support.databases import ON_SQLITE
 from tests.support.s3 import running_s3
@@ -88,6 +89,26 @@ def test_a_backup_may_go_through_pipes_out_of_one_container_and_into_another(fil
 
     damaged = runner_for(make_empty())("restore", "-", input=done.stdout_bytes[:-200])
     assert (damaged.exit_code, "no backup of this service, or damaged" in damaged.stderr) == (1, True)
+
+
+@ON_SQLITE
+def test_a_backup_that_failed_half_way_through_a_pipe_is_not_restored(filled, make_empty, monkeypatch):
+    """Whoever redirects into a file has that file, whatever the status was."""
+    read, first = filled.storage.read, next(iter(filled.storage.keys()))
+
+    def read_the_first(key):
+        if key != first:
+            raise StorageUnavailable("the disk is broken")
+        return read(key)
+
+    monkeypatch.setattr(filled.storage, "read", read_the_first)
+    failed = runner_for(filled)("backup", "-")
+    empty = make_empty()
+    done = runner_for(empty)("restore", "-", input=failed.stdout_bytes)
+
+    assert (failed.exit_code, done.exit_code) == (1, 1)
+    assert "damaged" in done.stderr
+    assert empty.catalogue.counts().total == 0
 
 
 @pytest.fixture(scope="module")
