@@ -3,6 +3,7 @@ from tests.support.guards import MEASURED  # before anything imports a guard
 # isort: split
 import functools
 import gc
+import os
 import re
 import shutil
 import socket
@@ -86,6 +87,18 @@ def pytest_collection_finish():
     """Leave all modules and collected tests out of each later garbage collection: they cost a tenth of a worker's time."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call():
+    """Undo what a test changes in the environment: reading settings puts those of files there, keys included."""
+    before = dict(os.environ)
+    try:
+        return (yield)
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -253,6 +253,10 @@ def test_a_secret_may_come_from_a_file(load, tmp_path):
     assert [each.key for each in settings.apis] == ["sk_live_from_file"]
 
 
+def test_a_secret_of_a_file_reaches_no_later_test():
+    assert os.environ.get("SNAPSHARP_API_KEY") != "sk_live_from_file"
+
+
 def test_a_secret_file_that_cannot_be_read_is_named(load, tmp_path):
     with pytest.raises(config.ConfigError, match="SNAPSHARP_API_KEY_FILE is invalid"):
         load(SNAPSHARP_API_KEY_FILE=str(tmp_path / "none"))
