@@ -19,7 +19,7 @@ from tests.support.site_states import version
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module")
 def database_url(request, _migrated_file, tmp_path_factory):
     if request.param == "postgresql":
         return request.getfixturevalue("postgres_server").new_database()
@@ -75,7 +75,13 @@ def _site(number, now):
     } | derived(url, title, "", (f"t{number % 5}",))  # fmt: skip
 
 
-@pytest.mark.parametrize("count", [50, 5000])
+# tests/integration/sites tries few sites on both databases.
+@pytest.mark.parametrize(
+    ("database_url", "count"),
+    [("sqlite", 50), ("sqlite", 5000), ("postgresql", 5000)],
+    indirect=["database_url"],
+    scope="module",
+)
 def test_sites_are_found_paged_and_changed_however_many_they_are(served, open_page, count):
     fill(served.services.database, count)
     page = open_page(f"{served.url}/gallery?sort=title", "phone", "dark")
