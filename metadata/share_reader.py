@@ -41,21 +41,20 @@ class ShareReader:
         self._store = store
         self._guard = guard
 
-    def get(self, ask: Ask) -> tuple[Metadata, SharedPage]:
-        """Return what the page says and its pictures, after a capture if need be.
+    def of(self, known: Metadata, ask: Ask) -> SharedPage:
+        """Return what a page that is known says of how it is shared, with its pictures.
 
-        Raises what MetadataReader.get raises, and RateLimited or OverCapacity for a picture that is not known.
+        Raises RateLimited, OverCapacity or Pending for a picture that is not known.
         """
-        known = self._metadata.get(ask)
         page = _page(known)
         facts: dict[str, SharePicture] = {}
         for tag in PICTURE_TAGS:
             if url := _written(page, tag):
                 facts[tag] = self._facts(url, ask)
-        return known, replace(page, pictures=facts)
+        return replace(page, pictures=facts)
 
     def picture(self, ask: Ask, tag: str) -> bytes:
-        """Return a WebP of the picture that `tag` names, b"" if there is none. Raises what `get` raises."""
+        """Return a WebP of the picture that `tag` names, b"" if there is none. Raises what MetadataReader.get and `of` raise."""
         url = _written(_page(self._metadata.get(ask)), tag)
         return self._kept(url, ask).partition(_END)[2] if url else b""
 

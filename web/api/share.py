@@ -11,6 +11,7 @@ from services import Services
 from web.api.metadata import respond
 from web.http.budgets import Budgets
 from web.http.origins import Sharing, allow_origins, share_pictures
+from web.http.own_cards import OwnCards
 from web.http.own_options import take_own
 from web.http.page_asks import ask_about, log_served, parse_page
 from web.http.pictures import SAFE_HEADERS, conditional
@@ -22,11 +23,14 @@ def blueprint(services: Services, budgets: Budgets) -> Blueprint:
     views = Blueprint("share", __name__)
     share_pictures(views, Sharing(services.settings), lists=("share.check_page",))
     allow_origins(views, services.settings.cors_origins)
+    own = OwnCards(services)
 
     @views.get("/cards/check.json")
     def check_page() -> Response:
         ask, charge = ask_about(services, budgets, parse_page(services, request.query_string))
-        known, shared = services.shares.get(ask)
+        known = services.metadata.get(ask)
+        own.draw(known, ask)
+        shared = services.shares.of(known, ask)
         log_served(known.served)
         return respond(record(known, shared), "application/json", known.served, ask.request.delivery, charge.headers)
 

@@ -15,6 +15,7 @@ from services import Services
 from thumbnails import Ask, NoCharge
 from web.http.budgets import Budgets
 from web.http.origins import refuse_foreign_writes
+from web.http.own_cards import OwnCards
 from web.http.page_links import PageLinks
 from web.http.request_log import log_facts, request_id
 from web.ui.access import is_admin
@@ -75,6 +76,7 @@ class ShareChecks:
         self._budgets = budgets
         self._captures = Captures(services, budgets)
         self._links = PageLinks(services)
+        self._own = OwnCards(services)
 
     def look(self, url: str) -> Checked:
         """Return the cards of a page that is known already. Nothing is captured, fetched or charged."""
@@ -106,7 +108,9 @@ class ShareChecks:
         return wanted
 
     def _checked(self, ask: Ask, url: str) -> Checked:
-        known, shared = self._services.shares.get(ask)
+        known = self._services.metadata.get(ask)
+        self._own.draw(known, ask)
+        shared = self._services.shares.of(known, ask)
         fetched = [tag for tag, picture in shared.pictures.items() if not picture.problem]
         paths = {tag: self._links.path("/cards/picture", ((URL, url),), tag=tag) for tag in fetched}
         return Checked(known, shared, check(shared), paths)

@@ -68,6 +68,19 @@ def test_the_picture_of_a_tag_is_shown_from_here(client, shares):
     assert client.get("/cards/picture", query_string={"url": PAGE, "tag": "icon"}).json["detail"].startswith("tag: ")
 
 
+def test_a_card_of_this_service_is_drawn_before_it_is_fetched(make_client, shares, engine_api, web):
+    card = "/card/quote.png?quote=Hello"
+    web.add("/card/quote.png", pictures.photo(1200, 630), content_type="image/png")
+    base = f"http://img.example:{web.port}"
+    shares(**{"og:image": base + card})
+    client = make_client(public_url=base)
+    engine_api.reset()
+    engine_api.behave(saying(status=200, url=PAGE, title="x", share=TAGS | {"og:image": base + card}), url=PAGE)
+    assert {each["layout"] for each in check(client).json["cards"]} == {"large"}
+    assert [each.params.get("url", "a card") for each in engine_api.calls] == [PAGE, "a card"]
+    assert client.get(card).headers["X-Cache"] == "HIT"
+
+
 @pytest.mark.parametrize(
     ("body", "problem"),
     [(b'<svg xmlns="http://www.w3.org/2000/svg"/>', "is SVG, which no network shows"), (b"words", "is no picture")],
