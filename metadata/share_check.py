@@ -50,7 +50,7 @@ class SharedPage:
     tags: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, SharePicture] = field(default_factory=dict)
     theme_color: str = ""
-    guessed: bool = False  # which tags there are: the page was captured before they were read
+    guessed: str = ""  # why the tags are not those of the page, as a sentence; "" if they are
 
     def first(self, names: Iterable[str]) -> str:
         """Return the first of the tags `names` that the page fills, "" if it fills none."""
@@ -93,17 +93,22 @@ class ShareCheck:
 
 def check(page: SharedPage) -> ShareCheck:
     """Say what each network shows of `page`, and what is the matter, the worst first."""
-    findings = [
-        *_about_page(page),
-        *_about_words(page),
-        *_about_card(page),
-        *(finding for tag in PICTURE_TAGS for finding in _about_picture(page, tag)),
-    ]
     order = list(Severity)
     return ShareCheck(
         tuple(card_of(network, page) for network in NETWORKS),
-        tuple(sorted(findings, key=lambda each: order.index(each.level))),
+        tuple(sorted(_findings(page), key=lambda each: order.index(each.level))),
     )
+
+
+def _findings(page: SharedPage) -> Iterable[ShareFinding]:
+    if page.guessed:  # nothing can be said of tags that are not the page's
+        yield ShareFinding(Severity.WARN, "", page.guessed)
+        return
+    yield from _about_page(page)
+    yield from _about_words(page)
+    yield from _about_card(page)
+    for tag in PICTURE_TAGS:
+        yield from _about_picture(page, tag)
 
 
 def card_of(network: Network, page: SharedPage) -> ShareCard:
@@ -154,9 +159,6 @@ def _refusal(network: Network, picture: SharePicture) -> str:
 
 
 def _about_page(page: SharedPage) -> Iterable[ShareFinding]:
-    if page.guessed:
-        text = "The page was captured before its tags were read, so these are guessed. Check it again."
-        yield ShareFinding(Severity.WARN, "", text)
     if page.status >= 400:
         yield ShareFinding(
             Severity.BAD, "", f"The page answers with status {page.status}: networks show no card of an error."

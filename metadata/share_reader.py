@@ -9,13 +9,15 @@ from images import NotAPicture
 from metadata.picture_store import PictureKind, PictureStore
 from metadata.reader import MetadataReader
 from metadata.share_check import PICTURE_TAGS, SharedPage, SharePicture, is_whole
-from metadata.values import Metadata
+from metadata.values import Metadata, Source
 from netguard import Guard
 from thumbnails import Ask
 from urls import parse_url
 
 _NOT_FETCHED = SharePicture(problem="could not be fetched")
 _END = b"\n"
+_UNREAD = "The screenshot API that is in use here says nothing of pages but their pictures, so no tag is known."
+_EARLIER = "The page was captured before its tags were read, so these are guessed. Check it again."
 
 
 def _read(body: bytes) -> bytes:
@@ -74,6 +76,7 @@ def _page(known: Metadata) -> SharedPage:
     url = known.final_url or known.url
     if known.share:
         return SharedPage(url, known.status, dict(known.share), theme_color=known.theme_color)
+    guessed = _UNREAD if known.source is Source.PICTURE else _EARLIER
     image = known.image
     tags = {
         "title": known.title,
@@ -82,7 +85,7 @@ def _page(known: Metadata) -> SharedPage:
         "og:site_name": known.site_name,
         "og:image": image.url if image else "",
     }
-    return SharedPage(url, known.status, tags, theme_color=known.theme_color, guessed=True)
+    return SharedPage(url, known.status, tags, theme_color=known.theme_color, guessed=guessed)
 
 
 def _written(page: SharedPage, tag: str) -> str:

@@ -102,7 +102,14 @@ def test_a_page_that_was_captured_before_its_tags_were_read_is_guessed_and_says_
     engine_api.behave(saying(status=200, url=PAGE, title="Old", description="Before."))
     answer = check(client)
     assert cards(answer)["Facebook"]["title"] == "Old"
-    assert any("guessed" in each["text"] for each in answer.json["findings"])
+    assert [each["text"].endswith("guessed. Check it again.") for each in answer.json["findings"]] == [True]
+
+
+def test_with_a_hosted_api_no_tag_is_known_and_nothing_is_said_of_them(make_client, api):
+    hosted = {"capture_api": "snapsharp", "capture_url": api.url, "capture_api_key": "sk_live_test"}
+    answer = check(make_client(**hosted))
+    assert [each["text"].endswith("so no tag is known.") for each in answer.json["findings"]] == [True]
+    assert cards(answer)["X"]["title"] == "example.com"
 
 
 def test_a_link_captures_nothing_and_the_form_shows_the_cards(client, shares, engine_api):
