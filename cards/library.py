@@ -1,6 +1,7 @@
 """All templates of an installation: those that come along, and the operator's own."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ _NAME = "abcdefghijklmnopqrstuvwxyz0123456789-"
 
 
 class Templates(Mapping[str, Template]):
-    """The templates by name, sorted."""
+    """The templates by name, sorted. Those that come along are read when they are first used, once in a process."""
 
-    def __init__(self, templates: Iterable[Template]) -> None:
-        self._templates = {each.name: each for each in sorted(templates, key=lambda each: each.name)}
+    def __init__(self, own: Iterable[Template]) -> None:
+        """`own` are the operator's templates, which replace others of their names."""
+        templates: dict[str, Template | None] = dict.fromkeys(_folders(BUILT_IN))
+        templates |= {each.name: each for each in own}
+        self._templates = dict(sorted(templates.items()))
 
     def __getitem__(self, name: str) -> Template:
         """Return the template of this name.
@@ -24,7 +28,7 @@ class Templates(Mapping[str, Template]):
         """
         if name not in self._templates:
             raise UnknownTemplate(self._templates)
-        return self._templates[name]
+        return self._templates[name] or _built_in(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._templates)
@@ -36,7 +40,10 @@ class Templates(Mapping[str, Template]):
         return name in self._templates
 
     def get(self, name: str, default: Any = None) -> Any:
-        return self._templates.get(name, default)
+        try:
+            return self[name]
+        except UnknownTemplate:
+            return default
 
     def resolve(self, target_name: str) -> tuple[Template, CardData]:
         """Return the template and the data of a card, by the name that `Template.target_name` gave it.
@@ -55,18 +62,25 @@ class Templates(Mapping[str, Template]):
 
 
 def load(folders: Iterable[Path] = ()) -> Templates:
-    """Load the templates that come along and those in `folders`, each in a folder of its name. A later one replaces an earlier one.
+    """Return the templates that come along and those in `folders`, each in a folder of its name. A later one replaces an earlier one.
 
     Raises BrokenTemplate, for the process to end with: a template that cannot be used is found at start.
     """
     found: dict[str, Path] = {}
-    for folder in (BUILT_IN, *folders):
+    for folder in folders:
         if not folder.is_dir():
             raise BrokenTemplate(folder, 1, "must be a folder of templates")
-        for path in sorted(folder.iterdir()):
-            if path.is_dir() and not path.name.startswith((".", "_")):
-                found[path.name] = path
+        found |= _folders(folder)
     for name, path in found.items():
         if not name or len(name) > 40 or name.strip(_NAME) or name.startswith("-"):
             raise BrokenTemplate(path, 1, "the name of a template consists of 1 to 40 lower-case letters, digits and -")
     return Templates(Template(name, path) for name, path in found.items())
+
+
+def _folders(folder: Path) -> dict[str, Path]:
+    return {path.name: path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))}
+
+
+@cache
+def _built_in(name: str) -> Template:
+    return Template(name, BUILT_IN / name)
