@@ -1,5 +1,6 @@
 """`POST /render`: HTML or Markdown in, a picture out, through the same flow as a page."""
 
+import gc
 import io
 import json
 import threading
@@ -17,6 +18,7 @@ from app import create_app
 from config import Settings
 from jobs import INTERACTIVE
 from options import LONGEST_DOCUMENT_BODY, LONGEST_HTML
+from tests.support.processes import wait_until
 from tests.support.screenshot_api import refuse, running_screenshot_api, sized
 
 HTML = "<h1>Hello from s3cret</h1>"  # no log may show it: tests/support/leaks.py looks for the word
@@ -261,6 +263,22 @@ def test_html_that_is_gone_fails_its_job_with_a_code_of_its_own(built, served, s
         state.delete(*state.keys("thumb:{documents}:*"))
     tasks.capture(built, id_, 1, INTERACTIVE)
     assert served.get(f"/jobs/{id_}").json["error"]["code"] == "document_gone"
+
+
+def test_a_capture_goes_on_when_nobody_waits_and_finds_its_html_again(client, api):
+    gate = threading.Event()
+
+    def fail_late(answer):
+        gate.wait(10)
+        refuse(502)(answer)
+
+    api.behave(fail_late)
+    assert render(client, wait=0).status_code == 202
+    gc.collect()
+    gate.set()
+    wait_until(lambda: len(api.calls) == 2, "the second call")
+    assert render(client).status_code == 200
+    assert [call.params["html"] for call in api.calls] == [HTML, HTML]
 
 
 def test_a_purge_removes_the_picture_of_a_document_that_the_log_names(client, api):
