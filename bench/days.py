@@ -44,6 +44,7 @@ BAD_MINUTES = 7
 LONG_BAD_MINUTES = 13  # until a job has waited for longer than the alert allows
 FOREIGN = "http://93.184.216.34"  # a page that nobody visits: the screenshot API is a stand-in that draws
 HIT_PAUSE, PAGE_PAUSE, JOB_PAUSE, PROBE_PAUSE = 1.0, 8.0, 10.0, 10.0
+SELECTORS = "selectors.txt"  # what the alerts looked at when all days were recorded: the days have nothing else
 _SELECTOR = re.compile(r"\b(up|thumbnails_\w+)(\{[^}]*\})?")
 
 
@@ -434,6 +435,8 @@ def main() -> None:
 
             for done in [pool.submit(record, name) for name in names]:
                 done.result()
+    if set(names) == set(DAYS):
+        (arguments.folder / SELECTORS).write_text("\n".join(selectors()) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

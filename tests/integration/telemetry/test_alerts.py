@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench.days import DAYS, GOOD_MINUTES, SCRAPE_SECONDS, selectors
+from bench.days import DAYS, GOOD_MINUTES, SCRAPE_SECONDS, SELECTORS, selectors
 from tests.support.monitoring import DEPLOY, alerts
 from tests.support.scrape import is_declared
 
@@ -91,5 +91,7 @@ def test_a_recorded_day_has_the_labels_that_are_declared(day):
 
 
 def test_what_every_alert_looks_at_was_recorded():
+    """A day has only the series that the alerts selected then: on those, an alert that selects others stays silent."""
     names = {each["series"].partition("{")[0] for day in DAYS for each in recorded(day)}
     assert {each.partition("{")[0] for each in selectors()} <= names
+    assert (RECORDED / SELECTORS).read_text(encoding="utf-8").splitlines() == selectors(), "record all days again"
