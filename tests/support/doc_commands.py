@@ -26,7 +26,7 @@ _FENCE = re.compile(
 REAL = ("bash", "cat", "curl", "cut", "env", "grep", "head", "mkdir", "openssl", "sh", "sort", "tail", "tr", "uniq")
 STAND_INS = (
     *("apt-get", "docker", "fly", "gcloud", "git", "helm", "install", "journalctl", "kubectl", "npm", "pip", "prometheus"),
-    *("python", "ssh", "systemctl", "systemd-analyze", "systemd-sysusers", "cp", "gunicorn", "make", "promtool", "thumbnails", "thumbnail-mcp", "redis-cli"),
+    *("python", "ssh", "systemctl", "systemd-analyze", "systemd-sysusers", "cp", "gunicorn", "make", "promtool", "thumbnails", "thumbnail-mcp"),
 )  # fmt: skip
 
 

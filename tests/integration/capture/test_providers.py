@@ -270,12 +270,11 @@ def test_an_api_that_is_too_dear_does_not_stand_by_so_the_first_gets_its_retries
 def test_the_command_of_the_docs_shows_what_a_day_has_cost(make_client, settings, hosted):
     client = make_client(capture_api="snapsharp", capture_url="", capture_cost="snapsharp:0.004")
     get(client)
-    command = re.search(r"^\$ (redis-cli .* thumb:costs:[0-9-]+)", DOCS.read_text(encoding="utf-8"), re.MULTILINE)[1]
-    program, option, _, *words = command.split()
-    words[-1] = f"thumb:costs:{datetime.now(UTC):%Y-%m-%d}"
-    told = subprocess.run(
-        [program, option, settings["redis_url"], *words], capture_output=True, text=True, check=True
-    ).stdout
+    page = DOCS.read_text(encoding="utf-8")
+    (command,) = re.findall(r"^docker compose exec state (redis-cli .*)", page, re.MULTILINE)
+    program, *words = re.sub(r"\d{4}-\d\d-\d\d", f"{datetime.now(UTC):%Y-%m-%d}", command).split()
+    asked = [program, "-u", settings["redis_url"], *words]
+    told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
 
     assert told.split() == ["snapsharp", "4000"]
 
