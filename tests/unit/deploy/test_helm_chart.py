@@ -192,7 +192,7 @@ def relabelled(labels, rules):
         assert rule.keys() <= {"source_labels", "regex", "action", "target_label", "replacement"}
         value = ";".join(labels.get(name, "") for name in rule.get("source_labels", []))
         matched = re.fullmatch(rule.get("regex", "(.*)"), value)
-        if rule.get("action") == "keep" and not matched:
+        if rule.get("action") in ("keep", "drop") and (rule["action"] == "keep") != bool(matched):
             return None
         if rule.get("action", "replace") == "replace" and matched:
             labels[rule["target_label"]] = matched.expand(rule.get("replacement", "$1").replace("$1", r"\1"))
@@ -222,6 +222,9 @@ def test_prometheus_finds_all_processes_by_the_roles_that_alerts_name(charts):
     (job,) = yaml.safe_load((ROOT / "deploy/prometheus.kubernetes.yml").read_text(encoding="utf-8"))["scrape_configs"]
     found = [relabelled(labels, job["relabel_configs"]) for labels in targets(charts["defaults"])]
     assert sorted((each["job"], each["role"]) for each in found if each) == roles()
+    for phase, seen in (("Failed", False), ("Succeeded", False), ("Pending", True), ("Running", True)):
+        ended = [labels | {"__meta_kubernetes_pod_phase": phase} for labels in targets(charts["defaults"])]
+        assert any(relabelled(labels, job["relabel_configs"]) for labels in ended) == seen, phase
     assert job["kubernetes_sd_configs"] == [{"role": "pod"}]
 
 
