@@ -81,6 +81,8 @@ def verdict(soak: Soak) -> Verdict:
     bad += _broken_promises(soak)
     if not soak.traffic.answers:
         unknown.append("no request was answered: look at the log of the service")
+    if not soak.crashes:
+        unknown.append("nothing was killed; run it for two minutes or more")
     return Verdict(bad, unknown)
 
 

@@ -287,6 +287,11 @@ def noisy(run, kind="engine"):
     run.watch.memory_of.update({(kind, number, 0): life(610 * number, 1200, noise=400) for number in range(2)})
 
 
+def without_crash(run):
+    run.crashes.clear()
+    run.traffic.faults.clear()
+
+
 def too_short(run):
     for name in [each for each in run.watch.descriptors_of if each[0] == "beat"]:
         run.watch.descriptors_of[name] = life(0, 100)
@@ -301,6 +306,7 @@ def too_short(run):
         ),
         (too_short, "beat: descriptors of a process: no process ran for long enough; run it for longer"),
         (lambda run: run.traffic.answers.clear(), "no request was answered"),
+        (without_crash, "nothing was killed"),
     ],
 )
 def test_a_run_that_cannot_tell_is_not_good_and_says_what_is_needed(good, blur, said):
