@@ -52,27 +52,36 @@ def firing(at: float, names: set[str], but: set[str] = frozenset()) -> dict[str,
 def test_a_bad_day_fires_its_alerts_and_no_day_fires_others_at_any_time(day, tmp_path):
     good, end = GOOD_MINUTES * 60, (GOOD_MINUTES + DAYS[day].minutes) * 60 - SCRAPE_SECONDS
     times = range(0, round(end) + 1, SCRAPE_SECONDS)
+    replay(
+        recorded(day),
+        [
+            *(firing(at, set()) for at in times if at <= good),
+            *(firing(at, set(), FIRES[day]) for at in times if at > good),
+            firing(end, FIRES[day]),
+        ],
+        tmp_path,
+    )
+
+
+def replay(series: list[dict[str, str]], expected: list[dict[str, object]], folder: Path) -> None:
+    """Let Prometheus judge `series` by the alerts, and assert that what is `expected` fires."""
+    interval = f"{SCRAPE_SECONDS}s"
     test = {
         "rule_files": [str(DEPLOY / "alerts.yml")],
-        "evaluation_interval": f"{SCRAPE_SECONDS}s",
-        "tests": [
-            {
-                "name": day,
-                "interval": f"{SCRAPE_SECONDS}s",
-                "input_series": recorded(day),
-                "promql_expr_test": [
-                    *(firing(at, set()) for at in times if at <= good),
-                    *(firing(at, set(), FIRES[day]) for at in times if at > good),
-                    firing(end, FIRES[day]),
-                ],
-            }
-        ],
+        "evaluation_interval": interval,
+        "tests": [{"interval": interval, "input_series": series, "promql_expr_test": expected}],
     }
-    (tmp_path / "test.yml").write_text(yaml.safe_dump(test, width=10_000), encoding="utf-8")
+    (folder / "test.yml").write_text(yaml.safe_dump(test, width=10_000), encoding="utf-8")
     done = subprocess.run(
-        ["promtool", "test", "rules", tmp_path / "test.yml"], check=False, capture_output=True, text=True
+        ["promtool", "test", "rules", folder / "test.yml"], check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_cluster_in_which_no_web_process_can_be_scheduled_is_noticed(tmp_path):
+    """Prometheus then discovers no target that could be down."""
+    series = [{"series": 'up{instance="10.0.0.7:9102",job="thumbnails",role="worker"}', "values": "1+0x20"}]
+    replay(series, [firing(240, {PROCESS})], tmp_path)
 
 
 def test_every_alert_fires_on_some_day():
