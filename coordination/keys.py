@@ -31,8 +31,11 @@ class CacheKeys(_Keys):
     def wanted(self, digest: str) -> str:
         return f"{self.prefix}:wanted:{digest}"  # where others wait for an original
 
-    def page_picture(self, kind: str, digest: str) -> str:
-        return f"{self.prefix}:{kind}:{digest}"  # of the URL of an icon, or of the picture of a shared page
+    def icon(self, digest: str) -> str:
+        return f"{self.prefix}:icon:{digest}"  # of its URL
+
+    def shared_picture(self, digest: str) -> str:
+        return f"{self.prefix}:shared:{digest}"  # of the URL of a picture that a shared page names
 
     def scheme(self, host: str) -> str:
         return f"{self.prefix}:scheme:{host}"  # by which a host answers, where callers do not say it

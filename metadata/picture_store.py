@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import structlog
 
 import images
-from coordination import CacheRedis, Coalescer, LocalLeases, Work
+from coordination import CacheKeys, CacheRedis, Coalescer, LocalLeases, Work
 from errors import Pending, ThumbnailError
 from images import CpuPool, NotAPicture
 from metadata.fetching import NotFetched, PictureFetcher
@@ -29,10 +29,11 @@ class PictureKind:
     """A kind of pictures: what is kept of a file, how long a fetch may take (seconds) and how much it may bring (bytes).
 
     `read` may need memory for `pixels`, and raises NotAPicture. A picture is kept for `keep` seconds, and for `keep_none`
-    that there is none. `name` is that of the kind in Redis and in the log.
+    that there is none. `name` is that of the kind in the log, and `key` names a picture in Redis by the digest of its URL.
     """
 
     name: str
+    key: Callable[[CacheKeys, str], str]
     read: Callable[[bytes], bytes]
     most_bytes: int
     pixels: int
@@ -41,7 +42,7 @@ class PictureKind:
     keep_none: int = 3600
 
 
-ICON = PictureKind("icon", images.read_icon, most_bytes=1 << 20, pixels=1 << 20)
+ICON = PictureKind("icon", CacheKeys.icon, images.read_icon, most_bytes=1 << 20, pixels=1 << 20)
 
 
 class PictureStore:
@@ -64,7 +65,7 @@ class PictureStore:
         except NotFetched:
             return b""
         kind = self._kind
-        name = self._keys.page_picture(kind.name, hashlib.sha256(url.encode()).hexdigest())
+        name = kind.key(self._keys, hashlib.sha256(url.encode()).hexdigest())
         known, _ = self._call(lambda: self._client.get(name))
         if isinstance(known, bytes):
             return known

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, replace
 
 import images
+from coordination import CacheKeys
 from errors import BlockedTarget, InvalidURL
 from images import NotAPicture
 from metadata.picture_store import PictureKind, PictureStore
@@ -33,7 +34,14 @@ def _read(body: bytes) -> bytes:
 
 
 SHARED = PictureKind(
-    "shared", _read, most_bytes=20 << 20, pixels=2 * 24 << 20, fetch_seconds=8.0, keep=600, keep_none=60
+    "shared",
+    CacheKeys.shared_picture,
+    _read,
+    most_bytes=20 << 20,
+    pixels=2 * 24 << 20,
+    fetch_seconds=8.0,
+    keep=600,
+    keep_none=60,
 )
 
 
