@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlencode
+from urllib.parse import urlencode
 
 from access import pairs_of_card
 from cards import CardError, Template, UnknownTemplate, read_snapsharp
@@ -142,7 +142,7 @@ def _unknown(err: UnknownTemplate) -> UnknownCard:
 
 def _parts(path: str) -> tuple[str, str]:
     """Return the template's name and the ending of a path."""
-    name, _, ending = unquote(path.removeprefix(PREFIX)).rpartition(".")
+    name, _, ending = path.removeprefix(PREFIX).rpartition(".")
     return name, ending.lower()
 
 

@@ -87,6 +87,32 @@ def test_a_wrong_option_is_a_400(client, query):
     assert client.get(f"/card/mine.png?{query}").status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("title=%FF", (200, 400)),
+        ("title=%00", (400,)),
+        ("title=a%07", (400,)),
+        ("title=%ED%A0%80", (200, 400)),
+        ("title=%E2%80%AEgnp.exe", (200,)),
+        ("title=a&note=" + "x" * 10_000, (400,)),
+        ("title=a&" + "b=c&" * 300, (400,)),
+        ("title", (400,)),
+        ("%74itle=a", (200,)),
+        ("title=%3Cscript%3Ealert(1)%3C/script%3E", (200,)),
+        ("title=a&picture=javascript:alert(1)", (400,)),
+        ("title=a&picture=file:///etc/passwd", (400,)),
+    ],
+)
+def test_what_is_no_text_is_refused_or_shown_safely(client, api, query, status):
+    answer = client.get(f"/card/mine.png?{query}")
+    assert answer.status_code in status
+    drawn = "".join(call.params["html"] for call in api.calls)
+    assert not {"\u202e", "\x00", "<script>alert"} & {
+        each for each in ("\u202e", "\x00", "<script>alert") if each in drawn
+    }
+
+
 def test_an_image_gets_its_error_as_a_picture_of_the_size_of_a_card(client):
     answer = client.get("/card/mine.png", headers={"Accept": "image/avif,image/webp,*/*;q=0.1"})
     assert (answer.status_code, answer.headers["X-Error-Code"]) == (400, "invalid_card")
