@@ -84,6 +84,7 @@ def _add_cards(views: Blueprint, services: Services, budgets: Budgets) -> None:
             json_body(), lambda name, data: card_target(services, name, data)
         )
         log_facts(host=wanted.target.netloc)
+        note_page(wanted.target)
         caller = identify_caller(services.access, needs_key="/v1/og-image")
         for shown in services.card_thumbnails.shown_by(wanted.target):
             services.access.require_target(shown.target)

@@ -42,6 +42,12 @@ def test_size_format_and_our_own_templates_are_served(client):
     )
 
 
+def test_a_known_card_is_tagged_so_that_a_purge_finds_it_in_shared_caches(make_client):
+    client = make_client(cache_tags=True)
+    answers = [og_image(client, data={"title": "Hello"}) for _ in range(2)]
+    assert "Surrogate-Key" in answers[1].headers
+
+
 def test_a_card_of_a_page_shows_its_thumbnail(client, api):
     assert size(og_image(client, "page", {"url": "https://example.com/"})) == (1200, 630)
     assert "data:image/jpeg" in api.calls[-1].params["html"]
