@@ -24,6 +24,7 @@ from services import Services
 
 _SKEW_SECONDS = 5.0
 _HTTP_SECONDS = 5.0
+_UNCONFIRMED_SECONDS = 150  # the worker has tried thrice by then
 
 
 def examine(services: Services) -> Iterator[Finding]:
@@ -267,6 +268,16 @@ def _beat(services: Services) -> Iterator[Finding]:
         yield Finding("beat", "ok", f"sent its last message {beat:,} s ago")
 
 
+def _purges(services: Services) -> Iterator[Finding]:
+    for name, seconds in services.purging.in_front.unconfirmed().items():
+        if seconds > _UNCONFIRMED_SECONDS:
+            words = f"{name} has not confirmed one for {seconds:,.0f} s: it may still show what was purged"
+            advice = "start a worker; if one runs, its event purge_not_confirmed says what to mend"
+            yield Finding("purges", "failed", words, advice)
+        else:
+            yield Finding("purges", "ok", f"{name} has confirmed all, or was just told")
+
+
 CHECKS: dict[str, Check] = {
     "settings": _settings,
     "redis": _redis,
@@ -276,6 +287,7 @@ CHECKS: dict[str, Check] = {
     "outlet": _outlet,
     "worker": _worker,
     "beat": _beat,
+    "purges": _purges,
     "clock": _clock,
     **machine.CHECKS,
 }

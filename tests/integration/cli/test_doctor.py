@@ -189,6 +189,18 @@ def test_the_folder_of_nginx_is_judged(make_built, tmp_path):
     assert "NGINX_CACHE_DIR" in missing["nginx"]["advice"]
 
 
+def test_a_cache_that_does_not_confirm_a_purge_is_found(make_built):
+    built = make_built(purge_urls="http://127.0.0.1:1")
+    assert built.purging.in_front.tell(["p-1"], 1.0) == {"http://127.0.0.1:1": "retrying"}
+    assert examined(built)[0]["purges"]["verdict"] == "ok"  # it was purged just now
+    state, then = built.connections.state, time.time() - 500
+    state.client.hset(state.keys.purges_pending("http://127.0.0.1:1"), "p-1", f"1.0 {then!r} {then!r}")
+    found, status = examined(built)
+
+    assert (found["purges"]["verdict"], status) == ("failed", 1)
+    assert "http://127.0.0.1:1 has not confirmed one for 50" in found["purges"]["words"]
+
+
 def test_scripts_without_a_font_are_named(make_built, tmp_path, monkeypatch):
     for name in ("fc-match", "fc-list"):
         program = tmp_path / name
