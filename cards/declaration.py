@@ -35,7 +35,7 @@ COMMON = (
 )  # fmt: skip
 RESERVED = (
     "w", "h", "fit", "width", "height", "scale", "format", "quality", "ttl", "fresh", "wait", "sig", "expires", "key", "v",
-    "template", "dir",
+    "template", "dir", "self", "loop",  # the last two have a meaning in Jinja
 )  # fmt: skip
 
 
@@ -117,6 +117,8 @@ class _DeclarationReader:
         values = {key: self._value(bare, given, key, table) for key in ("default", "example")}
         if common and "default" not in given:
             values["default"] = common.default
+        if common and common.default and not values["default"]:
+            self._refuse(f"{table}: default must not be empty", table, "default")
         if bare.required and values["default"]:
             self._refuse(f"{table}: a required variable has no default", table, "default")
         return TemplateVariable(

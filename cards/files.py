@@ -61,7 +61,11 @@ class TemplateFiles:
 
     def _uri(self, name: str, file: Path, line: int) -> str:
         path = self._folder / unquote(re.sub(r"[?#].*", "", name))
-        if ":" in name or name.startswith("/") or not path.resolve().is_relative_to(self._folder.resolve()):
+        try:
+            is_inside = path.resolve().is_relative_to(self._folder.resolve())
+        except (OSError, RuntimeError, ValueError):  # a loop of links, or a name that no file can have
+            is_inside = False
+        if ":" in name or name.startswith("/") or not is_inside:
             raise BrokenTemplate(
                 file, line, f"{name} must be a file in the template's folder: a card asks no other server"
             )

@@ -162,8 +162,8 @@ class Walk:
         letter = data[at]
         match place.state:
             case "text":
-                if data.startswith("<!--", at):
-                    return Position("comment"), at + 4
+                if found := re.compile(r"<!--(-?>)?").match(data, at):  # <!--> and <!---> are whole comments
+                    return Position() if found[1] else Position("comment"), found.end()
                 if found := re.compile(r"</?([A-Za-z][^\s/>]*)").match(data, at):
                     return self._opened(found[1].lower(), closing=found[0].startswith("</")), found.end()
                 if data.startswith(("<!", "<?", "</"), at):
@@ -173,8 +173,8 @@ class Walk:
                 ahead = data.find("<", at + 1)
                 return place, len(data) if ahead < 0 else ahead
             case "comment":
-                ahead = data.find("-->", at)
-                return (place, len(data)) if ahead < 0 else (Position(), ahead + 3)
+                found = re.compile(r"--!?>").search(data, at)
+                return (Position(), found.end()) if found else (place, len(data))
             case "raw":
                 found = re.compile(rf"</{place.tag}(?=[\s/>])", re.IGNORECASE).search(data, at)
                 return (Position("tag"), found.end()) if found else (place, len(data))

@@ -308,6 +308,10 @@ def _compiled(source: str, file: Path, declaration: Declaration) -> jinja2.Templ
 def _refuse_unknown(tree: nodes.Template, file: Path, declaration: Declaration) -> None:
     """Refuse a name that is neither a variable nor set by the template itself."""
     names = list(tree.find_all(nodes.Name))
+    for each in names:
+        # A place that takes a variable of a narrow type would take what stands in its place, too.
+        if each.ctx != "load" and each.name in declaration.variables:
+            raise BrokenTemplate(file, each.lineno, f"{each.name} is a variable of template.toml: set another name")
     known = {*declaration.variables, "loop", *(each.name for each in names if each.ctx in ("store", "param"))}
     for each in names:
         if each.name not in known:
