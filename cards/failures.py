@@ -44,6 +44,13 @@ class CardError(Exception):
         names = {*self.unknown, *self.missing, *(each.name for each in self.bad)}
         return names.pop() if len(names) == 1 else ""
 
+    @property
+    def reason(self) -> str:
+        """What is wrong, without the name of the variable where `field` has it."""
+        if not self.field:
+            return str(self)
+        return self.bad[0].reason if self.bad else "is missing" if self.missing else "is unknown"
+
 
 class UnknownTemplate(CardError):
     """There is no template of this name. `known` lists those that there are."""

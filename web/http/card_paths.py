@@ -110,7 +110,7 @@ def request_of(
         read = template.read(data)
     except CardError as err:
         raise InvalidCard(
-            f"{err}. The variables of {template.name} are {', '.join(template.variables)}", field=err.field
+            f"{err.reason}. The variables of {template.name} are {', '.join(template.variables)}", field=err.field
         ) from None
     wanted = card_request(template, read, *options)
     services.card_thumbnails.shown_by(wanted.target)  # refuses a page that the guard refuses

@@ -52,6 +52,18 @@ def test_the_same_data_written_otherwise_is_the_same_card(client, api):
     assert len(api.calls) == 2
 
 
+@pytest.mark.parametrize(
+    ("data", "detail"),
+    [
+        ({"count": "x"}, "count: must be a number such as 12 or 4.5. The variables"),
+        ({"title": ""}, "title: is missing. The variables"),
+        ({"titel": "x"}, "titel: is unknown. The variables"),
+    ],
+)
+def test_one_wrong_variable_is_named_once(client, data, detail):
+    assert card(client, **data).json["detail"].startswith(detail)
+
+
 def test_a_card_is_validated_by_its_etag(client):
     first = card(client)
     assert "max-age" in first.headers["Cache-Control"]
