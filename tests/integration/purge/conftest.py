@@ -1,3 +1,4 @@
+import shutil
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -6,7 +7,8 @@ import pytest
 
 
 @pytest.fixture
-def settings(settings, tmp_path):
+def settings(settings, _migrated_file, tmp_path):
+    shutil.copy(_migrated_file, tmp_path / "thumbnails.db")
     return settings | {"originals": "folder", "originals_dir": tmp_path / "originals", "memory_cache_bytes": 1_000_000}
 
 

@@ -11,7 +11,6 @@ import requests
 from structlog.testing import capture_logs
 
 import config
-import sites.migrate
 import tasks
 from app import create_app
 from jobs import INTERACTIVE, TELL_CACHES
@@ -67,7 +66,6 @@ def test_cloudflare_is_told_at_most_thirty_tags_at_a_time(make_built, cdn):
     built = make_built(
         cloudflare_zone_id="023e105f4ecef8ad", cloudflare_api_token="secret-2", cloudflare_api_url=cdn.url
     )
-    sites.migrate.upgrade(built.settings.database_url)
     for number in range(20):
         built.catalogue.add(built.drafts.read({"url": f"{PAGE}{number}", "tags": ["many"]}), capture=False)
     app_of(built).post("/purge", json={"tag": "many"})

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 
-import sites.migrate
 from app import create_app
 from tests.support.processes import wait_until
 from tests.support.redis import age_pictures
@@ -176,7 +175,6 @@ def test_a_long_selector_is_no_obstacle(client, built, redis_url, tmp_path):
 
 @pytest.fixture
 def with_sites(built):
-    sites.migrate.upgrade(built.settings.database_url)
     for url in (PAGE, OTHER, "https://example.net/"):
         built.catalogue.add(built.drafts.read({"url": url, "tags": ["news"] if url != OTHER else []}), capture=False)
     return [PAGE, OTHER, "https://example.net/"]

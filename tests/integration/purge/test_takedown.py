@@ -8,7 +8,6 @@ import zipfile
 import pytest
 
 import config
-import sites.migrate
 from access import BlockedTargets
 from app import create_app
 from jobs import CAPTURE, INTERACTIVE, TaskMessage
@@ -61,7 +60,6 @@ def blocking(make_built, tmp_path):
     before = make_built()
     get(create_app(before.settings, before).test_client(), BLOCKED)
     built = make_built(blocked_targets="blocked.example,*.blocked.example")
-    sites.migrate.upgrade(built.settings.database_url)
     return create_app(built.settings, built).test_client()
 
 
@@ -131,7 +129,6 @@ def test_new_patterns_purge_what_is_kept(make_built, redis_url, tmp_path):
     get(create_app(before.settings, before).test_client(), PAGE)
     built = make_built(blocked_targets="blocked.example")
 
-    sites.migrate.upgrade(built.settings.database_url)
     assert built.purging.sweeper.sweep() == 1
     assert built.purging.sweeper.sweep() == 0
 
@@ -149,7 +146,6 @@ def test_a_list_of_patterns_is_purged_at_once_and_only_once_without_a_database(m
 
 def test_the_caches_in_front_are_told_of_blocked_sites(make_built, cdn):
     built = make_built(blocked_targets="blocked.example/page", purge_urls=cdn.url)
-    sites.migrate.upgrade(built.settings.database_url)
     shown = make_built()
     ids = [
         shown.catalogue.add(shown.drafts.read({"url": url}), capture=False).id
@@ -164,7 +160,6 @@ def test_the_caches_in_front_are_told_of_blocked_sites(make_built, cdn):
 def test_a_site_is_judged_anew_once_its_database_is_back(make_built, tmp_path):
     site_picture = "/sites/1/image"
     built = make_built()
-    sites.migrate.upgrade(built.settings.database_url)
     built.catalogue.add(built.drafts.read({"url": BLOCKED}))
     [claim] = built.site_capturer.choose()
     built.site_capturer.capture(claim, "r" * 16)
@@ -178,7 +173,6 @@ def test_a_site_is_judged_anew_once_its_database_is_back(make_built, tmp_path):
 
 def test_the_picture_of_a_blocked_site_is_shown_no_more(make_built, tmp_path):
     built = make_built()
-    sites.migrate.upgrade(built.settings.database_url)
     client = create_app(built.settings, built).test_client()
     site = built.catalogue.add(built.drafts.read({"url": BLOCKED}))
     [claim] = built.site_capturer.choose()
