@@ -37,7 +37,7 @@ def examine(services: Services) -> Iterator[Finding]:
                 subject,
                 "failed",
                 f"could not be checked: {type(err).__name__}: {str(err)[:200]}",
-                "see the words before",
+                "mend what it names; the log says more",
             )
 
 
@@ -113,8 +113,9 @@ def _capture(services: Services) -> Iterator[Finding]:
     responds = services.screenshot_api.pings()
     for api in services.settings.apis:
         if api.name == ENGINE:
-            for url in _engine_urls(services):
-                yield from _engine(url)
+            urls = _engine_urls(services)
+            for url in urls:
+                yield from _engine(url, f"{url}: " if len(urls) > 1 else "")
             continue
         works = responds[api.name]
         words = f"{api.name} {'answers' if works else 'does not answer'}"
@@ -130,25 +131,29 @@ def _engine_urls(services: Services) -> tuple[str, ...]:
     return found[0] if found else ()
 
 
-def _engine(url: str) -> Iterator[Finding]:
+def _engine(url: str, which: str) -> Iterator[Finding]:
+    """Judge an engine. `which` of several it is begins each finding."""
     state = _engine_state(url)
     if not isinstance(state, dict):
         yield Finding("engine", "failed", f"{url}: {state}", "start the engine, and check CAPTURE_URL and ENGINE_URL")
         return
     past = f"{state.get('browser')}, {state.get('captures')} captures, {state.get('restarts')} restarts"
     now = f"{state.get('in_flight')} run now, {state.get('queued')} wait"
-    yield Finding("engine", "ok", f"{past}; {now}")
+    yield Finding("engine", "ok", f"{which}{past}; {now}")
     if state.get("sandbox"):
-        yield Finding("sandbox", "ok", "Chromium's sandbox is on")
+        yield Finding("sandbox", "ok", f"{which}Chromium's sandbox is on")
     else:
         yield Finding(
-            "sandbox", "warning", "Chromium runs without its sandbox", "see docs/operations/first-day.md, The sandbox"
+            "sandbox",
+            "warning",
+            f"{which}Chromium runs without its sandbox",
+            "see docs/operations/first-day.md, The sandbox",
         )
     if state.get("isolation") == "namespace":
-        yield Finding("isolation", "ok", "the browser has a network namespace of its own")
+        yield Finding("isolation", "ok", f"{which}the browser has a network namespace of its own")
     else:
         advice = "allow user namespaces, or keep the engine on a network without inside addresses: docs/security.md, Namespace or flags"
-        yield Finding("isolation", "warning", "the browser has no network namespace of its own", advice)
+        yield Finding("isolation", "warning", f"{which}the browser has no network namespace of its own", advice)
 
 
 def _engine_state(url: str) -> dict[str, Any] | str:

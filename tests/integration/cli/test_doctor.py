@@ -133,6 +133,19 @@ def test_the_sandbox_and_the_namespace_of_the_engine_are_told(make_built):
             assert found["engine"]["words"] == "Chromium 156, 3 captures, 1 restarts; 2 run now, 5 wait"
 
 
+def test_of_several_engines_each_finding_says_which_one_it_is_about(make_built):
+    with running_site() as one, running_site() as other:
+        one.add("/health", json.dumps({"sandbox": True, "isolation": "namespace"}))
+        other.add("/health", json.dumps({"sandbox": False, "isolation": "flags"}))
+        built = make_built(capture_api="engine", capture_url=f"{one.url('')},{other.url('')}")
+        found = facts(runner_for(built)("--json", "doctor"))["findings"]
+
+    for subject in ("sandbox", "isolation"):
+        words = {each["words"].partition(": ")[0]: each["verdict"] for each in found if each["subject"] == subject}
+        assert list(words.values()) == ["ok", "warning"]
+        assert [one.url(""), other.url("")] == [each.rstrip("/") for each in words]
+
+
 @pytest.fixture
 def late():
     """The URL of a server whose clock is a minute late."""
