@@ -71,6 +71,8 @@ async def _crash(found: Soak, installation: Installation) -> None:
             found.crashes[found.traffic.now()] = name
             os.kill(members[-1].pid, number)
             print(f"{found.traffic.now():.0f} s: {name}", flush=True)
+        else:
+            found.not_killed.append(f"{kind} at {found.traffic.now():.0f} s")
         await asyncio.sleep(CRASH_SECONDS)
 
 

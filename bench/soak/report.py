@@ -45,7 +45,7 @@ GRACE_SECONDS = 60  # in which a process that was started anew loads its code an
 MEMORY_MIB, DESCRIPTORS = Bounds(leak=16, most=64), Bounds(leak=5, most=20)  # an hour and process
 JUDGED = ("web, main", "web, worker", "worker, main", "worker, pool", "beat", "engine", "browser", "browser, parts")
 SERVERS = ("Redis (cache)", "Redis (state)")  # their memory has limits of its own
-CACHE_MIB = 32
+LIMITS_MIB = {"Redis (cache)": 32, "originals": 96}  # as bench.soak.service sets them
 BUCKET_SECONDS = 10
 BUSY_LOAD = 3  # for each core; without other work, a soak stays below
 MOST_LINES = 5  # of errors in a plot
@@ -65,6 +65,7 @@ class Soak:
     traffic: Traffic
     watch: Watch
     crashes: dict[float, str] = field(default_factory=dict)
+    not_killed: list[str] = field(default_factory=list)  # what was not there when it was to be killed
     load_before: float = 0
 
     def slopes(self, lives: Mapping[tuple[str, int, int], Samples], kind: str) -> Slope | None:
@@ -83,6 +84,8 @@ def verdict(soak: Soak) -> Verdict:
         unknown.append("no request was answered: look at the log of the service")
     if not soak.crashes:
         unknown.append("nothing was killed; run it for two minutes or more")
+    if soak.not_killed:
+        unknown.append(f"not there to be killed: {', '.join(soak.not_killed)}; look at the log of the service")
     return Verdict(bad, unknown)
 
 
@@ -110,9 +113,10 @@ def _broken_promises(soak: Soak) -> list[str]:
         found.append(f"errors without a crash in the {RECOVERY_SECONDS} s before: {told}")
     if soak.traffic.lost_jobs:
         found.append(f"jobs lost: {'; '.join(soak.traffic.lost_jobs)}")
-    cache = max((value for _, value in soak.watch.kept["Redis (cache)"]), default=0)
-    if cache > CACHE_MIB * 1.1:
-        found.append(f"the cache has {cache:.0f} MiB; its limit is {CACHE_MIB}")
+    for name, limit in LIMITS_MIB.items():
+        kept = max((value for _, value in soak.watch.kept.get(name, ())), default=0)
+        if kept > limit * 1.1:
+            found.append(f"{name}: {kept:.0f} MiB are kept; the limit is {limit}")
     return found
 
 

@@ -249,7 +249,11 @@ def test_a_good_run_is_good(good, tmp_path):
             "errors without a crash in the 20 s before: 1 × picture: 503 busy",
         ),
         (lambda run: run.traffic.lost_jobs.append("60 s: abc is failed"), "jobs lost: 60 s: abc is failed"),
-        (lambda run: run.watch.kept["Redis (cache)"].append((900, 60)), "the cache has 60 MiB; its limit is 32"),
+        (
+            lambda run: run.watch.kept["Redis (cache)"].append((900, 60)),
+            "Redis (cache): 60 MiB are kept; the limit is 32",
+        ),
+        (lambda run: run.watch.kept["originals"].append((900, 130)), "originals: 130 MiB are kept; the limit is 96"),
     ],
 )
 def test_a_bad_run_says_what_is_bad(good, spoil, said):
@@ -292,6 +296,10 @@ def without_crash(run):
     run.traffic.faults.clear()
 
 
+def one_not_there(run):
+    run.not_killed.append("browser at 240 s")
+
+
 def too_short(run):
     for name in [each for each in run.watch.descriptors_of if each[0] == "beat"]:
         run.watch.descriptors_of[name] = life(0, 100)
@@ -307,6 +315,7 @@ def too_short(run):
         (too_short, "beat: descriptors of a process: no process ran for long enough; run it for longer"),
         (lambda run: run.traffic.answers.clear(), "no request was answered"),
         (without_crash, "nothing was killed"),
+        (one_not_there, "not there to be killed: browser at 240 s"),
     ],
 )
 def test_a_run_that_cannot_tell_is_not_good_and_says_what_is_needed(good, blur, said):
