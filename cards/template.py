@@ -181,10 +181,12 @@ class Template:
 
     def needs_network(self, data: CardData) -> bool:
         """Return whether the document will ask for a picture that its data name by a URL."""
-        return any(
-            self._declaration.variables[name].type == "image" and not text.startswith("data:")
-            for name, text in data.values
-        )
+        return bool(self.images(data))
+
+    def images(self, data: CardData) -> dict[str, str]:
+        """Return the URLs of pictures that the document will ask for, by variable."""
+        images = {name: text for name, text in data.values if self._declaration.variables[name].type == "image"}
+        return {name: text for name, text in images.items() if not text.startswith("data:")}
 
     def render(self, data: CardData, pictures: Mapping[str, str] = MappingProxyType({})) -> str:
         """Write the card as a whole document.

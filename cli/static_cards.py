@@ -356,8 +356,8 @@ class _Builder:
     def _drawn(self, template: Template, data: CardData) -> Served:
         request = card_request(template, data, Rendition(format=self._format), Delivery(), self._scale)
         services = self._console.services
-        for shown in services.card_thumbnails.shown_by(request.target):
-            services.access.blocked.require_shown(shown.target)
+        for shown in services.card_thumbnails.named_by(request.target):
+            services.access.blocked.require_shown(shown)
         return services.card_thumbnails.get(Ask(request, NoCharge(CLIENT), new_id()))
 
     def _note(self, cards_: dict[str, str]) -> None:

@@ -85,6 +85,15 @@ class CardThumbnails:
         template, data = self.templates.resolve(target.url)
         return [thumbnail_request(self._read(name, url)) for name, url in template.thumbnails(data).items()]
 
+    def named_by(self, target: Target) -> list[Target]:
+        """Return all that the data of a card name by a URL and the card shows: pages and pictures.
+
+        Raises InvalidURL or BlockedTarget, whose field is the variable.
+        """
+        template, data = self.templates.resolve(target.url)
+        named = template.thumbnails(data) | template.images(data)
+        return [self._read(name, url).target for name, url in named.items()]
+
     def get(self, ask: Ask) -> Served:
         """Return the picture of a card as Thumbnailer.get does, without a thumbnail that is not there in time."""
         shown = self.shown_by(ask.request.target)

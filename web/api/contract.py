@@ -86,8 +86,8 @@ def _add_cards(views: Blueprint, services: Services, budgets: Budgets) -> None:
         log_facts(host=wanted.target.netloc)
         note_page(wanted.target)
         caller = identify_caller(services.access, needs_key="/v1/og-image")
-        for shown in services.card_thumbnails.shown_by(wanted.target):
-            services.access.require_target(shown.target)
+        for shown in services.card_thumbnails.named_by(wanted.target):
+            services.access.require_target(shown)
         served, _ = get_picture(services, budgets, wanted, caller)
         return _respond(services, served, wanted)
 

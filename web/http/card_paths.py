@@ -50,7 +50,7 @@ class CardReader:
         return self._card(environ).wanted
 
     def require_allowed(self, environ: "WSGIEnvironment", wanted: ThumbnailRequest) -> None:
-        """Raise an error unless every caller may GET this card: signature, size, and the pages that it shows."""
+        """Raise an error unless every caller may GET this card: signature, size, and the pages and pictures that it shows."""
         card = self._card(environ)
         self._services.access.require_allowed(card.signed, wanted)
         for target in card.shows:
@@ -79,13 +79,13 @@ class CardReader:
             wanted = read_card(self._services, template, pairs, _ENDINGS[ending])
         except ThumbnailError as err:
             return err.untraced()
-        shows = tuple(each.target for each in self._services.card_thumbnails.shown_by(wanted.target))
+        shows = tuple(self._services.card_thumbnails.named_by(wanted.target))
         return AskedCard(wanted, shows, urlencode(pairs_of_card(template, pairs)).encode())
 
 
 @dataclass(frozen=True, slots=True)
 class AskedCard:
-    """A card that an address asks for, the pages that it shows, and the query that its signature is over."""
+    """A card that an address asks for, the pages and pictures that it shows, and the query that its signature is over."""
 
     wanted: ThumbnailRequest
     shows: tuple[Target, ...]
@@ -113,7 +113,7 @@ def request_of(
             f"{err.reason}. The variables of {template.name} are {', '.join(template.variables)}", field=err.field
         ) from None
     wanted = card_request(template, read, *options)
-    services.card_thumbnails.shown_by(wanted.target)  # refuses a page that the guard refuses
+    services.card_thumbnails.named_by(wanted.target)  # refuses what the guard refuses
     return wanted
 
 
