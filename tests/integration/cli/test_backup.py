@@ -144,6 +144,7 @@ def test_a_backup_to_standard_output_tells_programs_what_is_in_it(filled):
         assert archive.getnames()[0] == "catalogue.jsonl"
 
 
+@pytest.mark.slow
 def test_new_sites_get_new_numbers_after_a_restore(filled, make_empty, postgres_server, tmp_path):
     runner_for(filled)("backup", tmp_path / "backup.tar")
     for database in (None, postgres_server.new_database()):
