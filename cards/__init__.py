@@ -6,10 +6,11 @@ from cards.failures import BadVariable, BrokenTemplate, CardError, OutdatedCard,
 from cards.library import BUILT_IN, Templates, load
 from cards.snapsharp import SNAPSHARP_TEMPLATES, list_snapsharp, read_snapsharp
 from cards.template import PREFIX, CardData, Template
-from cards.values import TemplateVariable
+from cards.values import LONGEST_PICTURE, TemplateVariable
 
 __all__ = [
     "BUILT_IN",
+    "LONGEST_PICTURE",
     "PREFIX",
     "SNAPSHARP_TEMPLATES",
     "BadVariable",

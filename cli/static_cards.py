@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from cards import CardData, CardError, Template, UnknownTemplate
+from cards import LONGEST_PICTURE, CardData, CardError, Template, UnknownTemplate
 from cli.console import Console
 from cli.front_matter import BadFrontMatter, read_front_matter, text_of
 from errors import ThumbnailError
@@ -50,6 +50,7 @@ _PICTURES = {
     ".avif": "avif",
     ".svg": "svg+xml",
 }
+_MOST_BYTES = LONGEST_PICTURE // 4 * 3 - 60  # of a picture, which a card holds in base64
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,9 +299,13 @@ def _inlined(folder: Path, name: str, field: str) -> str:
     if kind is None or name.startswith("/"):
         raise _Refused(_Problem(field, "must be an http:// or https:// URL, or the path of a picture beside the page"))
     try:
-        return f"data:image/{kind};base64,{base64.b64encode((folder / name).read_bytes()).decode()}"
+        body = (folder / name).read_bytes()
     except OSError as err:
         raise _Refused(_Problem(field, f"{folder / name} cannot be read: {err.strerror}")) from None
+    if len(body) > _MOST_BYTES:
+        wrong = f"{folder / name} has {len(body):,} bytes; make it smaller: at most {_MOST_BYTES:,}"
+        raise _Refused(_Problem(field, wrong))
+    return f"data:image/{kind};base64,{base64.b64encode(body).decode()}"
 
 
 def _renamed(err: CardError, shown: Mapping[str, str], fields: Mapping[str, str]) -> _Refused:

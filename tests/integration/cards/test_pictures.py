@@ -199,6 +199,12 @@ def test_data_stay_text(shown):
     assert page.text_content(".brand") == "{{ 7 * 7 }}"
 
 
+def test_a_figure_is_whole_beside_a_long_language(shown):
+    page = shown("repository", repo="octo/kestrel", language="C" * 40, stars="123456789", forks="867")
+    cut = "[...document.querySelectorAll('footer [data-line]')].map((each) => each.scrollWidth > each.clientWidth)"
+    assert page.evaluate(cut) == [True, False, False]
+
+
 def test_a_picture_that_does_not_come_leaves_no_hole(shown):
     whole = shown("article", title="Type").evaluate("document.querySelector('.text').clientWidth")
     page = shown("article", title="Type", image="data:image/png;base64,AAAA")

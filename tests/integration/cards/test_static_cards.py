@@ -162,6 +162,13 @@ def test_pictures_beside_a_page_are_part_of_its_card(thumbnails, site, api):
     assert sent(api)[0].count('src="data:image/png;base64,') == 2
 
 
+def test_a_picture_that_is_too_large_for_a_card_is_named_with_its_limit(thumbnails, site):
+    folder = site({"p/a.md": "title: A\ncard:\n  image: hero.png"})
+    (folder / "p/hero.png").write_bytes(b"x" * 299_941)
+    told = thumbnails("cards", "build", "p", "--out", "og").output
+    assert "card.image: p/hero.png has 299,941 bytes; make it smaller: at most 299,940" in told
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
