@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -159,7 +160,8 @@ def read_value(given: object, variable: TemplateVariable) -> str:
     """
     if isinstance(given, bool):
         given = "1" if given else "0"
-    if isinstance(given, int | float | Decimal):
+    # Python reads NaN and Infinity from JSON, and YAML has them.
+    if isinstance(given, int) or (isinstance(given, float | Decimal) and math.isfinite(given)):
         given = str(given)
     if not isinstance(given, str):
         raise ValueError("must be a text, a number or true or false")  # noqa: TRY004 - one error for all that is refused

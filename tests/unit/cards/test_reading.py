@@ -145,6 +145,8 @@ def test_a_value_gets_one_form(of_type, kind, value, text):
         ("language", "en; x", "must be a language"),
         ("text", ["a"], "must be a text"),
         ("text", {"a": 1}, "must be a text"),
+        ("text", float("inf"), "must be a text, a number or true or false"),
+        ("text", float("nan"), "must be a text, a number or true or false"),
     ],
 )
 def test_a_value_of_another_kind_is_refused(of_type, kind, value, words):
