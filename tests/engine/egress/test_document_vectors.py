@@ -1,4 +1,4 @@
-"""The 43 ways in which a page can send requests, as HTML that a caller sends: none reaches loopback, with a network or without."""
+"""The 43 ways in which a page can send requests, as HTML that a caller sends to `/render`: none reaches loopback, with a network or without."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,9 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
-from requests import Response
+import redis
+from flask import Flask
+from werkzeug.test import TestResponse
 
+import services
+from app import create_app
+from config import Settings
 from tests.support.engine import Engine, eventually, running_engine
+from tests.support.redis import RedisServer
 from tests.support.site import Site
 from tests.support.unguarded import hits_of
 from tests.support.vectors import VECTORS
@@ -20,11 +26,12 @@ UNTRIED = {"window-open", "webtransport", "stun"}
 # Nor these, in a document without TLS: a page of 127.0.0.1, as those of tests/engine/egress/test_vectors.py, counts as secure.
 UNTRIED |= {"speculation-prefetch", "service-worker-fetch", "service-worker-websocket"}
 SMALL = {"width": 320, "height": 240, "format": "jpeg", "wait_for": "#done"}
+SHOWN = "<p style='background: #f00'>shown"  # a document of one colour is looked at twice
 
 
 @dataclass(frozen=True)
 class Attack:
-    answer: Response
+    answer: TestResponse
     refused: set[str]
     connections: int
     victim: Victim
@@ -56,13 +63,30 @@ def engine(site: Site, victims: list[Victim]) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def attacks(engine: Engine, site: Site, victims: list[Victim], network: bool) -> dict[str, Attack]:
+def web(engine: Engine, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    folder = tmp_path_factory.mktemp("documents")
+    settings = Settings.of(
+        redis_url=redis_server.url,
+        persist_dir=folder / "media",
+        database_url=f"sqlite:///{folder}/thumbnails.db",
+        originals="redis",
+        capture_api="engine",
+        capture_url=engine.url,
+    )
+    built = services.build(settings)
+    yield create_app(built.settings, built)
+    built.close()
+
+
+@pytest.fixture(scope="module")
+def attacks(web: Flask, engine: Engine, site: Site, victims: list[Victim], network: bool) -> dict[str, Attack]:
     def attack(name: str, victim: Victim) -> Attack:
         id_ = f"document-{name}-{network}"
-        html = VECTORS[name].document(site, f"document-{name}", victim.address)
-        answer = engine.post(
-            "/v1/html-to-image", json={"html": html, "network": network, **SMALL}, headers={"X-Request-ID": id_}
-        )
+        html = SHOWN + VECTORS[name].document(site, f"document-{name}", victim.address)
+        body = {"html": html, "network": network, **SMALL}
+        answer = web.test_client().post("/render", json=body, headers={"X-Request-ID": id_})
         (event,) = eventually(lambda: [each for each in engine.logged("capture") if each["request_id"] == id_])
         traffic = event["traffic"]
         return Attack(
@@ -95,7 +119,7 @@ def test_without_a_network_no_connection_is_made(attacks: dict[str, Attack], net
 @pytest.mark.parametrize("name", [name for name, vector in VECTORS.items() if vector.leaves])
 def test_a_document_that_leads_to_the_victim_is_a_blocked_url(attacks: dict[str, Attack], name: str):
     answer = attacks[name].answer
-    assert (answer.status_code, answer.json()["error"]) == (400, "blocked_url")
+    assert (answer.status_code, answer.json["code"]) == (400, "blocked_url")
 
 
 @pytest.mark.parametrize("name", [name for name, vector in VECTORS.items() if not vector.leaves])
