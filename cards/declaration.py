@@ -62,6 +62,9 @@ def read_declaration(file: Path) -> Declaration:
         found = re.search(r" \(at line (\d+), column \d+\)$", str(err))
         end = text.count("\n") + 1
         raise BrokenTemplate(file, int(found[1]) if found else end, str(err).partition(" (at ")[0]) from None
+    except RecursionError:
+        line = max(enumerate(text.splitlines(), 1), key=lambda each: each[1].count("[") + each[1].count("{"))[0]
+        raise BrokenTemplate(file, line, "is nested too deeply") from None
     except UnicodeDecodeError:
         raise BrokenTemplate(file, 1, "must be UTF-8") from None
     except OSError as err:

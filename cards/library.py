@@ -71,10 +71,17 @@ def load(folders: Iterable[Path] = ()) -> Templates:
         if not folder.is_dir():
             raise BrokenTemplate(folder, 1, "must be a folder of templates")
         found |= _folders(folder)
-    for name, path in found.items():
-        if not name or len(name) > 40 or name.strip(_NAME) or name.startswith("-"):
+    for name, path in list(found.items()):
+        if _is_name(name):
+            continue
+        if (path / "template.html").exists():
             raise BrokenTemplate(path, 1, "the name of a template consists of 1 to 40 lower-case letters, digits and -")
+        del found[name]  # no template, such as `lost+found` of a volume
     return Templates(Template(name, path) for name, path in found.items())
+
+
+def _is_name(name: str) -> bool:
+    return 0 < len(name) <= 40 and not name.strip(_NAME) and not name.startswith("-")
 
 
 def _folders(folder: Path) -> dict[str, Path]:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import html
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,6 +50,7 @@ _PAGE = """<!doctype html>
 """
 _PICTURES = "_pictures"  # no variable begins with an underscore
 _STYLE_FILTERS = {"ink": ink_on, "mixed": mixed, "readable": readable}
+_OPENS, _CLOSES = re.compile(r"[(\[]|\{%-?\s*(?:if|for|with)\b"), re.compile(r"[)\]]|\{%-?\s*end(?:if|for|with)\b")
 _NUMBER_FILTERS = ("int", "float", "round", "abs")
 # These mark their result as HTML, so autoescape would let it pass.
 _REFUSED_FILTERS = ("safe", "tojson", "xmlattr", "urlize", "escape", "e", "forceescape", "pprint", "attr", "map")
@@ -304,7 +306,20 @@ def _compiled(source: str, file: Path, declaration: Declaration) -> jinja2.Templ
         code = _ENVIRONMENT.compile(source, filename=str(file))
     except jinja2.TemplateSyntaxError as err:
         raise BrokenTemplate(file, err.lineno, err.message or "syntax error") from None
+    except RecursionError:
+        raise BrokenTemplate(file, _deepest_line(source), "is nested too deeply") from None
     return jinja2.Template.from_code(_ENVIRONMENT, code, {})
+
+
+def _deepest_line(source: str) -> int:
+    """Return the line at which the most brackets and blocks are open."""
+    depth, deepest, line = 0, 0, 1
+    for number, text in enumerate(source.splitlines(), 1):
+        opened = depth + len(_OPENS.findall(text))
+        if opened > deepest:
+            deepest, line = opened, number
+        depth = opened - len(_CLOSES.findall(text))
+    return line
 
 
 def _refuse_unknown(tree: nodes.Template, file: Path, declaration: Declaration) -> None:

@@ -50,6 +50,9 @@ def own(tmp_path):
         ({"toml": 'title = "x"\n[variables.accent]\ndefault = ""\n'}, "template.toml:3", "default must not be empty"),
         ({"toml": 'title = "x"\n[variables.a]\ntype = "choice"\n'}, "template.toml:2", "choices"),
         ({"html": "<p>\n{% if title %}\n</p>"}, "template.html:3", "endif"),
+        ({"html": "<p>\n{{ " + "(" * 3000 + "title" + ")" * 3000 + " }}</p>"}, "template.html:2", "nested too deeply"),
+        ({"html": "<p>\n" + "{% if title %}\n" * 300 + "x" + "{% endif %}" * 300}, "template.html:301", "nested too deeply"),
+        ({"toml": 'title = "x"\nwidth = ' + "[" * 5000 + "]" * 5000}, "template.toml:2", "nested too deeply"),
         ({"html": "<p>\n{{ titel }}</p>"}, "template.html:2", "no variable titel"),
         ({"html": "<p>\n{{ title|safe }}</p>"}, "template.html:2", "safe"),
         ({"html": "<p>\n{{ title.nothing }}</p>"}, "template.html:2", "nothing"),
@@ -189,6 +192,7 @@ def test_an_own_template_replaces_one_that_comes_along(tmp_path):
 @pytest.mark.parametrize("name", ["Own", "a_b", "x" * 41])
 def test_the_name_of_a_template_can_stand_in_a_url(tmp_path, name):
     (tmp_path / name).mkdir()
+    (tmp_path / name / "template.html").write_text("<p>")
     with pytest.raises(cards.BrokenTemplate, match="the name of a template"):
         cards.load([tmp_path])
 
@@ -200,3 +204,8 @@ def test_no_process_starts_with_a_broken_template(tmp_path, monkeypatch):
     monkeypatch.setenv("ORIGINALS", "redis")
     with pytest.raises(config.ConfigError, match=r"^TEMPLATES_DIR is invalid: .*/own/template.toml:2: width must be"):
         config.load()
+
+
+def test_a_folder_that_is_no_template_is_left_alone(tmp_path):
+    (tmp_path / "lost+found").mkdir()
+    assert list(cards.load([tmp_path])) == list(cards.load())
