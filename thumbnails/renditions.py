@@ -23,7 +23,8 @@ from thumbnails.shares import Seats
 
 GRACE_SECONDS = 1.0  # small renditions take milliseconds: callers wait for them even if they wait for no capture
 _LONGEST = 120.0  # seconds that a flight may wait for a core
-_SMALL_AT_ONCE, _LARGE_AT_ONCE = 64, 4
+_FLIGHTS = 64
+_LARGE_AT_ONCE = 4
 _LARGE_RESERVE = 2  # for clients that have none, so that one client cannot have all
 
 
@@ -32,8 +33,9 @@ class Renditions:
         self._cache = cache
         self._cpu = cpu
         self._freshness = freshness
-        self._small = Coalescer(LocalLeases(), _SMALL_AT_ONCE, "rendition")
-        self._large = Coalescer(LocalLeases(), _LARGE_AT_ONCE + _LARGE_RESERVE, "rendition")
+        self._small = Coalescer(LocalLeases(), _FLIGHTS, "rendition")
+        # The seats bound how many are made. One that gets no seat is a flight for a moment, and takes no other's place.
+        self._large = Coalescer(LocalLeases(), _FLIGHTS, "rendition")
         self._large_seats = Seats(_LARGE_AT_ONCE, _LARGE_RESERVE)
 
     def make(
