@@ -74,19 +74,8 @@ def web(redis, _migrated_file, tmp_path_factory):
         yield Measured(url, metrics, api, redis, process, folder)
 
 
-def test_pictures_are_counted_by_the_state_of_the_cache_on_both_paths(web):
-    served, route = "thumbnails_pictures_served_total", "thumbnails_http_request_duration_seconds"
-    with web.metrics.moves(served, by=1, cache="MISS"), web.metrics.moves(route, by=1, status="2xx", cache="MISS"):
-        web.thumb("states")
-    with web.metrics.moves(served, by=2, cache="HIT"), web.metrics.moves(route, by=2, status="2xx", cache="HIT"):
-        assert web.thumb("states").headers["X-Cache"] == "HIT"
-        assert web.thumb("states", headers={"Prefer": "wait=1"}).headers["X-Cache"] == "HIT"  # by Flask
-    age_pictures(web.redis.url, 100_000, web.folder / "originals")
-    with web.metrics.moves(served, cache="STALE"):
-        wait_until(lambda: web.thumb("states").headers["X-Cache"] == "STALE", "a stale picture")
-
-
 def test_the_admin_page_shows_what_all_workers_have_counted(web):
+    """The first test: what the captures of others move is written later."""
     session = log_in_over_http(web.url)
     before = shown(session, web.url)
     web.thumb("plotted")
@@ -111,6 +100,18 @@ def shown(session, url):
         for label in labels[:3]
         for count, name in re.findall(r"([\d,]*\d) ([a-z][^,.]*)", label.partition(": ")[2].partition(". ")[0])
     }
+
+
+def test_pictures_are_counted_by_the_state_of_the_cache_on_both_paths(web):
+    served, route = "thumbnails_pictures_served_total", "thumbnails_http_request_duration_seconds"
+    with web.metrics.moves(served, by=1, cache="MISS"), web.metrics.moves(route, by=1, status="2xx", cache="MISS"):
+        web.thumb("states")
+    with web.metrics.moves(served, by=2, cache="HIT"), web.metrics.moves(route, by=2, status="2xx", cache="HIT"):
+        assert web.thumb("states").headers["X-Cache"] == "HIT"
+        assert web.thumb("states", headers={"Prefer": "wait=1"}).headers["X-Cache"] == "HIT"  # by Flask
+    age_pictures(web.redis.url, 100_000, web.folder / "originals")
+    with web.metrics.moves(served, cache="STALE"):
+        wait_until(lambda: web.thumb("states").headers["X-Cache"] == "STALE", "a stale picture")
 
 
 def test_a_latency_leads_to_the_request(web):
