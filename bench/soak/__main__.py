@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench.soak.report import Soak, text, verdict, write
 from bench.soak.service import Installation, running_service
-from bench.soak.traffic import Traffic
+from bench.soak.traffic import Traffic, pages_of
 from bench.soak.verdict import BAD, CANNOT_TELL, GOOD
 from bench.soak.watch import EVERY_SECONDS, Watch
 from bench.stopping import exit_at_signals
@@ -44,7 +44,8 @@ CRASHES = (
 
 async def soak(installation: Installation, seconds: float) -> Soak:
     began = time.monotonic()
-    traffic = Traffic(installation.url, installation.pages, Path(installation.env["DEMO_CLOCK"]), began)
+    clock = Path(installation.env["DEMO_CLOCK"])
+    traffic = Traffic(installation.url, installation.pages, clock, began, pages_of(seconds))
     found = Soak(seconds, traffic, Watch(installation), load_before=os.getloadavg()[0])
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds), asyncio.TaskGroup() as tasks:

@@ -18,7 +18,7 @@ from bench.soak.traffic import (
     HELD_BACK,
     IMPORT_SECONDS,
     IMPORTED,
-    PAGES,
+    KNOWN_BY,
     VISITOR_SECONDS,
     Traffic,
 )
@@ -142,9 +142,9 @@ def text(soak: Soak) -> str:
 
 The service is that of `make run`: gunicorn with two workers, a Celery worker, beat, the engine with Chromium, two Redis,
 SQLite, and the supervisor that restarts what ends. Only its caches are smaller, so that they are full soon. Visitors ask
-{1 / VISITOR_SECONDS:.0f} times a second, by Zipf's law, for the pages that are known so far, of {PAGES:,} in all, in
+{1 / VISITOR_SECONDS:.0f} times a second, by Zipf's law, for the pages that are known so far, of {soak.traffic.pages:,} in all, in
 {len(FORMS)} sizes and formats; {CONDITIONAL:.0%} of the repeated requests are conditional. A new page is asked for every
-{COLD_SECONDS:g} s. Programs ask for states, create jobs, and purge pages. Every {IMPORT_SECONDS // 60} minutes,
+{COLD_SECONDS:g} s, until all are known, at {KNOWN_BY:.0%} of the run; then for a new picture of one. Programs ask for states, create jobs, and purge pages. Every {IMPORT_SECONDS // 60} minutes,
 {IMPORTED} sites are imported, those of the last import are captured again, and the pages change. Each minute, one part is
 killed, or a Redis is restarted: the dashed lines.
 

@@ -24,7 +24,7 @@ VISITOR_SECONDS = 1 / 40
 COLD_SECONDS, MOST_COLD = 1.5, 2  # new pages: one so often, and no more at a time
 STATE_SECONDS, JOB_SECONDS, PURGE_SECONDS = 2, 10, 30
 IMPORT_SECONDS, IMPORTED = 180, 12
-PAGES = 3000
+KNOWN_BY = 0.4  # of a run: then no page is new, so what is kept for each has been kept before growth is judged
 VISITORS = 500  # with an address each
 MOST_AT_ONCE = 200  # of visitors; more than a service that answers ever has
 CONDITIONAL = 0.5  # of the repeated requests
@@ -35,6 +35,11 @@ FORMS = ({"w": 320}, {"w": 640, "format": "webp"}, {"w": 320, "format": "webp"})
 NO_ANSWER = 0
 HELD_BACK = "held back"
 OK = {200, 201, 202, 304}
+
+
+def pages_of(seconds: float) -> int:
+    """Return how many pages are known by KNOWN_BY of a run of so many seconds."""
+    return max(int(seconds * KNOWN_BY / COLD_SECONDS), 1)
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Traffic:
     demo: str
     clock: Path  # of the demo server
     began: float
+    pages: int  # how many are asked for
     answers: list[Answer] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -109,10 +115,11 @@ class Traffic:
             self._etags[page, form] = answer.headers["ETag"]
 
     async def _discover(self) -> None:
-        """Ask for a page that is not known yet; or, when all are, for one again, which costs little."""
-        page = self.counts["pages"] % PAGES
+        """Ask for a page that is not known yet; or, when all are, for a new picture of one."""
+        asked, page = divmod(self.counts["pages"], self.pages)
         self.counts["pages"] += 1
-        answer = await self._ask("GET", "/thumb", params=self._query(page, page % len(FORMS)))
+        fresh = {"fresh": "1"} if asked else {}
+        answer = await self._ask("GET", "/thumb", params=self._query(page, page % len(FORMS)) | fresh)
         if answer and answer.status == 200 and page not in self._known:
             self._known.append(page)
 
@@ -125,7 +132,7 @@ class Traffic:
 
     async def _job(self) -> None:
         """Create a job and wait for its end. A service that refuses it has promised nothing."""
-        url = self._page(self._random.randrange(PAGES)) + "&job"
+        url = self._page(self._random.randrange(self.pages)) + "&job"
         body = await self._json("POST", "/screenshots", "job", json={"url": url, "width": 640, "height": 400})
         if not body:
             return

@@ -207,7 +207,7 @@ def test_a_gap_breaks_a_line():
 @pytest.fixture
 def good():
     """A run of twenty minutes, as it should be: one web worker is killed, and one request fails for that."""
-    traffic, watch = Traffic("http://web", "http://demo", Path("clock"), began=0), Watch(None)
+    traffic, watch = Traffic("http://web", "http://demo", Path("clock"), began=0, pages=300), Watch(None)
     traffic.faults.append(fault(601))
     traffic.answers += [Answer(time, 0.01, state) for time in range(1200) for state in ("HIT", "304", "MISS")]
     for kind in (*report.JUDGED, *report.SERVERS):
