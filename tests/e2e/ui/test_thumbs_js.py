@@ -5,6 +5,7 @@ import io
 import shutil
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -104,9 +105,11 @@ class Site:
 
     html = ""
     url = ""
+    style_seconds = 0.0  # which its style sheet takes
 
     def __call__(self, environ, start_response):
         if environ["PATH_INFO"] == "/style.css":
+            time.sleep(self.style_seconds)
             start_response("200 OK", [("Content-Type", "text/css")])
             return [b".far { position: absolute; top: 3000px }"]
         service = self.service
@@ -320,7 +323,9 @@ def test_a_picture_of_another_size_than_its_placeholder_moves_nothing(service, a
     assert found.page.evaluate("document.images[0].getBoundingClientRect().height") == 180
 
 
-def test_those_in_view_come_first(service, api, visit):
+@pytest.mark.parametrize("style_seconds", [0, 0.3])
+def test_those_in_view_come_first(service, api, site, visit, monkeypatch, style_seconds):
+    monkeypatch.setattr(site, "style_seconds", style_seconds)
     far = "".join(f'<img {DOT} data-thumb="{address(service, f"far{n}")}" {SIZE} alt="">' for n in range(20))
     near = "".join(f'<img {DOT} data-thumb="{address(service, f"near{n}")}" {SIZE} alt="">' for n in range(6))
     found = visit(f'<div class="far">{far}</div>{near}')

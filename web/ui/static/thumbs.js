@@ -30,7 +30,10 @@
     state.busy = 1;
     state.tries = 0;
     queue.push(img);
-    setTimeout(pump); // when all others that are considered now are in the queue too
+    // When all others that are considered now are in the queue too, and style sheets have put each in its place: no frame
+    // is drawn before. A page that is hidden draws none.
+    requestAnimationFrame(pump);
+    setTimeout(pump, document.hidden ? 0 : 500);
   };
 
   const isInView = (img) => {
