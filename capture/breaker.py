@@ -71,7 +71,7 @@ class CircuitBreaker:
     def is_open(self) -> bool:
         """Return whether callers are kept from the API, or were within the last LOOK_SECONDS.
 
-        When the open time has passed and nobody calls, it is not open: the next caller is let through.
+        Once the open time has passed, it is not open, even if no call comes: the next caller is let through.
         """
         state = self._state()
         if state is None:

@@ -1,4 +1,4 @@
-"""Puts a template's own files into its text as `data:` URIs, so that a card asks nobody for anything."""
+"""Puts a template's own files into its text as `data:` URIs, so that a card requests no other server."""
 
 import base64
 import re

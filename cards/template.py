@@ -1,4 +1,4 @@
-"""A template: reads the data of a card, and writes the card as a document that asks nobody for anything but a picture in its data."""
+"""A template: reads the data of a card, and writes the card as a document that requests nothing but pictures in its data."""
 
 import base64
 import hashlib

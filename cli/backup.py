@@ -42,7 +42,7 @@ _ABOUT, _ROWS, _PICTURES, _END = "backup.json", "catalogue.jsonl", "pictures/", 
 def backup(console: Console, file: Path, *, pictures: bool | None) -> None:
     """Write the catalogue and the permanent pictures into FILE, a tar archive (.tar.gz: compressed).
 
-    `-` is standard output, compressed: for a container, whose files nobody else sees. The service may run meanwhile. Captured
+    `-` is standard output, compressed: for a container, whose files cannot be read from outside. The service may run meanwhile. Captured
     originals, jobs and limits are not in it: they expire by themselves.
     """
     if file == _STANDARD:

@@ -164,7 +164,7 @@ def _judge_names(names: tuple[str, ...]) -> tuple[bool, int | None]:
 
 wsgi.Response = _Response
 
-# gunicorn makes both of these anew for each request, which took as long as reading a picture from memory.
+# gunicorn makes both of these for each request, which took as long as reading a picture from memory.
 wsgi.WSGIErrorsWrapper = cache(wsgi.WSGIErrorsWrapper)
 _write_date = lru_cache(maxsize=2)(util.http_date)
 util.http_date = lambda timestamp=None: _write_date(int(time.time() if timestamp is None else timestamp))
