@@ -24,4 +24,4 @@ class CaptureCall:
     count: Callable[[], None] = _count_nothing
 
 
-NOBODY = CaptureCall()
+NO_CALLER = CaptureCall()

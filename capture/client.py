@@ -22,7 +22,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util import Timeout
 
-from capture.call import NOBODY, CaptureCall
+from capture.call import NO_CALLER, CaptureCall
 from capture.dialects import Dialect
 from capture.outcomes import BLOCKED, LATE, LEADS_AWAY, SLOW, CallFailure, redact
 from capture.responses import Screenshot, UnusableResponse, failure_of, read_refusal, read_screenshot
@@ -132,7 +132,7 @@ class CaptureClient:
         """Raise `InvalidOption` if the API cannot express the options. No I/O, so that it can precede any charge."""
         self._dialect.express(options)
 
-    def capture(self, options: CaptureOptions, *, timeout: float, call: CaptureCall = NOBODY) -> Screenshot:
+    def capture(self, options: CaptureOptions, *, timeout: float, call: CaptureCall = NO_CALLER) -> Screenshot:
         """Take the picture within `timeout` seconds, retries included. Of the bytes, only type and length are checked.
 
         Raises `InvalidOption`, `BlockedTarget` (from the engine), a `CaptureError`, or what `call.count` raises before the

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import structlog
 
-from capture.call import NOBODY, CaptureCall
+from capture.call import NO_CALLER, CaptureCall
 from capture.client import LEAST_TRY, TRIES, AddressState, CaptureClient, full_jitter, pause_before
 from capture.outcomes import CRASHER, LATE, CallFailure
 from capture.responses import Screenshot
@@ -68,7 +68,7 @@ class Engines:
         """Raise `InvalidOption` if engines cannot express the options. No I/O."""
         self._one.require_expressible(options)
 
-    def capture(self, options: CaptureOptions, *, timeout: float, call: CaptureCall = NOBODY) -> Screenshot:
+    def capture(self, options: CaptureOptions, *, timeout: float, call: CaptureCall = NO_CALLER) -> Screenshot:
         """Take the picture within `timeout` seconds, by one engine after the other, in up to three rounds.
 
         Raises as `CaptureClient.capture`. An error is the engines' fault only if all of them have failed.
