@@ -86,6 +86,7 @@ def _is_refusal(text: str) -> bool:
 
 def violations(page: Page) -> list[str]:
     """Return what axe-core finds wrong with a page: the rule, and the elements that break it. Needs scripts."""
+    page.wait_for_load_state("domcontentloaded")  # a click that leads on ends when the next page begins
     if page.evaluate("typeof axe") == "undefined":  # it stays in a document
         page.evaluate(AXE_SCRIPT)
     found = page.evaluate(_FIND)
@@ -94,6 +95,7 @@ def violations(page: Page) -> list[str]:
 
 def overflows(page: Page) -> bool:
     """Return whether the page is wider than the window."""
+    page.wait_for_load_state("domcontentloaded")
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
 
 

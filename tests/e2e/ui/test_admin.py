@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 import redis as redis_library
+from playwright.sync_api import expect
 from sqlalchemy import delete
 
 import services
@@ -157,14 +158,15 @@ def test_the_list_is_narrowed_and_back_works(served, open_admin, sites):
     page = open_admin("/sites")
     assert page.locator(".row").count() == 3
     page.click("text=failed")
-    assert page.locator(".row h2").all_text_contents() == ["Three"]
+    expect(page.locator(".row h2")).to_have_text(["Three"])
     page.click("nav[aria-label=Status] >> text=all")
+    expect(page.locator(".row")).to_have_count(3)
     page.select_option("#tag", "news")
     page.fill("#q", "one")
     page.click("text=Show")
-    assert page.locator(".row h2").all_text_contents() == ["One"]
+    expect(page.locator(".row h2")).to_have_text(["One"])
     page.go_back()
-    assert page.locator(".row").count() == 3
+    expect(page.locator(".row")).to_have_count(3)
 
 
 @pytest.mark.parametrize("scripts", [True, False])
@@ -225,7 +227,8 @@ def test_the_second_editor_sees_what_the_first_did(served, open_admin, sites, ca
     page.fill("#title", "Mine")
     page.click(".sticky .main")
     assert "Somebody else has changed this site" in page.text_content("[role=alert] h2")
-    assert {"Mine", "Theirs"} <= set(page.locator("[role=alert] td").all_text_contents())
+    for title in ("Mine", "Theirs"):
+        expect(page.locator("[role=alert] td").get_by_text(title, exact=True)).to_be_visible()
     assert violations(page) == []
     page.click(".sticky .main")
     assert catalogue.get(sites[0].id).title == "Mine"
@@ -294,8 +297,8 @@ def test_an_explanation_is_accessible_fits_and_needs_no_script(served, open_admi
     page.fill("#options", "w=320")
     page.press("#options", "Enter")
     page.wait_for_selector("text=A request would get the known picture")
-    assert page.is_visible("text=a-request-of-somebody")
-    assert page.is_visible("text=arrive 12.4")
+    expect(page.get_by_text("a-request-of-somebody")).to_be_visible()
+    expect(page.get_by_text("arrive 12.4")).to_be_visible()
     assert not overflows(page)
     address = page.url
     page = open_admin("/explain", size=size, theme=theme)

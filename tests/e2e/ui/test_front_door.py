@@ -237,7 +237,7 @@ def test_without_scripts_the_form_shows_the_picture_and_code(door, open_page):
     page.fill("#option-w", "320")
     page.get_by_role("button", name="Capture", exact=True).click()
     assert result(page) == "ready"
-    assert page.locator("dl").get_by_text("MISS").is_visible()
+    expect(page.locator("dl").get_by_text("MISS")).to_be_visible()
     assert page.get_by_role("button", name="Copy").count() == 0
     page.get_by_text("curl", exact=True).click()
     assert page.locator("#snippet-curl").is_visible()
@@ -251,7 +251,7 @@ def test_a_key_is_asked_for_and_stays_in_its_field(redis_server, api, tmp_path, 
         page.fill("#url", f"https://keyed-{scripts}.example/")
         page.get_by_role("button", name="Capture", exact=True).click()
         expect(page.locator("#result")).to_have_attribute("data-state", "ready")
-        assert page.locator("dl").get_by_text("1 capture, ").is_visible()
+        expect(page.locator("dl").get_by_text("1 capture, ")).to_be_visible()
         assert API_KEY not in page.url + page.content()
         if scripts:
             assert page.evaluate("Object.keys(localStorage).length + Object.keys(sessionStorage).length") == 0

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import redis as redis_library
+from playwright.sync_api import expect
 from sqlalchemy import delete, insert
 
 import services
@@ -95,7 +96,7 @@ def test_sites_are_found_paged_and_changed_however_many_they_are(served, open_pa
     page.fill("#q", f"Site {count:04}")
     page.keyboard.press("Enter")
     page.wait_for_url("**q=*")
-    assert titles.all_text_contents() == [f"Site {count:04}"]
+    expect(titles).to_have_text([f"Site {count:04}"])
     page.goto(f"{served.url}/gallery?tag=t3")
     assert f"{count // 5:,} sites" in page.text_content(".count")
 
