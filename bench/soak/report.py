@@ -37,11 +37,13 @@ from bench.soak.verdict import (
     quantiles,
     settled,
     slope,
+    split,
     unexplained,
 )
 from bench.soak.watch import Samples, Watch
 
-GRACE_SECONDS = 60  # in which a process that was started anew loads its code and fills its memory
+GRACE_SECONDS = 120  # in which a process that was started anew loads its code and fills its tables
+RESTARTED = "Redis restarted"  # how the names of crashes end after which all processes connect anew
 MEMORY_MIB, DESCRIPTORS = Bounds(leak=16, most=64), Bounds(leak=5, most=20)  # an hour and process
 JUDGED = ("web, main", "web, worker", "worker, main", "worker, pool", "beat", "engine", "browser", "browser, parts")
 SERVERS = ("Redis (cache)", "Redis (state)")  # their memory has limits of its own
@@ -69,8 +71,10 @@ class Soak:
     load_before: float = 0
 
     def slopes(self, lives: Mapping[tuple[str, int, int], Samples], kind: str) -> Slope | None:
-        half = self.seconds / 2
-        return slope(settled(each, half, GRACE_SECONDS) for (name, *_), each in lives.items() if name == kind)
+        of_kind = [each for (name, *_), each in lives.items() if name == kind]
+        restarts = [time for time, name in self.crashes.items() if name.endswith(RESTARTED)]
+        parts = [part for each in of_kind for part in split(each, restarts)]
+        return slope(settled(each, self.seconds / 2, GRACE_SECONDS) for each in parts)
 
     def unexplained(self) -> list[Fault]:
         return unexplained(self.traffic.faults, list(self.crashes))
@@ -151,7 +155,8 @@ killed, or a Redis is restarted: the dashed lines.
 ## Growth
 
 The slope over the second half of the run, with its 95 % interval, of processes that have run for {GRACE_SECONDS} s: each
-life of a process has its own level, all of a kind have one slope. A kind grows if the whole interval is above
+life of a process has its own level, all of a kind have one slope. A restart of Redis, after which all processes connect
+anew, ends a life here. A kind grows if the whole interval is above
 {MEMORY_MIB.leak:g} MiB or {DESCRIPTORS.leak:g} descriptors an hour and process. It is steady if the whole interval is below
 {MEMORY_MIB.most:g} MiB or {DESCRIPTORS.most:g} descriptors. {MEMORY_MIB.leak:g} MiB are {_a_request()} a request of a web worker.
 

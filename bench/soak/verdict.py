@@ -91,6 +91,12 @@ def slope(lives: Iterable[Series]) -> Slope | None:
     return Slope(steepness * HOUR, t * math.sqrt(noise / spread) * _widening(rests) * HOUR)
 
 
+def split(series: Series, times: Iterable[float]) -> list[Series]:
+    """Return the parts of `series` before, between and after `times`."""
+    edges = [-math.inf, *sorted(times), math.inf]
+    return [[each for each in series if begin <= each[0] < end] for begin, end in pairwise(edges)]
+
+
 def settled(series: Series, start: float, grace: float) -> Series:
     """Return what was measured of a process after `start`, and after the first `grace` seconds of its life."""
     after = max(start, series[0][0] + grace) if series else start

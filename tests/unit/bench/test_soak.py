@@ -27,6 +27,7 @@ from bench.soak.verdict import (
     quantiles,
     settled,
     slope,
+    split,
     unexplained,
 )
 from bench.soak.watch import Watch, folder_bytes
@@ -135,6 +136,12 @@ def test_the_start_of_the_run_and_of_each_process_is_left_out():
     assert settled(life(0, 600), start=300, grace=60)[0][0] == 300
     assert settled(life(400, 600), start=300, grace=60)[0][0] == 460
     assert settled([], start=300, grace=60) == []
+
+
+def test_a_series_is_split_at_times_in_any_order():
+    points = life(0, 20)
+    assert split(points, [12, 5]) == [points[:1], points[1:3], points[3:]]
+    assert split(points, []) == [points]
 
 
 def fault(answered, asked=None, what="picture: 502"):
@@ -285,6 +292,23 @@ def test_the_size_of_a_folder_is_read_while_folders_inside_it_come_and_go(tmp_pa
         ended.set()
         thread.join()
     assert sizes == {4096}
+
+
+def connected_anew(run, restart=900):
+    """All processes drop their connections when Redis restarts, and open them again within two minutes."""
+    for lives in (run.watch.memory_of, run.watch.descriptors_of):
+        for key, each in lives.items():
+            lives[key] = [
+                (time, value - 20 * (1 - (time - restart) / 110) if restart <= time < restart + 110 else value)
+                for time, value in each
+            ]
+
+
+def test_connections_that_a_restart_of_redis_closed_are_no_growth(good):
+    connected_anew(good)
+    assert report.verdict(good).outcome != GOOD
+    good.crashes[900] = "state Redis restarted"
+    assert report.verdict(good).outcome == GOOD
 
 
 def noisy(run, kind="engine"):
