@@ -239,9 +239,9 @@ SITE_CAPTURES = Counter(
 )
 BEAT_MESSAGES = Counter(
     "thumbnails_beat_messages_total",
-    "Messages that beat sent to the worker, or held back since a queue was full.",
+    "Messages that beat sent to the worker, held back since a queue was full, or failed to send.",
     ("beat",),
-    {"outcome": ("sent", "held_back")},
+    {"outcome": ("sent", "held_back", "failed")},
 )
 
 # The engine and the outlet
