@@ -154,11 +154,12 @@ def capture_sites(services: Services) -> None:
     try:
         services.site_events.queue_overdue()
         claims = services.site_capturer.choose()
+        for claim in claims:
+            delay = random.uniform(0, SITE_ROUND_SECONDS)  # noqa: S311 - it spreads load
+            services.jobs.store.agenda.schedule(TaskMessage(CAPTURE_SITE, BULK, str(claim)), delay)
+        services.site_capturer.keep(claims)
     except (DatabaseUnavailable, QueueUnavailable):
-        return  # already logged; they stay due
-    for claim in claims:
-        delay = random.uniform(0, SITE_ROUND_SECONDS)  # noqa: S311 - it spreads load
-        services.jobs.store.agenda.schedule(TaskMessage(CAPTURE_SITE, BULK, str(claim)), delay)
+        return  # already logged; they stay due, or are due again soon
 
 
 def capture_site(services: Services, subject: str, turn: int, queue: str) -> None:

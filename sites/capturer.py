@@ -1,7 +1,7 @@
 """Captures the sites that are due, through the same flow as `/thumb`, so that both share captures."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -43,7 +43,10 @@ class Capturer:
     pace: Pace
 
     def choose(self) -> list[Claim]:
-        """Claim sites that are due, as many as may be captured now. Raises DatabaseUnavailable or QueueUnavailable."""
+        """Claim sites that are due, as many as may be captured now. Raises DatabaseUnavailable or QueueUnavailable.
+
+        The claims expire soon, unless `keep` is called once their messages are sent.
+        """
         reserved = self.pace.reserve()
         claims: list[Claim] = []
         try:
@@ -52,6 +55,11 @@ class Capturer:
         finally:
             self.pace.give_back(reserved - len(claims))
         return claims
+
+    def keep(self, claims: Sequence[Claim]) -> None:
+        """Keep claims whose messages are in the queue. Raises DatabaseUnavailable or QueueUnavailable."""
+        self.claims.keep(claims)
+        self.pace.keep(claims)
 
     def capture(self, claim: Claim, request_id: str = "") -> Recorded | None:
         """Capture a claimed site, and record the outcome; None if there is none, say because the claim was lost.

@@ -1,10 +1,11 @@
 """Claims: which site is captured now, and by whom. The time at which a site is due is the claim.
 
 A site that is due is claimed by moving that time. Only who knows the new time holds the claim, so a message that comes
-twice finds another time. A claim that is not ended, since its worker was killed, expires: the site is due again.
+twice finds another time. A claim that is not ended, since its worker was killed, expires: the site is due again. Until
+its message is in the queue, it expires soon.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -19,6 +20,7 @@ from sites.schedules import Schedule
 from sites.values import Site, Status
 
 QUEUED = timedelta(hours=1)  # how long a claim may wait in the queue, behind visitors
+SENDING = timedelta(minutes=1)  # how long its message may take to get there
 _LONGEST_RUN = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -31,6 +33,11 @@ class Claim:
     site_id: int
     due_at: datetime
     since: datetime
+
+    @property
+    def unsent_until(self) -> datetime:
+        """When the claim expires if its message is not in the queue by then."""
+        return self.due_at - QUEUED + SENDING
 
     def __str__(self) -> str:
         return ":".join(map(str, (self.site_id, _ticks(self.due_at), _ticks(self.since))))
@@ -62,7 +69,7 @@ class Claims:
         """Claim up to `most` sites that are due.
 
         Half of them are due for longest, and half have just become due: a site that somebody asks for does not wait
-        behind an import of thousands.
+        behind an import of thousands. The claims expire soon, unless `keep` is called once their messages are sent.
         """
 
         def work(session: Session) -> list[Claim]:
@@ -78,10 +85,20 @@ class Claims:
             claims = [Claim(row.id, now + QUEUED, self._since(row, now)) for row in rows.values()]
             for claim in claims:
                 row = rows[claim.site_id]
-                row.due_at, row.claimed_at = claim.due_at, row.claimed_at or now
+                row.due_at, row.claimed_at = claim.unsent_until, row.claimed_at or now
             return claims
 
         return self._database.write(work) if most > 0 else []
+
+    def keep(self, claims: Iterable[Claim]) -> None:
+        """Keep claims whose messages are in the queue. One that has begun or expired meanwhile is left as it is."""
+        statements = [
+            update(SiteRow)
+            .where(SiteRow.id == claim.site_id, SiteRow.due_at == claim.unsent_until)
+            .values(due_at=claim.due_at)
+            for claim in claims
+        ]
+        self._database.write(lambda session: [session.execute(each) for each in statements])
 
     def begin(self, claim: Claim) -> tuple[Site, Claim] | None:
         """Return the site, and the claim while its capture runs; None if the claim was lost or has begun already.
@@ -91,7 +108,7 @@ class Claims:
 
         def work(session: Session) -> tuple[Site, Claim] | None:
             row = session.get(SiteRow, claim.site_id, with_for_update=True)
-            if row is None or row.due_at != claim.due_at:
+            if row is None or row.due_at not in (claim.due_at, claim.unsent_until):
                 return None
             if row.paused:
                 row.due_at, row.claimed_at = self._now(), None

@@ -72,10 +72,16 @@ class Pace:
                 self._give_back(keys=[self._spent], args=[_today(), count])
 
     def add(self, claims: Iterable[Claim]) -> None:
-        """Note claims that are in progress from now on."""
-        if scores := {str(claim): claim.due_at.timestamp() for claim in claims}:
+        """Note claims that are in progress from now on, whose messages are about to be sent."""
+        if scores := {str(claim): claim.unsent_until.timestamp() for claim in claims}:
             with redis_errors_translated():
                 self._client.zadd(self._in_progress, scores)
+
+    def keep(self, claims: Iterable[Claim]) -> None:
+        """Note that the messages of claims are sent. One that is no longer in progress is left out."""
+        if scores := {str(claim): claim.due_at.timestamp() for claim in claims}:
+            with redis_errors_translated():
+                self._client.zadd(self._in_progress, scores, xx=True)
 
     def remove(self, claim: Claim) -> None:
         """Note that a claim is no longer in progress."""

@@ -17,7 +17,7 @@ from tests.support.worker import FAST_CLOCK, running_beat, running_worker
 
 pytestmark = pytest.mark.slow
 
-COUNT = 500
+COUNT = 200
 SMALL = {"width": "320", "height": "240"}
 
 

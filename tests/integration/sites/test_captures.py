@@ -2,12 +2,15 @@
 
 import io
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
+import pytest
 import redis
 from PIL import Image
 
 import tasks
 from jobs import CAPTURE_SITE
+from sites.claims import QUEUED, SENDING, Claim
 from tests.support.databases import ON_SQLITE
 from tests.support.screenshot_api import blank, refuse, running_screenshot_api, with_mark
 
@@ -157,6 +160,29 @@ def test_at_most_a_few_captures_wait_in_the_queue(built, client):
         tasks.capture_sites(built)
     assert len(waiting(built)) == 32
     assert budget(built) == 32
+
+
+@ON_SQLITE
+def test_sites_whose_messages_were_not_sent_are_due_again_soon_and_take_no_place_for_longer(built, client, monkeypatch):
+    add(client)
+    agenda, pace = built.jobs.store.agenda, built.site_capturer.pace
+    with monkeypatch.context() as patch:
+        patch.setattr(agenda, "schedule", lambda *_: 1 / 0)  # as if the worker were killed here
+        with pytest.raises(ZeroDivisionError):
+            tasks.capture_sites(built)
+    now = datetime.now(UTC)
+    assert now < built.catalogue.get(1).due_at <= now + SENDING
+    pace.add([Claim(2, now - timedelta(seconds=2) + QUEUED - SENDING, now)])
+    assert pace.reserve(32) == 31, "the first site has a place for a minute, the second had one"
+
+
+@ON_SQLITE
+def test_sites_whose_messages_were_sent_take_a_place_until_they_are_captured(built, client):
+    now = datetime.now(UTC)
+    pace, claim = built.site_capturer.pace, Claim(1, now - timedelta(seconds=2) + QUEUED - SENDING, now)
+    pace.add([claim])
+    pace.keep([claim, replace(claim, site_id=2)])
+    assert pace.reserve(32) == 31, "what was never in progress is not now"
 
 
 @ON_SQLITE

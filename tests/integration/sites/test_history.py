@@ -109,9 +109,32 @@ def test_the_claim_of_a_killed_worker_expires(room):
 
 def test_a_message_that_is_lost_is_made_up_for(room):
     room.catalogue.add(draft("a"))
+    claims = room.claims.claim_due(10)
+    room.claims.keep(claims)
+    room.clock.advance(minutes=59)
+    assert room.claims.claim_due(10) == []
+    room.clock.advance(minutes=2)
     assert len(room.claims.claim_due(10)) == 1
-    room.clock.advance(minutes=61)
-    assert len(room.claims.claim_due(10)) == 1
+
+
+def test_a_site_is_due_again_a_minute_after_its_worker_was_killed_before_it_sent_the_message(room):
+    room.catalogue.add(draft("a"))
+    (lost,) = room.claims.claim_due(10)
+    room.clock.advance(seconds=59)
+    assert room.claims.claim_due(10) == []
+    room.clock.advance(seconds=2)
+    (claim,) = room.claims.claim_due(10)
+    room.claims.keep([lost])
+    assert room.claims.begin(lost) is None
+    assert room.claims.begin(claim)
+
+
+def test_a_message_that_is_faster_than_its_sender_begins(room):
+    site = room.catalogue.add(draft("a"))
+    (claim,) = room.claims.claim_due(10)
+    _, running = room.claims.begin(claim)
+    room.claims.keep([claim])
+    assert room.catalogue.get(site.id).due_at == running.due_at
 
 
 def test_a_site_that_somebody_asks_for_does_not_wait_behind_an_import(room):
