@@ -1,5 +1,8 @@
 """Reads the metrics of a process as Prometheus does."""
 
+import os
+import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from telemetry import SUBJECTS, Metric
 from tests.support.processes import accepts, free_port, wait_until
 
+HELD_SECONDS = 0.5  # a bound of the histogram
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
 
 
@@ -67,6 +71,24 @@ class Metrics:
         wait_until(lambda: self.count(name, **labels) - before >= (by or 1), f"{name} {labels} to move")
         if by is not None:
             assert self.count(name, **labels) - before == by
+
+    def show_that_its_loop_was_held(self, pid: int) -> None:
+        """Stop the process `pid` for longer than HELD_SECONDS, and assert that its loop is shown to have been so late."""
+        name = "thumbnails_loop_delay_seconds"
+
+        def late() -> float:
+            return self.count(name) - (self.value(f"{name}_bucket", le=str(HELD_SECONDS)) or 0)
+
+        def held() -> bool:  # again, since the process may not have begun to sample
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                time.sleep(2 * HELD_SECONDS)  # the delay that is measured, whatever the machine does
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            return late() > before
+
+        before = late()
+        wait_until(held, "a step that held the loop", pause=1)
 
 
 def is_declared(name: str, labels: Mapping[str, str]) -> bool:
