@@ -162,7 +162,8 @@ anew, ends a life here. A kind grows if the whole interval is above
 
 {_growth(soak)}
 
-Memory is PSS: what processes share counts in part. The memory of a Redis is bounded by its own limit.
+The memory of all is PSS: what processes share counts in part. The slope is of RSS, since a process has a larger part of
+what is shared when another one ends. The memory of a Redis is bounded by its own limit.
 
 ![Memory](soak/memory.svg)
 

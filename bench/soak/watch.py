@@ -37,7 +37,7 @@ class Watch:
     installation: Installation
     memory: dict[str, Samples] = field(default_factory=lambda: defaultdict(list))  # PSS of all processes of a kind
     descriptors: dict[str, Samples] = field(default_factory=lambda: defaultdict(list))
-    # Of each process, by its kind, pid and start.
+    # Of each process, by its kind, pid and start. Its memory is RSS: its share of PSS changes when another process ends.
     memory_of: dict[tuple[str, int, int], Samples] = field(default_factory=lambda: defaultdict(list))
     descriptors_of: dict[tuple[str, int, int], Samples] = field(default_factory=lambda: defaultdict(list))
     kept: dict[str, Samples] = field(default_factory=lambda: defaultdict(list))
@@ -56,9 +56,10 @@ class Watch:
         memory, descriptors = defaultdict(float), defaultdict(int)
         for each in self.installation.members():
             with suppress(OSError):  # it has just ended
-                used, opened = _pss(each.pid), len(list(Path(f"/proc/{each.pid}/fd").iterdir()))
+                resident, used = _memory(each.pid)
+                opened = len(list(Path(f"/proc/{each.pid}/fd").iterdir()))
                 key = (each.kind, each.pid, each.began)
-                self.memory_of[key].append((now, used))
+                self.memory_of[key].append((now, resident))
                 self.descriptors_of[key].append((now, opened))
                 memory[each.kind] += used
                 descriptors[each.kind] += opened
@@ -98,12 +99,13 @@ class Watch:
         return Metrics(int(self.installation.env[f"PROMETHEUS_PORT_{process}"]))
 
 
-def _pss(pid: int) -> float:
-    """Return the memory of a process in MiB, of which what it shares with others counts in part."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    raise ProcessLookupError(pid)
+def _memory(pid: int) -> tuple[float, float]:
+    """Return the memory of a process in MiB: RSS, and PSS, in which what it shares with others counts in part."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    found = {name: int(words[0]) / 1024 for name, *words in map(str.split, lines) if name in ("Rss:", "Pss:")}
+    if len(found) < 2:
+        raise ProcessLookupError(pid)
+    return found["Rss:"], found["Pss:"]
 
 
 def folder_bytes(folder: Path) -> int:
