@@ -7,7 +7,7 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,15 +65,41 @@ class Network:
         return await asyncio.open_connection(self.site.host, self.site.port)
 
 
-def outcome(network: Network, url: str, **params: object) -> tuple[bytes | EngineError, Service]:
-    async def capture() -> tuple[bytes | EngineError, Service]:
-        async with running_service(network.lookup, network.connect) as service:
-            try:
-                return await service.capture(url, **params), service
-            except EngineError as err:
-                return err, service
+class Lead:
+    """One service for the tests that capture alone, each in a network of its own: a browser costs more than a capture."""
 
-    return asyncio.run(capture())
+    def __init__(self) -> None:
+        self.network: Network | None = None
+        self._runner = asyncio.Runner()
+        self._running = running_service(self._lookup, self._connect)
+        self._service = self._runner.run(self._running.__aenter__())
+
+    def outcome(self, network: Network, url: str) -> tuple[bytes | EngineError, Service]:
+        self.network = network
+        return self._runner.run(self._capture(url)), self._service
+
+    def close(self) -> None:
+        self._runner.run(self._running.__aexit__(None, None, None))
+        self._runner.close()
+
+    def _lookup(self, name: str) -> Iterable[str]:
+        return self.network.lookup(name)
+
+    async def _connect(self, host: str, port: int) -> Stream:
+        return await self.network.connect(host, port)
+
+    async def _capture(self, url: str) -> bytes | EngineError:
+        try:
+            return await self._service.capture(url)
+        except EngineError as err:
+            return err
+
+
+@pytest.fixture(scope="module")
+def lead() -> Iterator[Lead]:
+    lead = Lead()
+    yield lead
+    lead.close()
 
 
 @pytest.fixture
@@ -83,11 +109,13 @@ def quiet(site: Site) -> Site:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.location], ids=lambda case: case.url)
-def test_a_target_is_looked_up_once_for_a_capture_and_a_second_answer_is_never_dialled(quiet: Site, case: Case):
+def test_a_target_is_looked_up_once_for_a_capture_and_a_second_answer_is_never_dialled(
+    lead: Lead, quiet: Site, case: Case
+):
     """Every connection of the capture goes to the addresses that were judged before it."""
     quiet.add("/", body("green", "<img src=/a.png><script src=/b.js></script>"))
     network = Network(quiet, case.answers)
-    result, service = outcome(network, case.url)
+    result, service = lead.outcome(network, case.url)
     assert isinstance(result, bytes)
     assert len(network.asked) == 1
     assert set(network.dialled) == {PUBLIC}
@@ -95,11 +123,11 @@ def test_a_target_is_looked_up_once_for_a_capture_and_a_second_answer_is_never_d
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.location], ids=lambda case: case.url)
-def test_the_second_answer_of_a_name_inside_a_page_is_refused(quiet: Site, case: Case):
+def test_the_second_answer_of_a_name_inside_a_page_is_refused(lead: Lead, quiet: Site, case: Case):
     """Any other host or port than the target's own is looked up for each connection."""
     quiet.add("/", status=302, headers={"Location": "http://rebind.example.com/"})
     network = Network(quiet, case.answers)
-    result, service = outcome(network, case.url)
+    result, service = lead.outcome(network, case.url)
     assert isinstance(result, BlockedURL)
     assert network.asked[1:] == ["rebind.example.com"]
     assert network.dialled == [PUBLIC]
@@ -107,11 +135,11 @@ def test_the_second_answer_of_a_name_inside_a_page_is_refused(quiet: Site, case:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.location], ids=lambda case: case.location)
-def test_a_redirect_to_a_refused_destination_fails_the_capture(quiet: Site, case: Case):
+def test_a_redirect_to_a_refused_destination_fails_the_capture(lead: Lead, quiet: Site, case: Case):
     path = "/" + case.url.partition("example.com")[2].removeprefix("/")
     quiet.add(path, status=302, headers={"Location": case.location})
     network = Network(quiet, case.answers)
-    result, service = outcome(network, case.url)
+    result, service = lead.outcome(network, case.url)
     if case.location.startswith("gopher:"):  # Chromium knows no such scheme: there is no connection to refuse
         assert isinstance(result, PageFailed)
         assert service.traffic.refused == {}
@@ -122,10 +150,10 @@ def test_a_redirect_to_a_refused_destination_fails_the_capture(quiet: Site, case
     assert quiet.hits(path) == 1
 
 
-def test_a_failed_look_up_after_a_redirect_is_a_blocked_url_too(quiet: Site):
+def test_a_failed_look_up_after_a_redirect_is_a_blocked_url_too(lead: Lead, quiet: Site):
     """Different codes for private and for unknown names would let a client map the internal network."""
     quiet.add("/away", status=302, headers={"Location": "http://unknown.example.com/"})
-    result, _ = outcome(Network(quiet, [[PUBLIC], []]), "http://known.example.com/away")
+    result, _ = lead.outcome(Network(quiet, [[PUBLIC], []]), "http://known.example.com/away")
     assert isinstance(result, BlockedURL)
 
 
@@ -158,14 +186,14 @@ def test_names_that_hang_do_not_turn_a_good_name_into_a_blocked_url(quiet: Site)
 
 
 @pytest.mark.parametrize("failure", [ConnectionRefusedError(111, "refused"), OSError(113, "no route"), TimeoutError()])
-def test_an_unreachable_site_is_a_page_failure_with_its_reason(quiet: Site, failure: OSError):
+def test_an_unreachable_site_is_a_page_failure_with_its_reason(lead: Lead, quiet: Site, failure: OSError):
     network = Network(quiet, [[PUBLIC]])
 
     async def connect(host: str, port: int) -> Stream:
         raise failure
 
     network.connect = connect
-    result, _ = outcome(network, "http://down.example.com/")
+    result, _ = lead.outcome(network, "http://down.example.com/")
     assert isinstance(result, PageFailed)
     assert re.search(r"\(ERR_[A-Z_]+\)$", str(result))
 
