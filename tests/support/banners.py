@@ -115,6 +115,17 @@ def page(inside: str, style: str = "", banners: int = 1) -> str:
     return f"<!doctype html><meta charset=utf-8><style>body{{margin:0;background:yellow}} {style}</style><body>{paint}{inside}"
 
 
+def groups(names: Iterable[str], size: int) -> dict[str, list[str]]:
+    """Return the names in groups of a size, each by its names in one line."""
+    all_names = list(names)
+    return {", ".join(group): group for group in (all_names[n : n + size] for n in range(0, len(all_names), size))}
+
+
+def stacked(boxes: Iterable[str]) -> str:
+    """Place bars, each made with `BAR`, one above the other, 100 px each, the first one at the bottom."""
+    return "".join(box.replace("bottom:0;", f"bottom:{100 * n}px;", 1) for n, box in enumerate(boxes))
+
+
 def of_tool(attributes: str) -> str:
     """Make the banner of a tool. The labels say nothing."""
     banner, *names = attributes.split(", ")

@@ -25,6 +25,7 @@ from tests.support.banners import (
     SETTINGS,
     TOOLS,
     UNKNOWN,
+    groups,
     in_frame,
     in_shadow,
     later,
@@ -33,6 +34,7 @@ from tests.support.banners import (
     page,
     refused_by,
     shown,
+    stacked,
     worded,
 )
 from tests.support.engine import Engine
@@ -41,27 +43,44 @@ from tests.support.site import Site
 
 YELLOW, GREY = (255, 255, 0), (128, 128, 128)
 TOP, BOTTOM = (390, 10), (200, 280)
+# Bars one above the other in one page, where that is as good as a page for each, and a point in each, from the bottom up.
+STACK = 4
+TALLER = {"height": 100 * STACK + 100}
+IN_BARS = [(200, TALLER["height"] - 100 * n - 20) for n in range(STACK)]
 FLOW = "margin-top:200px;height:100px;background:grey"
 GREEN_PAGE = "document.body.style.background = &quot;green&quot;"
 FILL = "position:fixed;inset:0;z-index:9"
 
-REFUSED = {
-    "a name and words": f"<div class=cookie-banner style='{BAR}'>Vi använder cookies <button {ACCEPT}>Acceptera</button><button {REFUSE}>Avvisa</button></div>",
-    "a name and a word on privacy": f"""<div id=gdpr style='{BAR}'>We value your privacy. <a href=/p>Policy</a>
+# Pages of several banners, each of which is to be refused.
+REFUSED_TOGETHER = {
+    "names and words": {
+        "a name and words": f"<div class=cookie-banner style='{BAR}'>Vi använder cookies <button {ACCEPT}>Acceptera</button><button {REFUSE}>Avvisa</button></div>",
+        "a name and a word on privacy": f"""<div id=gdpr style='{BAR}'>We value your privacy. <a href=/p>Policy</a>
         <button {ACCEPT}>Accept</button><button {REFUSE}>Decline</button></div>""",
-    "late": later(BANNER, 1600),
-    "in a shadow root": in_shadow(BANNER),
-    "components in components": in_shadow(
-        f"<div style='{BAR}'>{COOKIES} <x-button>Reject all</x-button></div>",
-        script="""const button = here.shadowRoot.querySelector('x-button');
+        "an ordinary name that wraps what lies above": f"""<div id=klaro><i></i><div class=klaro><div style='{BAR}'>
+        <button {ACCEPT}>*</button> <button class=cn-decline {REFUSE}>*</button></div></div></div>""",
+        "a link to a script": f"""<div style="{BAR}">{COOKIES}
+        <a href="javascript:void(top.postMessage('green', '*'))">Reject all</a></div>""",
+    },
+    "shadow roots": {
+        "in a shadow root": in_shadow(BANNER),
+        "components in components": in_shadow(
+            f"<div style='{BAR}'>{COOKIES} <x-button>Reject all</x-button></div>",
+            script="""const button = here.shadowRoot.querySelector('x-button');
             button.attachShadow({mode: 'open'}).innerHTML = '<button><slot></slot></button>';
-            button.onclick = () => { document.body.style.background = 'green' }""",
-    ),
-    "slotted into a shadow root": in_shadow(f"<div style='{BAR}'><slot></slot></div>", COOKIES + BUTTONS),
-    "a tool in a shadow root": in_shadow(BUTTONS, host=f"aside id=usercentrics-cmp-ui style='{BAR}'"),
-    "a frame": in_frame("src=/banner-frame"),
-    "a frame of another site": in_frame("src=OTHER_SITE/banner-frame"),
-    "a sandboxed frame": in_frame("src=/banner-frame sandbox=allow-scripts"),
+            button.onclick = () => top.postMessage('green', '*')""",
+        ),
+        "slotted into a shadow root": in_shadow(f"<div style='{BAR}'><slot></slot></div>", COOKIES + BUTTONS),
+        "a tool in a shadow root": in_shadow(BUTTONS, host=f"aside id=usercentrics-cmp-ui style='{BAR}'"),
+    },
+    "frames": {
+        "a frame": in_frame("src=/banner-frame"),
+        "a frame of another site": in_frame("src=OTHER_SITE/banner-frame"),
+        "a sandboxed frame": in_frame("src=/banner-frame sandbox=allow-scripts"),
+    },
+}
+REFUSED = {
+    "late": later(BANNER, 1600),
     "Sourcepoint's frame": f"""<div id=sp_message_container_12 style='{FILL};background:#000c'>
         {in_frame("src=OTHER_SITE/sourcepoint-frame")}</div>""",
     "a modal dialog": f"<dialog>{COOKIES} {BUTTONS}</dialog><script>document.querySelector('dialog').showModal()</script>",
@@ -69,16 +88,12 @@ REFUSED = {
     "a wall before the page": f"<p>Page<div style='{FILL};background:grey'>{COOKIES} {BUTTONS}</div>",
     "a bar without a name that pushes the page down": f"<div><div style='height:70px;background:grey'>{COOKIES} {BUTTONS}</div></div><p>Page",
     "a bar at the top of the page": f"<div class=site-cookie-bar style='height:70px;background:grey'>{COOKIES} {BUTTONS}</div>",
-    "an ordinary name that wraps what lies above": f"""<div id=klaro><i></i><div class=klaro><div style='{BAR}'>
-        <button {ACCEPT}>*</button> <button class=cn-decline {REFUSE}>*</button></div></div></div>""",
     "a second layer": f"""<div id=qc-cmp2-container style='{BAR}'><button {ACCEPT}>AGREE</button><button id=more-options-btn
         onclick="this.outerHTML = `<button onclick='{GREEN_PAGE}'>Reject all</button>`">MORE OPTIONS</button></div>""",
     "one that reloads": f"""<script>if (document.cookie) document.body.style.background = 'green'
         else document.write(`{refused_by("document.cookie = 'refused=1'; location.reload()")}`)</script>""",
     "a form": f"""<form action=/banner-sent onsubmit='{GREEN_PAGE}' style='{BAR}'>{COOKIES}
         <button>Reject all</button></form>""",
-    "a link to a script": f"""<div style="{BAR}">{COOKIES}
-        <a href="javascript:void(document.body.style.background = 'green')">Reject all</a></div>""",
     "one whose page waits for the answer": refused_by(
         "this.parentNode.remove(); fetch('/banner-slow').then(() => { document.body.style.background = 'green' })"
     ),
@@ -87,7 +102,7 @@ REFUSED = {
         document.body.lastChild.lastChild.onclick = event => {{
           event.target.parentNode.remove(); document.body.style.background = 'green'; show() }} }}; show()</script>""",
 }
-ONLY_HIDDEN = {
+ONLY_HIDDEN_BARS = {
     "a banner that only accepts": f"<div style='{BAR}'>{COOKIES} <button {ACCEPT}>OK</button></div>",
     "one that leaves only a subscription": f"""<div style='{BAR}'>Wir und unsere Partner verwenden Cookies, für die wir Ihre
         Einwilligung brauchen. <button {ACCEPT}>Einwilligen und weiter</button> <a href=/banner-left>Abo</a></div>""",
@@ -96,7 +111,6 @@ ONLY_HIDDEN = {
     "one whose refusal is no whole text": f"<div style='{BAR}'>{COOKIES} <a {REFUSE}>Reject all, or accept some</a><a>OK</a></div>",
     "a tool whose refusal says that it accepts": f"""<div id=onetrust-banner-sdk style='{BAR}'>
         <button id=onetrust-reject-all-handler {ACCEPT}>Accept all</button></div>""",
-    "tools without a refusal": named(OTHER_TOOLS),
     "a name and an icon": f"<div class=my-cookie-bar style='{BAR}'>{COOKIES} <svg {ACCEPT}></svg></div>",
     "a name and words of a language that is not in the table": f"""<div class='a siteCookieConsent' style='{BAR}'>
         Við notum cookies <a href=/c>Nánar</a> <button {ACCEPT}>Samþykkja</button><button {REFUSE}>Hafna</button></div>""",
@@ -107,20 +121,16 @@ ONLY_HIDDEN = {
         <button {ACCEPT}>Consent</button><button {SETTINGS}>Manage options</button></div>""",
     "a law's name": f"""<div style='{BAR}'>Ao navegar neste site, você concorda com a nossa política (LGPD).
         <button {ACCEPT}>Entendi</button></div>""",
+}
+ONLY_HIDDEN = {
+    "tools without a refusal": named(OTHER_TOOLS),
     "a closed shadow root": in_shadow(BANNER, host="div id=usercentrics-root", mode="closed"),
     "one that never returns": refused_by("while (true);"),
     "a frame that never returns": in_frame("src=OTHER_SITE/endless-frame"),
     "endless dialogs": refused_by("while (true) confirm('Sure?')"),
     "one that reloads the page and comes back": refused_by("location.reload()"),
 }
-UNTOUCHED = {
-    "an article about banners": f"<article style='{FLOW}'>{COOKIES} {BUTTONS}</article>",
-    "a section on cookies": f"<section id=cookies style='{FLOW}'>{COOKIES} {BUTTONS}</section>",
-    "ordinary names of tools": "<p style='margin:0;height:200px'>Page</p>"
-    + "".join(
-        f"<section {each} style='height:25px;background:grey'>Clubs <a style='position:absolute;z-index:10'>!</a> <a {REFUSE}>Decline</a></section>"
-        for each in ("id=ccc", "class=unic", "id=rcc", "class=klaro")
-    ),
+UNTOUCHED_BARS = {
     "an ordinary name of a header": f"""<div class=unic style='{BAR}'><nav><a href=/1>Home</a></nav> <button {REFUSE}>Decline</button></div>""",
     "a footer of links": f"<div style='{BAR}'><a href=/c>Cookies</a> <a href=/p>Privacy policy</a> <a {ACCEPT}>Close</a></div>",
     "a footer of links in many languages": f"""<div style='{BAR};font-size:9px'>Cookies Integritetspolicy Användarvillkor Privatlivspolitik
@@ -136,7 +146,6 @@ UNTOUCHED = {
     "a chat": f"<div class=chat style='{BAR}'>Undrar du något om cookies? <a {ACCEPT}>Skicka</a> <a {REFUSE}>Nej tack</a></div>",
     "a header that knows of a banner": f"""<div class='has-cookie-banner cookie-banner-open' style='{BAR}'>
         Cookies & cakes <a {REFUSE}>Avvisa</a></div>""",
-    "a named box in the flow": f"<section class=cookie-banner style='{FLOW}'>Vi använder cookies {BUTTONS} <a {REFUSE}>Avvisa</a></section>",
     "a log-in that speaks of cookies last": f"""<div role=dialog style='{BAR}'><p>Log in</p> <button {REFUSE}>With a friend</button>
         <p>By continuing, you agree to our use of cookies.</p></div>""",
     "a conversation about cookies": f"<div style='{BAR}'>We use cookies here. <textarea></textarea> <button {REFUSE}>Send</button></div>",
@@ -146,9 +155,19 @@ UNTOUCHED = {
     "a tooltip": f"""<div style='{BAR};position:absolute;z-index:10'>This site uses cookies. <span>×</span></div>""",
     "a heading about cookies": f"<h2 style='{BAR};margin:0'>How this site uses cookies <a href=#a {REFUSE}>#</a></h2>",
     "a line about cookies that asks nothing": f"<div style='{BAR}'>{COOKIES}</div>",
-    "a choice below the top of the page": f"<p>Page<div>{COOKIES} {BUTTONS}</div><div style='{BAR}'></div>",
     "a newsletter": f"""<div role=dialog style='{BAR}'>Subscribe! We use cookies and your consent. <input type=email>
         <a {REFUSE}>No thanks</a></div>""",
+}
+UNTOUCHED = {
+    "an article about banners": f"<article style='{FLOW}'>{COOKIES} {BUTTONS}</article>",
+    "a section on cookies": f"<section id=cookies style='{FLOW}'>{COOKIES} {BUTTONS}</section>",
+    "ordinary names of tools": "<p style='margin:0;height:200px'>Page</p>"
+    + "".join(
+        f"<section {each} style='height:25px;background:grey'>Clubs <a style='position:absolute;z-index:10'>!</a> <a {REFUSE}>Decline</a></section>"
+        for each in ("id=ccc", "class=unic", "id=rcc", "class=klaro")
+    ),
+    "a named box in the flow": f"<section class=cookie-banner style='{FLOW}'>Vi använder cookies {BUTTONS} <a {REFUSE}>Avvisa</a></section>",
+    "a choice below the top of the page": f"<p>Page<div>{COOKIES} {BUTTONS}</div><div style='{BAR}'></div>",
     "an application around a banner": f"""<div style='position:fixed;inset:40px 0 0 0;background:grey'>App
         <p style='position:fixed;inset:50px 0 auto 0'>{COOKIES} <a>OK</a></div>""",
     "the header of a page": f"""<div style='position:fixed;left:0;right:0;top:200px;height:100px;background:grey'>
@@ -166,6 +185,7 @@ LOCKS = {
     "shade": ".shade {position: fixed; inset: 0; z-index: 1; background: #000a; backdrop-filter: blur(5px)}",
     "class": ".cookies-open body::after {content: ''; position: fixed; inset: 0; background: #000a}",
 }
+WHOLE_LOCKS = ("hidden", "body", "fixed", "blur")  # what a window shows of the first two, the whole page shows too
 LOCK = """<script>document.documentElement.className = 'cookies-open'
     document.body.style.cssText = 'overflow: hidden; padding-right: 15px'</script>"""
 LOCKED = f"{STRIPES}<div class=shade></div>{BANNER}{LOCK}"
@@ -219,10 +239,7 @@ def pushing(style: str, script: str) -> str:
 ON_SCROLL = f"<script>onscroll = () => {{ onscroll = null; {shown(BANNER)} }}</script>"
 
 Pages = dict[str, tuple[str, dict[str, object]]]
-TOOL_NAMES = list(TOOLS)
-TOOL_GROUPS = {", ".join(TOOL_NAMES[n : n + 10]): TOOL_NAMES[n : n + 10] for n in range(0, len(TOOLS), 10)}
-LANGUAGES = list(UNKNOWN)
-LANGUAGE_GROUPS = {", ".join(LANGUAGES[n : n + 8]): LANGUAGES[n : n + 8] for n in range(0, len(LANGUAGES), 8)}
+TOOL_GROUPS, LANGUAGE_GROUPS = groups(TOOLS, 19), groups(UNKNOWN, 15)
 PAGES: Pages = {
     **{
         name: (page("".join(of_tool(TOOLS[each]) for each in group), banners=len(group)), {})
@@ -232,9 +249,16 @@ PAGES: Pages = {
         name: (page("".join(worded(*UNKNOWN[each]) for each in group), banners=len(group)), {})
         for name, group in LANGUAGE_GROUPS.items()
     },
+    **{name: (page("".join(each.values()), banners=len(each)), {}) for name, each in REFUSED_TOGETHER.items()},
+    **{
+        name: (page(stacked(bars[each] for each in group)), TALLER)
+        for bars in (UNTOUCHED_BARS, ONLY_HIDDEN_BARS)
+        for name, group in groups(bars, STACK).items()
+    },
+    "all refused, one above the other": (page(stacked([BANNER] * STACK), banners=STACK), TALLER),
     **{name: (page(inside), {}) for name, inside in {**REFUSED, **ONLY_HIDDEN, **UNTOUCHED}.items()},
-    **{f"locked: {name}": (page(LOCKED, style), {}) for name, style in LOCKS.items()},
-    **{f"locked whole: {name}": (page(LOCKED, style), WHOLE) for name, style in LOCKS.items()},
+    **{f"locked: {name}": (page(LOCKED, style), {}) for name, style in LOCKS.items() if name not in WHOLE_LOCKS},
+    **{f"locked whole: {name}": (page(LOCKED, LOCKS[name]), WHOLE) for name in WHOLE_LOCKS},
     **{f"room: {name}": (pushing(*room), {}) for name, room in {**ROOMS, **OWN_ROOMS}.items()},
     "room at the bottom": (
         page(STRIPES + BANNER + "<script>document.body.style.paddingBottom = '100px'</script>"),
@@ -286,9 +310,24 @@ def colours(responses: dict[str, Response]):
     return colours
 
 
-@pytest.mark.parametrize("name", [*TOOL_GROUPS, *LANGUAGE_GROUPS, *REFUSED])
+@pytest.mark.parametrize("name", [*TOOL_GROUPS, *LANGUAGE_GROUPS, *REFUSED_TOGETHER, *REFUSED])
 def test_what_refuses_is_pressed_and_the_banner_is_hidden(colours, name: str):
     assert colours(name, TOP, BOTTOM) == [GREEN, GREEN]
+
+
+def test_bars_above_one_another_are_all_refused_and_hidden(colours):
+    """So that the bars below are not left because of their places."""
+    assert colours("all refused, one above the other", TOP, *IN_BARS) == [GREEN] * (1 + STACK)
+
+
+@pytest.mark.parametrize("names", groups(ONLY_HIDDEN_BARS, STACK))
+def test_bars_that_cannot_be_refused_are_only_hidden(colours, names: str):
+    assert colours(names, TOP, *IN_BARS) == [YELLOW] * (1 + STACK)
+
+
+@pytest.mark.parametrize("names", groups(UNTOUCHED_BARS, STACK))
+def test_bars_that_are_no_banners_stay_and_nothing_in_them_is_pressed(colours, names: str):
+    assert colours(names, TOP, *IN_BARS) == [YELLOW] + [GREY] * STACK
 
 
 @pytest.mark.parametrize("name", ONLY_HIDDEN)
@@ -315,8 +354,13 @@ def test_the_option_is_off_by_default_in_the_engine_and_leaves_all(colours):
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_what_a_banner_does_to_the_page_is_taken_back(colours, name: str):
-    assert colours(f"locked: {name}", (390, 10), (390, 97), (390, 103)) == [BLUE, BLUE, WHITE]
-    assert colours(f"locked whole: {name}", (390, 10), (390, 1097), (390, 1103)) == [BLUE, BLUE, WHITE]
+    shown = "locked whole" if name in WHOLE_LOCKS else "locked"
+    assert colours(f"{shown}: {name}", (390, 10), (390, 97), (390, 103)) == [BLUE, BLUE, WHITE]
+
+
+@pytest.mark.parametrize("name", WHOLE_LOCKS)
+def test_what_a_banner_does_to_the_whole_page_is_taken_back(colours, name: str):
+    assert colours(f"locked whole: {name}", (390, 1097), (390, 1103)) == [BLUE, WHITE]
 
 
 @pytest.mark.parametrize("name", ROOMS)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from tests.engine.page.test_options import GREEN, picture
-from tests.support.banners import ACCEPT, BAR, REFUSE, page, worded
+from tests.support.banners import ACCEPT, BAR, REFUSE, groups, page, stacked, worded
 from tests.support.engine import Engine
 from tests.support.site import Site
 
@@ -45,7 +45,7 @@ BANNERS = {
     "Romanian": ("Utilizăm module cookie.", "Accept", "Doar cele necesare"),
     "Hungarian": ("Sütiket használunk a jobb élményért.", "Összes elfogadása", "Csak a szükségesek"),
 }  # fmt: skip
-GROUPS = {", ".join(list(BANNERS)[n : n + 8]): list(BANNERS)[n : n + 8] for n in range(0, len(BANNERS), 8)}
+GROUPS = groups(BANNERS, 15)
 
 
 def box(text: str, *labels: str, attributes: str = "") -> str:
@@ -53,8 +53,7 @@ def box(text: str, *labels: str, attributes: str = "") -> str:
     return f"<div {attributes} style='{BAR};font-size:12px'>{text}{buttons}</div>"
 
 
-INNOCENT = {
-    "an Arabic article": f"<p style='height:200px;margin:0'>مقال<article style='height:100px;background:grey'>{'نستخدم ملفات تعريف الارتباط'} <a {ACCEPT}>قبول الكل</a> <a {REFUSE}>رفض الكل</a></article>",
+INNOCENT_BARS = {
     "an Arabic footer": box("سياسة ملفات تعريف الارتباط سياسة الخصوصية شروط الاستخدام", "إغلاق"),
     "an Arabic form to comment": box("ما رأيك في الكوكيز بالشوكولاتة؟", "حفظ", "رد"),
     "a Hebrew bakery": box("עוגיות טריות בכל יום! מבצע", "הזמינו עכשיו", "לא תודה"),
@@ -76,6 +75,11 @@ INNOCENT = {
     "a Georgian and a Macedonian footer": box("ქუქის პოლიტიკა, გამოყენების წესები. Политика за колачиња, Услови за користење", "დახურვა"),
 }  # fmt: skip
 
+ARTICLE = f"<p style='height:200px;margin:0'>مقال<article style='height:100px;background:grey'>{'نستخدم ملفات تعريف الارتباط'} <a {ACCEPT}>قبول الكل</a> <a {REFUSE}>رفض الكل</a></article>"
+STACK = 5  # bars in one page, one above the other: test_banners.py shows that their places do not matter
+STACKS = groups(INNOCENT_BARS, STACK)
+IN_BARS = [(390, 100 * (STACK + 1 - n) - 20) for n in range(STACK)]
+
 Pictures = dict[str, Image.Image]
 
 
@@ -84,14 +88,17 @@ def pictures(engine: Engine, site: Site) -> Pictures:
     pages = {
         name: page("".join(worded(*BANNERS[each]) for each in group), banners=len(group))
         for name, group in GROUPS.items()
-    } | {name: page(inside) for name, inside in INNOCENT.items()}
+    } | {names: page(stacked(INNOCENT_BARS[each] for each in group)) for names, group in STACKS.items()}
+    pages["an article"] = page(ARTICLE)
 
     def capture(numbered: tuple[int, str]) -> Image.Image:
-        url = site.add(f"/language/{numbered[0]}", numbered[1])
-        return picture(engine.capture(url, width=400, height=300, block_cookie_banners=1))
+        number, name = numbered
+        url = site.add(f"/language/{number}", pages[name])
+        height = 100 * (STACK + 1) if name in STACKS else 300
+        return picture(engine.capture(url, width=400, height=height, block_cookie_banners=1))
 
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(pages, pool.map(capture, enumerate(pages.values())), strict=True))
+        return dict(zip(pages, pool.map(capture, enumerate(pages)), strict=True))
 
 
 @pytest.mark.parametrize("languages", GROUPS)
@@ -99,6 +106,11 @@ def test_the_banners_are_refused_and_hidden(pictures: Pictures, languages: str):
     assert [pictures[languages].getpixel(place) for place in (TOP, BOTTOM)] == [GREEN, GREEN]
 
 
-@pytest.mark.parametrize("name", INNOCENT)
-def test_what_is_no_banner_stays(pictures: Pictures, name: str):
-    assert [pictures[name].getpixel(place) for place in (TOP, BOTTOM)] == [YELLOW, GREY]
+@pytest.mark.parametrize("names", STACKS)
+def test_bars_that_are_no_banners_stay(pictures: Pictures, names: str):
+    places = IN_BARS[: len(STACKS[names])]
+    assert [pictures[names].getpixel(place) for place in (TOP, *places)] == [YELLOW] + [GREY] * len(places)
+
+
+def test_an_article_stays(pictures: Pictures):
+    assert [pictures["an article"].getpixel(place) for place in (TOP, BOTTOM)] == [YELLOW, GREY]
