@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from tests.support.engine import Engine, running_engine
+from tests.support.hostile import ADS
 from tests.support.site import Site, running_site
 
 
 def small_engine(site: Site, **settings: Any) -> AbstractContextManager[Engine]:
-    """Run an engine for one test, without the filter lists, which take half a second."""
+    """Run an engine for one test, without Debian's filter lists, which take half a second."""
     return running_engine(**{"PRIVATE_TARGETS": site.address, "ENGINE_FILTER_LISTS": "/nowhere.txt"} | settings)
 
 
@@ -31,7 +32,7 @@ def closed_port() -> Iterator[int]:
 @pytest.fixture(scope="session")
 def engine(site: Site, closed_port: int) -> Iterator[Engine]:
     exempt = f"{site.address},localhost:{site.port},127.0.0.1:{closed_port}"
-    with running_engine(PRIVATE_TARGETS=exempt, ENGINE_CONCURRENCY=2) as running:
+    with running_engine(PRIVATE_TARGETS=exempt, ENGINE_CONCURRENCY=2, ENGINE_FILTER_LISTS=ADS) as running:
         yield running
 
 

@@ -29,8 +29,9 @@ def test_advertisements_are_shown_unless_they_are_blocked(engine: Engine, site: 
 
 
 @pytest.mark.skipif(not EASYLIST.is_dir(), reason="Debian's webext-ublock-origin-chromium is not installed")
-def test_the_lists_of_the_debian_package_block_advertisements(engine: Engine, site: Site, url: str):
-    assert colour(engine.capture(url, block_ads="true"), (1000, 500)) == GREEN
+def test_the_lists_of_the_debian_package_block_advertisements(site: Site, url: str):
+    with running_engine(PRIVATE_TARGETS=site.address) as engine:
+        assert colour(engine.capture(url, block_ads="true"), (1000, 500)) == GREEN
     assert (site.hits("/ad728.png"), site.hits("/ad_728.js"), site.hits("/photo.js")) == (0, 0, 1)
 
 
