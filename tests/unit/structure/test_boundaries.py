@@ -8,7 +8,7 @@ ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
 
 
 def test_only_config_reads_the_environment():
-    assert {str(path) for path, tree in house.files() if any(map(is_environment, ast.walk(tree)))} == {
+    assert {str(path) for path, nodes in house.files() if any(map(is_environment, nodes))} == {
         "config/environment.py",
         "config/spelling.py",
         "engine/config.py",
@@ -28,7 +28,7 @@ def is_environment(node):
 
 
 def test_only_the_engine_speaks_the_devtools_protocol():
-    speakers = {path.parts[0] for path, tree in house.files() if any(map(is_command, ast.walk(tree)))}
+    speakers = {path.parts[0] for path, nodes in house.files() if any(map(is_command, nodes))}
     assert speakers == {"engine"}
 
 

@@ -43,12 +43,14 @@ def test_the_contracts_look_at_every_module_and_folder():
 def test_each_outside_library_has_an_owner():
     owned = {name for contract in house.contracts()["contracts"] for name in contract.get("protected_modules", ())}
     free = sys.stdlib_module_names | house.packages() | {"structlog", "_typeshed"}  # the log is everybody's
-    foreign = {(str(path), name) for path, tree in house.files() for name in imported(tree) if name not in owned | free}
+    foreign = {
+        (str(path), name) for path, nodes in house.files() for name in imported(nodes) if name not in owned | free
+    }
     assert foreign == set()
 
 
-def imported(tree):
-    for node in ast.walk(tree):
+def imported(nodes):
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

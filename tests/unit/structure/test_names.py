@@ -15,8 +15,8 @@ def locked():
 
 
 def classes():
-    for path, tree in house.files("scripts", "deploy"):
-        yield from ((path, node) for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    for path, nodes in house.files("scripts", "deploy"):
+        yield from ((path, node) for node in nodes if isinstance(node, ast.ClassDef))
 
 
 def test_no_module_or_folder_is_called_like_a_package_that_is_installed():

@@ -8,20 +8,32 @@ import tokenize
 
 from tests.unit.structure import house
 
+SEEN = re.compile(r"\b[Ss]ee `(\w+)`")
+DOTTED = re.compile(r"`([a-z_]+(?:\.\w+)+)(?:\(\))?`")
 
-def prose(path, tree):
+
+def told(pattern):
+    """Each name that `pattern` finds in the comments and docstrings of a module, as (path, nodes of its tree, name)."""
+    for path, nodes in house.files("scripts"):
+        text = (house.ROOT / path).read_text(encoding="utf-8")
+        if pattern.search(text):  # tokens are expensive
+            for part in prose(text, nodes):
+                yield from ((path, nodes, name) for name in pattern.findall(part))
+
+
+def prose(text, nodes):
     """The comments and docstrings of a module."""
-    for token in tokenize.generate_tokens(io.StringIO((house.ROOT / path).read_text(encoding="utf-8")).readline):
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             yield token.string
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield ast.get_docstring(node) or ""
 
 
-def named(tree):
+def named(nodes):
     """The functions, classes, parameters and variables of a module."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 yield name
@@ -38,21 +50,14 @@ def exists(dotted):
 
 
 def test_a_comment_with_see_refers_to_a_name_of_its_module():
-    assert [
-        (str(path), name)
-        for path, tree in house.files("scripts")
-        for text in prose(path, tree)
-        for name in re.findall(r"\b[Ss]ee `(\w+)`", text)
-        if name not in named(tree)
-    ] == []
+    assert [(str(path), name) for path, nodes, name in told(SEEN) if name not in named(nodes)] == []
 
 
 def test_a_name_with_a_dot_that_begins_with_a_module_of_ours_is_in_it():
+    packages = house.packages()
     assert [
         (str(path), dotted)
-        for path, tree in house.files("scripts")
-        for text in prose(path, tree)
-        for dotted in re.findall(r"`([a-z_]+(?:\.\w+)+)(?:\(\))?`", text)
-        if dotted.partition(".")[0] in house.packages() - set(named(tree))
+        for path, nodes, dotted in told(DOTTED)
+        if (root := dotted.partition(".")[0]) in packages and root not in named(nodes)
         if not dotted.endswith(".py") and not exists(dotted)
     ] == []
