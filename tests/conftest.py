@@ -181,7 +181,7 @@ def database_url(request, tmp_path):
     Those on PostgreSQL are left out where the slow ones are: its server is a process.
     """
     if request.param == "postgresql":
-        return request.getfixturevalue("postgres_server").new_database()
+        return request.getfixturevalue("postgres_server").empty_database()
     shutil.copy(request.getfixturevalue("_migrated_file"), tmp_path / "thumbnails.db")
     return f"sqlite:///{tmp_path}/thumbnails.db"
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+import psycopg
 from sqlalchemy import create_engine
 
 from scripts.system_packages import postgresql_programs
@@ -21,6 +22,22 @@ from tests.support.processes import free_port, stop, wait_until
 # A crash may lose the data, which the tests throw away anyhow.
 _HASTE = [option for name in ("fsync", "synchronous_commit", "full_page_writes") for option in ("-c", f"{name}=off")]
 _TEMPLATE = "migrated"
+# To truncate a table makes its files anew, so those that never had a row are left as they are.
+_EMPTY = """
+DO $$
+DECLARE
+    filled text;
+BEGIN
+    PERFORM pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+        WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid();
+    SELECT string_agg(relid::regclass::text, ', ') INTO filled FROM pg_stat_user_tables
+        WHERE relname <> 'alembic_version' AND pg_relation_size(relid) > 0;
+    IF filled IS NOT NULL THEN
+        EXECUTE 'TRUNCATE ' || filled || ' CASCADE';
+    END IF;
+    PERFORM setval(oid, 1, false) FROM pg_class WHERE relkind = 'S';
+END $$
+"""
 
 
 @dataclass
@@ -29,6 +46,7 @@ class PostgresServer:
     process: subprocess.Popen
     folder: Path
     _numbers: Iterator[int] = field(default_factory=count)
+    _emptied: str | None = None
 
     def url(self, name: str) -> str:
         return f"postgresql://thumbs@127.0.0.1:{self.port}/{name}"
@@ -38,6 +56,17 @@ class PostgresServer:
         name = f"test{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {_TEMPLATE}" if migrated else ""))
         return self.url(name)
+
+    def empty_database(self) -> str:
+        """Return the URL of a migrated database without rows: always the same one. Whoever still uses it is cut off.
+
+        To make another database takes 0.15 s of processor time. Not for tests that change its tables.
+        """
+        if self._emptied is None:
+            self._emptied = self.new_database()
+        with psycopg.connect(self._emptied, autocommit=True) as connection:
+            connection.execute(_EMPTY)
+        return self._emptied
 
     def execute(self, statement: str, database: str = "postgres") -> None:
         engine = create_engine(self.url(database).replace("postgresql:", "postgresql+psycopg:"))
