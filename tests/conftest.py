@@ -17,6 +17,7 @@ import botocore.session
 import hypothesis
 import pytest
 import redis as redis_library
+from flask.templating import Environment
 from werkzeug.routing import Rule
 
 import services
@@ -137,6 +138,22 @@ def _rules_compiled_once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Rule, "_compile_builder", cached)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _templates_compiled_once():
+    """Let all applications share Jinja's compiled templates: compiling them takes most of the time to show a page."""
+    compile_, compiled = Environment.compile, {}
+
+    def cached(self, source, name=None, filename=None):
+        subject = source, name, filename
+        if subject not in compiled:
+            compiled[subject] = compile_(self, source, name, filename)
+        return compiled[subject]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Environment, "compile", cached)
         yield
 
 
