@@ -25,16 +25,17 @@ from typing import Any, NoReturn
 
 # These modules read no setting and keep no descriptor when they are imported. `worker` reads the settings.
 PROGRAMS = {
-    "gunicorn": ("gunicorn.app.wsgiapp", "gevent.monkey", "gunicorn.workers.ggevent", "gevent.threadpool", "app"),
+    "gunicorn": (
+        *("gunicorn.app.wsgiapp", "gevent.monkey", "gunicorn.workers.ggevent", "gunicorn.glogging"),
+        *("gevent.threadpool", "gevent.resolver.thread", "app", "measurements", "sqlite3"),
+        *("celery.app.amqp", "celery.app.base", "celery.backends.base", "celery.worker.worker"),
+    ),
     "celery": (
-        *(
-            "celery.__main__",
-            "celery.bin.celery",
-            "celery.apps.worker",
-            "celery.apps.beat",
-            "celery.concurrency.prefork",
-        ),
-        *("celery.worker.consumer", "kombu.transport.redis", "jobs.beat", "jobs.consumer", "services", "tasks"),
+        *("celery.__main__", "celery.bin.celery", "celery.app.amqp", "celery.app.control", "celery.app.log"),
+        *("celery.apps.worker", "celery.apps.beat", "celery.concurrency.prefork", "celery.backends.base"),
+        *("celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer", "celery.worker.strategy"),
+        *("celery.worker.consumer.delayed_delivery", "billiard.popen_fork", "billiard.synchronize"),
+        *("kombu.transport.redis", "jobs.beat", "jobs.consumer", "services", "tasks", "measurements", "sqlite3"),
     ),
     "engine": ("engine.__main__",),
     "flask": ("flask.cli", "app", "sites.migrate"),
