@@ -7,6 +7,7 @@ once a start. The fork runs the program as `python -m` does: `tests.support.proc
 `python -m tests.support.fork_server FOLDER` puts a socket a program into the folder, and ends with its standard input.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -147,7 +148,23 @@ def _become(command: list[str], environ: dict[str, str], folder: str, session: b
     # runpy warns of a module that is imported before it runs.
     package = hasattr(sys.modules.get(command[0]), "__path__")
     sys.modules.pop(f"{command[0]}.__main__" if package else command[0], None)
-    runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+    status = 0
+    try:
+        runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if isinstance(end.code, str):  # Python writes it
+            raise
+        status = end.code or 0
+    _exit(status)
+
+
+def _exit(status: int) -> NoReturn:
+    """End as Python does, but do not take the modules apart: that would copy most of the memory that the forks share."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status & 0xFF)
 
 
 if __name__ == "__main__":
