@@ -8,6 +8,7 @@ once a start. The fork runs the program as `python -m` does: `tests.support.proc
 """
 
 import atexit
+import functools
 import gc
 import importlib
 import json
@@ -78,9 +79,21 @@ def _import(program: str) -> None:
         module = importlib.import_module(name)
         if name == "gevent.monkey":
             module.patch_all()  # where gunicorn.conf.py does
+    if program == "engine":
+        _share_filter_lists()
     assert threading.active_count() == 1, "a fork would lack the other threads"
     gc.collect()
     gc.freeze()  # so that the forks share the memory
+
+
+def _share_filter_lists() -> None:
+    """Let all engines share what is made of the usual filter lists: that takes longer than the rest of a start."""
+    from engine.config import EngineSettings
+    from engine.page import adblock
+
+    make = functools.cache(lambda *lists: made(lists))
+    made, adblock.AdFilter = adblock.AdFilter, lambda lists: make(*lists)
+    adblock.load(EngineSettings.model_fields["engine_filter_lists"].default)
 
 
 def _serve(listener: socket) -> dict[str, Any]:
