@@ -29,8 +29,9 @@ from tests.support.worker import running_worker
 GREEN_SECONDS = 10  # the promise
 PATIENCE = 30  # how long we wait for it, so that a loaded machine shows by how much it is missed
 SETTLE_SECONDS = 60  # jobs retry, and what a killed worker had taken is resent once the queues are empty
-# How long an event lasts, when the next one follows, and the pause of the greedy client; seconds.
-LONG, SHORT = (8, 20, 0.1), (1.5, 3, 2)
+# How long an event lasts, when the next one follows, the pause of the greedy client, in seconds; and by which factor the
+# pauses of the other clients are longer.
+LONG, SHORT = (8, 20, 0.1, 1), (1.5, 3, 6, 2)
 KNOWN_PAGES = 9
 DISK = 64 << 20
 
@@ -197,14 +198,14 @@ class Report:
         return "\n".join([head, "|---|---|---|---|---|---|---|", *map(self.row, self.durations)])
 
 
-def run(work: Path, away: float, span: float, greedy_pause: float) -> Report:
+def run(work: Path, away: float, span: float, greedy_pause: float, slower: float) -> Report:
     """Let each event last `away` seconds, and the next one begin `span` seconds after it, or when all is green."""
     tally = Tally()
     report = Report(tally)
     with running_installation(work) as installation, ThreadPoolExecutor(3) as pool:
         service, pages = Service(installation.url, tally), installation.pages
         known = _capture_known(service, pages)
-        with steady_load(service, pages, known, greedy_pause):
+        with steady_load(service, pages, known, greedy_pause, slower):
             for name, event in installation.events.items():
                 began = time.monotonic()
                 tally.event = name

@@ -172,8 +172,13 @@ def _colour(body: bytes) -> tuple[int, ...]:
 
 
 @contextmanager
-def steady_load(service: Service, pages: Pages, known: list[Page], greedy_pause: float) -> Iterator[None]:
-    """Run the clients until the block ends. Each asks on, whatever it is answered."""
+def steady_load(
+    service: Service, pages: Pages, known: list[Page], greedy_pause: float, slower: float
+) -> Iterator[None]:
+    """Run the clients until the block ends. Each asks on, whatever it is answered.
+
+    The pauses of all clients but the greedy one are `slower` times as long.
+    """
     stopping = threading.Event()
 
     def repeat(pause: float, ask: Callable[[int], object]) -> threading.Thread:
@@ -188,9 +193,9 @@ def steady_load(service: Service, pages: Pages, known: list[Page], greedy_pause:
     threads = []
     for start, name in enumerate(HONEST):
         threads += [
-            repeat(KNOWN_PAUSE, _ask_known(service, known, name, start)),
-            repeat(NEW_PAUSE, lambda _, name=name: service.capture(pages.new(), name, "honest")),
-            repeat(JOB_PAUSE, lambda _, name=name: service.create_job(pages.new(), name)),
+            repeat(KNOWN_PAUSE * slower, _ask_known(service, known, name, start)),
+            repeat(NEW_PAUSE * slower, lambda _, name=name: service.capture(pages.new(), name, "honest")),
+            repeat(JOB_PAUSE * slower, lambda _, name=name: service.create_job(pages.new(), name)),
         ]
     threads += [
         repeat(greedy_pause, lambda _: service.capture(pages.new(), GREEDY, "greedy")) for _ in range(GREEDY_THREADS)
