@@ -20,7 +20,9 @@ from typing import IO, Self
 from tests.support.fork_server import PROGRAMS
 
 ROOT = Path(__file__).parents[2]
-_PROGRAMS = {name: name for name in PROGRAMS} | {"engine.outlet": "engine", "sites.migrate": "flask"}  # by the module
+# By the module. Those that are no program there begin as forks of the one that has imported most of what they need.
+_PROGRAMS = {name: name for name in PROGRAMS} | {"engine.outlet": "engine"}
+_PROGRAMS |= dict.fromkeys(("cli", "scripts.demo_data", "sites.migrate"), "flask")
 _FOLDER = "TESTS_FORK_SERVER"  # the processes of pytest-xdist share the server of their controller
 
 

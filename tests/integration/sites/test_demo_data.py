@@ -1,7 +1,5 @@
 """`make demo-data`, against a real web process and a stand-in for the worker."""
 
-import subprocess
-import sys
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +13,7 @@ from sites.claims import Claims
 from sites.recorder import Recorder
 from tests.support.catalogue import page
 from tests.support.databases import ON_SQLITE
-from tests.support.preloaded import production_environ
+from tests.support.preloaded import production_environ, run_python
 from tests.support.processes import wait_until
 from tests.support.web import running_web
 
@@ -74,10 +72,11 @@ def test_the_sites_of_the_demo_get_a_history(web, built, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@ON_SQLITE
 def test_a_fresh_catalogue_gets_a_few_sites_that_are_due(built, redis_url, database_url, tmp_path):
     env = production_environ() | {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
     env |= {"DEMO_PORT": "8002", "PRIVATE_TARGETS": "127.0.0.1:8002"}
-    subprocess.run([sys.executable, "-m", "scripts.demo_data", "first"], cwd=tmp_path, env=env, check=True)
+    assert run_python("scripts.demo_data", "first", cwd=tmp_path, env=env).returncode == 0
     counts = built.catalogue.counts()
     assert counts.total == counts.due == 3 + demo_data.FIRST
     assert all(site.url.startswith(DEMO) for site in built.catalogue.find(Filters(limit=100)).sites)
