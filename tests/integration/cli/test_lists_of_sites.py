@@ -60,6 +60,7 @@ def test_a_list_that_cannot_be_read_is_an_error(thumbnails, source, words):
 
 
 @pytest.mark.slow
+@ON_SQLITE
 def test_an_import_that_is_killed_keeps_whole_thousands_and_continues_when_repeated(
     built, redis_url, database_url, tmp_path
 ):
