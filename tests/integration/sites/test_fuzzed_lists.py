@@ -14,7 +14,7 @@ from sites.imports import ListKind
 
 pytestmark = pytest.mark.slow
 
-FUZZ = hypothesis.settings(suppress_health_check=list(HealthCheck), max_examples=60)
+FUZZ = hypothesis.settings(suppress_health_check=list(HealthCheck), max_examples=25)
 ODD = [
     "",
     "https://example.com/",
