@@ -27,9 +27,9 @@ def test_a_caller_without_budget_does_not_make_others_fail(make_client, api, hel
     assert refused.result().status_code in (200, 429)
 
 
-def test_a_page_with_sixty_known_thumbnails_loads_without_a_refusal(make_client):
-    client = make_client(thumb_limit="60 per hour")
-    urls = [f"https://example.com/{i}" for i in range(60)]
+def test_a_page_of_known_thumbnails_loads_without_a_refusal_when_all_captures_are_spent(make_client):
+    client = make_client(thumb_limit="12 per hour")
+    urls = [f"https://example.com/{i}" for i in range(12)]
     small = {"width": 320, "height": 240}
     for url in urls:
         assert get(client, url, **small).status_code == 200
@@ -133,7 +133,7 @@ def test_a_large_rendition_counts_as_several(make_client, api):
 
 
 def test_a_flood_of_sizes_leaves_the_pictures_of_others_in_redis(make_client, api):
-    """Redis has room for 8 MB. One client asks for 100 sizes of a page of noise, and pays for one capture."""
+    """Redis has room for 8 MB. One client asks for 50 sizes of a page of noise, and pays for one capture."""
     with running_redis("--maxmemory", "8mb", "--maxmemory-policy", "volatile-lru", "--save", "") as server:
         client = make_client(redis_url=server.url, rendition_limit="20 per minute")
         others = [f"https://example.com/{number}" for number in range(10)]
@@ -142,12 +142,12 @@ def test_a_flood_of_sizes_leaves_the_pictures_of_others_in_redis(make_client, ap
         api.behave(noise)
         flood = Counter(
             ask(client, "https://example.com/noise", "192.0.2.66", width=800, height=600, w=790 - n).status_code
-            for n in range(100)
+            for n in range(50)
         )
         kept = Counter(ask(client, url, "192.0.2.7", w=320).headers["X-Cache"] for url in others)
         new = Counter(ask(client, url, "192.0.2.7", w=321).headers["X-Cache"] for url in others)
 
-    assert flood[429] >= 95, flood
+    assert flood[429] >= 45, flood
     assert kept == new == {"HIT": 10}
     assert len(api.calls) == 11
 
