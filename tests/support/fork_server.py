@@ -45,8 +45,8 @@ PROGRAMS = {
 }
 LARGEST = 1 << 17  # of a request, in bytes
 
-# gevent replaces these once it is imported.
-_fork, _waitpid, _poll = os.fork, os.waitpid, getattr(select, "epoll", None)  # it runs on Linux alone
+# gevent replaces these once it is imported. Its `close` waits for its own loop, which does not run here.
+_fork, _waitpid, _close, _poll = os.fork, os.waitpid, os.close, getattr(select, "epoll", None)  # it runs on Linux alone
 
 
 def main(folder: Path) -> dict[str, Any]:
@@ -109,9 +109,9 @@ def _serve(listener: socket) -> dict[str, Any]:
                 pid, told = children.pop(ready)
                 _, status = _waitpid(pid, 0)
                 events.unregister(ready)
-                os.close(ready)
+                _close(ready)
                 _tell(told, os.waitstatus_to_exitcode(status))
-                os.close(told)
+                _close(told)
             if ready != listener.fileno():
                 continue
             request, (told, *streams), _, _ = recv_fds(listener, LARGEST, 4)
@@ -120,15 +120,15 @@ def _serve(listener: socket) -> dict[str, Any]:
                 events.close()
                 listener.close()
                 for descriptor, (_, other) in children.items():
-                    os.close(descriptor)
-                    os.close(other)
-                os.close(told)
+                    _close(descriptor)
+                    _close(other)
+                _close(told)
                 for number, stream in enumerate(streams):
                     os.dup2(stream, number)
-                    os.close(stream)
+                    _close(stream)
                 return json.loads(request)
             for stream in streams:
-                os.close(stream)
+                _close(stream)
             descriptor = os.pidfd_open(pid)
             children[descriptor] = pid, told
             events.register(descriptor, select.EPOLLIN)
