@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.preloaded import FOLDER, ROOT, production_environ
+
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("clients/*/README.md")])
 _FENCE = re.compile(
     r"(?:^ *<!-- (?P<mark>[a-z]+): (?P<name>[\w-]+) -->\n)?"
@@ -113,14 +114,16 @@ class Workshop:
             "HOME": str(self.folder),  # where curl finds its settings
             "WORKSHOP": str(self.folder),
             "CHECKOUT": str(ROOT),
+            "CHECKOUTS_PYTHONPATH": production_environ()["PYTHONPATH"],
             "REAL_PYTHON": sys.executable,
             "REAL_PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
         }
+        shared = {name: value for name, value in os.environ.items() if name == FOLDER}
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=folder,
-            env={**environ, **ours},
+            env={**environ, **ours, **shared},
             check=False,
             capture_output=True,
             text=True,
@@ -147,16 +150,16 @@ program=${0##*/}
 
 real() { PATH=$REAL_PATH exec "$@"; }
 
-ours() { PYTHONPATH=$CHECKOUT real "$REAL_PYTHON" "$@"; }
+ours() { PYTHONPATH=$CHECKOUTS_PYTHONPATH real "$REAL_PYTHON" -S -P -m tests.support.preloaded "$@"; }
 
-thumbnails() {  # what it only says is asked for once: an interpreter takes a second to start
+thumbnails() {  # what it only says is asked for once
     case "$*" in
         *doctor|explain*|sign*|"backup -") ;;
-        *) ours -m cli "$@" ;;
+        *) ours cli "$@" ;;
     esac
     said=$WORKSHOP/memory/$(printf '%s ' "$@" | cut -c1-200 | tr -c 'a-zA-Z0-9\n' _)
     if [ ! -e "$said" ]; then
-        (ours -m cli "$@") > "$said.draft" || { status=$?; cat "$said.draft"; exit $status; }
+        (ours cli "$@") > "$said.draft" || { status=$?; cat "$said.draft"; exit $status; }
         PATH=$REAL_PATH mv "$said.draft" "$said"
     fi
     cat "$said"
@@ -199,6 +202,6 @@ case $program in
     journalctl) cat "$WORKSHOP/log" ;;
     make) real make --dry-run "${@/#\/opt\/thumbnails/$CHECKOUT}" ;;
     promtool) real promtool "$@" ;;
-    gunicorn) ours -m gunicorn --check-config "$@" ;;
+    gunicorn) ours gunicorn --check-config "$@" ;;
 esac
 """

@@ -1,8 +1,9 @@
-"""Forks the servers of the tests from processes that have imported their modules already.
+"""Forks the programs of the tests from processes that have imported their modules already.
 
-To start gunicorn, Celery, moto or the engine costs most of a second of processor time for imports, and a test run starts
-some two hundred of them. For each of the programs, one process here imports what the program would import, and then forks
-once a start. The fork runs the program as `python -m` does: `tests.support.processes.start` asks for it.
+To start gunicorn, Celery, moto, the engine or `thumbnails` costs most of a second of processor time for imports, and a
+test run starts some two hundred of them. For each of the programs, one process here imports what the program would
+import, and then forks once a start. The fork runs the program as `python -m` does: `tests.support.preloaded` asks
+for it.
 
 `python -m tests.support.fork_server FOLDER` puts a socket a program into the folder, and ends with its standard input.
 """
@@ -40,6 +41,10 @@ PROGRAMS = {
         *("kombu.transport.redis", "jobs.beat", "jobs.consumer", "services", "tasks", "measurements", "sqlite3"),
     ),
     "engine": ("engine.__main__",),
+    "cli": (
+        *("cli.main", "cli.backup", "cli.doctor", "cli.migrate", "cli.pictures", "cli.sites", "cli.static_cards"),
+        *("celery.app.amqp", "celery.app.base", "celery.worker.worker", "sqlite3"),
+    ),
     "flask": ("flask.cli", "app", "sites.migrate"),
     "moto.server": ("moto.server", "moto.s3.responses"),
 }

@@ -1,6 +1,8 @@
 """Starts the Python programs of the service as forks of a process that has imported their modules: `fork_server`.
 
 Where no server runs, or where a start is to differ from a fork, the program starts as any other.
+
+`python -m tests.support.preloaded MODULE ARGUMENT...` does for scripts what `start_python` does for tests.
 """
 
 import json
@@ -23,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 # By the module. Those that are no program there begin as forks of the one that has imported most of what they need.
 _PROGRAMS = {name: name for name in PROGRAMS} | {"engine.outlet": "engine"}
 _PROGRAMS |= dict.fromkeys(("cli", "scripts.demo_data", "sites.migrate"), "flask")
-_FOLDER = "TESTS_FORK_SERVER"  # the processes of pytest-xdist share the server of their controller
+FOLDER = "TESTS_FORK_SERVER"  # the processes of pytest-xdist share the server of their controller
 
 
 def production_environ() -> dict[str, str]:
@@ -43,11 +45,11 @@ def fork_server() -> Iterator[None]:
         command = [sys.executable, "-m", "tests.support.fork_server", folder]
         streams = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}
         server = subprocess.Popen(command, env=production_environ(), cwd=ROOT, start_new_session=True, **streams)
-        os.environ[_FOLDER] = folder
+        os.environ[FOLDER] = folder
         try:
             yield
         finally:
-            del os.environ[_FOLDER]
+            del os.environ[FOLDER]
             server.stdin.close()
             server.wait()
 
@@ -68,7 +70,7 @@ def start_python(
     program = _PROGRAMS.get(module)
     # sitecustomize.py on the path is a part of Python's start.
     usual = env.get("PYTHONPATH") == production_environ()["PYTHONPATH"] and not {"LOOP_WATCH", "HUB_WATCH"} & env.keys()
-    if prefix or not usual or program is None or _FOLDER not in os.environ:
+    if prefix or not usual or program is None or FOLDER not in os.environ:
         return subprocess.Popen([*prefix, sys.executable, *flags, "-m", module, *arguments], env=env, **options)
     return Fork(program, [module, *arguments], env, warn, **options)
 
@@ -100,6 +102,7 @@ class Fork:
         warn: Sequence[str] = (),
         *,
         cwd: str | Path = ".",
+        stdin: int | IO = subprocess.DEVNULL,
         stdout: int | IO = sys.__stdout__,
         stderr: int | IO = sys.__stderr__,
         start_new_session: bool = False,
@@ -126,9 +129,10 @@ class Fork:
                 stack.callback(os.close, sink)
             else:
                 sink = null.fileno() if stderr == subprocess.DEVNULL else stderr.fileno()
+            given = null.fileno() if stdin == subprocess.DEVNULL else stdin.fileno()
             out = null.fileno() if stdout == subprocess.DEVNULL else stdout.fileno()
-            _connect(server, f"{os.environ[_FOLDER]}/{program}")
-            send_fds(server, [json.dumps(request).encode()], [tell, null.fileno(), out, sink])
+            _connect(server, f"{os.environ[FOLDER]}/{program}")
+            send_fds(server, [json.dumps(request).encode()], [tell, given, out, sink])
         self.pid = self._read()
 
     def __enter__(self) -> Self:
@@ -186,3 +190,8 @@ def _connect(server: socket, path: str) -> None:
             if time.monotonic() > end:
                 raise
             time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    inherited = {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}
+    sys.exit(start_python(*sys.argv[1:], env=os.environ, **inherited).wait())
