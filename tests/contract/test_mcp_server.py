@@ -26,6 +26,7 @@ from tests.support.screenshot_api import drawn, refuse, with_mark
 sys.path.insert(0, str(Path(__file__).parents[2] / "clients" / "python"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "clients" / "mcp"))
 from thumbnail_client import Client as ServiceClient
+from thumbnail_mcp.server import build
 from thumbnail_mcp.settings import Settings, UnusableSetting
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +53,11 @@ def assistant(server):
 
 def over_stdio(**settings):
     return StdioServerParameters(command=sys.executable, args=["-m", "thumbnail_mcp"], env=environ(**settings))
+
+
+def in_process(**settings):
+    """The server without a process of its own, which takes a second to start: what it answers is the same."""
+    return build(Settings.of(settings))
 
 
 @pytest.fixture(scope="module")
@@ -252,24 +258,24 @@ def test_what_cannot_be_compared_is_an_error_in_words(tools, service, sites, sit
 
 
 def test_an_operator_is_told_which_key_is_missing_and_no_key_is_shown(service):
-    with assistant(over_stdio(THUMBNAIL_URL=service.url)) as tools:
+    with assistant(in_process(THUMBNAIL_URL=service.url)) as tools:
         assert "sets THUMBNAIL_API_KEY" in error(tools.call("capture", url=PAGE))
         assert "sets THUMBNAIL_SIGNING_KEY" in error(tools.call("capture_page_metadata", url=PAGE))
-    with assistant(over_stdio(THUMBNAIL_URL=service.url, THUMBNAIL_API_KEY="a-wrong-secret")) as tools:
+    with assistant(in_process(THUMBNAIL_URL=service.url, THUMBNAIL_API_KEY="a-wrong-secret")) as tools:
         told = error(tools.call("capture", url=PAGE))
         assert "corrects THUMBNAIL_API_KEY" in told
         assert "a-wrong-secret" not in told
-    with assistant(over_stdio(THUMBNAIL_URL=service.url, THUMBNAIL_API_KEY=service.api_key)) as tools:
+    with assistant(in_process(THUMBNAIL_URL=service.url, THUMBNAIL_API_KEY=service.api_key)) as tools:
         _, facts = seen(tools.call("capture", url=PAGE))
         assert facts["final_url"] is None
         assert "THUMBNAIL_SIGNING_KEY" in facts["final_url_unknown"]
-    with assistant(over_stdio(THUMBNAIL_URL=service.url, THUMBNAIL_SIGNING_KEY=service.signing_key)) as tools:
+    with assistant(in_process(THUMBNAIL_URL=service.url, THUMBNAIL_SIGNING_KEY=service.signing_key)) as tools:
         assert seen(tools.call("capture", url=PAGE, wait_for="h1"))[1]["cache"] == "MISS"
         assert "line break" in error(tools.call("capture", url=PAGE, wait_for="a\nb"))
 
 
 def test_a_service_that_is_not_there_is_an_error_in_words():
-    with assistant(over_stdio(THUMBNAIL_URL=f"http://127.0.0.1:{free_port()}")) as tools:
+    with assistant(in_process(THUMBNAIL_URL=f"http://127.0.0.1:{free_port()}")) as tools:
         assert "checks THUMBNAIL_URL" in error(tools.call("capture", url=PAGE))
         assert "checks THUMBNAIL_URL" in error(tools.call("list_sites"))
 
@@ -279,7 +285,7 @@ def test_a_server_that_is_no_thumbnail_service_brings_nothing_down():
         start_response("200 OK", [("Content-Type", "text/html")])
         return [b"<title>Sign in</title>"]
 
-    with serving(other) as url, assistant(over_stdio(THUMBNAIL_URL=url)) as tools:
+    with serving(other) as url, assistant(in_process(THUMBNAIL_URL=url)) as tools:
         for name, arguments in (("capture", {"url": PAGE}), ("list_sites", {}), ("diff", {"site_id": 1})):
             assert "is it the thumbnail service" in error(tools.call(name, **arguments))
 
