@@ -1,6 +1,7 @@
 """Runs the real engine as a process, stops it by its pid, and asserts that it left nothing behind."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,9 @@ def group_members(*pgids: int) -> list[int]:
     members = []
     for path in Path("/proc").iterdir():
         if path.name.isdigit():
-            try:
-                fields = (path / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[2]) in pgids:
-                members.append(int(path.name))
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                if os.getpgid(int(path.name)) in pgids:
+                    members.append(int(path.name))
     return members
 
 
