@@ -30,7 +30,10 @@ def test_a_file_is_not_a_page(engine: Engine, site: Site, kind: str):
     content, content_type = FILES[kind]
     headers = {"Content-Disposition": "attachment; filename=report.html"} if kind == "attachment" else {}
     url = site.add(f"/file.{kind}", content, content_type=content_type, headers=headers)
-    assert told(engine.capture(url)) == (422, "not_a_page", False)
+    answer = engine.capture(url)
+    assert told(answer) == (422, "not_a_page", False)
+    what = "of sound or video" if kind in ("mp4", "mp3") else "to download"
+    assert answer.json()["message"] == f"the URL is a file {what}, not a page"
 
 
 @pytest.mark.parametrize("path", RAW)
@@ -46,23 +49,34 @@ def test_a_loop_of_redirects_is_not_retryable(engine: Engine, site: Site):
 
 
 def test_a_closed_port_may_open_again(engine: Engine, closed_port: int):
-    assert told(engine.capture(f"http://127.0.0.1:{closed_port}/")) == (422, "connection_refused", True)
+    answer = engine.capture(f"http://127.0.0.1:{closed_port}/")
+    assert told(answer) == (422, "connection_refused", True)
+    reason = "its server refused the connection (ERR_CONNECTION_REFUSED)"
+    assert answer.json()["message"] == f"the page could not be loaded: {reason}"
 
 
 def test_a_server_without_tls_is_told_apart(engine: Engine, site: Site):
-    assert told(engine.capture(f"https://{site.address}/")) == (422, "tls_failed", False)
+    answer = engine.capture(f"https://{site.address}/")
+    assert told(answer) == (422, "tls_failed", False)
+    assert "ERR_SSL_PROTOCOL_ERROR" in answer.json()["message"]
 
 
-@pytest.mark.parametrize(("status", "retryable"), [(404, False), (403, False), (429, True), (500, True)])
+@pytest.mark.parametrize(
+    ("status", "retryable"), [(401, False), (404, False), (408, True), (425, True), (429, True), (500, True)]
+)
 def test_an_error_status_is_told_with_whether_it_may_change(engine: Engine, site: Site, status: int, retryable: bool):
     answer = engine.capture(site.add("/error", "an error page", status=status))
     assert told(answer) == (422, "page_status", retryable)
-    assert answer.json()["page_status"] == status
+    assert (answer.json()["page_status"], answer.json()["message"]) == (status, f"the page answered {status}")
 
 
-@pytest.mark.parametrize(("option", "selector"), [("selector", "#none"), ("selector", "#empty"), ("wait_for", "#none")])
-def test_a_selector_that_matches_nothing_names_its_option(engine: Engine, site: Site, option: str, selector: str):
+@pytest.mark.parametrize(
+    ("selector", "message"),
+    [("#none", 'no element matched "#none"'), ("#empty", 'the element that matched "#empty" has no size')],
+)
+def test_a_selector_that_matches_nothing_names_its_option(engine: Engine, site: Site, selector: str, message: str):
     url = site.add("/bare", body("green", "<i id=empty></i>"))
-    answer = engine.capture(url, **{option: selector})
+    answer = engine.capture(url, selector=selector)
     assert told(answer) == (422, "selector_not_found", False)
-    assert answer.json()["field"] == option
+    assert answer.json()["field"] == "selector"
+    assert answer.json()["message"] == f"selector: {message}"
