@@ -28,7 +28,9 @@ def look(engine: Engine, site: Site, **options) -> tuple[Witness, dict, Image.Im
 
 
 @pytest.mark.parametrize("name", DEVICES)
-def test_a_page_sees_the_device(engine: Engine, site: Site, name: str):
+def test_a_page_sees_the_device_and_is_sent_client_hints_by_those_that_have_chrome(
+    engine: Engine, site: Site, name: str
+):
     device, major = DEVICES[name], engine.health()["browser"].partition("/")[2].partition(".")[0]
     witness, seen, image = look(engine, site, device=name)
     handheld = device.system.mobile
@@ -46,12 +48,6 @@ def test_a_page_sees_the_device(engine: Engine, site: Site, name: str):
     for side, wanted in zip(image.size, (device.width, device.height), strict=True):
         assert abs(side - wanted * device.scale) < 1
     assert image.getpixel((10, 10)) == GREEN
-
-
-@pytest.mark.parametrize("name", DEVICES)
-def test_client_hints_are_sent_for_the_devices_that_have_chrome(engine: Engine, site: Site, name: str):
-    device = DEVICES[name]
-    witness, seen, _ = look(engine, site, device=name, width=400, height=300, scale=1)
     if not device.system.hints:
         assert [each for each in witness.request("/held").headers if each.lower().startswith("sec-ch-ua")] == []
         assert seen["brands"] == []
