@@ -18,32 +18,32 @@ def leaving(script: str) -> str:
     return body("green", TALL, f"<script>onload = () => {{ {ON_HIDING.format(script)} }}</script>")
 
 
-@pytest.fixture(params=["png", "pdf"])
-def options(request) -> dict[str, object]:
-    whole = {"full_page": True} if request.param == "png" else {}
-    return {"format": request.param, "hide_selectors": "#x"} | whole
+PNG = {"format": "png", "hide_selectors": "#x", "full_page": True}
+PDF = {"format": "pdf", "hide_selectors": "#x"}
 
 
-def test_a_navigation_to_a_refused_address_is_a_blocked_url(engine: Engine, site: Site, options):
+@pytest.mark.parametrize("options", [PNG, PDF])
+def test_a_navigation_to_a_refused_address_is_a_blocked_url(engine: Engine, site: Site, options: dict[str, object]):
     url = site.add("/to-the-inside", leaving("location = 'http://10.0.0.1/'"))
     assert failure(engine.capture(url, **options))[:2] == (400, "blocked_url")
 
 
-def test_a_navigation_to_a_closed_port_fails_the_capture(engine: Engine, site: Site, closed_port: int, options):
+def test_a_navigation_to_a_closed_port_fails_the_capture(engine: Engine, site: Site, closed_port: int):
     url = site.add("/to-nobody", leaving(f"location = 'http://127.0.0.1:{closed_port}/'"))
-    answer = failure(engine.capture(url, **options))
+    answer = failure(engine.capture(url, **PNG))
     assert answer[:2] == (422, "connection_refused")
 
 
 @pytest.mark.parametrize(
-    ("where", "code", "message"),
+    ("options", "where", "code", "message"),
     [
-        ("/absent", "page_status", "the page answered 404"),
-        ("about:blank", "not_a_page", "the page navigated to a URL that is neither http nor https"),
+        (PNG, "/absent", "page_status", "the page answered 404"),
+        (PDF, "/absent", "page_status", "the page answered 404"),
+        (PNG, "about:blank", "not_a_page", "the page navigated to a URL that is neither http nor https"),
     ],
 )
 def test_a_navigation_to_an_error_or_a_blank_page_fails_the_capture(
-    engine: Engine, site: Site, options, where: str, code: str, message: str
+    engine: Engine, site: Site, options: dict[str, object], where: str, code: str, message: str
 ):
     url = site.add("/to-nothing", leaving(f"location = '{where}'"))
     assert failure(engine.capture(url, **options)) == (422, code, message)
