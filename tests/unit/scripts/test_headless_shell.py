@@ -60,20 +60,6 @@ def reason(done, begin="Chromium's headless shell could not be fetched: "):
 
 
 @pytest.mark.slow
-def test_a_shell_that_was_fetched_is_found_and_not_fetched_again(folder):
-    with running_mirror(WORKS) as mirror:
-        done = fetch(folder, mirror.url)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [f"Fetching Chromium's headless shell into {folder} (110 MB)"]
-    (shell,) = headless_shell.fetched(folder)
-    assert shell.name == SHELL
-    assert headless_shell.is_fetched(folder)
-    assert mirror.asked[0].endswith(".zip")
-    (folder / ".fetched-requirements-browser.txt").write_text("of an older lock file", encoding="utf-8")
-    assert not headless_shell.is_fetched(folder)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -129,7 +115,7 @@ def test_what_keeps_a_shell_from_starting_is_said(tmp_path, program, said):
 
 
 @pytest.mark.slow
-def test_a_download_that_was_interrupted_by_its_user_counts_as_none_and_the_next_one_works(folder):
+def test_a_download_that_its_user_interrupted_counts_as_none_and_the_next_one_is_found_and_not_repeated(folder):
     held = threading.Event()
     with running_mirror(lambda *_: held.wait()) as mirror:
         options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
@@ -140,8 +126,15 @@ def test_a_download_that_was_interrupted_by_its_user_counts_as_none_and_the_next
         held.set()
         assert not headless_shell.is_fetched(folder)
         mirror.answer = WORKS
-        assert fetch(folder, mirror.url).returncode == 0
+        done = fetch(folder, mirror.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [f"Fetching Chromium's headless shell into {folder} (110 MB)"]
+    (shell,) = headless_shell.fetched(folder)
+    assert shell.name == SHELL
     assert headless_shell.is_fetched(folder)
+    assert mirror.asked[0].endswith(".zip")
+    (folder / ".fetched-requirements-browser.txt").write_text("of an older lock file", encoding="utf-8")
+    assert not headless_shell.is_fetched(folder)
 
 
 @pytest.mark.parametrize(
