@@ -17,7 +17,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from scripts.headless_shell import chromium
 
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
-LOOKS = (("desktop", "light"), ("phone", "dark"))  # each size and each theme: no colour depends on the size
+_LOOKS = (("desktop", "light"), ("phone", "dark"))  # each size and each theme: no colour depends on the size
 # The rest of its answer, what it found right, costs as much as the search itself.
 _FIND = "axe.run({resultTypes: ['violations']}).then((found) => found.violations)"
 
@@ -96,6 +96,22 @@ def violations(page: Page) -> list[str]:
         page.evaluate(AXE_SCRIPT)
     found = page.evaluate(_FIND)
     return [f"{each['id']}: {node['html'][:200]} {node['failureSummary']}" for each in found for node in each["nodes"]]
+
+
+def faults(page: Page) -> list[str]:
+    """Return the violations of a page, and whether it is wider than the window, in each size and each theme."""
+    found = []
+    for size, theme in _LOOKS:
+        show_as(page, size, theme)
+        found += [f"{size}: {each}" for each in violations(page)] + [f"{size}: overflows"] * overflows(page)
+    return found
+
+
+def show_as(page: Page, size: str, theme: str) -> None:
+    """Give an open page the window of a size, and the theme of the system."""
+    width, height = SIZES[size]
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(color_scheme=theme)
 
 
 def overflows(page: Page) -> bool:

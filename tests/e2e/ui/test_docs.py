@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 import services
 from app import create_app
 from config import Settings
-from tests.support.browser import SIZES, overflows, serving, violations
+from tests.support.browser import overflows, serving, show_as, violations
 from tests.support.screenshot_api import running_screenshot_api
 
 KEY = "correct-horse-battery"
@@ -62,8 +62,7 @@ def test_the_page_fits_each_window_follows_the_theme_and_tries_a_picture_out(doc
     assert breaches(page) == ""
     assert not overflows(page), "it is wider than a phone"
 
-    resize(page, "desktop")
-    page.emulate_media(color_scheme="light")
+    show_as(page, "desktop", "light")
     expect(page.locator("html.dark-mode")).not_to_be_attached()
     assert breaches(page) == ""
     assert not overflows(page), "it is wider than a desktop"
@@ -72,7 +71,7 @@ def test_the_page_fits_each_window_follows_the_theme_and_tries_a_picture_out(doc
     expect(page.locator("html.dark-mode")).to_be_attached()
     assert colour_of(page) != light, "the theme changes with a reload only"
 
-    resize(page, "phone")
+    show_as(page, "phone", "light")
     operation = open_operation(page, "get_thumbnail")
     assert not overflows(page), "an operation with all its options is wider than a phone"
     name, words = page.locator("tr[data-param-name=device] td").all()
@@ -85,11 +84,6 @@ def test_the_page_fits_each_window_follows_the_theme_and_tries_a_picture_out(doc
     expect(picture).to_be_visible()
     assert picture.evaluate("each => [each.naturalWidth, each.complete]") == [320, True]
     expect(operation.locator(".live-responses-table")).to_contain_text("x-cache: MISS")
-
-
-def resize(page, size):
-    width, height = SIZES[size]
-    page.set_viewport_size({"width": width, "height": height})
 
 
 def breaches(page):
