@@ -132,3 +132,18 @@ VECTORS = {
         peer.createDataChannel('x'); peer.createOffer().then(offer => peer.setLocalDescription(offer))</script>""",
     ),
 }
+
+
+# Several vectors in one page, which is as good where each is tried alone elsewhere. Neighbours in the table may use the same
+# names, so they are in different pages.
+STAYING = [name for name, vector in VECTORS.items() if not vector.leaves]
+SHARED = [tuple(STAYING[number::10]) for number in range(10)]
+
+
+def together(site: Site, victims: Mapping[str, str]) -> str:
+    """Return one document of several vectors, each with the address of its own victim. It waits 600 ms for all of them."""
+    documents = (VECTORS[name].document(site, name, victim) for name, victim in victims.items())
+    head = HEAD.replace("const done =", "const done = () => 0, all_done =").replace(
+        "setTimeout(done", "setTimeout(all_done"
+    )
+    return head + "".join(each.removeprefix(HEAD) for each in documents)
