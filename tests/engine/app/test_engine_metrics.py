@@ -19,7 +19,7 @@ from tests.support.scrape import Metrics, measured
 from tests.support.site import Site
 
 CONNECTIONS = 512  # of an outlet for one capture at a time
-MOST_CAPTURES = 8
+MOST_CAPTURES = 4
 # Holds more memory than its browser may have, and stays busy for long enough that the engine sees it.
 GREEDY = """<!doctype html><script>const held = []; for (let n = 0; n < 60; n++) held.push(new Uint8Array(1 << 24).fill(n));
 const end = Date.now() + 1500; while (Date.now() < end);</script>greedy"""
