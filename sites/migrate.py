@@ -3,19 +3,24 @@
 Several processes may do so at once: one does the work, the others wait for it.
 """
 
+import sqlite3
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
 from sites.database import engine_url, file_of, known_revisions, make_engine, revision_of
 
 _LOCK = 7_418_529_630  # any number that no other program uses as an advisory lock of the same database
+_WAIT_SECONDS = 10  # for other processes that make the same file
+_PAUSE = 0.05  # seconds between two attempts
 
 
 class NewerDatabase(Exception):
@@ -59,14 +64,30 @@ def _migrate(url: str, to: str) -> tuple[str | None, str]:
     try:
         if is_sqlite:
             with closing(engine.raw_connection()) as connection:
-                # Readers do not wait for a writer then. The file remembers it. It cannot change in a transaction.
-                connection.cursor().execute("PRAGMA journal_mode=WAL")
+                _write_ahead(connection.cursor())
         with engine.execution_options(writes=True).begin() as connection:
             if not is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             return _upgrade(connection, to)
     finally:
         engine.dispose()
+
+
+def _write_ahead(cursor: DBAPICursor) -> None:
+    """Let readers not wait for a writer. The file remembers it. It cannot change in a transaction.
+
+    SQLite's own time-out does not hold here: of two processes that change it, one is refused immediately.
+    """
+    end = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.Error as err:
+            if err.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise Unmigratable(err) from err
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 def _upgrade(connection: Connection, to: str) -> tuple[str | None, str]:
