@@ -41,11 +41,10 @@ PROGRAMS = {
         *("kombu.transport.redis", "jobs.beat", "jobs.consumer", "services", "tasks", "measurements", "sqlite3"),
     ),
     "engine": ("engine.__main__",),
-    "cli": (
+    "flask": (
+        *("flask.cli", "app", "sites.migrate", "celery.app.amqp", "celery.app.base", "celery.worker.worker", "sqlite3"),
         *("cli.main", "cli.backup", "cli.doctor", "cli.migrate", "cli.pictures", "cli.sites", "cli.static_cards"),
-        *("celery.app.amqp", "celery.app.base", "celery.worker.worker", "sqlite3"),
     ),
-    "flask": ("flask.cli", "app", "sites.migrate"),
     "moto.server": ("moto.server", "moto.s3.responses"),
 }
 LARGEST = 1 << 17  # of a request, in bytes
