@@ -23,11 +23,16 @@ class CpuPool:
 
     LARGE_PIXELS = 2 * 2**20  # a larger picture takes seconds to encode in the slower formats
 
-    def __init__(self, cores: int = os.cpu_count() or 1, decoded_pixels: int = MAX_PIXELS) -> None:
-        """`decoded_pixels`, at four bytes each, are in memory at a time: by default those of the largest picture."""
+    def __init__(
+        self, cores: int = os.cpu_count() or 1, decoded_pixels: int = MAX_PIXELS, threads: int | None = None
+    ) -> None:
+        """`decoded_pixels`, at four bytes each, are in memory at a time: by default those of the largest picture.
+
+        By default there is a thread for each core, and one for large work.
+        """
         self._turns = _Turns(decoded_pixels)
         self._small, self._large = threading.BoundedSemaphore(cores), threading.BoundedSemaphore(1)
-        self._pool = ThreadPool(cores + 1) if monkey.is_module_patched("threading") else None
+        self._pool = ThreadPool(threads or cores + 1) if monkey.is_module_patched("threading") else None
 
     def slot(self, *, large: bool) -> threading.BoundedSemaphore:
         """Return the semaphore to hold during the work.
@@ -37,12 +42,19 @@ class CpuPool:
         return self._large if large else self._small
 
     @property
+    def is_native(self) -> bool:
+        """Whether work runs in native threads, of which greenlets wait for the end."""
+        return self._pool is not None
+
+    @property
     def waiting(self) -> int:
         """How many pieces of work wait for room in memory."""
         return self._turns.waiting
 
     def run(self, work: Callable[[], T], *, pixels: int) -> T:
         """Return the result of `work`, or raise its error. `work` must use only its arguments and release the GIL.
+
+        It must wait for no lock: native threads that wait for one of gevent's, which replace Python's, may never wake up.
 
         It waits until the `pixels` that it decodes have room beside those of other work.
         """

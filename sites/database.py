@@ -4,6 +4,8 @@ Every failure of the database becomes DatabaseUnavailable here, and nowhere else
 """
 
 import errno
+import random
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select, text
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
@@ -27,7 +29,8 @@ UNREACHABLE = "unreachable"
 MISSING = "not there; check DATABASE_URL, or make it by thumbnails migrate"
 NEWER = "newer than this version of the service"
 PAUSE = 0.001  # seconds: after a sleep of 0, gevent looks for no requests
-_BUSY_MS = 10_000  # how long a write to SQLite waits for other processes
+_BUSY_SECONDS = 10.0  # how long a write to SQLite waits for other processes
+_BUSY_PAUSES = (0.005, 0.02)  # seconds between two tries, where SQLite itself does not wait
 _POOL = 8  # connections of a process to PostgreSQL
 _WAIT_SECONDS = 5  # for a connection of the pool
 _POSTGRESQL: dict[str, object] = {
@@ -57,15 +60,17 @@ def known_revisions() -> list[str]:
 class Database:
     """Runs units of work, each in a transaction of its own. Opens nothing before the first one.
 
-    SQLite is C code that would block all greenlets of a web process, so its work runs in a native thread. psycopg waits
-    as greenlets do by itself. A session and its rows belong to their unit of work: return frozen values.
+    SQLite is C code that would block all greenlets of a web process, so its work runs in a native thread: in one, since
+    several would wait for each other in SQLAlchemy's locks, which are gevent's there. psycopg waits as greenlets do by
+    itself. A session and its rows belong to their unit of work: return frozen values.
     """
 
-    def __init__(self, url: str, threads: CpuPool | None = None) -> None:
-        """`threads` run the work where the server's threads are greenlets. The default has four of them."""
+    def __init__(self, url: str) -> None:
         self._url = engine_url(url)
-        self._engine = make_engine(self._url)
-        self._threads = (threads or CpuPool(4)) if self.is_sqlite else None
+        self._threads = CpuPool(1, threads=1) if self.is_sqlite else None
+        waits = self._threads is None or not self._threads.is_native
+        self._engine = make_engine(self._url, busy_seconds=_BUSY_SECONDS if waits else 0)
+        self._writing = self._engine.execution_options(writes=True)
         self._migrated = False
         self._closed = False
 
@@ -88,14 +93,13 @@ class Database:
 
         Of transactions that wait for each other, PostgreSQL ends one. Its `work` is done once more, since the other is done.
         """
-        engine = self._engine.execution_options(writes=True)
         for _ in range(_DEADLOCKS):
             try:
-                return self._run(work, engine)
+                return self._run(work, self._writing)
             except DatabaseUnavailable as err:
                 if not _is_deadlock(err.__cause__):
                     raise
-        return self._run(work, engine)
+        return self._run(work, self._writing)
 
     def pause(self) -> None:
         """Let other requests run in the middle of a long unit of work. Only greenlets need it: a thread is preempted."""
@@ -126,7 +130,7 @@ class Database:
                 return work(session)
 
         try:
-            return unit() if self._threads is None else self._threads.run(unit, pixels=0)
+            return unit() if self._threads is None else _run_in(self._threads, unit)
         except (DataError, IntegrityError):
             raise  # the database works, and says that a value does not fit
         except (SQLAlchemyError, OSError) as err:
@@ -148,6 +152,18 @@ class Database:
         raise DatabaseUnavailable(f"the database is {state}", state=state)
 
 
+def _run_in(threads: CpuPool, unit: Callable[[], T]) -> T:
+    """Run a unit of work on SQLite. While another process writes, a greenlet waits outside of the thread, for others."""
+    end = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            return threads.run(unit, pixels=0)
+        except OperationalError as err:
+            if not (threads.is_native and _is_busy(err) and time.monotonic() < end):
+                raise
+        time.sleep(random.uniform(*_BUSY_PAUSES))  # noqa: S311 - so that several that wait do not come together
+
+
 def engine_url(url: str) -> URL:
     """Name the driver. `postgres://`, as many hosts write it, is PostgreSQL too."""
     parsed = make_url(url)
@@ -161,8 +177,11 @@ def file_of(url: URL) -> Path | None:
     return Path(url.database).absolute() if url.get_backend_name() == "sqlite" and url.database else None
 
 
-def make_engine(url: URL, *, migrating: bool = False) -> Engine:
-    """Make an engine. A migration may take long, and SQLite must check no foreign keys while it rebuilds tables."""
+def make_engine(url: URL, *, migrating: bool = False, busy_seconds: float = _BUSY_SECONDS) -> Engine:
+    """Make an engine. A migration may take long, and SQLite must check no foreign keys while it rebuilds tables.
+
+    SQLite waits up to `busy_seconds` for other processes that write.
+    """
     if url.get_backend_name() != "sqlite":
         usual = _POSTGRESQL | ({} if migrating else {"options": _LIMITS})
         given = {name: value for name, value in usual.items() if name not in url.query}
@@ -176,7 +195,7 @@ def make_engine(url: URL, *, migrating: bool = False) -> Engine:
             pool_timeout=_WAIT_SECONDS,
         )
     # A connection is a file that is opened in a tenth of a millisecond, and belongs to the thread that uses it.
-    engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": _BUSY_MS / 1000})
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": busy_seconds})
 
     @event.listens_for(engine, "do_connect")
     def require_file(_dialect: object, _record: object, _args: object, _options: object) -> None:
@@ -205,6 +224,10 @@ def revision_of(connection: Connection) -> str | None:
         return None
     found = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return None if found is None else str(found)
+
+
+def _is_busy(err: DBAPIError) -> bool:
+    return getattr(err.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY  # the rest says why
 
 
 def _is_deadlock(err: BaseException | None) -> bool:
