@@ -72,9 +72,8 @@ class Metrics:
         if by is not None:
             assert self.count(name, **labels) - before == by
 
-    def show_that_its_loop_was_held(self, pid: int) -> None:
-        """Stop the process `pid` for longer than HELD_SECONDS, and assert that its loop is shown to have been so late."""
-        name = "thumbnails_loop_delay_seconds"
+    def show_a_held_loop(self, name: str, pid: int) -> None:
+        """Stop the process `pid` for longer than HELD_SECONDS, and assert that the histogram shows its loop so late."""
 
         def late() -> float:
             return self.count(name) - (self.value(f"{name}_bucket", le=str(HELD_SECONDS)) or 0)

@@ -254,7 +254,7 @@ def test_the_processes_are_measured(web):
     assert 0 < metrics.value("thumbnails_process_open_fds") < metrics.value("thumbnails_process_max_fds")
     assert metrics.value("thumbnails_process_cpu_seconds_total") > 0
     assert metrics.value("thumbnails_build_info", process="web", version="0.1.0") == 1
-    metrics.show_that_its_loop_was_held(children_of(web.process)[0])
+    metrics.show_a_held_loop("thumbnails_loop_delay_seconds", children_of(web.process)[0])
 
 
 def test_a_killed_worker_takes_no_counts_with_it_and_leaves_no_files(web):

@@ -129,7 +129,7 @@ def test_the_processes_are_measured_browsers_included(running: MeasuredEngine) -
         (running.outlet, "outlet", running.outlet_pid),
     ):
         assert metrics.value("thumbnails_build_info", process=process) == 1
-        metrics.show_that_its_loop_was_held(pid)
+        metrics.show_a_held_loop("thumbnails_loop_delay_seconds", pid)
         judged = subprocess.run(
             ["promtool", "check", "metrics"], input=metrics.text(), capture_output=True, text=True, check=False
         )
