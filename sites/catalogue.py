@@ -45,6 +45,10 @@ class NextDue(Protocol):
     def __call__(self, schedule: str, after: datetime) -> datetime | None: ...
 
 
+class _AddedMeanwhile(Exception):
+    """Another process has added a site since a unit of work looked for it."""
+
+
 class Catalogue:
     """Every method raises DatabaseUnavailable."""
 
@@ -125,7 +129,9 @@ class Catalogue:
         def work(session: Session) -> None:
             rows = _rows_with(session, urls, lock=True)
             merge = decide({row.url: to_site(row, picture) for row, picture in rows})
-            self._add(session, merge.additions, capture=capture)
+            added = self._add(session, merge.additions, capture=capture)
+            if not all(isinstance(each, Site) for each in added):
+                raise _AddedMeanwhile
             for row, _ in rows:
                 if row.id in merge.changes:
                     self._apply(row, merge.changes[row.id], capture=capture)
@@ -223,7 +229,7 @@ class Catalogue:
         for _ in range(_ATTEMPTS - 1):
             try:
                 return self._database.write(work)
-            except IntegrityError:
+            except (IntegrityError, _AddedMeanwhile):
                 continue  # another process has just added one of the sites, which the next look will find
         return self._database.write(work)
 

@@ -2,6 +2,7 @@
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, Event
@@ -11,6 +12,7 @@ from sqlalchemy import text
 
 from errors import DatabaseUnavailable, InvalidOption, NotFound, RevisionConflict, SiteExists
 from sites import Catalogue, Counts, Database, Filters, SiteDraft, Status
+from sites.catalogue import Merge
 
 DAY = timedelta(days=1)
 
@@ -349,3 +351,21 @@ def test_tags_are_counted(catalogue):
     catalogue.add_many([draft("a", tags=("x", "y")), draft("b", tags=("y",)), draft("c")])
 
     assert catalogue.tags() == [("y", 2), ("x", 1)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_list_is_compared_anew_if_another_process_adds_one_of_its_sites_meanwhile(catalogue, database_url):
+    known_then = []
+
+    def decide(known):
+        known_then.append(set(known))
+        if len(known_then) == 1:
+            with closing(Database(database_url)) as other:
+                Catalogue(other, lambda _, after: after).add(SiteDraft("https://a.example/"))
+        return Merge([SiteDraft(url) for url in urls if url not in known], {})
+
+    urls = ["https://a.example/", "https://b.example/"]
+    catalogue.merge(urls, decide)
+    assert known_then == [set(), {"https://a.example/"}]
+    assert catalogue.counts().total == 2
