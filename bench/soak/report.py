@@ -46,7 +46,7 @@ GRACE_SECONDS = 120  # in which a process that was started anew loads its code a
 RESTARTED = "Redis restarted"  # how the names of crashes end after which all processes connect anew
 MEMORY_MIB, DESCRIPTORS = Bounds(leak=16, most=64), Bounds(leak=5, most=20)  # an hour and process
 JUDGED = ("web, main", "web, worker", "worker, main", "worker, pool", "beat", "engine", "browser", "browser, parts")
-SERVERS = ("Redis (cache)", "Redis (state)")  # their memory has limits of its own
+SERVERS = ("Redis (cache)", "Redis (state)")  # their memory has limits of its own, their descriptors are the clients'
 LIMITS_MIB = {"Redis (cache)": 32, "originals": 96}  # as bench.soak.service sets them
 BUCKET_SECONDS = 10
 BUSY_LOAD = 3  # for each core; without other work, a soak stays below
@@ -163,7 +163,8 @@ anew, ends a life here. A kind grows if the whole interval is above
 {_growth(soak)}
 
 The memory of all is PSS: what processes share counts in part. The slope is of RSS, since a process has a larger part of
-what is shared when another one ends. The memory of a Redis is bounded by its own limit.
+what is shared when another one ends, and of the least in 15 s, since work raises a level for moments. The memory of a
+Redis is bounded by its own limit, and its descriptors are those of its clients.
 
 ![Memory](soak/memory.svg)
 
@@ -223,7 +224,7 @@ def _load(soak: Soak) -> str:
 def _judged(soak: Soak) -> list[tuple[str, Mapping[tuple[str, int, int], Samples], tuple[str, ...], Bounds, str]]:
     return [
         ("memory", soak.watch.memory_of, JUDGED, MEMORY_MIB, " MiB"),
-        ("descriptors", soak.watch.descriptors_of, JUDGED + SERVERS, DESCRIPTORS, ""),
+        ("descriptors", soak.watch.descriptors_of, JUDGED, DESCRIPTORS, ""),
     ]
 
 
@@ -239,9 +240,9 @@ def _growth(soak: Soak) -> str:
     for kind in JUDGED + SERVERS:
         used, opened = soak.watch.memory[kind], soak.watch.descriptors[kind]
         cells = [kind, _range(used), *_rate(soak.slopes(soak.watch.memory_of, kind), MEMORY_MIB)]
-        if kind in SERVERS:
-            cells[3] = ""
         cells += [_range(opened), *_rate(soak.slopes(soak.watch.descriptors_of, kind), DESCRIPTORS)]
+        if kind in SERVERS:
+            cells[3] = cells[6] = ""
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

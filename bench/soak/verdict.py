@@ -9,7 +9,7 @@ from statistics import fmean
 
 HOUR = 3600
 RECOVERY_SECONDS = 20  # from a crash on, errors may have it as their cause
-BLOCK_SECONDS = 15  # samples are averaged over so long, since neighbours in time tell the same
+BLOCK_SECONDS = 15  # of samples so long the least is taken: work raises a level for a moment, and a leak for good
 FEWEST_BLOCKS = 8  # below, a slope says nothing
 STEADY, GROWS, UNCERTAIN = "steady", "**grows**", "cannot tell"
 GOOD, BAD, CANNOT_TELL = "Good", "Bad", "Cannot tell"
@@ -137,7 +137,7 @@ def _blocks(series: Series) -> list[tuple[float, float]]:
     found: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for time, value in series:
         found[int(time / BLOCK_SECONDS)].append((time, value))
-    return [(fmean(time for time, _ in each), fmean(value for _, value in each)) for each in found.values()]
+    return [(fmean(time for time, _ in each), min(value for _, value in each)) for each in found.values()]
 
 
 def _centred(series: Series) -> list[tuple[float, float]]:

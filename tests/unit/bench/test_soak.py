@@ -121,6 +121,12 @@ def test_slow_waves_are_seldom_taken_for_certain_growth():
     assert grown <= 20  # of 200; 61 if the blocks were taken for independent
 
 
+def test_work_that_comes_more_often_raises_no_level_for_good():
+    rng = random.Random(1)
+    busy = [(time, 60 + (30 if rng.random() < time / 1200 else 0)) for time in range(0, 600, 5)]
+    assert verdict(busy) == STEADY
+
+
 def test_too_few_samples_have_no_slope():
     assert slope([life(0, 60)]) is None
     assert slope([]) is None
@@ -247,9 +253,9 @@ def test_a_good_run_is_good(good, tmp_path):
         ),
         (
             lambda run: run.watch.descriptors_of.update(
-                {("Redis (state)", number, 0): life(610 * number, 1200, per_hour=400) for number in range(2)}
+                {("worker, main", number, 0): life(610 * number, 1200, per_hour=400) for number in range(2)}
             ),
-            "Redis (state): descriptors of a process: +",
+            "worker, main: descriptors of a process: +",
         ),
         (
             lambda run: run.traffic.faults.append(fault(700, what="picture: 503 busy")),
