@@ -308,16 +308,16 @@ def test_what_fails_is_counted_by_what_it_is(web):
         (web.folder / folder).mkdir(exist_ok=True)
         (web.folder / folder).rename(web.folder / f"no-{folder}")
         (web.folder / folder).write_bytes(b"")
-    # Other files in their places: a process that reads the old ones maps them, and would be killed if they got shorter.
-    (web.folder / "broken").write_bytes(b"no database" * 1000)
-    (web.folder / "broken").replace(web.folder / "thumbnails.db")
-    for name in ("thumbnails.db-wal", "thumbnails.db-shm"):
-        (web.folder / name).unlink(missing_ok=True)
     with (
         web.metrics.moves("thumbnails_storage_errors_total", kind="permanent"),
         web.metrics.moves("thumbnails_storage_errors_total", kind="originals"),
         web.metrics.moves("thumbnails_database_errors_total"),
     ):
+        # Other files in their places: a process that reads the old ones maps them, and would be killed if they got shorter.
+        (web.folder / "broken").write_bytes(b"no database" * 1000)
+        (web.folder / "broken").replace(web.folder / "thumbnails.db")
+        for name in ("thumbnails.db-wal", "thumbnails.db-shm"):
+            (web.folder / name).unlink(missing_ok=True)
         requests.get(f"{web.url}/ready", timeout=30)
     with Redis.from_url(web.redis.url) as client:
         client.config_set("maxmemory-policy", "noeviction")
