@@ -98,7 +98,8 @@ class Claims:
             .values(due_at=claim.due_at)
             for claim in claims
         ]
-        self._database.write(lambda session: [session.execute(each) for each in statements])
+        if statements:
+            self._database.write(lambda session: [session.execute(each) for each in statements])
 
     def begin(self, claim: Claim) -> tuple[Site, Claim] | None:
         """Return the site, and the claim while its capture runs; None if the claim was lost or has begun already.

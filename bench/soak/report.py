@@ -42,8 +42,8 @@ from bench.soak.verdict import (
 )
 from bench.soak.watch import Samples, Watch
 
-GRACE_SECONDS = 120  # in which a process that was started anew loads its code and fills its tables
-RESTARTED = "Redis restarted"  # how the names of crashes end after which all processes connect anew
+GRACE_SECONDS = 120  # in which a process that has just started loads its code and fills its tables
+RESTARTED = "Redis restarted"  # how the names of crashes end after which all processes connect again
 MEMORY_MIB, DESCRIPTORS = Bounds(leak=16, most=64), Bounds(leak=5, most=20)  # an hour and process
 JUDGED = ("web, main", "web, worker", "worker, main", "worker, pool", "beat", "engine", "browser", "browser, parts")
 SERVERS = ("Redis (cache)", "Redis (state)")  # their memory has limits of its own, their descriptors are the clients'
@@ -156,7 +156,7 @@ killed, or a Redis is restarted: the dashed lines.
 
 The slope over the second half of the run, with its 95 % interval, of processes that have run for {GRACE_SECONDS} s: each
 life of a process has its own level, all of a kind have one slope. A restart of Redis, after which all processes connect
-anew, ends a life here. A kind grows if the whole interval is above
+again, ends a life here. A kind grows if the whole interval is above
 {MEMORY_MIB.leak:g} MiB or {DESCRIPTORS.leak:g} descriptors an hour and process. It is steady if the whole interval is below
 {MEMORY_MIB.most:g} MiB or {DESCRIPTORS.most:g} descriptors. {MEMORY_MIB.leak:g} MiB are {_a_request()} a request of a web worker.
 

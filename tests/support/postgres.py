@@ -22,7 +22,7 @@ from tests.support.processes import free_port, stop, wait_until
 # A crash may lose the data, which the tests throw away anyhow.
 _HASTE = [option for name in ("fsync", "synchronous_commit", "full_page_writes") for option in ("-c", f"{name}=off")]
 _TEMPLATE = "migrated"
-# To truncate a table makes its files anew, so those that never had a row are left as they are.
+# Truncating a table recreates its files, so tables that never had a row are left as they are.
 _EMPTY = """
 DO $$
 DECLARE
@@ -58,7 +58,7 @@ class PostgresServer:
         return self.url(name)
 
     def empty_database(self) -> str:
-        """Return the URL of a migrated database without rows: always the same one. Whoever still uses it is cut off.
+        """Return the URL of a migrated database without rows: always the same one. Open connections are closed.
 
         To make another database takes 0.15 s of processor time. Not for tests that change its tables.
         """
