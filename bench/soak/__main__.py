@@ -27,9 +27,9 @@ HERE = Path(__file__).parents[1]
 CRASH_SECONDS, FIRST_CRASH_SECONDS, LAST_CRASH_SECONDS = 60, 60, 40  # the last one so long before the end
 MOST_MINUTES, FEWEST_MINUTES_KEPT = 600, 10
 STATUSES = {GOOD: 0, BAD: 1, CANNOT_TELL: 2}
-# What is killed, and how: of two workers the younger one, so that the other shows what a long life does. Redis comes
-# first: all processes connect again after it, which begins a new level of what they use, and the second half of a run of
-# twenty minutes has seven minutes without.
+# What is killed, and how: of two of a kind the younger one, so that the other shows what a long life does. Redis comes
+# first: what uses it connects again, which begins a new level, and the second half of a run of twenty minutes has seven
+# minutes without.
 CRASHES = (
     (f"cache {RESTARTED}", "Redis (cache)", signal.SIGTERM),
     (f"state {RESTARTED}", "Redis (state)", signal.SIGTERM),

@@ -43,7 +43,8 @@ from bench.soak.verdict import (
 from bench.soak.watch import Samples, Watch
 
 GRACE_SECONDS = 120  # in which a process that has just started loads its code and fills its tables
-RESTARTED = "Redis restarted"  # how the names of crashes end after which all processes connect again
+RESTARTED = "Redis restarted"  # how the names of crashes end after which what uses Redis connects again
+WITHOUT_REDIS = ("engine", "browser", "browser, parts")
 MEMORY_MIB, DESCRIPTORS = Bounds(leak=16, most=64), Bounds(leak=5, most=20)  # an hour and process
 JUDGED = ("web, main", "web, worker", "worker, main", "worker, pool", "beat", "engine", "browser", "browser, parts")
 SERVERS = ("Redis (cache)", "Redis (state)")  # their memory has limits of its own, their descriptors are the clients'
@@ -73,7 +74,8 @@ class Soak:
     def slopes(self, lives: Mapping[tuple[str, int, int], Samples], kind: str) -> Slope | None:
         of_kind = [each for (name, *_), each in lives.items() if name == kind]
         restarts = [time for time, name in self.crashes.items() if name.endswith(RESTARTED)]
-        parts = [part for each in of_kind for part in split(each, restarts)]
+        ends = [] if kind in WITHOUT_REDIS else restarts
+        parts = [part for each in of_kind for part in split(each, ends)]
         return slope(settled(each, self.seconds / 2, GRACE_SECONDS) for each in parts)
 
     def unexplained(self) -> list[Fault]:
@@ -144,18 +146,20 @@ def text(soak: Soak) -> str:
 {OUTCOMES[found.outcome]}
 {_list(found.bad)}{_not_known(found)}
 
-The service is that of `make run`: gunicorn with two workers, a Celery worker, beat, the engine with Chromium, two Redis,
-SQLite, and the supervisor that restarts what ends. Only its caches are smaller, so that they are full soon. Visitors ask
+The service is that of `make run`: gunicorn with two workers, Celery, beat, the engine with Chromium, two Redis, SQLite,
+and the supervisor that restarts what ends. But its caches are smaller, so that they are full soon, and there are two
+Celery workers and two engines. Of two processes of a kind, crashes take the younger one, so that the older one shows what
+a long life does. Visitors ask
 {1 / VISITOR_SECONDS:.0f} times a second, by Zipf's law, for the pages that are known so far, of {soak.traffic.pages:,} in all, in
 {len(FORMS)} sizes and formats; {CONDITIONAL:.0%} of the repeated requests are conditional. A new page is asked for every
-{COLD_SECONDS:g} s, until all are known, at {KNOWN_BY:.0%} of the run; then for a new picture of one. Programs ask for states, create jobs, and purge pages. Every {IMPORT_SECONDS // 60} minutes,
+{COLD_SECONDS:g} s, until all are known, at {KNOWN_BY:.0%} of the run; then for a new picture of one. Programs ask for states, create jobs, and purge pages. Every {IMPORT_SECONDS} s,
 {IMPORTED} sites are imported, those of the last import are captured again, and the pages change. Each minute, one part is
 killed, or a Redis is restarted: the dashed lines.
 
 ## Growth
 
 The slope over the second half of the run, with its 95 % interval, of processes that have run for {GRACE_SECONDS} s: each
-life of a process has its own level, all of a kind have one slope. A restart of Redis, after which all processes connect
+life of a process has its own level, all of a kind have one slope. A restart of Redis, after which what uses it connects
 again, ends a life here. A kind grows if the whole interval is above
 {MEMORY_MIB.leak:g} MiB or {DESCRIPTORS.leak:g} descriptors an hour and process. It is steady if the whole interval is below
 {MEMORY_MIB.most:g} MiB or {DESCRIPTORS.most:g} descriptors. {MEMORY_MIB.leak:g} MiB are {_a_request()} a request of a web worker.

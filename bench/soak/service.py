@@ -1,6 +1,8 @@
 """The service that a soak runs: the commands of `make run` under its supervisor, in a folder of the soak's own.
 
-`python -m bench.soak.service` is the supervisor; it ends with the soak. What a soak kills is found below it, by pid.
+`python -m bench.soak.service` is the supervisor; it ends with the soak. What a soak kills is found below it, by pid. There
+are two engines and two workers, so that one of each lives as long as the soak: a life that a crash ends after some minutes
+shows no slow leak.
 """
 
 import ctypes
@@ -35,6 +37,17 @@ SETTINGS = {
 }
 # What starts a process of the browser, and what that process is then. Only the first lives as long as the browser.
 ABOVE_BROWSER = {"engine": "browser", "browser": "browser, parts", "browser, parts": "browser, parts"}
+# What the second one has for itself: a port for captures and one for metrics, or a name and a port.
+SECOND = {
+    "engine": (
+        "METRICS_PORT=$PROMETHEUS_PORT_ENGINE",
+        "ENGINE_PORT=$ENGINE_2_PORT METRICS_PORT=$PROMETHEUS_PORT_ENGINE_2",
+    ),
+    "worker": (
+        "METRICS_PORT=$PROMETHEUS_PORT_WORKER exec celery --app worker --quiet worker",
+        "METRICS_PORT=$PROMETHEUS_PORT_WORKER_2 exec celery --app worker --quiet worker --hostname second@%h",
+    ),
+}
 REDIS_MEMORY = ("--maxmemory 256mb --maxmemory-policy allkeys-lru", "--maxmemory 32mb --maxmemory-policy allkeys-lru")
 
 
@@ -121,7 +134,7 @@ def running_service(work: Path) -> Iterator[Installation]:
 
 def _environment(work: Path) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
-    ports = ("PORT", "DEMO_PORT", "REDIS_PORT", "STATE_REDIS_PORT", "ENGINE_PORT")
+    ports = ("PORT", "DEMO_PORT", "REDIS_PORT", "STATE_REDIS_PORT", "ENGINE_PORT", "ENGINE_2_PORT")
     own = {
         "PYTHONPATH": str(ROOT),
         "TMPDIR": str(work / "tmp"),
@@ -135,7 +148,9 @@ def _environment(work: Path) -> dict[str, str]:
     }
     settings = kept | SETTINGS | own | {name: str(free_port()) for name in ports}
     env = run.process_environment(settings, run.commands_to_run(settings))
-    return env | {f"PROMETHEUS_PORT_{name}": str(free_port()) for name in run.MEASURED}
+    env["CAPTURE_URL"] += f",http://127.0.0.1:{env['ENGINE_2_PORT']}"
+    measured = (*run.MEASURED, *(f"{name.upper()}_2" for name in SECOND))
+    return env | {f"PROMETHEUS_PORT_{name}": str(free_port()) for name in measured}
 
 
 def _wait_until_healthy(installation: Installation) -> None:
@@ -188,6 +203,10 @@ def main() -> int:
     if shipped not in commands["redis"]:
         raise RuntimeError(f"{shipped} is not in the Procfile")
     commands["redis"] = commands["redis"].replace(shipped, ours)
+    for name, (first, second) in SECOND.items():
+        if first not in commands[name]:
+            raise RuntimeError(f"{first} is not in the Procfile")
+        commands[f"{name}2"] = commands[name].replace(first, second)
     run.migrate(env)
     return supervise(commands, env, run.health_checks(env, commands), "all healthy")
 

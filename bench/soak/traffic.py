@@ -23,7 +23,7 @@ from demo.sites import COUNT
 VISITOR_SECONDS = 1 / 40
 COLD_SECONDS, MOST_COLD = 1.5, 2  # new pages: one so often, and no more at a time
 STATE_SECONDS, JOB_SECONDS, PURGE_SECONDS = 2, 10, 30
-IMPORT_SECONDS, IMPORTED = 180, 12
+IMPORT_SECONDS, IMPORTED = 60, 4  # each kind of work comes twice before growth is judged, as first times take memory
 KNOWN_BY = 0.4  # of a run: then no page is new, so what is kept for each has been kept before growth is judged
 VISITORS = 500  # with an address each
 MOST_AT_ONCE = 200  # of visitors; more than a service that answers ever has

@@ -16,12 +16,13 @@ MIB = 1 << 20
 EVERY_SECONDS = 5
 REDIS = {"Redis (cache)": "REDIS_URL", "Redis (state)": "STATE_REDIS_URL"}
 FOLDERS = {"originals": "originals", "permanent": "media", "catalogue": "data", "temporary": "tmp"}
-COUNTED = {  # counters that tell what happened, with the process that has them
-    "captures": ("WEB", "thumbnails_captures_total", {"outcome": "ok"}),
-    "captures of the worker": ("WORKER", "thumbnails_captures_total", {"outcome": "ok"}),
-    "site captures": ("WORKER", "thumbnails_site_captures_total", {"outcome": "captured"}),
-    "browser starts": ("ENGINE", "thumbnails_engine_browser_starts_total", {}),
-    "evictions": ("WEB", "thumbnails_evictions_total", {}),
+WORKERS = ["WORKER", "WORKER_2"]
+COUNTED: dict[str, tuple[list[str], str, dict[str, str]]] = {  # what happened, by the counters of these processes
+    "captures": (["WEB"], "thumbnails_captures_total", {"outcome": "ok"}),
+    "captures of the workers": (WORKERS, "thumbnails_captures_total", {"outcome": "ok"}),
+    "site captures": (WORKERS, "thumbnails_site_captures_total", {"outcome": "captured"}),
+    "browser starts": (["ENGINE", "ENGINE_2"], "thumbnails_engine_browser_starts_total", {}),
+    "evictions": (["WEB"], "thumbnails_evictions_total", {}),
 }
 
 # A killed process may have sent a part of its metrics.
@@ -44,7 +45,7 @@ class Watch:
     waiting: dict[str, Samples] = field(default_factory=lambda: defaultdict(list))
     load: Samples = field(default_factory=list)
     counted: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    _last: dict[str, float] = field(default_factory=dict)
+    _last: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def look(self, now: float) -> None:
         self._processes(now)
@@ -85,15 +86,16 @@ class Watch:
                 value = worker.value(metric)
                 if value is not None:
                     self.waiting[name].append((now, value))
-        for name, (process, metric, labels) in COUNTED.items():
-            with suppress(*NOT_READ):
-                self._add(name, self._of(process).value(metric, **labels) or 0)
+        for name, (processes, metric, labels) in COUNTED.items():
+            for process in processes:
+                with suppress(*NOT_READ):
+                    self._add(name, process, self._of(process).value(metric, **labels) or 0)
 
-    def _add(self, name: str, value: float) -> None:
+    def _add(self, name: str, process: str, value: float) -> None:
         """Add up a counter, which begins at 0 again when its process does."""
-        last = self._last.get(name, 0)
+        last = self._last.get((name, process), 0)
         self.counted[name] += value - last if value >= last else value
-        self._last[name] = value
+        self._last[name, process] = value
 
     def _of(self, process: str) -> Metrics:
         return Metrics(int(self.installation.env[f"PROMETHEUS_PORT_{process}"]))

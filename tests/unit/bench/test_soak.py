@@ -300,10 +300,12 @@ def test_the_size_of_a_folder_is_read_while_folders_inside_it_come_and_go(tmp_pa
     assert sizes == {4096}
 
 
-def connected_anew(run, restart=900):
-    """All processes drop their connections when Redis restarts, and open them again within two minutes."""
+def connected_anew(run, kinds, restart=900):
+    """Processes of `kinds` drop their connections when Redis restarts, and open them again within two minutes."""
     for lives in (run.watch.memory_of, run.watch.descriptors_of):
         for key, each in lives.items():
+            if key[0] not in kinds:
+                continue
             lives[key] = [
                 (time, value - 20 * (1 - (time - restart) / 110) if restart <= time < restart + 110 else value)
                 for time, value in each
@@ -311,10 +313,16 @@ def connected_anew(run, restart=900):
 
 
 def test_connections_that_a_restart_of_redis_closed_are_no_growth(good):
-    connected_anew(good)
+    connected_anew(good, set(report.JUDGED) - set(report.WITHOUT_REDIS))
     assert report.verdict(good).outcome != GOOD
     good.crashes[900] = "state Redis restarted"
     assert report.verdict(good).outcome == GOOD
+
+
+def test_a_restart_of_redis_excuses_nothing_that_does_not_use_it(good):
+    connected_anew(good, {"engine"})
+    good.crashes[900] = "state Redis restarted"
+    assert report.verdict(good).outcome != GOOD
 
 
 def noisy(run, kind="engine"):
