@@ -28,6 +28,7 @@ import tasks
 import telemetry
 from config import Settings
 from coordination import ClusterMode, log_in_one_line
+from images import return_large_buffers
 from jobs import (
     BULK,
     CAPTURE,
@@ -179,6 +180,12 @@ def _drop_inherited_services(**_: object) -> None:
     if settings.metrics_port is not None:
         measurements = Measurements(services())
         telemetry.publish(measurements.read_own, measurements.read_shared, has_loop=False)
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def _return_memory(**_: object) -> None:
+    """Take a millisecond more for a picture, but no memory beyond it: most of the time, a process waits for a job."""
+    return_large_buffers()
 
 
 @celeryd_after_setup.connect  # type: ignore[untyped-decorator]

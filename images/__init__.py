@@ -5,6 +5,7 @@ from images.compare import INVISIBLE, difference, doubt
 from images.cpu import CpuPool
 from images.decode import Identity, NotAPicture, identify, pixels_of
 from images.foreign import read_icon, read_preview, read_shared, resize_icon
+from images.heap import return_large_buffers
 from images.letter import draw_letter
 from images.palette import palette
 from images.provenance import Provenance, public_address
@@ -33,4 +34,5 @@ __all__ = [
     "read_preview",
     "read_shared",
     "resize_icon",
+    "return_large_buffers",
 ]
