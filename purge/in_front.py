@@ -116,7 +116,7 @@ class CachesInFront:
         return _EVERYBODY_KNOWS + (_NGINX_SECONDS if behind_nginx else 0)
 
     def _is_given_up(self, cache: FrontCache, tag: PendingTag, now: float) -> bool:
-        if now - tag.since <= GIVE_UP_SECONDS:
+        if now - max(tag.since, tag.before) <= GIVE_UP_SECONDS:  # the last purge has its day, too
             return False
         _log.error("purge_given_up", cache=cache.name, tag=tag.tag, action="purge that cache by hand")
         self._pending.remove(cache.name, [tag])

@@ -1,6 +1,7 @@
 """What the caches in front still have to be told: a hash in the state's Redis for each of them, which the worker works off.
 
 A tag → the moment before which its pictures are gone, when it was purged, and when the cache is to be told, in Unix seconds.
+Whoever purges again, since a page is still shown, does not make the wait shorter: what was purged first counts.
 """
 
 import time
@@ -14,30 +15,31 @@ from coordination import StateRedis
 from purge.tags import EVERYTHING
 
 GIVE_UP_SECONDS = 86400
+_KEPT_SECONDS = GIVE_UP_SECONDS + 3600  # so that what is given up is still there to be logged
 _log = structlog.get_logger()
 # Adds tags with one moment. If there would be too many, all that is pending becomes one tag, that of everything.
 _ADD = """
-local key, most, everything, before, times = KEYS[1], tonumber(ARGV[1]), ARGV[3], tonumber(ARGV[4]), ARGV[5]
-local function moment(text) return tonumber(string.match(text, '^%S+')) end
-local function put(tag)
+local key, most, everything, due = KEYS[1], tonumber(ARGV[1]), ARGV[3], ARGV[6]
+local function merged(latest, first, text)
+  local before, since = string.match(text, '^(%S+) (%S+)')
+  if tonumber(before) > tonumber(latest) then latest = before end
+  if tonumber(since) < tonumber(first) then first = since end
+  return latest, first
+end
+local function put(tag, latest, first)
   local known = redis.call('hget', key, tag)
-  local latest = ARGV[4]
-  if known and moment(known) > before then latest = string.match(known, '^%S+') end
-  redis.call('hset', key, tag, latest .. ' ' .. times)
+  if known then latest, first = merged(latest, first, known) end
+  redis.call('hset', key, tag, latest .. ' ' .. first .. ' ' .. due)
 end
 local new = 0
-for i = 6, #ARGV do new = new + 1 - redis.call('hexists', key, ARGV[i]) end
+for i = 7, #ARGV do new = new + 1 - redis.call('hexists', key, ARGV[i]) end
 if redis.call('hlen', key) + new > most then
-  for _, text in ipairs(redis.call('hvals', key)) do
-    if moment(text) > before then
-      before = moment(text)
-      ARGV[4] = string.match(text, '^%S+')
-    end
-  end
+  local latest, first = ARGV[4], ARGV[5]
+  for _, text in ipairs(redis.call('hvals', key)) do latest, first = merged(latest, first, text) end
   redis.call('del', key)
-  put(everything)
+  put(everything, latest, first)
 else
-  for i = 6, #ARGV do put(ARGV[i]) end
+  for i = 7, #ARGV do put(ARGV[i], ARGV[4], ARGV[5]) end
 end
 redis.call('expire', key, ARGV[2])
 return 0
@@ -56,7 +58,7 @@ return 0
 
 @dataclass(frozen=True, slots=True)
 class PendingTag:
-    """Pictures from before `before` are gone; purged at `since`; the cache is to be told at `due`. All in Unix seconds."""
+    """Pictures from before `before` are gone; purged first at `since`; the cache is to be told at `due`. In Unix seconds."""
 
     tag: str
     before: float
@@ -85,17 +87,23 @@ class PendingPurges:
         named = [*tags]
         if len(named) > most:
             named = [EVERYTHING]
-        args = [most, GIVE_UP_SECONDS, EVERYTHING, repr(before), f"{time.time()!r} {due!r}", *named]
+        args = [most, _KEPT_SECONDS, EVERYTHING, repr(before), repr(time.time()), repr(due), *named]
         keys = [self._keys.purges_pending(cache)]
         self._breaker.call("purges_unreachable", lambda: self._add(keys=keys, args=args))
 
     def of(self, cache: str) -> list[PendingTag]:
         """Return all that is pending, the longest first; nothing if the state's Redis cannot be reached."""
+        return self.read(cache) or []
+
+    def read(self, cache: str) -> list[PendingTag] | None:
+        """The same, but None if the state's Redis cannot be reached."""
         key = self._keys.purges_pending(cache)
         found, _ = self._breaker.call(
             "purges_unreachable", lambda: cast("dict[bytes, bytes]", self._client.hgetall(key))
         )
-        return sorted((PendingTag.parse(*pair) for pair in (found or {}).items()), key=lambda each: each.since)
+        if found is None:
+            return None
+        return sorted((PendingTag.parse(*pair) for pair in found.items()), key=lambda each: each.since)
 
     def remove(self, cache: str, confirmed: Iterable[PendingTag]) -> None:
         """Forget what the cache has confirmed. A purge that came again meanwhile stays."""

@@ -307,3 +307,22 @@ def test_a_cache_that_does_not_confirm_for_a_day_is_given_up(make_built, cdn):
 
     assert [each["event"] for each in logs] == ["purge_given_up"]
     assert len(cdn.asked) == 1
+
+
+def test_what_is_given_up_is_still_there_after_a_day_to_be_logged(make_built, cdn):
+    built = make_built(purge_urls=cdn.url)
+    cdn.status = 500
+    app_of(built).post("/purge", json={"url": PAGE})
+    state = built.connections.state
+    assert state.client.ttl(state.keys.purges_pending(cdn.url)) > 86_400 + 1800
+
+
+def test_a_purge_that_came_again_has_a_day_of_its_own(make_built, cdn, monkeypatch):
+    built = make_built(purge_urls=cdn.url)
+    cdn.status, clock = 500, time.time()
+    monkeypatch.setattr(time, "time", lambda: clock)
+    built.purging.in_front.tell(["p-1"], clock)
+    clock += 50_000
+    built.purging.in_front.tell(["p-1"], clock)
+    assert built.purging.in_front.tell_pending(clock + 50_000) == 1
+    assert built.purging.in_front.tell_pending(clock + 86_500) == 0
