@@ -1,4 +1,4 @@
-"""What web process and worker read at intervals for their metrics: Redis, jobs, sites, folders.
+"""What web process and worker read at intervals for their metrics: Redis, jobs, sites, purges, folders.
 
 What cannot be read is missing, not zero.
 """
@@ -40,6 +40,7 @@ class Measurements:
         self._read_redis()
         self._read_jobs()
         self._read_sites()
+        self._read_purges()
         for api, is_open in self._services.screenshot_api.open_breakers().items():
             metrics.BREAKER_OPEN.set(int(is_open), api)
         self._read_disks()
@@ -85,6 +86,13 @@ class Measurements:
         except DatabaseUnavailable:
             metrics.SITES_DUE.set(None)
             self._next_query = time.monotonic() + DATABASE_PAUSE_SECONDS
+
+    def _read_purges(self) -> None:
+        longest: dict[str, float] = {}
+        for cache, seconds in self._services.purging.in_front.unconfirmed():
+            longest[cache.kind] = max(seconds, longest.get(cache.kind, 0))
+        for kind in metrics.PURGE_UNCONFIRMED_AGE.labels["cache"]:
+            metrics.PURGE_UNCONFIRMED_AGE.set(longest.get(kind), kind)
 
     def _folders(self) -> Mapping[str, Path]:
         settings = self._services.settings

@@ -28,6 +28,7 @@ import yaml
 
 import sites.migrate
 from bench.chaos import DISK, EngineProcess
+from tests.support.cdn import FakeCdn, running_cdn
 from tests.support.disk import beside, full_disk, on_a_disk
 from tests.support.processes import free_port, running
 from tests.support.redis import RedisServer, running_redis
@@ -43,7 +44,7 @@ GOOD_MINUTES = 4
 BAD_MINUTES = 7
 LONG_BAD_MINUTES = 13  # until a job has waited for longer than the alert allows
 FOREIGN = "http://93.184.216.34"  # a page that nobody visits: the screenshot API is a stand-in that draws
-HIT_PAUSE, PAGE_PAUSE, JOB_PAUSE, PROBE_PAUSE = 1.0, 8.0, 10.0, 10.0
+HIT_PAUSE, PAGE_PAUSE, JOB_PAUSE, PROBE_PAUSE, PURGE_PAUSE = 1.0, 8.0, 10.0, 10.0, 20.0
 SELECTORS = "selectors.txt"  # what the alerts looked at when all days were recorded: the days have nothing else
 _SELECTOR = re.compile(r"\b(up|thumbnails_\w+)(\{[^}]*\})?")
 
@@ -59,6 +60,7 @@ class Parts:
     engine: EngineProcess | None = None
     site: Site | None = None
     bucket: Any = None
+    cdn: FakeCdn | None = None
     web: Any = None
     worker: Any = None
     url: str = ""
@@ -85,6 +87,7 @@ class Day:
     minutes: float = BAD_MINUTES
     our_engine: bool = False
     bucket: bool = False
+    cdn: bool = False  # in front, which is told of one page again and again
     second_api: bool = False  # a hosted one, which takes what our engine does not
     one_redis: bool = False
     small_disk: bool = False
@@ -190,6 +193,12 @@ def _fill_state(parts: Parts, end: threading.Event) -> None:
             client.set(f"junk:{turn}", bytes(100_000), ex=3600)
 
 
+def _refuse_purges(parts: Parts, _end: threading.Event) -> None:
+    """The CDN does not take our token any more."""
+    if parts.cdn:
+        parts.cdn.status = 403
+
+
 def _break_database(parts: Parts, _end: threading.Event) -> None:
     for path in parts.work.glob("thumbnails.db*"):
         path.write_bytes(b"no database" * 4000)
@@ -223,6 +232,7 @@ DAYS = {
         _fill_state, one_redis=True, state_options=("--maxmemory-policy", "volatile-lru", "--maxmemory", "6mb")
     ),
     "database_broken": Day(_break_database),
+    "purges_refused": Day(_refuse_purges, cdn=True, minutes=LONG_BAD_MINUTES),
 }
 
 
@@ -262,6 +272,10 @@ def running_day(day: Day, work: Path) -> Iterator[Parts]:
             url, parts.bucket = stack.enter_context(running_s3_process("pictures"))
             settings |= {"s3_bucket": "pictures", "s3_region": "us-east-1", "s3_endpoint_url": url}
             settings |= {"aws_access_key_id": "test", "aws_secret_access_key": "an-s3-key-of-the-tests"}
+        if day.cdn:
+            parts.cdn = stack.enter_context(running_cdn())
+            settings |= {"cloudflare_zone_id": "023e105f", "cloudflare_api_token": "a-token-of-the-tests"}
+            settings |= {"cloudflare_api_url": parts.cdn.url}
         settings |= day.settings
         disk = on_a_disk(parts.disk, DISK) if day.small_disk else []
         with_port = {role: settings | {"metrics_port": port} for role, port in parts.ports.items()}
@@ -282,6 +296,8 @@ def live(day: Day, parts: Parts) -> None:
         (PROBE_PAUSE, lambda: (_get(parts, "/ready", {}), _get(parts, "/sites", {}))),
         (JOB_PAUSE, lambda: _order(parts, parts.page(f"job-{next(numbers)}"))),
     ]
+    if day.cdn:
+        turns.append((PURGE_PAUSE, lambda: _purge(parts, parts.page("known-0"))))
     threads = [threading.Thread(target=_repeat, args=(pause, ask, end)) for pause, ask in turns]
     if day.bad:
         threads.append(threading.Thread(target=_after_good_minutes, args=(day.bad, parts, end)))
@@ -312,6 +328,11 @@ def _get(parts: Parts, path: str, query: Mapping[str, object], client: str = "19
 def _order(parts: Parts, page: str) -> None:
     headers = {"X-Forwarded-For": "198.51.100.2"}
     requests.post(f"{parts.url}/screenshots", json={"url": page}, headers=headers, timeout=60)
+
+
+def _purge(parts: Parts, page: str) -> None:
+    """Purge a page, as a program of this machine."""
+    requests.post(f"{parts.url}/purge", json={"url": page}, timeout=60)
 
 
 class Recorder:

@@ -274,7 +274,9 @@ def _beat(services: Services) -> Iterator[Finding]:
 
 
 def _purges(services: Services) -> Iterator[Finding]:
-    for name, seconds in services.purging.in_front.unconfirmed().items():
+    """Of a cache in front nothing is known while the state's Redis is away, which is said of that."""
+    for cache, seconds in services.purging.in_front.unconfirmed():
+        name = cache.name
         if seconds > _UNCONFIRMED_SECONDS:
             words = f"{name} has not confirmed one for {seconds:,.0f} s: it may still show what was purged"
             advice = "start a worker; if one runs, its event purge_not_confirmed says what to mend"

@@ -15,7 +15,7 @@ _PURGE_AT_ONCE = 100  # so that the header stays below 4 kB
 class Fastly:
     """Purges by surrogate keys: https://www.fastly.com/documentation/reference/api/purging/."""
 
-    name = "fastly"
+    name = kind = "fastly"
     at_once = _FASTLY_AT_ONCE
 
     def __init__(self, service_id: str, token: str, base_url: str = "https://api.fastly.com") -> None:
@@ -29,7 +29,7 @@ class Fastly:
 class Cloudflare:
     """Purges by cache tags: https://developers.cloudflare.com/api/resources/cache/methods/purge/."""
 
-    name = "cloudflare"
+    name = kind = "cloudflare"
     at_once = _CLOUDFLARE_AT_ONCE
 
     def __init__(self, zone_id: str, token: str, base_url: str = "https://api.cloudflare.com/client/v4") -> None:
@@ -45,6 +45,7 @@ class Cloudflare:
 class PurgeMethod:
     """Sends `PURGE`, with the tags in the headers that Varnish (`xkey-purge`) and others read."""
 
+    kind = "purge_urls"
     at_once = _PURGE_AT_ONCE
 
     def __init__(self, url: str) -> None:

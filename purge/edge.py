@@ -18,7 +18,7 @@ _CAPTURED = re.compile(rb"\r\nLast-Modified: ([^\r\n]*)\r\n", re.IGNORECASE)
 
 
 class EdgeCache:
-    name = "nginx"
+    name = kind = "nginx"
     at_once = 100_000  # tags: however many there are, its folder is looked through once
 
     def __init__(self, folder: Path) -> None:

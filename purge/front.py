@@ -14,6 +14,10 @@ class FrontCache(Protocol):
         """Tells it from the others, in settings and reports."""
 
     @property
+    def kind(self) -> str:
+        """What it is to metrics, which hold no address."""
+
+    @property
     def at_once(self) -> int:
         """How many tags one call may name."""
 

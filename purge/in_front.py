@@ -75,11 +75,18 @@ class CachesInFront:
             self._wake(max(min(each.due for each in pending) - now, 1.0))
         return len(pending)
 
-    def unconfirmed(self) -> dict[str, float]:
-        """Return for how many seconds the oldest purge waits for each cache to confirm it, by name; 0 without any."""
+    def unconfirmed(self) -> list[tuple[FrontCache, float]]:
+        """Return for how many seconds the oldest purge waits for each cache to confirm it, 0 without any.
+
+        A cache of which that cannot be read is missing.
+        """
         now = time.time()
-        waiting = {each.name: self._pending.of(each.name) for each in self._caches}
-        return {name: max((now - each.since for each in known), default=0.0) for name, known in waiting.items()}
+        waiting = [(each, self._pending.read(each.name)) for each in self._caches]
+        return [
+            (cache, max((now - each.since for each in known), default=0.0))
+            for cache, known in waiting
+            if known is not None
+        ]
 
     def _tell_at_once(self, cache: FrontCache, moments: Mapping[str, float]) -> str:
         if len(moments) > CALLS_AT_ONCE * cache.at_once:

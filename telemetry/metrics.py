@@ -9,6 +9,7 @@ _WEB, _FLOW, _WORKER = ("web",), ("web", "worker"), ("worker",)
 _ENGINE, _EGRESS, _ALL = ("engine",), ("engine", "outlet"), ("web", "worker", "beat", "engine", "outlet")
 _SERVERS = {"redis": ("cache", "state")}
 _FAULTS = ("caller", "page", "service", "nobody")
+_CACHES_IN_FRONT = ("nginx", "fastly", "cloudflare", "purge_urls")
 _STATES = ("HIT", "STALE", "MISS", "BYPASS")  # of the cache
 _VERDICTS = (
     *("public", "exempt", "loopback", "private", "shared", "link_local", "metadata", "multicast", "embedded_ipv4"),
@@ -190,6 +191,14 @@ STORAGE_ERRORS = Counter(
 DATABASE_ERRORS = Counter(
     "thumbnails_database_errors_total", "Calls of the database that failed or found it unreachable.", _FLOW
 )
+PURGE_UNCONFIRMED_AGE = Gauge(
+    "thumbnails_purge_unconfirmed_age_seconds",
+    "For how long a cache in front has not confirmed the oldest purge that it was to be told, 0 without one; missing "
+    "where there is no such cache. Of several PURGE_URLS, the longest counts.",
+    _FLOW,
+    {"cache": _CACHES_IN_FRONT},
+    merge=max,
+)
 
 # Jobs, webhooks and sites
 JOBS = Gauge(
@@ -337,7 +346,7 @@ SUBJECTS: dict[str, tuple[Metric, ...]] = {
         REDIS_MEMORY,
         REDIS_MEMORY_LIMIT,
     ),
-    "What fails": (REDIS_ERRORS, STORAGE_ERRORS, DATABASE_ERRORS),
+    "What fails": (REDIS_ERRORS, STORAGE_ERRORS, DATABASE_ERRORS, PURGE_UNCONFIRMED_AGE),
     "Jobs, webhooks and sites": (
         JOBS,
         QUEUE_MESSAGES,

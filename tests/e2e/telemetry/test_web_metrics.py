@@ -15,6 +15,7 @@ from redis import Redis
 
 from telemetry.folder import _own_root
 from tests.support.admin import KEY, log_in_over_http
+from tests.support.cdn import FakeCdn, running_cdn
 from tests.support.nginx import running_nginx
 from tests.support.processes import wait_until
 from tests.support.redis import RedisServer, age_pictures, running_redis
@@ -30,6 +31,7 @@ class Measured(NamedTuple):
     url: str
     metrics: Metrics
     api: ScreenshotAPI
+    cdn: FakeCdn
     redis: RedisServer
     process: object
     folder: Path
@@ -52,6 +54,7 @@ def web(redis, _migrated_file, tmp_path_factory):
     (folder / "thumbnails.db").write_bytes(_migrated_file.read_bytes())
     with (
         running_screenshot_api("snapsharp", "sk_live_test") as api,
+        running_cdn() as cdn,
         running_web_process(
             folder / "web.log",
             app="tests.support.measured_app:app",
@@ -68,10 +71,13 @@ def web(redis, _migrated_file, tmp_path_factory):
             thumb_limit="400 per minute",
             web_concurrency=2,
             admin_key=KEY,
+            cloudflare_zone_id="023e105f",
+            cloudflare_api_token="a-token-of-the-tests",
+            cloudflare_api_url=cdn.url,
             **setting,
         ) as (url, process),
     ):
-        yield Measured(url, metrics, api, redis, process, folder)
+        yield Measured(url, metrics, api, cdn, redis, process, folder)
 
 
 def test_the_admin_page_shows_what_all_workers_have_counted(web):
@@ -248,6 +254,14 @@ def test_jobs_and_sites_that_wait_are_shown(web):
     web.metrics.wait_for("thumbnails_oldest_job_age_seconds")
     web.metrics.wait_for("thumbnails_worker_seen_age_seconds")
     web.metrics.wait_for("thumbnails_sites_due")
+
+
+def test_a_purge_that_a_cdn_has_not_confirmed_is_shown(web):
+    web.metrics.wait_for("thumbnails_purge_unconfirmed_age_seconds", lambda seconds: seconds == 0, cache="cloudflare")
+    web.cdn.status = 403
+    answer = requests.post(f"{web.url}/purge", json={"url": PAGE + "purged"}, timeout=10)
+    assert answer.json()["caches"] == {"cloudflare": "retrying"}
+    web.metrics.wait_for("thumbnails_purge_unconfirmed_age_seconds", cache="cloudflare")
 
 
 def test_the_processes_are_measured(web):

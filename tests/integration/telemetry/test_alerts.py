@@ -34,6 +34,7 @@ FIRES = {  # at the end of each day; no other alert fires at any time
     "state_evicts": {"ThumbnailsStateEvicted"},
     "one_redis_evicts": {"ThumbnailsStateEvicted"},
     "database_broken": {"ThumbnailsDatabaseFails"},
+    "purges_refused": {"ThumbnailsPurgeUnconfirmed"},
 }
 
 
