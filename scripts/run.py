@@ -1,4 +1,4 @@
-"""`make run`: start the processes of the Procfile, print their addresses, and stop them together.
+"""`make run`: start the processes of the Procfile, print their addresses, and stop them in order.
 
 Redis (one for pictures, one for limits and jobs) and the engine are not started if the settings name others (REDIS_URL,
 STATE_REDIS_URL, a screenshot API).
@@ -10,7 +10,7 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from honcho.environ import parse_procfile
 
 from access import AdminKey
 from scripts.headless_shell import chromium
-from scripts.supervisor import supervise
+from scripts.supervisor import Group, supervise
 from scripts.system_packages import redis_server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,6 +30,13 @@ TOLD = ("REDIS_URL", "STATE_REDIS_URL", "CAPTURE_URL", "PRIVATE_TARGETS")  # var
 DEMO_PORT = ROOT / "data" / "demo-port"
 # Which processes have metrics, in the order of their ports. `make run` has no outlet, whose place is kept.
 MEASURED = ("WEB", "WORKER", "ENGINE", "OUTLET", "BEAT")
+# Who is told to stop, and after how many seconds at the latest. What others need while they end their work comes later:
+# they ask the engine for captures, which may show pages of the demo. Without work, web and worker take three seconds.
+STOPPED: tuple[Group, ...] = (
+    (0.0, ("web", "beat", "worker")),
+    (3.0, ("engine",)),
+    (4.5, ("redis", "state", "demo")),
+)
 REDIS = {"redis": "REDIS", "state": "STATE_REDIS"}  # what the variables of each server's process begin with
 
 Env = dict[str, str]
@@ -47,7 +54,7 @@ def main() -> int:
     if fresh and "demo" in commands:
         add_demo_sites(env)
     with told_to_the_command_line(env):
-        return supervise(commands, env, health_checks(env, commands), banner(env, commands))
+        return supervise(commands, env, health_checks(env, commands), banner(env, commands), stop_groups(commands))
 
 
 @contextmanager
@@ -112,6 +119,12 @@ def commands_to_run(settings: Mapping[str, str]) -> Env:
     if uses_other_api(settings):
         absent |= {"engine", "demo"}  # a hosted API cannot reach pages on our loopback
     return {name: command for name, command in commands.items() if name not in absent}
+
+
+def stop_groups(commands: Iterable[str]) -> list[Group]:
+    """Return the groups in which commands are stopped. A second `worker` is called `worker2`, as a soak does."""
+    known = list(commands)
+    return [(latest, [name for name in known if name.rstrip("0123456789") in names]) for latest, names in STOPPED]
 
 
 def uses_other_api(settings: Mapping[str, str]) -> bool:

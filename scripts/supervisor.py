@@ -1,6 +1,6 @@
 """Run commands under honcho: announce when they are healthy, restart what ends, leave no process behind.
 
-A command that ends too often, or because of its settings, stops all.
+A command that ends too often, or because of its settings, stops all. What others need while they end is stopped last.
 """
 
 import contextlib
@@ -13,11 +13,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from honcho.manager import SYSTEM_PRINTER_NAME, Manager
+from honcho.manager import KILL_WAIT, SYSTEM_PRINTER_NAME, Manager
 from honcho.printer import Message, Printer
 from honcho.process import Popen, Process
 
@@ -27,6 +27,8 @@ PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 STOP_SIGNAL_STATUSES = (130, 143)  # honcho's return codes after SIGINT and SIGTERM
 
 Address = tuple[str, int]
+# Names of commands, and after how many seconds of stopping they are told to stop at the latest.
+Group = tuple[float, Collection[str]]
 
 
 class Log(Printer):  # type: ignore[misc] # honcho has no types
@@ -66,17 +68,73 @@ class Command(Process):  # type: ignore[misc] # honcho has no types
 
 
 class CommandManager(Manager):  # type: ignore[misc] # honcho has no types
-    def __init__(self, printer: Printer) -> None:
+    """Stops its commands group by group: one as soon as those before it have ended, or when its time has come.
+
+    What still runs when the last group's time comes is killed before that is told, so that nothing works without what it
+    needs. All that runs after honcho's KILL_WAIT seconds is killed, as honcho does.
+    """
+
+    def __init__(self, printer: Printer, groups: Sequence[Group]) -> None:
         super().__init__(printer)
         self._process_ctor = Command
+        self._groups = groups
+        self._told = 0  # groups
+        self._stopping_since: float | None = None  # monotonic
+        self._killed = False
+
+    def terminate(self) -> None:
+        """Begin to stop: `_all_stopped` goes on with it. Honcho calls this in a signal handler."""
+        if not self._terminating:
+            self._terminating = True
+            self._stopping_since = time.monotonic()
+
+    def _all_stopped(self) -> bool:
+        """Honcho asks at each turn of its loop, ten times a second, once all commands have started."""
+        if self._stopping_since is not None:
+            self._go_on(time.monotonic() - self._stopping_since)
+        return bool(super()._all_stopped())
+
+    def _go_on(self, seconds: float) -> None:
+        while self._told < len(self._groups):
+            latest, names = self._groups[self._told]
+            before = self._running(each for _, group in self._groups[: self._told] for each in group)
+            if before and seconds < latest:
+                break
+            self._told += 1
+            if self._told == len(self._groups):
+                self._signal(before, "SIGKILL", self._procmgr.kill)
+            self._signal(self._running(names), "SIGTERM", _terminate)
+        if seconds > KILL_WAIT and not self._killed:
+            self._killed = True
+            self.kill()
+
+    def _running(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if "returncode" not in self._processes[name]]
+
+    def _signal(self, names: Iterable[str], signame: str, send: Callable[[int], None]) -> None:
+        for name in names:
+            pid = self._processes[name]["pid"]
+            self._system_print(f"sending {signame} to {name} (pid {pid})\n")
+            send(pid)
 
 
-def supervise(commands: Mapping[str, str], env: dict[str, str], checks: list[Address], text: str) -> int:
-    """Run until a command ends for good or a signal arrives. Print `text` once all `checks` are healthy."""
+def _terminate(pid: int) -> None:
+    """Tell one process, which tells its own. Honcho tells its group, so a worker's pool would end in the midst of a job."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended, and waits for its restart
+        os.kill(pid, signal.SIGTERM)
+
+
+def supervise(
+    commands: Mapping[str, str], env: dict[str, str], checks: list[Address], text: str, groups: Sequence[Group] = ()
+) -> int:
+    """Run until a command ends for good or a signal arrives. Print `text` once all `checks` are healthy.
+
+    `groups` are stopped one after the other; without them, all commands at once.
+    """
     adopt_orphans()
     multiprocessing.set_start_method("fork")  # honcho expects to fork its processes
     log = Log()
-    manager = CommandManager(log)
+    manager = CommandManager(log, groups or [(0.0, list(commands))])
     processes = {name: manager.add_process(name, command, env=env) for name, command in commands.items()}
     restarts = Restarts(manager, processes)
     stop_on_hangup()
@@ -99,8 +157,7 @@ def adopt_orphans() -> None:
 
 def loop(manager: Manager) -> None:
     try:
-        with contextlib.suppress(KeyError):  # honcho raises it if a signal arrives before all processes have started
-            manager.loop()
+        manager.loop()
     finally:
         kill_descendants()
 

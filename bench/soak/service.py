@@ -208,7 +208,7 @@ def main() -> int:
             raise RuntimeError(f"{first} is not in the Procfile")
         commands[f"{name}2"] = commands[name].replace(first, second)
     run.migrate(env)
-    return supervise(commands, env, run.health_checks(env, commands), "all healthy")
+    return supervise(commands, env, run.health_checks(env, commands), "all healthy", run.stop_groups(commands))
 
 
 if __name__ == "__main__":

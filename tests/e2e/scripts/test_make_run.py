@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from scripts.supervisor import descendants
 from sites import migrate
 from tests.support import leaks
 from tests.support.processes import accepts, free_port, wait_until
+from tests.support.site import running_site
 
 ROOT = Path(__file__).resolve().parents[3]
 REAL_SERVICES = (
@@ -232,6 +234,42 @@ def test_the_commands_of_the_readme_work(finished):
     assert len(finished.pasted) - 1 + len(targets) == len(commands), "every command of the README is tried"
     assert (finished.folder / "page.pdf").read_bytes().startswith(b"%PDF-")
     assert Image.open(io.BytesIO((finished.folder / "page.png").read_bytes())).height > 720
+
+
+@pytest.mark.parametrize("ends_in_time", [True, False])
+def test_a_job_that_runs_at_the_end_is_kept(tmp_path, ends_in_time):
+    """A worker that ends its captures has its Redis until then. One that takes too long is killed, and not the job."""
+    gate = threading.Event()
+    with running_site() as site:
+        page = site.add("/job", "<h1>A page that answers late</h1>", gate=gate)
+        settings = {"WEB_CONCURRENCY": "1", "WORKER_CONCURRENCY": "1", "PRIVATE_TARGETS": site.address}
+        with running(tmp_path, **settings) as run:
+            web = re.search(r"'(http://[^/]+)/thumb", run.read_until("^curl .*").group())[1]
+            order = {"url": page, "wait_until": "load"}
+            job = requests.post(f"{web}/screenshots", json=order, timeout=30).json()["job_id"]
+            wait_until(lambda: site.hits("/job") > 0, "the capture")
+            run.process.terminate()
+            run.read_until("SIGTERM received")
+            if ends_in_time:
+                gate.set()
+            assert run.wait() == 0
+            stopping = run.output.partition("SIGTERM received")[2]
+        gate.set()
+        with running(tmp_path, **settings) as run:
+            web = re.search(r"'(http://[^/]+)/thumb", run.read_until("^curl .*").group())[1]
+            wait_until(lambda: status_of(web, job) not in ("pending", "processing"), "the job's end", timeout=200)
+            assert status_of(web, job) == "completed"
+            run.press_ctrl_c()
+            assert run.wait() == 0
+    assert [
+        line for line in stopping.splitlines() if re.search(r"worker +\|.*(ConnectionError|unreachable)", line)
+    ] == []
+    assert ("job_completed" in stopping) == ends_in_time
+    assert re.search("worker stopped|SIGKILL to worker", stopping).start() < stopping.index("sending SIGTERM to state")
+
+
+def status_of(web, job):
+    return requests.get(f"{web}/jobs/{job}", timeout=30).json()["status"]
 
 
 def test_it_runs_restarts_and_stops_where_linuxs_own_calls_are_absent(tmp_path, redis_url):

@@ -35,6 +35,12 @@ def test_it_starts_every_process_that_no_external_service_replaces(settings, sta
     assert list(run.commands_to_run(settings)) == started
 
 
+def test_what_captures_need_is_stopped_last():
+    groups = [names for _, names in run.stop_groups([*ALL, "worker2", "engine2"])]
+    assert groups == [["web", "worker", "beat", "worker2"], ["engine", "engine2"], [*REDIS, "demo"]]
+    assert [len(names) for _, names in run.stop_groups(["web", *JOBS])] == [3, 0, 0]
+
+
 def test_only_the_demo_pages_are_exempt_from_the_public_address_rule():
     env = run.process_environment({"DEMO_PORT": "8002"}, run.commands_to_run({}))
     assert env["PRIVATE_TARGETS"] == "127.0.0.1:8002"

@@ -14,15 +14,17 @@ import pytest
 from tests.support.preloaded import ROOT
 from tests.support.processes import wait_until
 
-SUPERVISE = "import json, os, sys; from scripts.supervisor import supervise; "
-SUPERVISE += "sys.exit(supervise(json.loads(sys.argv[1]), dict(os.environ), [], 'all are up'))"
+SUPERVISE = (
+    "import json, os, sys; from scripts.supervisor import supervise; commands, groups = json.loads(sys.argv[1]); "
+)
+SUPERVISE += "sys.exit(supervise(commands, dict(os.environ), [], 'all are up', groups))"
 STEADY = "echo steady; exec sleep 300"
 
 
 @contextmanager
-def supervised(**commands):
+def supervised(groups=(), **commands):
     """Supervise commands of the shell, and yield the supervisor's process, whose output is a pipe."""
-    command = [sys.executable, "-c", SUPERVISE, json.dumps(commands)]
+    command = [sys.executable, "-c", SUPERVISE, json.dumps([commands, groups])]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
     with subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONUNBUFFERED": "1"}, **options) as process:
         try:
@@ -102,3 +104,65 @@ def test_a_signal_during_a_pause_stops_everything(tmp_path, number):
         status, _ = ended(process)
     assert status == 0
     assert not runs(mark.read_text().strip())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_all_have_started_stops_everything(number):
+    steady = {f"steady{each}": STEADY for each in range(6)}
+    with supervised([(0, ["steady0"]), (4, [*steady][1:])], **steady) as process:
+        read_until(process, "started (pid=")
+        os.killpg(process.pid, number)
+        status, output = ended(process)
+    assert (status, "Traceback" in output) == (0, False)
+
+
+def test_what_others_need_is_stopped_when_they_have_ended(tmp_path):
+    mark = tmp_path / "served"
+    needed = f"trap 'echo needed no more; exit 0' TERM; echo begun; while :; do touch {mark}; sleep 0.05; done"
+    works = f"trap 'rm -f {mark}; until [ -e {mark} ]; do sleep 0.05; done; echo work ended; exit 0' TERM; "
+    works += "echo begun; while :; do sleep 0.05; done"
+    with supervised([(0, ["works"]), (60, ["needed"])], needed=needed, works=works) as process:
+        read_until(process, "begun")
+        read_until(process, "begun")
+        process.terminate()
+        status, output = ended(process)
+    order = ["sending SIGTERM to works", "work ended", "works stopped", "sending SIGTERM to needed", "needed no more"]
+    assert sorted(order, key=output.index) == order
+    assert (status, "SIGKILL" in output) == (0, False)
+
+
+def test_what_does_not_end_is_killed_before_what_it_needs_is_stopped():
+    hangs = "trap 'echo told' TERM; echo begun; while :; do sleep 0.05; done"
+    groups = [(0, ["hangs"]), (0.2, ["middle"]), (0.5, ["needed"])]
+    steady = STEADY.replace("steady", "begun")
+    with supervised(groups, needed=steady, middle=steady, hangs=hangs) as process:
+        for _ in range(3):
+            read_until(process, "begun")
+        process.terminate()
+        status, output = ended(process)
+    order = ["sending SIGTERM to hangs", "sending SIGTERM to middle", "SIGKILL to hangs", "sending SIGTERM to needed"]
+    assert sorted(order, key=output.index) == order
+    assert (status, output.count("told")) == (0, 1)
+
+
+@pytest.mark.slow
+def test_what_is_told_last_and_does_not_end_is_killed_too():
+    hangs = "trap '' TERM; echo begun; while :; do sleep 0.05; done"
+    steady = STEADY.replace("steady", "begun")
+    with supervised([(0, ["steady"]), (4.5, ["hangs"])], steady=steady, hangs=hangs) as process:
+        for _ in range(2):
+            read_until(process, "begun")
+        process.terminate()
+        status, output = ended(process)
+    assert (status, "sending SIGKILL to hangs" in output) == (0, True)
+
+
+def test_a_process_that_is_stopped_may_end_the_work_of_its_own(tmp_path):
+    """As a worker does whose pool is in the midst of a job."""
+    mark = tmp_path / "stopping"
+    pool = f"(echo begun; until [ -e {mark} ]; do sleep 0.05; done; echo job ended)"
+    with supervised(worker=f"trap 'touch {mark}' TERM; {pool} & wait; wait") as process:
+        read_until(process, "begun")
+        process.terminate()
+        status, output = ended(process)
+    assert (status, "job ended" in output) == (0, True)
