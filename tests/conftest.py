@@ -41,6 +41,10 @@ hypothesis.settings.register_profile("repeatable", REPEATABLE, max_examples=50)
 hypothesis.settings.register_profile("thorough", REPEATABLE, max_examples=1000)
 hypothesis.settings.load_profile("repeatable")
 
+# jsonschema imports it where it is found, and it then compiles a grammar for two seconds in each process of a run. It is
+# for the formats `iri` and `iri-reference`, which no schema of the tests has.
+sys.modules["rfc3987_syntax"] = None
+
 pytest_plugins = "tests.support.leaks"
 
 
