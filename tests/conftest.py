@@ -134,6 +134,14 @@ def _botocore_read_once():
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _redis_version_read_once():
+    """Let all connections to Redis share the client's version: each reads it from the package's files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redis_library.utils, "get_lib_version", functools.cache(redis_library.utils.get_lib_version))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _rules_compiled_once():
     """Let all applications share Werkzeug's compiled rules: compiling them takes most of the time to make an application."""
     compile_builder, built = Rule._compile_builder, {}
