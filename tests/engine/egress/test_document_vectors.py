@@ -98,9 +98,8 @@ def attacks(web: Flask, engine: Engine, site: Site, victim_of: dict[str, Victim]
         traffic = event["traffic"]
         return Attack(names, answer, traffic["refused"], traffic["connections"] - sum(traffic["refused"].values()))
 
-    documents = [(name,) for name in VECTORS]
-    if network:  # test_vectors.py has each alone, on the same proxy
-        documents = [each for each in documents if each[0] not in STAYING] + SHARED
+    # test_vectors.py has each alone, on the same proxy.
+    documents = [(name,) for name in VECTORS if name not in STAYING] + SHARED
     with ThreadPoolExecutor(4) as pool:
         return {name: each for each in pool.map(attack, documents) for name in each.names}
 
