@@ -15,6 +15,7 @@ ELEMENT = """<script>customElements.define('x-busy', class extends HTMLElement {
     static observedAttributes = ['style'];
     attributeChangedCallback() { while (true); } })</script>"""
 TALL = "<div style='height:3000px'></div>"
+BAR = "<div style='position:absolute;inset:0 0 auto;height:50px;background:red'></div>"
 
 PAGES = {
     "an observer of an unlocked page": (
@@ -29,7 +30,10 @@ PAGES = {
         f"<style>x-busy {{ display: block; height: 100vh }}</style><x-busy></x-busy>{TALL}{ELEMENT}",
         {"full_page": 1},
     ),
-    "a timer after load": ("<script>setTimeout(() => { while (true); }, 500)</script>", {}),
+    "a timer after load": (
+        f"{BAR}<script>setTimeout(() => {{ while (true); }}, 500)</script>",
+        {"clip": "10,50,600,600"},
+    ),
 }
 
 
@@ -49,3 +53,8 @@ def test_a_page_that_never_returns_from_a_script_is_shown(answers, name: str):
 
 def test_what_could_be_unfolded_of_such_a_page_is_shown(answers):
     assert picture(answers["an element whose height is kept"]).height > 3000
+
+
+def test_such_a_page_is_clipped_too(answers):
+    answer = answers["a timer after load"]
+    assert (picture(answer).size, colour(answer, (0, 0))) == ((600, 600), GREEN)

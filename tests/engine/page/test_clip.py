@@ -85,10 +85,3 @@ def test_a_page_that_is_shown_from_another_page_on_is_clipped_there(engine: Engi
     )
     answer = engine.capture(url, clip="0,0,50,50", **SMALL)
     assert (picture(answer).size, colour(answer)) == ((50, 50), GREEN)
-
-
-def test_an_unfinished_page_is_clipped_too(short_deadline_engine: Engine, site: Site):
-    script = "<script>onload = () => { while (true) ; }</script>"
-    url = site.add("/busy-clipped", body("green", f"{PAGE}{script}"))
-    answer = short_deadline_engine.capture(url, clip="10,20,200,100", **SMALL)
-    assert (picture(answer).size, colour(answer)) == ((200, 100), RED)
