@@ -1,5 +1,6 @@
 """What a browser shows of each template: nothing overflows, all texts are drawn and readable, in five scripts and at any length."""
 
+import base64
 import io
 from functools import cache
 
@@ -71,7 +72,11 @@ def filled(name, text):
 
 
 def picture(page):
-    return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    """Take the picture of a window, in the encoding that costs the least."""
+    session = page.context.new_cdp_session(page)
+    taken = session.send("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True})
+    session.detach()
+    return Image.open(io.BytesIO(base64.b64decode(taken["data"]))).convert("RGB")
 
 
 def inside(box, outer, slack=1.5):
@@ -217,8 +222,6 @@ def test_a_link_shows_the_thumbnail_that_the_service_puts_there(shown):
     assert TEMPLATES["link"].thumbnails(TEMPLATES["link"].read(given)) == {"url": given["url"]}
     dot = io.BytesIO()
     Image.new("RGB", (8, 8), "#123456").save(dot, "PNG")
-    import base64
-
     uri = "data:image/png;base64," + base64.b64encode(dot.getvalue()).decode()
     assert picture(shown("link", (1200, 630), {"url": uri}, **given)).getpixel((1000, 400)) == (0x12, 0x34, 0x56)
     assert picture(shown("link", **given)).getpixel((1000, 400)) != (0x12, 0x34, 0x56)
