@@ -1,5 +1,6 @@
 """Pictures as other web servers send them, good and bad."""
 
+import functools
 import io
 import struct
 import zlib
@@ -60,6 +61,7 @@ def ico_with(part):
     return struct.pack("<HHHBBBBHHII", 0, 1, 1, 32, 32, 0, 0, 1, 32, len(part), 22) + part
 
 
+@functools.cache
 def bomb(side=30_000):
     """Write a PNG of `side` × `side` pixels in some kilobytes."""
 

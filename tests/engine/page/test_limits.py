@@ -1,6 +1,7 @@
 """Limits of a capture that leave something out of the picture, and the header that says so."""
 
 import asyncio
+import functools
 import struct
 import zlib
 from collections.abc import AsyncIterator, Iterator
@@ -167,6 +168,7 @@ def test_such_a_page_may_also_be_unable_to_draw_when_it_is_asked_to(short_deadli
     assert colour(answer, (350, 250)) == GREEN
 
 
+@functools.cache
 def one_grey(pixels: int) -> bytes:
     """Compress so many pixels of one grey, a part at a time."""
     squeeze = zlib.compressobj(1)
