@@ -17,18 +17,10 @@ _VERDICTS = (
 )
 _ENGINE_OUTCOMES = (
     *("ok", "client_gone", "blocked_url", "browser_crashed", "certificate", "clip_outside", "connection_refused"),
-    *(
-        "connection_reset",
-        "cookie_refused",
-        "draining",
-        "internal_error",
-        "invalid_response",
-        "not_a_page",
-        "opted_out",
-    ),
-    *("option_not_allowed", "page_crashed", "page_failed", "page_status", "page_too_large", "page_unreachable"),
-    *("plan_required", "rate_limited", "resolver_busy", "selector_not_found", "timeout", "tls_failed"),
-    *("too_many_redirects", "unauthorized", "unavailable", "validation_error"),
+    *("connection_reset", "cookie_refused", "draining", "internal_error", "invalid_response", "not_a_page"),
+    *("opted_out", "option_not_allowed", "page_crashed", "page_failed", "page_status", "page_too_large"),
+    *("page_unreachable", "plan_required", "rate_limited", "resolver_busy", "selector_not_found", "timeout"),
+    *("tls_failed", "too_many_redirects", "unauthorized", "unavailable", "validation_error"),
 )
 
 # Requests

@@ -41,7 +41,10 @@ def note_http_error(status: int, code: str) -> None:
 
 
 def target_host() -> str:
-    """Return the host whose page the current request is about, as its log event has it; "" before the URL was read, and for a document."""
+    """Return the host whose page the current request is about, as its log event has it.
+
+    "" before the URL was read, and for a document.
+    """
     host = str(structlog.contextvars.get_contextvars().get("host", ""))
     return "" if ":" in host and host.partition(":")[0] in DOCUMENT_SCHEMES else host
 
