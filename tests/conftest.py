@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import sys
+import tempfile
 from contextlib import ExitStack
 from ipaddress import ip_address
 from pathlib import Path
@@ -53,6 +54,8 @@ def pytest_configure(config):
     if not hasattr(config, "workerinput"):  # not in a process of pytest-xdist, which shares its controller's
         stack = ExitStack()
         stack.enter_context(fork_server())
+        # Playwright's drivers and installers share what Node has compiled of them: see https://nodejs.org/api/module.html.
+        os.environ["NODE_COMPILE_CACHE"] = stack.enter_context(tempfile.TemporaryDirectory(prefix="node"))
         config.add_cleanup(stack.close)
     gc.disable()
 
