@@ -386,9 +386,9 @@ def drawing(colour):
 def test_a_page_of_hundreds_asks_at_most_six_at_a_time(visit):
     service = PendingOnce()
     with serving(service) as url:
-        found = visit("".join(f'<img {DOT} data-thumb="{url}/thumb?n={n}" {SIZE} alt="">' for n in range(300)), url)
-        wait_until(lambda: found.page.wait_for_timeout(200) or service.shown == 300, "300 pictures", 60)
-        found.arrive(300)
+        found = visit("".join(f'<img {DOT} data-thumb="{url}/thumb?n={n}" {SIZE} alt="">' for n in range(200)), url)
+        wait_until(lambda: found.page.wait_for_timeout(200) or service.shown == 200, "200 pictures", 60)
+        found.arrive(200)
         assert found.most == 6
         found.stays()
         found.page.context.close()
