@@ -77,6 +77,7 @@ class CommandManager(Manager):  # type: ignore[misc] # honcho has no types
     def __init__(self, printer: Printer, groups: Sequence[Group]) -> None:
         super().__init__(printer)
         self._process_ctor = Command
+        self._terminating = False  # honcho's, without a type there
         self._groups = groups
         self._told = 0  # groups
         self._stopping_since: float | None = None  # monotonic
