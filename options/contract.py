@@ -131,8 +131,10 @@ def read_card(options: object, target: Callable[[str, Mapping[str, object]], Tar
         )
     sent = _sent(options, CARD_NAMES)
     template, data = sent.get("template"), sent.get("data", {})
-    if not isinstance(template, str) or not template:
+    if not template:
         raise BadOption("template", "is missing; set it to one of those that GET /v1/templates lists")
+    if not isinstance(template, str):
+        raise BadOption("template", "must be one of those that GET /v1/templates lists")
     if data == []:  # PHP's client writes an empty object so
         data = {}
     if not isinstance(data, Mapping):

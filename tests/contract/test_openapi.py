@@ -11,6 +11,7 @@ from collections import Counter
 from types import SimpleNamespace
 
 import httpx
+import jsonschema
 import openapi_pydantic
 import pytest
 import redis as redis_library
@@ -334,6 +335,56 @@ def narrow(schema, schemas, repeated):
         if len(options.keys() & repeated) > 10:
             schema["properties"] = {name: told for name, told in options.items() if name not in repeated}
         narrow(list(schema.values()), schemas, repeated)
+
+
+JSON_VALUES = (1, 0, 1.5, True, False, None, [], ["png"], [1], [[]], {}, {"a": 1})
+BODIES = {  # of each operation that reads options in JSON, what else it must have
+    "POST /thumb": {"url": "https://first.example/"},
+    "POST /persist": {"url": "https://first.example/"},
+    "POST /screenshots": {"url": "https://first.example/"},
+    "POST /render": {"html": "<p>Text"},
+    "POST /v1/screenshot": {"url": "https://first.example/"},
+    "POST /v1/html-to-image": {"html": "<p>Text"},
+    "POST /v1/og-image": {"template": "blog-post", "data": {"title": "Text"}},
+    "POST /purge": {},
+}
+# What an option must have beside itself instead.
+BESIDE = {("POST /render", "markdown"): {}, ("POST /render", "theme"): {"markdown": "Text"}}
+
+
+@pytest.mark.parametrize("label", BODIES)
+def test_a_value_of_another_type_is_refused_for_an_option_that_is_text(served, document, label):
+    """The error begins with the option, and says what it must be. A null is served where the document lets it pass."""
+    path = label.partition(" ")[2]
+    answered, refused = {}, 0
+    for name, schema in text_options(document, path).items():
+        allows = jsonschema.Draft202012Validator(schema).is_valid
+        for value in JSON_VALUES:
+            body = BESIDE.get((label, name), BODIES[label]) | {name: value}
+            served.workers.announce()
+            answer = served.client.post(path, json=body, headers=KEYED)
+            told = answer.json.get("detail") or answer.json.get("message") if answer.is_json else ""
+            if allows(value):
+                answered[name, str(value)] = answer.status_code < 300
+            else:
+                words = rf"{name}: (must be|is missing; set it to) \S"
+                answered[name, str(value)] = answer.status_code == 400 and re.match(words, told)
+                refused += 1
+    assert [each for each, as_told in answered.items() if not as_told] == []
+    assert refused >= 10
+
+
+def text_options(document, path):
+    """Return the schemas of the options of a body that are texts, by name."""
+    body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    wholes = [resolved(document, each) for each in body.get("oneOf", body.get("anyOf", [body]))]
+    options = {name: schema for whole in wholes for name, schema in whole["properties"].items()}
+    return {name: schema for name, schema in options.items() if "string" in types_of(schema)}
+
+
+def types_of(schema):
+    kinds = schema.get("type", [])
+    return {*([kinds] if isinstance(kinds, str) else kinds)}.union(*map(types_of, schema.get("anyOf", [])))
 
 
 STATE = {"Accept": "application/json"}

@@ -133,6 +133,16 @@ def _selector(kind: Selector) -> JSONSchema:
 
 
 _CONTRACTS_SELECTORS = {each.name: _selector(each.kind) for each in _CONTRACTS if isinstance(each.kind, Selector)}
+_CONTRACTS_SELECTORS_IN_JSON = _CONTRACTS_SELECTORS | {  # SnapSharp's clients send a list as they are given one
+    each.name: {
+        "anyOf": [
+            _CONTRACTS_SELECTORS[each.name],
+            {"type": "array", "items": {"type": "string", "pattern": r"\S"}},
+        ]
+    }
+    for each in _CONTRACTS
+    if isinstance(each.kind, Selector) and each.kind.several
+}
 _CONTRACTS_IN_QUERY = {"js"}  # of the private options
 
 
@@ -292,6 +302,21 @@ def _with_document(schema: JSONSchema, own: Mapping[str, JSONSchema]) -> JSONSch
     return {**schema, "properties": {**own, **schema["properties"]}}
 
 
+def _or_null(schema: JSONSchema) -> JSONSchema:
+    """Let a null stand for each option that may be left out, as SnapSharp's clients send it."""
+    properties = {
+        name: found if name in schema["required"] else _nullable(found) for name, found in schema["properties"].items()
+    }
+    return {**schema, "properties": properties}
+
+
+def _nullable(schema: JSONSchema) -> JSONSchema:
+    if {"type": "null"} in schema.get("anyOf", ()):
+        return schema
+    outside = {name: schema[name] for name in ("description", "examples", "default") if name in schema}
+    return {"anyOf": [{name: schema[name] for name in schema if name not in outside}, {"type": "null"}], **outside}
+
+
 def _site(*required: str, **more: JSONSchema) -> JSONSchema:
     properties = {**_SITE_FIELDS, **more}
     return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
@@ -299,11 +324,11 @@ def _site(*required: str, **more: JSONSchema) -> JSONSchema:
 
 SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
     {
-        "ThumbnailOptions": object_of(_BY_BODY, required=["url"], format=_ALL_FORMATS),
-        "PermanentPictureOptions": object_of(_BY_BODY, required=["url"], format=_FILES),
-        "JobOptions": object_of((*_BY_BODY, *_JOB), required=["url"], format=_FILES),
-        "BatchOptions": object_of((*_BY_BODY[1:], *JOB_OPTIONS.values()), required=["urls"], format=_FILES),
-        "ContractOptions": object_of(_CONTRACTS, required=["url"], own=_CONTRACTS_SELECTORS),
+        "ThumbnailOptions": object_of(_BY_BODY, required=["url"], own=_CLIP, format=_ALL_FORMATS),
+        "PermanentPictureOptions": object_of(_BY_BODY, required=["url"], own=_CLIP, format=_FILES),
+        "JobOptions": object_of((*_BY_BODY, *_JOB), required=["url"], own=_CLIP, format=_FILES),
+        "BatchOptions": object_of((*_BY_BODY[1:], *JOB_OPTIONS.values()), required=["urls"], own=_CLIP, format=_FILES),
+        "ContractOptions": _or_null(object_of(_CONTRACTS, required=["url"], own=_CONTRACTS_SELECTORS_IN_JSON)),
         "DocumentOptions": {
             **_with_document(
                 object_of(DOCUMENT_OPTIONS.values(), own=_CLIP, format=Choice((*FILES, AUTO))),
@@ -311,10 +336,12 @@ SCHEMAS: Mapping[str, JSONSchema] = MappingProxyType(
             ),
             "oneOf": [{"required": ["html"]}, {"required": ["markdown"]}],
         },
-        "ContractDocumentOptions": _with_document(
-            object_of(_CONTRACTS_DOCUMENT, required=["html"], own={**_CONTRACTS_SELECTORS, **_CLIP}), _DOCUMENT
+        "ContractDocumentOptions": _or_null(
+            _with_document(
+                object_of(_CONTRACTS_DOCUMENT, required=["html"], own={**_CONTRACTS_SELECTORS, **_CLIP}), _DOCUMENT
+            )
         ),
-        "ContractCardOptions": _with_document(object_of(_CONTRACTS_CARD, required=["template"]), _CARD),
+        "ContractCardOptions": _or_null(_with_document(object_of(_CONTRACTS_CARD, required=["template"]), _CARD)),
         "SiteToAdd": _site("url", capture=_CAPTURE),
         "SitesToAdd": {
             "type": "object",
