@@ -54,6 +54,7 @@ def monitored(_migrated_file, tmp_path_factory):
         )
         settings = {
             "redis_url": redis.url,
+            "nginx_cache_dir": folder / "edge",  # a cache in front, whose purges are measured
             "state_redis_url": state.url,
             "database_url": f"sqlite:///{folder}/thumbnails.db",
             "persist_dir": folder / "media",
