@@ -6,7 +6,7 @@ that do not confirm.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import structlog
 
@@ -41,14 +41,15 @@ class CachesInFront:
         Return what they say, by name: `ok`; `retrying`; or `queued` where it would take many calls, which the worker makes.
         """
         told = {each.name: self._tell_at_once(each, dict.fromkeys(tags, before)) for each in self._caches}
-        self.tell_later(tags, before)
+        self.tell_later(tags, before, [name for name, said in told.items() if said == "ok"])
         return told
 
-    def tell_later(self, tags: Sequence[str], before: float) -> None:
-        """The same, by the worker alone, in some seconds."""
+    def tell_later(self, tags: Sequence[str], before: float, confirmed: Collection[str] = ()) -> None:
+        """The same, by the worker alone, in some seconds; once more, where caches have `confirmed` it just now."""
         now = time.time()
         for each in self._caches:
-            self._pending.add(each.name, tags, before, now + self._delay(each), MOST_CALLS * each.at_once)
+            due, most = now + self._delay(each), MOST_CALLS * each.at_once
+            self._pending.add(each.name, tags, before, due, most, confirmed=each.name in confirmed)
         if self._caches:
             self._wake(_EVERYBODY_KNOWS)
 
@@ -123,7 +124,7 @@ class CachesInFront:
         return _EVERYBODY_KNOWS + (_NGINX_SECONDS if behind_nginx else 0)
 
     def _is_given_up(self, cache: FrontCache, tag: PendingTag, now: float) -> bool:
-        if now - max(tag.since, tag.before) <= GIVE_UP_SECONDS:  # the last purge has its day, too
+        if now - (tag.last or tag.since) <= GIVE_UP_SECONDS:  # the last purge has its day, too
             return False
         _log.error("purge_given_up", cache=cache.name, tag=tag.tag, action="purge that cache by hand")
         self._pending.remove(cache.name, [tag])

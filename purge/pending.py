@@ -1,7 +1,8 @@
 """What the caches in front still have to be told: a hash in the state's Redis for each of them, which the worker works off.
 
-A tag → the moment before which its pictures are gone, when it was purged, and when the cache is to be told, in Unix seconds.
-Whoever purges again, since a page is still shown, does not make the wait shorter: what was purged first counts.
+A tag → the moment before which its pictures are gone, since when the cache has not confirmed that, when it is to be told,
+and when the tag was purged last, in Unix seconds. Whoever purges again, since a page is still shown, does not make the wait
+shorter.
 """
 
 import time
@@ -19,7 +20,7 @@ _KEPT_SECONDS = GIVE_UP_SECONDS + 3600  # so that what is given up is still ther
 _log = structlog.get_logger()
 # Adds tags with one moment. If there would be too many, all that is pending becomes one tag, that of everything.
 _ADD = """
-local key, most, everything, due = KEYS[1], tonumber(ARGV[1]), ARGV[3], ARGV[6]
+local key, most, everything, now, due, confirmed = KEYS[1], tonumber(ARGV[1]), ARGV[3], ARGV[5], ARGV[6], ARGV[7] == '1'
 local function merged(latest, first, text)
   local before, since = string.match(text, '^(%S+) (%S+)')
   if tonumber(before) > tonumber(latest) then latest = before end
@@ -28,18 +29,22 @@ local function merged(latest, first, text)
 end
 local function put(tag, latest, first)
   local known = redis.call('hget', key, tag)
-  if known then latest, first = merged(latest, first, known) end
-  redis.call('hset', key, tag, latest .. ' ' .. first .. ' ' .. due)
+  if known then
+    local waiting
+    latest, waiting = merged(latest, first, known)
+    if not confirmed then first = waiting end
+  end
+  redis.call('hset', key, tag, latest .. ' ' .. first .. ' ' .. due .. ' ' .. now)
 end
 local new = 0
-for i = 7, #ARGV do new = new + 1 - redis.call('hexists', key, ARGV[i]) end
+for i = 8, #ARGV do new = new + 1 - redis.call('hexists', key, ARGV[i]) end
 if redis.call('hlen', key) + new > most then
-  local latest, first = ARGV[4], ARGV[5]
+  local latest, first = ARGV[4], now
   for _, text in ipairs(redis.call('hvals', key)) do latest, first = merged(latest, first, text) end
   redis.call('del', key)
   put(everything, latest, first)
 else
-  for i = 7, #ARGV do put(ARGV[i], ARGV[4], ARGV[5]) end
+  for i = 8, #ARGV do put(ARGV[i], ARGV[4], now) end
 end
 redis.call('expire', key, ARGV[2])
 return 0
@@ -58,20 +63,25 @@ return 0
 
 @dataclass(frozen=True, slots=True)
 class PendingTag:
-    """Pictures from before `before` are gone; purged first at `since`; the cache is to be told at `due`. In Unix seconds."""
+    """Pictures from before `before` are gone; not confirmed since `since`; the cache is to be told at `due`. In Unix seconds.
+
+    It was purged at `last`, which an older version did not note.
+    """
 
     tag: str
     before: float
     since: float
     due: float
+    last: float | None = None
 
     @classmethod
     def parse(cls, tag: bytes, text: bytes) -> "PendingTag":
-        before, since, due = map(float, text.split())
-        return cls(tag.decode(), before, since, due)
+        before, since, due, *last = map(float, text.split())
+        return cls(tag.decode(), before, since, due, *last)
 
     def __str__(self) -> str:
-        return f"{self.before!r} {self.since!r} {self.due!r}"
+        moments = (self.before, self.since, self.due, self.last)
+        return " ".join(repr(each) for each in moments if each is not None)
 
 
 class PendingPurges:
@@ -82,12 +92,17 @@ class PendingPurges:
         self._add: Any = state.client.register_script(_ADD)
         self._replace: Any = state.client.register_script(_REPLACE)
 
-    def add(self, cache: str, tags: Iterable[str], before: float, due: float, most: int) -> None:
-        """Let `cache` be told of `tags` at `due`. Beyond `most` tags that are pending, it is told to remove everything."""
+    def add(
+        self, cache: str, tags: Iterable[str], before: float, due: float, most: int, *, confirmed: bool = False
+    ) -> None:
+        """Let `cache` be told of `tags` at `due`, once more if it has just `confirmed` them.
+
+        Beyond `most` tags that are pending, it is told to remove everything.
+        """
         named = [*tags]
         if len(named) > most:
             named = [EVERYTHING]
-        args = [most, _KEPT_SECONDS, EVERYTHING, repr(before), repr(time.time()), repr(due), *named]
+        args = [most, _KEPT_SECONDS, EVERYTHING, repr(before), repr(time.time()), repr(due), int(confirmed), *named]
         keys = [self._keys.purges_pending(cache)]
         self._breaker.call("purges_unreachable", lambda: self._add(keys=keys, args=args))
 

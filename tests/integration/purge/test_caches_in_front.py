@@ -317,12 +317,32 @@ def test_what_is_given_up_is_still_there_after_a_day_to_be_logged(make_built, cd
     assert state.client.ttl(state.keys.purges_pending(cdn.url)) > 86_400 + 1800
 
 
-def test_a_purge_that_came_again_has_a_day_of_its_own(make_built, cdn, monkeypatch):
+@pytest.mark.parametrize("age", [0, 80_000], ids=["of all", "of what is older"])
+def test_a_purge_that_came_again_has_a_day_of_its_own(make_built, cdn, monkeypatch, age):
     built = make_built(purge_urls=cdn.url)
     cdn.status, clock = 500, time.time()
     monkeypatch.setattr(time, "time", lambda: clock)
-    built.purging.in_front.tell(["p-1"], clock)
+    built.purging.in_front.tell(["p-1"], clock - age)
     clock += 50_000
-    built.purging.in_front.tell(["p-1"], clock)
+    built.purging.in_front.tell(["p-1"], clock - age)
     assert built.purging.in_front.tell_pending(clock + 50_000) == 1
     assert built.purging.in_front.tell_pending(clock + 86_500) == 0
+
+
+def test_a_cache_that_confirms_each_of_many_purges_keeps_nobody_waiting(make_built, cdn, monkeypatch):
+    built = make_built(purge_urls=cdn.url)
+    clock = time.time()
+    monkeypatch.setattr(time, "time", lambda: clock)
+    for _ in range(40):  # each before the worker is to tell the last one once more
+        clock += 2
+        built.purging.in_front.tell(["p-1"], clock)
+        built.purging.in_front.tell_pending(clock)
+    assert [seconds for _, seconds in built.purging.in_front.unconfirmed()] == [0]
+
+
+def test_what_an_older_version_left_is_told_and_forgotten(make_built, cdn):
+    built = make_built(purge_urls=cdn.url)
+    state, now = built.connections.state, time.time()
+    state.client.hset(state.keys.purges_pending(cdn.url), "p-1", f"{now!r} {now!r} {now - 1!r}")
+    assert built.purging.in_front.tell_pending(now) == 0
+    assert len(cdn.asked) == 1
