@@ -313,7 +313,7 @@ def _or_null(schema: JSONSchema) -> JSONSchema:
 def _nullable(schema: JSONSchema) -> JSONSchema:
     if {"type": "null"} in schema.get("anyOf", ()):
         return schema
-    outside = {name: schema[name] for name in ("description", "examples", "default") if name in schema}
+    outside: JSONSchema = {name: schema[name] for name in ("description", "examples", "default") if name in schema}
     return {"anyOf": [{name: schema[name] for name in schema if name not in outside}, {"type": "null"}], **outside}
 
 
