@@ -95,7 +95,7 @@ def test_purges_that_become_one_of_everything_count_from_the_first(make_built, m
 
 
 def test_of_purges_nothing_is_told_while_the_state_cannot_be_read(make_built):
-    """A 0 would end the alert, though a page that was taken down is still shown."""
+    """A 0 would say that all is purged, though a page that was taken down may still be shown."""
     metrics.PURGE_UNCONFIRMED_AGE.set(700, "purge_urls")
     services = make_built(purge_urls="http://127.0.0.1:1", redis_url="redis://127.0.0.1:1/0")
     Measurements(services).read_shared()
