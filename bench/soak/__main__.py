@@ -28,7 +28,7 @@ CRASH_SECONDS, FIRST_CRASH_SECONDS, LAST_CRASH_SECONDS = 60, 60, 40  # the last 
 MOST_MINUTES, FEWEST_MINUTES_KEPT = 600, 10
 STATUSES = {GOOD: 0, BAD: 1, CANNOT_TELL: 2}
 # What is killed, and how: of two of a kind the younger one, so that the other shows what a long life does. Redis comes
-# first: what uses it connects again, which begins a new level, and the second half of a run of twenty minutes has seven
+# first: what uses it connects again, which begins a new level, and the second half of a run of twenty minutes has eight
 # minutes without.
 CRASHES = (
     (f"cache {RESTARTED}", "Redis (cache)", signal.SIGTERM),

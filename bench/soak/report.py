@@ -54,7 +54,7 @@ BUSY_LOAD = 3  # for each core; without other work, a soak stays below
 MOST_LINES = 5  # of errors in a plot
 SHOWN = (0.5, 0.95, 0.99)
 OUTCOMES = {
-    GOOD: "**Good.** Nothing grows, and each error follows a crash.",
+    GOOD: "**Good.** No kind of process grows by more than its bound, and each error follows a crash.",
     BAD: "**Bad.**",
     CANNOT_TELL: "**Cannot tell.** Nothing is known to be bad, but not all is known to be good:",
 }

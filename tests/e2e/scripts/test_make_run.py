@@ -264,8 +264,11 @@ def test_a_job_that_runs_at_the_end_is_kept(tmp_path, ends_in_time):
     assert [
         line for line in stopping.splitlines() if re.search(r"worker +\|.*(ConnectionError|unreachable)", line)
     ] == []
-    was_killed = "SIGKILL to worker" in stopping  # as it is on a machine that is too busy for the end of a capture
-    assert ("job_completed" in stopping) == (ends_in_time and not was_killed)
+    completed, was_killed = "job_completed" in stopping, "SIGKILL to worker" in stopping
+    if ends_in_time:
+        assert completed or was_killed  # as it is on a machine that is too busy for the end of a capture
+    else:
+        assert not completed
     assert re.search("worker stopped|SIGKILL to worker", stopping).start() < stopping.index("sending SIGTERM to state")
 
 

@@ -133,7 +133,7 @@ def test_what_others_need_is_stopped_when_they_have_ended(tmp_path):
 
 def test_what_does_not_end_is_killed_before_what_it_needs_is_stopped():
     hangs = "trap 'echo told' TERM; echo begun; while :; do sleep 0.05; done"
-    groups = [(0, ["hangs"]), (0.2, ["middle"]), (0.5, ["needed"])]
+    groups = [(0, ["hangs"]), (0.2, ["middle"]), (3, ["needed"])]
     steady = STEADY.replace("steady", "begun")
     with supervised(groups, needed=steady, middle=steady, hangs=hangs) as process:
         for _ in range(3):
