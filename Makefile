@@ -58,7 +58,7 @@ lock: setup-dev ## compile requirements*.in into requirements*.txt (UPGRADE=--up
 	$(COMPILE) $(UPGRADE) requirements-parts.in -c requirements-dev.txt -o requirements-parts.txt
 	$(COMPILE) $(UPGRADE) requirements-browser.in -c requirements-dev.txt -o requirements-browser.txt
 
-bench: setup-bench ## compare the service with its peers (some twenty minutes) and write bench/results.md (ARGS=hits for one part)
+bench: setup-bench ## compare the service with its peers (more than twenty minutes) and write bench/results.md (ARGS=hits for one part)
 	$(BIN)/python -m bench $(ARGS)
 
 chaos: setup-dev ## kill one part after another under load, for two minutes, and print what clients got (ARGS=--short)

@@ -87,7 +87,7 @@ class Day:
     minutes: float = BAD_MINUTES
     our_engine: bool = False
     bucket: bool = False
-    cdn: bool = False  # in front, which is told of one page again and again
+    cdn: bool = False  # whether a CDN is in front; one page is then purged every PURGE_PAUSE seconds
     second_api: bool = False  # a hosted one, which takes what our engine does not
     one_redis: bool = False
     small_disk: bool = False

@@ -1,8 +1,8 @@
 """What the caches in front still have to be told: a hash in the state's Redis for each of them, which the worker works off.
 
-A tag → the moment before which its pictures are gone, since when the cache has not confirmed that, when it is to be told,
-and when the tag was purged last, in Unix seconds. Whoever purges again, since a page is still shown, does not make the wait
-shorter.
+The value of a tag is four moments in Unix seconds: pictures captured before the first are gone; the cache has not confirmed
+this since the second; it is told at the third; the tag was last purged at the fourth. A repeated purge keeps the second
+moment, unless the cache has just confirmed it.
 """
 
 import time
@@ -97,7 +97,7 @@ class PendingPurges:
     ) -> None:
         """Let `cache` be told of `tags` at `due`, once more if it has just `confirmed` them.
 
-        Beyond `most` tags that are pending, it is told to remove everything.
+        If more than `most` tags would be pending, the cache is told to remove everything instead.
         """
         named = [*tags]
         if len(named) > most:

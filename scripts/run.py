@@ -30,8 +30,8 @@ TOLD = ("REDIS_URL", "STATE_REDIS_URL", "CAPTURE_URL", "PRIVATE_TARGETS")  # var
 DEMO_PORT = ROOT / "data" / "demo-port"
 # Which processes have metrics, in the order of their ports. `make run` has no outlet, whose place is kept.
 MEASURED = ("WEB", "WORKER", "ENGINE", "OUTLET", "BEAT")
-# Who is told to stop, and after how many seconds at the latest. What others need while they end their work comes later:
-# they ask the engine for captures, which may show pages of the demo. Without work, web and worker take three seconds.
+# The order in which processes are stopped, each group with its deadline in seconds. Web process and worker finish their
+# captures first, which need the engine, Redis and perhaps the demo pages. Without work, they end within three seconds.
 STOPPED: tuple[Group, ...] = (
     (0.0, ("web", "beat", "worker")),
     (3.0, ("engine",)),

@@ -1,6 +1,6 @@
 """Run commands under honcho: announce when they are healthy, restart what ends, leave no process behind.
 
-A command that ends too often, or because of its settings, stops all. What others need while they end is stopped last.
+A command that ends too often, or because of its settings, stops all. A stop goes group by group.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 STOP_SIGNAL_STATUSES = (130, 143)  # honcho's return codes after SIGINT and SIGTERM
 
 Address = tuple[str, int]
-# Names of commands, and after how many seconds of stopping they are told to stop at the latest.
+# A deadline, in seconds since the stop began, by which these commands get SIGTERM.
 Group = tuple[float, Collection[str]]
 
 
@@ -70,8 +70,8 @@ class Command(Process):  # type: ignore[misc] # honcho has no types
 class CommandManager(Manager):  # type: ignore[misc] # honcho has no types
     """Stops its commands group by group: one as soon as those before it have ended, or when its time has come.
 
-    What still runs when the last group's time comes is killed before that is told, so that nothing works without what it
-    needs. All that runs after honcho's KILL_WAIT seconds is killed, as honcho does.
+    Before the last group gets SIGTERM, commands of earlier groups that still run are killed: they would lose what they
+    depend on. After KILL_WAIT seconds, everything is killed, as honcho does it.
     """
 
     def __init__(self, printer: Printer, groups: Sequence[Group]) -> None:

@@ -149,8 +149,9 @@ def text(soak: Soak) -> str:
 The service is that of `make run`: gunicorn with two workers, Celery, beat, the engine with Chromium, two Redis, SQLite,
 and the supervisor that restarts what ends. But its caches are smaller, so that they are full soon, and there are two
 Celery workers and two engines. Of two processes of a kind, crashes take the younger one, so that the older one shows what
-a long life does. Visitors ask
-{1 / VISITOR_SECONDS:.0f} times a second, by Zipf's law, for the pages that are known so far, of {soak.traffic.pages:,} in all, in
+a long life does.
+
+Visitors ask {1 / VISITOR_SECONDS:.0f} times a second, by Zipf's law, for the pages that are known so far, of {soak.traffic.pages:,} in all, in
 {len(FORMS)} sizes and formats; {CONDITIONAL:.0%} of the repeated requests are conditional. A new page is asked for every
 {COLD_SECONDS:g} s, until all are known, at {KNOWN_BY:.0%} of the run; then for a new picture of one. Programs ask for states, create jobs, and purge pages. Every {IMPORT_SECONDS} s,
 {IMPORTED} sites are imported, those of the last import are captured again, and the pages change. Each minute, one part is

@@ -53,7 +53,7 @@ def test_a_redis_that_does_not_answer_tells_nothing(make_client):
 
 
 def test_a_purge_counts_from_its_first_time_until_each_cache_in_front_has_confirmed_it(make_built, monkeypatch):
-    """Whoever still sees the page purges it again, which is no reason to wait longer."""
+    """An operator who still sees the page purges it again. The wait goes on."""
     with running_cdn() as cdn, running_cdn() as other:
         cloudflare = {
             "cloudflare_zone_id": "023e105f",
