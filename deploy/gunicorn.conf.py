@@ -25,6 +25,7 @@ from gunicorn.http.parser import RequestParser
 from gunicorn.workers.ggevent import GeventWorker
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import images
 import logs
 import netguard
 import telemetry
@@ -251,6 +252,7 @@ def on_starting(_server: object) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
+    images.return_large_buffers(images.VERY_LARGE)
     services = worker.wsgi.extensions["services"]
     traces.start("web", wanted=settings.sends_traces)
     services.start()

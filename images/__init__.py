@@ -5,14 +5,15 @@ from images.compare import INVISIBLE, difference, doubt
 from images.cpu import CpuPool
 from images.decode import Identity, NotAPicture, identify, pixels_of
 from images.foreign import read_icon, read_preview, read_shared, resize_icon
-from images.heap import return_large_buffers
+from images.heap import VERY_LARGE, return_large_buffers
 from images.letter import draw_letter
 from images.palette import palette
 from images.provenance import Provenance, public_address
-from images.render import is_as_captured, make_rendition
+from images.render import is_as_captured, make_rendition, pixels_held
 
 __all__ = [
     "INVISIBLE",
+    "VERY_LARGE",
     "Change",
     "CpuPool",
     "Identity",
@@ -28,6 +29,7 @@ __all__ = [
     "make_rendition",
     "mean_colour",
     "palette",
+    "pixels_held",
     "pixels_of",
     "public_address",
     "read_icon",

@@ -28,6 +28,9 @@ class NotAPicture(ValueError):
     """The bytes do not decode as what they should be. The text is for the log."""
 
 
+_SEARCHED = 1 << 20  # pixels
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """The real type and size of a picture, 0 × 0 for a PDF. It is `blank` if all pixels are alike.
@@ -60,13 +63,20 @@ def identify(body: bytes) -> Identity:
 
 def _is_blank(image: Image.Image) -> bool:
     # Pillow searches the extremes with the GIL held. A few pixels come first: they decide for nearly all pages.
-    return _is_plain(image.resize((64, 64), Image.Resampling.NEAREST)) and _is_plain(image)
+    colour = _only_colour(image.resize((64, 64), Image.Resampling.NEAREST))
+    if colour is None:
+        return False
+    # Pillow copies each band before it searches it, so only a part of the rows is searched at a time.
+    rows = max(_SEARCHED // image.width, 1)
+    parts = (image.crop((0, top, image.width, min(top + rows, image.height))) for top in range(0, image.height, rows))
+    return all(_only_colour(part) == colour for part in parts)
 
 
-def _is_plain(image: Image.Image) -> bool:
+def _only_colour(image: Image.Image) -> tuple[float, ...] | None:
+    """Return the colour of all pixels of `image`, by band; None if there are several."""
     extrema = image.getextrema()
     bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
-    return all(low == high for low, high in bands)
+    return tuple(low for low, _ in bands) if all(low == high for low, high in bands) else None
 
 
 def identify_pdf(body: bytes) -> Identity:

@@ -1,10 +1,11 @@
 """Makes renditions from originals: resizes, crops, encodes. Pure."""
 
 import base64
+import math
 import os
 from contextlib import suppress
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Any
 
 from PIL import Image
 
@@ -14,6 +15,11 @@ from images.provenance import Provenance
 from options import FORMATS, Format, Rendition
 
 _DATA_URL_QUALITIES = (60, 40, 20, 0)
+_AT_ONCE = 16 << 20  # pixels: a larger picture is resized in parts
+_PART = 1 << 20  # pixels
+_REACH = (
+    5  # rows above and below those of a part that its pixels depend on, times the scale: the filter's three, and more
+)
 
 
 def make_rendition(
@@ -29,7 +35,7 @@ def make_rendition(
     format_ = FORMATS[rendition.format]
     if not format_.pillow:
         return original, identify_pdf(original)
-    image = _clamp(_fit(open_original(original, pixels), rendition, format_), format_.longest_side)
+    image = _reduced(_fit(open_original(original, pixels), rendition, format_), format_)
     body = encode(image, format_, rendition.quality, provenance)
     return body, Identity(format_.content_type, image.width, image.height)
 
@@ -49,14 +55,28 @@ def is_as_captured(body: bytes, content_type: str, size: tuple[int, int], rendit
         return False
     if not format_.pillow:
         return True
-    unchanged = (rendition.w is None and rendition.h is None) or _box(size, rendition) == size
-    return unchanged and max(size) <= format_.longest_side and body.endswith(format_.trailer)
+    return _made(size, rendition) == size and max(size) <= format_.longest_side and body.endswith(format_.trailer)
+
+
+def pixels_held(size: tuple[int, int], rendition: Rendition) -> int:
+    """Return how many pixels, at four bytes each, are in memory at most while `rendition` is made of a picture of `size`."""
+    format_ = FORMATS[rendition.format]
+    if not format_.pillow or not all(size):
+        return 0
+    decoded, made = math.prod(size), math.prod(_made(size, rendition))
+    conversions = 2 if decoded <= _AT_ONCE else 1  # a larger one is converted in parts
+    return conversions * decoded + (1 + format_.copies) * min(made, format_.most_pixels)
+
+
+def _made(size: tuple[int, int], rendition: Rendition) -> tuple[int, int]:
+    """Return the size of what is asked for, before the limits of the format."""
+    return size if rendition.w is None and rendition.h is None else _box(size, rendition)
 
 
 def _fit(image: Image.Image, rendition: Rendition, format_: Format) -> Image.Image:
     if rendition.w is None and rendition.h is None:
         return image
-    width, height = _box(image.size, rendition)
+    width, height = _within(_box(image.size, rendition), format_.most_pixels)
     if rendition.fit == "cover":
         return _cover(image, width, height)
     inside = _inside(image, width, height, enlarge=rendition.fit == "contain")
@@ -88,7 +108,20 @@ def _inside(image: Image.Image, width: int, height: int, *, enlarge: bool) -> Im
     ratio = min(width / image.width, height / image.height)
     ratio = ratio if enlarge else min(ratio, 1)
     size = max(round(image.width * ratio), 1), max(round(image.height * ratio), 1)
-    return _resize(image, size, (0, 0, image.width, image.height))
+    return _resize(image, size)
+
+
+def _reduced(image: Image.Image, format_: Format) -> Image.Image:
+    """Reduce a picture that is too tall for the format, or whose encoding would take too much memory."""
+    by_rows = format_.by_rows is not None and (format_.alpha or image.mode == "RGB")
+    width, height = image.size if by_rows else _within(image.size, format_.most_pixels)
+    return _clamp(image if image.size == (width, height) else _resize(image, (width, height)), format_.longest_side)
+
+
+def _within(size: tuple[int, int], most_pixels: int) -> tuple[int, int]:
+    """Return the size, or the largest one of the same shape that has at most so many pixels."""
+    ratio = math.sqrt(most_pixels / (size[0] * size[1]))
+    return size if ratio >= 1 else (max(int(size[0] * ratio), 1), max(int(size[1] * ratio), 1))
 
 
 def _clamp(image: Image.Image, longest: int) -> Image.Image:
@@ -104,9 +137,33 @@ def _pad(image: Image.Image, width: int, height: int, format_: Format) -> Image.
     return canvas
 
 
-def _resize(image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Image.Image:
+def _resize(
+    image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+) -> Image.Image:
+    """Resize the picture, or a `box` of it."""
+    box = box or (0, 0, image.width, image.height)
     if image.size == size and box == (0, 0, *image.size):
         return image
+    if image.width * image.height <= _AT_ONCE:
+        return _resampled(image, size, box)
+    # Pillow holds a copy of the whole height meanwhile, and a palette is converted before. Parts give the same pixels.
+    left, top, right, bottom = box
+    scale = (bottom - top) / size[1]
+    margin = math.ceil(_REACH * max(scale, 1))
+    rows = max(int(_PART / image.width / max(scale, 1)), 1)
+    canvas = None
+    for row in range(0, size[1], rows):
+        end = min(row + rows, size[1])
+        first, last = top + row * scale, top + end * scale
+        above, below = max(math.floor(first) - margin, 0), min(math.ceil(last) + margin, image.height)
+        part = image.crop((0, above, image.width, below))
+        part = _resampled(part, (size[0], end - row), (left, first - above, right, min(last - above, part.height)))
+        canvas = canvas or Image.new(part.mode, size)
+        canvas.paste(part, (0, row))
+    return canvas or image
+
+
+def _resampled(image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Image.Image:
     usable = image if image.mode in ("RGB", "RGBA", "L") else image.convert("RGBA" if _has_alpha(image) else "RGB")
     # reducing_gap shrinks by whole factors first: a third of the time, no visible difference. It begins at a factor of
     # twice the gap, and below 2.0 it includes thumbnails that are a few pixels wider than a quarter of the page.
@@ -135,9 +192,14 @@ def _data_url(image: Image.Image, format_: Format) -> bytes:
 def _encoded(prepared: Image.Image, format_: Format, quality: int, provenance: Provenance | None = None) -> bytes:
     told = provenance.parameters(format_.pillow) if provenance else {}
     with _a_file() as target:
-        prepared.save(target, format_.pillow, **format_.encoder(quality), **told)
+        prepared.save(target, format_.pillow, **_encoder(prepared, format_, quality), **told)
         target.seek(0)
         return target.read()
+
+
+def _encoder(image: Image.Image, format_: Format, quality: int) -> dict[str, Any]:
+    is_large = image.width * image.height > format_.most_pixels
+    return {**format_.encoder(quality), **((is_large and format_.by_rows) or {})}
 
 
 def _a_file() -> IO[bytes]:
@@ -147,7 +209,7 @@ def _a_file() -> IO[bytes]:
 
 def _flatten(image: Image.Image) -> Image.Image:
     if not _has_alpha(image):
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     canvas = Image.new("RGB", image.size, "white")
     canvas.paste(image, mask=image.convert("RGBA").getchannel("A"))
     return canvas

@@ -39,8 +39,9 @@ class Format:
     """One format.
 
     `pillow` is Pillow's name for it, "" for PDF, which the browser prints. `encoder` returns the options of Pillow's
-    encoder for a quality; `longest_side` is that encoder's limit in pixels. A file without its `trailer` is cut off. A
-    screenshot API may answer in a format that is `from_api`. `format=auto` prefers the highest `auto`, and never picks
+    encoder for a quality; `longest_side` is that encoder's limit in pixels. It holds the picture `copies` times more, so it
+    gets at most `most_pixels`. `by_rows` are its options for a larger picture, of which it then holds no more; None if it
+    cannot do so. A file without its `trailer` is cut off. A screenshot API may answer in a format that is `from_api`. `format=auto` prefers the highest `auto`, and never picks
     a 0. A format with `data_url_bytes` is no file but the text of a data URL with at most so many bytes, which /thumb alone
     offers; it takes no quality.
     """
@@ -52,6 +53,9 @@ class Format:
     lossy: bool = False
     alpha: bool = True
     longest_side: int = 65536
+    most_pixels: int = 16 << 20
+    copies: int = 1
+    by_rows: Mapping[str, Any] | None = None
     encoder: Callable[[int], Mapping[str, Any]] = field(default=lambda _quality: {})
     trailer: bytes = b""
     from_api: bool = False
@@ -69,6 +73,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 "png",
                 "PNG",
                 encoder=_png,
+                by_rows={},
                 trailer=b"IEND\xaeB`\x82",
                 from_api=True,
                 auto=1,
@@ -80,6 +85,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 "WEBP",
                 lossy=True,
                 longest_side=16383,
+                copies=2,
                 encoder=_webp,
                 from_api=True,
                 auto=2,
@@ -93,10 +99,22 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 alpha=False,
                 longest_side=65500,
                 encoder=_jpeg,
+                by_rows={"progressive": False},  # a progressive file is held whole, with three bytes for each pixel
                 trailer=b"\xff\xd9",
                 from_api=True,
             ),
-            Format("avif", "image/avif", "avif", "AVIF", lossy=True, encoder=_avif, from_api=True, auto=3),
+            Format(
+                "avif",
+                "image/avif",
+                "avif",
+                "AVIF",
+                lossy=True,
+                most_pixels=10 << 20,
+                copies=7,
+                encoder=_avif,
+                from_api=True,
+                auto=3,
+            ),
             Format("pdf", "application/pdf", "pdf", from_api=True),
             # A low-quality image placeholder: 16 pixels are enough for a blurred first look.
             Format(

@@ -102,16 +102,16 @@ def _plain(value: object) -> str:
 
 
 def _formats(formats: Iterable[Format]) -> str:
-    heads = "format", "content type", "file ending", "compression", "bars of `contain`", "longest side"
+    heads = "format", "content type", "file ending", "compression", "bars of `contain`", "longest side", "most pixels"
     return _table(heads, map(_format, formats))
 
 
 def _format(each: Format) -> tuple[str, ...]:
     names = f"`{each.name}`", f"`{each.content_type}`", f"`.{each.ending}`"
     if not each.pillow:
-        return (*names, "", "", "")
+        return (*names, "", "", "", "")
     compression, bars = "lossy" if each.lossy else "lossless", "transparent" if each.alpha else "white"
-    return (*names, compression, bars, f"{each.longest_side:,} pixels")
+    return (*names, compression, bars, f"{each.longest_side:,} pixels", f"{each.most_pixels:,}")
 
 
 def _notes() -> str:

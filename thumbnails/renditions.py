@@ -109,8 +109,7 @@ class Renditions:
         return coalescer.join(key, Work(lead, follow=lambda: None), _LONGEST)
 
     def _render(self, original: Picture, request: ThumbnailRequest, *, large: bool) -> Picture:
-        # A transparent or palette picture is converted, so it is in memory twice.
-        pixels = 2 * original.width * original.height
+        pixels = images.pixels_held((original.width, original.height), request.rendition)
         provenance = _provenance(original, request) if request.rendition.provenance else None
 
         def render() -> tuple[bytes, images.Identity]:

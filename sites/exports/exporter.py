@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from errors import NotFound, TakenDown
-from images import CpuPool, NotAPicture, make_rendition
+from images import CpuPool, NotAPicture, make_rendition, pixels_held
 from options import Target
 from sites.catalogue import Catalogue
 from sites.exports.gallery import CARDS, RENDITION, gallery_pieces
@@ -66,6 +66,7 @@ class Exporter:
         try:
             self._require_shown(locate(site.url))
             body, _ = self._storage.read(version.key)
-            return self._cpu.run(lambda: make_rendition(body, RENDITION)[0], pixels=version.width * version.height)
+            pixels = pixels_held((version.width, version.height), RENDITION)
+            return self._cpu.run(lambda: make_rendition(body, RENDITION)[0], pixels=pixels)
         except (NotFound, NotAPicture, TakenDown):
             return None

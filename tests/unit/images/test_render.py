@@ -5,13 +5,14 @@ import threading
 import time
 from dataclasses import replace
 from itertools import pairwise
+from random import Random
 
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 import images
 from images import NotAPicture, identify, make_rendition
-from options import CaptureOptions, Clip, Rendition
+from options import FORMATS, CaptureOptions, Clip, Rendition
 from urls import locate
 
 
@@ -49,6 +50,49 @@ def test_a_rendition_has_the_requested_size_and_is_enlarged_only_on_demand(sourc
 def test_a_very_tall_page_fits_every_format(format_, longest):
     body, identity = make_rendition(picture(40, 16384), Rendition(format=format_))
     assert max(size_of(body)) == identity.height == longest
+
+
+@pytest.mark.parametrize(
+    ("format_", "rendition", "shape"),
+    [("webp", Rendition(), 4500 / 4800), ("avif", Rendition(), 4500 / 4800), ("avif", Rendition(w=3840, h=3840), 1)],
+)
+def test_a_picture_with_too_many_pixels_for_its_encoder_is_reduced_in_its_shape(format_, rendition, shape):
+    body, identity = make_rendition(picture(4500, 4800), replace(rendition, format=format_))
+    width, height = size_of(body)
+    assert (width, height) == (identity.width, identity.height)
+    assert width / height == pytest.approx(shape, rel=0.001)
+    assert 0.999 < width * height / FORMATS[format_].most_pixels <= 1
+
+
+@pytest.mark.parametrize("format_", ["png", "jpeg"])
+def test_a_format_that_is_encoded_row_by_row_keeps_all_pixels(format_):
+    body, _ = make_rendition(picture(4500, 4800), Rendition(format=format_))
+    assert size_of(body) == (4500, 4800)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L"])
+@pytest.mark.parametrize("rendition", [Rendition(w=900), Rendition(w=300, h=250), Rendition(w=1111, h=77)])
+def test_a_picture_that_is_resized_in_parts_looks_as_if_it_were_resized_at_once(mode, rendition, monkeypatch):
+    rng = Random(7)
+    page = Image.effect_noise((1003, 1721), 80).convert("RGB")
+    ImageDraw.Draw(page).ellipse((50, 60, 900, 1500), fill=(rng.randrange(256), 20, 90))
+    if mode == "RGBA":
+        page.putalpha(Image.linear_gradient("L").resize(page.size))
+    target = io.BytesIO()
+    page.convert(mode).save(target, "PNG")
+
+    at_once, _ = make_rendition(target.getvalue(), rendition)
+    monkeypatch.setattr("images.render._AT_ONCE", 1000)
+    monkeypatch.setattr("images.render._PART", 50_000)
+    in_parts, _ = make_rendition(target.getvalue(), rendition)
+    difference = ImageChops.difference(on_white(at_once), on_white(in_parts))
+    assert max(high for _, high in difference.getextrema()) <= 8
+    assert max(ImageStat.Stat(difference).mean) < 0.3
+
+
+def on_white(body):
+    image = Image.open(io.BytesIO(body)).convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
 def test_cover_keeps_the_head_of_the_page():

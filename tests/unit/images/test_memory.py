@@ -1,0 +1,91 @@
+"""The memory that the largest pictures take, in processes of the test's own."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from images import pixels_held
+from options import FORMATS, MAX_PIXELS, Rendition
+from tests.support.preloaded import ROOT, production_environ
+
+MEBIBYTE = 2**20
+# What a web process may take beside its pictures in memory and what it has at rest: 600 MiB of 250.
+MOST = 350
+
+WORK = """
+import io, re, sys
+from pathlib import Path
+from PIL import Image
+import images
+from images import identify, make_rendition
+from options import Rendition
+
+mode, format_, width, box, noise = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
+images.return_large_buffers(images.VERY_LARGE)
+
+def resident(which):
+    return int(re.search(which + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+
+def draw():
+    image = Image.new(mode, (3840, 17400), 77 if mode in "LP" else (51, 119, 255, 255)[: len(mode)])
+    for top in range(0, 3000 if noise else 0, 500):
+        image.paste(Image.effect_noise((3840, 500), 90).convert(mode), (0, top))
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+page = draw()
+before = resident("VmRSS")
+Path("/proc/self/clear_refs").write_text("5")
+identity = identify(page)
+if format_:
+    make_rendition(page, Rendition(w=width or None, h=box or None, format=format_), identity.pixels)
+print(resident("VmHWM") - before)
+"""
+
+
+def mebibytes(mode, format_="", width=0, box=0, noise=0):
+    """Return the memory that a process takes to identify the largest page and to make a rendition of it."""
+    words = [mode, format_, str(width), str(box), str(noise)]
+    done = subprocess.run(
+        [sys.executable, "-c", WORK, *words],
+        env=production_environ(),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(done.stdout)
+
+
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another libc has no such setting")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P"])
+def test_the_largest_page_is_identified_with_little_more_memory_than_its_pixels_take(mode):
+    assert mebibytes(mode) <= 4 * MAX_PIXELS / MEBIBYTE + 24
+
+
+@pytest.mark.parametrize(
+    ("mode", "format_", "width", "box"),
+    [
+        ("RGBA", "jpeg", 0, 0),
+        ("P", "jpeg", 3800, 0),
+        ("RGB", "webp", 0, 0),
+        ("RGB", "avif", 3840, 3840),
+    ],
+)
+def test_no_rendition_of_the_largest_page_takes_more_memory_than_a_web_process_has(mode, format_, width, box):
+    assert mebibytes(mode, format_, width, box, noise=1) <= MOST
+
+
+def test_work_is_charged_for_the_memory_that_it_takes():
+    """A process holds the pixels of the largest capture at a time, at four bytes each."""
+    page = (3840, 2160)
+    for format_ in ("png", "webp", "jpeg", "avif"):
+        held = pixels_held(page, Rendition(format=format_))
+        assert held >= 3840 * 2160 * (3 + FORMATS[format_].copies)
+    assert pixels_held(page, Rendition(format="avif")) >= MAX_PIXELS  # so nothing else is decoded beside it
+    assert pixels_held((0, 0), Rendition(format="pdf")) == 0
