@@ -2,9 +2,10 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from select import PIPE_BUF
 from typing import Any
 
 import orjson
@@ -43,18 +44,33 @@ def configure(log_format: str, level: str, *, cache: bool = False) -> None:
     _configure_standard_library(shared, renderer, level)
 
 
-def info(event: str, **facts: object) -> None:
-    """Log an event with `facts`, without the facts that are bound to structlog's context.
+def info_each(event: str, several: Sequence[Mapping[str, object]]) -> None:
+    """Log an event for each of `several` facts, without the facts that are bound to structlog's context.
 
-    For the event of a hit: writing the JSON line here takes a third of structlog's time.
+    For the events of hits: writing the JSON lines here takes a third of structlog's time, and several together a fifth.
     """
     if _write_line is None:
-        _log.info(event, **facts)
-    else:
-        stamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        line = _as_json(None, "info", facts | {"event": event, "level": "info", "timestamp": stamp})
-        with suppress(OSError):  # the reader of the log has closed the pipe, which must not stop the service
-            _write_line(line + "\n")
+        for facts in several:
+            _log.info(event, **facts)
+        return
+    stamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    common = {"event": event, "level": "info", "timestamp": stamp}
+    lines = [orjson.dumps({**facts, **common}, default=repr) + b"\n" for facts in several]
+    with suppress(OSError):  # the reader of the log has closed the pipe, which must not stop the service
+        for piece in _pieces(lines):
+            _write_line(piece.decode())
+
+
+def _pieces(lines: Sequence[bytes]) -> Iterator[bytes]:
+    """Join lines to pieces that a pipe takes as a whole, or lines of two processes would be mixed. A long line is one."""
+    start, size = 0, 0
+    for number, line in enumerate(lines):
+        if size and size + len(line) > PIPE_BUF:
+            yield b"".join(lines[start:number])
+            start, size = number, 0
+        size += len(line)
+    if size:
+        yield b"".join(lines[start:])
 
 
 def _configure_standard_library(shared: list[Any], renderer: Any, level: str) -> None:

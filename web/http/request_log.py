@@ -3,6 +3,9 @@
 import random
 import re
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from flask import Flask, Response, g, request
@@ -61,17 +64,52 @@ def choose_request_id(sent: str) -> str:
     return sent if _VALID_ID.fullmatch(sent) else f"{random.getrandbits(128):032x}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Handled:
+    """A request that was responded to in `seconds`, and the facts of its log event."""
+
+    seconds: float
+    status: int
+    facts: dict[str, Any]
+
+
+_unwritten: list[_Handled] = []
+_soon: Callable[[Callable[[], None]], object] | None = None
+
+
+def write_together(soon: Callable[[Callable[[], None]], object]) -> None:
+    """Write and count requests together that are handled until `soon` calls what it is given.
+
+    Between two responses, a line takes several times as long: by then, the processor has lost the code that writes it.
+    """
+    global _soon  # noqa: PLW0603 - the log is the process' too
+    _soon = soon
+
+
 def log_request(method: str, route: str | None, status: int, started: float, size: int | None, **facts: object) -> None:
     """Write the log event of a request, and count it; `started` is monotonic, `size` in bytes."""
     # Only the name of the route is logged: the caller's query holds whole URLs, and a path may hold anything.
     seconds = time.monotonic() - started
-    ms = round(seconds * 1000, 1)
-    logs.info("request", method=method, route=route, status=status, ms=ms, bytes=size, **facts)
     traces.note_response(method, route, status, facts)
-    cache, id_ = str(facts.get("cache", "")), str(facts.get("request_id", ""))
-    metrics.HTTP_REQUESTS.observe(seconds, route or "none", _STATUS_CLASSES[status // 100], cache, request_id=id_)
-    if cache:
-        metrics.PICTURES_SERVED.add(cache)
+    facts = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1), "bytes": size} | facts
+    _unwritten.append(_Handled(seconds, status, facts))
+    if _soon is None:
+        write_handled()
+    elif len(_unwritten) == 1:
+        _soon(write_handled)
+
+
+def write_handled() -> None:
+    """Write and count the requests that were handled and not written yet."""
+    handled = _unwritten.copy()
+    _unwritten.clear()
+    logs.info_each("request", [each.facts for each in handled])
+    for each in handled:
+        cache, id_ = str(each.facts.get("cache", "")), str(each.facts.get("request_id", ""))
+        route, status = each.facts["route"] or "none", _STATUS_CLASSES[each.status // 100]
+        metrics.HTTP_REQUESTS.observe(each.seconds, route, status, cache, request_id=id_)
+        if cache:
+            metrics.PICTURES_SERVED.add(cache)
 
 
 def _begin() -> None:

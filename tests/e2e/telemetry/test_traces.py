@@ -138,6 +138,7 @@ def test_a_hit_is_one_span_and_its_log_line_names_the_trace(traced):
     assert answer.headers["X-Cache"] == "HIT"
     found = traced.otlp.wait_for(("web", "GET thumbs.thumb"), trace=trace)
     assert [span.parent for span in found.values() if span.kind == SERVER] == [caller]
+    wait_until(lambda: logged(traced.folder / "web.log", "request", trace_id=trace), "the event")
     (line,) = logged(traced.folder / "web.log", "request", trace_id=trace)
     assert line["request_id"] == answer.headers["X-Request-ID"]
 
@@ -145,7 +146,7 @@ def test_a_hit_is_one_span_and_its_log_line_names_the_trace(traced):
 def test_log_events_of_web_process_and_engine_name_the_trace(traced):
     trace, _, headers = fresh_trace("00")
     request_id = traced.thumb("/unsampled", headers).headers["X-Request-ID"]
-    assert logged(traced.folder / "web.log", "request", trace_id=trace, request_id=request_id)
+    wait_until(lambda: logged(traced.folder / "web.log", "request", trace_id=trace, request_id=request_id), "the event")
     wait_until(
         lambda: [each for each in traced.engine.logged("capture") if each["trace_id"] == trace], "the engine's event"
     )

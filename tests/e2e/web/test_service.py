@@ -158,6 +158,10 @@ def test_the_whole_service_is_ready(service):
     assert requests.get(f"{service}/ready", timeout=60).json()["ok"] is True
 
 
+def logged(folder):
+    return [json.loads(line) for line in (folder / "web.log").read_text().splitlines() if line.startswith("{")]
+
+
 def test_captures_in_progress_delay_neither_hits_nor_health(tmp_path):
     """Two workers hold captures until the test releases them, and serve known pictures meanwhile."""
     with running_service(tmp_path, web_concurrency=2, thumb_limit="100 per minute", web_connections=64) as service:
@@ -181,8 +185,8 @@ def test_captures_in_progress_delay_neither_hits_nor_health(tmp_path):
             gate.set()
             for thread in pending:
                 thread.join()
-        events = [json.loads(line) for line in (tmp_path / "web.log").read_text().splitlines() if line.startswith("{")]
-        assert sum(event.get("cache") == "MISS" for event in events) >= 17
+        wait_until(lambda: sum(each.get("cache") == "MISS" for each in logged(tmp_path)) >= 17, "the events")
+        events = logged(tmp_path)
         assert {event["status"] for event in events if event["event"] == "request"} == {200, 503}
 
 

@@ -1,6 +1,7 @@
 """The shipped nginx configuration in front of the web process: caching, forwarding, limits, logs."""
 
 import json
+import secrets
 import shutil
 import socket
 import threading
@@ -43,9 +44,16 @@ class Web:
     @property
     def asked(self):
         """The number of thumbnail requests that reached the web process."""
+        self.wait_for_log()
         lines = self.log.read_bytes()[self.logged :].splitlines()
         events = (json.loads(line) for line in lines if line.startswith(b"{"))
         return sum(event.get("route") == "thumbs.thumb" for event in events)
+
+    def wait_for_log(self):
+        """Wait until the log has what the process has responded to: its lines come some milliseconds later, in order."""
+        mark = secrets.token_hex(8)
+        requests.get(f"{self.url}/health", headers={"X-Request-ID": mark}, timeout=5)
+        wait_until(lambda: mark.encode() in self.log.read_bytes(), "the line of the last request")
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +90,7 @@ def process(redis_server, upstream, tmp_path_factory):
 
 @pytest.fixture
 def web(process, api, redis_url):
+    process.wait_for_log()
     return replace(process, logged=process.log.stat().st_size)
 
 
