@@ -365,7 +365,11 @@ class PictureCache:
         return not isinstance(self._originals, RedisOriginals)
 
     def _recall(self, request: ThumbnailRequest, key: Key) -> Picture | None:
-        return self._unpurged(request, self._memory.recall(key))
+        picture = self._memory.recall(key)
+        if picture is not None and (used := self._memory.take_used()):
+            names = [name for each, page in used for name in (self._keys.picture(each), self._keys.original(page))]
+            self._call(lambda: self._client.touch(*names))
+        return self._unpurged(request, picture)
 
     def _unpurged(self, request: ThumbnailRequest, picture: Picture | None) -> Picture | None:
         """Return the picture unless a purge is about it."""

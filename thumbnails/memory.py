@@ -14,8 +14,10 @@ from model import Key, Picture
 from telemetry import metrics
 
 TRUST_SECONDS = 3.0  # how long a picture is used without asking Redis, while Redis reports no changes
-# How long it is used while Redis does. Redis must see what is used, or it would evict what is used most.
-TRACKED_SECONDS = 60.0
+# While Redis does, it is told once a minute that a picture is used, or it would evict what is used most. It is told of
+# several in one call, when there are so many, or after so many seconds.
+USED_SECONDS = 60.0
+_USED_AT_ONCE, _USED_WAIT = 64, 5.0
 _OVERHEAD = 1024  # bytes of an entry besides its picture
 _PROTECTED = 0.8  # of the bytes. By Zipf's law, a fifth for newcomers drops the fewest that are requested again.
 
@@ -28,13 +30,14 @@ class Mark:
     changes: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Entry:
     canonical: str
     picture: Picture
     page: str  # the digest of the capture's key
     at: float  # monotonic
     epoch: int  # that of the tracking; 0 if it is trusted for seconds only
+    told_at: float  # monotonic: when Redis last saw that it is used
 
     @property
     def size(self) -> int:
@@ -57,6 +60,8 @@ class PictureMemory:
         self._bytes = 0
         self._protected_bytes = 0
         self._changes = 0
+        self._used: list[tuple[str, str]] = []  # pictures and their pages, of which Redis is to be told
+        self._used_since = 0.0
 
     @property
     def bytes(self) -> int:
@@ -72,7 +77,20 @@ class PictureMemory:
             if entry is None or not self._is_trusted(entry):
                 return None
             self._protect(key.digest, entry)
+            if entry.epoch:
+                self._note_use(key.digest, entry)
         return entry.picture if entry.canonical == key.canonical else None
+
+    def take_used(self) -> list[tuple[str, str]]:
+        """Return the digests of pictures in use, and of their pages, of which Redis is to be told now, and forget them."""
+        with self._lock:
+            is_due = self._used and (
+                len(self._used) >= _USED_AT_ONCE or time.monotonic() - self._used_since >= _USED_WAIT
+            )
+            if not is_due:
+                return []
+            used, self._used = self._used, []
+            return used
 
     def peek(self, key: Key) -> tuple[Picture, float] | None:
         """Return the picture of `key`, if it can be trusted, and for how many seconds it is here. It does not count as used."""
@@ -87,7 +105,7 @@ class PictureMemory:
         with self._lock:
             tracked = mark is not None and mark.epoch > 0 and mark == self.mark()
             now = time.monotonic()
-            entry = _Entry(key.canonical, picture, page.digest, now, mark.epoch if mark and tracked else 0)
+            entry = _Entry(key.canonical, picture, page.digest, now, mark.epoch if mark and tracked else 0, now)
             was_protected = key.digest in self._protected
             self._drop(key.digest)
             if entry.size > self.max_bytes:
@@ -116,10 +134,18 @@ class PictureMemory:
             self._clear()
 
     def _is_trusted(self, entry: _Entry) -> bool:
-        age = time.monotonic() - entry.at
-        if age < self._trust_seconds:
+        if self._tracking is not None and 0 < entry.epoch == self._tracking.epoch:
             return True
-        return self._tracking is not None and 0 < entry.epoch == self._tracking.epoch and age < TRACKED_SECONDS
+        return time.monotonic() - entry.at < self._trust_seconds
+
+    def _note_use(self, digest: str, entry: _Entry) -> None:
+        now = time.monotonic()
+        if now - entry.told_at < USED_SECONDS:
+            return
+        entry.told_at = now
+        if not self._used:
+            self._used_since = now
+        self._used.append((digest, entry.page))
 
     def _make_room(self, now: float) -> None:
         while self._brief and now - next(iter(self._brief.values())) >= self._trust_seconds:

@@ -206,3 +206,45 @@ def test_without_tracking_nothing_is_trusted_for_long(redis_url, store):
     cache.put_rendition(PAGE, OLD, 60)
 
     assert [is_held(cache) for _ in range(2)] == [False, False]
+
+
+def test_redis_is_told_of_pictures_in_use_many_at_a_time_and_they_are_not_read_again(
+    processes, redis_url, store, monkeypatch
+):
+    """Redis evicts what was not used for longest, and cannot see what a process serves from its memory."""
+    pages = [ThumbnailRequest(CaptureOptions(locate(f"https://example.com/{number}"))) for number in range(70)]
+    cache = processes(redis_url)
+    for page in pages:
+        cache.put_rendition(page, OLD, 60)
+    for page in pages:
+        hold(cache, page)
+    store.config_resetstat()
+    assert all(is_held(cache, page) for page in pages)
+    assert calls(store, "touch") == 0  # they were just read
+
+    monkeypatch.setattr("thumbnails.memory.USED_SECONDS", 0)
+    assert all(is_held(cache, page) for page in pages)
+    assert calls(store, "touch") == 1
+    assert calls(store, "mget") == 0
+
+    monkeypatch.setattr("thumbnails.memory._USED_WAIT", 0)  # the last few are not told together
+    assert is_held(cache, pages[0])
+    assert calls(store, "touch") == 2
+    assert calls(store, "mget") == 0
+
+
+def calls(store, command):
+    return store.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0)
+
+
+def test_a_picture_in_use_outlives_others_when_redis_is_full(processes, redis_url, store, monkeypatch):
+    monkeypatch.setattr("thumbnails.memory.USED_SECONDS", 0)
+    monkeypatch.setattr("thumbnails.memory._USED_WAIT", 0)
+    cache = processes(redis_url)
+    cache.put_rendition(PAGE, OLD, 600)
+    cache.put_rendition(OTHER, OLD, 600)
+    hold(cache, PAGE)
+    names = [f"thumb:picture:{each.rendition_key.digest}" for each in (PAGE, OTHER)]
+    wait_until(lambda: is_held(cache, PAGE) and store.object("idletime", names[1]) >= 2, "two seconds without use")
+    assert is_held(cache, PAGE)
+    assert store.object("idletime", names[0]) < store.object("idletime", names[1])
