@@ -75,6 +75,7 @@ def test_the_largest_page_is_identified_with_little_more_memory_than_its_pixels_
         ("P", "jpeg", 3800, 0),
         ("RGB", "webp", 0, 0),
         ("RGB", "avif", 3840, 3840),
+        ("P", "lqip", 0, 0),
     ],
 )
 def test_no_rendition_of_the_largest_page_takes_more_memory_than_a_web_process_has(mode, format_, width, box):

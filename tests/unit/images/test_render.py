@@ -71,7 +71,16 @@ def test_a_format_that_is_encoded_row_by_row_keeps_all_pixels(format_):
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L"])
-@pytest.mark.parametrize("rendition", [Rendition(w=900), Rendition(w=300, h=250), Rendition(w=1111, h=77)])
+@pytest.mark.parametrize(
+    "rendition",
+    [
+        Rendition(w=900),
+        Rendition(w=300, h=250),
+        Rendition(w=1111, h=77),
+        Rendition(w=100),
+        Rendition(h=30, fit="inside"),
+    ],
+)
 def test_a_picture_that_is_resized_in_parts_looks_as_if_it_were_resized_at_once(mode, rendition, monkeypatch):
     rng = Random(7)
     page = Image.effect_noise((1003, 1721), 80).convert("RGB")
