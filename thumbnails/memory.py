@@ -14,7 +14,10 @@ from model import Key, Picture
 from telemetry import metrics
 
 TRUST_SECONDS = 3.0  # how long a picture is used without asking Redis, while Redis reports no changes
-# While Redis does, it is told once a minute that a picture is used, or it would evict what is used most. It is told of
+# How long it is used while Redis does. Not every picture has a key in Redis, whose removal would be reported: one that is
+# its original has none. So this is shorter than the mark of a purge is kept, which hides such a picture meanwhile.
+TRACKED_SECONDS = 1800.0
+# Redis is told once a minute that a picture is used, or it would evict what is used most. It is told of
 # several in one call, when there are so many, or after so many seconds.
 USED_SECONDS = 60.0
 _USED_AT_ONCE, _USED_WAIT = 64, 5.0
@@ -134,9 +137,10 @@ class PictureMemory:
             self._clear()
 
     def _is_trusted(self, entry: _Entry) -> bool:
-        if self._tracking is not None and 0 < entry.epoch == self._tracking.epoch:
+        age = time.monotonic() - entry.at
+        if age < self._trust_seconds:
             return True
-        return time.monotonic() - entry.at < self._trust_seconds
+        return self._tracking is not None and 0 < entry.epoch == self._tracking.epoch and age < TRACKED_SECONDS
 
     def _note_use(self, digest: str, entry: _Entry) -> None:
         now = time.monotonic()

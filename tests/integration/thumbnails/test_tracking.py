@@ -5,6 +5,7 @@ import signal
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 import redis
@@ -13,8 +14,10 @@ from structlog.testing import capture_logs
 from coordination import CacheKeys, CacheRedis, KeyTracking, RedisBreaker, open_connections
 from model import Picture, ThumbnailRequest
 from options import CaptureOptions, Rendition
+from purge import sweep
 from tests.support.processes import wait_until
 from tests.support.redis import replicate, running_address, running_redis
+from thumbnails import memory
 from thumbnails.cache import PictureCache
 from urls import locate
 
@@ -248,3 +251,17 @@ def test_a_picture_in_use_outlives_others_when_redis_is_full(processes, redis_ur
     wait_until(lambda: is_held(cache, PAGE) and store.object("idletime", names[1]) >= 2, "two seconds without use")
     assert is_held(cache, PAGE)
     assert store.object("idletime", names[0]) < store.object("idletime", names[1])
+
+
+def test_a_picture_is_read_again_before_the_mark_of_a_purge_is_gone(processes, redis_url, monkeypatch):
+    """A picture that is its original has no key in Redis, so Redis does not report that it was removed."""
+    cache, later = processes(redis_url), 0.0
+    cache.put_rendition(PAGE, OLD, 60)
+    hold(cache)
+    real = memory.time.monotonic
+    monkeypatch.setattr(memory, "time", SimpleNamespace(monotonic=lambda: real() + later))
+    later = memory.TRACKED_SECONDS - 60
+    assert is_held(cache)
+    later = memory.TRACKED_SECONDS
+    assert not is_held(cache)
+    assert memory.TRACKED_SECONDS < sweep._KEPT_SECONDS
