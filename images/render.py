@@ -78,7 +78,10 @@ def _made(size: tuple[int, int], rendition: Rendition) -> tuple[int, int]:
 def _fit(image: Image.Image, rendition: Rendition, format_: Format) -> Image.Image:
     if rendition.w is None and rendition.h is None:
         return image
-    width, height = _within(_box(image.size, rendition), format_.most_pixels)
+    width, height = _box(image.size, rendition)
+    if (width, height) == image.size:
+        return image
+    width, height = _within((width, height), format_.most_pixels)
     if rendition.fit == "cover":
         return _cover(image, width, height)
     inside = _inside(image, width, height, enlarge=rendition.fit == "contain")
@@ -115,7 +118,7 @@ def _inside(image: Image.Image, width: int, height: int, *, enlarge: bool) -> Im
 
 def _reduced(image: Image.Image, format_: Format) -> Image.Image:
     """Reduce a picture that is too tall for the format, or whose encoding would take too much memory."""
-    by_rows = format_.by_rows is not None and (format_.alpha or image.mode == "RGB")
+    by_rows = format_.by_rows is not None and (format_.alpha or (image.mode == "RGB" and not _has_alpha(image)))
     width, height = image.size if by_rows else _within(image.size, format_.most_pixels)
     return _clamp(image if image.size == (width, height) else _resize(image, (width, height)), format_.longest_side)
 
@@ -162,7 +165,7 @@ def _shrunk_in_parts(image: Image.Image, factor: int) -> Image.Image:
     canvas = None
     for top in range(0, image.height, rows):
         part = _usable(image.crop((0, top, image.width, min(top + rows, image.height)))).reduce(factor)
-        canvas = canvas or Image.new(part.mode, (part.width, math.ceil(image.height / factor)))
+        canvas = canvas or _canvas(part, (part.width, math.ceil(image.height / factor)))
         canvas.paste(part, (0, top // factor))
     return canvas or image
 
@@ -180,9 +183,16 @@ def _resampled_in_parts(image: Image.Image, size: tuple[int, int], box: _Box) ->
         part = _usable(image.crop((0, above, image.width, below)))
         within = left, first - above, right, min(last - above, part.height)
         part = part.resize((size[0], end - row), Image.Resampling.LANCZOS, box=within)
-        canvas = canvas or Image.new(part.mode, size)
+        canvas = canvas or _canvas(part, size)
         canvas.paste(part, (0, row))
     return canvas or image
+
+
+def _canvas(part: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Make a canvas for parts like this one. It has the same colour profile and the same transparent colour."""
+    canvas = Image.new(part.mode, size)
+    canvas.info = dict(part.info)
+    return canvas
 
 
 def _usable(image: Image.Image) -> Image.Image:

@@ -29,11 +29,12 @@ def resident(which):
     return int(re.search(which + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
 
 def draw():
-    image = Image.new(mode, (3840, 17400), 77 if mode in "LP" else (51, 119, 255, 255)[: len(mode)])
+    keyed, mode_ = mode == "keyed", "RGB" if mode == "keyed" else mode
+    image = Image.new(mode_, (3840, 17400), 77 if mode_ in "LP" else (51, 119, 255, 255)[: len(mode_)])
     for top in range(0, 3000 if noise else 0, 500):
-        image.paste(Image.effect_noise((3840, 500), 90).convert(mode), (0, top))
+        image.paste(Image.effect_noise((3840, 500), 90).convert(mode_), (0, top))
     file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)
+    image.save(file, "PNG", compress_level=1, **({"transparency": (51, 119, 255)} if keyed else {}))
     return file.getvalue()
 
 page = draw()
@@ -72,6 +73,7 @@ def test_the_largest_page_is_identified_with_little_more_memory_than_its_pixels_
     ("mode", "format_", "width", "box"),
     [
         ("RGBA", "jpeg", 0, 0),
+        ("keyed", "jpeg", 0, 0),
         ("P", "jpeg", 3800, 0),
         ("RGB", "webp", 0, 0),
         ("RGB", "avif", 3840, 3840),

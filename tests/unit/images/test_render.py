@@ -104,6 +104,24 @@ def on_white(body):
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
+@pytest.mark.parametrize("width", [300, 900])
+def test_a_picture_that_is_resized_in_parts_keeps_its_profile_and_its_transparent_colour(width, monkeypatch):
+    target = io.BytesIO()
+    Image.new("RGB", (1003, 1721), (9, 9, 9)).save(target, "PNG", icc_profile=b"profile", transparency=(9, 9, 9))
+    at_once = Image.open(io.BytesIO(make_rendition(target.getvalue(), Rendition(w=width))[0]))
+    monkeypatch.setattr("images.render._AT_ONCE", 1000)
+    monkeypatch.setattr("images.render._PART", 50_000)
+    in_parts = Image.open(io.BytesIO(make_rendition(target.getvalue(), Rendition(w=width))[0]))
+    assert in_parts.info == at_once.info
+    assert in_parts.info["icc_profile"] == b"profile"
+
+
+@pytest.mark.parametrize("format_", ["png", "jpeg"])
+def test_the_page_s_own_width_asks_for_the_page_s_own_size(format_):
+    body, _ = make_rendition(picture(4500, 4800), Rendition(w=4500, format=format_))
+    assert size_of(body) == (4500, 4800)
+
+
 def test_cover_keeps_the_head_of_the_page():
     image = Image.open(io.BytesIO(make_rendition(picture(300, 900), Rendition(w=90, h=90))[0])).convert("RGB")
     assert image.getpixel((5, 5)) == (255, 0, 0)
