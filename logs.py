@@ -1,5 +1,6 @@
 """Logging by structlog: JSON for machines, colours on a terminal. All processes of the service set it up alike."""
 
+import json
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -47,7 +48,7 @@ def configure(log_format: str, level: str, *, cache: bool = False) -> None:
 def info_each(event: str, several: Sequence[Mapping[str, object]]) -> None:
     """Log an event for each of `several` facts, without the facts that are bound to structlog's context.
 
-    For the events of hits: writing the JSON lines here takes a third of structlog's time, and several together a fifth.
+    For the events of hits: writing the JSON lines here takes a third of structlog's time.
     """
     if _write_line is None:
         for facts in several:
@@ -55,10 +56,18 @@ def info_each(event: str, several: Sequence[Mapping[str, object]]) -> None:
         return
     stamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     common = {"event": event, "level": "info", "timestamp": stamp}
-    lines = [orjson.dumps({**facts, **common}, default=repr) + b"\n" for facts in several]
+    lines = [_as_line({**facts, **common}) for facts in several]
     with suppress(OSError):  # the reader of the log has closed the pipe, which must not stop the service
         for piece in _pieces(lines):
             _write_line(piece.decode())
+
+
+def _as_line(event: Mapping[str, object]) -> bytes:
+    """Write an event as one line. Text that is no UTF-8 is escaped, or it would cost the other events their lines."""
+    try:
+        return orjson.dumps(event, default=repr) + b"\n"
+    except TypeError:
+        return json.dumps(event, default=repr).encode() + b"\n"
 
 
 def _pieces(lines: Sequence[bytes]) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ Image.preinit()
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit only warns; `decode` refuses
 _BY_PILLOW = {each.pillow: each for each in FORMATS.values() if each.pillow and each.from_api}
 _MOST_PACKED = 4  # times the size of the file
+_SEARCHED = 1 << 20  # pixels that are searched for another colour at a time
 _PDF = FORMATS["pdf"].content_type
 _PDF_TAIL = re.compile(rb"startxref\s+(\d{1,10})\s+%%EOF\s*$")
 _PDF_XREF = re.compile(rb"\s{0,64}(xref\b|\d{1,10}\s{1,64}\d{1,5}\s{1,64}obj\b)")
@@ -26,9 +27,6 @@ _PDF_XREF = re.compile(rb"\s{0,64}(xref\b|\d{1,10}\s{1,64}\d{1,5}\s{1,64}obj\b)"
 
 class NotAPicture(ValueError):
     """The bytes do not decode as what they should be. The text is for the log."""
-
-
-_SEARCHED = 1 << 20  # pixels
 
 
 @dataclass(frozen=True, slots=True)

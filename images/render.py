@@ -152,7 +152,7 @@ def _resize(image: Image.Image, size: tuple[int, int], box: _Box | None = None) 
         return image
     if image.width * image.height <= _AT_ONCE:
         return _usable(image).resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=_GAP)
-    # Pillow would hold a converted copy of the whole picture, and another one of the new width and the whole height.
+    # At once, Pillow would hold a converted copy of it, and another one of the new width and the old height.
     factor = int(min((box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1]) / _GAP)
     if factor > 1:
         left, top, right, bottom = (each / factor for each in box)

@@ -1,8 +1,8 @@
 """What the caches in front still have to be told: a hash in the state's Redis for each of them, which the worker works off.
 
-The value of a tag is four moments in Unix seconds: pictures captured before the first are gone; the cache has not confirmed
-this since the second; it is told at the third; the tag was last purged at the fourth. A repeated purge keeps the second
-moment, unless the cache has just confirmed it.
+The value of a tag has four moments in Unix seconds. Pictures from before the first are gone. The cache has not confirmed
+that since the second. The worker tells it at the third. The fourth is the last purge of the tag. A repeated purge leaves
+the second as it is, unless the cache has just confirmed it.
 """
 
 import time

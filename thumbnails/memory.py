@@ -1,7 +1,8 @@
 """Pictures in the memory of one process, within a number of bytes, by a segmented LRU.
 
 A picture that is recalled is protected: those that were requested once are dropped before it. So a hundred rare pictures
-do not cost a popular one its place. A picture is trusted for seconds, or until Redis reports that it, or its page, changed. Judges no freshness.
+do not cost a popular one its place. A picture is trusted for seconds; where Redis reports changes, for half an hour, or
+until it reports that the picture or its page changed. Judges no freshness.
 """
 
 import threading
@@ -14,11 +15,11 @@ from model import Key, Picture
 from telemetry import metrics
 
 TRUST_SECONDS = 3.0  # how long a picture is used without asking Redis, while Redis reports no changes
-# How long it is used while Redis does. Not every picture has a key in Redis, whose removal would be reported: one that is
-# its original has none. So this is shorter than the mark of a purge is kept, which hides such a picture meanwhile.
+# How long it is used while Redis reports changes. A picture that is its original has no key in Redis, so its removal is
+# not reported. The mark of a purge hides it, and is kept for longer than this.
 TRACKED_SECONDS = 1800.0
-# Redis is told once a minute that a picture is used, or it would evict what is used most. It is told of
-# several in one call, when there are so many, or after so many seconds.
+# Each minute, Redis learns which pictures are in use, or it would evict those that are used most. One call names up to
+# _USED_AT_ONCE of them. Fewer wait _USED_WAIT seconds for others.
 USED_SECONDS = 60.0
 _USED_AT_ONCE, _USED_WAIT = 64, 5.0
 _OVERHEAD = 1024  # bytes of an entry besides its picture
@@ -63,7 +64,7 @@ class PictureMemory:
         self._bytes = 0
         self._protected_bytes = 0
         self._changes = 0
-        self._used: list[tuple[str, str]] = []  # pictures and their pages, of which Redis is to be told
+        self._used: list[tuple[str, str]] = []  # pictures and their pages, that Redis does not know to be in use
         self._used_since = 0.0
 
     @property
@@ -85,7 +86,7 @@ class PictureMemory:
         return entry.picture if entry.canonical == key.canonical else None
 
     def take_used(self) -> list[tuple[str, str]]:
-        """Return the digests of pictures in use, and of their pages, of which Redis is to be told now, and forget them."""
+        """Return the digests of pictures in use, and of their pages, if it is time to tell Redis, and forget them."""
         with self._lock:
             is_due = self._used and (
                 len(self._used) >= _USED_AT_ONCE or time.monotonic() - self._used_since >= _USED_WAIT

@@ -5,16 +5,23 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from tests.support.preloaded import Fork
+from tests.support.preloaded import ROOT, Fork, production_environ
 
 # For servers that need a port number in advance. These ports are outside the kernel's ephemeral range, so no other
 # socket gets one by chance before the server starts. Each test process starts at another port.
 _PORTS = range(12_000, 32_000)
 _turns = itertools.count(os.getpid() * 12361)
+
+
+def output_of(code: str, *arguments: str) -> str:
+    """Run Python `code` with nothing but `arguments` in a new process, in the project's folder. Return what it writes."""
+    command, env = [sys.executable, "-c", code, *arguments], production_environ()
+    return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def free_port() -> int:

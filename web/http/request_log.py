@@ -69,7 +69,6 @@ class _Handled:
     """A request that was responded to in `seconds`, and the facts of its log event."""
 
     seconds: float
-    status: int
     facts: dict[str, Any]
 
 
@@ -92,7 +91,7 @@ def log_request(method: str, route: str | None, status: int, started: float, siz
     seconds = time.monotonic() - started
     traces.note_response(method, route, status, facts)
     facts = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1), "bytes": size} | facts
-    _unwritten.append(_Handled(seconds, status, facts))
+    _unwritten.append(_Handled(seconds, facts))
     if _soon is None:
         write_handled()
     elif len(_unwritten) == 1:
@@ -106,7 +105,7 @@ def write_handled() -> None:
     logs.info_each("request", [each.facts for each in handled])
     for each in handled:
         cache, id_ = str(each.facts.get("cache", "")), str(each.facts.get("request_id", ""))
-        route, status = each.facts["route"] or "none", _STATUS_CLASSES[each.status // 100]
+        route, status = each.facts["route"] or "none", _STATUS_CLASSES[each.facts["status"] // 100]
         metrics.HTTP_REQUESTS.observe(each.seconds, route, status, cache, request_id=id_)
         if cache:
             metrics.PICTURES_SERVED.add(cache)

@@ -1,12 +1,10 @@
 """What a process of the worker keeps of the memory that pictures took, in processes of the test's own."""
 
 import platform
-import subprocess
-import sys
 
 import pytest
 
-from tests.support.preloaded import ROOT, production_environ
+from tests.support.processes import output_of
 
 # As a worker does: large pictures come and go, and small objects that stay are made meanwhile.
 WORK = """
@@ -35,15 +33,7 @@ print(resident() - before)
 
 def mebibytes_left(*, begun):
     """Run WORK, as a process of the pool or as any other, and return what it has left of 40 MiB that it used at a time."""
-    done = subprocess.run(
-        [sys.executable, "-c", WORK.format(begun=begun)],
-        env=production_environ(),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return int(done.stdout)
+    return int(output_of(WORK.format(begun=begun)))
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another libc has no such setting")

@@ -1,14 +1,12 @@
 """The memory that the largest pictures take, in processes of the test's own."""
 
 import platform
-import subprocess
-import sys
 
 import pytest
 
 from images import pixels_held
 from options import FORMATS, MAX_PIXELS, Rendition
-from tests.support.preloaded import ROOT, production_environ
+from tests.support.processes import output_of
 
 MEBIBYTE = 2**20
 # What a web process may take beside its pictures in memory and what it has at rest: 600 MiB of 250.
@@ -49,16 +47,7 @@ print(resident("VmHWM") - before)
 
 def mebibytes(mode, format_="", width=0, box=0, noise=0):
     """Return the memory that a process takes to identify the largest page and to make a rendition of it."""
-    words = [mode, format_, str(width), str(box), str(noise)]
-    done = subprocess.run(
-        [sys.executable, "-c", WORK, *words],
-        env=production_environ(),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return int(done.stdout)
+    return int(output_of(WORK, mode, format_, str(width), str(box), str(noise)))
 
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another libc has no such setting")

@@ -27,6 +27,11 @@ def test_no_piece_is_longer_than_a_pipe_takes_as_a_whole_but_a_single_line(writt
     assert len(written) < 25 or size > 1000
 
 
+def test_an_event_that_cannot_be_written_as_utf_8_costs_no_other_its_line(written):
+    logs.info_each("request", [{"number": 1}, {"number": 2, "host": "\ud800"}, {"number": 3}])
+    assert [json.loads(line)["number"] for line in "".join(written).splitlines()] == [1, 2, 3]
+
+
 def test_nothing_is_written_of_no_events(written):
     logs.info_each("request", [])
     assert written == []
