@@ -155,7 +155,7 @@ class Provider:
                     timeout=max(deadline - began, 0.1),
                     call=replace(call, count=lambda: self._count(background=call.background)),
                 )
-                identity = self._cpu.run(lambda: images.identify(shot.body), pixels=images.pixels_of(shot.body))
+                identity = self._cpu.run(lambda: images.identify(shot.body), pixels=images.pixels_decoding(shot.body))
                 doubt = images.doubt(identity, options) or ("unfinished" if shot.notes.unfinished else "")
                 traces.note(doubt=doubt)
         except (RateLimited, CostLimited) as err:

@@ -1,9 +1,9 @@
 """Identifies, compares and renders pictures, with Pillow. Knows neither caches nor HTTP."""
 
-from images.changes import Change, compare, draw_difference, mean_colour
+from images.changes import Change, compare, draw_difference, mean_colour, pixels_compared
 from images.compare import INVISIBLE, difference, doubt
 from images.cpu import CpuPool
-from images.decode import Identity, NotAPicture, identify, pixels_of
+from images.decode import Identity, NotAPicture, TooManyPixels, identify, pixels_decoding, pixels_of
 from images.foreign import read_icon, read_preview, read_shared, resize_icon
 from images.heap import VERY_LARGE, return_large_buffers
 from images.letter import draw_letter
@@ -19,6 +19,7 @@ __all__ = [
     "Identity",
     "NotAPicture",
     "Provenance",
+    "TooManyPixels",
     "compare",
     "difference",
     "doubt",
@@ -29,6 +30,8 @@ __all__ = [
     "make_rendition",
     "mean_colour",
     "palette",
+    "pixels_compared",
+    "pixels_decoding",
     "pixels_held",
     "pixels_of",
     "public_address",

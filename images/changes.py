@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageEnhance, ImageFilter
 
 from images.compare import INVISIBLE, changed_pixels
-from images.decode import pixels_of
+from images.decode import pixels_decoding, pixels_of, size_of
 from images.render import encode, open_original
 from options import FORMATS
 
@@ -56,10 +56,12 @@ def compare(
 def draw_difference(old: bytes, new: bytes, hairline: int = 1) -> bytes:
     """Draw the changed parts of `new` in its colours with a red shade, and all else pale, as a PNG. Raises NotAPicture.
 
-    What only `old` reaches is drawn from `old`. Pictures above 16 million pixels are drawn at a quarter of their size.
+    What only `old` reaches is drawn from `old`. Pictures above 16 million pixels, and those that only together reach so
+    far, are drawn at a quarter of their size or less.
     """
-    if max(pixels_of(old), pixels_of(new)) > _LARGE_PIXELS:
-        before, after, patch = _reduced(old)[1], _reduced(new)[1], 1
+    factor = _factor(size_of(old), size_of(new))
+    if factor > 1:
+        before, after, patch = _reduced(old, factor=factor)[1], _reduced(new, factor=factor)[1], 1
         changed = changed_pixels(*_overlap(before, after), 0)
     else:
         before, after, patch = open_original(old), open_original(new), PATCH
@@ -75,6 +77,11 @@ def draw_difference(old: bytes, new: bytes, hairline: int = 1) -> bytes:
     return encode(canvas, FORMATS["png"], 0)
 
 
+def pixels_compared(old: bytes, new: bytes) -> int:
+    """Return how many pixels, at four bytes each, are in memory at most while two pictures are compared, or drawn."""
+    return sum(max(2 * pixels_of(each), pixels_decoding(each)) for each in (old, new))
+
+
 def mean_colour(body: bytes, pixels: bytes | memoryview = b"") -> str:
     """Return the mean colour of a picture, as `#rrggbb`. Raises NotAPicture."""
     image = open_original(body, pixels)
@@ -82,10 +89,18 @@ def mean_colour(body: bytes, pixels: bytes | memoryview = b"") -> str:
     return f"#{small.tobytes().hex()}"
 
 
-def _reduced(body: bytes, pixels: bytes | memoryview = b"") -> tuple[tuple[int, int], Image.Image]:
-    """Return the size of a picture, and a copy at a quarter of it."""
+def _factor(before: tuple[int, int], after: tuple[int, int]) -> int:
+    """Return by how much two pictures are reduced, so that both and what they reach together can be held."""
+    whole = max(before[0], after[0]) * max(before[1], after[1])
+    if max(math.prod(before), math.prod(after), whole) <= _LARGE_PIXELS:
+        return 1
+    return max(PATCH, math.ceil(math.sqrt(whole / _LARGE_PIXELS)))
+
+
+def _reduced(body: bytes, pixels: bytes | memoryview = b"", factor: int = PATCH) -> tuple[tuple[int, int], Image.Image]:
+    """Return the size of a picture, and a copy that is so many times smaller."""
     image = open_original(body, pixels)
-    return image.size, image.reduce(PATCH).convert("RGB")
+    return image.size, image.reduce(factor).convert("RGB")
 
 
 def _overlap(before: Image.Image, after: Image.Image) -> tuple[Image.Image, Image.Image]:

@@ -50,7 +50,7 @@ def difference(
         return 0
     if b"%PDF-" in (old[:5], new[:5]):
         return 255
-    if pixels_of(old) > _COMPARED_PIXELS:
+    if max(pixels_of(old), pixels_of(new)) > _COMPARED_PIXELS:
         return 255
     before, after = open_original(old, pixels[0]), open_original(new, pixels[1])
     return _largest_patch(before.convert("RGB"), after.convert("RGB"), hairline) if before.size == after.size else 255

@@ -7,17 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from PIL import AvifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import AvifImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from images.pixels import pack
 from options import FORMATS, MAX_PIXELS
 
 # Pillow would load its plugins during the first request, and hold all others. Several native threads would do so at once in
 # a web process, where the locks of imports are gevent's: a thread that waits for one may sleep for ever.
-_PLUGINS = AvifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+_PLUGINS = AvifImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 Image.preinit()
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit only warns; `decode` refuses
 _BY_PILLOW = {each.pillow: each for each in FORMATS.values() if each.pillow and each.from_api}
+_READ = (*_BY_PILLOW, "GIF")  # which is read as a picture that a page names
+# Pixels, at four bytes each, that the decoder of one picture holds: no more than the encoders of renditions hold.
+MOST_DECODING = 80 << 20
+# Times the pixels of the picture, measured at worst: an AVIF with four bands of 12 bits.
+_HELD = {"WEBP": 4, "AVIF": 4}
+_KEPT = frozenset(_HELD)  # whose decoder stays in memory as long as the picture does
 _MOST_PACKED = 4  # times the size of the file
 _SEARCHED = 1 << 20  # pixels that are searched for another colour at a time
 _PDF = FORMATS["pdf"].content_type
@@ -27,6 +33,14 @@ _PDF_XREF = re.compile(rb"\s{0,64}(xref\b|\d{1,10}\s{1,64}\d{1,5}\s{1,64}obj\b)"
 
 class NotAPicture(ValueError):
     """The bytes do not decode as what they should be. The text is for the log."""
+
+
+class TooManyPixels(NotAPicture):
+    """A picture of a known format has more than the `most` pixels that one of its kind may have."""
+
+    def __init__(self, size: tuple[int, int], most: int) -> None:
+        super().__init__(f"{size[0]} × {size[1]} pixels are more than {most}")
+        self.most = most
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +103,85 @@ def identify_pdf(body: bytes) -> Identity:
 
 def pixels_of(body: bytes) -> int:
     """Return how many pixels a picture has by its header; 0 if it has none, such as a PDF."""
+    return math.prod(size_of(body))
+
+
+def size_of(body: bytes) -> tuple[int, int]:
+    """Return the width and height of a picture by its header; 0 × 0 as `pixels_of`."""
+    image = _header(body)
+    return image.size if image else (0, 0)
+
+
+def pixels_decoding(body: bytes) -> int:
+    """Return how many pixels, at four bytes each, are in memory at most while a picture is decoded; 0 as `pixels_of`."""
+    image = _header(body)
+    return _decoding(image) if image else 0
+
+
+def _header(body: bytes) -> Image.Image | None:
     try:
-        with translated():
-            return math.prod(Image.open(io.BytesIO(body), formats=tuple(_BY_PILLOW)).size)
+        return _open(body, _READ)
     except NotAPicture:
-        return 0
+        return None
 
 
 def decode(body: bytes) -> Image.Image:
-    """Decode a picture to the last byte, unless it has more than MAX_PIXELS. Raises NotAPicture."""
-    with translated():
-        image = Image.open(io.BytesIO(body), formats=tuple(_BY_PILLOW))
-    if image.width * image.height > MAX_PIXELS:
-        raise NotAPicture(f"{image.width} × {image.height} pixels are more than {MAX_PIXELS}")
+    """Decode a picture to the last byte, unless it is larger than `open_small` allows. Raises NotAPicture."""
+    image = open_small(body, tuple(_BY_PILLOW), MAX_PIXELS)
     if _BY_PILLOW[str(image.format)].trailer not in body[-1024:]:
         raise NotAPicture("the picture is cut off")
+    return load(image)
+
+
+def open_small(body: bytes, formats: tuple[str, ...], most_pixels: int) -> Image.Image:
+    """Read the header of a picture that has at most so many pixels, and whose decoder holds at most MOST_DECODING.
+
+    Raises TooManyPixels, and NotAPicture for other `formats`, which are Pillow's names.
+    """
+    image = _open(body, formats)
+    pixels = max(math.prod(image.size), 1)
+    most = min(most_pixels, MOST_DECODING * pixels // max(_decoding(image), 1))
+    if pixels > most:
+        raise TooManyPixels(image.size, most)
+    return image
+
+
+def load(image: Image.Image) -> Image.Image:
+    """Decode a picture that was opened, to one of grey, RGB, or either with alpha. Raises NotAPicture."""
     with translated():
         image.load()
-    return image
+        mode = _mode(image)
+        if image.mode == mode and str(image.format) not in _KEPT:
+            return image
+        # Pillow would cut off grey of 16 bits above 255.
+        alone = image.point(lambda value: value / 257) if image.mode.startswith("I") else image
+        alone = alone.convert(mode)
+    alone.format = image.format
+    return alone
+
+
+def _mode(image: Image.Image) -> str:
+    """Return the mode of the picture, or for one that cannot be resized the mode that shows it."""
+    if image.mode in ("L", "LA", "RGB", "RGBA"):
+        return image.mode
+    if image.mode == "1" or image.mode.startswith("I"):
+        return "L"
+    return "RGBA" if image.has_transparency_data else "RGB"
+
+
+def _open(body: bytes, formats: tuple[str, ...]) -> Image.Image:
+    with translated():
+        return Image.open(io.BytesIO(body), formats=formats)
+
+
+def _decoding(image: Image.Image) -> int:
+    pixels = math.prod(image.size)
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        # One with several scans is held whole, in two bytes for each pixel of a band, and the header may not tell.
+        return pixels * (2 + image.layers) // 2
+    if _mode(image) != image.mode:
+        return pixels * 5 // 4  # it is held as it was, too
+    return _HELD.get(str(image.format), 1) * pixels
 
 
 @contextmanager

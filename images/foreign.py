@@ -10,7 +10,7 @@ from typing import cast
 
 from PIL import GifImagePlugin, IcoImagePlugin, Image, ImageOps
 
-from images.decode import NotAPicture, decode, translated
+from images.decode import NotAPicture, decode, load, open_small, translated
 from images.palette import share_of_main_colour
 from images.pixels import pack
 from images.render import encode
@@ -79,8 +79,7 @@ def read_shared(body: bytes) -> tuple[str, int, int, bytes]:
 
     Raises NotAPicture.
     """
-    with translated():
-        file_format = str(Image.open(io.BytesIO(body), formats=FOREIGN_FORMATS).format)
+    file_format = str(open_small(body, FOREIGN_FORMATS, MOST_PREVIEW_PIXELS).format)
     image = _open(body, MOST_PREVIEW_PIXELS)
     width, height = image.size
     image.thumbnail((LONGEST_SHARED, LONGEST_SHARED), Image.Resampling.LANCZOS)
@@ -101,15 +100,9 @@ def _doubt(image: Image.Image) -> str:
 
 
 def _open(body: bytes, most_pixels: int) -> Image.Image:
+    image = load(open_small(body, FOREIGN_FORMATS, most_pixels))
     with translated():
-        image: Image.Image = Image.open(io.BytesIO(body), formats=FOREIGN_FORMATS)
-    if image.width * image.height > most_pixels:
-        raise NotAPicture(f"{image.width} × {image.height} pixels are more than {most_pixels}")
-    with translated():
-        image.load()
         image = ImageOps.exif_transpose(image)  # cameras lie on their side, and browsers turn what they took
-        if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would cut off above 255
-            image = image.point(lambda value: value / 257).convert("L")
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 

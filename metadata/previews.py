@@ -29,7 +29,8 @@ class PreviewFetcher:
             body = self._fetcher.fetch(page.image.url, FETCH_SECONDS, MOST_BYTES)
             pixels = images.pixels_of(body)
             with self._cpu.slot(large=pixels > self._cpu.LARGE_PIXELS):
-                preview = self._cpu.run(lambda: images.read_preview(body), pixels=2 * pixels)
+                held = max(2 * pixels, images.pixels_decoding(body))
+                preview = self._cpu.run(lambda: images.read_preview(body), pixels=held)
         except NotFetched as err:
             _log.info("preview_refused", reason=str(err)[:200])
             raise NoOgImage("the picture that the page names for previews could not be fetched", lasting=False) from err

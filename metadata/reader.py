@@ -81,7 +81,7 @@ class MetadataReader:
         with self._lock:
             known = self._palettes.get(picture.etag)
         if known is None:
-            pixels = picture.width * picture.height
+            pixels = images.pixels_decoding(picture.body)
             known = self._cpu.run(lambda: images.palette(picture.body, picture.pixels), pixels=pixels)
             with self._lock:
                 self._palettes[picture.etag] = known

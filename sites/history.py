@@ -86,12 +86,11 @@ class History:
         if "application/pdf" in (before.content_type, after.content_type):
             raise InvalidOption("must be pictures; a PDF has no difference picture", field="from, to")
         bodies = self._versions.storage.read(before.key)[0], self._versions.storage.read(after.key)[0]
-        pixels = 2 * (before.width * before.height + after.width * after.height)
 
         def work() -> tuple[images.Change, bytes]:
             return images.compare(*bodies), images.draw_difference(*bodies)
 
-        change, drawn = self._versions.cpu.run(work, pixels=pixels)
+        change, drawn = self._versions.cpu.run(work, pixels=images.pixels_compared(*bodies))
         return Difference(change.share, change.region and Region(*change.region), drawn)
 
     def changes(self, tags: Sequence[str] = (), limit: int = 50) -> list[Changed]:

@@ -168,7 +168,7 @@ class Recorder:
             return images.Change()
         try:
             old = self._versions.storage.read(latest.key)[0]
-            pixels = 2 * (latest.width * latest.height + picture.width * picture.height)
+            pixels = images.pixels_compared(old, picture.body)
             hairline = max(round(float(site.options.get("scale", 1))), 1)
             packed = b"", picture.pixels
             return self._versions.cpu.run(

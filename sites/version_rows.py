@@ -39,8 +39,8 @@ class VersionStore:
         key = site_key(picture, site_id)[0]
         self.database.write(lambda session: note_stored(session, key, self.now()))
         self.storage.put_for_site(picture, site_id)
-        size = picture.width * picture.height
-        colour = self.cpu.run(lambda: images.mean_colour(picture.body, picture.pixels), pixels=size) if size else ""
+        pixels = images.pixels_decoding(picture.body)
+        colour = self.cpu.run(lambda: images.mean_colour(picture.body, picture.pixels), pixels=pixels) if pixels else ""
         return Version(
             site_id,
             0,

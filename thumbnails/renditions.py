@@ -109,7 +109,7 @@ class Renditions:
         return coalescer.join(key, Work(lead, follow=lambda: None), _LONGEST)
 
     def _render(self, original: Picture, request: ThumbnailRequest, *, large: bool) -> Picture:
-        pixels = images.pixels_held((original.width, original.height), request.rendition)
+        held = images.pixels_held((original.width, original.height), request.rendition)
         provenance = _provenance(original, request) if request.rendition.provenance else None
 
         def render() -> tuple[bytes, images.Identity]:
@@ -117,7 +117,7 @@ class Renditions:
 
         try:
             with traces.span("render"), self._cpu.slot(large=large), metrics.RENDITION_SECONDS.timed():
-                body, identity = self._cpu.run(render, pixels=pixels)
+                body, identity = self._cpu.run(render, pixels=max(held, images.pixels_decoding(original.body)))
         except images.NotAPicture as err:
             raise CaptureFailed("the captured picture cannot be decoded; try again later") from err
         picture = Picture(

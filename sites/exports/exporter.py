@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from errors import NotFound, TakenDown
-from images import CpuPool, NotAPicture, make_rendition, pixels_held
+from images import CpuPool, NotAPicture, make_rendition, pixels_decoding, pixels_held
 from options import Target
 from sites.catalogue import Catalogue
 from sites.exports.gallery import CARDS, RENDITION, gallery_pieces
@@ -66,7 +66,7 @@ class Exporter:
         try:
             self._require_shown(locate(site.url))
             body, _ = self._storage.read(version.key)
-            pixels = pixels_held((version.width, version.height), RENDITION)
+            pixels = max(pixels_held((version.width, version.height), RENDITION), pixels_decoding(body))
             return self._cpu.run(lambda: make_rendition(body, RENDITION)[0], pixels=pixels)
         except (NotFound, NotAPicture, TakenDown):
             return None

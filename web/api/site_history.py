@@ -195,7 +195,9 @@ def _drawing(found: Difference) -> Response:
 def read_upload(services: Services, body: bytes) -> Picture:
     """Decode a picture that a caller sends. Raises InvalidOption."""
     try:
-        identity = services.cpu.run(lambda: images.identify(body), pixels=images.pixels_of(body))
+        identity = services.cpu.run(lambda: images.identify(body), pixels=images.pixels_decoding(body))
+    except images.TooManyPixels as err:
+        raise InvalidOption(f"must have at most {err.most} pixels in this format", field="picture") from None
     except images.NotAPicture:
         identity = None
     if identity is None or identity.content_type == "application/pdf":

@@ -127,6 +127,45 @@ def test_a_picture_can_be_uploaded_in_place_of_a_capture(client, history):
     assert shows_square(client)
 
 
+@pytest.mark.parametrize(
+    ("mode", "format_"), [("1", "PNG"), ("P", "PNG"), ("LA", "PNG"), ("I;16", "PNG"), ("CMYK", "JPEG"), ("P", "AVIF")]
+)
+def test_pictures_of_all_kinds_can_be_uploaded_and_compared(client, history, mode, format_):
+    body = io.BytesIO()
+    Image.new(mode, (400, 300)).save(body, format_)
+    uploaded = client.put("/sites/1/picture", data=body.getvalue(), content_type=f"image/{format_.lower()}")
+
+    assert uploaded.status_code == 200, uploaded.json
+    assert client.get("/sites/1/image?w=50&format=jpeg").status_code == 200
+    assert client.get("/sites/1/diff?from=1&to=4").json["change"] == 100
+    assert client.get("/sites/1/diff?from=1&to=4", headers=IMAGE).content_type == "image/png"
+
+
+def test_pictures_of_other_shapes_are_compared(client, history):
+    """30,000 pixels to the right and 30,000 downwards would be a drawing of 900 million pixels."""
+    for size in ((30_000, 100), (100, 30_000)):
+        body = io.BytesIO()
+        Image.new("RGB", size).save(body, "PNG")
+        assert client.put("/sites/1/picture", data=body.getvalue(), content_type="image/png").status_code == 200
+
+    drawn = client.get("/sites/1/diff?from=4&to=5", headers=IMAGE)
+    width, height = Image.open(io.BytesIO(drawn.data)).size
+    assert width * height <= 17 << 20
+    assert client.get("/sites/1/diff?from=4&to=5").json["change"] > 99
+
+
+@ON_SQLITE
+def test_an_upload_with_too_many_pixels_is_told_how_many_it_may_have(client, history):
+    for size, format_, most in (((8200, 8200), "PNG", 67108864), ((16383, 1400), "WEBP", 20971520)):
+        body = io.BytesIO()
+        Image.new("RGB", size).save(body, format_, **({"method": 0} if format_ == "WEBP" else {}))
+        answer = client.put("/sites/1/picture", data=body.getvalue(), content_type="image/png")
+        assert (answer.status_code, answer.json["detail"]) == (
+            400,
+            f"picture: must have at most {most} pixels in this format",
+        )
+
+
 def test_a_second_editor_of_the_picture_is_told_of_the_first(client, history):
     tag = {"If-Match": client.get("/sites/1").headers["ETag"]}
     client.patch("/sites/1", json={"title": "first"})

@@ -6,7 +6,7 @@ import resource
 import pytest
 from PIL import Image, ImageDraw
 
-from images import Change, NotAPicture, compare, difference, draw_difference, mean_colour
+from images import Change, NotAPicture, compare, difference, draw_difference, mean_colour, palette
 
 
 def page(size=(400, 300), *boxes, colour="white", background="#ddeeff"):
@@ -100,6 +100,34 @@ def test_large_differences_are_drawn_at_a_quarter_of_the_size():
     tall = (1280, 14_000)
     drawn = Image.open(io.BytesIO(draw_difference(page(tall), page(tall, (0, 0, 99, 99)))))
     assert drawn.size == (320, 3500)
+
+
+@pytest.mark.parametrize("reach", [8000, 30_000, 1 << 22])
+def test_pictures_that_reach_far_in_different_directions_are_drawn_small(reach):
+    wide, tall = page((reach, 9), colour="red"), page((9, reach), colour="red")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    drawn = Image.open(io.BytesIO(draw_difference(wide, tall)))
+    assert drawn.width == drawn.height == pytest.approx(min(reach, 4096), rel=0.6)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400 << 10
+
+
+@pytest.mark.parametrize("size", [(400, 300), (5000, 4000)])
+@pytest.mark.parametrize("mode", ["1", "P", "L", "LA", "I;16", "RGBA"])
+def test_pictures_of_all_modes_are_compared(mode, size):
+    """Palettes and 16 bits of grey come from tools that make a PNG small, or from a scanner."""
+    white, black = page(size, background="white"), Image.new(mode, size, 0 if len(mode) < 2 else None)
+    if mode in ("LA", "RGBA"):
+        black.putalpha(255)
+    for other, colour, share in ((white, "#ffffff", 0.0), (png(black), "#000000", 100.0)):
+        assert mean_colour(other) == colour
+        assert palette(other) == (colour,)
+        assert compare(white, other).share == share
+        assert Image.open(io.BytesIO(draw_difference(other, white))).format == "PNG"
+
+
+def test_16_bits_of_grey_keep_their_shades():
+    grey = Image.new("I;16", (40, 30), 0x8080)
+    assert mean_colour(png(grey)) == "#808080"
 
 
 def test_a_comparison_holds_little_more_than_both_pictures():
