@@ -33,6 +33,8 @@ class Measurements:
         """Read what belongs to this process, and let the admin page know what it has counted."""
         metrics.KEPT_BYTES.set(self._services.cache.memory_bytes, "memory")
         metrics.KEPT_BYTES_LIMIT.set(self._services.settings.memory_cache_bytes, "memory")
+        metrics.KEPT_BYTES.set(self._services.cache.disk_bytes, "disk")
+        metrics.KEPT_BYTES_LIMIT.set(self._services.cache.disk_limit, "disk")
         self._services.day_figures.add_when_due()
 
     def read_shared(self) -> None:

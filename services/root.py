@@ -60,9 +60,11 @@ from storage import OriginalStore, PictureStorage
 from thumbnails import (
     CardDocuments,
     CardThumbnails,
+    DiskRing,
     Explainer,
     FailureHistory,
     Freshness,
+    LocalTier,
     Originals,
     PictureCache,
     Previews,
@@ -169,6 +171,13 @@ class Services:
         self.database.close()
 
 
+def _disk_cache(settings: Settings) -> DiskRing | None:
+    """Return a ring in the folder of originals: elsewhere, a disk may be missing, or be memory."""
+    if settings.originals != "folder" or not settings.disk_cache_bytes:
+        return None
+    return DiskRing(settings.originals_dir, settings.disk_cache_bytes)
+
+
 def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) -> Services:
     """Make the services of one process. Opens no connection yet."""
     guard = Guard(frozenset(settings.allowed_ports), netguard.exemptions(settings.private_targets), lookup)
@@ -180,10 +189,10 @@ def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) 
     in_front = CachesInFront(make_front_caches(settings), state, jobs.store.agenda)
     cache = PictureCache(
         connections.cache,
-        settings.memory_cache_bytes,
-        originals=originals_store,
-        purges=purges,
-        on_withdrawn=in_front.tell_of_page,
+        LocalTier(settings.memory_cache_bytes, _disk_cache(settings)),
+        originals_store,
+        purges,
+        in_front.tell_of_page,
     )
     leases = Leases(state)
     coalescer = Coalescer(leases, capacity=4 * settings.capture_concurrency + 2 * settings.capture_queue)

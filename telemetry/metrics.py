@@ -125,16 +125,16 @@ RENDITION_SECONDS = Histogram(
 # What is kept
 KEPT_BYTES = Gauge(
     "thumbnails_kept_bytes",
-    "Bytes of what is kept: in the memory of all processes, in the Redis of pictures, in the folder of originals, in the "
-    "folder of permanent pictures. Folders are measured every five minutes, buckets are not.",
+    "Bytes of what is kept: in the memory of all processes, on the disk beside it, in the Redis of pictures, in the folder of "
+    "originals, in the folder of permanent pictures. Folders are measured every five minutes, buckets are not.",
     _FLOW,
-    {"kind": ("memory", "redis", "originals", "permanent")},
+    {"kind": ("memory", "disk", "redis", "originals", "permanent")},
 )
 KEPT_BYTES_LIMIT = Gauge(
     "thumbnails_kept_bytes_limit",
     "Bytes that may be kept; missing where there is no limit.",
     _FLOW,
-    {"kind": ("memory", "redis", "originals")},
+    {"kind": ("memory", "disk", "redis", "originals")},
 )
 DISK_FREE_BYTES = Gauge(
     "thumbnails_disk_free_bytes",
@@ -152,9 +152,10 @@ DISK_BYTES = Gauge(
 )
 EVICTIONS = Counter(
     "thumbnails_evictions_total",
-    "Pictures that were dropped to make room: from the memory of a process, or files from the folder of originals.",
+    "Pictures that made room for others: those that left the memory of a process, also for its disk, those that left the disk, "
+    "and files of the folder of originals.",
     _FLOW,
-    {"kind": ("memory", "originals")},
+    {"kind": ("memory", "disk", "originals")},
 )
 REDIS_EVICTIONS = MirroredCounter(
     "thumbnails_redis_evicted_keys_total",

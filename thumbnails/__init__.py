@@ -3,11 +3,13 @@
 from thumbnails.ask import Ask, Charge, NoCharge
 from thumbnails.cache import PictureCache
 from thumbnails.cards import CardDocuments, CardThumbnails, card_request
+from thumbnails.disk import DiskRing
 from thumbnails.explanation import Explainer, Explanation
 from thumbnails.explanation_json import describe
 from thumbnails.failures import FailureHistory, PastFailure
 from thumbnails.freshness import Freshness
 from thumbnails.known import Known
+from thumbnails.memory import LocalTier
 from thumbnails.originals import OriginalLimits, Originals
 from thumbnails.packing import Head
 from thumbnails.previews import Previews
@@ -29,12 +31,14 @@ __all__ = [
     "CardDocuments",
     "CardThumbnails",
     "Charge",
+    "DiskRing",
     "Explainer",
     "Explanation",
     "FailureHistory",
     "Freshness",
     "Head",
     "Known",
+    "LocalTier",
     "Marks",
     "NoCharge",
     "OriginalLimits",

@@ -25,7 +25,7 @@ from model import Key, Picture, ThumbnailRequest
 from options import FORMATS, Target
 from storage import OriginalStore
 from thumbnails.known import Kept, Known, Levels, OriginalInfo, RememberedFailure
-from thumbnails.memory import TRUST_SECONDS, PictureMemory
+from thumbnails.memory import NO_TIER, LocalTier, PictureMemory
 from thumbnails.packing import HEAD_BYTES, CutOff, Head, add_pixels, pack, pack_pixels, read_head, unpack, unpack_head
 from thumbnails.purges import MOST_BY_PAGES, Purges, Scope
 from thumbnails.redis_originals import RedisOriginals
@@ -60,13 +60,12 @@ class PictureCache:
     def __init__(
         self,
         shared: CacheRedis,
-        memory_bytes: int = 0,
-        trust_seconds: float = TRUST_SECONDS,
+        local: LocalTier = NO_TIER,
         originals: OriginalStore | None = None,
         purges: Purges | None = None,
         on_withdrawn: Callable[[Target], None] = lambda _: None,
     ) -> None:
-        """`memory_bytes` bounds the tier in memory; with 0 there is none. The default for `originals` is Redis.
+        """The default for `originals` is Redis.
 
         What `purges` marks is not there, whatever tier it lies in. `on_withdrawn` is told of pages that are shown no more.
         """
@@ -79,10 +78,11 @@ class PictureCache:
         self._note_original: Any = shared.client.register_script(_NOTE_ORIGINAL)
         self._wait: Any = shared.client.register_script(_WAIT)
         self._tracking = KeyTracking(shared, self._keys.picture(""), self._keys.original(""))
-        self._memory = PictureMemory(memory_bytes, self._tracking, trust_seconds)
+        self._memory = PictureMemory(local, self._tracking)
+        self._disk = local.disk
         self._brief: TTLCache[str, bool] = TTLCache(4096, HAND_OVER_SECONDS)  # originals that the store did not keep
-        self._failures: TTLCache[str, str] = TTLCache(4096, trust_seconds)
-        self._backing_off: TTLCache[tuple[str, str], bool] = TTLCache(4096, trust_seconds)
+        self._failures: TTLCache[str, str] = TTLCache(4096, local.trust_seconds)
+        self._backing_off: TTLCache[tuple[str, str], bool] = TTLCache(4096, local.trust_seconds)
         self._lock = threading.Lock()
 
     def track(self) -> None:
@@ -92,11 +92,22 @@ class PictureCache:
 
     def close(self) -> None:
         self._tracking.close()
+        if self._disk is not None:
+            self._disk.close()
 
     @property
     def memory_bytes(self) -> int:
         """How many bytes of pictures this process keeps in memory."""
         return self._memory.bytes
+
+    @property
+    def disk_bytes(self) -> int:
+        """How many bytes of pictures this process has on its disk."""
+        return self._disk.used if self._disk else 0
+
+    @property
+    def disk_limit(self) -> int:
+        return self._disk.max_bytes if self._disk else 0
 
     def look_up(self, request: ThumbnailRequest, *, reload: bool = False) -> Known:
         """Look `request` up: in memory unless `reload`, else by one call to Redis."""

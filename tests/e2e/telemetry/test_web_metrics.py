@@ -65,6 +65,7 @@ def web(redis, _migrated_file, tmp_path_factory):
             originals_dir=folder / "originals",
             originals_max_bytes=40_000,
             memory_cache_bytes=20_000,
+            disk_cache_bytes=30_000,
             database_url=f"sqlite:///{folder}/thumbnails.db",
             trusted_proxies=1,
             request_limit="150 per minute",
@@ -235,6 +236,21 @@ def test_pictures_that_make_room_for_others_are_counted(web):
     assert web.metrics.value("thumbnails_kept_bytes_limit", kind="redis") == 6 * 2**20
     size = web.metrics.value("thumbnails_disk_size_bytes", kind="permanent")
     assert 0 < web.metrics.value("thumbnails_disk_free_bytes", kind="permanent") <= size
+
+
+def test_pictures_that_leave_memory_for_the_disk_are_counted(web):
+    """Each process has room for a few in memory and on its disk, so those that are requested in turn overwrite others."""
+
+    def use():
+        for number in range(40):
+            web.thumb(f"turn-{number}", f"203.0.113.{number}", w=160, format="png")
+        return web.metrics.value("thumbnails_kept_bytes", kind="disk")
+
+    with web.metrics.moves("thumbnails_evictions_total", kind="disk"):
+        wait_until(use, "pictures on the disk")
+        for _ in range(4):
+            use()
+    assert web.metrics.value("thumbnails_kept_bytes_limit", kind="disk") == 2 * 30_000
 
 
 def test_a_redis_tells_its_memory_and_what_it_evicted(web):

@@ -13,6 +13,7 @@ from tests.support.processes import wait_until
 from tests.support.redis import age_pictures, as_cache
 from tests.support.screenshot_api import with_mark
 from tests.support.visitors import PAGE, get
+from thumbnails import LocalTier
 from thumbnails.cache import PictureCache
 from urls import locate
 
@@ -93,7 +94,7 @@ def commands(redis_url):
 def test_the_in_process_tier_is_bounded_in_bytes(redis_url):
     requests = [ThumbnailRequest(CaptureOptions(locate(f"https://example.com/{i}"))) for i in range(30)]
     with redis.Redis.from_url(redis_url) as store:
-        cache = PictureCache(as_cache(store), memory_bytes=20_000)
+        cache = PictureCache(as_cache(store), LocalTier(20_000))
         for request in requests:
             cache.put_rendition(request, Picture(b"x" * 5000, "image/png", 10, 10, datetime.now(UTC)), 60)
         store.flushall()
@@ -107,7 +108,7 @@ def test_pictures_that_are_requested_once_do_not_replace_one_that_was_requested_
     popular, *rare = [ThumbnailRequest(CaptureOptions(locate(f"https://example.com/{i}"))) for i in range(30)]
     picture = Picture(b"x" * 5000, "image/png", 10, 10, datetime.now(UTC))
     with redis.Redis.from_url(redis_url) as store:
-        cache = PictureCache(as_cache(store), memory_bytes=40_000)
+        cache = PictureCache(as_cache(store), LocalTier(40_000))
         cache.put_rendition(popular, picture, 60)
         cache.look_up(popular)
         cache.look_up(popular, reload=reload)

@@ -17,7 +17,7 @@ from options import CaptureOptions, Rendition
 from purge import sweep
 from tests.support.processes import wait_until
 from tests.support.redis import replicate, running_address, running_redis
-from thumbnails import memory
+from thumbnails import LocalTier, memory
 from thumbnails.cache import PictureCache
 from urls import locate
 
@@ -35,7 +35,7 @@ def processes():
 
         def start(url):
             connections = open_connections(url, url, "thumb", 2.5)
-            cache = PictureCache(connections.cache, memory_bytes=100_000, trust_seconds=0)
+            cache = PictureCache(connections.cache, LocalTier(100_000, trust_seconds=0))
             stack.callback(connections.close)
             stack.callback(cache.close)
             cache.track()
@@ -205,7 +205,7 @@ def test_after_a_failover_changes_in_the_new_primary_are_heard(processes):
 
 
 def test_without_tracking_nothing_is_trusted_for_long(redis_url, store):
-    cache = PictureCache(CacheRedis(store, RedisBreaker(), CacheKeys()), memory_bytes=100_000, trust_seconds=0)
+    cache = PictureCache(CacheRedis(store, RedisBreaker(), CacheKeys()), LocalTier(100_000, trust_seconds=0))
     cache.put_rendition(PAGE, OLD, 60)
 
     assert [is_held(cache) for _ in range(2)] == [False, False]
