@@ -4,6 +4,7 @@ from gevent import monkey
 
 monkey.patch_all()  # before all other imports, or some modules would keep the unpatched threads and sockets
 
+import gc
 import logging
 import re
 import resource
@@ -267,6 +268,8 @@ def post_worker_init(worker: Any) -> None:
 
         measurements = Measurements(services)
         telemetry.publish(measurements.read_own, measurements.read_shared, has_loop=True)
+    # A full garbage collection would look at all that was imported, again and again, and hold every request meanwhile.
+    gc.freeze()
 
 
 def worker_exit(_server: object, worker: Any) -> None:

@@ -1,6 +1,7 @@
 """Starts a process of the engine, and stops it on a signal: settings, log, event loop."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -53,6 +54,7 @@ def run(serve: Callable[[EngineSettings], Coroutine[Any, Any, int]]) -> int:
     for warning in unknown_variables():
         log.warning(warning)
     descriptors.raise_limit(settings.engine_concurrency)
+    gc.freeze()  # a full garbage collection would look at all that was imported, and hold the loop meanwhile
     with asyncio.Runner() as runner:
         runner.get_loop().set_exception_handler(LoopErrorLog())
         return runner.run(serve(settings))
