@@ -33,6 +33,7 @@ import telemetry
 from config import ConfigError, load, stop  # gunicorn has a setting named `config`
 from telemetry import traces
 from web.http import request_log
+from web.http.slow_readers import SlowReaders
 
 # The settings are read here too, so that an invalid one stops gunicorn at once, not each worker repeatedly.
 try:
@@ -128,7 +129,7 @@ class _Response(wsgi.Response):
         if self.headers_sent:
             super().write(arg)
             return
-        together = _Together(self.sock)
+        together = _Together(self.sock, self.req.peer_addr)
         self.sock = together
         try:
             super().write(arg)
@@ -137,11 +138,15 @@ class _Response(wsgi.Response):
         together.send()
 
 
+slow_readers = SlowReaders()
+
+
 class _Together:
     """Collects what is sent through a socket, and sends it by one call to the kernel if the socket takes it all."""
 
-    def __init__(self, sock: Any) -> None:
+    def __init__(self, sock: Any, peer: Any) -> None:
         self.sock = sock
+        self._peer = peer
         self._parts: list[bytes] = []
 
     def sendall(self, data: bytes) -> None:
@@ -153,8 +158,17 @@ class _Together:
             sent = self.sock.sendmsg(self._parts, (), socket.MSG_DONTWAIT)
         for part in self._parts:
             if sent < len(part):
-                self.sock.sendall(memoryview(part)[sent:])
+                self._send_slowly(part, sent)
             sent = max(sent - len(part), 0)
+
+    def _send_slowly(self, part: bytes, sent: int) -> None:
+        client = str(self._peer[0]) if isinstance(self._peer, tuple) else ""
+        with slow_readers.hold(client, part, self._cut_off):
+            self.sock.sendall(memoryview(part)[sent:])
+
+    def _cut_off(self) -> None:
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
 
 
 @lru_cache(maxsize=256)
