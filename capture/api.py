@@ -153,8 +153,7 @@ class ScreenshotAPI:
         """Return whether two captures show no visible difference."""
         hairline = max(round(options.scale), 1)
         try:
-            # Both are decoded, and converted to RGB.
-            pixels = 2 * (known.width * known.height + new.width * new.height)
+            pixels = images.pixels_compared(known.body, new.body)
             packed = known.pixels, new.pixels
             difference = self._cpu.run(
                 lambda: images.difference(known.body, new.body, hairline, pixels=packed), pixels=pixels

@@ -22,6 +22,7 @@ from errors import (
     Fault,
     InvalidOption,
     OverCapacity,
+    OversizedPage,
     RateLimited,
     ThumbnailError,
     UpstreamQuota,
@@ -171,7 +172,11 @@ class Provider:
             _log.warning("capture_undecodable", reason=str(err), request_id=call.request_id)
             # Our engine has checked that the picture is whole: what is wrong with it, the page has caused.
             upstream = not self._client.is_ours
-            failure = CaptureFailed("the screenshot API sent no usable picture; try again later", upstream=upstream)
+            failure: CaptureFailed = CaptureFailed(
+                "the screenshot API sent no usable picture; try again later", upstream=upstream
+            )
+            if isinstance(err, images.TooManyPixels):
+                failure = OversizedPage(f"the picture of the page has more than {err.most} pixels", upstream=False)
             fault = failure.fault
             self._breaker.record(failure)
             metrics.CAPTURES.add(self.name, failure.code)

@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from images.compare import INVISIBLE, changed_pixels
 from images.decode import pixels_decoding, pixels_of, size_of
-from images.render import encode, open_original
+from images.render import encode, open_original, shrink
 from options import FORMATS
 
 PATCH = 4  # pixels: each side of the squares that are changed or not
@@ -85,7 +85,7 @@ def pixels_compared(old: bytes, new: bytes) -> int:
 def mean_colour(body: bytes, pixels: bytes | memoryview = b"") -> str:
     """Return the mean colour of a picture, as `#rrggbb`. Raises NotAPicture."""
     image = open_original(body, pixels)
-    small = image.reduce(max(min(image.size) // 16, 1)).convert("RGB").resize((1, 1), Image.Resampling.BOX)
+    small = shrink(image, max(min(image.size) // 16, 1)).convert("RGB").resize((1, 1), Image.Resampling.BOX)
     return f"#{small.tobytes().hex()}"
 
 
@@ -100,7 +100,7 @@ def _factor(before: tuple[int, int], after: tuple[int, int]) -> int:
 def _reduced(body: bytes, pixels: bytes | memoryview = b"", factor: int = PATCH) -> tuple[tuple[int, int], Image.Image]:
     """Return the size of a picture, and a copy that is so many times smaller."""
     image = open_original(body, pixels)
-    return image.size, image.reduce(factor).convert("RGB")
+    return image.size, shrink(image, factor).convert("RGB")
 
 
 def _overlap(before: Image.Image, after: Image.Image) -> tuple[Image.Image, Image.Image]:

@@ -3,7 +3,7 @@
 from PIL import Image
 
 from images.decode import NotAPicture
-from images.render import open_original
+from images.render import open_original, shrink
 
 _SIDE = 96  # pixels: the picture is reduced to so many, which changes its main colours little
 _SHADES = 24
@@ -35,7 +35,7 @@ def _colours(image: Image.Image, most: int) -> tuple[str, ...]:
 
 
 def _small(image: Image.Image) -> Image.Image:
-    return image.reduce(max(image.width // _SIDE, image.height // _SIDE, 1)).convert("RGB")
+    return shrink(image, max(image.width // _SIDE, image.height // _SIDE, 1)).convert("RGB")
 
 
 def _counted(small: Image.Image) -> list[tuple[int, tuple[int, ...]]]:

@@ -160,6 +160,12 @@ def _resize(image: Image.Image, size: tuple[int, int], box: _Box | None = None) 
     return _resampled_in_parts(image, size, box)
 
 
+def shrink(image: Image.Image, factor: int) -> Image.Image:
+    """Return the picture a whole number of times smaller. At once, Pillow would hold another copy of one with alpha."""
+    in_parts = image.width * image.height > _PART
+    return _shrunk_in_parts(image, factor) if in_parts else _usable(image).reduce(factor)
+
+
 def _shrunk_in_parts(image: Image.Image, factor: int) -> Image.Image:
     rows = max(_PART // image.width // factor, 1) * factor
     canvas = None

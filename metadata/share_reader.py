@@ -38,7 +38,7 @@ SHARED = PictureKind(
     CacheKeys.shared_picture,
     _read,
     most_bytes=20 << 20,
-    pixels=2 * 24 << 20,
+    pixels=4 * 24 << 20,
     fetch_seconds=8.0,
     keep=600,
     keep_none=60,

@@ -58,6 +58,7 @@ from sites.exports import Exporter
 from sites.imports import Importer, ListReader, ListTurns
 from storage import OriginalStore, PictureStorage
 from thumbnails import (
+    LEAST_FREE,
     CardDocuments,
     CardThumbnails,
     DiskRing,
@@ -175,7 +176,8 @@ def _disk_cache(settings: Settings) -> DiskRing | None:
     """Return a ring in the folder of originals: elsewhere, a disk may be missing, or be memory."""
     if settings.originals != "folder" or not settings.disk_cache_bytes:
         return None
-    return DiskRing(settings.originals_dir, settings.disk_cache_bytes)
+    least_free = max(LEAST_FREE, 2 * settings.persist_min_free)  # below that, /persist would answer `storage_full`
+    return DiskRing(settings.originals_dir, settings.disk_cache_bytes, least_free)
 
 
 def build(settings: Settings, lookup: netguard.Lookup = netguard.system_lookup) -> Services:

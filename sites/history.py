@@ -90,7 +90,10 @@ class History:
         def work() -> tuple[images.Change, bytes]:
             return images.compare(*bodies), images.draw_difference(*bodies)
 
-        change, drawn = self._versions.cpu.run(work, pixels=images.pixels_compared(*bodies))
+        try:
+            change, drawn = self._versions.cpu.run(work, pixels=images.pixels_compared(*bodies))
+        except images.NotAPicture:  # such as one that was stored when pictures might have more pixels
+            raise InvalidOption("must be pictures that can be decoded", field="from, to") from None
         return Difference(change.share, change.region and Region(*change.region), drawn)
 
     def changes(self, tags: Sequence[str] = (), limit: int = 50) -> list[Changed]:

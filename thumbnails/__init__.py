@@ -3,7 +3,7 @@
 from thumbnails.ask import Ask, Charge, NoCharge
 from thumbnails.cache import PictureCache
 from thumbnails.cards import CardDocuments, CardThumbnails, card_request
-from thumbnails.disk import DiskRing
+from thumbnails.disk import LEAST_FREE, DiskRing
 from thumbnails.explanation import Explainer, Explanation
 from thumbnails.explanation_json import describe
 from thumbnails.failures import FailureHistory, PastFailure
@@ -24,6 +24,7 @@ from thumbnails.thumbnailer import Thumbnailer, WaitLimits
 
 __all__ = [
     "CLIENT_FIELD",
+    "LEAST_FREE",
     "MOST_MARKS",
     "READ_SECONDS",
     "Ask",

@@ -106,8 +106,9 @@ class PictureCache:
         return self._disk.used if self._disk else 0
 
     @property
-    def disk_limit(self) -> int:
-        return self._disk.max_bytes if self._disk else 0
+    def disk_limit(self) -> int | None:
+        """How many bytes that may be; None if this process has none."""
+        return self._disk.max_bytes if self._disk and self._disk.used else None
 
     def look_up(self, request: ThumbnailRequest, *, reload: bool = False) -> Known:
         """Look `request` up: in memory unless `reload`, else by one call to Redis."""

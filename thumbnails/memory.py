@@ -102,6 +102,9 @@ class PictureMemory:
                 return None
             picture = self._picture(key, entry)
             if picture is None:
+                if entry.picture is None:
+                    self._drop(key.digest)
+                    metrics.EVICTIONS.add("disk")
                 return None
             if key.digest in self._on_disk:
                 self._take_back(key.digest, entry, picture)
@@ -174,11 +177,7 @@ class PictureMemory:
         if entry.picture is not None:
             return entry.picture if entry.canonical == key.canonical else None
         value = self._disk.read(entry.extent) if self._disk and entry.extent else None
-        if value is None:
-            self._drop(key.digest)
-            metrics.EVICTIONS.add("disk")
-            return None
-        return unpack(value, key)
+        return unpack(value, key) if value is not None else None
 
     def _is_trusted(self, entry: _Entry) -> bool:
         return time.monotonic() - entry.at < self._trust_seconds or self._is_tracked(entry)
@@ -221,9 +220,13 @@ class PictureMemory:
     def _write(self, leaving: list[tuple[str, _Entry]]) -> None:
         """Write pictures to the disk, and let them go when they are there."""
         for digest, entry in leaving:
-            if self._disk is not None and entry.picture is not None:
+            if self._disk is None or entry.picture is None:
+                continue
+            if self._disk.takes(entry.size):
                 value = pack(entry.picture, Key(digest, entry.canonical))
                 self._disk.write(value, partial(self._settle, digest, entry))
+            else:
+                self._settle(digest, entry, None)
 
     def _settle(self, digest: str, entry: _Entry, extent: Extent | None) -> None:
         with self._lock:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from PIL import Image
 
+import images.decode
 from sites import SiteDraft
 from sites.claims import Claims
 from tests.support.catalogue import page
@@ -156,7 +157,7 @@ def test_pictures_of_other_shapes_are_compared(client, history):
 
 @ON_SQLITE
 def test_an_upload_with_too_many_pixels_is_told_how_many_it_may_have(client, history):
-    for size, format_, most in (((8200, 8200), "PNG", 67108864), ((16383, 1400), "WEBP", 20971520)):
+    for size, format_, most in (((8200, 8200), "PNG", 67108864), ((16383, 1400), "WEBP", 16777216)):
         body = io.BytesIO()
         Image.new("RGB", size).save(body, format_, **({"method": 0} if format_ == "WEBP" else {}))
         answer = client.put("/sites/1/picture", data=body.getvalue(), content_type="image/png")
@@ -164,6 +165,24 @@ def test_an_upload_with_too_many_pixels_is_told_how_many_it_may_have(client, his
             400,
             f"picture: must have at most {most} pixels in this format",
         )
+
+
+@ON_SQLITE
+def test_a_photograph_with_a_second_picture_can_be_uploaded(client, history):
+    body, photograph = io.BytesIO(), Image.new("RGB", (400, 300), "navy")
+    photograph.save(body, "MPO", save_all=True, append_images=[photograph])
+    assert client.put("/sites/1/picture", data=body.getvalue(), content_type="image/jpeg").status_code == 200
+    assert client.get("/sites/1/image").content_type.startswith("image/")
+
+
+@ON_SQLITE
+def test_a_version_with_more_pixels_than_it_may_have_now_is_not_compared(client, history, monkeypatch):
+    body = io.BytesIO()
+    Image.new("RGB", (400, 300), "navy").save(body, "WEBP")
+    assert client.put("/sites/1/picture", data=body.getvalue(), content_type="image/webp").status_code == 200
+    monkeypatch.setattr(images.decode, "MOST_DECODING", 400 * 300)
+    answer = client.get("/sites/1/diff?from=1&to=4")
+    assert (answer.status_code, answer.json["detail"].partition(":")[0]) == (400, "from, to")
 
 
 def test_a_second_editor_of_the_picture_is_told_of_the_first(client, history):

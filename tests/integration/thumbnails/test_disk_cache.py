@@ -1,11 +1,9 @@
 """Pictures that have left the memory of a process for its disk. They are trusted as those in memory are."""
 
-import os
 import random
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import redis
@@ -18,7 +16,7 @@ from tests.integration.thumbnails.test_redis_calls import counted
 from tests.support.processes import wait_until
 from tests.support.redis import running_redis
 from tests.support.visitors import get
-from thumbnails import DiskRing, LocalTier, disk
+from thumbnails import DiskRing, LocalTier
 from thumbnails.cache import PictureCache
 from urls import locate
 
@@ -37,9 +35,11 @@ def start(tmp_path):
     """Start caches that trust only what Redis reports on, as so many processes would have them."""
     with ExitStack() as stack:
 
-        def start(url, on_disk=ON_DISK, folder=tmp_path):
+        def start(url, on_disk=ON_DISK, folder=tmp_path, least_free=0):
             connections = open_connections(url, url, "thumb", 2.5)
-            cache = PictureCache(connections.cache, LocalTier(IN_MEMORY, DiskRing(folder, on_disk), trust_seconds=0))
+            cache = PictureCache(
+                connections.cache, LocalTier(IN_MEMORY, DiskRing(folder, on_disk, least_free), trust_seconds=0)
+            )
             stack.callback(connections.close)
             stack.callback(cache.close)
             cache.track()
@@ -142,13 +142,12 @@ def use_until_refused(cache, logs):
     assert use()
 
 
-def test_a_full_disk_costs_nothing_but_calls_to_redis(start, redis_url, monkeypatch):
-    monkeypatch.setattr(disk, "LEAST_FREE", 1 << 60)
-    cache = start(redis_url)
+def test_a_full_disk_costs_nothing_but_calls_to_redis(start, redis_url):
+    cache = start(redis_url, least_free=1 << 60)
     with capture_logs() as logs:
         use_until_refused(cache, logs)
     assert [each["event"] for each in logs] == ["disk_cache_unwritten"], "once a minute"
-    assert cache.disk_bytes <= 20_000
+    assert cache.disk_bytes == 0
 
 
 def test_a_folder_that_cannot_be_written_costs_nothing_but_calls_to_redis(start, redis_url, tmp_path):
@@ -157,46 +156,6 @@ def test_a_folder_that_cannot_be_written_costs_nothing_but_calls_to_redis(start,
     with capture_logs() as logs:
         use_until_refused(cache, logs)
     assert [each["event"] for each in logs] == ["disk_cache_unwritten"]
-
-
-def test_a_picture_that_the_disk_would_have_to_read_is_not_waited_for(tmp_path):
-    ring, places = DiskRing(tmp_path, 1 << 20), []
-    ring.write(bytes(300_000), places.append)
-    assert ring.read(places[0]) == bytes(300_000)
-    descriptor = ring._file.fileno()
-    os.fsync(descriptor)
-    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    if _kind(tmp_path) == "tmpfs":
-        pytest.skip("this folder is in memory")
-    assert ring.read(places[0]) is None
-    ring.close()
-
-
-def _kind(folder):
-    """Return the kind of the file system of a folder."""
-    mounts = [line.split() for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines()]
-    return max((len(point), kind) for _, point, kind, *_ in mounts if str(folder).startswith(point))[1]
-
-
-def test_what_is_overwritten_is_not_read(tmp_path):
-    rng, ring, written = random.Random(7), DiskRing(tmp_path, 50_000), []
-    read = 0
-    for _ in range(300):
-        value = rng.randbytes(rng.randrange(1, 20_000))
-        ring.write(value, lambda extent, value=value: written.append((extent, value)))
-        found = [(ring.read(extent), value) for extent, value in written]
-        assert all(there in (None, value) for there, value in found)
-        read += sum(there is not None for there, _ in found)
-    assert read > 300, "the last few are there"
-    assert ring.used == 50_000
-    ring.close()
-
-
-def test_a_page_too_large_for_the_disk_is_not_written(tmp_path):
-    ring, places = DiskRing(tmp_path, 10 << 20), []
-    ring.write(bytes(disk.LARGEST + 1), places.append)
-    assert places == [None]
-    assert ring.used == 0
 
 
 def test_where_originals_are_in_no_folder_there_is_no_file_of_pictures(make_client, tmp_path):

@@ -109,7 +109,7 @@ def engine():
         ("over_capacity", refuse(429, "rate_limited")),
         ("page_timeout", refuse(504, "timeout")),
         ("capture_failed", fake.truncated),
-        ("capture_failed", fake.huge_png_header),
+        ("page_too_large", fake.huge_png_header),
         ("capture_timeout", fake.silence),
     ],
 )
@@ -126,6 +126,15 @@ def test_what_a_page_does_to_the_engine_never_opens_the_breaker(make_client, eng
     for i in range(6):
         assert get(client, f"https://example.com/{i}").json["code"] == code
     engine.reset()
+    assert get(client).status_code == 200
+
+
+def test_a_picture_with_too_many_pixels_never_opens_the_breaker_of_a_hosted_api(make_client, api):
+    client = make_client(thumb_limit="100 per hour")
+    api.behave(fake.huge_png_header, times=999)
+    for i in range(6):
+        assert get(client, f"https://example.com/{i}").json["code"] == "page_too_large"
+    api.reset()
     assert get(client).status_code == 200
 
 

@@ -103,9 +103,9 @@ def test_no_rendition_of_the_largest_page_takes_more_memory_than_a_web_process_h
 @pytest.mark.parametrize(
     ("format_", "mode", "size", "decodes"),
     [
-        ("WEBP", "RGBA", (16383, 1280), True),
+        ("WEBP", "RGBA", (16383, 1024), True),
         ("WEBP", "RGB", (16383, 4000), False),
-        ("AVIF", "RGBA", (16384, 1280), True),
+        ("AVIF", "RGBA", (16384, 1024), True),
         ("AVIF", "RGB", (8192, 4096), False),
         ("JPEG", "RGB", (8192, 4096), True),
         ("JPEG", "CMYK", (8192, 4096), False),
@@ -118,6 +118,33 @@ def test_no_picture_takes_more_memory_to_decode_than_a_web_process_has(format_, 
     took, decoded = output_of(DECODING, format_, mode, *map(str, size)).split()
     assert int(took) <= MOST
     assert decoded == str(decodes)
+
+
+COLOUR = """
+import io, os, re
+from pathlib import Path
+from PIL import Image
+import images
+
+images.return_large_buffers(images.VERY_LARGE)
+file = io.BytesIO()
+Image.new("RGBA", (8192, 8192), (1, 2, 3, 200)).save(file, "PNG", compress_level=1)
+picture = file.getvalue()
+
+def resident(which):
+    return int(re.search(which + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+
+before = resident("VmRSS")
+Path("/proc/self/clear_refs").write_text("5")
+images.%s(picture)
+print(resident("VmHWM") - before, 4 * images.pixels_decoding(picture) >> 20)
+"""
+
+
+@pytest.mark.parametrize("work", ["mean_colour", "palette"])
+def test_a_mean_colour_takes_no_more_memory_than_it_is_charged_for(work):
+    took, charged = map(int, output_of(COLOUR % work).split())
+    assert took <= charged + 40
 
 
 def test_work_is_charged_for_the_memory_that_it_takes():

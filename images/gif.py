@@ -1,0 +1,33 @@
+"""Reads the size of a GIF. Pillow would fill its whole canvas as soon as it is opened, before any limit is checked. Pure."""
+
+import struct
+
+SIGNATURE = b"GIF8"
+_SCREEN, _FRAME = struct.Struct("<HHB"), struct.Struct("<HHHH")
+_EXTENSION, _IMAGE = 0x21, 0x2C
+
+
+def size_of_gif(body: bytes) -> tuple[int, int]:
+    """Return width and height of the canvas, which the first frame may enlarge. Raises ValueError if there is no frame."""
+    try:
+        width, height, flags = _SCREEN.unpack_from(body, 6)
+        at = _after_table(13, flags)
+        while body[at] == _EXTENSION:
+            at = _after_blocks(body, at + 2)
+        if body[at] != _IMAGE:
+            raise ValueError("the GIF has no frame")
+        left, top, frame_width, frame_height = _FRAME.unpack_from(body, at + 1)
+    except (struct.error, IndexError):
+        raise ValueError("the GIF is cut off") from None
+    return max(width, left + frame_width), max(height, top + frame_height)
+
+
+def _after_table(at: int, flags: int) -> int:
+    """Return where the table of colours ends, if there is one."""
+    return at + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+
+
+def _after_blocks(body: bytes, at: int) -> int:
+    while body[at]:
+        at += 1 + body[at]
+    return at + 1
