@@ -27,7 +27,7 @@ class StoreSettings(SettingsPart):
     originals_max_bytes: int = Field(2**31, ge=0, le=2**50, description="a number of bytes from 0 to 1125899906842624")
     master_ttl: int | None = seconds(None, 60, 31536000)
     master_max_bytes: int | None = Field(None, ge=0, le=25 * 2**20, description="a number of bytes from 0 to 26214400")
-    memory_cache_bytes: int = Field(128 * 2**20, ge=0, le=2**34, description="a number of bytes from 0 to 17179869184")
+    memory_cache_bytes: int = Field(96 * 2**20, ge=0, le=2**34, description="a number of bytes from 0 to 17179869184")
     disk_cache_bytes: int = Field(512 * 2**20, ge=0, le=2**40, description="a number of bytes from 0 to 1099511627776")
 
     s3_bucket: str | None = Field(

@@ -118,6 +118,8 @@ class PictureMemory:
 
     def take_used(self) -> list[tuple[str, str]]:
         """Return the digests of pictures in use, and of their pages, if it is time to tell Redis, and forget them."""
+        if not self._used:
+            return []
         with self._lock:
             is_due = self._used and (
                 len(self._used) >= _USED_AT_ONCE or time.monotonic() - self._used_since >= _USED_WAIT
