@@ -102,7 +102,7 @@ def test_large_differences_are_drawn_at_a_quarter_of_the_size():
     assert drawn.size == (320, 3500)
 
 
-@pytest.mark.parametrize("reach", [8000, 30_000, 1 << 22])
+@pytest.mark.parametrize("reach", [8000, 1 << 22])
 def test_pictures_that_reach_far_in_different_directions_are_drawn_small(reach):
     wide, tall = page((reach, 9), colour="red"), page((9, reach), colour="red")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -111,8 +111,14 @@ def test_pictures_that_reach_far_in_different_directions_are_drawn_small(reach):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400 << 10
 
 
-@pytest.mark.parametrize("size", [(400, 300), (5000, 4000)])
-@pytest.mark.parametrize("mode", ["1", "P", "L", "LA", "I;16", "RGBA"])
+@pytest.mark.parametrize(
+    ("mode", "size"),
+    [
+        *((mode, (400, 300)) for mode in ("1", "P", "L", "LA", "I;16", "RGBA")),
+        ("P", (5000, 4000)),
+        ("LA", (5000, 4000)),
+    ],
+)
 def test_pictures_of_all_modes_are_compared(mode, size):
     """Palettes and 16 bits of grey come from tools that make a PNG small, or from a scanner."""
     white, black = page(size, background="white"), Image.new(mode, size, 0 if len(mode) < 2 else None)
