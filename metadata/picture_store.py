@@ -42,7 +42,7 @@ class PictureKind:
     keep_none: int = 3600
 
 
-ICON = PictureKind("icon", CacheKeys.icon, images.read_icon, most_bytes=1 << 20, pixels=1 << 20)
+ICON = PictureKind("icon", CacheKeys.icon, images.read_icon, most_bytes=1 << 20, pixels=5 << 20)
 
 
 class PictureStore:
