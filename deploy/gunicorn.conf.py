@@ -4,6 +4,7 @@ from gevent import monkey
 
 monkey.patch_all()  # before all other imports, or some modules would keep the unpatched threads and sockets
 
+import errno
 import gc
 import logging
 import re
@@ -163,8 +164,13 @@ class _Together:
 
     def _send_slowly(self, part: bytes, sent: int) -> None:
         client = str(self._peer[0]) if isinstance(self._peer, tuple) else ""
-        with slow_readers.hold(client, part, self._cut_off):
-            self.sock.sendall(memoryview(part)[sent:])
+        try:
+            with slow_readers.hold(client, part, self._cut_off):
+                self.sock.sendall(memoryview(part)[sent:])
+        except OSError as err:
+            if err.errno != errno.EBADF:  # what gevent raises where a socket is shut down
+                raise
+            raise BrokenPipeError(errno.EPIPE, "cut off") from None  # which gunicorn does not log
 
     def _cut_off(self) -> None:
         with suppress(OSError):

@@ -158,8 +158,11 @@ def open_small(body: bytes, formats: tuple[str, ...], most_pixels: int) -> Image
 
     Raises TooManyPixels, and NotAPicture for other `formats`, which are Pillow's names.
     """
-    if body.startswith(SIGNATURE) and pixels_of(body) > most_pixels:
-        raise TooManyPixels(size_of(body), most_pixels)
+    if body.startswith(SIGNATURE):
+        with translated():
+            size = size_of_gif(body)
+        if math.prod(size) > most_pixels:
+            raise TooManyPixels(size, most_pixels)
     image = _open(body, formats)
     pixels = max(math.prod(image.size), 1)
     most = min(most_pixels, MOST_DECODING * pixels // max(_decoding(image), 1))

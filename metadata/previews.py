@@ -27,10 +27,9 @@ class PreviewFetcher:
             raise NoOgImage("the page names no picture for previews")
         try:
             body = self._fetcher.fetch(page.image.url, FETCH_SECONDS, MOST_BYTES)
-            pixels = images.pixels_of(body)
+            pixels, decoding = images.pixels_of(body), images.pixels_decoding(body)
             with self._cpu.slot(large=pixels > self._cpu.LARGE_PIXELS):
-                held = max(2 * pixels, images.pixels_decoding(body))
-                preview = self._cpu.run(lambda: images.read_preview(body), pixels=held)
+                preview = self._cpu.run(lambda: images.read_preview(body), pixels=max(2 * pixels, decoding))
         except NotFetched as err:
             _log.info("preview_refused", reason=str(err)[:200])
             raise NoOgImage("the picture that the page names for previews could not be fetched", lasting=False) from err

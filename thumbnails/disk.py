@@ -56,7 +56,7 @@ class DiskRing:
 
     def has(self, extent: Extent | None) -> bool:
         """Return whether what was written at `extent` is not overwritten."""
-        return extent is not None and self._end - extent.position <= self.max_bytes
+        return self._usable and extent is not None and self._end - extent.position <= self.max_bytes
 
     def takes(self, length: int) -> bool:
         """Return whether a value of `length` bytes is written: it is not too large, and neither do too many wait."""
@@ -82,7 +82,7 @@ class DiskRing:
 
     def read(self, extent: Extent) -> memoryview | None:
         """Return what was written at `extent`, unless it was overwritten or has to be read from the disk."""
-        if not (self._usable and self.has(extent)) or self._file is None:
+        if not self.has(extent) or self._file is None:
             return None
         value = bytearray(extent.length)
         try:
@@ -101,7 +101,7 @@ class DiskRing:
         if self._pool is None:
             self._close_file()
         else:
-            self._pool.spawn(self._close_file)
+            gevent.spawn(self._pool.spawn, self._close_file)  # which waits while the thread is busy
 
     def _close_file(self) -> None:
         if self._file is not None:

@@ -67,7 +67,7 @@ class SlowReaders:
         """Cut off the oldest reading of the client that holds most."""
         by_client: Counter[str] = Counter()
         for each in self._readings:
-            by_client[each.client] += len(each.body)
+            by_client[each.client] += len(each.body) // self._readers[id(each.body)]  # its share of what several read
         ((greediest, held),) = by_client.most_common(1)
         victim = next(each for each in self._readings if each.client == greediest)
         self._release(victim)

@@ -79,5 +79,6 @@ def test_clients_that_do_not_read_hold_little_memory_and_no_one_else(web):
             assert client.recv(12) == b"HTTP/1.1 200"
         wait_until(lambda: b"reader_cut_off" in log.read_bytes(), "a client that is cut off")
         assert resident(worker) - before < 150
+        assert b"Socket error" not in log.read_bytes(), "a traceback for each"
         for path in PATHS[:3]:
             assert len(requests.get(url + path, timeout=30).content) == SIZE

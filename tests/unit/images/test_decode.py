@@ -90,6 +90,30 @@ def test_the_size_of_a_gif_is_that_of_its_canvas_and_first_frame(body, pixels):
     assert images.pixels_of(body) == pixels
 
 
+CONTROL = b"\x21\xf9\x04" + bytes([2 << 2 | 1]) + bytes(4)
+VAST = b"\x2c" + struct.pack("<HHHHB", 0, 0, 20_000, 20_000, 0) + b"\x02\x02\x44\x01\x00\x3b"
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        b"\x21\xf9\x00" + b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x00",
+        b"\x21\xff\x0bNETSCAPE2.0\x00" + b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x00",
+        b"\x07",
+        b"\x21\xfe\x01x" * 9000 + b"\x00",
+    ],
+    ids=["empty", "loop", "garbage", "blocks"],
+)
+def test_a_gif_in_which_pillow_would_find_another_frame_is_not_opened(between, monkeypatch):
+    screen = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + bytes(6)
+    body = screen + CONTROL + between + VAST
+    monkeypatch.setattr(Image, "open", lambda *_args, **_kwargs: pytest.fail("it was opened"))
+    for read in (images.read_icon, images.read_preview, images.read_shared):
+        with pytest.raises(images.NotAPicture):
+            read(body)
+    assert images.pixels_of(body) == 0
+
+
 def test_a_gif_of_pillow_has_the_size_that_pillow_reads():
     for mode, size in (("P", (70, 50)), ("RGB", (33, 7)), ("1", (8, 8))):
         body = io.BytesIO()

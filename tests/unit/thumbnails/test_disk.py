@@ -52,6 +52,37 @@ def test_a_file_system_that_cannot_say_what_it_has_is_logged_once(tmp_path, monk
     assert len(logs) == 1
 
 
+def test_a_read_that_fails_does_not_wait_for_writes():
+    work = """
+def slow(*_):
+    import time
+    monkey.get_original("time", "sleep")(1.5)
+
+ring.write(bytes(1000), places.append)
+gevent.sleep(0.2)
+ring._write = slow
+for _ in range(3):
+    ring.write(bytes(1000), lambda _: None)
+gevent.sleep(0.1)
+
+def refuse(*_):
+    raise OSError(5, "Input/output error")
+
+os.preadv = refuse
+turns = []
+gevent.spawn(turns.append, 1)
+assert ring.read(places[0]) is None
+print(len(turns))
+os._exit(0)
+"""
+    assert (
+        output_of(
+            (GEVENT % 100_000) + "places = []\n" + work.replace("os._exit(0)", "sys.stdout.flush(); os._exit(0)")
+        ).split()[-1]
+        == "0"
+    )
+
+
 def test_nothing_is_read_or_written_after_the_end(tmp_path):
     ring, places = DiskRing(tmp_path, 100_000), []
     ring.write(bytes(10_000), places.append)

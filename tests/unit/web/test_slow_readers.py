@@ -54,6 +54,15 @@ def test_a_picture_that_many_read_is_held_once(clients):
     assert clients.cut == ["client 0"]
 
 
+def test_many_readers_of_one_picture_are_not_cut_off_for_what_another_client_holds(clients):
+    picture = bytes(30)
+    for _ in range(20):
+        clients.read("a proxy", picture)
+    for _ in range(3):
+        clients.read("greedy", 30)
+    assert clients.cut == ["greedy"]
+
+
 def test_room_is_there_again_when_answers_are_read(clients):
     for _ in range(10):
         with ExitStack() as ending:
