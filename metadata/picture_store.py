@@ -71,6 +71,9 @@ class PictureStore:
             return known
 
         def fetch() -> bytes:
+            known, _ = self._call(lambda: self._client.get(name))  # another fetch may have ended since the first look
+            if isinstance(known, bytes):
+                return known
             charge()
             picture = self._fetch(url)
             self._call(lambda: self._client.set(name, picture, ex=kind.keep if picture else kind.keep_none))
