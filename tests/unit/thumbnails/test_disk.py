@@ -39,7 +39,7 @@ def test_the_file_does_not_grow_on_a_full_disk_however_often_that_is_tried(tmp_p
 
 
 def test_a_file_system_that_cannot_say_what_it_has_is_logged_once(tmp_path, monkeypatch):
-    ring, places = DiskRing(tmp_path, 100_000), []
+    ring, places = DiskRing(tmp_path, 100_000, 0), []
     for _ in range(5):
         ring.write(bytes(10_000), places.append)
 
@@ -54,6 +54,8 @@ def test_a_file_system_that_cannot_say_what_it_has_is_logged_once(tmp_path, monk
 
 def test_a_read_that_fails_does_not_wait_for_writes():
     work = """
+places = []
+
 def slow(*_):
     import time
     monkey.get_original("time", "sleep")(1.5)
@@ -72,19 +74,14 @@ os.preadv = refuse
 turns = []
 gevent.spawn(turns.append, 1)
 assert ring.read(places[0]) is None
-print(len(turns))
-os._exit(0)
+print(len(turns), flush=True)
+os._exit(0)  # without the writes that wait
 """
-    assert (
-        output_of(
-            (GEVENT % 100_000) + "places = []\n" + work.replace("os._exit(0)", "sys.stdout.flush(); os._exit(0)")
-        ).split()[-1]
-        == "0"
-    )
+    assert output_of(GEVENT % 100_000 + work).split()[-1] == "0"
 
 
 def test_nothing_is_read_or_written_after_the_end(tmp_path):
-    ring, places = DiskRing(tmp_path, 100_000), []
+    ring, places = DiskRing(tmp_path, 100_000, 0), []
     ring.write(bytes(10_000), places.append)
     ring.close()
     assert ring.read(places[0]) is None
@@ -99,20 +96,11 @@ import gevent, os, random, sys, tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from structlog.testing import capture_logs
-from model import Key, Picture
+from tests.unit.thumbnails.test_disk import Tracked, key, picture
 from thumbnails import DiskRing, LocalTier, disk
 from thumbnails.memory import PictureMemory
 
-class Tracked:
-    epoch = 1
-
-def key(number):
-    return Key(f"digest {number}", f"canonical {number}")
-
-def picture(number, size=50_000):
-    return Picture(random.Random(number).randbytes(size), "image/png", 1, 1, datetime.now(UTC))
-
-ring = DiskRing(Path(tempfile.mkdtemp()), 1 << 26)
+ring = DiskRing(Path(tempfile.mkdtemp()), 1 << 26, 0)
 memory = PictureMemory(LocalTier(%s, ring), Tracked())
 """
 
@@ -170,7 +158,7 @@ def test_what_is_too_large_for_the_disk_is_not_packed(tmp_path, monkeypatch):
 
 
 def test_a_picture_that_the_disk_would_have_to_read_is_not_waited_for(tmp_path):
-    ring, places = DiskRing(tmp_path, 1 << 20), []
+    ring, places = DiskRing(tmp_path, 1 << 20, 0), []
     ring.write(bytes(300_000), places.append)
     assert ring.read(places[0]) == bytes(300_000)
     descriptor = ring._file.fileno()
@@ -189,7 +177,7 @@ def _kind(folder):
 
 
 def test_what_is_overwritten_is_not_read(tmp_path):
-    rng, ring, written = random.Random(7), DiskRing(tmp_path, 50_000), []
+    rng, ring, written = random.Random(7), DiskRing(tmp_path, 50_000, 0), []
     read = 0
     for _ in range(300):
         value = rng.randbytes(rng.randrange(1, 20_000))
